@@ -1,0 +1,57 @@
+# vaina: every target is a line or two; the logic is in tools/ and deploy/.
+SHELL := /bin/bash
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup protos lint format test test-unit test-component test-cluster bench up down logs trace verify-requirements update-locks verify-locks
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+setup: .venv/.installed protos ## Make the virtual environment with the locked packages
+
+.venv/.installed: requirements/dev.txt deploy/python.sh
+	@bash deploy/python.sh
+
+protos: .venv/.installed ## Generate vaina/api from protos/
+	@$(PY) tools/gen_protos.py
+
+lint: setup ## ruff, format, mypy, import rules, buf, module size
+	@bash tools/lint.sh
+
+format: setup ## Format and fix what can be fixed
+	@ruff format . && ruff check --fix .
+
+test-unit: setup ## Pure code, properties, conformance in memory (under 60 s)
+	@$(PY) -m pytest tests/unit tests/property tests/conformance -n 2 -m "not component and not cluster" -q
+
+test-component: setup ## One real service with a real etcd
+	@bash tools/test_component.sh
+
+test-cluster: setup ## Docker-in-Docker nodes, the whole flow
+	@bash tools/test_cluster.sh
+
+test: ## Everything: what CI runs
+	@$(MAKE) --no-print-directory lint test-unit test-component test-cluster verify-requirements
+
+bench: setup ## Benchmarks: tables and JSON, no timed assertions
+	@bash bench/run.sh
+
+up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps
+	@bash deploy/up.sh
+
+down: ## Stop the cluster; nothing is left behind
+	@bash deploy/down.sh
+
+logs: ## Follow the logs of all services
+	@docker compose logs -f
+
+trace: setup ## Show the seven steps of a Pod: make trace POD=jumpod
+	@$(PY) -m cli trace $(POD)
+
+verify-requirements: setup ## List the rows of requirements.md with and without a test
+	@$(PY) tools/check_requirements.py
+
+update-locks: ## Resolve the lock files anew (hashed, no hosts)
+	@bash tools/update_locks.sh

@@ -1,0 +1,196 @@
+"""What the registry may ask of storage, and the values that pass between them.
+
+Storage knows keys, bytes and versions; it knows no kind. The registry decodes, decides and encodes. Implementations:
+`etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch cache before either): all three
+pass `tests/conformance/storage_spec.py`.
+
+Versions (docs: apiserver.md): `resourceVersion = mod_revision * 128 + position in the batch`. All versions that pass this interface
+are resourceVersions, never etcd revisions.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType, Protocol
+
+#: /registry/pods/default/web-1
+Key = NewType("Key", str)
+#: a resourceVersion as a number; 0 means "before everything"
+Version = NewType("Version", int)
+
+
+class EventType(StrEnum):
+    """What happened to a key; the words of the API's watch events."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    #: carries a version only: everything up to it has been delivered
+    BOOKMARK = "BOOKMARK"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it is kept: the encoded message (without envelope) and its version.
+
+    `data` does not contain the version: whoever sends it out appends `metadata.resourceVersion` (see `codec.stamp`).
+    """
+
+    key: Key
+    data: bytes
+    version: Version
+    #: apiVersion and kind of the envelope
+    type_meta: tuple[str, str] = ("", "")
+    #: seconds the key lives, of the lease it was put with; 0 for ever
+    ttl_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StorageEvent:
+    """One change of one key, in the order of versions. A DELETED event carries the last state, at the version of its deletion."""
+
+    type: EventType
+    key: Key
+    version: Version
+    #: the new state; for DELETED the last one, None for BOOKMARK
+    object: Stored | None
+    #: the state before a MODIFIED or DELETED, where it is known: what selectors need to see an object leave a selection
+    previous: Stored | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A list, or a part of it, as of one version."""
+
+    items: Sequence[Stored]
+    version: Version
+    #: key to go on from (exclusive) at the same version; None at the end
+    next_key: Key | None = None
+    #: how many items follow, where that is known
+    remaining: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How fresh a read must be.
+
+    Consistent (the default): everything acknowledged before the call is seen. `at_least`: not older than that version (0: anything).
+    `exact`: as of that version (Expired when it is compacted).
+    """
+
+    at_least: Version | None = None
+    exact: Version | None = None
+
+
+CONSISTENT = Read()
+
+
+class Storage(Protocol):
+    """Encoded objects by key. Every method may raise Unavailable or Timeout; after a write that means: outcome unknown.
+
+    A write whose answer was lost is read back and settled before anything is said (I4).
+    """
+
+    async def create(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
+    ) -> Stored:
+        """Store a new object. Raises KeyExists."""
+        ...
+
+    async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
+        """Return the object, or None."""
+        ...
+
+    async def list(
+        self,
+        prefix: Key,
+        read: Read = CONSISTENT,
+        *,
+        limit: int = 0,
+        max_bytes: int = 0,
+        after: Key | None = None,
+    ) -> Page:
+        """Return the objects whose keys start with `prefix`, in the order of keys.
+
+        Args:
+            prefix: ends with a slash.
+            read: how fresh.
+            limit: at most so many items; 0 for all.
+            max_bytes: a page ends when its data would exceed it; 0 for no bound (one item always fits).
+            after: go on after this key.
+
+        Raises:
+            Expired: `read.exact` is compacted.
+        """
+        ...
+
+    async def update(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
+    ) -> Stored:
+        """Replace the object if its version is still `expected`. Raises KeyConflict (with the current object) or KeyMissing."""
+        ...
+
+    async def guaranteed_update(
+        self, key: Key, change: "Callable[[Stored], Change]", *, hint: Stored | None = None
+    ) -> Stored:
+        """Read, change, write, and again on conflict (a bounded number of times, then KeyConflict).
+
+        Args:
+            key: of the object.
+            change: pure; may run several times. May raise: nothing is written then. Equal bytes write nothing.
+            hint: what the caller believes is stored: saves the first read. A stale hint costs one more try, and when `change` raises
+                on a hint it is tried again on a fresh read before the error is believed.
+
+        Returns:
+            What is stored now (for a change to deletion, the last state at the version of the deletion).
+
+        Raises:
+            KeyMissing: there is no such key.
+        """
+        ...
+
+    async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
+        """Remove the key (if its version is still `expected`); return the last state at the version of the deletion.
+
+        Raises KeyMissing, KeyConflict.
+        """
+        ...
+
+    def watch(self, prefix: Key, *, after: Version) -> AsyncIterator[Sequence[StorageEvent]]:
+        """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
+
+        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress). Raises Expired when `after` is no longer kept.
+        """
+        ...
+
+    async def current_version(self) -> Version:
+        """Return the newest version there is (linearizable)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `guaranteed_update`'s change wants: new bytes, or the key removed (`data` None), with a lease of `ttl_seconds` when not 0."""
+
+    data: bytes | None
+    ttl_seconds: int = 0
+
+
+class StorageError(Exception):
+    """Expected refusals of storage; the registry turns them into ApiErrors that name the object."""
+
+
+class KeyExists(StorageError):
+    """create: the key is taken."""
+
+
+class KeyMissing(StorageError):
+    """update, delete: there is no such key."""
+
+
+class KeyConflict(StorageError):
+    """The version is not the expected one; `current` is what is stored, where it is known."""
+
+    def __init__(self, current: Stored | None = None) -> None:
+        super().__init__("the object has been modified")
+        self.current = current

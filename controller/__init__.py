@@ -1,0 +1,1 @@
+"""Loops that turn objects into other objects: replication first."""

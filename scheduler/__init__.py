@@ -1,0 +1,1 @@
+"""Step 2, SCHEDULED: gives each pending Pod a node."""

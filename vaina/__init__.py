@@ -1,0 +1,1 @@
+"""The library that every component is written with, and the SDK for other people's components."""
