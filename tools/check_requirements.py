@@ -1,0 +1,75 @@
+"""List the rows of requirements.md with the tests that show them. Called by `make verify-requirements`.
+
+A row is shown by a test marked `@pytest.mark.requirement("A4")`. Rows of later issues stand in OPEN, by name; the check fails when a row
+that is not on that list has no test, and when a row on it has one (the list may only shrink). Markers are read from the
+source text, so that nothing needs to be imported or running.
+"""
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ROWS = [
+    *(f"A{n}" for n in range(1, 9)),
+    *(f"B{n}" for n in range(1, 19)),
+    *(f"C{n}" for n in range(1, 7)),
+    *(f"D{n}" for n in range(1, 6)),
+    *(f"E{n}" for n in range(1, 5)),
+]
+#: rows that wait for a later issue: what is missing
+OPEN = {
+    "B5": "persistent volume claims (Everything a Pod is)",
+    "B11": "native sidecars, complete (Everything a Pod is)",
+    "B12": "ephemeral containers (Everything a Pod is)",
+    "B13": "privileged mode shown (Everything a Pod is)",
+    "B15": "what is kept of a dead Pod (Everything a Pod is)",
+    "B18": "the warning of a bare Pod, everywhere (Controllers and templates)",
+    "C3": "the CRI runtime (Everything a Pod is)",
+    "C5": "static Pods (Everything a Pod is)",
+    "C6": "self-hosted control plane (Everything a Pod is)",
+    "D2": "Deployments and Jobs (Controllers and templates)",
+    "E3": "load tests of the scheduler (The scheduler)",
+}
+
+
+def marked(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield (row, test name) of every marker in a module; a `pytestmark` counts for the module."""
+    for node in ast.walk(tree):
+        decorators = getattr(node, "decorator_list", [])
+        name = getattr(node, "name", "")
+        for call in decorators:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.requirement":
+                for argument in call.args:
+                    if isinstance(argument, ast.Constant):
+                        yield str(argument.value), name
+
+
+def main() -> int:
+    """Print the table; return 1 when a row is neither shown nor open."""
+    tests: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for row, name in marked(ast.parse(path.read_text())):
+            tests[row].append(f"{path.relative_to(ROOT)}::{name}")
+    problems = [f"{row}: no such row" for row in tests if row not in ROWS]
+    for row in ROWS:
+        shown = tests.get(row, [])
+        if shown:
+            print(f"{row:4} {len(shown):2} test(s)  {shown[0]}")
+        elif row in OPEN:
+            print(f"{row:4} open        {OPEN[row]}")
+        else:
+            print(f"{row:4} MISSING")
+            problems.append(f"{row}: no test is marked with it")
+        if shown and row in OPEN:
+            problems.append(f"{row}: has a test, and stands on the list of open rows")
+    for problem in problems:
+        print(f"verify-requirements: {problem}", file=sys.stderr)
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
