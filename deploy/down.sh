@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Takes the cluster away (`make down`): containers, networks, volumes, and the cgroups that killed nodes left.
+# Images and the engine stay.
+set -euo pipefail
+# shellcheck source=deploy/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+PROJECT=${COMPOSE_PROJECT_NAME:-vaina}
+
+engine_answers || fail "no Docker engine answers, so nothing of the cluster can be running"
+say "cluster: removing containers, networks and volumes of project $PROJECT"
+"$ROOT/deploy/compose.sh" --progress quiet down -v --remove-orphans
+
+# A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the
+# engine may run in a virtual machine, or this user may not be root.
+if docker image inspect vaina-node >/dev/null 2>&1; then
+  docker run --rm --network none -v /sys/fs/cgroup:/sys/fs/cgroup:rw vaina-node \
+    bash -c 'find /sys/fs/cgroup/vaina /sys/fs/cgroup/*/vaina -depth -type d -path "*/vaina/$0-node-*" -exec rmdir {} +
+             rmdir /sys/fs/cgroup/vaina /sys/fs/cgroup/*/vaina
+             true' "$PROJECT" 2>/dev/null
+fi
+say "cluster: gone"

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# The node's main program, below the init: makes the container a node (prepare.sh), then keeps the engine and
+# the kubelet running. Each is restarted alone: Pods outlive the death of either.
+set -euo pipefail
+# shellcheck source=deploy/images/node/prepare.sh
+source "$(dirname "$0")/prepare.sh"
+
+RUN=/run/vaina
+PAUSE_IMAGE=vaina/pause:1
+LONGEST_DELAY=10
+
+say() { printf 'node: %s\n' "$*" >&2; }
+
+engine_answers() { docker version >/dev/null 2>&1; }
+
+# The unix socket only: a TCP listener without TLS delays the start by 15 s. No bridge and no iptables rules:
+# the Pod network is the kubelet's.
+run_engine() {
+  exec dockerd --log-level=warn --host=unix:///var/run/docker.sock --live-restore \
+    --bridge=none --iptables=false --ip6tables=false --userland-proxy=false \
+    --exec-opt=native.cgroupdriver=cgroupfs --cgroup-parent="/vaina/$VAINA_NODE_NAME" \
+    --registry-mirror=http://registry:5000 --insecure-registry=registry:5000 \
+    2> >(grep --line-buffered -v level=info >&2)
+}
+
+run_kubelet() {
+  until engine_answers; do sleep 0.2; done
+  docker image inspect "$PAUSE_IMAGE" >/dev/null 2>&1 ||
+    docker import -c 'ENTRYPOINT ["/pause","-P"]' /usr/local/lib/vaina/pause.tar "$PAUSE_IMAGE" >/dev/null
+  exec python -m kubelet
+}
+
+# supervise NAME COMMAND: runs it again whenever it ends, later each time, at once again after a good minute.
+supervise() {
+  local name=$1 delay=1 started code child='' stopping=''
+  shift
+  trap 'stopping=1; [[ -z $child ]] || kill -TERM "$child" 2>/dev/null || true' TERM
+  while [[ -z $stopping ]]; do
+    started=$SECONDS
+    "$@" &
+    child=$!
+    echo "$child" >"$RUN/$name.pid"
+    code=0
+    wait "$child" || code=$?
+    # A signal ends `wait` early; the child is still ending then.
+    wait "$child" 2>/dev/null || true
+    [[ -z $stopping ]] || break
+    ((SECONDS - started < 60)) || delay=1
+    say "$name ended with code $code; starting it again in $delay s"
+    sleep "$delay"
+    delay=$((delay * 2 > LONGEST_DELAY ? LONGEST_DELAY : delay * 2))
+  done
+}
+
+shut_down() {
+  trap '' TERM INT
+  say "stopping"
+  # The kubelet first: it would report what the engine's end does to its Pods.
+  for part in "$KUBELET" "$ENGINE"; do
+    kill -TERM "$part" 2>/dev/null || true
+    wait "$part" || true
+  done
+  clear_cgroups
+  exit 0
+}
+
+take_identity
+take_capacity
+prepare_kernel
+clear_cgroups
+mkdir -p "$RUN"
+say "$VAINA_NODE_NAME at $VAINA_NODE_IP, $VAINA_CAPACITY_CPU CPU and $VAINA_CAPACITY_MEMORY of memory"
+
+supervise engine run_engine &
+ENGINE=$!
+supervise kubelet run_kubelet &
+KUBELET=$!
+trap shut_down TERM INT
+wait

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# What a container needs before it can be a node: identity, kernel settings, its own corner of the cgroups.
+# Sourced by node.sh.
+
+IDENTITY=/var/lib/vaina/identity
+
+# The name Docker's DNS knows this container by ("project-node-2"). /etc/hosts, which the resolver would ask
+# first, only has the container's id.
+name_in_dns() {
+  local reversed
+  reversed=$(awk -F. '{print $4"."$3"."$2"."$1".in-addr.arpa"}' <<<"$1")
+  busybox nslookup -type=ptr "$reversed" 127.0.0.11 2>/dev/null |
+    awk '/name = / {sub(/\..*/, "", $NF); print $NF; exit}'
+}
+
+# A DNS label: lower case letters, digits and dashes, at most 63, an alphanumeric at both ends.
+valid_name() { tr 'A-Z_.' 'a-z--' <<<"$1" | tr -cd 'a-z0-9-\n' | sed -E 's/^-+//; s/^(.{0,63}).*/\1/; s/-+$//'; }
+
+# Name and machine id are made once and stay with the node's volume, whatever address it gets later.
+take_identity() {
+  export VAINA_NODE_IP VAINA_NODE_NAME
+  VAINA_NODE_IP=$(hostname -i | awk '{print $1}')
+  mkdir -p "$IDENTITY"
+  if [[ ! -s $IDENTITY/name ]]; then
+    local name=${VAINA_NODE_NAME:-}
+    [[ -n $name ]] || name=$(name_in_dns "$VAINA_NODE_IP")
+    valid_name "${name:-$(hostname)}" >"$IDENTITY/name"
+  fi
+  [[ -s $IDENTITY/machine-id ]] || tr -d '-' </proc/sys/kernel/random/uuid >"$IDENTITY/machine-id"
+  VAINA_NODE_NAME=$(<"$IDENTITY/name")
+  cp "$IDENTITY/machine-id" /etc/machine-id
+  hostname "$VAINA_NODE_NAME"
+}
+
+# Several nodes on one machine must not each claim the whole of it: unless told, a node has its share.
+take_capacity() {
+  local nodes=${NODES_ON_THIS_MACHINE:-1} memory
+  memory=$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)
+  export VAINA_CAPACITY_CPU=${VAINA_CAPACITY_CPU:-$(($(nproc) * 1000 / nodes))m}
+  export VAINA_CAPACITY_MEMORY=${VAINA_CAPACITY_MEMORY:-$((memory / nodes))Ki}
+}
+
+prepare_kernel() {
+  ! mountpoint -q /proc/sys || mount -o remount,rw /proc/sys
+  mount --make-rshared /
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+}
+
+# All of this node's cgroups, in every hierarchy (version 1 has one per controller).
+cgroup_roots() {
+  local root
+  for root in /sys/fs/cgroup/vaina/"$VAINA_NODE_NAME" /sys/fs/cgroup/*/vaina/"$VAINA_NODE_NAME"; do
+    [[ ! -d $root ]] || printf '%s\n' "$root"
+  done
+}
+
+# Ends every process of every Pod and removes the node's cgroups: they live in the machine's hierarchy and
+# would outlive this container.
+clear_cgroups() {
+  local roots
+  mapfile -t roots < <(cgroup_roots)
+  ((${#roots[@]})) || return 0
+  find "${roots[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u | xargs -r kill -KILL 2>/dev/null || true
+  for _ in {1..50}; do
+    find "${roots[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    mapfile -t roots < <(cgroup_roots)
+    ((${#roots[@]})) || break
+    sleep 0.1
+  done
+  # The parent goes with the last node.
+  rmdir /sys/fs/cgroup/vaina /sys/fs/cgroup/*/vaina 2>/dev/null || true
+}

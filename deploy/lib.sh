@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Small things that the start scripts share. Sourced, never run.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034  # read by the scripts that source this file
+TOOLS=$ROOT/.tools
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+on_debian() { [[ -r /etc/debian_version ]] && command -v apt-get >/dev/null; }
+
+engine_answers() { docker version >/dev/null 2>&1; }
+
+# wait_for SECONDS COMMAND...: true as soon as the command is.
+wait_for() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.2
+  done
+}
+
+# The Debian mirror this machine is set up for ("http://host/debian"), from its own apt sources.
+debian_mirror() {
+  # shellcheck disable=SC2016  # the format is apt's, not the shell's
+  apt-get indextargets --format '$(SITE)|$(RELEASE)' 'Created-By: Packages' 2>/dev/null |
+    awk -F'|' '$2 !~ /security|updates|backports/ && $1 ~ /\/debian\/?$/ {sub(/\/$/, "", $1); print $1; exit}'
+}
