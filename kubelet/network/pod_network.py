@@ -1,0 +1,172 @@
+"""The node's Pod network: a bridge with the node's Pod CIDR, a veth pair for each sandbox, routes to the other nodes.
+
+Called by the runtimes whose sandboxes come without a network (docker) and by the kubelet's shell when nodes change. What is
+true is in the kernel: nothing is remembered that a restarted kubelet would miss. A sandbox's network is complete when its end on the
+host hangs on the bridge, which is done last.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+
+import structlog
+
+from kubelet.network import ipam
+from kubelet.network.commands import NetworkCommandError, ip_batch, run
+from kubelet.network.routes import plan_routes
+
+log = structlog.get_logger()
+
+BRIDGE = "cni0"
+#: marks our routes among the kernel's (`ip route show proto 86`): no other is ever touched
+ROUTE_PROTOCOL = "86"
+
+
+class NetworkNotReady(Exception):
+    """The node has no Pod CIDR yet, so no Pod can have an address."""
+
+
+def host_interface(sandbox_id: str) -> str:
+    """Return the name of the sandbox's end on the host: veth and 11 characters (the kernel allows 15)."""
+    return "veth" + hashlib.sha256(sandbox_id.encode()).hexdigest()[:11]
+
+
+class PodNetwork:
+    """Owned by the kubelet's build; its methods may be called by any task (one lock guards the giving of addresses)."""
+
+    def __init__(self, *, cluster_cidr: IPv4Network, mtu: int = 1500) -> None:
+        """Make it; nothing is done before `configure`.
+
+        Args:
+            cluster_cidr: what is not translated on the way out: the Pods of all nodes.
+            mtu: of bridge and veths, in bytes.
+        """
+        self._cluster_cidr = cluster_cidr
+        self._mtu = mtu
+        self._cidr: IPv4Network | None = None
+        self._last: IPv4Address | None = None
+        #: addresses given to sandboxes that the runtime does not list yet
+        self._reserved: set[IPv4Address] = set()
+        self._lock = asyncio.Lock()
+
+    @property
+    def cidr(self) -> IPv4Network | None:
+        """The node's Pod CIDR, once it is known."""
+        return self._cidr
+
+    async def configure(self, cidr: IPv4Network) -> None:
+        """Make the bridge with the CIDR's first address, and the translation of what leaves the cluster. Idempotent.
+
+        Raises:
+            NetworkCommandError: the kernel refused.
+        """
+        if self._cidr == cidr:
+            return
+        gateway = f"{ipam.gateway_of(cidr)}/{cidr.prefixlen}"
+        links = {link["ifname"]: link for link in json.loads(await run(["ip", "-json", "address", "show"]))}
+        lines = []
+        if BRIDGE not in links:
+            lines.append(f"link add {BRIDGE} mtu {self._mtu} type bridge")
+        present = {
+            f"{a['local']}/{a['prefixlen']}"
+            for a in links.get(BRIDGE, {}).get("addr_info", [])
+            if a["family"] == "inet"
+        }
+        lines += [f"address del {address} dev {BRIDGE}" for address in sorted(present - {gateway})]
+        if gateway not in present:
+            lines.append(f"address add {gateway} brd + dev {BRIDGE}")
+        lines.append(f"link set {BRIDGE} up")
+        await ip_batch(lines)
+        # `add` and `flush` before the rules make the file say the same however often it is applied.
+        await run(
+            ["nft", "-f", "-"],
+            f"add table ip vaina\nflush table ip vaina\ntable ip vaina {{\n  chain postrouting {{\n"
+            f"    type nat hook postrouting priority 100; policy accept;\n"
+            f"    ip saddr {cidr} ip daddr != {self._cluster_cidr} masquerade\n  }}\n}}\n",
+        )
+        self._cidr = cidr
+        log.info("pod network configured", cidr=str(cidr), bridge=BRIDGE)
+
+    async def reserve(self, taken: Iterable[str]) -> IPv4Address:
+        """Choose an address for a new sandbox and keep it until `release`.
+
+        Args:
+            taken: the addresses of all sandboxes that exist, running or not.
+
+        Raises:
+            NetworkNotReady: there is no Pod CIDR yet.
+            AddressesExhausted: none is free.
+        """
+        async with self._lock:
+            if self._cidr is None:
+                raise NetworkNotReady("the node has no Pod CIDR yet")
+            used = {IPv4Address(address) for address in taken if address} | self._reserved
+            self._last = ipam.next_address(self._cidr, used, self._last)
+            self._reserved.add(self._last)
+            return self._last
+
+    def release(self, address: IPv4Address) -> None:
+        """Forget a reservation: the runtime lists the sandbox now, or it was not made."""
+        self._reserved.discard(address)
+
+    async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None:
+        """Give the network namespace of process `pid` the address, and a way out over the bridge.
+
+        Raises:
+            NetworkNotReady, NetworkCommandError.
+        """
+        if self._cidr is None:
+            raise NetworkNotReady("the node has no Pod CIDR yet")
+        host = host_interface(sandbox_id)
+        if host in await self.attached(include_incomplete=True):
+            await ip_batch([f"link del {host}"])
+        await ip_batch(
+            [f"link add {host} mtu {self._mtu} type veth peer name eth0 mtu {self._mtu} netns {pid}"]
+        )
+        await ip_batch(
+            [
+                f"address add {address}/{self._cidr.prefixlen} brd + dev eth0",
+                "link set lo up",
+                "link set eth0 up",
+                f"route add default via {ipam.gateway_of(self._cidr)}",
+            ],
+            pid=pid,
+        )
+        await ip_batch([f"link set {host} master {BRIDGE}", f"link set {host} up"])
+
+    async def attached(self, *, include_incomplete: bool = False) -> frozenset[str]:
+        """Return the names of the hosts' ends that exist: complete ones, or all."""
+        links = json.loads(await run(["ip", "-json", "link", "show", "type", "veth"]) or "[]")
+        return frozenset(
+            link["ifname"] for link in links
+            if link["ifname"].startswith("veth") and (include_incomplete or link.get("master") == BRIDGE)
+        )  # fmt: skip
+
+    async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
+        """Make the routes to the other nodes' Pods what they should be, and touch no other route.
+
+        Raises:
+            NetworkCommandError: the kernel refused (a node's address that is not on our network).
+        """
+        listed = json.loads(
+            await run(["ip", "-json", "-4", "route", "show", "proto", ROUTE_PROTOCOL]) or "[]"
+        )
+        present = {
+            IPv4Network(route["dst"]): IPv4Address(route["gateway"]) for route in listed if "gateway" in route
+        }
+        plan = plan_routes(desired, present)
+        for network in plan.remove:
+            await self._try(f"route del {network} proto {ROUTE_PROTOCOL}", network)
+        for network, gateway in plan.replace:
+            await self._try(f"route replace {network} via {gateway} proto {ROUTE_PROTOCOL}", network)
+
+    async def _try(self, line: str, network: IPv4Network) -> None:
+        # One node with a wrong address must not keep the others from being reached.
+        try:
+            await ip_batch([line])
+        except NetworkCommandError as error:
+            log.warning("route refused", network=str(network), error=str(error))
+        else:
+            log.info("route set", command=line)
