@@ -7,9 +7,20 @@ source "$(dirname "$0")/lib.sh"
 
 PROJECT=${COMPOSE_PROJECT_NAME:-vaina}
 
-engine_answers || fail "no Docker engine answers, so nothing of the cluster can be running"
+if ! engine_answers; then
+  say "cluster: no Docker engine answers, so nothing of it can be running"
+  exit 0
+fi
+# Compose forgets the anonymous volumes of a node that it has recreated once, so they are noted down first.
+mapfile -t containers < <(docker ps -aq --filter "label=com.docker.compose.project=$PROJECT")
+volumes=()
+if ((${#containers[@]})); then
+  mapfile -t volumes < <(docker inspect -f '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}' \
+    "${containers[@]}" | awk 'NF')
+fi
 say "cluster: removing containers, networks and volumes of project $PROJECT"
 "$ROOT/deploy/compose.sh" --progress quiet down -v --remove-orphans
+((${#volumes[@]} == 0)) || docker volume rm -f "${volumes[@]}" >/dev/null
 
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the
 # engine may run in a virtual machine, or this user may not be root.
