@@ -1,0 +1,218 @@
+"""What the kubelet may ask of a container runtime: CRI's verbs (`kubelet.runtime.records` has the values).
+
+Serves steps 4 (SANDBOXED) and 6 (STARTED) and requirement row C3. Implementations (`docker`, `hollow`, later `cri`) pass
+`tests/conformance/runtime_spec.py`. What they all keep:
+
+* **What is true is in the runtime's labels.** Every record that `list_*` returns carries the Pod's name, namespace and uid, the
+  attempt, and `labels` and `annotations` exactly as they were given: a restarted kubelet adopts what runs from these alone (I11).
+* **Creating twice is creating once**: the name of a sandbox is derived from (uid, attempt), of a container from (uid, name, attempt). A second
+  call with the same ones returns what is there already.
+* **No verb waits for a grace period.** `stop_container` with a grace returns as soon as the stop signal is on its way; the kubelet comes
+  back later with grace 0. Stopping and removing what is not there is a success.
+* All times are seconds since the epoch, all amounts integers in the unit of their name.
+
+Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/architecture/cri/), `runtime.v1`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from kubelet.runtime.records import (
+    ContainerConfig,
+    ContainerState,
+    ContainerStats,
+    ExecConfig,
+    ExecResult,
+    ImageState,
+    LinuxResources,
+    LogOptions,
+    Output,
+    RegistryAuth,
+    RuntimeEvent,
+    RuntimeStatus,
+    RuntimeVersion,
+    SandboxConfig,
+    SandboxState,
+    Uid,
+)
+
+
+class RuntimeFailure(Exception):
+    """The runtime refused or could not; the message is for the user (an event or a waiting message shows it)."""
+
+
+class RuntimeUnavailable(RuntimeFailure):
+    """The engine does not answer; everything may be tried again."""
+
+
+class NotFoundInRuntime(RuntimeFailure):
+    """There is no such sandbox or container (any more)."""
+
+
+class SandboxFailed(RuntimeFailure):
+    """The sandbox or its network could not be made; nothing of it is left, or `list_pod_sandboxes` shows it as not ready."""
+
+
+class CreateFailed(RuntimeFailure):
+    """The container could not be created (reason CreateContainerError)."""
+
+
+class StartFailed(RuntimeFailure):
+    """The container was created and could not be started (reason RunContainerError); it is listed as EXITED, StartError, with a code."""
+
+
+class ImagePullError(RuntimeFailure):
+    """The image could not be pulled.
+
+    `reason` is a waiting reason of Kubernetes: ErrImagePull, RegistryUnavailable, InvalidImageName or SignatureValidationFailed.
+    """
+
+    def __init__(self, message: str, *, reason: str = "ErrImagePull") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ExecSession(Protocol):
+    """A process with its streams connected. The caller must `close` it, on every way out."""
+
+    async def write(self, data: bytes) -> None:
+        """Send standard input; waits while the process does not read."""
+        ...
+
+    async def close_stdin(self) -> None:
+        """Say that standard input has ended; output goes on."""
+        ...
+
+    async def resize(self, width: int, height: int) -> None:
+        """Tell the terminal its size; nothing without a terminal."""
+        ...
+
+    def output(self) -> AsyncIterator[Output]:
+        """Yield what the process writes until it ends. With a terminal everything is STDOUT."""
+        ...
+
+    async def exit_code(self) -> int:
+        """Return the code, once `output` is exhausted."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connection (the process gets a hang-up where the engine can do that). Idempotent."""
+        ...
+
+
+class Runtime(Protocol):
+    """Sandboxes and containers. Any verb may raise RuntimeUnavailable; cancelling a call stops waiting for it, nothing more."""
+
+    async def version(self) -> RuntimeVersion:
+        """Return the engine's name and version."""
+        ...
+
+    async def status(self) -> RuntimeStatus:
+        """Return whether it can run Pods; never raises."""
+        ...
+
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+        """Make and start a sandbox with its network namespace and address. Raises SandboxFailed."""
+        ...
+
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
+        """Kill what still runs in it, end its process, and give its address back."""
+        ...
+
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
+        """Remove a sandbox and the containers that are still in it (stopping it first when needed)."""
+        ...
+
+    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
+        """Return all sandboxes, or those of one Pod, ready or not. As of the call, never cached."""
+        ...
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+        """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime (the sandbox is gone)."""
+        ...
+
+    async def start_container(self, container_id: str) -> None:
+        """Start it; starting a running one is a success. Raises StartFailed, NotFoundInRuntime."""
+        ...
+
+    async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
+        """Ask the container to end, and return without waiting for it.
+
+        With a grace above 0 its stop signal is sent (each call sends it again; a runtime that has only StopContainer runs that in a task of its
+        own with this grace). With 0 it is killed. Success when it is gone or has ended.
+        """
+        ...
+
+    async def remove_container(self, container_id: str) -> None:
+        """Remove an ended container with its log and its file system (a running one is killed first)."""
+        ...
+
+    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+        """Return all containers, or those of one Pod, in every phase. As of the call, never cached; sandboxes are not among them."""
+        ...
+
+    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+        """Change the limits of a running container."""
+        ...
+
+    async def container_stats(self, container_id: str) -> ContainerStats:
+        """Return what a running container uses. Raises NotFoundInRuntime."""
+        ...
+
+    async def exec_sync(
+        self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
+    ) -> ExecResult:
+        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure (it could not be started)."""
+        ...
+
+    async def exec(self, container_id: str, config: ExecConfig) -> ExecSession:
+        """Start a command with its streams connected. Raises NotFoundInRuntime, RuntimeFailure."""
+        ...
+
+    async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> ExecSession:
+        """Connect to the streams of the container's own process. Raises NotFoundInRuntime."""
+        ...
+
+    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Yield the log of a container, dead or alive, in pieces as they come; with `follow` until the container ends. Raises NotFoundInRuntime."""
+        ...
+
+    def events(self) -> AsyncIterator[RuntimeEvent]:
+        """Yield hints until the connection ends (then RuntimeUnavailable); the caller lists again and calls anew."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        ...
+
+
+class ImageService(Protocol):
+    """Images on the node. Any verb may raise RuntimeUnavailable."""
+
+    async def image_status(self, reference: str) -> ImageState | None:
+        """Return the image that a reference (tag, digest or id) names here, or None."""
+        ...
+
+    async def pull_image(
+        self,
+        reference: str,
+        *,
+        auth: RegistryAuth | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> ImageState:
+        """Fetch an image. Raises ImagePullError; cancelling the call abandons the pull.
+
+        Args:
+            reference: with tag or digest; without either the tag is latest.
+            auth: login; None: anonymous.
+            on_progress: called with a few words whenever something moves on (for the log; a pull without progress can be given up).
+        """
+        ...
+
+    async def list_images(self) -> Sequence[ImageState]:
+        """Return every image."""
+        ...
+
+    async def remove_image(self, image_id: str) -> None:
+        """Remove an image that no container uses. Raises RuntimeFailure when one does."""
+        ...
