@@ -156,11 +156,19 @@ class Storage(Protocol):
         """
         ...
 
-    def watch(self, prefix: Key, *, after: Version) -> AsyncIterator[Sequence[StorageEvent]]:
+    def watch(
+        self, prefix: Key, *, after: Version, previous: bool = True
+    ) -> AsyncIterator[Sequence[StorageEvent]]:
         """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
 
-        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress). Raises Expired when `after` is no longer kept.
+        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key is the prefix. Raises Expired
+        when `after` is no longer kept. With `previous` False the states before may be missing (whoever has them saves half of the bytes): a
+        DELETED event then has no object.
         """
+        ...
+
+    async def request_progress(self) -> None:
+        """Ask that open watches soon say how far they are, with a BOOKMARK."""
         ...
 
     async def current_version(self) -> Version:

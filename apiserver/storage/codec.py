@@ -1,0 +1,113 @@
+r"""Stored bytes: the envelope, the position of a write, and the version on the way out.
+
+Pure. Stored is `k8s\0` followed by `Unknown{typeMeta, raw}`, as Kubernetes stores protobuf. `raw` is the encoded
+object, whose `metadata.resourceVersion` is empty but for writes at a position other than 0 of their batch: those begin with a
+metadata record that holds the position and nothing else. Protobuf merges the two metadata records when it parses; no object
+can be mistaken for it, for metadata without a name is never stored.
+
+`metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test holds the table of kinds to it.
+"""
+
+from apiserver.storage import versions
+from apiserver.storage.interface import Key, Stored, Version
+from vaina.api.meta.v1 import meta_pb2, raw_pb2
+from vaina.api.runtime.v1 import runtime_pb2
+from vaina.errors import InternalError
+
+#: what every stored value starts with
+MAGIC = b"k8s\x00"
+
+_METADATA = 0x0A
+_RESOURCE_VERSION = 0x32
+#: digits of the largest position
+_POSITION_DIGITS = 3
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+def stamp(data: bytes, version: Version) -> bytes:
+    """Return an encoded object with `metadata.resourceVersion` set, by appending (0.4 µs; parse, change, encode: 5 µs).
+
+    Whatever the object had there is overridden: the last of a scalar's values wins.
+    """
+    return data + _version_record(version)
+
+
+def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> bytes:
+    """Return the bytes to store.
+
+    Args:
+        data: the encoded object without a version.
+        type_meta: apiVersion and kind.
+        position: of the write in its batch, 0 to 126.
+    """
+    raw = _version_record(position) + data if position else data
+    envelope = runtime_pb2.Unknown(
+        type_meta=runtime_pb2.TypeMeta(api_version=type_meta[0], kind=type_meta[1]), raw=raw
+    )
+    return MAGIC + envelope.SerializeToString()
+
+
+def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:
+    """Return what was stored at a revision.
+
+    Raises:
+        InternalError: it is not an envelope. The text names the key and nothing of the content.
+    """
+    if not value.startswith(MAGIC):
+        raise InternalError(f"the object at {key} is not stored as protobuf")
+    try:
+        envelope = runtime_pb2.Unknown.FromString(value[len(MAGIC) :])
+    except Exception as error:  # upb raises google.protobuf.message.DecodeError, or ValueError on bad UTF-8
+        raise InternalError(f"the object at {key} cannot be read") from error
+    data, position = split_position(envelope.raw)
+    type_meta = envelope.type_meta
+    return Stored(
+        key,
+        data,
+        versions.version_of(revision, position),
+        (type_meta.api_version, type_meta.kind),
+        ttl_seconds,
+    )
+
+
+def split_position(raw: bytes) -> tuple[bytes, int]:
+    """Return the object as it was given to storage, and the position it was written at."""
+    if len(raw) < 4 or raw[0] != _METADATA or raw[2] != _RESOURCE_VERSION or raw[1] != raw[3] + 2:
+        return raw, 0
+    length = raw[3]
+    digits = raw[4 : 4 + length]
+    if length > _POSITION_DIGITS or not digits.isdigit():
+        return raw, 0
+    return raw[4 + length :], int(digits)
+
+
+def bookmark(version: Version, *, initial_events_end: bool = False) -> bytes:
+    """Return the object of a BOOKMARK event: of any kind, with nothing but a version.
+
+    Args:
+        version: everything up to it has been delivered.
+        initial_events_end: it ends the current state at the start of a watch (KEP-3157).
+    """
+    metadata = meta_pb2.ObjectMeta(resource_version=str(version))
+    if initial_events_end:
+        metadata.annotations[_INITIAL_EVENTS_END] = "true"
+    return meta_pb2.PartialObjectMetadata(metadata=metadata).SerializeToString()
+
+
+def event_frame(event_type: str, stamped: bytes) -> bytes:
+    """Return one event as the part of a `RawWatchResponse` that holds it: parts are joined into a response."""
+    return raw_pb2.RawWatchResponse(
+        events=[raw_pb2.RawWatchEvent(type=event_type, object=stamped)]
+    ).SerializeToString()
+
+
+def version_frame(version: Version) -> bytes:
+    """Return the part of a `RawWatchResponse` that says after which version to resume."""
+    return raw_pb2.RawWatchResponse(resource_version=str(version)).SerializeToString()
+
+
+def _version_record(number: int) -> bytes:
+    """Return an encoded `metadata` field that holds `resourceVersion` and nothing else (a number has at most 20 digits)."""
+    digits = b"%d" % number
+    length = len(digits)
+    return bytes((_METADATA, length + 2, _RESOURCE_VERSION, length)) + digits

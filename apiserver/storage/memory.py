@@ -1,0 +1,247 @@
+"""Storage in a dict with its whole history: for tests, for the apiserver in process, and for reading what storage is.
+
+It passes the same conformance spec as etcd. Each write is a revision of its own (position 0). Nothing awaits between reading and
+writing, so that every operation is atomic on the event loop. Owned by one event loop.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+from sortedcontainers import SortedDict
+
+from apiserver.storage import versions
+from apiserver.storage.guaranteed import guaranteed_update
+from apiserver.storage.interface import (
+    CONSISTENT,
+    Change,
+    EventType,
+    Key,
+    KeyConflict,
+    KeyExists,
+    KeyMissing,
+    Page,
+    Read,
+    StorageEvent,
+    Stored,
+    Version,
+)
+from apiserver.storage.paging import page_of
+from vaina.clock import Clock, SystemClock
+from vaina.errors import Expired, Timeout
+
+#: events kept before the oldest half is compacted by itself
+_HISTORY_LIMIT = 200_000
+
+
+class MemoryStorage:
+    """A dict of what is stored now and a list of everything that happened since the last compaction."""
+
+    def __init__(self, clock: Clock | None = None, *, history_limit: int = _HISTORY_LIMIT) -> None:
+        """Make an empty storage.
+
+        Args:
+            clock: times the expiry of keys with a time to live.
+            history_limit: so many events are kept; then the older half is compacted.
+        """
+        self._clock = clock or SystemClock()
+        self._history_limit = history_limit
+        self._now: SortedDict[Key, Stored] = SortedDict()
+        #: what was stored at the compacted revision: the base that history builds on
+        self._base: dict[Key, Stored] = {}
+        #: events after the compacted revision, by version
+        self._history: list[StorageEvent] = []
+        #: as etcd: an empty store is at revision 1
+        self._revision = 1
+        self._compacted = 0
+        #: key -> monotonic second of its end
+        self._expiries: dict[Key, float] = {}
+        self._watchers: set[_Watcher] = set()
+
+    async def create(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
+    ) -> Stored:
+        self.expire()
+        if key in self._now:
+            raise KeyExists(key)
+        return self._put(Stored(key, data, self._next(), type_meta, ttl_seconds))
+
+    async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
+        self.expire()
+        self._check(read, "get")
+        if read.exact is not None:
+            return self._as_of(read.exact).get(key)
+        current: Stored | None = self._now.get(key)
+        return current
+
+    async def list(
+        self,
+        prefix: Key,
+        read: Read = CONSISTENT,
+        *,
+        limit: int = 0,
+        max_bytes: int = 0,
+        after: Key | None = None,
+    ) -> Page:
+        self.expire()
+        self._check(read, "list")
+        version = versions.whole(self._revision)
+        table = self._now
+        if read.exact is not None:
+            version, table = (
+                versions.whole(versions.revision_of(read.exact)),
+                SortedDict(self._as_of(read.exact)),
+            )
+        return page_of(table, prefix, version, limit=limit, max_bytes=max_bytes, after=after)
+
+    async def update(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
+    ) -> Stored:
+        self._expect(key, expected)
+        return self._put(Stored(key, data, self._next(), type_meta, ttl_seconds))
+
+    async def guaranteed_update(
+        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
+    ) -> Stored:
+        return await guaranteed_update(self, key, change, hint=hint)
+
+    async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
+        self._expect(key, expected)
+        return self._remove(key)
+
+    async def watch(
+        self, prefix: Key, *, after: Version, previous: bool = True
+    ) -> AsyncIterator[Sequence[StorageEvent]]:
+        del previous  # it costs nothing here
+        watcher = _Watcher(after)
+        self._watchers.add(watcher)
+        try:
+            while True:
+                self.expire()
+                if versions.is_expired(watcher.after, self._compacted):
+                    raise Expired("The resourceVersion for the provided watch is too old.")
+                events = [e for e in self._since(watcher.after) if e.key.startswith(prefix)]
+                if self._revision >= versions.start_revision(watcher.after):
+                    watcher.after = versions.whole(self._revision)
+                if watcher.wants_progress:
+                    watcher.wants_progress = False
+                    events.append(StorageEvent(EventType.BOOKMARK, prefix, watcher.after, None))
+                if events:
+                    yield events
+                else:
+                    watcher.changed.clear()
+                    await watcher.changed.wait()
+        finally:
+            self._watchers.discard(watcher)
+
+    async def current_version(self) -> Version:
+        self.expire()
+        return versions.whole(self._revision)
+
+    async def request_progress(self) -> None:
+        for watcher in self._watchers:
+            watcher.wants_progress = True
+            watcher.changed.set()
+
+    def compact(self, version: Version) -> None:
+        """Forget the history up to and with the revision of a version; watchers that still need it get Expired."""
+        revision = min(versions.revision_of(version), self._revision)
+        if revision <= self._compacted:
+            return
+        self._base = self._as_of(versions.whole(revision))
+        self._compacted = revision
+        del self._history[: self._index_after(versions.whole(revision))]
+        self._wake()
+
+    def expire(self) -> None:
+        """Delete what has outlived its time to live. Every operation begins with it; `run` does it when nobody else asks."""
+        if not self._expiries:
+            return
+        now = self._clock.monotonic()
+        for key in [key for key, end in self._expiries.items() if end <= now]:
+            self._remove(key)
+
+    async def run(self) -> None:
+        """Expire keys until cancelled, so that watchers hear of it without another operation."""
+        while True:
+            await self._clock.sleep(1.0)
+            self.expire()
+
+    def _next(self) -> Version:
+        self._revision += 1
+        return versions.version_of(self._revision, 0)
+
+    def _expect(self, key: Key, expected: Version | None) -> None:
+        self.expire()
+        current = self._now.get(key)
+        if current is None:
+            raise KeyMissing(key)
+        if expected is not None and current.version != expected:
+            raise KeyConflict(current)
+
+    def _put(self, stored: Stored) -> Stored:
+        before = self._now.get(stored.key)
+        self._now[stored.key] = stored
+        self._expiries.pop(stored.key, None)
+        if stored.ttl_seconds:
+            self._expiries[stored.key] = self._clock.monotonic() + stored.ttl_seconds
+        kind = EventType.ADDED if before is None else EventType.MODIFIED
+        self._record(StorageEvent(kind, stored.key, stored.version, stored, before))
+        return stored
+
+    def _remove(self, key: Key) -> Stored:
+        before: Stored = self._now.pop(key)
+        self._expiries.pop(key, None)
+        last = replace(before, version=self._next())
+        self._record(StorageEvent(EventType.DELETED, key, last.version, last, before))
+        return last
+
+    def _record(self, event: StorageEvent) -> None:
+        self._history.append(event)
+        if len(self._history) > self._history_limit:
+            self.compact(self._history[self._history_limit // 2].version)
+        self._wake()
+
+    def _wake(self) -> None:
+        for watcher in self._watchers:
+            watcher.changed.set()
+
+    def _index_after(self, version: Version) -> int:
+        return bisect_right(self._history, version, key=lambda event: event.version)
+
+    def _since(self, version: Version) -> Sequence[StorageEvent]:
+        return self._history[self._index_after(version) :]
+
+    def _check(self, read: Read, what: str) -> None:
+        asked = read.exact if read.exact is not None else read.at_least
+        if asked is not None and versions.revision_of(asked) > self._revision:
+            raise too_large(asked, versions.whole(self._revision))
+        if read.exact is not None and versions.revision_of(read.exact) < self._compacted:
+            raise Expired(f"The resourceVersion for the provided {what} is too old.")
+
+    def _as_of(self, version: Version) -> dict[Key, Stored]:
+        """Return everything as it was after the whole revision of a version."""
+        table = dict(self._base)
+        for event in self._history[: self._index_after(versions.whole(versions.revision_of(version)))]:
+            if event.type is EventType.DELETED:
+                del table[event.key]
+            elif event.object is not None:
+                table[event.key] = event.object
+        return table
+
+
+def too_large(asked: Version, current: Version) -> Timeout:
+    """Make the error for a version that does not exist yet, in Kubernetes' words."""
+    return Timeout(f"Too large resource version: {asked}, current: {current}", retry_seconds=1)
+
+
+class _Watcher:
+    """Where a watch has got to. It is woken when there may be more."""
+
+    __slots__ = ("after", "changed", "wants_progress")
+
+    def __init__(self, after: Version) -> None:
+        self.after = after
+        self.changed = asyncio.Event()
+        self.wants_progress = False

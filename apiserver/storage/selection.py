@@ -1,0 +1,34 @@
+"""What a list or a watch is about: a prefix, and selectors on labels and fields.
+
+Pure. The selectors are those of `vaina.objects.selectors`; storage asks no more of them than `matches`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from apiserver.storage.interface import Key
+
+
+class Matcher(Protocol):
+    """A label or field selector."""
+
+    def matches(self, values: Mapping[str, str], /) -> bool:
+        """Tell whether labels or fields are selected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Objects below a prefix whose labels and fields match."""
+
+    #: of a kind, or of a namespace within it; ends with a slash
+    prefix: Key
+    #: one object alone (a field selector metadata.name=x): its key
+    key: Key | None = None
+    #: None: all
+    labels: Matcher | None = None
+    #: None: all
+    fields: Matcher | None = None
+    #: (field, value) when the field selector demands that an indexed field has this value: ("spec.nodeName", "node-1")
+    index: tuple[str, str] | None = None

@@ -1,0 +1,66 @@
+"""The arithmetic of resourceVersions: `version = revision * 128 + position` (apiserver.md, "Versions and group commit").
+
+Pure; every implementation of `Storage` counts with it, the in-memory one too. All writes of one transaction share one
+etcd revision; the position tells them apart, so that a watch can be resumed after any single event.
+"""
+
+from apiserver.storage.interface import Version
+
+#: positions per revision
+SPAN = 128
+#: the position that lists and bookmarks carry: everything of the revision has been seen
+WHOLE = SPAN - 1
+#: the largest position that an event has
+LAST = SPAN - 2
+
+
+def version_of(revision: int, position: int) -> Version:
+    """Return the version of the event at `position` (0 to 126) of a revision."""
+    return Version(revision * SPAN + position)
+
+
+def whole(revision: int) -> Version:
+    """Return the version that says: everything up to and with this revision has been seen."""
+    return Version(revision * SPAN + WHOLE)
+
+
+def revision_of(version: Version) -> int:
+    """Return the revision that a version belongs to."""
+    return version // SPAN
+
+
+def position_of(version: Version) -> int:
+    """Return the position within its revision; 127 for lists and bookmarks."""
+    return version % SPAN
+
+
+def deletion_position(previous: int | None) -> int:
+    """Return the position of a deletion, which carries no value and so cannot store its own.
+
+    It is that of the event before it in the same revision + 1; the first has 0. A foreign transaction that deletes more
+    keys than there are positions repeats the last one: all its events arrive in one batch, so nothing is lost but the
+    possibility to resume within it.
+    """
+    return 0 if previous is None else min(previous + 1, LAST)
+
+
+def start_revision(after: Version) -> int:
+    """Return the revision from which a watch must begin to see everything after a version.
+
+    After a whole revision that is the next one; after a single event its own revision again, whose events up to the
+    position are then dropped (`is_after`).
+    """
+    revision, position = divmod(after, SPAN)
+    return revision + 1 if position == WHOLE else revision
+
+
+def is_expired(after: Version, compacted_revision: int) -> bool:
+    """Tell whether a watch after this version can no longer be served without a gap.
+
+    Within a revision that is not newer than the compacted one: yes, even at the very revision of the compaction, where some releases of
+    etcd 3.5 drop deletions.
+    """
+    revision, position = divmod(after, SPAN)
+    if position == WHOLE:
+        return revision < compacted_revision
+    return revision <= compacted_revision
