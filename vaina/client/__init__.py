@@ -1,0 +1,1 @@
+"""Clients of the API: transports, one client a kind, events, steps."""

@@ -1,0 +1,218 @@
+"""All clients over one transport, and the verbs that only some kinds have."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from functools import cached_property
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from vaina import kinds
+from vaina.api.apps.v1 import apps_pb2
+from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from vaina.api.coordination.v1 import lease_pb2
+from vaina.api.core.v1 import (
+    config_pb2,
+    event_pb2,
+    manifest_service_pb2,
+    namespace_pb2,
+    node_pb2,
+    pod_pb2,
+    pod_service_pb2,
+    pod_stream_pb2,
+    reference_pb2,
+    replication_controller_pb2,
+)
+from vaina.api.meta.v1 import meta_pb2, request_pb2
+from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
+from vaina.client.resource import ResourceClient
+from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
+from vaina.errors import ApiError, from_status
+from vaina.kinds import Kind
+
+M = TypeVar("M", bound=Message)
+
+MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
+
+
+class PodClient(ResourceClient[pod_pb2.Pod]):
+    """Pods: also binding, and the streams of a running Pod."""
+
+    async def bind(self, namespace: str, name: str, uid: str, node: str) -> None:
+        """Give a Pod its node, once. Raises Conflict when it is bound, deleting or another Pod by now."""
+        request = pod_service_pb2.BindPodRequest(binding=binding(namespace, name, uid, node))
+        status = meta_pb2.Status.FromString(
+            await self.transport.unary(
+                self.kind.method("Bind"), request.SerializeToString(), timeout=self.timeout
+            )
+        )
+        if status.status == "Failure":
+            raise from_status(status)
+
+    async def bind_batch(self, bindings: Sequence[pod_pb2.Binding]) -> Sequence[ApiError | None]:
+        """Bind several Pods in one call; None for each that is bound, in their order."""
+        request = pod_service_pb2.BindPodBatchRequest(bindings=bindings)
+        answer = pod_service_pb2.BindPodBatchResponse.FromString(
+            await self.transport.unary(
+                self.kind.method("BindBatch"), request.SerializeToString(), timeout=self.timeout
+            )
+        )
+        return [from_status(status) if status.status == "Failure" else None for status in answer.results]
+
+    async def logs(
+        self, namespace: str, name: str, options: pod_pb2.PodLogOptions, *, uid: str = ""
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a container wrote, as it comes when `options.follow`."""
+        request = pod_stream_pb2.PodLogRequest(namespace=namespace, name=name, options=options, uid=uid)
+        stream = self.transport.stream(self.kind.method("Logs"), request.SerializeToString())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodLogResponse.FromString(answer).data
+
+    async def exec(
+        self, start: pod_stream_pb2.PodExecStart, inputs: AsyncIterator[pod_stream_pb2.PodExecRequest]
+    ) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
+        """Run a command in a container: `start` goes first, then `inputs`; the last answer has the exit code."""
+
+        async def requests() -> AsyncIterator[bytes]:
+            yield pod_stream_pb2.PodExecRequest(start=start).SerializeToString()
+            async for item in inputs:
+                yield item.SerializeToString()
+
+        stream = self.transport.bidi(self.kind.method("Exec"), requests())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodExecResponse.FromString(answer)
+
+
+class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
+    """Traces: also the report of steps."""
+
+    async def report(self, reports: Sequence[trace_service_pb2.StepReport]) -> int:
+        """Report steps in a batch; returns how many were recorded."""
+        request = trace_service_pb2.ReportRequest(reports=reports)
+        answer = await self.transport.unary(
+            self.kind.method("Report"), request.SerializeToString(), timeout=self.timeout
+        )
+        return trace_service_pb2.ReportResponse.FromString(answer).recorded
+
+
+class ScalableClient(ResourceClient[M]):
+    """Kinds with replicas: also the scale sub-resource."""
+
+    async def get_scale(self, name: str, namespace: str = "") -> scale_pb2.Scale:
+        """Return how many replicas there are, and should be. Raises NotFound."""
+        request = request_pb2.GetRequest(namespace=namespace, name=name)
+        answer = await self.transport.unary(
+            self.kind.method("GetScale"), request.SerializeToString(), timeout=self.timeout
+        )
+        return scale_pb2.Scale.FromString(answer)
+
+    async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
+        """Set the number of replicas; a resourceVersion in `scale` makes it conditional. Raises NotFound, Conflict, Invalid."""
+        request = scale_request_pb2.UpdateScaleRequest(object=scale)
+        answer = await self.transport.unary(
+            self.kind.method("UpdateScale"), request.SerializeToString(), timeout=self.timeout
+        )
+        return scale_pb2.Scale.FromString(answer)
+
+
+class ManifestClient:
+    """ManifestService: manifests as text."""
+
+    def __init__(self, transport: Transport, *, timeout: float = 60.0) -> None:
+        self._transport, self._timeout = transport, timeout
+
+    async def apply(self, request: manifest_service_pb2.ApplyRequest) -> manifest_service_pb2.ApplyResponse:
+        """Apply manifests, as kubectl apply does."""
+        answer = await self._transport.unary(
+            f"/{MANIFEST_SERVICE}/Apply", request.SerializeToString(), timeout=self._timeout
+        )
+        return manifest_service_pb2.ApplyResponse.FromString(answer)
+
+    async def get(
+        self, request: manifest_service_pb2.GetManifestRequest
+    ) -> manifest_service_pb2.GetManifestResponse:
+        """Return objects as text."""
+        answer = await self._transport.unary(
+            f"/{MANIFEST_SERVICE}/Get", request.SerializeToString(), timeout=self._timeout
+        )
+        return manifest_service_pb2.GetManifestResponse.FromString(answer)
+
+
+class Clientset:
+    """A client of every kind. Owns its transport: close it once."""
+
+    def __init__(self, transport: Transport, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        self.transport, self._timeout = transport, timeout
+
+    async def close(self) -> None:
+        """Close the transport."""
+        await self.transport.close()
+
+    def kind(self, kind: Kind[M]) -> ResourceClient[M]:
+        """Return the client of a kind, with the verbs that all kinds have."""
+        return ResourceClient(self.transport, kind, timeout=self._timeout)
+
+    @cached_property
+    def pods(self) -> PodClient:
+        """Pods."""
+        return PodClient(self.transport, kinds.POD, timeout=self._timeout)
+
+    @cached_property
+    def nodes(self) -> ResourceClient[node_pb2.Node]:
+        """Nodes."""
+        return self.kind(kinds.NODE)
+
+    @cached_property
+    def namespaces(self) -> ResourceClient[namespace_pb2.Namespace]:
+        """Namespaces."""
+        return self.kind(kinds.NAMESPACE)
+
+    @cached_property
+    def config_maps(self) -> ResourceClient[config_pb2.ConfigMap]:
+        """ConfigMaps."""
+        return self.kind(kinds.CONFIG_MAP)
+
+    @cached_property
+    def secrets(self) -> ResourceClient[config_pb2.Secret]:
+        """Secrets."""
+        return self.kind(kinds.SECRET)
+
+    @cached_property
+    def events(self) -> ResourceClient[event_pb2.Event]:
+        """Events."""
+        return self.kind(kinds.EVENT)
+
+    @cached_property
+    def replication_controllers(self) -> ScalableClient[replication_controller_pb2.ReplicationController]:
+        """ReplicationControllers."""
+        return ScalableClient(self.transport, kinds.REPLICATION_CONTROLLER, timeout=self._timeout)
+
+    @cached_property
+    def replica_sets(self) -> ScalableClient[apps_pb2.ReplicaSet]:
+        """ReplicaSets."""
+        return ScalableClient(self.transport, kinds.REPLICA_SET, timeout=self._timeout)
+
+    @cached_property
+    def leases(self) -> ResourceClient[lease_pb2.Lease]:
+        """Leases."""
+        return self.kind(kinds.LEASE)
+
+    @cached_property
+    def pod_traces(self) -> PodTraceClient:
+        """PodTraces."""
+        return PodTraceClient(self.transport, kinds.POD_TRACE, timeout=self._timeout)
+
+    @cached_property
+    def manifests(self) -> ManifestClient:
+        """Manifests as text."""
+        return ManifestClient(self.transport)
+
+
+def binding(namespace: str, name: str, uid: str, node: str) -> pod_pb2.Binding:
+    """Make a Binding of a Pod (by its uid, when given) to a node."""
+    return pod_pb2.Binding(
+        metadata=meta_pb2.ObjectMeta(namespace=namespace, name=name, uid=uid),
+        target=reference_pb2.ObjectReference(api_version="v1", kind="Node", name=node),
+    )

@@ -1,0 +1,268 @@
+"""One client for any kind: the verbs that every kind's service has, over the raw messages of `raw.proto`.
+
+The raw messages have the field numbers of the typed ones, so one client serves all kinds and parses each object once.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
+from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
+from vaina.errors import ApiError, from_status
+from vaina.kinds import Kind
+
+M = TypeVar("M", bound=Message)
+A = TypeVar("A", bound=Message)
+
+#: a page of a list may hold megabytes
+LIST_TIMEOUT_SECONDS = 60.0
+#: annotation of the bookmark that ends the initial events of a watch (KEP-3157)
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList(Generic[M]):
+    """A list, or a page of it."""
+
+    items: list[M]
+    #: the version as of which the list is
+    resource_version: str
+    #: empty on the last page
+    continue_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent(Generic[M]):
+    """One event of a watch: ADDED, MODIFIED, DELETED (with the last state), BOOKMARK (with a version only)."""
+
+    type: str
+    object: M
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBatch(Generic[M]):
+    """Events that came together, and the version to resume after."""
+
+    events: list[WatchEvent[M]]
+    resource_version: str
+
+
+class ResourceClient(Generic[M]):
+    """The verbs of one kind. Every unary call has a deadline; ApiErrors come out typed.
+
+    After Unavailable or Timeout the outcome of a write is unknown: read before writing again.
+    """
+
+    def __init__(
+        self, transport: Transport, kind: Kind[M], *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        self.transport, self.kind, self.timeout = transport, kind, timeout
+        self._parse = kind.message.FromString
+
+    async def get(self, name: str, namespace: str = "", *, resource_version: str = "") -> M:
+        """Return one object. Raises NotFound."""
+        request = request_pb2.GetRequest(namespace=namespace, name=name, resource_version=resource_version)
+        return await self._object("Get", request)
+
+    async def list(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+        resource_version: str = "",
+    ) -> ObjectList[M]:
+        """Return the objects that match, or the first page of them. Without a namespace: of all.
+
+        Raises:
+            Expired: the continue token is too old.
+        """
+        request = request_pb2.ListRequest(
+            namespace=namespace, label_selector=label_selector, field_selector=field_selector,
+            limit=limit, continue_token=continue_token, resource_version=resource_version,
+        )  # fmt: skip
+        answer = await self._call("List", request, raw_pb2.RawList, timeout=LIST_TIMEOUT_SECONDS)
+        return ObjectList(
+            items=[self._parse(item) for item in answer.items],
+            resource_version=answer.metadata.resource_version,
+            continue_token=answer.metadata.continue_token,
+        )
+
+    async def list_all(
+        self, namespace: str = "", *, label_selector: str = "", field_selector: str = "", page: int = 500
+    ) -> ObjectList[M]:
+        """Return all objects that match, page by page. Raises Expired when it takes too long."""
+        items: list[M] = []
+        token = version = ""
+        while True:
+            got = await self.list(
+                namespace, label_selector=label_selector, field_selector=field_selector, limit=page,
+                continue_token=token,
+            )  # fmt: skip
+            items += got.items
+            version = version or got.resource_version
+            token = got.continue_token
+            if not token:
+                return ObjectList(items=items, resource_version=version)
+
+    async def watch(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+        send_initial_events: bool | None = None,
+        allow_bookmarks: bool = True,
+        timeout_seconds: int | None = None,
+    ) -> AsyncGenerator[WatchBatch[M], None]:
+        """Yield batches of events after `resource_version` (empty: the current state first).
+
+        The stream ends by itself after `timeout_seconds`, or when the server goes; resume after the last batch's version.
+
+        Raises:
+            Expired: the version is no longer kept.
+        """
+        request = request_pb2.WatchRequest(
+            namespace=namespace, label_selector=label_selector, field_selector=field_selector,
+            resource_version=resource_version, send_initial_events=send_initial_events,
+            allow_watch_bookmarks=allow_bookmarks, timeout_seconds=timeout_seconds,
+        )  # fmt: skip
+        parse = self._parse
+        stream = self.transport.stream(self.kind.method("Watch"), request.SerializeToString())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                batch = raw_pb2.RawWatchResponse.FromString(answer)
+                yield WatchBatch(
+                    events=[WatchEvent(event.type, parse(event.object)) for event in batch.events],
+                    resource_version=batch.resource_version,
+                )
+
+    async def create(self, obj: M, *, dry_run: bool = False, field_manager: str = "") -> M:
+        """Create an object and return it as stored. Raises AlreadyExists, Invalid, Forbidden."""
+        request = raw_pb2.RawCreateRequest(
+            object=obj.SerializeToString(),
+            options=meta_pb2.CreateOptions(dry_run=_dry_run(dry_run), field_manager=field_manager),
+        )
+        return await self._object("Create", request)
+
+    async def create_batch(self, objects: Sequence[M]) -> Sequence[M | ApiError]:
+        """Create several objects in one call; one result each, in their order. Pods, Nodes and Events have this verb."""
+        request = raw_pb2.RawCreateBatchRequest(
+            requests=[raw_pb2.RawCreateRequest(object=obj.SerializeToString()) for obj in objects]
+        )
+        return self._results(await self._call("CreateBatch", request, raw_pb2.RawBatchResponse))
+
+    async def update(self, obj: M, *, dry_run: bool = False, field_manager: str = "") -> M:
+        """Replace an object's metadata and spec. Raises Conflict when its resourceVersion is not the newest."""
+        request = raw_pb2.RawUpdateRequest(
+            object=obj.SerializeToString(),
+            options=meta_pb2.UpdateOptions(dry_run=_dry_run(dry_run), field_manager=field_manager),
+        )
+        return await self._object("Update", request)
+
+    async def update_status(self, obj: M, *, mask: Sequence[str] = ()) -> M:
+        """Write an object's status: the fields named by `mask` (conditions merge by type), or all of it without a mask."""
+        return await self._object("UpdateStatus", _status_request(obj, mask))
+
+    async def update_status_batch(self, changes: Sequence[tuple[M, Sequence[str]]]) -> Sequence[M | ApiError]:
+        """Write several statuses in one call; one result each, in their order. Pods and Nodes have this verb."""
+        request = raw_pb2.RawUpdateBatchRequest(
+            requests=[_status_request(obj, mask) for obj, mask in changes]
+        )
+        return self._results(await self._call("UpdateStatusBatch", request, raw_pb2.RawBatchResponse))
+
+    async def patch(
+        self,
+        name: str,
+        patch: str,
+        *,
+        patch_type: str = "application/strategic-merge-patch+json",
+        namespace: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
+        field_manager: str = "",
+    ) -> M:
+        """Change an object by a patch in JSON text."""
+        request = request_pb2.PatchRequest(
+            namespace=namespace, name=name, patch_type=patch_type, patch=patch, subresource=subresource,
+            options=meta_pb2.PatchOptions(dry_run=_dry_run(dry_run), field_manager=field_manager),
+        )  # fmt: skip
+        return await self._object("Patch", request)
+
+    async def delete(
+        self,
+        name: str,
+        namespace: str = "",
+        *,
+        grace_period_seconds: int | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation_policy: str = "",
+        dry_run: bool = False,
+    ) -> M:
+        """Delete an object, or begin to; returns it as it was last. Raises NotFound, and Conflict for a precondition."""
+        request = request_pb2.DeleteRequest(
+            namespace=namespace, name=name, grace_period_seconds=grace_period_seconds,
+            propagation_policy=propagation_policy, dry_run=_dry_run(dry_run),
+        )  # fmt: skip
+        if uid is not None:
+            request.preconditions.uid = uid
+        if resource_version is not None:
+            request.preconditions.resource_version = resource_version
+        return await self._object("Delete", request)
+
+    async def delete_collection(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        grace_period_seconds: int | None = None,
+        propagation_policy: str = "",
+        dry_run: bool = False,
+    ) -> int:
+        """Delete all objects that match; returns how many were deleted or began to end."""
+        request = request_pb2.DeleteCollectionRequest(
+            namespace=namespace, label_selector=label_selector, field_selector=field_selector,
+            grace_period_seconds=grace_period_seconds, propagation_policy=propagation_policy,
+            dry_run=_dry_run(dry_run),
+        )  # fmt: skip
+        answer = await self._call(
+            "DeleteCollection", request, request_pb2.DeleteCollectionResponse, timeout=LIST_TIMEOUT_SECONDS
+        )
+        return answer.deleted
+
+    async def _object(self, verb: str, request: Message) -> M:
+        data = request.SerializeToString()
+        return self._parse(await self.transport.unary(self.kind.method(verb), data, timeout=self.timeout))
+
+    async def _call(self, verb: str, request: Message, answer: type[A], *, timeout: float | None = None) -> A:
+        data = request.SerializeToString()
+        got = await self.transport.unary(self.kind.method(verb), data, timeout=timeout or self.timeout)
+        return answer.FromString(got)
+
+    def _results(self, answer: raw_pb2.RawBatchResponse) -> Sequence[M | ApiError]:
+        return [
+            from_status(result.error) if result.HasField("error") else self._parse(result.object)
+            for result in answer.results
+        ]
+
+
+def _dry_run(dry_run: bool) -> tuple[str, ...]:
+    return ("All",) if dry_run else ()
+
+
+def _status_request(obj: Message, mask: Sequence[str]) -> raw_pb2.RawUpdateRequest:
+    request = raw_pb2.RawUpdateRequest(object=obj.SerializeToString())
+    if mask:
+        request.status_mask.paths.extend(mask)
+    return request

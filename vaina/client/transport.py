@@ -1,0 +1,294 @@
+"""How calls travel: over gRPC, or to handlers in the same process. Both carry bytes and raise ApiErrors only.
+
+No retries here: they are decided at one level, in work queues, reflectors and workers (style.md 16).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import grpc
+
+from vaina.clock import Clock, SystemClock
+from vaina.errors import ApiError, MethodNotSupported, Timeout, Unavailable
+from vaina.serving import status
+from vaina.serving.handlers import (
+    ANONYMOUS,
+    Handlers,
+    Method,
+    MethodKind,
+    RequestContext,
+    User,
+    guarded,
+    guarded_stream,
+)
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+#: every unary call has a deadline; this one when nobody says otherwise
+DEFAULT_TIMEOUT_SECONDS = 10.0
+#: lists are paged by bytes well below this
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # Channels with equal options would otherwise share one connection, and its limit of streams.
+    ("grpc.use_local_subchannel_pool", 1),
+    # gRPC's own reconnecting: quick, because heartbeats and workers wait for it (I17). Its default goes up to 120 s.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+    # A server that came back under another address is found within seconds (default 30 s).
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+)
+
+
+class Transport(Protocol):
+    """What clients need of the wire. Raises ApiErrors only (and CancelledError)."""
+
+    async def unary(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        metadata: Metadata = (),
+    ) -> bytes:
+        """Call a method with one request and one answer. `timeout` in seconds."""
+        ...
+
+    def stream(
+        self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> AsyncGenerator[bytes, None]:
+        """Call a method with one request and many answers. Close the iterator to end the call."""
+        ...
+
+    def bidi(
+        self,
+        method: str,
+        requests: AsyncIterator[bytes],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncGenerator[bytes, None]:
+        """Call a method with many requests and many answers. Close the iterator to end the call."""
+        ...
+
+    async def close(self) -> None:
+        """End all calls and connections."""
+        ...
+
+
+def _ignore(_warning: str) -> None:
+    """Warnings are for people; components do not read them."""
+
+
+class GrpcTransport:
+    """Calls over gRPC to one target. Unary calls and streams have connections of their own.
+
+    A connection that is at its limit of streams queues further calls in silence: watches must never hold up writes.
+    """
+
+    def __init__(
+        self, target: str, *, user_agent: str = "vaina", on_warning: Callable[[str], None] = _ignore
+    ) -> None:
+        """Make a transport; nothing is connected yet.
+
+        Args:
+            target: host:port, or any other name that gRPC resolves.
+            user_agent: stands before gRPC's own.
+            on_warning: is handed each warning of the server.
+        """
+        self.target = target
+        options = (*OPTIONS, ("grpc.primary_user_agent", user_agent))
+        self._unary_channel = grpc.aio.insecure_channel(target, options=options)
+        self._stream_channel = grpc.aio.insecure_channel(target, options=options)
+        self._callables: dict[tuple[str, str], Any] = {}
+        self._on_warning = on_warning
+
+    async def unary(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        metadata: Metadata = (),
+    ) -> bytes:
+        try:
+            call = self._callable("unary_unary", method)(request, timeout=timeout, metadata=tuple(metadata))
+            answer: bytes = await call
+            if self._on_warning is not _ignore:
+                for warning in status.warnings_of(await call.trailing_metadata()):
+                    self._on_warning(warning)
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError) as error:
+            refused = _translated(error)
+            if refused is None:
+                raise
+            raise refused from error
+        return answer
+
+    async def stream(
+        self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._answers("unary_stream", method, request, timeout, metadata)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def bidi(
+        self,
+        method: str,
+        requests: AsyncIterator[bytes],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._answers("stream_stream", method, requests, timeout, metadata)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def close(self) -> None:
+        await self._unary_channel.close(None)
+        await self._stream_channel.close(None)
+
+    async def _answers(
+        self,
+        kind: str,
+        method: str,
+        request: bytes | AsyncIterator[bytes],
+        timeout: float | None,
+        metadata: Metadata,
+    ) -> AsyncGenerator[bytes, None]:
+        call = None
+        try:
+            call = self._callable(kind, method)(request, timeout=timeout, metadata=tuple(metadata))
+            async for answer in call:
+                yield answer
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError) as error:
+            refused = _translated(error)
+            if refused is None:
+                raise
+            raise refused from error
+        finally:
+            if call is not None:
+                call.cancel()
+
+    def _callable(self, kind: str, method: str) -> Any:
+        found = self._callables.get((kind, method))
+        if found is None:
+            channel = self._unary_channel if kind == "unary_unary" else self._stream_channel
+            found = self._callables[(kind, method)] = getattr(channel, kind)(method)
+        return found
+
+
+def _translated(error: BaseException) -> ApiError | None:
+    """Return the ApiError of a failed call; None for a cancellation of the waiting task itself."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return status.from_aio(error)
+    if isinstance(error, grpc.aio.UsageError):
+        return Unavailable(f"the connection is closed: {error}")
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return None
+    # The call was cancelled, not the task that waits for it: the channel was closed under it.
+    return Unavailable("the connection was closed while a call was under way")
+
+
+class InProcessTransport:
+    """Calls to handlers in the same process, without sockets: for tests, simulations and single-process clusters.
+
+    The handlers see what a server would hand them, except for the peer.
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        *,
+        clock: Clock | None = None,
+        user: User = ANONYMOUS,
+        on_warning: Callable[[str], None] = _ignore,
+    ) -> None:
+        self._handlers, self._user = handlers, user
+        self._clock = clock or SystemClock()
+        self._on_warning = on_warning
+
+    async def unary(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        metadata: Metadata = (),
+    ) -> bytes:
+        found, ctx = self._find(method, MethodKind.UNARY), self._context(timeout, metadata)
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await guarded(method, found, bytes(request), ctx)
+        except TimeoutError as error:
+            raise Timeout("Deadline Exceeded") from error
+        finally:
+            ctx.cancelled = True
+        for warning in ctx.trailing:
+            self._on_warning(warning)
+        return bytes(answer)
+
+    async def stream(
+        self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> AsyncGenerator[bytes, None]:
+        found, ctx = self._find(method, MethodKind.STREAM), self._context(timeout, metadata)
+        async with aclosing(_bounded(method, found, bytes(request), ctx, timeout)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def bidi(
+        self,
+        method: str,
+        requests: AsyncIterator[bytes],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncGenerator[bytes, None]:
+        found, ctx = self._find(method, MethodKind.BIDI), self._context(timeout, metadata)
+        async with aclosing(_bounded(method, found, requests, ctx, timeout)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _find(self, method: str, kind: MethodKind) -> Method:
+        found = self._handlers.get(method)
+        if found is None or found.kind is not kind:
+            raise MethodNotSupported(f"Method not found: {method}")
+        return found
+
+    def _context(self, timeout: float | None, metadata: Metadata) -> RequestContext:
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        return RequestContext(metadata=tuple(metadata), deadline=deadline, user=self._user)
+
+
+async def _bounded(
+    path: str,
+    method: Method,
+    request: bytes | AsyncIterator[bytes],
+    ctx: RequestContext,
+    timeout: float | None,
+) -> AsyncGenerator[bytes, None]:
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
+    async with aclosing(guarded_stream(path, method, request, ctx)) as answers:
+        while True:
+            try:
+                # Around each wait, never around the yield: the time of the consumer is not ours to cancel.
+                async with asyncio.timeout_at(deadline):
+                    answer = await anext(answers)
+            except TimeoutError as error:
+                raise Timeout("Deadline Exceeded") from error
+            except StopAsyncIteration:
+                return
+            yield bytes(answer)

@@ -1,0 +1,92 @@
+"""Configuration of a service: defaults, then a YAML file, then the environment, then flags, into one frozen Struct.
+
+    class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        listen: str = "127.0.0.1:6443"      # VAINA_LISTEN, --listen, `listen:` in the file
+
+Read once by `__main__`, which hands in the environment and the arguments. An unknown key of the file and an unknown flag are
+errors. Of the environment only the fields' own names are read: services share one, and each takes what it knows.
+"""
+
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+PREFIX = "VAINA_"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names the key and where it came from."""
+
+
+def load(struct: type[S], *, argv: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> S:
+    """Return the configuration of a service.
+
+    Args:
+        struct: a frozen msgspec Struct whose fields all have defaults, or are given.
+        argv: flags as `--field-name value` or `--field-name=value`; `--config FILE` names a YAML file.
+        environ: the environment; a field `listen` is VAINA_LISTEN.
+
+    Raises:
+        ConfigError: an unknown key, or a value of the wrong type.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    flags = _flags(argv, fields)
+    environ = environ or {}
+    path = flags.pop("config", environ.get(PREFIX + "CONFIG", ""))
+    values: dict[str, Any] = _file(path) if path else {}
+    for name in values:
+        if name not in fields:
+            raise ConfigError(f'{path}: unknown key "{name}" (known: {", ".join(sorted(fields))})')
+    for name, field in fields.items():
+        text = environ.get(PREFIX + name.upper())
+        if text is not None and text != "":
+            values[name] = _value(text, field.type)
+    for name, text in flags.items():
+        values[name] = _value(text, fields[name].type)
+    try:
+        return msgspec.convert(values, struct, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"configuration: {error}") from error
+
+
+def _flags(argv: Sequence[str], fields: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    rest = list(argv)
+    while rest:
+        flag = rest.pop(0)
+        name, equals, value = flag.removeprefix("--").partition("=")
+        key = name.replace("-", "_")
+        if not flag.startswith("--") or (key not in fields and key != "config"):
+            known = ", ".join("--" + field.replace("_", "-") for field in sorted(fields))
+            raise ConfigError(f'unknown flag "{flag}" (known: --config, {known})')
+        if not equals:
+            if not rest:
+                raise ConfigError(f"{flag}: a value is missing")
+            value = rest.pop(0)
+        found[key] = value
+    return found
+
+
+def _file(path: str) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: a mapping is expected")
+    return {str(key): value for key, value in data.items()}
+
+
+def _value(text: str, kind: Any) -> Any:
+    """A list is written with commas; the other types are left to msgspec."""
+    if typing.get_origin(kind) in (tuple, list, frozenset):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text

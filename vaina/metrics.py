@@ -1,0 +1,105 @@
+"""Metric registries, and the metrics that every component has, under the names that dashboards expect (metrics.md).
+
+Buckets and labels are upstream's. Labels are bounded: never a Pod's name. Code that is timed takes what it needs (a bound
+child, or a small observer), never the registry.
+"""
+
+import platform
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+VERSION = "0.1.0"
+
+#: of most upstream histograms of requests
+REQUEST_BUCKETS = (
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+)  # fmt: skip
+
+
+def exponential_buckets(start: float, factor: float, count: int) -> tuple[float, ...]:
+    """Return Prometheus' ExponentialBuckets: `count` bounds from `start`, each `factor` times the one before."""
+    return tuple(start * factor**index for index in range(count))
+
+
+def new_registry(component: str) -> CollectorRegistry:
+    """Make the registry of a process, with what is known of the process itself."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    build = Gauge(
+        "kubernetes_build_info", "The version of the component, as labels; the value is always 1.",
+        ["component", "git_version", "python_version"], registry=registry,
+    )  # fmt: skip
+    build.labels(component, f"v{VERSION}", platform.python_version()).set(1)
+    return registry
+
+
+class QueueMetrics:
+    """The workqueue_* metrics, by the name of the queue."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        buckets = exponential_buckets(10e-9, 10, 10)
+        self.depth = Gauge("workqueue_depth", "Current depth of workqueue.", ["name"], registry=registry)
+        self.adds = Counter(
+            "workqueue_adds", "Total number of adds handled by workqueue.", ["name"], registry=registry
+        )
+        self.retries = Counter(
+            "workqueue_retries", "Total number of retries handled by workqueue.", ["name"], registry=registry
+        )
+        self.queue_duration = Histogram(
+            "workqueue_queue_duration_seconds",
+            "How long in seconds an item stays in workqueue before being requested.",
+            ["name"], buckets=buckets, registry=registry,
+        )  # fmt: skip
+        self.work_duration = Histogram(
+            "workqueue_work_duration_seconds",
+            "How long in seconds processing an item from workqueue takes.",
+            ["name"], buckets=buckets, registry=registry,
+        )  # fmt: skip
+        self.unfinished = Gauge(
+            "workqueue_unfinished_work_seconds",
+            "How many seconds of work has been done that is in progress and hasn't been observed by work_duration.",
+            ["name"], registry=registry,
+        )  # fmt: skip
+        self.longest_running = Gauge(
+            "workqueue_longest_running_processor_seconds",
+            "How many seconds has the longest running processor for workqueue been running.",
+            ["name"], registry=registry,
+        )  # fmt: skip
+
+
+class RpcMetrics:
+    """The grpc_server_* metrics of go-grpc-prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["grpc_type", "grpc_service", "grpc_method"]
+        self.started = Counter(
+            "grpc_server_started", "Total number of RPCs started on the server.", labels, registry=registry
+        )
+        self.handled = Counter(
+            "grpc_server_handled",
+            "Total number of RPCs completed on the server, regardless of success or failure.",
+            [*labels, "grpc_code"], registry=registry,
+        )  # fmt: skip
+        self.received = Counter(
+            "grpc_server_msg_received", "Total number of RPC stream messages received on the server.",
+            labels, registry=registry,
+        )  # fmt: skip
+        self.sent = Counter(
+            "grpc_server_msg_sent", "Total number of gRPC stream messages sent by the server.",
+            labels, registry=registry,
+        )  # fmt: skip
+        self.handling = Histogram(
+            "grpc_server_handling_seconds",
+            "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.",
+            labels, registry=registry,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Serving: gRPC servers that are generic over bytes, with one wrapper for metrics, log, deadline and errors; health, probe, main."""

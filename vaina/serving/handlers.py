@@ -1,0 +1,170 @@
+"""What a service is, apart from how it is reached: handlers over bytes, by gRPC path.
+
+`vaina.serving.server` puts them behind grpc.aio, `vaina.client.transport.InProcessTransport` calls them directly. Both go
+through `guarded` and `guarded_stream`, so that a caller sees the same errors either way.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from vaina.errors import ApiError, BadRequest, InternalError, Timeout
+
+log = structlog.stdlib.get_logger(__name__)
+
+Req = TypeVar("Req", bound=Message)
+Resp = TypeVar("Resp", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who calls."""
+
+    name: str = "system:anonymous"
+    groups: tuple[str, ...] = ("system:unauthenticated",)
+
+
+ANONYMOUS = User()
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What is known of a call besides its request. Owned by the task of the call."""
+
+    peer: str = "in-process"
+    #: keys are lower case; values of -bin keys are bytes
+    metadata: Sequence[tuple[str, str | bytes]] = ()
+    #: monotonic seconds; None: no deadline
+    deadline: float | None = None
+    user: User = ANONYMOUS
+    #: W3C trace id of the caller's traceparent, where there is one
+    trace_id: str = ""
+    #: warnings for the caller; they travel in trailing metadata
+    trailing: list[str] = field(default_factory=list)
+    #: the caller has gone away, or the call is over
+    cancelled: bool = False
+
+    def warn(self, text: str) -> None:
+        """Tell the caller something that is no error."""
+        self.trailing.append(text)
+
+    def get(self, key: str) -> str | bytes | None:
+        """Return the first value of a metadata key, or None."""
+        return next((value for name, value in self.metadata if name == key), None)
+
+
+class MethodKind(StrEnum):
+    """How requests and answers come: one and one, one and many, many and many."""
+
+    UNARY = "unary"
+    STREAM = "server_stream"
+    BIDI = "bidi_stream"
+
+
+UnaryFn = Callable[[bytes, RequestContext], Awaitable[bytes]]
+StreamFn = Callable[[bytes, RequestContext], AsyncIterator[bytes]]
+BidiFn = Callable[[AsyncIterator[bytes], RequestContext], AsyncIterator[bytes]]
+
+UNARY, STREAM, BIDI = MethodKind.UNARY, MethodKind.STREAM, MethodKind.BIDI
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method: its kind, and the function that serves it (UnaryFn, StreamFn or BidiFn, as the kind says)."""
+
+    kind: MethodKind
+    fn: Callable[..., Any]
+
+
+#: by full gRPC path: /vaina.api.core.v1.PodService/Get
+Handlers = Mapping[str, Method]
+
+
+def decode(message: type[Req], data: bytes) -> Req:
+    """Parse a request. Raises BadRequest."""
+    try:
+        return message.FromString(data)
+    except DecodeError as error:
+        raise BadRequest(
+            f"the request cannot be read as {message.DESCRIPTOR.full_name}: it is not valid protobuf"
+        ) from error
+
+
+def typed(fn: Callable[[Req, RequestContext], Awaitable[Message]], request: type[Req]) -> Method:
+    """Make a unary Method of a function over messages."""
+
+    async def unary(data: bytes, ctx: RequestContext) -> bytes:
+        return (await fn(decode(request, data), ctx)).SerializeToString()
+
+    return Method(UNARY, unary)
+
+
+def typed_stream(
+    fn: Callable[[Req, RequestContext], AsyncGenerator[Message, None]], request: type[Req]
+) -> Method:
+    """Make a server-streaming Method of an async generator over messages."""
+
+    async def stream(data: bytes, ctx: RequestContext) -> AsyncIterator[bytes]:
+        async with aclosing(fn(decode(request, data), ctx)) as answers:
+            async for answer in answers:
+                yield answer.SerializeToString()
+
+    return Method(STREAM, stream)
+
+
+def typed_bidi(
+    fn: Callable[[AsyncIterator[Req], RequestContext], AsyncGenerator[Message, None]], request: type[Req]
+) -> Method:
+    """Make a bidirectional Method of an async generator over messages."""
+
+    async def bidi(data: AsyncIterator[bytes], ctx: RequestContext) -> AsyncIterator[bytes]:
+        async def requests() -> AsyncIterator[Req]:
+            async for item in data:
+                yield decode(request, item)
+
+        async with aclosing(fn(requests(), ctx)) as answers:
+            async for answer in answers:
+                yield answer.SerializeToString()
+
+    return Method(BIDI, bidi)
+
+
+def as_api_error(error: Exception, path: str) -> ApiError:
+    """Return what a caller may know of an exception.
+
+    A bug of ours is logged here with its traceback, and leaves the process as InternalError without any detail (I20).
+    """
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, TimeoutError):
+        return Timeout("the server could not complete the request within its deadline")
+    log.error("handler failed", method=path, exc_info=error)
+    return InternalError("an error on the server has prevented the request from succeeding")
+
+
+async def guarded(path: str, method: Method, request: bytes, ctx: RequestContext) -> bytes:
+    """Call a unary method; only ApiErrors and cancellation come out."""
+    try:
+        answer: bytes = await method.fn(request, ctx)
+    except Exception as error:
+        raise as_api_error(error, path) from error
+    return answer
+
+
+async def guarded_stream(
+    path: str, method: Method, request: bytes | AsyncIterator[bytes], ctx: RequestContext
+) -> AsyncGenerator[bytes, None]:
+    """Call a streaming method; only ApiErrors and cancellation come out. The handler's generator is always closed."""
+    try:
+        async with aclosing(method.fn(request, ctx)) as answers:
+            async for answer in answers:
+                yield answer
+    except Exception as error:
+        raise as_api_error(error, path) from error
+    finally:
+        ctx.cancelled = True

@@ -1,0 +1,88 @@
+"""A tiny HTTP server for what is asked with plain HTTP: /metrics (Prometheus), /healthz, /readyz, /livez.
+
+One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST door is a service of
+its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: a request's head; longer ones are refused
+MAX_HEAD_BYTES = 8192
+#: for a whole request and its answer
+TIMEOUT_SECONDS = 10.0
+#: connections beyond this are closed at once
+MAX_CONNECTIONS = 50
+
+
+@asynccontextmanager
+async def serve_metrics(
+    registry: CollectorRegistry, *, listen: str, healthy: Callable[[], bool] = lambda: True
+) -> AsyncIterator[int]:
+    """Serve while the context lasts; yields the port.
+
+    Args:
+        registry: what /metrics shows.
+        listen: host:port; port 0 takes a free one.
+        healthy: what /healthz and /readyz ask; /livez answers ok as long as the loop runs.
+    """
+    door = _Door(registry, healthy)
+    host, _, port = listen.rpartition(":")
+    server = await asyncio.start_server(
+        door.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES
+    )
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class _Door:
+    def __init__(self, registry: CollectorRegistry, healthy: Callable[[], bool]) -> None:
+        self.registry, self.healthy = registry, healthy
+        self.connections = 0
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            if self.connections <= MAX_CONNECTIONS:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    await self.answer(reader, writer)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            log.debug("http request dropped", error=str(error))
+        finally:
+            self.connections -= 1
+            writer.close()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        method, path = (words[0], words[1].partition("?")[0]) if len(words) == 3 else ("", "")
+        status, kind, body = self.page(method, path)
+        lines = [
+            f"HTTP/1.1 {status}",
+            f"Content-Type: {kind}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        ]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else body))
+        await writer.drain()
+
+    def page(self, method: str, path: str) -> tuple[str, str, bytes]:
+        text = "text/plain; charset=utf-8"
+        if method not in ("GET", "HEAD"):
+            return "405 Method Not Allowed", text, b"method not allowed\n"
+        if path == "/metrics":
+            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(self.registry)
+        if path == "/livez" or (path in ("/healthz", "/readyz") and self.healthy()):
+            return "200 OK", text, b"ok"
+        if path in ("/healthz", "/readyz"):
+            return "503 Service Unavailable", text, b"not ready\n"
+        return "404 Not Found", text, b"not found\n"

@@ -1,0 +1,51 @@
+"""The life of a service's process: signals, a graceful end, an exit code.
+
+if __name__ == "__main__":
+    run_service(lambda stop: build.run(load(Config, argv=sys.argv[1:], environ=os.environ), stop))
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from vaina.config import ConfigError
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run a service until it ends or SIGTERM or SIGINT comes, then leave the process with its exit code.
+
+    `main` is handed an event that the first signal sets: it drains and returns. A second signal ends the process at once.
+    """
+    try:
+        asyncio.run(_run(main))
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    except Exception as error:
+        log.critical("service failed", exc_info=error)
+        sys.exit(1)
+
+
+async def _run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        log.info("stopping", signal=number.name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        await main(stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
