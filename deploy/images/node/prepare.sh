@@ -57,10 +57,11 @@ cgroup_roots() {
 # Ends every process of every Pod and removes the node's cgroups: they live in the machine's hierarchy and
 # would outlive this container.
 clear_cgroups() {
-  local roots
+  local roots pids
   mapfile -t roots < <(cgroup_roots)
   ((${#roots[@]})) || return 0
-  find "${roots[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u | xargs -r kill -KILL 2>/dev/null || true
+  mapfile -t pids < <(find "${roots[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)
+  ((${#pids[@]} == 0)) || kill -KILL "${pids[@]}" 2>/dev/null || true
   for _ in {1..50}; do
     find "${roots[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
     mapfile -t roots < <(cgroup_roots)

@@ -1,0 +1,131 @@
+"""The node image by itself: identity, supervision, limits, images."""
+
+import json
+
+import pytest
+
+from tests.support.cluster import Cluster, CommandError, wait_until
+
+
+def running(cluster: Cluster, node: str, name: str) -> dict[str, object]:
+    """Return the state of one container of a node's engine."""
+    state: dict[str, object] = json.loads(
+        cluster.execute(node, "docker", "inspect", "-f", "{{json .State}}", name)
+    )
+    return state
+
+
+def start(cluster: Cluster, node: str, name: str, *options: str) -> None:
+    """Start a container that stays, past the kubelet: it has no label of a Pod."""
+    cluster.execute(
+        node, "docker", "run", "-d", "--name", name, "--network", "none", *options, "vaina/pause:1"
+    )
+
+
+def remove(cluster: Cluster, node: str, name: str) -> None:
+    """Remove a container that `start` made."""
+    cluster.execute(node, "docker", "rm", "-f", name)
+
+
+def answers(cluster: Cluster, node: str) -> bool:
+    """Say whether a node's engine answers."""
+    try:
+        cluster.execute(node, "docker", "version")
+    except CommandError:
+        return False
+    return True
+
+
+def test_every_node_has_a_name_and_a_machine_id_of_its_own(cluster: Cluster) -> None:
+    names = [cluster.execute(node, "hostname").strip() for node in cluster.nodes]
+    machine_ids = {cluster.execute(node, "cat", "/etc/machine-id").strip() for node in cluster.nodes}
+    assert names == list(cluster.nodes)
+    assert len(machine_ids) == len(cluster.nodes)
+    assert {len(machine_id) for machine_id in machine_ids} == {32}
+
+
+def test_killed_kubelet_comes_back_alone(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+    start(cluster, node, "bystander")
+    before, engine = (
+        running(cluster, node, "bystander"),
+        cluster.execute(node, "cat", "/run/vaina/engine.pid"),
+    )
+    old = cluster.kill_kubelet(node)
+    new = wait_until(lambda: cluster.process(node, "kubelet"), 15, "the kubelet runs again")
+    assert new != old
+    assert running(cluster, node, "bystander") == before
+    assert cluster.execute(node, "cat", "/run/vaina/engine.pid") == engine
+    remove(cluster, node, "bystander")
+
+
+def test_killed_engine_comes_back_and_its_containers_never_stopped(cluster: Cluster) -> None:
+    node = cluster.nodes[1]
+    start(cluster, node, "bystander")
+    before, kubelet = running(cluster, node, "bystander"), cluster.process(node, "kubelet")
+    cluster.execute(node, "sh", "-c", "kill -9 $(cat /run/vaina/engine.pid)")
+    wait_until(lambda: answers(cluster, node), 30, "the engine answers again")
+    assert running(cluster, node, "bystander") == before
+    assert cluster.process(node, "kubelet") == kubelet
+    remove(cluster, node, "bystander")
+
+
+@pytest.mark.parametrize("limited", ["container", "parent"])
+def test_memory_limit_of_a_container_and_of_its_parent_hold(cluster: Cluster, limited: str) -> None:
+    node = cluster.nodes[2]
+    parent = f"/vaina/{node}/limits"
+    eat = "x=a; while :; do x=$x$x; done"
+    options = ["--rm", "--network", "none", "--cgroup-parent", parent]
+    if limited == "container":
+        options += ["--memory", "24m"]
+    else:
+        # Version 1 and version 2 of cgroups, whichever the machine has; version 1 knows memory as a folder.
+        make = (
+            'cd /sys/fs/cgroup; [ ! -d memory ] || cd memory; mkdir -p ".$0"; '
+            'for f in memory.limit_in_bytes memory.max; do [ ! -e ".$0/$f" ] || echo 25165824 >".$0/$f"; done'
+        )
+        cluster.execute(node, "sh", "-c", make, parent)
+    with pytest.raises(CommandError, match="ended with 137"):
+        cluster.execute(node, "docker", "run", *options, "busybox", "sh", "-c", eat)
+
+
+def test_image_that_is_nowhere_fails_at_once(cluster: Cluster) -> None:
+    with pytest.raises(CommandError, match=r"Error response from daemon"):
+        cluster.execute(cluster.nodes[0], "docker", "pull", "no-such-image-anywhere:never", timeout=10)
+
+
+def test_stopped_node_takes_its_cgroups_along_and_comes_back_as_itself(cluster: Cluster) -> None:
+    node, other = cluster.nodes[0], cluster.nodes[1]
+    start(cluster, node, "bystander")
+    machine_id = cluster.execute(node, "cat", "/etc/machine-id")
+    look = f"find /sys/fs/cgroup -type d -path '*/vaina/{node}*' | wc -l"
+    assert int(cluster.execute(other, "sh", "-c", look)) > 0
+    with cluster.stopped(node):
+        assert int(cluster.execute(other, "sh", "-c", look)) == 0
+    cluster.wait_healthy()
+    assert cluster.execute(node, "cat", "/etc/machine-id") == machine_id
+    assert running(cluster, node, "bystander")["Running"] is False
+    remove(cluster, node, "bystander")
+
+
+def test_engine_events_are_recorded(cluster: Cluster) -> None:
+    node = cluster.nodes[1]
+    with cluster.recorded_events() as events:
+        start(cluster, node, "recorded")
+        remove(cluster, node, "recorded")
+        wait_until(
+            lambda: not [c for c in cluster.engine_containers(node) if c["Name"] == "/recorded"],
+            10,
+            "removed",
+        )
+    seen = [
+        e["Action"]
+        for e in events[node]
+        if e.get("Actor", {}).get("Attributes", {}).get("name") == "recorded"
+    ]
+    assert [action for action in seen if action in ("create", "start", "destroy")] == [
+        "create",
+        "start",
+        "destroy",
+    ]
+    assert set(events) == set(cluster.nodes)

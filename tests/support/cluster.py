@@ -1,0 +1,250 @@
+"""A whole cluster of Docker-in-Docker nodes for tests, beside any cluster that the user runs.
+
+The compose project has a name and ports of its own. Everything here blocks: async tests call it by `asyncio.to_thread`.
+Processes are killed by their id inside the container, never by `docker kill`: that would switch the restart policy off.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+PORTS = (
+    "VAINA_PORT",
+    "VAINA_METRICS_PORT",
+    "VAINA_SCHEDULER_PORT",
+    "VAINA_SCHEDULER_METRICS_PORT",
+    "VAINA_CONTROLLER_PORT",
+    "VAINA_CONTROLLER_METRICS_PORT",
+)
+
+
+class CommandError(Exception):
+    """A command ended with another exit code than 0; the message holds what it said."""
+
+
+def run(
+    *command: str | Path, env: dict[str, str] | None = None, timeout: float = 120, stdin: str = ""
+) -> str:
+    """Run a command and return its standard output.
+
+    Raises:
+        CommandError: The exit code was not 0.
+    """
+    settings = [f"{name}={value}" for name, value in (env or {}).items()]
+    done = subprocess.run(
+        ["env", *settings, *(str(part) for part in command)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode:
+        words = " ".join(str(part) for part in command)
+        raise CommandError(
+            f"`{words}` ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
+    return done.stdout
+
+
+def engine_answers() -> bool:
+    """Say whether a Docker engine can be used."""
+    try:
+        run("docker", "version", timeout=10)
+    except (CommandError, OSError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports of loopback that nobody has now; held all at once, so that they differ."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def wait_until(look: Callable[[], T], timeout: float, what: str, every: float = 0.2) -> T:
+    """Look until the answer is truthy and return it; `AssertionError` naming `what` after `timeout` seconds."""
+    clock = time.monotonic  # noqa: TID251 (real containers have no clock of ours)
+    deadline = clock() + timeout
+    while not (seen := look()):
+        assert clock() < deadline, f"not within {timeout:g} s: {what}"
+        time.sleep(every)  # noqa: TID251 (the one place that looks again and again: they do not tell)
+    return seen
+
+
+class Cluster:
+    """One compose project; `with Cluster() as cluster` brings it up and removes every trace of it."""
+
+    def __init__(self, project: str = "vaina-test", nodes: int = 3) -> None:
+        self.project = project
+        self.node_count = nodes
+        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        self.env = {**ports, "COMPOSE_PROJECT_NAME": project, "VAINA_NODES": str(nodes)}
+        self.apiserver = f"127.0.0.1:{ports['VAINA_PORT']}"
+        self.scheduler = f"127.0.0.1:{ports['VAINA_SCHEDULER_PORT']}"
+        self.controller = f"127.0.0.1:{ports['VAINA_CONTROLLER_PORT']}"
+
+    def __enter__(self) -> "Cluster":
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Build what has changed, start everything and wait until all of it is healthy.
+
+        Raises:
+            CommandError: It did not come up; the message ends with the services' last lines.
+        """
+        run(DEPLOY / "build.sh", timeout=900)
+        try:
+            self.compose("up", "-d", "--no-build", "--wait", timeout=300)
+        except CommandError as error:
+            logs = self.logs(lines=30)
+            self.down()
+            raise CommandError(f"{error}\n{logs}") from None
+
+    def down(self) -> None:
+        """Remove containers, networks, volumes and cgroups of this project."""
+        run(DEPLOY / "down.sh", env=self.env)
+
+    def compose(self, *arguments: str, timeout: float = 120) -> str:
+        """Run one compose command on this project; return its output."""
+        return run(DEPLOY / "compose.sh", "--progress", "quiet", *arguments, env=self.env, timeout=timeout)
+
+    def logs(self, *services: str, lines: int | str = "all") -> str:
+        """Return what the services said, newest last; all services when none is named."""
+        return self.compose("logs", "--no-color", "--timestamps", "--tail", str(lines), *services)
+
+    def container(self, service: str) -> str:
+        """Name the container of a service that has one."""
+        return f"{self.project}-{service}-1"
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The containers of the nodes, which are also the names of the Node objects."""
+        return tuple(f"{self.project}-node-{number}" for number in range(1, self.node_count + 1))
+
+    def node_port(self, node: str, port: int = 10250) -> str:
+        """Return host:port at which a node's port is published now; it changes when the container restarts."""
+        return run("docker", "port", node, f"{port}/tcp").splitlines()[0]
+
+    def execute(self, container: str, *command: str, timeout: float = 60) -> str:
+        """Run a command in a container, a node's included; return its output."""
+        return run("docker", "exec", container, *command, timeout=timeout)
+
+    def address(self, container: str) -> str:
+        """Return the address of a container in the compose network, "" while it has none."""
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return run("docker", "inspect", "-f", template, container).strip()
+
+    # Faults.
+
+    def process(self, container: str, module: str) -> int:
+        """Return the id, inside the container, of its `python -m MODULE`; 0 while there is none."""
+        listing = self.execute(
+            container,
+            "sh",
+            "-c",
+            'for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\\0" " " <$p/cmdline)"; done 2>/dev/null',
+        )
+        for line in listing.splitlines():
+            number, *words = line.split()
+            if words[1:3] == ["-m", module] and "python" in words[0]:
+                return int(number)
+        return 0
+
+    def kill(self, container: str, module: str, signum: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to `python -m MODULE` in a container; return the id that the process had."""
+        pid = wait_until(lambda: self.process(container, module), 30, f"{module} runs in {container}")
+        self.execute(container, "sh", "-c", f"kill -{signum.value} {pid}")
+        return pid
+
+    def kill_service(self, service: str) -> None:
+        """SIGKILL the program of apiserver, scheduler or controller; its container starts it again."""
+        self.kill(self.container(service), service)
+
+    def kill_kubelet(self, node: str) -> int:
+        """SIGKILL a node's kubelet; the node's supervisor starts it again. Returns its old process id."""
+        return self.kill(node, "kubelet")
+
+    def wait_healthy(self, timeout: float = 90) -> None:
+        """Wait until every container of the project runs and its health check is content."""
+        wait_until(
+            lambda: not self.unhealthy(), timeout, "all containers of the cluster are healthy", every=0.5
+        )
+
+    def unhealthy(self) -> list[str]:
+        """Name the containers that do not run or are not healthy."""
+        listing = self.compose("ps", "-a", "--format", "json")
+        rows = [json.loads(line) for line in listing.splitlines() if line.strip()]
+        return [row["Name"] for row in rows if row["State"] != "running" or row["Health"] != "healthy"]
+
+    @contextmanager
+    def stopped(self, service: str) -> Iterator[None]:
+        """Keep one service (or one node's container) stopped for the length of a `with` block."""
+        name = service if service in self.nodes else self.container(service)
+        run("docker", "stop", "--time", "10", name)
+        try:
+            yield
+        finally:
+            run("docker", "start", name)
+
+    @contextmanager
+    def frozen(self, service: str) -> Iterator[None]:
+        """Keep one service (or one node's container) from running, sockets open, for the length of a `with` block."""
+        name = service if service in self.nodes else self.container(service)
+        run("docker", "pause", name)
+        try:
+            yield
+        finally:
+            run("docker", "unpause", name)
+
+    # What a node's own engine has.
+
+    def engine_containers(self, node: str) -> list[dict[str, Any]]:
+        """Inspect every container of a node's engine, also those that have ended."""
+        ids = self.execute(node, "docker", "ps", "-aq", "--no-trunc").split()
+        found: list[dict[str, Any]] = json.loads(self.execute(node, "docker", "inspect", *ids)) if ids else []
+        return found
+
+    @contextmanager
+    def recorded_events(self) -> Iterator[dict[str, list[dict[str, Any]]]]:
+        """Record the events of all nodes' engines during a `with` block.
+
+        Yields a dict that is filled when the block ends: node name to events, oldest first. Recorded as they come,
+        because an engine remembers its last 256 only.
+        """
+        events: dict[str, list[dict[str, Any]]] = {}
+        pid_file = "/run/vaina/events.pid"
+        script = f"echo $$ >{pid_file}; exec docker events --since 0s --format '{{{{json .}}}}'"
+        with ExitStack() as stack:
+            recorders = {}
+            for node in self.nodes:
+                file = stack.enter_context(tempfile.TemporaryFile("w+"))
+                recorders[node] = (
+                    file,
+                    subprocess.Popen(["docker", "exec", node, "sh", "-c", script], stdout=file),
+                )
+            try:
+                yield events
+            finally:
+                for node, (file, recorder) in recorders.items():
+                    self.execute(node, "sh", "-c", f"kill $(cat {pid_file}) || true")
+                    recorder.wait(timeout=10)
+                    file.seek(0)
+                    events[node] = [json.loads(line) for line in file]
