@@ -11,6 +11,7 @@
       Unavailable, Timeout      try again; the outcome of a write may be unknown
       MethodNotSupported
       InternalError
+        StorageFull      etcd is out of space
 
 One value makes every form of an error: the gRPC status with its details (`vaina.serving.status`), the `Status` message
 (`to_status`), later the REST answer. The reasons, codes and words are those of Kubernetes' API machinery.
@@ -174,6 +175,10 @@ class MethodNotSupported(ApiError):
 
 class InternalError(ApiError):
     """A bug of ours."""
+
+
+class StorageFull(InternalError):
+    """etcd is out of space: nothing can be written until it was compacted, defragmented and disarmed; deletions still work."""
 
 
 #: every kind of error by its reason
