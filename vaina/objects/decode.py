@@ -1,0 +1,268 @@
+"""From the plain values of JSON or YAML to a message, strictly: every mistake is found, with its path, in one pass.
+
+Called by `manifest`. Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text. Null means
+unset; in a map or a list of scalars it is the zero value, as in upstream. The words of errors are those of Go's decoder, with
+the index of a list where upstream leaves it out.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from vaina.objects.quantity import QuantityError
+from vaina.objects.quantity import parse as parse_quantity
+from vaina.objects.schema import Field, Schema, Shape, schema_of
+from vaina.objects.times import TimeError, parse_time
+from vaina.objects.tree import Number, Tree, compact_json
+
+#: upstream stops collecting here as well
+MAX_ERRORS: Final = 100
+_INT32: Final = (-(1 << 31), (1 << 31) - 1)
+_INT64: Final = (-(1 << 63), (1 << 63) - 1)
+_NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]", re.ASCII)
+
+#: (path of the parent, this step): made for every value, written out for mistakes alone
+_Place = tuple[Any, str] | None
+_BAD: Final = object()
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """What was wrong with a document."""
+
+    #: values that cannot be read: always an error
+    fatal: list[str] = field(default_factory=list[str])
+    #: unknown and duplicate fields: an error or a warning, as the caller asked
+    strict: list[str] = field(default_factory=list[str])
+
+    def add_strict(self, text: str) -> None:
+        """Note an unknown or duplicate field, once."""
+        if len(self.strict) < MAX_ERRORS and text not in self.strict:
+            self.strict.append(text)
+
+    def add_fatal(self, text: str) -> None:
+        """Note a value that cannot be read."""
+        if len(self.fatal) < MAX_ERRORS:
+            self.fatal.append(text)
+
+
+def _write_place(place: _Place) -> str:
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return "".join(reversed(steps)).removeprefix(".")
+
+
+def _go_kind(value: object) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case int() | Number():
+            return "number"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+class _Decoder:
+    """One pass over one document. Owned by the call that made it."""
+
+    def __init__(self) -> None:
+        self.mistakes = Mistakes()
+
+    def message(
+        self, schema: Schema, tree: Mapping[str, Any], place: _Place, known: frozenset[str]
+    ) -> dict[str, Any]:
+        """Return keyword arguments for the message's constructor. `known`: names that are read elsewhere."""
+        out: dict[str, Any] = {}
+        by_json = schema.by_json
+        if type(tree) is Tree:
+            for name in tree.duplicates:
+                self.mistakes.add_strict(f'duplicate field "{_write_place((place, f".{name}"))}"')
+        for name, value in tree.items():
+            item = by_json.get(name)
+            if item is None:
+                if name not in known:
+                    self.mistakes.add_strict(f'unknown field "{_write_place((place, f".{name}"))}"')
+                continue
+            if value is None:
+                continue
+            decoded = self.field(schema, item, value, (place, f".{name}"))
+            if decoded is _BAD:
+                continue
+            target = out
+            for via in item.via:
+                target = target.setdefault(via, {})
+            target[item.name] = decoded
+        return out
+
+    def field(self, schema: Schema, item: Field, value: Any, place: _Place) -> Any:
+        """Return the value of one field, or _BAD after noting what is wrong."""
+        if item.is_list:
+            if type(value) is not list:
+                return self.wrong_type(schema, value, place, item.go_type)
+            return self.items(schema, item, value, place)
+        if item.is_map:
+            if not isinstance(value, dict):
+                return self.wrong_type(schema, value, place, item.go_type)
+            return self.entries(schema, item, value, place)
+        return self.one(schema, item, value, place)
+
+    def items(self, schema: Schema, item: Field, values: list[Any], place: _Place) -> Any:
+        out: list[Any] = []
+        for index, value in enumerate(values):
+            inner = (place, f"[{index}]")
+            out.append(_zero(item.shape) if value is None else self.one(schema, item, value, inner))
+        return _BAD if _BAD in out else out
+
+    def entries(self, schema: Schema, item: Field, values: dict[str, Any], place: _Place) -> Any:
+        out: dict[str, Any] = {}
+        if type(values) is Tree:
+            for name in values.duplicates:
+                self.mistakes.add_strict(f'duplicate field "{_write_place((place, f".{name}"))}"')
+        for name, value in values.items():
+            inner = (place, f".{name}")
+            out[name] = _zero(item.shape) if value is None else self.one(schema, item, value, inner)
+        return _BAD if _BAD in out.values() else out
+
+    def one(self, schema: Schema, item: Field, value: Any, place: _Place) -> Any:
+        shape = item.shape
+        if shape is Shape.MESSAGE:
+            if not isinstance(value, dict):
+                name = f"v1.{item.message.name}" if item.message is not None else "object"
+                return self.wrong_type(schema, value, place, name)
+            assert item.message is not None
+            return self.message(schema_of(item.message), value, place, frozenset())
+        return _READERS[shape](self, schema, value, place)
+
+    def wrong_type(self, schema: Schema, value: Any, place: _Place, wanted: str) -> object:
+        """Note a value of a wrong type."""
+        kind = _go_kind(value)
+        if kind == "number" and wanted in ("int32", "int64"):
+            kind = f"number {value}"
+        self.mistakes.add_fatal(
+            f"json: cannot unmarshal {kind} into Go struct field {schema.name}.{_write_place(place)} of type {wanted}"
+        )
+        return _BAD
+
+    def read_string(self, schema: Schema, value: Any, place: _Place) -> Any:
+        return value if type(value) is str else self.wrong_type(schema, value, place, "string")
+
+    def read_bool(self, schema: Schema, value: Any, place: _Place) -> Any:
+        return value if type(value) is bool else self.wrong_type(schema, value, place, "bool")
+
+    def read_int32(self, schema: Schema, value: Any, place: _Place) -> Any:
+        if type(value) is int and _INT32[0] <= value <= _INT32[1]:
+            return value
+        return self.wrong_type(schema, value, place, "int32")
+
+    def read_int64(self, schema: Schema, value: Any, place: _Place) -> Any:
+        if type(value) is int and _INT64[0] <= value <= _INT64[1]:
+            return value
+        return self.wrong_type(schema, value, place, "int64")
+
+    def read_bytes(self, schema: Schema, value: Any, place: _Place) -> Any:
+        if type(value) is not str:
+            return self.wrong_type(schema, value, place, "[]uint8")
+        text = value.replace("\n", "").replace("\r", "")
+        try:
+            return base64.b64decode(text.encode("ascii"), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            found = _NOT_BASE64.search(text)
+            at = found.start() if found else len(text)
+            return self.bad(place, f"illegal base64 data at input byte {at}")
+
+    def read_quantity(self, schema: Schema, value: Any, place: _Place) -> Any:
+        text = value.strip() if type(value) is str else compact_json(value).decode()
+        try:
+            return {"string": str(parse_quantity(text))}
+        except QuantityError as error:
+            return self.bad(place, str(error))
+
+    def read_int_or_string(self, schema: Schema, value: Any, place: _Place) -> Any:
+        if type(value) is str:
+            return {"type": 1, "str_val": value}
+        number = self.read_int32(schema, value, place)
+        return _BAD if number is _BAD else {"int_val": number}
+
+    def read_time(self, schema: Schema, value: Any, place: _Place) -> Any:
+        return self.parse_time(schema, value, place, micro=False)
+
+    def read_micro_time(self, schema: Schema, value: Any, place: _Place) -> Any:
+        return self.parse_time(schema, value, place, micro=True)
+
+    def parse_time(self, schema: Schema, value: Any, place: _Place, *, micro: bool) -> Any:
+        if type(value) is not str:
+            return self.wrong_type(schema, value, place, "string")
+        try:
+            return parse_time(value, micro=micro)
+        except TimeError as error:
+            return self.bad(place, str(error))
+
+    def read_raw(self, schema: Schema, value: Any, place: _Place) -> Any:
+        return {"raw": compact_json(value)}
+
+    def bad(self, place: _Place, why: str) -> object:
+        """Note a value whose text is wrong."""
+        self.mistakes.add_fatal(f"{_write_place(place)}: {why}")
+        return _BAD
+
+
+_READERS: Final[Mapping[Shape, Callable[[_Decoder, Schema, Any, _Place], Any]]] = {
+    Shape.STRING: _Decoder.read_string,
+    Shape.BOOL: _Decoder.read_bool,
+    Shape.INT32: _Decoder.read_int32,
+    Shape.INT64: _Decoder.read_int64,
+    Shape.BYTES: _Decoder.read_bytes,
+    Shape.QUANTITY: _Decoder.read_quantity,
+    Shape.INT_OR_STRING: _Decoder.read_int_or_string,
+    Shape.TIME: _Decoder.read_time,
+    Shape.MICRO_TIME: _Decoder.read_micro_time,
+    Shape.RAW: _Decoder.read_raw,
+}
+
+
+def _zero(shape: Shape) -> Any:
+    """Return what null means in a list or a map."""
+    match shape:
+        case Shape.STRING:
+            return ""
+        case Shape.BOOL:
+            return False
+        case Shape.INT32 | Shape.INT64:
+            return 0
+        case Shape.BYTES:
+            return b""
+        case Shape.QUANTITY:
+            return {"string": "0"}
+        case _:
+            return {}
+
+
+def dict_to_message(
+    message_type: type[Message], tree: Mapping[str, Any], *, known: frozenset[str] = frozenset()
+) -> tuple[Message | None, Mistakes]:
+    """Make a message of plain values.
+
+    Args:
+        message_type: the message's class.
+        tree: the JSON object.
+        known: names at its top that are read elsewhere: apiVersion, kind.
+
+    Returns:
+        The message (None when a value cannot be read) and what was wrong.
+    """
+    decoder = _Decoder()
+    arguments = decoder.message(schema_of(message_type.DESCRIPTOR), tree, None, known)
+    if decoder.mistakes.fatal:
+        return None, decoder.mistakes
+    return message_type(**arguments), decoder.mistakes

@@ -1,0 +1,194 @@
+"""One normal form of a message, so that the same object is the same bytes whichever door it came through.
+
+Called at every door (gRPC, text). Upstream has structs where protobuf has messages that may be present and empty: those are
+cleared. A Time loses its nanoseconds, a MicroTime all below a microsecond; a Quantity gets its canonical text; the unused arm
+of an IntOrString is dropped. The messages that need nothing of this are never looked at: 20 µs for a rich Pod.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from vaina.errors import BadRequest
+from vaina.objects.quantity import QuantityError, canonical
+from vaina.objects.schema import Field, Shape, schema_of
+
+
+class _BadValue(Exception):
+    """A value has no normal form; the path is put together on the way out."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.steps: list[str] = []
+
+
+#: brings a set field of a message into its normal form
+_Action = Callable[[Message, Any], None]
+
+
+@cache  # as many entries as there are message types
+def _needs(descriptor: Descriptor) -> bool:
+    """Say whether messages of this type can hold anything that has a normal form."""
+    return _reaches(descriptor, set())
+
+
+def _reaches(descriptor: Descriptor, seen: set[str]) -> bool:
+    if descriptor.full_name in seen:
+        return False
+    seen.add(descriptor.full_name)
+    for item in schema_of(descriptor).by_number.values():
+        if (
+            item.shape in (Shape.QUANTITY, Shape.INT_OR_STRING, Shape.TIME, Shape.MICRO_TIME)
+            or item.is_struct
+        ):
+            return True
+        if item.shape is Shape.MESSAGE and item.message is not None and _reaches(item.message, seen):
+            return True
+    return False
+
+
+@cache  # as many entries as there are message types
+def _actions(descriptor: Descriptor) -> dict[int, _Action]:
+    actions: dict[int, _Action] = {}
+    for number, item in schema_of(descriptor).by_number.items():
+        action = _action(item)
+        if action is not None:
+            actions[number] = action
+    return actions
+
+
+def _action(item: Field) -> _Action | None:
+    match item.shape:
+        case Shape.QUANTITY:
+            return _each(item, _quantity) if item.is_map or item.is_list else _one_quantity(item)
+        case Shape.INT_OR_STRING:
+            return (
+                _each(item, _int_or_string) if item.is_map or item.is_list else _cleared(item, _int_or_string)
+            )
+        case Shape.TIME:
+            return _time(item, 1_000_000_000)
+        case Shape.MICRO_TIME:
+            return _time(item, 1000)
+        case Shape.MESSAGE:
+            assert item.message is not None
+            if item.is_map or item.is_list:
+                return _each(item, _walk) if _needs(item.message) else None
+            if item.is_struct:
+                return _cleared(item, _walk)
+            return _inside(item) if _needs(item.message) else None
+        case _:
+            return None
+
+
+def _walk(message: Message) -> None:
+    actions = _actions(message.DESCRIPTOR)
+    for descriptor, value in message.ListFields():
+        action = actions.get(descriptor.number)
+        if action is not None:
+            action(message, value)
+
+
+def _each(item: Field, change: Callable[[Any], None]) -> _Action:
+    def act(_: Message, values: Any) -> None:
+        for step, key in enumerate(values):
+            try:
+                change(values[key] if item.is_map else key)
+            except _BadValue as error:
+                error.steps.append(f".{item.json_name}[{key if item.is_map else step}]")
+                raise
+
+    return act
+
+
+def _inside(item: Field) -> _Action:
+    def act(_: Message, value: Message) -> None:
+        try:
+            _walk(value)
+        except _BadValue as error:
+            error.steps.append(f".{item.json_name}")
+            raise
+
+    return act
+
+
+def _cleared(item: Field, change: Callable[[Any], None]) -> _Action:
+    """Bring a struct into its normal form, and clear it when nothing is left in it."""
+    name = item.name
+
+    def act(owner: Message, value: Message) -> None:
+        try:
+            change(value)
+        except _BadValue as error:
+            error.steps.append("" if item.inline else f".{item.json_name}")
+            raise
+        if not value.ByteSize():
+            owner.ClearField(name)
+
+    return act
+
+
+def _time(item: Field, unit: int) -> _Action:
+    name = item.name
+
+    def act(owner: Message, value: Any) -> None:
+        nanos = value.nanos
+        if nanos:
+            value.nanos = nanos - nanos % unit
+        elif not value.seconds:
+            owner.ClearField(name)
+
+    return act
+
+
+def _quantity(value: Any) -> None:
+    text = value.string
+    if not text:
+        value.string = "0"
+        return
+    try:
+        normal = canonical(text)
+    except QuantityError as error:
+        raise _BadValue(str(error)) from error
+    if normal != text:
+        value.string = normal
+
+
+def _one_quantity(item: Field) -> _Action:
+    name, is_struct = item.name, item.is_struct
+
+    def act(owner: Message, value: Any) -> None:
+        try:
+            _quantity(value)
+        except _BadValue as error:
+            error.steps.append(f".{item.json_name}")
+            raise
+        if is_struct and value.string == "0":
+            owner.ClearField(name)
+
+    return act
+
+
+def _int_or_string(value: Any) -> None:
+    if value.type == 0:
+        value.ClearField("str_val")
+    elif value.type == 1:
+        value.ClearField("int_val")
+    else:
+        raise _BadValue("impossible IntOrString.Type")
+
+
+def normalise(message: Message) -> None:
+    """Bring a message into its normal form, in place.
+
+    Raises:
+        BadRequest: a Quantity cannot be read, or an IntOrString is neither; the message names its path.
+    """
+    try:
+        _walk(message)
+    except _BadValue as error:
+        path = "".join(reversed(error.steps)).removeprefix(".")
+        raise BadRequest(f"{path}: {error.why}") from error

@@ -1,0 +1,184 @@
+"""JSON text to plain values, keeping what a strict reader needs: duplicate keys, and the text of numbers.
+
+Called by `manifest` (and `yaml_text`, which makes the same values). Size and depth are bounded before anything is parsed.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+#: upstream's limit of a request body
+MAX_BYTES: Final = 3 * 1024 * 1024
+#: no object of the API is a third as deep
+MAX_DEPTH: Final = 100
+#: integers with more digits stay text
+_INT_DIGITS: Final = 20
+_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+
+
+class TextError(ValueError):
+    """The text is no JSON or YAML. The message says where and why."""
+
+
+class Number:
+    """A number that is no integer of 64 bits, as it was written: 0.1, 1e3."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Number({self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+class Tree(dict[str, Any]):
+    """A JSON object in which a key stands more than once; the last value counts, as in upstream."""
+
+    duplicates: tuple[str, ...] = ()
+
+
+def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs, noting the keys that come again."""
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    tree = Tree(plain)
+    seen: set[str] = set()
+    again: dict[str, None] = {}
+    for name, _ in pairs:
+        if name in seen:
+            again[name] = None
+        seen.add(name)
+    tree.duplicates = tuple(again)
+    return tree
+
+
+def make_integer(text: str) -> int | Number:
+    """Read an integer; one with very many digits stays text."""
+    return int(text) if len(text) <= _INT_DIGITS else Number(text)
+
+
+def clean_text(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD as Go does."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _clean(value: Any) -> Any:
+    """Clean all strings of a value that has escapes of surrogates in it. Its depth is bounded."""
+    match value:
+        case str():
+            return clean_text(value)
+        case list():
+            return [_clean(item) for item in value]
+        case dict():
+            cleaned = make_object([(clean_text(name), _clean(item)) for name, item in value.items()])
+            if again := duplicates_of(value):
+                cleaned = Tree(cleaned)
+                cleaned.duplicates = tuple(again)
+            return cleaned
+        case _:
+            return value
+
+
+def _no_constant(name: str) -> Any:
+    raise TextError(f"invalid character '{name[0]}' looking for beginning of value")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=make_object, parse_int=make_integer, parse_float=Number, parse_constant=_no_constant
+)
+
+
+def decode_text(text: str | bytes) -> str:
+    """Return the text of a document as str.
+
+    Raises:
+        TextError: it is no UTF-8, or too large.
+    """
+    if len(text) > MAX_BYTES:
+        raise TextError(f"Request entity too large: limit is {MAX_BYTES}")
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TextError(f"invalid UTF-8 at byte {error.start}") from error
+
+
+def check_depth(text: str) -> None:
+    """Refuse JSON that is nested too deeply, before a recursive parser sees it.
+
+    Raises:
+        TextError: deeper than MAX_DEPTH.
+    """
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        char = match[0]
+        if char in ("{", "["):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise TextError("exceeded max depth")
+        elif char in ("}", "]"):
+            depth -= 1
+
+
+def parse_json(text: str) -> list[tuple[Any, int]]:
+    """Read JSON values that follow one another.
+
+    Returns:
+        (value, line on which it starts, from 1) for each.
+
+    Raises:
+        TextError: the text is no JSON, is too large or too deep.
+    """
+    check_depth(text)
+    values: list[tuple[Any, int]] = []
+    position, line, counted = 0, 1, 0
+    while True:
+        space = _SPACE.match(text, position)
+        position = space.end() if space else position
+        if position >= len(text):
+            return values
+        line += text.count("\n", counted, position)
+        counted = position
+        try:
+            value, position = _DECODER.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            raise TextError(f"{error.msg} (line {error.lineno}, column {error.colno})") from error
+        except RecursionError as error:
+            raise TextError("exceeded max depth") from error
+        values.append((_clean(value) if "\\u" in text else value, line))
+
+
+def _write_number(value: object) -> Any:
+    if isinstance(value, Number):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"no JSON form: {type(value).__name__}")
+
+
+def compact_json(value: Any) -> bytes:
+    """Write plain values as JSON without spaces, numbers as they were written."""
+    return msgspec.json.encode(value, enc_hook=_write_number)
+
+
+def duplicates_of(value: Any) -> Iterable[str]:
+    """Give the duplicate keys of an object."""
+    return value.duplicates if isinstance(value, Tree) else ()
