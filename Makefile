@@ -45,7 +45,7 @@ down: ## Stop the cluster; nothing is left behind
 	@bash deploy/down.sh
 
 logs: ## Follow the logs of all services
-	@docker compose logs -f
+	@bash deploy/compose.sh logs -f
 
 trace: setup ## Show the seven steps of a Pod: make trace POD=jumpod
 	@$(PY) -m cli trace $(POD)

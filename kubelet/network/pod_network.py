@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import structlog
 
@@ -20,6 +21,7 @@ from kubelet.network.routes import plan_routes
 log = structlog.get_logger()
 
 BRIDGE = "cni0"
+_LINKS = Path("/sys/class/net")
 #: marks our routes among the kernel's (`ip route show proto 86`): no other is ever touched
 ROUTE_PROTOCOL = "86"
 
@@ -120,7 +122,7 @@ class PodNetwork:
         if self._cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
         host = host_interface(sandbox_id)
-        if host in await self.attached(include_incomplete=True):
+        if (_LINKS / host).exists():
             await ip_batch([f"link del {host}"])
         await ip_batch(
             [f"link add {host} mtu {self._mtu} type veth peer name eth0 mtu {self._mtu} netns {pid}"]
@@ -134,15 +136,11 @@ class PodNetwork:
             ],
             pid=pid,
         )
-        await ip_batch([f"link set {host} master {BRIDGE}", f"link set {host} up"])
+        await ip_batch([f"link set {host} up", f"link set {host} master {BRIDGE}"])
 
-    async def attached(self, *, include_incomplete: bool = False) -> frozenset[str]:
-        """Return the names of the hosts' ends that exist: complete ones, or all."""
-        links = json.loads(await run(["ip", "-json", "link", "show", "type", "veth"]) or "[]")
-        return frozenset(
-            link["ifname"] for link in links
-            if link["ifname"].startswith("veth") and (include_incomplete or link.get("master") == BRIDGE)
-        )  # fmt: skip
+    def is_attached(self, sandbox_id: str) -> bool:
+        """Say whether the sandbox's network is complete: what is done last is done. Reads one link of sysfs."""
+        return (_LINKS / host_interface(sandbox_id) / "master").exists()
 
     async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
         """Make the routes to the other nodes' Pods what they should be, and touch no other route.

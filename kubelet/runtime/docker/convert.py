@@ -1,0 +1,270 @@
+"""PURE: the kubelet's records as bodies of Engine API calls, and what the engine says as records.
+
+Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engine/), so that nothing of the SDK's own defaults comes between. Container
+names and the `io.kubernetes.*` labels are those that Kubernetes' own Docker runtime used, which tools for Docker nodes know.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kubelet.runtime.records import (
+    ContainerConfig,
+    ContainerPhase,
+    ContainerState,
+    ImageState,
+    LinuxResources,
+    Mount,
+    SandboxConfig,
+    SandboxState,
+    SecurityConfig,
+    Uid,
+)
+
+POD_NAME, POD_NAMESPACE, POD_UID = (
+    "io.kubernetes.pod.name",
+    "io.kubernetes.pod.namespace",
+    "io.kubernetes.pod.uid",
+)
+CONTAINER_NAME, SANDBOX_ID = "io.kubernetes.container.name", "io.kubernetes.sandbox.id"
+TYPE, ATTEMPT, ADDRESS, IMAGE = "vaina.dev/type", "vaina.dev/attempt", "vaina.dev/pod-ip", "vaina.dev/image"
+SANDBOX, CONTAINER = "podsandbox", "container"
+#: the callers' own labels and annotations, so that these and ours never meet
+_LABEL, _ANNOTATION = "label.", "annotation."
+
+PAUSE_IMAGE = "vaina/pause:1"
+#: kept of a container's log: as a kubelet keeps by default (containerLogMaxSize, containerLogMaxFiles)
+_LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
+_PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+def sandbox_name(config: SandboxConfig) -> str:
+    """Return the name of the pause container: one for each (uid, attempt)."""
+    return f"k8s_POD_{config.name}_{config.namespace}_{config.uid}_{config.attempt}"
+
+
+def container_name(sandbox: SandboxConfig, config: ContainerConfig) -> str:
+    """Return the name of a container: one for each (uid, name, attempt)."""
+    return f"k8s_{config.name}_{sandbox.name}_{sandbox.namespace}_{sandbox.uid}_{config.attempt}"
+
+
+def _labels(
+    own: Mapping[str, str], labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> dict[str, str]:
+    return {
+        **own,
+        **{_LABEL + key: value for key, value in labels.items()},
+        **{_ANNOTATION + key: value for key, value in annotations.items()},
+    }
+
+
+def _with_prefix(labels: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {key[len(prefix) :]: value for key, value in labels.items() if key.startswith(prefix)}
+
+
+def sandbox_body(config: SandboxConfig, address: str) -> dict[str, Any]:
+    """Return the body that creates a pause container. `address` is empty with host_network."""
+    own = {
+        TYPE: SANDBOX, POD_NAME: config.name, POD_NAMESPACE: config.namespace, POD_UID: config.uid,
+        ATTEMPT: str(config.attempt), ADDRESS: address,
+    }  # fmt: skip
+    host: dict[str, Any] = {
+        "NetworkMode": "host" if config.host_network else "none",
+        "IpcMode": "host" if config.host_ipc else "shareable",
+        "LogConfig": {"Type": "none"},
+    }
+    if config.host_pid:
+        host["PidMode"] = "host"
+    if config.cgroup_parent:
+        host["CgroupParent"] = config.cgroup_parent
+    if config.sysctls:
+        host["Sysctls"] = dict(config.sysctls)
+    if address:
+        host["ExtraHosts"] = [f"{config.hostname}:{address}"]
+    return {
+        "Image": PAUSE_IMAGE,
+        "Hostname": config.hostname,
+        "Labels": _labels(own, config.labels, config.annotations),
+        "HostConfig": host,
+    }
+
+
+def container_body(
+    sandbox_id: str, sandbox: SandboxConfig, config: ContainerConfig, *, least_oom_score_adj: int
+) -> dict[str, Any]:
+    """Return the body that creates a container in a sandbox.
+
+    Args:
+        sandbox_id: of the pause container whose namespaces it joins.
+        sandbox: what that one was made of.
+        config: of the container.
+        least_oom_score_adj: what this machine may set at least: lowering it takes CAP_SYS_RESOURCE.
+    """
+    own = {
+        TYPE: CONTAINER, POD_NAME: sandbox.name, POD_NAMESPACE: sandbox.namespace, POD_UID: sandbox.uid,
+        CONTAINER_NAME: config.name, SANDBOX_ID: sandbox_id, ATTEMPT: str(config.attempt), IMAGE: config.image,
+    }  # fmt: skip
+    joined = f"container:{sandbox_id}"
+    host: dict[str, Any] = {
+        "NetworkMode": joined,
+        "IpcMode": "host" if sandbox.host_ipc else joined,
+        "LogConfig": _LOG_CONFIG,
+        "Mounts": [_mount(mount) for mount in config.mounts],
+        **_resources(config.resources, least_oom_score_adj),
+        **_security(config.security),
+    }
+    if sandbox.host_pid:
+        host["PidMode"] = "host"
+    elif sandbox.share_process_namespace:
+        host["PidMode"] = joined
+    if sandbox.cgroup_parent:
+        host["CgroupParent"] = sandbox.cgroup_parent
+    body: dict[str, Any] = {
+        "Image": config.image_id,
+        "Env": [f"{name}={value}" for name, value in config.env],
+        "Labels": _labels(own, config.labels, config.annotations),
+        "OpenStdin": config.stdin,
+        "StdinOnce": config.stdin_once,
+        "Tty": config.tty,
+        "User": _user(config.security),
+        # An image's own health check would run beside the Pod's probes.
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": host,
+    }
+    if config.command:
+        body["Entrypoint"] = list(config.command)
+    if config.args:
+        body["Cmd"] = list(config.args)
+    if config.working_dir:
+        body["WorkingDir"] = config.working_dir
+    if config.stop_signal:
+        body["StopSignal"] = config.stop_signal
+    return body
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    return {
+        "Type": "bind",
+        "Source": mount.host_path,
+        "Target": mount.container_path,
+        "ReadOnly": mount.readonly,
+        "BindOptions": {"Propagation": _PROPAGATION[mount.propagation]},
+    }
+
+
+def limits_body(resources: LinuxResources) -> dict[str, Any]:
+    """Return the limits as the engine's create and update calls take them; what is not set is left out."""
+    body: dict[str, Any] = {}
+    if resources.cpu_shares:
+        body["CpuShares"] = resources.cpu_shares
+    if resources.cpu_quota_micros:
+        body["CpuQuota"] = resources.cpu_quota_micros
+        body["CpuPeriod"] = resources.cpu_period_micros
+    if resources.memory_limit_bytes:
+        # The same number for memory with swap: a limit that could be left by swapping would be none.
+        body["Memory"] = body["MemorySwap"] = resources.memory_limit_bytes
+    if resources.pids_limit:
+        body["PidsLimit"] = resources.pids_limit
+    return body
+
+
+def _resources(resources: LinuxResources, least_oom_score_adj: int) -> dict[str, Any]:
+    return {**limits_body(resources), "OomScoreAdj": max(resources.oom_score_adj, least_oom_score_adj)}
+
+
+def _user(security: SecurityConfig) -> str:
+    if security.run_as_user is None:
+        return "" if security.run_as_group is None else f"0:{security.run_as_group}"
+    return (
+        f"{security.run_as_user}"
+        if security.run_as_group is None
+        else f"{security.run_as_user}:{security.run_as_group}"
+    )
+
+
+def _security(security: SecurityConfig) -> dict[str, Any]:
+    options = []
+    if security.no_new_privs:
+        options.append("no-new-privileges")
+    for name, profile in (("seccomp", security.seccomp_profile), ("apparmor", security.apparmor_profile)):
+        if profile == "Unconfined":
+            options.append(f"{name}=unconfined")
+        elif profile.startswith("Localhost/"):
+            options.append(f"{name}={profile.removeprefix('Localhost/')}")
+    return {
+        "Privileged": security.privileged,
+        "CapAdd": list(security.add_capabilities),
+        "CapDrop": list(security.drop_capabilities),
+        "GroupAdd": [str(group) for group in security.supplemental_groups],
+        "ReadonlyRootfs": security.readonly_rootfs,
+        "SecurityOpt": options,
+    }
+
+
+def seconds_of(text: str) -> float:
+    """Return an engine's time as seconds since the epoch; its zero time (year 1) is 0."""
+    if not text or text.startswith("0001-"):
+        return 0.0
+    whole, _, rest = text.removesuffix("Z").partition(".")
+    base = datetime.fromisoformat(whole[:19]).replace(tzinfo=UTC).timestamp()
+    return base + (float("0." + rest) if rest.isdigit() else 0.0)
+
+
+def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState:
+    """Return a sandbox from an item of the engine's list.
+
+    Args:
+        listed: the item.
+        networked: whether its end of the network is in place (always, with host_network).
+    """
+    labels = listed["Labels"]
+    return SandboxState(
+        id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=Uid(labels[POD_UID]),
+        attempt=int(labels[ATTEMPT]), ready=listed["State"] == "running" and networked,
+        ip=labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
+        labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
+    )  # fmt: skip
+
+
+def container_state(inspected: Mapping[str, Any]) -> ContainerState:
+    """Return a container from what the engine's inspect says."""
+    state, labels = inspected["State"], inspected["Config"]["Labels"]
+    created = seconds_of(inspected["Created"])
+    phase, reason, message = _phase(state)
+    ended = phase is ContainerPhase.EXITED
+    finished = seconds_of(state.get("FinishedAt", "")) if ended else 0.0
+    return ContainerState(
+        id=inspected["Id"], sandbox_id=labels[SANDBOX_ID], pod_uid=Uid(labels[POD_UID]), name=labels[CONTAINER_NAME],
+        attempt=int(labels[ATTEMPT]), phase=phase, image=labels.get(IMAGE, ""), image_id=inspected["Image"],
+        created_at=created, started_at=seconds_of(state.get("StartedAt", "")),
+        finished_at=(finished or created) if ended else 0.0,
+        exit_code=int(state.get("ExitCode", 0)) if ended else 0, reason=reason, message=message,
+        labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
+    )  # fmt: skip
+
+
+def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
+    """Return phase, reason and message. A container whose start failed stays `created` in the engine, with an error."""
+    error = state.get("Error", "")
+    match state["Status"]:
+        case "running" | "paused" | "restarting":
+            return ContainerPhase.RUNNING, "", ""
+        case "created" if not error:
+            return ContainerPhase.CREATED, "", ""
+        case "created":
+            return ContainerPhase.EXITED, "StartError", error
+        case _ if state.get("OOMKilled"):
+            return ContainerPhase.EXITED, "OOMKilled", error
+        case _:
+            return ContainerPhase.EXITED, "Completed" if not state.get("ExitCode", 0) else "Error", error
+
+
+def image_state(inspected: Mapping[str, Any]) -> ImageState:
+    """Return an image from what the engine's inspect or list says."""
+    return ImageState(
+        id=inspected["Id"],
+        tags=tuple(inspected.get("RepoTags") or ()),
+        digests=tuple(inspected.get("RepoDigests") or ()),
+        size_bytes=int(inspected.get("Size", 0)),
+        user=(inspected.get("Config") or {}).get("User", ""),
+    )

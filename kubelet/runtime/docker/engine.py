@@ -1,0 +1,143 @@
+"""The one door to the Docker SDK: its blocking calls in a bounded pool of threads. Called by the docker runtime's modules.
+
+The SDK's session is not made for several threads at once, so each thread of the pool has a client of its own. Streams that
+end when the other side wants (events, logs, pulls) have threads of their own, so that they never use up the pool; a bounded queue
+carries what they read, and leaving the iterator closes the connection, which ends the thread.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from docker import APIClient
+
+T = TypeVar("T")
+
+#: of the Engine API: Docker 20.10 and newer serve it
+API_VERSION = "1.41"
+#: what the engine may take for one ordinary call; starting a container on a loaded node takes seconds
+CALL_SECONDS = 120
+#: items of a stream between its thread and the loop; a reader that is slower holds the engine back
+STREAM_CAPACITY = 256
+
+
+class ClosableIterator(Protocol):
+    """What the SDK gives for a stream."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    item: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: Exception | None
+
+
+class _StreamReader:
+    """A thread that reads one SDK stream into a bounded queue of the event loop."""
+
+    def __init__(
+        self,
+        client: APIClient,
+        open_stream: Callable[[APIClient], ClosableIterator],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.queue: asyncio.Queue[_Item | _End] = asyncio.Queue(STREAM_CAPACITY)
+        self.thread = threading.Thread(target=self._read, name="docker-stream", daemon=True)
+        self._client, self._open, self._loop = client, open_stream, loop
+        self._left = threading.Event()
+        self._source: ClosableIterator | None = None
+
+    def _put(self, outcome: _Item | _End) -> None:
+        # Waits while the queue is full. A loop that has closed meanwhile wants nothing more.
+        with suppress(RuntimeError):
+            asyncio.run_coroutine_threadsafe(self.queue.put(outcome), self._loop).result()
+
+    def _read(self) -> None:
+        failed: Exception | None = None
+        try:
+            self._source = self._open(self._client)
+            for item in self._source:
+                if self._left.is_set():
+                    return
+                self._put(_Item(item))
+        except Exception as error:  # noqa: BLE001 - handed to the loop, which raises it
+            failed = error
+        finally:
+            if not self._left.is_set():
+                self._put(_End(failed))
+            self._client.close()
+
+    def leave(self) -> None:
+        """Stop reading: close the connection, and make room for a thread that waits for it."""
+        self._left.set()
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        if self._source is not None:
+            with suppress(Exception):
+                self._source.close()
+
+
+class Engine:
+    """Calls of one Docker engine. Owned by the docker runtime; safe to be used by any task."""
+
+    def __init__(self, socket_path: str, *, threads: int = 16) -> None:
+        """Make it; nothing is opened yet.
+
+        Args:
+            socket_path: of the engine's unix socket.
+            threads: how many calls may be under way at once.
+        """
+        self.socket_path = socket_path
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="docker")
+        self._local = threading.local()
+
+    def _client(self) -> APIClient:
+        client = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._new_client()
+        return client
+
+    def _new_client(self) -> APIClient:
+        return APIClient(f"unix://{self.socket_path}", version=API_VERSION, timeout=CALL_SECONDS)
+
+    async def call(self, operation: Callable[[APIClient], T]) -> T:
+        """Run an SDK call in the pool.
+
+        Raises:
+            docker.errors.DockerException, requests.RequestException: as the SDK does.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: operation(self._client()))
+
+    async def stream(self, open_stream: Callable[[APIClient], ClosableIterator]) -> AsyncIterator[Any]:
+        """Yield what an SDK stream yields, until it ends or the caller leaves.
+
+        Raises:
+            docker.errors.DockerException, requests.RequestException: as the SDK does.
+        """
+        reader = _StreamReader(self._new_client(), open_stream, asyncio.get_running_loop())
+        reader.thread.start()
+        try:
+            while True:
+                outcome = await reader.queue.get()
+                if isinstance(outcome, _End):
+                    if outcome.error is not None:
+                        raise outcome.error
+                    return
+                yield outcome.item
+        finally:
+            reader.leave()
+
+    def close(self) -> None:
+        """End the pool; calls under way finish by themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,97 @@
+"""Images over Docker's Engine API. Called by the kubelet's image manager through the ImageService interface."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, DockerException
+from docker.utils import parse_repository_tag
+from requests.exceptions import RequestException
+
+from kubelet.runtime.docker.convert import image_state
+from kubelet.runtime.docker.engine import ClosableIterator, Engine
+from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.interface import ImagePullError, RuntimeFailure
+from kubelet.runtime.records import ImageState, RegistryAuth
+
+_NOT_FOUND = 404
+
+
+class DockerImages:
+    """The engine's images. Stateless; safe to be used by any task."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def image_status(self, reference: str) -> ImageState | None:
+        def inspect(client: APIClient) -> ImageState | None:
+            try:
+                return image_state(client.inspect_image(reference))  # type: ignore[no-untyped-call]
+            except APIError as error:
+                if error.status_code == _NOT_FOUND:
+                    return None
+                raise
+
+        with translated():
+            return await self._engine.call(inspect)
+
+    async def pull_image(
+        self,
+        reference: str,
+        *,
+        auth: RegistryAuth | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> ImageState:
+        repository, tag = parse_repository_tag(reference)
+        login = None if auth is None else _login(auth)
+
+        def open_pull(client: APIClient) -> ClosableIterator:
+            pull: ClosableIterator = client.pull(
+                repository, tag or "latest", stream=True, decode=True, auth_config=login
+            )
+            return _Pull(pull)
+
+        try:
+            async for line in self._engine.stream(open_pull):
+                if "error" in line:
+                    raise ImagePullError(f'failed to pull image "{reference}": {line["error"]}')
+                if on_progress is not None and "status" in line:
+                    on_progress(line["status"])
+        except APIError as error:
+            text = error.explanation or str(error)
+            reason = "InvalidImageName" if "invalid reference format" in text else "ErrImagePull"
+            raise ImagePullError(f'failed to pull image "{reference}": {text}', reason=reason) from error
+        except (DockerException, RequestException) as error:
+            raise ImagePullError(f'failed to pull image "{reference}": {error}') from error
+        image = await self.image_status(reference)
+        if image is None:
+            raise ImagePullError(f'failed to pull image "{reference}": it was removed right after the pull')
+        return image
+
+    async def list_images(self) -> Sequence[ImageState]:
+        with translated():
+            listed = await self._engine.call(lambda client: client.images())
+        return [image_state(item) for item in listed]
+
+    async def remove_image(self, image_id: str) -> None:
+        with translated(RuntimeFailure):
+            await self._engine.call(lambda client: client.remove_image(image_id))
+
+
+class _Pull:
+    """The SDK gives a bare generator for a pull; closing it from another thread while it runs is an error, so it is left to end."""
+
+    def __init__(self, lines: Any) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Any:
+        return iter(self._lines)
+
+    def close(self) -> None:
+        """Leave the pull to end by itself: the reader drops its connection at the next line, which ends the pull."""
+
+
+def _login(auth: RegistryAuth) -> dict[str, str]:
+    if auth.identity_token:
+        return {"identitytoken": auth.identity_token}
+    return {"username": auth.username, "password": auth.password}

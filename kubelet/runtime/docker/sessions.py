@@ -1,0 +1,132 @@
+"""Processes with their streams connected: exec and attach over the engine's raw streams. Called by the docker runtime."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from docker import APIClient
+
+from kubelet.runtime.docker.engine import API_VERSION, Engine
+from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.docker.streams import STDERR, RawStream, StreamRefused, upgrade
+from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.records import ExecConfig, Output, OutputStream
+
+
+async def _connect(engine: Engine, path: str, body: dict[str, Any]) -> RawStream:
+    try:
+        return await upgrade(engine.socket_path, f"/v{API_VERSION}{path}", body)
+    except StreamRefused as error:
+        raise RuntimeFailure(str(error)) from error
+    except OSError as error:
+        raise RuntimeUnavailable(f"the Docker engine does not answer: {error}") from error
+
+
+class _Session:
+    """What exec and attach share. Owned by the task that made it."""
+
+    def __init__(self, engine: Engine, stream: RawStream, *, tty: bool) -> None:
+        self._engine, self._stream, self._tty = engine, stream, tty
+
+    async def write(self, data: bytes) -> None:
+        await self._stream.write(data)
+
+    async def close_stdin(self) -> None:
+        self._stream.end_input()
+
+    async def output(self) -> AsyncIterator[Output]:
+        async for stream, data in self._stream.frames(tty=self._tty):
+            yield Output(OutputStream.STDERR if stream == STDERR else OutputStream.STDOUT, data)
+
+    async def close(self) -> None:
+        self._stream.close()
+
+
+class DockerExec(_Session):
+    """A command in a container."""
+
+    def __init__(self, engine: Engine, stream: RawStream, exec_id: str, *, tty: bool) -> None:
+        super().__init__(engine, stream, tty=tty)
+        self._id = exec_id
+
+    @classmethod
+    async def start(cls, engine: Engine, container_id: str, config: ExecConfig) -> "DockerExec":
+        """Start it. Raises NotFoundInRuntime, RuntimeFailure."""
+        exec_id = await create_exec(engine, container_id, config.argv, stdin=config.stdin, tty=config.tty)
+        stream = await _connect(engine, f"/exec/{exec_id}/start", {"Tty": config.tty, "Detach": False})
+        session = cls(engine, stream, exec_id, tty=config.tty)
+        if not config.stdin:
+            stream.end_input()
+        if config.tty and all(config.size):
+            await session.resize(*config.size)
+        return session
+
+    async def resize(self, width: int, height: int) -> None:
+        if not self._tty:
+            return
+        try:
+            with translated():
+                await self._engine.call(
+                    lambda client: client.exec_resize(self._id, height=height, width=width)
+                )
+        except RuntimeFailure:
+            # The process ends whenever it likes; its terminal needs no size then.
+            return
+
+    async def exit_code(self) -> int:
+        return await exec_exit_code(self._engine, self._id)
+
+
+class DockerAttach(_Session):
+    """The streams of a container's own process."""
+
+    def __init__(self, engine: Engine, stream: RawStream, container_id: str, *, tty: bool) -> None:
+        super().__init__(engine, stream, tty=tty)
+        self._id = container_id
+
+    @classmethod
+    async def connect(cls, engine: Engine, container_id: str, *, stdin: bool, tty: bool) -> "DockerAttach":
+        """Connect. Raises NotFoundInRuntime, RuntimeFailure."""
+        query = f"stream=1&stdout=1&stderr=1&stdin={int(stdin)}"
+        return cls(
+            engine,
+            await _connect(engine, f"/containers/{container_id}/attach?{query}", {}),
+            container_id,
+            tty=tty,
+        )
+
+    async def resize(self, width: int, height: int) -> None:
+        if not self._tty:
+            return
+        try:
+            with translated():
+                await self._engine.call(lambda client: client.resize(self._id, height=height, width=width))
+        except RuntimeFailure:
+            # As above: the container may have ended.
+            return
+
+    async def exit_code(self) -> int:
+        with translated():
+            inspected = await self._engine.call(lambda client: client.inspect_container(self._id))
+        return int(inspected["State"]["ExitCode"])
+
+
+async def create_exec(
+    engine: Engine, container_id: str, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
+) -> str:
+    """Make an exec instance and return its id. Raises NotFoundInRuntime, RuntimeFailure (the container does not run)."""
+
+    def create(client: APIClient) -> str:
+        made = client.exec_create(container_id, list(argv), stdin=stdin, tty=tty, stdout=True, stderr=True)
+        return str(made["Id"])
+
+    with translated():
+        return await engine.call(create)
+
+
+async def exec_exit_code(engine: Engine, exec_id: str) -> int:
+    """Return the code of a command whose output has ended."""
+    with translated(NotFoundInRuntime):
+        inspected = await engine.call(lambda client: client.exec_inspect(exec_id))
+    code = inspected.get("ExitCode")
+    # The engine notes the code a moment after the stream's end; a command killed with its container has none.
+    return 137 if code is None else int(code)
