@@ -1,4 +1,6 @@
 """Builders of objects as tests need them: complete enough to pass validation, everything else by keyword."""
+# Builders name every field a test may want:
+# ruff: noqa: PLR0913
 
 from collections.abc import Mapping, Sequence
 

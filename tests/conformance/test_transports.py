@@ -1,0 +1,280 @@
+"""One spec of how calls travel, run over gRPC and in process: both must look the same to a caller."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+from vaina.api.core.v1 import pod_pb2, pod_service_pb2
+from vaina.api.meta.v1 import request_pb2
+
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport, InProcessTransport, Transport
+from vaina.clock import SystemClock
+from vaina.errors import (
+    BadRequest,
+    Conflict,
+    FieldError,
+    InternalError,
+    Invalid,
+    MethodNotSupported,
+    NotFound,
+    Timeout,
+    TooManyRequests,
+    Unavailable,
+)
+from vaina.kinds import POD
+from vaina.serving.server import BIDI, STREAM, UNARY, Method, RequestContext, serve, typed, typed_stream
+
+assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
+
+
+class Handlers:
+    """A little service with a bit of everything."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.contexts: list[RequestContext] = []
+
+    async def get(self, request: request_pb2.GetRequest, ctx: RequestContext) -> pod_pb2.Pod:
+        self.contexts.append(ctx)
+        match request.name:
+            case "absent":
+                raise NotFound('pods "absent" not found', kind="pods", name="absent")
+            case "bug":
+                raise ZeroDivisionError("a secret of the process")
+            case "slow":
+                await asyncio.Event().wait()
+            case "busy":
+                raise TooManyRequests("try later", retry_seconds=2.5)
+            case "invalid":
+                causes = [FieldError("FieldValueRequired", "spec.containers", "Required value")]
+                raise Invalid.of("Pod", "invalid", causes)
+            case "many":
+                causes = [
+                    FieldError("FieldValueInvalid", f"spec.containers[{i}].name", f'Invalid value: "{"ñ" * 60}"')
+                    for i in range(500)
+                ]
+                raise Invalid.of("Pod", "many", causes)
+            case "warned":
+                ctx.warn("spec.foo: deprecated")
+                ctx.warn("año nuevo")
+        pod = pod_pb2.Pod()
+        pod.metadata.name = request.name
+        return pod
+
+    async def watch(
+        self, request: request_pb2.WatchRequest, ctx: RequestContext
+    ) -> AsyncIterator[pod_service_pb2.PodWatchResponse]:
+        try:
+            for version in ("1", "2"):
+                yield pod_service_pb2.PodWatchResponse(
+                    events=[pod_service_pb2.PodWatchEvent(type="ADDED")], resource_version=version
+                )
+            if request.field_selector == "fail":
+                raise Conflict("written meanwhile")
+            if request.field_selector == "endless":
+                await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+    async def echo(self, requests: AsyncIterator[bytes], ctx: RequestContext) -> AsyncIterator[bytes]:
+        async for item in requests:
+            yield item.upper()
+
+    def table(self) -> dict[str, Method]:
+        async def raw(data: bytes, ctx: RequestContext) -> bytes:
+            return data
+
+        return {
+            POD.method("Get"): typed(self.get, request_pb2.GetRequest),
+            POD.method("Watch"): typed_stream(self.watch, request_pb2.WatchRequest),
+            POD.method("Exec"): Method(BIDI, self.echo),
+            POD.method("Create"): Method(UNARY, raw),
+        }
+
+
+@asynccontextmanager
+async def over_grpc(handlers: Handlers, warnings: list[str]) -> AsyncIterator[Transport]:
+    async with serve(handlers.table(), listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=0.5) as server:
+        transport = GrpcTransport(f"127.0.0.1:{server.port}", on_warning=warnings.append)
+        try:
+            yield transport
+        finally:
+            await transport.close()
+
+
+@asynccontextmanager
+async def in_process(handlers: Handlers, warnings: list[str]) -> AsyncIterator[Transport]:
+    yield InProcessTransport(handlers.table(), on_warning=warnings.append)
+
+
+@pytest.fixture(params=[over_grpc, in_process], ids=["grpc", "in-process"])
+def opener(request):
+    return request.param
+
+
+async def test_an_answer_comes_back(opener):
+    async with opener(Handlers(), []) as transport:
+        assert (await Clientset(transport).pods.get("web")).metadata.name == "web"
+
+
+async def test_a_typed_error_keeps_its_kind_and_its_object(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(NotFound, match='pods "absent" not found') as caught:
+            await Clientset(transport).pods.get("absent")
+    assert (caught.value.kind, caught.value.name) == ("pods", "absent")
+
+
+async def test_violations_keep_type_field_and_detail(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(Invalid) as caught:
+            await Clientset(transport).pods.get("invalid")
+    assert caught.value.causes == (FieldError("FieldValueRequired", "spec.containers", "Required value"),)
+
+
+async def test_hundreds_of_violations_still_arrive_as_an_invalid(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(Invalid) as caught:
+            await Clientset(transport).pods.get("many")
+    assert caught.value.causes[0].field == "spec.containers[0].name"
+
+
+async def test_a_retry_delay_arrives(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(TooManyRequests) as caught:
+            await Clientset(transport).pods.get("busy")
+    assert caught.value.retry_seconds == 2.5
+
+
+async def test_a_bug_is_an_internal_error_that_tells_nothing(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(InternalError) as caught:
+            await Clientset(transport).pods.get("bug")
+    assert "secret" not in caught.value.message
+    assert "ZeroDivision" not in caught.value.message
+
+
+async def test_the_deadline_of_a_call_holds(opener):
+    handlers = Handlers()
+    async with opener(handlers, []) as transport:
+        with pytest.raises(Timeout):
+            await Clientset(transport, timeout=0.05).pods.get("slow")
+    assert handlers.contexts[0].deadline is not None
+
+
+async def test_bytes_that_are_no_message_fail_that_call_only(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(BadRequest, match="cannot be read"):
+            await transport.unary(POD.method("Get"), b"\xff\xff\xff")
+        assert await transport.unary(POD.method("Create"), b"ok") == b"ok"
+
+
+async def test_a_verb_that_is_not_served_is_named(opener):
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(MethodNotSupported):
+            await transport.unary(POD.method("Evict"), b"")
+
+
+async def test_warnings_arrive_whatever_their_script(opener):
+    warnings: list[str] = []
+    async with opener(Handlers(), warnings) as transport:
+        await Clientset(transport).pods.get("warned")
+    assert warnings == ["spec.foo: deprecated", "año nuevo"]
+
+
+async def test_a_stream_yields_batches_and_ends(opener):
+    handlers = Handlers()
+    async with opener(handlers, []) as transport:
+        batches = [batch async for batch in Clientset(transport).pods.watch()]
+    assert [batch.resource_version for batch in batches] == ["1", "2"]
+    assert handlers.ended.is_set()
+
+
+async def test_a_stream_that_fails_in_the_middle_raises_after_what_came_before(opener):
+    seen = []
+    async with opener(Handlers(), []) as transport:
+        with pytest.raises(Conflict):
+            async for batch in Clientset(transport).pods.watch(field_selector="fail"):
+                seen.append(batch.resource_version)
+    assert seen == ["1", "2"]
+
+
+async def test_closing_a_stream_ends_the_handler(opener):
+    handlers = Handlers()
+    async with opener(handlers, []) as transport:
+        async with aclosing(Clientset(transport).pods.watch(field_selector="endless")) as batches:
+            async for _ in batches:
+                break
+        async with asyncio.timeout(5):
+            await handlers.ended.wait()
+
+
+async def test_cancelling_the_reader_of_a_stream_ends_the_handler(opener):
+    handlers = Handlers()
+    started = asyncio.Event()
+
+    async def read(transport: Transport) -> None:
+        async for _ in Clientset(transport).pods.watch(field_selector="endless"):
+            started.set()
+
+    async with opener(handlers, []) as transport:
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(read(transport))
+            await started.wait()
+            reader.cancel()
+        async with asyncio.timeout(5):
+            await handlers.ended.wait()
+    assert reader.cancelled()
+
+
+async def test_both_directions_of_a_stream_flow(opener):
+    async def requests() -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    async with opener(Handlers(), []) as transport:
+        assert [item async for item in transport.bidi(POD.method("Exec"), requests())] == [b"A", b"B"]
+
+
+async def test_a_shutdown_ends_watches_cleanly_and_refuses_what_comes_after():
+    handlers = Handlers()
+    seen, opened = [], asyncio.Event()
+
+    async def read(transport: Transport) -> None:
+        async for batch in Clientset(transport).pods.watch(field_selector="endless"):
+            seen.append(batch.resource_version)
+            opened.set()
+
+    async with asyncio.TaskGroup() as group:
+        async with serve(handlers.table(), listen="127.0.0.1:0", clock=SystemClock()) as server:
+            transport = GrpcTransport(f"127.0.0.1:{server.port}")
+            reader = group.create_task(read(transport))
+            await opened.wait()
+        await reader  # no error: the stream ended with OK
+        with pytest.raises(Unavailable):
+            await Clientset(transport, timeout=1.0).pods.get("web")
+        await transport.close()
+    assert seen == ["1", "2"]
+
+
+async def test_a_call_under_a_closing_channel_is_unavailable_not_cancelled():
+    handlers = Handlers()
+    async with serve(handlers.table(), listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=0.1) as server:
+        transport = GrpcTransport(f"127.0.0.1:{server.port}")
+
+        async def call() -> None:
+            with pytest.raises(Unavailable):
+                await Clientset(transport).pods.get("slow")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(call())
+            while not handlers.contexts:
+                await SystemClock().sleep(0)
+            await transport.close()
+        with pytest.raises(Unavailable):
+            await Clientset(transport).pods.get("web")
+
+
+def test_stream_is_a_kind_of_its_own():
+    assert (UNARY, STREAM, BIDI) == ("unary", "server_stream", "bidi_stream")
