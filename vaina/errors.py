@@ -55,6 +55,7 @@ class ApiError(Exception):
         uid: str = "",
         causes: Sequence[FieldError] = (),
         retry_seconds: float = 0.0,
+        continue_token: str = "",
     ) -> None:
         """Make an error.
 
@@ -66,16 +67,19 @@ class ApiError(Exception):
             uid: its uid.
             causes: violations, for Invalid.
             retry_seconds: how long a client should wait; 0 when there is no advice.
+            continue_token: where a list that expired can go on, at another version (Expired alone).
         """
         super().__init__(message)
         self.message = message
         self.group, self.kind, self.name, self.uid = group, kind, name, uid
         self.causes = tuple(causes)
         self.retry_seconds = retry_seconds
+        self.continue_token = continue_token
 
     def to_status(self) -> meta_pb2.Status:
         """Return the error as Kubernetes' Status message."""
         status = meta_pb2.Status(status="Failure", message=self.message, reason=self.reason, code=self.code)
+        status.metadata.continue_token = self.continue_token
         if self.kind or self.name or self.causes or self.retry_seconds:
             status.details.group, status.details.kind = self.group, self.kind
             status.details.name, status.details.uid = self.name, self.uid
@@ -199,4 +203,5 @@ def from_status(status: meta_pb2.Status) -> ApiError:
     return cls(
         status.message, group=details.group, kind=details.kind, name=details.name, uid=details.uid,
         causes=causes, retry_seconds=float(details.retry_after_seconds),
+        continue_token=status.metadata.continue_token,
     )  # fmt: skip

@@ -1,0 +1,62 @@
+"""Namespaces must be there, and not be ending, for something to be created in them; some may never be deleted.
+
+Follows apiserver `admission/plugin/namespace/lifecycle`. The namespaces that the system itself needs are made when they are
+missing, so that neither a start nor a deletion leaves a window without them.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from apiserver.admission.chain import Attributes, Operation
+from apiserver.registry import refusals
+from apiserver.storage import keys
+from apiserver.storage.interface import Read, Storage, Version
+from vaina.api.core.v1 import namespace_pb2
+from vaina.errors import FieldError
+from vaina.kinds import NAMESPACE
+
+#: made at start
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
+
+_CACHED = Read(at_least=Version(0))
+
+
+class NamespaceLifecycle:
+    """The plugin."""
+
+    def __init__(self, storage: Storage, create_namespace: Callable[[str], Awaitable[None]]) -> None:
+        """Make the plugin.
+
+        Args:
+            storage: where namespaces are looked up.
+            create_namespace: makes a system namespace that is missing.
+        """
+        self._storage = storage
+        self._create_namespace = create_namespace
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Refuse what has no namespace to be in."""
+        kind = attributes.kind
+        if attributes.operation is Operation.DELETE:
+            if kind is NAMESPACE and attributes.name in IMMORTAL:
+                raise refusals.forbidden(kind, attributes.name, "this namespace may not be deleted")
+            return
+        if attributes.operation is not Operation.CREATE or not kind.namespaced:
+            return
+        namespace = await self._find(attributes.namespace)
+        if namespace is None:
+            raise refusals.not_found(NAMESPACE, attributes.namespace)
+        if namespace.metadata.HasField("deletion_timestamp") or namespace.status.phase == "Terminating":
+            words = f"unable to create new content in namespace {attributes.namespace} because it is being terminated"
+            cause = FieldError(
+                "NamespaceTerminating", "metadata.namespace", f"namespace {attributes.namespace} is being terminated"
+            )
+            raise refusals.forbidden(kind, attributes.name, words, (cause,))
+
+    async def _find(self, name: str) -> namespace_pb2.Namespace | None:
+        key = keys.object_key(NAMESPACE, "", name)  # type: ignore[arg-type]  # a Kind[Namespace] is a Kind
+        stored = await self._storage.get(key, _CACHED) or await self._storage.get(key)
+        if stored is None and name in SYSTEM_NAMESPACES:
+            await self._create_namespace(name)
+            stored = await self._storage.get(key)
+        return None if stored is None else namespace_pb2.Namespace.FromString(stored.data)

@@ -1,0 +1,85 @@
+"""Binding: a Pod gets its node, once. Step 2 of a Pod's creation ends here. Called by the Pod service.
+
+Follows `pkg/registry/core/pod/storage/storage.go` (BindingREST).
+"""
+
+from apiserver.registry import refusals
+from apiserver.registry.context import Context
+from apiserver.registry.metadata import DEFAULT_NAMESPACE
+from apiserver.registry.options import parse_version
+from apiserver.registry.status import merge_conditions
+from apiserver.registry.store import Store
+from apiserver.storage import keys
+from apiserver.storage.interface import Read, Stored, Version
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import timestamp
+from vaina.errors import Invalid
+from vaina.kinds import NODE, POD
+from vaina.objects import field_path
+
+_CACHED = Read(at_least=Version(0))
+
+
+class Binder:
+    """Binds Pods to nodes. Holds no state."""
+
+    def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node]) -> None:
+        self._pods, self._nodes = pods, nodes
+
+    async def bind(self, ctx: Context, binding: pod_pb2.Binding) -> Stored:
+        """Give the Pod its node.
+
+        Raises:
+            Invalid: the binding names no node.
+            NotFound: there is no such Pod, or no such node.
+            Conflict: the Pod is ending, gated, bound already, or another one than meant.
+        """
+        meta, target = binding.metadata, binding.target
+        errors = []
+        if target.kind not in ("", "Node"):
+            errors.append(field_path.not_supported("target.kind", target.kind, ("Node", "<empty>")))
+        if not target.name:
+            errors.append(field_path.required("target.name"))
+        if errors:
+            raise Invalid.of("Binding", meta.name, errors)
+        await self._check_node(target.name)
+        now = self._pods.now()
+
+        def build(pod: pod_pb2.Pod) -> pod_pb2.Pod:
+            why = _refusal(pod)
+            if why:
+                raise refusals.conflict(POD, pod.metadata.name, why, subresource="binding")
+            pod.spec.node_name = target.name
+            pod.status.nominated_node_name = ""
+            for key, value in meta.annotations.items():
+                pod.metadata.annotations[key] = value
+            scheduled = pod_pb2.PodCondition(type="PodScheduled", status="True")
+            merge_conditions(pod.status.conditions, [scheduled], timestamp(now))
+            return pod
+
+        return await self._pods.change(
+            ctx,
+            meta.namespace or DEFAULT_NAMESPACE,
+            meta.name,
+            build,
+            uid=meta.uid,
+            version=parse_version(meta.resource_version),
+        )
+
+    async def _check_node(self, name: str) -> None:
+        key = keys.object_key(self._nodes.kind, "", name)
+        storage = self._nodes.storage
+        if await storage.get(key, _CACHED) is None and await storage.get(key) is None:
+            raise refusals.not_found(NODE, name)
+
+
+def _refusal(pod: pod_pb2.Pod) -> str:
+    """Return why a Pod may not be bound; empty when it may."""
+    name = pod.metadata.name
+    if pod.metadata.HasField("deletion_timestamp"):
+        return f"pod {name} is being deleted, cannot be assigned to a host"
+    if pod.spec.node_name:
+        return f'pod {name} is already assigned to node "{pod.spec.node_name}"'
+    if pod.spec.scheduling_gates:
+        return f"pod {name} has non-empty .spec.schedulingGates"
+    return ""

@@ -1,0 +1,48 @@
+"""Who asks, and how: what travels with a request through admission and registry.
+
+Made by the services (later by the REST door too) of what they know of a call; nothing below them knows which door a
+request came through.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vaina.errors import Invalid
+from vaina.objects import field_path
+
+
+def _nobody_listens(_text: str) -> None:
+    """Drop a warning: the caller is a component of the apiserver itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request."""
+
+    verb: str = ""
+    user: str = "system:anonymous"
+    groups: tuple[str, ...] = ("system:unauthenticated",)
+    field_manager: str = ""
+    #: check everything, store nothing
+    dry_run: bool = False
+    #: monotonic seconds; None: no deadline
+    deadline: float | None = None
+    trace_id: str = ""
+    #: tells the caller something that is no error
+    warn: Callable[[str], None] = _nobody_listens
+
+
+#: requests of the apiserver itself
+INTERNAL = Context(user="system:apiserver", groups=("system:masters",))
+
+
+def is_dry_run(values: Sequence[str]) -> bool:
+    """Read the dryRun option of a request. Raises Invalid for anything but "All"."""
+    wrong = [
+        field_path.not_supported(field_path.Path("dryRun"), value, ("All",))
+        for value in values
+        if value != "All"
+    ]
+    if wrong:
+        raise Invalid.of("Options", "", wrong, group="meta.k8s.io")
+    return bool(values)

@@ -1,0 +1,73 @@
+"""The life of metadata: what a create gives, what an update may not take. Pure.
+
+Follows apiserver `registry/rest/create.go`, `update.go` and `names/generate.go`.
+"""
+
+import random
+from typing import Final
+
+from google.protobuf.message import Message
+
+from vaina.api.meta.v1 import meta_pb2
+from vaina.clock import timestamp
+from vaina.errors import BadRequest
+from vaina.kinds import Kind
+
+#: generated names end in so many characters of this alphabet (no vowels: no words; no 0 1 3: not taken for letters)
+SUFFIX_LENGTH: Final = 5
+ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+#: longer bases are cut, so that the name stays a DNS label
+MAX_BASE: Final = 63 - SUFFIX_LENGTH
+#: how often a create tries another name when the generated one is taken
+NAME_ATTEMPTS: Final = 8
+
+DEFAULT_NAMESPACE: Final = "default"
+
+
+def generate_name(base: str, rng: random.Random) -> str:
+    """Return a name that begins with `base`."""
+    suffix = "".join(rng.choice(ALPHABET) for _ in range(SUFFIX_LENGTH))
+    return base[:MAX_BASE] + suffix
+
+
+def place(kind: Kind[Any], meta: meta_pb2.ObjectMeta, namespace: str) -> None:
+    """Give a new object its namespace: its own, or the request's, or `default`.
+
+    Raises:
+        BadRequest: object and request name different ones.
+    """
+    if not kind.namespaced:
+        meta.namespace = ""
+        return
+    if meta.namespace and namespace and meta.namespace != namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    meta.namespace = meta.namespace or namespace or DEFAULT_NAMESPACE
+
+
+def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
+    """Set what the server alone decides.
+
+    Raises:
+        BadRequest: the object has a resourceVersion, so it is one that exists.
+    """
+    if meta.resource_version not in ("", "0"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    for field in ("resource_version", "self_link", "deletion_timestamp", "deletion_grace_period_seconds", "generation"):
+        meta.ClearField(field)
+    meta.uid = uid
+    meta.creation_timestamp.CopyFrom(timestamp(now))
+
+
+def prepare_for_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
+    """Take over what an update may leave out, and what it never decides.
+
+    What a client sends and may not change (uid, creation and deletion times) is left for validation to refuse.
+    """
+    new.generation = old.generation
+    new.self_link = ""
+    new.uid = new.uid or old.uid
+    for field in ("creation_timestamp", "deletion_timestamp"):
+        if old.HasField(field) and not new.HasField(field):
+            getattr(new, field).CopyFrom(getattr(old, field))
+    if old.HasField("deletion_grace_period_seconds") and not new.HasField("deletion_grace_period_seconds"):
+        new.deletion_grace_period_seconds = old.deletion_grace_period_seconds

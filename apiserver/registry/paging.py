@@ -1,0 +1,55 @@
+"""Continue tokens: where a list goes on, as clients carry it. Pure.
+
+The form is upstream's (apiserver `storage/continue.go`): base64url of {"v":"meta.k8s.io/v1","rv":N,"start":"..."}, where start is the
+last key given, below the prefix of the list. rv -1 means: at whatever version is current.
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+from apiserver.storage.interface import Key, Version
+from vaina.errors import BadRequest
+
+_TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 - not a password
+#: a token holds a key of at most 253 + 63 characters and a number
+_MAX_TOKEN = 4096
+
+
+class _Token(msgspec.Struct):
+    v: str
+    rv: int
+    start: str
+
+
+def encode(prefix: Key, last: Key, version: Version | int) -> str:
+    """Return the token to go on after `last` at a version (-1: the current one)."""
+    start = last[len(prefix) :] + "\0"
+    raw = msgspec.json.encode(_Token(_TOKEN_VERSION, int(version), start))
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode(prefix: Key, token: str) -> tuple[Key, Version | None]:
+    """Return the key to go on after, and the version of the list (None: the current one).
+
+    Raises:
+        BadRequest: it is no token of ours, or one of another list.
+    """
+    try:
+        if len(token) > _MAX_TOKEN:
+            raise ValueError("too long")
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        found = msgspec.json.decode(raw, type=_Token)
+    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        raise BadRequest(f"continue key is not valid: {error}") from error
+    if found.v != _TOKEN_VERSION:
+        raise BadRequest(
+            f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
+        )
+    start = found.start.removesuffix("\0")
+    if found.rv == 0 or found.rv < -1:
+        raise BadRequest("continue key is not valid: incorrect encoded start resourceVersion")
+    if not start or start.startswith("/") or ".." in start.split("/"):
+        raise BadRequest(f"continue key is not valid: {start!r}")
+    return Key(prefix + start), Version(found.rv) if found.rv > 0 else None

@@ -1,0 +1,205 @@
+"""Pod traces: the seven steps of a Pod as a record that outlives it by an hour. Pure but for `TraceWriter`.
+
+Components report steps in batches (PodTraceService/Report); the apiserver reports ADMITTED itself, best effort and never on the path
+of a create: `TraceWriter` has a bounded queue, and under load it samples (node.md, "The seven steps as a record").
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+
+from apiserver.registry import metadata
+from apiserver.registry.store import Store
+from apiserver.registry.strategy import Strategy
+from apiserver.storage import keys
+from apiserver.storage.interface import Change, Key, KeyExists, KeyMissing, Stored
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
+from vaina.clock import Clock, micro_timestamp, timestamp
+from vaina.errors import ApiError
+from vaina.kinds import POD_TRACE
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: how long a trace is kept after its Pod has gone
+GONE_TTL_SECONDS = 3600
+#: reports waiting to be written; more are dropped
+_QUEUE_LIMIT = 5000
+#: traces written at once
+_WIDTH = 64
+#: ADMITTED records a second that are written when more Pods than that are created
+_ADMITTED_PER_SECOND = 200.0
+
+_ORDER = {step.value: step.number for step in PodStep}
+
+StepReport = trace_service_pb2.StepReport
+
+
+class PodTraceStrategy(Strategy[trace_pb2.PodTrace]):
+    """Traces are records: what a client writes is what is stored."""
+
+    def prepare_for_create(self, obj: trace_pb2.PodTrace, now: float) -> None:
+        """The status is the record."""
+
+    def prepare_for_update(self, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> None:
+        """The status is the record."""
+
+
+def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> None:
+    """Add records to a trace, in place: one a step, in the order of the steps; the first one stays."""
+    records = {record.step: record for record in trace.status.steps}
+    for report in reports:
+        if report.record.step in _ORDER:
+            records.setdefault(report.record.step, report.record)
+        if report.node_name and not trace.status.node_name:
+            trace.status.node_name = report.node_name
+    ordered = sorted(records.values(), key=lambda record: _ORDER.get(record.step, 0))
+    copies = [trace_pb2.StepRecord.FromString(record.SerializeToString()) for record in ordered]
+    del trace.status.steps[:]
+    trace.status.steps.extend(copies)
+
+
+class Traces:
+    """Writes reports into traces."""
+
+    def __init__(self, traces: Store[trace_pb2.PodTrace], pods: Store[pod_pb2.Pod], clock: Clock, new_uid: Any) -> None:
+        self._traces, self._pods, self._clock, self._new_uid = traces, pods, clock, new_uid
+        self._storage = traces.storage
+
+    async def record(self, reports: Sequence[StepReport]) -> int:
+        """Write reports, a trace of a Pod at a time, many at once. Return how many were recorded.
+
+        A trace that cannot be written is none of the caller's business: it is logged, and not counted.
+        """
+        by_pod: dict[tuple[str, str], list[StepReport]] = {}
+        for report in reports:
+            if report.pod_uid and report.namespace:
+                by_pod.setdefault((report.namespace, report.pod_uid), []).append(report)
+        width = asyncio.Semaphore(_WIDTH)
+
+        async def record_one(group: list[StepReport]) -> int:
+            async with width:
+                try:
+                    await self._record_pod(group)
+                except ApiError as error:
+                    log.warning("trace not recorded", pod=group[0].pod_name, error=error.message)
+                    return 0
+                return len(group)
+
+        async with asyncio.TaskGroup() as tasks:
+            done = [tasks.create_task(record_one(group)) for group in by_pod.values()]
+        return sum(task.result() for task in done)
+
+    async def mark_gone(self, pod: pod_pb2.Pod) -> None:
+        """Put the trace of a Pod that has gone again, to be kept for an hour more; nothing when there is none."""
+        key = self._key(pod.metadata.namespace, pod.metadata.uid)
+        when = timestamp(self._clock.now())
+
+        def change(current: Stored) -> Change:
+            trace = trace_pb2.PodTrace.FromString(current.data)
+            if not trace.status.HasField("pod_deleted_time"):
+                trace.status.pod_deleted_time.CopyFrom(when)
+            return Change(trace.SerializeToString(deterministic=True), GONE_TTL_SECONDS)
+
+        try:
+            await self._storage.guaranteed_update(key, change)
+        except KeyMissing:
+            return
+
+    async def _record_pod(self, reports: list[StepReport]) -> None:
+        first = reports[0]
+        key = self._key(first.namespace, first.pod_uid)
+
+        def change(current: Stored) -> Change:
+            trace = trace_pb2.PodTrace.FromString(current.data)
+            merge_reports(trace, reports)
+            return Change(trace.SerializeToString(deterministic=True), current.ttl_seconds)
+
+        try:
+            await self._storage.guaranteed_update(key, change)
+        except KeyMissing:
+            await self._begin(key, reports, change)
+
+    async def _begin(self, key: Key, reports: list[StepReport], change: Any) -> None:
+        first = reports[0]
+        trace = trace_pb2.PodTrace()
+        trace.metadata.name, trace.metadata.namespace = first.pod_uid, first.namespace
+        trace.spec.pod_name, trace.spec.pod_uid = first.pod_name, first.pod_uid
+        now = self._clock.now()
+        metadata.prepare_for_create(trace.metadata, self._new_uid(), now)
+        merge_reports(trace, reports)
+        # A report that comes after the Pod has gone must not leave a trace for ever.
+        pod = await self._pods.find(first.namespace, first.pod_name)
+        gone = pod is None or pod.metadata.uid != first.pod_uid
+        if gone:
+            trace.status.pod_deleted_time.CopyFrom(timestamp(now))
+        try:
+            await self._storage.create(
+                key,
+                trace.SerializeToString(deterministic=True),
+                (POD_TRACE.api_version, POD_TRACE.kind),
+                ttl_seconds=GONE_TTL_SECONDS if gone else 0,
+            )
+        except KeyExists:
+            await self._storage.guaranteed_update(key, change)
+
+    def _key(self, namespace: str, uid: str) -> Key:
+        return keys.object_key(self._traces.kind, namespace, uid)
+
+
+class TraceWriter:
+    """Is told of Pods that came and went, and writes that down in its own time. Owned by the event loop; run() is its task.
+
+    When the queue is full, or more Pods come than are sampled, records are dropped: traces are best effort.
+    """
+
+    def __init__(self, clock: Clock, instance: str) -> None:
+        self._clock, self._instance = clock, instance
+        self._admitted: deque[StepReport] = deque(maxlen=_QUEUE_LIMIT)
+        self._gone: deque[pod_pb2.Pod] = deque(maxlen=_QUEUE_LIMIT)
+        self._wake = asyncio.Event()
+        self._tokens, self._refilled = _ADMITTED_PER_SECOND, clock.monotonic()
+
+    def created(self, obj: pod_pb2.Pod, *, started: float) -> None:
+        """A Pod was admitted and stored."""
+        now = self._clock.monotonic()
+        self._tokens = min(_ADMITTED_PER_SECOND, self._tokens + (now - self._refilled) * _ADMITTED_PER_SECOND)
+        self._refilled = now
+        if self._tokens < 1:
+            return
+        self._tokens -= 1
+        report = StepReport(namespace=obj.metadata.namespace, pod_name=obj.metadata.name, pod_uid=obj.metadata.uid)
+        record = report.record
+        record.step, record.component, record.instance = PodStep.ADMITTED, "apiserver", self._instance
+        record.start_time.CopyFrom(micro_timestamp(started))
+        record.end_time.CopyFrom(micro_timestamp(self._clock.now()))
+        record.message = "validated and stored"
+        self._admitted.append(report)
+        self._wake.set()
+
+    def removed(self, obj: pod_pb2.Pod) -> None:
+        """A Pod has gone."""
+        self._gone.append(obj)
+        self._wake.set()
+
+    async def run(self, traces: Traces) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.flush(traces)
+
+    async def flush(self, traces: Traces) -> None:
+        """Write all that is waiting."""
+        while self._admitted or self._gone:
+            batch = [self._admitted.popleft() for _ in range(min(len(self._admitted), _WIDTH))]
+            await traces.record(batch)
+            for _ in range(min(len(self._gone), _WIDTH)):
+                try:
+                    await traces.mark_gone(self._gone.popleft())
+                except ApiError as error:
+                    log.warning("trace of a gone pod not kept", error=error.message)

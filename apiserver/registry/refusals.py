@@ -1,0 +1,58 @@
+"""The refusals of the registry, in Kubernetes' words (apimachinery `api/errors`). Pure."""
+
+from google.protobuf.message import Message
+
+from vaina.errors import AlreadyExists, Conflict, FieldError, Forbidden, Invalid, NotFound
+from vaina.kinds import Kind
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def not_found(kind: Kind[Any], name: str) -> NotFound:
+    """There is no such object: `pods "x" not found`."""
+    return NotFound(f'{kind.resource} "{name}" not found', group=kind.group, kind=kind.plural, name=name)
+
+
+def already_exists(kind: Kind[Any], name: str, *, ending: bool = False) -> AlreadyExists:
+    """The name is taken, perhaps by an object that is still ending."""
+    words = f'{kind.resource} "{name}" already exists'
+    if ending:
+        words = f"object is being deleted: {words}"
+    return AlreadyExists(words, group=kind.group, kind=kind.plural, name=name)
+
+
+def no_unique_name(kind: Kind[Any], name: str) -> AlreadyExists:
+    """Every generated name was taken."""
+    return AlreadyExists(
+        f'{kind.resource} "{name}" already exists, the server was not able to generate a unique name for the object',
+        group=kind.group, kind=kind.plural, name=name,
+    )  # fmt: skip
+
+
+def conflict(kind: Kind[Any], name: str, why: str = MODIFIED, *, subresource: str = "") -> Conflict:
+    """What the caller knew of the object is no longer so."""
+    resource = f"{kind.resource}/{subresource}" if subresource else kind.resource
+    return Conflict(
+        f'Operation cannot be fulfilled on {resource} "{name}": {why}',
+        group=kind.group, kind=kind.plural, name=name,
+    )  # fmt: skip
+
+
+def wrong_uid(kind: Kind[Any], name: str, wanted: str, found: str) -> Conflict:
+    """The name belongs to another object now."""
+    return conflict(
+        kind, name, f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    )
+
+
+def forbidden(kind: Kind[Any], name: str, why: str, causes: tuple[FieldError, ...] = ()) -> Forbidden:
+    """The state of things does not allow it."""
+    subject = f'{kind.resource} "{name}"' if name else kind.resource
+    return Forbidden(
+        f"{subject} is forbidden: {why}", group=kind.group, kind=kind.plural, name=name, causes=causes
+    )
+
+
+def invalid(kind: Kind[Any], name: str, errors: list[FieldError]) -> Invalid:
+    """The object breaks rules."""
+    return Invalid.of(kind.kind, name, errors, group=kind.group)

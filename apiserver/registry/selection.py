@@ -1,0 +1,63 @@
+"""From the selectors of a request to what storage is asked for. Pure."""
+
+from google.protobuf.message import Message
+
+from apiserver.storage import keys
+from apiserver.storage.selection import Selection
+from vaina.errors import BadRequest
+from vaina.kinds import Kind
+from vaina.objects.selectors import FieldSelector, SelectorError, parse_field_selector, parse_label_selector
+
+_NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
+
+
+def make_selection(kind: Kind[Any], namespace: str, labels: str, fields: str) -> Selection:
+    """Return the selection that a list or a watch asks for.
+
+    Args:
+        kind: the kind.
+        namespace: empty for all.
+        labels: label selector as text.
+        fields: field selector as text.
+
+    Raises:
+        BadRequest: a selector cannot be read, or names a field that cannot be selected by.
+    """
+    try:
+        label_selector = parse_label_selector(labels)
+        field_selector = parse_field_selector(fields)
+    except SelectorError as error:
+        raise BadRequest(str(error)) from error
+    _check_fields(kind, labels, fields, field_selector)
+    if kind.namespaced and not namespace:
+        namespace = field_selector.exact(_NAMESPACE) or ""
+    name = field_selector.exact(_NAME)
+    key = keys.object_key(kind, namespace, name) if name and (namespace or not kind.namespaced) else None
+    return Selection(
+        prefix=keys.namespace_prefix(kind, namespace),
+        key=key,
+        labels=None if label_selector.is_everything else label_selector,
+        fields=None if field_selector.is_everything else field_selector,
+        index=_index(kind, field_selector),
+    )
+
+
+def _check_fields(kind: Kind[Any], labels: str, text: str, selector: FieldSelector) -> None:
+    known = {_NAME, *kind.field_selectors}
+    if kind.namespaced:
+        known.add(_NAMESPACE)
+    for field, _, _ in selector.requirements:
+        if field not in known:
+            raise BadRequest(
+                f'Unable to find "{kind.group or ""}{"/" if kind.group else ""}{kind.version}, Resource={kind.plural}" '
+                f'that match label selector "{labels}", field selector "{text}": '
+                f"field label not supported: {field}"
+            )
+
+
+def _index(kind: Kind[Any], selector: FieldSelector) -> tuple[str, str] | None:
+    for field in kind.indexed_fields:
+        value = selector.exact(field)
+        if value is not None:
+            return field, value
+    return None

@@ -1,0 +1,67 @@
+"""How a status with several owners is put together. Pure; called by `store`.
+
+A masked update replaces the fields it names and merges conditions by type: kubelet, scheduler and controllers each send
+only what is theirs, and need no resourceVersion (apiserver.md, "Status has owners").
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from vaina.errors import BadRequest
+
+_CONDITIONS = "conditions"
+
+
+def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestamp) -> None:
+    """Bring the named fields of the sent status into `new`.
+
+    Args:
+        new: the object as stored; changed in place.
+        sent: what the client sent.
+        mask: names of fields of status, in snake_case. A named field that is unset in `sent` is cleared.
+        now: the transition time of conditions that changed and say no time.
+
+    Raises:
+        BadRequest: the status has no such field.
+    """
+    target: Any = new.status  # type: ignore[attr-defined]
+    source: Any = sent.status  # type: ignore[attr-defined]
+    fields = target.DESCRIPTOR.fields_by_name
+    unknown = [path for path in mask if path not in fields]
+    if unknown:
+        raise BadRequest(f"status_mask: no such field of {target.DESCRIPTOR.name}: {', '.join(unknown)}")
+    for path in mask:
+        if path == _CONDITIONS:
+            merge_conditions(target.conditions, source.conditions, now)
+        else:
+            _replace(target, source, fields[path])
+
+
+def merge_conditions(current: Any, sent: Any, now: Timestamp) -> None:
+    """Bring conditions into a list of conditions, by type. A transition time moves only when the status does."""
+    by_type = {condition.type: condition for condition in current}
+    for condition in sent:
+        found = by_type.get(condition.type)
+        if found is None:
+            found = by_type[condition.type] = current.add()
+            since = condition.last_transition_time if condition.HasField("last_transition_time") else now
+        elif found.status == condition.status and found.HasField("last_transition_time"):
+            since = Timestamp(seconds=found.last_transition_time.seconds)
+        else:
+            since = condition.last_transition_time if condition.HasField("last_transition_time") else now
+        found.CopyFrom(condition)
+        found.last_transition_time.CopyFrom(since)
+
+
+def _replace(target: Any, source: Any, field: Any) -> None:
+    target.ClearField(field.name)
+    if field.is_repeated:
+        getattr(target, field.name).MergeFrom(getattr(source, field.name))
+    elif field.message_type is not None:
+        if source.HasField(field.name):
+            getattr(target, field.name).CopyFrom(getattr(source, field.name))
+    elif not field.has_presence or source.HasField(field.name):
+        setattr(target, field.name, getattr(source, field.name))

@@ -1,0 +1,381 @@
+"""The generic store: what create, update, patch and delete mean for every kind. Step 1 of a Pod's creation.
+
+Called by the services. A create is defaulted, admitted, prepared by the kind's strategy, normalised, validated (all
+violations together) and stored; an update is a compare-and-swap on the version that the client saw, or runs again on what is
+stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from apiserver import validation
+from apiserver.admission.chain import Attributes, Operation
+from apiserver.defaulting import default
+from apiserver.registry import deletion, metadata, refusals
+from apiserver.registry.context import Context
+from apiserver.registry.deletion import DeleteOptions, Verdict
+from apiserver.registry.options import ListOptions, parse_version
+from apiserver.registry.patching import apply_patch, read_patch
+from apiserver.registry.reading import Reader
+from apiserver.registry.status import merge_status
+from apiserver.registry.strategy import M, Strategy, copy_field, spec_bytes
+from apiserver.registry.world import Observer, World
+from apiserver.storage.interface import Change, Key, KeyConflict, KeyExists, KeyMissing, Stored, Version
+from vaina.clock import timestamp
+from vaina.errors import ApiError, BadRequest, Conflict, NotFound, TooLarge
+from vaina.kinds import Kind
+from vaina.objects import field_path
+from vaina.objects.normalise import normalise
+
+#: etcd's limit on a request, which is also Kubernetes' limit on an object
+MAX_OBJECT_BYTES = 1536 * 1024
+#: deletions of a collection under way at once
+_COLLECTION_WIDTH = 32
+_COLLECTION_PAGE = 500
+
+
+class Store(Reader[M]):
+    """Objects of one kind. Holds no state of its own."""
+
+    def __init__(
+        self, kind: Kind[M], strategy: Strategy[M], world: World, observer: Observer | None = None
+    ) -> None:
+        super().__init__(kind, world)
+        self.strategy = strategy
+        self._observer = observer
+        self._type_meta = (kind.api_version, kind.kind)
+
+    # -- create
+
+    async def create(self, ctx: Context, obj: M, *, namespace: str = "") -> Stored:
+        """Store a new object.
+
+        Args:
+            ctx: of the request.
+            obj: changed in place: defaults, uid, times, name.
+            namespace: of the request, for objects that name none.
+
+        Raises:
+            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
+        """
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        started = self._world.clock.now()
+        metadata.place(self.kind, meta, namespace)
+        default(self.kind, obj)
+        await self._admit(ctx, Operation.CREATE, meta.namespace, meta.name, obj)
+        metadata.prepare_for_create(meta, self._world.new_uid(), started)
+        self.strategy.prepare_for_create(obj, started)
+        if self.strategy.has_generation:
+            meta.generation = 1
+        normalise(obj)
+        stored = await (self._create_named(ctx, obj) if meta.name else self._create_generated(ctx, obj))
+        for text in (*self.strategy.warnings_for_create(obj), *validation.warnings_for(self.kind, obj)):
+            ctx.warn(text)
+        if self._observer is not None and not ctx.dry_run:
+            self._observer.created(obj, started=started)
+        return stored
+
+    async def _create_named(self, ctx: Context, obj: M) -> Stored:
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        self._validate(meta.name, validation.validate_create(self.kind, obj))
+        key = self.key(meta.namespace, meta.name)
+        try:
+            return await self._insert(ctx, key, self._encode(obj))
+        except KeyExists:
+            there = await self.find(meta.namespace, meta.name)
+            ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]
+            raise refusals.already_exists(self.kind, meta.name, ending=ending) from None
+
+    async def _create_generated(self, ctx: Context, obj: M) -> Stored:
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        base = meta.generate_name
+        if not base:
+            errors = list(validation.validate_create(self.kind, obj))
+            if not any(error.field == "metadata.name" for error in errors):
+                errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
+            self._validate("", errors)
+        for attempt in range(metadata.NAME_ATTEMPTS):
+            meta.name = metadata.generate_name(base, self._world.rng)
+            if attempt == 0:
+                self._validate(meta.name, validation.validate_create(self.kind, obj))
+            try:
+                return await self._insert(ctx, self.key(meta.namespace, meta.name), self._encode(obj))
+            except KeyExists:
+                continue
+        raise refusals.no_unique_name(self.kind, meta.name)
+
+    async def _insert(self, ctx: Context, key: Key, data: bytes) -> Stored:
+        if not ctx.dry_run:
+            return await self._storage.create(
+                key, data, self._type_meta, ttl_seconds=self.strategy.ttl_seconds
+            )
+        if await self._storage.get(key) is not None:
+            raise KeyExists(key)
+        return Stored(key, data, Version(0), self._type_meta)
+
+    # -- change
+
+    async def update(self, ctx: Context, sent: M, *, namespace: str = "", name: str = "") -> Stored:
+        """Replace an object, but for its status.
+
+        Args:
+            ctx: of the request.
+            sent: with a resourceVersion: replaces that version only.
+            namespace: of the request; the object's own when empty.
+            name: likewise.
+
+        Raises:
+            NotFound, Conflict, Invalid, BadRequest, TooLarge.
+        """
+        meta = self._name(sent, namespace, name)
+        version = self._wanted_version(meta)
+        await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent)
+
+        def build(old: M) -> M:
+            new = self.kind.message()
+            new.CopyFrom(sent)
+            return self._prepare_update(new, old)
+
+        return await self._change(
+            ctx, meta.namespace, meta.name, build, uid=meta.uid, version=version
+        )  # fmt: skip
+
+    async def update_status(
+        self, ctx: Context, sent: M, *, mask: Sequence[str] = (), namespace: str = "", name: str = ""
+    ) -> Stored:
+        """Replace the status, or the fields of it that the mask names (`status.merge_status`).
+
+        With a mask no version is compared: each owner sends what is its own. The uid is, when it is set.
+        """
+        meta = self._name(sent, namespace, name)
+        version = None if mask else parse_version(meta.resource_version)
+        now = timestamp(self._world.clock.now())
+
+        def build(old: M) -> M:
+            new = cast("M", self.kind.message())
+            new.CopyFrom(old)
+            if mask:
+                merge_status(new, sent, mask, now)
+            else:
+                copy_field(new, sent, "status")
+            return self._prepare_status(new, old)
+
+        return await self._change(ctx, meta.namespace, meta.name, build, uid=meta.uid, version=version)
+
+    async def patch(
+        self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
+    ) -> Stored:
+        """Change an object by a patch; `subresource` is empty, or `status`.
+
+        A resourceVersion or uid in the patch is a precondition.
+        """
+        if subresource not in ("", "status") or (subresource and not self.kind.has_status):
+            raise NotFound(f'{self.kind.resource} "{name}": there is no sub-resource "{subresource}"')
+        patch = read_patch(self.kind, patch_type, text)
+        await self._admit(ctx, Operation.UPDATE, namespace, name, None)
+
+        def build(old: M) -> M:
+            new: Any = apply_patch(self.kind, patch, old, ctx.warn)
+            before: Any = old.metadata  # type: ignore[attr-defined]
+            self._check_names(new.metadata, before.namespace, before.name)
+            if new.metadata.uid not in ("", before.uid):
+                raise refusals.wrong_uid(self.kind, name, new.metadata.uid, before.uid)
+            if new.metadata.resource_version not in ("", "0", before.resource_version):
+                raise refusals.conflict(self.kind, name)
+            if not subresource:
+                return self._prepare_update(new, old)
+            whole = self.kind.message()
+            whole.CopyFrom(old)
+            copy_field(whole, new, "status")
+            return self._prepare_status(whole, old)
+
+        return await self._change(ctx, namespace, name, build)
+
+    async def change(
+        self, ctx: Context, namespace: str, name: str, build: Callable[[M], M], *, uid: str = "", version: Version | None = None
+    ) -> Stored:
+        """Change an object by a pure function, for what a kind has of its own (binding, scale). Nothing is validated."""
+        return await self._change(ctx, namespace, name, build, uid=uid, version=version)
+
+    # -- delete
+
+    async def delete(self, ctx: Context, namespace: str, name: str, options: DeleteOptions) -> Stored:
+        """Delete an object, or begin to: see `deletion`. Return its last, or its new, state.
+
+        Raises:
+            NotFound, Conflict (preconditions), Forbidden, Invalid (options).
+        """
+        deletion.check_options(options)
+        await self._admit(ctx, Operation.DELETE, namespace, name, None)
+        now = self._world.clock.now()
+
+        def change(current: Stored) -> Change:
+            obj = self.decode(current)
+            self._check_preconditions(obj, options)
+            match deletion.decide(obj, options, self.strategy, now):
+                case Verdict.KEEP:
+                    return Change(current.data, current.ttl_seconds)
+                case Verdict.STORE:
+                    return Change(self._encode(obj), current.ttl_seconds)
+                case Verdict.REMOVE:
+                    return Change(None)
+
+        return await self._write(ctx, namespace, name, change)
+
+    async def delete_collection(self, ctx: Context, options: ListOptions, delete: DeleteOptions) -> int:
+        """Delete what is selected; return how many there were. What is gone or replaced meanwhile is no error."""
+        deletion.check_options(delete)
+        deleted, options = 0, replace(options, limit=_COLLECTION_PAGE)
+        width = asyncio.Semaphore(_COLLECTION_WIDTH)
+
+        async def delete_one(obj: Any) -> bool:
+            async with width:
+                try:
+                    await self.delete(ctx, obj.namespace, obj.name, replace(delete, uid=obj.uid))
+                except (NotFound, Conflict):
+                    return False
+                return True
+
+        while True:
+            page = await self.list(options)
+            found = [self.decode(item).metadata for item in page.items]  # type: ignore[attr-defined]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(delete_one(meta)) for meta in found]
+            except* ApiError as errors:
+                raise errors.exceptions[0] from None
+            deleted += sum(task.result() for task in tasks)
+            if not page.continue_token:
+                return deleted
+            options = replace(options, continue_token=page.continue_token)
+
+    def _check_preconditions(self, obj: M, options: DeleteOptions) -> None:
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        if options.uid and options.uid != meta.uid:
+            raise refusals.conflict(
+                self.kind, meta.name,
+                f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta.uid}). "
+                "The object might have been deleted and then recreated",
+            )  # fmt: skip
+        if options.resource_version and options.resource_version != meta.resource_version:
+            raise refusals.conflict(
+                self.kind, meta.name,
+                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
+                f"ResourceVersion in record ({meta.resource_version}). The object might have been modified",
+            )  # fmt: skip
+
+    # -- shared
+
+    async def _change(
+        self,
+        ctx: Context,
+        namespace: str,
+        name: str,
+        build: Callable[[M], M],
+        *,
+        uid: str = "",
+        version: Version | None = None,
+    ) -> Stored:
+        def change(current: Stored) -> Change:
+            old = self.decode(current)
+            before: Any = old.metadata  # type: ignore[attr-defined]
+            if uid and uid != before.uid:
+                raise refusals.wrong_uid(self.kind, name, uid, before.uid)
+            if version and version != current.version:
+                raise refusals.conflict(self.kind, name)
+            new = build(old)
+            if deletion.is_done(new, self.strategy):
+                return Change(None)
+            return Change(self._encode(new), self.strategy.ttl_seconds or current.ttl_seconds)
+
+        return await self._write(ctx, namespace, name, change)
+
+    async def _write(
+        self, ctx: Context, namespace: str, name: str, change: Callable[[Stored], Change]
+    ) -> Stored:
+        key = self.key(namespace, name)
+        removed = False
+
+        def observed(current: Stored) -> Change:
+            nonlocal removed
+            wanted = change(current)
+            removed = wanted.data is None
+            return wanted
+
+        if ctx.dry_run:
+            current = await self.get(namespace, name)
+            wanted = observed(current)
+            return current if wanted.data is None else replace(current, data=wanted.data)
+        try:
+            stored = await self._storage.guaranteed_update(key, observed)
+        except KeyMissing:
+            raise refusals.not_found(self.kind, name) from None
+        except KeyConflict:
+            raise refusals.conflict(self.kind, name) from None
+        if removed and self._observer is not None:
+            self._observer.removed(self.decode(stored))
+        return stored
+
+    def _prepare_update(self, new: Any, old: Any) -> M:
+        """Complete, default and validate the new state of an object."""
+        metadata.prepare_for_update(new.metadata, old.metadata)
+        default(self.kind, new)
+        self.strategy.prepare_for_update(new, old)
+        normalise(new)
+        if self.strategy.has_generation and spec_bytes(new) != spec_bytes(old):
+            new.metadata.generation = old.metadata.generation + 1
+        new.metadata.resource_version = old.metadata.resource_version
+        self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
+        return new  # type: ignore[no-any-return]
+
+    def _prepare_status(self, new: Any, old: Any) -> M:
+        self.strategy.prepare_for_status_update(new, old)
+        normalise(new)
+        self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
+        return new  # type: ignore[no-any-return]
+
+    def _encode(self, obj: M) -> bytes:
+        """Return the bytes to store: canonical, and without a version."""
+        obj.metadata.ClearField("resource_version")  # type: ignore[attr-defined]
+        data = obj.SerializeToString(deterministic=True)
+        if len(data) > MAX_OBJECT_BYTES:
+            raise TooLarge(f"Request entity too large: limit is {MAX_OBJECT_BYTES}")
+        return data
+
+    def _validate(self, name: str, errors: Sequence[field_path.FieldError]) -> None:
+        if errors:
+            raise refusals.invalid(self.kind, name, list(errors))
+
+    def _name(self, obj: M, namespace: str, name: str) -> Any:
+        """Return the metadata of what a client sent, with the names that the request gives."""
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        self._check_names(meta, namespace, name)
+        meta.name = meta.name or name
+        if not meta.name:
+            raise BadRequest("the name of the object is required")
+        metadata.place(self.kind, meta, namespace)
+        return meta
+
+    def _check_names(self, meta: Any, namespace: str, name: str) -> None:
+        if name and meta.name and meta.name != name:
+            raise BadRequest(
+                f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
+            )
+        if namespace and self.kind.namespaced and meta.namespace and meta.namespace != namespace:
+            raise BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+
+    def _wanted_version(self, meta: Any) -> Version | None:
+        version = parse_version(meta.resource_version)
+        if not version and not self.strategy.allow_unconditional_update:
+            error = field_path.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise refusals.invalid(self.kind, meta.name, [error])
+        return version
+
+    async def _admit(
+        self, ctx: Context, operation: Operation, namespace: str, name: str, obj: M | None
+    ) -> None:
+        await self._world.admission.admit(Attributes(ctx, operation, self.kind, namespace, name, obj))

@@ -1,0 +1,74 @@
+"""What is special about a kind: the hooks of the generic store. Pure, and called by `store` alone.
+
+A kind that needs nothing special uses `Strategy` as it is. What upstream calls PrepareForCreate, PrepareForUpdate,
+CheckGracefulDelete and so on is here; validation and defaulting have packages of their own.
+"""
+
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+M = TypeVar("M", bound=Message)
+
+
+class Strategy(Generic[M]):
+    """The hooks, with what most kinds want. Objects are changed in place."""
+
+    #: an update without resourceVersion replaces whatever is stored
+    allow_unconditional_update: bool = True
+    #: metadata.generation counts the changes of spec
+    has_generation: bool = False
+    #: seconds an object lives after it was last written; 0 for ever
+    ttl_seconds: int = 0
+
+    def prepare_for_create(self, obj: M, now: float) -> None:
+        """Set what clients may not choose. The status of a new object is empty, unless the kind says otherwise."""
+        clear_status(obj)
+
+    def prepare_for_update(self, new: M, old: M) -> None:
+        """Take over what an update may not change: the status."""
+        copy_field(new, old, "status")
+
+    def prepare_for_status_update(self, new: M, old: M) -> None:
+        """Keep what must not go backwards. Metadata and spec of `new` are the old ones already."""
+
+    def grace_seconds(self, obj: M, wished: int | None) -> int | None:
+        """Return how long the object may take to end; None when the kind has no graceful deletion."""
+        return None
+
+    def mark_deleting(self, obj: M) -> None:
+        """Show in the status that the object ends."""
+
+    def is_held(self, obj: M) -> bool:
+        """Say whether something must still be done before the object may go: finalizers."""
+        return bool(_metadata(obj).finalizers)
+
+    def warnings_for_create(self, obj: M) -> list[str]:
+        """Return what the creator should know."""
+        return []
+
+
+def _metadata(obj: Message) -> Any:
+    return obj.metadata  # type: ignore[attr-defined]
+
+
+def clear_status(obj: Message) -> None:
+    """Empty the status, if the kind has one."""
+    if "status" in obj.DESCRIPTOR.fields_by_name:
+        obj.ClearField("status")
+
+
+def copy_field(new: Message, old: Message, field: str) -> None:
+    """Give `new` the field (a message) that `old` has, if the kind has it at all."""
+    if field not in old.DESCRIPTOR.fields_by_name:
+        return
+    if old.HasField(field):
+        getattr(new, field).CopyFrom(getattr(old, field))
+    else:
+        new.ClearField(field)
+
+
+def spec_bytes(obj: Message) -> bytes:
+    """Return the spec in a form that can be compared; empty when the kind has none."""
+    spec = getattr(obj, "spec", None)
+    return b"" if spec is None else spec.SerializeToString(deterministic=True)

@@ -1,0 +1,62 @@
+"""What the registry stands on: storage that answers selections, time, randomness, ids, admission."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from apiserver.admission.chain import Chain
+from apiserver.storage.cacher import WatchBatch
+from apiserver.storage.interface import CONSISTENT, Key, Page, Read, Storage, Version
+from apiserver.storage.selection import Selection
+from vaina.clock import Clock
+
+
+class SelectingStorage(Storage, Protocol):
+    """A storage that also answers selections: `Cacher`, or `Direct` in tests."""
+
+    async def list_selection(
+        self,
+        selection: Selection,
+        read: Read = CONSISTENT,
+        *,
+        limit: int = 0,
+        max_bytes: int = 0,
+        after: Key | None = None,
+    ) -> Page:
+        """Return the selected objects, in the order of keys. Raises Expired."""
+        ...
+
+    def watch_selection(
+        self,
+        selection: Selection,
+        *,
+        after: Version | None = None,
+        initial: bool = False,
+        bookmarks: bool = False,
+    ) -> AsyncIterator[WatchBatch]:
+        """Yield what happens to the selected objects. Raises Expired; ends when the watcher is too slow."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told of what was done; must return at once."""
+
+    def created(self, obj: Any, *, started: float) -> None:
+        """An object was stored; `started` is when its request came (seconds since the epoch)."""
+        ...
+
+    def removed(self, obj: Any) -> None:
+        """An object is gone; `obj` is its last state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Handed to every store."""
+
+    storage: SelectingStorage
+    clock: Clock
+    rng: random.Random
+    new_uid: Callable[[], str]
+    admission: Chain

@@ -1,0 +1,1 @@
+"""The gRPC services: decode, call the registry, encode; nothing else."""
