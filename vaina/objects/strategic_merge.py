@@ -1,0 +1,297 @@
+"""Patches of manifests: strategic merge, JSON merge, and the three-way patch of `kubectl apply`.
+
+Called by the apiserver's Patch and by ManifestService. Works on plain values (`manifest.to_dict`), with the merge keys and
+strategies that the field options tell. Follows `apimachinery/pkg/util/strategicpatch`, with one difference: where a merge key is
+not unique in a list (two ports 53, TCP and UDP) the three-way patch replaces the list, where upstream mixes the items up.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from vaina.errors import BadRequest
+from vaina.kinds import Kind
+from vaina.objects.schema import Field, Schema, Shape, schema_of
+
+Json = Any
+JsonObject = dict[str, Any]
+
+_PATCH: Final = "$patch"
+_RETAIN: Final = "$retainKeys"
+_DELETE_PREFIX: Final = "$deleteFromPrimitiveList/"
+_ORDER_PREFIX: Final = "$setElementOrder/"
+_NO_FIELDS: Final[Mapping[str, Field]] = {}
+
+
+def _fields(schema: Schema | None) -> Mapping[str, Field]:
+    return schema.by_json if schema is not None else _NO_FIELDS
+
+
+def _inner(item: Field | None) -> Schema | None:
+    """Return the schema of what stands in a field; maps and plain values have none."""
+    if item is None or item.shape is not Shape.MESSAGE or item.message is None or item.is_map:
+        return None
+    return schema_of(item.message)
+
+
+def _merges(item: Field | None) -> bool:
+    return item is not None and item.is_list and "merge" in item.patch_strategy
+
+
+def _retains(item: Field | None) -> bool:
+    return item is not None and "retainKeys" in item.patch_strategy
+
+
+def _is_directive(name: str) -> bool:
+    return name in (_PATCH, _RETAIN) or name.startswith((_DELETE_PREFIX, _ORDER_PREFIX))
+
+
+def strategic_merge(kind: Kind[Any], current: JsonObject, patch: JsonObject) -> JsonObject:
+    """Apply a strategic merge patch; neither argument is changed.
+
+    Raises:
+        BadRequest: a directive or an item of a list makes no sense.
+    """
+    return _merge_map(current, patch, schema_of(kind.message.DESCRIPTOR))
+
+
+def _merge_map(current: JsonObject, patch: JsonObject, schema: Schema | None) -> JsonObject:
+    directive = patch.get(_PATCH)
+    if directive == "replace":
+        return {name: value for name, value in patch.items() if name != _PATCH}
+    if directive == "delete":
+        return {}
+    if directive not in (None, "merge"):
+        raise BadRequest(f"Unknown patch type found: {directive}")
+    merged = dict(current)
+    if _RETAIN in patch:
+        kept = set(_as_list(patch[_RETAIN], _RETAIN))
+        merged = {name: value for name, value in merged.items() if name in kept}
+    fields = _fields(schema)
+    for name, value in patch.items():
+        if _is_directive(name):
+            continue
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge_value(merged.get(name), value, fields.get(name))
+    _delete_primitives(merged, patch)
+    _order_lists(merged, patch, fields)
+    return merged
+
+
+def _as_list(value: Json, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadRequest(f"the value of {name} must be a list")
+    return value
+
+
+def _merge_value(current: Json, value: Json, item: Field | None) -> Json:
+    if isinstance(value, dict):
+        return _merge_map(current if isinstance(current, dict) else {}, value, _inner(item))
+    if isinstance(value, list):
+        if _merges(item):
+            assert item is not None
+            return _merge_list(current if isinstance(current, list) else [], value, item)
+        return [_drop_directives(entry) for entry in value]
+    return value
+
+
+def _drop_directives(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _drop_directives(inner) for name, inner in value.items() if not _is_directive(name)}
+    if isinstance(value, list):
+        return [_drop_directives(entry) for entry in value]
+    return value
+
+
+def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
+    key = item.patch_merge_key
+    if not key:
+        return [*current, *(value for value in dict.fromkeys(patch) if value not in current)]
+    for entry in patch:
+        if not isinstance(entry, dict):
+            raise BadRequest(f"expected an object in the list {item.json_name}")
+    if any(entry.get(_PATCH) == "replace" for entry in patch):
+        return [_drop_directives(entry) for entry in patch if entry.get(_PATCH) is None]
+    merged = list(current)
+    schema = _inner(item)
+    for entry in patch:
+        if key not in entry:
+            raise BadRequest(f"map: {_shown(entry)} does not contain declared merge key: {key}")
+        places = [i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == entry[key]]
+        if entry.get(_PATCH) == "delete":
+            merged = [old for i, old in enumerate(merged) if i not in places]
+        elif places:
+            merged[places[0]] = _merge_map(merged[places[0]], entry, schema)
+        else:
+            merged.append(_merge_map({}, entry, schema))
+    return merged
+
+
+def _shown(entry: Mapping[str, Any]) -> str:
+    return "map[" + " ".join(f"{name}:{entry[name]}" for name in sorted(entry)) + "]"
+
+
+def _delete_primitives(merged: JsonObject, patch: JsonObject) -> None:
+    for name, value in patch.items():
+        if name.startswith(_DELETE_PREFIX):
+            target = name.removeprefix(_DELETE_PREFIX)
+            gone = _as_list(value, name)
+            present = merged.get(target)
+            if isinstance(present, list):
+                merged[target] = [entry for entry in present if entry not in gone]
+
+
+def _order_lists(merged: JsonObject, patch: JsonObject, fields: Mapping[str, Field]) -> None:
+    for name, value in patch.items():
+        if not name.startswith(_ORDER_PREFIX):
+            continue
+        target = name.removeprefix(_ORDER_PREFIX)
+        present, item = merged.get(target), fields.get(target)
+        if isinstance(present, list) and _merges(item):
+            assert item is not None
+            merged[target] = _in_order(present, _as_list(value, name), item.patch_merge_key)
+
+
+def _identity(entry: Json, key: str) -> str:
+    return repr(entry.get(key) if key and isinstance(entry, dict) else entry)
+
+
+def _in_order(present: list[Any], order: list[Any], key: str) -> list[Any]:
+    """Bring the items that the order names into it; the others keep their place after the item that stood before them."""
+    rank = {_identity(entry, key): place for place, entry in enumerate(order)}
+    named = sorted((e for e in present if _identity(e, key) in rank), key=lambda e: rank[_identity(e, key)])
+    others: dict[str, list[Any]] = {}
+    before = ""
+    for entry in present:
+        identity = _identity(entry, key)
+        if identity in rank:
+            before = identity
+        else:
+            others.setdefault(before, []).append(entry)
+    result = others.pop("", [])
+    for entry in named:
+        result.append(entry)
+        result.extend(others.pop(_identity(entry, key), []))
+    return result
+
+
+def json_merge(current: Json, patch: Json) -> Json:
+    """Apply a JSON merge patch (RFC 7386); neither argument is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(current) if isinstance(current, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = json_merge(merged.get(name), value)
+    return merged
+
+
+def three_way_patch(
+    original: JsonObject | None, modified: JsonObject, current: JsonObject, kind: Kind[Any]
+) -> JsonObject:
+    """Make the strategic merge patch of an apply.
+
+    Args:
+        original: the manifest that was applied last time; None when there was none.
+        modified: the manifest to apply now, as written.
+        current: the object as it is stored.
+        kind: its kind.
+
+    Returns:
+        The patch which changes what `modified` says otherwise than `current`, and removes what `original` said and `modified`
+        does not say any more. Fields that others set stay. Empty when nothing is to be done.
+    """
+    return _diff_map(original or {}, modified, current, schema_of(kind.message.DESCRIPTOR))
+
+
+def _diff_map(
+    original: JsonObject, modified: JsonObject, current: JsonObject, schema: Schema | None
+) -> JsonObject:
+    patch: JsonObject = {}
+    fields = _fields(schema)
+    for name, value in modified.items():
+        if value is None:
+            if current.get(name) is not None:
+                patch[name] = None
+        elif name not in current or current[name] is None:
+            patch[name] = value
+        else:
+            _diff_value(patch, name, original.get(name), value, current[name], fields.get(name))
+    for name in original:
+        if name not in modified and current.get(name) is not None:
+            patch[name] = None
+    return patch
+
+
+def _diff_value(  # the three sides of a three-way comparison, and where it goes
+    patch: JsonObject, name: str, original: Json, modified: Json, current: Json, item: Field | None
+) -> None:
+    if isinstance(modified, dict) and isinstance(current, dict):
+        inner = _diff_map(original if isinstance(original, dict) else {}, modified, current, _inner(item))
+        if inner:
+            patch[name] = _with_retained(inner, modified, item)
+    elif isinstance(modified, list) and isinstance(current, list) and _merges(item):
+        assert item is not None
+        _diff_list(patch, name, original if isinstance(original, list) else [], modified, current, item)
+    elif modified != current:
+        patch[name] = modified
+
+
+def _with_retained(inner: JsonObject, modified: JsonObject, item: Field | None) -> JsonObject:
+    return {**inner, _RETAIN: sorted(modified)} if _retains(item) else inner
+
+
+def _diff_list(  # the three sides of a three-way comparison, and where it goes
+    patch: JsonObject, name: str, original: list[Any], modified: list[Any], current: list[Any], item: Field
+) -> None:
+    key = item.patch_merge_key
+    if not key:
+        added = [entry for entry in modified if entry not in current]
+        gone = [entry for entry in original if entry not in modified and entry in current]
+        if added:
+            patch[name] = added
+        if gone:
+            patch[_DELETE_PREFIX + name] = gone
+        if added or gone:
+            patch[_ORDER_PREFIX + name] = modified
+        return
+    if not all(_has_unique_keys(entries, key) for entries in (original, modified, current)):
+        if modified != current:
+            patch[name] = [*modified, {_PATCH: "replace"}]
+        return
+    changes = list(_diff_items(original, modified, current, item))
+    order = [entry[key] for entry in modified]
+    present = [entry[key] for entry in current if entry[key] in order]
+    if changes:
+        patch[name] = changes
+    if changes or present != order:
+        patch[_ORDER_PREFIX + name] = [{key: value} for value in order]
+
+
+def _has_unique_keys(entries: list[Any], key: str) -> bool:
+    if not all(isinstance(entry, dict) and key in entry for entry in entries):
+        return False
+    return len({repr(entry[key]) for entry in entries}) == len(entries)
+
+
+def _diff_items(
+    original: list[Any], modified: list[Any], current: list[Any], item: Field
+) -> Iterable[JsonObject]:
+    key, schema = item.patch_merge_key, _inner(item)
+    was = {repr(entry[key]): entry for entry in original}
+    there = {repr(entry[key]): entry for entry in current}
+    wanted = {repr(entry[key]) for entry in modified}
+    for entry in modified:
+        identity = repr(entry[key])
+        if identity not in there:
+            yield entry
+            continue
+        inner = _diff_map(was.get(identity, {}), entry, there[identity], schema)
+        if inner:
+            yield {**_with_retained(inner, entry, item), key: entry[key]}
+    for identity, entry in was.items():
+        if identity not in wanted and identity in there:
+            yield {key: entry[key], _PATCH: "delete"}
