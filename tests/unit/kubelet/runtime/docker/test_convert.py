@@ -1,0 +1,156 @@
+"""What the engine is asked for, and how its answers read."""
+
+from typing import Any
+
+import pytest
+
+from kubelet.runtime.docker import convert
+from kubelet.runtime.records import (
+    ContainerConfig,
+    ContainerPhase,
+    LinuxResources,
+    Mount,
+    SandboxConfig,
+    SecurityConfig,
+    Uid,
+)
+
+SANDBOX = SandboxConfig(
+    name="web", namespace="shop", uid=Uid("u-1"), attempt=2, hostname="web", labels={"tier": "x"}
+)
+APP = ContainerConfig(name="app", attempt=1, image_id="sha256:1", image="busybox:1")
+
+
+def container(config: ContainerConfig, sandbox: SandboxConfig = SANDBOX) -> dict[str, Any]:
+    return convert.container_body("box", sandbox, config, least_oom_score_adj=0)
+
+
+def test_names_are_one_for_each_attempt_so_that_creating_twice_is_creating_once() -> None:
+    assert convert.sandbox_name(SANDBOX) == "k8s_POD_web_shop_u-1_2"
+    assert convert.container_name(SANDBOX, APP) == "k8s_app_web_shop_u-1_1"
+
+
+def test_a_sandbox_has_a_network_namespace_of_its_own_and_the_pods_name() -> None:
+    body = convert.sandbox_body(SANDBOX, "10.244.1.7")
+    assert body["HostConfig"]["NetworkMode"] == "none"
+    assert body["Hostname"] == "web"
+    assert body["HostConfig"]["ExtraHosts"] == ["web:10.244.1.7"]
+    assert body["Labels"]["vaina.dev/pod-ip"] == "10.244.1.7"
+
+
+def test_containers_join_the_sandboxs_namespaces() -> None:
+    host = container(APP)["HostConfig"]
+    assert (host["NetworkMode"], host["IpcMode"], host.get("PidMode")) == (
+        "container:box",
+        "container:box",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "want"),
+    [
+        pytest.param(SandboxConfig("a", "b", Uid("c"), 0, "a", share_process_namespace=True), "container:box", id="a shared process namespace is the sandbox's"),
+        pytest.param(SandboxConfig("a", "b", Uid("c"), 0, "a", host_pid=True), "host", id="hostPID is the node's"),
+    ],
+)  # fmt: skip
+def test_process_namespaces(sandbox: SandboxConfig, want: str) -> None:
+    assert container(APP, sandbox)["HostConfig"]["PidMode"] == want
+
+
+def test_what_the_pod_does_not_say_is_left_to_the_image() -> None:
+    body = container(APP)
+    assert not {"Entrypoint", "Cmd", "WorkingDir", "StopSignal"} & set(body)
+    assert body["User"] == ""
+
+
+def test_limits_mounts_and_rights_reach_the_engine() -> None:
+    config = ContainerConfig(
+        name="app", attempt=0, image_id="i", image="i", command=("sh",), args=("-c", "true"), env=(("A", "1"), ("B", "")),
+        mounts=(Mount("/var/x", "/x", readonly=True, propagation="HostToContainer"),),
+        resources=LinuxResources(cpu_shares=102, cpu_quota_micros=50_000, cpu_period_micros=100_000, memory_limit_bytes=64 << 20, oom_score_adj=900),
+        security=SecurityConfig(run_as_user=1000, run_as_group=2000, supplemental_groups=(7,), add_capabilities=("NET_ADMIN",),
+                                readonly_rootfs=True, no_new_privs=True, seccomp_profile="Unconfined"),
+    )  # fmt: skip
+    body = container(config)
+    host = body["HostConfig"]
+    assert (body["Entrypoint"], body["Cmd"], body["Env"], body["User"]) == (
+        ["sh"],
+        ["-c", "true"],
+        ["A=1", "B="],
+        "1000:2000",
+    )
+    assert (host["CpuShares"], host["CpuQuota"], host["CpuPeriod"]) == (102, 50_000, 100_000)
+    assert host["Memory"] == host["MemorySwap"] == 64 << 20
+    assert host["OomScoreAdj"] == 900
+    assert host["Mounts"] == [
+        {
+            "Type": "bind",
+            "Source": "/var/x",
+            "Target": "/x",
+            "ReadOnly": True,
+            "BindOptions": {"Propagation": "rslave"},
+        }
+    ]
+    assert host["SecurityOpt"] == ["no-new-privileges", "seccomp=unconfined"]
+    assert (host["CapAdd"], host["GroupAdd"], host["ReadonlyRootfs"]) == (["NET_ADMIN"], ["7"], True)
+
+
+def test_a_machine_that_may_not_lower_the_oom_score_is_not_asked_to() -> None:
+    guaranteed = ContainerConfig("a", 0, "i", "i", resources=LinuxResources(oom_score_adj=-997))
+    assert container(guaranteed)["HostConfig"]["OomScoreAdj"] == 0
+
+
+def inspected(**state: Any) -> dict[str, Any]:
+    labels = convert.container_body("box", SANDBOX, APP, least_oom_score_adj=0)["Labels"]
+    return {
+        "Id": "c1", "Created": "2026-11-21T06:00:01.5Z", "Image": "sha256:1", "Config": {"Labels": labels},
+        "State": {"Error": "", "ExitCode": 0, "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z", **state},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "want"),
+    [
+        pytest.param({"Status": "created"}, (ContainerPhase.CREATED, "", 0), id="made and never started"),
+        pytest.param({"Status": "running"}, (ContainerPhase.RUNNING, "", 0), id="running"),
+        pytest.param({"Status": "exited"}, (ContainerPhase.EXITED, "Completed", 0), id="ended well"),
+        pytest.param({"Status": "exited", "ExitCode": 3}, (ContainerPhase.EXITED, "Error", 3), id="ended with a code"),
+        pytest.param({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, (ContainerPhase.EXITED, "OOMKilled", 137), id="killed for its memory"),
+        pytest.param({"Status": "created", "ExitCode": 127, "Error": "no such file"}, (ContainerPhase.EXITED, "StartError", 127), id="a failed start stays created in the engine"),
+        pytest.param({"Status": "dead", "ExitCode": 255}, (ContainerPhase.EXITED, "Error", 255), id="dead"),
+    ],
+)  # fmt: skip
+def test_phases(state: dict[str, Any], want: tuple[ContainerPhase, str, int]) -> None:
+    found = convert.container_state(inspected(**state))
+    assert (found.phase, found.reason, found.exit_code) == want
+
+
+def test_labels_and_annotations_come_back_exactly_as_they_were_given() -> None:
+    sandbox = SandboxConfig(
+        "a", "b", Uid("c"), 3, "a", labels={"vaina.dev/type": "mine"}, annotations={"x": ""}
+    )
+    body = convert.sandbox_body(sandbox, "10.0.0.2")
+    listed = {"Id": "s", "State": "running", "Created": 7, "Labels": body["Labels"]}
+    state = convert.sandbox_state(listed, networked=True)
+    assert (state.labels, state.annotations) == ({"vaina.dev/type": "mine"}, {"x": ""})
+    assert (state.uid, state.attempt, state.ip, state.ready) == ("c", 3, "10.0.0.2", True)
+
+
+def test_a_sandbox_without_its_network_is_not_ready() -> None:
+    body = convert.sandbox_body(SANDBOX, "10.0.0.2")
+    listed = {"Id": "s", "State": "running", "Created": 7, "Labels": body["Labels"]}
+    assert not convert.sandbox_state(listed, networked=False).ready
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("0001-01-01T00:00:00Z", 0.0),
+        ("", 0.0),
+        ("1970-01-01T00:00:10.25Z", 10.25),
+        ("1970-01-01T00:00:10Z", 10.0),
+    ],
+)
+def test_times(text: str, want: float) -> None:
+    assert convert.seconds_of(text) == want

@@ -1,0 +1,57 @@
+"""The engine's raw streams, against a small server on a real unix socket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from kubelet.runtime.docker.streams import STDERR, STDOUT, StreamRefused, upgrade
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+
+async def served(path: Path, answer: bytes) -> asyncio.Server:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    return await asyncio.start_unix_server(handle, path)
+
+
+async def test_output_in_the_same_segment_as_the_answers_head_is_not_lost(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\n\r\n"
+    async with await served(tmp_path / "s", head + frame(1, b"out") + frame(2, b"err") + frame(1, b"")):
+        stream = await upgrade(str(tmp_path / "s"), "/exec/1/start", {})
+        assert [item async for item in stream.frames(tty=False)] == [(STDOUT, b"out"), (STDERR, b"err")]
+        stream.close()
+
+
+async def test_a_large_frame_comes_in_bounded_pieces_and_whole(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1024
+    async with await served(tmp_path / "s", b"HTTP/1.1 101 UPGRADED\r\n\r\n" + frame(1, data)):
+        stream = await upgrade(str(tmp_path / "s"), "/x", {})
+        pieces = [piece async for _, piece in stream.frames(tty=False)]
+        assert max(map(len, pieces)) <= 32 * 1024
+        assert b"".join(pieces) == data
+        stream.close()
+
+
+async def test_a_terminals_bytes_are_not_framed(tmp_path: Path) -> None:
+    async with await served(tmp_path / "s", b"HTTP/1.1 101 UPGRADED\r\n\r\n\x01abc"):
+        stream = await upgrade(str(tmp_path / "s"), "/x", {})
+        assert b"".join([data async for _, data in stream.frames(tty=True)]) == b"\x01abc"
+        stream.close()
+
+
+async def test_a_refusal_carries_the_engines_words(tmp_path: Path) -> None:
+    answer = b'HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"not running"}'
+    async with await served(tmp_path / "s", answer):
+        with pytest.raises(StreamRefused, match="not running"):
+            await upgrade(str(tmp_path / "s"), "/x", {})
