@@ -82,7 +82,8 @@ class SandboxState:
     attempt: int
     #: its process runs and its network is complete
     ready: bool
-    #: empty with host_network, and while there is no network
+    #: empty with host_network, while there is no network, and once it was given back; a sandbox that died by itself keeps its address
+    #: until it is stopped
     ip: str
     created_at: float
     labels: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -1,0 +1,170 @@
+"""What can be done for a Pod: small actions, and the plan that is made of them.
+
+`compute_pod_plan` makes plans, `execute` carries them out with one `match`. The order in a plan is the contract; an action that fails ends the
+pass, and the next pass looks again.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class ContainerKind(StrEnum):
+    """Which of a Pod's containers: how it is started and what its end means."""
+
+    INIT = "init"
+    #: an init container with restartPolicy Always (KEP-753)
+    SIDECAR = "sidecar"
+    MAIN = "main"
+    EPHEMERAL = "ephemeral"
+
+
+class PullPolicy(StrEnum):
+    """imagePullPolicy."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class KillReason(StrEnum):
+    """Why a container is ended: words of the Killing event."""
+
+    POD_ENDS = "pod ends"
+    LIVENESS = "liveness"
+    STARTUP = "startup"
+    POST_START = "post start hook"
+    #: of a sandbox that is no longer the Pod's
+    SANDBOX_CHANGED = "sandbox changed"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSandbox:
+    """Step 4: the network namespace and the address come with it."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopSandbox:
+    """End it and give its address back."""
+
+    sandbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSandbox:
+    """Remove it with all its containers: the Pod is gone, or an older attempt has nothing that is still needed."""
+
+    sandbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountVolumes:
+    """Step 5."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmountVolumes:
+    """Undo step 5: all volumes of the Pod, and with them what belongs to the Pod's life (emptyDir)."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PullImage:
+    """Begin to fetch the image that the container's next attempt needs; does not wait."""
+
+    name: str
+    attempt: int
+    image: str
+    policy: PullPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPulls:
+    """Nothing needs the images any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Step 6. Create (once for an attempt) and start; a postStart hook begins and is not waited for."""
+
+    name: str
+    kind: ContainerKind
+    attempt: int
+    image_id: str
+    #: how many restarts in a row have led here: kept with the container, so that back-off survives a restart of the kubelet
+    backoff_step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunPreStop:
+    """Begin the preStop hook; TERM follows when it is done or at the deadline."""
+
+    container_id: str
+    name: str
+    reason: KillReason
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class TermContainer:
+    """Send the stop signal; KILL follows at the deadline."""
+
+    container_id: str
+    name: str
+    reason: KillReason
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class KillContainer:
+    """End it at once."""
+
+    container_id: str
+    name: str
+    reason: KillReason
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveContainer:
+    """Remove an ended container that is older than what status and logs still show."""
+
+    container_id: str
+
+
+Action: TypeAlias = (
+    CreateSandbox
+    | StopSandbox
+    | RemoveSandbox
+    | MountVolumes
+    | UnmountVolumes
+    | PullImage
+    | CancelPulls
+    | StartContainer
+    | RunPreStop
+    | TermContainer
+    | KillContainer
+    | RemoveContainer
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlan:
+    """What to do now. () and None: nothing to do until something changes."""
+
+    actions: tuple[Action, ...] = ()
+    #: look again at this time (seconds since the epoch), even if nothing happens
+    wake_at: float | None = None
+    #: no container runs, volumes are unmounted, the address is given back: the object may go
+    stopped: bool = False
+    #: nothing of the Pod is left on the node: its worker ends
+    terminal: bool = False
+
+
+def earliest(*times: float | None) -> float | None:
+    """Return the earliest of the times that are set."""
+    return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,318 @@
+"""The heart of the kubelet: what to do next for a Pod, given what is known of it. PURE.
+
+`compute_pod_plan` is called by the Pod's worker in each pass; it reads no clock and does nothing. Steps 4 (sandbox), 5 (volumes) and 6 (init
+containers one by one, sidecars in order, main containers together), restarts with back-off, and what liveness and startup probes ask for. Follows
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and upstream's computePodActions.
+"""
+
+from dataclasses import dataclass, field
+
+from kubelet.pod.actions import (
+    Action,
+    ContainerKind,
+    CreateSandbox,
+    KillReason,
+    MountVolumes,
+    PodPlan,
+    PullImage,
+    PullPolicy,
+    RemoveContainer,
+    RemoveSandbox,
+    StartContainer,
+    StopSandbox,
+    earliest,
+)
+from kubelet.pod.containers import (
+    BACKOFF_STEP,
+    ContainerView,
+    current_sandbox,
+    init_done,
+    is_initialized,
+    is_started,
+    restart_wanted,
+    view_containers,
+)
+from kubelet.pod.observation import (
+    SANDBOX_KEY,
+    VOLUMES_KEY,
+    HookProgress,
+    ImageObservation,
+    ImageProgress,
+    PodObservation,
+    ProbeKind,
+    ProbeResult,
+    start_key,
+)
+from kubelet.pod.termination import (
+    Ending,
+    EndReason,
+    active_deadline,
+    compute_termination,
+    grace_seconds,
+    stop_container,
+)
+from kubelet.runtime.records import ContainerPhase, ContainerState
+from vaina.api.core.v1 import pod_pb2
+from vaina.backoff import Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """How ended containers are restarted. Upstream's numbers; tests take shorter ones."""
+
+    backoff: Backoff = field(default_factory=lambda: Backoff(base_seconds=10.0, cap_seconds=300.0))
+    #: a container that ran this long starts with a clean record when it ends
+    reset_seconds: float = 600.0
+
+
+def backoff_step(ended: ContainerState, policy: RestartPolicy) -> int:
+    """Return how many restarts in a row have led to this end: 0 for the first, and after a long good run."""
+    if ended.started_at and ended.finished_at - ended.started_at >= policy.reset_seconds:
+        return 0
+    step = ended.annotations.get(BACKOFF_STEP, "0")
+    return int(step) if step.isdecimal() else 0
+
+
+def backoff_delay(ended: ContainerState, policy: RestartPolicy) -> float:
+    """Return the seconds between an end and the next start: the first restart is immediate, then 10 s, 20 s, ... 5 min."""
+    step = backoff_step(ended, policy)
+    return policy.backoff.delay(step - 1) if step else 0.0
+
+
+def is_finished(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
+    """Say whether the Pod has come to its end by itself: no main container runs or will again, or an init container failed for good."""
+    if not is_initialized(pod, views, observed) and any(
+        view.kind is ContainerKind.INIT and _failed_for_good(view, pod, observed) for view in views
+    ):
+        return True
+    return all(
+        view.exited is not None and not restart_wanted(view, pod, observed)
+        for view in views
+        if view.kind is ContainerKind.MAIN
+    )
+
+
+def _failed_for_good(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    return view.exited is not None and not view.succeeded and not restart_wanted(view, pod, observed)
+
+
+def compute_pod_plan(
+    pod: pod_pb2.Pod,
+    observed: PodObservation,
+    *,
+    ending: Ending | None,
+    now: float,
+    policy: RestartPolicy,
+) -> PodPlan:
+    """Return what to do now for a Pod.
+
+    Args:
+        pod: the newest wish.
+        observed: newer than the end of the last action; a start would otherwise be done twice.
+        ending: that it ends and until when (`next_ending`); None while it shall run.
+        now: seconds since the epoch.
+        policy: back-off between restarts.
+
+    Returns:
+        The same plan for the same arguments. Empty when nothing is to be done until something changes.
+    """
+    views = view_containers(pod, observed)
+    if ending is None and is_finished(pod, views, observed):
+        ending = Ending(EndReason.FINISHED, now + grace_seconds(pod))
+    if ending is None and current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views):
+        # Its sandbox is lost, and with it what ran (Never): the status says Failed, the rest is put away.
+        ending = Ending(EndReason.FINISHED, now + grace_seconds(pod))
+    if ending is not None:
+        return compute_termination(pod, observed, ending, now)
+    planner = _Planner(pod, observed, views, now, policy)
+    planner.plan()
+    return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod)))
+
+
+def _has_run_and_may_not_again(pod: pod_pb2.Pod, views: tuple[ContainerView, ...]) -> bool:
+    return pod.spec.restart_policy == "Never" and any(view.current is not None for view in views)
+
+
+class _Planner:
+    """Collects the actions of one plan. Lives for one call; touches nothing outside."""
+
+    def __init__(
+        self,
+        pod: pod_pb2.Pod,
+        observed: PodObservation,
+        views: tuple[ContainerView, ...],
+        now: float,
+        policy: RestartPolicy,
+    ) -> None:
+        self.pod, self.observed, self.views = pod, observed, views
+        self.now, self.policy = now, policy
+        self.actions: list[Action] = []
+        self.wake_at: float | None = None
+
+    def plan(self) -> None:
+        self._collect_garbage()
+        if self._sandbox() and self._volumes():
+            self._containers()
+
+    def _wake(self, at: float) -> None:
+        self.wake_at = earliest(self.wake_at, at)
+
+    def _backing_off(self, key: str) -> bool:
+        failure = self.observed.failures.get(key)
+        if failure is None or failure.retry_at <= self.now:
+            return False
+        self._wake(failure.retry_at)
+        return True
+
+    def _collect_garbage(self) -> None:
+        # One ended attempt beside the newest is kept a container: for lastState and the previous log.
+        kept = {
+            state.id for view in self.views for state in (view.current, view.previous) if state is not None
+        }
+        holding = {state.sandbox_id for state in self.observed.containers if state.id in kept}
+        newest = max((sandbox.attempt for sandbox in self.observed.sandboxes), default=0)
+        surplus = {
+            sandbox.id
+            for sandbox in self.observed.sandboxes
+            if sandbox.attempt < newest and not sandbox.ready and not sandbox.ip and sandbox.id not in holding
+        }
+        self.actions.extend(RemoveSandbox(sandbox_id) for sandbox_id in sorted(surplus))
+        self.actions.extend(
+            RemoveContainer(state.id)
+            for state in self.observed.containers
+            if state.id not in kept
+            and state.sandbox_id not in surplus
+            and state.phase is ContainerPhase.EXITED
+        )
+
+    def _sandbox(self) -> bool:
+        """Plan for exactly one sandbox; say whether what comes after may be planned in the same pass."""
+        newest = current_sandbox(self.observed)
+        old = [sandbox for sandbox in self.observed.sandboxes if newest is None or sandbox.id != newest.id]
+        running = [
+            state
+            for state in self.observed.containers
+            if state.phase is ContainerPhase.RUNNING and (newest is None or state.sandbox_id != newest.id)
+        ]
+        specs = {view.name: view.spec for view in self.views}
+        for state in running:
+            # What runs outside the sandbox has lost its network: it ends first (I2, I3).
+            action, again = stop_container(
+                state, specs.get(state.name), self.observed, KillReason.SANDBOX_CHANGED,
+                deadline=self.now + grace_seconds(self.pod), now=self.now,
+            )  # fmt: skip
+            if action is not None:
+                self.actions.append(action)
+            self._wake(again)
+        if running:
+            return False
+        self.actions.extend(StopSandbox(sandbox.id) for sandbox in old if sandbox.ready or sandbox.ip)
+        if newest is not None:
+            return True
+        if self._backing_off(SANDBOX_KEY):
+            return False
+        attempt = max((sandbox.attempt for sandbox in self.observed.sandboxes), default=-1) + 1
+        self.actions.append(CreateSandbox(attempt))
+        return True
+
+    def _volumes(self) -> bool:
+        missing = tuple(
+            volume.name for volume in self.pod.spec.volumes if volume.name not in self.observed.mounted
+        )
+        if not missing:
+            return True
+        if self._backing_off(VOLUMES_KEY):
+            return False
+        self.actions.append(MountVolumes(missing))
+        return True
+
+    def _containers(self) -> None:
+        if not is_initialized(self.pod, self.views, self.observed):
+            self._initialize()
+            return
+        for view in self.views:
+            if view.kind is not ContainerKind.INIT:
+                self._keep_running(view)
+
+    def _initialize(self) -> None:
+        """Plan for the init containers: up to and including the first that is not done."""
+        for view in self.views:
+            if view.kind is ContainerKind.MAIN:
+                return
+            if view.kind is ContainerKind.SIDECAR:
+                self._keep_running(view)
+                if not is_started(view, self.observed):
+                    return
+                continue
+            if init_done(self.pod, view):
+                continue
+            if view.running and view.in_sandbox:
+                return
+            self._start(view)
+            return
+
+    def _keep_running(self, view: ContainerView) -> None:
+        if view.running and view.in_sandbox:
+            self._check_health(view)
+        elif view.exited is None or restart_wanted(view, self.pod, self.observed):
+            self._start(view)
+
+    def _check_health(self, view: ContainerView) -> None:
+        assert view.current is not None
+        stopping = self.observed.stopping.get(view.current.id)
+        reason = stopping.reason if stopping is not None else self._fault(view)
+        if reason is None:
+            return
+        action, again = stop_container(
+            view.current, view.spec, self.observed, reason,
+            deadline=self.now + self._kill_grace(view, reason), now=self.now,
+        )  # fmt: skip
+        if action is not None:
+            self.actions.append(action)
+        self._wake(again)
+
+    def _fault(self, view: ContainerView) -> KillReason | None:
+        assert view.current is not None
+        key = view.current.id
+        if self.observed.post_start.get(key) is HookProgress.FAILED:
+            return KillReason.POST_START
+        if self.observed.probes.get((key, ProbeKind.STARTUP)) is ProbeResult.FAILURE:
+            return KillReason.STARTUP
+        if self.observed.probes.get((key, ProbeKind.LIVENESS)) is ProbeResult.FAILURE:
+            return KillReason.LIVENESS
+        return None
+
+    def _kill_grace(self, view: ContainerView, reason: KillReason) -> float:
+        probe = view.spec.startup_probe if reason is KillReason.STARTUP else view.spec.liveness_probe
+        if reason is not KillReason.POST_START and probe.HasField("termination_grace_period_seconds"):
+            return float(probe.termination_grace_period_seconds)
+        return grace_seconds(self.pod)
+
+    def _start(self, view: ContainerView) -> None:
+        """Plan to start the container's next attempt, once back-off is over and its image is there."""
+        step = 0
+        if view.exited is not None:
+            restart_at = view.exited.finished_at + backoff_delay(view.exited, self.policy)
+            if self.now < restart_at:
+                self._wake(restart_at)
+                return
+            step = backoff_step(view.exited, self.policy) + 1
+        if self._backing_off(start_key(view.name)):
+            return
+        image_id = self._image(view)
+        if image_id is not None:
+            self.actions.append(StartContainer(view.name, view.kind, view.next_attempt, image_id, step))
+
+    def _image(self, view: ContainerView) -> str | None:
+        image = self.observed.images.get(view.name, ImageObservation())
+        if image.progress is ImageProgress.READY:
+            return image.image_id
+        if image.progress is ImageProgress.PULLING:
+            return None
+        if image.progress is ImageProgress.FAILED and self.now < image.retry_at:
+            # The state is called back-off a moment after the failure: look again then, to say so.
+            self._wake(image.retry_at if self.now >= image.backoff_from else image.backoff_from)
+            return None
+        policy = PullPolicy(view.spec.image_pull_policy or PullPolicy.IF_NOT_PRESENT)
+        self.actions.append(PullImage(view.name, view.next_attempt, view.spec.image, policy))
+        return None

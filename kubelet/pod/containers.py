@@ -1,0 +1,212 @@
+"""What is known of each container in a Pod's spec: its newest attempt, the one before, what its end means. PURE.
+
+Read by plan and status. A container that the runtime has lost is remembered from the status that was reported last, so that what has ended is
+never run again because its record was removed (I12).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kubelet.pod.actions import ContainerKind
+from kubelet.pod.observation import PodObservation, ProbeKind, ProbeResult
+from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import seconds_of
+
+#: annotation of a container: how many restarts in a row have led to it
+BACKOFF_STEP = "vaina.dev/backoff-step"
+
+LOST_REASON = "ContainerStatusUnknown"
+LOST_MESSAGE = "The container could not be located when the pod was terminated"
+LOST_EXIT_CODE = 137
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container of the spec and its life so far."""
+
+    spec: pod_pb2.Container
+    kind: ContainerKind
+    #: the newest attempt; None when there never was one
+    current: ContainerState | None
+    #: the attempt before it, where its record is still there
+    previous: ContainerState | None
+    #: the newest attempt belongs to the sandbox that the Pod has now
+    in_sandbox: bool
+
+    @property
+    def name(self) -> str:
+        """The container's name in the Pod."""
+        return self.spec.name
+
+    @property
+    def running(self) -> bool:
+        """The newest attempt runs."""
+        return self.current is not None and self.current.phase is ContainerPhase.RUNNING
+
+    @property
+    def exited(self) -> ContainerState | None:
+        """The newest attempt, when it has ended."""
+        return (
+            self.current if self.current is not None and self.current.phase is ContainerPhase.EXITED else None
+        )
+
+    @property
+    def next_attempt(self) -> int:
+        """The number of the attempt to start: a new one, or one that was created and never started."""
+        if self.current is None:
+            return 0
+        unstarted = self.current.phase is ContainerPhase.CREATED and self.in_sandbox
+        return self.current.attempt + (0 if unstarted else 1)
+
+    @property
+    def succeeded(self) -> bool:
+        """The newest attempt has ended well."""
+        return self.exited is not None and self.exited.exit_code == 0
+
+
+def kind_of_init(spec: pod_pb2.Container) -> ContainerKind:
+    """Return INIT, or SIDECAR for one that keeps running (restartPolicy Always)."""
+    return ContainerKind.SIDECAR if spec.restart_policy == "Always" else ContainerKind.INIT
+
+
+def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]:
+    """Give the Pod's containers in the order in which they start."""
+    for spec in pod.spec.init_containers:
+        yield spec, kind_of_init(spec)
+    for spec in pod.spec.containers:
+        yield spec, ContainerKind.MAIN
+
+
+def current_sandbox(observed: PodObservation) -> SandboxState | None:
+    """Return the Pod's sandbox: the newest, if it is ready."""
+    newest = max(observed.sandboxes, key=lambda sandbox: sandbox.attempt, default=None)
+    return newest if newest is not None and newest.ready else None
+
+
+def view_containers(pod: pod_pb2.Pod, observed: PodObservation) -> tuple[ContainerView, ...]:
+    """Return a view of each container of the spec, in the order in which they start."""
+    by_name: dict[str, list[ContainerState]] = {}
+    for container in observed.containers:
+        by_name.setdefault(container.name, []).append(container)
+    for attempts in by_name.values():
+        attempts.sort(key=lambda state: state.attempt, reverse=True)
+    sandbox = current_sandbox(observed)
+    remembered = _remembered(pod, observed)
+    return tuple(
+        _view(spec, kind, by_name.get(spec.name, []), remembered.get(spec.name), sandbox)
+        for spec, kind in specs(pod)
+    )
+
+
+def _view(
+    spec: pod_pb2.Container,
+    kind: ContainerKind,
+    attempts: list[ContainerState],
+    remembered: ContainerState | None,
+    sandbox: SandboxState | None,
+) -> ContainerView:
+    if remembered is not None and (not attempts or attempts[0].attempt < remembered.attempt):
+        attempts = [remembered, *attempts]
+    current = attempts[0] if attempts else None
+    ended = (state for state in attempts[1:] if state.phase is ContainerPhase.EXITED)
+    in_sandbox = current is not None and sandbox is not None and current.sandbox_id == sandbox.id
+    return ContainerView(spec, kind, current, next(ended, None), in_sandbox)
+
+
+def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, ContainerState]:
+    status = observed.previous
+    if status is None:
+        return {}
+    uid = Uid(pod.metadata.uid)
+    found = {}
+    for item in (*status.init_container_statuses, *status.container_statuses):
+        state = _from_status(item, uid, observed.observed_at)
+        if state is not None:
+            found[item.name] = state
+    return found
+
+
+def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> ContainerState | None:
+    """Return what a reported status says of a container that has run, as an ended one."""
+    if item.state.HasField("terminated"):
+        ended = item.state.terminated
+    elif item.state.HasField("running"):
+        started = item.state.running.started_at
+        ended = pod_pb2.ContainerStateTerminated(
+            exit_code=LOST_EXIT_CODE, reason=LOST_REASON, message=LOST_MESSAGE, started_at=started
+        )
+        ended.finished_at.seconds = int(now)
+    elif item.last_state.HasField("terminated"):
+        ended = item.last_state.terminated
+    else:
+        return None
+    _, _, container_id = (ended.container_id or item.container_id).rpartition("://")
+    return ContainerState(
+        id=container_id,
+        sandbox_id="",
+        pod_uid=uid,
+        name=item.name,
+        attempt=item.restart_count,
+        phase=ContainerPhase.EXITED,
+        image=item.image,
+        image_id=item.image_id,
+        created_at=seconds_of(ended.started_at),
+        started_at=seconds_of(ended.started_at),
+        finished_at=seconds_of(ended.finished_at),
+        exit_code=ended.exit_code,
+        reason=ended.reason,
+        message=ended.message,
+    )
+
+
+def is_started(view: ContainerView, observed: PodObservation) -> bool:
+    """Say whether a container runs, its postStart hook is done and its startup probe, if any, has succeeded."""
+    if view.current is None or not view.running or view.current.id in observed.post_start_pending:
+        return False
+    if not view.spec.HasField("startup_probe"):
+        return True
+    return observed.probes.get((view.current.id, ProbeKind.STARTUP)) is ProbeResult.SUCCESS
+
+
+def is_ready(view: ContainerView, observed: PodObservation) -> bool:
+    """Say whether a container is ready: started, and its readiness probe, if any, has succeeded."""
+    if not is_started(view, observed):
+        return False
+    if not view.spec.HasField("readiness_probe"):
+        return True
+    assert view.current is not None
+    return observed.probes.get((view.current.id, ProbeKind.READINESS)) is ProbeResult.SUCCESS
+
+
+def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
+    """Say whether the main containers may run: one of them has already, or every init container is done and every sidecar started."""
+    if any(view.kind is ContainerKind.MAIN and view.in_sandbox for view in views):
+        return True
+    return all(
+        is_started(view, observed) if view.kind is ContainerKind.SIDECAR else init_done(pod, view)
+        for view in views
+        if view.kind is not ContainerKind.MAIN
+    )
+
+
+def init_done(pod: pod_pb2.Pod, view: ContainerView) -> bool:
+    """Say whether an init container is done for the sandbox that the Pod has now.
+
+    A new sandbox runs them all again, as upstream does; where nothing may start twice (Never) a success that is only remembered counts.
+    """
+    remembered = view.current is not None and not view.current.sandbox_id
+    return view.succeeded and (view.in_sandbox or (remembered and pod.spec.restart_policy == "Never"))
+
+
+def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    """Say whether an ended container is to run again, by the Pod's restart policy. Liveness and startup kills count as failures."""
+    ended = view.exited
+    if ended is None:
+        return view.current is None
+    policy = "Always" if view.kind is ContainerKind.SIDECAR else pod.spec.restart_policy or "Always"
+    stopping = observed.stopping.get(ended.id)
+    failed = ended.exit_code != 0 or (stopping is not None and stopping.is_failure)
+    if view.kind is ContainerKind.INIT:
+        return failed and policy != "Never"
+    return policy == "Always" or (policy == "OnFailure" and failed)

@@ -1,0 +1,137 @@
+"""What is known of a Pod now: everything that the next decision needs, as frozen values.
+
+Made by `kubelet.pod.execute` (the runtime's lists, the worker's memory, the probers' results), read by the pure modules. A missing piece of
+state would be a piece of I/O hidden in a decision. Times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kubelet.pod.actions import KillReason
+from kubelet.runtime.records import ContainerState, SandboxState
+from vaina.api.core.v1 import pod_pb2
+
+
+class ImageProgress(StrEnum):
+    """How far the image for a container's next attempt is."""
+
+    #: to be pulled
+    MISSING = "missing"
+    PULLING = "pulling"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageObservation:
+    """The image for a container's next attempt."""
+
+    progress: ImageProgress = ImageProgress.MISSING
+    #: of READY
+    image_id: str = ""
+    #: of FAILED: ErrImagePull, ErrImageNeverPull, InvalidImageName, ...
+    reason: str = ""
+    message: str = ""
+    #: of FAILED: from when on the state is called ImagePullBackOff, and when it is tried again
+    backoff_from: float = 0.0
+    retry_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that did not work and is tried again later."""
+
+    count: int
+    #: waiting reason of the container, or "" when it concerns the whole Pod
+    reason: str
+    message: str
+    retry_at: float
+
+
+class HookProgress(StrEnum):
+    """How far a lifecycle hook is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A container that has been asked to end."""
+
+    reason: KillReason
+    deadline: float
+    #: of the preStop hook, where there is one
+    hook: HookProgress | None = None
+    #: when the stop signal was sent
+    termed_at: float | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """The container was ended because something was wrong with it: restart policy OnFailure runs it again whatever its code."""
+        return self.reason in _FAILURES
+
+
+_FAILURES = frozenset({KillReason.LIVENESS, KillReason.STARTUP, KillReason.POST_START})
+
+
+class ProbeKind(StrEnum):
+    """The three probes of a container; the words of the Unhealthy event."""
+
+    STARTUP = "Startup"
+    LIVENESS = "Liveness"
+    READINESS = "Readiness"
+
+
+class ProbeResult(StrEnum):
+    """What a probe has established, after its thresholds."""
+
+    UNKNOWN = "unknown"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+#: failures' keys: of the sandbox, of the volumes; of a container's start "start/<name>"
+SANDBOX_KEY = "sandbox"
+VOLUMES_KEY = "volumes"
+
+
+def start_key(name: str) -> str:
+    """Return the key of a container's failures to be created."""
+    return f"start/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PodObservation:
+    """Everything that is known of one Pod at one time."""
+
+    observed_at: float
+    #: when this kubelet first saw the Pod: its startTime
+    first_seen: float = 0.0
+    sandboxes: tuple[SandboxState, ...] = ()
+    containers: tuple[ContainerState, ...] = ()
+    #: names of volumes
+    mounted: frozenset[str] = frozenset()
+    #: by container name
+    images: Mapping[str, ImageObservation] = field(default_factory=dict[str, ImageObservation])
+    #: by SANDBOX_KEY, VOLUMES_KEY, start_key(name)
+    failures: Mapping[str, Failure] = field(default_factory=dict[str, Failure])
+    #: by container id; of postStart
+    post_start: Mapping[str, HookProgress] = field(default_factory=dict[str, HookProgress])
+    #: by container id
+    stopping: Mapping[str, Stopping] = field(default_factory=dict[str, Stopping])
+    #: by (container id, kind)
+    probes: Mapping[tuple[str, ProbeKind], ProbeResult] = field(
+        default_factory=dict[tuple[str, ProbeKind], ProbeResult]
+    )
+    #: by container id; what an ended container left as its last words
+    termination_messages: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: what was reported last: remembers containers that the runtime has no more
+    previous: pod_pb2.PodStatus | None = None
+
+    @property
+    def post_start_pending(self) -> frozenset[str]:
+        """Ids of containers whose postStart hook is under way: they do not count as running yet."""
+        return frozenset(key for key, hook in self.post_start.items() if hook is HookProgress.RUNNING)

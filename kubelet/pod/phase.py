@@ -1,0 +1,195 @@
+"""The Pod's phase and conditions, from the statuses of its containers. PURE.
+
+Follows upstream's getPhase and `pkg/kubelet/status/generate.go`; their reasons and messages are facts that tools read (rows B14, A7).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kubelet.pod.actions import ContainerKind
+from kubelet.pod.containers import kind_of_init
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import timestamp
+
+PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
+TERMINAL = frozenset({SUCCEEDED, FAILED})
+
+
+@dataclass(slots=True)
+class _Counts:
+    waiting: int = 0
+    running: int = 0
+    stopped: int = 0
+    succeeded: int = 0
+
+
+def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -> str:
+    """Return the phase.
+
+    Args:
+        pod: for its restart policy and kinds of containers.
+        status: with container statuses filled in.
+        ended: the Pod ends, and none of its containers runs: its phase is final whatever its restart policy.
+    """
+    if pod.status.phase in TERMINAL:
+        return str(pod.status.phase)
+    initializing, failed = _initialization(pod, status, ended=ended)
+    if failed:
+        return FAILED
+    if ended:
+        return SUCCEEDED if _all_succeeded(status) and not initializing else FAILED
+    if initializing:
+        return PENDING
+    counts = _count(status.container_statuses)
+    if counts.waiting or not status.container_statuses:
+        return PENDING
+    if counts.running:
+        return RUNNING
+    restarts = pod.spec.restart_policy or "Always"
+    if restarts == "Always":
+        return RUNNING
+    if counts.stopped == counts.succeeded:
+        return SUCCEEDED
+    return FAILED if restarts == "Never" else RUNNING
+
+
+def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
+    return bool(status.container_statuses) and all(
+        item.state.HasField("terminated") and item.state.terminated.exit_code == 0
+        for item in status.container_statuses
+    )
+
+
+def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -> tuple[bool, bool]:
+    """Return (init containers are still to be done, one has failed for good)."""
+    if any(_has_started(item) for item in status.container_statuses):
+        return False, False
+    statuses = {item.name: item for item in status.init_container_statuses}
+    pending = failed = False
+    for spec in pod.spec.init_containers:
+        item = statuses.get(spec.name)
+        if kind_of_init(spec) is ContainerKind.SIDECAR:
+            pending |= item is None or not item.started
+            continue
+        code = item.state.terminated.exit_code if item and item.state.HasField("terminated") else None
+        pending |= code != 0
+        failed |= bool(code) and (pod.spec.restart_policy == "Never" or ended)
+    return pending, failed
+
+
+def _has_started(item: pod_pb2.ContainerStatus) -> bool:
+    return (
+        item.state.HasField("running")
+        or item.state.HasField("terminated")
+        or item.last_state.HasField("terminated")
+    )
+
+
+def _count(statuses: Iterable[pod_pb2.ContainerStatus]) -> _Counts:
+    counts = _Counts()
+    for item in statuses:
+        if item.state.HasField("running"):
+            counts.running += 1
+        elif item.state.HasField("terminated"):
+            counts.stopped += 1
+            counts.succeeded += item.state.terminated.exit_code == 0
+        elif item.last_state.HasField("terminated"):
+            counts.stopped += 1
+        else:
+            counts.waiting += 1
+    return counts
+
+
+def compute_conditions(
+    pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, sandbox_ready: bool, now: float
+) -> list[pod_pb2.PodCondition]:
+    """Return the kubelet's conditions; one whose status has not changed keeps its lastTransitionTime.
+
+    Args:
+        pod: with the conditions that were there before, readiness gates' among them.
+        status: with phase and container statuses filled in.
+        sandbox_ready: there is a sandbox with its network.
+        now: seconds since the epoch.
+    """
+    before = {condition.type: condition for condition in pod.status.conditions}
+    ready_to_start = pod_pb2.PodCondition(type="PodReadyToStartContainers", status=_truth(sandbox_ready))
+    containers_ready = _containers_ready(pod, status)
+    conditions = [
+        ready_to_start,
+        _initialized(pod, status),
+        _ready(pod, containers_ready, before),
+        containers_ready,
+        pod_pb2.PodCondition(type="PodScheduled", status="True"),
+    ]
+    for condition in conditions:
+        condition.observed_generation = pod.metadata.generation
+        old = before.get(condition.type)
+        if old is not None and old.status == condition.status:
+            condition.last_transition_time.CopyFrom(old.last_transition_time)
+        else:
+            condition.last_transition_time.CopyFrom(timestamp(now))
+    return conditions
+
+
+def _truth(value: bool) -> str:
+    return "True" if value else "False"
+
+
+def _false(kind: str, reason: str, message: str = "") -> pod_pb2.PodCondition:
+    return pod_pb2.PodCondition(type=kind, status="False", reason=reason, message=message)
+
+
+def _names(names: Iterable[str]) -> str:
+    return f"[{' '.join(names)}]"
+
+
+def _containers_ready(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.PodCondition:
+    if status.phase == FAILED:
+        return _false("ContainersReady", "PodFailed")
+    if status.phase == SUCCEEDED:
+        return _false("ContainersReady", "PodCompleted")
+    sidecars = {spec.name for spec in pod.spec.init_containers if kind_of_init(spec) is ContainerKind.SIDECAR}
+    relevant = [item for item in status.init_container_statuses if item.name in sidecars]
+    unready = [item.name for item in (*relevant, *status.container_statuses) if not item.ready]
+    if unready:
+        message = f"containers with unready status: {_names(unready)}"
+        return _false("ContainersReady", "ContainersNotReady", message)
+    return pod_pb2.PodCondition(type="ContainersReady", status="True")
+
+
+def _ready(
+    pod: pod_pb2.Pod, containers_ready: pod_pb2.PodCondition, before: Mapping[str, pod_pb2.PodCondition]
+) -> pod_pb2.PodCondition:
+    if containers_ready.status != "True":
+        return _false("Ready", containers_ready.reason, containers_ready.message)
+    messages = []
+    for gate in pod.spec.readiness_gates:
+        condition = before.get(gate.condition_type)
+        if condition is None:
+            messages.append(
+                f'corresponding condition of pod readiness gate "{gate.condition_type}" does not exist.'
+            )
+        elif condition.status != "True":
+            messages.append(
+                f'the status of pod readiness gate "{gate.condition_type}" is not "True", but {condition.status}'
+            )
+    if messages:
+        return _false("Ready", "ReadinessGatesNotReady", ", ".join(messages))
+    return pod_pb2.PodCondition(type="Ready", status="True")
+
+
+def _initialized(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.PodCondition:
+    if status.phase == SUCCEEDED:
+        return pod_pb2.PodCondition(type="Initialized", status="True", reason="PodCompleted")
+    if any(_has_started(item) for item in status.container_statuses):
+        return pod_pb2.PodCondition(type="Initialized", status="True")
+    kinds = {spec.name: kind_of_init(spec) for spec in pod.spec.init_containers}
+    incomplete = [
+        item.name
+        for item in status.init_container_statuses
+        if not (item.started if kinds.get(item.name) is ContainerKind.SIDECAR else item.ready)
+    ]
+    if incomplete:
+        message = f"containers with incomplete status: {_names(incomplete)}"
+        return _false("Initialized", "ContainersNotInitialized", message)
+    return pod_pb2.PodCondition(type="Initialized", status="True")

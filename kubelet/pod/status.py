@@ -1,0 +1,212 @@
+"""Step 7: what to say about a Pod, given what is known of it. PURE.
+
+`compute_pod_status` is called by the Pod's worker before it acts and again after. Container states, reasons and messages are upstream's
+(convertToAPIContainerStatuses). The kubelet owns the fields of `STATUS_MASK`; conditions are merged by type (docs/decisions/003-status-masks.md).
+"""
+
+from dataclasses import dataclass
+
+from kubelet.durations import go_duration
+from kubelet.pod.actions import ContainerKind
+from kubelet.pod.compute import RestartPolicy, backoff_delay
+from kubelet.pod.containers import (
+    ContainerView,
+    current_sandbox,
+    init_done,
+    is_ready,
+    is_started,
+    restart_wanted,
+    view_containers,
+)
+from kubelet.pod.observation import ImageProgress, PodObservation, start_key
+from kubelet.pod.phase import TERMINAL, compute_conditions, compute_phase
+from kubelet.pod.termination import Ending, EndReason
+from kubelet.runtime.records import ContainerPhase, ContainerState
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import timestamp
+from vaina.objects.pods import qos_class
+
+#: the fields of status that are the kubelet's
+STATUS_MASK = (
+    "phase", "conditions", "message", "reason", "host_ip", "host_ips", "pod_ip", "pod_ips", "start_time",
+    "container_statuses", "init_container_statuses", "qos_class", "observed_generation",
+)  # fmt: skip
+
+DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddresses:
+    """What a Pod's status says of its node."""
+
+    #: empty while it is not known
+    host_ip: str
+    #: "docker": container ids are "docker://<id>"
+    runtime_name: str
+
+
+def compute_pod_status(
+    pod: pod_pb2.Pod,
+    observed: PodObservation,
+    *,
+    node: NodeAddresses,
+    ending: Ending | None,
+    now: float,
+    policy: RestartPolicy,
+) -> pod_pb2.PodStatus:
+    """Return the kubelet's part of a Pod's status (the fields of `STATUS_MASK`).
+
+    Args:
+        pod: as the sources have it; its status is what was there before (startTime and transition times are kept).
+        observed: what is known.
+        node: of the kubelet.
+        ending: that the Pod ends; None while it shall run.
+        now: seconds since the epoch.
+        policy: back-off between restarts, for the words of CrashLoopBackOff.
+    """
+    writer = _Writer(pod, observed, node, ending, now, policy)
+    return writer.write()
+
+
+class _Writer:
+    """Fills in one status. Lives for one call."""
+
+    def __init__(
+        self,
+        pod: pod_pb2.Pod,
+        observed: PodObservation,
+        node: NodeAddresses,
+        ending: Ending | None,
+        now: float,
+        policy: RestartPolicy,
+    ) -> None:
+        self.pod, self.observed, self.node = pod, observed, node
+        self.ending, self.now, self.policy = ending, now, policy
+        self.sandbox = current_sandbox(observed)
+        self.status = pod_pb2.PodStatus()
+
+    def write(self) -> pod_pb2.PodStatus:
+        status, pod = self.status, self.pod
+        for view in view_containers(pod, self.observed):
+            target = (
+                status.container_statuses
+                if view.kind is ContainerKind.MAIN
+                else status.init_container_statuses
+            )
+            target.append(self._container(view))
+        running = any(item.phase is ContainerPhase.RUNNING for item in self.observed.containers)
+        status.phase = compute_phase(pod, status, ended=self.ending is not None and not running)
+        status.qos_class = qos_class(pod)
+        status.observed_generation = pod.metadata.generation
+        if pod.status.phase in TERMINAL:
+            status.reason, status.message = pod.status.reason, pod.status.message
+        elif self.ending is not None and self.ending.reason is EndReason.DEADLINE_EXCEEDED:
+            status.phase, status.reason, status.message = "Failed", "DeadlineExceeded", DEADLINE_MESSAGE
+        if pod.status.HasField("start_time"):
+            status.start_time.CopyFrom(pod.status.start_time)
+        else:
+            status.start_time.CopyFrom(timestamp(self.observed.first_seen or self.now))
+        self._addresses()
+        ready = self.sandbox is not None
+        status.conditions.extend(compute_conditions(pod, status, sandbox_ready=ready, now=self.now))
+        return status
+
+    def _addresses(self) -> None:
+        status, before = self.status, self.observed.previous
+        if self.node.host_ip:
+            status.host_ip = self.node.host_ip
+            status.host_ips.add(ip=self.node.host_ip)
+        if self.pod.spec.host_network:
+            address = self.node.host_ip
+        elif self.sandbox is not None:
+            address = self.sandbox.ip
+        else:
+            # A Pod that has ended keeps saying which address it had.
+            address = (
+                before.pod_ip if before is not None and (self.ending or status.phase in TERMINAL) else ""
+            )
+        if address:
+            status.pod_ip = address
+            status.pod_ips.add(ip=address)
+
+    def _container(self, view: ContainerView) -> pod_pb2.ContainerStatus:
+        item = pod_pb2.ContainerStatus(name=view.name, image=view.spec.image)
+        current = view.current
+        item.started = is_started(view, self.observed)
+        item.ready = is_ready(view, self.observed)
+        if view.kind is ContainerKind.INIT:
+            item.ready, item.started = init_done(self.pod, view), view.running
+        if current is not None:
+            item.restart_count = current.attempt
+            if current.phase is not ContainerPhase.CREATED:
+                item.image = current.image or view.spec.image
+                item.image_id = current.image_id
+                item.container_id = self._id(current)
+        self._state(item, view)
+        return item
+
+    def _state(self, item: pod_pb2.ContainerStatus, view: ContainerView) -> None:
+        last = view.previous
+        if (
+            view.running
+            and view.current is not None
+            and view.current.id not in self.observed.post_start_pending
+        ):
+            item.state.running.started_at.CopyFrom(timestamp(view.current.started_at))
+        elif view.exited is not None and not self._will_restart(view):
+            item.state.terminated.CopyFrom(self._terminated(view.exited))
+        else:
+            last = view.exited or view.previous
+            reason, message = self._waiting(view)
+            item.state.waiting.reason, item.state.waiting.message = reason, message
+        if last is not None:
+            item.last_state.terminated.CopyFrom(self._terminated(last))
+
+    def _will_restart(self, view: ContainerView) -> bool:
+        if self.ending is not None or self.pod.status.phase in TERMINAL or view.exited is None:
+            return False
+        if view.kind is ContainerKind.INIT and init_done(self.pod, view):
+            return False
+        if view.kind is ContainerKind.INIT and view.succeeded:
+            return not view.in_sandbox and not self._past_initialization()
+        return restart_wanted(view, self.pod, self.observed)
+
+    def _past_initialization(self) -> bool:
+        return any(
+            view.in_sandbox
+            for view in view_containers(self.pod, self.observed)
+            if view.kind is ContainerKind.MAIN
+        )
+
+    def _waiting(self, view: ContainerView) -> tuple[str, str]:
+        image = self.observed.images.get(view.name)
+        if image is not None and image.progress is ImageProgress.FAILED:
+            if image.reason == "ErrImagePull" and self.now >= image.backoff_from:
+                return "ImagePullBackOff", (
+                    f'Back-off pulling image "{view.spec.image}": ErrImagePull: {image.message}'
+                )
+            return image.reason, image.message
+        failure = self.observed.failures.get(start_key(view.name))
+        if failure is not None:
+            return failure.reason, failure.message
+        if view.exited is not None and (delay := backoff_delay(view.exited, self.policy)):
+            meta = self.pod.metadata
+            return "CrashLoopBackOff", (
+                f"back-off {go_duration(delay)} restarting failed container={view.name} "
+                f"pod={meta.name}_{meta.namespace}({meta.uid})"
+            )
+        return ("PodInitializing" if self.pod.spec.init_containers else "ContainerCreating"), ""
+
+    def _terminated(self, state: ContainerState) -> pod_pb2.ContainerStateTerminated:
+        ended = pod_pb2.ContainerStateTerminated(
+            exit_code=state.exit_code,
+            reason=state.reason,
+            message=self.observed.termination_messages.get(state.id) or state.message,
+            container_id=self._id(state),
+        )
+        ended.started_at.CopyFrom(timestamp(state.started_at))
+        ended.finished_at.CopyFrom(timestamp(state.finished_at))
+        return ended
+
+    def _id(self, state: ContainerState) -> str:
+        return f"{self.node.runtime_name}://{state.id}" if state.id else ""

@@ -1,0 +1,197 @@
+"""How a Pod, or one container, comes to its end: kill order, grace arithmetic, preStop. PURE.
+
+Termination is preStop, TERM, a wake-up at the deadline, KILL. Nothing waits: each pass says what is due now, so that a shorter grace that is
+given later takes effect at once. Follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination (row B6).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kubelet.pod.actions import (
+    Action,
+    CancelPulls,
+    ContainerKind,
+    KillContainer,
+    KillReason,
+    PodPlan,
+    RemoveSandbox,
+    RunPreStop,
+    StopSandbox,
+    TermContainer,
+    UnmountVolumes,
+    earliest,
+)
+from kubelet.pod.containers import view_containers
+from kubelet.pod.observation import HookProgress, ImageProgress, PodObservation
+from kubelet.runtime.records import ContainerPhase, ContainerState
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import seconds_of
+
+#: what a container gets for its TERM after a preStop hook that used up the grace (as upstream)
+MINIMUM_TERM_SECONDS = 2.0
+#: how long until a KILL that had no effect is sent again
+KILL_AGAIN_SECONDS = 1.0
+DEFAULT_GRACE_SECONDS = 30
+
+
+class EndReason(StrEnum):
+    """Why a Pod ends on this node."""
+
+    #: the object has a deletionTimestamp: it goes when the containers are gone
+    DELETED = "deleted"
+    #: no source has it any more: nothing of it may stay
+    GONE = "gone"
+    #: its phase is final: it keeps its ended containers (for their logs), nothing else
+    FINISHED = "finished"
+    #: activeDeadlineSeconds is over: it fails
+    DEADLINE_EXCEEDED = "deadline exceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """That a Pod ends, and until when its containers may take."""
+
+    reason: EndReason
+    deadline: float
+
+
+def grace_seconds(pod: pod_pb2.Pod) -> float:
+    """Return the seconds that the Pod's containers get: what the deletion says, else the spec."""
+    if pod.metadata.HasField("deletion_grace_period_seconds"):
+        return float(pod.metadata.deletion_grace_period_seconds)
+    if pod.spec.HasField("termination_grace_period_seconds"):
+        return float(pod.spec.termination_grace_period_seconds)
+    return float(DEFAULT_GRACE_SECONDS)
+
+
+def active_deadline(pod: pod_pb2.Pod) -> float | None:
+    """Return when the Pod's activeDeadlineSeconds are over, once it has a startTime."""
+    if not pod.spec.HasField("active_deadline_seconds") or not pod.status.HasField("start_time"):
+        return None
+    return seconds_of(pod.status.start_time) + pod.spec.active_deadline_seconds
+
+
+def next_ending(
+    before: Ending | None, pod: pod_pb2.Pod, *, gone: bool, now: float, adopted: bool = False
+) -> Ending | None:
+    """Return how the Pod ends, given how it ended so far; None while it shall run.
+
+    Args:
+        before: what was decided earlier: an ending is never taken back, its deadline never put off.
+        pod: as the sources have it (the last they had, when it is gone).
+        gone: no source has it any more.
+        now: seconds since the epoch.
+        adopted: this is the first look of a restarted kubelet: a grace that began before goes on instead of beginning anew.
+    """
+    exceeded = active_deadline(pod)
+    if gone:
+        reason = EndReason.GONE
+    elif pod.metadata.HasField("deletion_timestamp"):
+        reason = EndReason.DELETED
+    elif before is not None:
+        return before
+    elif pod.status.phase in {"Succeeded", "Failed"}:
+        reason = EndReason.FINISHED
+    elif exceeded is not None and now >= exceeded:
+        reason = EndReason.DEADLINE_EXCEEDED
+    else:
+        return None
+    deadline = now + grace_seconds(pod)
+    if reason is EndReason.DELETED and adopted:
+        deadline = min(deadline, max(now, seconds_of(pod.metadata.deletion_timestamp)))
+    if before is not None:
+        deadline = min(deadline, before.deadline)
+    return Ending(reason, deadline)
+
+
+def stop_container(
+    container: ContainerState,
+    spec: pod_pb2.Container | None,
+    observed: PodObservation,
+    reason: KillReason,
+    *,
+    deadline: float,
+    now: float,
+) -> tuple[Action | None, float]:
+    """Return what is due now to end a running container, and when to look again.
+
+    Args:
+        container: that runs.
+        spec: its part of the Pod, where it is known: for the preStop hook.
+        observed: how far its end is.
+        reason: for the event, when this is the beginning.
+        deadline: when KILL is due; one that was given earlier and is sooner holds.
+        now: seconds since the epoch.
+    """
+    stopping = observed.stopping.get(container.id)
+    if stopping is None:
+        if deadline <= now:
+            return KillContainer(container.id, container.name, reason), now + KILL_AGAIN_SECONDS
+        if spec is not None and spec.lifecycle.HasField("pre_stop"):
+            return RunPreStop(container.id, container.name, reason, deadline), deadline
+        return TermContainer(container.id, container.name, reason, deadline), deadline
+    deadline = min(deadline, stopping.deadline)
+    if stopping.termed_at is None:
+        if stopping.hook is HookProgress.RUNNING and now < deadline:
+            return None, deadline
+        return TermContainer(container.id, container.name, stopping.reason, deadline), max(
+            deadline, now + MINIMUM_TERM_SECONDS
+        )
+    kill_at = deadline
+    if stopping.hook is not None:
+        kill_at = max(deadline, stopping.termed_at + MINIMUM_TERM_SECONDS)
+    if now < kill_at:
+        return None, kill_at
+    return KillContainer(container.id, container.name, stopping.reason), now + KILL_AGAIN_SECONDS
+
+
+def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Ending, now: float) -> PodPlan:
+    """Return what is due to end the Pod: containers, then volumes, then the sandbox, then (when it is gone) every record.
+
+    Sidecars are asked to end when the main containers have (KEP-753), in the reverse of their order; the deadline is one for all.
+    """
+    actions: list[Action] = []
+    if any(image.progress is ImageProgress.PULLING for image in observed.images.values()):
+        actions.append(CancelPulls())
+    running = [item for item in observed.containers if item.phase is ContainerPhase.RUNNING]
+    if running:
+        due, wake_at = _stop_all(pod, observed, running, ending, now)
+        return PodPlan((*actions, *due), wake_at)
+    if observed.mounted:
+        actions.append(UnmountVolumes(tuple(sorted(observed.mounted))))
+    held = [sandbox for sandbox in observed.sandboxes if sandbox.ready or sandbox.ip]
+    actions.extend(StopSandbox(sandbox.id) for sandbox in held)
+    if actions:
+        return PodPlan(tuple(actions))
+    if ending.reason is EndReason.GONE and (observed.sandboxes or observed.containers):
+        return PodPlan(tuple(RemoveSandbox(sandbox.id) for sandbox in observed.sandboxes), stopped=True)
+    return PodPlan(stopped=True, terminal=ending.reason is EndReason.GONE)
+
+
+def _stop_all(
+    pod: pod_pb2.Pod, observed: PodObservation, running: list[ContainerState], ending: Ending, now: float
+) -> tuple[tuple[Action, ...], float | None]:
+    views = {view.name: view for view in view_containers(pod, observed)}
+    sidecars = [name for name, view in views.items() if view.kind is ContainerKind.SIDECAR]
+    now_due = [item for item in running if item.name not in sidecars]
+    if not now_due:
+        last = max(running, key=lambda item: sidecars.index(item.name))
+        now_due = [item for item in running if item.name == last.name]
+    if now >= ending.deadline:
+        now_due = running
+    actions: list[Action] = []
+    wake_at: float | None = ending.deadline if len(now_due) < len(running) else None
+    for item in now_due:
+        view = views.get(item.name)
+        action, again = stop_container(
+            item,
+            view.spec if view else None,
+            observed,
+            KillReason.POD_ENDS,
+            deadline=ending.deadline,
+            now=now,
+        )
+        if action is not None:
+            actions.append(action)
+        wake_at = earliest(wake_at, again)
+    return tuple(actions), wake_at
