@@ -1,0 +1,197 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from vaina.api.core.v1 import pod_pb2, pod_service_pb2
+from vaina.api.meta.v1 import request_pb2
+from vaina.cache.informer import Informer
+from vaina.cache.list_watch import INITIAL_EVENTS_END, ListWatch, StaleList, State
+from vaina.cache.mutation import CacheMutated, MutationDetector
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
+from vaina.errors import Expired, Unavailable
+from vaina.kinds import POD
+from vaina.serving.server import RequestContext, typed_stream
+from vaina.testing.builders import make_pod
+from vaina.testing.clock import FakeClock, settle
+
+
+def pod(name: str, version: int, uid: str = "") -> pod_pb2.Pod:
+    return make_pod(name, uid=uid, resource_version=str(version))
+
+
+def end_mark(version: int) -> pod_pb2.Pod:
+    return make_pod("", resource_version=str(version), annotations={INITIAL_EVENTS_END: "true"})
+
+
+class Script:
+    """Plays one script per watch: batches of (type, pod), exceptions, or a wait for ever. Records what was asked."""
+
+    def __init__(self, *streams):
+        self.streams = [*streams]
+        self.asked: list[tuple[str, bool]] = []
+
+    async def watch(
+        self, request: request_pb2.WatchRequest, ctx: RequestContext
+    ) -> AsyncIterator[pod_service_pb2.PodWatchResponse]:
+        self.asked.append((request.resource_version, request.send_initial_events))
+        for item in self.streams.pop(0) if self.streams else [None]:
+            if item is None:
+                await asyncio.Event().wait()
+            if isinstance(item, Exception):
+                raise item
+            events = [pod_service_pb2.PodWatchEvent(type=kind, object=obj) for kind, obj in item]
+            yield pod_service_pb2.PodWatchResponse(
+                events=events, resource_version=item[-1][1].metadata.resource_version
+            )
+
+
+@asynccontextmanager
+async def running(script: Script, clock: FakeClock, detector: MutationDetector | None = None):
+    transport = InProcessTransport(
+        {POD.method("Watch"): typed_stream(script.watch, request_pb2.WatchRequest)}
+    )
+    informer = Informer(Clientset(transport).pods, clock, detector=detector)
+    seen: list[tuple[str, str]] = []
+    informer.add_handler(
+        on_add=lambda obj: seen.append(("add", obj.metadata.name)),
+        on_update=lambda old, new: seen.append(("update", new.metadata.name)),
+        on_delete=lambda obj: seen.append(("delete", obj.metadata.name)),
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(informer.run())
+        await settle()
+        yield informer, seen
+        task.cancel()
+
+
+def names(informer):
+    return sorted(obj.metadata.name for obj in informer.lister.list())
+
+
+async def test_nothing_is_handed_out_before_the_list_is_whole():
+    script = Script([[("ADDED", pod("a", 1))], None])
+    async with running(script, FakeClock()) as (informer, seen):
+        assert (names(informer), seen, informer.synced) == ([], [], False)
+
+
+async def test_a_stream_that_ends_is_resumed_after_the_last_version():
+    script = Script(
+        [[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(3))], [("ADDED", pod("b", 4))]],
+        [[("MODIFIED", pod("b", 5))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (informer, seen):
+        await clock.advance(1)
+        assert script.asked == [("", True), ("4", False)]
+        assert seen == [("add", "a"), ("add", "b"), ("update", "b")]
+        assert informer.resource_version == 5
+
+
+async def test_after_expired_a_new_list_replaces_everything_and_deletions_are_told():
+    script = Script(
+        [[("ADDED", pod("a", 1)), ("ADDED", pod("b", 2)), ("BOOKMARK", end_mark(3))]],
+        [Expired("too old resource version")],
+        [[("ADDED", pod("b", 2)), ("ADDED", pod("c", 9)), ("BOOKMARK", end_mark(10))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (informer, seen):
+        await clock.advance(30)
+        assert script.asked == [("", True), ("3", False), ("", True)]
+        assert seen == [("add", "a"), ("add", "b"), ("delete", "a"), ("add", "c")]
+        assert names(informer) == ["b", "c"]
+
+
+async def test_an_object_of_the_same_name_and_another_uid_is_a_deletion_and_an_addition():
+    script = Script(
+        [[("ADDED", pod("a", 1, "u1")), ("BOOKMARK", end_mark(3))]],
+        [Expired("x")],
+        [[("ADDED", pod("a", 9, "u2")), ("BOOKMARK", end_mark(10))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (_, seen):
+        await clock.advance(30)
+        assert seen == [("add", "a"), ("delete", "a"), ("add", "a")]
+
+
+async def test_a_server_that_is_away_is_asked_again_with_growing_pauses_and_the_copy_stays():
+    away = [Unavailable("etcd is away")]
+    script = Script(
+        [[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(3))]],
+        away,
+        away,
+        away,
+        [[("DELETED", pod("a", 7))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (informer, seen):
+        await clock.advance(0.15)
+        assert len(script.asked) < 4
+        assert names(informer) == ["a"]
+        await clock.advance(20)
+        assert script.asked == [("", True), *[("3", False)] * 4]
+        assert names(informer) == []
+        assert seen == [("add", "a"), ("delete", "a")]
+
+
+async def test_a_list_that_is_older_than_what_was_seen_is_refused():
+    script = Script(
+        [[("ADDED", pod("a", 8)), ("BOOKMARK", end_mark(9))]],
+        [Expired("x")],
+        [[("BOOKMARK", end_mark(5))]],
+        [[("ADDED", pod("a", 8)), ("BOOKMARK", end_mark(11))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (informer, seen):
+        await clock.advance(30)
+        assert seen == [("add", "a")]
+        assert informer.resource_version == 11
+
+
+async def test_a_late_handler_is_told_of_what_is_there():
+    script = Script([[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(3))], None])
+    async with running(script, FakeClock()) as (informer, _):
+        batches = []
+        informer.add_batch_handler(batches.append)
+        assert [[new.metadata.name for _, new in batch] for batch in batches] == [["a"]]
+
+
+async def test_the_lister_reads_by_key_selector_namespace_and_index():
+    script = Script([[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(3))], None])
+    async with running(script, FakeClock()) as (informer, _):
+        informer.add_indexer("phase", lambda obj: [obj.status.phase])
+        lister = informer.lister
+        assert lister.get("default/a").metadata.name == "a"
+        assert lister.get("default/z") is None
+        assert [len(lister.list(namespace=name)) for name in ("default", "other")] == [1, 0]
+        assert len(lister.by_index("phase", "Pending")) == 1
+
+
+async def test_the_detector_finds_who_changes_a_shared_object():
+    script = Script([[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(3))], None])
+    detector = MutationDetector()
+    async with running(script, FakeClock(), detector) as (informer, _):
+        detector.check()
+        informer.lister.get("default/a").status.phase = "Running"
+        with pytest.raises(CacheMutated):
+            detector.check()
+
+
+def test_a_list_that_was_cut_off_begins_anew():
+    machine = ListWatch()
+    machine.next_call()
+    machine.on_batch([("ADDED", pod("gone", 1))], "")
+    machine.next_call()
+    (replace,) = machine.on_batch([("ADDED", pod("a", 2)), ("BOOKMARK", end_mark(2))], "2")
+    assert list(replace.items) == ["default/a"]
+
+
+def test_a_stale_list_changes_nothing():
+    machine = ListWatch()
+    machine.version = 9
+    machine.next_call()
+    with pytest.raises(StaleList):
+        machine.on_batch([("BOOKMARK", end_mark(5))], "5")
+    assert (machine.version, machine.state) == (9, State.EMPTY)

@@ -1,0 +1,1 @@
+"""Local copies of what the apiserver has: reflectors, stores with indexes, informers, listers."""

@@ -1,0 +1,130 @@
+"""Informers: a local copy of one list of objects, and those who are told when it changes.
+
+Handlers are plain functions on the informer's task, called after a whole batch is in the store: they put keys into queues and
+return. A handler that raises is a bug of ours, and ends the informer with it.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from vaina.cache.list_watch import Apply, Replace
+from vaina.cache.lister import NAMESPACE_INDEX, Lister
+from vaina.cache.mutation import MutationDetector
+from vaina.cache.reflector import Reflector
+from vaina.cache.store import Change, Store
+from vaina.client.resource import ResourceClient
+from vaina.clock import Clock
+
+M = TypeVar("M", bound=Message)
+
+BatchHandler = Callable[[Sequence[Change[M]]], None]
+
+
+class Informer(Generic[M]):
+    """One list of objects, kept up to date by `run`. Handlers and indexers may be added before and after it starts."""
+
+    def __init__(  # noqa: PLR0913 - selection and tools, all by keyword
+        self,
+        client: ResourceClient[M],
+        clock: Clock,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        indexers: Mapping[str, Callable[[M], Iterable[str]]] | None = None,
+        detector: MutationDetector | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Make an informer.
+
+        Args:
+            client: of the kind.
+            clock: for back-off.
+            namespace: empty for all.
+            label_selector: which objects; empty for all.
+            field_selector: which objects; empty for all.
+            indexers: name -> function from an object to the values it is found under.
+            detector: finds who changes shared objects; for tests.
+            rng: for jitter.
+        """
+        self.kind = client.kind
+        self._store: Store[M] = Store(indexers)
+        if client.kind.namespaced:
+            self._store.add_indexer(NAMESPACE_INDEX, _namespace)
+        self._detector = detector
+        self._handlers: list[BatchHandler[M]] = []
+        self._synced = asyncio.Event()
+        self._reflector = Reflector(
+            client, clock, self._on_change, namespace=namespace, label_selector=label_selector,
+            field_selector=field_selector, rng=rng,
+        )  # fmt: skip
+        self.lister: Lister[M] = Lister(self._store)
+
+    def add_indexer(self, name: str, indexer: Callable[[M], Iterable[str]]) -> None:
+        """Add an index."""
+        self._store.add_indexer(name, indexer)
+
+    def add_batch_handler(self, handler: BatchHandler[M]) -> None:
+        """Be told of changes as whole batches of (old, new). What is there already comes as a batch at once."""
+        self._handlers.append(handler)
+        if self._store.objects:
+            handler([(None, obj) for obj in self._store.objects.values()])
+
+    def add_handler(
+        self,
+        *,
+        on_add: Callable[[M], None] | None = None,
+        on_update: Callable[[M, M], None] | None = None,
+        on_delete: Callable[[M], None] | None = None,
+    ) -> None:
+        """Be told of each change. What is there already comes as additions at once."""
+
+        def handler(changes: Sequence[Change[M]]) -> None:
+            for old, new in changes:
+                if old is None:
+                    if on_add is not None and new is not None:
+                        on_add(new)
+                elif new is None:
+                    if on_delete is not None:
+                        on_delete(old)
+                elif on_update is not None:
+                    on_update(old, new)
+
+        self.add_batch_handler(handler)
+
+    async def run(self) -> None:
+        """Follow the apiserver until cancelled."""
+        await self._reflector.run()
+
+    async def wait_synced(self) -> None:
+        """Return when the first list is in the store and handlers know of it."""
+        await self._synced.wait()
+
+    @property
+    def synced(self) -> bool:
+        """Whether there has been a first list."""
+        return self._synced.is_set()
+
+    @property
+    def resource_version(self) -> int:
+        """Everything up to this version is in the store."""
+        return self._reflector.machine.version
+
+    def _on_change(self, what: Replace[M] | Apply[M]) -> None:
+        changes = self._store.replace(what) if isinstance(what, Replace) else self._store.apply(what)
+        if self._detector is not None:
+            for _, new in changes:
+                if new is not None:
+                    self._detector.remember(new)
+        if changes:
+            for handler in self._handlers:
+                handler(changes)
+        self._synced.set()
+
+
+def _namespace(obj: Message) -> Iterable[str]:
+    return (getattr(obj, "metadata").namespace,)  # noqa: B009 - every kind has metadata, Message does not say so

@@ -1,0 +1,52 @@
+"""Reading a local copy. What a lister returns is shared: read it, copy it before changing anything (style.md 11)."""
+
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from vaina.cache.store import Store
+
+M = TypeVar("M")
+
+
+class Selector(Protocol):
+    """What matches labels (`vaina.objects.selectors`)."""
+
+    def matches(self, labels: Mapping[str, str], /) -> bool:
+        """Return whether it selects an object with these labels."""
+        ...
+
+
+#: index that every informer of a namespaced kind has
+NAMESPACE_INDEX = "namespace"
+
+
+class Lister(Generic[M]):
+    """A read-only view of an informer's store."""
+
+    def __init__(self, store: Store[M]) -> None:
+        self._store = store
+
+    def get(self, key: str) -> M | None:
+        """Return the object of a key (namespace/name, or name), or None."""
+        return self._store.objects.get(key)
+
+    def by_index(self, name: str, value: str) -> list[M]:
+        """Return the objects that an index has under a value."""
+        return self._store.by_index(name, value)
+
+    def list(self, selector: Selector | None = None, namespace: str = "") -> list[M]:
+        """Return the objects that a selector matches, of one namespace when it is given."""
+        objects = (
+            self._store.by_index(NAMESPACE_INDEX, namespace) if namespace else self._store.objects.values()
+        )
+        if selector is None:
+            return [*objects]
+        return [obj for obj in objects if selector.matches(_labels(obj))]
+
+    def __len__(self) -> int:
+        return len(self._store.objects)
+
+
+def _labels(obj: Any) -> Mapping[str, str]:
+    labels: Mapping[str, str] = obj.metadata.labels
+    return labels

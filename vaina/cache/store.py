@@ -1,0 +1,98 @@
+"""The objects of one kind by key, with indexes. Every change comes back as (old, new) pairs.
+
+Owned by one informer: its task writes, everybody on the same loop reads, and no read ever sees half a batch.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from vaina.cache.list_watch import Apply, Replace
+
+M = TypeVar("M")
+
+#: (old, new): (None, x) is new, (x, y) changed, (x, None) is gone
+Change = tuple[M | None, M | None]
+IndexFunc = Callable[[M], Iterable[str]]
+
+
+class Store(Generic[M]):
+    """Objects by key and by the values of indexes."""
+
+    def __init__(self, indexers: Mapping[str, IndexFunc[M]] | None = None) -> None:
+        self.objects: dict[str, M] = {}
+        self._indexers = dict(indexers or {})
+        #: index -> value -> keys, in the order of insertion (a dict is an ordered set here)
+        self._indexes: dict[str, dict[str, dict[str, None]]] = {name: {} for name in self._indexers}
+
+    def add_indexer(self, name: str, indexer: IndexFunc[M]) -> None:
+        """Add an index; objects that are there already are indexed at once."""
+        if name in self._indexers:
+            raise ValueError(f"index {name} exists")
+        self._indexers[name] = indexer
+        index = self._indexes[name] = {}
+        for key, obj in self.objects.items():
+            for value in indexer(obj):
+                index.setdefault(value, {})[key] = None
+
+    def by_index(self, name: str, value: str) -> list[M]:
+        """Return the objects that an index has under a value."""
+        objects = self.objects
+        return [objects[key] for key in self._indexes[name].get(value, ())]
+
+    def replace(self, replace: Replace[M]) -> list[Change[M]]:
+        """Make the store equal to a list; returns what changed: deletions first, unchanged objects not at all."""
+        gone = [key for key in self.objects if key not in replace.items]
+        changes: list[Change[M]] = [(self._put(key, None), None) for key in gone]
+        for key, obj in replace.items.items():
+            changes += self._set(key, obj)
+        return changes
+
+    def apply(self, apply: Apply[M]) -> list[Change[M]]:
+        """Apply changes in order; returns them with what was there before."""
+        changes: list[Change[M]] = []
+        for key, new, last in apply.changes:
+            if new is None:
+                old = self._put(key, None)
+                if old is not None:
+                    # The last state, as the server had it at the deletion, says more than what was known here.
+                    changes.append((last, None))
+            else:
+                changes += self._set(key, new)
+        return changes
+
+    def _set(self, key: str, new: M) -> list[Change[M]]:
+        old = self.objects.get(key)
+        if old is not None:
+            before, now = _meta(old), _meta(new)
+            if before.resource_version == now.resource_version and before.uid == now.uid:
+                return []
+            if before.uid != now.uid:
+                # Another object under the same name: the first one has gone unseen.
+                self._put(key, new)
+                return [(old, None), (None, new)]
+        self._put(key, new)
+        return [(old, new)]
+
+    def _put(self, key: str, new: M | None) -> M | None:
+        old = self.objects.get(key)
+        if new is None:
+            self.objects.pop(key, None)
+        else:
+            self.objects[key] = new
+        for name, indexer in self._indexers.items():
+            index = self._indexes[name]
+            before = set(indexer(old)) if old is not None else set()
+            after = list(indexer(new)) if new is not None else []
+            for value in before.difference(after):
+                keys = index[value]
+                del keys[key]
+                if not keys:
+                    del index[value]
+            for value in after:
+                if value not in before:
+                    index.setdefault(value, {})[key] = None
+        return old
+
+
+def _meta(obj: Any) -> Any:
+    return obj.metadata

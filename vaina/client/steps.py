@@ -1,0 +1,91 @@
+"""StepReporter: tells the apiserver which of the seven steps a component has done for a Pod (requirement A8).
+
+Best effort and never on the path of the work: `report` returns at once; reports travel in batches of what has come together;
+when too many wait the oldest are dropped and counted.
+"""
+
+import asyncio
+from collections import deque
+
+import structlog
+
+from vaina.api.meta.v1 import meta_pb2
+from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
+from vaina.client.clientset import PodTraceClient
+from vaina.clock import Clock, micro_timestamp
+from vaina.errors import ApiError
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: waiting reports beyond this push out the oldest
+MAX_WAITING = 5000
+#: reports in one call
+MAX_BATCH = 200
+#: what comes within this time travels together
+GATHER_SECONDS = 0.02
+
+
+class StepReporter:
+    """Collects reports; `run` sends them. All users are on one event loop."""
+
+    def __init__(self, client: PodTraceClient, component: str, instance: str, clock: Clock) -> None:
+        self._client, self._component, self._instance, self._clock = client, component, instance, clock
+        self._waiting: deque[trace_service_pb2.StepReport] = deque(maxlen=MAX_WAITING)
+        self._wake = asyncio.Event()
+        #: reports that were never sent: pushed out, or refused twice
+        self.dropped = 0
+
+    def report(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float,
+        message: str = "",
+        node_name: str = "",
+    ) -> None:
+        """Report a step.
+
+        Args:
+            pod_meta: metadata of the Pod.
+            step: which.
+            start: wall clock, seconds since the epoch.
+            end: likewise.
+            message: what happened, in a few words.
+            node_name: the Pod's node, where it is known.
+        """
+        if len(self._waiting) == MAX_WAITING:
+            self.dropped += 1
+        self._waiting.append(
+            trace_service_pb2.StepReport(
+                namespace=pod_meta.namespace, pod_name=pod_meta.name, pod_uid=pod_meta.uid, node_name=node_name,
+                record=trace_pb2.StepRecord(
+                    step=step.value, component=self._component, instance=self._instance,
+                    start_time=micro_timestamp(start), end_time=micro_timestamp(end), message=message,
+                ),
+            )
+        )  # fmt: skip
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send reports until cancelled."""
+        while True:
+            await self._wake.wait()
+            await self._clock.sleep(GATHER_SECONDS)
+            self._wake.clear()
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+                await self._send(batch)
+
+    async def _send(self, batch: list[trace_service_pb2.StepReport]) -> None:
+        for attempt in range(2):
+            try:
+                await self._client.report(batch)
+            except ApiError as error:
+                log.debug("steps not reported", reports=len(batch), error=error.message)
+                if attempt == 0:
+                    await self._clock.sleep(1.0)
+            else:
+                return
+        self.dropped += len(batch)

@@ -1,0 +1,202 @@
+"""The shell around WorkQueue: waiting for keys, delays, back-off, metrics.
+
+Bounded by nature: a key is in it once, so it never holds more keys than there are objects. Of several delays for one key the
+earliest counts, as in client-go.
+"""
+
+import asyncio
+import heapq
+from typing import Any, Protocol
+
+from vaina.backoff import Backoff
+from vaina.clock import Clock
+from vaina.tasks import first_of
+from vaina.workqueue.queue import WorkQueue
+from vaina.workqueue.rate_limiters import ItemBackoff
+
+#: client-go's defaults: 5 ms doubling to 1000 s; ours ends sooner, because a cluster that came back should not wait
+BACKOFF = Backoff(base_seconds=0.005, cap_seconds=60.0)
+
+
+class ShutDown(Exception):
+    """The queue ends: there is no next key."""
+
+
+class QueueMetrics(Protocol):
+    """What the queue reports to (`vaina.metrics.QueueMetrics`): metrics with one label, the queue's name."""
+
+    depth: Any
+    adds: Any
+    retries: Any
+    queue_duration: Any
+    work_duration: Any
+    unfinished: Any
+    longest_running: Any
+
+
+class RateLimitingQueue:
+    """A queue of keys for the workers of one controller. All its users are on one event loop."""
+
+    def __init__(
+        self, name: str, clock: Clock, backoff: Backoff = BACKOFF, metrics: QueueMetrics | None = None
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._queue = WorkQueue()
+        self._limiter = ItemBackoff(backoff)
+        #: (due, sequence, key); entries that `_due` does not confirm are stale
+        self._delayed: list[tuple[float, int, str]] = []
+        self._due: dict[str, float] = {}
+        self._sequence = 0
+        self._wake_getters = asyncio.Event()
+        self._wake_timer = asyncio.Event()
+        self._shut_down = False
+        self._added_at: dict[str, float] = {}
+        self._started_at: dict[str, float] = {}
+        self._observer = _Observer(name, metrics) if metrics is not None else None
+
+    def add(self, key: str) -> None:
+        """Add a key now."""
+        if self._shut_down or not self._queue.add(key):
+            return
+        self._added_at.setdefault(key, self._clock.monotonic())
+        if self._observer is not None:
+            self._observer.adds.inc()
+        self._changed()
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Add a key after a delay; an earlier delay for the same key wins."""
+        if self._shut_down:
+            return
+        if seconds <= 0:
+            self.add(key)
+            return
+        due = self._clock.monotonic() + seconds
+        if key in self._due and self._due[key] <= due:
+            return
+        self._due[key] = due
+        self._sequence += 1
+        heapq.heappush(self._delayed, (due, self._sequence, key))
+        self._wake_timer.set()
+
+    def add_rate_limited(self, key: str) -> float:
+        """Add a key after the back-off that its failures call for; returns the delay in seconds."""
+        delay = self._limiter.when(key)
+        if self._observer is not None:
+            self._observer.retries.inc()
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: str) -> None:
+        """Say that a key has succeeded: its back-off starts anew."""
+        self._limiter.forget(key)
+
+    def failures(self, key: str) -> int:
+        """Return how often a key has failed since it was forgotten."""
+        return self._limiter.failures(key)
+
+    async def get(self) -> str:
+        """Wait for the next key; call `done` with it when its work has ended.
+
+        Raises:
+            ShutDown: the queue has ended.
+        """
+        while True:
+            if self._shut_down:
+                raise ShutDown
+            key = self._queue.pop()
+            if key is not None:
+                self._on_start(key)
+                return key
+            self._wake_getters.clear()
+            await self._wake_getters.wait()
+
+    def done(self, key: str) -> None:
+        """Say that the work on a key has ended, well or badly."""
+        started = self._started_at.pop(key, None)
+        if self._queue.done(key):
+            self._changed()
+        if self._observer is not None:
+            if started is not None:
+                self._observer.work_duration.observe(self._clock.monotonic() - started)
+            self._report()
+
+    def shutdown(self) -> None:
+        """End the queue: those who wait are told, nothing is added any more."""
+        self._shut_down = True
+        self._wake_getters.set()
+        self._wake_timer.set()
+
+    async def run(self) -> None:
+        """Move delayed keys into the queue when they are due. One task a queue, beside its workers."""
+        while not self._shut_down:
+            now = self._clock.monotonic()
+            while self._delayed and self._delayed[0][0] <= now:
+                due, _, key = heapq.heappop(self._delayed)
+                if self._due.get(key) == due:
+                    del self._due[key]
+                    self.add(key)
+            self._report()
+            self._wake_timer.clear()
+            if not self._delayed:
+                await self._wake_timer.wait()
+                continue
+            await self._sleep_or_wake(self._delayed[0][0] - now)
+
+    @property
+    def in_flight(self) -> int:
+        """How many keys are being worked on."""
+        return self._queue.in_flight
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for their time."""
+        return len(self._due)
+
+    def longest_running_seconds(self) -> float:
+        """Return how long the oldest work has been going on."""
+        now = self._clock.monotonic()
+        return max((now - started for started in self._started_at.values()), default=0.0)
+
+    async def _sleep_or_wake(self, seconds: float) -> None:
+        """Wait until the time is up, or a key with an earlier one has come."""
+        await first_of(self._clock.sleep(seconds), self._wake_timer.wait())
+
+    def _on_start(self, key: str) -> None:
+        now = self._clock.monotonic()
+        added = self._added_at.pop(key, now)
+        self._started_at[key] = now
+        if self._queue:
+            # More than one waits: another getter may go on.
+            self._wake_getters.set()
+        if self._observer is not None:
+            self._observer.queue_duration.observe(now - added)
+            self._report()
+
+    def _changed(self) -> None:
+        self._wake_getters.set()
+        self._report()
+
+    def _report(self) -> None:
+        if self._observer is None:
+            return
+        now = self._clock.monotonic()
+        self._observer.depth.set(len(self._queue))
+        self._observer.unfinished.set(sum(now - started for started in self._started_at.values()))
+        self._observer.longest_running.set(self.longest_running_seconds())
+
+
+class _Observer:
+    """The metrics of one queue, bound to its name."""
+
+    def __init__(self, name: str, metrics: QueueMetrics) -> None:
+        self.depth = metrics.depth.labels(name)
+        self.adds = metrics.adds.labels(name)
+        self.retries = metrics.retries.labels(name)
+        self.queue_duration = metrics.queue_duration.labels(name)
+        self.work_duration = metrics.work_duration.labels(name)
+        self.unfinished = metrics.unfinished.labels(name)
+        self.longest_running = metrics.longest_running.labels(name)
