@@ -27,9 +27,9 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
-from apiserver.storage.paging import page_of
+from apiserver.storage.paging import page_of, too_large
 from vaina.clock import Clock, SystemClock
-from vaina.errors import Expired, Timeout
+from vaina.errors import Expired
 
 #: events kept before the oldest half is compacted by itself
 _HISTORY_LIMIT = 200_000
@@ -54,7 +54,8 @@ class MemoryStorage:
         self._history: list[StorageEvent] = []
         #: as etcd: an empty store is at revision 1
         self._revision = 1
-        self._compacted = 0
+        #: as etcd's: nothing is compacted
+        self._compacted = -1
         #: key -> monotonic second of its end
         self._expiries: dict[Key, float] = {}
         self._watchers: set[_Watcher] = set()
@@ -229,11 +230,6 @@ class MemoryStorage:
             elif event.object is not None:
                 table[event.key] = event.object
         return table
-
-
-def too_large(asked: Version, current: Version) -> Timeout:
-    """Make the error for a version that does not exist yet, in Kubernetes' words."""
-    return Timeout(f"Too large resource version: {asked}, current: {current}", retry_seconds=1)
 
 
 class _Watcher:

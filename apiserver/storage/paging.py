@@ -1,10 +1,11 @@
 """Pages of an ordered table of objects: by prefix, by count and by bytes. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from sortedcontainers import SortedDict
 
 from apiserver.storage.interface import Key, Page, Stored, Version
+from vaina.errors import Timeout
 
 
 def keys_below(table: "SortedDict[Key, object]", prefix: str, after: Key | None) -> Iterator[Key]:
@@ -26,17 +27,39 @@ def page_of(
 ) -> Page:
     """Return the page of a table of what is stored that `Storage.list` promises."""
     keys = list(keys_below(table, prefix, after))
-    items, more = take((table[key] for key in keys), limit, max_bytes)
-    return Page(items, version, items[-1].key if more else None, len(keys) - len(items) if more else None)
+    filler = PageFiller(limit, max_bytes)
+    for key in keys:
+        if filler.is_full or not filler.add(table[key]):
+            break
+    left = len(keys) - len(filler.items)
+    return Page(filler.items, version, filler.items[-1].key if left else None, left or None)
 
 
-def take(items: Iterable[Stored], limit: int, max_bytes: int) -> tuple[list[Stored], bool]:
-    """Return as many items as fit (0: no bound; one always fits), and whether some were left."""
-    taken: list[Stored] = []
-    size = 0
-    for item in items:
-        size += len(item.data)
-        if taken and ((limit and len(taken) >= limit) or (max_bytes and size > max_bytes)):
-            return taken, True
-        taken.append(item)
-    return taken, False
+class PageFiller:
+    """Takes objects until a page is full."""
+
+    __slots__ = ("_bytes", "_limit", "_max_bytes", "items")
+
+    def __init__(self, limit: int, max_bytes: int) -> None:
+        """Start a page; 0 is no bound."""
+        self._limit, self._max_bytes, self._bytes = limit, max_bytes, 0
+        self.items: list[Stored] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the page has as many objects as were asked for."""
+        return bool(self._limit) and len(self.items) >= self._limit
+
+    def add(self, item: Stored) -> bool:
+        """Take an object, or say that its bytes do not fit any more (one always fits)."""
+        size = self._bytes + len(item.data)
+        if self.items and self._max_bytes and size > self._max_bytes:
+            return False
+        self._bytes = size
+        self.items.append(item)
+        return True
+
+
+def too_large(asked: Version, current: Version) -> Timeout:
+    """Make the error for a version that does not exist yet, in Kubernetes' words."""
+    return Timeout(f"Too large resource version: {asked}, current: {current}", retry_seconds=1)

@@ -1,0 +1,1 @@
+"""Storage in etcd. The only package that imports an etcd client (`aetcd.rpc`: the raw stubs and nothing else of it)."""

@@ -1,0 +1,152 @@
+"""Group commit, the deciding half: which writes go out together, as what transaction, and what its answer means.
+
+Pure. Each write is a nested transaction of its own (one compare of the mod revision, one operation, else the key alone is
+read), so that a conflict fails one write. The transaction as a whole compares and puts the *writer key*, a small key outside
+/registry/ that only this process writes:
+
+* etcd counts only top-level puts against its quota; without one the quota is never enforced;
+* it tells whether a batch whose answer was lost has been committed, and in which revision (its value is the batch's token);
+* compared at the top, it is a fence: once somebody else's put moved it, a batch that is still under way can never be applied
+  (`settle.py`).
+
+When etcd is full every transaction with a put is refused whole; so deletions travel in batches of their own, and go without
+the writer key while etcd is full.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aetcd.rpc import kv_pb2, rpc_pb2
+
+from apiserver.storage.codec import encode_value
+from apiserver.storage.interface import Key
+
+#: etcd allows 128 operations in a transaction: one is the writer key's, and position 127 means "whole revision"
+MAX_WRITES = 126
+#: etcd refuses requests over 1.5 MiB; the rest is for the keys, compares and frames
+MAX_BYTES = 1_500_000
+#: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope, frames)
+OVERHEAD = 192
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Write:
+    """One create, update or deletion that waits for its batch."""
+
+    key: Key
+    #: the key's mod revision must be this one; 0: there must be no key
+    expected: int
+    #: None: delete
+    data: bytes | None = None
+    type_meta: tuple[str, str] = ("", "")
+    lease: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes in the transaction, rather too many than too few."""
+        return len(self.data or b"") + 3 * len(self.key) + OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a write."""
+
+    succeeded: bool
+    #: of the batch
+    revision: int
+    position: int
+    #: mod revision of what is stored instead, when the write did not succeed; 0: there is no such key
+    actual: int = 0
+    #: of a deletion that succeeded: the stored value and its mod revision
+    previous: "kv_pb2.KeyValue | None" = None
+
+
+def take_batch(pending: "deque[Write]") -> list[Write]:
+    """Take from the front of the queue what fits into one transaction; each key once, the rest stays in order.
+
+    All writes of a queue are of one sort: puts or deletions.
+    """
+    taken: list[Write] = []
+    later: list[Write] = []
+    keys: set[Key] = set()
+    size = 0
+    while pending and len(taken) < MAX_WRITES:
+        write = pending.popleft()
+        if write.key in keys:
+            later.append(write)
+            continue
+        if taken and size + write.size > MAX_BYTES:
+            pending.appendleft(write)
+            break
+        keys.add(write.key)
+        size += write.size
+        taken.append(write)
+    pending.extendleft(reversed(later))
+    return taken
+
+
+def transaction(
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None
+) -> "rpc_pb2.TxnRequest":
+    """Return the transaction of a batch.
+
+    Args:
+        writes: at most `MAX_WRITES`, each key once.
+        writer_key: of this process.
+        token: names the batch; no other batch of this process has the same.
+        base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when etcd is full).
+    """
+    operations = [
+        rpc_pb2.RequestOp(request_txn=_nested(write, position)) for position, write in enumerate(writes)
+    ]
+    if base is None:
+        return rpc_pb2.TxnRequest(success=operations)
+    mark = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=writer_key, value=token))
+    return rpc_pb2.TxnRequest(compare=[unchanged(writer_key, base)], success=[mark, *operations])
+
+
+def outcomes(writes: Sequence[Write], answer: "rpc_pb2.TxnResponse", *, marked: bool) -> list[Outcome]:
+    """Read the answer to a transaction that was applied.
+
+    Args:
+        writes: of the batch.
+        answer: with `succeeded` true.
+        marked: the transaction put the writer key too.
+    """
+    revision = answer.header.revision
+    results: list[Outcome] = []
+    deleted = 0
+    for position, (write, response) in enumerate(zip(writes, answer.responses[int(marked) :], strict=True)):
+        nested = response.response_txn
+        if not nested.succeeded:
+            kvs = nested.responses[0].response_range.kvs
+            results.append(Outcome(False, revision, 0, kvs[0].mod_revision if kvs else 0))
+        elif write.data is not None:
+            results.append(Outcome(True, revision, position))
+        else:
+            previous = nested.responses[0].response_delete_range.prev_kvs[0]
+            results.append(Outcome(True, revision, deleted, previous=previous))
+            deleted += 1
+    return results
+
+
+def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
+    """Return the compare that a key's mod revision is still this one (0: there is no key)."""
+    return rpc_pb2.Compare(
+        result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=key, mod_revision=mod_revision
+    )
+
+
+def _nested(write: Write, position: int) -> "rpc_pb2.TxnRequest":
+    key = write.key.encode()
+    if write.data is None:
+        operation = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=key, prev_kv=True))
+    else:
+        value = encode_value(write.data, write.type_meta, position)
+        operation = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=value, lease=write.lease))
+    return rpc_pb2.TxnRequest(
+        compare=[unchanged(key, write.expected)],
+        success=[operation],
+        failure=[rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=key, keys_only=True))],
+    )

@@ -1,0 +1,281 @@
+"""Group commit, the doing half: writes that arrive while a transaction is under way go out together in the next.
+
+One transaction is in flight at a time. A lone write goes out at once; under load a batch gathers for 1 to 3 ms first, as long as
+writes keep coming (throughput.md: 1,245 -> 2,860 Pods a second). A batch whose answer was lost is settled before anything else is sent.
+
+Owned by the task that runs `run`; everything happens on one event loop.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from copy import copy
+from random import Random
+from typing import NamedTuple
+
+from aetcd.rpc import rpc_pb2
+
+from apiserver.storage.etcd.batch import MAX_WRITES, Outcome, Write, outcomes, take_batch, transaction
+from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.failures import Compacted, LeaseMissing, Refused
+from apiserver.storage.etcd.settle import Verdict, settle
+from apiserver.storage.metrics import StorageMetrics
+from vaina.backoff import Backoff
+from vaina.clock import Clock
+from vaina.errors import ApiError, StorageFull, TooManyRequests, Unavailable
+
+#: where each process has its writer key; outside /registry/, so that no watch sees it
+WRITERS = "/vaina/writers/"
+#: writes that may wait; more are refused at once with TooManyRequests
+MAX_PENDING = 16_384
+#: with fewer writes than this in the last batch nothing gathers
+_LOAD = 6
+_GATHER_STEP_SECONDS = 0.001
+_GATHER_STEPS = 3
+#: while etcd is away writes wait so long before they are refused, and lost answers are settled for so long
+_PATIENCE_SECONDS = 6.0
+_BACKOFF = Backoff(0.05, 1.0, jitter=0.5)
+_SENDS = 3
+
+
+class _Waiting(NamedTuple):
+    """A caller that waits for the outcome of its write."""
+
+    future: "asyncio.Future[Outcome]"
+    since: float
+
+
+class GroupCommit:
+    """Takes writes, sends batches, and tells each writer what became of its own."""
+
+    def __init__(
+        self, client: EtcdClient, writer: str, *, clock: Clock, rng: Random, metrics: StorageMetrics
+    ) -> None:
+        """Make a group commit; `run` must be running for writes to go out.
+
+        Args:
+            client: to etcd.
+            writer: names this process; no other process that runs now may have the same name.
+            clock: for gathering and back-off.
+            rng: jitter.
+            metrics: sizes of batches and what was settled.
+        """
+        self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
+        self._writer_key = f"{WRITERS}{writer}".encode()
+        #: tokens must differ from those of an earlier process of the same name
+        self._tokens = (f"{rng.getrandbits(64):016x}-{number}".encode() for number in itertools.count())
+        self._puts: deque[Write] = deque()
+        self._deletions: deque[Write] = deque()
+        self._waiting: dict[Write, _Waiting] = {}
+        self._work = asyncio.Event()
+        #: mod revision of the writer key; None: unknown, it must be put before the next batch
+        self._base: int | None = None
+        #: etcd refused a put for want of space: deletions go without the writer key
+        self._full = False
+        self._last_size = 0
+        self._running = False
+
+    async def submit(self, write: Write) -> Outcome:
+        """Return what became of a write.
+
+        Raises:
+            TooManyRequests: too many writes wait. Nothing was written.
+            StorageFull, TooLarge, LeaseMissing, InternalError: etcd refused it. Nothing was written.
+            Unavailable, Timeout: the outcome is unknown (or, as the text says, nothing was written).
+        """
+        if not self._running:
+            raise Unavailable("storage is not running; nothing was written")
+        if len(self._waiting) >= MAX_PENDING:
+            raise TooManyRequests(
+                "too many writes are waiting for etcd; nothing was written", retry_seconds=1
+            )
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[write] = _Waiting(future, self._clock.monotonic())
+        (self._puts if write.data is not None else self._deletions).append(write)
+        self._work.set()
+        try:
+            return await future
+        finally:
+            # A caller that gave up: a write that still waits is dropped when its turn comes (`_take`).
+            self._waiting.pop(write, None)
+
+    async def run(self) -> None:
+        """Send batches until cancelled."""
+        self._running = True
+        try:
+            while True:
+                await self._work.wait()
+                await self._gather()
+                batch = self._take()
+                if batch:
+                    await self._send(batch)
+        finally:
+            self._running = False
+            self._fail(
+                list(self._waiting), Unavailable("the apiserver is shutting down; the outcome is unknown")
+            )
+
+    async def _gather(self) -> None:
+        """Let a batch grow while there is load."""
+        if self._last_size < _LOAD:
+            return
+        for _ in range(_GATHER_STEPS):
+            before = len(self._waiting)
+            if before >= MAX_WRITES:
+                return
+            await self._clock.sleep(_GATHER_STEP_SECONDS)
+            if len(self._waiting) == before:
+                return
+
+    def _take(self) -> list[Write]:
+        """Take the next batch, of the sort whose first write waits longer; nothing when all who waited gave up."""
+        for queue in (self._puts, self._deletions):
+            while queue and not self._is_waiting(queue[0]):
+                queue.popleft()
+        puts, deletions = self._puts, self._deletions
+        if puts and deletions:
+            older = self._waiting[puts[0]].since <= self._waiting[deletions[0]].since
+            queue = puts if older else deletions
+        else:
+            queue = puts or deletions
+        batch = [write for write in take_batch(queue) if self._is_waiting(write)]
+        if not puts and not deletions:
+            self._work.clear()
+        self._last_size = len(batch)
+        self._metrics.pending_writes.set(len(puts) + len(deletions))
+        return batch
+
+    async def _send(self, batch: list[Write]) -> None:
+        """Send a batch until it is known what became of it, or that nobody can say."""
+        self._metrics.batch_writes.observe(len(batch))
+        for _ in range(_SENDS):
+            try:
+                result = await self._attempt(batch)
+            except LeaseMissing as error:
+                self._fail([write for write in batch if write.lease], error)
+                result = Verdict.NOT_APPLIED
+            except (ApiError, *Refused) as error:
+                self._fail(batch, error)
+                return
+            if result is Verdict.UNKNOWN:
+                self._fail(batch, Unavailable("etcd did not answer; the outcome is unknown", retry_seconds=1))
+                return
+            if isinstance(result, list):
+                self._resolve(batch, result)
+                return
+            batch = [write for write in batch if self._is_waiting(write)]
+            if not batch:
+                return
+        self._fail(batch, _away())
+
+    async def _attempt(self, batch: list[Write]) -> "list[Outcome] | Verdict":
+        """Send a batch once.
+
+        Raises:
+            ApiError, LeaseMissing: nothing was written.
+        """
+        base = await self._establish(may_be_full=batch[0].data is None)
+        token = next(self._tokens)
+        try:
+            answer = await self._client.txn(transaction(batch, self._writer_key, token, base), "commit")
+        except StorageFull:
+            self._full, self._base = True, None
+            if base is not None and batch[0].data is None:
+                return Verdict.NOT_APPLIED
+            raise
+        except Refused:
+            raise
+        except ApiError:
+            return Verdict.UNKNOWN if base is None else await self._settle(batch, token, base)
+        if not answer.succeeded:
+            # The writer key was moved or removed: the compactor tidied up, or a second process has our name.
+            self._base = None
+            return Verdict.NOT_APPLIED
+        if base is not None:
+            self._base = answer.header.revision
+        return outcomes(batch, answer, marked=base is not None)
+
+    async def _establish(self, *, may_be_full: bool) -> int | None:
+        """Return the writer key's mod revision, putting it when it is not known; None: deletions while etcd is full.
+
+        Raises:
+            Unavailable: etcd stayed away.
+            StorageFull: there is no space for it.
+        """
+        if self._base is None and not (self._full and may_be_full):
+            try:
+                self._base = await self._put_writer_key()
+                self._full = False
+            except StorageFull:
+                self._full = True
+                if not may_be_full:
+                    raise
+        return self._base
+
+    async def _put_writer_key(self) -> int:
+        start, attempt = self._clock.monotonic(), 0
+        request = rpc_pb2.PutRequest(key=self._writer_key, value=next(self._tokens))
+        while True:
+            try:
+                answer = await self._client.put(request, "establish")
+            except Refused:
+                raise
+            except ApiError:
+                if self._clock.monotonic() - start > _PATIENCE_SECONDS:
+                    raise _away() from None
+                self._expire()
+                await self._clock.sleep(_BACKOFF.delay(attempt, self._rng))
+                attempt += 1
+            else:
+                return int(answer.header.revision)
+
+    async def _settle(self, batch: list[Write], token: bytes, base: int) -> "list[Outcome] | Verdict":
+        """Ask until it is known what became of a batch, for a bounded time."""
+        self._base = None
+        start, attempt = self._clock.monotonic(), 0
+        verdict: list[Outcome] | Verdict = Verdict.UNKNOWN
+        while self._clock.monotonic() - start <= _PATIENCE_SECONDS:
+            try:
+                tokens = (token, next(self._tokens))
+                verdict, self._base = await settle(self._client, batch, self._writer_key, tokens, base)
+                break
+            except Compacted:
+                break
+            except ApiError:
+                self._expire(but=batch)
+                await self._clock.sleep(_BACKOFF.delay(attempt, self._rng))
+                attempt += 1
+        name = "committed" if isinstance(verdict, list) else verdict.value
+        self._metrics.settled.labels(name).inc()
+        return verdict
+
+    def _expire(self, but: "list[Write] | None" = None) -> None:
+        """Refuse the writes that have waited too long for etcd to come back."""
+        now, kept = self._clock.monotonic(), set(but or ())
+        late = [
+            write
+            for write, waiting in self._waiting.items()
+            if write not in kept and now - waiting.since > _PATIENCE_SECONDS
+        ]
+        self._fail(late, _away())
+
+    def _is_waiting(self, write: Write) -> bool:
+        waiting = self._waiting.get(write)
+        return waiting is not None and not waiting.future.done()
+
+    def _resolve(self, batch: list[Write], results: list[Outcome]) -> None:
+        for write, outcome in zip(batch, results, strict=True):
+            waiting = self._waiting.get(write)
+            if waiting and not waiting.future.done():
+                waiting.future.set_result(outcome)
+
+    def _fail(self, writes: list[Write], error: Exception) -> None:
+        for write in writes:
+            waiting = self._waiting.get(write)
+            if waiting and not waiting.future.done():
+                # One for each: a raised exception collects the frames of who raised it.
+                waiting.future.set_exception(copy(error))
+
+
+def _away() -> Unavailable:
+    return Unavailable("etcd is not available; nothing was written", retry_seconds=1)

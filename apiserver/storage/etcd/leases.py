@@ -1,0 +1,68 @@
+"""Leases for keys with a time to live: shared for a while, at most 100 keys each (all keys of a lease end in one revision).
+
+The time to live stands in the lease's id, so that it is known of every key without asking etcd.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+
+from apiserver.storage.etcd.client import EtcdClient
+from vaina.clock import Clock
+
+#: keys of one lease; they are deleted together, and one revision has 127 positions
+MAX_KEYS = 100
+#: a lease is handed out for this share of its time to live, at most so many seconds: keys live that much too long
+_REUSE_SHARE, _REUSE_SECONDS = 0.05, 60
+#: leases of ours: 15 bits of a mark, 24 random, 24 of seconds
+_MARK = 0x5641
+_TTL_BITS = 24
+
+
+def lease_id(ttl_seconds: int, rng: Random) -> int:
+    """Return an id for a lease; it holds the time to live (below 194 days)."""
+    return _MARK << 48 | rng.getrandbits(24) << _TTL_BITS | min(ttl_seconds, (1 << _TTL_BITS) - 1)
+
+
+def ttl_of(lease: int) -> int:
+    """Return the time to live of a key's lease; 0 without one, and of a lease that is not ours."""
+    return lease & ((1 << _TTL_BITS) - 1) if lease >> 48 == _MARK else 0
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A lease that more keys may still be attached to."""
+
+    id: int
+    #: monotonic second
+    usable_until: float
+    keys: int = 0
+
+
+class Leases:
+    """Grants leases and shares them. Owned by one event loop."""
+
+    def __init__(self, client: EtcdClient, *, clock: Clock, rng: Random) -> None:
+        self._client, self._clock, self._rng = client, clock, rng
+        #: seconds to live -> the lease in use
+        self._shared: dict[int, _Shared] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    async def lease_for(self, ttl_seconds: int) -> int:
+        """Return a lease for one more key; 0 for a key that lives for ever. Raises what the client raises."""
+        if ttl_seconds <= 0:
+            return 0
+        async with self._locks.setdefault(ttl_seconds, asyncio.Lock()):
+            now = self._clock.monotonic()
+            shared = self._shared.get(ttl_seconds)
+            if shared is None or shared.keys >= MAX_KEYS or now >= shared.usable_until:
+                reuse = min(_REUSE_SECONDS, ttl_seconds * _REUSE_SHARE)
+                shared = _Shared(lease_id(ttl_seconds, self._rng), now + reuse)
+                await self._client.grant(shared.id, ttl_seconds + int(reuse))
+                self._shared[ttl_seconds] = shared
+            shared.keys += 1
+            return shared.id
+
+    def forget(self) -> None:
+        """Use no lease again: one of them has ended early."""
+        self._shared.clear()

@@ -1,0 +1,102 @@
+"""What became of a batch whose answer was lost (I4: once or not at all, never a guess).
+
+Called by the group commit alone, which has one batch under way and sends no other until this one is settled.
+
+The writer key says it. First it is moved by a fence, under the condition that it is still where the batch expected it. If that succeeds, the
+batch had not been applied and never can be. If it does not, its value tells who moved it: with the batch's token, the batch was
+committed in that very revision R; what was stored at R - 1 then tells which of its compares held.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from aetcd.rpc import rpc_pb2
+
+from apiserver.storage.etcd.batch import Outcome, Write, unchanged
+from apiserver.storage.etcd.client import EtcdClient
+
+
+class Verdict(Enum):
+    """The answers that are not outcomes."""
+
+    #: not applied, and it never will be: it may be sent again
+    NOT_APPLIED = "not applied"
+    #: nobody can say
+    UNKNOWN = "unknown"
+
+
+class Settled(NamedTuple):
+    """What is known of a batch now."""
+
+    verdict: Verdict | list[Outcome]
+    #: the writer key's mod revision from which to go on; None: establish it anew
+    base: int | None
+
+
+async def settle(
+    client: EtcdClient, writes: Sequence[Write], writer_key: bytes, tokens: tuple[bytes, bytes], base: int
+) -> Settled:
+    """Find out what became of a batch.
+
+    Args:
+        client: to ask.
+        writes: the batch.
+        writer_key: of this process.
+        tokens: of the batch, and of the fence.
+        base: the writer key's mod revision as the batch expected it.
+
+    Raises:
+        ApiError: ask again.
+        Compacted: the outcome can no longer be found out.
+    """
+    token, fence = tokens
+    answer = await client.txn(
+        rpc_pb2.TxnRequest(
+            compare=[unchanged(writer_key, base)],
+            success=[rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=writer_key, value=fence))],
+            failure=[rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=writer_key))],
+        ),
+        "settle",
+    )
+    if answer.succeeded:
+        return Settled(Verdict.NOT_APPLIED, answer.header.revision)
+    kvs = answer.responses[0].response_range.kvs
+    if not kvs:
+        # Removed by the compactor, which takes keys of writers that have been idle for long.
+        return Settled(Verdict.UNKNOWN, None)
+    moved = kvs[0]
+    if moved.value != token:
+        # An earlier fence of ours, whose answer was lost as well: it succeeded, therefore the batch did not.
+        return Settled(Verdict.NOT_APPLIED, moved.mod_revision)
+    return Settled(await _outcomes(client, writes, moved.mod_revision), moved.mod_revision)
+
+
+async def _outcomes(client: EtcdClient, writes: Sequence[Write], revision: int) -> list[Outcome]:
+    """Read what the compares of a committed batch saw: the keys as they were one revision earlier."""
+    answer = await client.txn(
+        rpc_pb2.TxnRequest(
+            success=[
+                rpc_pb2.RequestOp(
+                    request_range=rpc_pb2.RangeRequest(
+                        key=write.key.encode(), revision=revision - 1, keys_only=write.data is not None
+                    )
+                )
+                for write in writes
+            ]
+        ),
+        "settle",
+    )
+    results: list[Outcome] = []
+    deleted = 0
+    for position, (write, response) in enumerate(zip(writes, answer.responses, strict=True)):
+        kvs = response.response_range.kvs
+        actual = kvs[0].mod_revision if kvs else 0
+        if actual != write.expected:
+            results.append(Outcome(False, revision, 0, actual))
+        elif write.data is not None:
+            results.append(Outcome(True, revision, position))
+        else:
+            results.append(Outcome(True, revision, deleted, previous=kvs[0]))
+            deleted += 1
+    return results

@@ -1,0 +1,223 @@
+"""Storage in etcd: reads, and writes through the group commit.
+
+`run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the registry directly.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from random import Random
+
+import structlog
+from aetcd.rpc import rpc_pb2
+
+from apiserver.storage import versions
+from apiserver.storage.etcd.batch import MAX_BYTES, Outcome, Write
+from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.events import read_value
+from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
+from apiserver.storage.etcd.group_commit import GroupCommit
+from apiserver.storage.etcd.leases import Leases, ttl_of
+from apiserver.storage.etcd.watcher import Watcher
+from apiserver.storage.guaranteed import guaranteed_update
+from apiserver.storage.interface import (
+    CONSISTENT,
+    Change,
+    Key,
+    KeyConflict,
+    KeyExists,
+    KeyMissing,
+    Page,
+    Read,
+    StorageEvent,
+    Stored,
+    Version,
+)
+from apiserver.storage.keys import range_end
+from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.paging import PageFiller, too_large
+from vaina.clock import Clock
+from vaina.errors import Expired, TooLarge, Unavailable
+
+_LOG = structlog.get_logger()
+#: keys asked for at once in a list
+_CHUNK = 1000
+_LEASE_TRIES = 3
+#: a key that nobody has: the answer's header is all that is wanted
+_NO_KEY = b"/vaina/none"
+
+
+class EtcdStorage:
+    """What `Storage` promises, over one etcd cluster. Owned by one event loop."""
+
+    def __init__(
+        self, client: EtcdClient, writer: str, *, clock: Clock, rng: Random, metrics: StorageMetrics
+    ) -> None:
+        """Make a storage.
+
+        Args:
+            client: to etcd; whoever made it closes it.
+            writer: names this process; no other process that runs now may have the same name.
+            clock: for gathering, back-off and leases.
+            rng: jitter, tokens, ids of leases.
+            metrics: what is counted.
+        """
+        self._client, self._metrics = client, metrics
+        self._commit = GroupCommit(client, writer, clock=clock, rng=rng, metrics=metrics)
+        self._leases = Leases(client, clock=clock, rng=rng)
+        self._watchers: set[Watcher] = set()
+
+    async def run(self) -> None:
+        """Send batches until cancelled."""
+        await self._commit.run()
+
+    async def create(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
+    ) -> Stored:
+        outcome, lease = await self._put(key, data, type_meta, 0, ttl_seconds)
+        if not outcome.succeeded:
+            raise KeyExists(key)
+        return _stored(key, data, type_meta, outcome, lease)
+
+    async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
+        answer = await self._range(rpc_pb2.RangeRequest(key=key.encode()), read, "get")
+        return read_value(answer.kvs[0], self._unreadable) if answer.kvs else None
+
+    async def list(
+        self,
+        prefix: Key,
+        read: Read = CONSISTENT,
+        *,
+        limit: int = 0,
+        max_bytes: int = 0,
+        after: Key | None = None,
+    ) -> Page:
+        filler = PageFiller(limit, max_bytes)
+        last, revision = after, 0
+        while True:
+            request = rpc_pb2.RangeRequest(
+                key=prefix.encode() if last is None else last.encode() + b"\0",
+                range_end=range_end(prefix),
+                limit=min(limit - len(filler.items), _CHUNK) if limit else _CHUNK,
+                revision=revision,
+            )
+            answer = await self._range(request, read, "list")
+            # Everything after the first chunk is read as of the revision of the first.
+            revision = request.revision or answer.header.revision
+            used = 0
+            for kv in answer.kvs:
+                stored = read_value(kv, self._unreadable)
+                if stored is not None and not filler.add(stored):
+                    break
+                last, used = Key(kv.key.decode()), used + 1
+            left = answer.count - used
+            if not left or used < len(answer.kvs) or filler.is_full:
+                return Page(filler.items, versions.whole(revision), last if left else None, left or None)
+
+    async def update(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
+    ) -> Stored:
+        outcome, lease = await self._put(key, data, type_meta, versions.revision_of(expected), ttl_seconds)
+        _check(key, outcome)
+        return _stored(key, data, type_meta, outcome, lease)
+
+    async def guaranteed_update(
+        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
+    ) -> Stored:
+        return await guaranteed_update(self, key, change, hint=hint)
+
+    async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
+        """Remove a key. Without an expected version it is read first, and again when others write meanwhile."""
+        while True:
+            version = expected
+            if version is None:
+                current = await self.get(key)
+                if current is None:
+                    raise KeyMissing(key)
+                version = current.version
+            outcome = await self._commit.submit(Write(key, versions.revision_of(version)))
+            if outcome.succeeded or not outcome.actual or expected is not None:
+                break
+        _check(key, outcome)
+        previous = read_value(outcome.previous, self._unreadable) if outcome.previous is not None else None
+        data, type_meta = (previous.data, previous.type_meta) if previous is not None else (b"", ("", ""))
+        return _stored(key, data, type_meta, outcome, 0)
+
+    async def watch(
+        self, prefix: Key, *, after: Version, previous: bool = True
+    ) -> AsyncIterator[Sequence[StorageEvent]]:
+        await self._check_history(after)
+        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable)
+        self._watchers.add(watcher)
+        try:
+            async with aclosing(watcher.events(prefix, after)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            self._watchers.discard(watcher)
+
+    async def current_version(self) -> Version:
+        request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True)
+        answer = await self._client.range(request, "getCurrentResourceVersion")
+        return versions.whole(answer.header.revision)
+
+    async def request_progress(self) -> None:
+        for watcher in list(self._watchers):
+            await watcher.request_progress()
+
+    async def _put(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], expected: int, ttl_seconds: int
+    ) -> tuple[Outcome, int]:
+        """Return what became of a put, and the lease that it was done with."""
+        if len(data) + 3 * len(key) > MAX_BYTES:
+            raise TooLarge(f"the object at {key} has {len(data)} bytes; at most {MAX_BYTES} can be stored")
+        for _ in range(_LEASE_TRIES):
+            lease = await self._leases.lease_for(ttl_seconds)
+            try:
+                return await self._commit.submit(Write(key, expected, data, type_meta, lease)), lease
+            except LeaseMissing:
+                self._leases.forget()
+        raise Unavailable("etcd's leases end as soon as they are granted; nothing was written")
+
+    async def _range(self, request: "rpc_pb2.RangeRequest", read: Read, what: str) -> "rpc_pb2.RangeResponse":
+        """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do not exist yet."""
+        if read.exact is not None:
+            request.revision = versions.revision_of(read.exact)
+        asked = read.exact if read.exact is not None else read.at_least
+        try:
+            answer = await self._client.range(request, what)
+        except Compacted as error:
+            raise Expired(f"The resourceVersion for the provided {what} is too old.") from error
+        except FutureRevision:
+            raise too_large(asked or Version(0), await self.current_version()) from None
+        if asked is not None and versions.revision_of(asked) > answer.header.revision:
+            raise too_large(asked, versions.whole(answer.header.revision))
+        return answer
+
+    async def _check_history(self, after: Version) -> None:
+        """Refuse to resume within a revision that is not newer than the compacted one.
+
+        etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its deletions.
+        """
+        before = versions.revision_of(after) - 1
+        if before > 0 and versions.position_of(after) != versions.WHOLE:
+            request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True, revision=before)
+            try:
+                await self._client.range(request, "getCompacted")
+            except Compacted as error:
+                raise Expired("The resourceVersion for the provided watch is too old.") from error
+            except FutureRevision:
+                raise too_large(after, await self.current_version()) from None
+
+    def _unreadable(self, key: Key) -> None:
+        self._metrics.decode_errors.inc()
+        _LOG.error("stored object cannot be read", key=key)
+
+
+def _check(key: Key, outcome: Outcome) -> None:
+    if not outcome.succeeded:
+        raise KeyConflict if outcome.actual else KeyMissing(key)
+
+
+def _stored(key: Key, data: bytes, type_meta: tuple[str, str], outcome: Outcome, lease: int) -> Stored:
+    version = versions.version_of(outcome.revision, outcome.position)
+    return Stored(key, data, version, type_meta, ttl_of(lease))

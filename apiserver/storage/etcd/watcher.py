@@ -1,0 +1,87 @@
+"""A watch on etcd, on the raw stub: the clients' ready-made watchers drop progress notifications and fragments."""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import grpc.aio
+from aetcd.rpc import rpc_pb2
+
+from apiserver.storage import versions
+from apiserver.storage.etcd.client import EtcdClient, WatchCall
+from apiserver.storage.etcd.events import EventReader, Unreadable
+from apiserver.storage.etcd.failures import meaning
+from apiserver.storage.interface import Key, StorageEvent, Version
+from apiserver.storage.keys import REGISTRY, range_end
+from vaina.errors import Expired, Unavailable
+
+
+class Watcher:
+    """One watch stream of everything below /registry/: positions need all events of a revision."""
+
+    def __init__(self, client: EtcdClient, *, previous: bool, unreadable: Unreadable) -> None:
+        """Make a watcher; nothing is opened yet.
+
+        Args:
+            client: to etcd.
+            previous: ask for the states before.
+            unreadable: told of values that are no objects.
+        """
+        self._client, self._previous, self._unreadable = client, previous, unreadable
+        self._call: WatchCall | None = None
+
+    async def events(self, prefix: Key, after: Version) -> AsyncGenerator[Sequence[StorageEvent], None]:
+        """Yield batches of events until closed.
+
+        Raises:
+            Expired: `after` is compacted, or etcd is older than it (it lost data, or was restored).
+            Unavailable, Timeout: the stream broke.
+        """
+        reader = EventReader(after, prefix, self._unreadable)
+        call = self._call = self._client.watch()
+        try:
+            await call.write(self._create(after))
+            while True:
+                answer = await call.read()
+                if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
+                    raise Unavailable("etcd ended the watch", retry_seconds=1)
+                _check(answer, after)
+                events = reader.read(answer)
+                if events:
+                    yield events
+        except grpc.aio.AioRpcError as error:
+            raise meaning(error.code(), error.details() or "") from error
+        finally:
+            self._call = None
+            call.cancel()
+
+    async def request_progress(self) -> None:
+        """Ask etcd how far the stream is; it answers when everything before has been sent."""
+        call = self._call
+        if call is None:
+            return
+        try:
+            await call.write(rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()))
+        except grpc.aio.AioRpcError as error:
+            raise meaning(error.code(), error.details() or "") from error
+        except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
+            raise Unavailable("the watch of etcd has ended", retry_seconds=1) from error
+
+    def _create(self, after: Version) -> "rpc_pb2.WatchRequest":
+        return rpc_pb2.WatchRequest(
+            create_request=rpc_pb2.WatchCreateRequest(
+                key=REGISTRY.encode(),
+                range_end=range_end(REGISTRY),
+                start_revision=max(versions.start_revision(after), 1),
+                progress_notify=True,
+                prev_kv=self._previous,
+                fragment=True,
+            )
+        )
+
+
+def _check(answer: "rpc_pb2.WatchResponse", after: Version) -> None:
+    if answer.canceled:
+        if answer.compact_revision:
+            raise Expired("The resourceVersion for the provided watch is too old.")
+        raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}", retry_seconds=1)
+    if answer.created and answer.header.revision < versions.revision_of(after):
+        raise Expired("The resourceVersion for the provided watch is newer than what is stored.")

@@ -1,0 +1,24 @@
+"""The storage spec over memory."""
+
+import pytest
+
+from apiserver.storage.interface import Version
+from apiserver.storage.memory import MemoryStorage
+from tests.conformance.storage_spec import Harness, StorageSpec
+from vaina.testing.clock import FakeClock
+
+
+class TestMemory(StorageSpec):
+    @pytest.fixture
+    def harness(self) -> Harness:
+        clock = FakeClock()
+        storage = MemoryStorage(clock)
+
+        async def compact(version: Version) -> None:
+            storage.compact(version)
+
+        async def advance(seconds: float) -> None:
+            await clock.advance(seconds)
+            storage.expire()
+
+        return Harness(storage, compact, advance)
