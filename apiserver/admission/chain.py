@@ -7,7 +7,7 @@ first refusal ends the request.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 

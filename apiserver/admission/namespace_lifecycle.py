@@ -49,7 +49,9 @@ class NamespaceLifecycle:
         if namespace.metadata.HasField("deletion_timestamp") or namespace.status.phase == "Terminating":
             words = f"unable to create new content in namespace {attributes.namespace} because it is being terminated"
             cause = FieldError(
-                "NamespaceTerminating", "metadata.namespace", f"namespace {attributes.namespace} is being terminated"
+                "NamespaceTerminating",
+                "metadata.namespace",
+                f"namespace {attributes.namespace} is being terminated",
             )
             raise refusals.forbidden(kind, attributes.name, words, (cause,))
 

@@ -4,9 +4,7 @@ Follows apiserver `registry/rest/create.go`, `update.go` and `names/generate.go`
 """
 
 import random
-from typing import Final
-
-from google.protobuf.message import Message
+from typing import Any, Final
 
 from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import timestamp
@@ -40,7 +38,9 @@ def place(kind: Kind[Any], meta: meta_pb2.ObjectMeta, namespace: str) -> None:
         meta.namespace = ""
         return
     if meta.namespace and namespace and meta.namespace != namespace:
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
     meta.namespace = meta.namespace or namespace or DEFAULT_NAMESPACE
 
 
@@ -52,7 +52,13 @@ def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
     """
     if meta.resource_version not in ("", "0"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
-    for field in ("resource_version", "self_link", "deletion_timestamp", "deletion_grace_period_seconds", "generation"):
+    for field in (
+        "resource_version",
+        "self_link",
+        "deletion_timestamp",
+        "deletion_grace_period_seconds",
+        "generation",
+    ):
         meta.ClearField(field)
     meta.uid = uid
     meta.creation_timestamp.CopyFrom(timestamp(now))

@@ -53,7 +53,9 @@ def parse_version(text: str) -> Version | None:
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 19:
         error = field_path.invalid(
-            Path("resourceVersion"), text, f"strconv.ParseUint: parsing {field_path.go_quote(text)}: invalid syntax"
+            Path("resourceVersion"),
+            text,
+            f"strconv.ParseUint: parsing {field_path.go_quote(text)}: invalid syntax",
         )
         raise Invalid.of("ListOptions", "", [error], group="meta.k8s.io")
     return Version(int(text))

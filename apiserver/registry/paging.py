@@ -36,9 +36,9 @@ def decode(prefix: Key, token: str) -> tuple[Key, Version | None]:
     Raises:
         BadRequest: it is no token of ours, or one of another list.
     """
+    if len(token) > _MAX_TOKEN:
+        raise BadRequest("continue key is not valid: it is too long")
     try:
-        if len(token) > _MAX_TOKEN:
-            raise ValueError("too long")
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         found = msgspec.json.decode(raw, type=_Token)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from vaina.errors import BadRequest, Invalid
 from vaina.kinds import Kind
 from vaina.objects import field_path
-from vaina.objects.manifest import decode_json, to_dict
+from vaina.objects.manifest import decode_dict, to_dict
 from vaina.objects.strategic_merge import json_merge, strategic_merge
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -36,7 +36,8 @@ def read_patch(kind: Kind[Any], patch_type: str, text: str) -> Patch:
     """
     if patch_type not in TYPES:
         raise BadRequest(
-            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(TYPES)
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(TYPES)
         )
     try:
         patch: Any = msgspec.json.decode(text)
@@ -64,7 +65,7 @@ def apply_patch(kind: Kind[Any], patch: Patch, current: Message, warn: Callable[
             f"the API version in the data ({patched.get('apiVersion')}, {patched.get('kind')}) "
             f"does not match the expected API version ({kind.api_version}, {kind.kind})"
         )
-    decoded = decode_json(msgspec.json.encode(patched), kind=kind)
+    decoded = decode_dict(patched, kind=kind)
     for warning in decoded.warnings:
         warn(warning)
     return decoded.message

@@ -66,7 +66,9 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
 class Traces:
     """Writes reports into traces."""
 
-    def __init__(self, traces: Store[trace_pb2.PodTrace], pods: Store[pod_pb2.Pod], clock: Clock, new_uid: Any) -> None:
+    def __init__(
+        self, traces: Store[trace_pb2.PodTrace], pods: Store[pod_pb2.Pod], clock: Clock, new_uid: Any
+    ) -> None:
         self._traces, self._pods, self._clock, self._new_uid = traces, pods, clock, new_uid
         self._storage = traces.storage
 
@@ -172,7 +174,9 @@ class TraceWriter:
         if self._tokens < 1:
             return
         self._tokens -= 1
-        report = StepReport(namespace=obj.metadata.namespace, pod_name=obj.metadata.name, pod_uid=obj.metadata.uid)
+        report = StepReport(
+            namespace=obj.metadata.namespace, pod_name=obj.metadata.name, pod_uid=obj.metadata.uid
+        )
         record = report.record
         record.step, record.component, record.instance = PodStep.ADMITTED, "apiserver", self._instance
         record.start_time.CopyFrom(micro_timestamp(started))

@@ -38,11 +38,15 @@ class Reader(Generic[M]):
     def __init__(self, kind: Kind[M], world: World) -> None:
         self.kind: Kind[Any] = kind
         self._world = world
-        self._storage = world.storage
+        self.storage = world.storage
 
     def key(self, namespace: str, name: str) -> Key:
         """Return where an object is stored; an empty namespace is `default`."""
         return keys.object_key(self.kind, namespace or DEFAULT_NAMESPACE, name)
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self._world.clock.now()
 
     def decode(self, stored: Stored) -> M:
         """Parse an object; its resourceVersion is set.
@@ -59,7 +63,7 @@ class Reader(Generic[M]):
 
     async def get(self, namespace: str, name: str, resource_version: str = "") -> Stored:
         """Return an object as it is stored. Raises NotFound."""
-        stored = await self._storage.get(self.key(namespace, name), reads.read_of(resource_version))
+        stored = await self.storage.get(self.key(namespace, name), reads.read_of(resource_version))
         if stored is None:
             raise refusals.not_found(self.kind, name)
         return stored
@@ -67,7 +71,7 @@ class Reader(Generic[M]):
     async def find(self, namespace: str, name: str) -> M | None:
         """Return an object from the cache, or, when the cache does not have it, as it is; None when there is none."""
         key = self.key(namespace, name)
-        stored = await self._storage.get(key, Read(at_least=Version(0))) or await self._storage.get(key)
+        stored = await self.storage.get(key, Read(at_least=Version(0))) or await self.storage.get(key)
         return None if stored is None else self.decode(stored)
 
     async def list(self, options: ListOptions) -> ListResult:
@@ -93,7 +97,7 @@ class Reader(Generic[M]):
 
     async def _page(self, selection: Selection, read: Read, options: ListOptions, after: Key | None) -> Page:
         try:
-            return await self._storage.list_selection(
+            return await self.storage.list_selection(
                 selection, read, limit=options.limit, max_bytes=PAGE_BYTES, after=after
             )
         except Expired as error:
@@ -115,9 +119,9 @@ class Reader(Generic[M]):
         if initial is None:
             initial = not version
         if not initial and not version:
-            version = await self._storage.current_version()
+            version = await self.storage.current_version()
         deadline = asyncio.get_running_loop().time() + self._watch_seconds(options.timeout_seconds)
-        batches = self._storage.watch_selection(
+        batches = self.storage.watch_selection(
             selection,
             after=version,
             initial=initial,

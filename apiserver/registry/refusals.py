@@ -1,6 +1,6 @@
 """The refusals of the registry, in Kubernetes' words (apimachinery `api/errors`). Pure."""
 
-from google.protobuf.message import Message
+from typing import Any
 
 from vaina.errors import AlreadyExists, Conflict, FieldError, Forbidden, Invalid, NotFound
 from vaina.kinds import Kind

@@ -1,6 +1,6 @@
 """From the selectors of a request to what storage is asked for. Pure."""
 
-from google.protobuf.message import Message
+from typing import Any
 
 from apiserver.storage import keys
 from apiserver.storage.selection import Selection

@@ -61,7 +61,7 @@ class Store(Reader[M]):
             Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
         """
         meta: Any = obj.metadata  # type: ignore[attr-defined]
-        started = self._world.clock.now()
+        started = self.now()
         metadata.place(self.kind, meta, namespace)
         default(self.kind, obj)
         await self._admit(ctx, Operation.CREATE, meta.namespace, meta.name, obj)
@@ -108,10 +108,10 @@ class Store(Reader[M]):
 
     async def _insert(self, ctx: Context, key: Key, data: bytes) -> Stored:
         if not ctx.dry_run:
-            return await self._storage.create(
+            return await self.storage.create(
                 key, data, self._type_meta, ttl_seconds=self.strategy.ttl_seconds
             )
-        if await self._storage.get(key) is not None:
+        if await self.storage.get(key) is not None:
             raise KeyExists(key)
         return Stored(key, data, Version(0), self._type_meta)
 
@@ -151,7 +151,7 @@ class Store(Reader[M]):
         """
         meta = self._name(sent, namespace, name)
         version = None if mask else parse_version(meta.resource_version)
-        now = timestamp(self._world.clock.now())
+        now = timestamp(self.now())
 
         def build(old: M) -> M:
             new = cast("M", self.kind.message())
@@ -194,7 +194,14 @@ class Store(Reader[M]):
         return await self._change(ctx, namespace, name, build)
 
     async def change(
-        self, ctx: Context, namespace: str, name: str, build: Callable[[M], M], *, uid: str = "", version: Version | None = None
+        self,
+        ctx: Context,
+        namespace: str,
+        name: str,
+        build: Callable[[M], M],
+        *,
+        uid: str = "",
+        version: Version | None = None,
     ) -> Stored:
         """Change an object by a pure function, for what a kind has of its own (binding, scale). Nothing is validated."""
         return await self._change(ctx, namespace, name, build, uid=uid, version=version)
@@ -209,7 +216,7 @@ class Store(Reader[M]):
         """
         deletion.check_options(options)
         await self._admit(ctx, Operation.DELETE, namespace, name, None)
-        now = self._world.clock.now()
+        now = self.now()
 
         def change(current: Stored) -> Change:
             obj = self.decode(current)
@@ -309,7 +316,7 @@ class Store(Reader[M]):
             wanted = observed(current)
             return current if wanted.data is None else replace(current, data=wanted.data)
         try:
-            stored = await self._storage.guaranteed_update(key, observed)
+            stored = await self.storage.guaranteed_update(key, observed)
         except KeyMissing:
             raise refusals.not_found(self.kind, name) from None
         except KeyConflict:

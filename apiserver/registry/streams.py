@@ -1,0 +1,194 @@
+"""Logs and exec: passed on to the kubelet of the Pod's node, which serves the same messages.
+
+The apiserver finds the Pod, its node and the container, and sets the uid, so that a kubelet never answers for a Pod of the same
+name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from apiserver.registry import refusals
+from apiserver.registry.pods import TERMINAL
+from apiserver.registry.store import Store
+from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
+from vaina.client.transport import Transport
+from vaina.errors import BadRequest, InternalError, NotFound, Unavailable
+from vaina.kinds import NODE, POD
+from vaina.serving.handlers import decode
+
+KUBELET_SERVICE = "vaina.api.kubelet.v1.KubeletService"
+_LOGS, _EXEC = f"/{KUBELET_SERVICE}/Logs", f"/{KUBELET_SERVICE}/Exec"
+#: in the order in which they are tried
+_ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
+
+
+class Kubelets:
+    """Connections to kubelets, by address; the one that was not used for longest is closed when there are too many."""
+
+    def __init__(self, connect: Callable[[str], Transport], *, limit: int = 500) -> None:
+        self._connect, self._limit = connect, limit
+        self._open: OrderedDict[str, Transport] = OrderedDict()
+
+    async def to(self, address: str) -> Transport:
+        """Return the connection to host:port."""
+        found = self._open.get(address)
+        if found is None:
+            while len(self._open) >= self._limit:
+                _, oldest = self._open.popitem(last=False)
+                await oldest.close()
+            found = self._open[address] = self._connect(address)
+        self._open.move_to_end(address)
+        return found
+
+    async def close(self) -> None:
+        """Close all."""
+        while self._open:
+            _, transport = self._open.popitem()
+            await transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    transport: Transport
+    uid: str
+    container: str
+    node: str
+    address: str
+
+
+class PodStreams:
+    """Logs and exec of Pods."""
+
+    def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], kubelets: Kubelets) -> None:
+        self._pods, self._nodes, self._kubelets = pods, nodes, kubelets
+
+    async def logs(
+        self, request: pod_stream_pb2.PodLogRequest
+    ) -> AsyncIterator[pod_stream_pb2.PodLogResponse]:
+        """Yield what a container wrote.
+
+        Raises:
+            NotFound: there is no such Pod.
+            BadRequest: no container is named where there are several, or it is none of the Pod's.
+            Unavailable: the node is away.
+        """
+        place = await self._place(request.namespace, request.name, request.uid, request.options.container)
+        wanted = pod_stream_pb2.PodLogRequest()
+        wanted.CopyFrom(request)
+        wanted.namespace = request.namespace or "default"
+        wanted.uid, wanted.options.container = place.uid, place.container
+        stream = place.transport.stream(_LOGS, wanted.SerializeToString())
+        async with aclosing(_explained(stream, place)) as answers:  # type: ignore[type-var]
+            async for data in answers:
+                yield pod_stream_pb2.PodLogResponse.FromString(data)
+
+    async def exec(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Run a command in a container: pass on what comes, both ways. The first request says where.
+
+        Raises:
+            NotFound, BadRequest, Unavailable: as for logs.
+        """
+        try:
+            first = decode(pod_stream_pb2.PodExecRequest, await anext(requests))
+        except StopAsyncIteration:
+            raise BadRequest("the first message must say what to run, and where") from None
+        if first.WhichOneof("input") != "start":
+            raise BadRequest("the first message must say what to run, and where")
+        start = first.start
+        if not start.options.command:
+            raise BadRequest("you must specify at least 1 command for the container")
+        place = await self._place(
+            start.namespace, start.name, start.uid, start.options.container, running=True
+        )
+        start.namespace = start.namespace or "default"
+        start.uid, start.options.container = place.uid, place.container
+
+        async def onward() -> AsyncIterator[bytes]:
+            yield first.SerializeToString()
+            async for item in requests:
+                yield item
+
+        stream = place.transport.bidi(_EXEC, onward())
+        async with aclosing(_explained(stream, place)) as answers:  # type: ignore[type-var]
+            async for data in answers:
+                yield data
+
+    async def _place(
+        self, namespace: str, name: str, uid: str, container: str, *, running: bool = False
+    ) -> _Place:
+        pod = self._pods.decode(await self._pods.get(namespace, name))
+        if uid and uid != pod.metadata.uid:
+            raise refusals.wrong_uid(POD, name, uid, pod.metadata.uid)
+        container = choose_container(pod, container)
+        if running and pod.status.phase in TERMINAL:
+            raise BadRequest(
+                f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}"
+            )
+        node = pod.spec.node_name
+        if not node:
+            raise BadRequest(f"pod {name} does not have a host assigned")
+        found = await self._nodes.find("", node)
+        if found is None:
+            raise refusals.not_found(NODE, node)
+        address = kubelet_address(found)
+        return _Place(await self._kubelets.to(address), pod.metadata.uid, container, node, address)
+
+
+async def _explained(stream: Any, place: _Place) -> AsyncIterator[bytes]:
+    """Pass on what a kubelet answers; say which node it is that does not."""
+    async with aclosing(stream) as answers:
+        try:
+            async for data in answers:
+                yield data
+        except Unavailable as error:
+            raise Unavailable(
+                f'error dialing backend: the kubelet of node "{place.node}" ({place.address}) does not answer: '
+                f"{error.message}"
+            ) from error
+
+
+def choose_container(pod: pod_pb2.Pod, wanted: str) -> str:
+    """Return the name of the container that is meant.
+
+    Raises:
+        BadRequest: none is named and there are several; or there is none of that name.
+    """
+    main = [item.name for item in pod.spec.containers]
+    init = [item.name for item in pod.spec.init_containers]
+    ephemeral = [item.ephemeral_container_common.name for item in pod.spec.ephemeral_containers]
+    name = pod.metadata.name
+    if wanted:
+        if wanted in (*main, *init, *ephemeral):
+            return wanted
+        raise BadRequest(f"container {wanted} is not valid for pod {name}")
+    if len(main) == 1:
+        return main[0]
+    if not main:
+        raise BadRequest(f"a container name must be specified for pod {name}")
+    words = f"a container name must be specified for pod {name}, choose one of: [{' '.join(main)}]"
+    if init:
+        words += f" or one of the init containers: [{' '.join(init)}]"
+    if ephemeral:
+        words += f" or one of the ephemeral containers: [{' '.join(ephemeral)}]"
+    raise BadRequest(words)
+
+
+def kubelet_address(node: node_pb2.Node) -> str:
+    """Return host:port of a node's kubelet.
+
+    Raises:
+        NotFound: the node has no address.
+        InternalError: or no port.
+    """
+    by_type = {item.type: item.address for item in reversed(node.status.addresses)}
+    host = next((by_type[kind] for kind in _ADDRESS_TYPES if by_type.get(kind)), "")
+    if not host:
+        known = " ".join(f"{item.type}:{item.address}" for item in node.status.addresses)
+        raise NotFound(f"no preferred addresses found; known addresses: [{known}]")
+    port = node.status.daemon_endpoints.kubelet_endpoint.port
+    if not port:
+        raise InternalError(f'node "{node.metadata.name}" does not say on which port its kubelet listens')
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

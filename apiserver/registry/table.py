@@ -1,0 +1,46 @@
+"""The table of stores: one for every row of `vaina.kinds`, with the strategy of the kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiserver.registry.config import SecretStrategy
+from apiserver.registry.events import EventStrategy
+from apiserver.registry.leases import LeaseStrategy
+from apiserver.registry.namespaces import NamespaceStrategy
+from apiserver.registry.nodes import NodeStrategy
+from apiserver.registry.pod_traces import PodTraceStrategy
+from apiserver.registry.pods import PodStrategy
+from apiserver.registry.replicas import ReplicasStrategy
+from apiserver.registry.store import Store
+from apiserver.registry.strategy import Strategy
+from apiserver.registry.world import Observer, World
+from vaina.kinds import KINDS, Kind
+
+#: what is special about a kind, by its name; the others need nothing
+STRATEGIES: Mapping[str, Strategy[Any]] = {
+    "Pod": PodStrategy(),
+    "Node": NodeStrategy(),
+    "Namespace": NamespaceStrategy(),
+    "Secret": SecretStrategy(),
+    "Event": EventStrategy(),
+    "Lease": LeaseStrategy(),
+    "PodTrace": PodTraceStrategy(),
+    "ReplicaSet": ReplicasStrategy(),
+    "ReplicationController": ReplicasStrategy(),
+}
+
+Stores = Mapping[str, Store[Any]]
+
+
+def make_stores(world: World, observers: Mapping[str, Observer]) -> Stores:
+    """Return a store for every kind, by the kind's name.
+
+    Args:
+        world: what stores stand on.
+        observers: by the name of the kind whose creations and removals they are told.
+    """
+    return {kind.kind: _store(kind, world, observers.get(kind.kind)) for kind in KINDS}
+
+
+def _store(kind: Kind[Any], world: World, observer: Observer | None) -> Store[Any]:
+    return Store(kind, STRATEGIES.get(kind.kind, Strategy()), world, observer)

@@ -1,0 +1,35 @@
+"""The descriptors of all services: importing the generated modules registers them, for the generic verbs and for reflection."""
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
+
+from vaina.api.apps.v1 import apps_service_pb2
+from vaina.api.coordination.v1 import lease_service_pb2
+from vaina.api.core.v1 import (
+    config_service_pb2,
+    event_service_pb2,
+    manifest_service_pb2,
+    namespace_service_pb2,
+    node_service_pb2,
+    pod_service_pb2,
+    replication_controller_service_pb2,
+)
+from vaina.api.trace.v1 import trace_service_pb2
+
+_MODULES = (
+    apps_service_pb2,
+    config_service_pb2,
+    event_service_pb2,
+    lease_service_pb2,
+    manifest_service_pb2,
+    namespace_service_pb2,
+    node_service_pb2,
+    pod_service_pb2,
+    replication_controller_service_pb2,
+    trace_service_pb2,
+)
+
+
+def service_descriptor(name: str) -> ServiceDescriptor:
+    """Return the descriptor of a service by its full name. Raises KeyError."""
+    return descriptor_pool.Default().FindServiceByName(name)

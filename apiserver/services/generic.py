@@ -1,0 +1,184 @@
+"""The verbs that every kind's service has, made from the table of kinds: bytes in, bytes out.
+
+Requests are read through the Raw messages of `meta/v1/raw.proto`, which have the field numbers of the typed ones, and stored
+bytes go out without being parsed. A service serves those verbs that its descriptor names.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from google.protobuf.message import Message
+
+from apiserver.registry.options import ListOptions, ListResult, WatchOptions
+from apiserver.registry.store import Store
+from apiserver.services.descriptors import service_descriptor
+from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
+from apiserver.storage.interface import Stored
+from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
+from vaina.errors import ApiError, TooLarge
+from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
+
+#: items of a batch; more are refused
+MAX_BATCH = 1000
+
+
+def kind_handlers(store: Store[Any]) -> dict[str, Method]:
+    """Return the methods of a kind's service by full path: those of the verbs that the service has."""
+    service = service_descriptor(store.kind.service)
+    verbs = _Verbs(store)
+    unary: dict[str, Callable[[bytes, RequestContext], Awaitable[bytes]]] = {
+        "Get": verbs.get,
+        "List": verbs.list,
+        "Create": verbs.create,
+        "Update": verbs.update,
+        "UpdateStatus": verbs.update_status,
+        "Patch": verbs.patch,
+        "Delete": verbs.delete,
+        "DeleteCollection": verbs.delete_collection,
+        "CreateBatch": verbs.create_batch,
+        "UpdateStatusBatch": verbs.update_status_batch,
+    }
+    methods = {name: Method(UNARY, fn) for name, fn in unary.items()}
+    methods["Watch"] = Method(STREAM, verbs.watch)
+    return {
+        store.kind.method(name): method for name, method in methods.items() if name in service.methods_by_name
+    }
+
+
+class _Verbs:
+    def __init__(self, store: Store[Any]) -> None:
+        self._store, self._kind = store, store.kind
+
+    async def get(self, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(request_pb2.GetRequest, data)
+        return answer(await self._store.get(request.namespace, request.name, request.resource_version))
+
+    async def list(self, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(request_pb2.ListRequest, data)
+        result = await self._store.list(
+            ListOptions(
+                namespace=request.namespace,
+                label_selector=request.label_selector,
+                field_selector=request.field_selector,
+                limit=request.limit,
+                continue_token=request.continue_token,
+                resource_version=request.resource_version,
+                resource_version_match=request.resource_version_match,
+            )
+        )
+        return encode(_list_of(result))
+
+    async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
+        request = decode(request_pb2.WatchRequest, data)
+        options = WatchOptions(
+            namespace=request.namespace,
+            label_selector=request.label_selector,
+            field_selector=request.field_selector,
+            resource_version=request.resource_version,
+            send_initial_events=request.send_initial_events
+            if request.HasField("send_initial_events")
+            else None,
+            allow_bookmarks=request.allow_watch_bookmarks,
+            timeout_seconds=request.timeout_seconds if request.HasField("timeout_seconds") else None,
+        )
+        async with aclosing(self._store.watch(options)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                yield batch.response
+
+    async def create(self, data: bytes, rpc: RequestContext) -> bytes:
+        return answer(await self._create(decode(raw_pb2.RawCreateRequest, data), rpc))
+
+    async def update(self, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(raw_pb2.RawUpdateRequest, data)
+        ctx = context_of(rpc, "update", request.options)
+        return answer(await self._store.update(ctx, object_of(self._kind, request.object)))
+
+    async def update_status(self, data: bytes, rpc: RequestContext) -> bytes:
+        return answer(await self._update_status(decode(raw_pb2.RawUpdateRequest, data), rpc))
+
+    async def patch(self, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(request_pb2.PatchRequest, data)
+        ctx = context_of(rpc, "patch", request.options)
+        stored = await self._store.patch(
+            ctx,
+            request.namespace,
+            request.name,
+            request.patch_type,
+            request.patch,
+            subresource=request.subresource,
+        )
+        return answer(stored)
+
+    async def delete(self, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(request_pb2.DeleteRequest, data)
+        ctx = context_of(rpc, "delete", dry_run=request.dry_run)
+        return answer(await self._store.delete(ctx, request.namespace, request.name, delete_options(request)))
+
+    async def delete_collection(self, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(request_pb2.DeleteCollectionRequest, data)
+        ctx = context_of(rpc, "deletecollection", dry_run=request.dry_run)
+        selection = ListOptions(
+            namespace=request.namespace,
+            label_selector=request.label_selector,
+            field_selector=request.field_selector,
+        )
+        deleted = await self._store.delete_collection(ctx, selection, delete_options(request))
+        return encode(request_pb2.DeleteCollectionResponse(deleted=deleted))
+
+    async def create_batch(self, data: bytes, rpc: RequestContext) -> bytes:
+        requests = decode(raw_pb2.RawCreateBatchRequest, data).requests
+        return await _batch([self._create(item, rpc) for item in _bounded(requests)])
+
+    async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
+        requests = decode(raw_pb2.RawUpdateBatchRequest, data).requests
+        return await _batch([self._update_status(item, rpc) for item in _bounded(requests)])
+
+    async def _create(self, request: raw_pb2.RawCreateRequest, rpc: RequestContext) -> Stored:
+        ctx = context_of(rpc, "create", request.options)
+        return await self._store.create(ctx, object_of(self._kind, request.object))
+
+    async def _update_status(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext) -> Stored:
+        ctx = context_of(rpc, "update", request.options)
+        sent = object_of(self._kind, request.object)
+        return await self._store.update_status(ctx, sent, mask=tuple(request.status_mask.paths))
+
+
+def _bounded(requests: Any) -> Any:
+    if len(requests) > MAX_BATCH:
+        raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
+    return requests
+
+
+async def each(calls: list[Awaitable[Any]]) -> list[Any]:
+    """Await all at once (so that their writes share transactions); an ApiError is a result, in its place."""
+
+    async def settle(call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        except ApiError as error:
+            return error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(settle(call)) for call in calls]
+    return [task.result() for task in tasks]
+
+
+async def _batch(calls: list[Awaitable[Stored]]) -> bytes:
+    response = raw_pb2.RawBatchResponse()
+    for result in await each(calls):
+        if isinstance(result, ApiError):
+            response.results.add().error.CopyFrom(result.to_status())
+        else:
+            response.results.add(object=answer(result))
+    return encode(response)
+
+
+def _list_of(result: ListResult) -> Message:
+    metadata = meta_pb2.ListMeta(
+        resource_version=str(result.version),
+        continue_token=result.continue_token,
+        remaining_item_count=result.remaining,
+    )
+    return raw_pb2.RawList(metadata=metadata, items=[answer(item) for item in result.items])

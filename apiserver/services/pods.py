@@ -1,0 +1,49 @@
+"""What the Pod service has besides the verbs of every kind: binding, and the streams of a running Pod."""
+
+from collections.abc import AsyncIterator
+
+from apiserver.registry.binding import Binder
+from apiserver.registry.streams import PodStreams
+from apiserver.services.generic import MAX_BATCH, each
+from apiserver.services.requests import context_of
+from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.errors import ApiError, TooLarge
+from vaina.kinds import POD
+from vaina.serving.handlers import BIDI, Method, RequestContext, typed, typed_stream
+
+_SUCCESS = meta_pb2.Status(status="Success")
+
+
+def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
+    """Return the methods by full path."""
+
+    async def bind(request: pod_service_pb2.BindPodRequest, rpc: RequestContext) -> meta_pb2.Status:
+        await binder.bind(context_of(rpc, "create", request.options), request.binding)
+        return _SUCCESS
+
+    async def bind_batch(
+        request: pod_service_pb2.BindPodBatchRequest, rpc: RequestContext
+    ) -> pod_service_pb2.BindPodBatchResponse:
+        if len(request.bindings) > MAX_BATCH:
+            raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
+        ctx = context_of(rpc, "create")
+        results = await each([binder.bind(ctx, binding) for binding in request.bindings])
+        return pod_service_pb2.BindPodBatchResponse(
+            results=[item.to_status() if isinstance(item, ApiError) else _SUCCESS for item in results]
+        )
+
+    def logs(
+        request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
+    ) -> AsyncIterator[pod_stream_pb2.PodLogResponse]:
+        return streams.logs(request)
+
+    def run(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        return streams.exec(requests)
+
+    return {
+        POD.method("Bind"): typed(bind, pod_service_pb2.BindPodRequest),
+        POD.method("BindBatch"): typed(bind_batch, pod_service_pb2.BindPodBatchRequest),
+        POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
+        POD.method("Exec"): Method(BIDI, run),
+    }

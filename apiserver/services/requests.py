@@ -1,0 +1,82 @@
+"""From what a call carries to what the registry takes. Shared by all services."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from apiserver.registry.context import Context, is_dry_run
+from apiserver.registry.deletion import DeleteOptions
+from apiserver.registry.strategy import M
+from apiserver.storage import codec
+from apiserver.storage.interface import Stored
+from vaina.api.meta.v1 import request_pb2
+from vaina.errors import BadRequest
+from vaina.kinds import Kind
+from vaina.serving.handlers import RequestContext
+
+
+def context_of(
+    rpc: RequestContext, verb: str, options: Any = None, *, dry_run: Sequence[str] = ()
+) -> Context:
+    """Make the registry's context of a call.
+
+    Args:
+        rpc: what the server knows of the call.
+        verb: create, update, ....
+        options: CreateOptions, UpdateOptions or PatchOptions; None when the request has none.
+        dry_run: for requests whose options stand in the request itself.
+
+    Raises:
+        Invalid: dry run is neither empty nor "All".
+    """
+    wanted = dry_run if options is None else options.dry_run
+    return Context(
+        verb=verb,
+        user=rpc.user.name,
+        groups=rpc.user.groups,
+        field_manager="" if options is None else options.field_manager,
+        dry_run=is_dry_run(wanted) if wanted else False,
+        deadline=rpc.deadline,
+        trace_id=rpc.trace_id,
+        warn=rpc.warn,
+    )
+
+
+def object_of(kind: Kind[M], data: bytes) -> M:
+    """Parse an object that a client sent; fields that the API does not have are dropped.
+
+    Raises:
+        BadRequest: it is no object of the kind.
+    """
+    try:
+        obj = kind.message.FromString(data)
+    except (DecodeError, ValueError) as error:  # ValueError: bad UTF-8
+        raise BadRequest(
+            f"the object provided is not a valid {kind.kind}: it cannot be read as protobuf"
+        ) from error
+    obj.DiscardUnknownFields()
+    return obj
+
+
+def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> DeleteOptions:
+    """Return how to delete."""
+    preconditions: Any = request.preconditions if isinstance(request, request_pb2.DeleteRequest) else None
+    return DeleteOptions(
+        grace_period_seconds=request.grace_period_seconds
+        if request.HasField("grace_period_seconds")
+        else None,
+        uid="" if preconditions is None else preconditions.uid,
+        resource_version="" if preconditions is None else preconditions.resource_version,
+        propagation_policy=request.propagation_policy,
+    )
+
+
+def answer(stored: Stored) -> bytes:
+    """Return a stored object as it goes out: with its version. A dry run has none."""
+    return codec.stamp(stored.data, stored.version) if stored.version else stored.data
+
+
+def encode(message: Message) -> bytes:
+    """Encode an answer."""
+    return message.SerializeToString()
