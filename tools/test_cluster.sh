@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The tests on a real cluster of Docker-in-Docker nodes (`make test-cluster`). Sees to everything they need:
+# an engine, compose, the base image, the images, and grpcurl where there is Go.
+set -euo pipefail
+# shellcheck source=deploy/lib.sh
+source "$(dirname "$0")/../deploy/lib.sh"
+
+"$ROOT/deploy/build.sh"
+"$ROOT/deploy/grpcurl.sh" || say "grpcurl: not here; a client in Python makes the page's calls instead"
+
+cd "$ROOT"
+# One cluster for all tests, so one process; the tests that wait longest are not many.
+exec .venv/bin/python -m pytest tests/flow tests/cluster -p no:xdist --durations=15 "$@"
