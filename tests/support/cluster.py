@@ -4,13 +4,16 @@ The compose project has a name and ports of its own. Everything here blocks: asy
 Processes are killed by their id inside the container, never by `docker kill`: that would switch the restart policy off.
 """
 
+import base64
 import json
+import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,14 +21,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-PORTS = (
-    "VAINA_PORT",
-    "VAINA_METRICS_PORT",
-    "VAINA_SCHEDULER_PORT",
-    "VAINA_SCHEDULER_METRICS_PORT",
-    "VAINA_CONTROLLER_PORT",
-    "VAINA_CONTROLLER_METRICS_PORT",
-)
+#: the variable of docker-compose.yml that publishes each port of a service
+PORTS = {
+    "VAINA_PORT": 6443,
+    "VAINA_METRICS_PORT": 8080,
+    "VAINA_SCHEDULER_PORT": 10259,
+    "VAINA_SCHEDULER_METRICS_PORT": 10251,
+    "VAINA_CONTROLLER_PORT": 10257,
+    "VAINA_CONTROLLER_METRICS_PORT": 10252,
+}
 
 
 class CommandError(Exception):
@@ -75,6 +79,15 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def published_ports(project: str) -> dict[str, str]:
+    """Find where a project that runs already has its services; empty when it does not run, or not all of it."""
+    label = f"label=com.docker.compose.project={project}"
+    listing = run("docker", "ps", "--filter", label, "--format", "{{.Ports}}")
+    found = {inside: outside for outside, inside in re.findall(r"127\.0\.0\.1:(\d+)->(\d+)/tcp", listing)}
+    ports = {name: found.get(str(port), "") for name, port in PORTS.items()}
+    return ports if all(ports.values()) else {}
+
+
 def wait_until(look: Callable[[], T], timeout: float, what: str, every: float = 0.2) -> T:
     """Look until the answer is truthy and return it; `AssertionError` naming `what` after `timeout` seconds."""
     clock = time.monotonic  # noqa: TID251 (real containers have no clock of ours)
@@ -88,11 +101,25 @@ def wait_until(look: Callable[[], T], timeout: float, what: str, every: float = 
 class Cluster:
     """One compose project; `with Cluster() as cluster` brings it up and removes every trace of it."""
 
-    def __init__(self, project: str = "vaina-test", nodes: int = 3) -> None:
+    def __init__(
+        self, project: str = "vaina-test", nodes: int = 3, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Name a cluster; nothing is started yet.
+
+        Args:
+            project: the compose project, unlike any other on this machine.
+            nodes: how many.
+            settings: variables that docker-compose.yml passes on to the services.
+        """
         self.project = project
         self.node_count = nodes
-        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-        self.env = {**ports, "COMPOSE_PROJECT_NAME": project, "VAINA_NODES": str(nodes)}
+        ports = published_ports(project) or dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        self.env = {
+            **ports,
+            **(settings or {}),
+            "COMPOSE_PROJECT_NAME": project,
+            "VAINA_NODES": str(nodes),
+        }
         self.apiserver = f"127.0.0.1:{ports['VAINA_PORT']}"
         self.scheduler = f"127.0.0.1:{ports['VAINA_SCHEDULER_PORT']}"
         self.controller = f"127.0.0.1:{ports['VAINA_CONTROLLER_PORT']}"
@@ -121,6 +148,33 @@ class Cluster:
     def down(self) -> None:
         """Remove containers, networks, volumes and cgroups of this project."""
         run(DEPLOY / "down.sh", env=self.env)
+
+    def leftovers(self) -> list[str]:
+        """Name what is left of the project on this machine: containers, networks, volumes, cgroups, mounts."""
+        label = f"label=com.docker.compose.project={self.project}"
+        left = [
+            *run("docker", "ps", "-a", "--filter", label, "--format", "container {{.Names}}").splitlines(),
+            *run("docker", "network", "ls", "--filter", label, "--format", "network {{.Name}}").splitlines(),
+            *run("docker", "volume", "ls", "--filter", label, "--format", "volume {{.Name}}").splitlines(),
+        ]
+        for folder in ("vaina", "*/vaina"):
+            left += [
+                f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"{folder}/{self.project}-node-*")
+            ]
+        # A mount of a Pod's volume that leaked out of a node has the node's name nowhere, but the kubelet's folder.
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        return left + [f"mount {line}" for line in mounts if "/var/lib/vaina/" in line]
+
+    def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
+        """Run the command `vaina` against this cluster, as a user does; return what it printed."""
+        env = {"VAINA_APISERVER": self.apiserver, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        return run(sys.executable, "-m", "cli", *arguments, env=env, stdin=stdin, timeout=timeout)
+
+    def etcd_get(self, key: str) -> bytes | None:
+        """Read a key of etcd past the apiserver; None when it is not there."""
+        answer = json.loads(self.execute(self.container("etcd"), "etcdctl", "get", key, "-w", "json"))
+        found = answer.get("kvs", [])
+        return base64.b64decode(found[0]["value"]) if found else None
 
     def compose(self, *arguments: str, timeout: float = 120) -> str:
         """Run one compose command on this project; return its output."""

@@ -1,0 +1,277 @@
+"""The client library for tests that block: its event loop runs in a thread of its own.
+
+Everything goes over gRPC to a real apiserver. Waiting is done on watches, so a test sees each state that a user could see.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from tests.support.manifests import Manifest, as_text
+from vaina import kinds
+from vaina.api.core.v1 import manifest_service_pb2, pod_pb2, pod_stream_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.resource import BOOKMARK, ResourceClient
+from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+from vaina.errors import ApiError, Expired, NotFound, from_status
+from vaina.kinds import Kind
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+#: longer than any single step takes on two busy cores
+PATIENCE = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command in a container wrote, and how it ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[M]):
+    """One event of a recorded watch, with the monotonic time at which it came."""
+
+    at: float
+    type: str
+    object: M
+
+
+@dataclass(slots=True)
+class History(Generic[M]):
+    """Every event of a watch that was resumed after each interruption. Filled by one task; read by any thread."""
+
+    seen: list[Seen[M]] = field(default_factory=list)
+    #: how often the stream broke and was resumed
+    resumed: int = 0
+    #: how often it could not be resumed, so that events may be missing
+    gaps: int = 0
+
+    def of(self, name: str) -> list[Seen[M]]:
+        """Return the events of the objects with a name, oldest first."""
+        return [one for one in list(self.seen) if one.object.metadata.name == name]  # type: ignore[attr-defined]
+
+
+class Api:
+    """A user of the apiserver at `target`. Close it, or use it in a `with` block."""
+
+    def __init__(self, target: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="api", daemon=True)
+        self._thread.start()
+        self.clock = SystemClock()
+        self.clients: Clientset = self.call(self._connect(target))
+
+    async def _connect(self, target: str) -> Clientset:
+        return Clientset(GrpcTransport(target, user_agent="vaina-tests"))
+
+    def close(self) -> None:
+        """Close the connections and end the thread."""
+        self.call(self.clients.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop.close()
+
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, work: Coroutine[Any, Any, T], timeout: float = PATIENCE) -> T:
+        """Run a coroutine of the client library and return what it returns."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout)
+        except FutureTimeout:
+            future.cancel()
+            raise
+
+    # Objects.
+
+    def apply(
+        self, *manifests: Manifest, namespace: str = "default"
+    ) -> Sequence[manifest_service_pb2.ApplyResult]:
+        """Apply manifests. Raises the ApiError of the first one that was refused."""
+        request = manifest_service_pb2.ApplyRequest(manifest=as_text(*manifests), namespace=namespace)
+        results = self.call(self.clients.manifests.apply(request)).results
+        for result in results:
+            if result.HasField("error"):
+                raise from_status(result.error)
+        return results
+
+    def find(self, kind: Kind[M], name: str, namespace: str = "") -> M | None:
+        """Return an object, or None when there is none."""
+        try:
+            return self.call(self.clients.kind(kind).get(name, namespace))
+        except NotFound:
+            return None
+
+    def list(self, kind: Kind[M], namespace: str = "", **selectors: str) -> list[M]:
+        """Return all objects of a namespace (of all without one)."""
+        return self.call(self.clients.kind(kind).list(namespace, **selectors)).items  # type: ignore[arg-type]
+
+    def wait(
+        self,
+        kind: Kind[M],
+        name: str,
+        accept: Callable[[M], object],
+        what: str,
+        *,
+        namespace: str = "",
+        timeout: float = PATIENCE,
+    ) -> M:
+        """Watch an object until `accept` is truthy; `AssertionError` with its last state after `timeout` seconds."""
+        last: list[M] = []
+
+        async def look() -> M:
+            async for event in _events(
+                self.clients.kind(kind), namespace, f"metadata.name={name}", self.clock
+            ):
+                if event.type != "DELETED":
+                    last[:] = [event.object]
+                    if accept(event.object):
+                        return event.object
+            raise AssertionError("unreachable: the watch is resumed for ever")
+
+        try:
+            return self.call(look(), timeout)
+        except FutureTimeout:
+            state = str(last[0]) if last else "it was never seen"
+            raise AssertionError(f"not within {timeout:g} s: {kind.kind} {name} {what}\n{state}") from None
+
+    def wait_gone(
+        self, kind: Kind[M], name: str, *, namespace: str = "", timeout: float = PATIENCE, uid: str = ""
+    ) -> None:
+        """Watch until an object (of this uid, when given) is gone."""
+
+        async def look() -> None:
+            client = self.clients.kind(kind)
+            while True:
+                try:
+                    found = await client.get(name, namespace)
+                except NotFound:
+                    return
+                meta = found.metadata  # type: ignore[attr-defined]
+                if uid and meta.uid != uid:
+                    return
+                async for batch in client.watch(
+                    namespace,
+                    field_selector=f"metadata.name={name}",
+                    resource_version=meta.resource_version,
+                    timeout_seconds=5,
+                ):
+                    if any(event.type == "DELETED" for event in batch.events):
+                        break
+
+        try:
+            self.call(look(), timeout)
+        except FutureTimeout:
+            raise AssertionError(f"not within {timeout:g} s: {kind.kind} {name} is gone") from None
+
+    @contextmanager
+    def history(self, kind: Kind[M], namespace: str = "") -> Iterator[History[M]]:
+        """Record every event of a kind during a `with` block, through restarts of the apiserver."""
+        history: History[M] = History()
+        synced = threading.Event()
+
+        async def record() -> None:
+            async for event in _events(
+                self.clients.kind(kind), namespace, "", self.clock, history=history, on_synced=synced.set
+            ):
+                history.seen.append(Seen(self.clock.monotonic(), event.type, event.object))
+
+        task = asyncio.run_coroutine_threadsafe(record(), self._loop)
+        assert synced.wait(PATIENCE), f"no watch of {kind.plural} within {PATIENCE:g} s"
+        try:
+            yield history
+        finally:
+            task.cancel()
+
+    # A running Pod.
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        *command: str,
+        container: str = "",
+        stdin: bytes | None = None,
+        timeout: float = PATIENCE,
+    ) -> Output:
+        """Run a command in a container and return all that it wrote."""
+        options = pod_pb2.PodExecOptions(
+            container=container, command=command, stdin=stdin is not None, stdout=True, stderr=True
+        )
+        start = pod_stream_pb2.PodExecStart(namespace=namespace, name=pod, options=options)
+
+        async def inputs() -> AsyncIterator[pod_stream_pb2.PodExecRequest]:
+            if stdin is not None:
+                yield pod_stream_pb2.PodExecRequest(stdin=stdin)
+                yield pod_stream_pb2.PodExecRequest(close_stdin=True)
+
+        async def run() -> Output:
+            written: Mapping[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+            code = -1
+            async for answer in self.clients.pods.exec(start, inputs()):
+                match answer.WhichOneof("output"):
+                    case "exit_code":
+                        code = answer.exit_code
+                    case "stdout" | "stderr" as stream:
+                        written[stream].extend(getattr(answer, stream))
+            return Output(code, written["stdout"].decode(), written["stderr"].decode())
+
+        return self.call(run(), timeout)
+
+    def logs(self, namespace: str, pod: str, timeout: float = PATIENCE, **options: Any) -> str:
+        """Return what a container wrote (with `follow`: until it ends)."""
+
+        async def read() -> bytes:
+            parts = self.clients.pods.logs(namespace, pod, pod_pb2.PodLogOptions(**options))
+            return b"".join([part async for part in parts])
+
+        return self.call(read(), timeout).decode()
+
+    def trace(self, namespace: str, uid: str) -> Any:
+        """Return the trace of a Pod by its uid, None while there is none."""
+        return self.find(kinds.POD_TRACE, uid, namespace)
+
+
+async def _events(
+    client: ResourceClient[M],
+    namespace: str,
+    fields: str,
+    clock: SystemClock,
+    *,
+    history: History[M] | None = None,
+    on_synced: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Any]:
+    """Yield the state and then every change, resuming after each interruption."""
+    version = ""
+    while True:
+        try:
+            async for batch in client.watch(namespace, field_selector=fields, resource_version=version):
+                for event in batch.events:
+                    if event.type != BOOKMARK:
+                        yield event
+                version = batch.resource_version or version
+                on_synced()
+        except Expired:
+            version = ""
+            if history is not None:
+                history.gaps += 1
+        except ApiError:
+            await clock.sleep(0.2)
+        if history is not None:
+            history.resumed += 1

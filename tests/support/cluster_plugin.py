@@ -1,0 +1,106 @@
+"""Fixtures and marks of the tests on a real cluster (tests/flow, tests/cluster). Loaded by tests/conftest.py.
+
+`VAINA_KEEP_CLUSTER=1` leaves the cluster running after the tests, to look at; `COMPOSE_PROJECT_NAME=vaina-test deploy/down.sh`
+then removes it, and the next run takes it as it is.
+"""
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.cluster import ROOT, Cluster, engine_answers
+from tests.support.workspace import Workspace
+
+LOGS = ROOT / ".cache" / "cluster-logs"
+FOLDERS = (ROOT / "tests" / "flow", ROOT / "tests" / "cluster")
+OUTCOME = pytest.StashKey[bool]()
+#: what makes a cluster notice within seconds that a node is gone; a user's own keeps Kubernetes' patience
+SETTINGS = {
+    "VAINA_NODE_MONITOR_GRACE_SECONDS": "12",
+    "VAINA_NODE_MONITOR_PERIOD_SECONDS": "1",
+    "VAINA_NODE_EVICTION_SECONDS": "5",
+    "VAINA_NODE_LEASE_RENEW_SECONDS": "3",
+}
+
+
+def setting(name: str) -> str:
+    """Read one setting of the test run itself."""
+    return os.environ.get(name, "")  # noqa: TID251
+
+
+def on_cluster(path: Path) -> bool:
+    """Say whether a test file needs the cluster."""
+    return any(path.is_relative_to(folder) for folder in FOLDERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests, and give them the time that real containers take (the first one's includes the start)."""
+    for item in items:
+        if on_cluster(item.path):
+            item.add_marker(pytest.mark.cluster)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether a test failed, for the fixture that saves the logs."""
+    report = yield
+    if report.when == "call":
+        item.stash[OUTCOME] = report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def whole_cluster() -> Iterator[Cluster]:
+    """Bring the cluster up once for all tests, and see at the end that nothing of it is left."""
+    if not engine_answers():
+        reason = "no Docker engine answers; `make test-cluster` sees to one"
+        pytest.fail(reason) if setting("CI") else pytest.skip(reason)
+    running = Cluster(settings=SETTINGS)
+    running.up()
+    yield running
+    if not setting("VAINA_KEEP_CLUSTER"):
+        running.down()
+        assert running.leftovers() == []
+
+
+@pytest.fixture
+def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Lend the running cluster to one test; a failed test's logs are saved."""
+    yield whole_cluster
+    if request.node.stash.get(OUTCOME, False):
+        LOGS.mkdir(parents=True, exist_ok=True)
+        file = LOGS / f"{request.node.name.replace('/', '_')}.log"
+        file.write_text(whole_cluster.logs(lines=2000))
+        request.node.add_report_section("teardown", "cluster", f"logs saved in {file.relative_to(ROOT)}")
+
+
+@pytest.fixture(scope="session")
+def api(whole_cluster: Cluster) -> Iterator[Api]:
+    """Lend a client of the apiserver."""
+    with Api(whole_cluster.apiserver) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    """Number the workspaces of a session."""
+    return count(1)
+
+
+@pytest.fixture
+def space(
+    cluster: Cluster, api: Api, numbers: Iterator[int], request: pytest.FixtureRequest
+) -> Iterator[Workspace]:
+    """Give one test a namespace of its own, named after it; everything in it goes when the test ends."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
+    workspace = Workspace(cluster, api, f"t{os.getpid() % 1000}-{next(numbers)}-{words[:40].strip('-')}")
+    workspace.open()
+    yield workspace
+    workspace.close()

@@ -1,0 +1,127 @@
+"""One namespace of a real cluster, as a user of it: what the tests in tests/flow and tests/cluster work with."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.support.api import PATIENCE, Api, Output
+from tests.support.cluster import Cluster
+from tests.support.manifests import Manifest
+from vaina.api.core.v1 import event_pb2, pod_pb2
+from vaina.kinds import EVENT, NAMESPACE, POD, REPLICA_SET, REPLICATION_CONTROLLER
+
+
+def phase(*wanted: str) -> Callable[[pod_pb2.Pod], bool]:
+    """Accept a Pod in one of these phases."""
+    return lambda pod: pod.status.phase in wanted
+
+
+def condition(pod: pod_pb2.Pod, name: str) -> str:
+    """Return the status of a condition: True, False, Unknown, or "" where there is none."""
+    return next((one.status for one in pod.status.conditions if one.type == name), "")
+
+
+def ready(pod: pod_pb2.Pod) -> bool:
+    """Accept a Pod that is ready."""
+    return condition(pod, "Ready") == "True"
+
+
+def status_of(pod: pod_pb2.Pod, container: str = "main") -> pod_pb2.ContainerStatus:
+    """Return the status of a container or init container, an empty one where there is none yet."""
+    for one in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        if one.name == container:
+            return one
+    return pod_pb2.ContainerStatus()
+
+
+class Workspace:
+    """A namespace with the verbs of a user. `cluster` and `api` are there for everything else."""
+
+    def __init__(self, cluster: Cluster, api: Api, namespace: str) -> None:
+        self.cluster, self.api, self.namespace = cluster, api, namespace
+
+    def open(self) -> None:
+        """Create the namespace."""
+        self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+
+    def close(self) -> None:
+        """Ask for everything in it to go; the containers end while the next test runs."""
+        for kind in (REPLICA_SET, REPLICATION_CONTROLLER):
+            self.api.call(self.api.clients.kind(kind).delete_collection(self.namespace))  # type: ignore[arg-type]
+        self.api.call(self.api.clients.pods.delete_collection(self.namespace, grace_period_seconds=1))
+        self.api.call(self.api.clients.kind(NAMESPACE).delete(self.namespace))
+
+    def apply(self, *manifests: Manifest) -> None:
+        """Apply manifests."""
+        self.api.apply(*manifests, namespace=self.namespace)
+
+    def pod(self, name: str) -> pod_pb2.Pod:
+        """Return a Pod that is there."""
+        found = self.api.find(POD, name, self.namespace)
+        assert found is not None, f"there is no Pod {name}"
+        return found
+
+    def pods(self, labels: str = "") -> Sequence[pod_pb2.Pod]:
+        """Return the Pods that are there, those that are going included."""
+        return self.api.list(POD, self.namespace, label_selector=labels)
+
+    def wait(
+        self, name: str, accept: Callable[[pod_pb2.Pod], object], what: str, timeout: float = PATIENCE
+    ) -> pod_pb2.Pod:
+        """Watch a Pod until it is as wanted."""
+        return self.api.wait(POD, name, accept, what, namespace=self.namespace, timeout=timeout)
+
+    def running(self, name: str, timeout: float = PATIENCE) -> pod_pb2.Pod:
+        """Watch a Pod until it runs."""
+        return self.wait(name, phase("Running"), "is Running", timeout)
+
+    def ready(self, name: str, timeout: float = PATIENCE) -> pod_pb2.Pod:
+        """Watch a Pod until it is ready."""
+        return self.wait(name, ready, "is ready", timeout)
+
+    def start(self, *manifests: Manifest) -> list[pod_pb2.Pod]:
+        """Apply manifests of Pods (as dictionaries) and watch until all of them are ready."""
+        self.apply(*manifests)
+        return [self.ready(one["metadata"]["name"]) for one in manifests if not isinstance(one, str)]
+
+    def delete(self, name: str, grace: int | None = None) -> pod_pb2.Pod:
+        """Ask for a Pod to end."""
+        return self.api.call(self.api.clients.pods.delete(name, self.namespace, grace_period_seconds=grace))
+
+    def gone(self, name: str, timeout: float = PATIENCE, uid: str = "") -> None:
+        """Watch until a Pod is gone."""
+        self.api.wait_gone(POD, name, namespace=self.namespace, timeout=timeout, uid=uid)
+
+    def exec(self, pod: str, *command: str, container: str = "", stdin: bytes | None = None) -> Output:
+        """Run a command in a container."""
+        return self.api.exec(self.namespace, pod, *command, container=container, stdin=stdin)
+
+    def shell(self, pod: str, script: str, container: str = "") -> str:
+        """Run a shell script in a container; return what it wrote. It must end well."""
+        output = self.exec(pod, "sh", "-c", script, container=container)
+        assert output.code == 0, f"`{script}` in {pod} ended with {output.code}: {output.stderr}"
+        return output.stdout.strip()
+
+    def logs(self, pod: str, **options: Any) -> str:
+        """Return what a container wrote."""
+        return self.api.logs(self.namespace, pod, **options)
+
+    def events(self, name: str, reason: str = "") -> list[event_pb2.Event]:
+        """Return the events about an object, of one reason when it is given."""
+        fields = f"involvedObject.name={name}" + (f",reason={reason}" if reason else "")
+        return self.api.list(EVENT, self.namespace, field_selector=fields)
+
+    def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
+        """Run the command `vaina` in this namespace; return what it printed. `CommandError` when it failed."""
+        return self.cluster.cli(*arguments, "-n", self.namespace, stdin=stdin, timeout=timeout)
+
+    def node_containers(self, uid: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the containers that each node's engine has of a Pod, the sandbox's pause included; nodes without are left out."""
+        found = {
+            node: [
+                one
+                for one in self.cluster.engine_containers(node)
+                if (one["Config"]["Labels"] or {}).get("io.kubernetes.pod.uid") == uid
+            ]
+            for node in self.cluster.nodes
+        }
+        return {node: containers for node, containers in found.items() if containers}
