@@ -1,0 +1,233 @@
+"""What the runtime is told about a sandbox and a container. PURE.
+
+The executor hands in what had to be fetched or made (environment, mounts). Labels are upstream's, so that tools which look at a node's
+containers know what they see; what a restarted kubelet needs stands in annotations (I11).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubelet.containers.env import expand_all
+from kubelet.containers.resources import linux_resources
+from kubelet.pod.actions import ContainerKind, StartContainer
+from kubelet.pod.containers import BACKOFF_STEP
+from kubelet.pod.termination import grace_seconds
+from kubelet.runtime.records import (
+    ContainerConfig,
+    DnsConfig,
+    Mount,
+    PortMapping,
+    SandboxConfig,
+    SecurityConfig,
+    Uid,
+)
+from vaina.api.core.v1 import pod_pb2
+
+POD_NAME_LABEL = "io.kubernetes.pod.name"
+POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
+POD_UID_LABEL = "io.kubernetes.pod.uid"
+CONTAINER_NAME_LABEL = "io.kubernetes.container.name"
+CONTAINER_KIND_LABEL = "vaina.dev/container-kind"
+GRACE_ANNOTATION = "io.kubernetes.pod.terminationGracePeriod"
+TERMINATION_PATH_ANNOTATION = "io.kubernetes.container.terminationMessagePath"
+TERMINATION_POLICY_ANNOTATION = "io.kubernetes.container.terminationMessagePolicy"
+RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount"
+
+MAX_HOSTNAME = 63
+
+
+class ConfigProblem(Exception):
+    """The container may not run as it is specified (CreateContainerConfigError); the message is upstream's."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What configs need to know of the node."""
+
+    memory_capacity_bytes: int = 0
+    cgroup_parent: str = ""
+    log_root: str = ""
+    #: DNS of the cluster: empty until there is one, then Pods with ClusterFirst use it
+    cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def pod_labels(pod: pod_pb2.Pod) -> dict[str, str]:
+    """Return the labels by which everything of a Pod is found in the runtime."""
+    meta = pod.metadata
+    return {POD_NAME_LABEL: meta.name, POD_NAMESPACE_LABEL: meta.namespace, POD_UID_LABEL: meta.uid}
+
+
+def hostname_of(pod: pod_pb2.Pod) -> str:
+    """Return the Pod's host name: its own choice, else its name, cut to 63 characters (row B3)."""
+    return (pod.spec.hostname or pod.metadata.name)[:MAX_HOSTNAME].rstrip("-.")
+
+
+def dns_config(pod: pod_pb2.Pod, settings: NodeSettings) -> DnsConfig | None:
+    """Return the Pod's resolv.conf; None: as the node's own. Follows dnsPolicy and dnsConfig."""
+    policy = pod.spec.dns_policy or "ClusterFirst"
+    cluster_first = policy == "ClusterFirstWithHostNet" or (
+        policy == "ClusterFirst" and not pod.spec.host_network
+    )
+    nameservers: list[str] = []
+    searches: list[str] = []
+    options: dict[str, str] = {}
+    if cluster_first and settings.cluster_dns:
+        nameservers += settings.cluster_dns
+        domain = settings.cluster_domain
+        searches += [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain]
+        options["ndots"] = "5"
+    elif policy != "None" and not pod.spec.HasField("dns_config"):
+        return None
+    extra = pod.spec.dns_config
+    nameservers += [item for item in extra.nameservers if item not in nameservers]
+    searches += [item for item in extra.searches if item not in searches]
+    options.update({item.name: item.value for item in extra.options})
+    lines = tuple(f"{name}:{value}" if value else name for name, value in options.items())
+    return DnsConfig(tuple(nameservers), tuple(searches), lines)
+
+
+def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> SandboxConfig:
+    """Return what the Pod's sandbox is made of (step 4)."""
+    meta, spec = pod.metadata, pod.spec
+    ports = tuple(
+        PortMapping(port.container_port, port.host_port, port.protocol or "TCP", port.host_ip)
+        for container in (*spec.init_containers, *spec.containers)
+        for port in container.ports
+        if port.host_port and not spec.host_network
+    )
+    return SandboxConfig(
+        name=meta.name,
+        namespace=meta.namespace,
+        uid=Uid(meta.uid),
+        attempt=attempt,
+        hostname="" if spec.host_network else hostname_of(pod),
+        labels={**meta.labels, **pod_labels(pod)},
+        annotations={GRACE_ANNOTATION: f"{grace_seconds(pod):g}"},
+        host_network=spec.host_network,
+        host_pid=spec.host_pid,
+        host_ipc=spec.host_ipc,
+        share_process_namespace=spec.share_process_namespace,
+        dns=dns_config(pod, settings),
+        port_mappings=ports,
+        sysctls={item.name: item.value for item in spec.security_context.sysctls},
+        cgroup_parent=settings.cgroup_parent,
+        log_directory=f"{settings.log_root}/{meta.namespace}_{meta.name}_{meta.uid}"
+        if settings.log_root
+        else "",
+    )
+
+
+def container_config(
+    pod: pod_pb2.Pod,
+    container: pod_pb2.Container,
+    action: StartContainer,
+    *,
+    env: tuple[tuple[str, str], ...],
+    mounts: tuple[Mount, ...],
+    settings: NodeSettings,
+    image_user: str = "",
+) -> ContainerConfig:
+    """Return what a container is made of (step 6).
+
+    Raises:
+        ConfigProblem: it may not run as root, and would.
+    """
+    variables = dict(env)
+    return ContainerConfig(
+        name=container.name,
+        attempt=action.attempt,
+        image_id=action.image_id,
+        image=container.image,
+        command=expand_all(container.command, variables),
+        args=expand_all(container.args, variables),
+        env=env,
+        working_dir=container.working_dir,
+        mounts=mounts,
+        resources=linux_resources(pod, container, memory_capacity_bytes=settings.memory_capacity_bytes),
+        security=security_config(pod, container, image_user=image_user),
+        stdin=container.stdin,
+        stdin_once=container.stdin_once,
+        tty=container.tty,
+        stop_signal=container.lifecycle.stop_signal,
+        labels={
+            **pod_labels(pod),
+            CONTAINER_NAME_LABEL: container.name,
+            CONTAINER_KIND_LABEL: action.kind.value,
+        },
+        annotations={
+            BACKOFF_STEP: str(action.backoff_step),
+            RESTART_COUNT_ANNOTATION: str(action.attempt),
+            GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
+            TERMINATION_PATH_ANNOTATION: container.termination_message_path,
+            TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
+        },
+        log_path=f"{container.name}/{action.attempt}.log" if settings.log_root else "",
+    )
+
+
+def security_config(pod: pod_pb2.Pod, container: pod_pb2.Container, *, image_user: str) -> SecurityConfig:
+    """Return the rights of the container: its own settings before the Pod's.
+
+    Raises:
+        ConfigProblem: runAsNonRoot is asked for, and it would run as root.
+    """
+    own, whole = container.security_context, pod.spec.security_context
+    user = _first(own, whole, "run_as_user")
+    group = _first(own, whole, "run_as_group")
+    if _first(own, whole, "run_as_non_root"):
+        _check_non_root(pod, container, user, image_user)
+    groups = [*whole.supplemental_groups]
+    if whole.HasField("fs_group") and whole.fs_group not in groups:
+        groups.append(whole.fs_group)
+    return SecurityConfig(
+        privileged=own.privileged,
+        add_capabilities=tuple(own.capabilities.add),
+        drop_capabilities=tuple(own.capabilities.drop),
+        run_as_user=user,
+        run_as_group=group,
+        supplemental_groups=tuple(groups),
+        readonly_rootfs=own.read_only_root_filesystem,
+        no_new_privs=own.HasField("allow_privilege_escalation") and not own.allow_privilege_escalation,
+        seccomp_profile=_profile(own, whole, "seccomp_profile"),
+        apparmor_profile=_profile(own, whole, "app_armor_profile"),
+    )
+
+
+def _first(own: pod_pb2.SecurityContext, whole: pod_pb2.PodSecurityContext, name: str) -> int | None:
+    for message in (own, whole):
+        if message.HasField(name):
+            return int(getattr(message, name))
+    return None
+
+
+def _profile(own: pod_pb2.SecurityContext, whole: pod_pb2.PodSecurityContext, name: str) -> str:
+    for message in (own, whole):
+        if message.HasField(name):
+            profile: pod_pb2.SeccompProfile = getattr(message, name)
+            return f"Localhost/{profile.localhost_profile}" if profile.type == "Localhost" else profile.type
+    return ""
+
+
+def _check_non_root(
+    pod: pod_pb2.Pod, container: pod_pb2.Container, user: int | None, image_user: str
+) -> None:
+    where = f'(pod: "{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})", container: {container.name})'
+    if user is not None:
+        if user == 0:
+            raise ConfigProblem(f"container's runAsUser breaks non-root policy {where}")
+        return
+    name = image_user.partition(":")[0]
+    if not name or name == "0":
+        raise ConfigProblem(f"container has runAsNonRoot and image will run as root {where}")
+    if not name.isdecimal():
+        raise ConfigProblem(
+            f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root {where}"
+        )
+
+
+def kind_of_label(labels: Mapping[str, str]) -> ContainerKind | None:
+    """Return the kind of a container by its labels, if it is one of ours."""
+    value = labels.get(CONTAINER_KIND_LABEL, "")
+    return ContainerKind(value) if value in set(ContainerKind) else None

@@ -1,0 +1,89 @@
+"""What a container may know of its own Pod: fieldRef and resourceFieldRef. PURE.
+
+Used for environment variables and for downwardAPI volumes. Follows
+https://kubernetes.io/docs/concepts/workloads/pods/downward-api/.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.quantity import parse, value
+
+_SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['([^']*)'\]")
+_NANO = 10**9
+
+
+class DownwardError(Exception):
+    """The field or resource cannot be given; the message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What is known of a Pod only on its node."""
+
+    pod_ip: str = ""
+    host_ip: str = ""
+    node_name: str = ""
+    #: of the node: cpu in thousandths, everything else in units; stands in for limits that are not set
+    allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def field_value(pod: pod_pb2.Pod, path: str, facts: PodFacts) -> str:
+    """Return the value of a fieldRef.
+
+    Raises:
+        DownwardError: there is no such field.
+    """
+    match = _SUBSCRIPT.fullmatch(path)
+    if match:
+        entries = pod.metadata.labels if match[1] == "metadata.labels" else pod.metadata.annotations
+        return str(entries.get(match[2], ""))
+    meta, spec = pod.metadata, pod.spec
+    values = {
+        "metadata.name": meta.name,
+        "metadata.namespace": meta.namespace,
+        "metadata.uid": meta.uid,
+        "spec.nodeName": spec.node_name or facts.node_name,
+        "spec.serviceAccountName": spec.service_account_name,
+        "status.hostIP": facts.host_ip,
+        "status.hostIPs": facts.host_ip,
+        "status.podIP": facts.pod_ip,
+        "status.podIPs": facts.pod_ip,
+    }
+    if path in values:
+        return values[path]
+    if path in {"metadata.labels", "metadata.annotations"}:
+        entries = meta.labels if path == "metadata.labels" else meta.annotations
+        return "\n".join(f"{key}={_quoted(entries[key])}" for key in sorted(entries))
+    raise DownwardError(f"unsupported fieldPath: {path}")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'
+
+
+def resource_value(container: pod_pb2.Container, resource: str, divisor: str, facts: PodFacts) -> str:
+    """Return the value of a resourceFieldRef: an amount in units of the divisor, rounded up.
+
+    A limit that is not set is the node's allocatable; a request that is not set is 0 (its limit, when there is one).
+
+    Raises:
+        DownwardError: there is no such resource.
+    """
+    kind, _, name = resource.partition(".")
+    if kind not in {"limits", "requests"} or not name:
+        raise DownwardError(f"unsupported container resource : {resource}")
+    amounts = container.resources.limits if kind == "limits" else container.resources.requests
+    if name in amounts:
+        nanos = parse(amounts[name].string or "0").nanos
+    elif kind == "requests" and name in container.resources.limits:
+        nanos = parse(container.resources.limits[name].string or "0").nanos
+    elif kind == "limits":
+        nanos = facts.allocatable.get(name, 0) * (10**6 if name == "cpu" else _NANO)
+    else:
+        nanos = 0
+    unit = parse(divisor).nanos if divisor and value(divisor) else _NANO
+    return str(-(-nanos // unit))

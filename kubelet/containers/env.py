@@ -1,0 +1,176 @@
+"""A container's environment, command and arguments, with references resolved and $(VAR) expanded. PURE.
+
+The shell fetches what `references` names; a required one that is missing makes an EnvError, which the status shows as
+CreateContainerConfigError. Follows upstream's makeEnvironmentVariables (row B17).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
+from vaina.api.core.v1 import config_pb2, pod_pb2, reference_pb2
+
+_REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+
+
+class EnvError(Exception):
+    """The environment cannot be made; the message is upstream's."""
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Names of the objects (in the Pod's namespace) that an environment refers to."""
+
+    config_maps: frozenset[str]
+    secrets: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The objects themselves; a name that is absent does not exist."""
+
+    config_maps: Mapping[str, config_pb2.ConfigMap] = field(default_factory=dict[str, config_pb2.ConfigMap])
+    secrets: Mapping[str, config_pb2.Secret] = field(default_factory=dict[str, config_pb2.Secret])
+
+
+def references(container: pod_pb2.Container) -> References:
+    """Return what has to be fetched before `make_env`."""
+    config_maps, secrets = set(), set()
+    for source in container.env_from:
+        if source.HasField("config_map_ref"):
+            config_maps.add(source.config_map_ref.local_object_reference.name)
+        if source.HasField("secret_ref"):
+            secrets.add(source.secret_ref.local_object_reference.name)
+    for variable in container.env:
+        source_of = variable.value_from
+        if source_of.HasField("config_map_key_ref"):
+            config_maps.add(source_of.config_map_key_ref.local_object_reference.name)
+        if source_of.HasField("secret_key_ref"):
+            secrets.add(source_of.secret_key_ref.local_object_reference.name)
+    return References(frozenset(config_maps), frozenset(secrets))
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace $(NAME) by the variable's value; $$ is a dollar sign, and a name that is not known stays as it is written."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return variables.get(match[1], match[0])
+
+    return _REFERENCE.sub(replace, text)
+
+
+def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Expand each of several texts: a command, its arguments."""
+    return tuple(expand(text, variables) for text in texts)
+
+
+def make_env(
+    pod: pod_pb2.Pod, container: pod_pb2.Container, sources: Sources, facts: PodFacts
+) -> tuple[tuple[str, str], ...]:
+    """Return the container's environment as (name, value): envFrom first, then env in order; the last of a name wins.
+
+    Raises:
+        EnvError: something required is missing.
+    """
+    variables: dict[str, str] = {}
+    for source in container.env_from:
+        variables.update(_env_from(pod, source, sources))
+    for item in container.env:
+        if not item.HasField("value_from"):
+            variables[item.name] = expand(item.value, variables)
+            continue
+        found = _value_from(pod, container, item.value_from, sources, facts)
+        if found is not None:
+            variables[item.name] = found
+    return tuple(variables.items())
+
+
+def _env_from(pod: pod_pb2.Pod, source: pod_pb2.EnvFromSource, sources: Sources) -> Mapping[str, str]:
+    prefix = source.prefix
+    if source.HasField("config_map_ref"):
+        name = source.config_map_ref.local_object_reference.name
+        config_map = sources.config_maps.get(name)
+        if config_map is None:
+            _missing(source.config_map_ref.optional, f'configmap "{name}" not found')
+            return {}
+        return {prefix + key: config_map.data[key] for key in sorted(config_map.data)}
+    name = source.secret_ref.local_object_reference.name
+    secret = sources.secrets.get(name)
+    if secret is None:
+        _missing(source.secret_ref.optional, f'secret "{name}" not found')
+        return {}
+    return {prefix + key: _text(secret.data[key]) for key in sorted(secret.data)}
+
+
+def _value_from(
+    pod: pod_pb2.Pod,
+    container: pod_pb2.Container,
+    source: pod_pb2.EnvVarSource,
+    sources: Sources,
+    facts: PodFacts,
+) -> str | None:
+    try:
+        if source.HasField("field_ref"):
+            return field_value(pod, source.field_ref.field_path, facts)
+        if source.HasField("resource_field_ref"):
+            return _resource(pod, container, source.resource_field_ref, facts)
+    except DownwardError as error:
+        raise EnvError(str(error)) from error
+    if source.HasField("config_map_key_ref"):
+        return _config_map_key(pod, source.config_map_key_ref, sources)
+    return _secret_key(pod, source.secret_key_ref, sources) if source.HasField("secret_key_ref") else None
+
+
+def _config_map_key(
+    pod: pod_pb2.Pod, reference: reference_pb2.ConfigMapKeySelector, sources: Sources
+) -> str | None:
+    name = reference.local_object_reference.name
+    found = sources.config_maps.get(name)
+    if found is None:
+        return _missing(reference.optional, f'configmap "{name}" not found')
+    if reference.key in found.data:
+        return str(found.data[reference.key])
+    where = f"ConfigMap {pod.metadata.namespace}/{name}"
+    return _missing(reference.optional, f"couldn't find key {reference.key} in {where}")
+
+
+def _secret_key(pod: pod_pb2.Pod, reference: reference_pb2.SecretKeySelector, sources: Sources) -> str | None:
+    name = reference.local_object_reference.name
+    found = sources.secrets.get(name)
+    if found is None:
+        return _missing(reference.optional, f'secret "{name}" not found')
+    if reference.key in found.data:
+        return _text(found.data[reference.key])
+    where = f"Secret {pod.metadata.namespace}/{name}"
+    return _missing(reference.optional, f"couldn't find key {reference.key} in {where}")
+
+
+def _resource(
+    pod: pod_pb2.Pod,
+    container: pod_pb2.Container,
+    reference: reference_pb2.ResourceFieldSelector,
+    facts: PodFacts,
+) -> str:
+    name = reference.container_name or container.name
+    named = [item for item in (*pod.spec.containers, *pod.spec.init_containers) if item.name == name]
+    if not named:
+        raise DownwardError(f"container {name} not found")
+    return resource_value(named[0], reference.resource, reference.divisor.string, facts)
+
+
+def _missing(optional: bool, message: str) -> str | None:
+    """Return nothing for what may be missing.
+
+    Raises:
+        EnvError: it may not.
+    """
+    if not optional:
+        raise EnvError(message)
+    return None
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")

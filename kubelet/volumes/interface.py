@@ -1,0 +1,48 @@
+"""What the pod worker's executor asks of volumes, and where their data comes from."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from kubelet.containers.downward import PodFacts
+from kubelet.runtime.records import Uid
+from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+
+
+class VolumeFailed(Exception):
+    """A volume cannot be mounted (now); the message is for the user."""
+
+    def __init__(self, volume: str, message: str) -> None:
+        super().__init__(message)
+        self.volume = volume
+
+
+class ObjectSource(Protocol):
+    """Where ConfigMaps and Secrets come from. None: there is no such object. Raises ApiError when nobody can say."""
+
+    async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
+        """Return a ConfigMap."""
+        ...
+
+    async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
+        """Return a Secret."""
+        ...
+
+
+class Volumes(Protocol):
+    """The volumes of a node's Pods."""
+
+    async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
+        """Return the names of the Pod's volumes that are mounted: also those that an earlier kubelet mounted."""
+        ...
+
+    async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
+        """Mount volumes; what is mounted already is brought up to date. Raises VolumeFailed."""
+        ...
+
+    async def unmount(self, uid: Uid) -> None:
+        """Unmount all of a Pod's volumes, and remove what lives only as long as the Pod. Raises VolumeFailed."""
+        ...
+
+    def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
+        """Return where a volume is on the node."""
+        ...

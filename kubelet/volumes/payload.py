@@ -1,0 +1,100 @@
+"""The files of volumes that are made of objects: configMap, secret, downwardAPI, projected. PURE.
+
+Follows `pkg/volume/configmap` and its siblings: a volume without items has a file for each key, with items only those; a missing key is
+an error unless the source is optional.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
+from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+
+DEFAULT_MODE = 0o644
+
+
+class PayloadError(Exception):
+    """The files cannot be made; the message is upstream's."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file's content and permission bits."""
+
+    data: bytes
+    mode: int
+
+
+Files = Mapping[str, File]
+
+
+def config_map_files(
+    name: str,
+    config_map: config_pb2.ConfigMap | None,
+    items: Iterable[volume_pb2.KeyToPath],
+    *,
+    optional: bool,
+    mode: int,
+) -> Files:
+    """Return path -> file of a ConfigMap. Raises PayloadError."""
+    if config_map is None:
+        if not optional:
+            raise PayloadError(f'configmap "{name}" not found')
+        return {}
+    data = {key: config_map.data[key].encode() for key in config_map.data}
+    data.update({key: config_map.binary_data[key] for key in config_map.binary_data})
+    return _select(data, items, mode=mode, optional=optional, what="configmap")
+
+
+def secret_files(
+    name: str,
+    secret: config_pb2.Secret | None,
+    items: Iterable[volume_pb2.KeyToPath],
+    *,
+    optional: bool,
+    mode: int,
+) -> Files:
+    """Return path -> file of a Secret. Raises PayloadError."""
+    if secret is None:
+        if not optional:
+            raise PayloadError(f'secret "{name}" not found')
+        return {}
+    data = {key: secret.data[key] for key in secret.data}
+    return _select(data, items, mode=mode, optional=optional, what="secret")
+
+
+def _select(
+    data: Mapping[str, bytes], items: Iterable[volume_pb2.KeyToPath], *, mode: int, optional: bool, what: str
+) -> Files:
+    items = tuple(items)
+    if not items:
+        return {key: File(value, mode) for key, value in data.items()}
+    files = {}
+    for item in items:
+        if item.key in data:
+            files[item.path] = File(data[item.key], item.mode if item.HasField("mode") else mode)
+        elif not optional:
+            raise PayloadError(f"{what} references non-existent {what.replace('map', '')} key: {item.key}")
+    return files
+
+
+def downward_files(
+    pod: pod_pb2.Pod, items: Iterable[volume_pb2.DownwardAPIVolumeFile], facts: PodFacts, *, mode: int
+) -> Files:
+    """Return path -> file of a downwardAPI source. Raises PayloadError."""
+    files = {}
+    containers = {item.name: item for item in (*pod.spec.containers, *pod.spec.init_containers)}
+    for item in items:
+        try:
+            if item.HasField("field_ref"):
+                text = field_value(pod, item.field_ref.field_path, facts)
+            else:
+                wanted = item.resource_field_ref
+                if wanted.container_name not in containers:
+                    raise PayloadError(f"container {wanted.container_name} not found")
+                container = containers[wanted.container_name]
+                text = resource_value(container, wanted.resource, wanted.divisor.string, facts)
+        except DownwardError as error:
+            raise PayloadError(str(error)) from error
+        files[item.path] = File(text.encode(), item.mode if item.HasField("mode") else mode)
+    return files
