@@ -3,31 +3,57 @@
 `build` makes the handlers over any storage, `run` is the service: etcd, watch cache, gRPC server, metrics.
 """
 
+import asyncio
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
 
 from apiserver.admission.chain import Chain
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
 from apiserver.admission.priority import Priority
+from apiserver.config import ApiserverConfig
+from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
 from apiserver.registry.direct import Direct
 from apiserver.registry.pod_traces import Traces, TraceWriter
+from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
 from apiserver.registry.world import SelectingStorage, World
 from apiserver.services.generic import kind_handlers
+from apiserver.services.manifests import manifest_handlers
+from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
 from apiserver.services.scale import scale_handlers
+from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import Storage
+from apiserver.storage.memory import MemoryStorage
+from apiserver.storage.metrics import StorageMetrics
+from vaina import log as logging_setup
 from vaina.api.core.v1 import namespace_pb2
 from vaina.client.transport import GrpcTransport, Transport
-from vaina.clock import Clock
-from vaina.errors import AlreadyExists
+from vaina.clock import Clock, SystemClock
+from vaina.config import ConfigError
+from vaina.errors import AlreadyExists, ApiError
+from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
+from vaina.serving.health import Health
+from vaina.serving.http import serve_metrics
+from vaina.serving.server import serve
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: how often, and how long at most, storage is asked whether it is there
+_CHECK_SECONDS, _CHECK_TIMEOUT_SECONDS = 1.0, 3.0
 
 
 def _new_uid() -> str:
@@ -72,6 +98,7 @@ def build(
     new_uid: Callable[[], str] = _new_uid,
     connect_kubelet: Callable[[str], Transport] = GrpcTransport,
     instance: str = "apiserver",
+    metrics: RequestMetrics | None = None,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -82,6 +109,7 @@ def build(
         new_uid: makes uids.
         connect_kubelet: host:port -> a transport to the kubelet there.
         instance: the name of this apiserver in traces.
+        metrics: count requests, where somebody wants that.
     """
     stores: dict[str, object] = {}
 
@@ -98,14 +126,106 @@ def build(
     kubelets = Kubelets(connect_kubelet)
     handlers: dict[str, Method] = {}
     for store in made.values():
-        handlers |= kind_handlers(store)
+        handlers |= _kind_handlers(store, metrics)
         if store.kind.has_scale:
             handlers |= scale_handlers(store)
     handlers |= pod_handlers(Binder(pods, nodes), PodStreams(pods, nodes, kubelets))
     handlers |= trace_handlers(traces)
+    handlers |= manifest_handlers(made, Applier(made))
+    if metrics is not None:
+        handlers = metrics.wrap(handlers)
     return App(handlers, made, traces, writer, kubelets)
+
+
+def _kind_handlers(store: Store[Any], metrics: RequestMetrics | None) -> dict[str, Method]:
+    return (
+        kind_handlers(store) if metrics is None else kind_handlers(store, metrics.watch_observer(store.kind))
+    )
 
 
 def build_handlers(storage: Storage, clock: Clock, *, rng: random.Random | None = None) -> Handlers:
     """Make the handlers straight over a storage, without a watch cache: the whole apiserver in process, for tests."""
     return build(Direct(storage), clock, rng=rng).handlers
+
+
+async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) -> None:
+    """Be the apiserver until `stop` is set.
+
+    Args:
+        config: of the process.
+        stop: begins the end: health says NOT_SERVING, streams are ended, calls under way may finish.
+        instance: the name of this process among its replicas.
+    """
+    logging_setup.configure("apiserver", config.log_level, config.log_format)
+    clock, registry = SystemClock(), new_registry("apiserver")
+    async with _open_storage(config, clock, registry, instance) as opened, asyncio.TaskGroup() as group:
+        app = build(opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock))
+        tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
+        try:
+            async with (
+                serve(
+                    app.handlers, listen=config.listen, clock=clock, registry=registry, ready=False
+                ) as server,
+                serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
+            ):
+                tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
+                await stop.wait()
+        finally:
+            # After the doors are closed: calls under way need what these do.
+            for task in tasks:
+                task.cancel()
+            await app.kubelets.close()
+
+
+async def keep_health(app: App, storage: Storage, health: Health, clock: Clock) -> None:
+    """Say SERVING while storage answers, and the namespaces of the system are there. Runs until cancelled."""
+    booted = False
+    while True:
+        serving = True
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
+                await storage.current_version()
+                if not booted:
+                    await app.bootstrap()
+                    booted = True
+        except (ApiError, TimeoutError) as error:
+            serving = False
+            if health.serving or not booted:
+                log.warning("storage is away", error=str(error))
+        if serving != health.serving:
+            log.info("health changed", serving=serving)
+            await health.set_serving(serving)
+        await clock.sleep(_CHECK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    storage: SelectingStorage
+    #: what storage does beside requests, until cancelled
+    jobs: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+
+
+@asynccontextmanager
+async def _open_storage(
+    config: ApiserverConfig, clock: Clock, registry: CollectorRegistry, instance: str
+) -> AsyncIterator[_Opened]:
+    if config.storage == "memory":
+        memory = MemoryStorage(clock)
+        yield _Opened(Direct(memory), (memory.run,))
+        return
+    if config.storage != "etcd":
+        raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
+    metrics = StorageMetrics(registry)
+    async with EtcdClient(etcd_target(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
+        # Replicas may share a host name: the writer's name must be one process's own.
+        writer = f"{instance}-{_new_uid()[:8]}"
+        storage = EtcdStorage(client, writer, clock=clock, rng=random.SystemRandom(), metrics=metrics)
+        yield _Opened(Direct(storage), (storage.run,))
+
+
+def etcd_target(endpoints: Sequence[str]) -> str:
+    """Return the gRPC target of an etcd cluster: one host:port, or several addresses."""
+    plain = [endpoint.removeprefix("http://") for endpoint in endpoints]
+    if not plain:
+        raise ConfigError("etcd_endpoints: at least one is needed")
+    return plain[0] if len(plain) == 1 else "ipv4:" + ",".join(plain)

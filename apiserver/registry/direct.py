@@ -37,6 +37,7 @@ class Direct:
         self.delete = storage.delete
         self.watch = storage.watch
         self.current_version = storage.current_version
+        self.request_progress = storage.request_progress
 
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None

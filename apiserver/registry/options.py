@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apiserver.storage.interface import Read, Stored, Version
-from vaina.errors import BadRequest, Invalid
+from vaina.errors import BadRequest, FieldError, Invalid
 from vaina.objects import field_path
 from vaina.objects.field_path import Path
 
@@ -92,7 +92,7 @@ def read_of_list(options: ListOptions) -> Read:
     return Read(at_least=version)
 
 
-def _check_match(options: ListOptions, version: Version | None, match: str) -> field_path.FieldError | None:
+def _check_match(options: ListOptions, version: Version | None, match: str) -> FieldError | None:
     if not match:
         return None
     if options.continue_token:

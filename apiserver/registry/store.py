@@ -24,7 +24,7 @@ from apiserver.registry.strategy import M, Strategy, copy_field, spec_bytes
 from apiserver.registry.world import Observer, World
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyExists, KeyMissing, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import ApiError, BadRequest, Conflict, NotFound, TooLarge
+from vaina.errors import ApiError, BadRequest, Conflict, FieldError, NotFound, TooLarge
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
@@ -351,7 +351,7 @@ class Store(Reader[M]):
             raise TooLarge(f"Request entity too large: limit is {MAX_OBJECT_BYTES}")
         return data
 
-    def _validate(self, name: str, errors: Sequence[field_path.FieldError]) -> None:
+    def _validate(self, name: str, errors: Sequence[FieldError]) -> None:
         if errors:
             raise refusals.invalid(self.kind, name, list(errors))
 

@@ -5,7 +5,7 @@ name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +67,7 @@ class PodStreams:
 
     async def logs(
         self, request: pod_stream_pb2.PodLogRequest
-    ) -> AsyncIterator[pod_stream_pb2.PodLogResponse]:
+    ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
         """Yield what a container wrote.
 
         Raises:
@@ -81,11 +81,11 @@ class PodStreams:
         wanted.namespace = request.namespace or "default"
         wanted.uid, wanted.options.container = place.uid, place.container
         stream = place.transport.stream(_LOGS, wanted.SerializeToString())
-        async with aclosing(_explained(stream, place)) as answers:  # type: ignore[type-var]
+        async with aclosing(_explained(stream, place)) as answers:
             async for data in answers:
                 yield pod_stream_pb2.PodLogResponse.FromString(data)
 
-    async def exec(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def exec(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Run a command in a container: pass on what comes, both ways. The first request says where.
 
         Raises:
@@ -112,7 +112,7 @@ class PodStreams:
                 yield item
 
         stream = place.transport.bidi(_EXEC, onward())
-        async with aclosing(_explained(stream, place)) as answers:  # type: ignore[type-var]
+        async with aclosing(_explained(stream, place)) as answers:
             async for data in answers:
                 yield data
 
@@ -137,7 +137,7 @@ class PodStreams:
         return _Place(await self._kubelets.to(address), pod.metadata.uid, container, node, address)
 
 
-async def _explained(stream: Any, place: _Place) -> AsyncIterator[bytes]:
+async def _explained(stream: Any, place: _Place) -> AsyncGenerator[bytes, None]:
     """Pass on what a kubelet answers; say which node it is that does not."""
     async with aclosing(stream) as answers:
         try:

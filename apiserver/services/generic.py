@@ -24,10 +24,18 @@ from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
 MAX_BATCH = 1000
 
 
-def kind_handlers(store: Store[Any]) -> dict[str, Method]:
+#: is told of every batch that a watch sends: how many events, how many bytes
+OnWatchBatch = Callable[[int, int], None]
+
+
+def _uncounted(_events: int, _size: int) -> None:
+    """Nobody counts."""
+
+
+def kind_handlers(store: Store[Any], on_watch_batch: OnWatchBatch = _uncounted) -> dict[str, Method]:
     """Return the methods of a kind's service by full path: those of the verbs that the service has."""
     service = service_descriptor(store.kind.service)
-    verbs = _Verbs(store)
+    verbs = _Verbs(store, on_watch_batch)
     unary: dict[str, Callable[[bytes, RequestContext], Awaitable[bytes]]] = {
         "Get": verbs.get,
         "List": verbs.list,
@@ -48,8 +56,9 @@ def kind_handlers(store: Store[Any]) -> dict[str, Method]:
 
 
 class _Verbs:
-    def __init__(self, store: Store[Any]) -> None:
+    def __init__(self, store: Store[Any], on_watch_batch: OnWatchBatch) -> None:
         self._store, self._kind = store, store.kind
+        self._on_watch_batch = on_watch_batch
 
     async def get(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.GetRequest, data)
@@ -85,6 +94,7 @@ class _Verbs:
         )
         async with aclosing(self._store.watch(options)) as batches:  # type: ignore[type-var]
             async for batch in batches:
+                self._on_watch_batch(len(batch.frames), len(batch.response))
                 yield batch.response
 
     async def create(self, data: bytes, rpc: RequestContext) -> bytes:

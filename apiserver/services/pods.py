@@ -1,6 +1,6 @@
 """What the Pod service has besides the verbs of every kind: binding, and the streams of a running Pod."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from apiserver.registry.binding import Binder
 from apiserver.registry.streams import PodStreams
@@ -35,7 +35,7 @@ def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
 
     def logs(
         request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
-    ) -> AsyncIterator[pod_stream_pb2.PodLogResponse]:
+    ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
         return streams.logs(request)
 
     def run(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:

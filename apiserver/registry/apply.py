@@ -1,0 +1,135 @@
+"""Apply: what `kubectl apply` does, on the server, so that any client can. Step 1 of a Pod's creation begins here.
+
+A three-way merge of what the annotation says was applied last, the manifest, and the object as it is: a field that left the
+manifest leaves the object, fields that others set stay. Called by the manifest service.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from apiserver.registry.context import Context
+from apiserver.registry.metadata import DEFAULT_NAMESPACE
+from apiserver.registry.store import Store
+from apiserver.registry.table import Stores
+from apiserver.storage.interface import Stored
+from vaina.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound
+from vaina.objects import field_path
+from vaina.objects.manifest import Decoded, decode_dict, to_dict, write_json
+from vaina.objects.strategic_merge import strategic_merge, three_way_patch
+
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+#: as kubectl: how often to try again when the object changes meanwhile
+_ATTEMPTS: Final = 5
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a document."""
+
+    stored: Stored
+    #: created, configured or unchanged
+    action: str
+
+
+class Applier:
+    """Applies manifests. Holds no state."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def apply(self, ctx: Context, document: Decoded, namespace: str) -> Applied:
+        """Bring an object into the state that a manifest wants.
+
+        Args:
+            ctx: of the request.
+            document: the manifest.
+            namespace: for objects that name none.
+
+        Raises:
+            Invalid, BadRequest, Forbidden; Conflict when the manifest names a version that is not the newest.
+        """
+        store = self._stores[document.kind.kind]
+        modified = with_last_applied(_prepared(document, namespace))
+        meta = modified["metadata"]
+        for attempt in range(_ATTEMPTS):
+            try:
+                current = await store.get(meta.get("namespace", ""), meta["name"])
+            except NotFound:
+                try:
+                    return await self._create(ctx, store, modified)
+                except AlreadyExists:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    continue
+            try:
+                return await self._update(ctx, store, modified, current)
+            except Conflict:
+                if attempt == _ATTEMPTS - 1 or "resourceVersion" in meta:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _create(self, ctx: Context, store: Store[Any], modified: Json) -> Applied:
+        decoded = decode_dict(modified, kind=store.kind, strict=False)
+        return Applied(await store.create(ctx, decoded.message), "created")
+
+    async def _update(self, ctx: Context, store: Store[Any], modified: Json, stored: Stored) -> Applied:
+        obj = store.decode(stored)
+        current = to_dict(store.kind, obj)
+        patch = three_way_patch(_original(ctx, store, current), modified, current, store.kind)
+        if not patch:
+            return Applied(stored, "unchanged")
+        if obj.metadata.HasField("deletion_timestamp"):
+            ctx.warn(f"Detected changes to resource {obj.metadata.name} which is currently being deleted.")
+        merged = decode_dict(strategic_merge(store.kind, current, patch), kind=store.kind, strict=False)
+        after = await store.update(ctx, merged.message)
+        return Applied(after, "unchanged" if after.data == stored.data else "configured")
+
+
+def _prepared(document: Decoded, namespace: str) -> Json:
+    """Return the manifest as plain values, with its namespace, and without an annotation of an earlier apply."""
+    tree: Json = copy.deepcopy(dict(document.source))
+    meta = tree.get("metadata") or {}
+    name, base = meta.get("name"), meta.get("generateName")
+    if not name and base:
+        raise BadRequest(f"from {base}: cannot use generate name with apply")
+    if not name:
+        error = field_path.required("metadata.name", "name or generateName is required")
+        raise Invalid.of(document.kind.kind, "", [error], group=document.kind.group)
+    if document.kind.namespaced:
+        meta["namespace"] = meta.get("namespace") or namespace or DEFAULT_NAMESPACE
+    else:
+        meta.pop("namespace", None)
+    annotations = dict(meta.get("annotations") or {})
+    annotations.pop(LAST_APPLIED, None)
+    meta["annotations"] = annotations
+    tree["metadata"] = meta
+    return tree
+
+
+def with_last_applied(tree: Json) -> Json:
+    """Return the manifest with the annotation that holds it, as kubectl writes it."""
+    text = write_json(tree) + "\n"
+    meta = tree["metadata"]
+    return {**tree, "metadata": {**meta, "annotations": {**meta["annotations"], LAST_APPLIED: text}}}
+
+
+def _original(ctx: Context, store: Store[Any], current: Json) -> Json | None:
+    text = current["metadata"].get("annotations", {}).get(LAST_APPLIED)
+    name = current["metadata"]["name"]
+    if not text:
+        ctx.warn(
+            f"resource {store.kind.plural}/{name} is missing the {LAST_APPLIED} annotation which is required by apply; "
+            "it will be patched automatically"
+        )
+        return None
+    try:
+        return msgspec.json.decode(text, type=Json)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(
+            f"the annotation {LAST_APPLIED} of {store.kind.plural}/{name} cannot be read: {error}"
+        ) from error

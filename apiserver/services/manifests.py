@@ -1,0 +1,125 @@
+"""ManifestService: manifests as text, for any gRPC client."""
+
+from dataclasses import replace
+from typing import Any
+
+from apiserver.registry.apply import Applier
+from apiserver.registry.context import Context
+from apiserver.registry.options import ListOptions
+from apiserver.registry.table import Stores
+from apiserver.services.requests import context_of
+from vaina.api.core.v1 import manifest_service_pb2 as pb
+from vaina.errors import ApiError, BadRequest, NotFound
+from vaina.kinds import KINDS_BY_NAME
+from vaina.objects.manifest import (
+    Decoded,
+    encode_json,
+    encode_yaml,
+    list_to_dict,
+    read_documents,
+    write_json,
+)
+from vaina.objects.yaml_text import write_yaml
+from vaina.serving.handlers import Method, RequestContext, typed
+
+SERVICE = "vaina.api.core.v1.ManifestService"
+_VALIDATIONS = ("", "Strict", "Warn", "Ignore")
+#: a list as text may have so many objects; more are asked for by kind
+_MAX_LIST = 5000
+
+
+def manifest_handlers(stores: Stores, applier: Applier) -> dict[str, Method]:
+    """Return the methods by full path."""
+    service = _Service(stores, applier)
+    return {
+        f"/{SERVICE}/Apply": typed(service.apply, pb.ApplyRequest),
+        f"/{SERVICE}/Get": typed(service.get, pb.GetManifestRequest),
+    }
+
+
+class _Service:
+    def __init__(self, stores: Stores, applier: Applier) -> None:
+        self._stores, self._applier = stores, applier
+
+    async def apply(self, request: pb.ApplyRequest, rpc: RequestContext) -> pb.ApplyResponse:
+        if request.field_validation not in _VALIDATIONS:
+            raise BadRequest(
+                f'fieldValidation: Unsupported value: "{request.field_validation}": '
+                'supported values: "Ignore", "Strict", "Warn"'
+            )
+        documents = read_documents(request.manifest, strict=request.field_validation in ("", "Strict"))
+        if not documents:
+            raise BadRequest("no objects passed to apply")
+        ctx = context_of(rpc, "apply", request)
+        response = pb.ApplyResponse()
+        for document in documents:
+            # One after the other: a namespace may stand before what is in it.
+            result = await _apply_one(self._applier, ctx, request, document)
+            if isinstance(result, ApiError):
+                if len(documents) == 1:
+                    raise result
+                result = _refused(document, result)
+            response.results.append(result)
+        return response
+
+    async def get(self, request: pb.GetManifestRequest, rpc: RequestContext) -> pb.GetManifestResponse:
+        kind = KINDS_BY_NAME.get(request.resource.lower())
+        if kind is None:
+            raise NotFound(f'the server doesn\'t have a resource type "{request.resource}"')
+        if request.output not in ("", "json", "yaml"):
+            raise BadRequest(
+                f'output: Unsupported value: "{request.output}": supported values: "json", "yaml"'
+            )
+        store, as_yaml = self._stores[kind.kind], request.output == "yaml"
+        if request.name:
+            obj = store.decode(await store.get(request.namespace, request.name))
+            text = encode_yaml(kind, obj) if as_yaml else encode_json(kind, obj, indent=4)
+            return pb.GetManifestResponse(manifest=text)
+        options = ListOptions(
+            namespace=request.namespace, label_selector=request.label_selector, limit=_MAX_LIST
+        )
+        page = await store.list(options)
+        items = [store.decode(item) for item in page.items]
+        tree = list_to_dict(kind, items, str(page.version), page.continue_token)
+        return pb.GetManifestResponse(manifest=write_yaml(tree) if as_yaml else write_json(tree, indent=4))
+
+
+async def _apply_one(
+    applier: Applier, ctx: Context, request: pb.ApplyRequest, document: Decoded | ApiError
+) -> pb.ApplyResult | ApiError:
+    if isinstance(document, ApiError):
+        return document
+    warnings: list[str] = []
+    if request.field_validation != "Ignore":
+        warnings.extend(document.warnings)
+    try:
+        applied = await applier.apply(_with_warnings(ctx, warnings), document, request.namespace)
+    except ApiError as error:
+        return error
+    kind = document.kind
+    obj: Any = kind.message.FromString(applied.stored.data)
+    if applied.stored.version:
+        obj.metadata.resource_version = str(applied.stored.version)
+    return pb.ApplyResult(
+        api_version=kind.api_version,
+        kind=kind.kind,
+        namespace=obj.metadata.namespace,
+        name=obj.metadata.name,
+        action=applied.action,
+        manifest=encode_json(kind, obj),
+        warnings=warnings,
+    )
+
+
+def _with_warnings(ctx: Context, warnings: list[str]) -> Context:
+    """Warnings belong to a document, not to the call."""
+    return replace(ctx, warn=warnings.append)
+
+
+def _refused(document: Decoded | ApiError, error: ApiError) -> pb.ApplyResult:
+    result = pb.ApplyResult(error=error.to_status())
+    if isinstance(document, Decoded):
+        meta: Any = document.message.metadata  # type: ignore[attr-defined]
+        result.api_version, result.kind = document.kind.api_version, document.kind.kind
+        result.namespace, result.name = meta.namespace, meta.name
+    return result
