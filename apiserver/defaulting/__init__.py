@@ -1,0 +1,31 @@
+"""Defaulting: what an object means where its manifest says nothing. PURE.
+
+Called by the registry before validation, on create and update, for every kind of `vaina.kinds`. Follows
+`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go` and, where named, admission plugins. Doing it again changes
+nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from apiserver.defaulting import objects, pods
+from vaina import kinds
+from vaina.kinds import Kind
+
+#: kinds that are not here have no defaults
+_DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
+    kinds.POD.kind: pods.default_pod,
+    kinds.NODE.kind: objects.default_node,
+    kinds.NAMESPACE.kind: objects.default_namespace,
+    kinds.SECRET.kind: objects.default_secret,
+    kinds.REPLICATION_CONTROLLER.kind: objects.default_replication_controller,
+    kinds.REPLICA_SET.kind: objects.default_replica_set,
+}
+
+
+def default(kind: Kind[Any], message: Message) -> None:
+    """Set the defaults of an object in place."""
+    if fill := _DEFAULTS.get(kind.kind):
+        fill(message)

@@ -1,0 +1,50 @@
+"""Defaults of all kinds but Pods."""
+
+from apiserver.defaulting.pods import default_pod_spec
+from apiserver.defaulting.resources import round_up
+from vaina.api.apps.v1 import apps_pb2
+from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, replication_controller_pb2
+
+
+def default_node(node: node_pb2.Node) -> None:
+    """Offer to Pods all that a node has, where it does not say."""
+    round_up(node.status.capacity)
+    round_up(node.status.allocatable)
+    if not node.status.allocatable:
+        for name in node.status.capacity:
+            node.status.allocatable[name].string = node.status.capacity[name].string
+
+
+def default_namespace(namespace: namespace_pb2.Namespace) -> None:
+    """Give a Namespace the label that selectors find it by, and its first phase."""
+    if name := namespace.metadata.name:
+        namespace.metadata.labels["kubernetes.io/metadata.name"] = name
+    namespace.status.phase = namespace.status.phase or "Active"
+
+
+def default_secret(secret: config_pb2.Secret) -> None:
+    """Give a Secret its type."""
+    secret.type = secret.type or "Opaque"
+
+
+def default_replication_controller(controller: replication_controller_pb2.ReplicationController) -> None:
+    """Take selector and labels from the template's labels."""
+    spec = controller.spec
+    if not spec.HasField("replicas"):
+        spec.replicas = 1
+    if not spec.HasField("template"):
+        return
+    labels = dict(spec.template.metadata.labels)
+    if not spec.selector:
+        spec.selector.update(labels)
+    if not controller.metadata.labels:
+        controller.metadata.labels.update(labels)
+    default_pod_spec(spec.template.spec)
+
+
+def default_replica_set(replica_set: apps_pb2.ReplicaSet) -> None:
+    """Make one Pod where no number is given. The selector has no default (since apps/v1)."""
+    spec = replica_set.spec
+    if not spec.HasField("replicas"):
+        spec.replicas = 1
+    default_pod_spec(spec.template.spec)

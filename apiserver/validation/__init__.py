@@ -1,0 +1,93 @@
+"""Validation: what is wrong with an object, in Kubernetes' words; and what deserves a warning. PURE.
+
+Called by the registry between defaulting and storage, for every kind of `vaina.kinds`. All violations of an object are
+returned, in upstream's order; each module names the file upstream whose behaviour it follows.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from apiserver.validation import (
+    config,
+    metadata,
+    namespaces,
+    nodes,
+    pod_status,
+    pod_updates,
+    pods,
+    records,
+    warnings,
+    workloads,
+)
+from vaina import kinds
+from vaina.errors import FieldError
+from vaina.kinds import Kind
+from vaina.objects.field_path import Path
+
+_Create = Callable[[Any], list[FieldError]]
+_Update = Callable[[Any, Any], list[FieldError]]
+
+
+def _event_update(new: Any, _: Any) -> list[FieldError]:
+    return records.check_event(new)
+
+
+def _metadata_update(new: Any, old: Any) -> list[FieldError]:
+    return metadata.check_update(new.metadata, old.metadata)
+
+
+#: kind -> (create, update, status update)
+_RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
+    kinds.POD.kind: (pods.check_create, pod_updates.check_update, pod_status.check_status_update),
+    kinds.NODE.kind: (nodes.check_create, nodes.check_update, nodes.check_update),
+    kinds.NAMESPACE.kind: (namespaces.check_create, namespaces.check_update, namespaces.check_status_update),
+    kinds.CONFIG_MAP.kind: (config.check_config_map, config.check_config_map_update, _metadata_update),
+    kinds.SECRET.kind: (config.check_secret, config.check_secret_update, _metadata_update),
+    kinds.EVENT.kind: (records.check_event, _event_update, _event_update),
+    kinds.REPLICATION_CONTROLLER.kind: (
+        workloads.check_controller,
+        workloads.check_controller_update,
+        workloads.check_controller_status_update,
+    ),
+    kinds.REPLICA_SET.kind: (
+        workloads.check_replica_set,
+        workloads.check_replica_set_update,
+        workloads.check_replica_set_status_update,
+    ),
+    kinds.LEASE.kind: (records.check_lease, records.check_lease_update, records.check_lease_update),
+    kinds.POD_TRACE.kind: (records.check_trace, records.check_trace_update, records.check_trace_update),
+}
+
+
+def _each_once(errors: list[FieldError]) -> list[FieldError]:
+    """Drop repetitions: an update is checked as a whole and as a change, and both may find the same."""
+    return list(dict.fromkeys(errors)) if len(errors) > 1 else errors
+
+
+def validate_create(kind: Kind[Any], message: Message) -> list[FieldError]:
+    """Return every violation of a new object, whose defaults and name are set."""
+    return _each_once(_RULES[kind.kind][0](message))
+
+
+def validate_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
+    """Return every violation of a changed object, its status apart."""
+    return _each_once(_RULES[kind.kind][1](new, old))
+
+
+def validate_status_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
+    """Return every violation of a changed status."""
+    return _each_once(_RULES[kind.kind][2](new, old))
+
+
+def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
+    """Return what the author of a valid object should know."""
+    found: Any = message
+    if kind is kinds.POD:
+        named = warnings.warnings_for_name(found.metadata)
+        return named + warnings.warnings_for_pod(Path(), found.metadata, found.spec)
+    if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER):
+        template = found.spec.template
+        return warnings.warnings_for_pod(Path("spec", "template"), template.metadata, template.spec)
+    return []

@@ -1,0 +1,121 @@
+"""Rules for annotations that Kubernetes gives a meaning on Pods: mirror Pods, deletion cost, seccomp, AppArmor.
+
+Follows `pkg/apis/core/validation`: ValidatePodSpecificAnnotations and its relations.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from apiserver.validation import names
+from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.windows import visit_containers
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.field_path import Path, forbidden, go_quote, invalid
+
+MIRROR: Final = "kubernetes.io/config.mirror"
+_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+_SECCOMP_POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
+_SECCOMP_CONTAINER: Final = "container.seccomp.security.alpha.kubernetes.io/"
+_APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
+_LOCALHOST: Final = "localhost/"
+_INTEGER: Final = re.compile("0|-?[1-9][0-9]*", re.ASCII)
+#: texts in annotations -> types in fields
+_SECCOMP_TYPES: Final = {
+    "unconfined": "Unconfined", "runtime/default": "RuntimeDefault", "docker/default": "RuntimeDefault",
+}  # fmt: skip
+_APP_ARMOR_TYPES: Final = {"unconfined": "Unconfined", "runtime/default": "RuntimeDefault"}
+
+Annotations = Mapping[str, str]
+Profile = pod_pb2.SeccompProfile | pod_pb2.AppArmorProfile
+
+
+def check_annotations(errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
+    """Check the annotations of a Pod or template that Kubernetes gives a meaning."""
+    if MIRROR in annotations and not spec.node_name:
+        detail = "must set spec.nodeName if mirror pod annotation is set"
+        errors.append(invalid(path.key(MIRROR), annotations[MIRROR], detail))
+    if _DELETION_COST in annotations:
+        cost = annotations[_DELETION_COST]
+        if not _INTEGER.fullmatch(cost) or not -(1 << 31) <= int(cost) <= names.MAX_INT32:
+            errors.append(invalid(path.key(_DELETION_COST), cost, "must be a 32bit integer"))
+    for key in sorted(annotations):
+        if key == _SECCOMP_POD or key.startswith(_SECCOMP_CONTAINER):
+            _check_seccomp(errors, path.child(key), annotations[key])
+    containers = {container.name for container, _ in visit_containers(spec, path)}
+    for key in sorted(annotations):
+        if not key.startswith(_APP_ARMOR):
+            continue
+        container, profile = key.removeprefix(_APP_ARMOR), annotations[key]
+        if container not in containers:
+            errors.append(invalid(path.key(key), container, "container not found"))
+        if profile and profile not in _APP_ARMOR_TYPES and not profile.startswith(_LOCALHOST):
+            detail = f"invalid AppArmor profile name: {go_quote(profile)}"
+            errors.append(invalid(path.key(key), profile, detail))
+
+
+def _check_seccomp(errors: Errors, path: Path, profile: str) -> None:
+    if profile in _SECCOMP_TYPES:
+        return
+    if profile.startswith(_LOCALHOST):
+        check_text(errors, path, profile.removeprefix(_LOCALHOST), names.local_descending_path)
+    else:
+        errors.append(invalid(path, profile, "must be a valid seccomp profile"))
+
+
+def check_profiles_match(errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
+    """Check that old annotations and the fields that replaced them say the same; `path` is the spec's."""
+    if _SECCOMP_POD in annotations and spec.security_context.HasField("seccomp_profile"):
+        at, profile = path.child("securityContext", "seccompProfile"), spec.security_context.seccomp_profile
+        _check_match(errors, at, annotations[_SECCOMP_POD], profile, _SECCOMP_TYPES)
+    for container, at in visit_containers(spec, path):
+        annotation = annotations.get(_SECCOMP_CONTAINER + container.name)
+        if annotation is not None and container.security_context.HasField("seccomp_profile"):
+            profile = container.security_context.seccomp_profile
+            where = at.child("securityContext", "seccompProfile")
+            _check_match(errors, where, annotation, profile, _SECCOMP_TYPES)
+    if spec.os.name != "windows":
+        _check_app_armor_match(errors, path, annotations, spec)
+
+
+def _check_app_armor_match(
+    errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec
+) -> None:
+    for container, at in visit_containers(spec, path):
+        annotation = annotations.get(_APP_ARMOR + container.name)
+        if annotation is None:
+            continue
+        for context in (container.security_context, spec.security_context):
+            if context.HasField("app_armor_profile"):
+                where = at.child("securityContext", "appArmorProfile")
+                _check_match(errors, where, annotation, context.app_armor_profile, _APP_ARMOR_TYPES)
+                break
+
+
+def _check_match(
+    errors: Errors, path: Path, annotation: str, profile: Profile, types: Mapping[str, str]
+) -> None:
+    system = "seccomp" if isinstance(profile, pod_pb2.SeccompProfile) else "apparmor"
+    if profile.type in {"Unconfined", "RuntimeDefault"}:
+        if types.get(annotation) != profile.type:
+            detail = f"{system} type in annotation and field must match"
+            errors.append(forbidden(path.child("type"), detail))
+    elif profile.type == "Localhost":
+        if not annotation.startswith(_LOCALHOST):
+            detail = f"{system} type in annotation and field must match"
+            errors.append(forbidden(path.child("type"), detail))
+        elif annotation.removeprefix(_LOCALHOST) != profile.localhost_profile:
+            detail = f"{system} profile in annotation and field must match"
+            errors.append(forbidden(path.child("localhostProfile"), detail))
+
+
+def check_annotation_updates(errors: Errors, path: Path, new: Annotations, old: Annotations) -> None:
+    """Check that an update leaves the annotations that nobody may change."""
+    for key in sorted(set(new) | set(old)):
+        if new.get(key) == old.get(key):
+            continue
+        verb = "remove or update" if key in old else "add"
+        if key.startswith(_APP_ARMOR):
+            errors.append(forbidden(path.key(key), f"may not {verb} AppArmor annotations"))
+        if key == MIRROR:
+            errors.append(forbidden(path.key(key), f"may not {verb} mirror pod annotation"))

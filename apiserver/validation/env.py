@@ -1,0 +1,215 @@
+"""Rules for the environment of containers: variables, where their values come from, whole sources.
+
+Follows `pkg/apis/core/validation`: ValidateEnv, ValidateEnvFrom, validateObjectFieldSelector and what they call.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from apiserver.validation import names
+from apiserver.validation.metadata import Errors, check_text
+from vaina.api.core.v1 import pod_pb2, reference_pb2
+from vaina.objects import quantity
+from vaina.objects.field_path import Path, invalid, not_supported, required
+
+ENV_FIELDS: Final = frozenset({
+    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
+    "status.hostIPs", "status.podIP", "status.podIPs",
+})  # fmt: skip
+VOLUME_FIELDS: Final = frozenset({
+    "metadata.name", "metadata.namespace", "metadata.labels", "metadata.annotations", "metadata.uid",
+})  # fmt: skip
+#: fields of a Pod that the downward API knows at all, here or there
+_KNOWN_FIELDS: Final = (
+    ENV_FIELDS | VOLUME_FIELDS | {"spec.restartPolicy", "spec.schedulerName", "status.phase"}
+)
+_RESOURCE_FIELDS: Final = frozenset({
+    "limits.cpu", "limits.memory", "limits.ephemeral-storage", "requests.cpu", "requests.memory",
+    "requests.ephemeral-storage",
+})  # fmt: skip
+_HUGE_PAGES_FIELDS: Final = ("requests.hugepages-", "limits.hugepages-")
+_SUBSCRIPT: Final = re.compile(r"(.+)\['(.*)'\]")
+_CPU_DIVISORS: Final = frozenset({"1m", "1"})
+_BYTE_DIVISORS: Final = frozenset({
+    "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
+})  # fmt: skip
+_BYTE_DIVISORS_SHOWN: Final = "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei"
+
+_ONE_SOURCE: Final = (
+    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+)
+_TWO_SOURCES: Final = "may not have more than one field specified at a time"
+
+
+def check_env(
+    errors: Errors, path: Path, variables: Iterable[pod_pb2.EnvVar], volumes: Collection[str]
+) -> None:
+    """Check variables and where their values come from; `volumes` are the names of the Pod's volumes."""
+    for index, variable in enumerate(variables):
+        if not variable.name:
+            errors.append(required(path.index(index).child("name")))
+        elif names.env_name(variable.name):
+            check_text(errors, path.index(index).child("name"), variable.name, names.env_name)
+        if variable.HasField("value_from"):
+            _check_source(errors, path.index(index).child("valueFrom"), variable, volumes)
+
+
+def _check_source(errors: Errors, path: Path, variable: pod_pb2.EnvVar, volumes: Collection[str]) -> None:
+    source = variable.value_from
+    count = 0
+    if source.HasField("field_ref"):
+        count += 1
+        check_field_ref(errors, path.child("fieldRef"), source.field_ref, ENV_FIELDS)
+    if source.HasField("resource_field_ref"):
+        count += 1
+        check_resource_ref(errors, path.child("resourceFieldRef"), source.resource_field_ref, in_volume=False)
+    if source.HasField("config_map_key_ref"):
+        count += 1
+        _check_key_ref(errors, path.child("configMapKeyRef"), source.config_map_key_ref)
+    if source.HasField("secret_key_ref"):
+        count += 1
+        _check_key_ref(errors, path.child("secretKeyRef"), source.secret_key_ref)
+    if source.HasField("file_key_ref"):
+        count += 1
+        _check_file_key_ref(errors, path.child("fileKeyRef"), source.file_key_ref, volumes)
+    if count == 0:
+        errors.append(invalid(path, "", _ONE_SOURCE))
+    elif variable.value:
+        errors.append(invalid(path, "", "may not be specified when `value` is not empty"))
+    elif count > 1:
+        errors.append(invalid(path, "", _TWO_SOURCES))
+
+
+def check_field_ref(
+    errors: Errors, path: Path, ref: reference_pb2.ObjectFieldSelector, allowed: Collection[str]
+) -> None:
+    """Check a field of the Pod that the downward API is to give."""
+    if not ref.api_version:
+        errors.append(required(path.child("apiVersion")))
+        return
+    if not ref.field_path:
+        errors.append(required(path.child("fieldPath")))
+        return
+    match = _SUBSCRIPT.fullmatch(ref.field_path)
+    field = match[1] if match else ref.field_path
+    field = "spec.nodeName" if field == "spec.host" else field  # the name before v1
+    problem = _unknown_field(ref, field, subscripted=match is not None)
+    if problem:
+        detail = f"error converting fieldPath: {problem}"
+        errors.append(invalid(path.child("fieldPath"), ref.field_path, detail))
+    elif match:
+        subscript = match[2].lower() if field == "metadata.annotations" else match[2]
+        check_text(errors, path, subscript, names.qualified_name)
+    elif field not in allowed:
+        errors.append(not_supported(path.child("fieldPath"), field, sorted(allowed)))
+
+
+def _unknown_field(ref: reference_pb2.ObjectFieldSelector, field: str, *, subscripted: bool) -> str:
+    """Return why a field cannot be given, or nothing."""
+    if ref.api_version != "v1":
+        return f"unsupported pod version: {ref.api_version}"
+    if subscripted:
+        if field in {"metadata.annotations", "metadata.labels"}:
+            return ""
+        return f"field label does not support subscript: {ref.field_path}"
+    if field in _KNOWN_FIELDS:
+        return ""
+    return f"field label not supported: {field}"
+
+
+def check_resource_ref(
+    errors: Errors, path: Path, ref: reference_pb2.ResourceFieldSelector, *, in_volume: bool
+) -> None:
+    """Check a container's request or limit that the downward API is to give."""
+    if in_volume and not ref.container_name:
+        errors.append(required(path.child("containerName")))
+    elif not ref.resource:
+        errors.append(required(path.child("resource")))
+    elif ref.resource not in _RESOURCE_FIELDS and not ref.resource.startswith(_HUGE_PAGES_FIELDS):
+        errors.append(not_supported(path.child("resource"), ref.resource, sorted(_RESOURCE_FIELDS)))
+    _check_divisor(errors, path.child("divisor"), ref)
+
+
+def _check_divisor(errors: Errors, path: Path, ref: reference_pb2.ResourceFieldSelector) -> None:
+    text = ref.divisor.string
+    if not text:
+        return
+    try:
+        amount = quantity.parse(text)
+    except quantity.QuantityError as error:
+        errors.append(invalid(path, text, str(error)))
+        return
+    if not amount.nanos:
+        return
+    kind = ref.resource.partition(".")[2]
+    if kind == "cpu":
+        allowed, shown, resource = _CPU_DIVISORS, "1m and 1", "cpu"
+    elif kind == "memory":
+        allowed, shown, resource = _BYTE_DIVISORS, _BYTE_DIVISORS_SHOWN, "memory"
+    elif kind == "ephemeral-storage":
+        allowed, shown, resource = _BYTE_DIVISORS, _BYTE_DIVISORS_SHOWN, "local ephemeral storage"
+    elif kind.startswith("hugepages-"):
+        allowed, shown, resource = _BYTE_DIVISORS, _BYTE_DIVISORS_SHOWN, "hugepages"
+    else:
+        return
+    if str(amount) not in allowed:
+        detail = f"only divisor's values {shown} are supported with the {resource} resource"
+        errors.append(invalid(path, ref.resource, detail))
+
+
+def _check_key_ref(
+    errors: Errors, path: Path, ref: reference_pb2.ConfigMapKeySelector | reference_pb2.SecretKeySelector
+) -> None:
+    check_text(errors, path.child("name"), ref.local_object_reference.name, names.dns_1123_subdomain)
+    if not ref.key:
+        errors.append(required(path.child("key")))
+    else:
+        check_text(errors, path.child("key"), ref.key, names.config_key)
+
+
+def _check_file_key_ref(
+    errors: Errors, path: Path, ref: reference_pb2.FileKeySelector, volumes: Collection[str]
+) -> None:
+    """Check a variable from a file in an emptyDir (KEP-3721)."""
+    if not ref.key:
+        errors.append(required(path.child("key")))
+    else:
+        check_text(errors, path.child("key"), ref.key, names.env_name)
+    if not ref.volume_name:
+        errors.append(required(path.child("volumeName")))
+    elif ref.volume_name not in volumes:
+        errors.append(invalid(path.child("volumeName"), ref.volume_name, "volume does not exist"))
+    if not ref.path:
+        errors.append(required(path.child("path")))
+    else:
+        check_text(errors, path.child("path"), ref.path, names.local_non_reserved_path)
+
+
+def check_env_from(errors: Errors, path: Path, sources: Iterable[pod_pb2.EnvFromSource]) -> None:
+    """Check ConfigMaps and Secrets that become variables as a whole."""
+    for index, source in enumerate(sources):
+        at = path.index(index)
+        if source.prefix:
+            check_text(errors, at.child("prefix"), source.prefix, names.env_name)
+        count = 0
+        if source.HasField("config_map_ref"):
+            count += 1
+            _check_object_name(errors, at.child("configMapRef"), source.config_map_ref.local_object_reference)
+        if source.HasField("secret_ref"):
+            count += 1
+            _check_object_name(errors, at.child("secretRef"), source.secret_ref.local_object_reference)
+        if count == 0:
+            errors.append(invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
+        elif count > 1:
+            errors.append(invalid(path, "", _TWO_SOURCES))
+
+
+def _check_object_name(errors: Errors, path: Path, ref: reference_pb2.LocalObjectReference) -> None:
+    at = path.child("name")
+    if not ref.name:
+        errors.append(required(at))
+        return
+    # Upstream checks this name as a prefix, so that a trailing dash passes.
+    problems = names.dns_1123_subdomain(names.generated(ref.name))
+    errors.extend(invalid(at, ref.name, problem) for problem in problems)

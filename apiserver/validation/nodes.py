@@ -1,0 +1,107 @@
+"""Rules for Nodes: names, taints, addresses for Pods, amounts.
+
+Follows `pkg/apis/core/validation`: ValidateNode, ValidateNodeUpdate.
+"""
+
+from typing import Final
+
+from apiserver.validation import metadata, names, resources, scheduling
+from apiserver.validation.metadata import METADATA, Errors, check_text
+from vaina.api.core.v1 import node_pb2
+from vaina.objects.field_path import Path, duplicate, forbidden, invalid, required
+
+_SPEC: Final = Path("spec")
+_STATUS: Final = Path("status")
+_ONE_PER_FAMILY: Final = "may specify no more than one CIDR for each IP family"
+_ONE_REFERENCE: Final = "exactly one reference subfield must be non-nil"
+
+
+def check_create(node: node_pb2.Node) -> Errors:
+    """Check a new Node. Upstream's path of the taints is below metadata."""
+    errors = metadata.check_create(node.metadata, names.dns_1123_subdomain, namespaced=False)
+    scheduling.check_taints(errors, METADATA.child("taints"), node.spec.taints)
+    _check_amounts(errors, node)
+    if node.spec.pod_cidrs:
+        _check_cidrs(errors, _SPEC.child("podCIDRs"), list(node.spec.pod_cidrs))
+    return errors
+
+
+def _check_amounts(errors: Errors, node: node_pb2.Node) -> None:
+    for shown, amounts in (("capacity", node.status.capacity), ("allocatable", node.status.allocatable)):
+        for name in sorted(amounts):
+            resources.check_amount(errors, _STATUS.child(shown, name), name, amounts[name].string)
+
+
+def _check_cidrs(errors: Errors, path: Path, cidrs: list[str]) -> None:
+    for index, cidr in enumerate(cidrs):
+        check_text(errors, path.index(index), cidr, names.cidr)
+    if len(cidrs) == 1:
+        return
+    families = {network.version for cidr in cidrs if (network := names.parse_cidr(cidr))}
+    if len(families) < 2 or len(cidrs) > 2:
+        errors.append(invalid(path, cidrs, _ONE_PER_FAMILY))
+    seen: set[str] = set()
+    for index, cidr in enumerate(cidrs):
+        if cidr in seen:
+            errors.append(duplicate(path.index(index), cidr))
+        seen.add(cidr)
+
+
+def check_update(new: node_pb2.Node, old: node_pb2.Node) -> Errors:
+    """Check a changed Node, spec or status."""
+    errors = metadata.check_update(new.metadata, old.metadata)
+    _check_amounts(errors, new)
+    addresses: set[tuple[str, str]] = set()
+    for index, address in enumerate(new.status.addresses):
+        if (address.type, address.address) in addresses:
+            errors.append(duplicate(_STATUS.child("addresses").index(index), address))
+        addresses.add((address.type, address.address))
+    _check_set_once(errors, new.spec, old.spec)
+    if new.spec.HasField("config_source"):
+        _check_config_source(errors, _SPEC.child("configSource"), new.spec.config_source, in_spec=True)
+    for shown, source in (
+        ("assigned", new.status.config.assigned), ("active", new.status.config.active),
+        ("lastKnownGood", new.status.config.last_known_good),
+    ):  # fmt: skip
+        if source.ByteSize():
+            _check_config_source(errors, _STATUS.child("config", shown), source, in_spec=False)
+    scheduling.check_taints(errors, METADATA.child("taints"), new.spec.taints)
+    if new.spec.external_id != old.spec.external_id:
+        errors.append(forbidden(_SPEC.child("externalID"), "may not be updated"))
+    return errors
+
+
+def _check_set_once(errors: Errors, new: node_pb2.NodeSpec, old: node_pb2.NodeSpec) -> None:
+    if old.pod_cidrs:
+        if len(new.pod_cidrs) != len(old.pod_cidrs):
+            changed = 1
+        else:
+            changed = sum(one != other for one, other in zip(new.pod_cidrs, old.pod_cidrs, strict=True))
+        detail = 'node updates may not change podCIDR except from "" to valid'
+        errors.extend(forbidden(_SPEC.child("podCIDRs"), detail) for _ in range(changed))
+    if old.provider_id and old.provider_id != new.provider_id:
+        detail = 'node updates may not change providerID except from "" to valid'
+        errors.append(forbidden(_SPEC.child("providerID"), detail))
+
+
+def _check_config_source(
+    errors: Errors, path: Path, source: node_pb2.NodeConfigSource, *, in_spec: bool
+) -> None:
+    """Check a reference to a kubelet's configuration (no longer acted on by anybody)."""
+    if not source.HasField("config_map"):
+        errors.append(invalid(path, source, _ONE_REFERENCE))
+        return
+    at, ref = path.child("configMap"), source.config_map
+    for shown, value in (("uid", ref.uid), ("resourceVersion", ref.resource_version)):
+        if in_spec and value:
+            errors.append(forbidden(at.child(shown), f"{shown} must not be set in spec"))
+        elif not in_spec and not value:
+            errors.append(required(at.child(shown), f"{shown} must be set in status"))
+    for shown, value, rule in (
+        ("namespace", ref.namespace, names.dns_1123_label), ("name", ref.name, names.dns_1123_subdomain),
+        ("kubeletConfigKey", ref.kubelet_config_key, names.config_key),
+    ):  # fmt: skip
+        if not value:
+            errors.append(required(at.child(shown), f"{shown} must be set"))
+        else:
+            check_text(errors, at.child(shown), value, rule)

@@ -1,0 +1,80 @@
+"""Rules for resources of a Pod as a whole (KEP-2837) and for its overhead.
+
+Follows `pkg/apis/core/validation`: validatePodResources, validatePodResourceConsistency, validateOverhead.
+"""
+
+from collections.abc import Collection
+
+from apiserver.validation import resources
+from apiserver.validation.metadata import Errors
+from vaina.api.core.v1 import pod_pb2, reference_pb2
+from vaina.objects import quantity
+from vaina.objects.field_path import Path, forbidden, invalid
+
+
+def check_overhead(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    """Check what running the Pod costs besides its containers; upstream checks it as limits."""
+    overhead = reference_pb2.ResourceRequirements()
+    for name in spec.overhead:
+        overhead.limits[name].CopyFrom(spec.overhead[name])
+    resources.check_requirements(errors, path, overhead, ())
+
+
+def check_pod_resources(errors: Errors, path: Path, spec: pod_pb2.PodSpec, claims: Collection[str]) -> None:
+    """Check the Pod's own requests and limits, also against those of its containers."""
+    own = spec.resources
+    if own.claims:
+        errors.append(forbidden(path.child("claims"), "claims cannot be set for Resources at pod-level"))
+    before = len(errors)
+    resources.check_requirements(errors, path, own, claims, resources.check_pod_name)
+    if len(errors) == before:
+        _check_consistency(errors, path, spec)
+
+
+def _nanos(amounts: resources.Quantities, name: str) -> int:
+    """Return an amount in units of 10^-9; what cannot be read is reported elsewhere and counts as nothing."""
+    if name not in amounts:
+        return 0
+    try:
+        return quantity.parse(amounts[name].string).nanos
+    except quantity.QuantityError:
+        return 0
+
+
+def _aggregate(spec: pod_pb2.PodSpec, name: str) -> int:
+    """Return what the containers request together: sidecars run beside all that come after them."""
+    sidecars = peak = 0
+    for container in spec.init_containers:
+        request = _nanos(container.resources.requests, name)
+        if container.restart_policy == "Always":
+            sidecars += request
+            peak = max(peak, sidecars)
+        else:
+            peak = max(peak, sidecars + request)
+    regular = sum(_nanos(container.resources.requests, name) for container in spec.containers)
+    return max(peak, regular + sidecars)
+
+
+def _check_consistency(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    asked = {
+        name
+        for container in (*spec.containers, *spec.init_containers)
+        for name in container.resources.requests
+    }
+    for name in sorted(asked):
+        total, own = _aggregate(spec, name), _nanos(spec.resources.requests, name)
+        if total > own:
+            shown = str(quantity.Amount(total, "BinarySI" if name == "memory" else "DecimalSI"))
+            detail = f"must be greater than or equal to aggregate container requests of {shown}"
+            own_text = spec.resources.requests[name].string if name in spec.resources.requests else "0"
+            errors.append(invalid(path.child("requests").key(name), quantity.canonical(own_text), detail))
+    for index, container in enumerate(spec.containers):
+        for name in sorted(container.resources.limits):
+            if name not in spec.resources.limits:
+                continue
+            limit = spec.resources.limits[name].string
+            if _nanos(container.resources.limits, name) > quantity.parse(limit).nanos:
+                at = path.child("containers").index(index).key(name).child("limits")
+                shown = quantity.canonical(container.resources.limits[name].string)
+                detail = f"must be less than or equal to pod limits of {quantity.canonical(limit)}"
+                errors.append(invalid(at, shown, detail))

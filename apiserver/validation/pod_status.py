@@ -1,0 +1,157 @@
+"""Rules for a Pod's status: what has ended stays ended, addresses are addresses, the QoS class stays.
+
+Follows `pkg/apis/core/validation`: ValidatePodStatusUpdate. Whose field is whose, and that terminal phases are sticky, is
+the registry's business.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from apiserver.validation import annotations, metadata, names
+from apiserver.validation.metadata import METADATA, Errors, check_text
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.field_path import Path, duplicate, forbidden, invalid
+
+_STATUS: Final = Path("status")
+_SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
+_NOT_BACK: Final = "may not be transitioned to non-terminated state"
+_ONE_PER_FAMILY: Final = "may specify no more than one IP for each IP family"
+
+Statuses = Sequence[pod_pb2.ContainerStatus]
+
+
+def check_status_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
+    """Check a change of a Pod's status."""
+    errors = metadata.check_update(new.metadata, old.metadata)
+    before, after = old.metadata.annotations, new.metadata.annotations
+    if before or after:
+        at = METADATA.child("annotations")
+        annotations.check_annotation_updates(errors, at, after, before)
+    # Upstream's path of the conditions is below metadata.
+    _check_conditions(errors, METADATA.child("conditions"), new.status.conditions)
+    if new.spec.node_name != old.spec.node_name:
+        errors.append(forbidden(_STATUS.child("nodeName"), "may not be changed directly"))
+    nominated = new.status.nominated_node_name
+    if nominated and nominated != old.status.nominated_node_name:
+        check_text(errors, _STATUS.child("nominatedNodeName"), nominated, names.dns_1123_subdomain)
+    if new.status.qos_class:  # a status without one keeps that of old, as upstream's strategy does
+        at = _STATUS.child("qosClass")
+        metadata.check_immutable(errors, at, new.status.qos_class, old.status.qos_class)
+    _check_transitions(errors, new, old)
+    _check_claims(errors, _STATUS.child("resourceClaimStatuses"), new)
+    _check_addresses(errors, new.status)
+    for shown, statuses in _all_statuses(new.status):
+        _check_users(errors, _STATUS.child(shown), statuses, new.spec.os.name)
+    return errors
+
+
+def _all_statuses(status: pod_pb2.PodStatus) -> Iterable[tuple[str, Statuses]]:
+    return (
+        ("containerStatuses", status.container_statuses),
+        ("initContainerStatuses", status.init_container_statuses),
+        ("ephemeralContainerStatuses", status.ephemeral_container_statuses),
+    )
+
+
+def _check_conditions(errors: Errors, path: Path, conditions: Iterable[pod_pb2.PodCondition]) -> None:
+    for index, condition in enumerate(conditions):
+        if condition.type not in _SYSTEM_CONDITIONS:
+            check_text(errors, path.index(index).child("Type"), condition.type, names.qualified_name)
+
+
+def _check_transitions(errors: Errors, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+    policy = old.spec.restart_policy
+    regular = {container.name: container for container in old.spec.containers}
+    init = {container.name: container for container in old.spec.init_containers}
+    for (shown, after), (_, before), known in zip(
+        _all_statuses(new.status), _all_statuses(old.status), (regular, init, {}), strict=True
+    ):
+        # Ephemeral containers are never started again.
+        default = "Never" if shown == "ephemeralContainerStatuses" else policy
+        running_again = {status.name for status in after if not status.state.HasField("terminated")}
+        for index, status in enumerate(before):
+            if status.name not in running_again or not status.state.HasField("terminated"):
+                continue
+            exit_code = status.state.terminated.exit_code
+            if not may_restart(known.get(status.name), default, exit_code):
+                errors.append(forbidden(_STATUS.child(shown).index(index).child("state"), _NOT_BACK))
+
+
+def may_restart(container: pod_pb2.Container | None, policy: str, exit_code: int) -> bool:
+    """Say whether a container that ended with a code may be started again.
+
+    Its own rules come first, then its own policy (KEP-5307; Always is a sidecar's, KEP-753), then the Pod's.
+    """
+    if container is not None:
+        for rule in container.restart_policy_rules:
+            listed = exit_code in rule.exit_codes.values
+            if listed if rule.exit_codes.operator == "In" else not listed:
+                return True
+        if container.HasField("restart_policy"):
+            policy = container.restart_policy
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _check_claims(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
+    declared = {claim.name for claim in pod.spec.resource_claims}
+    seen: set[str] = set()
+    for index, status in enumerate(pod.status.resource_claim_statuses):
+        at = path.index(index).child("name")
+        if status.name not in declared:
+            errors.append(
+                invalid(at, status.name, "must match the name of an entry in `spec.resourceClaims`")
+            )
+        if status.name in seen:
+            errors.append(duplicate(at, status.name))
+        seen.add(status.name)
+        if status.HasField("resource_claim_name"):
+            check_text(errors, at, status.resource_claim_name, names.dns_1123_subdomain)
+
+
+def _check_addresses(errors: Errors, status: pod_pb2.PodStatus) -> None:
+    at, addresses = _STATUS.child("podIPs"), [each.ip for each in status.pod_ips]
+    for index, address in enumerate(addresses):
+        check_text(errors, at.index(index), address, names.ip)
+    if len(addresses) > 1:
+        _check_families(errors, at, addresses)
+        _check_distinct(errors, at, addresses)
+    hosts = [each.ip for each in status.host_ips]
+    if not hosts:
+        return
+    at = _STATUS.child("hostIPs")
+    if status.host_ip != hosts[0]:
+        errors.append(invalid(at.index(0).child("ip"), hosts[0], "must be equal to `hostIP`"))
+    for index, address in enumerate(hosts):
+        check_text(errors, at.index(index), address, names.ip)
+    if len(hosts) > 1:
+        _check_distinct(errors, at, hosts)
+        _check_families(errors, at, hosts)
+
+
+def _check_distinct(errors: Errors, path: Path, addresses: list[str]) -> None:
+    seen: set[str] = set()
+    for index, address in enumerate(addresses):
+        if address in seen:
+            errors.append(duplicate(path.index(index), {"ip": address}))
+        seen.add(address)
+
+
+def _check_families(errors: Errors, path: Path, addresses: list[str]) -> None:
+    families = {found.version for address in addresses if (found := names.parse_ip(address))}
+    if len(families) < 2 or len(addresses) > 2:
+        errors.append(invalid(path, [{"ip": address} for address in addresses], _ONE_PER_FAMILY))
+
+
+def _check_users(errors: Errors, path: Path, statuses: Statuses, os: str) -> None:
+    for index, status in enumerate(statuses):
+        if not status.user.HasField("linux"):
+            continue
+        at, user = path.index(index).child("linux"), status.user.linux
+        if os == "windows":
+            errors.append(forbidden(at, "cannot be set for a windows pod"))
+            continue
+        numbers = [(at.child("uid"), user.uid), (at.child("gid"), user.gid)]
+        groups = at.child("supplementalGroups")
+        numbers += [(groups.index(place), group) for place, group in enumerate(user.supplemental_groups)]
+        for where, number in numbers:
+            errors.extend(invalid(where, number, problem) for problem in names.user_or_group_id(number))

@@ -1,0 +1,140 @@
+"""Rules for probes and lifecycle hooks of containers.
+
+Follows `pkg/apis/core/validation`: validateProbe, validateHandler, validateLifecycle.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from apiserver.validation import names, ports
+from apiserver.validation.metadata import Errors, check_non_negative, check_text
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
+
+_SCHEMES: Final = ("HTTP", "HTTPS")
+_TWO_HANDLERS: Final = "may not specify more than 1 handler type"
+
+#: (field, name in manifests) of the numbers of a probe
+_NUMBERS: Final = (
+    ("initial_delay_seconds", "initialDelaySeconds"),
+    ("timeout_seconds", "timeoutSeconds"),
+    ("period_seconds", "periodSeconds"),
+    ("success_threshold", "successThreshold"),
+    ("failure_threshold", "failureThreshold"),
+)
+
+_STOP_SIGNALS_WINDOWS: Final = ("SIGKILL", "SIGTERM")
+_STOP_SIGNALS_LINUX: Final = tuple(sorted((
+    "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO",
+    "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGSEGV", "SIGSTKFLT", "SIGSTOP",
+    "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM",
+    "SIGWINCH", "SIGXCPU", "SIGXFSZ", "SIGRTMIN", "SIGRTMAX",
+    *(f"SIGRTMIN+{number}" for number in range(1, 16)), *(f"SIGRTMAX-{number}" for number in range(1, 15)),
+)))  # fmt: skip
+
+Handler = pod_pb2.ProbeHandler | pod_pb2.LifecycleHandler
+
+
+def check_liveness(errors: Errors, path: Path, probe: pod_pb2.Probe, grace: int | None) -> None:
+    """Check a liveness or startup probe: one success must be enough."""
+    _check_probe(errors, path, probe, grace)
+    if probe.success_threshold != 1:
+        errors.append(invalid(path.child("successThreshold"), probe.success_threshold, "must be 1"))
+
+
+def check_readiness(errors: Errors, path: Path, probe: pod_pb2.Probe, grace: int | None) -> None:
+    """Check a readiness probe: it ends no container, so it has no grace period."""
+    _check_probe(errors, path, probe, grace)
+    if probe.HasField("termination_grace_period_seconds"):
+        errors.append(
+            invalid(
+                path.child("terminationGracePeriodSeconds"),
+                probe.termination_grace_period_seconds,
+                "must not be set for readinessProbes",
+            )
+        )
+
+
+def _check_probe(errors: Errors, path: Path, probe: pod_pb2.Probe, grace: int | None) -> None:
+    _check_handler(errors, path, probe.handler, grace)
+    for field, shown in _NUMBERS:
+        if (value := getattr(probe, field)) < 0:
+            check_non_negative(errors, path.child(shown), value)
+    if probe.HasField("termination_grace_period_seconds") and probe.termination_grace_period_seconds <= 0:
+        value = probe.termination_grace_period_seconds
+        errors.append(invalid(path.child("terminationGracePeriodSeconds"), value, "must be greater than 0"))
+
+
+def _check_exec(errors: Errors, path: Path, action: pod_pb2.ExecAction, _: int | None) -> None:
+    if not action.command:
+        errors.append(required(path.child("command")))
+
+
+def _check_http_get(errors: Errors, path: Path, action: pod_pb2.HTTPGetAction, _: int | None) -> None:
+    if not action.path:
+        errors.append(required(path.child("path")))
+    ports.check_number_or_name(errors, path.child("port"), action.port)
+    if action.scheme not in _SCHEMES:
+        errors.append(not_supported(path.child("scheme"), action.scheme, _SCHEMES))
+    for header in action.http_headers:
+        check_text(errors, path.child("httpHeaders"), header.name, names.http_header)
+
+
+def _check_tcp_socket(errors: Errors, path: Path, action: pod_pb2.TCPSocketAction, _: int | None) -> None:
+    ports.check_number_or_name(errors, path.child("port"), action.port)
+
+
+def _check_grpc(errors: Errors, path: Path, action: pod_pb2.GRPCAction, _: int | None) -> None:
+    ports.check_port_number(errors, path.child("port"), action.port)
+
+
+def _check_sleep(errors: Errors, path: Path, action: pod_pb2.SleepAction, grace: int | None) -> None:
+    if grace is not None and not 0 <= action.seconds <= grace:
+        detail = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+        errors.append(invalid(path, action.seconds, detail))
+
+
+#: (field, name in manifests, check) in the order in which upstream looks at them
+_ACTIONS: Final[tuple[tuple[str, str, Callable[[Errors, Path, Any, int | None], None]], ...]] = (
+    ("exec", "exec", _check_exec),
+    ("http_get", "httpGet", _check_http_get),
+    ("tcp_socket", "tcpSocket", _check_tcp_socket),
+    ("grpc", "grpc", _check_grpc),
+    ("sleep", "sleep", _check_sleep),
+)
+
+
+def _check_handler(errors: Errors, path: Path, handler: Handler, grace: int | None) -> None:
+    given = {field.name: value for field, value in handler.ListFields()}
+    first = True
+    for field, shown, check in _ACTIONS:
+        if field not in given:
+            continue
+        if first:
+            check(errors, path.child(shown), given[field], grace)
+            first = False
+        else:
+            errors.append(forbidden(path.child(shown), _TWO_HANDLERS))
+    if first:
+        errors.append(required(path, "must specify a handler type"))
+
+
+def check_lifecycle(
+    errors: Errors, path: Path, lifecycle: pod_pb2.Lifecycle, grace: int | None, os: str
+) -> None:
+    """Check the hooks and the stop signal of a container; `os` is the Pod's spec.os.name."""
+    if lifecycle.HasField("post_start"):
+        _check_handler(errors, path.child("postStart"), lifecycle.post_start, grace)
+    if lifecycle.HasField("pre_stop"):
+        _check_handler(errors, path.child("preStop"), lifecycle.pre_stop, grace)
+    if lifecycle.HasField("stop_signal"):
+        _check_stop_signal(errors, path.child("stopSignal"), lifecycle.stop_signal, os)
+
+
+def _check_stop_signal(errors: Errors, path: Path, signal: str, os: str) -> None:
+    if not os:
+        errors.append(forbidden(path, "may not be set for containers with empty `spec.os.name`"))
+        return
+    allowed = _STOP_SIGNALS_WINDOWS if os == "windows" else _STOP_SIGNALS_LINUX
+    if signal not in allowed:
+        errors.append(not_supported(path, signal, allowed))

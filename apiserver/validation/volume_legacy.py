@@ -1,0 +1,292 @@
+"""Rules for volumes that vaina does not act on: disks of clouds, networks of storage, claims.
+
+They are checked, so that a manifest with a mistake is refused here as everywhere, and named in a warning (`warnings.py`).
+Follows `pkg/apis/core/validation`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from apiserver.validation import names
+from apiserver.validation.labels import check_label_selector
+from apiserver.validation.metadata import NOT_POSITIVE, Errors, check_annotations, check_labels, check_text
+from vaina.api.core.v1 import reference_pb2, volume_pb2
+from vaina.objects import quantity
+from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required, too_long
+
+_IQN: Final = re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$", re.ASCII)
+_EUI: Final = re.compile(r"^eui.[A-Za-z0-9]{16}$", re.ASCII)
+_NAA: Final = re.compile(r"^naa.[A-Za-z0-9]{32}$", re.ASCII)
+_ISCSI_FORMATS: Final = {"iqn": _IQN, "eui": _EUI, "naa": _NAA}
+_HOST_PORTS: Final = "must be a host:port pair or multiple pairs separated by commas"
+_ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+
+Check = Callable[[Errors, Path, Any], None]
+
+
+def _needs(*fields: tuple[str, str]) -> Check:
+    """Return the check of a source that only has fields which must not be empty: (field, name in manifests)."""
+
+    def check(errors: Errors, path: Path, source: Any) -> None:
+        errors.extend(required(path.child(shown)) for field, shown in fields if not getattr(source, field))
+
+    return check
+
+
+def _check_git_repo(errors: Errors, path: Path, source: volume_pb2.GitRepoVolumeSource) -> None:
+    if not source.repository:
+        errors.append(required(path.child("repository")))
+    check_text(errors, path.child("directory"), source.directory, names.local_descending_path)
+
+
+def _check_partition(errors: Errors, path: Path, partition: int) -> None:
+    if not 0 <= partition <= 255:
+        errors.append(invalid(path.child("partition"), partition, names.in_range(1, 255)))
+
+
+def _check_gce_disk(errors: Errors, path: Path, source: volume_pb2.GCEPersistentDiskVolumeSource) -> None:
+    if not source.pd_name:
+        errors.append(required(path.child("pdName")))
+    _check_partition(errors, path, source.partition)
+
+
+def _check_aws_disk(errors: Errors, path: Path, source: volume_pb2.AWSElasticBlockStoreVolumeSource) -> None:
+    if not source.volume_id:
+        errors.append(required(path.child("volumeID")))
+    _check_partition(errors, path, source.partition)
+
+
+def _check_nfs(errors: Errors, path: Path, source: volume_pb2.NFSVolumeSource) -> None:
+    if not source.server:
+        errors.append(required(path.child("server")))
+    if not source.path:
+        errors.append(required(path.child("path")))
+    if not source.path.startswith("/"):
+        errors.append(invalid(path.child("path"), source.path, "must be an absolute path"))
+
+
+def _check_iscsi_name(errors: Errors, path: Path, name: str) -> None:
+    expected = _ISCSI_FORMATS.get(name[:3])
+    if expected is None:
+        errors.append(invalid(path, name, "must be valid format starting with iqn, eui, or naa"))
+    elif not expected.search(name):
+        errors.append(invalid(path, name, "must be valid format"))
+
+
+def _check_iscsi(errors: Errors, path: Path, source: volume_pb2.ISCSIVolumeSource) -> None:
+    if not source.target_portal:
+        errors.append(required(path.child("targetPortal")))
+    if not source.iqn:
+        errors.append(required(path.child("iqn")))
+    else:
+        _check_iscsi_name(errors, path.child("iqn"), source.iqn)
+    if not 0 <= source.lun <= 255:
+        errors.append(invalid(path.child("lun"), source.lun, names.in_range(0, 255)))
+    chap = source.chap_auth_discovery or source.chap_auth_session
+    if chap and not source.HasField("secret_ref"):
+        errors.append(required(path.child("secretRef")))
+    if source.HasField("initiator_name"):
+        _check_iscsi_name(errors, path.child("initiatorname"), source.initiator_name)
+
+
+def _check_flocker(errors: Errors, path: Path, source: volume_pb2.FlockerVolumeSource) -> None:
+    if not source.dataset_name and not source.dataset_uuid:
+        errors.append(required(path, "one of datasetName and datasetUUID is required"))
+    if source.dataset_name and source.dataset_uuid:
+        errors.append(
+            invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously")
+        )
+    if "/" in source.dataset_name:
+        errors.append(invalid(path.child("datasetName"), source.dataset_name, "must not contain '/'"))
+
+
+def _check_cinder(errors: Errors, path: Path, source: volume_pb2.CinderVolumeSource) -> None:
+    if not source.volume_id:
+        errors.append(required(path.child("volumeID")))
+    if source.HasField("secret_ref") and not source.secret_ref.name:
+        errors.append(required(path.child("secretRef", "name")))
+
+
+def _is_host_port(text: str) -> bool:
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    return bool(colon) and (bracketed or ":" not in host) and "]" not in port
+
+
+def _check_quobyte(errors: Errors, path: Path, source: volume_pb2.QuobyteVolumeSource) -> None:
+    if not source.registry:
+        errors.append(required(path.child("registry"), _HOST_PORTS))
+    elif names.size(source.tenant) >= 65:
+        detail = "must be a UUID and may not exceed a length of 64 characters"
+        errors.append(required(path.child("tenant"), detail))
+    else:
+        errors.extend(
+            invalid(path.child("registry"), source.registry, _HOST_PORTS)
+            for pair in source.registry.split(",")
+            if not _is_host_port(pair)
+        )
+    if not source.volume:
+        errors.append(required(path.child("volume")))
+
+
+def _check_fc(errors: Errors, path: Path, source: volume_pb2.FCVolumeSource) -> None:
+    names_path = path.child("targetWWNs")
+    if not source.target_wwns and not source.wwids:
+        errors.append(required(names_path, "must specify either targetWWNs or wwids, but not both"))
+    if source.target_wwns and source.wwids:
+        detail = "targetWWNs and wwids can not be specified simultaneously"
+        errors.append(invalid(names_path, list(source.target_wwns), detail))
+    if not source.target_wwns:
+        return
+    if not source.HasField("lun"):
+        errors.append(required(path.child("lun"), "lun is required if targetWWNs is specified"))
+    elif not 0 <= source.lun <= 255:
+        errors.append(invalid(path.child("lun"), source.lun, names.in_range(0, 255)))
+
+
+def _check_flex(errors: Errors, path: Path, source: volume_pb2.FlexVolumeSource) -> None:
+    if not source.driver:
+        errors.append(required(path.child("driver")))
+    for key in sorted(source.options):
+        domain = "." + key.partition("/")[0].lower()
+        if domain.endswith((".kubernetes.io", ".k8s.io")):
+            detail = "kubernetes.io and k8s.io namespaces are reserved"
+            errors.append(invalid(path.child("options").key(key), key, detail))
+
+
+_CACHING: Final = ("None", "ReadOnly", "ReadWrite")
+_DISK_KINDS: Final = ("Dedicated", "Managed", "Shared")
+_MANAGED_URI: Final = (
+    "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"
+)
+_BLOB_URI: Final = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
+
+
+def _check_azure_disk(errors: Errors, path: Path, source: volume_pb2.AzureDiskVolumeSource) -> None:
+    if not source.disk_name:
+        errors.append(required(path.child("diskName")))
+    if not source.disk_uri:
+        errors.append(required(path.child("diskURI")))
+    if source.HasField("caching_mode") and source.caching_mode not in _CACHING:
+        errors.append(not_supported(path.child("cachingMode"), source.caching_mode, _CACHING))
+    if not source.HasField("kind"):
+        return
+    if source.kind not in _DISK_KINDS:
+        errors.append(not_supported(path.child("kind"), source.kind, _DISK_KINDS))
+    managed = source.kind == "Managed"
+    if not source.disk_uri.startswith("/subscriptions/" if managed else "https://"):
+        allowed = _MANAGED_URI if managed else _BLOB_URI
+        errors.append(not_supported(path.child("diskURI"), source.disk_uri, [allowed]))
+
+
+def _check_storage_os(errors: Errors, path: Path, source: volume_pb2.StorageOSVolumeSource) -> None:
+    if not source.volume_name:
+        errors.append(required(path.child("volumeName")))
+    else:
+        check_text(errors, path.child("volumeName"), source.volume_name, names.dns_1123_label)
+    if source.volume_namespace:
+        check_text(errors, path.child("volumeNamespace"), source.volume_namespace, names.dns_1123_label)
+    if source.HasField("secret_ref") and not source.secret_ref.name:
+        errors.append(required(path.child("secretRef", "name")))
+
+
+def _check_csi(errors: Errors, path: Path, source: volume_pb2.CSIVolumeSource) -> None:
+    driver = path.child("driver")
+    if not source.driver:
+        errors.append(required(driver))
+    if names.size(source.driver) > 63:
+        errors.append(too_long(driver, 63))
+    errors.extend(
+        invalid(driver, source.driver, problem) for problem in names.dns_1123_subdomain(source.driver.lower())
+    )
+    if not source.HasField("node_publish_secret_ref"):
+        return
+    if not source.node_publish_secret_ref.name:
+        errors.append(required(path.child("nodePublishSecretRef", "name")))
+    else:
+        name = source.node_publish_secret_ref.name
+        check_text(errors, path.child("name"), name, names.dns_1123_subdomain)
+
+
+def _check_ephemeral(errors: Errors, path: Path, source: volume_pb2.EphemeralVolumeSource) -> None:
+    at = path.child("volumeClaimTemplate")
+    if not source.HasField("volume_claim_template"):
+        errors.append(required(at))
+        return
+    meta, spec = source.volume_claim_template.metadata, source.volume_claim_template.spec
+    check_annotations(errors, at.child("metadata", "annotations"), meta.annotations)
+    check_labels(errors, at.child("metadata", "labels"), meta.labels)
+    for field, value in meta.ListFields():
+        if field.name not in {"annotations", "labels"} and not (field.message_type and not value):
+            errors.append(forbidden(at.child("metadata").child(field.json_name), "cannot be set"))
+    _check_claim_spec(errors, at.child("spec"), spec)
+
+
+def _check_claim_spec(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
+    modes = path.child("accessModes")
+    if not spec.access_modes:
+        errors.append(required(modes, "at least 1 access mode is required"))
+    if spec.HasField("selector"):
+        check_label_selector(errors, path.child("selector"), spec.selector)
+    errors.extend(
+        not_supported(modes, mode, _ACCESS_MODES) for mode in spec.access_modes if mode not in _ACCESS_MODES
+    )
+    if "ReadWriteOncePod" in spec.access_modes and len(set(spec.access_modes) & set(_ACCESS_MODES)) > 1:
+        errors.append(forbidden(modes, "may not use ReadWriteOncePod with other access modes"))
+    _check_storage(errors, path.child("resources"), spec.resources)
+    if spec.HasField("storage_class_name") and spec.storage_class_name:
+        at = path.child("storageClassName")
+        check_text(errors, at, spec.storage_class_name, names.dns_1123_subdomain)
+    if spec.HasField("volume_mode") and spec.volume_mode not in {"Block", "Filesystem"}:
+        at = path.child("volumeMode")
+        errors.append(not_supported(at, spec.volume_mode, ["Block", "Filesystem"]))
+
+
+def _check_storage(errors: Errors, path: Path, resources: reference_pb2.VolumeResourceRequirements) -> None:
+    if "storage" not in resources.requests:
+        errors.append(required(path.key("storage")))
+        return
+    text = resources.requests["storage"].string
+    at = path.key("storage")
+    try:
+        amount = quantity.parse(text)
+    except quantity.QuantityError as error:
+        errors.append(invalid(at, text, str(error)))
+        return
+    if amount.nanos <= 0:
+        errors.append(invalid(at, str(amount), NOT_POSITIVE))
+
+
+#: (field, name in manifests, name in upstream's "more than 1 volume type", check)
+LEGACY: Final[dict[str, tuple[str, str, Check]]] = {
+    "git_repo": ("gitRepo", "gitRepo", _check_git_repo),
+    "gce_persistent_disk": ("persistentDisk", "gcePersistentDisk", _check_gce_disk),
+    "aws_elastic_block_store": ("awsElasticBlockStore", "awsElasticBlockStore", _check_aws_disk),
+    "nfs": ("nfs", "nfs", _check_nfs),
+    "iscsi": ("iscsi", "iscsi", _check_iscsi),
+    "glusterfs": ("glusterfs", "glusterfs", _needs(("endpoints", "endpoints"), ("path", "path"))),
+    "flocker": ("flocker", "flocker", _check_flocker),
+    "persistent_volume_claim": (
+        "persistentVolumeClaim", "persistentVolumeClaim", _needs(("claim_name", "claimName")),
+    ),
+    "rbd": ("rbd", "rbd", _needs(("monitors", "monitors"), ("image", "image"))),
+    "cinder": ("cinder", "cinder", _check_cinder),
+    "cephfs": ("cephfs", "cephFS", _needs(("monitors", "monitors"))),
+    "quobyte": ("quobyte", "quobyte", _check_quobyte),
+    "fc": ("fc", "fc", _check_fc),
+    "flex_volume": ("flexVolume", "flexVolume", _check_flex),
+    "azure_file": (
+        "azureFile", "azureFile", _needs(("secret_name", "secretName"), ("share_name", "shareName")),
+    ),
+    "vsphere_volume": ("vsphereVolume", "vsphereVolume", _needs(("volume_path", "volumePath"))),
+    "photon_persistent_disk": ("photonPersistentDisk", "photonPersistentDisk", _needs(("pd_id", "pdID"))),
+    "portworx_volume": ("portworxVolume", "portworxVolume", _needs(("volume_id", "volumeID"))),
+    "azure_disk": ("azureDisk", "azureDisk", _check_azure_disk),
+    "storageos": ("storageos", "storageos", _check_storage_os),
+    "scale_io": (
+        "scaleIO", "scaleIO", _needs(("gateway", "gateway"), ("system", "system"), ("volume_name", "volumeName")),
+    ),
+    "csi": ("csi", "csi", _check_csi),
+    "ephemeral": ("ephemeral", "ephemeral", _check_ephemeral),
+}  # fmt: skip

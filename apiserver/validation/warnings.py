@@ -1,0 +1,204 @@
+"""Warnings: what is accepted, but likely not meant, deprecated, or not acted on by vaina yet.
+
+`NOT_ACTED_ON` is the list of features that a manifest may name and that nothing here does anything about: each gives a
+warning with its field. Who makes one of them work takes its line out. The other texts follow `pkg/api/pod/warnings.go`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from apiserver.validation import names
+from apiserver.validation.resources import Quantities
+from apiserver.validation.volume_legacy import LEGACY
+from apiserver.validation.windows import AnyContainer, visit_containers
+from vaina.api.core.v1 import pod_pb2, volume_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.objects import quantity
+from vaina.objects.field_path import Path, go_quote
+
+_NOT_YET: Final = "accepted, but vaina does not act on it yet"
+
+#: (field path in manifests, does a spec use it)
+_POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] = (
+    ("affinity", lambda spec: bool(spec.affinity.ByteSize())),
+    ("topologySpreadConstraints", lambda spec: bool(spec.topology_spread_constraints)),
+    ("imagePullSecrets", lambda spec: bool(spec.image_pull_secrets)),
+    ("runtimeClassName", lambda spec: bool(spec.runtime_class_name)),
+    ("resourceClaims", lambda spec: bool(spec.resource_claims)),
+    ("serviceAccountName", lambda spec: spec.service_account_name not in {"", "default"}),
+    ("automountServiceAccountToken", lambda spec: spec.automount_service_account_token),
+    ("hostUsers", lambda spec: spec.HasField("host_users") and not spec.host_users),
+    ("subdomain", lambda spec: bool(spec.subdomain)),
+    ("schedulingGroup", lambda spec: spec.HasField("scheduling_group")),
+    ("evictionResponders", lambda spec: bool(spec.eviction_responders)),
+    ("os", lambda spec: spec.os.name == "windows"),
+    ("securityContext.seLinuxOptions", lambda spec: spec.security_context.HasField("se_linux_options")),
+    ("securityContext.windowsOptions", lambda spec: spec.security_context.HasField("windows_options")),
+)
+_CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
+    ("resizePolicy", lambda container: bool(container.resize_policy)),
+    ("volumeDevices", lambda container: bool(container.volume_devices)),
+    (
+        "securityContext.seLinuxOptions",
+        lambda container: container.security_context.HasField("se_linux_options"),
+    ),
+    (
+        "securityContext.windowsOptions",
+        lambda container: container.security_context.HasField("windows_options"),
+    ),
+)
+#: sources of volumes that nothing mounts: upstream's words where it has some
+_VOLUME_WORDS: Final = {
+    "photon_persistent_disk": "deprecated in v1.11, non-functional in v1.16+",
+    "git_repo": "deprecated in v1.11",
+    "scale_io": "deprecated in v1.16, non-functional in v1.22+",
+    "flocker": "deprecated in v1.22, non-functional in v1.25+",
+    "storageos": "deprecated in v1.22, non-functional in v1.25+",
+    "quobyte": "deprecated in v1.22, non-functional in v1.25+",
+    "glusterfs": "deprecated in v1.25, non-functional in v1.26+",
+    "cephfs": "deprecated in v1.28, non-functional in v1.31+",
+    "rbd": "deprecated in v1.28, non-functional in v1.31+",
+}
+_NODE_LABELS: Final = {
+    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
+    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
+    "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
+    "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
+    "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+}
+_ANNOTATIONS: Final = {
+    "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
+    "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
+    "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
+    "seccomp.security.alpha.kubernetes.io/pod": 'non-functional in v1.27+; use the "seccompProfile" field instead',
+}
+_BYTES: Final = ("memory", "ephemeral-storage")
+
+
+def warnings_for_pod(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> list[str]:
+    """Return the warnings for a Pod or template; `path` is empty, or spec.template."""
+    at = path.child("spec")
+    warnings = [f"{at.child(*field.split('.'))}: {_NOT_YET}" for field, used in _POD_FEATURES if used(spec)]
+    warnings.extend(_labels_and_annotations(path, meta, spec))
+    for index, volume in enumerate(spec.volumes):
+        warnings.extend(_volume(at.child("volumes").index(index), volume.volume_source))
+    warnings.extend(_duplicates(at, spec))
+    warnings.extend(_fractions(at.child("overhead"), {"": spec.overhead}))
+    for container, place in visit_containers(spec, at):
+        warnings.extend(_container(place, container))
+    warnings.extend(_port_overlaps(at, spec))
+    if spec.HasField("termination_grace_period_seconds") and spec.termination_grace_period_seconds < 0:
+        warnings.append(
+            f"{at.child('terminationGracePeriodSeconds')}: must be >= 0; negative values are invalid and will be treated as 1"
+        )
+    return warnings
+
+
+def _labels_and_annotations(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> Iterator[str]:
+    at = path.child("spec")
+    for key in sorted(spec.node_selector):
+        if key in _NODE_LABELS:
+            yield f"{at.child('nodeSelector').key(key)}: {_NODE_LABELS[key]}"
+    for index, constraint in enumerate(spec.topology_spread_constraints):
+        place = at.child("topologySpreadConstraints").index(index)
+        if constraint.topology_key in _NODE_LABELS:
+            key = constraint.topology_key
+            yield f"{place.child('topologyKey')}: {key} is {_NODE_LABELS[key]}"
+        if not constraint.HasField("label_selector"):
+            yield f"{place.child('labelSelector')}: a null labelSelector results in matching no pod"
+    for key, words in _ANNOTATIONS.items():
+        if key in meta.annotations:
+            yield f"{path.child('metadata', 'annotations').key(key)}: {words}"
+
+
+def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
+    for field, value in source.ListFields():
+        if field.name in LEGACY:
+            yield f"{path.child(field.json_name)}: {_VOLUME_WORDS.get(field.name, _NOT_YET)}"
+        elif field.name == "image":
+            yield f"{path.child('image')}: {_NOT_YET}"
+        elif field.name == "projected":
+            yield from _projected(path.child("projected", "sources"), value)
+
+
+def _projected(path: Path, source: volume_pb2.ProjectedVolumeSource) -> Iterator[str]:
+    for index, projection in enumerate(source.sources):
+        for field, _ in projection.ListFields():
+            if field.name in {"service_account_token", "cluster_trust_bundle", "pod_certificate"}:
+                yield f"{path.index(index).child(field.json_name)}: {_NOT_YET}"
+
+
+def _duplicates(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
+    seen: set[str] = set()
+    for index, alias in enumerate(spec.host_aliases):
+        if alias.ip in seen:
+            yield f"{path.child('hostAliases').index(index).child('ip')}: duplicate ip {go_quote(alias.ip)}"
+        seen.add(alias.ip)
+    seen = set()
+    for index, secret in enumerate(spec.image_pull_secrets):
+        at = path.child("imagePullSecrets").index(index).child("name")
+        if secret.name in seen:
+            yield f"{at}: duplicate name {go_quote(secret.name)}"
+        elif not secret.name:
+            yield f'{at}: invalid empty name ""'
+        seen.add(secret.name)
+
+
+def _fractions(path: Path, lists: dict[str, Quantities]) -> Iterator[str]:
+    """Warn of parts of bytes."""
+    for side, amounts in lists.items():
+        for name in _BYTES:
+            if name not in amounts:
+                continue
+            text = amounts[name].string
+            try:
+                whole = quantity.parse(text).milli_value() % 1000 == 0
+            except quantity.QuantityError:
+                continue  # a violation, not a warning
+            if not whole:
+                at = path.child(side).key(name) if side else path.key(name)
+                yield f"{at}: fractional byte value {go_quote(quantity.canonical(text))} is invalid, must be an integer"
+
+
+def _container(path: Path, container: AnyContainer) -> Iterator[str]:
+    for field, used in _CONTAINER_FEATURES:
+        if used(container):
+            yield f"{path.child(*field.split('.'))}: {_NOT_YET}"
+    resources = container.resources
+    yield from _fractions(
+        path.child("resources"), {"limits": resources.limits, "requests": resources.requests}
+    )
+    seen: set[str] = set()
+    for index, variable in enumerate(container.env):
+        reference = f"$({variable.name})"
+        kept = reference in variable.value and variable.value != reference
+        if variable.name in seen and (variable.HasField("value_from") or not kept):
+            yield (
+                f"{path.child('env').index(index)}: hides previous definition of {go_quote(variable.name)}, which may "
+                "be dropped when using apply"
+            )
+        seen.add(variable.name)
+
+
+def _port_overlaps(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
+    seen: dict[tuple[int, str], list[tuple[Path, pod_pb2.ContainerPort]]] = {}
+    for container, place in visit_containers(spec, path):
+        for index, port in enumerate(container.ports):
+            at = place.child("ports").index(index)
+            others = seen.setdefault((port.container_port, port.protocol), [])
+            for where, other in others:
+                if port.host_ip == other.host_ip and port.host_port == other.host_port:
+                    yield f"{at}: duplicate port definition with {where}"
+                elif not port.host_port or not other.host_port:
+                    yield f"{at}: overlapping port definition with {where}"
+            others.append((at, port))
+
+
+def warnings_for_name(meta: meta_pb2.ObjectMeta) -> list[str]:
+    """Warn of a Pod's name that cannot be its host's name as it stands."""
+    if not names.dns_1123_label(meta.name):
+        return []
+    return [
+        "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
+        f"a DNS label is recommended: {list(names.dns_1123_label(meta.name))}"
+    ]

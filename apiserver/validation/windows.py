@@ -1,0 +1,179 @@
+"""Rules for Windows' security options, and for what a Pod may set on either operating system.
+
+Vaina's nodes run Linux; manifests written for Windows are still checked as everywhere. Follows
+`pkg/apis/core/validation`: validateWindowsSecurityContextOptions, validateWindowsHostProcessPod, validateLinux, validateWindows.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from google.protobuf.message import Message
+
+from apiserver.validation import names
+from apiserver.validation.metadata import Errors
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
+
+AnyContainer = pod_pb2.Container | pod_pb2.EphemeralContainerCommon
+
+_MAX_SPEC_KIB: Final = 64
+_MAX_DOMAIN: Final = 256
+_MAX_USER: Final = 104
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_NET_BIOS: Final = re.compile(r'[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}')
+_DNS_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_DNS: Final = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*", re.ASCII)
+_BAD_USER_CHARS: Final = re.compile(r'["/\\:;|=,+*?<>@\[\]]')
+_DOTS_AND_SPACES: Final = re.compile(r"[. ]+")
+
+NOT_ON_WINDOWS: Final = "cannot be set for a windows pod"
+NOT_ON_LINUX: Final = "windows options cannot be set for a linux pod"
+
+
+def check_options(errors: Errors, path: Path, options: pod_pb2.WindowsSecurityContextOptions) -> None:
+    """Check the options of one security context."""
+    if options.HasField("gmsa_credential_spec_name"):
+        name = options.gmsa_credential_spec_name
+        at = path.child("gmsaCredentialSpecName")
+        errors.extend(invalid(at, name, problem) for problem in names.dns_1123_subdomain(name))
+    if options.HasField("gmsa_credential_spec"):
+        spec, at = options.gmsa_credential_spec, path.child("gmsaCredentialSpec")
+        if not spec:
+            errors.append(invalid(at, spec, "gmsaCredentialSpec cannot be an empty string"))
+        elif names.size(spec) > _MAX_SPEC_KIB * 1024:
+            errors.append(invalid(at, spec, f"gmsaCredentialSpec size must be under {_MAX_SPEC_KIB} KiB"))
+    if options.HasField("run_as_user_name"):
+        name, at = options.run_as_user_name, path.child("runAsUserName")
+        errors.extend(invalid(at, name, f"runAsUserName{problem}") for problem in _user_name(name))
+
+
+def _user_name(name: str) -> Iterator[str]:
+    if not name:
+        yield " cannot be an empty string"
+        return
+    if _CONTROL.search(name):
+        yield " cannot contain control characters"
+        return
+    if name.count("\\") > 1:
+        yield " cannot contain more than one backslash"
+        return
+    domain, backslash, user = name.rpartition("\\")
+    if names.size(domain) >= _MAX_DOMAIN:
+        yield f"'s Domain length must be under {_MAX_DOMAIN} characters"
+    if backslash and not (_NET_BIOS.fullmatch(domain) or _DNS.fullmatch(domain)):
+        yield "'s Domain doesn't match the NetBios nor the DNS format"
+    if not user:
+        yield "'s User cannot be empty"
+    elif names.size(user) > _MAX_USER:
+        yield f"'s User length must not be longer than {_MAX_USER} characters"
+    if _DOTS_AND_SPACES.fullmatch(user):
+        yield "'s User cannot contain only periods or spaces"
+    if _BAD_USER_CHARS.search(user):
+        yield "'s User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
+
+
+def visit_containers(spec: pod_pb2.PodSpec, path: Path) -> Iterator[tuple[AnyContainer, Path]]:
+    """Yield all containers of a Pod with their paths: init, regular, ephemeral."""
+    for index, container in enumerate(spec.init_containers):
+        yield container, path.child("initContainers").index(index)
+    for index, container in enumerate(spec.containers):
+        yield container, path.child("containers").index(index)
+    for index, ephemeral in enumerate(spec.ephemeral_containers):
+        yield ephemeral.ephemeral_container_common, path.child("ephemeralContainers").index(index)
+
+
+def _host_process(message: Message | None) -> bool | None:
+    """Return hostProcess of a security context of either kind, or None when it is unset."""
+    if not isinstance(message, pod_pb2.PodSecurityContext | pod_pb2.SecurityContext):
+        return None
+    options = message.windows_options
+    return options.host_process if options.HasField("host_process") else None
+
+
+def check_host_process(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    """Check that either all containers are processes of a Windows host, or none."""
+    of_pod = _host_process(spec.security_context)
+    count = host_processes = 0
+    for container, at in visit_containers(spec, path):
+        count += 1
+        own = _host_process(container.security_context)
+        if of_pod is not None and own is not None and of_pod != own:
+            was = "true" if of_pod else "false"
+            detail = f"pod hostProcess value must be identical if both are specified, was {was}"
+            errors.append(invalid(at.child("securityContext", "windowsOptions", "hostProcess"), own, detail))
+        host_processes += bool(own if own is not None else of_pod)
+    if not host_processes:
+        return
+    if host_processes != count:
+        detail = (
+            "If pod contains any hostProcess containers then all containers must be HostProcess containers"
+        )
+        errors.append(invalid(path, "", detail))
+    if not spec.host_network:
+        detail = "hostNetwork must be true if pod contains any hostProcess containers"
+        errors.append(invalid(path.child("hostNetwork"), False, detail))
+
+
+#: (field, name in manifests) of a security context that Windows does not know
+_POD_FIELDS: Final = (
+    ("app_armor_profile", "appArmorProfile"), ("se_linux_options", "seLinuxOptions"),
+)  # fmt: skip
+_POD_FIELDS_AFTER_HOST: Final = (
+    ("seccomp_profile", "seccompProfile"), ("fs_group", "fsGroup"), ("fs_group_change_policy", "fsGroupChangePolicy"),
+    ("sysctls", "sysctls"),
+)  # fmt: skip
+_POD_FIELDS_LAST: Final = (
+    ("run_as_user", "runAsUser"), ("run_as_group", "runAsGroup"), ("supplemental_groups", "supplementalGroups"),
+    ("supplemental_groups_policy", "supplementalGroupsPolicy"), ("se_linux_change_policy", "seLinuxChangePolicy"),
+)  # fmt: skip
+_CONTAINER_FIELDS: Final = (
+    ("app_armor_profile", "appArmorProfile"), ("se_linux_options", "seLinuxOptions"),
+    ("seccomp_profile", "seccompProfile"), ("capabilities", "capabilities"),
+    ("read_only_root_filesystem", "readOnlyRootFilesystem"), ("privileged", "privileged"),
+    ("allow_privilege_escalation", "allowPrivilegeEscalation"), ("proc_mount", "procMount"),
+    ("run_as_user", "runAsUser"), ("run_as_group", "runAsGroup"),
+)  # fmt: skip
+
+
+def _forbid(errors: Errors, path: Path, message: Message, fields: tuple[tuple[str, str], ...]) -> None:
+    given = {field.name for field, _ in message.ListFields()}
+    errors.extend(forbidden(path.child(shown), NOT_ON_WINDOWS) for field, shown in fields if field in given)
+
+
+def check_os(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    """Check the operating system that a Pod names, and that nothing of the other one is set."""
+    at = path.child("os")
+    if not spec.os.name:
+        errors.append(required(at.child("name"), "cannot be empty"))
+    elif spec.os.name == "linux":
+        _check_linux(errors, path, spec)
+    elif spec.os.name == "windows":
+        _check_windows(errors, path, spec)
+    else:
+        errors.append(not_supported(at, spec.os.name, ["linux", "windows"]))
+
+
+def _check_linux(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    if spec.security_context.HasField("windows_options"):
+        errors.append(forbidden(path.child("securityContext", "windowsOptions"), NOT_ON_LINUX))
+    for container, at in visit_containers(spec, path):
+        if container.security_context.HasField("windows_options"):
+            errors.append(forbidden(at.child("securityContext", "windowsOptions"), NOT_ON_LINUX))
+
+
+def _check_windows(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    at, context = path.child("securityContext"), spec.security_context
+    _forbid(errors, at, context, _POD_FIELDS)
+    hosts = (
+        ("hostUsers", spec.HasField("host_users")), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc),
+    )  # fmt: skip
+    errors.extend(forbidden(path.child(shown), NOT_ON_WINDOWS) for shown, given in hosts if given)
+    _forbid(errors, at, context, _POD_FIELDS_AFTER_HOST)
+    if spec.HasField("share_process_namespace"):
+        errors.append(forbidden(path.child("shareProcessNamespace"), NOT_ON_WINDOWS))
+    _forbid(errors, at, context, _POD_FIELDS_LAST)
+    for container, container_path in visit_containers(spec, path):
+        _forbid(
+            errors, container_path.child("securityContext"), container.security_context, _CONTAINER_FIELDS
+        )
