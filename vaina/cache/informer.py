@@ -65,8 +65,13 @@ class Informer(Generic[M]):
         self.lister: Lister[M] = Lister(self._store)
 
     def add_indexer(self, name: str, indexer: Callable[[M], Iterable[str]]) -> None:
-        """Add an index."""
+        """Add an index. Raises ValueError when there is one of the name."""
         self._store.add_indexer(name, indexer)
+
+    def ensure_indexer(self, name: str, indexer: Callable[[M], Iterable[str]]) -> None:
+        """Add an index unless there is one of the name: several users of one informer may want the same."""
+        if not self._store.has_indexer(name):
+            self._store.add_indexer(name, indexer)
 
     def add_batch_handler(self, handler: BatchHandler[M]) -> None:
         """Be told of changes as whole batches of (old, new). What is there already comes as a batch at once."""

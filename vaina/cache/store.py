@@ -34,6 +34,10 @@ class Store(Generic[M]):
             for value in indexer(obj):
                 index.setdefault(value, {})[key] = None
 
+    def has_indexer(self, name: str) -> bool:
+        """Return whether there is an index of this name."""
+        return name in self._indexers
+
     def by_index(self, name: str, value: str) -> list[M]:
         """Return the objects that an index has under a value."""
         objects = self.objects

@@ -1,0 +1,70 @@
+"""PURE: which objects a controller owns, may adopt, and must release. By controller reference and uid, never by name (I10).
+
+Follows upstream's controller_ref_manager: an orphan that matches is adopted; what is owned and matches no longer is released;
+what somebody else owns is never touched; a controller that is being deleted neither adopts nor releases.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.meta import controller_of, metadata
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims(Generic[M]):
+    """What belongs to a controller."""
+
+    owned: tuple[M, ...]
+    adopt: tuple[M, ...]
+    release: tuple[M, ...]
+
+
+def claim(owner: meta_pb2.ObjectMeta, candidates: Iterable[M], matches: Callable[[M], bool]) -> Claims[M]:
+    """Sort candidates by what the owner may do with them.
+
+    Args:
+        owner: metadata of the controller's object.
+        candidates: objects of its namespace; those of other owners are left alone.
+        matches: whether the owner's selector selects an object.
+    """
+    owned: list[M] = []
+    adopt: list[M] = []
+    release: list[M] = []
+    leaving = owner.HasField("deletion_timestamp")
+    for candidate in candidates:
+        meta = metadata(candidate)
+        reference = controller_of(meta)
+        if reference is None:
+            if not leaving and not meta.HasField("deletion_timestamp") and matches(candidate):
+                adopt.append(candidate)
+        elif reference.uid == owner.uid:
+            if matches(candidate):
+                owned.append(candidate)
+            elif not leaving:
+                release.append(candidate)
+    return Claims(tuple(owned), tuple(adopt), tuple(release))
+
+
+def with_controller(obj: M, reference: meta_pb2.OwnerReference) -> M:
+    """Return a copy of an object that has this controller. Other owners stay."""
+    copy = type(obj)()
+    copy.CopyFrom(obj)
+    metadata(copy).owner_references.append(reference)
+    return copy
+
+
+def without_owner(obj: M, uid: str) -> M:
+    """Return a copy of an object without an owner."""
+    copy = type(obj)()
+    copy.CopyFrom(obj)
+    meta = metadata(copy)
+    kept = [reference for reference in meta.owner_references if reference.uid != uid]
+    del meta.owner_references[:]
+    meta.owner_references.extend(kept)
+    return copy

@@ -1,0 +1,187 @@
+"""The shell of replication: informers in, plan out, one controller for each of the two kinds.
+
+Step by step for one key: settle creations whose outcome is unknown, observe, decide (`reconcile`), adopt and release, create
+and delete, write the status that was observed before.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import structlog
+
+from controller.base import Controller, Tools
+from controller.expectations import Expectations
+from controller.ownership import with_controller, without_owner
+from controller.replicaset.owner import ADAPTERS, Owner
+from controller.replicaset.pod_control import PodControl, failure_of
+from controller.replicaset.reconcile import ReplicaPlan, is_active, observe, reconcile
+from controller.replicaset.status import Failure, compute_status
+from vaina.api.core.v1 import pod_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.cache.lister import Lister
+from vaina.client.events import EventRecorder
+from vaina.errors import ApiError, Conflict
+from vaina.kinds import POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
+from vaina.objects.meta import controller_of, object_key
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: index of Pods by the uid of their controller; orphans stand under "orphan/<namespace>"
+BY_CONTROLLER = "controller-uid"
+#: index of controllers by uid
+BY_UID = "uid"
+#: look again after this time when the cache does not show what was done
+RECHECK_SECONDS = 15.0
+
+
+def by_controller(pod: pod_pb2.Pod) -> Iterable[str]:
+    """Index function of Pods."""
+    reference = controller_of(pod.metadata)
+    return (reference.uid if reference is not None else f"orphan/{pod.metadata.namespace}",)
+
+
+class ReplicationBase(Controller):
+    """Replication of one kind."""
+
+    kind: ClassVar[Kind[Any]]
+
+    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+        self._owners = factory.informer(self.kind)
+        self._pods = factory.informer(POD)
+        super().__init__(tools, (self._owners, self._pods))
+        self._client = factory.clientset
+        self._owner_client = factory.clientset.kind(self.kind)
+        self._expectations = Expectations()
+        self._control = PodControl(factory.clientset.pods, recorder, self._expectations, tools.clock)
+        self._adapt = ADAPTERS[self.kind.kind]
+        self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
+        self._owners.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
+        self._owners.add_handler(
+            on_add=lambda obj: self.queue.add(object_key(obj)),
+            on_update=lambda old, new: self.queue.add(object_key(new)),
+            on_delete=lambda obj: self.queue.add(object_key(obj)),
+        )
+        self._pods.add_handler(on_add=self._look_at, on_update=self._on_pod_update, on_delete=self._look_at)
+
+    async def sync(self, key: str) -> float | None:
+        obj = self._owners.lister.get(key)
+        if obj is None:
+            self._expectations.forget(key)
+            return None
+        owner = self._adapt(obj)
+        if not owner.meta.HasField("deletion_timestamp"):
+            await self._control.settle_unknown(key, owner)
+        pods = self._candidates(owner)
+        now = self.clock.now()
+        may_act = self._expectations.fulfilled(
+            key, version=self._pods.resource_version, is_ending=self._is_ending(pods),
+            now=self.clock.monotonic(),
+        )  # fmt: skip
+        observed = observe(owner, pods)
+        plan = reconcile(
+            owner, observed, may_act=may_act, now=now, related=self._related(owner),
+            taken=_Taken(self._pods.lister, owner.meta.namespace),
+        )  # fmt: skip
+        await self._claim(owner, plan)
+        error, failure = await self._act(key, owner, plan)
+        status = compute_status(owner, observed, failure=failure, now=now)
+        if status.status is not None:
+            await self._write_status(owner, status.status)
+        if error is not None:
+            raise error
+        wakes = [status.wake_seconds, None if may_act else RECHECK_SECONDS]
+        return min((wake for wake in wakes if wake is not None), default=None)
+
+    async def _act(self, key: str, owner: Owner, plan: ReplicaPlan) -> tuple[ApiError | None, Failure | None]:
+        if plan.create:
+            error = await self._control.create(key, owner, plan.create)
+            return error, failure_of(error, "FailedCreate")
+        if plan.delete:
+            error = await self._control.delete(key, owner, plan.delete)
+            return error, failure_of(error, "FailedDelete")
+        return None, None
+
+    async def _claim(self, owner: Owner, plan: ReplicaPlan) -> None:
+        if plan.adopt:
+            # The cache may not know that the owner is being deleted, or is another one of the same name by now.
+            fresh = await self._owner_client.get(owner.meta.name, owner.meta.namespace)
+            if fresh.metadata.uid != owner.meta.uid or fresh.metadata.HasField("deletion_timestamp"):
+                raise Conflict(f"{owner.kind.kind} {owner.meta.name} is going, or is another one by now")
+        for pod in plan.adopt:
+            await self._client.pods.update(with_controller(pod, owner.reference))
+            log.info("pod adopted", controller=self.name, pod=object_key(pod), owner=owner.meta.name)
+        for pod in plan.release:
+            await self._client.pods.update(without_owner(pod, owner.meta.uid))
+            log.info("pod released", controller=self.name, pod=object_key(pod), owner=owner.meta.name)
+
+    async def _write_status(self, owner: Owner, status: Any) -> None:
+        changed = type(owner.object)()
+        changed.CopyFrom(owner.object)
+        changed.status.CopyFrom(status)
+        await self._owner_client.update_status(changed)
+
+    def _candidates(self, owner: Owner) -> list[pod_pb2.Pod]:
+        lister = self._pods.lister
+        return [
+            *lister.by_index(BY_CONTROLLER, owner.meta.uid),
+            *lister.by_index(BY_CONTROLLER, f"orphan/{owner.meta.namespace}"),
+        ]
+
+    def _related(self, owner: Owner) -> list[pod_pb2.Pod]:
+        """Active Pods of the other controllers that have the same owner as this one (the ReplicaSets of a Deployment)."""
+        reference = controller_of(owner.meta)
+        if reference is None:
+            return []
+        found: list[pod_pb2.Pod] = []
+        for sibling in self._owners.lister.list(namespace=owner.meta.namespace):
+            parent = controller_of(sibling.metadata)
+            if parent is not None and parent.uid == reference.uid and sibling.metadata.uid != owner.meta.uid:
+                found += self._pods.lister.by_index(BY_CONTROLLER, sibling.metadata.uid)
+        return [pod for pod in found if is_active(pod)]
+
+    @staticmethod
+    def _is_ending(pods: Iterable[pod_pb2.Pod]) -> Any:
+        there = {pod.metadata.uid for pod in pods if not pod.metadata.HasField("deletion_timestamp")}
+        return lambda uid: uid not in there
+
+    def _on_pod_update(self, old: pod_pb2.Pod, new: pod_pb2.Pod) -> None:
+        before, after = controller_of(old.metadata), controller_of(new.metadata)
+        if before is not None and (after is None or after.uid != before.uid):
+            self._look_at(old)
+        self._look_at(new)
+
+    def _look_at(self, pod: pod_pb2.Pod) -> None:
+        """Queue the controller of a Pod, or every one that might adopt it."""
+        reference = controller_of(pod.metadata)
+        if reference is not None:
+            if reference.kind == self.kind.kind:
+                for obj in self._owners.lister.by_index(BY_UID, reference.uid):
+                    self.queue.add(object_key(obj))
+            return
+        for obj in self._owners.lister.list(namespace=pod.metadata.namespace):
+            if self._adapt(obj).matches(pod):
+                self.queue.add(object_key(obj))
+
+
+class _Taken:
+    """The names of the Pods of a namespace, without gathering them."""
+
+    def __init__(self, lister: Lister[pod_pb2.Pod], namespace: str) -> None:
+        self._lister, self._namespace = lister, namespace
+
+    def __contains__(self, name: object) -> bool:
+        return self._lister.get(f"{self._namespace}/{name}") is not None
+
+
+class ReplicaSetController(ReplicationBase):
+    """ReplicaSets."""
+
+    name = "replicaset"
+    kind = REPLICA_SET
+
+
+class ReplicationControllerController(ReplicationBase):
+    """ReplicationControllers."""
+
+    name = "replicationcontroller"
+    kind = REPLICATION_CONTROLLER

@@ -1,0 +1,138 @@
+"""Making and removing Pods for a controller: slow start, unknown outcomes, events. The only writer of a controller's Pods."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from controller.expectations import Expectations
+from controller.replicaset.owner import Owner, new_pod
+from controller.replicaset.status import Failure
+from vaina.api.core.v1 import pod_pb2
+from vaina.client.clientset import PodClient
+from vaina.client.events import NORMAL, WARNING, EventRecorder
+from vaina.clock import Clock
+from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound, Timeout, Unavailable
+from vaina.objects.meta import is_controlled_by
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Pods in one call; a batch is one transaction for etcd
+MAX_BATCH = 100
+#: deletions under way at once
+PARALLEL_DELETES = 32
+#: the cause of a refusal in a namespace that is ending
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+
+
+class PodControl:
+    """Creates and deletes Pods. Owned by one controller."""
+
+    def __init__(
+        self, pods: PodClient, recorder: EventRecorder, expectations: Expectations, clock: Clock
+    ) -> None:
+        self._pods, self._recorder, self._expectations, self._clock = pods, recorder, expectations, clock
+
+    async def settle_unknown(self, key: str, owner: Owner) -> None:
+        """Ask again for Pods whose creation was not answered: under their names they cannot come twice."""
+        names = tuple(self._expectations.unknown(key))
+        if names:
+            _, error = await self._create_batch(key, owner, names)
+            if error is not None:
+                raise error
+
+    async def create(self, key: str, owner: Owner, names: Sequence[str]) -> ApiError | None:
+        """Create Pods in batches of 1, 2, 4, ...; a batch in which something fails is the last.
+
+        What every creation is refused for (a quota, a bad template) is then met once, not a thousand times.
+        """
+        size, rest = 1, list(names)
+        while rest:
+            batch, rest = rest[:size], rest[size:]
+            _, error = await self._create_batch(key, owner, batch)
+            if error is not None:
+                return error
+            size = min(size * 2, MAX_BATCH)
+        return None
+
+    async def delete(self, key: str, owner: Owner, pods: Sequence[pod_pb2.Pod]) -> ApiError | None:
+        """Delete Pods, by name and uid; returns the first failure."""
+        gate = asyncio.Semaphore(PARALLEL_DELETES)
+        errors: list[ApiError] = []
+
+        async def one(pod: pod_pb2.Pod) -> None:
+            async with gate:
+                error = await self._delete_one(key, owner, pod)
+            if error is not None:
+                errors.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for pod in pods:
+                group.create_task(one(pod))
+        return errors[0] if errors else None
+
+    async def _create_batch(
+        self, key: str, owner: Owner, names: Sequence[str]
+    ) -> tuple[int, ApiError | None]:
+        now = self._clock.monotonic()
+        # Noted before the call: whatever ends this task in the middle, the outcome is unknown, not forgotten.
+        for name in names:
+            self._expectations.create_unknown(key, name, now)
+        results: Sequence[pod_pb2.Pod | ApiError]
+        try:
+            results = await self._pods.create_batch([new_pod(owner, name) for name in names])
+        except ApiError as error:
+            results = [error] * len(names)
+        created, failure = 0, None
+        for name, result in zip(names, results, strict=True):
+            outcome = await self._mine(owner, name) if isinstance(result, AlreadyExists) else result
+            if isinstance(outcome, ApiError):
+                self._refused(key, owner, name, outcome)
+                failure = failure or outcome
+            else:
+                created += 1
+                self._expectations.created(
+                    key, name, int(outcome.metadata.resource_version), self._clock.monotonic()
+                )
+                self._recorder.event(owner.object, NORMAL, "SuccessfulCreate", f"Created pod: {name}")
+        return created, failure
+
+    async def _mine(self, owner: Owner, name: str) -> pod_pb2.Pod | ApiError:
+        """A name is taken: by an earlier, unanswered call of ours, or by somebody else."""
+        try:
+            pod = await self._pods.get(name, owner.meta.namespace)
+        except NotFound:
+            return Conflict(f'pod "{name}" existed and is gone')
+        except ApiError as error:
+            return error
+        if is_controlled_by(pod.metadata, owner.meta.uid):
+            return pod
+        return AlreadyExists(f'pods "{name}" already exists', kind="pods", name=name)
+
+    def _refused(self, key: str, owner: Owner, name: str, error: ApiError) -> None:
+        if isinstance(error, Unavailable | Timeout):
+            # It may have happened: the name stays among the unknown.
+            return
+        self._expectations.create_refused(key, name)
+        if any(cause.type == NAMESPACE_TERMINATING for cause in error.causes):
+            return
+        self._recorder.event(owner.object, WARNING, "FailedCreate", f"Error creating: {error.message}")
+
+    async def _delete_one(self, key: str, owner: Owner, pod: pod_pb2.Pod) -> ApiError | None:
+        meta = pod.metadata
+        try:
+            await self._pods.delete(meta.name, meta.namespace, uid=meta.uid)
+        except (NotFound, Conflict):
+            # Gone, or another Pod by now: either way this one is no more.
+            return None
+        except ApiError as error:
+            self._recorder.event(owner.object, WARNING, "FailedDelete", f"Error deleting: {error.message}")
+            return error
+        self._expectations.deleted(key, meta.uid, self._clock.monotonic())
+        self._recorder.event(owner.object, NORMAL, "SuccessfulDelete", f"Deleted pod: {meta.name}")
+        return None
+
+
+def failure_of(error: ApiError | None, reason: str) -> Failure | None:
+    """Return what the status should say of a failure."""
+    return None if error is None else Failure(reason, error.message)

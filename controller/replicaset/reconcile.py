@@ -1,0 +1,103 @@
+"""PURE: what to do so that a controller has the Pods it should have.
+
+Follows upstream's pkg/controller/replicaset (manageReplicas). Called by `controller.replicaset.controller` for ReplicaSets and
+ReplicationControllers alike.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+
+from controller.ownership import claim
+from controller.replicaset.naming import pod_names
+from controller.replicaset.owner import Owner
+from controller.replicaset.victims import choose_victims
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.pods import is_terminal
+
+#: at most so many Pods are created or deleted in one sync
+BURST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaPlan:
+    """What to do, in this order. All empty: the world is as it should be."""
+
+    adopt: tuple[pod_pb2.Pod, ...] = ()
+    release: tuple[pod_pb2.Pod, ...] = ()
+    #: names of Pods to create
+    create: tuple[str, ...] = ()
+    delete: tuple[pod_pb2.Pod, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The Pods of a controller, by what they count for."""
+
+    #: owned or about to be adopted, and active: they count as replicas
+    active: tuple[pod_pb2.Pod, ...]
+    #: owned, ending and not yet ended
+    terminating: tuple[pod_pb2.Pod, ...]
+    #: orphans that match
+    adopt: tuple[pod_pb2.Pod, ...]
+    #: owned, but matching no longer
+    release: tuple[pod_pb2.Pod, ...]
+
+
+def is_active(pod: pod_pb2.Pod) -> bool:
+    """Say whether a Pod counts as a replica: it has neither ended nor begun to end.
+
+    A Pod on a node that does not answer (phase Unknown, reason NodeLost) counts until the node life-cycle controller marks it
+    for deletion: only then is it replaced. Otherwise a control plane that has lost sight of most nodes would double every
+    ReplicaSet at once (I13).
+    """
+    return not is_terminal(pod) and not pod.metadata.HasField("deletion_timestamp")
+
+
+def observe(owner: Owner, pods: Iterable[pod_pb2.Pod]) -> Observed:
+    """Sort the Pods that name a controller as theirs, and the orphans of its namespace."""
+    claims = claim(owner.meta, pods, owner.matches)
+    adopt = tuple(pod for pod in claims.adopt if is_active(pod))
+    return Observed(
+        active=(*(pod for pod in claims.owned if is_active(pod)), *adopt),
+        terminating=tuple(
+            pod
+            for pod in claims.owned
+            if pod.metadata.HasField("deletion_timestamp") and not is_terminal(pod)
+        ),
+        adopt=adopt,
+        release=claims.release,
+    )
+
+
+def reconcile(
+    owner: Owner,
+    observed: Observed,
+    *,
+    may_act: bool,
+    now: float,
+    related: Sequence[pod_pb2.Pod] = (),
+    taken: Container[str] = frozenset(),
+) -> ReplicaPlan:
+    """Decide what to do for a controller.
+
+    Args:
+        owner: the controller.
+        observed: its Pods.
+        may_act: whether the cache shows all that was done before; otherwise nothing is created or deleted.
+        now: seconds since the epoch.
+        related: Pods of controllers with the same owner, for the choice of victims.
+        taken: names of Pods of the namespace.
+    """
+    create: tuple[str, ...] = ()
+    delete: tuple[pod_pb2.Pod, ...] = ()
+    if may_act and not owner.meta.HasField("deletion_timestamp"):
+        missing = owner.replicas - len(observed.active)
+        if missing > 0:
+            meta = owner.meta
+            create = pod_names(meta.name, meta.uid, meta.resource_version, min(missing, BURST), taken)
+        elif missing < 0:
+            adopted = {pod.metadata.uid for pod in observed.adopt}
+            victims = choose_victims(observed.active, min(-missing, BURST), now=now, related=related)
+            # What is only about to be adopted is not ours to delete yet: the next sync sees to it.
+            delete = tuple(pod for pod in victims if pod.metadata.uid not in adopted)
+    return ReplicaPlan(adopt=observed.adopt, release=observed.release, create=create, delete=delete)

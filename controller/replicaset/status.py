@@ -1,0 +1,94 @@
+"""PURE: the status of a ReplicaSet or ReplicationController.
+
+Follows upstream's replica_set_utils.go: replicas, fullyLabeled, ready, available (ready for minReadySeconds), the condition
+ReplicaFailure while creating or deleting fails.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from controller.replicaset.owner import Owner
+from controller.replicaset.reconcile import Observed
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import seconds_of, timestamp
+from vaina.kinds import REPLICA_SET
+from vaina.objects.pods import get_condition, is_ready
+
+REPLICA_FAILURE = "ReplicaFailure"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why Pods could not be created (FailedCreate) or deleted (FailedDelete)."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPlan:
+    """The status as it should be, or None when it is; and when a Pod becomes available by the mere passing of time."""
+
+    status: Any | None
+    wake_seconds: float | None = None
+
+
+def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None, now: float) -> StatusPlan:
+    """Decide what the status should say.
+
+    Args:
+        owner: the controller; its status is what is known to be stored.
+        observed: its Pods, as seen before this sync did anything.
+        failure: what went wrong in this sync.
+        now: seconds since the epoch.
+    """
+    old = owner.object.status
+    new = type(old)()
+    new.CopyFrom(old)
+    wake: float | None = None
+    ready = available = labelled = 0
+    template_labels = owner.template.metadata.labels.items()
+    for pod in observed.active:
+        labels = pod.metadata.labels
+        labelled += all(labels.get(key) == value for key, value in template_labels)
+        if not is_ready(pod):
+            continue
+        ready += 1
+        left = available_in(pod, owner.min_ready_seconds, now)
+        if left <= 0:
+            available += 1
+        else:
+            wake = left if wake is None else min(wake, left)
+    new.replicas, new.fully_labeled_replicas = len(observed.active), labelled
+    new.ready_replicas, new.available_replicas = ready, available
+    new.observed_generation = owner.meta.generation
+    if owner.kind is REPLICA_SET:
+        new.terminating_replicas = len(observed.terminating)
+    _set_failure(new, failure, now)
+    return StatusPlan(status=None if new == old else new, wake_seconds=wake)
+
+
+def available_in(pod: pod_pb2.Pod, min_ready_seconds: int, now: float) -> float:
+    """Return the seconds until a ready Pod counts as available; 0 or less: it does."""
+    if min_ready_seconds == 0:
+        return 0.0
+    condition = get_condition(pod.status, "Ready")
+    since = seconds_of(condition.last_transition_time) if condition is not None else now
+    return since + min_ready_seconds - now
+
+
+def _set_failure(status: Any, failure: Failure | None, now: float) -> None:
+    kept = [condition for condition in status.conditions if condition.type != REPLICA_FAILURE]
+    known = next((c for c in status.conditions if c.type == REPLICA_FAILURE), None)
+    if failure is not None and known is not None:
+        # The first failure is told until Pods can be made again, as upstream does.
+        return
+    if failure is None and known is None:
+        return
+    del status.conditions[:]
+    status.conditions.extend(kept)
+    if failure is not None:
+        status.conditions.add(
+            type=REPLICA_FAILURE, status="True", reason=failure.reason, message=failure.message,
+            last_transition_time=timestamp(now),
+        )  # fmt: skip
