@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
 from apiserver.registry.store import Store
 from apiserver.services.descriptors import service_descriptor
@@ -129,8 +130,9 @@ class _Verbs:
     async def delete_collection(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.DeleteCollectionRequest, data)
         ctx = context_of(rpc, "deletecollection", dry_run=request.dry_run)
+        # Never all namespaces at once: a forgotten namespace would cost the whole cluster.
         selection = ListOptions(
-            namespace=request.namespace,
+            namespace=request.namespace or DEFAULT_NAMESPACE,
             label_selector=request.label_selector,
             field_selector=request.field_selector,
         )

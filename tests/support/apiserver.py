@@ -1,0 +1,66 @@
+"""The whole apiserver in process, over storage in memory, under a fake clock: for unit tests and for other parts' tests."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from apiserver.build import App, build
+from apiserver.registry.direct import Direct
+from apiserver.storage.memory import MemoryStorage
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport, Transport
+from vaina.testing.builders import make_node, make_pod
+from vaina.testing.clock import FakeClock
+
+
+@dataclass(slots=True)
+class Harness:
+    """An apiserver and a client of it. `warnings` collects what the server warned of."""
+
+    app: App
+    storage: MemoryStorage
+    clock: FakeClock
+    client: Clientset
+    warnings: list[str] = field(default_factory=list)
+
+    async def pod(self, name: str = "web", *, node: str = "", **kwargs: object) -> pod_pb2.Pod:
+        """Create a Pod, and bind it when a node is given (which is made when it is missing)."""
+        made = await self.client.pods.create(make_pod(name, **kwargs))  # type: ignore[arg-type]
+        if not node:
+            return made
+        nodes = {item.metadata.name for item in (await self.client.nodes.list()).items}
+        if node not in nodes:
+            await self.node(node)
+        await self.client.pods.bind(made.metadata.namespace, name, made.metadata.uid, node)
+        return await self.client.pods.get(name, made.metadata.namespace)
+
+    async def node(self, name: str = "node-1") -> node_pb2.Node:
+        """Create a Node."""
+        return await self.client.nodes.create(make_node(name))
+
+    async def write_traces(self) -> None:
+        """Let the trace writer write all that it was told."""
+        await self.app.trace_writer.flush(self.app.traces)
+
+
+def _no_kubelet(address: str) -> Transport:
+    raise AssertionError(f"nobody expected a connection to {address}")
+
+
+def make_apiserver(
+    *,
+    seed: int = 1,
+    connect_kubelet: Callable[[str], Transport] = _no_kubelet,
+    clock: FakeClock | None = None,
+) -> Harness:
+    """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
+    clock = clock or FakeClock()
+    storage, numbers, warnings = MemoryStorage(clock), count(1), list[str]()
+    app = build(
+        Direct(storage), clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
+        connect_kubelet=connect_kubelet,
+    )  # fmt: skip
+    client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
+    return Harness(app, storage, clock, client, warnings)

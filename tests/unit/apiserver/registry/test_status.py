@@ -1,0 +1,178 @@
+"""The status and its owners: masks, conditions by type, phases that are final."""
+
+from dataclasses import dataclass
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from apiserver.registry.status import merge_status
+from tests.support.apiserver import make_apiserver
+from vaina.api.core.v1 import pod_pb2
+from vaina.errors import BadRequest, Conflict
+from vaina.testing.builders import make_pod
+
+NOW = Timestamp(seconds=500)
+
+
+def _condition(kind: str, status: str, since: int | None = None, reason: str = "") -> pod_pb2.PodCondition:
+    condition = pod_pb2.PodCondition(type=kind, status=status, reason=reason)
+    if since is not None:
+        condition.last_transition_time.seconds = since
+    return condition
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    current: pod_pb2.PodStatus
+    sent: pod_pb2.PodStatus
+    mask: tuple[str, ...]
+    want: pod_pb2.PodStatus
+
+
+Status = pod_pb2.PodStatus
+CASES = [
+    Case(
+        "a named field is replaced and the others stay",
+        Status(phase="Pending", pod_ip="10.0.0.1"), Status(phase="Running"), ("phase",),
+        Status(phase="Running", pod_ip="10.0.0.1"),
+    ),
+    Case(
+        "a named field that is unset is cleared",
+        Status(pod_ip="10.0.0.1", start_time=Timestamp(seconds=3)), Status(), ("pod_ip", "start_time"), Status(),
+    ),
+    Case(
+        "a list is replaced as a whole",
+        Status(pod_ips=[pod_pb2.PodIP(ip="a"), pod_pb2.PodIP(ip="b")]), Status(pod_ips=[pod_pb2.PodIP(ip="c")]),
+        ("pod_ips",), Status(pod_ips=[pod_pb2.PodIP(ip="c")]),
+    ),
+    Case(
+        "a field that is not named is not touched, though it was sent",
+        Status(phase="Pending"), Status(phase="Running", message="x"), ("message",),
+        Status(phase="Pending", message="x"),
+    ),
+    Case(
+        "conditions of other owners stay",
+        Status(conditions=[_condition("PodScheduled", "True", 1)]),
+        Status(conditions=[_condition("Ready", "True", 7)]), ("conditions",),
+        Status(conditions=[_condition("PodScheduled", "True", 1), _condition("Ready", "True", 7)]),
+    ),
+    Case(
+        "a condition whose status is unchanged keeps its transition time",
+        Status(conditions=[_condition("Ready", "True", 1, "Old")]),
+        Status(conditions=[_condition("Ready", "True", 9, "New")]), ("conditions",),
+        Status(conditions=[_condition("Ready", "True", 1, "New")]),
+    ),
+    Case(
+        "a condition whose status changed takes the time that was sent",
+        Status(conditions=[_condition("Ready", "False", 1)]),
+        Status(conditions=[_condition("Ready", "True", 9)]), ("conditions",),
+        Status(conditions=[_condition("Ready", "True", 9)]),
+    ),
+    Case(
+        "a condition whose status changed and says no time takes the present one",
+        Status(conditions=[_condition("Ready", "False", 1)]),
+        Status(conditions=[_condition("Ready", "True")]), ("conditions",),
+        Status(conditions=[_condition("Ready", "True", 500)]),
+    ),
+    Case(
+        "a new condition that says no time takes the present one",
+        Status(), Status(conditions=[_condition("Ready", "True")]), ("conditions",),
+        Status(conditions=[_condition("Ready", "True", 500)]),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_merge(case: Case) -> None:
+    new, sent = pod_pb2.Pod(status=case.current), pod_pb2.Pod(status=case.sent)
+    merge_status(new, sent, case.mask, NOW)
+    assert new.status == case.want
+
+
+def test_a_field_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(BadRequest, match=r"no such field of PodStatus: fase, spec\.x"):
+        merge_status(pod_pb2.Pod(), pod_pb2.Pod(), ("fase", "phase", "spec.x"), NOW)
+
+
+async def test_a_masked_update_needs_no_version() -> None:
+    api = make_apiserver()
+    stale = await api.pod()
+    fresh = await api.client.pods.get("web", "default")
+    fresh.metadata.labels["a"] = "b"
+    await api.client.pods.update(fresh)
+    stale.status.phase = "Running"
+    updated = await api.client.pods.update_status(stale, mask=["phase"])
+    assert (updated.status.phase, updated.metadata.labels["a"]) == ("Running", "b")
+
+
+async def test_an_update_of_the_whole_status_compares_the_version() -> None:
+    api = make_apiserver()
+    stale = await api.pod()
+    stale.metadata.labels["a"] = "b"
+    await api.client.pods.update(stale)
+    stale.status.phase = "Running"
+    with pytest.raises(Conflict, match="the object has been modified"):
+        await api.client.pods.update_status(stale)
+
+
+async def test_a_status_update_changes_neither_metadata_nor_spec() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.metadata.labels["a"], pod.spec.containers[0].image = "b", "other"
+    pod.status.message = "hello"
+    updated = await api.client.pods.update_status(pod)
+    assert (dict(updated.metadata.labels), updated.spec.containers[0].image) == ({}, "registry.local/app:1")
+    assert (updated.status.message, updated.metadata.generation) == ("hello", 1)
+
+
+async def test_a_status_belongs_to_a_uid() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.metadata.uid = "gone"
+    with pytest.raises(Conflict, match="UID in precondition: gone"):
+        await api.client.pods.update_status(pod, mask=["phase"])
+
+
+async def test_a_status_that_says_nothing_new_writes_nothing() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.status.conditions.append(_condition("Ready", "True"))
+    first = await api.client.pods.update_status(pod, mask=["conditions"])
+    await api.clock.advance(60)
+    second = await api.client.pods.update_status(pod, mask=["conditions"])
+    assert second == first
+
+
+@pytest.mark.parametrize("final", ["Succeeded", "Failed"])
+@pytest.mark.parametrize("late", ["Running", "Pending", "Unknown", "Failed", "Succeeded"])
+async def test_succeeded_and_failed_are_final(final: str, late: str) -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.status.phase, pod.status.reason = final, "Because"
+    await api.client.pods.update_status(pod, mask=["phase", "reason"])
+    pod.status.phase, pod.status.reason, pod.status.pod_ip = late, "Late", "10.0.0.9"
+    updated = await api.client.pods.update_status(pod, mask=["phase", "reason", "pod_ip"])
+    assert (updated.status.phase, updated.status.pod_ip) == (final, "10.0.0.9")
+    assert updated.status.reason == ("Late" if late == final else "Because")
+
+
+async def test_unknown_is_not_final() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    for phase in ("Running", "Unknown", "Running"):
+        pod.status.phase = phase
+        assert (await api.client.pods.update_status(pod, mask=["phase"])).status.phase == phase
+
+
+async def test_a_batch_of_statuses_answers_for_each() -> None:
+    api = make_apiserver()
+    one, two = await api.pod("one"), await api.pod("two")
+    one.status.phase, two.status.phase = "Running", "Running"
+    two.metadata.uid = "gone"
+    results = await api.client.pods.update_status_batch(
+        [(one, ["phase"]), (two, ["phase"]), (make_pod("three"), ["phase"])]
+    )
+    assert isinstance(results[0], pod_pb2.Pod)
+    assert results[0].status.phase == "Running"
+    assert [getattr(item, "reason", "") for item in results[1:]] == ["Conflict", "NotFound"]

@@ -1,0 +1,165 @@
+"""Updating: optimistic concurrency, what is whose, and when nothing is written."""
+
+import pytest
+
+from tests.support.apiserver import Harness, make_apiserver
+from vaina.api.coordination.v1 import lease_pb2
+from vaina.api.core.v1 import pod_pb2
+from vaina.errors import BadRequest, Conflict, Invalid, NotFound
+from vaina.testing.builders import make_pod, make_replica_set
+
+STALE = (
+    'Operation cannot be fulfilled on pods "web": the object has been modified; '
+    "please apply your changes to the latest version and try again"
+)
+
+
+async def _relabel(api: Harness, pod: pod_pb2.Pod, value: str) -> pod_pb2.Pod:
+    pod.metadata.labels["app"] = value
+    return await api.client.pods.update(pod)
+
+
+async def test_of_two_updates_of_one_version_one_wins() -> None:
+    api = make_apiserver()
+    await api.pod()
+    mine = await api.client.pods.get("web", "default")
+    yours = await api.client.pods.get("web", "default")
+    await _relabel(api, mine, "mine")
+    with pytest.raises(Conflict) as caught:
+        await _relabel(api, yours, "yours")
+    assert caught.value.message == STALE
+    assert (await api.client.pods.get("web", "default")).metadata.labels["app"] == "mine"
+
+
+async def test_an_update_without_a_version_replaces_whatever_is_there() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    await _relabel(api, pod, "first")
+    pod.metadata.resource_version = ""
+    assert (await _relabel(api, pod, "second")).metadata.labels["app"] == "second"
+
+
+async def test_an_update_that_changes_nothing_writes_nothing() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    again = await api.client.pods.update(pod)
+    assert again == pod
+    assert await api.storage.current_version() // 128 == int(pod.metadata.resource_version) // 128
+
+
+async def test_an_update_leaves_the_status_alone() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.status.phase = "Running"
+    pod.metadata.labels["app"] = "x"
+    assert (await api.client.pods.update(pod)).status.phase == "Pending"
+
+
+async def test_generation_counts_changes_of_the_spec_alone() -> None:
+    api = make_apiserver()
+    created = await api.client.replica_sets.create(make_replica_set())
+    created.metadata.labels["a"] = "b"
+    labelled = await api.client.replica_sets.update(created)
+    labelled.spec.replicas = 5
+    scaled = await api.client.replica_sets.update(labelled)
+    assert [rs.metadata.generation for rs in (created, labelled, scaled)] == [1, 1, 2]
+
+
+async def test_a_client_cannot_set_the_generation() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.metadata.generation = 12
+    pod.metadata.labels["app"] = "x"
+    assert (await api.client.pods.update(pod)).metadata.generation == 1
+
+
+async def test_an_object_of_the_same_name_but_another_uid_is_not_updated() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.metadata.uid = "another"
+    with pytest.raises(Conflict, match="UID in precondition: another, UID in object meta: uid-"):
+        await api.client.pods.update(pod)
+
+
+async def test_what_an_update_leaves_out_of_the_metadata_stays() -> None:
+    api = make_apiserver()
+    made = await api.pod(node="node-1")
+    await api.client.pods.delete("web", "default")
+    current = await api.client.pods.get("web", "default")
+    sent = make_pod(created=None)
+    sent.spec.CopyFrom(current.spec)
+    sent.metadata.uid, sent.metadata.labels["new"] = "", "label"
+    updated = await api.client.pods.update(sent)
+    assert updated.metadata.uid == made.metadata.uid
+    assert updated.metadata.creation_timestamp == made.metadata.creation_timestamp
+    assert updated.metadata.deletion_timestamp == current.metadata.deletion_timestamp
+    assert updated.metadata.deletion_grace_period_seconds == current.metadata.deletion_grace_period_seconds
+
+
+async def test_a_deletion_timestamp_cannot_be_set_by_an_update() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.metadata.deletion_timestamp.seconds = 1
+    with pytest.raises(Invalid, match=r"metadata.deletionTimestamp: Invalid value: .*field is immutable"):
+        await api.client.pods.update(pod)
+
+
+async def test_what_is_not_there_cannot_be_updated() -> None:
+    api = make_apiserver()
+    with pytest.raises(NotFound, match=r'^pods "web" not found$'):
+        await api.client.pods.update(make_pod())
+
+
+async def test_an_update_needs_a_name() -> None:
+    api = make_apiserver()
+    with pytest.raises(BadRequest, match="name of the object is required"):
+        await api.client.pods.update(make_pod(""))
+
+
+async def test_a_version_that_is_no_number_is_refused() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.metadata.resource_version = "abc"
+    with pytest.raises(Invalid, match='resourceVersion: Invalid value: "abc"'):
+        await api.client.pods.update(pod)
+
+
+async def test_a_lease_is_only_updated_by_who_saw_its_version() -> None:
+    api = make_apiserver()
+    lease = lease_pb2.Lease()
+    lease.metadata.name = "lock"
+    await api.client.leases.create(lease)
+    lease.spec.holder_identity = "me"
+    with pytest.raises(
+        Invalid, match=r"metadata.resourceVersion: Invalid value: .*must be specified for an update"
+    ):
+        await api.client.leases.update(lease)
+
+
+async def test_an_ending_object_goes_with_its_last_finalizer() -> None:
+    api = make_apiserver()
+    pod = await api.pod(finalizers=["example.com/hold"])
+    ending = await api.client.pods.delete("web", "default")
+    assert ending.metadata.HasField("deletion_timestamp")
+    del ending.metadata.finalizers[:]
+    await api.client.pods.update(ending)
+    with pytest.raises(NotFound):
+        await api.client.pods.get("web", "default")
+    assert pod.metadata.uid == ending.metadata.uid
+
+
+async def test_a_namespace_goes_when_it_is_ending_and_nothing_holds_it() -> None:
+    api = make_apiserver()
+    from vaina.api.core.v1 import namespace_pb2
+
+    namespace = namespace_pb2.Namespace()
+    namespace.metadata.name = "shop"
+    active = await api.client.namespaces.create(namespace)
+    del active.spec.finalizers[:]
+    kept = await api.client.namespaces.update(active)
+    assert list(kept.spec.finalizers) == ["kubernetes"]
+    ending = await api.client.namespaces.delete("shop")
+    del ending.spec.finalizers[:]
+    await api.client.namespaces.update(ending)
+    with pytest.raises(NotFound):
+        await api.client.namespaces.get("shop")
