@@ -5,51 +5,138 @@ For watching and for lists with selectors the registry uses, instead of `Storage
     cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncIterator[WatchBatch]
 
     * initial=True: first the current state as ADDED (consistent; or, with `after` given, at least as new as that version),
-      then, if bookmarks, a BOOKMARK frame whose object has the annotation k8s.io/initial-events-end, then what happens.
+      then, if bookmarks, a BOOKMARK whose object has the annotation k8s.io/initial-events-end, then what happens.
     * initial=False: everything after `after`. Raises vaina.errors.Expired when that is no longer kept.
     * the iterator ends by itself when the watcher was too slow: the client resumes after the last version it got.
 
     cacher.list_selection(selection, read, limit=, max_bytes=, after=) -> Page, from indexes and cached labels and fields.
 
-    cacher.get(key, Read(at_least=0)) and the rest of `Storage`.
+Reads: consistent ones wait until the cache has reached the newest version; `at_least` ones answer at once when it is fresh
+enough; `exact` ones go to the storage, unless nothing has changed since. Writes pass through.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from random import Random
 
-from apiserver.storage.interface import CONSISTENT, EventType, Key, Page, Read, Version
+from apiserver.storage.cached import Frame
+from apiserver.storage.feed import CachedKind, Feed
+from apiserver.storage.freshness import Freshness
+from apiserver.storage.interface import (
+    CONSISTENT,
+    Change,
+    Key,
+    Page,
+    Read,
+    Storage,
+    StorageEvent,
+    Stored,
+    Version,
+)
+from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.paging import PageFiller, too_large
+from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
+from apiserver.storage.watch_stream import WatchBatch, WatchStream
+from vaina.clock import Clock
+from vaina.errors import Unavailable
 
+__all__ = ["Cacher", "Frame", "WatchBatch"]
 
-class Frame(NamedTuple):
-    """One event as it goes out."""
-
-    type: EventType
-    #: the encoded object with its version; of a BOOKMARK: nothing but a version
-    object: bytes
-    version: Version
-
-
-class WatchBatch(NamedTuple):
-    """Events that go out together."""
-
-    frames: Sequence[Frame]
-    #: the encoded RawWatchResponse: events and resource_version, joined from parts encoded once for all watchers
-    response: bytes
-    #: resume after it
-    version: Version
+#: reads that wait longer for the cache are answered by the storage itself
+_READ_SECONDS = 3.0
+#: events of each kind that can be resumed from
+RING_CAPACITY = 32_768
+#: how often idle watchers with bookmarks get one
+_BOOKMARK_SECONDS = 30.0
 
 
 class Cacher:
-    """STUB: signatures only; the implementation follows."""
+    """A watch cache over one storage. `run` must be running. Owned by one event loop."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        resources: Iterable[Resource],
+        *,
+        clock: Clock,
+        rng: Random,
+        metrics: StorageMetrics | None = None,
+        ring_capacity: int = RING_CAPACITY,
+    ) -> None:
+        """Make a cacher.
+
+        Args:
+            storage: what is cached, and where writes go.
+            resources: the kinds in the cache; other keys pass through.
+            clock: for back-off, bookmarks and gathering.
+            rng: jitter.
+            metrics: what is counted.
+            ring_capacity: events of each kind that are kept for resuming.
+        """
+        self._storage, self._clock = storage, clock
+        self._metrics = metrics or StorageMetrics()
+        self._kinds = [CachedKind(resource, ring_capacity, self._metrics) for resource in resources]
+        self._freshness = Freshness(storage.current_version, storage.request_progress, clock)
+        self._feed = Feed(storage, self._kinds, self._freshness, clock=clock, rng=rng, metrics=self._metrics)
 
     async def run(self) -> None:
-        """Feed the cache until cancelled: list, watch, apply, hand on; again with jittered back-off when etcd was away."""
-        raise NotImplementedError
+        """Keep the cache filled, and send bookmarks, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed.run())
+            tasks.create_task(self._send_bookmarks())
 
     async def wait_ready(self) -> None:
         """Return when the cache is filled."""
-        raise NotImplementedError
+        await self._feed.filled.wait()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the cache is filled and follows what happens: what health should say."""
+        return self._feed.is_connected
+
+    async def create(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
+    ) -> Stored:
+        return await self._storage.create(key, data, type_meta, ttl_seconds=ttl_seconds)
+
+    async def update(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
+    ) -> Stored:
+        return await self._storage.update(key, data, type_meta, expected=expected, ttl_seconds=ttl_seconds)
+
+    async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
+        return await self._storage.delete(key, expected=expected)
+
+    async def guaranteed_update(
+        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
+    ) -> Stored:
+        if hint is None:
+            kind = self._feed.kind_of(key)
+            hint = kind.cache.get(key) if kind is not None else None
+        return await self._storage.guaranteed_update(key, change, hint=hint)
+
+    async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
+        kind = self._feed.kind_of(key)
+        if kind is None or not await self._can_serve(kind, read):
+            return await self._storage.get(key, read)
+        return kind.cache.get(key)
+
+    async def list(
+        self,
+        prefix: Key,
+        read: Read = CONSISTENT,
+        *,
+        limit: int = 0,
+        max_bytes: int = 0,
+        after: Key | None = None,
+    ) -> Page:
+        if self._feed.kind_of(prefix) is None:
+            return await self._storage.list(prefix, read, limit=limit, max_bytes=max_bytes, after=after)
+        return await self.list_selection(
+            Selection(prefix), read, limit=limit, max_bytes=max_bytes, after=after
+        )
 
     async def list_selection(
         self,
@@ -60,10 +147,42 @@ class Cacher:
         max_bytes: int = 0,
         after: Key | None = None,
     ) -> Page:
-        """Return the selected objects, in the order of keys."""
-        raise NotImplementedError
+        """Return the selected objects, in the order of keys.
 
-    def watch_selection(
+        Args:
+            selection: of one kind.
+            read: how fresh.
+            limit: at most so many; 0 for all.
+            max_bytes: bound of their encoded bytes together; 0 for none, and one always fits.
+            after: go on after this key.
+
+        Raises:
+            Expired: `read.exact` is no longer kept.
+        """
+        kind = self._kind(selection)
+        if not await self._can_serve(kind, read):
+            return await self._list_stored(
+                kind, selection, read, limit=limit, max_bytes=max_bytes, after=after
+            )
+        filler = PageFiller(limit, max_bytes)
+        version = kind.cache.version if read.exact is None else read.exact
+        for entry in kind.cache.select(selection, after):
+            if filler.is_full or not filler.add(entry.stored):
+                last = filler.items[-1].key
+                plain = selection.key is None and selection.labels is None and selection.fields is None
+                left = kind.cache.count(selection.prefix, last) if plain else None
+                return Page(filler.items, version, last, left)
+        return Page(filler.items, version)
+
+    async def watch(
+        self, prefix: Key, *, after: Version, previous: bool = True
+    ) -> AsyncIterator[Sequence[StorageEvent]]:
+        """Watch the storage itself: only the conformance spec and tools ask; clients are served by `watch_selection`."""
+        async with aclosing(self._storage.watch(prefix, after=after, previous=previous)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                yield batch
+
+    async def watch_selection(
         self,
         selection: Selection,
         *,
@@ -71,5 +190,96 @@ class Cacher:
         initial: bool = False,
         bookmarks: bool = False,
     ) -> AsyncIterator[WatchBatch]:
-        """Yield what happens to the selected objects."""
-        raise NotImplementedError
+        """Yield what happens to the selected objects; see the module's docstring.
+
+        Args:
+            selection: of one kind.
+            after: the version to go on from; with `initial`, how fresh the current state must be (None: consistent).
+            initial: begin with the current state.
+            bookmarks: the watcher wants bookmarks.
+
+        Raises:
+            Expired: `after` is no longer kept.
+            Timeout: `after` does not exist yet.
+            Unavailable: the storage is away, or not yet read.
+        """
+        kind = self._kind(selection)
+        if initial and after is None:
+            if not await self._can_serve(kind, CONSISTENT):
+                raise Unavailable("the watch cache is behind its storage", retry_seconds=1)
+        else:
+            await self._wait_at_least(after or Version(0))
+        stream = WatchStream(self._storage, kind, selection, bookmarks=bookmarks, clock=self._clock)
+        async with aclosing(stream.batches(None if initial else after)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def current_version(self) -> Version:
+        return await self._freshness.newest()
+
+    async def request_progress(self) -> None:
+        await self._storage.request_progress()
+
+    def _kind(self, selection: Selection) -> CachedKind:
+        kind = self._feed.kind_of(selection.prefix)
+        assert kind is not None, f"{selection.prefix} is not in the watch cache"
+        return kind
+
+    async def _can_serve(self, kind: CachedKind, read: Read) -> bool:
+        """Wait until the cache can answer a read; False when the storage must."""
+        if read.exact is not None:
+            # A list that is continued, and nothing of the kind was written since.
+            return self._feed.filled.is_set() and kind.cache.changed <= read.exact <= kind.cache.version
+        if read.at_least is not None:
+            await self._wait_at_least(read.at_least)
+            return True
+        if not self._feed.filled.is_set():
+            return False
+        newest = await self._freshness.newest()
+        start = self._clock.monotonic()
+        reached = await self._freshness.wait_until(newest, _READ_SECONDS)
+        self._metrics.read_wait.observe(self._clock.monotonic() - start)
+        self._metrics.consistent_reads.labels(str(reached).lower(), str(not reached).lower()).inc()
+        return reached
+
+    async def _wait_at_least(self, version: Version) -> None:
+        """Wait until the cache is filled and not older than a version. Raises Unavailable, Timeout."""
+        if not self._feed.filled.is_set():
+            raise Unavailable("the watch cache is not filled yet", retry_seconds=1)
+        if not await self._freshness.wait_until(version, _READ_SECONDS):
+            raise too_large(version, self._freshness.version)
+
+    async def _list_stored(
+        self,
+        kind: CachedKind,
+        selection: Selection,
+        read: Read,
+        *,
+        limit: int,
+        max_bytes: int,
+        after: Key | None,
+    ) -> Page:
+        """List from the storage, page by page, and select."""
+        filler = PageFiller(limit, max_bytes)
+        while True:
+            page = await self._storage.list(
+                selection.prefix, read, limit=limit, max_bytes=max_bytes, after=after
+            )
+            for item in page.items:
+                if not kind.is_selected(item, selection):
+                    continue
+                if filler.is_full or not filler.add(item):
+                    return Page(filler.items, page.version, filler.items[-1].key)
+            if page.next_key is None:
+                return Page(filler.items, page.version)
+            if filler.is_full:
+                plain = selection.key is None and selection.labels is None and selection.fields is None
+                return Page(filler.items, page.version, page.next_key, page.remaining if plain else None)
+            after, read = page.next_key, Read(exact=page.version)
+
+    async def _send_bookmarks(self) -> None:
+        while True:
+            await self._clock.sleep(_BOOKMARK_SECONDS)
+            for kind in self._kinds:
+                for subscription in kind.fanout:
+                    subscription.mark(kind.cache.version)

@@ -301,7 +301,8 @@ class StorageSpec:
         first = await storage.create(key("a"), config("a", x="1"), META)
         version = (await storage.list(PREFIX)).version
         second = await storage.update(key("a"), config("a", x="2"), META, expected=first.version)
-        await storage.create(key("b"), config("b"), META)
+        later = await storage.create(key("b"), config("b"), META)
+        assert await storage.get(key("b")) == later  # a cache has moved on as well
         await harness.compact(second.version)
         with pytest.raises(Expired):
             await storage.list(PREFIX, Read(exact=version))

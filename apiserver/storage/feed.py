@@ -1,0 +1,175 @@
+"""The one watch that fills all caches: list, then watch everything below /registry/, apply, hand on; again when it breaks.
+
+Every apiserver sees all events of a revision together, so all derive the same versions, and a cache stands at whole revisions.
+Owned by the task that runs `run`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from random import Random
+
+import structlog
+
+from apiserver.storage import versions
+from apiserver.storage.cached import Entry
+from apiserver.storage.fanout import Fanout
+from apiserver.storage.freshness import Freshness
+from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Stored, Version
+from apiserver.storage.keys import REGISTRY
+from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.resources import Resource
+from apiserver.storage.selection import Selection
+from apiserver.storage.watch_cache import WatchCache
+from vaina.backoff import Backoff
+from vaina.clock import Clock
+from vaina.errors import ApiError, Expired
+
+_LOG = structlog.get_logger()
+_BACKOFF = Backoff(0.05, 2.0, jitter=0.5)
+#: how often an idle watch is asked for its place, which keeps the cache's version (and so bookmarks) fresh
+_PROGRESS_SECONDS = 10.0
+#: a watch that has not said anything for so long, though asked, is dead
+_SILENCE_SECONDS = 35.0
+
+
+class CachedKind:
+    """The cache of one kind and its watchers."""
+
+    __slots__ = ("_dispatched", "_received", "_terminated", "cache", "fanout", "objects")
+
+    def __init__(self, resource: Resource, capacity: int, metrics: StorageMetrics) -> None:
+        self.cache = WatchCache(resource, capacity=capacity)
+        self.fanout = Fanout(resource)
+        self._received = metrics.events_received.labels(resource.name)
+        self._dispatched = metrics.events_dispatched.labels(resource.name)
+        self._terminated = metrics.terminated_watchers.labels(resource.name)
+        self.objects = metrics.resource_objects.labels(resource.name)
+
+    def is_selected(self, item: Stored, selection: Selection) -> bool:
+        """Tell whether a selection has an object that may not be in the cache."""
+        return Entry(item, self.cache.resource).is_selected(selection)
+
+    def apply(self, events: Sequence[StorageEvent]) -> None:
+        """Take the events of whole revisions, and hand them on."""
+        dispatched = cut = 0
+        for event in events:
+            cached = self.cache.apply(event)
+            if cached is not None:
+                handed, lost = self.fanout.publish(cached)
+                dispatched, cut = dispatched + handed, cut + lost
+        self._received.inc(len(events))
+        self._dispatched.inc(dispatched)
+        self._terminated.inc(cut)
+
+
+class Feed:
+    """Fills the caches of a table of kinds from one storage."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        kinds: Sequence[CachedKind],
+        freshness: Freshness,
+        *,
+        clock: Clock,
+        rng: Random,
+        metrics: StorageMetrics,
+    ) -> None:
+        self._storage, self._freshness = storage, freshness
+        self._clock, self._rng, self._metrics = clock, rng, metrics
+        self._kinds = {kind.cache.resource.prefix: kind for kind in kinds}
+        #: set once the caches have been filled
+        self.filled = asyncio.Event()
+        #: whether the watch is open and was heard of
+        self.is_connected = False
+        self._attempt = 0
+
+    def kind_of(self, key: Key) -> CachedKind | None:
+        """Return the kind that a key or prefix belongs to; None when it is not cached."""
+        # /registry/pods/default/a, but /registry/vaina.dev/podtraces/default/a: prefixes have one part or two.
+        end = key.find("/", len(REGISTRY)) + 1
+        found = self._kinds.get(Key(key[:end]))
+        if found is None and end:
+            found = self._kinds.get(Key(key[: key.find("/", end) + 1]))
+        return found
+
+    async def run(self) -> None:
+        """Keep the caches filled until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_for_ever())
+            tasks.create_task(self._ask_for_progress())
+
+    async def _follow_for_ever(self) -> None:
+        wants_list = True
+        while True:
+            try:
+                if wants_list:
+                    await self._fill()
+                    wants_list = False
+                await self._follow()
+            except Expired:
+                wants_list = True
+            except ApiError as error:
+                _LOG.warning("watch of storage broke", error=error.message, attempt=self._attempt)
+            except TimeoutError:
+                _LOG.warning("watch of storage is silent", seconds=_SILENCE_SECONDS)
+            finally:
+                self.is_connected = False
+            await self._clock.sleep(_BACKOFF.delay(self._attempt, self._rng))
+            self._attempt += 1
+
+    async def _fill(self) -> None:
+        """Fill all caches from one list; who watches is cut, and resumes from what storage itself still has."""
+        page = await self._storage.list(REGISTRY)
+        by_kind: dict[Key, list[Stored]] = {prefix: [] for prefix in self._kinds}
+        for item in page.items:
+            kind = self.kind_of(item.key)
+            if kind is not None:
+                by_kind[kind.cache.resource.prefix].append(item)
+        for prefix, kind in self._kinds.items():
+            kind.cache.replace(by_kind[prefix], page.version)
+            kind.objects.set(len(kind.cache))
+            for subscription in kind.fanout:
+                subscription.cut()
+        self._metrics.cache_initializations.inc()
+        self._reach(page.version)
+        self.filled.set()
+        _LOG.info("watch cache filled", objects=len(page.items), version=page.version)
+
+    async def _follow(self) -> None:
+        watch = self._storage.watch(REGISTRY, after=self._freshness.version, previous=False)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_SILENCE_SECONDS) as silence, aclosing(watch) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                silence.reschedule(loop.time() + _SILENCE_SECONDS)
+                self.is_connected, self._attempt = True, 0
+                self._apply(batch)
+
+    def _apply(self, batch: Sequence[StorageEvent]) -> None:
+        """Apply whole revisions. Synchronous: no reader sees a part of a batch."""
+        by_kind: dict[Key, list[StorageEvent]] = {}
+        for event in batch:
+            if event.type is not EventType.BOOKMARK:
+                kind = self.kind_of(event.key)
+                if kind is not None:
+                    by_kind.setdefault(kind.cache.resource.prefix, []).append(event)
+        for prefix, events in by_kind.items():
+            kind = self._kinds[prefix]
+            kind.apply(events)
+            kind.objects.set(len(kind.cache))
+        self._reach(versions.whole(versions.revision_of(batch[-1].version)))
+
+    def _reach(self, version: Version) -> None:
+        for kind in self._kinds.values():
+            kind.cache.advance(version)
+        self._metrics.cache_version.set(version)
+        self._freshness.reach(version)
+
+    async def _ask_for_progress(self) -> None:
+        while True:
+            await self._clock.sleep(_PROGRESS_SECONDS)
+            try:
+                await self._storage.request_progress()
+            except ApiError as error:
+                _LOG.debug("no progress of the watch of storage", error=error.message)

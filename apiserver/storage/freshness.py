@@ -1,0 +1,118 @@
+"""How fresh the cache is, and waiting until it is fresh enough.
+
+A consistent read asks the storage for its newest version (readers who come while a question is under way share the next one)
+and waits until the cache has reached it; a cache that lags without events is told its place by a progress request.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+
+from apiserver.storage.interface import Version
+from vaina.clock import Clock
+from vaina.errors import ApiError
+
+#: a commit's events usually arrive within this time by themselves
+_PATIENCE_SECONDS = 0.005
+#: between progress requests; etcd does not answer while it still sends older events
+_REPEAT_SECONDS = 0.1
+
+
+class Freshness:
+    """The version that the cache has reached, and those who wait for a later one. Owned by one event loop."""
+
+    def __init__(
+        self,
+        newest: Callable[[], Awaitable[Version]],
+        request_progress: Callable[[], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        self._ask, self._request_progress, self._clock = newest, request_progress, clock
+        self.version = Version(0)
+        self._order = count()
+        self._waiters: list[tuple[Version, int, asyncio.Future[None]]] = []
+        self._gone = 0
+        self._requested = float("-inf")
+        #: the question that has not been asked yet; newcomers share it
+        self._next: asyncio.Future[Version | None] | None = None
+        self._asking = asyncio.Lock()
+
+    def reach(self, version: Version) -> None:
+        """Know that the cache has reached a version."""
+        self.version = version
+        while self._waiters and self._waiters[0][0] <= version:
+            _, _, future = heapq.heappop(self._waiters)
+            if not future.done():
+                future.set_result(None)
+
+    async def newest(self) -> Version:
+        """Return the newest version that the storage had at some time after the call. Raises what the storage raises."""
+        while True:
+            if self._next is None:
+                return await self._lead()
+            # Shielded: one reader that gives up must not end the others' question.
+            version = await asyncio.shield(self._next)
+            if version is not None:
+                return version
+
+    async def _lead(self) -> Version:
+        """Ask for all who come until the question is really asked."""
+        question: asyncio.Future[Version | None] = asyncio.get_running_loop().create_future()
+        self._next = question
+        try:
+            async with self._asking:
+                self._next = None
+                version = await self._ask()
+            question.set_result(version)
+        except ApiError as error:
+            question.set_exception(error)
+            question.exception()  # seen: there may be nobody else who asks
+            raise
+        finally:
+            if self._next is question:
+                self._next = None
+            if not question.done():
+                # Cancelled: the others ask anew.
+                question.set_result(None)
+        return version
+
+    async def wait_until(self, version: Version, timeout_seconds: float) -> bool:
+        """Wait until the cache has reached a version; return whether it has."""
+        if self.version >= version:
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (version, next(self._order), future))
+        try:
+            return await self._wait(future, timeout_seconds)
+        finally:
+            if not future.done():
+                future.cancel()
+                self._forget()
+
+    async def _wait(self, future: "asyncio.Future[None]", left: float) -> bool:
+        wait = _PATIENCE_SECONDS
+        while left > 0:
+            done, _ = await asyncio.wait([future], timeout=min(wait, left))
+            if done:
+                return True
+            left -= wait
+            wait = _REPEAT_SECONDS
+            await self._nudge()
+        return False
+
+    def _forget(self) -> None:
+        """Drop those who gave up, once they are many: a cache that stands still must not collect them (I19)."""
+        self._gone += 1
+        if self._gone > 1000:
+            self._gone = 0
+            self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
+            heapq.heapify(self._waiters)
+
+    async def _nudge(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._requested >= _PATIENCE_SECONDS:
+            self._requested = now
+            with suppress(ApiError):  # a broken watch is the feed's business
+                await self._request_progress()

@@ -1,0 +1,134 @@
+"""The watch cache of one kind: what is stored now, by key and by index, and a ring of what happened lately.
+
+Pure. Fed by `cacher`, which applies whole revisions at once; read by `cacher` and `fanout`. Model test: "watch cache == replay of
+all events".
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from sortedcontainers import SortedDict, SortedSet
+
+from apiserver.storage.cached import CacheEvent, Entry
+from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
+from apiserver.storage.paging import keys_below
+from apiserver.storage.resources import Resource
+from apiserver.storage.selection import Selection
+
+
+class WatchCache:
+    """Current objects and a ring of events. Objects and events in it are never changed."""
+
+    def __init__(self, resource: Resource, *, capacity: int) -> None:
+        """Make an empty cache.
+
+        Args:
+            resource: the kind.
+            capacity: the ring holds at least so many of the last events (and at most a quarter more: it is trimmed in one go).
+        """
+        self.resource = resource
+        self._capacity = capacity
+        self._entries: SortedDict[Key, Entry] = SortedDict()
+        #: (field, value) -> keys in order
+        self._index: dict[tuple[str, str], SortedSet[Key]] = {}
+        self._ring: list[CacheEvent] = []
+        #: everything up to it has been applied
+        self.version = Version(0)
+        #: a watch can be resumed from the ring after this version and later ones
+        self.oldest = Version(0)
+        #: of the last event; what was stored then is stored still
+        self.changed = Version(0)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def replace(self, items: Sequence[Stored], version: Version) -> None:
+        """Take a list as of a version; the ring starts anew."""
+        self._entries = SortedDict()
+        self._index.clear()
+        self._ring.clear()
+        for item in items:
+            self._add(Entry(item, self.resource))
+        self.version = self.oldest = self.changed = version
+
+    def apply(self, event: StorageEvent) -> CacheEvent | None:
+        """Take an event; return it as watchers get it. None when it changes nothing here: a deletion of what was not there.
+
+        Versions never go back. (They may repeat within a foreign transaction; see `versions.deletion_position`.)
+        """
+        assert event.version >= self.changed, (event.version, self.changed)
+        previous: Entry | None = self._entries.get(event.key)
+        if event.type is EventType.DELETED or event.object is None:
+            if previous is None:
+                return None
+            self._remove(previous)
+            cached = CacheEvent(EventType.DELETED, event.version, previous, previous)
+        else:
+            entry = Entry(event.object, self.resource)
+            if previous is not None:
+                self._remove(previous)
+            self._add(entry)
+            kind = EventType.ADDED if previous is None else EventType.MODIFIED
+            cached = CacheEvent(kind, event.version, entry, previous)
+        self._ring.append(cached)
+        self.changed = self.version = event.version
+        if len(self._ring) > self._capacity + self._capacity // 4:
+            self._trim()
+        return cached
+
+    def advance(self, version: Version) -> None:
+        """Know that nothing else happened up to a version."""
+        self.version = max(self.version, version)
+
+    def get(self, key: Key) -> Stored | None:
+        """Return an object."""
+        entry: Entry | None = self._entries.get(key)
+        return None if entry is None else entry.stored
+
+    def select(self, selection: Selection, after: Key | None = None) -> Iterator[Entry]:
+        """Return the selected objects in the order of keys, after a key; by index where there is one."""
+        for key in self._candidates(selection, after):
+            entry = self._entries[key]
+            if entry.is_selected(selection):
+                yield entry
+
+    def count(self, prefix: Key, after: Key) -> int:
+        """Return how many objects there are below a prefix after a key."""
+        return sum(1 for _ in keys_below(self._entries, prefix, after))
+
+    def events_since(self, version: Version) -> Sequence[CacheEvent] | None:
+        """Return the events after a version; None when the ring no longer has all of them."""
+        if version < self.oldest:
+            return None
+        return self._ring[bisect_right(self._ring, version, key=lambda event: event.version) :]
+
+    def _candidates(self, selection: Selection, after: Key | None) -> Iterator[Key]:
+        if selection.key is not None:
+            known = selection.key in self._entries and (after is None or selection.key > after)
+            return iter((selection.key,) if known else ())
+        if selection.index is None or selection.index[0] not in self.resource.index_fields:
+            return keys_below(self._entries, selection.prefix, after)
+        # A copy: the caller may take its time, and the set shrinks when it becomes empty.
+        keys = self._index.get(selection.index, ())
+        return iter([key for key in keys if after is None or key > after])
+
+    def _add(self, entry: Entry) -> None:
+        self._entries[entry.stored.key] = entry
+        for pair in entry.index_pairs():
+            self._index.setdefault(pair, SortedSet()).add(entry.stored.key)
+
+    def _remove(self, entry: Entry) -> None:
+        del self._entries[entry.stored.key]
+        for pair in entry.index_pairs():
+            keys = self._index[pair]
+            keys.discard(entry.stored.key)
+            if not keys:
+                del self._index[pair]
+
+    def _trim(self) -> None:
+        # Events of one version stay together: a resumption cannot name a point between them.
+        cut = bisect_right(
+            self._ring, self._ring[-self._capacity - 1].version, key=lambda event: event.version
+        )
+        self.oldest = self._ring[cut - 1].version
+        del self._ring[:cut]
