@@ -30,7 +30,13 @@ def _int_or_string(value: Any) -> Json:
 
 
 def _raw(value: Any) -> Json:
-    return msgspec.json.decode(value.raw) if value.raw else None
+    if not value.raw:
+        return None
+    try:
+        return msgspec.json.decode(value.raw)
+    except msgspec.DecodeError:
+        # The doors refuse such a value; one that an older store holds must not make its whole list unreadable.
+        return None
 
 
 def _base64(value: bytes) -> Json:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import msgspec
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
@@ -73,13 +74,15 @@ def _action(item: Field) -> _Action | None:
             return _time(item, 1_000_000_000)
         case Shape.MICRO_TIME:
             return _time(item, 1000)
+        case Shape.RAW:
+            return _each(item, _raw) if item.is_map or item.is_list else _inside(item, _raw)
         case Shape.MESSAGE:
             assert item.message is not None
             if item.is_map or item.is_list:
                 return _each(item, _walk) if _needs(item.message) else None
             if item.is_struct:
                 return _cleared(item, _walk)
-            return _inside(item) if _needs(item.message) else None
+            return _inside(item, _walk) if _needs(item.message) else None
         case _:
             return None
 
@@ -104,10 +107,10 @@ def _each(item: Field, change: Callable[[Any], None]) -> _Action:
     return act
 
 
-def _inside(item: Field) -> _Action:
+def _inside(item: Field, change: Callable[[Any], None]) -> _Action:
     def act(_: Message, value: Message) -> None:
         try:
-            _walk(value)
+            change(value)
         except _BadValue as error:
             error.steps.append(f".{item.json_name}")
             raise
@@ -172,6 +175,14 @@ def _one_quantity(item: Field) -> _Action:
     return act
 
 
+def _raw(value: Any) -> None:
+    if value.raw:
+        try:
+            msgspec.json.decode(value.raw)
+        except msgspec.DecodeError as error:
+            raise _BadValue(f"invalid JSON: {error}") from error
+
+
 def _int_or_string(value: Any) -> None:
     if value.type == 0:
         value.ClearField("str_val")
@@ -185,7 +196,7 @@ def normalise(message: Message) -> None:
     """Bring a message into its normal form, in place.
 
     Raises:
-        BadRequest: a Quantity cannot be read, or an IntOrString is neither; the message names its path.
+        BadRequest: a Quantity or raw JSON cannot be read, or an IntOrString is neither; the message names its path.
     """
     try:
         _walk(message)

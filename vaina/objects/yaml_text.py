@@ -100,7 +100,7 @@ def _tagged(tag: str, text: str) -> Any:
         return text
     if short == "binary":
         try:
-            return base64.b64decode(text).decode()
+            return base64.b64decode("".join(text.split()), validate=True).decode()
         except (binascii.Error, ValueError) as error:
             raise TextError("!!binary value contains invalid base64 data") from error
     if short not in ("bool", "int", "float", "null", "timestamp"):

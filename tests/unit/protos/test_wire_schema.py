@@ -1,0 +1,150 @@
+"""The .proto files against the wire data: every message, field, number, type and option that Kubernetes has too."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from tests.support.golden import DATA, needs_data
+from vaina.api.apps.v1 import apps_pb2
+from vaina.api.autoscaling.v1 import scale_pb2
+from vaina.api.coordination.v1 import lease_pb2
+from vaina.api.core.v1 import (
+    config_pb2,
+    event_pb2,
+    namespace_pb2,
+    node_pb2,
+    pod_pb2,
+    reference_pb2,
+    replication_controller_pb2,
+    volume_pb2,
+)
+from vaina.api.meta.v1 import meta_pb2
+from vaina.api.options.v1 import options_pb2
+from vaina.api.runtime.v1 import runtime_pb2
+
+pytestmark = needs_data
+
+FILES = {
+    "core/v1": (
+        config_pb2, event_pb2, namespace_pb2, node_pb2, pod_pb2, reference_pb2, replication_controller_pb2, volume_pb2,
+    ),
+    "apps/v1": (apps_pb2,),
+    "coordination/v1": (lease_pb2,),
+    "autoscaling/v1": (scale_pb2,),
+    "meta/v1": (meta_pb2,),
+    "runtime": (runtime_pb2,),
+}  # fmt: skip
+#: where a message of ours stands in the data, when not in its own group
+ELSEWHERE = {"IntOrString": "intstr", "Quantity": "resource"}
+PACKAGES = {"resource": "meta.v1", "intstr": "meta.v1", "runtime": "runtime.v1"}
+SCALARS = {"string": FieldDescriptor.TYPE_STRING, "bool": FieldDescriptor.TYPE_BOOL, "int32": FieldDescriptor.TYPE_INT32,
+           "int64": FieldDescriptor.TYPE_INT64, "[]byte": FieldDescriptor.TYPE_BYTES}  # fmt: skip
+
+
+def ours() -> Iterator[tuple[str, Descriptor]]:
+    for group, modules in FILES.items():
+        for module in modules:
+            for name, descriptor in module.DESCRIPTOR.message_types_by_name.items():
+                yield ELSEWHERE.get(name, group), descriptor
+
+
+def upstream() -> dict[str, dict[str, list[dict[str, Any]]]]:
+    path = DATA / "kubernetes-wire-fields.json"
+    return json.loads(path.read_text()) if path.exists() else {}  # type: ignore[no-any-return]
+
+
+UPSTREAM = upstream()
+#: fields that upstream may show and we must not: the envelope's raw bytes have no JSON name there ("-")
+MESSAGES = [(f"{group}.{d.name}", group, d) for group, d in ours()]
+
+
+def message_name(upstream_type: str) -> str:
+    """core/v1.Container -> vaina.api.core.v1.Container."""
+    group, _, name = upstream_type.rpartition(".")
+    if name in ("Time", "MicroTime"):
+        return "google.protobuf.Timestamp"
+    return f"vaina.api.{PACKAGES.get(group, group.replace('/', '.'))}.{name}"
+
+
+def shape(field: FieldDescriptor) -> dict[str, Any]:
+    """What a field of ours is, in the words of the data."""
+    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+    value = field.message_type.fields_by_name["value"] if is_map else field  # type: ignore[union-attr]
+    options: Any = field.GetOptions().Extensions
+    return {
+        "number": field.number,
+        "type": value.message_type.full_name if value.message_type else value.type,
+        "map": is_map,
+        "list": field.is_repeated and not is_map,
+        "pointer": None if value.message_type else field.has_presence,
+        "inline": options[options_pb2.inline],
+        "always": options[options_pb2.always],
+        "omitzero": options[options_pb2.omitzero],
+        "micro": options[options_pb2.micro_time],
+        "patchStrategy": list(options[options_pb2.patch_strategy]),
+        "patchMergeKey": options[options_pb2.patch_merge_key],
+        "listType": options[options_pb2.list_type],
+        "listMapKeys": list(options[options_pb2.list_map_key]),
+        "atomic": options[options_pb2.atomic],
+    }
+
+
+def wanted(entry: dict[str, Any]) -> dict[str, Any]:
+    """What the data says of a field, in the same words."""
+    text = entry["type"]
+    is_map, pointer = text.startswith("map[string]"), text.startswith("*")
+    is_list = text.startswith("[]") and text != "[]byte"
+    bare = re.sub(r"^(map\[string\]|\*|\[\](?!byte))", "", text)
+    strategy = entry.get("patchStrategy", [])
+    return {
+        "number": entry["number"],
+        "type": SCALARS[bare] if bare in SCALARS else message_name(bare),
+        "map": is_map,
+        "list": is_list,
+        "pointer": pointer if bare in SCALARS else None,
+        "inline": entry.get("inline", False),
+        "always": entry.get("always", False),
+        "omitzero": entry.get("omitzero", False),
+        "micro": bare.endswith(".MicroTime"),
+        "patchStrategy": strategy.split(",") if isinstance(strategy, str) else strategy,
+        "patchMergeKey": entry.get("patchMergeKey", ""),
+        "listType": entry.get("listType", ""),
+        "listMapKeys": entry.get("listMapKeys", []),
+        "atomic": bool(entry.get("atomic", False)),
+    }
+
+
+def test_every_file_has_messages_to_compare() -> None:
+    assert len(MESSAGES) > 200
+
+
+@pytest.mark.parametrize(("group", "descriptor"), [m[1:] for m in MESSAGES], ids=[m[0] for m in MESSAGES])
+def test_a_message_is_upstreams(group: str, descriptor: Descriptor) -> None:
+    entries = UPSTREAM.get(group, {}).get(descriptor.name)
+    assert entries is not None, f"upstream has no {group}.{descriptor.name}"
+    # An inlined field has no JSON name, and "-" hides one: those go by the protobuf name.
+    by_name = {
+        entry["name"]
+        if entry.get("inline") or entry.get("json") == "-"
+        else entry.get("json", entry["name"]): entry
+        for entry in entries
+    }
+    assert {field.json_name for field in descriptor.fields} == set(by_name)
+    for field in descriptor.fields:
+        assert shape(field) == wanted(by_name[field.json_name]), field.name
+
+
+@pytest.mark.parametrize(("group", "descriptor"), [m[1:] for m in MESSAGES], ids=[m[0] for m in MESSAGES])
+def test_a_pointer_that_json_always_shows_is_marked(group: str, descriptor: Descriptor) -> None:
+    for entry in UPSTREAM[group][descriptor.name]:
+        if entry["type"].startswith("*") and entry.get("always") and not entry.get("inline"):
+            field = next(f for f in descriptor.fields if f.number == entry["number"])
+            nullable: Any = field.GetOptions().Extensions
+            special = (
+                field.message_type is None or field.message_type.full_name == "google.protobuf.Timestamp"
+            )
+            assert special or nullable[options_pb2.nullable], field.name

@@ -1,0 +1,140 @@
+"""Label and field selectors: grammar and meaning."""
+
+import pytest
+
+from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.selectors import (
+    EVERYTHING,
+    NOTHING,
+    SelectorError,
+    from_labels,
+    from_message,
+    parse_field_selector,
+    parse_label_selector,
+)
+
+LABELS = {"app": "web", "tier": "front", "n": "5"}
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("", True),
+        ("  ", True),
+        ("app=web", True),
+        ("app==web", True),
+        ("app = web , tier=front", True),
+        ("app=db", False),
+        ("app!=db", True),
+        ("app!=web", False),
+        ("other!=x", True),
+        ("app", True),
+        ("other", False),
+        ("!other", True),
+        ("!app", False),
+        ("app in (web, db)", True),
+        ("app in (db)", False),
+        ("other in (db)", False),
+        ("app notin (db)", True),
+        ("other notin (db)", True),
+        ("app notin (web)", False),
+        ("n>4", True),
+        ("n>5", False),
+        ("n<6", True),
+        ("app>4", False),
+        ("app=web,tier in (front),!other", True),
+        ("app=", False),
+        ("example.com/x!=1", True),
+    ],
+)
+def test_a_label_selector_selects(text: str, *, matches: bool) -> None:
+    assert parse_label_selector(text).matches(LABELS) is matches
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("=a", "expected: !, identifier"),
+        ("a=b,", "expected: !, identifier"),
+        ("a b", "expected: in, notin, =, ==, !=, gt, lt"),
+        ("a=b c", "expected: ',' or 'end of string'"),
+        ("a in b", r"expected: '\('"),
+        ("a in (b", "identifier"),
+        ("a in (b c)", "identifier"),
+        ("-a=b", "name part must consist of"),
+        ("a=-b", "a valid label must be an empty string"),
+        ("a=" + "x" * 64, "no more than 63 bytes"),
+        ("a/b/c=d", "qualified name"),
+        ("/a=d", "prefix part must be non-empty"),
+        ("a>b", "must be an integer"),
+        ("!", "identifier"),
+        ("a=b" * 30_000, "may not have more than"),
+    ],
+)
+def test_a_label_selector_that_cannot_be_read_says_why(text: str, why: str) -> None:
+    with pytest.raises(SelectorError, match=why):
+        parse_label_selector(text)
+
+
+@pytest.mark.parametrize("text", ["a=b,c in (x,y),!d", "a!=b", "a notin (x)", "a", "a>1", ""])
+def test_a_label_selector_is_written_as_it_is_read(text: str) -> None:
+    assert str(parse_label_selector(text)) == text
+
+
+def test_a_selector_message_is_read() -> None:
+    message = meta_pb2.LabelSelector(
+        match_labels={"app": "web"},
+        match_expressions=[
+            {"key": "tier", "operator": "In", "values": ["front", "back"]},
+            {"key": "gone", "operator": "DoesNotExist"},
+            {"key": "n", "operator": "Exists"},
+            {"key": "tier", "operator": "NotIn", "values": ["x"]},
+        ],
+    )
+    selector = from_message(message)
+    assert selector.matches(LABELS)
+    assert not selector.matches({**LABELS, "gone": ""})
+    assert str(selector) == "app=web,tier in (back,front),!gone,n,tier notin (x)"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"key": "a", "operator": "Foo"},
+        {"key": "a", "operator": "Gt", "values": ["1"]},
+        {"key": "a", "operator": "In"},
+        {"key": "a", "operator": "Exists", "values": ["x"]},
+        {"key": "-a", "operator": "Exists"},
+    ],
+)
+def test_a_selector_message_that_makes_no_sense_is_refused(expression: dict[str, object]) -> None:
+    message = meta_pb2.LabelSelector(match_expressions=[expression])  # type: ignore[list-item]
+    with pytest.raises(SelectorError):
+        from_message(message)
+
+
+def test_everything_and_nothing() -> None:
+    assert EVERYTHING.matches({})
+    assert not NOTHING.matches({})
+    assert EVERYTHING.is_everything
+    assert not NOTHING.is_everything
+    assert from_message(meta_pb2.LabelSelector()) == EVERYTHING
+    assert from_labels({"app": "web"}).matches(LABELS)
+
+
+def test_a_field_selector_is_read_with_its_escapes() -> None:
+    selector = parse_field_selector(r"spec.nodeName=n1,status.phase!=Running,x==a\,b\=c\\")
+    assert selector.requirements == (
+        ("spec.nodeName", "=", "n1"), ("status.phase", "!=", "Running"), ("x", "=", "a,b=c\\"),
+    )  # fmt: skip
+    assert selector.matches({"spec.nodeName": "n1", "x": "a,b=c\\"})
+    assert not selector.matches({"spec.nodeName": "n2", "x": "a,b=c\\"})
+    assert selector.exact("spec.nodeName") == "n1"
+    assert selector.exact("status.phase") is None
+    assert parse_field_selector(str(selector)) == selector
+
+
+@pytest.mark.parametrize("text", ["a", "a=b=c", r"a=\x", "a=b\\"])
+def test_a_field_selector_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(SelectorError):
+        parse_field_selector(text)
