@@ -33,17 +33,20 @@ from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
 from apiserver.services.scale import scale_handlers
+from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import Storage
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.resources import Resource, resource_of
 from vaina import log as logging_setup
 from vaina.api.core.v1 import namespace_pb2
 from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
+from vaina.kinds import KINDS
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -177,9 +180,13 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             await app.kubelets.close()
 
 
-async def keep_health(app: App, storage: Storage, health: Health, clock: Clock) -> None:
-    """Say SERVING while storage answers, and the namespaces of the system are there. Runs until cancelled."""
+async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -> None:
+    """Say SERVING while the cache is filled and storage answers, and the system's namespaces are there.
+
+    Runs until cancelled.
+    """
     booted = False
+    await storage.wait_ready()
     while True:
         serving = True
         try:
@@ -200,7 +207,7 @@ async def keep_health(app: App, storage: Storage, health: Health, clock: Clock) 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    storage: SelectingStorage
+    storage: Cacher
     #: what storage does beside requests, until cancelled
     jobs: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
@@ -209,18 +216,24 @@ class _Opened:
 async def _open_storage(
     config: ApiserverConfig, clock: Clock, registry: CollectorRegistry, instance: str
 ) -> AsyncIterator[_Opened]:
+    metrics, rng = StorageMetrics(registry), random.SystemRandom()
     if config.storage == "memory":
         memory = MemoryStorage(clock)
-        yield _Opened(Direct(memory), (memory.run,))
+        cacher = Cacher(memory, _resources(), clock=clock, rng=rng, metrics=metrics)
+        yield _Opened(cacher, (memory.run, cacher.run))
         return
     if config.storage != "etcd":
         raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
-    metrics = StorageMetrics(registry)
     async with EtcdClient(etcd_target(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
         # Replicas may share a host name: the writer's name must be one process's own.
         writer = f"{instance}-{_new_uid()[:8]}"
-        storage = EtcdStorage(client, writer, clock=clock, rng=random.SystemRandom(), metrics=metrics)
-        yield _Opened(Direct(storage), (storage.run,))
+        storage = EtcdStorage(client, writer, clock=clock, rng=rng, metrics=metrics)
+        cacher = Cacher(storage, _resources(), clock=clock, rng=rng, metrics=metrics)
+        yield _Opened(cacher, (storage.run, cacher.run))
+
+
+def _resources() -> list[Resource]:
+    return [resource_of(kind) for kind in KINDS]
 
 
 def etcd_target(endpoints: Sequence[str]) -> str:
