@@ -116,17 +116,22 @@ def compute_pod_plan(
     Returns:
         The same plan for the same arguments. Empty when nothing is to be done until something changes.
     """
-    views = view_containers(pod, observed)
-    if ending is None and is_finished(pod, views, observed):
-        ending = Ending(EndReason.FINISHED, now + grace_seconds(pod))
-    if ending is None and current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views):
-        # Its sandbox is lost, and with it what ran (Never): the status says Failed, the rest is put away.
-        ending = Ending(EndReason.FINISHED, now + grace_seconds(pod))
+    ending = ending or natural_ending(pod, observed, now)
     if ending is not None:
         return compute_termination(pod, observed, ending, now)
-    planner = _Planner(pod, observed, views, now, policy)
+    planner = _Planner(pod, observed, view_containers(pod, observed), now, policy)
     planner.plan()
     return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod)))
+
+
+def natural_ending(pod: pod_pb2.Pod, observed: PodObservation, now: float) -> Ending | None:
+    """Return that the Pod has come to its end by itself, if it has."""
+    views = view_containers(pod, observed)
+    lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views)
+    # With its sandbox lost, what may not start twice (Never) has no place to go on: it fails.
+    if lost or is_finished(pod, views, observed):
+        return Ending(EndReason.FINISHED, now + grace_seconds(pod))
+    return None
 
 
 def _has_run_and_may_not_again(pod: pod_pb2.Pod, views: tuple[ContainerView, ...]) -> bool:

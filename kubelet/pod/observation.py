@@ -67,6 +67,8 @@ class Stopping:
     hook: HookProgress | None = None
     #: when the stop signal was sent
     termed_at: float | None = None
+    #: when it was killed last
+    killed_at: float | None = None
 
     @property
     def is_failure(self) -> bool:

@@ -140,6 +140,8 @@ def stop_container(
     kill_at = deadline
     if stopping.hook is not None:
         kill_at = max(deadline, stopping.termed_at + MINIMUM_TERM_SECONDS)
+    if stopping.killed_at is not None:
+        kill_at = max(kill_at, stopping.killed_at + KILL_AGAIN_SECONDS)
     if now < kill_at:
         return None, kill_at
     return KillContainer(container.id, container.name, stopping.reason), now + KILL_AGAIN_SECONDS

@@ -43,7 +43,9 @@ def config_map_files(
         return {}
     data = {key: config_map.data[key].encode() for key in config_map.data}
     data.update({key: config_map.binary_data[key] for key in config_map.binary_data})
-    return _select(data, items, mode=mode, optional=optional, what="configmap")
+    return _select(
+        data, items, mode=mode, optional=optional, missing="configmap references non-existent config key"
+    )
 
 
 def secret_files(
@@ -60,11 +62,16 @@ def secret_files(
             raise PayloadError(f'secret "{name}" not found')
         return {}
     data = {key: secret.data[key] for key in secret.data}
-    return _select(data, items, mode=mode, optional=optional, what="secret")
+    return _select(data, items, mode=mode, optional=optional, missing="references non-existent secret key")
 
 
 def _select(
-    data: Mapping[str, bytes], items: Iterable[volume_pb2.KeyToPath], *, mode: int, optional: bool, what: str
+    data: Mapping[str, bytes],
+    items: Iterable[volume_pb2.KeyToPath],
+    *,
+    mode: int,
+    optional: bool,
+    missing: str,
 ) -> Files:
     items = tuple(items)
     if not items:
@@ -74,7 +81,7 @@ def _select(
         if item.key in data:
             files[item.path] = File(data[item.key], item.mode if item.HasField("mode") else mode)
         elif not optional:
-            raise PayloadError(f"{what} references non-existent {what.replace('map', '')} key: {item.key}")
+            raise PayloadError(f"{missing}: {item.key}")
     return files
 
 

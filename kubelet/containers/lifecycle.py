@@ -1,0 +1,73 @@
+"""Lifecycle hooks: postStart and preStop by exec, http, tcp and sleep (row B6).
+
+Called by the executor in a task of its own: nothing waits for a hook but the plan, which sees its progress.
+"""
+
+import asyncio
+
+from kubelet.probes import http, tcp
+from kubelet.probes.handlers import Executor
+from kubelet.probes.ports import PortError, resolve_port
+from kubelet.runtime.interface import RuntimeFailure
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import Clock
+
+
+class HookFailed(Exception):
+    """The hook did not succeed; the message is for the event."""
+
+
+async def run_hook(
+    runtime: Executor,
+    clock: Clock,
+    handler: pod_pb2.LifecycleHandler,
+    container: pod_pb2.Container,
+    *,
+    container_id: str,
+    pod_ip: str,
+    timeout_seconds: float,
+) -> None:
+    """Run a hook to its end.
+
+    Args:
+        runtime: runs commands.
+        clock: for sleep.
+        handler: of the hook.
+        container: whose ports may be named.
+        container_id: where a command runs.
+        pod_ip: where a request goes.
+        timeout_seconds: when the hook is given up.
+
+    Raises:
+        HookFailed: it failed, or took too long.
+    """
+    try:
+        if handler.HasField("exec"):
+            argv = tuple(handler.exec.command)
+            result = await runtime.exec_sync(container_id, argv, timeout_seconds=timeout_seconds)
+            if result.exit_code:
+                output = (result.stdout + result.stderr).decode("utf-8", errors="replace")
+                raise HookFailed(
+                    f'command "{" ".join(argv)}" exited with {result.exit_code}: , message: "{output}"'
+                )
+        elif handler.HasField("sleep"):
+            await clock.sleep(min(float(handler.sleep.seconds), timeout_seconds))
+        else:
+            async with asyncio.timeout(timeout_seconds):
+                await _request(handler, container, pod_ip)
+    except TimeoutError as error:
+        raise HookFailed(f"the hook did not end within {timeout_seconds:g}s") from error
+    except (RuntimeFailure, PortError) as error:
+        raise HookFailed(str(error)) from error
+
+
+async def _request(handler: pod_pb2.LifecycleHandler, container: pod_pb2.Container, pod_ip: str) -> None:
+    if handler.HasField("http_get"):
+        outcome = await http.probe(http.target_of(handler.http_get, container, pod_ip))
+    elif handler.HasField("tcp_socket"):
+        port = resolve_port(handler.tcp_socket.port, container)
+        outcome = await tcp.probe(handler.tcp_socket.host or pod_ip, port)
+    else:
+        raise HookFailed("invalid handler: no action is specified")
+    if not outcome.succeeded:
+        raise HookFailed(outcome.message)

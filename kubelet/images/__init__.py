@@ -1,0 +1,1 @@
+"""Images on the node: pull policies, back-off, credentials."""

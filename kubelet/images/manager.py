@@ -1,0 +1,109 @@
+"""Pulling images for all Pods of the node: how many at once, how long to wait after a failure.
+
+Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); back-off is kept per Pod and image. Messages and events are upstream's
+(`pkg/kubelet/images/image_manager.go`).
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from kubelet.durations import go_duration
+from kubelet.images import reference
+from kubelet.metrics import KubeletMetrics
+from kubelet.pod.actions import PullPolicy
+from kubelet.pod.observation import ImageObservation, ImageProgress
+from kubelet.runtime.interface import ImagePullError, ImageService, RuntimeFailure
+from kubelet.runtime.records import ImageState, RegistryAuth, Uid
+from vaina.backoff import Backoff
+from vaina.clock import Clock
+
+NEVER = float("inf")
+#: how long a failure is called ErrImagePull before it is called ImagePullBackOff
+SHOW_ERROR_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PullSettings:
+    """How pulls are done. Upstream's numbers; tests take shorter ones."""
+
+    backoff: Backoff = field(default_factory=lambda: Backoff(base_seconds=10.0, cap_seconds=300.0))
+    #: pulls of the node under way at once; further ones wait
+    parallel: int = 5
+    #: failures remembered, over all Pods: the oldest are forgotten
+    remembered: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A successful pull, in the words of its event."""
+
+    image: ImageState
+    message: str
+
+
+class ImageManager:
+    """Owned by the kubelet's build; any task may call it."""
+
+    def __init__(
+        self, service: ImageService, clock: Clock, settings: PullSettings, metrics: KubeletMetrics
+    ) -> None:
+        self._service, self._clock, self._settings, self._metrics = service, clock, settings, metrics
+        self._slots = asyncio.Semaphore(settings.parallel)
+        #: failures in a row by (Pod, image)
+        self._failures: dict[tuple[Uid, str], int] = {}
+
+    async def look(self, image: str, policy: PullPolicy) -> ImageObservation:
+        """Return whether a container could start with what is here; MISSING: it has to be pulled."""
+        if not reference.is_valid(image):
+            message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
+            return self._refused("InvalidImageName", message)
+        if policy is PullPolicy.ALWAYS:
+            return ImageObservation()
+        try:
+            state = await self._service.image_status(reference.with_tag(image))
+        except RuntimeFailure as error:
+            return self._refused("ImageInspectError", f'Failed to inspect image "{image}": {error}')
+        if state is not None:
+            return ImageObservation(ImageProgress.READY, image_id=state.id)
+        if policy is PullPolicy.NEVER:
+            message = f'Container image "{image}" is not present with pull policy of Never'
+            return self._refused("ErrImageNeverPull", message)
+        return ImageObservation()
+
+    def _refused(self, reason: str, message: str) -> ImageObservation:
+        return ImageObservation(
+            ImageProgress.FAILED, reason=reason, message=message, backoff_from=NEVER, retry_at=NEVER
+        )
+
+    async def user_of(self, image_id: str) -> str:
+        """Return the user that an image runs as."""
+        state = await self._service.image_status(image_id)
+        return state.user if state is not None else ""
+
+    async def pull(self, uid: Uid, image: str, auth: RegistryAuth | None) -> Pulled:
+        """Fetch an image. Raises ImagePullError."""
+        asked = self._clock.monotonic()
+        async with self._slots:
+            begun = self._clock.monotonic()
+            with self._metrics.operation("pull_image"):
+                state = await self._service.pull_image(reference.with_tag(image), auth=auth)
+        self._failures.pop((uid, image), None)
+        now = self._clock.monotonic()
+        took, whole = go_duration(round(now - begun, 3)), go_duration(round(now - asked, 3))
+        return Pulled(
+            state,
+            f'Successfully pulled image "{image}" in {took} ({whole} including waiting). '
+            f"Image size: {state.size_bytes} bytes.",
+        )
+
+    def failed(self, uid: Uid, image: str, error: ImagePullError) -> ImageObservation:
+        """Remember a failure; return until when the image is not tried again."""
+        count = self._failures.pop((uid, image), 0)
+        while len(self._failures) >= self._settings.remembered:
+            del self._failures[next(iter(self._failures))]
+        self._failures[uid, image] = count + 1
+        delay, now = self._settings.backoff.delay(count), self._clock.now()
+        return ImageObservation(
+            ImageProgress.FAILED, reason=error.reason, message=str(error),
+            backoff_from=now + min(SHOW_ERROR_SECONDS, delay / 2), retry_at=now + delay,
+        )  # fmt: skip

@@ -1,0 +1,103 @@
+"""The kubelet's metrics, by upstream's names, labels and buckets (metrics.md)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from vaina.clock import Clock
+from vaina.metrics import exponential_buckets
+
+_START_BUCKETS = (
+    0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600,
+)  # fmt: skip
+_SYNC_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60)
+
+
+class KubeletMetrics:
+    """All of one kubelet. Hollow kubelets of one process share one."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
+        self._clock = clock
+        self.pod_start = Histogram(
+            "kubelet_pod_start_duration_seconds", "From the Pod being seen to its containers being started.",
+            buckets=_START_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.pod_start_sli = Histogram(
+            "kubelet_pod_start_sli_duration_seconds",
+            "From the Pod's creation to its containers being started and seen by the kubelet.",
+            buckets=_START_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.worker = Histogram(
+            "kubelet_pod_worker_duration_seconds",
+            "A pass of a Pod worker.",
+            ["operation_type"],
+            registry=registry,
+        )
+        self.worker_start = Histogram(
+            "kubelet_pod_worker_start_duration_seconds",
+            "From the Pod being seen to its worker beginning.", registry=registry,
+        )  # fmt: skip
+        self.status_sync = Histogram(
+            "kubelet_pod_status_sync_duration_seconds", "Writing a Pod's status.",
+            buckets=_SYNC_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.relist = Histogram("kubelet_pleg_relist_duration_seconds", "A relist.", registry=registry)
+        self.relist_interval = Histogram(
+            "kubelet_pleg_relist_interval_seconds", "Between two relists.", registry=registry
+        )
+        self.last_relist = Gauge(
+            "kubelet_pleg_last_seen_seconds", "When the last relist was, since the epoch.", registry=registry
+        )
+        self.operations = Counter(
+            "kubelet_runtime_operations", "Runtime operations.", ["operation_type"], registry=registry
+        )
+        self.operation_errors = Counter(
+            "kubelet_runtime_operations_errors", "Runtime operations that failed.", ["operation_type"],
+            registry=registry,
+        )  # fmt: skip
+        self.operation_duration = Histogram(
+            "kubelet_runtime_operations_duration_seconds", "Duration of runtime operations.", ["operation_type"],
+            buckets=exponential_buckets(0.005, 2.5, 14), registry=registry,
+        )  # fmt: skip
+        self.running_pods = Gauge("kubelet_running_pods", "Pods with a running sandbox.", registry=registry)
+        self.running_containers = Gauge(
+            "kubelet_running_containers", "Containers by state.", ["container_state"], registry=registry
+        )
+        self.started_pods = Counter("kubelet_started_pods", "Sandboxes made.", registry=registry)
+        self.started_pod_errors = Counter(
+            "kubelet_started_pods_errors", "Sandboxes that could not be made.", registry=registry
+        )
+        self.started_containers = Counter(
+            "kubelet_started_containers", "Containers started.", ["container_type"], registry=registry
+        )
+        self.started_container_errors = Counter(
+            "kubelet_started_containers_errors", "Containers that could not be started.",
+            ["container_type", "code"], registry=registry,
+        )  # fmt: skip
+        self.orphans = Counter(
+            "kubelet_orphaned_runtime_pods", "Pods found in the runtime and in no source.", registry=registry
+        )
+        self.probes = Counter(
+            "prober_probe", "Probes by result.",
+            ["probe_type", "result", "container", "pod", "namespace", "pod_uid"], registry=registry,
+        )  # fmt: skip
+        self.node_name = Gauge("kubelet_node_name", "The node's name; always 1.", ["node"], registry=registry)
+
+    def forget_probe(self, labels: tuple[str, ...]) -> None:
+        """Drop a probe's series: label values that name Pods stay bounded by the Pods there are."""
+        with suppress(KeyError):
+            self.probes.remove(*labels)
+
+    @contextmanager
+    def operation(self, operation_type: str) -> Iterator[None]:
+        """Count and time a runtime operation."""
+        self.operations.labels(operation_type).inc()
+        begun = self._clock.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.operation_errors.labels(operation_type).inc()
+            raise
+        finally:
+            self.operation_duration.labels(operation_type).observe(self._clock.monotonic() - begun)

@@ -1,0 +1,175 @@
+"""A Pod's own files on the node: /etc/hosts of its containers, their last words, and the mounts that show them. Blocking work runs in threads.
+
+<root>/pods/<uid>/etc-hosts, <root>/pods/<uid>/containers/<name>/<attempt>: the path of an attempt's last words follows from its labels, so that a
+restarted kubelet finds them (I11).
+"""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from kubelet.containers.config import ConfigProblem, hostname_of
+from kubelet.containers.env import expand
+from kubelet.runtime.records import ContainerState, Mount, Uid
+from kubelet.volumes.interface import Volumes
+from vaina.api.core.v1 import pod_pb2
+
+#: upstream's bound of a termination message, and of what is taken from the log instead
+MAX_TERMINATION_MESSAGE = 4096
+
+_HOSTS = """# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+"""
+
+
+class PodFiles(Protocol):
+    """What the executor asks of a Pod's own files."""
+
+    async def mounts(
+        self,
+        pod: pod_pb2.Pod,
+        container: pod_pb2.Container,
+        *,
+        attempt: int,
+        pod_ip: str,
+        env: dict[str, str],
+    ) -> tuple[Mount, ...]:
+        """Make the files a container needs, and return all its mounts. Raises ConfigProblem."""
+        ...
+
+    async def last_words(self, state: ContainerState) -> str:
+        """Return what an ended container wrote to its terminationMessagePath."""
+        ...
+
+    async def remove(self, uid: Uid) -> None:
+        """Remove everything of a Pod."""
+        ...
+
+
+class PodDirectory:
+    """Pods' files below one root. Stateless."""
+
+    def __init__(self, root: Path, volumes: Volumes) -> None:
+        self._root, self._volumes = root / "pods", volumes
+
+    async def mounts(
+        self,
+        pod: pod_pb2.Pod,
+        container: pod_pb2.Container,
+        *,
+        attempt: int,
+        pod_ip: str,
+        env: dict[str, str],
+    ) -> tuple[Mount, ...]:
+        mounts = await asyncio.to_thread(self._volume_mounts, pod, container, env)
+        taken = {mount.container_path for mount in mounts}
+        uid = Uid(pod.metadata.uid)
+        path = container.termination_message_path or "/dev/termination-log"
+        if path not in taken:
+            log = await asyncio.to_thread(self._termination_log, uid, container.name, attempt)
+            mounts.append(Mount(log, path))
+        if "/etc/hosts" not in taken and not pod.spec.host_network and pod_ip:
+            hosts = await asyncio.to_thread(self._etc_hosts, pod, pod_ip)
+            mounts.append(Mount(hosts, "/etc/hosts"))
+        return tuple(mounts)
+
+    def _volume_mounts(
+        self, pod: pod_pb2.Pod, container: pod_pb2.Container, env: dict[str, str]
+    ) -> list[Mount]:
+        volumes = {volume.name: volume for volume in pod.spec.volumes}
+        mounts = []
+        for mount in container.volume_mounts:
+            volume = volumes.get(mount.name)
+            if volume is None:
+                raise ConfigProblem(
+                    f'cannot find volume "{mount.name}" to mount into container "{container.name}"'
+                )
+            source = Path(self._volumes.host_path(Uid(pod.metadata.uid), volume))
+            part = expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
+            if part:
+                source = _sub_path(source, part, container.name)
+            path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
+            mounts.append(Mount(str(source), path, mount.read_only, mount.mount_propagation or "None"))
+        return mounts
+
+    def _termination_log(self, uid: Uid, name: str, attempt: int) -> str:
+        path = self._root / uid / "containers" / name / str(attempt)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        # Whoever the container runs as may write its last words.
+        path.chmod(0o666)
+        return str(path)
+
+    def _etc_hosts(self, pod: pod_pb2.Pod, pod_ip: str) -> str:
+        path = self._root / pod.metadata.uid / "etc-hosts"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = hostname_of(pod)
+        names = [name]
+        if pod.spec.subdomain:
+            names.insert(0, f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.cluster.local")
+        lines = [_HOSTS, f"{pod_ip}\t" + "\t".join(names) + "\n"]
+        if pod.spec.host_aliases:
+            lines.append("\n# Entries added by HostAliases.\n")
+            lines += [f"{alias.ip}\t" + "\t".join(alias.hostnames) + "\n" for alias in pod.spec.host_aliases]
+        text = "".join(lines)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            path.chmod(0o644)
+        return str(path)
+
+    async def last_words(self, state: ContainerState) -> str:
+        path = self._root / state.pod_uid / "containers" / state.name / str(state.attempt)
+
+        def read() -> bytes:
+            try:
+                with path.open("rb") as file:
+                    return file.read(MAX_TERMINATION_MESSAGE)
+            except FileNotFoundError:
+                return b""
+
+        return (await asyncio.to_thread(read)).decode("utf-8", errors="replace")
+
+    async def remove(self, uid: Uid) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._root / uid, True)
+
+
+class NoFiles:
+    """`PodFiles` of hollow nodes."""
+
+    async def mounts(
+        self,
+        pod: pod_pb2.Pod,
+        container: pod_pb2.Container,
+        *,
+        attempt: int,
+        pod_ip: str,
+        env: dict[str, str],
+    ) -> tuple[Mount, ...]:
+        return ()
+
+    async def last_words(self, state: ContainerState) -> str:
+        return ""
+
+    async def remove(self, uid: Uid) -> None:
+        return
+
+
+def _sub_path(volume: Path, part: str, container: str) -> Path:
+    """Return a path in a volume, made when it is not there; links must not lead out of it."""
+    if part.startswith("/") or ".." in part.split("/"):
+        raise ConfigProblem(f'unable to provision SubPath `{part}`: must not be absolute or contain ".."')
+    path = volume / part
+    root = os.path.realpath(volume)
+    if os.path.commonpath([root, os.path.realpath(path)]) != root:
+        raise ConfigProblem(f'failed to prepare subPath for volumeMount of container "{container}"')
+    if not path.exists():
+        path.mkdir(mode=0o750, parents=True)
+        path.chmod(0o777 & volume.stat().st_mode)
+    return path

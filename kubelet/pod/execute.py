@@ -1,0 +1,362 @@
+"""Doing what a plan says: one `match` over the actions, each a few calls. Shell.
+
+Called by the Pod's worker. What fails is remembered (with back-off) and said in an event in upstream's words; the worker's next pass looks again. Pulls and
+hooks go on in tasks of the worker's group, which poke it when they end.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+import structlog
+
+from kubelet.containers import config
+from kubelet.containers.env import EnvError, Sources, make_env, references
+from kubelet.containers.lifecycle import HookFailed, run_hook
+from kubelet.images.reference import find_auth
+from kubelet.pod.actions import (
+    Action,
+    CancelPulls,
+    CreateSandbox,
+    KillContainer,
+    KillReason,
+    MountVolumes,
+    PullImage,
+    RemoveContainer,
+    RemoveSandbox,
+    RunPreStop,
+    StartContainer,
+    StopSandbox,
+    TermContainer,
+    UnmountVolumes,
+)
+from kubelet.pod.containers import specs
+from kubelet.pod.memory import ImageRecord, PodMemory
+from kubelet.pod.observation import (
+    SANDBOX_KEY,
+    VOLUMES_KEY,
+    HookProgress,
+    ImageObservation,
+    ImageProgress,
+    Stopping,
+    start_key,
+)
+from kubelet.pod.tools import PodTools
+from kubelet.runtime.interface import (
+    CreateFailed,
+    ImagePullError,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    StartFailed,
+)
+from kubelet.runtime.records import ContainerConfig, RegistryAuth, Uid
+from kubelet.volumes.interface import VolumeFailed
+from vaina.api.core.v1 import pod_pb2
+from vaina.errors import ApiError
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+NORMAL, WARNING = "Normal", "Warning"
+#: of a postStart hook, which upstream lets run as long as it likes
+POST_START_SECONDS = 3600.0
+
+
+class ActionError(Exception):
+    """An action did not work; it is remembered and said. The pass ends, the next one looks again."""
+
+    def __init__(self, action: Action, message: str) -> None:
+        super().__init__(message)
+        self.action = action
+
+
+class PodExecutor:
+    """Carries out the actions of one Pod. Owned by its worker."""
+
+    def __init__(
+        self, tools: PodTools, memory: PodMemory, group: asyncio.TaskGroup, poke: Callable[[], None]
+    ) -> None:
+        self._tools, self._memory, self._group, self._poke = tools, memory, group, poke
+
+    async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
+        """Do one action. Raises ActionError."""
+        runtime, metrics = self._tools.runtime, self._tools.metrics
+        try:
+            match action:
+                case CreateSandbox():
+                    await self._create_sandbox(pod, action)
+                case StopSandbox(sandbox_id):
+                    with metrics.operation("stop_podsandbox"):
+                        await runtime.stop_pod_sandbox(sandbox_id)
+                case RemoveSandbox(sandbox_id):
+                    with metrics.operation("remove_podsandbox"):
+                        await runtime.remove_pod_sandbox(sandbox_id)
+                case MountVolumes():
+                    await self._mount(pod, action)
+                case UnmountVolumes():
+                    await self._tools.volumes.unmount(Uid(pod.metadata.uid))
+                    self._memory.mounted = frozenset()
+                case PullImage():
+                    self._pull(pod, action)
+                case CancelPulls():
+                    self._cancel_pulls()
+                case StartContainer():
+                    await self._start(pod, action)
+                case RunPreStop():
+                    self._pre_stop(pod, action)
+                case TermContainer():
+                    await self._term(pod, action)
+                case KillContainer():
+                    await self._kill(pod, action)
+                case RemoveContainer(container_id):
+                    with metrics.operation("remove_container"):
+                        await runtime.remove_container(container_id)
+                case _:
+                    assert_never(action)
+        except (RuntimeFailure, VolumeFailed) as error:
+            raise ActionError(action, str(error)) from error
+
+    def _event(self, pod: pod_pb2.Pod, type: str, reason: str, message: str, container: str = "") -> None:
+        path = ""
+        if container:
+            init = any(spec.name == container for spec in pod.spec.init_containers)
+            path = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
+        self._tools.events.event(pod, type, reason, message, field_path=path)
+
+    def _pod_ip(self, pod: pod_pb2.Pod) -> str:
+        if pod.spec.host_network:
+            return self._tools.node.host_ip
+        return self._memory.sandbox.ip if self._memory.sandbox is not None else ""
+
+    async def _create_sandbox(self, pod: pod_pb2.Pod, action: CreateSandbox) -> None:
+        tools, memory, metrics = self._tools, self._memory, self._tools.metrics
+        begun = tools.clock.now()
+        if memory.sandbox is not None and memory.first_start is not None:
+            self._event(
+                pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
+            )
+        try:
+            with metrics.operation("run_podsandbox"):
+                memory.sandbox = await tools.runtime.run_pod_sandbox(
+                    config.sandbox_config(pod, action.attempt, tools.node.settings)
+                )
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            metrics.started_pod_errors.inc()
+            message = f"Failed to create pod sandbox: {error}"
+            self._event(pod, WARNING, "FailedCreatePodSandBox", message)
+            now = tools.clock.now()
+            memory.fail(SANDBOX_KEY, "", message, backoff=tools.settings.sandbox_backoff, now=now)
+            raise
+        memory.failures.pop(SANDBOX_KEY, None)
+        metrics.started_pods.inc()
+        address = self._pod_ip(pod)
+        self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
+
+    def _step(self, pod: pod_pb2.Pod, step: PodStep, begun: float, message: str) -> None:
+        tools = self._tools
+        tools.steps.report(pod.metadata, step, begun, tools.clock.now(), message, tools.node.name)
+
+    async def _mount(self, pod: pod_pb2.Pod, action: MountVolumes) -> None:
+        tools, memory = self._tools, self._memory
+        begun = tools.clock.now()
+        try:
+            await tools.volumes.mount(pod, action.names, tools.node.facts(self._pod_ip(pod)))
+        except VolumeFailed as error:
+            self._event(pod, WARNING, "FailedMount", str(error))
+            now = tools.clock.now()
+            memory.fail(VOLUMES_KEY, "", str(error), backoff=tools.settings.volume_backoff, now=now)
+            raise
+        memory.failures.pop(VOLUMES_KEY, None)
+        memory.mounted = (memory.mounted or frozenset()) | frozenset(action.names)
+        self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
+
+    def _pull(self, pod: pod_pb2.Pod, action: PullImage) -> None:
+        observation = ImageObservation(ImageProgress.PULLING)
+        self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation)
+        self._event(pod, NORMAL, "Pulling", f'Pulling image "{action.image}"', action.name)
+        before = self._memory.pulls.pop(action.name, None)
+        if before is not None:
+            before.cancel()
+        self._memory.pulls[action.name] = self._group.create_task(self._pull_to_end(pod, action))
+
+    async def _pull_to_end(self, pod: pod_pb2.Pod, action: PullImage) -> None:
+        tools, uid = self._tools, Uid(pod.metadata.uid)
+        try:
+            pulled = await tools.images.pull(uid, action.image, await self._auth(pod, action.image))
+        except (RuntimeFailure, ApiError) as error:
+            refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
+            observation = tools.images.failed(uid, action.image, refused)
+            self._event(
+                pod, WARNING, "Failed", f'Failed to pull image "{action.image}": {error}', action.name
+            )
+            self._event(pod, WARNING, "Failed", f"Error: {observation.reason}", action.name)
+        else:
+            observation = ImageObservation(ImageProgress.READY, image_id=pulled.image.id)
+            self._event(pod, NORMAL, "Pulled", pulled.message, action.name)
+        self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation, pulled=True)
+        self._poke()
+
+    async def _auth(self, pod: pod_pb2.Pod, image: str) -> RegistryAuth | None:
+        secrets = [
+            await self._tools.objects.secret(pod.metadata.namespace, reference.name)
+            for reference in pod.spec.image_pull_secrets
+        ]
+        return find_auth(image, [secret for secret in secrets if secret is not None])
+
+    def _cancel_pulls(self) -> None:
+        for task in self._memory.pulls.values():
+            task.cancel()
+        self._memory.pulls.clear()
+        self._memory.images.clear()
+
+    async def _start(self, pod: pod_pb2.Pod, action: StartContainer) -> None:
+        tools, memory, clock = self._tools, self._memory, self._tools.clock
+        spec = next(spec for spec, _ in specs(pod) if spec.name == action.name)
+        sandbox = memory.sandbox
+        assert sandbox is not None, "the plan makes a sandbox before it starts containers"
+        if memory.first_start is None:
+            memory.first_start = clock.now()
+        record = memory.images.get(action.name)
+        if record is None or not record.pulled:
+            words = f'Container image "{spec.image}" already present on machine'
+            self._event(pod, NORMAL, "Pulled", words, action.name)
+        try:
+            made = await self._config(pod, spec, action)
+        except (EnvError, config.ConfigProblem, ApiError, OSError) as error:
+            self._start_failed(pod, action, "CreateContainerConfigError", str(error))
+            raise ActionError(action, str(error)) from error
+        try:
+            with tools.metrics.operation("create_container"):
+                container_id = await tools.runtime.create_container(
+                    sandbox.id, made, config.sandbox_config(pod, sandbox.attempt, tools.node.settings)
+                )
+        except CreateFailed as error:
+            # The image may have gone meanwhile: look for it again.
+            memory.images.pop(action.name, None)
+            self._start_failed(pod, action, "CreateContainerError", str(error))
+            raise
+        self._event(pod, NORMAL, "Created", f"Created container: {action.name}", action.name)
+        try:
+            with tools.metrics.operation("start_container"):
+                await tools.runtime.start_container(container_id)
+        except StartFailed as error:
+            # It is listed as ended with reason StartError: the restart policy decides what follows.
+            tools.metrics.started_container_errors.labels(action.kind.value, "RunContainerError").inc()
+            self._event(pod, WARNING, "Failed", f"Error: {error}", action.name)
+            raise
+        memory.failures.pop(start_key(action.name), None)
+        tools.metrics.started_containers.labels(action.kind.value).inc()
+        self._event(pod, NORMAL, "Started", f"Started container {action.name}", action.name)
+        log.info(
+            "container started", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", container=action.name,
+            attempt=action.attempt, step=PodStep.STARTED,
+        )  # fmt: skip
+        if spec.lifecycle.HasField("post_start"):
+            memory.post_start[container_id] = HookProgress.RUNNING
+            self._group.create_task(self._post_start(pod, spec, container_id))
+
+    def _start_failed(self, pod: pod_pb2.Pod, action: StartContainer, reason: str, message: str) -> None:
+        tools = self._tools
+        tools.metrics.started_container_errors.labels(action.kind.value, reason).inc()
+        self._event(pod, WARNING, "Failed", f"Error: {message}", action.name)
+        backoff = tools.settings.create_backoff
+        self._memory.fail(start_key(action.name), reason, message, backoff=backoff, now=tools.clock.now())
+
+    async def _config(
+        self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: StartContainer
+    ) -> ContainerConfig:
+        tools, namespace, address = self._tools, pod.metadata.namespace, self._pod_ip(pod)
+        wanted = references(spec)
+        config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}
+        secrets = {name: await tools.objects.secret(namespace, name) for name in wanted.secrets}
+        sources = Sources(
+            {name: item for name, item in config_maps.items() if item is not None},
+            {name: item for name, item in secrets.items() if item is not None},
+        )
+        env = make_env(pod, spec, sources, tools.node.facts(address))
+        mounts = await tools.files.mounts(pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env))
+        user = ""
+        if spec.security_context.run_as_non_root or pod.spec.security_context.run_as_non_root:
+            user = await tools.images.user_of(action.image_id)
+        return config.container_config(
+            pod, spec, action, env=env, mounts=mounts, settings=tools.node.settings, image_user=user
+        )
+
+    async def _post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
+        try:
+            await self._hook(pod, spec, spec.lifecycle.post_start, container_id, POST_START_SECONDS)
+        except HookFailed as error:
+            self._event(pod, WARNING, "FailedPostStartHook", f"PostStartHook failed: {error}", spec.name)
+            self._memory.post_start[container_id] = HookProgress.FAILED
+        else:
+            self._memory.post_start[container_id] = HookProgress.DONE
+        self._poke()
+
+    async def _hook(
+        self,
+        pod: pod_pb2.Pod,
+        spec: pod_pb2.Container,
+        handler: pod_pb2.LifecycleHandler,
+        container_id: str,
+        seconds: float,
+    ) -> None:
+        await run_hook(
+            self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,
+            pod_ip=self._pod_ip(pod), timeout_seconds=seconds,
+        )  # fmt: skip
+
+    def _pre_stop(self, pod: pod_pb2.Pod, action: RunPreStop) -> None:
+        self._memory.stopping[action.container_id] = Stopping(
+            action.reason, action.deadline, hook=HookProgress.RUNNING
+        )
+        self._killing(pod, action.name, action.reason)
+        spec = next(spec for spec, _ in specs(pod) if spec.name == action.name)
+        self._group.create_task(self._pre_stop_to_end(pod, spec, action))
+
+    async def _pre_stop_to_end(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: RunPreStop) -> None:
+        seconds = max(action.deadline - self._tools.clock.now(), 0.0)
+        progress = HookProgress.DONE
+        try:
+            await self._hook(pod, spec, spec.lifecycle.pre_stop, action.container_id, seconds)
+        except HookFailed as error:
+            self._event(pod, WARNING, "FailedPreStopHook", f"PreStopHook failed: {error}", spec.name)
+            progress = HookProgress.FAILED
+        self._memory.hook_ended(action.container_id, progress)
+        self._poke()
+
+    def _killing(self, pod: pod_pb2.Pod, name: str, reason: KillReason) -> None:
+        words = f"Stopping container {name}"
+        if reason in {KillReason.LIVENESS, KillReason.STARTUP}:
+            words = f"Container {name} failed {reason.value} probe, will be restarted"
+        elif reason is KillReason.POST_START:
+            words = "FailedPostStartHook"
+        self._event(pod, NORMAL, "Killing", words, name)
+
+    def _stopping(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> Stopping:
+        stopping = self._memory.stopping.get(action.container_id)
+        if stopping is None:
+            self._killing(pod, action.name, action.reason)
+            deadline = action.deadline if isinstance(action, TermContainer) else self._tools.clock.now()
+            stopping = Stopping(action.reason, deadline)
+        return stopping
+
+    async def _term(self, pod: pod_pb2.Pod, action: TermContainer) -> None:
+        now = self._tools.clock.now()
+        stopping = self._stopping(pod, action)
+        self._memory.stopping[action.container_id] = replace(stopping, termed_at=now)
+        # Above 0, for with 0 it would be killed.
+        grace = max(action.deadline - now, 1.0)
+        with self._tools.metrics.operation("stop_container"):
+            await self._tools.runtime.stop_container(action.container_id, grace_seconds=grace)
+
+    async def _kill(self, pod: pod_pb2.Pod, action: KillContainer) -> None:
+        now = self._tools.clock.now()
+        stopping = self._stopping(pod, action)
+        self._memory.stopping[action.container_id] = replace(
+            stopping, termed_at=now if stopping.termed_at is None else stopping.termed_at, killed_at=now
+        )
+        with self._tools.metrics.operation("stop_container"):
+            await self._tools.runtime.stop_container(action.container_id, grace_seconds=0.0)

@@ -1,0 +1,65 @@
+"""What a worker remembers of its Pod between passes: everything that is under way or has failed, and nothing that the runtime knows.
+
+Owned by the Pod's worker; its background tasks (pulls, hooks) run on the same event loop. A kubelet that is restarted begins with an empty one: nothing in it is
+needed to adopt what runs.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from kubelet.pod.observation import Failure, HookProgress, ImageObservation, Stopping
+from kubelet.runtime.records import SandboxState
+from vaina.api.core.v1 import pod_pb2
+from vaina.backoff import Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """What is known of the image for one attempt."""
+
+    attempt: int
+    image: str
+    observation: ImageObservation
+    #: it was fetched for this attempt, and said so in an event
+    pulled: bool = False
+
+
+@dataclass(slots=True)
+class PodMemory:
+    """One Pod's."""
+
+    first_seen: float
+    #: by container name
+    images: dict[str, ImageRecord] = field(default_factory=dict)
+    pulls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    #: by container id
+    post_start: dict[str, HookProgress] = field(default_factory=dict)
+    stopping: dict[str, Stopping] = field(default_factory=dict)
+    last_words: dict[str, str] = field(default_factory=dict)
+    #: None: not asked yet
+    mounted: frozenset[str] | None = None
+    #: the newest that was made or seen
+    sandbox: SandboxState | None = None
+    #: what was reported last
+    reported: pod_pb2.PodStatus | None = None
+    #: when the first container was started: the beginning of step 6
+    first_start: float | None = None
+
+    def fail(self, key: str, reason: str, message: str, *, backoff: Backoff, now: float) -> None:
+        """Remember that something did not work, and when it is tried again."""
+        before = self.failures.get(key)
+        count = before.count + 1 if before is not None else 1
+        self.failures[key] = Failure(count, reason, message, now + backoff.delay(count - 1))
+
+    def hook_ended(self, container_id: str, progress: HookProgress) -> None:
+        """Remember how a preStop hook ended."""
+        stopping = self.stopping.get(container_id)
+        if stopping is not None:
+            self.stopping[container_id] = replace(stopping, hook=progress)
+
+    def forget_containers(self, present: frozenset[str]) -> None:
+        """Drop what concerns containers that the runtime has no more."""
+        for known in (self.post_start, self.stopping, self.last_words):
+            for container_id in [key for key in known if key not in present]:
+                del known[container_id]

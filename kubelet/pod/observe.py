@@ -1,0 +1,100 @@
+"""Looking at a Pod: the runtime's lists, the worker's memory and the probes' results, as one observation. Shell.
+
+Called by the worker at the beginning of each pass; the lists are as of the call, so newer than the end of any action of the pass before.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from kubelet.pod.actions import ContainerKind, PullPolicy
+from kubelet.pod.containers import ContainerView, init_done, restart_wanted, view_containers
+from kubelet.pod.memory import ImageRecord, PodMemory
+from kubelet.pod.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
+from kubelet.pod.tools import PodTools
+from kubelet.runtime.records import ContainerPhase, ContainerState, Uid
+from vaina.api.core.v1 import pod_pb2
+
+
+async def observe(
+    pod: pod_pb2.Pod,
+    tools: PodTools,
+    memory: PodMemory,
+    probes: Mapping[tuple[str, ProbeKind], ProbeResult],
+    *,
+    ending: bool,
+) -> PodObservation:
+    """Return what is known of the Pod now.
+
+    Args:
+        pod: the newest wish.
+        tools: of the kubelet.
+        memory: of the Pod's worker; what concerns containers that are gone is dropped from it.
+        probes: what the probes have established.
+        ending: the Pod ends: no images are looked for.
+
+    Raises:
+        RuntimeFailure: the runtime cannot say.
+    """
+    uid = Uid(pod.metadata.uid)
+    begun = tools.clock.now()
+    with tools.metrics.operation("list_containers"):
+        sandboxes, containers = await asyncio.gather(
+            tools.runtime.list_pod_sandboxes(uid), tools.runtime.list_containers(uid)
+        )
+    memory.forget_containers(frozenset(state.id for state in containers))
+    memory.sandbox = max(sandboxes, key=lambda item: item.attempt, default=None)
+    if memory.mounted is None:
+        memory.mounted = await tools.volumes.mounted(pod)
+    await _last_words(tools, memory, containers)
+    observed = PodObservation(
+        observed_at=begun,
+        first_seen=memory.first_seen,
+        sandboxes=tuple(sandboxes),
+        containers=tuple(containers),
+        mounted=memory.mounted,
+        failures=dict(memory.failures),
+        post_start=dict(memory.post_start),
+        stopping=dict(memory.stopping),
+        probes=probes,
+        termination_messages=dict(memory.last_words),
+        previous=memory.reported if memory.reported is not None else pod.status,
+        images={name: record.observation for name, record in memory.images.items()},
+    )
+    if ending:
+        return observed
+    return replace(observed, images=await _images(pod, tools, memory, observed))
+
+
+async def _last_words(tools: PodTools, memory: PodMemory, containers: Sequence[ContainerState]) -> None:
+    for state in containers:
+        if state.phase is ContainerPhase.EXITED and state.id not in memory.last_words:
+            memory.last_words[state.id] = await tools.files.last_words(state)
+
+
+async def _images(
+    pod: pod_pb2.Pod, tools: PodTools, memory: PodMemory, observed: PodObservation
+) -> dict[str, ImageObservation]:
+    """Return what is known of the images that next attempts need; what is settled for an attempt is remembered."""
+    images: dict[str, ImageObservation] = {}
+    for view in view_containers(pod, observed):
+        if not _will_start(view, pod, observed):
+            continue
+        record = memory.images.get(view.name)
+        if record is None or (record.attempt, record.image) != (view.next_attempt, view.spec.image):
+            policy = PullPolicy(view.spec.image_pull_policy or PullPolicy.IF_NOT_PRESENT)
+            found = await tools.images.look(view.spec.image, policy)
+            images[view.name] = found
+            if found.progress is ImageProgress.READY:
+                memory.images[view.name] = ImageRecord(view.next_attempt, view.spec.image, found)
+        else:
+            images[view.name] = record.observation
+    return images
+
+
+def _will_start(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    if view.running and view.in_sandbox:
+        return False
+    if view.kind is ContainerKind.INIT and init_done(pod, view):
+        return False
+    return view.exited is None or view.kind is ContainerKind.INIT or restart_wanted(view, pod, observed)

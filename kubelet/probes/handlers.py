@@ -1,0 +1,73 @@
+"""One run of a probe's or hook's handler, whichever kind it is. Called by the prober and by lifecycle hooks."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from kubelet.probes import grpc as grpc_probe
+from kubelet.probes import http, tcp
+from kubelet.probes.outcome import Outcome
+from kubelet.probes.ports import PortError, resolve_port
+from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.records import ExecResult
+from vaina.api.core.v1 import pod_pb2
+
+#: of a command's output, in messages
+MAX_OUTPUT = 10 * 1024
+
+
+class Executor(Protocol):
+    """What runs commands in containers: a part of the runtime."""
+
+    async def exec_sync(
+        self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
+    ) -> ExecResult:
+        """Run a command to its end. Raises TimeoutError, RuntimeFailure."""
+        ...
+
+
+async def run_probe(
+    runtime: Executor,
+    handler: pod_pb2.ProbeHandler,
+    container: pod_pb2.Container,
+    *,
+    container_id: str,
+    pod_ip: str,
+    timeout_seconds: float,
+) -> Outcome | None:
+    """Run a probe once. None: nobody can say (the runtime is away), which counts neither way."""
+    try:
+        if handler.HasField("exec"):
+            return await _exec(runtime, handler.exec.command, container_id, timeout_seconds)
+        async with asyncio.timeout(timeout_seconds):
+            if handler.HasField("http_get"):
+                return await http.probe(http.target_of(handler.http_get, container, pod_ip))
+            if handler.HasField("tcp_socket"):
+                port = resolve_port(handler.tcp_socket.port, container)
+                return await tcp.probe(handler.tcp_socket.host or pod_ip, port)
+            return await grpc_probe.probe(pod_ip, handler.grpc.port, handler.grpc.service)
+    except PortError as error:
+        return Outcome(False, str(error))
+    except TimeoutError:
+        return Outcome(False, _timed_out(handler, timeout_seconds))
+
+
+def _timed_out(handler: pod_pb2.ProbeHandler, timeout_seconds: float) -> str:
+    if handler.HasField("http_get"):
+        return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+    if handler.HasField("tcp_socket"):
+        return "i/o timeout"
+    return f"timeout: health rpc did not complete within {timeout_seconds:g}s"
+
+
+async def _exec(
+    runtime: Executor, argv: Sequence[str], container_id: str, timeout_seconds: float
+) -> Outcome | None:
+    try:
+        result = await runtime.exec_sync(container_id, tuple(argv), timeout_seconds=timeout_seconds)
+    except TimeoutError:
+        return Outcome(False, f'command "{" ".join(argv)}" timed out after {timeout_seconds:g}s')
+    except RuntimeFailure:
+        return None
+    output = (result.stdout + result.stderr)[:MAX_OUTPUT].decode("utf-8", errors="replace")
+    return Outcome(result.exit_code == 0, output)

@@ -1,0 +1,131 @@
+"""GET over HTTP/1.1 for probes and lifecycle hooks: 200 to 399 is success.
+
+As upstream: certificates are not checked, redirects to the same host are followed (to another one count as success with a warning), 10 kB of the body are
+kept for the message.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from kubelet.probes.outcome import Outcome
+from kubelet.probes.ports import resolve_port
+from vaina.api.core.v1 import pod_pb2
+from vaina.metrics import VERSION
+
+MAX_BODY = 10 * 1024
+_MAX_HEAD = 64 * 1024
+_MAX_REDIRECTS = 10
+_USER_AGENT = f"kube-probe/{VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a GET goes."""
+
+    scheme: str
+    #: connected to
+    address: str
+    port: int
+    path: str
+    headers: Sequence[tuple[str, str]] = ()
+
+    @property
+    def url(self) -> str:
+        """For messages."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    location: str
+    body: str
+
+
+def target_of(action: pod_pb2.HTTPGetAction, container: pod_pb2.Container, pod_ip: str) -> Target:
+    """Return where an httpGet action goes. Raises PortError."""
+    path = action.path if action.path.startswith("/") else f"/{action.path}"
+    return Target(
+        scheme=(action.scheme or "HTTP").lower(),
+        address=action.host or pod_ip,
+        port=resolve_port(action.port, container),
+        path=path,
+        headers=tuple((header.name, header.value) for header in action.http_headers),
+    )
+
+
+async def get(target: Target) -> Answer:
+    """Send one GET and read the answer. Raises OSError, ValueError (the answer is no HTTP)."""
+    context = None
+    if target.scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection(target.address, target.port, ssl=context, limit=_MAX_HEAD)
+    try:
+        names = {name.lower() for name, _ in target.headers}
+        headers = [*target.headers]
+        defaults = (
+            ("Host", f"{target.address}:{target.port}"),
+            ("User-Agent", _USER_AGENT),
+            ("Accept", "*/*"),
+        )
+        headers += [(name, value) for name, value in defaults if name.lower() not in names]
+        lines = [f"GET {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+        writer.write(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode("latin-1", "replace"))
+        await writer.drain()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        body = b""
+        with suppress(ConnectionError):
+            body = await reader.read(MAX_BODY)
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise ValueError("malformed HTTP response") from error
+    finally:
+        writer.close()
+    return _answer(head, body)
+
+
+def _answer(head: str, body: bytes) -> Answer:
+    first, *lines = head.split("\r\n")
+    parts = first.split(" ", 2)
+    if not parts[0].startswith("HTTP/") or len(parts) < 2 or not parts[1].isdecimal():
+        raise ValueError(f'malformed HTTP response "{first[:80]}"')
+    location = ""
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.lower() == "location":
+            location = value.strip()
+    return Answer(int(parts[1]), location, body.decode("utf-8", errors="replace"))
+
+
+async def probe(target: Target) -> Outcome:
+    """Return whether a GET succeeds. Never raises for what the other side does."""
+    try:
+        answer = await get(target)
+        for _ in range(_MAX_REDIRECTS):
+            if not (300 <= answer.status < 400 and answer.location):
+                break
+            url = urlsplit(urljoin(target.url, answer.location))
+            if url.hostname != target.address or url.scheme not in {"http", "https"}:
+                return Outcome(True, f"Probe terminated redirects, Response body: {answer.body}")
+            path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+            port = url.port or (443 if url.scheme == "https" else 80)
+            target = Target(url.scheme, target.address, port, path, target.headers)
+            answer = await get(target)
+    except (OSError, ValueError) as error:
+        return Outcome(False, f'Get "{target.url}": {_words(error, target)}')
+    if 200 <= answer.status < 400:
+        return Outcome(True, answer.body)
+    return Outcome(False, f"HTTP probe failed with statuscode: {answer.status}")
+
+
+def _words(error: Exception, target: Target) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return f"dial tcp {target.address}:{target.port}: connect: connection refused"
+    return str(error)

@@ -1,0 +1,54 @@
+"""The thresholds of a probe as a state machine. PURE.
+
+A probe's result changes after so many equal outcomes in a row. Follows `pkg/kubelet/prober/worker.go`: until the first result, liveness counts
+as success, readiness as failure, startup as unknown.
+"""
+
+from dataclasses import dataclass
+
+from kubelet.pod.observation import ProbeKind, ProbeResult
+from vaina.api.core.v1 import pod_pb2
+
+_INITIAL = {
+    ProbeKind.LIVENESS: ProbeResult.SUCCESS,
+    ProbeKind.READINESS: ProbeResult.FAILURE,
+    ProbeKind.STARTUP: ProbeResult.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """How many outcomes in a row make a result; at least 1 each."""
+
+    success: int
+    failure: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeState:
+    """What one probe of one container has established."""
+
+    result: ProbeResult
+    #: the last outcome, and how many like it there were in a row
+    last: bool | None = None
+    in_a_row: int = 0
+
+
+def initial(kind: ProbeKind) -> ProbeState:
+    """Return the state before the first outcome."""
+    return ProbeState(_INITIAL[kind])
+
+
+def thresholds_of(probe: pod_pb2.Probe) -> Thresholds:
+    """Return a probe's thresholds, with upstream's defaults where they are not set."""
+    return Thresholds(success=probe.success_threshold or 1, failure=probe.failure_threshold or 3)
+
+
+def advance(state: ProbeState, succeeded: bool, thresholds: Thresholds) -> ProbeState:
+    """Return the state after one more outcome."""
+    in_a_row = state.in_a_row + 1 if state.last is succeeded else 1
+    needed = thresholds.success if succeeded else thresholds.failure
+    result = state.result
+    if in_a_row >= needed:
+        result = ProbeResult.SUCCESS if succeeded else ProbeResult.FAILURE
+    return ProbeState(result, succeeded, in_a_row)

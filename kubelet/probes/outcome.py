@@ -1,0 +1,11 @@
+"""What one run of a probe says."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Success or failure, and the words for the Unhealthy event."""
+
+    succeeded: bool
+    message: str = ""

@@ -1,0 +1,160 @@
+"""The probes of one Pod's containers: a task for each probe of each running container.
+
+Owned by the Pod's worker, in whose task group the tasks live; what they establish is read with each observation, and a change pokes the worker. Follows
+`pkg/kubelet/prober`: a startup probe holds the others back until it has succeeded; after a failure of liveness or startup nothing is probed until the container is
+another one.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kubelet.metrics import KubeletMetrics
+from kubelet.pod.observation import ProbeKind, ProbeResult
+from kubelet.probes.handlers import Executor, run_probe
+from kubelet.probes.machine import ProbeState, advance, initial, thresholds_of
+from kubelet.runtime.records import ContainerState
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import Clock
+
+Key = tuple[str, ProbeKind]
+#: (container, kind, outcome's message) -> nothing: an Unhealthy event
+OnUnhealthy = Callable[[pod_pb2.Container, ProbeKind, str], None]
+
+_LABELS = {
+    ProbeKind.LIVENESS: "Liveness",
+    ProbeKind.READINESS: "Readiness",
+    ProbeKind.STARTUP: "Startup",
+}
+
+
+@dataclass(slots=True)
+class _Running:
+    task: asyncio.Task[None]
+    container: str
+
+
+class Prober:
+    """Owned by one Pod's worker."""
+
+    def __init__(
+        self,
+        runtime: Executor,
+        clock: Clock,
+        *,
+        poke: Callable[[], None],
+        on_unhealthy: OnUnhealthy,
+        metrics: KubeletMetrics,
+        rng: random.Random,
+    ) -> None:
+        self._runtime, self._clock, self._poke = runtime, clock, poke
+        self._on_unhealthy, self._metrics, self._rng = on_unhealthy, metrics, rng
+        self._tasks: dict[Key, _Running] = {}
+        self._states: dict[Key, ProbeState] = {}
+
+    def results(self) -> Mapping[Key, ProbeResult]:
+        """Return what has been established, by (container id, kind)."""
+        return {key: state.result for key, state in self._states.items()}
+
+    def adopt(self, container_id: str, *, ready: bool, started: bool) -> None:
+        """Begin with what was known of a container before a restart of the kubelet: a ready Pod stays ready (I11)."""
+        if ready:
+            self._states.setdefault((container_id, ProbeKind.READINESS), ProbeState(ProbeResult.SUCCESS))
+        if started:
+            self._states.setdefault((container_id, ProbeKind.STARTUP), ProbeState(ProbeResult.SUCCESS))
+
+    def sync(
+        self,
+        group: asyncio.TaskGroup,
+        pod: pod_pb2.Pod,
+        running: Mapping[str, tuple[pod_pb2.Container, ContainerState]],
+        pod_ip: str,
+        *,
+        ending: bool,
+    ) -> None:
+        """Have exactly the probes that these running containers (by id) need; when the Pod ends, only readiness."""
+        wanted: dict[Key, pod_pb2.Probe] = {}
+        for container_id, (spec, _) in running.items():
+            if spec.HasField("readiness_probe"):
+                wanted[container_id, ProbeKind.READINESS] = spec.readiness_probe
+            if spec.HasField("liveness_probe") and not ending:
+                wanted[container_id, ProbeKind.LIVENESS] = spec.liveness_probe
+            if spec.HasField("startup_probe") and not ending:
+                wanted[container_id, ProbeKind.STARTUP] = spec.startup_probe
+        for key in [key for key in self._tasks if key not in wanted]:
+            self._tasks.pop(key).task.cancel()
+            if key[0] not in running:
+                self._states.pop(key, None)
+        for key, probe in wanted.items():
+            if key in self._tasks:
+                continue
+            self._states.setdefault(key, initial(key[1]))
+            spec, state = running[key[0]]
+            coroutine = self._probe(key, probe, pod, spec, state, pod_ip)
+            self._tasks[key] = _Running(group.create_task(coroutine), spec.name)
+
+    def stop(self, pod: pod_pb2.Pod) -> None:
+        """End all probes, and forget the metrics that name the Pod."""
+        for running in self._tasks.values():
+            running.task.cancel()
+        self._tasks.clear()
+        self._states.clear()
+        meta = pod.metadata
+        names = [spec.name for spec in (*pod.spec.init_containers, *pod.spec.containers)]
+        for kind in _LABELS.values():
+            for name in names:
+                for result in ("successful", "failed", "unknown"):
+                    labels = (kind, result, name, meta.name, meta.namespace, meta.uid)
+                    self._metrics.forget_probe(labels)
+
+    async def _probe(
+        self,
+        key: Key,
+        probe: pod_pb2.Probe,
+        pod: pod_pb2.Pod,
+        spec: pod_pb2.Container,
+        state: ContainerState,
+        pod_ip: str,
+    ) -> None:
+        container_id, kind = key
+        period = float(probe.period_seconds or 10)
+        thresholds = thresholds_of(probe)
+        # Spread over the period, so that a kubelet that comes back does not probe everything at once.
+        if self._clock.now() - state.started_at > period:
+            await self._clock.sleep(self._rng.random() * period)
+        await self._clock.sleep(state.started_at + probe.initial_delay_seconds - self._clock.now())
+        while True:
+            if self._is_due(key, spec):
+                outcome = await run_probe(
+                    self._runtime, probe.handler, spec, container_id=container_id, pod_ip=pod_ip,
+                    timeout_seconds=float(probe.timeout_seconds or 1),
+                )  # fmt: skip
+                self._count(kind, outcome.succeeded if outcome else None, pod, spec)
+                if outcome is not None:
+                    if not outcome.succeeded:
+                        self._on_unhealthy(spec, kind, outcome.message)
+                    before = self._states.get(key, initial(kind))
+                    after = self._states[key] = advance(before, outcome.succeeded, thresholds)
+                    if after.result is not before.result:
+                        self._poke()
+                    if after.result is ProbeResult.FAILURE and kind is not ProbeKind.READINESS:
+                        return
+                    if kind is ProbeKind.STARTUP and after.result is ProbeResult.SUCCESS:
+                        return
+            await self._clock.sleep(period)
+
+    def _is_due(self, key: Key, spec: pod_pb2.Container) -> bool:
+        container_id, kind = key
+        if kind is ProbeKind.STARTUP or not spec.HasField("startup_probe"):
+            return True
+        startup = self._states.get((container_id, ProbeKind.STARTUP))
+        return startup is not None and startup.result is ProbeResult.SUCCESS
+
+    def _count(
+        self, kind: ProbeKind, succeeded: bool | None, pod: pod_pb2.Pod, spec: pod_pb2.Container
+    ) -> None:
+        result = "unknown" if succeeded is None else "successful" if succeeded else "failed"
+        meta = pod.metadata
+        labels = (_LABELS[kind], result, spec.name, meta.name, meta.namespace, meta.uid)
+        self._metrics.probes.labels(*labels).inc()
