@@ -15,9 +15,6 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import descriptor_pool
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from vaina.clock import Clock
@@ -41,6 +38,7 @@ from vaina.serving.handlers import (
     typed_stream,
 )
 from vaina.serving.health import Health
+from vaina.serving.reflection import add_reflection
 
 __all__ = [
     "ANONYMOUS",
@@ -133,7 +131,7 @@ async def serve(
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
     health = Health(names)
     health.add_to(server)
-    _add_reflection(server, names)
+    add_reflection(server, names)
     try:
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
@@ -149,19 +147,6 @@ async def serve(
         streams.end()
         await server.stop(drain_seconds)
         log.info("stopped serving", listen=listen)
-
-
-def _add_reflection(server: grpc.aio.Server, names: Sequence[str]) -> None:
-    pool = descriptor_pool.Default()
-    for name in names:
-        try:
-            pool.FindServiceByName(name)
-        except KeyError as error:
-            raise LookupError(
-                f"service {name} is not among the descriptors: import its *_service_pb2 module before serving"
-            ) from error
-    health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), server)
 
 
 class _Streams:
