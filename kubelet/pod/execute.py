@@ -4,7 +4,6 @@ Called by the Pod's worker. What fails is remembered (with back-off) and said in
 hooks go on in tasks of the worker's group, which poke it when they end.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
@@ -51,6 +50,7 @@ from kubelet.runtime.interface import (
     StartFailed,
 )
 from kubelet.runtime.records import ContainerConfig, RegistryAuth, Uid
+from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
@@ -74,9 +74,7 @@ class ActionError(Exception):
 class PodExecutor:
     """Carries out the actions of one Pod. Owned by its worker."""
 
-    def __init__(
-        self, tools: PodTools, memory: PodMemory, group: asyncio.TaskGroup, poke: Callable[[], None]
-    ) -> None:
+    def __init__(self, tools: PodTools, memory: PodMemory, group: Children, poke: Callable[[], None]) -> None:
         self._tools, self._memory, self._group, self._poke = tools, memory, group, poke
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match

@@ -15,6 +15,7 @@ from kubelet.pod.observation import ProbeKind, ProbeResult
 from kubelet.probes.handlers import Executor, run_probe
 from kubelet.probes.machine import ProbeState, advance, initial, thresholds_of
 from kubelet.runtime.records import ContainerState
+from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
 
@@ -66,7 +67,7 @@ class Prober:
 
     def sync(
         self,
-        group: asyncio.TaskGroup,
+        group: Children,
         pod: pod_pb2.Pod,
         running: Mapping[str, tuple[pod_pb2.Container, ContainerState]],
         pod_ip: str,

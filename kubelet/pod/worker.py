@@ -1,0 +1,278 @@
+"""The worker of one Pod: observe, say how it is, decide, do; until nothing of it is left. Shell.
+
+One task a uid; the latest wish wins. Every pass looks at the runtime anew, so that a worker which begins over (a restarted kubelet) does what is missing and nothing
+else. Called by `kubelet.pod.workers`.
+"""
+
+import asyncio
+
+import structlog
+
+from kubelet.pod.actions import Action, ContainerKind, PodPlan
+from kubelet.pod.compute import compute_pod_plan, natural_ending
+from kubelet.pod.containers import view_containers
+from kubelet.pod.execute import ActionError, PodExecutor
+from kubelet.pod.memory import PodMemory
+from kubelet.pod.observation import PodObservation, ProbeKind
+from kubelet.pod.observe import observe
+from kubelet.pod.status import compute_pod_status
+from kubelet.pod.termination import Ending, EndReason, next_ending
+from kubelet.pod.tools import PodTools
+from kubelet.probes.prober import Prober
+from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.records import ContainerPhase, Uid
+from kubelet.tasks import Children
+from kubelet.volumes.interface import VolumeFailed
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import seconds_of
+from vaina.errors import ApiError
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class PodWorker:
+    """Owns one Pod: its memory, its probes, and whatever is under way for it. All methods are called on one event loop."""
+
+    def __init__(self, pod: pod_pb2.Pod, tools: PodTools, *, adopted: bool = False) -> None:
+        """Make a worker.
+
+        Args:
+            pod: the first wish.
+            tools: of the kubelet.
+            adopted: something of the Pod was in the runtime before this kubelet was.
+        """
+        self.uid = Uid(pod.metadata.uid)
+        self._pod, self._tools, self._adopted = pod, tools, adopted
+        self._gone = False
+        self._rejection: tuple[str, str] | None = None
+        self._memory = PodMemory(first_seen=tools.clock.now())
+        self._ending: Ending | None = None
+        self._wake = asyncio.Event()
+        self._prober = Prober(
+            tools.runtime, tools.clock, poke=self.poke, on_unhealthy=self._unhealthy, metrics=tools.metrics,
+            rng=tools.rng,
+        )  # fmt: skip
+        self._started_reported = adopted
+        self._waiting_reasons: dict[str, str] = {}
+        self._failing = 0
+
+    @property
+    def pod(self) -> pod_pb2.Pod:
+        """The newest wish (the last one, when the Pod is gone)."""
+        return self._pod
+
+    @property
+    def holds_resources(self) -> bool:
+        """Whether the Pod counts against the node's allocatable: it is not known to have ended."""
+        if self._rejection is not None:
+            return False
+        phase = self._memory.reported.phase if self._memory.reported is not None else self._pod.status.phase
+        return phase not in {"Succeeded", "Failed"}
+
+    def wish(self, pod: pod_pb2.Pod | None) -> None:
+        """Have the Pod so from now on; None: it is gone from every source, and nothing of it may stay."""
+        if pod is None:
+            self._gone = True
+        else:
+            self._pod, self._gone = pod, False
+        self._wake.set()
+
+    def reject(self, reason: str, message: str) -> None:
+        """Never run the Pod: it fails with this reason (`kubelet.admit`)."""
+        self._rejection = reason, message
+        self._wake.set()
+
+    def poke(self) -> None:
+        """Look again: the runtime, a probe, a pull or a hook has something new."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until nothing of the Pod is left."""
+        async with asyncio.TaskGroup() as group:
+            tasks = Children(group)
+            executor = PodExecutor(self._tools, self._memory, tasks, self.poke)
+            try:
+                await self._loop(tasks, executor)
+            finally:
+                self._prober.stop(self._pod)
+                tasks.cancel()
+        await self._tools.files.remove(self.uid)
+
+    async def _loop(self, tasks: Children, executor: PodExecutor) -> None:
+        before: tuple[Action, ...] = ()
+        repeated = 0
+        while True:
+            plan = await self.sync_once(tasks, executor)
+            if plan.terminal:
+                return
+            if not plan.actions:
+                before, repeated = (), 0
+                await self._wait(tasks, plan.wake_at)
+                continue
+            # What was just tried and is due again has changed nothing: not at once.
+            repeated = repeated + 1 if plan.actions == before else 0
+            before = plan.actions
+            if repeated:
+                delay = self._tools.settings.retry_backoff.delay(repeated - 1)
+                await self._wait(tasks, self._tools.clock.now() + delay)
+
+    async def _wait(self, tasks: Children, until: float | None) -> None:
+        clock = self._tools.clock
+        seconds = self._tools.settings.resync_seconds
+        if until is not None:
+            seconds = min(seconds, until - clock.now())
+        if seconds <= 0 or self._wake.is_set():
+            await clock.sleep(0)
+            return
+
+        async def ring() -> None:
+            await clock.sleep(seconds)
+            self._wake.set()
+
+        timer = tasks.create_task(ring())
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    async def sync_once(self, tasks: Children, executor: PodExecutor) -> PodPlan:
+        """Make one pass; return the plan that was carried out (as far as it went)."""
+        self._wake.clear()
+        clock, settings = self._tools.clock, self._tools.settings
+        pod = self._effective_pod()
+        kind = "terminate" if self._ending else "sync" if self._memory.reported is not None else "create"
+        begun = clock.monotonic()
+        try:
+            self._decide_ending(pod)
+            self._adopt_probes(pod)
+            observed = await observe(
+                pod, self._tools, self._memory, self._prober.results(), ending=self._ending is not None
+            )
+        except (RuntimeFailure, VolumeFailed, ApiError) as error:
+            self._failing += 1
+            log.warning("pod cannot be observed", pod=pod.metadata.name, uid=self.uid, error=str(error))
+            return PodPlan(wake_at=clock.now() + settings.retry_backoff.delay(self._failing - 1))
+        self._failing = 0
+        now = clock.now()
+        ending = self._ending or natural_ending(pod, observed, now)
+        self._report(pod, observed, ending)
+        self._attend(tasks, pod, observed, ending)
+        plan = compute_pod_plan(pod, observed, ending=ending, now=now, policy=settings.restarts)
+        for action in plan.actions:
+            try:
+                await executor.execute(pod, action)
+            except ActionError as error:
+                log.warning(
+                    "action failed", pod=pod.metadata.name, uid=self.uid,
+                    action=type(error.action).__name__, error=str(error),
+                )  # fmt: skip
+                break
+        if plan.stopped and ending is not None and ending.reason is EndReason.DELETED:
+            self._tools.status.finish(pod)
+        self._tools.metrics.worker.labels(kind).observe(clock.monotonic() - begun)
+        return plan
+
+    def _effective_pod(self) -> pod_pb2.Pod:
+        if self._rejection is None:
+            return self._pod
+        pod = pod_pb2.Pod()
+        pod.CopyFrom(self._pod)
+        pod.status.phase = "Failed"
+        pod.status.reason, pod.status.message = self._rejection
+        return pod
+
+    def _decide_ending(self, pod: pod_pb2.Pod) -> None:
+        first_look = self._memory.reported is None
+        before = self._ending
+        self._ending = next_ending(
+            before, pod, gone=self._gone, now=self._tools.clock.now(), adopted=self._adopted and first_look
+        )
+        if before is None and self._ending is not None:
+            log.info(
+                "pod ends", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=self.uid,
+                reason=self._ending.reason,
+            )  # fmt: skip
+
+    def _adopt_probes(self, pod: pod_pb2.Pod) -> None:
+        if not self._adopted or self._memory.reported is not None:
+            return
+        for item in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+            _, _, container_id = item.container_id.rpartition("://")
+            if container_id:
+                self._prober.adopt(container_id, ready=item.ready, started=item.started)
+
+    def _report(self, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None) -> None:
+        if self._gone:
+            return
+        tools = self._tools
+        status = compute_pod_status(
+            pod, observed, node=tools.node.addresses, ending=ending, now=tools.clock.now(),
+            policy=tools.settings.restarts,
+        )  # fmt: skip
+        self._say_back_off(pod, status)
+        self._memory.reported = status
+        tools.status.set(self._pod, status)
+        if not self._started_reported and status.phase not in {"", "Pending"}:
+            self._started_reported = True
+            self._say_started(pod, observed)
+
+    def _say_started(self, pod: pod_pb2.Pod, observed: PodObservation) -> None:
+        tools, memory = self._tools, self._memory
+        started = [state.started_at for state in observed.containers if state.started_at]
+        if memory.first_start is None or not started:
+            return
+        end = max(*started, memory.first_start)
+        names = ", ".join(spec.name for spec in pod.spec.containers)
+        tools.steps.report(pod.metadata, PodStep.STARTED, memory.first_start, end, names, tools.node.name)
+        tools.metrics.pod_start.observe(max(end - memory.first_seen, 0.0))
+        created = seconds_of(pod.metadata.creation_timestamp)
+        tools.metrics.pod_start_sli.observe(max(end - created, 0.0))
+
+    def _say_back_off(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
+        """Say once for each wait that a container is in back-off, as upstream's events do."""
+        meta = pod.metadata
+        for item in (*status.init_container_statuses, *status.container_statuses):
+            reason = item.state.waiting.reason
+            if self._waiting_reasons.get(item.name, "") == reason:
+                continue
+            self._waiting_reasons[item.name] = reason
+            if reason == "CrashLoopBackOff":
+                words = (
+                    f"Back-off restarting failed container {item.name} in pod "
+                    f"{meta.name}_{meta.namespace}({meta.uid})"
+                )
+                self._event(pod, "Warning", "BackOff", words, item.name)
+            elif reason == "ImagePullBackOff":
+                self._event(pod, "Normal", "BackOff", f'Back-off pulling image "{item.image}"', item.name)
+                self._event(pod, "Warning", "Failed", "Error: ImagePullBackOff", item.name)
+            elif reason == "ErrImageNeverPull":
+                self._event(pod, "Warning", reason, item.state.waiting.message, item.name)
+                self._event(pod, "Warning", "Failed", "Error: ErrImageNeverPull", item.name)
+            elif reason == "InvalidImageName":
+                self._event(pod, "Warning", "InspectFailed", item.state.waiting.message, item.name)
+                self._event(pod, "Warning", "Failed", "Error: InvalidImageName", item.name)
+
+    def _event(self, pod: pod_pb2.Pod, type: str, reason: str, message: str, container: str) -> None:
+        init = any(spec.name == container for spec in pod.spec.init_containers)
+        path = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
+        self._tools.events.event(pod, type, reason, message, field_path=path)
+
+    def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, message: str) -> None:
+        self._event(self._pod, "Warning", "Unhealthy", f"{kind.value} probe failed: {message}", spec.name)
+
+    def _attend(
+        self, tasks: Children, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None
+    ) -> None:
+        """Have the probes that the running containers need."""
+        running = {
+            view.current.id: (view.spec, view.current)
+            for view in view_containers(pod, observed)
+            if view.current is not None
+            and view.current.phase is ContainerPhase.RUNNING
+            and view.kind is not ContainerKind.INIT
+            and view.current.id not in observed.post_start_pending
+        }
+        sandbox = self._memory.sandbox
+        address = self._tools.node.host_ip if pod.spec.host_network else sandbox.ip if sandbox else ""
+        self._prober.sync(tasks, pod, running, address, ending=ending is not None)

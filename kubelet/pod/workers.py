@@ -1,0 +1,73 @@
+"""All workers of a node: one task a uid. Shell.
+
+Owned by the kubelet; called by the sources (wishes) and the runtime's watcher (pokes, orphans). A worker that has ended is forgotten; a wish for its uid makes
+another.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from kubelet.pod.tools import PodTools
+from kubelet.pod.worker import PodWorker
+from kubelet.runtime.records import Uid
+from vaina.api.core.v1 import pod_pb2
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class PodWorkers:
+    """The pool. Bounded by the node's Pods: admission rejects more than it has room for."""
+
+    def __init__(self, tools: PodTools, *, on_end: Callable[[Uid], None]) -> None:
+        self._tools, self._on_end = tools, on_end
+        self._workers: dict[Uid, PodWorker] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._waiting: list[PodWorker] = []
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def __contains__(self, uid: Uid) -> bool:
+        return uid in self._workers
+
+    def get(self, uid: Uid) -> PodWorker | None:
+        """Return the worker of a uid."""
+        return self._workers.get(uid)
+
+    def all(self) -> Iterable[PodWorker]:
+        """Give every worker."""
+        return tuple(self._workers.values())
+
+    def start(self, pod: pod_pb2.Pod, *, adopted: bool) -> PodWorker:
+        """Make the worker of a Pod that has none."""
+        worker = PodWorker(pod, self._tools, adopted=adopted)
+        self._workers[worker.uid] = worker
+        if self._group is None:
+            self._waiting.append(worker)
+        else:
+            self._group.create_task(self._run(worker), name=f"pod-{worker.uid}")
+        return worker
+
+    def poke(self, uid: Uid) -> None:
+        """Have a Pod's worker look again."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.poke()
+
+    async def run(self) -> None:
+        """Run the workers until cancelled."""
+        never = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for worker in self._waiting:
+                group.create_task(self._run(worker), name=f"pod-{worker.uid}")
+            self._waiting.clear()
+            await never.wait()
+
+    async def _run(self, worker: PodWorker) -> None:
+        await worker.run()
+        if self._workers.get(worker.uid) is worker:
+            del self._workers[worker.uid]
+        self._on_end(worker.uid)

@@ -1,0 +1,1 @@
+"""Step 7, REPORTED: what is said about Pods and about the node."""

@@ -1,0 +1,233 @@
+"""Pods' statuses on their way to the apiserver: deduplicated, in order for each Pod, in batches, again when they were lost. Shell.
+
+Workers put in what is true; one task sends. Only the newest of a Pod waits, so the queue is bounded by the node's Pods. A Pod that has ended is deleted after
+its last status was written, with grace 0 and its uid as precondition. Follows `pkg/kubelet/status/status_manager.go`; the fields that are written are the
+kubelet's own (docs/decisions/003-status-masks.md).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from kubelet.metrics import KubeletMetrics
+from kubelet.pod.status import STATUS_MASK
+from kubelet.pod.tools import StepSink
+from kubelet.runtime.records import Uid
+from vaina.api.core.v1 import pod_pb2
+from vaina.backoff import Backoff
+from vaina.client.clientset import PodClient
+from vaina.clock import Clock
+from vaina.errors import ApiError, Conflict, NotFound
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: statuses in one call
+MAX_BATCH = 64
+#: calls under way at once
+PARALLEL = 4
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One Pod's."""
+
+    pod: pod_pb2.Pod
+    status: pod_pb2.PodStatus
+    #: when it was put in; of the newest
+    since: float
+    #: what the apiserver has of ours, as far as is known
+    written: pod_pb2.PodStatus | None = None
+    #: it ended: the object is to go
+    finished: bool = False
+    #: the first Running was reported as a step
+    step_done: bool = False
+
+
+class StatusManager:
+    """Owned by the kubelet; one event loop. Several hollow kubelets may share one."""
+
+    def __init__(
+        self,
+        client: PodClient,
+        clock: Clock,
+        *,
+        steps: StepSink,
+        node_name: str,
+        metrics: KubeletMetrics,
+        backoff: Backoff,
+    ) -> None:
+        self._client, self._clock, self._steps = client, clock, steps
+        self._node_name, self._metrics, self._backoff = node_name, metrics, backoff
+        self._entries: dict[Uid, _Entry] = {}
+        #: uids whose newest is not written, in the order in which they came
+        self._pending: dict[Uid, None] = {}
+        #: uids in a call that is under way: theirs wait, so that each Pod's statuses stay in order
+        self._busy: set[Uid] = set()
+        self._wake = asyncio.Event()
+
+    def set(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
+        uid = Uid(pod.metadata.uid)
+        entry = self._entries.get(uid)
+        if entry is None:
+            entry = self._entries[uid] = _Entry(pod, status, self._clock.now())
+            entry.step_done = pod.status.phase not in {"", "Pending"}
+            if _same(status, pod.status):
+                entry.written = status
+                return
+        else:
+            entry.pod = pod
+            if entry.status == status:
+                return
+            entry.status, entry.since = status, self._clock.now()
+        self._queue(uid)
+
+    def finish(self, pod: pod_pb2.Pod) -> None:
+        entry = self._entries.get(Uid(pod.metadata.uid))
+        if entry is not None and not entry.finished:
+            entry.finished = True
+            self._queue(Uid(pod.metadata.uid))
+
+    def reconcile(self, pod: pod_pb2.Pod) -> None:
+        """Write again when the apiserver's status is not what was written: somebody else (the node controller) has changed it."""
+        uid = Uid(pod.metadata.uid)
+        entry = self._entries.get(uid)
+        if entry is None or uid in self._pending or uid in self._busy or entry.written is None:
+            return
+        if not _same(entry.status, pod.status):
+            entry.written = None
+            self._queue(uid)
+
+    def forget(self, uid: Uid) -> None:
+        """Drop a Pod that is gone."""
+        self._entries.pop(uid, None)
+        self._pending.pop(uid, None)
+
+    def _queue(self, uid: Uid) -> None:
+        self._pending[uid] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        slots = asyncio.Semaphore(PARALLEL)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._wake.wait()
+                await slots.acquire()
+                batch = [uid for uid in self._pending if uid not in self._busy][:MAX_BATCH]
+                if not batch:
+                    slots.release()
+                    self._wake.clear()
+                    continue
+                for uid in batch:
+                    del self._pending[uid]
+                self._busy.update(batch)
+                group.create_task(self._send(batch, slots))
+
+    async def _send(self, batch: Sequence[Uid], slots: asyncio.Semaphore) -> None:
+        try:
+            await self._write(batch)
+        finally:
+            self._busy.difference_update(batch)
+            slots.release()
+            self._wake.set()
+
+    async def _write(self, batch: Sequence[Uid]) -> None:
+        changes = [
+            (uid, entry, entry.status)
+            for uid in batch
+            if (entry := self._entries.get(uid)) is not None and entry.written != entry.status
+        ]
+        delay = 0.0
+        if changes:
+            begun = self._clock.monotonic()
+            results = await self._call([(entry.pod, status) for _, entry, status in changes])
+            for (uid, entry, status), error in zip(changes, results, strict=True):
+                if error is None:
+                    self._written(entry, status)
+                elif isinstance(error, NotFound | Conflict):
+                    # The object is gone, or another Pod has its name: nobody waits for this.
+                    entry.written = status
+                else:
+                    delay = self._backoff.delay(0)
+                    self._pending[uid] = None
+                    log.warning("status not written", pod=entry.pod.metadata.name, error=error.message)
+            self._metrics.status_sync.observe(self._clock.monotonic() - begun)
+        for uid in batch:
+            entry = self._entries.get(uid)
+            if entry is not None and entry.finished and entry.written == entry.status:
+                delay = max(delay, await self._delete(uid, entry))
+        if delay:
+            await self._clock.sleep(delay)
+
+    async def _call(
+        self, changes: Sequence[tuple[pod_pb2.Pod, pod_pb2.PodStatus]]
+    ) -> Sequence[ApiError | None]:
+        objects = [_with_status(pod, status) for pod, status in changes]
+        try:
+            if len(objects) == 1:
+                await self._client.update_status(objects[0], mask=STATUS_MASK)
+                return [None]
+            results = await self._client.update_status_batch([(item, STATUS_MASK) for item in objects])
+        except ApiError as error:
+            return [error] * len(objects)
+        return [result if isinstance(result, ApiError) else None for result in results]
+
+    def _written(self, entry: _Entry, status: pod_pb2.PodStatus) -> None:
+        entry.written = status
+        if not entry.step_done and status.phase not in {"", "Pending"}:
+            entry.step_done = True
+            node = entry.pod.spec.node_name or self._node_name
+            meta, now = entry.pod.metadata, self._clock.now()
+            self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
+
+    async def _delete(self, uid: Uid, entry: _Entry) -> float:
+        meta = entry.pod.metadata
+        try:
+            await self._client.delete(meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
+        except (NotFound, Conflict):
+            pass
+        except ApiError as error:
+            log.warning("ended pod not deleted", pod=meta.name, uid=uid, error=error.message)
+            self._pending[uid] = None
+            return self._backoff.delay(0)
+        else:
+            log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
+        # Gone; or kept by a finalizer, in which case nothing of ours is left to say.
+        return 0.0
+
+
+def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:
+    """Return as little of a Pod as a status update needs: who it is, and the status."""
+    out = pod_pb2.Pod(status=status)
+    meta = pod.metadata
+    out.metadata.name, out.metadata.namespace, out.metadata.uid = meta.name, meta.namespace, meta.uid
+    return out
+
+
+def _same(ours: pod_pb2.PodStatus, theirs: pod_pb2.PodStatus) -> bool:
+    """Say whether the apiserver's status says what ours does, in the kubelet's fields and conditions."""
+    conditions = {item.type: item for item in theirs.conditions}
+    if any(conditions.get(item.type) != item for item in ours.conditions):
+        return False
+    mine, other = pod_pb2.PodStatus(), pod_pb2.PodStatus()
+    for name in STATUS_MASK:
+        if name == "conditions":
+            continue
+        for source, target in ((ours, mine), (theirs, other)):
+            _copy_field(source, target, name)
+    return mine == other
+
+
+def _copy_field(source: pod_pb2.PodStatus, target: pod_pb2.PodStatus, name: str) -> None:
+    field = pod_pb2.PodStatus.DESCRIPTOR.fields_by_name[name]
+    value = getattr(source, name)
+    if field.is_repeated:
+        getattr(target, name).extend(value)
+    elif field.message_type is not None:
+        if source.HasField(name):
+            getattr(target, name).CopyFrom(value)
+    else:
+        setattr(target, name, value)
