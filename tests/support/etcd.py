@@ -119,12 +119,14 @@ class EtcdServer:
 
 @asynccontextmanager
 async def etcd_storage(
-    target: str, *, writer: str = "test", timeout_seconds: float = 5.0
+    target: str, *, writer: str = "test", timeout_seconds: float = 5.0, patience_seconds: float = 6.0
 ) -> AsyncIterator[EtcdStorage]:
     """Run a storage over an etcd."""
     clock, metrics = SystemClock(), StorageMetrics()
     async with EtcdClient(target, clock=clock, metrics=metrics, timeout_seconds=timeout_seconds) as client:
-        storage = EtcdStorage(client, writer, clock=clock, rng=Random(1), metrics=metrics)
+        storage = EtcdStorage(
+            client, writer, clock=clock, rng=Random(1), metrics=metrics, patience_seconds=patience_seconds
+        )
         async with running(storage.run()):
             yield storage
 
@@ -155,6 +157,18 @@ class RawEtcd:
     async def compact(self, revision: int) -> None:
         """Compact to a revision."""
         await self.kv.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True))
+
+    async def make_room(self, revision: int) -> None:
+        """Do what an operator does when etcd is full: compact, defragment, disarm."""
+        await self.compact(revision)
+        await self.maintenance.Defragment(rpc_pb2.DefragmentRequest())
+        alarms = await self.maintenance.Alarm(rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.GET))
+        for alarm in alarms.alarms:
+            await self.maintenance.Alarm(
+                rpc_pb2.AlarmRequest(
+                    action=rpc_pb2.AlarmRequest.DEACTIVATE, alarm=alarm.alarm, memberID=alarm.memberID
+                )
+            )
 
 
 @pytest.fixture(scope="session")

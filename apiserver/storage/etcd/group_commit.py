@@ -32,8 +32,8 @@ MAX_PENDING = 16_384
 _LOAD = 6
 _GATHER_STEP_SECONDS = 0.001
 _GATHER_STEPS = 3
-#: while etcd is away writes wait so long before they are refused, and lost answers are settled for so long
-_PATIENCE_SECONDS = 6.0
+#: a client waits 10 s
+PATIENCE_SECONDS = 6.0
 _BACKOFF = Backoff(0.05, 1.0, jitter=0.5)
 _SENDS = 3
 
@@ -49,9 +49,16 @@ class GroupCommit:
     """Takes writes, sends batches, and tells each writer what became of its own."""
 
     def __init__(
-        self, client: EtcdClient, writer: str, *, clock: Clock, rng: Random, metrics: StorageMetrics
+        self,
+        client: EtcdClient,
+        writer: str,
+        *,
+        clock: Clock,
+        rng: Random,
+        metrics: StorageMetrics,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Make a group commit; `run` must be running for writes to go out.
+        """Make a group commit; writes wait until `run` is running.
 
         Args:
             client: to etcd.
@@ -59,8 +66,11 @@ class GroupCommit:
             clock: for gathering and back-off.
             rng: jitter.
             metrics: sizes of batches and what was settled.
+            patience_seconds: while etcd is away, writes wait so long before they are refused, and lost answers are settled
+                for so long.
         """
         self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
+        self._patience = patience_seconds
         self._writer_key = f"{WRITERS}{writer}".encode()
         #: tokens must differ from those of an earlier process of the same name
         self._tokens = (f"{rng.getrandbits(64):016x}-{number}".encode() for number in itertools.count())
@@ -73,7 +83,7 @@ class GroupCommit:
         #: etcd refused a put for want of space: deletions go without the writer key
         self._full = False
         self._last_size = 0
-        self._running = False
+        self._stopped = False
 
     async def submit(self, write: Write) -> Outcome:
         """Return what became of a write.
@@ -83,8 +93,8 @@ class GroupCommit:
             StorageFull, TooLarge, LeaseMissing, InternalError: etcd refused it. Nothing was written.
             Unavailable, Timeout: the outcome is unknown (or, as the text says, nothing was written).
         """
-        if not self._running:
-            raise Unavailable("storage is not running; nothing was written")
+        if self._stopped:
+            raise Unavailable("the apiserver is shutting down; nothing was written")
         if len(self._waiting) >= MAX_PENDING:
             raise TooManyRequests(
                 "too many writes are waiting for etcd; nothing was written", retry_seconds=1
@@ -101,7 +111,6 @@ class GroupCommit:
 
     async def run(self) -> None:
         """Send batches until cancelled."""
-        self._running = True
         try:
             while True:
                 await self._work.wait()
@@ -110,7 +119,7 @@ class GroupCommit:
                 if batch:
                     await self._send(batch)
         finally:
-            self._running = False
+            self._stopped = True
             self._fail(
                 list(self._waiting), Unavailable("the apiserver is shutting down; the outcome is unknown")
             )
@@ -221,7 +230,7 @@ class GroupCommit:
             except Refused:
                 raise
             except ApiError:
-                if self._clock.monotonic() - start > _PATIENCE_SECONDS:
+                if self._clock.monotonic() - start > self._patience:
                     raise _away() from None
                 self._expire()
                 await self._clock.sleep(_BACKOFF.delay(attempt, self._rng))
@@ -234,7 +243,7 @@ class GroupCommit:
         self._base = None
         start, attempt = self._clock.monotonic(), 0
         verdict: list[Outcome] | Verdict = Verdict.UNKNOWN
-        while self._clock.monotonic() - start <= _PATIENCE_SECONDS:
+        while self._clock.monotonic() - start <= self._patience:
             try:
                 tokens = (token, next(self._tokens))
                 verdict, self._base = await settle(self._client, batch, self._writer_key, tokens, base)
@@ -255,7 +264,7 @@ class GroupCommit:
         late = [
             write
             for write, waiting in self._waiting.items()
-            if write not in kept and now - waiting.since > _PATIENCE_SECONDS
+            if write not in kept and now - waiting.since > self._patience
         ]
         self._fail(late, _away())
 

@@ -3,6 +3,7 @@
 `run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the registry directly.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from random import Random
@@ -13,9 +14,10 @@ from aetcd.rpc import rpc_pb2
 from apiserver.storage import versions
 from apiserver.storage.etcd.batch import MAX_BYTES, Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.events import read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
-from apiserver.storage.etcd.group_commit import GroupCommit
+from apiserver.storage.etcd.group_commit import PATIENCE_SECONDS, GroupCommit
 from apiserver.storage.etcd.leases import Leases, ttl_of
 from apiserver.storage.etcd.watcher import Watcher
 from apiserver.storage.guaranteed import guaranteed_update
@@ -50,7 +52,14 @@ class EtcdStorage:
     """What `Storage` promises, over one etcd cluster. Owned by one event loop."""
 
     def __init__(
-        self, client: EtcdClient, writer: str, *, clock: Clock, rng: Random, metrics: StorageMetrics
+        self,
+        client: EtcdClient,
+        writer: str,
+        *,
+        clock: Clock,
+        rng: Random,
+        metrics: StorageMetrics,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """Make a storage.
 
@@ -60,15 +69,21 @@ class EtcdStorage:
             clock: for gathering, back-off and leases.
             rng: jitter, tokens, ids of leases.
             metrics: what is counted.
+            patience_seconds: while etcd is away, writes wait so long before they are refused.
         """
         self._client, self._metrics = client, metrics
-        self._commit = GroupCommit(client, writer, clock=clock, rng=rng, metrics=metrics)
+        self._commit = GroupCommit(
+            client, writer, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds
+        )
         self._leases = Leases(client, clock=clock, rng=rng)
+        self._compactor = Compactor(client, clock=clock)
         self._watchers: set[Watcher] = set()
 
     async def run(self) -> None:
-        """Send batches until cancelled."""
-        await self._commit.run()
+        """Send batches, and compact, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._commit.run())
+            tasks.create_task(self._compactor.run())
 
     async def create(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
