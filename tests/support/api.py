@@ -130,19 +130,23 @@ class Api:
         what: str,
         *,
         namespace: str = "",
+        fields: str = "",
         timeout: float = PATIENCE,
     ) -> M:
-        """Watch an object until `accept` is truthy; `AssertionError` with its last state after `timeout` seconds."""
+        """Watch an object (or those that match `fields`) until `accept` is truthy, and return it.
+
+        `accept` runs in the client's own thread and must not call it. Raises AssertionError with the last state after `timeout` seconds.
+        """
         last: list[M] = []
+        selector = fields or f"metadata.name={name}"
 
         async def look() -> M:
-            async for event in _events(
-                self.clients.kind(kind), namespace, f"metadata.name={name}", self.clock
-            ):
+            async for event in _events(self.clients.kind(kind), namespace, selector, self.clock):
                 if event.type != "DELETED":
                     last[:] = [event.object]
                     if accept(event.object):
-                        return event.object
+                        found: M = event.object
+                        return found
             raise AssertionError("unreachable: the watch is resumed for ever")
 
         try:

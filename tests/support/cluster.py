@@ -98,6 +98,11 @@ def wait_until(look: Callable[[], T], timeout: float, what: str, every: float = 
     return seen
 
 
+def hold(seconds: float) -> None:
+    """Let a fault last; nothing is waited for."""
+    time.sleep(seconds)  # noqa: TID251 (a fault's length is no state that could be watched)
+
+
 class Cluster:
     """One compose project; `with Cluster() as cluster` brings it up and removes every trace of it."""
 

@@ -7,7 +7,7 @@ from tests.support.api import PATIENCE, Api, Output
 from tests.support.cluster import Cluster
 from tests.support.manifests import Manifest
 from vaina.api.core.v1 import event_pb2, pod_pb2
-from vaina.kinds import EVENT, NAMESPACE, POD, REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.kinds import EVENT, NAMESPACE, POD
 
 
 def phase(*wanted: str) -> Callable[[pod_pb2.Pod], bool]:
@@ -45,8 +45,8 @@ class Workspace:
 
     def close(self) -> None:
         """Ask for everything in it to go; the containers end while the next test runs."""
-        for kind in (REPLICA_SET, REPLICATION_CONTROLLER):
-            self.api.call(self.api.clients.kind(kind).delete_collection(self.namespace))  # type: ignore[arg-type]
+        self.api.call(self.api.clients.replica_sets.delete_collection(self.namespace))
+        self.api.call(self.api.clients.replication_controllers.delete_collection(self.namespace))
         self.api.call(self.api.clients.pods.delete_collection(self.namespace, grace_period_seconds=1))
         self.api.call(self.api.clients.kind(NAMESPACE).delete(self.namespace))
 
@@ -109,6 +109,18 @@ class Workspace:
         """Return the events about an object, of one reason when it is given."""
         fields = f"involvedObject.name={name}" + (f",reason={reason}" if reason else "")
         return self.api.list(EVENT, self.namespace, field_selector=fields)
+
+    def event(self, name: str, reason: str, timeout: float = PATIENCE) -> event_pb2.Event:
+        """Watch until there is an event of this reason about an object, and return it."""
+        return self.api.wait(
+            EVENT,
+            name,
+            lambda event: True,
+            f"has an event {reason}",
+            namespace=self.namespace,
+            fields=f"involvedObject.name={name},reason={reason}",
+            timeout=timeout,
+        )
 
     def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
         """Run the command `vaina` in this namespace; return what it printed. `CommandError` when it failed."""

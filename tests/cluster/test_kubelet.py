@@ -1,0 +1,146 @@
+"""The kubelet: it keeps its node's Pods as they should be, tells how node and Pods are, and survives its own death."""
+
+import signal
+
+import pytest
+
+from tests.support.cluster import wait_until
+from tests.support.manifests import container, on_node, pod
+from tests.support.workspace import Workspace, condition, ready, status_of
+from vaina.api.core.v1 import node_pb2
+from vaina.clock import seconds_of
+from vaina.kinds import LEASE, NODE
+from vaina.objects.quantity import milli_value, value
+
+
+def node_object(space: Workspace, name: str) -> node_pb2.Node:
+    """Return a Node that is there."""
+    node = space.api.find(NODE, name)
+    assert node is not None
+    return node
+
+
+@pytest.mark.requirement("C1", "C4")
+def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Workspace) -> None:
+    node = space.cluster.nodes[0]
+    before, mortal = space.start(
+        pod("adopted", container("one"), container("two"), **on_node(node)), pod("mortal", **on_node(node))
+    )
+    # The kubelet sees nothing of what happens from here on: it is stopped first, then killed.
+    space.cluster.kill(node, "kubelet", signal.SIGSTOP)
+    victim = status_of(mortal).container_id.removeprefix("docker://")
+    space.cluster.execute(node, "docker", "kill", "--signal", "KILL", victim)
+    space.cluster.kill_kubelet(node)
+    space.wait("mortal", lambda p: status_of(p).restart_count == 1 and ready(p), "was restarted")
+    after = space.pod("adopted")
+    assert [c.container_id for c in after.status.container_statuses] == [
+        c.container_id for c in before.status.container_statuses
+    ]
+    assert [c.restart_count for c in after.status.container_statuses] == [0, 0]
+    assert after.status.pod_ip == before.status.pod_ip
+    assert space.shell("adopted", "echo still here", "two") == "still here"
+    space.cluster.wait_healthy()
+
+
+@pytest.mark.requirement("C1")
+def test_pod_deleted_while_its_kubelet_is_away_is_cleared_afterwards(space: Workspace) -> None:
+    node = space.cluster.nodes[1]
+    [one] = space.start(pod("orphan", **on_node(node)))
+    space.cluster.kill(node, "kubelet", signal.SIGSTOP)
+    space.delete("orphan", grace=0)
+    space.gone("orphan")
+    space.cluster.kill_kubelet(node)
+    wait_until(lambda: space.node_containers(one.metadata.uid) == {}, 40, "its containers are gone")
+    space.cluster.wait_healthy()
+
+
+@pytest.mark.requirement("C1")
+def test_sandbox_that_dies_is_made_anew_with_its_containers(space: Workspace) -> None:
+    [before] = space.start(pod("resandboxed"))
+    [containers] = space.node_containers(before.metadata.uid).values()
+    [pause] = [c["Id"] for c in containers if "io.kubernetes.container.name" not in c["Config"]["Labels"]]
+    space.cluster.execute(before.spec.node_name, "docker", "kill", pause)
+    after = space.wait(
+        "resandboxed",
+        lambda p: ready(p) and status_of(p).container_id != status_of(before).container_id,
+        "runs in a new sandbox",
+    )
+    assert after.metadata.uid == before.metadata.uid
+    assert space.shell("resandboxed", "ip -4 -o addr show dev eth0").count(f" {after.status.pod_ip}/") == 1
+
+
+@pytest.mark.requirement("C2")
+def test_node_reports_capacity_and_allocatable_that_sum_to_the_machine(space: Workspace) -> None:
+    total = 0
+    for name in space.cluster.nodes:
+        status = node_object(space, name).status
+        capacity = {resource: status.capacity[resource].string for resource in status.capacity}
+        allocatable = {resource: status.allocatable[resource].string for resource in status.allocatable}
+        assert {"cpu", "memory", "pods", "ephemeral-storage"} <= set(capacity)
+        assert set(allocatable) == set(capacity)
+        assert 0 < milli_value(allocatable["cpu"]) <= milli_value(capacity["cpu"])
+        assert 0 < value(allocatable["memory"]) <= value(capacity["memory"])
+        assert value(capacity["pods"]) == 110
+        total += milli_value(capacity["cpu"])
+    machine = int(space.cluster.execute(space.cluster.nodes[0], "nproc")) * 1000
+    assert machine * 0.95 <= total <= machine
+
+
+@pytest.mark.requirement("C2")
+def test_requests_are_shared_out_up_to_allocatable_and_no_further(space: Workspace) -> None:
+    node = space.cluster.nodes[2]
+    status = node_object(space, node).status
+    half = milli_value(status.allocatable["cpu"].string) * 45 // 100
+
+    def sized(name: str) -> dict[str, object]:
+        return pod(name, container(resources={"requests": {"cpu": f"{half}m"}}), **on_node(node))
+
+    space.start(sized("first"), sized("second"))
+    space.apply(sized("third"))
+    waiting = space.wait("third", lambda p: condition(p, "PodScheduled") == "False", "does not fit")
+    message = next(c.message for c in waiting.status.conditions if c.type == "PodScheduled")
+    assert "1 Insufficient cpu" in message
+    assert "2 node(s) didn't match Pod's node affinity/selector" in message
+    space.delete("first")
+    space.ready("third")
+
+
+@pytest.mark.requirement("C2")
+def test_kubelet_refuses_what_somebody_binds_to_it_by_hand_and_does_not_fit(space: Workspace) -> None:
+    space.apply(
+        pod("forced", container(resources={"requests": {"cpu": "64"}}), nodeName=space.cluster.nodes[0])
+    )
+    refused = space.wait("forced", lambda p: p.status.phase == "Failed", "was refused")
+    assert refused.status.reason == "OutOfcpu"
+    assert "Node didn't have enough resource: cpu" in refused.status.message
+    assert space.node_containers(refused.metadata.uid) == {}
+
+
+@pytest.mark.requirement("C4")
+def test_node_is_ready_describes_itself_and_renews_its_lease(space: Workspace) -> None:
+    for name in space.cluster.nodes:
+        node = node_object(space, name)
+        conditions = {c.type: c.status for c in node.status.conditions}
+        assert conditions["Ready"] == "True"
+        assert {conditions[c] for c in ("MemoryPressure", "DiskPressure", "PIDPressure")} == {"False"}
+        addresses = {a.type: a.address for a in node.status.addresses}
+        assert addresses["InternalIP"] == space.cluster.address(name)
+        assert node.metadata.labels["kubernetes.io/hostname"] == name
+        assert node.status.node_info.container_runtime_version.startswith("docker://")
+        assert (
+            node.status.node_info.machine_id == space.cluster.execute(name, "cat", "/etc/machine-id").strip()
+        )
+        assert node.status.daemon_endpoints.kubelet_endpoint.port == 10250
+    first = space.cluster.nodes[0]
+    lease = space.api.find(LEASE, first, "kube-node-lease")
+    assert lease is not None
+    assert lease.spec.holder_identity == first
+    renewed = seconds_of(lease.spec.renew_time)
+    space.api.wait(
+        LEASE,
+        first,
+        lambda one: seconds_of(one.spec.renew_time) > renewed,
+        "is renewed",
+        namespace="kube-node-lease",
+        timeout=15,
+    )

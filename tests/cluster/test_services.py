@@ -1,0 +1,76 @@
+"""The cluster as a whole: what compose brings up, and that its parts are separate gRPC services."""
+
+import ipaddress
+import json
+import sys
+import urllib.request
+
+import pytest
+
+from tests.support.cluster import ROOT, Cluster, run
+from tests.support.workspace import Workspace
+from vaina.kinds import NAMESPACE, NODE
+
+
+@pytest.mark.requirement("E1")
+def test_compose_brings_up_every_part_healthy(cluster: Cluster) -> None:
+    listing = cluster.compose("ps", "-a", "--format", "json")
+    rows = [json.loads(line) for line in listing.splitlines() if line.strip()]
+    assert sorted(row["Service"] for row in rows) == [
+        "apiserver", "controller", "etcd", "node", "node", "node", "registry", "scheduler",
+    ]  # fmt: skip
+    assert {(row["State"], row["Health"]) for row in rows} == {("running", "healthy")}
+    published = [port for row in rows for port in row["Publishers"] if port["PublishedPort"]]
+    assert {port["URL"] for port in published} == {"127.0.0.1"}
+
+
+@pytest.mark.requirement("E1")
+def test_every_node_is_registered_with_a_pod_cidr_of_its_own(space: Workspace) -> None:
+    nodes = {node.metadata.name: node for node in space.api.list(NODE)}
+    assert sorted(nodes) == sorted(space.cluster.nodes)
+    cidrs = [ipaddress.ip_network(node.spec.pod_cidr) for node in nodes.values()]
+    assert all(
+        cidr.subnet_of(ipaddress.ip_network("10.244.0.0/16")) and cidr.prefixlen == 24 for cidr in cidrs
+    )
+    assert len(set(cidrs)) == len(cidrs)
+    table = space.cluster.cli("get", "nodes").splitlines()
+    assert table[0].split()[:2] == ["NAME", "STATUS"]
+    assert {tuple(line.split()[:2]) for line in table[1:]} == {(name, "Ready") for name in nodes}
+    namespaces = {one.metadata.name for one in space.api.list(NAMESPACE)}
+    assert {"default", "kube-system", "kube-public", "kube-node-lease"} <= namespaces
+
+
+@pytest.mark.requirement("E4")
+def test_every_service_is_a_grpc_server_of_its_own_with_health_and_metrics(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+    addresses = {
+        "apiserver": (cluster.apiserver, cluster.env["VAINA_METRICS_PORT"]),
+        "scheduler": (cluster.scheduler, cluster.env["VAINA_SCHEDULER_METRICS_PORT"]),
+        "controller": (cluster.controller, cluster.env["VAINA_CONTROLLER_METRICS_PORT"]),
+        "kubelet": (cluster.node_port(node), cluster.node_port(node, 10255).rsplit(":", 1)[1]),
+    }
+    for name, (address, metrics_port) in addresses.items():
+        run(sys.executable, "-m", "vaina.serving.probe", address, env={"PYTHONPATH": str(ROOT)}, timeout=20)
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        assert "process_cpu_seconds_total" in text, name
+
+
+@pytest.mark.requirement("E4")
+def test_only_the_apiserver_talks_to_etcd(cluster: Cluster) -> None:
+    addresses = {
+        cluster.address(name): name
+        for name in (
+            *cluster.nodes,
+            *(cluster.container(s) for s in ("apiserver", "scheduler", "controller")),
+        )
+    }
+    # Established connections to etcd's port: column 3 is the other side, as a little-endian address and a port.
+    rows = cluster.execute(cluster.container("etcd"), "cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+    peers = set()
+    for row in rows:
+        columns = row.split()
+        if columns[1].endswith(":094B") and columns[3] == "01":  # port 2379, established
+            raw = bytes.fromhex(columns[2].split(":")[0][-8:])[::-1]
+            peers.add(str(ipaddress.ip_address(raw)))
+    assert {addresses[peer] for peer in peers if peer in addresses} == {cluster.container("apiserver")}

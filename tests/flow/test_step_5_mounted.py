@@ -1,0 +1,73 @@
+"""Step 5, MOUNTED: volumes are mounted and shared between the containers of the Pod."""
+
+import pytest
+
+from tests.support.manifests import config_map, container, pod, secret
+from tests.support.workspace import Workspace
+
+pytestmark = pytest.mark.step(5)
+
+
+@pytest.mark.requirement("A5")
+def test_what_one_container_writes_another_reads(space: Workspace) -> None:
+    volume = {"volumes": [{"name": "shared", "emptyDir": {}}]}
+    writer = container("writer", volumeMounts=[{"name": "shared", "mountPath": "/out"}])
+    reader = container("reader", volumeMounts=[{"name": "shared", "mountPath": "/in", "readOnly": True}])
+    [both] = space.start(pod("sharing", writer, reader, **volume), pod("stranger", writer, **volume))[:1]
+    space.shell("sharing", "echo 'written by one' >/out/note", "writer")
+    assert space.shell("sharing", "cat /in/note", "reader") == "written by one"
+    refused = space.exec("sharing", "sh", "-c", "echo x >/in/other", container="reader")
+    assert refused.code != 0
+    assert "Read-only file system" in refused.stderr
+    # Another Pod with a volume of the same name has another folder.
+    assert space.shell("stranger", "ls /out", "writer") == ""
+    # It lives as long as the Pod, and no longer.
+    node, uid = both.spec.node_name, both.metadata.uid
+    look = f"find /var/lib/vaina -path '*{uid}*' | wc -l; grep -c {uid} /proc/mounts || true"
+    assert space.cluster.execute(node, "sh", "-c", look).split()[0] != "0"
+    space.delete("sharing")
+    space.gone("sharing")
+    assert space.cluster.execute(node, "sh", "-c", look).split() == ["0", "0"]
+
+
+@pytest.mark.requirement("A5")
+def test_config_maps_and_secrets_are_files_of_both_containers(space: Workspace) -> None:
+    space.apply(
+        config_map("settings", colour="green", **{"app.conf": "a=1\n"}), secret("keys", token="s3cret")
+    )
+    mounts = [
+        {"name": "settings", "mountPath": "/etc/settings"},
+        {"name": "keys", "mountPath": "/etc/keys", "readOnly": True},
+    ]
+    volumes = [
+        {"name": "settings", "configMap": {"name": "settings"}},
+        {"name": "keys", "secret": {"secretName": "keys", "defaultMode": 0o400}},
+    ]
+    space.start(
+        pod(
+            "configured",
+            container("one", volumeMounts=mounts),
+            container("two", volumeMounts=mounts),
+            volumes=volumes,
+        )
+    )
+    for name in ("one", "two"):
+        assert (
+            space.shell("configured", "cat /etc/settings/colour /etc/settings/app.conf", name) == "greena=1"
+        )
+        assert space.shell("configured", "cat /etc/keys/token", name) == "s3cret"
+    assert space.shell("configured", "stat -L -c %a /etc/keys/token", "one") == "400"
+
+
+@pytest.mark.requirement("A5")
+def test_pod_waits_for_a_config_map_that_is_not_there_yet_and_says_so(space: Workspace) -> None:
+    volumes = [{"name": "late", "configMap": {"name": "late"}}]
+    space.apply(
+        pod("waiting", container(volumeMounts=[{"name": "late", "mountPath": "/late"}]), volumes=volumes)
+    )
+    said = space.event("waiting", "FailedMount")
+    assert 'configmap "late" not found' in said.message
+    assert space.pod("waiting").status.phase == "Pending"
+    space.apply(config_map("late", word="now"))
+    space.ready("waiting", timeout=120)
+    assert space.shell("waiting", "cat /late/word") == "now"
