@@ -1,0 +1,52 @@
+"""A Node as scheduling sees it, compiled: what the table stores of it, and what queue hints compare before and after."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from vaina.api.core.v1 import node_pb2
+from vaina.objects.nodes import allocatable
+
+NO_SCHEDULE: Final = "NoSchedule"
+NO_EXECUTE: Final = "NoExecute"
+PREFER_NO_SCHEDULE: Final = "PreferNoSchedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A mark on a node that keeps Pods away which do not tolerate it."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """One node, without its Pods."""
+
+    name: str
+    #: by resource: CPU in thousandths, everything else in units; "pods" is the most Pods it takes
+    allocatable: dict[str, int]
+    labels: dict[str, str]
+    taints: tuple[Taint, ...]
+    unschedulable: bool
+
+    @property
+    def max_pods(self) -> int:
+        """The most Pods that the node takes."""
+        return self.allocatable.get("pods", 0)
+
+
+def compile_node(node: node_pb2.Node) -> NodeInfo:
+    """Compile a Node.
+
+    Raises:
+        QuantityError: an amount cannot be read.
+    """
+    return NodeInfo(
+        name=node.metadata.name,
+        allocatable=allocatable(node),
+        labels=dict(node.metadata.labels),
+        taints=tuple(Taint(taint.key, taint.value, taint.effect) for taint in node.spec.taints),
+        unschedulable=node.spec.unschedulable,
+    )

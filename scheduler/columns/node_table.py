@@ -1,0 +1,304 @@
+"""Nodes as rows of numpy columns: what they have, what is taken of it, and what they are called.
+
+Rows are used again after a node has gone; columns grow by doubling. Placing a Pod costs about a microsecond, whatever the
+number of nodes. Read by plugins through `Snapshot`; written by `scheduler.cache` alone.
+"""
+
+from collections.abc import Mapping
+from enum import Flag, auto
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.interner import Interner
+from scheduler.columns.journal import Journal
+from scheduler.columns.node_info import NodeInfo, Taint
+from scheduler.columns.pod_info import HostPort, PodClass
+from scheduler.columns.snapshot import LabelColumn, PortColumn, Resolved, Snapshot
+
+FIRST_CAPACITY: Final = 64
+#: indexes 0, 1 and 2 in every column set
+BASIC_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
+
+
+class NodeChange(Flag):
+    """What is different about a node."""
+
+    NONE = 0
+    ADDED = auto()
+    ALLOCATABLE = auto()
+    LABELS = auto()
+    #: taints, or whether it is unschedulable
+    TAINTS = auto()
+
+
+class NodeTable:
+    """The columns. Owned by the scheduling task."""
+
+    def __init__(self, capacity: int = FIRST_CAPACITY) -> None:
+        self._capacity = capacity
+        self._size = 0
+        self.names: list[str | None] = []
+        self.infos: list[NodeInfo | None] = []
+        self.rows: dict[str, int] = {}
+        self._free: list[int] = []
+        self.journal = Journal()
+        self._resources: dict[str, int] = {name: index for index, name in enumerate(BASIC_RESOURCES)}
+        self._allocatable = [self._int64() for _ in BASIC_RESOURCES]
+        self._requested = [self._int64() for _ in BASIC_RESOURCES]
+        self._nonzero_cpu, self._nonzero_memory = self._int64(), self._int64()
+        self._max_pods, self._pod_count = self._int64(), self._int64()
+        self._valid = np.zeros(capacity, np.bool_)
+        self._unschedulable = np.zeros(capacity, np.bool_)
+        self._taints = np.zeros(capacity, np.int32)
+        self._taint_sets: Interner[tuple[Taint, ...]] = Interner()
+        self._labels: dict[str, LabelColumn] = {}
+        self._ports: dict[tuple[str, int], PortColumn] = {}
+        self._priorities: dict[int, NDArray[np.int32]] = {}
+        self._resolved: dict[PodClass, Resolved] = {}
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def generation(self) -> int:
+        """How many changes there have been."""
+        return self.journal.position
+
+    @property
+    def resources(self) -> Mapping[str, int]:
+        """Resource -> index of its columns: of all that some node has had."""
+        return self._resources
+
+    def upsert(self, info: NodeInfo) -> tuple[int, NodeChange, tuple[str, ...]]:
+        """Take in a node as it is now.
+
+        Returns:
+            Its row, what changed, and the resources that got their first columns: nobody has been counting them on any row.
+        """
+        row = self.rows.get(info.name)
+        before = None if row is None else self.infos[row]
+        if row is None or before is None:
+            row = self._new_row(info.name)
+            change = NodeChange.ADDED
+        else:
+            change = _compare(before, info)
+            if not change:
+                return row, change, ()
+        new_resources = self._set_allocatable(row, info)
+        if before is None or before.labels != info.labels:
+            self._set_labels(row, before.labels if before else {}, info.labels)
+        self._set_taints(row, info)
+        self.infos[row] = info
+        self.journal.node_changed(row)
+        return row, change, new_resources
+
+    def remove(self, name: str) -> None:
+        """Forget a node; its row becomes free, with all that was counted there."""
+        row = self.rows.pop(name)
+        info = self.infos[row]
+        assert info is not None
+        self._set_labels(row, info.labels, {})
+        self._taint_sets.release(int(self._taints[row]))
+        self._taints[row] = 0
+        for columns in (self._allocatable, self._requested):
+            for column in columns:
+                column[row] = 0
+        for amounts in (self._nonzero_cpu, self._nonzero_memory, self._max_pods, self._pod_count):
+            amounts[row] = 0
+        self._clear_counts(row)
+        self._valid[row] = self._unschedulable[row] = False
+        self.names[row] = self.infos[row] = None
+        self._free.append(row)
+        self.journal.node_changed(row)
+
+    def add_pod(self, row: int, pod: PodClass) -> None:
+        """Count a Pod on a row."""
+        self._count(row, pod, 1)
+        self.journal.pods_changed(row)
+
+    def remove_pod(self, row: int, pod: PodClass) -> None:
+        """Count a Pod on a row no longer."""
+        self._count(row, pod, -1)
+        self.journal.pods_changed(row)
+
+    def add_requested(self, row: int, resource: str, amount: int) -> None:
+        """Count an amount of one resource: for Pods that were placed before the resource had columns."""
+        self._requested[self._resources[resource]][row] += amount
+
+    def snapshot(self) -> Snapshot:
+        """Return the columns as read-only views. The same object as long as no column was replaced or lengthened."""
+        found = self._snapshot
+        if found is None:
+            found = self._snapshot = self._make_snapshot()
+        return found
+
+    def _resolve(self, pod: PodClass) -> Resolved:
+        found = self._resolved.get(pod)
+        if found is None:
+            index = self._resources
+            found = tuple((index[name], amount) for name, amount in pod.requests if name in index)
+            if len(self._resolved) > 4096:
+                self._resolved.clear()
+            self._resolved[pod] = found
+        return found
+
+    def _count(self, row: int, pod: PodClass, sign: int) -> None:
+        requested = self._requested
+        for index, amount in self._resolve(pod):
+            requested[index][row] += sign * amount
+        self._nonzero_cpu[row] += sign * pod.nonzero_cpu
+        self._nonzero_memory[row] += sign * pod.nonzero_memory
+        self._pod_count[row] += sign
+        level = self._priorities.get(pod.priority)
+        if level is None:
+            level = self._priorities[pod.priority] = np.zeros(self._capacity, np.int32)
+        level[row] += sign
+        if pod.host_ports:
+            self._count_ports(row, pod.host_ports, sign)
+
+    def _count_ports(self, row: int, ports: tuple[HostPort, ...], sign: int) -> None:
+        for port in ports:
+            key = (port.protocol, port.port)
+            column = self._ports.get(key)
+            if column is None:
+                column = self._ports[key] = PortColumn(np.zeros(self._capacity, np.int32), {})
+            counts = column.by_address.get(port.address)
+            if counts is None:
+                counts = column.by_address[port.address] = np.zeros(self._capacity, np.int32)
+            column.total[row] += sign
+            counts[row] += sign
+            if sign < 0 and not counts.any():
+                del column.by_address[port.address]
+                if not column.by_address:
+                    del self._ports[key]
+
+    def _clear_counts(self, row: int) -> None:
+        for level in [*self._priorities]:
+            self._priorities[level][row] = 0
+            if not self._priorities[level].any():
+                del self._priorities[level]
+        for key, column in [*self._ports.items()]:
+            column.total[row] = 0
+            for address, counts in [*column.by_address.items()]:
+                counts[row] = 0
+                if not counts.any():
+                    del column.by_address[address]
+            if not column.by_address:
+                del self._ports[key]
+
+    def _new_row(self, name: str) -> int:
+        if self._free:
+            row = self._free.pop()
+            self.names[row] = name
+        else:
+            row = self._size
+            if row == self._capacity:
+                self._grow()
+            self._size += 1
+            self.names.append(name)
+            self.infos.append(None)
+            self._snapshot = None
+        self.rows[name] = row
+        self._valid[row] = True
+        return row
+
+    def _set_allocatable(self, row: int, info: NodeInfo) -> tuple[str, ...]:
+        new = tuple(name for name in info.allocatable if name != "pods" and name not in self._resources)
+        for name in new:
+            self._resources[name] = len(self._allocatable)
+            self._allocatable.append(self._int64())
+            self._requested.append(self._int64())
+        if new:
+            self._resolved.clear()
+            self._snapshot = None
+        for name, index in self._resources.items():
+            self._allocatable[index][row] = info.allocatable.get(name, 0)
+        self._max_pods[row] = info.max_pods
+        return new
+
+    def _set_labels(self, row: int, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        for key in before:
+            if before[key] == after.get(key):
+                continue
+            column = self._labels[key]
+            column.values.release(int(column.codes[row]))
+            column.codes[row] = 0
+            if not len(column.values):
+                del self._labels[key]
+        for key, value in after.items():
+            if before.get(key) == value:
+                continue
+            found = self._labels.get(key)
+            if found is None:
+                found = self._labels[key] = LabelColumn(np.zeros(self._capacity, np.int32), Interner())
+            found.codes[row] = found.values.acquire(value)
+
+    def _set_taints(self, row: int, info: NodeInfo) -> None:
+        before = int(self._taints[row])
+        self._taints[row] = self._taint_sets.acquire(info.taints) if info.taints else 0
+        self._taint_sets.release(before)
+        self._unschedulable[row] = info.unschedulable
+
+    def _int64(self) -> NDArray[np.int64]:
+        return np.zeros(self._capacity, np.int64)
+
+    def _grow(self) -> None:
+        extra = self._capacity
+        self._capacity *= 2
+        self._allocatable = [_longer(column, extra) for column in self._allocatable]
+        self._requested = [_longer(column, extra) for column in self._requested]
+        self._nonzero_cpu, self._nonzero_memory = (
+            _longer(self._nonzero_cpu, extra),
+            _longer(self._nonzero_memory, extra),
+        )
+        self._max_pods, self._pod_count = _longer(self._max_pods, extra), _longer(self._pod_count, extra)
+        self._valid = np.concatenate([self._valid, np.zeros(extra, np.bool_)])
+        self._unschedulable = np.concatenate([self._unschedulable, np.zeros(extra, np.bool_)])
+        self._taints = _longer32(self._taints, extra)
+        for label in self._labels.values():
+            label.codes = _longer32(label.codes, extra)
+        for port in self._ports.values():
+            port.total = _longer32(port.total, extra)
+            port.by_address = {
+                address: _longer32(counts, extra) for address, counts in port.by_address.items()
+            }
+        self._priorities = {level: _longer32(counts, extra) for level, counts in self._priorities.items()}
+        self._snapshot = None
+
+    def _make_snapshot(self) -> Snapshot:
+        size = self._size
+        return Snapshot(
+            size=size, names=self.names, rows=self.rows, valid=_view(self._valid, size),
+            allocatable=[_view(column, size) for column in self._allocatable],
+            requested=[_view(column, size) for column in self._requested],
+            nonzero_cpu=_view(self._nonzero_cpu, size), nonzero_memory=_view(self._nonzero_memory, size),
+            max_pods=_view(self._max_pods, size), pod_count=_view(self._pod_count, size),
+            unschedulable=_view(self._unschedulable, size), taints=_view(self._taints, size),
+            taint_sets=self._taint_sets, labels=self._labels, ports=self._ports, priorities=self._priorities,
+            resources=self._resources, all=slice(0, size),
+        )  # fmt: skip
+
+
+def _compare(before: NodeInfo, after: NodeInfo) -> NodeChange:
+    change = NodeChange.NONE
+    if before.allocatable != after.allocatable:
+        change |= NodeChange.ALLOCATABLE
+    if before.labels != after.labels:
+        change |= NodeChange.LABELS
+    if before.taints != after.taints or before.unschedulable != after.unschedulable:
+        change |= NodeChange.TAINTS
+    return change
+
+
+def _longer(column: NDArray[np.int64], extra: int) -> NDArray[np.int64]:
+    return np.concatenate([column, np.zeros(extra, np.int64)])
+
+
+def _longer32(column: NDArray[np.int32], extra: int) -> NDArray[np.int32]:
+    return np.concatenate([column, np.zeros(extra, np.int32)])
+
+
+def _view(column: NDArray, size: int) -> NDArray:  # type: ignore[type-arg]  # of whatever dtype the column has
+    view = column[:size]
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,264 @@
+"""A Pod as scheduling sees it, compiled once: what it asks of a node, without the message.
+
+Pods whose spec asks the same share one `PodClass`, by identity. Decisions, queue hints and the columns take classes; what is
+particular to one Pod (key, uid, node) is in `PodInfo`. A plugin that looks at something new adds a field to `PodClass`
+**and to its signature**: equal signatures are decided as one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakValueDictionary
+
+from scheduler.columns.node_info import Taint
+from vaina.api.core.v1 import pod_pb2, reference_pb2
+from vaina.objects.pods import is_terminal, pod_requests
+
+#: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`, `DefaultMemoryRequest`)
+DEFAULT_CPU_MILLIS: Final = 100
+DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
+
+#: specs whose class is remembered; the oldest goes first
+MEMO_SIZE: Final = 4096
+
+ANY_ADDRESS: Final = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequirement:
+    """One condition on a label of a node (NodeSelectorRequirement)."""
+
+    key: str
+    #: In, NotIn, Exists, DoesNotExist, Gt, Lt
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTerm:
+    """Conditions that must all hold; a term without any matches no node (NodeSelectorTerm)."""
+
+    expressions: tuple[NodeRequirement, ...] = ()
+    #: conditions on metadata.name, the only field there is
+    fields: tuple[NodeRequirement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PreferredTerm:
+    """What a node gets when a term matches it."""
+
+    weight: int
+    term: NodeTerm
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """A taint that does not matter to the Pod."""
+
+    key: str
+    #: Exists or Equal
+    operator: str
+    value: str
+    #: empty: any
+    effect: str
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Say whether it covers a taint (`Toleration.ToleratesTaint`)."""
+        if self.effect and self.effect != taint.effect:
+            return False
+        if self.key and self.key != taint.key:
+            return False
+        return self.operator == "Exists" or (self.operator == "Equal" and self.value == taint.value)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the node that a container wants for itself."""
+
+    protocol: str
+    address: str
+    port: int
+
+
+class PodClass:
+    """What Pods ask that are decided alike. Made by `PodCompiler` alone; compared by identity; never changed."""
+
+    __slots__ = (
+        "__weakref__",
+        "gates",
+        "host_ports",
+        "may_preempt",
+        "node_affinity",
+        "node_selector",
+        "nonzero_cpu",
+        "nonzero_memory",
+        "preferred_nodes",
+        "priority",
+        "requests",
+        "signature",
+        "tolerations",
+        "wanted_node",
+    )
+
+    def __init__(
+        self,
+        spec: pod_pb2.PodSpec,
+        *,
+        wanted_node: str = "",
+    ) -> None:
+        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question).
+
+        Raises:
+            QuantityError: an amount cannot be read.
+        """
+        requests = pod_requests(pod_pb2.Pod(spec=spec))
+        #: (resource, amount) of all that is more than nothing, by name; CPU in thousandths, otherwise units
+        self.requests: tuple[tuple[str, int], ...] = tuple(
+            (name, amount) for name, amount in sorted(requests.items()) if amount > 0 and name != "pods"
+        )
+        #: requests for scoring, where a container that names none counts as a small one
+        self.nonzero_cpu, self.nonzero_memory = _nonzero(spec)
+        self.host_ports = _host_ports(spec)
+        self.tolerations = tuple(
+            Toleration(item.key, item.operator or "Equal", item.value, item.effect)
+            for item in spec.tolerations
+        )
+        self.node_selector = tuple(sorted(spec.node_selector.items()))
+        #: None: no required affinity; an empty tuple matches nothing
+        self.node_affinity: tuple[NodeTerm, ...] | None = None
+        self.preferred_nodes: tuple[PreferredTerm, ...] = ()
+        if spec.HasField("affinity") and spec.affinity.HasField("node_affinity"):
+            affinity = spec.affinity.node_affinity
+            if affinity.HasField("required_during_scheduling_ignored_during_execution"):
+                required = affinity.required_during_scheduling_ignored_during_execution
+                self.node_affinity = tuple(_term(term) for term in required.node_selector_terms)
+            self.preferred_nodes = tuple(
+                PreferredTerm(item.weight, _term(item.preference))
+                for item in affinity.preferred_during_scheduling_ignored_during_execution
+                if item.weight
+            )
+        self.priority = spec.priority
+        self.may_preempt = spec.preemption_policy != "Never"
+        self.gates = tuple(gate.name for gate in spec.scheduling_gates)
+        self.wanted_node = wanted_node
+        self.signature = (
+            self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
+            self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
+            self.gates, wanted_node,
+        )  # fmt: skip
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Say whether one of the tolerations covers a taint."""
+        return any(toleration.tolerates(taint) for toleration in self.tolerations)
+
+    def request(self, resource: str) -> int:
+        """Return how much of a resource is asked for; 0 when none is."""
+        return next((amount for name, amount in self.requests if name == resource), 0)
+
+
+class PodInfo:
+    """One Pod: who it is, where it is, and its class. Never changed; an update makes a new one."""
+
+    __slots__ = ("created", "deleting", "key", "name", "namespace", "node_name", "pod", "pod_class", "terminal", "uid")
+
+    def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass) -> None:
+        meta = pod.metadata
+        self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
+        self.key = f"{meta.namespace}/{meta.name}"
+        #: empty until it is bound
+        self.node_name = pod.spec.node_name
+        self.pod_class = pod_class
+        self.terminal = is_terminal(pod)
+        self.deleting = meta.HasField("deletion_timestamp")
+        #: seconds since the epoch
+        self.created = meta.creation_timestamp.seconds
+        #: the informer's own: read only
+        self.pod = pod
+
+    def __repr__(self) -> str:
+        return f"PodInfo({self.key}, node={self.node_name!r})"
+
+
+class PodCompiler:
+    """Makes PodInfos, and one class for all specs that ask the same. Owned by the scheduling task."""
+
+    def __init__(self, *, memo_size: int = MEMO_SIZE) -> None:
+        self._memo: dict[bytes, PodClass] = {}
+        self._memo_size = memo_size
+        self._classes: WeakValueDictionary[tuple[object, ...], PodClass] = WeakValueDictionary()
+
+    def compile(self, pod: pod_pb2.Pod) -> PodInfo:
+        """Compile a Pod.
+
+        Raises:
+            QuantityError: an amount cannot be read.
+        """
+        return PodInfo(pod, self.class_of(pod.spec))
+
+    def class_of(self, spec: pod_pb2.PodSpec, *, wanted_node: str = "") -> PodClass:
+        """Return the class of a spec, whatever node it is bound to.
+
+        Raises:
+            QuantityError: an amount cannot be read.
+        """
+        if spec.node_name:
+            bare = pod_pb2.PodSpec()
+            bare.CopyFrom(spec)
+            bare.ClearField("node_name")
+            spec = bare
+        # Deterministic, because maps have no order of their own: equal specs would become many classes.
+        memo_key = spec.SerializeToString(deterministic=True)
+        if wanted_node:
+            return self._intern(PodClass(spec, wanted_node=wanted_node))
+        found = self._memo.get(memo_key)
+        if found is None:
+            found = self._intern(PodClass(spec))
+            if len(self._memo) >= self._memo_size:
+                del self._memo[next(iter(self._memo))]
+            self._memo[memo_key] = found
+        return found
+
+    def _intern(self, made: PodClass) -> PodClass:
+        return self._classes.setdefault(made.signature, made)
+
+
+def _nonzero(spec: pod_pb2.PodSpec) -> tuple[int, int]:
+    filled = pod_pb2.Pod(spec=spec)
+    for containers in (filled.spec.containers, filled.spec.init_containers):
+        for container in containers:
+            requests = container.resources.requests
+            if "cpu" not in requests:
+                requests["cpu"].string = f"{DEFAULT_CPU_MILLIS}m"
+            if "memory" not in requests:
+                requests["memory"].string = str(DEFAULT_MEMORY_BYTES)
+    amounts = pod_requests(filled)
+    return amounts.get("cpu", 0), amounts.get("memory", 0)
+
+
+def _host_ports(spec: pod_pb2.PodSpec) -> tuple[HostPort, ...]:
+    """Ports of the main containers and of the sidecars: those that run for long."""
+    found: set[HostPort] = set()
+    for container in spec.containers:
+        found.update(_ports_of(container))
+    for container in spec.init_containers:
+        if container.restart_policy == "Always":
+            found.update(_ports_of(container))
+    return tuple(sorted(found, key=lambda port: (port.protocol, port.port, port.address)))
+
+
+def _ports_of(container: pod_pb2.Container) -> set[HostPort]:
+    return {
+        HostPort(port.protocol or "TCP", port.host_ip or ANY_ADDRESS, port.host_port)
+        for port in container.ports
+        if port.host_port > 0
+    }
+
+
+def _term(term: reference_pb2.NodeSelectorTerm) -> NodeTerm:
+    return NodeTerm(
+        expressions=tuple(
+            NodeRequirement(item.key, item.operator, tuple(item.values)) for item in term.match_expressions
+        ),
+        fields=tuple(
+            NodeRequirement(item.key, item.operator, tuple(item.values)) for item in term.match_fields
+        ),
+    )

@@ -1,0 +1,120 @@
+"""What plugins see of the node table: read-only views, true until the next mutation.
+
+N is the number of rows in use or free again (`valid` says which); a view is cut to N. Values change under the views while the
+scheduling task places Pods, which is what the incremental cycle lives on; nobody else may look.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.interner import ABSENT, Interner
+from scheduler.columns.node_info import Taint
+from scheduler.columns.pod_info import ANY_ADDRESS, HostPort, PodClass
+
+#: all rows (a slice), or some
+Rows = slice | NDArray[np.intp]
+
+#: what a class asks, by column: (index of the resource, amount); index -1: no node has such a thing
+Resolved = tuple[tuple[int, int], ...]
+
+CPU, MEMORY, EPHEMERAL_STORAGE = 0, 1, 2
+
+
+@dataclass(slots=True)
+class LabelColumn:
+    """One label key over all nodes. The codes are also the topology domains of the key."""
+
+    #: int32[N], ABSENT where a node has no such label
+    codes: NDArray[np.int32]
+    values: Interner[str]
+
+
+@dataclass(slots=True)
+class PortColumn:
+    """How many Pods of each node use one port of one protocol, by address."""
+
+    #: int32[N]
+    total: NDArray[np.int32]
+    by_address: dict[str, NDArray[np.int32]]
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Columns of the node table. int64 amounts: CPU in thousandths, bytes, or units."""
+
+    #: rows 0..size-1
+    size: int
+    #: by row; None where the row is free
+    names: Sequence[str | None]
+    rows: Mapping[str, int]
+    #: bool[N]
+    valid: NDArray[np.bool_]
+    #: by resource index; int64[N] each
+    allocatable: Sequence[NDArray[np.int64]]
+    requested: Sequence[NDArray[np.int64]]
+    #: int64[N]: requests for scoring (100m and 200Mi for a container that names none)
+    nonzero_cpu: NDArray[np.int64]
+    nonzero_memory: NDArray[np.int64]
+    #: int64[N]
+    max_pods: NDArray[np.int64]
+    pod_count: NDArray[np.int64]
+    #: bool[N]
+    unschedulable: NDArray[np.bool_]
+    #: int32[N]: code of each node's set of taints
+    taints: NDArray[np.int32]
+    taint_sets: Interner[tuple[Taint, ...]]
+    labels: Mapping[str, LabelColumn]
+    ports: Mapping[tuple[str, int], PortColumn]
+    #: priority -> int32[N]: how many Pods of that priority a node holds
+    priorities: Mapping[int, NDArray[np.int32]]
+    #: resource -> index
+    resources: Mapping[str, int]
+    #: all rows
+    all: slice
+
+    def resolve(self, pod: PodClass) -> Resolved:
+        """Return what a class asks by column index."""
+        index = self.resources
+        return tuple((index.get(name, -1), amount) for name, amount in pod.requests)
+
+    def port_conflicts(self, wanted: HostPort, rows: Rows) -> NDArray[np.bool_] | None:
+        """Say for each of `rows` whether a Pod there uses the port (any address collides with all); None: nobody does."""
+        column = self.ports.get((wanted.protocol, wanted.port))
+        if column is None:
+            return None
+        if wanted.address == ANY_ADDRESS:
+            return column.total[rows] > 0
+        taken = np.zeros(len(self.valid[rows]), np.bool_)
+        for address in (ANY_ADDRESS, wanted.address):
+            counts = column.by_address.get(address)
+            if counts is not None:
+                taken |= counts[rows] > 0
+        return taken
+
+    def label_codes(self, key: str) -> LabelColumn | None:
+        """Return the column of a label, or None when no node has it."""
+        return self.labels.get(key)
+
+    def holds_lower_priority(self, priority: int) -> NDArray[np.bool_]:
+        """Say for each row whether a Pod of a lower priority is there (bool[N])."""
+        found = np.zeros(self.size, np.bool_)
+        for level, counts in self.priorities.items():
+            if level < priority:
+                found |= counts[: self.size] > 0
+        return found
+
+
+__all__ = [
+    "ABSENT",
+    "CPU",
+    "EPHEMERAL_STORAGE",
+    "MEMORY",
+    "LabelColumn",
+    "PortColumn",
+    "Resolved",
+    "Rows",
+    "Snapshot",
+]

@@ -1,0 +1,184 @@
+"""The extension points: what a plugin is and what it answers. Upstream's names (kube-scheduler's framework), in columns.
+
+A filter answers for rows (all of them, or those that are asked about) with one code a row: 0, or a set of the plugin's own
+reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score answers raw numbers for rows; scaling them to
+0..100 is a step of its own, because it depends on all feasible rows. `reach` says how far placing a Pod changes what the
+plugin would answer, so that a cycle knows what to compute again for the next Pod.
+
+Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.events import ClusterEvent, Hint
+from scheduler.framework.state import CycleState
+
+#: int64[rows]: 0, or bits of reasons, perhaps with UNRESOLVABLE
+Codes: TypeAlias = NDArray[np.int64]
+#: int64[rows]
+Scores: TypeAlias = NDArray[np.int64]
+
+#: preemption cannot help on this node
+UNRESOLVABLE: Final = 1 << 62
+#: a plugin's reasons are bits 0..MAX_REASON
+MAX_REASON: Final = 61
+#: the best score of a plugin
+MAX_SCORE: Final = 100
+
+
+class Reach(IntEnum):
+    """What placing a Pod on a row changes of a plugin's answers."""
+
+    #: nothing: they depend on the Pod and the node alone
+    NONE = 0
+    #: those for that row
+    ROW = 1
+    #: those for all rows of a topology domain
+    DOMAIN = 2
+    #: any
+    GLOBAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PreFilterResult:
+    """What a plugin found before any node was looked at."""
+
+    #: there is nothing to filter for this Pod
+    skip: bool = False
+    #: only these nodes come into question; None: all
+    names: frozenset[str] | None = None
+    #: no node can ever do, for this reason
+    rejected: str = ""
+
+
+RUN: Final = PreFilterResult()
+SKIP: Final = PreFilterResult(skip=True)
+
+
+@runtime_checkable
+class PreEnqueuePlugin(Protocol):
+    """Keeps a Pod out of the queue until it changes."""
+
+    name: str
+
+    def pre_enqueue(self, pod: PodClass) -> str:
+        """Return why the Pod may not be scheduled yet, or an empty text."""
+        ...
+
+
+@runtime_checkable
+class FilterPlugin(Protocol):
+    """Refuses nodes."""
+
+    name: str
+    reach: Reach
+
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """Changes after which a Pod that this plugin refused is worth another attempt."""
+        ...
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        """Prepare: RUN, SKIP, only some nodes, or none at all."""
+        ...
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        """Return the words of each bit."""
+        ...
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        """Answer for rows, in their order. None: all pass."""
+        ...
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        """Answer for one row, the same as `filter` would: without arrays, because it is asked for every Pod."""
+        ...
+
+
+@runtime_checkable
+class ScorePlugin(Protocol):
+    """Prefers nodes."""
+
+    name: str
+    reach: Reach
+    #: whether `scale` must be called; otherwise raw scores are 0..100 already
+    scales: bool
+
+    def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
+        """Prepare; False: it has nothing to say about this Pod, and every node gets 0."""
+        ...
+
+    def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
+        """Return raw scores of rows, in their order. Rows that were refused may get anything."""
+        ...
+
+    def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        """Return the raw score of one row, the same as `score` would."""
+        ...
+
+    def scale(self, raw: Scores, low: int, high: int) -> Scores:
+        """Return 0..100 for each raw score, given the lowest and highest of all feasible rows."""
+        ...
+
+
+@runtime_checkable
+class DomainPlugin(Protocol):
+    """A filter or score of reach DOMAIN (spreading, affinity)."""
+
+    def affected(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> NDArray[np.intp]:
+        """Return the rows whose answers a change of Pods on `row` may have changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What the filters said when no node would do."""
+
+    #: bool[N]: there is a node, and evicting Pods from it might help
+    resolvable: NDArray[np.bool_]
+    #: how many nodes there are
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostFilterResult:
+    """What can be done for a Pod that fits nowhere."""
+
+    #: a whole sentence for the user; empty: nothing to say
+    message: str = ""
+    #: the node whose room is being made; empty: none
+    nominated: str = ""
+
+
+@runtime_checkable
+class PostFilterPlugin(Protocol):
+    """Looks for a way out when no node will do (preemption)."""
+
+    name: str
+
+    def post_filter(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, refusals: Refusals
+    ) -> PostFilterResult:
+        """Say what can be done."""
+        ...
+
+
+def decode(code: int, reasons: Sequence[str]) -> list[str]:
+    """Return the words of a code's bits."""
+    return [reason for bit, reason in enumerate(reasons) if code >> min(bit, MAX_REASON) & 1]
+
+
+def scale_to_max(raw: Scores, high: int, *, reverse: bool = False) -> Scores:
+    """Scale so that the highest raw score becomes 100, or 0 when less is better (`helper.DefaultNormalizeScore`)."""
+    if high == 0:
+        return np.full(len(raw), MAX_SCORE, np.int64) if reverse else raw
+    scaled = raw * MAX_SCORE // high
+    return MAX_SCORE - scaled if reverse else scaled

@@ -1,0 +1,192 @@
+"""Runs the plugins of a profile for one class of Pods, and measures around them.
+
+Called by `scheduler.cycle`. The observer is handed in: what is pure reads no clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.events import ClusterEvent, Hint
+from scheduler.framework.interface import (
+    RUN,
+    UNRESOLVABLE,
+    Codes,
+    FilterPlugin,
+    PostFilterPlugin,
+    PostFilterResult,
+    PreEnqueuePlugin,
+    PreFilterResult,
+    Reach,
+    Refusals,
+    ScorePlugin,
+)
+from scheduler.framework.state import CycleState
+
+
+class Observer(Protocol):
+    """Takes times (scheduler_plugin_execution_duration_seconds and scheduler_framework_extension_point_duration_seconds)."""
+
+    def start(self) -> float:
+        """Return a moment."""
+        ...
+
+    def plugin(self, plugin: str, extension_point: str, started: float) -> None:
+        """A plugin has answered."""
+        ...
+
+    def extension_point(self, name: str, *, success: bool, started: float) -> None:
+        """All plugins of an extension point have answered."""
+        ...
+
+
+class NullObserver:
+    """Takes no times."""
+
+    def start(self) -> float:
+        return 0.0
+
+    def plugin(self, plugin: str, extension_point: str, started: float) -> None:
+        pass
+
+    def extension_point(self, name: str, *, success: bool, started: float) -> None:
+        pass
+
+
+UNOBSERVED: Final = NullObserver()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A score plugin and how much it counts."""
+
+    plugin: ScorePlugin
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Plugins by extension point, in order. Made by `scheduler.framework.registry`."""
+
+    name: str
+    pre_enqueue: tuple[PreEnqueuePlugin, ...] = ()
+    filters: tuple[FilterPlugin, ...] = ()
+    post_filters: tuple[PostFilterPlugin, ...] = ()
+    scores: tuple[Weighted, ...] = ()
+
+
+class NamedNodes:
+    """The filter that stands first where pre-filters left only some nodes in question."""
+
+    reach = Reach.NONE
+
+    def __init__(self, plugins: Sequence[str], names: frozenset[str]) -> None:
+        self.name = plugins[0]
+        self._names = names
+        self._reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(plugins))}]"
+
+    @property
+    def hints(self) -> dict[ClusterEvent, Hint]:
+        """None of its own: those of the plugins that named the nodes count."""
+        return {}
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        return RUN
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (self._reason,)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        codes = np.full(nodes.size, UNRESOLVABLE | 1, np.int64)
+        wanted = [nodes.rows[name] for name in self._names if name in nodes.rows]
+        codes[wanted] = 0
+        return codes[rows]
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return 0 if nodes.names[row] in self._names else UNRESOLVABLE | 1
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The plugins that have something to say about a class, each with what it prepared."""
+
+    state: CycleState
+    filters: list[FilterPlugin] = field(default_factory=list)
+    scores: list[Weighted] = field(default_factory=list)
+    #: a plugin refused the Pod before any node was looked at: its name and its words
+    rejected_by: str = ""
+    rejected: str = ""
+
+
+class Framework:
+    """A profile at work. Owned by the scheduling task."""
+
+    def __init__(self, profile: Profile, observer: Observer = UNOBSERVED) -> None:
+        self.profile, self.observer = profile, observer
+        self._hints: dict[ClusterEvent, dict[str, Hint]] = {}
+        for plugin in profile.filters:
+            for event, hint in plugin.hints.items():
+                self._hints.setdefault(event, {})[plugin.name] = hint
+
+    @property
+    def hints(self) -> dict[ClusterEvent, dict[str, Hint]]:
+        """Event -> plugin -> hint."""
+        return self._hints
+
+    def gate(self, pod: PodClass) -> str:
+        """Return the name of the plugin that keeps the Pod out of the queue, or an empty text."""
+        return next((plugin.name for plugin in self.profile.pre_enqueue if plugin.pre_enqueue(pod)), "")
+
+    def prepare(self, pod: PodClass, nodes: Snapshot) -> Prepared:
+        """Run the pre-filters and pre-scores of a class."""
+        observer = self.observer
+        prepared = Prepared(CycleState())
+        narrowing: list[str] = []
+        names: frozenset[str] | None = None
+        began = observer.start()
+        for plugin in self.profile.filters:
+            started = observer.start()
+            result = plugin.pre_filter(prepared.state, pod, nodes)
+            observer.plugin(plugin.name, "PreFilter", started)
+            if result.rejected:
+                prepared.rejected_by, prepared.rejected = plugin.name, result.rejected
+                break
+            if result.names is not None:
+                narrowing.append(plugin.name)
+                names = result.names if names is None else names & result.names
+            if not result.skip:
+                prepared.filters.append(plugin)
+        observer.extension_point("PreFilter", success=not prepared.rejected, started=began)
+        if names is not None:
+            prepared.filters.insert(0, NamedNodes(narrowing, names))
+        began = observer.start()
+        for weighted in self.profile.scores:
+            started = observer.start()
+            if weighted.plugin.pre_score(prepared.state, pod, nodes):
+                prepared.scores.append(weighted)
+            observer.plugin(weighted.plugin.name, "PreScore", started)
+        observer.extension_point("PreScore", success=True, started=began)
+        return prepared
+
+    def post_filter(
+        self, prepared: Prepared, pod: PodClass, nodes: Snapshot, refusals: Refusals
+    ) -> PostFilterResult:
+        """Ask the post-filters in order; the first that nominates a node ends it."""
+        observer = self.observer
+        began = observer.start()
+        messages: list[str] = []
+        for plugin in self.profile.post_filters:
+            started = observer.start()
+            result = plugin.post_filter(prepared.state, pod, nodes, refusals)
+            observer.plugin(plugin.name, "PostFilter", started)
+            if result.nominated:
+                observer.extension_point("PostFilter", success=True, started=began)
+                return result
+            if result.message:
+                messages.append(result.message)
+        observer.extension_point("PostFilter", success=False, started=began)
+        return PostFilterResult(message=", ".join(messages))

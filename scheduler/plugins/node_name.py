@@ -1,0 +1,50 @@
+"""NodeName: a Pod that names its node goes there or nowhere.
+
+The queue holds no such Pod (spec.nodeName means bound); this serves questions of the form *would it fit on that node*.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from scheduler.columns.node_info import NodeInfo
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
+from scheduler.framework.state import CycleState
+
+REASON: Final = "node(s) didn't match the requested node name"
+
+
+class NodeName:
+    """Refuses every node but the wanted one."""
+
+    name = "NodeName"
+    reach = Reach.NONE
+
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """The wanted node, when it comes."""
+        return {ClusterEvent.NODE_ADD: _wanted}
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        return RUN if pod.wanted_node else SKIP
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (REASON,)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        codes = np.full(nodes.size, UNRESOLVABLE | 1, np.int64)
+        row = nodes.rows.get(pod.wanted_node)
+        if row is not None:
+            codes[row] = 0
+        return codes[rows]
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return 0 if nodes.names[row] == pod.wanted_node else UNRESOLVABLE | 1
+
+
+def _wanted(pod: PodClass, _before: Changed, after: Changed) -> bool:
+    return isinstance(after, NodeInfo) and after.name == pod.wanted_node

@@ -1,0 +1,261 @@
+"""PURE: which Pod is next, and where a Pod waits when it failed. No clock and nothing to await: `now` is handed in.
+
+    gated --update--> active --pop--> in flight --done--> gone
+    in flight --park--> unschedulable, or back-off when something that could help happened meanwhile
+    in flight --requeue--> back-off --its time--> active
+    unschedulable --a hint says so, or five minutes--> active, or back-off while that lasts
+
+Events that come while a Pod is in flight are kept and looked at when it fails: otherwise it would sleep through the one that
+mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` and `scheduler.event_handlers`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.queue.active import ActiveQueue
+from scheduler.queue.backoff import BACKOFF, BackoffQueue
+from scheduler.queue.queued_pod import Place, QueuedPod
+from scheduler.queue.unschedulable import UnschedulablePods
+from vaina.backoff import Backoff
+
+#: a Pod that nothing woke is tried again after this time (podMaxInUnschedulablePodsDuration)
+MAX_UNSCHEDULABLE_SECONDS: Final = 300.0
+#: events kept for Pods in flight; a Pod that has been in flight for longer than these go back is tried again in any case
+MAX_EVENTS: Final = 10_000
+
+#: labels of scheduler_queue_incoming_pods_total that are no cluster events
+POD_ADD, POD_UPDATE = "PodAdd", "PodUpdate"
+ATTEMPT_FAILURE, BACKOFF_COMPLETE = "ScheduleAttemptFailure", "BackoffComplete"
+UNSCHEDULABLE_TIMEOUT = "UnschedulableTimeout"
+
+_Happened = tuple[ClusterEvent, Changed, Changed]
+
+
+class SchedulingQueue:
+    """All Pods that wait for a node. Owned by the scheduling task; every Pod is in exactly one place."""
+
+    def __init__(
+        self,
+        *,
+        hints: Mapping[ClusterEvent, Mapping[str, Hint]],
+        gate: Callable[[PodClass], str] = lambda _pod: "",
+        backoff: Backoff = BACKOFF,
+        max_unschedulable_seconds: float = MAX_UNSCHEDULABLE_SECONDS,
+        max_events: int = MAX_EVENTS,
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            hints: event -> plugin -> hint.
+            gate: returns the plugin that keeps a Pod out, or an empty text.
+            backoff: of Pods that failed.
+            max_unschedulable_seconds: after which a refused Pod is tried again.
+            max_events: kept for Pods in flight.
+        """
+        self._hints, self._gate = hints, gate
+        self._max_unschedulable, self._max_events = max_unschedulable_seconds, max_events
+        self._pods: dict[str, QueuedPod] = {}
+        self._active = ActiveQueue()
+        self._backoff = BackoffQueue(backoff)
+        self._unschedulable = UnschedulablePods()
+        self._gated = 0
+        #: uid -> how many events there had been when it was popped; in the order of popping
+        self._in_flight: dict[str, int] = {}
+        self._events: list[_Happened] = []
+        #: number of the first event kept
+        self._first_event = 0
+        #: (queue, event) -> Pods that came, since it was asked for
+        self.incoming: Counter[tuple[str, str]] = Counter()
+
+    def __len__(self) -> int:
+        """Return how many Pods wait; those in flight are not among them."""
+        return len(self._pods) - len(self._in_flight)
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._pods
+
+    @property
+    def ready(self) -> int:
+        """How many Pods could be popped now."""
+        return len(self._active)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many Pods are in each place (scheduler_pending_pods)."""
+        return {
+            Place.ACTIVE: len(self._active),
+            Place.BACKOFF: len(self._backoff),
+            Place.UNSCHEDULABLE: len(self._unschedulable),
+            Place.GATED: self._gated,
+        }
+
+    def get(self, uid: str) -> QueuedPod | None:
+        """Return a Pod, wherever it is."""
+        return self._pods.get(uid)
+
+    def add(self, info: PodInfo, *, now: float) -> None:
+        """Take in a Pod that has no node, or what it has become meanwhile.
+
+        A Pod in flight stays there: its new state counts when it fails. One that asks something else now is worth an attempt;
+        any other change of it is not.
+        """
+        known = self._pods.get(info.uid)
+        if known is None:
+            pod = self._pods[info.uid] = QueuedPod(info, added=now, since=now)
+            self._enter(pod, POD_ADD)
+            return
+        same = known.info.pod_class is info.pod_class
+        if same or known.place is Place.IN_FLIGHT:
+            known.info = info
+            return
+        self._leave(known)
+        known.info = info
+        if known.place is not Place.ACTIVE:
+            known.since = now
+        self._wake(known, POD_UPDATE, now)
+
+    def delete(self, uid: str) -> None:
+        """Forget a Pod: it has gone, or somebody gave it a node."""
+        pod = self._pods.pop(uid, None)
+        if pod is not None:
+            self._leave(pod)
+
+    def pop(self, *, now: float) -> QueuedPod | None:
+        """Take out the next Pod for an attempt. It is in flight until `done`, `park`, `requeue` or `delete`."""
+        pod = self._active.pop()
+        if pod is None:
+            return None
+        pod.place = Place.IN_FLIGHT
+        pod.attempts += 1
+        if pod.first_attempt is None:
+            pod.first_attempt = now
+        self._in_flight[pod.info.uid] = self._first_event + len(self._events)
+        return pod
+
+    def done(self, uid: str) -> None:
+        """A Pod has its node."""
+        self.delete(uid)
+
+    def park(self, pod: QueuedPod, rejected_by: frozenset[str], *, now: float) -> None:
+        """No node would take the Pod: wait for something that could help one of the plugins that refused it."""
+        if not self._fail(pod, now):
+            return
+        seen = self._in_flight[pod.info.uid]
+        self._leave(pod)
+        pod.rejected_by = rejected_by
+        gated = self._gate(pod.info.pod_class)
+        if not gated and self._missed(seen, pod.info.pod_class, rejected_by):
+            self._back_off(pod, ATTEMPT_FAILURE)
+        elif gated:
+            self._enter(pod, ATTEMPT_FAILURE)
+        else:
+            pod.place = Place.UNSCHEDULABLE
+            self._unschedulable.add(pod)
+            self.incoming[Place.UNSCHEDULABLE, ATTEMPT_FAILURE] += 1
+
+    def requeue(self, pod: QueuedPod, *, now: float) -> None:
+        """Its binding was refused, or something went wrong: try again after a back-off."""
+        if not self._fail(pod, now):
+            return
+        self._leave(pod)
+        pod.rejected_by = frozenset()
+        self._back_off(pod, ATTEMPT_FAILURE)
+
+    def on_event(self, event: ClusterEvent, before: Changed, after: Changed, *, now: float) -> int:
+        """Something happened: wake the Pods it could help; returns how many."""
+        if self._in_flight:
+            self._events.append((event, before, after))
+            if len(self._events) > self._max_events:
+                dropped = len(self._events) // 2
+                del self._events[:dropped]
+                self._first_event += dropped
+        if not len(self._unschedulable):
+            return 0
+        woken = 0
+        for pod in self._unschedulable.take(
+            lambda pod_class, rejected_by: self._helps((event, before, after), pod_class, rejected_by)
+        ):
+            self._wake(pod, event, now)
+            woken += 1
+        return woken
+
+    def advance(self, now: float) -> float | None:
+        """Let due Pods go on; returns when the next one is due, None when none waits for time."""
+        while (pod := self._backoff.pop_due(now)) is not None:
+            pod.since = now
+            self._enter(pod, BACKOFF_COMPLETE)
+        for pod in self._unschedulable.take_older(now - self._max_unschedulable):
+            pod.since = now
+            self._wake(pod, UNSCHEDULABLE_TIMEOUT, now)
+        oldest = self._unschedulable.oldest()
+        times = [self._backoff.next_due(), None if oldest is None else oldest + self._max_unschedulable]
+        return min((due for due in times if due is not None), default=None)
+
+    def _fail(self, pod: QueuedPod, now: float) -> bool:
+        """Note a failed attempt; False when the Pod has gone meanwhile."""
+        if self._pods.get(pod.info.uid) is not pod or pod.place is not Place.IN_FLIGHT:
+            return False
+        pod.failed_at = pod.since = now
+        return True
+
+    def _missed(self, seen: int, pod: PodClass, rejected_by: frozenset[str]) -> bool:
+        """Say whether something that could help happened while the Pod was in flight."""
+        if seen < self._first_event:
+            return True
+        return any(
+            self._helps(event, pod, rejected_by) for event in self._events[seen - self._first_event :]
+        )
+
+    def _helps(self, happened: _Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
+        event, before, after = happened
+        if not rejected_by:
+            # Nobody said why (there was no node at all): anything may help.
+            return True
+        hints = self._hints.get(event, {})
+        return any(plugin in rejected_by and hint(pod, before, after) for plugin, hint in hints.items())
+
+    def _wake(self, pod: QueuedPod, event: str, now: float) -> None:
+        if self._backoff.due(pod) > now:
+            self._back_off(pod, event)
+        else:
+            self._enter(pod, event)
+
+    def _back_off(self, pod: QueuedPod, event: str) -> None:
+        pod.place = Place.BACKOFF
+        self._backoff.push(pod)
+        self.incoming[Place.BACKOFF, event] += 1
+
+    def _enter(self, pod: QueuedPod, event: str) -> None:
+        if self._gate(pod.info.pod_class):
+            pod.place = Place.GATED
+            self._gated += 1
+        else:
+            pod.place = Place.ACTIVE
+            self._active.push(pod)
+        self.incoming[pod.place, event] += 1
+
+    def _leave(self, pod: QueuedPod) -> None:
+        uid = pod.info.uid
+        match pod.place:
+            case Place.ACTIVE:
+                self._active.discard(uid)
+            case Place.BACKOFF:
+                self._backoff.discard(uid)
+            case Place.UNSCHEDULABLE:
+                self._unschedulable.discard(uid)
+            case Place.GATED:
+                self._gated -= 1
+            case Place.IN_FLIGHT:
+                del self._in_flight[uid]
+                self._forget_events()
+
+    def _forget_events(self) -> None:
+        """Drop events that happened before the first Pod in flight was popped."""
+        if not self._events:
+            return
+        first = next(iter(self._in_flight.values()), self._first_event + len(self._events))
+        if first > self._first_event:
+            del self._events[: first - self._first_event]
+            self._first_event = first
