@@ -1,0 +1,125 @@
+"""The composition root: the only place that constructs the controllers and what they need."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from controller.base import Controller, Tools
+from controller.config import ControllerConfig
+from controller.garbage_collector.controller import GarbageCollector
+from controller.manager import Manager
+from controller.namespace.controller import NamespaceController
+from controller.node_ipam.allocate import Range
+from controller.node_ipam.controller import NodeIpamController
+from controller.node_lifecycle.controller import NodeLifecycleController, NodeTimes
+from controller.pod_gc.controller import PodGcController
+from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from controller.service import SERVICE, ControllerService
+from vaina import log
+from vaina.cache.factory import InformerFactory
+from vaina.cache.mutation import MutationDetector
+from vaina.client.clientset import Clientset
+from vaina.client.events import EventRecorder
+from vaina.client.transport import GrpcTransport
+from vaina.clock import Clock, SystemClock
+from vaina.config import ConfigError
+from vaina.metrics import QueueMetrics, new_registry
+from vaina.serving.http import serve_metrics
+from vaina.serving.server import serve
+
+COMPONENT = "controller"
+
+
+def build(
+    clientset: Clientset,
+    clock: Clock,
+    config: ControllerConfig,
+    *,
+    registry: CollectorRegistry | None = None,
+    instance: str = COMPONENT,
+    detector: MutationDetector | None = None,
+) -> Manager:
+    """Construct the controllers over any clientset.
+
+    Args:
+        clientset: to the apiserver, over gRPC or in process.
+        clock: the machine's, or a test's.
+        config: times, ranges, and which controllers.
+        registry: where metrics go.
+        instance: this process, in Events.
+        detector: finds who changes cached objects; for tests.
+
+    Raises:
+        ValueError: a range or a controller's name is wrong.
+    """
+    registry = registry or CollectorRegistry()
+    factory = InformerFactory(clientset, clock, detector=detector)
+    tools = Tools(clock=clock, metrics=QueueMetrics(registry))
+
+    def recorder(component: str) -> EventRecorder:
+        made = EventRecorder(clientset.events, component, instance, clock)
+        recorders.append(made)
+        return made
+
+    recorders: list[EventRecorder] = []
+    times = NodeTimes(
+        grace=config.node_monitor_grace_seconds, startup_grace=config.node_startup_grace_seconds,
+        monitor_period=config.node_monitor_period_seconds, eviction=config.pod_eviction_seconds,
+        unhealthy_threshold=config.unhealthy_node_threshold,
+    )  # fmt: skip
+    constructors: dict[str, Callable[[], Controller]] = {
+        "replicaset": lambda: ReplicaSetController(tools, factory, recorder("replicaset-controller")),
+        "replicationcontroller": lambda: ReplicationControllerController(
+            tools, factory, recorder("replication-controller")
+        ),
+        "node-ipam": lambda: NodeIpamController(
+            tools, factory, recorder("cidrAllocator"),
+            cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),
+            hollow=Range.parse(config.hollow_cidr, config.hollow_cidr_mask),
+        ),
+        "garbage-collector": lambda: GarbageCollector(tools, factory),
+        "node-lifecycle": lambda: NodeLifecycleController(
+            tools, factory, recorder("node-controller"), times, registry
+        ),
+        "pod-gc": lambda: PodGcController(
+            tools, factory, quarantine_seconds=config.missing_node_quarantine_seconds,
+            keep_terminated=config.terminated_pod_threshold,
+        ),
+        "namespace": lambda: NamespaceController(tools, factory),
+    }  # fmt: skip
+    return Manager(factory, recorders, constructors, config.controllers)
+
+
+async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
+    """Run the service until `stop`: controllers, gRPC server, metrics."""
+    try:
+        log.configure(COMPONENT, config.log_level, config.log_format)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    clock, registry = SystemClock(), new_registry(COMPONENT)
+    clientset = Clientset(GrpcTransport(config.apiserver, user_agent=f"vaina-{COMPONENT}"))
+    try:
+        manager = build(clientset, clock, config, registry=registry, instance=socket.gethostname())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    service = ControllerService(manager.controllers)
+    async with (
+        serve(
+            service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
+            ready=False,
+        ) as server,
+        serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
+        asyncio.TaskGroup() as group,
+    ):  # fmt: skip
+        running = group.create_task(manager.run())
+        ending = group.create_task(stop.wait())
+        filled = group.create_task(manager.wait_synced())
+        await asyncio.wait((filled, ending, running), return_when=asyncio.FIRST_COMPLETED)
+        if filled.done():
+            await server.health.set_serving(True)
+        await asyncio.wait((ending, running), return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, filled, ending):
+            task.cancel()
+    await clientset.close()

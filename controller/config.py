@@ -1,0 +1,35 @@
+"""Configuration of the controllers. Each field is VAINA_<NAME>, --<name>, or a key of the YAML file."""
+
+import msgspec
+
+
+class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What can be configured; times in seconds, defaults as upstream's."""
+
+    #: host:port of the apiserver
+    apiserver: str = "127.0.0.1:6443"
+    listen: str = "127.0.0.1:10257"
+    metrics_listen: str = "127.0.0.1:10252"
+    log_level: str = "info"
+    log_format: str = "json"
+    #: names of controllers; "*" is all, "-name" all but that one
+    controllers: tuple[str, ...] = ("*",)
+    #: addresses of Pods, and the prefix length of a node's share
+    cluster_cidr: str = "10.244.0.0/16"
+    node_cidr_mask: int = 24
+    #: the same for nodes with the label vaina.dev/hollow=true
+    hollow_cidr: str = "10.128.0.0/9"
+    hollow_cidr_mask: int = 24
+    #: after this time without a sign of life a node's status is Unknown
+    node_monitor_grace_seconds: float = 40.0
+    #: the same for a node that has never reported
+    node_startup_grace_seconds: float = 60.0
+    node_monitor_period_seconds: float = 5.0
+    #: how long Pods without tolerations of their own stay on a silent node
+    pod_eviction_seconds: float = 300.0
+    #: share of silent nodes from which on nothing is evicted
+    unhealthy_node_threshold: float = 0.55
+    #: ended Pods beyond this number are removed, oldest first
+    terminated_pod_threshold: int = 12500
+    #: how long a node must be missing before its Pods are removed
+    missing_node_quarantine_seconds: float = 40.0

@@ -1,0 +1,67 @@
+"""Which controllers run, and running them: informers, controllers and recorder in one task group.
+
+Leadership will be decided here, by Lease; until then one process runs them. Two would do no harm (I18): every write is a
+compare-and-swap, or has a name that follows from the state.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from controller.base import Controller
+from vaina.cache.factory import InformerFactory
+from vaina.client.events import EventRecorder
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return which of the known controllers should run.
+
+    Args:
+        names: as configured: "*", names, and names with a minus before them.
+        known: all there are, in order.
+
+    Raises:
+        ValueError: a name is none of the known.
+    """
+    unknown = [name for name in names if name != "*" and name.removeprefix("-") not in known]
+    if unknown:
+        raise ValueError(f"unknown controllers: {', '.join(unknown)} (known: {', '.join(known)})")
+    off = {name.removeprefix("-") for name in names if name.startswith("-")}
+    return [name for name in known if name not in off and ("*" in names or name in names)]
+
+
+class Manager:
+    """The controllers of one process."""
+
+    def __init__(
+        self,
+        factory: InformerFactory,
+        recorders: Sequence[EventRecorder],
+        constructors: Mapping[str, Callable[[], Controller]],
+        names: Sequence[str],
+    ) -> None:
+        self._factory, self._recorders = factory, recorders
+        self.controllers: Sequence[Controller] = [
+            constructors[name]() for name in selected(names, [*constructors])
+        ]
+
+    @property
+    def synced(self) -> bool:
+        """Whether all caches have been filled."""
+        return self._factory.synced
+
+    async def wait_synced(self) -> None:
+        """Return when all caches have been filled."""
+        await self._factory.wait_synced()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._factory.run(), name="informers")
+            for recorder in self._recorders:
+                group.create_task(recorder.run(), name="events")
+            for controller in self.controllers:
+                group.create_task(controller.run(), name=controller.name)

@@ -1,0 +1,96 @@
+"""PURE: what the status of an ending namespace says, and whether it may go. Follows upstream's namespaced_resources_deleter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vaina.api.core.v1 import namespace_pb2
+from vaina.clock import timestamp
+from vaina.objects.conditions import find_condition
+
+#: the entry of spec.finalizers that holds a namespace until it is empty
+FINALIZER = "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of one kind in a namespace."""
+
+    #: pods, replicasets.apps
+    resource: str
+    count: int
+    #: finalizer -> how many objects it holds
+    finalizers: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamespacePlan:
+    """What to do with a namespace whose content was asked to go."""
+
+    #: nothing is left: take the finalizer out
+    finalize: bool = False
+    #: the status to write, or None when it is as it should be
+    status: namespace_pb2.NamespaceStatus | None = None
+
+
+def reconcile(
+    namespace: namespace_pb2.Namespace,
+    remaining: Sequence[Remaining],
+    failures: Sequence[str],
+    *,
+    now: float,
+) -> NamespacePlan:
+    """Decide what comes next for an ending namespace.
+
+    Args:
+        namespace: with a deletionTimestamp.
+        remaining: kinds of which something is left, after everything was asked to go.
+        failures: why kinds could not be emptied, in words.
+        now: seconds since the epoch.
+    """
+    left = [item for item in remaining if item.count]
+    status = namespace_pb2.NamespaceStatus()
+    status.CopyFrom(namespace.status)
+    status.phase = "Terminating"
+    failed = "; ".join(failures)
+    _set(
+        status, "NamespaceDeletionContentFailure", bool(failures), "ContentDeletionFailed", failed,
+        "ContentDeleted", "All content successfully deleted, may be waiting on finalization", now,
+    )  # fmt: skip
+    counts = ", ".join(f"{item.resource} has {item.count} resource instances" for item in left)
+    _set(
+        status, "NamespaceContentRemaining", bool(left), "SomeResourcesRemain",
+        f"Some resources are remaining: {counts}", "ContentRemoved", "All content successfully removed", now,
+    )  # fmt: skip
+    held: dict[str, int] = {}
+    for item in left:
+        for name, count in item.finalizers:
+            held[name] = held.get(name, 0) + count
+    words = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(held.items()))
+    _set(
+        status, "NamespaceFinalizersRemaining", bool(held), "SomeFinalizersRemain",
+        f"Some content in the namespace has finalizers remaining: {words}", "ContentHasNoFinalizers",
+        "All content-preserving finalizers finished", now,
+    )  # fmt: skip
+    return NamespacePlan(
+        finalize=not left and not failures, status=None if status == namespace.status else status
+    )
+
+
+def _set(  # noqa: PLR0913 - one condition: its type and what it says in either case
+    status: namespace_pb2.NamespaceStatus,
+    type: str,
+    is_true: bool,
+    reason: str,
+    message: str,
+    reason_false: str,
+    message_false: str,
+    now: float,
+) -> None:
+    known = find_condition(status.conditions, type)
+    state = "True" if is_true else "False"
+    condition = known if known is not None else status.conditions.add(type=type)
+    if condition.status != state:
+        condition.status = state
+        condition.last_transition_time.CopyFrom(timestamp(now))
+    condition.reason = reason if is_true else reason_false
+    condition.message = message if is_true else message_false

@@ -1,0 +1,1 @@
+"""Pod addresses by node: each node gets a range of its own from the cluster's."""

@@ -1,0 +1,124 @@
+"""PURE: which range of Pod addresses each node gets.
+
+No two nodes ever share one. What has been given is written down as claims, range -> node name, *before* a node is told: two
+controllers, or one that was killed in the middle, meet in that one record, which is written by compare-and-swap (I3, I18). A
+node that comes back under its name gets its old range back, because old sandboxes may still hold addresses of it. Claims of
+nodes that are no more are given to others only when there is nothing else left.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Addresses to give out in blocks."""
+
+    cidr: ipaddress.IPv4Network
+    #: length of the prefix of a node's block: 24 gives 254 Pods
+    mask: int
+
+    @classmethod
+    def parse(cls, cidr: str, mask: int) -> "Range":
+        """Make a range. Raises ValueError for a network that is none, or blocks that do not fit in it."""
+        network = ipaddress.IPv4Network(cidr)
+        if not network.prefixlen <= mask <= 30:
+            raise ValueError(f"blocks of /{mask} do not fit in {cidr}")
+        return cls(network, mask)
+
+    def blocks(self) -> Iterator[ipaddress.IPv4Network]:
+        """Yield the blocks in order."""
+        return self.cidr.subnets(new_prefix=self.mask)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNeed:
+    """A node: what it has, and which range it draws from."""
+
+    name: str
+    #: its podCIDR; empty when it has none
+    cidr: str = ""
+    hollow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What to write."""
+
+    #: the whole record: range -> node name
+    claims: Mapping[str, str]
+    #: node name -> range, for nodes that have none yet
+    assign: Mapping[str, str]
+    #: nodes for which nothing is left
+    exhausted: tuple[str, ...]
+
+
+def allocate(
+    nodes: Sequence[NodeNeed], claims: Mapping[str, str], *, cluster: Range, hollow: Range
+) -> Allocation:
+    """Decide the ranges of nodes.
+
+    Args:
+        nodes: all nodes there are.
+        claims: the record as it stands.
+        cluster: the range of ordinary nodes.
+        hollow: the range of hollow nodes.
+    """
+    record = dict(claims)
+    by_name = {name: cidr for cidr, name in record.items()}
+    for node in nodes:
+        # A node that has a range already (by hand, or from before the record) is right by having it.
+        if node.cidr and record.get(node.cidr) != node.name:
+            record[node.cidr] = node.name
+            by_name[node.name] = node.cidr
+    taken = _Taken(record)
+    free = {False: _free_blocks(cluster, taken), True: _free_blocks(hollow, taken)}
+    names = {node.name for node in nodes}
+    assign: dict[str, str] = {}
+    exhausted: list[str] = []
+    for node in sorted((node for node in nodes if not node.cidr), key=lambda node: node.name):
+        of_range = hollow if node.hollow else cluster
+        cidr = by_name.get(node.name)
+        if cidr is None or not _belongs(cidr, of_range):
+            cidr = next(free[node.hollow], None) or _reclaimed(record, names, of_range)
+        if cidr is None:
+            exhausted.append(node.name)
+            continue
+        record[cidr] = node.name
+        by_name[node.name] = assign[node.name] = cidr
+    return Allocation(claims=record, assign=assign, exhausted=tuple(exhausted))
+
+
+class _Taken:
+    """The blocks that are given; asking about one costs a few look-ups, whatever sizes were given before."""
+
+    def __init__(self, cidrs: Iterable[str]) -> None:
+        self._networks = {ipaddress.IPv4Network(cidr, strict=False) for cidr in cidrs}
+        self._lengths = sorted({network.prefixlen for network in self._networks})
+
+    def overlaps(self, block: ipaddress.IPv4Network) -> bool:
+        for length in self._lengths:
+            if length <= block.prefixlen:
+                if block.supernet(new_prefix=length) in self._networks:
+                    return True
+            elif any(network.subnet_of(block) for network in self._networks if network.prefixlen == length):
+                return True
+        return False
+
+
+def _free_blocks(of_range: Range, taken: _Taken) -> Iterator[str]:
+    return (str(block) for block in of_range.blocks() if not taken.overlaps(block))
+
+
+def _belongs(cidr: str, of_range: Range) -> bool:
+    network = ipaddress.IPv4Network(cidr, strict=False)
+    return network.prefixlen == of_range.mask and network.subnet_of(of_range.cidr)
+
+
+def _reclaimed(record: Mapping[str, str], names: set[str], of_range: Range) -> str | None:
+    """The first range of a node that is no more."""
+    for cidr in sorted(record, key=lambda text: ipaddress.IPv4Network(text, strict=False)):
+        if record[cidr] not in names and _belongs(cidr, of_range):
+            return cidr
+    return None

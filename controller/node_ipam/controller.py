@@ -1,0 +1,130 @@
+"""The shell of node IPAM: all nodes without a range are served in one go, under one key.
+
+The record is a ConfigMap, kube-system/pod-cidrs: a key a range ("10.244.3.0_24"), the node's name as value. It is read from
+the apiserver, not from a cache, and written by compare-and-swap before any node is.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from controller.base import Controller, Tools
+from controller.node_ipam.allocate import Allocation, NodeNeed, Range, allocate
+from vaina.api.core.v1 import config_pb2, node_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.client.events import NORMAL, EventRecorder
+from vaina.errors import ApiError, NotFound
+from vaina.kinds import NODE
+
+log = structlog.stdlib.get_logger(__name__)
+
+NAMESPACE, NAME = "kube-system", "pod-cidrs"
+#: nodes with this label draw from the range of hollow nodes
+HOLLOW_LABEL = "vaina.dev/hollow"
+_KEY = "nodes"
+#: nodes written at once
+PARALLEL_WRITES = 32
+
+
+class NodeIpamController(Controller):
+    """Gives each node its podCIDR."""
+
+    name = "node-ipam"
+
+    def __init__(
+        self,
+        tools: Tools,
+        factory: InformerFactory,
+        recorder: EventRecorder,
+        *,
+        cluster: Range,
+        hollow: Range,
+    ) -> None:
+        self._nodes = factory.informer(NODE)
+        super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._nodes,))
+        self._client, self._recorder = factory.clientset, recorder
+        self._cluster, self._hollow = cluster, hollow
+        self._nodes.add_handler(
+            on_add=self._look_at, on_update=lambda old, new: self._look_at(new), on_delete=None
+        )
+
+    async def sync(self, key: str) -> float | None:
+        nodes = self._nodes.lister.list()
+        needs = [
+            NodeNeed(
+                name=node.metadata.name, cidr=node.spec.pod_cidr,
+                hollow=node.metadata.labels.get(HOLLOW_LABEL, "") == "true",
+            )
+            for node in nodes
+        ]  # fmt: skip
+        stored = await self._read()
+        allocation = allocate(needs, _claims(stored.data), cluster=self._cluster, hollow=self._hollow)
+        await self._write(stored, allocation.claims)
+        await self._assign(allocation)
+        for name in allocation.exhausted:
+            node = self._nodes.lister.get(name)
+            if node is not None:
+                self._recorder.event(
+                    node, NORMAL, "CIDRNotAvailable", f"Node {name} status is now: CIDRNotAvailable"
+                )
+        # A node that goes gives its range back: nothing tells this controller, so it looks again.
+        return 30.0 if allocation.exhausted else None
+
+    def _look_at(self, node: node_pb2.Node) -> None:
+        if not node.spec.pod_cidr:
+            self.queue.add(_KEY)
+
+    async def _read(self) -> config_pb2.ConfigMap:
+        try:
+            return await self._client.config_maps.get(NAME, NAMESPACE)
+        except NotFound:
+            empty = config_pb2.ConfigMap()
+            empty.metadata.name, empty.metadata.namespace = NAME, NAMESPACE
+            return empty
+
+    async def _write(self, stored: config_pb2.ConfigMap, claims: Mapping[str, str]) -> None:
+        """Write the record. Raises Conflict or AlreadyExists when another controller was faster: decide again."""
+        data = {cidr.replace("/", "_"): name for cidr, name in claims.items()}
+        if data == dict(stored.data):
+            return
+        changed = config_pb2.ConfigMap()
+        changed.CopyFrom(stored)
+        changed.data.clear()
+        changed.data.update(data)
+        if stored.metadata.resource_version:
+            await self._client.config_maps.update(changed)
+        else:
+            await self._client.config_maps.create(changed)
+
+    async def _assign(self, allocation: Allocation) -> None:
+        gate = asyncio.Semaphore(PARALLEL_WRITES)
+        errors: list[ApiError] = []
+
+        async def one(name: str, cidr: str) -> None:
+            node = self._nodes.lister.get(name)
+            if node is None:
+                return
+            changed = node_pb2.Node()
+            changed.CopyFrom(node)
+            changed.spec.pod_cidr = cidr
+            changed.spec.pod_cidrs[:] = [cidr]
+            async with gate:
+                try:
+                    await self._client.nodes.update(changed)
+                except NotFound:
+                    return
+                except ApiError as error:
+                    errors.append(error)
+                    return
+            log.info("pod cidr assigned", node=name, cidr=cidr)
+
+        async with asyncio.TaskGroup() as group:
+            for name, cidr in allocation.assign.items():
+                group.create_task(one(name, cidr))
+        if errors:
+            raise errors[0]
+
+
+def _claims(data: Mapping[str, str]) -> dict[str, str]:
+    return {key.replace("_", "/"): name for key, name in data.items()}

@@ -1,0 +1,223 @@
+"""The shell of the node life cycle: heartbeats in, conditions, taints, Unknown Pods and evictions out. Keys are names of nodes.
+
+A monitor looks every few seconds for nodes whose time is up, and judges how many there are: when most are silent the control
+plane suspects itself, NoExecute taints are taken back and nothing is evicted (I13).
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from controller.base import Controller, Tools
+from controller.node_lifecycle.heartbeats import Heartbeats
+from controller.node_lifecycle.reconcile import Life, NodePlan, reconcile, suspects_itself
+from controller.node_lifecycle.taints import NO_EXECUTE
+from vaina.api.coordination.v1 import lease_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.client.events import NORMAL, WARNING, EventRecorder
+from vaina.errors import ApiError, Conflict, NotFound
+from vaina.kinds import LEASE, NODE, POD
+from vaina.objects.nodes import get_condition
+
+log = structlog.stdlib.get_logger(__name__)
+
+LEASE_NAMESPACE = "kube-node-lease"
+#: index of Pods by node
+BY_NODE = "node"
+#: Pods of one node written at once
+PARALLEL_WRITES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTimes:
+    """The times of the node life cycle, in seconds; defaults are upstream's."""
+
+    grace: float = 40.0
+    startup_grace: float = 60.0
+    monitor_period: float = 5.0
+    #: how long Pods without tolerations of their own stay on a silent node
+    eviction: float = 300.0
+    #: share of silent nodes from which on nothing is evicted
+    unhealthy_threshold: float = 0.55
+
+
+class Metrics:
+    """The node_collector_* metrics; there is one zone."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.evictions = Counter(
+            "node_collector_evictions", "Number of Pod evictions that happened since this process started.",
+            ["zone"], registry=registry,
+        ).labels("")  # fmt: skip
+        self.size = Gauge(
+            "node_collector_zone_size", "Number of registered Nodes per zone.", ["zone"], registry=registry
+        ).labels("")
+        self.unhealthy = Gauge(
+            "node_collector_unhealthy_nodes_in_zone", "Number of not Ready Nodes per zone.", ["zone"],
+            registry=registry,
+        ).labels("")  # fmt: skip
+        self.health = Gauge(
+            "node_collector_zone_health", "Percentage of healthy nodes per zone.", ["zone"], registry=registry
+        ).labels("")
+
+
+class NodeLifecycleController(Controller):
+    """Watches over the nodes."""
+
+    name = "node-lifecycle"
+
+    def __init__(
+        self,
+        tools: Tools,
+        factory: InformerFactory,
+        recorder: EventRecorder,
+        times: NodeTimes,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._nodes, self._leases = factory.informer(NODE), factory.informer(LEASE)
+        self._pods = factory.informer(POD)
+        super().__init__(
+            Tools(tools.clock, tools.metrics, workers=8), (self._nodes, self._leases, self._pods)
+        )
+        self._client, self._recorder, self._times = factory.clientset, recorder, times
+        self._metrics = Metrics(registry)
+        self._beats = Heartbeats(grace_seconds=times.grace, startup_grace_seconds=times.startup_grace)
+        self._silent: frozenset[str] = frozenset()
+        #: nothing is evicted before the monitor has judged once
+        self._may_evict = False
+        self._pods.ensure_indexer(BY_NODE, lambda pod: (pod.spec.node_name,) if pod.spec.node_name else ())
+        self._nodes.add_handler(
+            on_add=self._on_node, on_update=lambda old, new: self._on_node(new), on_delete=self._on_gone
+        )
+        self._leases.add_handler(on_add=self._on_lease, on_update=lambda old, new: self._on_lease(new))
+        self._pods.add_handler(on_add=self._on_pod, on_update=lambda old, new: self._on_pod(new))
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        return (self._monitor(),)
+
+    async def sync(self, key: str) -> float | None:
+        node = self._nodes.lister.get(key)
+        if node is None:
+            return None
+        life = self._beats.life(key, self.clock.monotonic())
+        plan = reconcile(
+            node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
+            default_seconds=self._times.eviction, now=self.clock.now(),
+        )  # fmt: skip
+        await self._write_node(node, plan)
+        await self._write_pods(node, plan)
+        return plan.wake_seconds
+
+    async def _write_node(self, node: node_pb2.Node, plan: NodePlan) -> None:
+        name, current = node.metadata.name, node
+        if plan.conditions:
+            changed = node_pb2.Node()
+            # With the version that was judged: a kubelet that has reported since is not overruled.
+            changed.metadata.name, changed.metadata.uid = name, node.metadata.uid
+            changed.metadata.resource_version = node.metadata.resource_version
+            changed.status.conditions.extend(plan.conditions)
+            current = await self._client.nodes.update_status(changed, mask=("conditions",))
+            log.info("node is silent", node=name, reason=plan.conditions[0].reason)
+            self._recorder.event(node, NORMAL, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
+        if plan.taints is not None:
+            tainted = node_pb2.Node()
+            tainted.CopyFrom(current)
+            del tainted.spec.taints[:]
+            tainted.spec.taints.extend(plan.taints)
+            await self._client.nodes.update(tainted)
+            log.info("node taints written", node=name, taints=[f"{t.key}:{t.effect}" for t in plan.taints])
+
+    async def _write_pods(self, node: node_pb2.Node, plan: NodePlan) -> None:
+        gate = asyncio.Semaphore(PARALLEL_WRITES)
+        errors: list[ApiError] = []
+
+        async def one(write: Coroutine[Any, Any, None]) -> None:
+            async with gate:
+                try:
+                    await write
+                except NotFound:
+                    return
+                except ApiError as error:
+                    errors.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for pod in plan.lost:
+                group.create_task(one(self._lose(node, pod)))
+            for pod in plan.evict:
+                group.create_task(one(self._evict(pod)))
+        if errors:
+            raise errors[0]
+
+    async def _lose(self, node: node_pb2.Node, pod: pod_pb2.Pod) -> None:
+        await self._client.pods.update_status(pod, mask=("phase", "reason", "message", "conditions"))
+        self._recorder.event(pod, WARNING, "NodeNotReady", "Node is not ready")
+        log.info(
+            "pod is unknown", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", node=node.metadata.name
+        )
+
+    async def _evict(self, pod: pod_pb2.Pod) -> None:
+        meta = pod.metadata
+        try:
+            await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid)
+        except Conflict:
+            # Another Pod of the same name: this one has gone.
+            return
+        self._metrics.evictions.inc()
+        words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
+        self._recorder.event(pod, NORMAL, "TaintManagerEviction", words)
+        log.info("pod evicted", pod=f"{meta.namespace}/{meta.name}", node=pod.spec.node_name)
+
+    async def _monitor(self) -> None:
+        while True:
+            self._judge()
+            await self.clock.sleep(self._times.monitor_period)
+
+    def _judge(self) -> None:
+        """Find the nodes whose time is up, and decide whether they or this side are at fault."""
+        now, names = self.clock.monotonic(), [node.metadata.name for node in self._nodes.lister.list()]
+        silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
+        suspect = suspects_itself(len(silent), len(names), self._times.unhealthy_threshold)
+        if suspect is self._may_evict:
+            log.warning(
+                "evictions stopped: most nodes are silent" if suspect else "evictions allowed",
+                silent=len(silent), nodes=len(names),
+            )  # fmt: skip
+            self._may_evict = not suspect
+            for name in names:
+                self.queue.add(name)
+        for name in silent ^ self._silent:
+            self.queue.add(name)
+        self._silent = silent
+        self._metrics.size.set(len(names))
+        self._metrics.unhealthy.set(len(silent))
+        self._metrics.health.set(100.0 * (len(names) - len(silent)) / len(names) if names else 100.0)
+
+    def _on_node(self, node: node_pb2.Node) -> None:
+        ready = get_condition(node.status, "Ready")
+        reported = ready is not None and ready.reason != "NodeStatusNeverUpdated"
+        heartbeat = ready.last_heartbeat_time.seconds if ready is not None and reported else None
+        self._beats.on_node(node.metadata.name, heartbeat=heartbeat, now=self.clock.monotonic())
+        self.queue.add(node.metadata.name)
+
+    def _on_gone(self, node: node_pb2.Node) -> None:
+        self._beats.forget(node.metadata.name)
+
+    def _on_lease(self, lease: lease_pb2.Lease) -> None:
+        if lease.metadata.namespace == LEASE_NAMESPACE:
+            renewed = (lease.spec.renew_time.seconds, lease.spec.renew_time.nanos)
+            self._beats.on_lease(lease.metadata.name, renewed, now=self.clock.monotonic())
+
+    def _on_pod(self, pod: pod_pb2.Pod) -> None:
+        """A Pod on a node that is silent or drives Pods away needs a look; the others never do."""
+        name = pod.spec.node_name
+        if not name:
+            return
+        node = self._nodes.lister.get(name)
+        driven = node is not None and any(taint.effect == NO_EXECUTE for taint in node.spec.taints)
+        if name in self._silent or driven:
+            self.queue.add(name)

@@ -1,0 +1,63 @@
+"""PURE: when each node was last heard of, by this controller's own clock.
+
+A sign of life is a change: of the node's Lease, or of the heartbeat in its Ready condition. What the clocks of nodes say does
+not matter, only that it changes. A controller that has just started knows nothing, and gives every node the full time.
+"""
+
+from dataclasses import dataclass
+
+from controller.node_lifecycle.reconcile import Life
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """What is known of one node."""
+
+    #: monotonic seconds of the last sign
+    heard: float
+    #: the values that must change
+    lease: tuple[int, int] = (0, 0)
+    status: int = 0
+    #: whether a Ready condition has been reported at all
+    reported: bool = False
+
+
+class Heartbeats:
+    """By node. Owned by the node life-cycle controller."""
+
+    def __init__(self, *, grace_seconds: float, startup_grace_seconds: float) -> None:
+        self._grace, self._startup_grace = grace_seconds, startup_grace_seconds
+        self._by_node: dict[str, Heartbeat] = {}
+
+    def on_node(self, name: str, *, heartbeat: int | None, now: float) -> None:
+        """Take note of a node's status.
+
+        Args:
+            name: of the node.
+            heartbeat: of its Ready condition, seconds since the epoch; None when it has never been reported.
+            now: monotonic seconds.
+        """
+        known = self._by_node.setdefault(name, Heartbeat(heard=now))
+        if heartbeat is not None:
+            if heartbeat != known.status or not known.reported:
+                known.heard = now
+            known.status, known.reported = heartbeat, True
+
+    def on_lease(self, name: str, renewed: tuple[int, int], *, now: float) -> None:
+        """Take note of a node's Lease: seconds and nanoseconds of its renewal."""
+        known = self._by_node.setdefault(name, Heartbeat(heard=now))
+        if renewed != known.lease:
+            known.lease, known.heard = renewed, now
+
+    def forget(self, name: str) -> None:
+        """Drop a node that is gone."""
+        self._by_node.pop(name, None)
+
+    def life(self, name: str, now: float) -> Life:
+        """Return what is known of a node."""
+        known = self._by_node.get(name)
+        if known is None:
+            return Life.HEARD
+        if known.reported:
+            return Life.SILENT if now - known.heard > self._grace else Life.HEARD
+        return Life.NEVER_HEARD if now - known.heard > self._startup_grace else Life.HEARD

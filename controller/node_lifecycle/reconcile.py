@@ -1,0 +1,155 @@
+"""PURE: what to do about a node and its Pods, given what is known of its life.
+
+Follows upstream's pkg/controller/nodelifecycle and tainteviction, with document 002's `Unknown`: the Pods of a node that does
+not answer get phase Unknown, reason NodeLost, and the kubelet's next report takes it back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from controller.node_lifecycle.taints import compute_taints, eviction_of
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import timestamp
+from vaina.objects.conditions import find_condition, set_condition
+from vaina.objects.pods import get_condition, is_terminal
+
+#: conditions that a kubelet reports; all of them are Unknown when it reports no more
+REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+NODE_LOST = "NodeLost"
+#: annotation of Pods that mirror static ones: the API cannot make them go
+MIRROR = "kubernetes.io/config.mirror"
+
+
+class Life(Enum):
+    """What is known of a node's kubelet."""
+
+    #: it has given a sign in time
+    HEARD = "heard"
+    #: it has fallen silent
+    SILENT = "silent"
+    #: it has not reported a status since the node was made, and should have
+    NEVER_HEARD = "never heard"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What to write. All empty: nothing."""
+
+    #: conditions to set
+    conditions: tuple[node_pb2.NodeCondition, ...] = ()
+    #: all taints, or None when they are right
+    taints: tuple[node_pb2.Taint, ...] | None = None
+    #: Pods with the status to write: phase, reason, message, conditions
+    lost: tuple[pod_pb2.Pod, ...] = ()
+    #: Pods to delete
+    evict: tuple[pod_pb2.Pod, ...] = ()
+    #: when the next Pod must go, seconds from now
+    wake_seconds: float | None = None
+
+
+def reconcile(
+    node: node_pb2.Node,
+    pods: Sequence[pod_pb2.Pod],
+    *,
+    life: Life,
+    may_evict: bool,
+    default_seconds: float,
+    now: float,
+) -> NodePlan:
+    """Decide what to do for one node.
+
+    Args:
+        node: as the cache has it.
+        pods: those bound to it.
+        life: what is known of its kubelet.
+        may_evict: whether anything may be driven from anywhere: not while most nodes seem gone (I13).
+        default_seconds: how long a Pod that says nothing may stay on a silent node.
+        now: seconds since the epoch.
+    """
+    conditions = _silence(node, life, now)
+    after = node
+    if conditions:
+        after = node_pb2.Node()
+        after.CopyFrom(node)
+        for condition in conditions:
+            set_condition(after.status, condition, now)
+    taints = compute_taints(after, may_evict=may_evict, now=now)
+    ready = find_condition(after.status.conditions, "Ready")
+    silent = life is not Life.HEARD and ready is not None and ready.status == "Unknown"
+    lost = tuple(_lost(pod, node.metadata.name, now) for pod in pods if silent and _can_be_lost(pod))
+    evict: list[pod_pb2.Pod] = []
+    wake: float | None = None
+    if may_evict:
+        effective = taints if taints is not None else tuple(node.spec.taints)
+        for pod in pods:
+            if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod) or _is_static(pod):
+                continue
+            at = eviction_of(pod, effective, default_seconds=default_seconds, now=now).at
+            if at is None:
+                continue
+            if at <= now:
+                evict.append(pod)
+            else:
+                wake = at - now if wake is None else min(wake, at - now)
+    return NodePlan(conditions=conditions, taints=taints, lost=lost, evict=tuple(evict), wake_seconds=wake)
+
+
+def _silence(node: node_pb2.Node, life: Life, now: float) -> tuple[node_pb2.NodeCondition, ...]:
+    """The conditions of a node that does not answer; none when they are written already."""
+    if life is Life.HEARD:
+        return ()
+    wanted = []
+    for condition_type in REPORTED:
+        known = find_condition(node.status.conditions, condition_type)
+        if known is None:
+            condition = node_pb2.NodeCondition(
+                type=condition_type, status="Unknown", reason="NodeStatusNeverUpdated",
+                message="Kubelet never posted node status.",
+            )  # fmt: skip
+        elif known.status != "Unknown":
+            condition = node_pb2.NodeCondition(
+                type=condition_type, status="Unknown", reason="NodeStatusUnknown",
+                message="Kubelet stopped posting node status.",
+            )  # fmt: skip
+            condition.last_heartbeat_time.CopyFrom(known.last_heartbeat_time)
+        else:
+            continue
+        condition.last_transition_time.CopyFrom(timestamp(now))
+        wanted.append(condition)
+    return tuple(wanted)
+
+
+def _can_be_lost(pod: pod_pb2.Pod) -> bool:
+    return not is_terminal(pod) and (pod.status.phase, pod.status.reason) != ("Unknown", NODE_LOST)
+
+
+def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:
+    """The Pod with the status that says where it was lost; only what is written is set."""
+    lost = pod_pb2.Pod()
+    lost.metadata.name, lost.metadata.namespace = pod.metadata.name, pod.metadata.namespace
+    lost.metadata.uid, lost.metadata.resource_version = pod.metadata.uid, pod.metadata.resource_version
+    lost.status.phase, lost.status.reason = "Unknown", NODE_LOST
+    lost.status.message = f"Node {node} which was running pod {pod.metadata.name} is unresponsive"
+    ready = get_condition(pod.status, "Ready")
+    if ready is not None and ready.status == "True":
+        condition = lost.status.conditions.add()
+        condition.CopyFrom(ready)
+        condition.status = "False"
+        condition.last_transition_time.CopyFrom(timestamp(now))
+    return lost
+
+
+def _is_static(pod: pod_pb2.Pod) -> bool:
+    return MIRROR in pod.metadata.annotations
+
+
+def suspects_itself(silent: int, total: int, threshold: float) -> bool:
+    """Say whether so many nodes are silent that the fault is more likely on this side (I13).
+
+    Args:
+        silent: nodes that are silent.
+        total: all nodes.
+        threshold: share of them; upstream's --unhealthy-zone-threshold is 0.55.
+    """
+    return silent > 0 and silent / total >= threshold

@@ -1,0 +1,113 @@
+"""PURE: the taints that follow from a node's conditions, and what NoExecute taints mean for a Pod.
+
+Names, effects and the mapping are upstream's (nodelifecycle and tainteviction controllers).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import seconds_of, timestamp
+from vaina.objects.conditions import find_condition
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+NO_SCHEDULE, NO_EXECUTE = "NoSchedule", "NoExecute"
+
+#: condition type -> status -> taint
+_BY_CONDITION = {
+    "Ready": {"False": NOT_READY, "Unknown": UNREACHABLE},
+    "MemoryPressure": {"True": "node.kubernetes.io/memory-pressure"},
+    "DiskPressure": {"True": "node.kubernetes.io/disk-pressure"},
+    "NetworkUnavailable": {"True": "node.kubernetes.io/network-unavailable"},
+    "PIDPressure": {"True": "node.kubernetes.io/pid-pressure"},
+}
+#: (key, effect) of the taints that this controller gives and takes; all others are somebody else's
+MANAGED = frozenset(
+    {(key, NO_SCHEDULE) for statuses in _BY_CONDITION.values() for key in statuses.values()}
+    | {(UNSCHEDULABLE, NO_SCHEDULE), (NOT_READY, NO_EXECUTE), (UNREACHABLE, NO_EXECUTE)}
+)
+
+
+def wanted_taints(node: node_pb2.Node, *, may_evict: bool) -> set[tuple[str, str]]:
+    """Return key and effect of the taints that a node's conditions call for.
+
+    Args:
+        node: with its conditions as they are or are about to be.
+        may_evict: whether NoExecute taints may be given.
+    """
+    wanted: set[tuple[str, str]] = set()
+    for condition_type, statuses in _BY_CONDITION.items():
+        condition = find_condition(node.status.conditions, condition_type)
+        key = statuses.get(condition.status) if condition is not None else None
+        if key is not None:
+            wanted.add((key, NO_SCHEDULE))
+            if condition_type == "Ready" and may_evict:
+                wanted.add((key, NO_EXECUTE))
+    if node.spec.unschedulable:
+        wanted.add((UNSCHEDULABLE, NO_SCHEDULE))
+    return wanted
+
+
+def compute_taints(node: node_pb2.Node, *, may_evict: bool, now: float) -> tuple[node_pb2.Taint, ...] | None:
+    """Return all taints that a node should have, or None when it has them. Taints of others stay as they are."""
+    wanted = wanted_taints(node, may_evict=may_evict)
+    kept = [
+        taint
+        for taint in node.spec.taints
+        if (taint.key, taint.effect) not in MANAGED or (taint.key, taint.effect) in wanted
+    ]
+    there = {(taint.key, taint.effect) for taint in kept}
+    added = [
+        node_pb2.Taint(key=key, effect=effect, time_added=timestamp(now))
+        for key, effect in sorted(wanted - there)
+    ]
+    if not added and len(kept) == len(node.spec.taints):
+        return None
+    return (*kept, *added)
+
+
+def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
+    """Say whether a toleration covers a taint."""
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    if toleration.operator == "Exists":
+        return True
+    return bool(toleration.key) and toleration.value == taint.value
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """When a Pod must leave its node, in seconds since the epoch; None: it may stay."""
+
+    at: float | None
+
+
+def eviction_of(
+    pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint], *, default_seconds: float, now: float
+) -> Eviction:
+    """Decide when NoExecute taints drive a Pod away.
+
+    Args:
+        pod: on the node.
+        taints: of the node.
+        default_seconds: for the taints of a silent node, when the Pod says nothing: upstream's admission gives every Pod
+            tolerations of 300 s for them.
+        now: seconds since the epoch; a taint without a time counts from here.
+    """
+    times: list[float] = []
+    for taint in taints:
+        if taint.effect != NO_EXECUTE:
+            continue
+        since = seconds_of(taint.time_added) if taint.HasField("time_added") else now
+        matching = [item for item in pod.spec.tolerations if tolerates(item, taint)]
+        if not matching:
+            times.append(since + default_seconds if taint.key in (NOT_READY, UNREACHABLE) else since)
+            continue
+        limits = [item.toleration_seconds for item in matching if item.HasField("toleration_seconds")]
+        if limits:
+            times.append(since + max(min(limits), 0))
+    return Eviction(min(times) if times else None)

@@ -1,0 +1,90 @@
+"""The shell of the Pod collector: looks at all Pods every 20 s, as upstream does. Deletions here are without grace: no kubelet answers for these Pods."""
+
+import structlog
+
+from controller.base import Controller, Tools
+from controller.pod_gc.reconcile import AbsentNodes, reconcile
+from vaina.api.core.v1 import pod_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.clock import timestamp
+from vaina.errors import ApiError, Conflict, NotFound
+from vaina.kinds import NODE, POD
+from vaina.objects.pods import is_terminal
+
+log = structlog.stdlib.get_logger(__name__)
+
+_KEY = "pods"
+
+
+class PodGcController(Controller):
+    """Removes Pods that nobody else will."""
+
+    name = "pod-gc"
+
+    def __init__(
+        self,
+        tools: Tools,
+        factory: InformerFactory,
+        *,
+        period_seconds: float = 20.0,
+        quarantine_seconds: float = 40.0,
+        keep_terminated: int = 12500,
+    ) -> None:
+        self._pods, self._nodes = factory.informer(POD), factory.informer(NODE)
+        super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._pods, self._nodes))
+        self._client, self._period = factory.clientset, period_seconds
+        self._keep_terminated = keep_terminated
+        self._absent = AbsentNodes(quarantine_seconds)
+        self.queue.add(_KEY)
+
+    async def sync(self, key: str) -> float | None:
+        pods = self._pods.lister.list()
+        existing = {node.metadata.name for node in self._nodes.lister.list()}
+        used = {pod.spec.node_name for pod in pods}
+        absent = {
+            name
+            for name in self._absent.observe(used, existing, self.clock.monotonic())
+            if not await self._exists(name)
+        }
+        plan = reconcile(pods, absent_nodes=absent, keep_terminated=self._keep_terminated)
+        for pod in plan.orphaned:
+            await self._remove(pod, "node is gone", failed=not is_terminal(pod))
+        for pod in plan.unscheduled:
+            await self._remove(pod, "ending and never scheduled")
+        for pod in plan.surplus:
+            await self._remove(pod, "too many ended")
+        return self._period
+
+    async def _exists(self, node: str) -> bool:
+        try:
+            await self._client.nodes.get(node)
+        except NotFound:
+            return False
+        return True
+
+    async def _remove(self, pod: pod_pb2.Pod, why: str, *, failed: bool = False) -> None:
+        meta = pod.metadata
+        try:
+            if failed:
+                await self._client.pods.update_status(
+                    _failed(pod, self.clock.now()), mask=("phase", "conditions")
+                )
+            await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+        except (NotFound, Conflict):
+            return
+        except ApiError as error:
+            log.warning("pod not removed", pod=f"{meta.namespace}/{meta.name}", error=error.message)
+            return
+        log.info("pod removed", pod=f"{meta.namespace}/{meta.name}", why=why)
+
+
+def _failed(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
+    failed = pod_pb2.Pod()
+    failed.metadata.name, failed.metadata.namespace = pod.metadata.name, pod.metadata.namespace
+    failed.metadata.uid = pod.metadata.uid
+    failed.status.phase = "Failed"
+    failed.status.conditions.add(
+        type="DisruptionTarget", status="True", reason="DeletionByPodGC",
+        message="PodGC: node no longer exists", last_transition_time=timestamp(now),
+    )  # fmt: skip
+    return failed

@@ -1,0 +1,61 @@
+"""PURE: which Pods nobody else will remove. Follows upstream's pkg/controller/podgc."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import seconds_of
+from vaina.objects.pods import is_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class PodGcPlan:
+    """Pods to delete without grace, by why."""
+
+    #: their node is no more; they are marked Failed first
+    orphaned: tuple[pod_pb2.Pod, ...] = ()
+    #: ending, and never given to a node: no kubelet will end them
+    unscheduled: tuple[pod_pb2.Pod, ...] = ()
+    #: ended, the oldest of too many
+    surplus: tuple[pod_pb2.Pod, ...] = ()
+
+
+def reconcile(
+    pods: Sequence[pod_pb2.Pod], *, absent_nodes: Collection[str], keep_terminated: int
+) -> PodGcPlan:
+    """Decide which Pods to delete.
+
+    Args:
+        pods: all of them.
+        absent_nodes: nodes that were asked for and certainly do not exist, for some time.
+        keep_terminated: how many ended Pods may stay; 0 or less: all.
+    """
+    orphaned = tuple(pod for pod in pods if pod.spec.node_name in absent_nodes)
+    unscheduled = tuple(
+        pod for pod in pods if pod.metadata.HasField("deletion_timestamp") and not pod.spec.node_name
+    )
+    ended = [pod for pod in pods if is_terminal(pod) and pod.spec.node_name not in absent_nodes]
+    surplus: tuple[pod_pb2.Pod, ...] = ()
+    if keep_terminated > 0 and len(ended) > keep_terminated:
+        ended.sort(key=lambda pod: (seconds_of(pod.metadata.creation_timestamp), pod.metadata.uid))
+        surplus = tuple(ended[: len(ended) - keep_terminated])
+    return PodGcPlan(orphaned=orphaned, unscheduled=unscheduled, surplus=surplus)
+
+
+class AbsentNodes:
+    """Names that Pods give as their node and that are no nodes, with since when. Owned by the Pod collector."""
+
+    def __init__(self, quarantine_seconds: float) -> None:
+        self._quarantine, self._since = quarantine_seconds, dict[str, float]()
+
+    def observe(self, used: Collection[str], existing: Collection[str], now: float) -> frozenset[str]:
+        """Return the names that have been absent for the whole quarantine: worth asking the apiserver about.
+
+        Args:
+            used: node names in Pods.
+            existing: nodes there are.
+            now: monotonic seconds.
+        """
+        absent = {name for name in used if name and name not in existing}
+        self._since = {name: self._since.get(name, now) for name in absent}
+        return frozenset(name for name, since in self._since.items() if now - since >= self._quarantine)
