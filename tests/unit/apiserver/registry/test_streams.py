@@ -1,0 +1,210 @@
+"""Logs and exec are passed on to the kubelet of the Pod's node."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from apiserver.registry.streams import Kubelets, choose_container, kubelet_address
+from tests.support.apiserver import Harness, make_apiserver
+from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
+from vaina.client.transport import InProcessTransport, Transport
+from vaina.errors import BadRequest, Conflict, InternalError, NotFound, Unavailable
+from vaina.serving.handlers import BIDI, Method, RequestContext, typed_stream
+from vaina.testing.builders import make_container, make_node, make_pod
+
+SERVICE = "/vaina.api.kubelet.v1.KubeletService"
+
+
+class FakeKubelet:
+    """Says what it was asked; `away` makes it unreachable."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.addresses: list[str] = []
+        self.refusal: Exception | None = None
+
+    def connect(self, address: str) -> Transport:
+        self.addresses.append(address)
+        return InProcessTransport({
+            f"{SERVICE}/Logs": typed_stream(self._logs, pod_stream_pb2.PodLogRequest),  # type: ignore[arg-type]
+            f"{SERVICE}/Exec": Method(BIDI, self._exec),
+        })  # fmt: skip
+
+    async def _logs(
+        self, request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
+    ) -> AsyncIterator[pod_stream_pb2.PodLogResponse]:
+        self.asked.append(request)
+        if self.refusal is not None:
+            raise self.refusal
+        for data in (b"one\n", b"two\n"):
+            yield pod_stream_pb2.PodLogResponse(data=data)
+
+    async def _exec(self, requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        async for item in requests:
+            request = pod_stream_pb2.PodExecRequest.FromString(item)
+            self.asked.append(request)
+            if request.WhichOneof("input") == "stdin":
+                yield pod_stream_pb2.PodExecResponse(stdout=request.stdin.upper()).SerializeToString()
+            if request.close_stdin:
+                yield pod_stream_pb2.PodExecResponse(exit_code=3).SerializeToString()
+                return
+
+
+async def _with_pod(kubelet: FakeKubelet, **kwargs: Any) -> tuple[Harness, pod_pb2.Pod]:
+    api = make_apiserver(connect_kubelet=kubelet.connect)
+    node = make_node()
+    node.status.daemon_endpoints.kubelet_endpoint.port = 10250
+    await api.client.nodes.create(node)
+    return api, await api.pod(node="node-1", **kwargs)
+
+
+async def _logs(api: Harness, name: str = "web", *, uid: str = "", **options: Any) -> bytes:
+    wanted = pod_pb2.PodLogOptions(**options)
+    return b"".join([part async for part in api.client.pods.logs("default", name, wanted, uid=uid)])
+
+
+async def test_logs_come_from_the_kubelet_of_the_node() -> None:
+    kubelet = FakeKubelet()
+    api, pod = await _with_pod(kubelet)
+    assert await _logs(api, tail_lines=5) == b"one\ntwo\n"
+    assert await _logs(api) == b"one\ntwo\n"
+    assert kubelet.addresses == ["10.0.0.1:10250"]
+    asked = kubelet.asked[0]
+    assert (asked.namespace, asked.name, asked.uid, asked.options.container, asked.options.tail_lines) == (
+        "default", "web", pod.metadata.uid, "app", 5,
+    )  # fmt: skip
+
+
+async def test_exec_passes_on_what_comes_both_ways() -> None:
+    kubelet = FakeKubelet()
+    api, pod = await _with_pod(kubelet)
+
+    async def inputs() -> AsyncIterator[pod_stream_pb2.PodExecRequest]:
+        yield pod_stream_pb2.PodExecRequest(stdin=b"hola")
+        yield pod_stream_pb2.PodExecRequest(close_stdin=True)
+
+    start = pod_stream_pb2.PodExecStart(namespace="default", name="web")
+    start.options.command.extend(["cat"])
+    answers = [item async for item in api.client.pods.exec(start, inputs())]
+    assert [(item.stdout, item.exit_code) for item in answers] == [(b"HOLA", 0), (b"", 3)]
+    first = kubelet.asked[0].start
+    assert (first.uid, first.options.container, list(first.options.command)) == (
+        pod.metadata.uid,
+        "app",
+        ["cat"],
+    )
+
+
+async def test_a_refusal_of_the_kubelet_passes_through() -> None:
+    kubelet = FakeKubelet()
+    kubelet.refusal = BadRequest('container "app" in pod "web" is waiting to start: ContainerCreating')
+    api, _ = await _with_pod(kubelet)
+    with pytest.raises(
+        BadRequest, match=r'^container "app" in pod "web" is waiting to start: ContainerCreating$'
+    ):
+        await _logs(api)
+
+
+async def test_a_node_that_is_away_is_named() -> None:
+    kubelet = FakeKubelet()
+    kubelet.refusal = Unavailable("connection refused")
+    api, _ = await _with_pod(kubelet)
+    words = r'error dialing backend: the kubelet of node "node-1" \(10.0.0.1:10250\) does not answer: connection refused'
+    with pytest.raises(Unavailable, match=words):
+        await _logs(api)
+
+
+async def test_where_there_is_nothing_to_ask() -> None:
+    kubelet = FakeKubelet()
+    api, _ = await _with_pod(kubelet)
+    await api.client.pods.create(make_pod("unbound"))
+    with pytest.raises(BadRequest, match=r"^pod unbound does not have a host assigned$"):
+        await _logs(api, "unbound")
+    with pytest.raises(NotFound, match=r'^pods "nobody" not found$'):
+        await _logs(api, "nobody")
+    with pytest.raises(Conflict, match="UID in precondition: old"):
+        await _logs(api, uid="old")
+    with pytest.raises(BadRequest, match=r"^container x is not valid for pod web$"):
+        await _logs(api, container="x")
+    await api.client.nodes.delete("node-1")
+    with pytest.raises(NotFound, match=r'^nodes "node-1" not found$'):
+        await _logs(api)
+    assert kubelet.asked == []
+
+
+async def test_a_completed_pod_runs_nothing_more() -> None:
+    kubelet = FakeKubelet()
+    api, pod = await _with_pod(kubelet)
+    pod.status.phase = "Succeeded"
+    await api.client.pods.update_status(pod, mask=["phase"])
+    start = pod_stream_pb2.PodExecStart(namespace="default", name="web")
+
+    async def nothing() -> AsyncIterator[pod_stream_pb2.PodExecRequest]:
+        return
+        yield
+
+    with pytest.raises(BadRequest, match="you must specify at least 1 command"):
+        await anext(api.client.pods.exec(start, nothing()))
+    start.options.command.append("sh")
+    with pytest.raises(
+        BadRequest, match="cannot exec into a container in a completed pod; current phase is Succeeded"
+    ):
+        await anext(api.client.pods.exec(start, nothing()))
+
+
+def test_the_container_must_be_named_where_there_are_several() -> None:
+    pod = make_pod(containers=[make_container("a"), make_container("b")])
+    words = "a container name must be specified for pod web, choose one of: [a b]"
+    with pytest.raises(BadRequest) as caught:
+        choose_container(pod, "")
+    assert caught.value.message == words
+    pod.spec.init_containers.append(make_container("i"))
+    pod.spec.ephemeral_containers.add().ephemeral_container_common.name = "e"
+    with pytest.raises(BadRequest) as caught:
+        choose_container(pod, "")
+    assert caught.value.message == (
+        f"{words} or one of the init containers: [i] or one of the ephemeral containers: [e]"
+    )
+    assert [choose_container(pod, name) for name in "abie"] == list("abie")
+
+
+def _node(*addresses: tuple[str, str], port: int = 10250) -> node_pb2.Node:
+    node = node_pb2.Node()
+    node.metadata.name = "n"
+    for kind, address in addresses:
+        node.status.addresses.add(type=kind, address=address)
+    node.status.daemon_endpoints.kubelet_endpoint.port = port
+    return node
+
+
+def test_the_address_of_a_kubelet() -> None:
+    both = (("Hostname", "node-1"), ("InternalIP", "10.0.0.7"), ("InternalIP", "fd00::7"))
+    assert kubelet_address(_node(*both)) == "10.0.0.7:10250"
+    assert kubelet_address(_node(both[0])) == "node-1:10250"
+    assert kubelet_address(_node(both[2])) == "[fd00::7]:10250"
+    with pytest.raises(NotFound, match=r"no preferred addresses found; known addresses: \[Pigeon:coop\]"):
+        kubelet_address(_node(("Pigeon", "coop")))
+    with pytest.raises(InternalError, match='node "n" does not say on which port its kubelet listens'):
+        kubelet_address(_node(*both, port=0))
+
+
+async def test_connections_to_kubelets_are_kept_and_bounded() -> None:
+    closed: list[str] = []
+
+    class Connection(InProcessTransport):
+        def __init__(self, address: str) -> None:
+            super().__init__({})
+            self.address = address
+
+        async def close(self) -> None:
+            closed.append(self.address)
+
+    kubelets = Kubelets(Connection, limit=2)
+    first = await kubelets.to("a")
+    await kubelets.to("b")
+    assert await kubelets.to("a") is first
+    await kubelets.to("c")
+    assert closed == ["b"]
+    await kubelets.close()
+    assert sorted(closed) == ["a", "b", "c"]
