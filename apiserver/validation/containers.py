@@ -168,13 +168,13 @@ def _check_restart(errors: Errors, path: Path, container: pod_pb2.Container) -> 
 
 def _check_restart_rule(errors: Errors, path: Path, rule: pod_pb2.ContainerRestartRule) -> None:
     if rule.action not in _RULE_ACTIONS:
-        _report_choice(errors, path.child("action"), rule.action, _RULE_ACTIONS)
+        errors.append(not_supported(path.child("action"), rule.action, _RULE_ACTIONS))
     at = path.child("exitCodes")
     if not rule.HasField("exit_codes"):
         errors.append(required(at, "must be specified"))
         return
     if rule.exit_codes.operator not in _RULE_OPERATORS:
-        _report_choice(errors, at.child("operator"), rule.exit_codes.operator, _RULE_OPERATORS)
+        errors.append(not_supported(at.child("operator"), rule.exit_codes.operator, _RULE_OPERATORS))
     if len(rule.exit_codes.values) > _MAX_EXIT_CODES:
         errors.append(too_many(at.child("values"), len(rule.exit_codes.values), _MAX_EXIT_CODES))
 
