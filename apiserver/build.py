@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -32,9 +32,11 @@ from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
+from apiserver.services.requests import limited
 from apiserver.services.scale import scale_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import Storage
 from apiserver.storage.memory import MemoryStorage
@@ -135,6 +137,7 @@ def build(
     handlers |= pod_handlers(Binder(pods, nodes), PodStreams(pods, nodes, kubelets))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
+    handlers = {path: limited(method) for path, method in handlers.items()}
     if metrics is not None:
         handlers = metrics.wrap(handlers)
     return App(handlers, made, traces, writer, kubelets)
@@ -205,11 +208,14 @@ async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -
         await clock.sleep(_CHECK_SECONDS)
 
 
+Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     storage: Cacher
     #: what storage does beside requests, until cancelled
-    jobs: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    jobs: Sequence[Job]
 
 
 @asynccontextmanager
@@ -229,7 +235,10 @@ async def _open_storage(
         writer = f"{instance}-{_new_uid()[:8]}"
         storage = EtcdStorage(client, writer, clock=clock, rng=rng, metrics=metrics)
         cacher = Cacher(storage, _resources(), clock=clock, rng=rng, metrics=metrics)
-        yield _Opened(cacher, (storage.run, cacher.run))
+        jobs: list[Job] = [storage.run, cacher.run]
+        if config.compaction_seconds:
+            jobs.append(Compactor(client, clock=clock, interval_seconds=config.compaction_seconds).run)
+        yield _Opened(cacher, jobs)
 
 
 def _resources() -> list[Resource]:

@@ -11,9 +11,12 @@ from apiserver.registry.strategy import M
 from apiserver.storage import codec
 from apiserver.storage.interface import Stored
 from vaina.api.meta.v1 import request_pb2
-from vaina.errors import BadRequest
+from vaina.errors import BadRequest, TooLarge
 from vaina.kinds import Kind
-from vaina.serving.handlers import RequestContext
+from vaina.serving.handlers import UNARY, Method, RequestContext
+
+#: Kubernetes' limit on the body of a request
+MAX_REQUEST_BYTES = 3 * 1024 * 1024
 
 
 def context_of(
@@ -57,6 +60,21 @@ def object_of(kind: Kind[M], data: bytes) -> M:
         ) from error
     obj.DiscardUnknownFields()
     return obj
+
+
+def limited(method: Method) -> Method:
+    """Return a unary method that refuses requests beyond the limit; streams are bounded by the server."""
+    if method.kind is not UNARY:
+        return method
+    fn = method.fn
+
+    async def unary(data: bytes, rpc: RequestContext) -> bytes:
+        if len(data) > MAX_REQUEST_BYTES:
+            raise TooLarge(f"Request entity too large: limit is {MAX_REQUEST_BYTES}")
+        answer: bytes = await fn(data, rpc)
+        return answer
+
+    return Method(UNARY, unary)
 
 
 def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> DeleteOptions:

@@ -1,0 +1,101 @@
+"""A real apiserver for tests: `python -m apiserver` on free loopback ports, over a real etcd."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from grpc_health.v1 import health_pb2
+
+from tests.support.etcd import ROOT, free_port
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+from vaina.errors import ApiError
+
+#: a start takes about a second on an idle core
+_START_SECONDS = 30
+
+
+class ApiserverProcess:
+    """One process. It can be killed and started again on the same ports."""
+
+    def __init__(self, etcd_target: str) -> None:
+        """Prepare it; `start` starts it."""
+        self.port, self.metrics_port = free_port(), free_port()
+        self._etcd = etcd_target
+        self._log = tempfile.NamedTemporaryFile(prefix="vaina-apiserver-", suffix=".log", delete=False)  # noqa: SIM115
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def target(self) -> str:
+        """host:port of gRPC."""
+        return f"127.0.0.1:{self.port}"
+
+    def client(self, warnings: list[str] | None = None) -> Clientset:
+        """Return a client over gRPC; whoever asks closes its transport."""
+        warnings = warnings if warnings is not None else []
+        return Clientset(GrpcTransport(self.target, on_warning=warnings.append))
+
+    def spawn(self) -> None:
+        """Start the process and do not wait."""
+        arguments = [
+            f"--listen={self.target}",
+            f"--metrics-listen=127.0.0.1:{self.metrics_port}",
+            f"--etcd-endpoints={self._etcd}",
+        ]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "apiserver", *arguments], cwd=ROOT, stdout=self._log, stderr=self._log
+        )
+
+    async def start(self) -> None:
+        """Start the process and wait until its health says SERVING."""
+        self.spawn()
+        await self.wait_healthy()
+
+    async def wait_healthy(self) -> None:
+        """Return when health says SERVING."""
+        clock, transport = SystemClock(), GrpcTransport(self.target)
+        end = clock.monotonic() + _START_SECONDS
+        try:
+            while not await is_serving(transport):
+                assert self._process is not None
+                assert self._process.poll() is None, self.log()
+                assert clock.monotonic() < end, self.log()
+                await clock.sleep(0.05)
+        finally:
+            await transport.close()
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> int:
+        """End it gracefully; return its exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=20)
+
+    def close(self) -> None:
+        """End it, whatever its state, and remove its log."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        self._log.close()
+        Path(self._log.name).unlink()
+
+    def log(self) -> str:
+        """Return the end of what it logged."""
+        return Path(self._log.name).read_text()[-4000:]
+
+
+async def is_serving(transport: GrpcTransport) -> bool:
+    """Say whether health answers SERVING."""
+    try:
+        answer = await transport.unary("/grpc.health.v1.Health/Check", b"", timeout=2)
+    except ApiError:
+        return False
+    status = health_pb2.HealthCheckResponse.FromString(answer).status
+    return bool(status == health_pb2.HealthCheckResponse.SERVING)
