@@ -1,0 +1,218 @@
+"""The watch cache is a replay of all events: hypothesis against the simplest model there is."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from apiserver.storage import versions
+from apiserver.storage.cached import CacheEvent
+from apiserver.storage.fanout import Fanout, Subscription
+from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
+from apiserver.storage.resources import resource_of
+from apiserver.storage.selection import Selection
+from apiserver.storage.watch_cache import WatchCache
+from vaina.api.core.v1 import pod_pb2
+from vaina.kinds import POD
+from vaina.objects.selectors import parse_field_selector, parse_label_selector
+
+PREFIX = Key("/registry/pods/")
+KEYS = [Key(f"{PREFIX}{namespace}/{name}") for namespace in ("x", "xx", "y") for name in ("a", "b")]
+META = ("v1", "Pod")
+SELECTIONS = {
+    "all": Selection(PREFIX),
+    "namespace": Selection(Key(f"{PREFIX}x/")),
+    "object": Selection(PREFIX, key=KEYS[0]),
+    "label": Selection(PREFIX, labels=parse_label_selector("app=web")),
+    "node": Selection(PREFIX, fields=parse_field_selector("spec.nodeName=n1"), index=("spec.nodeName", "n1")),
+    "unbound": Selection(PREFIX, fields=parse_field_selector("spec.nodeName="), index=("spec.nodeName", "")),
+    "phase in namespace": Selection(Key(f"{PREFIX}y/"), fields=parse_field_selector("status.phase!=Failed")),
+}
+
+
+def pod(key: Key, app: str, node: str, phase: str) -> bytes:
+    message = pod_pb2.Pod()
+    _, _, _, message.metadata.namespace, message.metadata.name = key.split("/")
+    message.metadata.labels["app"] = app
+    message.spec.node_name = node
+    message.status.phase = phase
+    return message.SerializeToString()
+
+
+def is_selected(selection: Selection, stored: Stored) -> bool:
+    message = pod_pb2.Pod.FromString(stored.data)
+    if selection.key is not None and stored.key != selection.key:
+        return False
+    if not stored.key.startswith(selection.prefix):
+        return False
+    if selection.labels is not None and message.metadata.labels["app"] != "web":
+        return False
+    if selection.index is not None:
+        return message.spec.node_name == selection.index[1]
+    return selection.fields is None or message.status.phase != "Failed"
+
+
+@dataclass
+class Watching:
+    """A watcher: what it knows from the events it was given, and the live queue."""
+
+    selection: Selection
+    subscription: Subscription
+    known: dict[Key, Version] = field(default_factory=dict)
+
+    def drain(self) -> None:
+        for item in self.subscription.take(10**6, 10**9):
+            assert item.event is not None
+            self.see(item.type, item.event)
+
+    def see(self, kind: EventType, event: CacheEvent) -> None:
+        key = event.entry.stored.key
+        # An informer's view: ADDED of what is unknown, MODIFIED and DELETED of what is known.
+        assert (key in self.known) == (kind is not EventType.ADDED)
+        if kind is EventType.DELETED:
+            del self.known[key]
+        else:
+            self.known[key] = event.version
+
+
+class CacheMachine(RuleBasedStateMachine):
+    @initialize(capacity=st.integers(1, 12))
+    def start(self, capacity: int) -> None:
+        resource = resource_of(POD)
+        self.cache = WatchCache(resource, capacity=capacity)
+        self.fanout = Fanout(resource)
+        self.capacity = capacity
+        self.revision = 10
+        self.cache.replace([], versions.whole(self.revision))
+        self.model: dict[Key, Stored] = {}
+        #: everything that ever happened, with the state after it
+        self.history: list[tuple[StorageEvent, dict[Key, Stored]]] = []
+        self.watchers = {
+            name: Watching(selection, self.fanout.attach(selection, capacity=10**6, bookmarks=False))
+            for name, selection in SELECTIONS.items()
+        }
+
+    @rule(
+        writes=st.lists(
+            st.tuples(
+                st.sampled_from(KEYS), st.sampled_from(["web", "db", ""]), st.sampled_from(["", "n1", "n2"]),
+                st.sampled_from(["Running", "Failed"]), st.booleans(),
+            ),
+            min_size=1, max_size=6, unique_by=lambda write: write[0],
+        )
+    )  # fmt: skip
+    def commit(self, writes: list[tuple[Key, str, str, str, bool]]) -> None:
+        """One revision: puts, and deletions of what is there."""
+        self.revision += 1
+        position = -1
+        for key, app, node, phase, deletes in writes:
+            if deletes and key not in self.model:
+                continue
+            position += 1
+            version = versions.version_of(self.revision, position)
+            if deletes:
+                del self.model[key]
+                event = StorageEvent(EventType.DELETED, key, version, None)
+            else:
+                stored = Stored(key, pod(key, app, node, phase), version, META)
+                kind = EventType.MODIFIED if key in self.model else EventType.ADDED
+                self.model[key] = stored
+                event = StorageEvent(kind, key, version, stored)
+            self.history.append((event, dict(self.model)))
+            cached = self.cache.apply(event)
+            assert cached is not None
+            assert cached.type is event.type
+            self.fanout.publish(cached)
+        self.cache.advance(versions.whole(self.revision))
+
+    @rule()
+    def nothing(self) -> None:
+        """A revision without events of this kind."""
+        self.revision += 1
+        self.cache.advance(versions.whole(self.revision))
+
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        """From any version since the ring's oldest the rest of history follows, for every selection."""
+        if not self.history:
+            return
+        index = data.draw(st.integers(0, len(self.history) - 1))
+        event, state = self.history[index]
+        events = self.cache.events_since(event.version)
+        if event.version < self.cache.oldest:
+            assert events is None
+            return
+        assert events is not None
+        assert [(e.type, e.version) for e in events] == [
+            (e.type, e.version) for e, _ in self.history[index + 1 :]
+        ]
+        for selection in SELECTIONS.values():
+            watcher = Watching(selection, Subscription(selection, capacity=1, bookmarks=False))
+            watcher.known = {
+                key: stored.version for key, stored in state.items() if is_selected(selection, stored)
+            }
+            for later in events:
+                kind = later.type_for(selection)
+                if kind is not None:
+                    watcher.see(kind, later)
+            assert watcher.known == self.expected(selection)
+
+    @invariant()
+    def the_current_state_is_the_replay(self) -> None:
+        assert len(self.cache) == len(self.model)
+        for key in KEYS:
+            assert self.cache.get(key) == self.model.get(key)
+        for selection in SELECTIONS.values():
+            found = [entry.stored for entry in self.cache.select(selection)]
+            assert {stored.key: stored.version for stored in found} == self.expected(selection)
+            assert [stored.key for stored in found] == sorted(stored.key for stored in found)
+
+    @invariant()
+    def watchers_know_what_is_selected(self) -> None:
+        for watcher in self.watchers.values():
+            watcher.drain()
+            assert watcher.known == self.expected(watcher.selection)
+
+    @invariant()
+    def the_ring_is_bounded(self) -> None:
+        kept = self.cache.events_since(self.cache.oldest)
+        assert kept is not None
+        assert min(self.capacity, len(self.history)) <= len(kept) <= self.capacity + self.capacity // 4 + 6
+
+    def expected(self, selection: Selection) -> dict[Key, Version]:
+        return {key: stored.version for key, stored in self.model.items() if is_selected(selection, stored)}
+
+
+TestWatchCache = CacheMachine.TestCase
+
+
+def event(kind: EventType, key: Key, version: int, data: bytes = b"") -> StorageEvent:
+    stored = None if kind is EventType.DELETED else Stored(key, data, Version(version), META)
+    return StorageEvent(kind, key, Version(version), stored)
+
+
+def test_a_deletion_of_what_is_not_there_is_nothing() -> None:
+    cache = WatchCache(resource_of(POD), capacity=3)
+    assert cache.apply(event(EventType.DELETED, KEYS[0], 200)) is None
+    assert cache.events_since(Version(0)) == []
+
+
+def test_an_object_that_cannot_be_parsed_is_kept_and_selected_by_no_label() -> None:
+    cache = WatchCache(resource_of(POD), capacity=3)
+    cache.apply(event(EventType.ADDED, KEYS[0], 200, b"\x0a\xff"))
+    stored = cache.get(KEYS[0])
+    assert stored is not None
+    assert [entry.stored for entry in cache.select(SELECTIONS["all"])] == [stored]
+    assert list(cache.select(SELECTIONS["label"])) == []
+
+
+def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_version_of_the_event() -> None:
+    cache = WatchCache(resource_of(POD), capacity=3)
+    before, after = pod(KEYS[0], "web", "", ""), pod(KEYS[0], "db", "", "")
+    cache.apply(event(EventType.ADDED, KEYS[0], 200, before))
+    cached = cache.apply(event(EventType.MODIFIED, KEYS[0], 300, after))
+    assert cached is not None
+    assert cached.type_for(SELECTIONS["label"]) is EventType.DELETED
+    sent = pod_pb2.Pod.FromString(cached.object_as(EventType.DELETED))
+    assert (sent.metadata.labels["app"], sent.metadata.resource_version) == ("web", "300")
+    assert pod_pb2.Pod.FromString(cached.object_as(EventType.MODIFIED)).metadata.labels["app"] == "db"
