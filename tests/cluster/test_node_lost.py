@@ -20,7 +20,10 @@ def node_ready(node: node_pb2.Node) -> str:
 @pytest.mark.requirement("D4", "B14", "B7")
 def test_pods_of_a_silent_node_become_unknown_and_replicas_are_made_elsewhere(space: Workspace) -> None:
     lost = space.cluster.nodes[1]
-    space.apply(replica_set("web", 3, container()), pod("bare", **on_node(lost)))
+    # How long a Pod stays on a node that is out of reach is the Pod's own choice; 300 s when it says nothing.
+    impatient = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute",
+                 "tolerationSeconds": 3}  # fmt: skip
+    space.apply(replica_set("web", 3, container(), tolerations=[impatient]), pod("bare", **on_node(lost)))
     space.ready("bare")
     # Make sure that the lost node has a replica: Pods spread by load, so one of three is there unless others took the room.
     before = wait_until(
