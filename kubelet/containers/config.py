@@ -9,8 +9,19 @@ from dataclasses import dataclass, field
 
 from kubelet.containers.env import expand_all
 from kubelet.containers.resources import linux_resources
+from kubelet.labels import (
+    BACKOFF_STEP,
+    CONTAINER_KIND_LABEL,
+    CONTAINER_NAME_LABEL,
+    GRACE_ANNOTATION,
+    POD_NAME_LABEL,
+    POD_NAMESPACE_LABEL,
+    POD_UID_LABEL,
+    RESTART_COUNT_ANNOTATION,
+    TERMINATION_PATH_ANNOTATION,
+    TERMINATION_POLICY_ANNOTATION,
+)
 from kubelet.pod.actions import ContainerKind, StartContainer
-from kubelet.pod.containers import BACKOFF_STEP
 from kubelet.pod.termination import grace_seconds
 from kubelet.runtime.records import (
     ContainerConfig,
@@ -22,16 +33,6 @@ from kubelet.runtime.records import (
     Uid,
 )
 from vaina.api.core.v1 import pod_pb2
-
-POD_NAME_LABEL = "io.kubernetes.pod.name"
-POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
-POD_UID_LABEL = "io.kubernetes.pod.uid"
-CONTAINER_NAME_LABEL = "io.kubernetes.container.name"
-CONTAINER_KIND_LABEL = "vaina.dev/container-kind"
-GRACE_ANNOTATION = "io.kubernetes.pod.terminationGracePeriod"
-TERMINATION_PATH_ANNOTATION = "io.kubernetes.container.terminationMessagePath"
-TERMINATION_POLICY_ANNOTATION = "io.kubernetes.container.terminationMessagePolicy"
-RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount"
 
 MAX_HOSTNAME = 63
 

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and upstream's
 
 from dataclasses import dataclass, field
 
+from kubelet.labels import BACKOFF_STEP
 from kubelet.pod.actions import (
     Action,
     ContainerKind,
@@ -23,7 +24,6 @@ from kubelet.pod.actions import (
     earliest,
 )
 from kubelet.pod.containers import (
-    BACKOFF_STEP,
     ContainerView,
     current_sandbox,
     init_done,
@@ -179,7 +179,7 @@ class _Planner:
         surplus = {
             sandbox.id
             for sandbox in self.observed.sandboxes
-            if sandbox.attempt < newest and not sandbox.ready and not sandbox.ip and sandbox.id not in holding
+            if sandbox.attempt < newest and not self.observed.holds(sandbox) and sandbox.id not in holding
         }
         self.actions.extend(RemoveSandbox(sandbox_id) for sandbox_id in sorted(surplus))
         self.actions.extend(
@@ -211,7 +211,7 @@ class _Planner:
             self._wake(again)
         if running:
             return False
-        self.actions.extend(StopSandbox(sandbox.id) for sandbox in old if sandbox.ready or sandbox.ip)
+        self.actions.extend(StopSandbox(sandbox.id) for sandbox in old if self.observed.holds(sandbox))
         if newest is not None:
             return True
         if self._backing_off(SANDBOX_KEY):

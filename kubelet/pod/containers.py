@@ -13,9 +13,6 @@ from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 
-#: annotation of a container: how many restarts in a row have led to it
-BACKOFF_STEP = "vaina.dev/backoff-step"
-
 LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
 LOST_EXIT_CODE = 137

@@ -87,6 +87,7 @@ class PodExecutor:
                 case StopSandbox(sandbox_id):
                     with metrics.operation("stop_podsandbox"):
                         await runtime.stop_pod_sandbox(sandbox_id)
+                    self._memory.stopped.add(sandbox_id)
                 case RemoveSandbox(sandbox_id):
                     with metrics.operation("remove_podsandbox"):
                         await runtime.remove_pod_sandbox(sandbox_id)

@@ -37,6 +37,8 @@ class PodMemory:
     post_start: dict[str, HookProgress] = field(default_factory=dict)
     stopping: dict[str, Stopping] = field(default_factory=dict)
     last_words: dict[str, str] = field(default_factory=dict)
+    #: ids of sandboxes that were stopped
+    stopped: set[str] = field(default_factory=set)
     #: None: not asked yet
     mounted: frozenset[str] | None = None
     #: the newest that was made or seen

@@ -114,6 +114,8 @@ class PodObservation:
     first_seen: float = 0.0
     sandboxes: tuple[SandboxState, ...] = ()
     containers: tuple[ContainerState, ...] = ()
+    #: ids of sandboxes that have been stopped
+    stopped: frozenset[str] = frozenset()
     #: names of volumes
     mounted: frozenset[str] = frozenset()
     #: by container name
@@ -137,3 +139,7 @@ class PodObservation:
     def post_start_pending(self) -> frozenset[str]:
         """Ids of containers whose postStart hook is under way: they do not count as running yet."""
         return frozenset(key for key, hook in self.post_start.items() if hook is HookProgress.RUNNING)
+
+    def holds(self, sandbox: SandboxState) -> bool:
+        """Say whether a sandbox still has something to give back: its process, or its address."""
+        return sandbox.ready or (bool(sandbox.ip) and sandbox.id not in self.stopped)

@@ -43,6 +43,7 @@ async def observe(
             tools.runtime.list_pod_sandboxes(uid), tools.runtime.list_containers(uid)
         )
     memory.forget_containers(frozenset(state.id for state in containers))
+    memory.stopped &= {state.id for state in sandboxes}
     memory.sandbox = max(sandboxes, key=lambda item: item.attempt, default=None)
     if memory.mounted is None:
         memory.mounted = await tools.volumes.mounted(pod)
@@ -52,6 +53,7 @@ async def observe(
         first_seen=memory.first_seen,
         sandboxes=tuple(sandboxes),
         containers=tuple(containers),
+        stopped=frozenset(memory.stopped),
         mounted=memory.mounted,
         failures=dict(memory.failures),
         post_start=dict(memory.post_start),

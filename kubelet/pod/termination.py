@@ -14,6 +14,7 @@ from kubelet.pod.actions import (
     KillContainer,
     KillReason,
     PodPlan,
+    RemoveContainer,
     RemoveSandbox,
     RunPreStop,
     StopSandbox,
@@ -161,12 +162,15 @@ def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Endi
         return PodPlan((*actions, *due), wake_at)
     if observed.mounted:
         actions.append(UnmountVolumes(tuple(sorted(observed.mounted))))
-    held = [sandbox for sandbox in observed.sandboxes if sandbox.ready or sandbox.ip]
-    actions.extend(StopSandbox(sandbox.id) for sandbox in held)
+    actions.extend(StopSandbox(sandbox.id) for sandbox in observed.sandboxes if observed.holds(sandbox))
     if actions:
         return PodPlan(tuple(actions))
     if ending.reason is EndReason.GONE and (observed.sandboxes or observed.containers):
-        return PodPlan(tuple(RemoveSandbox(sandbox.id) for sandbox in observed.sandboxes), stopped=True)
+        listed = {sandbox.id for sandbox in observed.sandboxes}
+        alone = [item.id for item in observed.containers if item.sandbox_id not in listed]
+        actions.extend(RemoveSandbox(sandbox_id) for sandbox_id in sorted(listed))
+        actions.extend(RemoveContainer(container_id) for container_id in alone)
+        return PodPlan(tuple(actions), stopped=True)
     return PodPlan(stopped=True, terminal=ending.reason is EndReason.GONE)
 
 

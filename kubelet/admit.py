@@ -1,0 +1,164 @@
+"""Whether this node takes a Pod: resources, host ports, node name, node selector and affinity, NoExecute taints. PURE.
+
+The scheduler has asked the same, but somebody may bind by hand, and the node may have changed: what a kubelet admits never exceeds its
+allocatable (I8). Reasons and messages are upstream's (`pkg/kubelet/lifecycle/predicate.go`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
+from vaina.objects.nodes import allocatable
+from vaina.objects.pods import pod_requests
+
+_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+_ANY_ADDRESS = frozenset({"", "0.0.0.0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why not."""
+
+    reason: str
+    message: str
+
+
+def admit(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], node: node_pb2.Node) -> Rejection | None:
+    """Return why the node does not take the Pod; None: it does.
+
+    Args:
+        pod: that wants to run.
+        others: Pods that this kubelet has taken and that have not ended.
+        node: with allocatable, labels and taints.
+    """
+    others = tuple(others)
+    return (
+        _node_name(pod, node)
+        or _resources(pod, others, node)
+        or _node_affinity(pod, node)
+        or _ports(pod, others)
+        or _taints(pod, node)
+    )
+
+
+def _predicate(name: str, description: str) -> Rejection:
+    return Rejection(name, f"Predicate {name} failed: {description}")
+
+
+def _node_name(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
+    if pod.spec.node_name in {"", node.metadata.name}:
+        return None
+    return _predicate("NodeName", "node(s) didn't match the requested node name")
+
+
+def _resources(pod: pod_pb2.Pod, others: tuple[pod_pb2.Pod, ...], node: node_pb2.Node) -> Rejection | None:
+    capacity = allocatable(node)
+    if len(others) + 1 > capacity.get("pods", 0):
+        return _short("pods", 1, len(others), capacity.get("pods", 0))
+    requests = pod_requests(pod)
+    used: dict[str, int] = {}
+    for other in others:
+        for name, amount in pod_requests(other).items():
+            used[name] = used.get(name, 0) + amount
+    for name in sorted(requests, key=lambda item: (_order(item), item)):
+        amount = requests[name]
+        # Extended resources that the node does not know are somebody else's business, as upstream has it.
+        if amount and (name in capacity or name in _RESOURCES[:2]):
+            room = capacity.get(name, 0)
+            if used.get(name, 0) + amount > room:
+                return _short(name, amount, used.get(name, 0), room)
+    return None
+
+
+def _order(name: str) -> int:
+    return _RESOURCES.index(name) if name in _RESOURCES else len(_RESOURCES)
+
+
+def _short(name: str, requested: int, used: int, capacity: int) -> Rejection:
+    return Rejection(
+        f"OutOf{name}",
+        f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}",
+    )
+
+
+def _node_affinity(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
+    labels = node.metadata.labels
+    matches = all(labels.get(key) == value for key, value in pod.spec.node_selector.items())
+    required = pod.spec.affinity.node_affinity
+    if required.HasField("required_during_scheduling_ignored_during_execution"):
+        terms = required.required_during_scheduling_ignored_during_execution.node_selector_terms
+        matches = matches and any(_term_matches(term, node) for term in terms)
+    if matches:
+        return None
+    return _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+
+
+def _term_matches(term: reference_pb2.NodeSelectorTerm, node: node_pb2.Node) -> bool:
+    if not term.match_expressions and not term.match_fields:
+        return False
+    fields = {"metadata.name": node.metadata.name}
+    return all(_requirement(item, node.metadata.labels) for item in term.match_expressions) and all(
+        _requirement(item, fields) for item in term.match_fields
+    )
+
+
+def _requirement(item: reference_pb2.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    present, value = item.key in labels, labels.get(item.key, "")
+    match item.operator:
+        case "In":
+            return present and value in item.values
+        case "NotIn":
+            return value not in item.values if present else True
+        case "Exists":
+            return present
+        case "DoesNotExist":
+            return not present
+        case "Gt" | "Lt":
+            return _compares(item.operator, value, item.values)
+    return False
+
+
+def _compares(operator: str, value: str, values: Iterable[str]) -> bool:
+    bounds = [*values]
+    try:
+        number, bound = int(value), int(bounds[0])
+    except (ValueError, IndexError):
+        return False
+    return number > bound if operator == "Gt" else number < bound
+
+
+def _host_ports(pod: pod_pb2.Pod) -> set[tuple[str, str, int]]:
+    return {
+        (port.host_ip, port.protocol or "TCP", port.host_port)
+        for container in (*pod.spec.init_containers, *pod.spec.containers)
+        for port in container.ports
+        if port.host_port
+    }
+
+
+def _ports(pod: pod_pb2.Pod, others: tuple[pod_pb2.Pod, ...]) -> Rejection | None:
+    wanted = _host_ports(pod)
+    taken = {port for other in others for port in _host_ports(other)} if wanted else set()
+    for address, protocol, number in wanted:
+        for other, other_protocol, other_number in taken:
+            same = (protocol, number) == (other_protocol, other_number)
+            if same and (address == other or address in _ANY_ADDRESS or other in _ANY_ADDRESS):
+                return _predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+    return None
+
+
+def _taints(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
+    for taint in node.spec.taints:
+        if taint.effect == "NoExecute" and not any(_tolerates(item, taint) for item in pod.spec.tolerations):
+            return _predicate(
+                "TaintToleration", f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
+            )
+    return None
+
+
+def _tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
+    if toleration.effect not in {"", taint.effect} or toleration.key not in {"", taint.key}:
+        return False
+    if toleration.operator == "Exists":
+        return True
+    return bool(toleration.key) and toleration.value == taint.value

@@ -1,0 +1,147 @@
+"""The kubelet: what its sources wish and what its runtime has, brought together in one worker a Pod. Shell.
+
+Made in `kubelet.build`. Knows nothing of how anything is done: it admits, dispatches, and finds what belongs to nobody.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from kubelet.admit import admit
+from kubelet.node.manager import NodeManager
+from kubelet.pod.tools import PodTools
+from kubelet.pod.workers import PodWorkers
+from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.records import Uid
+from kubelet.runtime.watch import RuntimePod, RuntimeWatch
+from kubelet.sources.apiserver import ApiserverSource
+from kubelet.status.manager import StatusManager
+from vaina.api.core.v1 import pod_pb2
+from vaina.client.clientset import Clientset
+from vaina.clock import seconds_of
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+_TERMINAL = frozenset({"Succeeded", "Failed"})
+
+
+class Kubelet:
+    """One node's. Owned by the task that runs it; everything in it is on one event loop."""
+
+    def __init__(
+        self,
+        client: Clientset,
+        tools: PodTools,
+        node: NodeManager,
+        status: StatusManager,
+        *,
+        relist_seconds: float,
+    ) -> None:
+        self._tools, self._node, self._status = tools, node, status
+        self._workers = PodWorkers(tools, on_end=self._on_end)
+        self.source = ApiserverSource(
+            client.pods, tools.clock, node_name=tools.node.name, on_change=self._on_change
+        )
+        self._watch = RuntimeWatch(
+            tools.runtime, tools.clock, relist_seconds=relist_seconds, poke=self._workers.poke,
+            on_relist=self._on_relist, metrics=tools.metrics,
+        )  # fmt: skip
+        #: uids that were in the runtime when this kubelet began
+        self._adopted: set[Uid] = set()
+
+    @property
+    def workers(self) -> PodWorkers:
+        """The Pods' workers."""
+        return self._workers
+
+    async def run(self) -> None:
+        """Be the node's kubelet until cancelled."""
+        self._adopted = set(await self._first_relist())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._node.run(), name="node")
+            group.create_task(self._workers.run(), name="workers")
+            group.create_task(self._watch.run(), name="runtime-watch")
+            # Pods are judged by what the node has: its record has to be there first.
+            await self._node.wait_registered()
+            group.create_task(self.source.run(), name="pods")
+
+    async def _first_relist(self) -> Mapping[Uid, RuntimePod]:
+        attempt = 0
+        while True:
+            try:
+                return await self._watch.relist()
+            except RuntimeFailure as error:
+                log.warning("the runtime does not answer yet", error=str(error))
+                await self._tools.clock.sleep(self._tools.settings.retry_backoff.delay(attempt))
+                attempt += 1
+
+    def _on_change(self, wishes: Sequence[pod_pb2.Pod], gone: Sequence[Uid]) -> None:
+        for uid in gone:
+            self._on_gone(uid)
+        # What runs already is taken first, then by age: nobody who comes later may push it out.
+        for pod in sorted(wishes, key=self._order):
+            self._on_wish(pod)
+
+    def _order(self, pod: pod_pb2.Pod) -> tuple[bool, float]:
+        return Uid(pod.metadata.uid) not in self._adopted, seconds_of(pod.metadata.creation_timestamp)
+
+    def _on_wish(self, pod: pod_pb2.Pod) -> None:
+        uid = Uid(pod.metadata.uid)
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.wish(pod)
+            self._status.reconcile(pod)
+            return
+        adopted = uid in self._adopted
+        others = [other.pod for other in self._workers.all() if other.holds_resources]
+        worker = self._workers.start(pod, adopted=adopted)
+        if adopted:
+            log.info("pod adopted", pod=_key(pod), uid=uid)
+            return
+        log.info("pod observed", pod=_key(pod), uid=uid, step=PodStep.OBSERVED)
+        now = self._tools.clock.now()
+        self._tools.steps.report(
+            pod.metadata, PodStep.OBSERVED, now, now, "seen over the watch", self._tools.node.name
+        )
+        if pod.status.phase in _TERMINAL or pod.metadata.HasField("deletion_timestamp"):
+            return
+        rejection = admit(pod, others, self._node.node)
+        if rejection is not None:
+            log.info("pod rejected", pod=_key(pod), uid=uid, reason=rejection.reason)
+            self._tools.events.event(pod, "Warning", rejection.reason, rejection.message)
+            worker.reject(rejection.reason, f"Pod was rejected: {rejection.message}")
+
+    def _on_gone(self, uid: Uid) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.wish(None)
+
+    def _on_end(self, uid: Uid) -> None:
+        self._status.forget(uid)
+        self._adopted.discard(uid)
+
+    def _on_relist(self, pods: Mapping[Uid, RuntimePod]) -> None:
+        """End what is in the runtime and in no source. Not before the apiserver has told what there is."""
+        if not self.source.informer.synced:
+            return
+        for uid, found in pods.items():
+            if uid in self._workers or self.source.has(uid):
+                continue
+            log.info("pod without an owner", pod=f"{found.namespace}/{found.name}", uid=uid)
+            self._tools.metrics.orphans.inc()
+            self._workers.start(_orphan(found), adopted=True).wish(None)
+
+
+def _key(pod: pod_pb2.Pod) -> str:
+    return f"{pod.metadata.namespace}/{pod.metadata.name}"
+
+
+def _orphan(found: RuntimePod) -> pod_pb2.Pod:
+    """Return what is left of a Pod that nobody has any more."""
+    pod = pod_pb2.Pod()
+    pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = found.name, found.namespace, found.uid
+    if found.grace_seconds is not None:
+        pod.spec.termination_grace_period_seconds = found.grace_seconds
+    return pod

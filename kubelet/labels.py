@@ -1,0 +1,16 @@
+"""Labels and annotations by which everything is found in the runtime again: what a restarted kubelet knows of its containers (I11).
+
+Upstream's names where it has them, so that tools which look at a node's containers know what they see.
+"""
+
+POD_NAME_LABEL = "io.kubernetes.pod.name"
+POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
+POD_UID_LABEL = "io.kubernetes.pod.uid"
+CONTAINER_NAME_LABEL = "io.kubernetes.container.name"
+CONTAINER_KIND_LABEL = "vaina.dev/container-kind"
+GRACE_ANNOTATION = "io.kubernetes.pod.terminationGracePeriod"
+TERMINATION_PATH_ANNOTATION = "io.kubernetes.container.terminationMessagePath"
+TERMINATION_POLICY_ANNOTATION = "io.kubernetes.container.terminationMessagePolicy"
+RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount"
+#: of a container: how many restarts in a row have led to it
+BACKOFF_STEP = "vaina.dev/backoff-step"

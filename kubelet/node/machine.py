@@ -1,0 +1,78 @@
+"""What the machine says of itself. Shell: reads files."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubelet.node.capacity import Resources
+
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+}
+DEFAULT_PODS = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What goes into a Node's nodeInfo, and what there is."""
+
+    machine_id: str
+    system_uuid: str
+    boot_id: str
+    kernel_version: str
+    os_image: str
+    architecture: str
+    resources: Resources
+
+
+def read_machine(root: Path) -> Machine:
+    """Return what this machine is; `root` is the directory whose file system Pods' files are on."""
+    names = os.uname()
+    machine_id = _line("/etc/machine-id")
+    return Machine(
+        machine_id=machine_id,
+        system_uuid=_line("/sys/class/dmi/id/product_uuid") or machine_id,
+        boot_id=_line("/proc/sys/kernel/random/boot_id"),
+        kernel_version=names.release,
+        os_image=_os_image(),
+        architecture=_ARCHITECTURES.get(names.machine, names.machine),
+        resources=Resources(
+            cpu_millis=(os.cpu_count() or 1) * 1000,
+            memory_bytes=_memory_bytes(),
+            pods=DEFAULT_PODS,
+            ephemeral_storage_bytes=_storage_bytes(root),
+        ),
+    )
+
+
+def _line(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _os_image() -> str:
+    for line in _line("/etc/os-release").splitlines():
+        name, _, text = line.partition("=")
+        if name == "PRETTY_NAME":
+            return text.strip('"')
+    return "Linux"
+
+
+def _memory_bytes() -> int:
+    for line in _line("/proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _storage_bytes(root: Path) -> int:
+    while not root.exists():
+        root = root.parent
+    return shutil.disk_usage(root).total

@@ -1,0 +1,260 @@
+"""The node's own record: registration, heartbeats, status, and its Pod network. Shell.
+
+Owned by the kubelet. A name that another machine holds (its lease is fresh, its machine id another) is not taken over (node.md). The Node is registered again when
+somebody has deleted it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Protocol
+
+import structlog
+
+from kubelet.network.commands import NetworkCommandError
+from kubelet.network.routes import desired_routes
+from kubelet.node.lease import NodeLease
+from kubelet.pod.tools import EventSink
+from kubelet.runtime.interface import Runtime
+from kubelet.status.node_status import (
+    NODE_MASK,
+    NodeFacts,
+    compute_node_status,
+    node_labels,
+    ready_condition,
+    says_the_same,
+)
+from vaina.api.core.v1 import node_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.cache.informer import Informer
+from vaina.client.resource import ResourceClient
+from vaina.clock import Clock
+from vaina.errors import AlreadyExists, ApiError, NotFound
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class NodeNetwork(Protocol):
+    """What the node manager asks of the Pod network (`kubelet.network.pod_network`)."""
+
+    @property
+    def cidr(self) -> IPv4Network | None:
+        """The Pod CIDR it is configured with."""
+        ...
+
+    async def configure(self, cidr: IPv4Network) -> None:
+        """Make the bridge. Raises NetworkCommandError."""
+        ...
+
+    async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
+        """Make the routes to the other nodes. Raises NetworkCommandError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTimes:
+    """Upstream's numbers; tests take shorter ones."""
+
+    #: how often the node is looked at
+    status_seconds: float = 10.0
+    #: how often an unchanged status is written all the same
+    report_seconds: float = 300.0
+    retry_seconds: float = 1.0
+
+
+class NodeManager:
+    """Owned by the kubelet."""
+
+    def __init__(  # noqa: PLR0913 - tools, all by keyword
+        self,
+        client: ResourceClient[node_pb2.Node],
+        lease: NodeLease,
+        runtime: Runtime,
+        clock: Clock,
+        *,
+        facts: NodeFacts,
+        network: NodeNetwork | None,
+        events: EventSink,
+        times: NodeTimes,
+    ) -> None:
+        """Make it.
+
+        Args:
+            client: of Nodes.
+            lease: of this node.
+            runtime: whose state is the node's.
+            clock: for times.
+            facts: what does not change.
+            network: that needs a Pod CIDR and routes; None: the runtime has its own.
+            events: for events about the node.
+            times: how often.
+        """
+        self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
+        self._facts, self._network, self._events, self._times = facts, network, events, times
+        self._node = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=facts.name, labels=node_labels(facts)))
+        for name, amount in facts.allocatable.quantities().items():
+            self._node.status.allocatable[name].string = amount
+        self._registered = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._reported_at = 0.0
+        self._ready: bool | None = None
+        self._informer: Informer[node_pb2.Node] | None = None
+        if network is not None:
+            self._informer = Informer(client, clock)
+            self._informer.add_batch_handler(lambda _: self._changed.set())
+
+    @property
+    def node(self) -> node_pb2.Node:
+        """The Node as it is known here: read it, do not change it."""
+        known = self._informer.lister.get(self._facts.name) if self._informer is not None else None
+        return known if known is not None and known.status.allocatable else self._node
+
+    async def wait_registered(self) -> None:
+        """Return when the apiserver has the Node."""
+        await self._registered.wait()
+
+    async def run(self) -> None:
+        """Keep the node's record until cancelled."""
+        await self._register()
+        self._events.event(self._node, "Normal", "Starting", "Starting kubelet.")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lease.run())
+            group.create_task(self._report())
+            if self._informer is not None:
+                group.create_task(self._informer.run())
+                group.create_task(self._keep_network())
+
+    async def _register(self) -> None:
+        while not await self._try_register():
+            await self._clock.sleep(self._times.retry_seconds)
+        self._lease.owned_by(
+            meta_pb2.OwnerReference(
+                api_version="v1", kind="Node", name=self._facts.name, uid=self._node.metadata.uid
+            )
+        )
+        self._registered.set()
+        log.info("node registered", node=self._facts.name)
+
+    async def _try_register(self) -> bool:
+        name = self._facts.name
+        try:
+            wanted = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=name, labels=node_labels(self._facts)))
+            runtime = await self._runtime.status()
+            wanted.status.CopyFrom(
+                compute_node_status(self._facts, runtime, wanted.status, now=self._clock.now())
+            )
+            try:
+                self._node = await self._client.create(wanted)
+            except AlreadyExists:
+                return await self._take_over(await self._client.get(name))
+        except ApiError as error:
+            log.warning("node not registered", node=name, error=error.message)
+            return False
+        return True
+
+    async def _take_over(self, found: node_pb2.Node) -> bool:
+        """Go on with a Node that is there: this one from before, or one whose machine is dead."""
+        ours = self._facts.machine.machine_id
+        theirs = found.status.node_info.machine_id
+        if theirs and theirs != ours and await self._lease.is_held():
+            log.error(
+                "the node's name is held by another live machine", node=self._facts.name, machine_id=theirs
+            )
+            return False
+        labels = node_labels(self._facts)
+        if any(found.metadata.labels.get(key) != text for key, text in labels.items()):
+            found.metadata.labels.update(labels)
+            found = await self._client.update(found)
+        self._node = found
+        return True
+
+    async def _report(self) -> None:
+        while True:
+            self._changed.clear()
+            delay = self._times.status_seconds
+            try:
+                await self.report_once()
+            except NotFound:
+                # Somebody deleted the Node while its kubelet lives.
+                log.warning("the node's record is gone; registering again", node=self._facts.name)
+                await self._register()
+                delay = 0.0
+            except ApiError as error:
+                log.warning("node status not written", node=self._facts.name, error=error.message)
+                delay = self._times.retry_seconds
+            await self._wait(delay)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for the time, or for a change of the network."""
+        async with asyncio.TaskGroup() as group:
+
+            async def ring() -> None:
+                await self._clock.sleep(seconds)
+                self._changed.set()
+
+            timer = group.create_task(ring())
+            await self._changed.wait()
+            timer.cancel()
+
+    async def report_once(self) -> None:
+        """Look at the node, and write its status when it has changed or is due. Raises ApiError."""
+        now = self._clock.now()
+        runtime = await self._runtime.status()
+        status = compute_node_status(self._facts, runtime, self.node.status, now=now)
+        if self._is_known(status) and now - self._reported_at < self._times.report_seconds:
+            return
+        written = node_pb2.Node(status=status)
+        written.metadata.name = self._facts.name
+        self._node = await self._client.update_status(written, mask=NODE_MASK)
+        self._reported_at = now
+        self._say_ready(ready_condition(runtime)[0])
+
+    def _is_known(self, status: node_pb2.NodeStatus) -> bool:
+        known = node_pb2.NodeStatus()
+        known.CopyFrom(self.node.status)
+        for field, _ in self.node.status.ListFields():
+            if field.name not in NODE_MASK:
+                known.ClearField(field.name)
+        ours = {condition.type for condition in status.conditions}
+        kept = [condition for condition in known.conditions if condition.type in ours]
+        del known.conditions[:]
+        known.conditions.extend(sorted(kept, key=lambda item: _place(status, item.type)))
+        return says_the_same(known, status)
+
+    def _say_ready(self, ready: bool) -> None:
+        if self._ready is ready:
+            return
+        self._ready = ready
+        word = "NodeReady" if ready else "NodeNotReady"
+        name = self._facts.name
+        self._events.event(self._node, "Normal", word, f"Node {name} status is now: {word}")
+        log.info("node condition changed", node=name, ready=ready)
+
+    async def _keep_network(self) -> None:
+        assert self._informer is not None
+        await self._informer.wait_synced()
+        changed = asyncio.Event()
+        changed.set()
+        self._informer.add_batch_handler(lambda _: changed.set())
+        while True:
+            await changed.wait()
+            changed.clear()
+            try:
+                await self._configure_network(self._informer.lister.list())
+            except (NetworkCommandError, ValueError) as error:
+                log.warning("pod network not configured", error=str(error))
+                await self._clock.sleep(self._times.retry_seconds)
+                changed.set()
+
+    async def _configure_network(self, nodes: list[node_pb2.Node]) -> None:
+        assert self._network is not None
+        own = next((node for node in nodes if node.metadata.name == self._facts.name), None)
+        if own is not None and own.spec.pod_cidr and self._network.cidr != IPv4Network(own.spec.pod_cidr):
+            await self._network.configure(IPv4Network(own.spec.pod_cidr))
+            self._changed.set()
+        await self._network.set_routes(desired_routes(nodes, self._facts.name))
+
+
+def _place(status: node_pb2.NodeStatus, kind: str) -> int:
+    return next(index for index, item in enumerate(status.conditions) if item.type == kind)

@@ -1,0 +1,1 @@
+"""Step 3, OBSERVED: where Pods come from."""

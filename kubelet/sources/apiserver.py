@@ -1,0 +1,59 @@
+"""The Pods that the apiserver has for this node: a watch on spec.nodeName. Shell."""
+
+from collections.abc import Callable, Sequence
+
+from kubelet.runtime.records import Uid
+from vaina.api.core.v1 import pod_pb2
+from vaina.cache.informer import Informer
+from vaina.client.clientset import PodClient
+from vaina.clock import Clock
+
+Change = tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]
+
+
+class ApiserverSource:
+    """Tells of the node's Pods as they come, change and go, in batches. Owned by the kubelet."""
+
+    def __init__(
+        self,
+        client: PodClient,
+        clock: Clock,
+        *,
+        node_name: str,
+        on_change: Callable[[Sequence[pod_pb2.Pod], Sequence[Uid]], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            client: of Pods.
+            clock: for back-off.
+            node_name: whose Pods.
+            on_change: called with the Pods that are wished for now, and the uids that are gone.
+        """
+        self._on_change = on_change
+        self.informer: Informer[pod_pb2.Pod] = Informer(
+            client, clock, field_selector=f"spec.nodeName={node_name}", indexers={"uid": _uids}
+        )
+        self.informer.add_batch_handler(self._changed)
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        wishes = [new for _, new in changes if new is not None]
+        # A name may have been given to another Pod while nobody looked: the old uid is gone all the same.
+        gone = [
+            Uid(old.metadata.uid)
+            for old, new in changes
+            if old is not None and (new is None or new.metadata.uid != old.metadata.uid)
+        ]
+        self._on_change(wishes, gone)
+
+    def has(self, uid: Uid) -> bool:
+        """Say whether the apiserver has a Pod with this uid for the node."""
+        return bool(self.informer.lister.by_index("uid", uid))
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self.informer.run()
+
+
+def _uids(pod: pod_pb2.Pod) -> tuple[str, ...]:
+    return (pod.metadata.uid,)
