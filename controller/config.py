@@ -25,7 +25,7 @@ class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: the same for a node that has never reported
     node_startup_grace_seconds: float = 60.0
     node_monitor_period_seconds: float = 5.0
-    #: how long Pods without tolerations of their own stay on a silent node
+    #: how long Pods stay on a silent node, unless they bring tolerations other than the default ones of 300 s
     pod_eviction_seconds: float = 300.0
     #: share of silent nodes from which on nothing is evicted
     unhealthy_node_threshold: float = 0.55

@@ -22,7 +22,7 @@ from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
-from vaina.objects.nodes import get_condition
+from vaina.objects.nodes import get_condition, set_condition
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -117,11 +117,11 @@ class NodeLifecycleController(Controller):
         name, current = node.metadata.name, node
         if plan.conditions:
             changed = node_pb2.Node()
-            # With the version that was judged: a kubelet that has reported since is not overruled.
-            changed.metadata.name, changed.metadata.uid = name, node.metadata.uid
-            changed.metadata.resource_version = node.metadata.resource_version
-            changed.status.conditions.extend(plan.conditions)
-            current = await self._client.nodes.update_status(changed, mask=("conditions",))
+            changed.CopyFrom(node)
+            for condition in plan.conditions:
+                set_condition(changed.status, condition, self.clock.now())
+            # Whole, with the version that was judged: a kubelet that has reported since is not overruled.
+            current = await self._client.nodes.update_status(changed)
             log.info("node is silent", node=name, reason=plan.conditions[0].reason)
             self._recorder.event(node, NORMAL, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         if plan.taints is not None:
@@ -154,7 +154,7 @@ class NodeLifecycleController(Controller):
             raise errors[0]
 
     async def _lose(self, node: node_pb2.Node, pod: pod_pb2.Pod) -> None:
-        await self._client.pods.update_status(pod, mask=("phase", "reason", "message", "conditions"))
+        await self._client.pods.update_status(pod)
         self._recorder.event(pod, WARNING, "NodeNotReady", "Node is not ready")
         log.info(
             "pod is unknown", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", node=node.metadata.name
@@ -183,10 +183,9 @@ class NodeLifecycleController(Controller):
         silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
         suspect = suspects_itself(len(silent), len(names), self._times.unhealthy_threshold)
         if suspect is self._may_evict:
-            log.warning(
-                "evictions stopped: most nodes are silent" if suspect else "evictions allowed",
-                silent=len(silent), nodes=len(names),
-            )  # fmt: skip
+            say = log.warning if suspect else log.info
+            words = "evictions stopped: most nodes are silent" if suspect else "evictions allowed"
+            say(words, silent=len(silent), nodes=len(names))
             self._may_evict = not suspect
             for name in names:
                 self.queue.add(name)

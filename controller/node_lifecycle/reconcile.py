@@ -40,7 +40,7 @@ class NodePlan:
     conditions: tuple[node_pb2.NodeCondition, ...] = ()
     #: all taints, or None when they are right
     taints: tuple[node_pb2.Taint, ...] | None = None
-    #: Pods with the status to write: phase, reason, message, conditions
+    #: Pods with the status to write, as of the version that was judged
     lost: tuple[pod_pb2.Pod, ...] = ()
     #: Pods to delete
     evict: tuple[pod_pb2.Pod, ...] = ()
@@ -125,18 +125,15 @@ def _can_be_lost(pod: pod_pb2.Pod) -> bool:
 
 
 def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:
-    """The Pod with the status that says where it was lost; only what is written is set."""
+    """The Pod with the status that says where it was lost."""
     lost = pod_pb2.Pod()
-    lost.metadata.name, lost.metadata.namespace = pod.metadata.name, pod.metadata.namespace
-    lost.metadata.uid, lost.metadata.resource_version = pod.metadata.uid, pod.metadata.resource_version
+    lost.CopyFrom(pod)
     lost.status.phase, lost.status.reason = "Unknown", NODE_LOST
     lost.status.message = f"Node {node} which was running pod {pod.metadata.name} is unresponsive"
-    ready = get_condition(pod.status, "Ready")
+    ready = get_condition(lost.status, "Ready")
     if ready is not None and ready.status == "True":
-        condition = lost.status.conditions.add()
-        condition.CopyFrom(ready)
-        condition.status = "False"
-        condition.last_transition_time.CopyFrom(timestamp(now))
+        ready.status = "False"
+        ready.last_transition_time.CopyFrom(timestamp(now))
     return lost
 
 

@@ -13,6 +13,8 @@ from vaina.objects.conditions import find_condition
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+#: of the tolerations that the apiserver gives to Pods without any (upstream: DefaultTolerationSeconds)
+DEFAULT_TOLERATION_SECONDS = 300
 NO_SCHEDULE, NO_EXECUTE = "NoSchedule", "NoExecute"
 
 #: condition type -> status -> taint
@@ -79,6 +81,16 @@ def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
     return bool(toleration.key) and toleration.value == taint.value
 
 
+def _is_default(toleration: pod_pb2.Toleration) -> bool:
+    """Say whether the apiserver gave a Pod this toleration, or might have."""
+    return (
+        toleration.key in (NOT_READY, UNREACHABLE)
+        and toleration.operator == "Exists"
+        and toleration.effect == NO_EXECUTE
+        and toleration.toleration_seconds == DEFAULT_TOLERATION_SECONDS
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Eviction:
     """When a Pod must leave its node, in seconds since the epoch; None: it may stay."""
@@ -94,8 +106,8 @@ def eviction_of(
     Args:
         pod: on the node.
         taints: of the node.
-        default_seconds: for the taints of a silent node, when the Pod says nothing: upstream's admission gives every Pod
-            tolerations of 300 s for them.
+        default_seconds: for the taints of a silent node, when the Pod says nothing of its own. The apiserver gives every such
+            Pod tolerations of 300 s, as upstream's admission does; exactly those count as saying nothing.
         now: seconds since the epoch; a taint without a time counts from here.
     """
     times: list[float] = []
@@ -104,8 +116,12 @@ def eviction_of(
             continue
         since = seconds_of(taint.time_added) if taint.HasField("time_added") else now
         matching = [item for item in pod.spec.tolerations if tolerates(item, taint)]
+        silent = taint.key in (NOT_READY, UNREACHABLE)
+        if silent and all(_is_default(item) for item in matching):
+            times.append(since + default_seconds)
+            continue
         if not matching:
-            times.append(since + default_seconds if taint.key in (NOT_READY, UNREACHABLE) else since)
+            times.append(since)
             continue
         limits = [item.toleration_seconds for item in matching if item.HasField("toleration_seconds")]
         if limits:
