@@ -135,15 +135,15 @@ class RawEtcd:
     """Calls to etcd as somebody else would make them."""
 
     def __init__(self, target: str) -> None:
-        self._channel = grpc.aio.insecure_channel(target)
-        self.kv = rpc_pb2_grpc.KVStub(self._channel)
-        self.maintenance = rpc_pb2_grpc.MaintenanceStub(self._channel)
+        self.channel = grpc.aio.insecure_channel(target)
+        self.kv = rpc_pb2_grpc.KVStub(self.channel)
+        self.maintenance = rpc_pb2_grpc.MaintenanceStub(self.channel)
 
     async def __aenter__(self) -> "RawEtcd":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._channel.close(None)
+        await self.channel.close(None)
 
     async def wipe(self) -> None:
         """Delete every key."""

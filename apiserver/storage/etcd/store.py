@@ -12,6 +12,7 @@ import structlog
 from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
+from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.batch import MAX_BYTES, Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.compactor import Compactor
@@ -95,7 +96,11 @@ class EtcdStorage:
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         answer = await self._range(rpc_pb2.RangeRequest(key=key.encode()), read, "get")
-        return read_value(answer.kvs[0], self._unreadable) if answer.kvs else None
+        if not answer.kvs:
+            return None
+        kv = answer.kvs[0]
+        # Unlike in a list, what cannot be read is an error here: somebody asks for this very object.
+        return decode_value(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
 
     async def list(
         self,
