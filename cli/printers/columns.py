@@ -1,0 +1,279 @@
+"""What `vaina get` shows of each kind, in kubectl's columns (pkg/printers/internalversion), wide ones included."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from cli.printers.duration import age, human_duration, precise
+from cli.printers.pod_summary import summarise
+from cli.printers.table import Styler, Table
+from vaina.clock import seconds_of
+from vaina.kinds import Kind
+from vaina.objects import nodes, selectors
+from vaina.objects.conditions import get_condition
+
+NONE: Final = "<none>"
+_Row = Callable[[Any, float], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a kind. NAME, and AGE where it is, are part of the rows."""
+
+    headers: tuple[str, ...]
+    wide: tuple[str, ...]
+    #: (object, now) -> cells of headers and wide
+    row: _Row
+
+
+def status_style(word: str) -> str:
+    """Return the colour of a status word."""
+    plain = word.split(",")[0].removeprefix("Init:")
+    if plain in ("Running", "Ready", "Active", "Normal", "True"):
+        return "green"
+    if plain in ("Completed", "Succeeded"):
+        return "dim"
+    if (
+        plain in ("Failed", "Error", "NotReady", "Unknown", "Evicted", "OOMKilled", "NodeLost")
+        or "BackOff" in plain
+    ):
+        return "red"
+    return "red" if plain.startswith(("Err", "Invalid")) else "yellow"
+
+
+def ready_style(cell: str) -> str:
+    """Return the colour of a READY cell like 1/2."""
+    have, _, want = cell.partition("/")
+    return "" if have == want else "yellow"
+
+
+_STYLERS: Final[dict[str, Styler]] = {
+    "STATUS": status_style,
+    "TYPE": lambda w: "yellow" if w == "Warning" else "",
+}
+
+
+def _pod(pod: Any, now: float) -> Sequence[str]:
+    summary = summarise(pod)
+    status = pod.status
+    gates = NONE
+    if pod.spec.readiness_gates:
+        conditions = (get_condition(status, gate.condition_type) for gate in pod.spec.readiness_gates)
+        good = sum(1 for condition in conditions if condition is not None and condition.status == "True")
+        gates = f"{good}/{len(pod.spec.readiness_gates)}"
+    return (
+        pod.metadata.name, f"{summary.ready}/{summary.total}", summary.status, summary.restarts_text(now),
+        age(pod.metadata.creation_timestamp, now),
+        status.pod_ip or NONE, pod.spec.node_name or NONE, status.nominated_node_name or NONE, gates,
+    )  # fmt: skip
+
+
+def _node(node: Any, now: float) -> Sequence[str]:
+    ready = nodes.get_condition(node.status, "Ready")
+    words = [("Ready" if ready.status == "True" else "NotReady") if ready is not None else "Unknown"]
+    if node.spec.unschedulable:
+        words.append("SchedulingDisabled")
+    info = node.status.node_info
+    return (
+        node.metadata.name, ",".join(words), ",".join(nodes.roles(node)) or NONE,
+        age(node.metadata.creation_timestamp, now), info.kubelet_version,
+        nodes.address(node) or NONE, nodes.address(node, "ExternalIP") or NONE,
+        info.os_image or "<unknown>", info.kernel_version or "<unknown>", info.container_runtime_version or "<unknown>",
+    )  # fmt: skip
+
+
+def _namespace(namespace: Any, now: float) -> Sequence[str]:
+    return namespace.metadata.name, namespace.status.phase, age(namespace.metadata.creation_timestamp, now)
+
+
+def _config_map(config: Any, now: float) -> Sequence[str]:
+    size = len(config.data) + len(config.binary_data)
+    return config.metadata.name, str(size), age(config.metadata.creation_timestamp, now)
+
+
+def _secret(secret: Any, now: float) -> Sequence[str]:
+    return (
+        secret.metadata.name,
+        secret.type,
+        str(len(secret.data)),
+        age(secret.metadata.creation_timestamp, now),
+    )
+
+
+def event_times(event: Any) -> tuple[float | None, float | None]:
+    """Return when an event was first and last seen, in seconds; None when it does not say."""
+
+    def first_set(*stamps: Any) -> float | None:
+        return next((seconds_of(stamp) for stamp in stamps if stamp.seconds), None)
+
+    first = first_set(event.first_timestamp, event.event_time)
+    last = first_set(event.series.last_observed_time, event.last_timestamp, event.event_time)
+    return first, last if last is not None else first
+
+
+def event_object(event: Any) -> str:
+    """Return the object of an event: pod/web."""
+    return f"{event.involved_object.kind.lower()}/{event.involved_object.name}"
+
+
+def event_source(event: Any) -> str:
+    """Return who reports an event: kubelet, node-1."""
+    component = event.source.component or event.reporting_component
+    host = event.source.host or event.reporting_instance
+    return f"{component}, {host}" if host else component
+
+
+def event_count(event: Any) -> int:
+    """Return how often an event was seen."""
+    return event.series.count or event.count or 1
+
+
+def _event(event: Any, now: float) -> Sequence[str]:
+    first, last = event_times(event)
+
+    def since(seconds: float | None) -> str:
+        return "<unknown>" if seconds is None else human_duration(now - seconds)
+
+    return (
+        since(last), event.type, event.reason, event_object(event), event.message.strip(),
+        event.involved_object.field_path, event_source(event), since(first), str(event_count(event)), event.metadata.name,
+    )  # fmt: skip
+
+
+def _replicas(owner: Any, now: float) -> Sequence[str]:
+    spec, status = owner.spec, owner.status
+    containers = spec.template.spec.containers
+    desired = spec.replicas if spec.HasField("replicas") else 1
+    return (
+        owner.metadata.name, str(desired), str(status.replicas), str(status.ready_replicas),
+        age(owner.metadata.creation_timestamp, now),
+        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(owner),
+    )  # fmt: skip
+
+
+def show_selector(owner: Any) -> str:
+    """Write the selector of a ReplicaSet or ReplicationController as text."""
+    selector = owner.spec.selector
+    if hasattr(selector, "match_labels"):
+        try:
+            return str(selectors.from_message(selector)) or NONE
+        except selectors.SelectorError:
+            return "<error>"
+    return ",".join(f"{key}={selector[key]}" for key in sorted(selector)) or NONE
+
+
+def _lease(lease: Any, now: float) -> Sequence[str]:
+    return lease.metadata.name, lease.spec.holder_identity, age(lease.metadata.creation_timestamp, now)
+
+
+def _trace(trace: Any, now: float) -> Sequence[str]:
+    steps = trace.status.steps
+    took = ""
+    if steps:
+        starts = [seconds_of(s.start_time if s.start_time.seconds else s.end_time) for s in steps]
+        ends = [seconds_of(s.end_time if s.end_time.seconds else s.start_time) for s in steps]
+        took = precise(max(ends) - min(starts))
+    return (
+        trace.metadata.name, trace.spec.pod_name, f"{len(steps)}/7", took, age(trace.metadata.creation_timestamp, now),
+        trace.status.node_name or NONE,
+    )  # fmt: skip
+
+
+_REPLICAS: Final = Columns(
+    ("NAME", "DESIRED", "CURRENT", "READY", "AGE"), ("CONTAINERS", "IMAGES", "SELECTOR"), _replicas
+)
+_BY_KIND: Final[Mapping[str, Columns]] = {
+    "Pod": Columns(
+        ("NAME", "READY", "STATUS", "RESTARTS", "AGE"),
+        ("IP", "NODE", "NOMINATED NODE", "READINESS GATES"),
+        _pod,
+    ),
+    "Node": Columns(
+        ("NAME", "STATUS", "ROLES", "AGE", "VERSION"),
+        ("INTERNAL-IP", "EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"),
+        _node,
+    ),
+    "Namespace": Columns(("NAME", "STATUS", "AGE"), (), _namespace),
+    "ConfigMap": Columns(("NAME", "DATA", "AGE"), (), _config_map),
+    "Secret": Columns(("NAME", "TYPE", "DATA", "AGE"), (), _secret),
+    "Event": Columns(
+        ("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"),
+        ("SUBOBJECT", "SOURCE", "FIRST SEEN", "COUNT", "NAME"),
+        _event,
+    ),
+    "ReplicationController": _REPLICAS,
+    "ReplicaSet": _REPLICAS,
+    "Lease": Columns(("NAME", "HOLDER", "AGE"), (), _lease),
+    "PodTrace": Columns(("NAME", "POD", "STEPS", "TOOK", "AGE"), ("NODE",), _trace),
+}
+
+
+def _any(obj: Any, now: float) -> Sequence[str]:
+    return obj.metadata.name, age(obj.metadata.creation_timestamp, now)
+
+
+_OTHERS: Final = Columns(("NAME", "AGE"), (), _any)
+
+
+def resource_name(kind: Kind[Any]) -> str:
+    """Return the kind as names of objects begin with it: pod, replicaset.apps."""
+    return f"{kind.singular}.{kind.group}" if kind.group else kind.singular
+
+
+def make_table(
+    kind: Kind[Any],
+    items: Sequence[Message],
+    now: float,
+    *,
+    wide: bool = False,
+    with_namespace: bool = False,
+    with_kind: bool = False,
+    with_labels: bool = False,
+) -> Table:
+    """Make the table of some objects of one kind.
+
+    Args:
+        kind: their kind.
+        items: the objects.
+        now: seconds since the epoch, for ages.
+        wide: with the columns of -o wide.
+        with_namespace: begin with the namespace (-A).
+        with_kind: names as pod/web, for several kinds at once.
+        with_labels: end with the labels (--show-labels).
+    """
+    columns = _BY_KIND.get(kind.kind, _OTHERS)
+    count = len(columns.headers) + (len(columns.wide) if wide else 0)
+    headers = (*columns.headers, *columns.wide)[:count]
+    rows: list[Sequence[str]] = []
+    for item in items:
+        fields: Any = item
+        cells = list(columns.row(item, now))[:count]
+        if with_kind and "NAME" in headers:
+            place = headers.index("NAME")
+            cells[place] = f"{resource_name(kind)}/{cells[place]}"
+        if with_namespace:
+            cells.insert(0, fields.metadata.namespace)
+        if with_labels:
+            labels = fields.metadata.labels
+            cells.append(",".join(f"{key}={labels[key]}" for key in sorted(labels)) or NONE)
+        rows.append(cells)
+    shown = (*(("NAMESPACE",) if with_namespace else ()), *headers, *(("LABELS",) if with_labels else ()))
+    stylers = dict(_STYLERS)
+    if kind.kind == "Pod":
+        stylers["READY"] = ready_style
+    return Table(shown, rows, stylers)
+
+
+def sort_items(kind: Kind[Any], items: Sequence[Message]) -> list[Message]:
+    """Return the objects in the order of a table: by namespace and name, events by when they were last seen."""
+
+    def key(item: Any) -> tuple[Any, ...]:
+        if kind.kind == "Event":
+            return (event_times(item)[1] or 0.0, item.metadata.name)
+        if kind.kind == "PodTrace":
+            return (item.metadata.namespace, item.metadata.creation_timestamp.seconds, item.spec.pod_name)
+        return (item.metadata.namespace, item.metadata.name)
+
+    return sorted(items, key=key)

@@ -1,0 +1,46 @@
+"""Errors as kubectl prints them, and the exit code that goes with each."""
+
+from vaina.errors import ApiError, Invalid, Timeout, Unavailable
+
+
+def _of_kind(error: ApiError) -> str:
+    return f"{error.kind}.{error.group}" if error.group else error.kind
+
+
+def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
+    """Write an error for people.
+
+    Args:
+        error: what came back.
+        server: address of the apiserver, for errors of the connection.
+        doing: what was done and to which file: `creating "pod.yaml"`.
+    """
+    if isinstance(error, Invalid) and error.causes:
+        head = (
+            f'The {_of_kind(error)} "{error.name}" is invalid: '
+            if error.kind or error.name
+            else "The request is invalid: "
+        )
+        lines = list(dict.fromkeys(str(cause) for cause in error.causes))
+        if len(lines) == 1:
+            return f"{head}{lines[0]}"
+        return "\n".join((head, *(f"* {line}" for line in lines)))
+    if isinstance(error, Unavailable) and not error.kind and _is_connection(error.message):
+        return f"The connection to the server {server} was refused - did you specify the right host or port?"
+    if isinstance(error, Timeout) and not error.kind and error.message in ("Deadline Exceeded", ""):
+        return f"Unable to connect to the server: {server} did not answer in time"
+    message = f"error when {doing}: {error.message}" if doing else error.message
+    return f"Error from server ({error.reason}): {message}"
+
+
+def _is_connection(message: str) -> bool:
+    """Say whether gRPC itself found no server: the apiserver's own refusals read otherwise."""
+    lower = message.lower()
+    signs = (
+        "failed to connect",
+        "connection refused",
+        "connections to all backends",
+        "name resolution",
+        "dns",
+    )
+    return any(sign in lower for sign in signs)

@@ -1,0 +1,52 @@
+"""Whole objects as JSON, YAML or names."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cli.printers.columns import resource_name
+from vaina.kinds import Kind
+from vaina.objects.manifest import to_dict, write_json
+from vaina.objects.yaml_text import write_yaml
+
+#: an object with its kind
+Item = tuple[Kind[Any], Message]
+
+
+def as_values(items: Sequence[Item], *, single: bool) -> dict[str, Any]:
+    """Return one object, or a List of all, as plain values."""
+    found = [_ordered(to_dict(kind, message)) for kind, message in items]
+    if single and len(found) == 1:
+        return found[0]
+    return {"apiVersion": "v1", "items": found, "kind": "List", "metadata": {"resourceVersion": ""}}
+
+
+def _ordered(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the bookkeeping of fields, as kubectl does."""
+    value.get("metadata", {}).pop("managedFields", None)
+    return value
+
+
+def print_json(items: Sequence[Item], *, single: bool) -> str:
+    """Write objects as JSON, indented by four."""
+    return write_json(as_values(items, single=single), indent=4) + "\n"
+
+
+def print_yaml(items: Sequence[Item], *, single: bool) -> str:
+    """Write objects as YAML."""
+    return write_yaml(as_values(items, single=single))
+
+
+def object_name(kind: Kind[Any], name: str) -> str:
+    """Return what identifies an object on the command line: pod/web, replicaset.apps/web."""
+    return f"{resource_name(kind)}/{name}"
+
+
+def print_names(items: Sequence[Item]) -> str:
+    """Write one name a line: pod/web."""
+    lines: list[str] = []
+    for kind, message in items:
+        fields: Any = message
+        lines.append(f"{object_name(kind, fields.metadata.name)}\n")
+    return "".join(lines)

@@ -1,0 +1,239 @@
+"""`vaina trace`: the seven steps of a Pod's creation, as a table with a time line (requirement A8).
+
+A row a step: its number and name, what happened, who did it, when (after the apply), how long it took, and a bar at its place in
+the whole. A step that has not happened yet is dim; the first such one says what it waits for. Last comes the total.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cli.printers.duration import precise
+from cli.printers.style import PLAIN, Paint
+from cli.printers.table import one_line
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.trace.v1 import trace_pb2
+from vaina.clock import rfc3339, seconds_of
+from vaina.objects.conditions import get_condition
+from vaina.steps import PodStep
+
+_MIN_BAR: Final = 12
+_MAX_BAR: Final = 44
+_MIN_WHAT: Final = 24
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_COMPONENT_STYLES: Final = {"apiserver": "cyan", "scheduler": "magenta", "kubelet": "green"}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step as it is shown."""
+
+    step: PodStep
+    done: bool
+    what: str
+    component: str = ""
+    instance: str = ""
+    #: seconds since the epoch
+    start: float = 0.0
+    end: float = 0.0
+
+    @property
+    def who(self) -> str:
+        """The component, and which instance of it."""
+        return f"{self.component} {self.instance}".rstrip()
+
+
+def step_rows(trace: trace_pb2.PodTrace) -> list[StepRow]:
+    """Return the seven rows of a trace, done or not, in the order of the steps."""
+    records = {record.step: record for record in trace.status.steps}
+    rows: list[StepRow] = []
+    for step in PodStep:
+        record = records.get(step.value)
+        if record is None:
+            rows.append(StepRow(step, done=False, what=step.words))
+            continue
+        end = seconds_of(record.end_time if record.end_time.seconds else record.start_time)
+        start = seconds_of(record.start_time) if record.start_time.seconds else end
+        what = f"{step.words}: {record.message}" if record.message else step.words
+        rows.append(
+            StepRow(step, True, one_line(what), record.component, record.instance, start, max(start, end))
+        )
+    return rows
+
+
+def is_complete(trace: trace_pb2.PodTrace) -> bool:
+    """Say whether all seven steps have happened."""
+    return all(row.done for row in step_rows(trace))
+
+
+def waiting_for(pod: pod_pb2.Pod | None) -> str:
+    """Say in the system's own words what a Pod waits for; empty when it does not say."""
+    if pod is None:
+        return ""
+    scheduled = get_condition(pod.status, "PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        return f"{scheduled.reason}: {scheduled.message}"
+    for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        waiting = container.state.waiting
+        if container.state.HasField("waiting") and waiting.reason not in (
+            "",
+            "PodInitializing",
+            "ContainerCreating",
+        ):
+            detail = f": {waiting.message}" if waiting.message else ""
+            return f"container {container.name}: {waiting.reason}{detail}"
+    return ""
+
+
+def _bar(row: StepRow, begin: float, total: float, width: int) -> str:
+    """Draw a step's place in the whole: `width` cells, drawn in eighths of a cell."""
+    if total <= 0:
+        return ""
+    first = (row.start - begin) / total * width
+    length = (row.end - row.start) / total * width
+    cell = min(int(first), width - 1)
+    eighths = max(1, round((first - cell + length) * 8) if length >= 1 / 8 else 1)
+    full, rest = divmod(min(eighths, (width - cell) * 8), 8)
+    return " " * cell + "█" * full + (_EIGHTHS[rest] if rest else "")
+
+
+def _offset(row: StepRow, begin: float) -> str:
+    return f"+{precise(row.start - begin)}"
+
+
+def _head(
+    trace: trace_pb2.PodTrace, pod: pod_pb2.Pod | None, rows: Sequence[StepRow], paint: Paint
+) -> list[str]:
+    meta = trace.metadata
+    name = f"{meta.namespace}/{trace.spec.pod_name}" if meta.namespace else trace.spec.pod_name
+    place: list[str] = []
+    if rows and rows[0].done:
+        start = rows[0].start
+        place.append(f"applied {rfc3339(start)[:-1].replace('T', ' ')}.{int(start % 1 * 1000):03d} UTC")
+    node = trace.status.node_name or (pod.spec.node_name if pod is not None else "")
+    if node:
+        place.append(f"on {node}")
+    if pod is not None and pod.status.pod_ip:
+        place.append(f"IP {pod.status.pod_ip}")
+    if trace.status.HasField("pod_deleted_time"):
+        gone = rfc3339(seconds_of(trace.status.pod_deleted_time))[:-1].replace("T", " ")
+        place.append(f"gone since {gone} UTC")
+    head = [f"Pod {paint('bold', name)}   {paint('dim', f'uid {trace.spec.pod_uid}')}"]
+    return [*head, *([", ".join(place)] if place else []), ""]
+
+
+@dataclass(frozen=True, slots=True)
+class _Widths:
+    step: int
+    what: int
+    who: int
+    at: int
+    took: int
+    bar: int
+
+
+def _measure(rows: Sequence[StepRow], begin: float, width: int) -> _Widths:
+    done = [row for row in rows if row.done]
+    who = max([len(row.who) for row in done] + [len("BY"), 18])
+    at = max([len(_offset(row, begin)) for row in done] + [len("AT"), 8])
+    took = max([len(precise(row.end - row.start)) for row in done] + [len("TOOK"), 7])
+    step = max(len(row.step.value) for row in rows)
+    # " 1  " + gaps of two between six columns
+    rest = width - (4 + step + who + at + took + 10)
+    what = max(len(row.what) for row in rows)
+    bar = min(_MAX_BAR, rest - what)
+    if bar < _MIN_BAR:
+        bar = _MIN_BAR if rest - _MIN_BAR >= _MIN_WHAT else 0
+        what = max(min(what, rest - bar), _MIN_WHAT)
+    return _Widths(step, what, who, at, took, bar)
+
+
+def _fit(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _row(row: StepRow, begin: float, total: float, widths: _Widths, paint: Paint) -> str:
+    number = f" {row.step.number}  "
+    name = f"{row.step.value:<{widths.step}}"
+    what = f"{_fit(row.what, widths.what):<{widths.what}}"
+    if not row.done:
+        return paint("dim", f"{number}{name}  {what}".rstrip())
+    style = _COMPONENT_STYLES.get(row.component, "")
+    cells = [
+        f"{number}{paint('bold', name)}",
+        what,
+        paint(style, f"{row.who:<{widths.who}}"),
+        f"{_offset(row, begin):>{widths.at}}",
+        f"{precise(row.end - row.start):>{widths.took}}",
+    ]
+    if widths.bar:
+        cells.append(paint(style, _bar(row, begin, total, widths.bar)))
+    return "  ".join(cells).rstrip()
+
+
+def header_line(widths: _Widths, paint: Paint) -> str:
+    """Write the headers of the columns."""
+    text = (
+        f" #  {'STEP':<{widths.step}}  {'WHAT HAPPENED':<{widths.what}}  {'BY':<{widths.who}}  "
+        f"{'AT':>{widths.at}}  {'TOOK':>{widths.took}}"
+    )
+    return paint("bold", text.rstrip())
+
+
+def _busy(rows: Sequence[StepRow]) -> float:
+    """Return the seconds in which at least one step was under way."""
+    busy, reached = 0.0, 0.0
+    for start, end in sorted((row.start, row.end) for row in rows):
+        begin = max(start, reached)
+        if end > begin:
+            busy += end - begin
+            reached = end
+    return busy
+
+
+def total_line(rows: Sequence[StepRow], paint: Paint = PLAIN) -> str:
+    """Write the total: from the apply to Running, how much of it was work, and how much lay between the steps."""
+    done = [row for row in rows if row.done]
+    if not done:
+        return ""
+    begin, end = min(row.start for row in done), max(row.end for row in done)
+    complete = len(done) == len(rows)
+    reached = "Running" if complete else f"step {max(row.step.number for row in done)}"
+    total, busy = end - begin, _busy(done)
+    words = f"{precise(busy)} in the steps, {precise(total - busy)} between them"
+    return f"apply → {reached}  {paint('bold green' if complete else 'bold yellow', precise(total))}  {paint('dim', f'({words})')}"
+
+
+def render_trace(
+    trace: trace_pb2.PodTrace, *, pod: pod_pb2.Pod | None = None, width: int = 120, paint: Paint = PLAIN
+) -> str:
+    """Write a whole trace.
+
+    Args:
+        trace: what was recorded.
+        pod: the Pod, while it is there: its address, and what it waits for.
+        width: columns of the terminal.
+        paint: colours, or none.
+    """
+    rows = step_rows(trace)
+    done = [row for row in rows if row.done]
+    begin = min((row.start for row in done), default=0.0)
+    total = max((row.end for row in done), default=0.0) - begin
+    widths = _measure(rows, begin, width)
+    lines = [*_head(trace, pod, rows, paint), header_line(widths, paint)]
+    asked = False
+    for row in rows:
+        lines.append(_row(row, begin, total, widths, paint))
+        if not row.done and not asked:
+            asked = True
+            reason = waiting_for(pod)
+            if reason:
+                lines.append(paint("yellow", _fit(f"    waits: {one_line(reason)}", max(width, 40))))
+    last = total_line(rows, paint)
+    return "\n".join([*lines, "", last] if last else lines) + "\n"
+
+
+def render_step_line(row: StepRow, begin: float, paint: Paint = PLAIN) -> str:
+    """Write one step that has just happened: for pipes and logs, where a table cannot grow."""
+    widths = _Widths(step=9, what=52, who=20, at=9, took=8, bar=0)
+    return _row(row, begin, 0.0, widths, paint) + "\n"
