@@ -22,8 +22,10 @@ from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
     UNRESOLVABLE,
     DomainPlugin,
+    FilterPlugin,
     Reach,
     Refusals,
+    ScorePlugin,
     decode,
 )
 from scheduler.framework.runtime import Framework
@@ -42,6 +44,12 @@ CLASSES: Final = 64
 
 class ClassCycle:
     """The decisions for one class. Owned by the scheduling task; starts afresh whenever a node changes."""
+
+    #: how many nodes there are, and how many of them would do
+    _count: int
+    _feasible: int
+    #: why none would do, once somebody has asked
+    _verdict: Unschedulable | None
 
     def __init__(self, pod: PodClass, table: NodeTable, framework: Framework) -> None:
         self._pod, self._table, self._framework = pod, table, framework
@@ -64,7 +72,7 @@ class ClassCycle:
         table = self._table
         self._nodes = nodes = table.snapshot()
         self._position = table.journal.position
-        self._verdict: Unschedulable | None = None
+        self._verdict = None
         self._prepared = prepared = self._framework.prepare(self._pod, nodes)
         self._filters = prepared.filters
         self._count = int(nodes.valid.sum())
@@ -130,7 +138,8 @@ class ClassCycle:
 
     def _domains(self, changed: set[int]) -> NDArray[np.intp]:
         rows = [np.fromiter(changed, np.intp, len(changed))]
-        plugins = [*self._filters, *(weighted.plugin for weighted in self._prepared.scores)]
+        plugins: list[FilterPlugin | ScorePlugin] = [*self._filters]
+        plugins += [weighted.plugin for weighted in self._prepared.scores]
         for plugin in plugins:
             if plugin.reach is Reach.DOMAIN:
                 assert isinstance(plugin, DomainPlugin)

@@ -121,6 +121,10 @@ class NodeTable:
         self._count(row, pod, -1)
         self.journal.pods_changed(row)
 
+    def is_counted(self, row: int) -> bool:
+        """Say whether any Pod is counted on a row."""
+        return bool(self._pod_count[row])
+
     def add_requested(self, row: int, resource: str, amount: int) -> None:
         """Count an amount of one resource: for Pods that were placed before the resource had columns."""
         self._requested[self._resources[resource]][row] += amount

@@ -158,7 +158,18 @@ class PodClass:
 class PodInfo:
     """One Pod: who it is, where it is, and its class. Never changed; an update makes a new one."""
 
-    __slots__ = ("created", "deleting", "key", "name", "namespace", "node_name", "pod", "pod_class", "terminal", "uid")
+    __slots__ = (
+        "created",
+        "deleting",
+        "key",
+        "name",
+        "namespace",
+        "node_name",
+        "pod",
+        "pod_class",
+        "terminal",
+        "uid",
+    )
 
     def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass) -> None:
         meta = pod.metadata

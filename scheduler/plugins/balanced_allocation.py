@@ -45,7 +45,11 @@ class BalancedAllocation:
         asked_cpu, asked_memory = state.read(self.name, tuple)
         cpu, memory = nodes.requested[CPU].item(row), nodes.requested[MEMORY].item(row)
         after = int(
-            (1.0 - abs(min((cpu + asked_cpu) / all_cpu, 1.0) - min((memory + asked_memory) / all_memory, 1.0)) / 2)
+            (
+                1.0
+                - abs(min((cpu + asked_cpu) / all_cpu, 1.0) - min((memory + asked_memory) / all_memory, 1.0))
+                / 2
+            )
             * MAX_SCORE
         )
         before = int((1.0 - abs(min(cpu / all_cpu, 1.0) - min(memory / all_memory, 1.0)) / 2) * MAX_SCORE)

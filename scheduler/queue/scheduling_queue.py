@@ -204,9 +204,7 @@ class SchedulingQueue:
         """Say whether something that could help happened while the Pod was in flight."""
         if seen < self._first_event:
             return True
-        return any(
-            self._helps(event, pod, rejected_by) for event in self._events[seen - self._first_event :]
-        )
+        return any(self._helps(event, pod, rejected_by) for event in self._events[seen - self._first_event :])
 
     def _helps(self, happened: _Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
         event, before, after = happened

@@ -1,0 +1,94 @@
+"""The composition root: the only place that constructs what the scheduler is made of."""
+
+import asyncio
+import random
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from scheduler.config import SchedulerConfig
+from scheduler.cycle import TieBreak
+from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
+from scheduler.framework.runtime import Framework
+from scheduler.metrics import PluginTimes, SchedulerMetrics
+from scheduler.scheduler import Scheduler
+from vaina import log as logging_setup
+from vaina.client.clientset import Clientset
+from vaina.client.events import EventRecorder
+from vaina.client.steps import StepReporter
+from vaina.client.transport import GrpcTransport
+from vaina.clock import Clock, SystemClock
+from vaina.metrics import new_registry
+from vaina.serving.health import Health
+from vaina.serving.http import serve_metrics
+from vaina.serving.server import serve
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def build(
+    clients: Clientset,
+    clock: Clock,
+    *,
+    registry: CollectorRegistry | None = None,
+    name: str = DEFAULT_SCHEDULER_NAME,
+    instance: str = "scheduler",
+    tie_break: TieBreak | None = None,
+) -> Scheduler:
+    """Make a scheduler over any transport.
+
+    Args:
+        clients: of the apiserver.
+        clock: the time.
+        registry: where metrics go.
+        name: spec.schedulerName of the Pods that are ours.
+        instance: the name of this process in events and traces.
+        tie_break: chooses among equally good nodes; at random by default.
+    """
+    registry = registry or CollectorRegistry()
+    return Scheduler(
+        clients, clock,
+        framework=Framework(default_profile(name), PluginTimes(registry, clock, name)),
+        metrics=SchedulerMetrics(registry, name),
+        recorder=EventRecorder(clients.events, name, instance, clock),
+        reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
+        tie_break=tie_break or random.SystemRandom().randrange,
+    )  # fmt: skip
+
+
+async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) -> None:
+    """Be the scheduler until `stop` is set.
+
+    Args:
+        config: of the process.
+        stop: begins the end.
+        instance: the name of this process among its replicas.
+    """
+    logging_setup.configure("scheduler", config.log_level, config.log_format)
+    clock, registry = SystemClock(), new_registry("scheduler")
+    clients = Clientset(GrpcTransport(config.apiserver, user_agent="vaina-scheduler"))
+    scheduler = build(
+        clients, clock, registry=registry, name=config.scheduler_name, instance=instance,
+        tie_break=random.Random().randrange,  # noqa: S311 - which of equal nodes is no secret
+    )  # fmt: skip
+    try:
+        async with (
+            serve({}, listen=config.listen, clock=clock, registry=registry, ready=False) as server,
+            serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [
+                group.create_task(scheduler.run()),
+                group.create_task(_report_ready(scheduler, server.health)),
+            ]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+    finally:
+        await clients.close()
+
+
+async def _report_ready(scheduler: Scheduler, health: Health) -> None:
+    await scheduler.wait_synced()
+    await health.set_serving(True)
+    log.info("ready", scheduler_name=scheduler.name)

@@ -1,0 +1,18 @@
+"""The scheduler's configuration: flags, environment (VAINA_APISERVER ...) or a YAML file."""
+
+import msgspec
+
+
+class SchedulerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Read once, by `__main__`."""
+
+    #: host:port of the apiserver
+    apiserver: str = "127.0.0.1:6443"
+    #: where gRPC is served (health, reflection)
+    listen: str = "127.0.0.1:10259"
+    #: where /metrics and /healthz are served
+    metrics_listen: str = "127.0.0.1:10251"
+    #: spec.schedulerName of the Pods that are ours
+    scheduler_name: str = "default-scheduler"
+    log_level: str = "info"
+    log_format: str = "json"

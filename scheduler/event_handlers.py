@@ -1,0 +1,162 @@
+"""What the watches show, brought into cache and queue. Batch by batch, never across an await.
+
+Level-triggered: each Pod is looked at as it is now, and put where it belongs; what an event is called does not matter.
+Called by the informers' tasks, on the loop of the scheduling task.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from scheduler.cache import Cache
+from scheduler.columns.node_info import NodeInfo, compile_node
+from scheduler.columns.node_table import NodeChange
+from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.framework.events import Changed, ClusterEvent
+from scheduler.queue.scheduling_queue import SchedulingQueue
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import Clock
+
+log = structlog.stdlib.get_logger(__name__)
+
+_NODE_EVENTS = (
+    (NodeChange.ADDED, ClusterEvent.NODE_ADD),
+    (NodeChange.ALLOCATABLE, ClusterEvent.NODE_UPDATE_ALLOCATABLE),
+    (NodeChange.LABELS, ClusterEvent.NODE_UPDATE_LABEL),
+    (NodeChange.TAINTS, ClusterEvent.NODE_UPDATE_TAINT),
+)
+_TERMINAL = ("Succeeded", "Failed")
+
+
+class Settler(Protocol):
+    """Who waits to learn where a Pod is (binding), or that there is no more to say of it (conditions)."""
+
+    def settle(self, uid: str, node_name: str) -> None:
+        """The Pod is on a node, or has gone (no node)."""
+        ...
+
+
+class EventHandlers:
+    """Keeps cache and queue true. Owned by the scheduling task."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        cache: Cache,
+        queue: SchedulingQueue,
+        *,
+        compiler: PodCompiler,
+        clock: Clock,
+        scheduler_name: str,
+        heard: frozenset[ClusterEvent],
+        settler: Settler,
+        wake: Callable[[], None],
+    ) -> None:
+        """Make the handlers.
+
+        Args:
+            cache: of nodes and of Pods that take room.
+            queue: of Pods that wait.
+            compiler: of Pods.
+            clock: for the queue.
+            scheduler_name: Pods of other schedulers are counted when they are bound, and otherwise left alone.
+            heard: events that some plugin listens to.
+            settler: is told of every Pod that is bound or gone.
+            wake: called after each batch: there may be something to decide.
+        """
+        self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
+        self._scheduler_name, self._heard, self._settler, self._wake = scheduler_name, heard, settler, wake
+
+    def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            if new is None:
+                assert old is not None
+                self._gone(old)
+            elif new.status.phase in _TERMINAL:
+                # What has ended takes no room, though its object stays.
+                self._gone(new)
+            elif new.spec.node_name:
+                self._bound(new)
+            else:
+                self._pending(new)
+        self._wake()
+
+    def on_nodes(self, changes: Sequence[tuple[node_pb2.Node | None, node_pb2.Node | None]]) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            if new is not None:
+                self._node(new)
+            elif old is not None:
+                before = self._cache.remove_node(old.metadata.name)
+                self._happened(ClusterEvent.NODE_DELETE, before, None)
+        self._wake()
+
+    def _node(self, node: node_pb2.Node) -> None:
+        try:
+            info = compile_node(node)
+        except ValueError as error:
+            log.warning("node cannot be read", node=node.metadata.name, error=str(error))
+            return
+        before: NodeInfo | None = self._cache.node(info.name)
+        change = self._cache.upsert_node(info)
+        for flag, event in _NODE_EVENTS:
+            if flag in change:
+                self._happened(event, before, info)
+
+    def _bound(self, pod: pod_pb2.Pod) -> None:
+        uid = pod.metadata.uid
+        held = self._cache.get(uid)
+        if (
+            held is not None
+            and not held.assumed
+            and held.node_name == pod.spec.node_name
+            and held.info.pod.metadata.generation == pod.metadata.generation
+        ):
+            # Its status changed: nothing to us.
+            return
+        info = self._compile(pod)
+        if info is None:
+            return
+        before = self._cache.put(info)
+        self._queue.delete(uid)
+        self._settler.settle(uid, info.node_name)
+        if before is None or before.assumed:
+            self._happened(ClusterEvent.ASSIGNED_POD_ADD, None, info)
+        elif before.info.pod_class is not info.pod_class:
+            self._happened(ClusterEvent.ASSIGNED_POD_SCALE_DOWN, before.info, info)
+
+    def _pending(self, pod: pod_pb2.Pod) -> None:
+        uid = pod.metadata.uid
+        ours = (pod.spec.scheduler_name or "default-scheduler") == self._scheduler_name
+        if not ours or pod.metadata.HasField("deletion_timestamp"):
+            self._queue.delete(uid)
+            return
+        if uid not in self._queue and self._cache.get(uid) is not None:
+            # Bound as far as we know; the watch is behind us.
+            return
+        info = self._compile(pod)
+        if info is not None:
+            self._queue.add(info, now=self._clock.monotonic())
+
+    def _gone(self, pod: pod_pb2.Pod) -> None:
+        uid = pod.metadata.uid
+        self._queue.delete(uid)
+        info = self._cache.remove(uid)
+        self._settler.settle(uid, "")
+        if info is not None:
+            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info, None)
+
+    def _compile(self, pod: pod_pb2.Pod) -> PodInfo | None:
+        try:
+            return self._compiler.compile(pod)
+        except ValueError as error:
+            # Validation refuses such a Pod; one that is there all the same must not stop the others.
+            log.warning(
+                "pod cannot be read", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", error=str(error)
+            )
+            return None
+
+    def _happened(self, event: ClusterEvent, before: Changed, after: Changed) -> None:
+        if event in self._heard:
+            self._queue.on_event(event, before, after, now=self._clock.monotonic())

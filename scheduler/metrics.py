@@ -1,0 +1,132 @@
+"""The scheduler's metrics under upstream's names, units and buckets (metrics.md), and the observer around plugins."""
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from scheduler.queue.queued_pod import Place
+from vaina.clock import Clock
+from vaina.metrics import exponential_buckets
+
+_ATTEMPT_LABELS = 15
+
+
+class SchedulerMetrics:
+    """What the shell counts. Children that are used for every Pod are bound once."""
+
+    def __init__(self, registry: CollectorRegistry, profile: str) -> None:
+        attempts = Counter(
+            "scheduler_schedule_attempts",
+            "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, "
+            "while 'error' means an internal scheduler problem.",
+            ["result", "profile"], registry=registry,
+        )  # fmt: skip
+        durations = Histogram(
+            "scheduler_scheduling_attempt_duration_seconds",
+            "Scheduling attempt latency in seconds (scheduling algorithm + binding)",
+            ["result", "profile"], buckets=exponential_buckets(0.001, 2, 15), registry=registry,
+        )  # fmt: skip
+        results = ("scheduled", "unschedulable", "error")
+        self.attempts = {result: attempts.labels(result, profile) for result in results}
+        self.attempt_seconds = {result: durations.labels(result, profile) for result in results}
+        self.algorithm_seconds = Histogram(
+            "scheduler_scheduling_algorithm_duration_seconds", "Scheduling algorithm latency in seconds",
+            buckets=exponential_buckets(0.001, 2, 15), registry=registry,
+        )  # fmt: skip
+        sli = Histogram(
+            "scheduler_pod_scheduling_sli_duration_seconds",
+            "E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue.",
+            ["attempts"], buckets=exponential_buckets(0.01, 2, 20), registry=registry,
+        )  # fmt: skip
+        labels = [*(str(number) for number in range(1, _ATTEMPT_LABELS + 1)), f"{_ATTEMPT_LABELS}+"]
+        self._sli = [sli.labels(label) for label in labels]
+        self.pod_attempts = Histogram(
+            "scheduler_pod_scheduling_attempts", "Number of attempts to successfully schedule a pod.",
+            buckets=exponential_buckets(1, 2, 5), registry=registry,
+        )  # fmt: skip
+        self._pending = Gauge(
+            "scheduler_pending_pods",
+            "Number of pending pods, by the queue type.",
+            ["queue"], registry=registry,
+        )  # fmt: skip
+        self._cache_size = Gauge(
+            "scheduler_scheduler_cache_size", "Number of nodes, pods, and assumed (bound) pods in the scheduler cache.",
+            ["type"], registry=registry,
+        )  # fmt: skip
+        self._incoming = Counter(
+            "scheduler_queue_incoming_pods",
+            "Number of pods added to scheduling queues by event and queue type.",
+            ["queue", "event"], registry=registry,
+        )  # fmt: skip
+        self.event_handling = Histogram(
+            "scheduler_event_handling_duration_seconds", "Event handling latency in seconds.",
+            ["event"], buckets=exponential_buckets(0.0001, 2, 12), registry=registry,
+        )  # fmt: skip
+        self.bind_batch = Histogram(
+            "scheduler_bind_batch_size", "Number of bindings in one call.",
+            buckets=exponential_buckets(1, 2, 8), registry=registry,
+        )  # fmt: skip
+
+    def scheduled(self, *, attempt_seconds: float, sli_seconds: float, attempts: int) -> None:
+        """Count a Pod that is bound."""
+        self.attempts["scheduled"].inc()
+        self.attempt_seconds["scheduled"].observe(attempt_seconds)
+        self._sli[min(attempts, _ATTEMPT_LABELS + 1) - 1].observe(sli_seconds)
+        self.pod_attempts.observe(attempts)
+
+    def failed(self, result: str, seconds: float) -> None:
+        """Count an attempt that ended as unschedulable or error."""
+        self.attempts[result].inc()
+        self.attempt_seconds[result].observe(seconds)
+
+    def watch(self, queue: Callable[[], Mapping[str, int]], cache: Callable[[], Mapping[str, int]]) -> None:
+        """Ask for the sizes of queue and cache whenever somebody reads the metrics."""
+        for place in (Place.ACTIVE, Place.BACKOFF, Place.UNSCHEDULABLE, Place.GATED):
+            self._pending.labels(place).set_function(_reader(queue, place))
+        for kind in ("nodes", "pods", "assumed_pods"):
+            self._cache_size.labels(kind).set_function(_reader(cache, kind))
+
+    def count_incoming(self, incoming: Mapping[tuple[str, str], int]) -> None:
+        """Count Pods that came to a queue, by event."""
+        for (queue, event), count in incoming.items():
+            self._incoming.labels(queue, event).inc(count)
+
+
+def _reader(sizes: Callable[[], Mapping[str, int]], key: str) -> Callable[[], float]:
+    return lambda: float(sizes()[key])
+
+
+class PluginTimes:
+    """Observer of the framework's runtime."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Clock, profile: str) -> None:
+        self._clock, self._profile = clock, profile
+        self._plugins = Histogram(
+            "scheduler_plugin_execution_duration_seconds",
+            "Duration for running a plugin at a specific extension point.",
+            ["plugin", "extension_point", "status"],
+            buckets=exponential_buckets(0.00001, 1.5, 20), registry=registry,
+        )  # fmt: skip
+        self._points = Histogram(
+            "scheduler_framework_extension_point_duration_seconds",
+            "Latency for running all plugins of a specific extension point.",
+            ["extension_point", "status", "profile"],
+            buckets=exponential_buckets(0.0001, 2, 12), registry=registry,
+        )  # fmt: skip
+        self._evaluations = Counter(
+            "scheduler_plugin_evaluation",
+            "Number of attempts to schedule pods by each plugin and the extension point (available only in PreFilter, "
+            "Filter, PreScore, and Score).",
+            ["plugin", "extension_point", "profile"], registry=registry,
+        )  # fmt: skip
+
+    def start(self) -> float:
+        return self._clock.monotonic()
+
+    def plugin(self, plugin: str, extension_point: str, started: float) -> None:
+        self._plugins.labels(plugin, extension_point, "Success").observe(self._clock.monotonic() - started)
+        self._evaluations.labels(plugin, extension_point, self._profile).inc()
+
+    def extension_point(self, name: str, *, success: bool, started: float) -> None:
+        status = "Success" if success else "Unschedulable"
+        self._points.labels(name, status, self._profile).observe(self._clock.monotonic() - started)

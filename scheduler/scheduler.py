@@ -1,0 +1,248 @@
+"""Step 2, SCHEDULED, the shell: watches feed cache and queue, a cycle decides, the binder sends.
+
+    informers -> event_handlers -> queue --pop--> cycle --assume--> cache, binder -> BindBatch
+                                     ^---- park (no node would do), requeue (refused) ----'
+
+All of it is on one loop. A cycle is a bounded run of decisions without an await, so that nothing changes under it; between
+cycles everybody else has a turn.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from scheduler.binding import Binder, PendingBinding
+from scheduler.cache import Cache
+from scheduler.columns.pod_info import PodCompiler
+from scheduler.conditions import ConditionWriter
+from scheduler.cycle import Cycles, TieBreak
+from scheduler.event_handlers import EventHandlers
+from scheduler.framework.events import ClusterEvent
+from scheduler.framework.runtime import Framework
+from scheduler.framework.status import Scheduled, Unschedulable
+from scheduler.metrics import SchedulerMetrics
+from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.scheduling_queue import SchedulingQueue
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.cache.informer import Informer
+from vaina.client.clientset import Clientset
+from vaina.client.events import EventRecorder
+from vaina.client.steps import StepReporter
+from vaina.clock import Clock
+from vaina.errors import ApiError, NotFound
+from vaina.steps import PodStep
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: a cycle goes on for so long before others have a turn
+BUDGET_SECONDS: Final = 0.005
+#: decisions between two looks at the clock
+STRIDE: Final = 16
+#: back-offs and what is overdue are looked at so often at least
+TICK_SECONDS: Final = 1.0
+
+
+class Scheduler:
+    """Gives Pods nodes. `run` is everything; the rest is called on its loop."""
+
+    def __init__(
+        self,
+        clients: Clientset,
+        clock: Clock,
+        *,
+        framework: Framework,
+        metrics: SchedulerMetrics,
+        recorder: EventRecorder,
+        reporter: StepReporter,
+        tie_break: TieBreak,
+    ) -> None:
+        """Make a scheduler.
+
+        Args:
+            clients: of the apiserver.
+            clock: the time.
+            framework: the profile; its name is the schedulerName of the Pods that are ours.
+            metrics: what is counted.
+            recorder: of events about Pods.
+            reporter: of the step SCHEDULED.
+            tie_break: chooses among equally good nodes.
+        """
+        self._clients, self._clock, self._framework = clients, clock, framework
+        self._metrics, self._recorder, self._reporter, self._tie_break = (
+            metrics,
+            recorder,
+            reporter,
+            tie_break,
+        )
+        self.cache = Cache()
+        self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
+        self._cycles = Cycles(self.cache.table, framework)
+        self._conditions = ConditionWriter(clients.pods, clock)
+        self._binder = Binder(clients.pods, clock, self._conditions, self)
+        self._wake = asyncio.Event()
+        self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock)
+        self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock)
+        handlers = EventHandlers(
+            self.cache, self.queue, compiler=PodCompiler(), clock=clock, scheduler_name=framework.profile.name,
+            heard=frozenset(framework.hints), settler=self, wake=self._wake.set,
+        )  # fmt: skip
+        self.pods.add_batch_handler(handlers.on_pods)
+        self.nodes.add_batch_handler(handlers.on_nodes)
+        metrics.watch(self.queue.sizes, self.cache.sizes)
+
+    @property
+    def name(self) -> str:
+        """The schedulerName of the Pods that are ours."""
+        return self._framework.profile.name
+
+    @property
+    def synced(self) -> bool:
+        """Whether nodes and Pods are known: nothing is decided before."""
+        return self.pods.synced and self.nodes.synced
+
+    async def wait_synced(self) -> None:
+        """Return when nodes and Pods are known."""
+        await self.nodes.wait_synced()
+        await self.pods.wait_synced()
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.nodes.run(), name="informer-nodes")
+            group.create_task(self.pods.run(), name="informer-pods")
+            group.create_task(self._recorder.run(), name="events")
+            group.create_task(self._reporter.run(), name="steps")
+            group.create_task(self._conditions.run(), name="conditions")
+            group.create_task(self._binder.run(), name="binder")
+            # Every Pod that takes room must be counted before the first decision (I8).
+            await self.wait_synced()
+            log.info("caches filled", **self.cache.sizes())
+            group.create_task(self._ticks(), name="ticks")
+            group.create_task(self._cycles_forever(), name="cycles")
+
+    def settle(self, uid: str, node_name: str) -> None:
+        """The watch shows a Pod on a node, or gone."""
+        self._conditions.drop(uid)
+        self._binder.settle(uid, node_name)
+
+    def bound(self, bindings: Sequence[PendingBinding]) -> None:
+        """Bindings were acknowledged."""
+        now, wall = self._clock.monotonic(), self._clock.now()
+        for pending in bindings:
+            pod, where = pending.pod, pending.where
+            self.cache.acknowledged(pending.uid, now=now)
+            self.queue.done(pending.uid)
+            self._metrics.scheduled(
+                attempt_seconds=now - pending.started, sli_seconds=now - pod.added, attempts=pod.attempts
+            )
+            message = f"Successfully assigned {pod.info.key} to {where.node_name}"
+            self._recorder.event(pod.info.pod, "Normal", "Scheduled", message)
+            self._reporter.report(
+                pod.info.pod.metadata, PodStep.SCHEDULED, wall - (now - pod.added), wall,
+                f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
+            )  # fmt: skip
+        self._metrics.bind_batch.observe(len(bindings))
+        if len(bindings) == 1:
+            first = bindings[0]
+            log.info("pod bound", pod=first.pod.info.key, node=first.where.node_name, step=PodStep.SCHEDULED)
+        else:
+            log.info("pods bound", pods=len(bindings), step=PodStep.SCHEDULED)
+        self._wake.set()
+
+    def refused(self, pending: PendingBinding, error: ApiError) -> None:
+        """A binding was refused: its room is free again, and the Pod has to wait a little."""
+        now = self._clock.monotonic()
+        info = self.cache.forget(pending.uid)
+        self._metrics.failed("error", now - pending.started)
+        if info is not None:
+            self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
+        self.queue.requeue(pending.pod, now=now)
+        log.info(
+            "binding refused", pod=pending.pod.info.key, node=pending.where.node_name, error=error.message
+        )
+        if not isinstance(error, NotFound):
+            self._recorder.event(
+                pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
+            )
+        self._wake.set()
+
+    async def _cycles_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self.queue.ready and not self._binder.full:
+                self.cycle()
+                await self._clock.sleep(0)
+
+    def cycle(self) -> int:
+        """Decide for Pods until there are none, or the time is up; returns for how many."""
+        clock, queue, binder = self._clock, self.queue, self._binder
+        now = clock.monotonic()
+        deadline = now + BUDGET_SECONDS
+        decided = 0
+        while not binder.full:
+            pod = queue.pop(now=now)
+            if pod is None:
+                break
+            self._schedule(pod, now)
+            decided += 1
+            if decided % STRIDE == 0:
+                now = clock.monotonic()
+                if now > deadline:
+                    break
+        return decided
+
+    def _schedule(self, pod: QueuedPod, now: float) -> None:
+        try:
+            decision = self._cycles.decide(pod.info.pod_class, self._tie_break)
+        except Exception:
+            # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
+            log.exception("cycle failed", pod=pod.info.key)
+            self._metrics.failed("error", self._clock.monotonic() - now)
+            self.queue.requeue(pod, now=now)
+            return
+        if isinstance(decision, Scheduled):
+            self.cache.assume(pod.info, decision.node_name)
+            self._conditions.drop(pod.info.uid)
+            self._binder.submit(PendingBinding(pod, pod.info.uid, decision, now))
+        else:
+            self._park(pod, decision, now)
+
+    def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
+        self.queue.park(pod, decision.rejected_by, now=now)
+        self._metrics.failed("unschedulable", self._clock.monotonic() - now)
+        self._recorder.event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
+        self._conditions.unschedulable(pod.info, decision.message)
+
+    async def _ticks(self) -> None:
+        """Let time pass for the queue; look up what should have been confirmed long ago."""
+        while True:
+            now = self._clock.monotonic()
+            due = self.queue.advance(now)
+            if self.queue.ready:
+                self._wake.set()
+            self._metrics.count_incoming(self.queue.incoming)
+            self.queue.incoming.clear()
+            for info in self.cache.overdue(now=now):
+                await self._confirm(info.uid, info.name, info.namespace)
+            wait = TICK_SECONDS if due is None else min(max(due - now, 0.0), TICK_SECONDS)
+            await self._clock.sleep(max(wait, 0.01))
+
+    async def _confirm(self, uid: str, name: str, namespace: str) -> None:
+        try:
+            pod = await self._clients.pods.get(name, namespace)
+        except NotFound:
+            pod = None
+        except ApiError as error:
+            log.debug("assumed pod not looked up", pod=f"{namespace}/{name}", error=error.message)
+            return
+        held = self.cache.get(uid)
+        if held is None or not held.assumed:
+            return
+        log.warning("the watch has not shown a binding", pod=f"{namespace}/{name}", node=held.node_name)
+        if pod is not None and pod.metadata.uid == uid and pod.spec.node_name:
+            self.cache.acknowledged(uid, now=self._clock.monotonic())
+        else:
+            self.cache.forget(uid)
