@@ -3,7 +3,6 @@
 `run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the registry directly.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from random import Random
@@ -15,7 +14,6 @@ from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.batch import MAX_BYTES, Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
-from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.events import read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
 from apiserver.storage.etcd.group_commit import PATIENCE_SECONDS, GroupCommit
@@ -77,14 +75,11 @@ class EtcdStorage:
             client, writer, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds
         )
         self._leases = Leases(client, clock=clock, rng=rng)
-        self._compactor = Compactor(client, clock=clock)
         self._watchers: set[Watcher] = set()
 
     async def run(self) -> None:
-        """Send batches, and compact, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._commit.run())
-            tasks.create_task(self._compactor.run())
+        """Send batches until cancelled."""
+        await self._commit.run()
 
     async def create(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0

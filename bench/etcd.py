@@ -1,0 +1,110 @@
+"""An etcd process on free loopback ports with its data in a temporary folder: for benchmarks and for tests.
+
+The binary is etcd 3.5.16 out of `.tools/bin` (deploy/trixie.sh etcd), else the one on PATH.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+_START_SECONDS = 20
+
+
+def find_etcd() -> str | None:
+    """Return the path of the etcd binary; None when there is none."""
+    own = ROOT / ".tools" / "bin" / "etcd"
+    return str(own) if own.exists() else shutil.which("etcd")
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class EtcdProcess:
+    """One etcd process. It can be killed, stopped (SIGSTOP), continued and started again over the same data and ports."""
+
+    def __init__(self, *arguments: str) -> None:
+        """Start it and wait until it is healthy.
+
+        Args:
+            *arguments: further flags: "--quota-backend-bytes=16777216".
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="vaina-etcd-")
+        self.port, self._peer = free_port(), free_port()
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def target(self) -> str:
+        """The gRPC target of its client port."""
+        return f"127.0.0.1:{self.port}"
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def start(self) -> None:
+        """Start the process and wait until it is healthy."""
+        binary = find_etcd()
+        assert binary is not None
+        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self._peer}"
+        with (Path(self._folder.name) / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    binary, "--name=test", f"--data-dir={self._folder.name}/data",
+                    f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
+                    f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
+                    f"--initial-cluster=test={peer}", "--log-level=warn", *self._arguments,
+                ],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        pause = threading.Event()
+        for _ in range(_START_SECONDS * 50):
+            if self._is_healthy():
+                return
+            assert self._process.poll() is None, (Path(self._folder.name) / "log").read_text()[-2000:]
+            pause.wait(0.02)
+        raise TimeoutError((Path(self._folder.name) / "log").read_text()[-2000:])
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it: connections stay open and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `stop`."""
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End the process and remove its data."""
+        self.kill()
+        self._folder.cleanup()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1) as answer:
+                return b'"true"' in answer.read()
+        except OSError:
+            return False
