@@ -32,7 +32,8 @@ def check_config_map(new: ConfigMap) -> Errors:
         _check_key(errors, Path("binaryData"), key)
     size = sum(names.size(value) for value in new.data.values())
     if size + sum(map(len, new.binary_data.values())) > _MAX_BYTES:
-        errors.append(too_long(Path(), _MAX_BYTES))
+        # Upstream's path of the whole object: ConfigMap "c" is invalid: []: Too long: ...
+        errors.append(too_long("[]", _MAX_BYTES))
     return errors
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from grpc_health.v1 import health_pb2
 
-from tests.support.etcd import ROOT, free_port
+from tests.support.etcd import free_port
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.errors import ApiError
 
+ROOT = Path(__file__).resolve().parents[2]
 #: a start takes about a second on an idle core
 _START_SECONDS = 30
 
