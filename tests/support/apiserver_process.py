@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grpc_health.v1 import health_pb2
 
-from tests.support.etcd import free_port
+from bench.etcd import free_port
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
