@@ -20,7 +20,11 @@ LOGS = ROOT / ".cache" / "cluster-logs"
 FOLDERS = (ROOT / "tests" / "flow", ROOT / "tests" / "cluster")
 OUTCOME = pytest.StashKey[bool]()
 #: what makes a cluster notice within seconds that a node is gone; a user's own keeps Kubernetes' patience
-SETTINGS = {"VAINA_NODE_MONITOR_GRACE_SECONDS": "14", "VAINA_NODE_MONITOR_PERIOD_SECONDS": "1"}
+SETTINGS = {
+    "VAINA_NODE_MONITOR_GRACE_SECONDS": "14",
+    "VAINA_NODE_MONITOR_PERIOD_SECONDS": "1",
+    "VAINA_LEASE_RENEW_SECONDS": "3",
+}
 
 
 def setting(name: str) -> str:

@@ -38,6 +38,9 @@ take_capacity() {
   memory=$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)
   export VAINA_CAPACITY_CPU=${VAINA_CAPACITY_CPU:-$(($(nproc) * 1000 / nodes))m}
   export VAINA_CAPACITY_MEMORY=${VAINA_CAPACITY_MEMORY:-$((memory / nodes))Ki}
+  # The engine and the kubelet need some of it; the rest is what Pods get.
+  export VAINA_SYSTEM_RESERVED_CPU=${VAINA_SYSTEM_RESERVED_CPU:-50m}
+  export VAINA_SYSTEM_RESERVED_MEMORY=${VAINA_SYSTEM_RESERVED_MEMORY:-200Mi}
 }
 
 prepare_kernel() {
