@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from apiserver.validation import names
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
 from vaina.objects.field_path import Path, forbidden, invalid, required, too_long
+from vaina.objects.times import format_time
 
 Errors = list[FieldError]
 NameRule = Callable[[str], names.Problems]
@@ -216,11 +218,11 @@ def check_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> Errors:
 
 
 def _optional(message: Message, field: str) -> object:
-    """Return a field's value, or None when it is unset; an empty Time means unset too."""
+    """Return a field's value, or None when it is unset; a Time as text, where a zero one is unset too."""
     if not message.HasField(field):
         return None
     value = getattr(message, field)
-    return None if isinstance(value, Message) and not value.ByteSize() else value
+    return format_time(value) if isinstance(value, Timestamp) else value
 
 
 def _check_no_new_finalizers(errors: Errors, new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
