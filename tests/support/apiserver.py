@@ -1,16 +1,23 @@
 """The whole apiserver in process, over storage in memory, under a fake clock: for unit tests and for other parts' tests."""
 
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
 from apiserver.build import App, build
 from apiserver.registry.direct import Direct
+from apiserver.registry.world import SelectingStorage
+from apiserver.storage.cacher import Cacher
 from apiserver.storage.memory import MemoryStorage
+from apiserver.storage.resources import resource_of
+from tests.support.tasks import running
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport, Transport
+from vaina.clock import SystemClock
+from vaina.kinds import KINDS
 from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import FakeClock
 
@@ -57,9 +64,31 @@ def make_apiserver(
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
-    storage, numbers, warnings = MemoryStorage(clock), count(1), list[str]()
+    storage = MemoryStorage(clock)
+    return _harness(storage, Direct(storage), clock, seed, connect_kubelet)
+
+
+@asynccontextmanager
+async def cached_apiserver(*, seed: int = 1) -> AsyncIterator[Harness]:
+    """Run an apiserver with the watch cache before its storage. The fake clock is its wall clock alone: caches run in real time."""
+    storage = MemoryStorage()
+    resources = [resource_of(kind) for kind in KINDS]
+    cacher = Cacher(storage, resources, clock=SystemClock(), rng=random.Random(seed))
+    async with running(cacher.run()):
+        await cacher.wait_ready()
+        yield _harness(storage, cacher, FakeClock(), seed, _no_kubelet)
+
+
+def _harness(
+    storage: MemoryStorage,
+    selecting: SelectingStorage,
+    clock: FakeClock,
+    seed: int,
+    connect_kubelet: Callable[[str], Transport],
+) -> Harness:
+    numbers, warnings = count(1), list[str]()
     app = build(
-        Direct(storage), clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
+        selecting, clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
         connect_kubelet=connect_kubelet,
     )  # fmt: skip
     client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
