@@ -67,7 +67,7 @@ class CacheEvent:
 
         Args:
             kind: as it looks without a selector.
-            version: of the event.
+            version: of the event: a watch is resumed after it.
             entry: the new state; of a deletion the last one.
             previous: the state before; None when there was none.
         """
@@ -86,10 +86,10 @@ class CacheEvent:
 
     def object_as(self, kind: EventType) -> bytes:
         """Return the encoded object to send: the new state, or the last one that was seen, at the event's version."""
-        entry = self.entry
-        if kind is EventType.DELETED and self.previous is not None:
-            entry = self.previous
-        return stamp(entry.stored.data, self.version)
+        if kind is EventType.DELETED:
+            last = self.previous or self.entry
+            return stamp(last.stored.data, self.version)
+        return stamp(self.entry.stored.data, self.entry.stored.version)
 
     def wire_as(self, kind: EventType) -> bytes:
         """Return the event's part of a RawWatchResponse."""

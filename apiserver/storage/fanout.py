@@ -14,29 +14,31 @@ from apiserver.storage.interface import EventType, Key, Version
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
-#: a bookmark in a queue
-_MARK = EventType.BOOKMARK
-
 
 class Pending:
-    """An event in a queue, as what it is to the watcher; a bookmark has no event."""
+    """An event on its way, as what it is to the watcher. A bookmark has no event."""
 
-    __slots__ = ("event", "type", "version")
+    __slots__ = ("_ends_initial", "event", "type", "version")
 
-    def __init__(self, kind: EventType, version: Version, event: CacheEvent | None) -> None:
+    def __init__(
+        self, kind: EventType, version: Version, event: CacheEvent | None, *, initial_events_end: bool = False
+    ) -> None:
         self.type, self.version, self.event = kind, version, event
+        self._ends_initial = initial_events_end
 
     @property
     def wire(self) -> bytes:
         """The part of a RawWatchResponse."""
         if self.event is None:
-            return event_frame(_MARK, bookmark(self.version))
+            return event_frame(self.type, self.object)
         return self.event.wire_as(self.type)
 
     @property
     def object(self) -> bytes:
         """The encoded object with its version."""
-        return bookmark(self.version) if self.event is None else self.event.object_as(self.type)
+        if self.event is None:
+            return bookmark(self.version, initial_events_end=self._ends_initial)
+        return self.event.object_as(self.type)
 
 
 class Subscription:
@@ -65,7 +67,7 @@ class Subscription:
     def mark(self, version: Version) -> None:
         """Queue a bookmark, if the watcher wants them and has nothing else to get."""
         if self.bookmarks and not self._queue:
-            self._push(Pending(_MARK, version, None))
+            self._push(Pending(EventType.BOOKMARK, version, None))
 
     def cut(self) -> None:
         """End the stream; what waits is dropped, the watcher gets it when it resumes."""

@@ -75,7 +75,8 @@ class Read:
     """How fresh a read must be.
 
     Consistent (the default): everything acknowledged before the call is seen. `at_least`: not older than that version (0: anything).
-    `exact`: as of that version (Expired when it is compacted).
+    `exact`: as of that version (Expired when it is compacted). What was written in one revision is seen as a whole: the version of a single
+    write names the state after all writes of its batch.
     """
 
     at_least: Version | None = None

@@ -5,10 +5,11 @@ all events".
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from sortedcontainers import SortedDict, SortedSet
+from sortedcontainers import SortedDict
 
+from apiserver.storage import versions
 from apiserver.storage.cached import CacheEvent, Entry
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
 from apiserver.storage.paging import keys_below
@@ -29,8 +30,8 @@ class WatchCache:
         self.resource = resource
         self._capacity = capacity
         self._entries: SortedDict[Key, Entry] = SortedDict()
-        #: (field, value) -> keys in order
-        self._index: dict[tuple[str, str], SortedSet[Key]] = {}
+        #: (field, value) -> keys
+        self._index: dict[tuple[str, str], set[Key]] = {}
         self._ring: list[CacheEvent] = []
         #: everything up to it has been applied
         self.version = Version(0)
@@ -54,24 +55,26 @@ class WatchCache:
     def apply(self, event: StorageEvent) -> CacheEvent | None:
         """Take an event; return it as watchers get it. None when it changes nothing here: a deletion of what was not there.
 
-        Versions never go back. (They may repeat within a foreign transaction; see `versions.deletion_position`.)
+        Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower position: as an event that comes
+        at the version reached, so that the ring stays in order.
         """
-        assert event.version >= self.changed, (event.version, self.changed)
+        assert versions.revision_of(event.version) >= versions.revision_of(self.changed), event.version
+        version = max(event.version, self.changed)
         previous: Entry | None = self._entries.get(event.key)
         if event.type is EventType.DELETED or event.object is None:
             if previous is None:
                 return None
             self._remove(previous)
-            cached = CacheEvent(EventType.DELETED, event.version, previous, previous)
+            cached = CacheEvent(EventType.DELETED, version, previous, previous)
         else:
             entry = Entry(event.object, self.resource)
             if previous is not None:
                 self._remove(previous)
             self._add(entry)
             kind = EventType.ADDED if previous is None else EventType.MODIFIED
-            cached = CacheEvent(kind, event.version, entry, previous)
+            cached = CacheEvent(kind, version, entry, previous)
         self._ring.append(cached)
-        self.changed = self.version = event.version
+        self.changed = self.version = version
         if len(self._ring) > self._capacity + self._capacity // 4:
             self._trim()
         return cached
@@ -85,12 +88,21 @@ class WatchCache:
         entry: Entry | None = self._entries.get(key)
         return None if entry is None else entry.stored
 
-    def select(self, selection: Selection, after: Key | None = None) -> Iterator[Entry]:
-        """Return the selected objects in the order of keys, after a key; by index where there is one."""
-        for key in self._candidates(selection, after):
-            entry = self._entries[key]
-            if entry.is_selected(selection):
-                yield entry
+    def candidates(self, selection: Selection, after: Key | None = None) -> list[Entry]:
+        """Return the objects that may be selected, in the order of keys, after a key: by index where there is one.
+
+        As of now; whoever takes time to look at each (`Entry.is_selected`) still sees one version.
+        """
+        entries = self._entries
+        if selection.key is not None:
+            known = selection.key in entries and (after is None or selection.key > after)
+            return [entries[selection.key]] if known else []
+        if selection.index is not None and selection.index[0] in self.resource.index_fields:
+            keys = self._index.get(selection.index, ())
+            return [entries[key] for key in sorted(keys) if after is None or key > after]
+        if after is None and selection.prefix == self.resource.prefix:
+            return list(entries.values())
+        return [entries[key] for key in keys_below(entries, selection.prefix, after)]
 
     def count(self, prefix: Key, after: Key) -> int:
         """Return how many objects there are below a prefix after a key."""
@@ -102,20 +114,13 @@ class WatchCache:
             return None
         return self._ring[bisect_right(self._ring, version, key=lambda event: event.version) :]
 
-    def _candidates(self, selection: Selection, after: Key | None) -> Iterator[Key]:
-        if selection.key is not None:
-            known = selection.key in self._entries and (after is None or selection.key > after)
-            return iter((selection.key,) if known else ())
-        if selection.index is None or selection.index[0] not in self.resource.index_fields:
-            return keys_below(self._entries, selection.prefix, after)
-        # A copy: the caller may take its time, and the set shrinks when it becomes empty.
-        keys = self._index.get(selection.index, ())
-        return iter([key for key in keys if after is None or key > after])
-
     def _add(self, entry: Entry) -> None:
         self._entries[entry.stored.key] = entry
         for pair in entry.index_pairs():
-            self._index.setdefault(pair, SortedSet()).add(entry.stored.key)
+            keys = self._index.get(pair)
+            if keys is None:
+                keys = self._index[pair] = set()
+            keys.add(entry.stored.key)
 
     def _remove(self, entry: Entry) -> None:
         del self._entries[entry.stored.key]

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from apiserver.storage import versions
 from apiserver.storage.cached import CacheEvent, Entry, Frame
-from apiserver.storage.codec import bookmark, event_frame, version_frame
+from apiserver.storage.codec import version_frame
 from apiserver.storage.fanout import Pending, Subscription
 from apiserver.storage.feed import CachedKind
 from apiserver.storage.interface import EventType, Storage, StorageEvent, Version
@@ -72,8 +72,9 @@ class WatchStream:
         cache = self._kind.cache
         if after is None:
             after = cache.version
-            for batch in self._initial(list(cache.select(self._selection)), after):
-                yield batch
+            async with aclosing(self._initial(cache.candidates(self._selection), after)) as initial:
+                async for batch in initial:
+                    yield batch
         while True:
             events = cache.events_since(after)
             if events is None:
@@ -99,30 +100,26 @@ class WatchStream:
         finally:
             self._kind.fanout.detach(subscription)
 
-    def _initial(self, entries: Sequence[Entry], version: Version) -> Iterator[WatchBatch]:
+    async def _initial(self, entries: Sequence[Entry], version: Version) -> AsyncGenerator[WatchBatch, None]:
         """Yield the current state. Only the last batch has a version: a client that lost the others could not resume."""
-        added = [
-            Pending(
-                EventType.ADDED,
-                entry.stored.version,
-                CacheEvent(EventType.ADDED, entry.stored.version, entry, None),
-            )
-            for entry in entries
-        ]
-        for chunk, is_last in _split(added):
-            if is_last:
-                break
-            yield WatchBatch(chunk, b"".join(item.wire for item in chunk), Version(0))
-        else:
-            chunk = []
-        parts = [item.wire for item in chunk]
-        frames = [_frame(item) for item in chunk]
+        chunk: list[Pending] = []
+        size = 0
+        for number, entry in enumerate(entries):
+            if number % BATCH_EVENTS == BATCH_EVENTS - 1:
+                await self._clock.sleep(0)
+            if not entry.is_selected(self._selection):
+                continue
+            at = entry.stored.version
+            item = Pending(EventType.ADDED, at, CacheEvent(EventType.ADDED, at, entry, None))
+            size += len(item.wire)
+            if chunk and (len(chunk) >= BATCH_EVENTS or size > BATCH_BYTES):
+                yield WatchBatch(chunk, b"".join([item.wire for item in chunk]), Version(0))
+                chunk, size = [], len(item.wire)
+            chunk.append(item)
         if self._bookmarks:
-            mark = bookmark(version, initial_events_end=True)
-            frames.append(Frame(EventType.BOOKMARK, mark, version))
-            parts.append(event_frame(EventType.BOOKMARK, mark))
-        if frames:
-            yield WatchBatch(frames, b"".join((*parts, version_frame(version))), version)
+            chunk.append(Pending(EventType.BOOKMARK, version, None, initial_events_end=True))
+        if chunk:
+            yield _batch(chunk, version)
 
     def _chunks(self, pending: Sequence[Pending], end: Version) -> Iterator[WatchBatch]:
         for chunk, is_last in _split(pending):

@@ -52,6 +52,10 @@ def is_selected(selection: Selection, stored: Stored) -> bool:
     return selection.fields is None or message.status.phase != "Failed"
 
 
+def selected(cache: WatchCache, selection: Selection) -> list[Stored]:
+    return [entry.stored for entry in cache.candidates(selection) if entry.is_selected(selection)]
+
+
 @dataclass
 class Watching:
     """A watcher: what it knows from the events it was given, and the live queue."""
@@ -163,7 +167,7 @@ class CacheMachine(RuleBasedStateMachine):
         for key in KEYS:
             assert self.cache.get(key) == self.model.get(key)
         for selection in SELECTIONS.values():
-            found = [entry.stored for entry in self.cache.select(selection)]
+            found = selected(self.cache, selection)
             assert {stored.key: stored.version for stored in found} == self.expected(selection)
             assert [stored.key for stored in found] == sorted(stored.key for stored in found)
 
@@ -202,8 +206,8 @@ def test_an_object_that_cannot_be_parsed_is_kept_and_selected_by_no_label() -> N
     cache.apply(event(EventType.ADDED, KEYS[0], 200, b"\x0a\xff"))
     stored = cache.get(KEYS[0])
     assert stored is not None
-    assert [entry.stored for entry in cache.select(SELECTIONS["all"])] == [stored]
-    assert list(cache.select(SELECTIONS["label"])) == []
+    assert selected(cache, SELECTIONS["all"]) == [stored]
+    assert selected(cache, SELECTIONS["label"]) == []
 
 
 def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_version_of_the_event() -> None:
@@ -216,3 +220,19 @@ def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_versi
     sent = pod_pb2.Pod.FromString(cached.object_as(EventType.DELETED))
     assert (sent.metadata.labels["app"], sent.metadata.resource_version) == ("web", "300")
     assert pod_pb2.Pod.FromString(cached.object_as(EventType.MODIFIED)).metadata.labels["app"] == "db"
+
+
+def test_a_foreign_transaction_that_puts_after_it_deletes_keeps_the_ring_in_order() -> None:
+    cache = WatchCache(resource_of(POD), capacity=9)
+    cache.apply(event(EventType.ADDED, KEYS[0], 200))
+    cache.apply(event(EventType.ADDED, KEYS[1], 201))
+    revision = versions.version_of(5, 0)
+    cache.apply(event(EventType.DELETED, KEYS[0], revision))
+    cache.apply(event(EventType.DELETED, KEYS[1], revision + 1))
+    put = cache.apply(event(EventType.ADDED, KEYS[2], revision))
+    assert put is not None
+    assert (put.version, put.entry.stored.version) == (revision + 1, revision)
+    assert pod_pb2.Pod.FromString(put.object_as(EventType.ADDED)).metadata.resource_version == str(revision)
+    after = cache.events_since(Version(201))
+    assert after is not None
+    assert [item.version for item in after] == [revision, revision + 1, revision + 1]
