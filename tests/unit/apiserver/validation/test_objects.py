@@ -78,7 +78,7 @@ CONFIG_MAPS = (
     case("a key is in one of the two", "data: {a: b}\nbinaryData: {a: AAE=}",
          'data[a]: Invalid value: "a": duplicate of key present in binaryData'),
     case("a ConfigMap has at most a mebibyte", f"data: {{a: {'x' * 1048577}}}",
-         "<nil>: Too long: may not be more than 1048576 bytes"),
+         "[]: Too long: may not be more than 1048576 bytes"),
 )  # fmt: skip
 
 

@@ -138,6 +138,19 @@ PODS = (
         'spec.resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
     ),
     case(
+        "a container's limit is not above that of its Pod, in their canonical forms",
+        "containers: [{name: a, image: a, resources: {limits: {cpu: 2, memory: 1024Mi}, requests: {cpu: 1}}}]\n"
+        "resources: {limits: {cpu: 1, memory: 2Gi}, requests: {cpu: 1, memory: 1Gi}}",
+        'spec.resources.containers[0][cpu].limits: Invalid value: "2": must be less than or equal to pod limits of 1',
+    ),
+    case(
+        "a Pod that requests nothing itself is measured against nothing",
+        "containers: [{name: a, image: a, resources: {requests: {cpu: 1, memory: 1Gi}}}]\n"
+        "resources: {requests: {memory: 1Gi}}",
+        'spec.resources.requests[cpu]: Invalid value: "0": must be greater than or equal to aggregate container requests '
+        "of 1",
+    ),
+    case(
         "overhead is checked as limits are",
         "overhead: {cpu: -1, foo: 1}",
         'spec.overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0',

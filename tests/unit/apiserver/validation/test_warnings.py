@@ -1,0 +1,123 @@
+"""Warnings: what is accepted and still worth a word."""
+
+from typing import Any
+
+from apiserver.validation import warnings_for
+from tests.unit.apiserver.validation.cases import Case, case, container, each, pod, problems, read_default
+from vaina.kinds import KINDS, POD, REPLICA_SET, REPLICATION_CONTROLLER
+
+NOT_YET = "accepted, but vaina does not act on it yet"
+
+PODS = (
+    case("a plain Pod gives none", ""),
+    case("each feature that is not acted on is named",
+         "imagePullSecrets: [{name: s}]\nruntimeClassName: r\nautomountServiceAccountToken: true\nhostUsers: false\n"
+         "schedulingGroup: {podGroupName: g}\nevictionResponders: [{name: a.b/c, priority: 1}]\n"
+         "securityContext: {seLinuxOptions: {level: a}}",
+         f"spec.imagePullSecrets: {NOT_YET}", f"spec.runtimeClassName: {NOT_YET}",
+         f"spec.automountServiceAccountToken: {NOT_YET}", f"spec.hostUsers: {NOT_YET}",
+         f"spec.schedulingGroup: {NOT_YET}", f"spec.evictionResponders: {NOT_YET}",
+         f"spec.securityContext.seLinuxOptions: {NOT_YET}"),
+    case("an empty affinity is no affinity", "affinity: {}"),
+    case("volumes that nothing mounts are named, in upstream's words where it has some",
+         "volumes: [{name: a, nfs: {server: s, path: /p}}, {name: b, gitRepo: {repository: r}}, {name: c, image: "
+         "{reference: r}}, {name: d, projected: {sources: [{clusterTrustBundle: {name: b, path: p}}]}}, {name: e, "
+         "emptyDir: {}}]",
+         f"spec.volumes[0].nfs: {NOT_YET}", "spec.volumes[1].gitRepo: deprecated in v1.11",
+         f"spec.volumes[2].image: {NOT_YET}", f"spec.volumes[3].projected.sources[0].clusterTrustBundle: {NOT_YET}"),
+    case("host aliases and pull secrets are named once, and are named",
+         "hostAliases: [{ip: 1.2.3.4}, {ip: 1.2.3.4}]\nimagePullSecrets: [{name: a}, {name: a}, {}]",
+         f"spec.imagePullSecrets: {NOT_YET}",
+         'spec.hostAliases[1].ip: duplicate ip "1.2.3.4"', 'spec.imagePullSecrets[1].name: duplicate name "a"',
+         'spec.imagePullSecrets[2].name: invalid empty name ""'),
+    case("parts of a byte are no amount", "overhead: {memory: 1m}",
+         'spec.overhead[memory]: fractional byte value "1m" is invalid, must be an integer'),
+    case("old labels of nodes have new names", "nodeSelector: {beta.kubernetes.io/os: linux}",
+         'spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead'),
+    case("a negative grace is a second", "terminationGracePeriodSeconds: -1",
+         "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"),
+)  # fmt: skip
+
+CONTAINERS = (
+    case("features of containers that are not acted on are named",
+         "resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}], securityContext: {seLinuxOptions: {level: a}}, "
+         "volumeDevices: [{name: c, devicePath: /dev/x}]",
+         f"spec.volumes[0].persistentVolumeClaim: {NOT_YET}", f"spec.containers[0].resizePolicy: {NOT_YET}",
+         f"spec.containers[0].volumeDevices: {NOT_YET}", f"spec.containers[0].securityContext.seLinuxOptions: {NOT_YET}",
+         spec="volumes: [{name: c, persistentVolumeClaim: {claimName: c}}]"),
+    case("parts of a byte are no amount", "resources: {limits: {memory: 1500m}, requests: {ephemeral-storage: 0.5}}",
+         'spec.containers[0].resources.limits[memory]: fractional byte value "1500m" is invalid, must be an integer',
+         'spec.containers[0].resources.requests[memory]: fractional byte value "1500m" is invalid, must be an integer',
+         'spec.containers[0].resources.requests[ephemeral-storage]: fractional byte value "500m" is invalid, must be an '
+         "integer"),
+    case("a variable that hides another is told, one that builds on it is not",
+         "env: [{name: A, value: a}, {name: A, value: b}, {name: B, value: a}, {name: B, value: $(B)c}, {name: B, value: "
+         "$(B)}, {name: B, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]",
+         'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+         'spec.containers[0].env[4]: hides previous definition of "B", which may be dropped when using apply',
+         'spec.containers[0].env[5]: hides previous definition of "B", which may be dropped when using apply'),
+    case("ports that overlap are told",
+         "ports: [{containerPort: 80}, {containerPort: 80}, {containerPort: 80, hostPort: 8080}, {containerPort: 80, "
+         "protocol: UDP}]",
+         "spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
+         "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[0]",
+         "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]"),
+)  # fmt: skip
+
+
+@each(PODS)
+def test_pods(case: Case) -> None:
+    made = pod(case.given)
+    assert problems(made) == []
+    assert warnings_for(POD, made) == list(case.want)
+
+
+@each(CONTAINERS)
+def test_containers(case: Case) -> None:
+    made = container(case.given, case.spec)
+    assert problems(made) == []
+    assert warnings_for(POD, made) == list(case.want)
+
+
+def test_spread_constraints_without_a_selector_match_nothing() -> None:
+    made = pod(
+        "topologySpreadConstraints: [{maxSkew: 1, topologyKey: failure-domain.beta.kubernetes.io/zone, "
+        "whenUnsatisfiable: DoNotSchedule}]"
+    )
+    assert [text for text in warnings_for(POD, made) if NOT_YET not in text] == [
+        "spec.topologySpreadConstraints[0].topologyKey: failure-domain.beta.kubernetes.io/zone is deprecated since v1.17; "
+        'use "topology.kubernetes.io/zone" instead',
+        "spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
+    ]
+
+
+def test_annotations_that_do_nothing_any_more() -> None:
+    made = pod("", "annotations: {security.alpha.kubernetes.io/sysctls: a}")
+    assert warnings_for(POD, made) == [
+        'metadata.annotations[security.alpha.kubernetes.io/sysctls]: non-functional in v1.11+; use the "sysctls" field '
+        "instead"
+    ]
+
+
+def test_a_name_that_is_no_host_name() -> None:
+    made = pod()
+    made.metadata.name = "a.b"
+    assert warnings_for(POD, made) == [
+        "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is "
+        "recommended: ['must not contain dots']"
+    ]
+
+
+def test_templates_are_looked_at_as_pods_are() -> None:
+    for kind in (REPLICA_SET, REPLICATION_CONTROLLER):
+        made: Any = read_default(
+            kind,
+            f"apiVersion: {kind.api_version}\nkind: {kind.kind}\nmetadata: {{name: a.b}}\n"
+            "spec: {template: {spec: {hostUsers: false, containers: [{name: a, image: b}]}}}",
+        )
+        assert warnings_for(kind, made) == [f"spec.template.spec.hostUsers: {NOT_YET}"]
+
+
+def test_other_kinds_give_none() -> None:
+    quiet = [kind for kind in KINDS if kind not in (POD, REPLICA_SET, REPLICATION_CONTROLLER)]
+    assert [warnings_for(kind, kind.message()) for kind in quiet] == [[]] * len(quiet)
