@@ -56,6 +56,10 @@ class Kubelet:
         """The Pods' workers."""
         return self._workers
 
+    async def wait_registered(self) -> None:
+        """Return when the apiserver has the node."""
+        await self._node.wait_registered()
+
     async def run(self) -> None:
         """Be the node's kubelet until cancelled."""
         self._adopted = set(await self._first_relist())

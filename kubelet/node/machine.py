@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelet.node.capacity import Resources
+from kubelet.runtime.records import DnsConfig
 
 _ARCHITECTURES = {
     "x86_64": "amd64",
@@ -15,6 +16,7 @@ _ARCHITECTURES = {
     "s390x": "s390x",
 }
 DEFAULT_PODS = 110
+_CAP_SYS_RESOURCE = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,28 @@ def _storage_bytes(root: Path) -> int:
     while not root.exists():
         root = root.parent
     return shutil.disk_usage(root).total
+
+
+def node_dns(path: str = "/etc/resolv.conf") -> DnsConfig:
+    """Return the node's own DNS as its Pods can use it: servers on the node's loopback are out of their reach."""
+    nameservers: list[str] = []
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    for line in _line(path).splitlines():
+        word, *rest = line.split() or [""]
+        if word == "nameserver" and rest and not rest[0].startswith("127."):
+            nameservers.append(rest[0])
+        elif word == "search":
+            searches = tuple(rest)
+        elif word == "options":
+            options = tuple(rest)
+    return DnsConfig(tuple(nameservers), searches, options)
+
+
+def least_oom_score_adj() -> int:
+    """Return the least oom_score_adj that this machine lets a container have: below one's own takes CAP_SYS_RESOURCE."""
+    for line in _line("/proc/self/status").splitlines():
+        if line.startswith("CapEff:") and int(line.split()[1], 16) & (1 << _CAP_SYS_RESOURCE):
+            return -1000
+    own = _line("/proc/self/oom_score_adj")
+    return int(own) if own else 0

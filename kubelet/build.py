@@ -1,0 +1,322 @@
+"""The composition root: the only place that makes the kubelet's parts, and that picks a runtime."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from kubelet.config import KubeletConfig
+from kubelet.containers.config import NodeSettings
+from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
+from kubelet.images.manager import ImageManager, PullSettings
+from kubelet.kubelet import Kubelet
+from kubelet.metrics import KubeletMetrics
+from kubelet.node.capacity import allocatable, configured
+from kubelet.node.lease import NodeLease
+from kubelet.node.machine import Machine, least_oom_score_adj, node_dns, read_machine
+from kubelet.node.manager import NodeManager, NodeNetwork, NodeTimes
+from kubelet.pod.compute import RestartPolicy
+from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
+from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, WorkerSettings
+from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
+from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
+from kubelet.server.service import KubeletService
+from kubelet.status.manager import StatusManager
+from kubelet.status.node_status import NodeFacts
+from kubelet.volumes.interface import Volumes
+from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.nothing import NoVolumes
+from kubelet.volumes.objects import ApiObjects
+from vaina import log as logging_setup
+from vaina.backoff import Backoff
+from vaina.client.clientset import Clientset
+from vaina.client.events import EventRecorder
+from vaina.client.steps import StepReporter
+from vaina.client.transport import GrpcTransport
+from vaina.clock import Clock, SystemClock
+from vaina.metrics import new_registry
+from vaina.serving.http import serve_metrics
+from vaina.serving.server import serve
+
+log = structlog.stdlib.get_logger(__name__)
+
+_STATUS_BACKOFF = Backoff(0.5, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRuntime:
+    """A runtime, and what belongs to it."""
+
+    runtime: Runtime
+    images: ImageService
+    volumes: Volumes
+    files: PodFiles
+    #: that the kubelet has to configure; None: the runtime has its own
+    network: NodeNetwork | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a kubelet's words go; hollow kubelets share them."""
+
+    events: EventSink
+    steps: StepSink
+    metrics: KubeletMetrics
+
+
+def worker_settings(config: KubeletConfig) -> WorkerSettings:
+    """Return the times of a worker."""
+    return WorkerSettings(
+        restarts=RestartPolicy(
+            Backoff(config.crash_backoff_seconds, config.crash_backoff_cap_seconds),
+            config.crash_reset_seconds,
+        ),
+        resync_seconds=config.resync_seconds,
+    )
+
+
+async def build_kubelet(  # noqa: PLR0913 - one node's parts
+    config: KubeletConfig,
+    client: Clientset,
+    node_runtime: NodeRuntime,
+    clock: Clock,
+    rng: random.Random,
+    *,
+    name: str,
+    address: str,
+    port: int,
+    machine: Machine,
+    outlets: Outlets,
+    status: StatusManager,
+) -> Kubelet:
+    """Make the kubelet of one node. Raises RuntimeUnavailable."""
+    capacity = configured(
+        machine.resources, cpu=config.capacity_cpu, memory=config.capacity_memory, pods=config.capacity_pods
+    )
+    room = allocatable(
+        capacity, reserved_cpu=config.system_reserved_cpu, reserved_memory=config.system_reserved_memory
+    )
+    runtime = node_runtime.runtime
+    version = await runtime.version()
+    facts = NodeFacts(name, address, port, machine, version, capacity, room)
+    lease = NodeLease(
+        client.leases, clock, node_name=name, duration_seconds=config.lease_seconds,
+        renew_seconds=config.lease_renew_seconds,
+    )  # fmt: skip
+    times = NodeTimes(status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds)
+    node = NodeManager(
+        client.nodes, lease, runtime, clock, facts=facts, network=node_runtime.network, events=outlets.events,
+        times=times,
+    )  # fmt: skip
+    settings = NodeSettings(
+        memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,
+        cluster_dns=config.cluster_dns, cluster_domain=config.cluster_domain, allocatable=room.amounts(),
+    )  # fmt: skip
+    pulls = PullSettings(
+        Backoff(config.image_backoff_seconds, config.image_backoff_cap_seconds), config.parallel_pulls
+    )
+    tools = PodTools(
+        runtime=runtime,
+        images=ImageManager(node_runtime.images, clock, pulls, outlets.metrics),
+        volumes=node_runtime.volumes,
+        files=node_runtime.files,
+        objects=ApiObjects(client),
+        events=outlets.events,
+        steps=outlets.steps,
+        status=status,
+        node=NodeView(name, address, version.name, settings),
+        metrics=outlets.metrics,
+        clock=clock,
+        rng=rng,
+        settings=worker_settings(config),
+    )
+    return Kubelet(client, tools, node, status, relist_seconds=config.relist_seconds)
+
+
+def hollow_runtime(
+    config: KubeletConfig,
+    clock: Clock,
+    rng: random.Random,
+    *,
+    cidr: IPv4Network,
+    stages: Stages | None = None,
+) -> NodeRuntime:
+    """Make a node's hollow runtime."""
+    start = Delay(config.hollow_start_seconds / 2, config.hollow_start_seconds)
+    stages = stages or Stages(run_sandbox=start, start_container=start)
+    return NodeRuntime(
+        runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),
+        images=HollowImages(clock, rng, stages),
+        volumes=NoVolumes(),
+        files=NoFiles(),
+        network=None,
+    )
+
+
+def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
+    """Make the runtime over this node's Docker engine."""
+    # The SDK takes a while to import, and a hollow node may be without it.
+    from kubelet.network.pod_network import PodNetwork
+    from kubelet.runtime.docker.engine import Engine
+    from kubelet.runtime.docker.images import DockerImages
+    from kubelet.runtime.docker.runtime import DockerRuntime
+
+    engine = Engine(config.docker_socket)
+    network = PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr))
+    volumes = VolumeManager(Path(config.root_dir), ApiObjects(client))
+    return NodeRuntime(
+        runtime=DockerRuntime(
+            engine, network, node_dns=node_dns(), least_oom_score_adj=least_oom_score_adj()
+        ),
+        images=DockerImages(engine),
+        volumes=volumes,
+        files=PodDirectory(Path(config.root_dir), volumes),
+        network=network,
+    )
+
+
+def _address_towards(target: str) -> str:
+    """Return the address of this machine from which the apiserver is reached."""
+    host, _, port = target.rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing: it only chooses a route.
+            probe.connect((host, int(port)))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+async def run(config: KubeletConfig, stop: asyncio.Event, *, rng: random.Random) -> None:
+    """Be the kubelet (or many hollow ones) until `stop` is set. Containers go on when it ends."""
+    logging_setup.configure("kubelet", config.log_level, config.log_format)
+    clock, registry = SystemClock(), new_registry("kubelet")
+    client = Clientset(GrpcTransport(config.apiserver, user_agent="kubelet"))
+    process = _Process(config, client, clock, rng, registry)
+    try:
+        if config.hollow_nodes:
+            await process.run_hollow(stop)
+        else:
+            await process.run_node(stop)
+    finally:
+        await client.close()
+
+
+class _Process:
+    """What a process is made of, whichever kind it is. Lives as long as `run`."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client: Clientset,
+        clock: Clock,
+        rng: random.Random,
+        registry: CollectorRegistry,
+    ) -> None:
+        self.config, self.client, self.clock, self.rng, self.registry = config, client, clock, rng, registry
+        self.metrics = KubeletMetrics(registry, clock)
+        self.name = config.node_name or socket.gethostname().lower()
+        self.address = config.node_ip or _address_towards(config.apiserver)
+        self.port = int(config.listen.rpartition(":")[2])
+        self.events = EventRecorder(client.events, "kubelet", self.name, clock)
+        self.steps = StepReporter(client.pod_traces, "kubelet", self.name, clock)
+
+    def _status(self, steps: StepSink) -> StatusManager:
+        return StatusManager(
+            self.client.pods, self.clock, steps=steps, node_name=self.name, metrics=self.metrics,
+            backoff=_STATUS_BACKOFF,
+        )  # fmt: skip
+
+    async def run_node(self, stop: asyncio.Event) -> None:
+        """Be one node's kubelet."""
+        root = Path(self.config.root_dir)
+        machine = await asyncio.to_thread(read_machine, root)
+        if self.config.runtime == "hollow":
+            cidr = next(IPv4Network(self.config.hollow_cidr).subnets(new_prefix=24))
+            node_runtime = hollow_runtime(self.config, self.clock, self.rng, cidr=cidr)
+        else:
+            node_runtime = docker_runtime(self.config, self.client)
+        status = self._status(self.steps)
+        kubelet = await self._build_when_up(node_runtime, machine, status)
+        self.metrics.node_name.labels(self.name).set(1)
+        service = KubeletService(
+            lambda _: node_runtime.runtime,
+            self.clock,
+            pods=lambda: tuple(worker.pod for worker in kubelet.workers.all()),
+        )
+        jobs = (kubelet.run, status.run, self.events.run, self.steps.run)
+        try:
+            await self._serve(stop, service, jobs)
+        finally:
+            await node_runtime.runtime.close()
+
+    async def _build_when_up(
+        self, node_runtime: NodeRuntime, machine: Machine, status: StatusManager
+    ) -> Kubelet:
+        outlets = Outlets(self.events, self.steps, self.metrics)
+        attempt = 0
+        while True:
+            try:
+                return await build_kubelet(
+                    self.config, self.client, node_runtime, self.clock, self.rng, name=self.name,
+                    address=self.address, port=self.port, machine=machine, outlets=outlets, status=status,
+                )  # fmt: skip
+            except RuntimeUnavailable as error:
+                log.warning("the runtime does not answer yet", error=str(error))
+                await self.clock.sleep(Backoff(0.2, 5.0).delay(attempt))
+                attempt += 1
+
+    async def run_hollow(self, stop: asyncio.Event) -> None:
+        """Be many hollow nodes' kubelets: one connection, one queue of statuses, one server for all."""
+        config = self.config
+        steps: StepSink = self.steps if config.hollow_traces else Silent()
+        status = self._status(steps)
+        outlets = Outlets(Silent(), steps, self.metrics)
+        networks = IPv4Network(config.hollow_cidr).subnets(new_prefix=24)
+
+        async def make(index: int) -> HollowNode:
+            rng = random.Random(config.hollow_seed * 1_000_003 + index)  # noqa: S311 - a simulation's
+            node_runtime = hollow_runtime(config, self.clock, rng, cidr=next(networks))
+            name = f"{config.hollow_prefix}-{index:04d}"
+            kubelet = await build_kubelet(
+                config, self.client, node_runtime, self.clock, rng, name=name, address=self.address,
+                port=self.port, machine=hollow_machine(name), outlets=outlets, status=status,
+            )  # fmt: skip
+            return HollowNode(name, kubelet, node_runtime.runtime)
+
+        nodes = HollowNodes(config.hollow_nodes, make)
+        service = nodes.service(self.clock)
+        await self._serve(stop, service, (nodes.run, status.run, self.steps.run))
+
+    async def _serve(
+        self, stop: asyncio.Event, service: KubeletService, jobs: Sequence[Callable[[], Awaitable[None]]]
+    ) -> None:
+        config = self.config
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_job(job)) for job in jobs]
+            async with (
+                serve(
+                    service.handlers(),
+                    listen=config.listen,
+                    clock=self.clock,
+                    registry=self.registry,
+                    drain_seconds=2.0,
+                ) as server,
+                serve_metrics(
+                    self.registry, listen=config.metrics_listen, healthy=lambda: server.health.serving
+                ),
+            ):
+                await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+
+async def _job(job: Callable[[], Awaitable[None]]) -> None:
+    await job()

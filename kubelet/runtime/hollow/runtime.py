@@ -1,0 +1,349 @@
+"""The hollow runtime: everything in memory, every stage with a delay from a table, nothing runs.
+
+Passes the runtime conformance spec. Used by tests, and by hollow nodes under load: thousands of kubelets that are real in everything but their runtime.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from ipaddress import IPv4Address, IPv4Network
+
+from kubelet.network.ipam import AddressesExhausted, next_address
+from kubelet.runtime.hollow.container import HollowContainer
+from kubelet.runtime.hollow.program import FOREVER, read_program
+from kubelet.runtime.hollow.sessions import HollowExec
+from kubelet.runtime.hollow.stages import Stages
+from kubelet.runtime.interface import (
+    CreateFailed,
+    ImagePullError,
+    NotFoundInRuntime,
+    RuntimeFailure,
+    SandboxFailed,
+    StartFailed,
+)
+from kubelet.runtime.records import (
+    ContainerConfig,
+    ContainerPhase,
+    ContainerState,
+    ContainerStats,
+    ExecConfig,
+    ExecResult,
+    ImageState,
+    LinuxResources,
+    LogOptions,
+    OutputStream,
+    RegistryAuth,
+    RuntimeEvent,
+    RuntimeEventType,
+    RuntimeStatus,
+    RuntimeVersion,
+    SandboxConfig,
+    SandboxState,
+    Uid,
+)
+from vaina.clock import Clock, rfc3339
+
+#: events that wait for their reader; the oldest are dropped, which a relist makes good
+_EVENTS = 1024
+
+
+class HollowRuntime:
+    """Owned by one kubelet; one event loop."""
+
+    def __init__(self, clock: Clock, rng: random.Random, *, stages: Stages, cidr: IPv4Network) -> None:
+        self._clock, self._rng, self._stages, self._cidr = clock, rng, stages, cidr
+        self._last: IPv4Address | None = None
+        self._sandboxes: dict[str, SandboxState] = {}
+        self._containers: dict[str, HollowContainer] = {}
+        self._events: list[RuntimeEvent] = []
+        self._waiters: set[asyncio.Event] = set()
+        #: every sandbox and container that was ever made, in order: (verb, name); for tests
+        self.history: list[tuple[str, str]] = []
+
+    async def version(self) -> RuntimeVersion:
+        return RuntimeVersion("hollow", "1.0")
+
+    async def status(self) -> RuntimeStatus:
+        return RuntimeStatus(ready=True, network_ready=True)
+
+    async def _pass(self, stage: str) -> None:
+        delay = getattr(self._stages, stage).draw(self._rng)
+        if delay:
+            await self._clock.sleep(delay)
+
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+        await self._pass("run_sandbox")
+        sandbox_id = f"{config.uid}_{config.attempt}"
+        known = self._sandboxes.get(sandbox_id)
+        if known is not None and known.ready:
+            return known
+        address = "" if config.host_network else self._address()
+        state = SandboxState(
+            id=sandbox_id, name=config.name, namespace=config.namespace, uid=config.uid,
+            attempt=config.attempt, ready=True, ip=address, created_at=self._clock.now(),
+            labels=dict(config.labels), annotations=dict(config.annotations),
+        )  # fmt: skip
+        self._sandboxes[sandbox_id] = state
+        self.history.append(("run_pod_sandbox", sandbox_id))
+        return state
+
+    def _address(self) -> str:
+        taken = {IPv4Address(state.ip) for state in self._sandboxes.values() if state.ip}
+        try:
+            self._last = next_address(self._cidr, taken, self._last)
+        except AddressesExhausted as error:
+            raise SandboxFailed(str(error)) from error
+        return str(self._last)
+
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
+        now = self._clock.now()
+        for container in self._containers.values():
+            if container.sandbox_id == sandbox_id:
+                container.kill(now)
+        state = self._sandboxes.get(sandbox_id)
+        if state is not None and (state.ready or state.ip):
+            self._sandboxes[sandbox_id] = SandboxState(
+                id=state.id, name=state.name, namespace=state.namespace, uid=state.uid, attempt=state.attempt,
+                ready=False, ip="", created_at=state.created_at, labels=state.labels,
+                annotations=state.annotations,
+            )  # fmt: skip
+            self._tell(RuntimeEventType.STOPPED, state.uid)
+
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
+        await self.stop_pod_sandbox(sandbox_id)
+        for container in [item for item in self._containers.values() if item.sandbox_id == sandbox_id]:
+            del self._containers[container.id]
+        state = self._sandboxes.pop(sandbox_id, None)
+        if state is not None:
+            self._tell(RuntimeEventType.REMOVED, state.uid)
+
+    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
+        return [state for state in self._sandboxes.values() if pod_uid in {None, state.uid}]
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+        await self._pass("create_container")
+        container_id = f"{sandbox.uid}_{config.name}_{config.attempt}"
+        if container_id in self._containers:
+            return container_id
+        if sandbox_id not in self._sandboxes:
+            raise NotFoundInRuntime(f"no sandbox {sandbox_id}")
+        if not config.image_id:
+            raise CreateFailed("no image")
+        program = read_program((*config.command, *config.args))
+        self._containers[container_id] = HollowContainer(
+            container_id, sandbox_id, sandbox.uid, config, program, self._clock.now()
+        )
+        self.history.append(("create_container", container_id))
+        return container_id
+
+    async def start_container(self, container_id: str) -> None:
+        await self._pass("start_container")
+        container = self._find(container_id)
+        if container.ends_at is not None:
+            return
+        container.start(self._clock.now())
+        self.history.append(("start_container", container_id))
+        self._tell(RuntimeEventType.STARTED, container.pod_uid)
+        if container.reason == "StartError":
+            container.told = True
+            raise StartFailed(
+                f'exec: "{" ".join(container.config.command)}": executable file not found in $PATH'
+            )
+
+    def _find(self, container_id: str) -> HollowContainer:
+        container = self._containers.get(container_id)
+        if container is None:
+            raise NotFoundInRuntime(f"No such container: {container_id}")
+        return container
+
+    def _running(self, container_id: str) -> HollowContainer:
+        container = self._find(container_id)
+        if not container.is_running(self._clock.now()):
+            raise NotFoundInRuntime(f"container {container_id} is not running")
+        return container
+
+    async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
+        container = self._containers.get(container_id)
+        if container is None:
+            return
+        now = self._clock.now()
+        self.history.append(("stop_container" if grace_seconds > 0 else "kill_container", container_id))
+        if grace_seconds > 0:
+            container.term(now, self._stages.stop_container.draw(self._rng))
+        else:
+            container.kill(now)
+        self._ring()
+
+    async def remove_container(self, container_id: str) -> None:
+        container = self._containers.pop(container_id, None)
+        if container is not None:
+            self._tell(RuntimeEventType.REMOVED, container.pod_uid)
+
+    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+        now = self._clock.now()
+        return [item.state(now) for item in self._containers.values() if pod_uid in {None, item.pod_uid}]
+
+    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+        self._running(container_id)
+
+    async def container_stats(self, container_id: str) -> ContainerStats:
+        self._running(container_id)
+        return ContainerStats(self._clock.now(), 0, 0)
+
+    async def exec_sync(
+        self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
+    ) -> ExecResult:
+        self._running(container_id)
+        program = read_program(argv)
+        if program.missing:
+            raise RuntimeFailure(f'exec: "{argv[0]}": executable file not found in $PATH')
+        await self._clock.sleep(min(program.runs_seconds, timeout_seconds))
+        if program.runs_seconds > timeout_seconds:
+            raise TimeoutError
+        return ExecResult(program.exit_code, b"".join(data for _, data in program.writes), b"")
+
+    async def exec(self, container_id: str, config: ExecConfig) -> HollowExec:
+        self._running(container_id)
+        program = read_program(config.argv)
+        if program.missing:
+            raise RuntimeFailure(f'exec: "{config.argv[0]}": executable file not found in $PATH')
+        return HollowExec(program, config, self._clock)
+
+    async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> HollowExec:
+        container = self._running(container_id)
+        return HollowExec(container.program, ExecConfig((), stdin=stdin, tty=tty), self._clock)
+
+    async def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        container = self._find(container_id)
+        if options.stream is OutputStream.STDERR:
+            return
+        entries = container.log(self._clock.now())
+        told = len(entries)
+        if options.since is not None:
+            entries = [entry for entry in entries if entry[0] >= options.since]
+        if options.tail_lines is not None:
+            entries = entries[len(entries) - min(options.tail_lines, len(entries)) :]
+        for entry in entries:
+            yield _line(entry, timestamps=options.timestamps)
+        while options.follow and container.is_running(self._clock.now()):
+            upcoming = [at for at, _ in container.program.writes[told:]]
+            due = container.started_at + upcoming[0] if upcoming else container.ends_at
+            await self._wait_until(due if due is not None else FOREVER)
+            entries = container.log(self._clock.now())
+            for entry in entries[told:]:
+                yield _line(entry, timestamps=options.timestamps)
+            told = len(entries)
+
+    async def _wait_until(self, at: float) -> None:
+        """Wait for a time, or for something to happen."""
+        wake = asyncio.Event()
+        self._waiters.add(wake)
+        try:
+            async with asyncio.TaskGroup() as group:
+
+                async def ring() -> None:
+                    await self._clock.sleep(at - self._clock.now())
+                    wake.set()
+
+                timer = group.create_task(ring()) if at != FOREVER else None
+                await wake.wait()
+                if timer is not None:
+                    timer.cancel()
+        finally:
+            self._waiters.discard(wake)
+
+    def _ring(self) -> None:
+        for wake in self._waiters:
+            wake.set()
+
+    def _tell(self, kind: RuntimeEventType, uid: Uid) -> None:
+        self._events.append(RuntimeEvent(kind, uid))
+        del self._events[:-_EVENTS]
+        self._ring()
+
+    async def events(self) -> AsyncIterator[RuntimeEvent]:
+        while True:
+            now = self._clock.now()
+            for container in self._containers.values():
+                if container.ends_at is not None and container.ends_at <= now and not container.told:
+                    container.told = True
+                    self._events.append(RuntimeEvent(RuntimeEventType.STOPPED, container.pod_uid))
+            waiting, self._events = self._events, []
+            for event in waiting:
+                yield event
+            if self._events:
+                continue
+            ends = [
+                item.ends_at
+                for item in self._containers.values()
+                if item.ends_at is not None and not item.told
+            ]
+            await self._wait_until(min(ends, default=FOREVER))
+
+    async def close(self) -> None:
+        return
+
+    def lose(self, *, sandboxes: bool = False, containers: bool = False) -> None:
+        """Forget everything at once, as a machine that was switched off: for tests."""
+        if containers:
+            self._containers.clear()
+        if sandboxes:
+            self._sandboxes.clear()
+
+    def end(self, container_id: str, exit_code: int) -> None:
+        """Have a container's process end now: for tests."""
+        container = self._find(container_id)
+        if container.state(self._clock.now()).phase is ContainerPhase.RUNNING:
+            container.ends_at, container.exit_code = self._clock.now(), exit_code
+            self._ring()
+
+
+def _line(entry: tuple[float, bytes], *, timestamps: bool) -> bytes:
+    at, data = entry
+    return rfc3339(at).encode() + b" " + data if timestamps else data
+
+
+class HollowImages:
+    """Images of a hollow node."""
+
+    def __init__(self, clock: Clock, rng: random.Random, stages: Stages) -> None:
+        self._clock, self._rng, self._stages = clock, rng, stages
+        self._present = {_full(name) for name in stages.images if name != "*"}
+        #: pulls, in order: for tests
+        self.pulls: list[str] = []
+
+    def _missing(self, reference: str) -> bool:
+        return _full(reference) in {_full(name) for name in self._stages.missing_images}
+
+    async def image_status(self, reference: str) -> ImageState | None:
+        name = reference.removeprefix("sha256:")
+        if name in self._present or ("*" in self._stages.images and not self._missing(name)):
+            return ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1)
+        return None
+
+    async def pull_image(
+        self,
+        reference: str,
+        *,
+        auth: RegistryAuth | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> ImageState:
+        self.pulls.append(reference)
+        delay = self._stages.pull_image.draw(self._rng)
+        if delay:
+            await self._clock.sleep(delay)
+        if self._missing(reference):
+            raise ImagePullError(f"manifest for {reference} not found: manifest unknown")
+        self._present.add(_full(reference))
+        return ImageState(id=f"sha256:{_full(reference)}", tags=(_full(reference),), size_bytes=1)
+
+    async def list_images(self) -> Sequence[ImageState]:
+        return [ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1) for name in sorted(self._present)]
+
+    async def remove_image(self, image_id: str) -> None:
+        self._present.discard(image_id.removeprefix("sha256:"))
+
+
+def _full(reference: str) -> str:
+    last = reference.rpartition("/")[2]
+    return reference if ":" in last or "@" in last else f"{reference}:latest"

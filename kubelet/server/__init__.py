@@ -1,0 +1,1 @@
+"""KubeletService: logs and exec of this node's Pods, for the apiserver."""

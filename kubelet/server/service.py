@@ -1,0 +1,222 @@
+"""KubeletService: logs and exec of running (and ended) containers. Shell.
+
+Called by the apiserver, which passes on its callers' streams. Words of refusals are upstream's.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+
+from kubelet.pod.containers import specs
+from kubelet.runtime.interface import (
+    ExecSession,
+    NotFoundInRuntime,
+    Runtime,
+    RuntimeFailure,
+    RuntimeUnavailable,
+)
+from kubelet.runtime.records import (
+    ContainerPhase,
+    ContainerState,
+    ExecConfig,
+    LogOptions,
+    OutputStream,
+    Uid,
+)
+from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
+from vaina.clock import Clock, seconds_of
+from vaina.errors import ApiError, BadRequest, InternalError, NotFound, Unavailable
+from vaina.serving.handlers import Handlers, RequestContext, typed_bidi, typed_stream
+
+SERVICE = "vaina.api.kubelet.v1.KubeletService"
+DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+
+
+class KubeletService:
+    """Stateless; each call has its own streams."""
+
+    def __init__(
+        self,
+        runtime_of: Callable[[pod_pb2.Pod], Runtime],
+        clock: Clock,
+        *,
+        pods: Callable[[], tuple[pod_pb2.Pod, ...]],
+    ) -> None:
+        """Make it.
+
+        Args:
+            runtime_of: gives the runtime that has a Pod's containers.
+            clock: for sinceSeconds.
+            pods: gives the node's Pods.
+        """
+        self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
+
+    def handlers(self) -> Handlers:
+        """Return the methods by path."""
+        return {
+            f"/{SERVICE}/Logs": typed_stream(self.logs, pod_stream_pb2.PodLogRequest),
+            f"/{SERVICE}/Exec": typed_bidi(self.exec, pod_stream_pb2.PodExecRequest),
+        }
+
+    def _pod(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod:
+        for pod in self._pods():
+            meta = pod.metadata
+            if (meta.namespace, meta.name) == (namespace or "default", name) and uid in {"", meta.uid}:
+                return pod
+        raise NotFound(f'pods "{name}" not found', kind="pods", name=name)
+
+    def _container_name(self, pod: pod_pb2.Pod, wanted: str) -> str:
+        names = [spec.name for spec, _ in specs(pod)]
+        if wanted:
+            if wanted not in names:
+                raise BadRequest(f"container {wanted} is not valid for pod {pod.metadata.name}")
+            return wanted
+        default = pod.metadata.annotations.get(DEFAULT_CONTAINER_ANNOTATION, "")
+        if default in names:
+            return str(default)
+        main = [spec.name for spec in pod.spec.containers]
+        if len(main) == 1:
+            return str(main[0])
+        choices = " ".join(main)
+        raise BadRequest(
+            f"a container name must be specified for pod {pod.metadata.name}, choose one of: [{choices}]"
+        )
+
+    async def _attempts(self, pod: pod_pb2.Pod, name: str) -> list[ContainerState]:
+        try:
+            states = await self._runtime_for(pod).list_containers(Uid(pod.metadata.uid))
+        except RuntimeFailure as error:
+            raise _translated(error) from error
+        return sorted(
+            (state for state in states if state.name == name), key=lambda state: state.attempt, reverse=True
+        )
+
+    async def _logged(self, pod: pod_pb2.Pod, name: str, *, previous: bool) -> ContainerState:
+        attempts = [
+            state for state in await self._attempts(pod, name) if state.phase is not ContainerPhase.CREATED
+        ]
+        where = f'container "{name}" in pod "{pod.metadata.name}"'
+        if previous:
+            if len(attempts) < 2:
+                raise BadRequest(f"previous terminated {where} not found")
+            return attempts[1]
+        if not attempts:
+            reason = next(
+                (item.state.waiting.reason for item in pod.status.container_statuses if item.name == name), ""
+            )
+            raise BadRequest(f"{where} is waiting to start: {reason or 'ContainerCreating'}")
+        return attempts[0]
+
+    async def logs(
+        self, request: pod_stream_pb2.PodLogRequest, ctx: RequestContext
+    ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
+        """Give the log of a container, ended or not, as it comes."""
+        pod = self._pod(request.namespace, request.name, request.uid)
+        wanted = request.options
+        name = self._container_name(pod, wanted.container)
+        state = await self._logged(pod, name, previous=wanted.previous)
+        left = wanted.limit_bytes if wanted.HasField("limit_bytes") else None
+        try:
+            async with aclosing(
+                self._runtime_for(pod).container_logs(state.id, self._log_options(wanted))
+            ) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    data = piece if left is None else piece[:left]
+                    yield pod_stream_pb2.PodLogResponse(data=data)
+                    if left is not None:
+                        left -= len(data)
+                        if left <= 0:
+                            return
+        except RuntimeFailure as error:
+            raise _translated(error) from error
+
+    def _log_options(self, wanted: pod_pb2.PodLogOptions) -> LogOptions:
+        since = None
+        if wanted.HasField("since_seconds"):
+            since = self._clock.now() - wanted.since_seconds
+        elif wanted.HasField("since_time"):
+            since = seconds_of(wanted.since_time)
+        stream = None
+        if wanted.stream in {"Stdout", "Stderr"}:
+            stream = OutputStream(wanted.stream.lower())
+        return LogOptions(
+            follow=wanted.follow,
+            tail_lines=wanted.tail_lines if wanted.HasField("tail_lines") else None,
+            since=since,
+            timestamps=wanted.timestamps,
+            stream=stream,
+        )
+
+    async def exec(
+        self, requests: AsyncIterator[pod_stream_pb2.PodExecRequest], ctx: RequestContext
+    ) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
+        """Run a command: the first request says which, the others are its input; the last answer is its code."""
+        first = await anext(aiter(requests), None)
+        if first is None or not first.HasField("start"):
+            raise BadRequest("the first message must be start")
+        start = first.start
+        if not start.options.command:
+            raise BadRequest("you must specify at least one command for the container")
+        pod = self._pod(start.namespace, start.name, start.uid)
+        name = self._container_name(pod, start.options.container)
+        attempts = await self._attempts(pod, name)
+        if not attempts or attempts[0].phase is not ContainerPhase.RUNNING:
+            raise BadRequest(f'container not found ("{name}")')
+        options = start.options
+        config = ExecConfig(
+            argv=tuple(options.command), stdin=options.stdin, tty=options.tty,
+            size=(start.size.width, start.size.height),
+        )  # fmt: skip
+        try:
+            session = await self._runtime_for(pod).exec(attempts[0].id, config)
+        except RuntimeFailure as error:
+            raise _translated(error) from error
+        try:
+            async with aclosing(_answers(session, requests)) as answers:
+                async for answer in answers:
+                    yield answer
+        except RuntimeFailure as error:
+            raise _translated(error) from error
+        finally:
+            await session.close()
+
+
+async def _answers(
+    session: ExecSession, requests: AsyncIterator[pod_stream_pb2.PodExecRequest]
+) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
+    """Give what the process writes and then its code, while its input goes in beside."""
+    async with asyncio.TaskGroup() as group:
+        pump = group.create_task(_pump(session, requests))
+        try:
+            async for output in session.output():
+                if output.stream is OutputStream.STDERR:
+                    yield pod_stream_pb2.PodExecResponse(stderr=output.data)
+                else:
+                    yield pod_stream_pb2.PodExecResponse(stdout=output.data)
+            yield pod_stream_pb2.PodExecResponse(exit_code=await session.exit_code())
+        finally:
+            pump.cancel()
+
+
+async def _pump(session: ExecSession, requests: AsyncIterator[pod_stream_pb2.PodExecRequest]) -> None:
+    try:
+        async for request in requests:
+            if request.HasField("stdin"):
+                await session.write(request.stdin)
+            elif request.HasField("resize"):
+                await session.resize(request.resize.width, request.resize.height)
+            elif request.HasField("close_stdin"):
+                await session.close_stdin()
+        # The caller's side has ended: so has the input.
+        await session.close_stdin()
+    except (RuntimeFailure, ApiError, OSError):
+        # A process that is gone takes no more input; its output and code still go out.
+        return
+
+
+def _translated(error: RuntimeFailure) -> ApiError:
+    if isinstance(error, RuntimeUnavailable):
+        return Unavailable(str(error))
+    if isinstance(error, NotFoundInRuntime):
+        return NotFound(str(error))
+    return InternalError(str(error))
