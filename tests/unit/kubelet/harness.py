@@ -1,0 +1,156 @@
+"""A kubelet over the whole apiserver in one process, with a hollow runtime and a clock under the test's hand."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from apiserver.build import build
+from apiserver.registry.direct import Direct
+from apiserver.storage.memory import MemoryStorage
+from kubelet.build import NodeRuntime, Outlets, build_kubelet
+from kubelet.config import KubeletConfig
+from kubelet.hollow import hollow_machine
+from kubelet.images.manager import ImageManager
+from kubelet.kubelet import Kubelet
+from kubelet.metrics import KubeletMetrics
+from kubelet.pod.directory import NoFiles
+from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
+from kubelet.runtime.hollow.stages import Stages
+from kubelet.runtime.records import ContainerState
+from kubelet.status.manager import StatusManager
+from kubelet.volumes.nothing import NoVolumes
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.backoff import Backoff
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
+from vaina.errors import NotFound
+from vaina.steps import PodStep
+from vaina.testing.clock import FakeClock, settle
+
+NODE = "node-1"
+CONFIG = KubeletConfig(node_name=NODE, capacity_pods=110)
+
+__all__ = ["CONFIG", "NODE", "ImageManager", "Node", "Recorder", "node"]
+
+
+@dataclass
+class Recorder:
+    """Events and steps as they are said."""
+
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+    steps: list[PodStep] = field(default_factory=list)
+
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+        self.events.append((type, reason, message))
+
+    def report(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float,
+        message: str = "",
+        node_name: str = "",
+    ) -> None:
+        assert start <= end
+        self.steps.append(step)
+
+    def messages(self, reason: str) -> list[str]:
+        return [message for _, found, message in self.events if found == reason]
+
+
+class Node:
+    """One node and its apiserver."""
+
+    def __init__(self, clock: FakeClock, stages: Stages, config: KubeletConfig) -> None:
+        self.clock, self.config = clock, config
+        self.storage = MemoryStorage(clock)
+        self.app = build(Direct(self.storage), clock, rng=random.Random(1))
+        self.client = Clientset(InProcessTransport(self.app.handlers))
+        rng = random.Random(2)
+        self.runtime = HollowRuntime(clock, rng, stages=stages, cidr=IPv4Network("10.244.1.0/24"))
+        self.images = HollowImages(clock, rng, stages)
+        self.volumes = NoVolumes()
+        self.recorder = Recorder()
+        self.kubelet: Kubelet
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start_kubelet(self, group: asyncio.TaskGroup) -> None:
+        metrics = KubeletMetrics(CollectorRegistry(), self.clock)
+        status = StatusManager(
+            self.client.pods, self.clock, steps=self.recorder, node_name=NODE, metrics=metrics,
+            backoff=Backoff(0.5, 10.0),
+        )  # fmt: skip
+        node_runtime = NodeRuntime(self.runtime, self.images, self.volumes, NoFiles(), None)
+        self.kubelet = await build_kubelet(
+            self.config, self.client, node_runtime, self.clock, random.Random(3), name=NODE,
+            address="192.0.2.1", port=10250, machine=hollow_machine(NODE),
+            outlets=Outlets(self.recorder, self.recorder, metrics), status=status,
+        )  # fmt: skip
+        self._tasks = [group.create_task(self.kubelet.run()), group.create_task(status.run())]
+        await settle()
+
+    async def stop_kubelet(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await settle()
+
+    async def create(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        pod.spec.node_name = NODE
+        pod.metadata.uid = ""
+        pod.status.Clear()
+        made = await self.client.pods.create(pod)
+        await settle()
+        return made
+
+    async def get(self, name: str = "web") -> pod_pb2.Pod:
+        return await self.client.pods.get(name, "default")
+
+    async def find(self, name: str = "web") -> pod_pb2.Pod | None:
+        try:
+            return await self.get(name)
+        except NotFound:
+            return None
+
+    async def containers(self) -> list[ContainerState]:
+        return [*await self.runtime.list_containers()]
+
+    async def until(
+        self,
+        accept: Callable[[pod_pb2.Pod], object],
+        *,
+        name: str = "web",
+        steps: int = 200,
+        step: float = 0.1,
+    ) -> pod_pb2.Pod:
+        """Let time pass until the Pod is as wanted; fails with what it is after `steps`."""
+        pod = await self.get(name)
+        for _ in range(steps):
+            if accept(pod):
+                return pod
+            await self.clock.advance(step)
+            pod = await self.get(name)
+        raise AssertionError(f"the pod never came to be as wanted: {pod.status}")
+
+
+@asynccontextmanager
+async def node(stages: Stages | None = None, config: KubeletConfig = CONFIG) -> AsyncIterator[Node]:
+    """Give a node whose kubelet runs and is registered."""
+    clock = FakeClock()
+    made = Node(clock, stages or Stages(), config)
+    await made.app.bootstrap()
+    async with asyncio.TaskGroup() as group:
+        app = group.create_task(made.app.run())
+        await made.start_kubelet(group)
+        try:
+            yield made
+        finally:
+            await made.stop_kubelet()
+            app.cancel()
