@@ -191,7 +191,7 @@ async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -
     booted = False
     await storage.wait_ready()
     while True:
-        serving = True
+        serving = storage.is_connected
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
                 await storage.current_version()
@@ -200,7 +200,7 @@ async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -
                     booted = True
         except (ApiError, TimeoutError) as error:
             serving = False
-            if health.serving or not booted:
+            if health.serving:
                 log.warning("storage is away", error=str(error))
         if serving != health.serving:
             log.info("health changed", serving=serving)

@@ -29,7 +29,6 @@ class NamespaceStrategy(Strategy[namespace_pb2.Namespace]):
         copy_field(new, old, "status")
         if not old.metadata.HasField("deletion_timestamp"):
             copy_field(new, old, "spec")
-        new.metadata.labels[NAME_LABEL] = old.metadata.name
 
     def mark_deleting(self, obj: namespace_pb2.Namespace) -> None:
         """Show that nothing can be created in it any more."""

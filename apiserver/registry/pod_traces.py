@@ -15,7 +15,7 @@ from apiserver.registry import metadata
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.storage import keys
-from apiserver.storage.interface import Change, Key, KeyExists, KeyMissing, Stored
+from apiserver.storage.interface import Change, Key, KeyExists, KeyMissing, StorageError, Stored
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.clock import Clock, micro_timestamp, timestamp
@@ -87,8 +87,8 @@ class Traces:
             async with width:
                 try:
                     await self._record_pod(group)
-                except ApiError as error:
-                    log.warning("trace not recorded", pod=group[0].pod_name, error=error.message)
+                except (ApiError, StorageError) as error:
+                    log.warning("trace not recorded", pod=group[0].pod_name, error=str(error))
                     return 0
                 return len(group)
 
@@ -102,7 +102,7 @@ class Traces:
         when = timestamp(self._clock.now())
 
         def change(current: Stored) -> Change:
-            trace = trace_pb2.PodTrace.FromString(current.data)
+            trace = self._decode(current)
             if not trace.status.HasField("pod_deleted_time"):
                 trace.status.pod_deleted_time.CopyFrom(when)
             return Change(trace.SerializeToString(deterministic=True), GONE_TTL_SECONDS)
@@ -117,7 +117,7 @@ class Traces:
         key = self._key(first.namespace, first.pod_uid)
 
         def change(current: Stored) -> Change:
-            trace = trace_pb2.PodTrace.FromString(current.data)
+            trace = self._decode(current)
             merge_reports(trace, reports)
             return Change(trace.SerializeToString(deterministic=True), current.ttl_seconds)
 
@@ -148,6 +148,11 @@ class Traces:
             )
         except KeyExists:
             await self._storage.guaranteed_update(key, change)
+
+    def _decode(self, stored: Stored) -> trace_pb2.PodTrace:
+        trace = self._traces.decode(stored)
+        trace.metadata.ClearField("resource_version")
+        return trace
 
     def _key(self, namespace: str, uid: str) -> Key:
         return keys.object_key(self._traces.kind, namespace, uid)
@@ -205,5 +210,5 @@ class TraceWriter:
             for _ in range(min(len(self._gone), _WIDTH)):
                 try:
                     await traces.mark_gone(self._gone.popleft())
-                except ApiError as error:
-                    log.warning("trace of a gone pod not kept", error=error.message)
+                except (ApiError, StorageError) as error:
+                    log.warning("trace of a gone pod not kept", error=str(error))

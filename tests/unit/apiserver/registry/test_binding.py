@@ -149,6 +149,14 @@ async def test_a_node_name_cannot_be_taken_back_or_changed_by_an_update() -> Non
             await api.client.pods.update(pod)
 
 
+async def test_an_update_cannot_bind() -> None:
+    api = make_apiserver()
+    pod = await api.pod()
+    pod.spec.node_name = "node-1"
+    with pytest.raises(Invalid, match="spec: Forbidden: pod updates may not change fields"):
+        await api.client.pods.update(pod)
+
+
 async def test_batches_of_pods_answer_for_each() -> None:
     api = make_apiserver()
     results = await api.client.pods.create_batch([make_pod("a"), make_pod("a"), make_pod("B")])

@@ -215,3 +215,10 @@ def _namespace(name: str) -> namespace_pb2.Namespace:
     namespace = namespace_pb2.Namespace()
     namespace.metadata.name = name
     return namespace
+
+
+async def test_a_kubelet_registers_its_node_together_with_its_status() -> None:
+    api = make_apiserver()
+    node = await api.node()
+    assert node.status.capacity["cpu"].string == "4"
+    assert [condition.type for condition in node.status.conditions] == ["Ready"]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from apiserver.registry.pod_traces import merge_reports
+from apiserver.storage.interface import Key
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import event_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
@@ -143,6 +144,15 @@ async def test_a_pod_that_goes_without_a_trace_leaves_none() -> None:
     api.app.trace_writer._admitted.clear()
     await api.write_traces()
     assert (await api.client.pod_traces.list()).items == []
+
+
+async def test_a_trace_that_cannot_be_read_costs_its_own_reports_alone() -> None:
+    api = make_apiserver()
+    await api.pod()
+    key = Key("/registry/vaina.dev/podtraces/default/bad")
+    await api.storage.create(key, b"\xff", ("trace.vaina.dev/v1", "PodTrace"))
+    reports = [_report("STARTED", "bad"), _report("STARTED", "good")]
+    assert await api.client.pod_traces.report(reports) == 1
 
 
 async def test_under_load_traces_are_sampled() -> None:

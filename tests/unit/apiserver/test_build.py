@@ -1,0 +1,88 @@
+"""The process around the handlers: health, targets, what happens beside requests."""
+
+import asyncio
+
+import pytest
+
+from apiserver.build import App, build, etcd_target, keep_health
+from apiserver.registry.direct import Direct
+from apiserver.storage.interface import Version
+from apiserver.storage.memory import MemoryStorage
+from tests.support.apiserver import make_apiserver
+from tests.support.tasks import running
+from vaina.config import ConfigError
+from vaina.errors import ApiError, Unavailable
+from vaina.serving.health import Health
+from vaina.testing.clock import FakeClock, settle
+
+
+def test_one_etcd_is_named_as_it_is_and_several_by_address() -> None:
+    assert etcd_target(["etcd:2379"]) == "etcd:2379"
+    assert etcd_target(["http://10.0.0.1:2379", "10.0.0.2:2379"]) == "ipv4:10.0.0.1:2379,10.0.0.2:2379"
+    with pytest.raises(ConfigError, match="etcd_endpoints"):
+        etcd_target([])
+
+
+class Flaky(Direct):
+    """A storage with a cache that can be cut off."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        super().__init__(storage)
+        self.ready, self.is_connected = asyncio.Event(), True
+        self.error: ApiError | None = None
+        self.current_version = self._version  # type: ignore[method-assign]
+
+    async def wait_ready(self) -> None:
+        await self.ready.wait()
+
+    async def _version(self) -> Version:
+        if self.error is not None:
+            raise self.error
+        return await self._storage.current_version()
+
+
+async def test_health_follows_the_cache_and_the_storage() -> None:
+    clock, health = FakeClock(), Health()
+    storage = Flaky(MemoryStorage(clock))
+    app: App = build(storage, clock)
+    seen: list[bool] = []
+
+    async def tick() -> None:
+        await clock.advance(1)
+        seen.append(health.serving)
+
+    async with running(keep_health(app, storage, health, clock)):  # type: ignore[arg-type]
+        await settle()
+        seen.append(health.serving)
+        storage.ready.set()
+        await tick()
+        storage.error = Unavailable("etcd is away")
+        await tick()
+        storage.error, storage.is_connected = None, False
+        await tick()
+        storage.is_connected = True
+        await tick()
+    assert seen == [False, True, False, False, True]
+
+
+async def test_the_namespaces_of_the_system_are_made_before_it_serves() -> None:
+    clock, health = FakeClock(), Health()
+    storage = Flaky(MemoryStorage(clock))
+    app = build(storage, clock)
+    storage.ready.set()
+    async with running(keep_health(app, storage, health, clock)):  # type: ignore[arg-type]
+        await settle()
+        page = await storage.list("/registry/namespaces/")  # type: ignore[arg-type]
+    assert health.serving
+    assert [item.key.rpartition("/")[2] for item in page.items] == [
+        "default", "kube-node-lease", "kube-public", "kube-system",
+    ]  # fmt: skip
+
+
+async def test_traces_are_written_beside_requests() -> None:
+    api = make_apiserver()
+    async with running(api.app.run()):
+        pod = await api.pod()
+        await settle()
+        trace = await api.client.pod_traces.get(pod.metadata.uid, "default")
+    assert [record.step for record in trace.status.steps] == ["ADMITTED"]
