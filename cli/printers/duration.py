@@ -44,8 +44,8 @@ def age(stamp: Timestamp, now: float) -> str:
 
 def precise(seconds: float) -> str:
     """Write a short duration with three digits: 850 µs, 12.3 ms, 1.24 s, 2m05s."""
-    if seconds < 0:
-        seconds = 0.0
+    if seconds < 0.5e-6:
+        return "0 ms"
     if seconds < 0.9995e-3:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.9995:

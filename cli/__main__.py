@@ -1,0 +1,53 @@
+"""`vaina` and `python -m cli`: from the process to a `Shell`, and from the exit code back to the process."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+from cli.app import invoke
+from cli.printers.style import Paint
+from cli.shell import Shell
+from cli.terminal import ProcessTerminal, colours_wanted
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+
+DEFAULT_SERVER = "127.0.0.1:6443"
+#: columns where there is no terminal: nothing is cut
+WIDE = 200
+
+
+def _connect(server: str, on_warning: Callable[[str], None]) -> Clientset:
+    return Clientset(GrpcTransport(server, user_agent="vaina-cli", on_warning=on_warning))
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    environment = dict(os.environ)
+    interactive = sys.stdout.isatty()
+    shell = Shell(
+        server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,
+        connect=_connect,
+        clock=SystemClock(),
+        stdin=sys.stdin.buffer,
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        terminal=ProcessTerminal(),
+        interactive=interactive,
+        paint=Paint(colours_wanted(stream_is_terminal=interactive, environment=environment)),
+        width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
+        namespace=environment.get("VAINA_NAMESPACE") or "default",
+    )
+    try:
+        code = invoke(shell, sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has read enough: `vaina get pods | head -1`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

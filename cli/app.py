@@ -1,0 +1,75 @@
+"""The `vaina` command: a verb a module of `cli.commands`, imported when it is used."""
+
+from importlib import import_module
+
+import click
+from click.exceptions import Exit
+
+from cli.flags import server
+from cli.shell import Shell
+
+#: verb -> module of cli.commands; each has a click command of the verb's name with _command behind it
+VERBS = {
+    "apply": "apply",
+    "create": "apply",
+    "get": "get",
+    "describe": "describe",
+    "trace": "trace",
+    "delete": "delete",
+    "logs": "logs",
+    "exec": "exec",
+    "run": "run",
+    "scale": "scale",
+    "api-resources": "info",
+    "version": "info",
+}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class VerbGroup(click.Group):
+    """A group whose verbs are found by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"cli.commands.{VERBS[cmd_name]}")
+        command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=VerbGroup, context_settings=_CONTEXT)
+@server
+def cli() -> None:
+    """Talk to a vaina cluster: give it Pods, look at them, enter them.
+
+    \b
+    To begin with:
+      vaina apply -f examples/jumpod.yaml
+      vaina trace jumpod --watch
+    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
+
+
+def invoke(shell: Shell, arguments: list[str]) -> int:
+    """Run a command line and return its exit code; wrong usage is told as `error: ...`."""
+    try:
+        with cli.make_context("vaina", arguments, obj=shell) as context:
+            cli.invoke(context)
+    except Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as usage:
+        shell.out(f"{usage.format_message()}\n")
+        return 0
+    except click.ClickException as error:
+        shell.err(f"error: {error.format_message()}")
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            shell.err(f"See '{error.ctx.command_path} --help' for usage.")
+        return 1
+    except click.Abort:
+        return 130
+    return 0

@@ -1,0 +1,181 @@
+"""`vaina apply` and `vaina create -f`: manifests into the cluster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from google.protobuf.message import Message
+
+from cli import flags
+from cli.files import Source, read_objects, read_sources
+from cli.printers.objects import object_name, print_json, print_names, print_yaml
+from cli.shell import Failure, Shell
+from vaina.api.core.v1 import manifest_service_pb2
+from vaina.client.clientset import Clientset
+from vaina.errors import ApiError, from_status
+from vaina.kinds import KINDS_BY_GVK, Kind
+from vaina.objects.manifest import Decoded, decode_json, read_documents
+
+FIELD_MANAGER = "vaina"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """What apply and create have in common."""
+
+    files: Sequence[str]
+    namespace: str = ""
+    recursive: bool = False
+    #: none, client or server
+    dry_run: str = "none"
+    #: empty, name, json or yaml
+    output: str = ""
+    validate: str = "Strict"
+
+
+def _suffix(dry_run: str) -> str:
+    return "" if dry_run == "none" else f" ({'server ' if dry_run == 'server' else ''}dry run)"
+
+
+class _Written:
+    """Tells of objects as they are written: at once as lines, or all together at the end."""
+
+    def __init__(self, shell: Shell, options: WriteOptions) -> None:
+        self._shell, self._options = shell, options
+        self._items: list[tuple[Kind[Any], Message]] = []
+
+    def add(self, kind: Kind[Any], message: Message, action: str) -> None:
+        fields: Any = message
+        if self._options.output in ("json", "yaml"):
+            self._items.append((kind, message))
+        elif self._options.output == "name":
+            self._shell.out(print_names([(kind, message)]))
+        else:
+            name = object_name(kind, fields.metadata.name)
+            self._shell.out(f"{name} {action}{_suffix(self._options.dry_run)}\n")
+
+    def finish(self) -> None:
+        if self._items:
+            write = print_json if self._options.output == "json" else print_yaml
+            self._shell.out(write(self._items, single=True))
+
+
+async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
+    """Apply manifests: a request a file, each object's outcome as it comes."""
+    sources = read_sources(shell, options.files, recursive=options.recursive)
+    written = _Written(shell, options)
+    count = 0
+    for source in sources:
+        count += await _apply_source(shell, clients, source, options, written)
+    written.finish()
+    if not count and not shell.failures:
+        raise Failure("no objects passed to apply")
+
+
+async def _apply_source(
+    shell: Shell, clients: Clientset, source: Source, options: WriteOptions, written: _Written
+) -> int:
+    doing = f'applying "{source.name}"'
+    if options.dry_run == "client":
+        return _show_only(shell, source, written)
+    try:
+        text = source.text.decode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"error parsing {source.name}: invalid UTF-8 at byte {error.start}") from error
+    request = manifest_service_pb2.ApplyRequest(
+        manifest=text, namespace=options.namespace or shell.namespace, field_manager=FIELD_MANAGER,
+        dry_run=["All"] if options.dry_run == "server" else [], field_validation=options.validate,
+    )  # fmt: skip
+    try:
+        answer = await clients.manifests.apply(request)
+    except ApiError as error:
+        shell.report(error, doing)
+        return 0
+    for result in answer.results:
+        for warning in result.warnings:
+            shell.warn(warning)
+        kind = KINDS_BY_GVK.get((result.api_version, result.kind))
+        if result.HasField("error"):
+            shell.report(from_status(result.error), doing)
+        elif kind is not None:
+            written.add(kind, decode_json(result.manifest, kind=kind, strict=False).message, result.action)
+    return len(answer.results)
+
+
+def _show_only(shell: Shell, source: Source, written: _Written) -> int:
+    """Read the manifests and tell what would be applied; the server is not asked."""
+    results = read_documents(source.text)
+    for result in results:
+        if isinstance(result, ApiError):
+            shell.report(result, f'applying "{source.name}"')
+        else:
+            written.add(result.kind, result.message, "created")
+    return len(results)
+
+
+async def create(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
+    """Create objects from manifests; each must be new."""
+    objects = read_objects(read_sources(shell, options.files, recursive=options.recursive))
+    written = _Written(shell, options)
+    for source, found in objects:
+        doing = f'creating "{source.name}"'
+        if isinstance(found, ApiError):
+            shell.report(found, doing)
+            continue
+        try:
+            await create_one(shell, clients, found, options, written)
+        except ApiError as error:
+            shell.report(error, doing)
+    written.finish()
+    if not objects:
+        raise Failure("no objects passed to create")
+
+
+async def create_one(
+    shell: Shell, clients: Clientset, found: Decoded, options: WriteOptions, written: _Written
+) -> None:
+    """Create one object, in the namespace that it or the command line names."""
+    message: Any = found.message
+    if found.kind.namespaced:
+        wanted = options.namespace or shell.namespace
+        given = message.metadata.namespace
+        if options.namespace and given and given != options.namespace:
+            raise Failure(
+                f'the namespace from the provided object "{given}" does not match the namespace "{options.namespace}". '
+                f"You must pass '--namespace={given}' to perform this operation."
+            )
+        message.metadata.namespace = given or wanted
+    if options.dry_run != "client":
+        client = clients.kind(found.kind)
+        message = await client.create(
+            message, dry_run=options.dry_run == "server", field_manager=FIELD_MANAGER
+        )
+    written.add(found.kind, message, "created")
+
+
+@click.command("apply")
+@flags.files
+@flags.writing
+@flags.namespace
+@click.option(
+    "--validate",
+    type=click.Choice(["strict", "warn", "ignore"]),
+    default="strict",
+    help="Unknown and duplicate fields.",
+)
+def apply_command(**options: Any) -> None:
+    """Bring objects to what manifests say: create them, or change what is different."""
+    options["validate"] = str(options["validate"]).capitalize()
+    given = WriteOptions(**options)
+    flags.start(lambda shell, clients: apply(shell, clients, given))
+
+
+@click.command("create")
+@flags.files
+@flags.writing
+@flags.namespace
+def create_command(**options: Any) -> None:
+    """Create objects from manifests."""
+    given = WriteOptions(**options)
+    flags.start(lambda shell, clients: create(shell, clients, given))

@@ -1,0 +1,116 @@
+"""`vaina exec`: a command inside a container, its streams on this terminal, its exit code as ours."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from cli import flags
+from cli.commands.logs import choose_container, resolve_pod
+from cli.shell import Exit, Failure, Shell
+from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
+from vaina.client.clientset import Clientset
+from vaina.objects import pods
+
+
+@dataclass(frozen=True, slots=True)
+class ExecOptions:
+    """What `exec` was asked for."""
+
+    word: str
+    command: Sequence[str]
+    container: str = ""
+    namespace: str = ""
+    stdin: bool = False
+    tty: bool = False
+
+
+async def exec_in(shell: Shell, clients: Clientset, options: ExecOptions) -> None:
+    """Run a command in a container.
+
+    Raises:
+        Exit: with the command's exit code, when it is not 0.
+    """
+    if not options.command:
+        raise Failure("you must specify at least one command for the container")
+    namespace = options.namespace or shell.namespace
+    pod = await resolve_pod(shell, clients, options.word, namespace)
+    if pods.is_terminal(pod):
+        raise Failure(f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}")
+    container = choose_container(shell, pod, options.container)
+    tty = options.tty
+    if tty and not shell.terminal.is_terminal:
+        shell.err("Unable to use a TTY - input is not a terminal or the right kind of file")
+        tty = False
+    start = pod_stream_pb2.PodExecStart(
+        namespace=namespace, name=pod.metadata.name, uid=pod.metadata.uid,
+        options=pod_pb2.PodExecOptions(
+            stdin=options.stdin, stdout=True, stderr=not tty, tty=tty, container=container, command=options.command
+        ),
+    )  # fmt: skip
+    if tty:
+        width, height = shell.terminal.size()
+        start.size.width, start.size.height = width, height
+    with shell.terminal.raw(enabled=tty):
+        code = await _run(shell, clients, start, options, tty=tty)
+    if code:
+        shell.err(f"command terminated with exit code {code}")
+        raise Exit(code)
+
+
+async def _run(
+    shell: Shell, clients: Clientset, start: pod_stream_pb2.PodExecStart, options: ExecOptions, *, tty: bool
+) -> int:
+    finished = asyncio.Event()
+    stream = clients.pods.exec(start, _inputs(shell, finished, stdin=options.stdin, tty=tty))
+    try:
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                match answer.WhichOneof("output"):
+                    case "stdout":
+                        shell.out_bytes(answer.stdout)
+                    case "stderr":
+                        shell.err_bytes(answer.stderr)
+                    case "exit_code":
+                        return answer.exit_code
+                    case _:
+                        pass
+    finally:
+        finished.set()
+    raise Failure("the connection ended before the command did")
+
+
+async def _inputs(
+    shell: Shell, finished: asyncio.Event, *, stdin: bool, tty: bool
+) -> AsyncIterator[pod_stream_pb2.PodExecRequest]:
+    """Give what is typed, and each new size of the window, until the command has ended."""
+    if not stdin and not tty:
+        await finished.wait()
+        return
+    async with aclosing(shell.terminal.events(stdin=stdin, resize=tty)) as events:
+        async for event in events:
+            if isinstance(event, bytes):
+                if event:
+                    yield pod_stream_pb2.PodExecRequest(stdin=event)
+                else:
+                    yield pod_stream_pb2.PodExecRequest(close_stdin=True)
+            else:
+                width, height = event
+                size = pod_stream_pb2.TerminalSize(width=width, height=height)
+                yield pod_stream_pb2.PodExecRequest(resize=size)
+
+
+@click.command("exec")
+@click.argument("word", metavar="POD")
+@click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
+@flags.namespace
+@click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
+@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
+@click.option("-t", "--tty", is_flag=True, help="As a terminal.")
+def exec_command(**options: Any) -> None:
+    """Run a command in a container."""
+    given = ExecOptions(**options)
+    flags.start(lambda shell, clients: exec_in(shell, clients, given))

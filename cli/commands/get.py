@@ -1,0 +1,240 @@
+"""`vaina get`: objects as tables, YAML, JSON, names or a template; once, or as they change."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from google.protobuf.message import Message
+
+from cli import flags
+from cli.printers.columns import make_table, sort_items
+from cli.printers.jsonpath import JsonPathError, render
+from cli.printers.objects import Item, as_values, print_json, print_names, print_yaml
+from cli.printers.table import column_widths, render_table
+from cli.shell import Failure, Shell
+from cli.targets import Target, parse_targets
+from vaina.client.clientset import Clientset
+from vaina.client.resource import BOOKMARK, WatchEvent
+from vaina.errors import ApiError, Unavailable
+from vaina.kinds import Kind
+from vaina.objects.manifest import to_dict
+
+_JSONPATH = "jsonpath="
+
+
+@dataclass(frozen=True, slots=True)
+class GetOptions:
+    """What `get` was asked for."""
+
+    words: Sequence[str]
+    namespace: str = ""
+    all_namespaces: bool = False
+    output: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+    watch: bool = False
+    watch_only: bool = False
+    headers: bool = True
+    show_labels: bool = False
+    sort_by: str = ""
+    ignore_not_found: bool = False
+
+    def place(self, kind: Kind[Any], shell: Shell) -> str:
+        """Return the namespace to ask for a kind; empty for all, and for kinds without one."""
+        if not kind.namespaced or self.all_namespaces:
+            return ""
+        return self.namespace or shell.namespace
+
+
+def _check(options: GetOptions, targets: Sequence[Target]) -> None:
+    plain = options.output in ("", "wide", "name", "json", "yaml")
+    if not plain and not options.output.startswith(_JSONPATH):
+        raise Failure(
+            f'unable to match a printer suitable for the output format "{options.output}", allowed formats are: '
+            "json,jsonpath=...,name,wide,yaml"
+        )
+    if any(target.name for target in targets):
+        if options.all_namespaces:
+            raise Failure("a resource cannot be retrieved by name across all namespaces")
+        if options.label_selector:
+            raise Failure("selectors and the name of a resource cannot be used together")
+    if options.watch and len(targets) > 1:
+        raise Failure("you may only specify a single resource type or name with --watch")
+
+
+async def get(shell: Shell, clients: Clientset, options: GetOptions) -> None:
+    """Show objects."""
+    targets = parse_targets(options.words, "get")
+    _check(options, targets)
+    if options.watch or options.watch_only:
+        await _watch(shell, clients, targets[0], options)
+        return
+    groups: list[tuple[Kind[Message], list[Message]]] = []
+    for target in targets:
+        await _collect(shell, clients, target, options, groups)
+    items: list[Item] = [(kind, item) for kind, found in groups for item in found]
+    if not options.output or options.output == "wide":
+        _print_tables(shell, groups, targets, options)
+    elif items or not shell.failures:
+        single = len(targets) == 1 and bool(targets[0].name)
+        shell.out(_format(items, options.output, single=single))
+
+
+async def _collect(
+    shell: Shell,
+    clients: Clientset,
+    target: Target,
+    options: GetOptions,
+    groups: list[tuple[Kind[Message], list[Message]]],
+) -> None:
+    """Fetch what a target names; what is not there is told, and the others are still shown."""
+    client = clients.kind(target.kind)
+    place = options.place(target.kind, shell)
+    try:
+        if target.name:
+            found = [await client.get(target.name, place)]
+        else:
+            listed = await client.list_all(
+                place, label_selector=options.label_selector, field_selector=options.field_selector
+            )
+            found = _sorted(target.kind, listed.items, options)
+    except ApiError as error:
+        if not (options.ignore_not_found and error.reason == "NotFound"):
+            shell.report(error)
+        return
+    if groups and groups[-1][0] is target.kind:
+        groups[-1][1].extend(found)
+    else:
+        groups.append((target.kind, found))
+
+
+def _sorted(kind: Kind[Message], items: Sequence[Message], options: GetOptions) -> list[Message]:
+    if not options.sort_by:
+        return sort_items(kind, items)
+    try:
+        return sorted(items, key=lambda item: _sort_key(render(options.sort_by, to_dict(kind, item))))
+    except JsonPathError as error:
+        raise Failure(f"error parsing --sort-by: {error}") from error
+
+
+def _sort_key(text: str) -> tuple[int, int, str]:
+    return (0, int(text), "") if text.lstrip("-").isdigit() else (1, 0, text)
+
+
+def _format(items: Sequence[Item], output: str, *, single: bool) -> str:
+    match output:
+        case "json":
+            return print_json(items, single=single)
+        case "yaml":
+            return print_yaml(items, single=single)
+        case "name":
+            return print_names(items)
+        case _:
+            try:
+                return render(output.removeprefix(_JSONPATH), as_values(items, single=single))
+            except JsonPathError as error:
+                raise Failure(f"error parsing jsonpath: {error}") from error
+
+
+def _print_tables(
+    shell: Shell,
+    groups: Sequence[tuple[Kind[Message], list[Message]]],
+    targets: Sequence[Target],
+    options: GetOptions,
+) -> None:
+    shown = [(kind, found) for kind, found in groups if found]
+    several = len({target.kind.kind for target in targets}) > 1
+    for index, (kind, found) in enumerate(shown):
+        table = make_table(
+            kind, found, shell.clock.now(), wide=options.output == "wide",
+            with_namespace=options.all_namespaces and kind.namespaced, with_kind=several, with_labels=options.show_labels,
+        )  # fmt: skip
+        blank = "\n" if index else ""
+        shell.out(blank + render_table(table, paint=shell.paint, show_headers=options.headers))
+    if not shown and not shell.failures and not options.ignore_not_found:
+        everywhere = options.all_namespaces or not any(target.kind.namespaced for target in targets)
+        place = "" if everywhere else f" in {options.namespace or shell.namespace} namespace."
+        shell.err(f"No resources found{place}")
+
+
+class _WatchPrinter:
+    """Prints objects as they come; rows stay in line with the header. Owned by one `get -w`."""
+
+    def __init__(self, shell: Shell, kind: Kind[Message], options: GetOptions) -> None:
+        self._shell, self._kind, self._options = shell, kind, options
+        self._headers = options.headers
+        self._widths: list[int] | None = None
+
+    def show(self, items: Sequence[Message]) -> None:
+        if not items:
+            return
+        options = self._options
+        if options.output and options.output != "wide":
+            for item in items:
+                self._shell.out(_format([(self._kind, item)], options.output, single=True))
+            return
+        table = make_table(
+            self._kind, items, self._shell.clock.now(), wide=options.output == "wide",
+            with_namespace=options.all_namespaces and self._kind.namespaced, with_labels=options.show_labels,
+        )  # fmt: skip
+        found = column_widths([table.headers, *table.rows])
+        self._widths = [max(pair) for pair in zip(found, self._widths or found, strict=True)]
+        self._shell.out(
+            render_table(table, paint=self._shell.paint, show_headers=self._headers, widths=self._widths)
+        )
+        self._headers = False
+
+
+async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetOptions) -> None:
+    """Show the objects that there are, then each change, until interrupted. A broken watch goes on where it was."""
+    client = clients.kind(target.kind)
+    place = options.place(target.kind, shell)
+    fields = f"metadata.name={target.name}" if target.name else options.field_selector
+    if target.name:
+        await client.get(target.name, place)
+    listed = await client.list_all(place, label_selector=options.label_selector, field_selector=fields)
+    printer = _WatchPrinter(shell, target.kind, options)
+    if not options.watch_only:
+        printer.show(_sorted(target.kind, listed.items, options))
+    version = listed.resource_version
+    while True:
+        stream = client.watch(
+            place, label_selector=options.label_selector, field_selector=fields, resource_version=version
+        )
+        try:
+            async with aclosing(stream) as batches:
+                async for batch in batches:
+                    printer.show([event.object for event in batch.events if _is_change(event)])
+                    version = batch.resource_version or version
+        except Unavailable:
+            # The server is away or restarts: nothing is lost, the version says where to go on.
+            await shell.clock.sleep(1.0)
+
+
+def _is_change(event: WatchEvent[Message]) -> bool:
+    return event.type != BOOKMARK
+
+
+@click.command("get")
+@click.argument("words", nargs=-1, metavar="TYPE [NAME]...")
+@flags.selecting
+@flags.namespace
+@click.option(
+    "-o", "--output", default="", metavar="FORMAT", help="wide, name, json, yaml or jsonpath=TEMPLATE."
+)
+@click.option("-w", "--watch", is_flag=True, help="Then show changes as they happen.")
+@click.option("--watch-only", is_flag=True, help="Show changes only.")
+@click.option(
+    "--no-headers", "headers", is_flag=True, flag_value=False, default=True, help="Leave the headers out."
+)
+@click.option("--show-labels", is_flag=True, help="Show labels as the last column.")
+@click.option(
+    "--sort-by", default="", metavar="JSONPATH", help="Sort by a field: .metadata.creationTimestamp."
+)
+@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
+def get_command(**options: Any) -> None:
+    """Show objects: pods, pod NAME, pods,rs, all, pod/a rs/b."""
+    given = GetOptions(**options)
+    flags.start(lambda shell, clients: get(shell, clients, given))

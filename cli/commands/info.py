@@ -1,0 +1,59 @@
+"""`vaina api-resources` and `vaina version`: what there is to talk about, and with whom."""
+
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+
+import click
+
+from cli import flags
+from cli.printers.table import Table, render_table
+from cli.shell import Shell
+from vaina.client.clientset import Clientset
+from vaina.errors import ApiError
+from vaina.kinds import KINDS
+
+
+def api_resources(shell: Shell, *, headers: bool = True, output: str = "") -> None:
+    """Show all kinds."""
+    if output == "name":
+        shell.out("".join(f"{kind.resource}\n" for kind in KINDS))
+        return
+    rows = [
+        (kind.plural, ",".join(kind.short_names), kind.api_version, str(kind.namespaced).lower(), kind.kind)
+        for kind in KINDS
+    ]
+    table = Table(("NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"), rows)
+    shell.out(render_table(table, paint=shell.paint, show_headers=headers))
+
+
+async def version(shell: Shell, clients: Clientset, client_version: str, *, client_only: bool) -> None:
+    """Show the version of this command, and whether the apiserver answers."""
+    shell.out(f"Client Version: v{client_version}\n")
+    if client_only:
+        return
+    try:
+        await clients.nodes.list(limit=1)
+    except ApiError as error:
+        shell.report(error)
+    else:
+        shell.out(f"Server: {shell.server} answers\n")
+
+
+@click.command("api-resources")
+@click.option("--no-headers", "headers", is_flag=True, flag_value=False, default=True)
+@click.option("-o", "--output", type=click.Choice(["", "name", "wide"]), default="")
+def api_resources_command(*, headers: bool, output: str) -> None:
+    """Show all kinds of objects."""
+    api_resources(flags.shell_of(click.get_current_context()), headers=headers, output=output)
+
+
+@click.command("version")
+@click.option("--client", "client_only", is_flag=True, help="Do not ask the apiserver.")
+@flags.server
+def version_command(*, client_only: bool) -> None:
+    """Show the version."""
+    try:
+        number = package_version("vaina")
+    except PackageNotFoundError:
+        number = "0.1.0"
+    flags.start(lambda shell, clients: version(shell, clients, number, client_only=client_only))

@@ -1,0 +1,257 @@
+"""`vaina trace`: the seven steps of a Pod, afterwards or while they happen, also of a Pod that is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from cli import flags
+from cli.printers.objects import print_json, print_yaml
+from cli.printers.steps import is_complete, render_step_line, render_trace, step_rows, total_line, waiting_for
+from cli.shell import Failure, Shell
+from cli.targets import parse_duration, parse_pod
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.trace.v1 import trace_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.resource import DELETED
+from vaina.errors import NotFound, Unavailable
+from vaina.kinds import POD_TRACE
+from vaina.objects import pods
+from vaina.steps import PodStep
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """What `trace` was asked for."""
+
+    word: str
+    namespace: str = ""
+    watch: bool = False
+    #: seconds that --watch waits for the last step; 0 waits without end
+    timeout: float = 0.0
+    output: str = ""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of one Pod and its trace. Owned by the command's task."""
+
+    trace: trace_pb2.PodTrace | None = None
+    pod: pod_pb2.Pod | None = None
+    #: the Pod was there and is gone
+    gone: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will be recorded."""
+        if self.gone:
+            return True
+        if self.trace is None:
+            return False
+        failed = self.pod is not None and pods.is_terminal(self.pod)
+        return is_complete(self.trace) or (failed and _has(self.trace, PodStep.REPORTED))
+
+
+def _has(trace: trace_pb2.PodTrace, step: PodStep) -> bool:
+    return any(record.step == step.value for record in trace.status.steps)
+
+
+async def _find_pod(clients: Clientset, name: str, namespace: str) -> pod_pb2.Pod | None:
+    try:
+        return await clients.pods.get(name, namespace)
+    except NotFound:
+        return None
+
+
+async def _find_trace(
+    clients: Clientset, name: str, namespace: str, pod: pod_pb2.Pod | None
+) -> trace_pb2.PodTrace | None:
+    """Return the trace of the Pod that is there; otherwise of the newest one that had the name, or the uid."""
+    listed = await clients.pod_traces.list_all(namespace, field_selector=f"spec.podName={name}")
+    found = listed.items
+    if pod is not None:
+        return next((item for item in found if item.spec.pod_uid == pod.metadata.uid), None)
+    if not found:
+        with suppress(NotFound):
+            return await clients.pod_traces.get(name, namespace)
+        return None
+    return max(found, key=lambda item: (item.metadata.creation_timestamp.seconds, _begin(item)))
+
+
+def _begin(trace: trace_pb2.PodTrace) -> float:
+    return min((row.start for row in step_rows(trace) if row.done), default=0.0)
+
+
+async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None:
+    """Show the seven steps of a Pod."""
+    name, namespace = parse_pod(options.word), options.namespace or shell.namespace
+    pod = await _find_pod(clients, name, namespace)
+    found = await _find_trace(clients, name, namespace, pod)
+    if found is None and pod is None:
+        raise NotFound(f'podtraces "{name}" not found', kind="podtraces", name=name)
+    if found is not None and options.output:
+        write = print_yaml if options.output == "yaml" else print_json
+        shell.out(write([(POD_TRACE, found)], single=True))
+        return
+    seen = _Seen(found, pod)
+    if not options.watch or seen.finished:
+        if found is None:
+            raise NotFound(
+                f'podtraces "{name}" not found: nothing was recorded of this pod', kind="podtraces", name=name
+            )
+        shell.out(render_trace(found, pod=pod, width=shell.width(), paint=shell.paint))
+        return
+    await _follow(shell, clients, seen, name, namespace, options.timeout)
+
+
+class _View(Protocol):
+    """Shows a trace as it grows."""
+
+    def show(self, seen: _Seen) -> None:
+        """Show what is known now."""
+        ...
+
+    def finish(self, seen: _Seen) -> None:
+        """Show what is known in the end."""
+        ...
+
+
+class _Follower:
+    """Keeps what is known of a Pod up to date from two watches. Owned by `_follow`; all on one event loop."""
+
+    def __init__(self, shell: Shell, clients: Clientset, seen: _Seen, name: str, namespace: str) -> None:
+        self._shell, self._clients, self._seen = shell, clients, seen
+        self._name, self._namespace = name, namespace
+        self._uid = seen.pod.metadata.uid if seen.pod is not None else ""
+        self.changed = asyncio.Event()
+
+    async def traces(self) -> None:
+        """Watch the trace until cancelled."""
+        watch = self._clients.pod_traces.watch(self._namespace, field_selector=f"spec.podName={self._name}")
+        async with aclosing(watch) as batches:
+            async for batch in batches:
+                for event in batch.events:
+                    uid = event.object.spec.pod_uid
+                    if event.type != DELETED and uid and uid == (self._uid or uid):
+                        self._seen.trace = event.object
+                        self.changed.set()
+
+    async def pods(self) -> None:
+        """Watch the Pod until cancelled."""
+        watch = self._clients.pods.watch(self._namespace, field_selector=f"metadata.name={self._name}")
+        async with aclosing(watch) as batches:
+            async for batch in batches:
+                for event in batch.events:
+                    uid = event.object.metadata.uid
+                    if uid and uid == (self._uid or uid):
+                        self._seen.pod, self._seen.gone = event.object, event.type == DELETED
+                        self.changed.set()
+
+    async def keep(self, watch: Callable[[], Awaitable[None]]) -> None:
+        """Begin a watch again whenever it ends: the apiserver may be away for a while, and what it recorded stays."""
+        while True:
+            with suppress(Unavailable):
+                await watch()
+            await self._shell.clock.sleep(1.0)
+
+
+async def _follow(
+    shell: Shell, clients: Clientset, seen: _Seen, name: str, namespace: str, timeout: float
+) -> None:
+    view: _View = _LiveView(shell) if shell.interactive else _LineView(shell)
+    follower = _Follower(shell, clients, seen, name, namespace)
+    try:
+        async with asyncio.timeout(timeout or None), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(follower.keep(watch)) for watch in (follower.traces, follower.pods)]
+            view.show(seen)
+            while not seen.finished:
+                await follower.changed.wait()
+                follower.changed.clear()
+                view.show(seen)
+            for task in tasks:
+                task.cancel()
+    except TimeoutError as error:
+        why = waiting_for(seen.pod)
+        raise Failure(
+            f"timed out waiting for the seven steps of pod {name}{f' ({why})' if why else ''}"
+        ) from error
+    finally:
+        view.finish(seen)
+
+
+class _LiveView:
+    """Draws the whole table anew after each change, on a terminal: it grows step by step."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        console = Console(
+            file=shell.stdout, force_terminal=True, no_color=not shell.paint.enabled, highlight=False
+        )
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show(self, seen: _Seen) -> None:
+        self._live.start()
+        self._live.update(Text.from_ansi(self._render(seen)), refresh=True)
+
+    def finish(self, seen: _Seen) -> None:
+        self._live.stop()
+        self._shell.out(self._render(seen))
+
+    def _render(self, seen: _Seen) -> str:
+        found = seen.trace
+        if found is None:
+            found = trace_pb2.PodTrace()
+            if seen.pod is not None:
+                meta = seen.pod.metadata
+                found.metadata.namespace = meta.namespace
+                found.spec.pod_name, found.spec.pod_uid = meta.name, meta.uid
+        return render_trace(found, pod=seen.pod, width=self._shell.width(), paint=self._shell.paint)
+
+
+class _LineView:
+    """Writes a line for each step as it happens, and why the next one waits; the total in the end."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._told: set[PodStep] = set()
+        self._reason = ""
+
+    def show(self, seen: _Seen) -> None:
+        if seen.trace is not None:
+            begin = _begin(seen.trace)
+            for row in step_rows(seen.trace):
+                if row.done and row.step not in self._told:
+                    self._told.add(row.step)
+                    self._shell.out(render_step_line(row, begin, self._shell.paint))
+        reason = waiting_for(seen.pod)
+        if reason and reason != self._reason and not seen.finished:
+            self._shell.out(f"    waits: {reason}\n")
+        self._reason = reason
+
+    def finish(self, seen: _Seen) -> None:
+        if seen.trace is not None and self._told:
+            self._shell.out(f"{total_line(step_rows(seen.trace), self._shell.paint)}\n")
+
+
+@click.command("trace")
+@click.argument("word", metavar="POD")
+@flags.namespace
+@click.option("-w", "--watch", is_flag=True, help="Show the steps as they happen, until the last one.")
+@click.option("--timeout", default="0", help="How long --watch waits: 60s; 0 waits without end.")
+@click.option(
+    "-o", "--output", type=click.Choice(["", "json", "yaml"]), default="", help="The record itself."
+)
+def trace_command(**options: Any) -> None:
+    """Show the seven steps of a Pod's creation, who did each, and how long it took; also of a Pod that is gone."""
+
+    async def command(shell: Shell, clients: Clientset) -> None:
+        options["timeout"] = parse_duration(options["timeout"])
+        await trace(shell, clients, TraceOptions(**options))
+
+    flags.start(command)

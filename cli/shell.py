@@ -1,0 +1,119 @@
+"""What a command stands on: the terminal, the clock and the way to the apiserver, all handed in.
+
+`__main__` makes one from the process; tests make one over an apiserver in memory. Commands are coroutines that get a `Shell` and
+a `Clientset`; `run` gives them both, and turns errors into text and an exit code.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO, TextIO
+
+from cli.printers.errors import explain_error
+from cli.printers.style import PLAIN, Paint
+from cli.terminal import NoTerminal, Terminal
+from vaina.client.clientset import Clientset
+from vaina.clock import Clock
+from vaina.errors import ApiError
+
+#: (server, what takes its warnings) -> clients
+Connect = Callable[[str, Callable[[str], None]], Clientset]
+Command = Callable[["Shell", Clientset], Awaitable[None]]
+
+#: exit code after Ctrl-C, as shells have it
+INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """A command that cannot go on: told as `error: ...`."""
+
+
+class Exit(Exception):
+    """A command ends with an exit code, having said what there was to say."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(slots=True)
+class Shell:
+    """The terminal and the world. Owned by one run of the command."""
+
+    server: str
+    connect: Connect
+    clock: Clock
+    stdin: BinaryIO
+    stdout: TextIO
+    stderr: TextIO
+    terminal: Terminal = field(default_factory=NoTerminal)
+    #: standard output is a terminal
+    interactive: bool = False
+    paint: Paint = PLAIN
+    #: columns of the terminal now
+    width: Callable[[], int] = lambda: 160
+    #: for objects that name none
+    namespace: str = "default"
+    #: errors that did not end the command; it ends with 1 when there are any
+    failures: int = field(default=0)
+
+    def out(self, text: str) -> None:
+        """Write to standard output at once."""
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def out_bytes(self, data: bytes) -> None:
+        """Write bytes to standard output as they are, at once."""
+        _write_bytes(self.stdout, data)
+
+    def err_bytes(self, data: bytes) -> None:
+        """Write bytes to standard error as they are, at once."""
+        _write_bytes(self.stderr, data)
+
+    def err(self, text: str) -> None:
+        """Write a line to standard error."""
+        self.stderr.write(f"{text}\n")
+        self.stderr.flush()
+
+    def warn(self, text: str) -> None:
+        """Write a warning as kubectl does."""
+        self.err(f"{self.paint('yellow', 'Warning:')} {text}")
+
+    def report(self, error: ApiError, doing: str = "") -> None:
+        """Tell an error and go on; the command will end with 1."""
+        self.failures += 1
+        self.err(explain_error(error, server=self.server, doing=doing))
+
+
+def _write_bytes(stream: TextIO, data: bytes) -> None:
+    binary = getattr(stream, "buffer", None)
+    if binary is None:
+        stream.write(data.decode(errors="replace"))
+    else:
+        stream.flush()
+        binary.write(data)
+    stream.flush()
+
+
+async def _with_clients(shell: Shell, command: Command) -> None:
+    clients = shell.connect(shell.server, shell.warn)
+    try:
+        await command(shell, clients)
+    finally:
+        await clients.close()
+
+
+def run(shell: Shell, command: Command) -> int:
+    """Run a command and return its exit code."""
+    try:
+        asyncio.run(_with_clients(shell, command))
+    except ApiError as error:
+        shell.report(error)
+    except Failure as error:
+        shell.err(f"error: {error}")
+        return 1
+    except Exit as error:
+        return error.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 1 if shell.failures else 0

@@ -1,0 +1,125 @@
+"""What the words of a command line mean: kinds, names, both. Pure; as kubectl reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from cli.shell import Failure
+from vaina.kinds import KINDS, KINDS_BY_NAME, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Objects that a command is about: one by name, or all of a kind."""
+
+    kind: Kind[Message]
+    name: str = ""
+
+
+def find_kind(word: str) -> Kind[Message]:
+    """Return the kind that a word names: pods, pod, po, Pod, replicasets.apps.
+
+    Raises:
+        Failure: there is none.
+    """
+    lower = word.lower()
+    found = KINDS_BY_NAME.get(lower)
+    if found is None and "." in lower:
+        short, _, group = lower.partition(".")
+        candidate = KINDS_BY_NAME.get(short)
+        if candidate is not None and group in (
+            candidate.group,
+            f"{candidate.version}.{candidate.group}".rstrip("."),
+        ):
+            found = candidate
+    if found is None:
+        raise Failure(f'the server doesn\'t have a resource type "{word}"')
+    return found
+
+
+def parse_kinds(word: str) -> list[Kind[Message]]:
+    """Return the kinds of a comma list; `all` stands for the kinds of that category.
+
+    Raises:
+        Failure: one of them is none.
+    """
+    kinds: list[Kind[Message]] = []
+    for part in word.split(","):
+        found = [kind for kind in KINDS if "all" in kind.categories] if part == "all" else [find_kind(part)]
+        kinds.extend(kind for kind in found if kind not in kinds)
+    return kinds
+
+
+def parse_targets(words: Sequence[str], verb: str) -> list[Target]:
+    """Read `pods`, `pod a b`, `pods,rs`, `all`, `pod/a rs/b`.
+
+    Raises:
+        Failure: the words make no sense; the text is kubectl's.
+    """
+    if not words:
+        raise Failure(
+            f'You must specify the type of resource to {verb}. Use "vaina api-resources" for a complete list of supported resources.'
+        )
+    if any("/" in word for word in words):
+        return [_parse_pair(word) for word in words]
+    kinds, names = parse_kinds(words[0]), words[1:]
+    if not names:
+        return [Target(kind) for kind in kinds]
+    return [Target(kind, name) for kind in kinds for name in names]
+
+
+def _parse_pair(word: str) -> Target:
+    kind, slash, name = word.partition("/")
+    if not slash:
+        raise Failure(
+            "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form "
+            "(e.g. 'vaina get resource/<resource_name>' instead of 'vaina get resource resource/<resource_name>'"
+        )
+    if not kind or not name or "/" in name:
+        raise Failure("arguments in resource/name form must have a single resource and name")
+    return Target(find_kind(kind), name)
+
+
+def parse_pod(word: str) -> str:
+    """Read the name of a Pod, with or without `pod/` before it.
+
+    Raises:
+        Failure: it names something else.
+    """
+    if "/" not in word:
+        return word
+    target = _parse_pair(word)
+    if target.kind.kind != "Pod":
+        raise Failure(f"{word} is not a pod")
+    return target.name
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration like 5s, 2m, 1h30m, 300ms, or a bare number of seconds.
+
+    Raises:
+        Failure: it is none.
+    """
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    total, number, rest = 0.0, "", text
+    while rest:
+        if rest[0].isdigit() or rest[0] == ".":
+            number, rest = number + rest[0], rest[1:]
+            continue
+        unit = "ms" if rest.startswith("ms") else rest[0]
+        if not number or unit not in units:
+            raise Failure(f'invalid duration "{text}"')
+        try:
+            total += float(number) * units[unit]
+        except ValueError as error:
+            raise Failure(f'invalid duration "{text}"') from error
+        number, rest = "", rest[len(unit) :]
+    if number:
+        if total:
+            raise Failure(f'invalid duration "{text}"')
+        try:
+            return float(number)
+        except ValueError as error:
+            raise Failure(f'invalid duration "{text}"') from error
+    return total
