@@ -218,6 +218,8 @@ class PodExecutor:
         assert sandbox is not None, "the plan makes a sandbox before it starts containers"
         if memory.first_start is None:
             memory.first_start = clock.now()
+            if not pod.spec.volumes:
+                self._step(pod, PodStep.MOUNTED, memory.first_start, "no volumes")
         record = memory.images.get(action.name)
         if record is None or not record.pulled:
             words = f'Container image "{spec.image}" already present on machine'

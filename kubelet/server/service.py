@@ -24,11 +24,12 @@ from kubelet.runtime.records import (
     Uid,
 )
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
+from vaina.api.kubelet.v1 import kubelet_service_pb2
 from vaina.clock import Clock, seconds_of
 from vaina.errors import ApiError, BadRequest, InternalError, NotFound, Unavailable
 from vaina.serving.handlers import Handlers, RequestContext, typed_bidi, typed_stream
 
-SERVICE = "vaina.api.kubelet.v1.KubeletService"
+SERVICE = kubelet_service_pb2.DESCRIPTOR.services_by_name["KubeletService"].full_name
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 
 
