@@ -24,8 +24,9 @@ say "cluster: removing containers, networks and volumes of project $PROJECT"
 
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the
 # engine may run in a virtual machine, or this user may not be root.
-if docker image inspect vaina-node >/dev/null 2>&1; then
-  docker run --rm --network none -v /sys/fs/cgroup:/sys/fs/cgroup:rw vaina-node \
+IMAGE=vaina-node:${VAINA_TAG:-latest}
+if docker image inspect "$IMAGE" >/dev/null 2>&1; then
+  docker run --rm --network none -v /sys/fs/cgroup:/sys/fs/cgroup:rw "$IMAGE" \
     bash -c 'find /sys/fs/cgroup/vaina /sys/fs/cgroup/*/vaina -depth -type d -path "*/vaina/$0-node-*" -exec rmdir {} +
              rmdir /sys/fs/cgroup/vaina /sys/fs/cgroup/*/vaina
              true' "$PROJECT" 2>/dev/null

@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/../deploy/lib.sh"
 
-"$ROOT/deploy/build.sh"
+# The tests' own tag (tests/support/cluster.py): a cluster that runs keeps its images.
+VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 "$ROOT/deploy/grpcurl.sh" || say "grpcurl: not here; a client in Python makes the page's calls instead"
 
 cd "$ROOT"

@@ -30,6 +30,8 @@ PORTS = {
     "VAINA_CONTROLLER_PORT": 10257,
     "VAINA_CONTROLLER_METRICS_PORT": 10252,
 }
+#: characters of a log line that are kept at either end: a crash says who at the beginning and why at the end
+LOG_LINE = 600
 
 
 class CommandError(Exception):
@@ -103,6 +105,11 @@ def hold(seconds: float) -> None:
     time.sleep(seconds)  # noqa: TID251 (a fault's length is no state that could be watched)
 
 
+def shortened(line: str) -> str:
+    """Cut the middle out of a long line."""
+    return line if len(line) <= 2 * LOG_LINE else f"{line[:LOG_LINE]} [...] {line[-LOG_LINE:]}"
+
+
 class Cluster:
     """One compose project; `with Cluster() as cluster` brings it up and removes every trace of it."""
 
@@ -123,6 +130,7 @@ class Cluster:
             **ports,
             **(settings or {}),
             "COMPOSE_PROJECT_NAME": project,
+            "VAINA_TAG": project,
             "VAINA_NODES": str(nodes),
         }
         self.apiserver = f"127.0.0.1:{ports['VAINA_PORT']}"
@@ -142,11 +150,11 @@ class Cluster:
         Raises:
             CommandError: It did not come up; the message ends with the services' last lines.
         """
-        run(DEPLOY / "build.sh", timeout=900)
+        run(DEPLOY / "build.sh", env=self.env, timeout=900)
         try:
             self.compose("up", "-d", "--no-build", "--wait", timeout=300)
         except CommandError as error:
-            logs = self.logs(lines=30)
+            logs = self.logs(lines=10)
             self.down()
             raise CommandError(f"{error}\n{logs}") from None
 
@@ -186,8 +194,9 @@ class Cluster:
         return run(DEPLOY / "compose.sh", "--progress", "quiet", *arguments, env=self.env, timeout=timeout)
 
     def logs(self, *services: str, lines: int | str = "all") -> str:
-        """Return what the services said, newest last; all services when none is named."""
-        return self.compose("logs", "--no-color", "--timestamps", "--tail", str(lines), *services)
+        """Return what the services said, newest last; all services when none is named. Long lines lose their middle."""
+        text = self.compose("logs", "--no-color", "--tail", str(lines), *services)
+        return "\n".join(shortened(line.removeprefix("\x1b[2K")) for line in text.splitlines())
 
     def container(self, service: str) -> str:
         """Name the container of a service that has one."""
