@@ -72,14 +72,17 @@ async def get(shell: Shell, clients: Clientset, options: GetOptions) -> None:
         await _watch(shell, clients, targets[0], options)
         return
     groups: list[tuple[Kind[Message], list[Message]]] = []
+    errors: list[ApiError] = []
     for target in targets:
-        await _collect(shell, clients, target, options, groups)
+        await _collect(shell, clients, target, options, groups, errors)
     items: list[Item] = [(kind, item) for kind, found in groups for item in found]
     if not options.output or options.output == "wide":
-        _print_tables(shell, groups, targets, options)
-    elif items or not shell.failures:
+        _print_tables(shell, groups, targets, options, silent=bool(errors))
+    elif items or not errors:
         single = len(targets) == 1 and bool(targets[0].name)
         shell.out(_format(items, options.output, single=single))
+    for error in errors:
+        shell.report(error)
 
 
 async def _collect(
@@ -88,8 +91,9 @@ async def _collect(
     target: Target,
     options: GetOptions,
     groups: list[tuple[Kind[Message], list[Message]]],
+    errors: list[ApiError],
 ) -> None:
-    """Fetch what a target names; what is not there is told, and the others are still shown."""
+    """Fetch what a target names; what is not there is told in the end, after what is."""
     client = clients.kind(target.kind)
     place = options.place(target.kind, shell)
     try:
@@ -102,7 +106,7 @@ async def _collect(
             found = _sorted(target.kind, listed.items, options)
     except ApiError as error:
         if not (options.ignore_not_found and error.reason == "NotFound"):
-            shell.report(error)
+            errors.append(error)
         return
     if groups and groups[-1][0] is target.kind:
         groups[-1][1].extend(found)
@@ -143,6 +147,8 @@ def _print_tables(
     groups: Sequence[tuple[Kind[Message], list[Message]]],
     targets: Sequence[Target],
     options: GetOptions,
+    *,
+    silent: bool,
 ) -> None:
     shown = [(kind, found) for kind, found in groups if found]
     several = len({target.kind.kind for target in targets}) > 1
@@ -153,7 +159,7 @@ def _print_tables(
         )  # fmt: skip
         blank = "\n" if index else ""
         shell.out(blank + render_table(table, paint=shell.paint, show_headers=options.headers))
-    if not shown and not shell.failures and not options.ignore_not_found:
+    if not shown and not silent and not options.ignore_not_found:
         everywhere = options.all_namespaces or not any(target.kind.namespaced for target in targets)
         place = "" if everywhere else f" in {options.namespace or shell.namespace} namespace."
         shell.err(f"No resources found{place}")

@@ -1,0 +1,195 @@
+"""`vaina describe`: everything about one object for people, its events last. Pod and Node have pages of their own.
+
+The form is kubectl's: a name, a colon, and the values in line; inner things two columns deeper.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from cli.printers.columns import event_count, event_source, event_times, show_selector
+from cli.printers.describe_node import describe_node
+from cli.printers.describe_pod import describe_pod, describe_template
+from cli.printers.duration import human_duration
+from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
+from cli.printers.style import PLAIN, Paint
+from vaina.kinds import Kind
+from vaina.objects.encode import message_to_dict
+
+
+def describe_events(page: Page, events: Sequence[Any], now: float) -> None:
+    """End a page with the events of the object, the oldest first."""
+    if not events:
+        page.value(0, "Events", NONE)
+        return
+    page.line(0, "Events:")
+    page.line(1, "Type", "Reason", "Age", "From", "Message")
+    page.line(1, "----", "------", "----", "----", "-------")
+    for event in sorted(events, key=lambda item: event_times(item)[1] or 0.0):
+        page.line(
+            1, event.type, event.reason, _event_age(event, now), event_source(event), event.message.strip()
+        )
+
+
+def _event_age(event: Any, now: float) -> str:
+    first, last = event_times(event)
+    if last is None or first is None:
+        return "<unknown>"
+    if event_count(event) > 1:
+        return f"{human_duration(now - last)} (x{event_count(event)} over {human_duration(now - first)})"
+    return human_duration(now - first)
+
+
+def _replicas(page: Page, owner: Any, pods: Sequence[Any]) -> None:
+    describe_meta(page, owner)
+    page.value(0, "Selector", show_selector(owner))
+    describe_labels(page, owner)
+    if controlled_by(owner):
+        page.value(0, "Controlled By", controlled_by(owner))
+    desired = owner.spec.replicas if owner.spec.HasField("replicas") else 1
+    page.value(0, "Replicas", f"{owner.status.replicas} current / {desired} desired")
+    phases = [pod.status.phase for pod in pods]
+    counts = [(phases.count(phase), words) for phase, words in _PHASES]
+    page.value(0, "Pods Status", " / ".join(f"{count} {words}" for count, words in counts))
+    page.line(0, "Pod Template:")
+    describe_template(page, owner.spec.template)
+    if owner.status.conditions:
+        page.line(0, "Conditions:")
+        page.line(1, "Type", "Status", "Reason")
+        page.line(1, "----", "------", "------")
+        for condition in owner.status.conditions:
+            page.line(1, condition.type, condition.status, condition.reason)
+
+
+_PHASES: Final = (
+    ("Running", "Running"),
+    ("Pending", "Waiting"),
+    ("Succeeded", "Succeeded"),
+    ("Failed", "Failed"),
+)
+
+
+def _config_map(page: Page, config: Any, _: Sequence[Any]) -> None:
+    describe_meta(page, config)
+    describe_labels(page, config)
+    page.line(0, "")
+    page.line(0, "Data")
+    page.line(0, "====")
+    for key in sorted(config.data):
+        page.line(0, f"{key}:")
+        page.line(0, "----")
+        for line in config.data[key].splitlines():
+            page.line(0, line)
+        page.line(0, "")
+    for key in sorted(config.binary_data):
+        page.line(0, f"{key}: {len(config.binary_data[key])} bytes")
+    page.line(0, "")
+
+
+def _secret(page: Page, secret: Any, _: Sequence[Any]) -> None:
+    describe_meta(page, secret)
+    describe_labels(page, secret)
+    page.line(0, "")
+    page.value(0, "Type", secret.type)
+    page.line(0, "")
+    page.line(0, "Data")
+    page.line(0, "====")
+    for key in sorted(secret.data):
+        page.value(0, key, f"{len(secret.data[key])} bytes")
+
+
+def _namespace(page: Page, namespace: Any, _: Sequence[Any]) -> None:
+    describe_meta(page, namespace, namespaced=False)
+    describe_labels(page, namespace)
+    page.value(0, "Status", namespace.status.phase)
+
+
+def _any(page: Page, obj: Any, _: Sequence[Any]) -> None:
+    """Write every field that is set, for kinds without a page of their own."""
+    describe_meta(page, obj)
+    describe_labels(page, obj)
+    tree = {key: value for key, value in message_to_dict(obj).items() if key != "metadata"}
+    page.value(0, "Created", show_time(obj.metadata.creation_timestamp))
+    _tree(page, 0, tree)
+
+
+def _title(name: str) -> str:
+    words = "".join(f" {char}" if char.isupper() else char for char in name)
+    return f"{words[:1].upper()}{words[1:]}".strip()
+
+
+def _tree(page: Page, level: int, tree: Mapping[str, Any]) -> None:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            if value:
+                page.line(level, f"{_title(name)}:")
+                _tree(page, level + 1, value)
+        elif isinstance(value, list):
+            page.line(level, f"{_title(name)}:")
+            for item in value:
+                if isinstance(item, dict):
+                    _tree(page, level + 1, item)
+                    page.line(level + 1, "")
+                else:
+                    page.line(level + 1, str(item))
+        elif value not in (None, ""):
+            page.value(level, _title(name), str(value))
+
+
+_Describe = Callable[[Page, Any, Sequence[Any]], None]
+
+
+_PAGES: Final[Mapping[str, _Describe]] = {
+    "Pod": describe_pod,
+    "Node": describe_node,
+    "ReplicaSet": _replicas,
+    "ReplicationController": _replicas,
+    "ConfigMap": _config_map,
+    "Secret": _secret,
+    "Namespace": _namespace,
+}
+
+
+def render_description(
+    kind: Kind[Any], obj: Message, *, pods: Sequence[Message] = (), events: Sequence[Message] = (), now: float,
+    paint: Paint = PLAIN,
+) -> str:  # fmt: skip
+    """Write the page of an object.
+
+    Args:
+        kind: its kind.
+        obj: the object.
+        pods: of a Node: those on it; of a ReplicaSet: those that it owns.
+        events: about the object.
+        now: seconds since the epoch.
+        paint: colours, or none.
+    """
+    page = Page()
+    _PAGES.get(kind.kind, _any)(page, obj, pods)
+    if kind.kind not in ("Event", "PodTrace"):
+        describe_events(page, events, now)
+    return _coloured(page.text(), paint)
+
+
+def _coloured(text: str, paint: Paint) -> str:
+    if not paint.enabled:
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        name, colon, rest = line.partition(":")
+        is_name = bool(colon) and not line.startswith("      ") and (rest.startswith(" ") or not rest)
+        words = rest.strip().split(" ")[0] if rest.strip() else ""
+        styled = rest.replace(words, paint(_WORDS[words], words), 1) if words in _WORDS else rest
+        lines.append(
+            f"{paint('bold', name)}:{styled}"
+            if is_name
+            else line.replace("Warning", paint("yellow", "Warning"), 1)
+        )
+    return "\n".join(lines)
+
+
+_WORDS: Final = {
+    "Running": "green", "Succeeded": "green", "Failed": "red", "Pending": "yellow", "Waiting": "yellow",
+    "Terminated": "yellow", "True": "green", "False": "yellow",
+}  # fmt: skip

@@ -1,0 +1,93 @@
+"""A page of `vaina describe`: lines of names and values, and what the pages of all kinds begin with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from vaina.objects.times import format_time
+
+NONE: Final = "<none>"
+_TAB: Final = 2
+
+
+class Page:
+    """Lines of `name:  value`, in line within each block. Owned by one description."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[int, tuple[str, ...]]] = []
+
+    def line(self, level: int, *cells: str) -> None:
+        """Add a line of cells; `level` says how deep it stands."""
+        self._lines.append((level, cells))
+
+    def value(self, level: int, name: str, value: str) -> None:
+        """Add `name:  value`; further lines of the value stand under its first."""
+        first, *rest = value.splitlines() or [""]
+        self.line(level, f"{name}:", first)
+        for more in rest:
+            self.line(level, "", more)
+
+    def pairs(self, level: int, name: str, values: Mapping[str, str]) -> None:
+        """Add a map: one `key=value` a line, or <none>."""
+        texts = [f"{key}={values[key]}" for key in sorted(values)]
+        self.many(level, name, texts)
+
+    def many(self, level: int, name: str, texts: Sequence[str]) -> None:
+        """Add values under one another beside their name, or <none>."""
+        self.line(level, f"{name}:", texts[0] if texts else NONE)
+        for text in texts[1:]:
+            self.line(level, "", text)
+
+    def text(self) -> str:
+        """Return the page; the columns of neighbouring lines of one level are in line."""
+        out: list[str] = []
+        start = 0
+        while start < len(self._lines):
+            level, cells = self._lines[start]
+            end = start + 1
+            while (
+                end < len(self._lines) and self._lines[end][0] == level and self._columns(end) == len(cells)
+            ):
+                end += 1
+            out.extend(_align([line[1] for line in self._lines[start:end]], " " * (_TAB * level)))
+            start = end
+        return "".join(f"{line}\n" for line in out)
+
+    def _columns(self, index: int) -> int:
+        return len(self._lines[index][1])
+
+
+def _align(rows: Sequence[tuple[str, ...]], indent: str) -> Iterable[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [f"{cell:<{width + 2}}" for cell, width in zip(row[:-1], widths, strict=False)]
+        yield (indent + "".join(cells) + row[-1]).rstrip()
+
+
+def show_time(stamp: Any) -> str:
+    """Write a time, or <unset>."""
+    return format_time(stamp) or "<unset>"
+
+
+def describe_meta(page: Page, obj: Any, *, namespaced: bool = True) -> None:
+    """Begin a page with what every object has."""
+    meta = obj.metadata
+    page.value(0, "Name", meta.name)
+    if namespaced:
+        page.value(0, "Namespace", meta.namespace)
+
+
+def describe_labels(page: Page, obj: Any) -> None:
+    """Add labels and annotations; the manifest that was applied last is left out, it is the object itself."""
+    meta = obj.metadata
+    page.pairs(0, "Labels", meta.labels)
+    shown = {
+        key: value
+        for key, value in meta.annotations.items()
+        if not key.endswith("/last-applied-configuration")
+    }
+    page.many(0, "Annotations", [f"{key}: {shown[key]}" for key in sorted(shown)])
+
+
+def controlled_by(obj: Any) -> str:
+    """Return the object's controller as Kind/name, or an empty text."""
+    return next((f"{o.kind}/{o.name}" for o in obj.metadata.owner_references if o.controller), "")
