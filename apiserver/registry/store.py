@@ -5,7 +5,6 @@ violations together) and stored; an update is a compare-and-swap on the version 
 stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -16,7 +15,8 @@ from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, refusals
 from apiserver.registry.context import Context
 from apiserver.registry.deletion import DeleteOptions, Verdict
-from apiserver.registry.options import ListOptions, parse_version
+from apiserver.registry.draft import Draft, Drafter
+from apiserver.registry.options import parse_version
 from apiserver.registry.patching import apply_patch, read_patch
 from apiserver.registry.reading import Reader
 from apiserver.registry.status import merge_status
@@ -24,27 +24,40 @@ from apiserver.registry.strategy import M, Strategy, copy_field, spec_bytes
 from apiserver.registry.world import Observer, World
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyExists, KeyMissing, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import ApiError, BadRequest, Conflict, FieldError, NotFound, TooLarge
+from vaina.errors import BadRequest, FieldError, NotFound, TooLarge
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
 
 #: etcd's limit on a request, which is also Kubernetes' limit on an object
 MAX_OBJECT_BYTES = 1536 * 1024
-#: deletions of a collection under way at once
-_COLLECTION_WIDTH = 32
-_COLLECTION_PAGE = 500
 
 
 class Store(Reader[M]):
     """Objects of one kind. Holds no state of its own."""
 
     def __init__(
-        self, kind: Kind[M], strategy: Strategy[M], world: World, observer: Observer | None = None
+        self,
+        kind: Kind[M],
+        strategy: Strategy[M],
+        world: World,
+        *,
+        observer: Observer | None = None,
+        draft: Drafter[M] | None = None,
     ) -> None:
+        """Make a store.
+
+        Args:
+            kind: of the objects.
+            strategy: what is special about the kind.
+            world: what it stands on.
+            observer: is told of objects that came and went.
+            draft: makes the drafts of new objects, where a kind has a quicker way.
+        """
         super().__init__(kind, world)
         self.strategy = strategy
         self._observer = observer
+        self._draft: Drafter[M] = draft or (lambda obj: Draft(self.kind, obj))
         self._type_meta = (kind.api_version, kind.kind)
 
     # -- create
@@ -63,23 +76,24 @@ class Store(Reader[M]):
         meta: Any = obj.metadata  # type: ignore[attr-defined]
         started = self.now()
         metadata.place(self.kind, meta, namespace)
-        default(self.kind, obj)
+        draft = self._draft(obj)
         await self._admit(ctx, Operation.CREATE, meta.namespace, meta.name, obj)
         metadata.prepare_for_create(meta, self._world.new_uid(), started)
         self.strategy.prepare_for_create(obj, started)
         if self.strategy.has_generation:
             meta.generation = 1
-        normalise(obj)
-        stored = await (self._create_named(ctx, obj) if meta.name else self._create_generated(ctx, obj))
-        for text in (*self.strategy.warnings_for_create(obj), *validation.warnings_for(self.kind, obj)):
+        draft.normalise()
+        create = self._create_named if meta.name else self._create_generated
+        stored = await create(ctx, obj, draft)
+        for text in (*self.strategy.warnings_for_create(obj), *draft.warnings()):
             ctx.warn(text)
         if self._observer is not None and not ctx.dry_run:
             self._observer.created(obj, started=started)
         return stored
 
-    async def _create_named(self, ctx: Context, obj: M) -> Stored:
+    async def _create_named(self, ctx: Context, obj: M, draft: Draft[M]) -> Stored:
         meta: Any = obj.metadata  # type: ignore[attr-defined]
-        self._validate(meta.name, validation.validate_create(self.kind, obj))
+        self._validate(meta.name, draft.errors())
         key = self.key(meta.namespace, meta.name)
         try:
             return await self._insert(ctx, key, self._encode(obj))
@@ -88,18 +102,18 @@ class Store(Reader[M]):
             ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]
             raise refusals.already_exists(self.kind, meta.name, ending=ending) from None
 
-    async def _create_generated(self, ctx: Context, obj: M) -> Stored:
+    async def _create_generated(self, ctx: Context, obj: M, draft: Draft[M]) -> Stored:
         meta: Any = obj.metadata  # type: ignore[attr-defined]
         base = meta.generate_name
         if not base:
-            errors = list(validation.validate_create(self.kind, obj))
+            errors = draft.errors()
             if not any(error.field == "metadata.name" for error in errors):
                 errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
             self._validate("", errors)
         for attempt in range(metadata.NAME_ATTEMPTS):
             meta.name = metadata.generate_name(base, self._world.rng)
             if attempt == 0:
-                self._validate(meta.name, validation.validate_create(self.kind, obj))
+                self._validate(meta.name, draft.errors())
             try:
                 return await self._insert(ctx, self.key(meta.namespace, meta.name), self._encode(obj))
             except KeyExists:
@@ -231,33 +245,6 @@ class Store(Reader[M]):
 
         return await self._write(ctx, namespace, name, change)
 
-    async def delete_collection(self, ctx: Context, options: ListOptions, delete: DeleteOptions) -> int:
-        """Delete what is selected; return how many there were. What is gone or replaced meanwhile is no error."""
-        deletion.check_options(delete)
-        deleted, options = 0, replace(options, limit=_COLLECTION_PAGE)
-        width = asyncio.Semaphore(_COLLECTION_WIDTH)
-
-        async def delete_one(obj: Any) -> bool:
-            async with width:
-                try:
-                    await self.delete(ctx, obj.namespace, obj.name, replace(delete, uid=obj.uid))
-                except (NotFound, Conflict):
-                    return False
-                return True
-
-        while True:
-            page = await self.list(options)
-            found = [self.decode(item).metadata for item in page.items]  # type: ignore[attr-defined]
-            try:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(delete_one(meta)) for meta in found]
-            except* ApiError as errors:
-                raise errors.exceptions[0] from None
-            deleted += sum(task.result() for task in tasks)
-            if not page.continue_token:
-                return deleted
-            options = replace(options, continue_token=page.continue_token)
-
     def _check_preconditions(self, obj: M, options: DeleteOptions) -> None:
         meta: Any = obj.metadata  # type: ignore[attr-defined]
         if options.uid and options.uid != meta.uid:
@@ -339,7 +326,8 @@ class Store(Reader[M]):
 
     def _prepare_status(self, new: Any, old: Any) -> M:
         self.strategy.prepare_for_status_update(new, old)
-        normalise(new)
+        # The rest is as it was stored. A kind without a status has no such update.
+        normalise(new.status)
         self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
         return new  # type: ignore[no-any-return]
 

