@@ -127,7 +127,10 @@ class Kubelet:
         self._adopted.discard(uid)
 
     def _on_relist(self, pods: Mapping[Uid, RuntimePod]) -> None:
-        """End what is in the runtime and in no source. Not before the apiserver has told what there is."""
+        """End what is in the runtime and in no source (not before the apiserver has told what there is); look after what was lost."""
+        for worker in self._workers.all():
+            if worker.has_sandbox and worker.uid not in pods:
+                worker.poke()
         if not self.source.informer.synced:
             return
         for uid, found in pods.items():

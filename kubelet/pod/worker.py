@@ -63,6 +63,11 @@ class PodWorker:
         return self._pod
 
     @property
+    def has_sandbox(self) -> bool:
+        """Whether the last look found a sandbox."""
+        return self._memory.sandbox is not None
+
+    @property
     def holds_resources(self) -> bool:
         """Whether the Pod counts against the node's allocatable: it is not known to have ended."""
         if self._rejection is not None:

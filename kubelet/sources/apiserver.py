@@ -37,14 +37,18 @@ class ApiserverSource:
         self.informer.add_batch_handler(self._changed)
 
     def _changed(self, changes: Sequence[Change]) -> None:
-        wishes = [new for _, new in changes if new is not None]
-        # A name may have been given to another Pod while nobody looked: the old uid is gone all the same.
-        gone = [
-            Uid(old.metadata.uid)
-            for old, new in changes
-            if old is not None and (new is None or new.metadata.uid != old.metadata.uid)
-        ]
-        self._on_change(wishes, gone)
+        # Several changes of one Pod may come together: the last one counts.
+        wishes: dict[Uid, pod_pb2.Pod] = {}
+        gone: dict[Uid, None] = {}
+        for old, new in changes:
+            if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+                # Also when its name was given to another Pod while nobody looked.
+                uid = Uid(old.metadata.uid)
+                wishes.pop(uid, None)
+                gone[uid] = None
+            if new is not None:
+                wishes[Uid(new.metadata.uid)] = new
+        self._on_change([*wishes.values()], [*gone])
 
     def has(self, uid: Uid) -> bool:
         """Say whether the apiserver has a Pod with this uid for the node."""
