@@ -45,8 +45,8 @@ class Expectations:
         """Note a creation whose outcome is not known."""
         self._note(key, now).unknown[name] = None
 
-    def create_refused(self, key: str, name: str) -> None:
-        """Note that a creation has certainly not happened."""
+    def settled(self, key: str, name: str) -> None:
+        """Note that the outcome of a creation is known: it was refused, or the cache shows the object."""
         if key in self._by_key:
             self._by_key[key].unknown.pop(name, None)
 

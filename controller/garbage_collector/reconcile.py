@@ -54,7 +54,7 @@ class DeleteDependents:
 
 @dataclass(frozen=True, slots=True)
 class OrphanDependents:
-    """Take the object out of the references of all that it owns; only then may its finalizer go."""
+    """Take the object out of the references of all that it owns; only then its finalizer."""
 
 
 Action: TypeAlias = DeleteObject | DropOwners | RemoveFinalizer | DeleteDependents | OrphanDependents
@@ -73,7 +73,8 @@ def reconcile(
     """
     deleting = meta.HasField("deletion_timestamp")
     if deleting and ORPHAN in meta.finalizers:
-        return (OrphanDependents(),) if has_dependents else (RemoveFinalizer(ORPHAN),)
+        # Always, even when the cache knows of none: the executor asks the apiserver.
+        return (OrphanDependents(),)
     if deleting and FOREGROUND in meta.finalizers:
         return (DeleteDependents(),) if is_blocked else (RemoveFinalizer(FOREGROUND),)
     if deleting or not owners:

@@ -4,7 +4,7 @@ Step by step for one key: settle creations whose outcome is unknown, observe, de
 and delete, write the status that was observed before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, ClassVar
 
 import structlog
@@ -20,9 +20,9 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.cache.lister import Lister
 from vaina.client.events import EventRecorder
-from vaina.errors import ApiError, Conflict
+from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
-from vaina.objects.meta import controller_of, object_key
+from vaina.objects.meta import controller_of, is_controlled_by, object_key
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -52,6 +52,7 @@ class ReplicationBase(Controller):
         self._client = factory.clientset
         self._owner_client = factory.clientset.kind(self.kind)
         self._expectations = Expectations()
+        self._recent = RecentNames()
         self._control = PodControl(factory.clientset.pods, recorder, self._expectations, tools.clock)
         self._adapt = ADAPTERS[self.kind.kind]
         self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
@@ -61,7 +62,9 @@ class ReplicationBase(Controller):
             on_update=lambda old, new: self.queue.add(object_key(new)),
             on_delete=lambda obj: self.queue.add(object_key(obj)),
         )
-        self._pods.add_handler(on_add=self._look_at, on_update=self._on_pod_update, on_delete=self._look_at)
+        self._pods.add_handler(
+            on_add=self._look_at, on_update=self._on_pod_update, on_delete=self._on_pod_gone
+        )
 
     async def sync(self, key: str) -> float | None:
         obj = self._owners.lister.get(key)
@@ -69,6 +72,7 @@ class ReplicationBase(Controller):
             self._expectations.forget(key)
             return None
         owner = self._adapt(obj)
+        self._settle_seen(key, owner)
         if not owner.meta.HasField("deletion_timestamp"):
             await self._control.settle_unknown(key, owner)
         pods = self._candidates(owner)
@@ -80,8 +84,10 @@ class ReplicationBase(Controller):
         observed = observe(owner, pods)
         plan = reconcile(
             owner, observed, may_act=may_act, now=now, related=self._related(owner),
-            taken=_Taken(self._pods.lister, owner.meta.namespace),
+            taken=_Taken(self._pods.lister, self._recent, owner.meta.namespace),
         )  # fmt: skip
+        if plan.adopt or plan.create or plan.delete:
+            await self._confirm(owner)
         await self._claim(owner, plan)
         error, failure = await self._act(key, owner, plan)
         status = compute_status(owner, observed, failure=failure, now=now)
@@ -92,6 +98,13 @@ class ReplicationBase(Controller):
         wakes = [status.wake_seconds, None if may_act else RECHECK_SECONDS]
         return min((wake for wake in wakes if wake is not None), default=None)
 
+    def _settle_seen(self, key: str, owner: Owner) -> None:
+        """What the cache shows has happened, whatever became of the answer."""
+        for name in self._expectations.unknown(key):
+            pod = self._pods.lister.get(f"{owner.meta.namespace}/{name}")
+            if pod is not None and is_controlled_by(pod.metadata, owner.meta.uid):
+                self._expectations.settled(key, name)
+
     async def _act(self, key: str, owner: Owner, plan: ReplicaPlan) -> tuple[ApiError | None, Failure | None]:
         if plan.create:
             error = await self._control.create(key, owner, plan.create)
@@ -101,12 +114,21 @@ class ReplicationBase(Controller):
             return error, failure_of(error, "FailedDelete")
         return None, None
 
+    async def _confirm(self, owner: Owner) -> None:
+        """Nothing is made, taken or deleted on the word of the cache alone: it may not know yet what is wished for now.
+
+        Raises Conflict when the owner has changed, is going, or is another one of the same name by now.
+        """
+        try:
+            fresh = (await self._owner_client.get(owner.meta.name, owner.meta.namespace)).metadata
+        except NotFound as error:
+            raise Conflict(f"{owner.kind.kind} {owner.meta.name} is gone") from error
+        if (fresh.uid, fresh.generation) != (owner.meta.uid, owner.meta.generation) or fresh.HasField(
+            "deletion_timestamp"
+        ):
+            raise Conflict(f"{owner.kind.kind} {owner.meta.name} has changed meanwhile")
+
     async def _claim(self, owner: Owner, plan: ReplicaPlan) -> None:
-        if plan.adopt:
-            # The cache may not know that the owner is being deleted, or is another one of the same name by now.
-            fresh = await self._owner_client.get(owner.meta.name, owner.meta.namespace)
-            if fresh.metadata.uid != owner.meta.uid or fresh.metadata.HasField("deletion_timestamp"):
-                raise Conflict(f"{owner.kind.kind} {owner.meta.name} is going, or is another one by now")
         for pod in plan.adopt:
             await self._client.pods.update(with_controller(pod, owner.reference))
             log.info("pod adopted", controller=self.name, pod=object_key(pod), owner=owner.meta.name)
@@ -144,6 +166,11 @@ class ReplicationBase(Controller):
         there = {pod.metadata.uid for pod in pods if not pod.metadata.HasField("deletion_timestamp")}
         return lambda uid: uid not in there
 
+    def _on_pod_gone(self, pod: pod_pb2.Pod) -> None:
+        if controller_of(pod.metadata) is not None:
+            self._recent.add(object_key(pod), self.clock.monotonic())
+        self._look_at(pod)
+
     def _on_pod_update(self, old: pod_pb2.Pod, new: pod_pb2.Pod) -> None:
         before, after = controller_of(old.metadata), controller_of(new.metadata)
         if before is not None and (after is None or after.uid != before.uid):
@@ -164,13 +191,35 @@ class ReplicationBase(Controller):
 
 
 class _Taken:
-    """The names of the Pods of a namespace, without gathering them."""
+    """The names of the Pods of a namespace that are there, or were lately; without gathering them."""
 
-    def __init__(self, lister: Lister[pod_pb2.Pod], namespace: str) -> None:
-        self._lister, self._namespace = lister, namespace
+    def __init__(self, lister: Lister[pod_pb2.Pod], recent: Container[str], namespace: str) -> None:
+        self._lister, self._recent, self._namespace = lister, recent, namespace
 
     def __contains__(self, name: object) -> bool:
-        return self._lister.get(f"{self._namespace}/{name}") is not None
+        key = f"{self._namespace}/{name}"
+        return self._lister.get(key) is not None or key in self._recent
+
+
+class RecentNames:
+    """Keys of Pods that went lately. Owned by one controller; the oldest are forgotten."""
+
+    def __init__(self, *, seconds: float = 600.0, limit: int = 20_000) -> None:
+        self._seconds, self._limit = seconds, limit
+        self._gone: dict[str, float] = {}
+
+    def add(self, key: str, now: float) -> None:
+        """Note a Pod that has gone."""
+        self._gone.pop(key, None)
+        self._gone[key] = now
+        while self._gone:
+            oldest, when = next(iter(self._gone.items()))
+            if len(self._gone) <= self._limit and now - when <= self._seconds:
+                return
+            del self._gone[oldest]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._gone
 
 
 class ReplicaSetController(ReplicationBase):

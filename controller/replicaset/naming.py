@@ -1,9 +1,9 @@
 """PURE: the names of new Pods.
 
-A name follows from the controller's uid, its resourceVersion and a number, not from chance: whoever decides on the same state
-gives the same names. So a creation whose answer was lost can be asked for again without making two Pods (I10), and two
-processes that both think they lead make one set of Pods (I18). The version changes whenever replicas come or go, so a Pod that
-was deleted is not followed by one of the same name.
+A name follows from the controller's uid and a number, the smallest ones first whose names are not taken, not from chance:
+whoever decides on the same state gives the same names. So a creation whose answer was lost can be asked for again without
+making two Pods (I10), and two processes that both think they lead, or one that died in the middle and its successor, make one
+set of Pods (I18). Names of Pods that went lately count as taken, so that a Pod is not followed by another of its name.
 """
 
 import hashlib
@@ -16,23 +16,20 @@ SUFFIX_LENGTH = 5
 MAX_BASE = 58
 
 
-def pod_names(
-    owner: str, uid: str, version: str, count: int, taken: Container[str] = frozenset()
-) -> tuple[str, ...]:
+def pod_names(owner: str, uid: str, count: int, taken: Container[str] = frozenset()) -> tuple[str, ...]:
     """Return names for `count` new Pods.
 
     Args:
         owner: name of the controller's object.
         uid: its uid.
-        version: its resourceVersion.
         count: how many.
-        taken: names in use in the namespace.
+        taken: names in use in the namespace, or lately so.
     """
     base = f"{owner}-"[:MAX_BASE]
     names: dict[str, None] = {}
     number = 0
     while len(names) < count:
-        name = base + _suffix(f"{uid}/{version}/{number}")
+        name = base + _suffix(f"{uid}/{number}")
         number += 1
         if name not in taken:
             names[name] = None

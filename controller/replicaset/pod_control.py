@@ -113,7 +113,7 @@ class PodControl:
         if isinstance(error, Unavailable | Timeout):
             # It may have happened: the name stays among the unknown.
             return
-        self._expectations.create_refused(key, name)
+        self._expectations.settled(key, name)
         if any(cause.type == NAMESPACE_TERMINATING for cause in error.causes):
             return
         self._recorder.event(owner.object, WARNING, "FailedCreate", f"Error creating: {error.message}")

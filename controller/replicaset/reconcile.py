@@ -86,7 +86,7 @@ def reconcile(
         may_act: whether the cache shows all that was done before; otherwise nothing is created or deleted.
         now: seconds since the epoch.
         related: Pods of controllers with the same owner, for the choice of victims.
-        taken: names of Pods of the namespace.
+        taken: names of Pods of the namespace, and of those that went lately.
     """
     create: tuple[str, ...] = ()
     delete: tuple[pod_pb2.Pod, ...] = ()
@@ -94,7 +94,7 @@ def reconcile(
         missing = owner.replicas - len(observed.active)
         if missing > 0:
             meta = owner.meta
-            create = pod_names(meta.name, meta.uid, meta.resource_version, min(missing, BURST), taken)
+            create = pod_names(meta.name, meta.uid, min(missing, BURST), taken)
         elif missing < 0:
             adopted = {pod.metadata.uid for pod in observed.adopt}
             victims = choose_victims(observed.active, min(-missing, BURST), now=now, related=related)

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 from itertools import count
 
 from vaina.clock import SystemClock
@@ -22,23 +23,26 @@ class FakeClock:
     """A Clock under a test's hand. Sleepers wake in the order of their deadlines, then of their coming."""
 
     def __init__(self, start: float = EPOCH) -> None:
-        self._now = start
         self._start = start
+        #: seconds since the start: small numbers, so that sums of short times are exact enough
+        self._monotonic = 0.0
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     def now(self) -> float:
-        return self._now
+        return self._start + self._monotonic
 
     def monotonic(self) -> float:
-        return self._now - self._start
+        return self._monotonic
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await _yielding.sleep(0)
             return
         waker = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), waker))
+        # However short the sleep, time has moved when it ends: a loop that waits for a moment comes to it.
+        deadline = max(self._monotonic + seconds, math.nextafter(self._monotonic, math.inf))
+        heapq.heappush(self._sleepers, (deadline, next(self._order), waker))
         await waker
 
     @property
@@ -49,13 +53,13 @@ class FakeClock:
     async def advance(self, seconds: float) -> None:
         """Move time on, waking sleepers one by one at their own time, with all that follows from it."""
         await settle()
-        end = self._now + seconds
+        end = self._monotonic + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             deadline, _, waker = heapq.heappop(self._sleepers)
             if waker.done():
                 continue
-            self._now = max(self._now, deadline)
+            self._monotonic = max(self._monotonic, deadline)
             waker.set_result(None)
             await settle()
-        self._now = end
+        self._monotonic = end
         await settle()

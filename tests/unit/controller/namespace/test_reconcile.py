@@ -1,0 +1,47 @@
+from controller.namespace.reconcile import Remaining, reconcile
+from vaina.testing.builders import make_namespace
+from vaina.testing.clock import EPOCH
+
+
+def conditions(plan):
+    return {item.type: (item.status, item.message) for item in plan.status.conditions}
+
+
+def ending():
+    return make_namespace("team", phase="Terminating", deleted=EPOCH)
+
+
+def test_an_empty_namespace_may_go():
+    plan = reconcile(ending(), [Remaining("pods", 0)], [], now=EPOCH)
+    assert plan.finalize
+    assert {status for status, _ in conditions(plan).values()} == {"False"}
+
+
+def test_what_is_left_is_told_with_the_finalizers_that_hold_it():
+    left = [
+        Remaining("pods", 2, (("example.com/a", 2),)),
+        Remaining("replicasets.apps", 1),
+        Remaining("secrets", 0),
+    ]
+    plan = reconcile(ending(), left, [], now=EPOCH)
+    assert not plan.finalize
+    assert conditions(plan)["NamespaceContentRemaining"] == (
+        "True",
+        "Some resources are remaining: pods has 2 resource instances, replicasets.apps has 1 resource instances",
+    )
+    assert conditions(plan)["NamespaceFinalizersRemaining"] == (
+        "True",
+        "Some content in the namespace has finalizers remaining: example.com/a in 2 resource instances",
+    )
+
+
+def test_what_could_not_be_emptied_holds_the_namespace():
+    plan = reconcile(ending(), [], ["pods: etcd is away"], now=EPOCH)
+    assert not plan.finalize
+    assert conditions(plan)["NamespaceDeletionContentFailure"] == ("True", "pods: etcd is away")
+
+
+def test_the_same_again_is_not_written_again():
+    namespace = ending()
+    namespace.status.CopyFrom(reconcile(namespace, [Remaining("pods", 2)], [], now=EPOCH).status)
+    assert reconcile(namespace, [Remaining("pods", 2)], [], now=EPOCH + 9).status is None

@@ -1,0 +1,129 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from controller.replicaset.naming import pod_names
+from controller.replicaset.owner import new_pod, of_replica_set, of_replication_controller
+from controller.replicaset.reconcile import BURST, ReplicaPlan, observe, reconcile
+from vaina.api.core.v1 import pod_pb2
+from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller, owner_ref
+from vaina.testing.clock import EPOCH
+
+LABELS = {"app": "web"}
+REF = owner_ref("ReplicaSet", "web", "uid-default-web")
+OTHER = owner_ref("ReplicaSet", "other", "uid-default-other")
+
+
+def mine(name: str, **kwargs) -> pod_pb2.Pod:
+    return make_pod(name, **{"labels": LABELS, "owner": REF, "phase": "Running", **kwargs})
+
+
+def names(count: int, taken=()) -> tuple[str, ...]:
+    return pod_names("web", "uid-default-web", count, frozenset(taken))
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    replicas: int
+    pods: tuple[pod_pb2.Pod, ...] = ()
+    want: ReplicaPlan = field(default_factory=ReplicaPlan)
+    may_act: bool = True
+    deleted: float | None = None
+
+
+A, B, C = mine("a"), mine("b"), mine("c", phase="Pending")
+ORPHAN = make_pod("orphan", labels=LABELS, phase="Running")
+CASES = [
+    Case("nothing is there: all are created", 3, want=ReplicaPlan(create=names(3))),
+    Case("as many as wished for: nothing to do", 2, (A, B)),
+    Case("one too few: one is created", 3, (A, B), ReplicaPlan(create=names(1))),
+    Case("one too many: the pending one goes", 2, (A, B, C), ReplicaPlan(delete=(C,))),
+    Case("zero replicas: all go", 0, (A,), ReplicaPlan(delete=(A,))),
+    Case("no more than a burst at once", 2 * BURST, want=ReplicaPlan(create=names(BURST))),
+    Case("while the cache is behind nothing is created or deleted", 5, (A,), may_act=False),
+    Case("what has ended does not count", 1, (mine("f", phase="Failed"),), ReplicaPlan(create=names(1))),
+    Case("what is ending does not count", 1, (mine("e", deleted=EPOCH),), ReplicaPlan(create=names(1))),
+    Case(
+        "a Pod on a lost node counts until it is marked for deletion",
+        2,
+        (mine("u", phase="Unknown"), mine("v", phase="Unknown", deleted=EPOCH)),
+        ReplicaPlan(create=names(1)),
+    ),
+    Case("an orphan that matches is adopted and counts", 1, (ORPHAN,), ReplicaPlan(adopt=(ORPHAN,))),
+    Case(
+        "an orphan that has ended is left alone",
+        1,
+        (make_pod("o", labels=LABELS, phase="Succeeded"),),
+        ReplicaPlan(create=names(1)),
+    ),
+    Case(
+        "a Pod whose labels match no longer is released and replaced",
+        1,
+        (mine("gone", labels={"app": "x"}),),
+        ReplicaPlan(release=(mine("gone", labels={"app": "x"}),), create=names(1)),
+    ),
+    Case(
+        "what another controller owns is not touched",
+        1,
+        (make_pod("theirs", labels=LABELS, owner=OTHER),),
+        ReplicaPlan(create=names(1)),
+    ),
+    Case(
+        "a controller of the same name and another uid owns nothing here",
+        0,
+        (make_pod("old", labels=LABELS, owner=owner_ref("ReplicaSet", "web", "uid-of-before")),),
+    ),
+    Case("a controller that is being deleted does nothing", 3, (A, ORPHAN), deleted=EPOCH),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_plan(case):
+    owner = of_replica_set(make_replica_set("web", replicas=case.replicas, deleted=case.deleted))
+    assert reconcile(owner, observe(owner, case.pods), may_act=case.may_act, now=EPOCH) == case.want
+
+
+@pytest.mark.parametrize("replicas", [0, 1, 7])
+def test_carrying_out_a_plan_leaves_nothing_to_do(replicas):
+    owner = of_replica_set(make_replica_set("web", replicas=replicas))
+    pods = [mine("a"), mine("b"), ORPHAN, mine("x", labels={"app": "x"}), mine("f", phase="Failed")]
+    for _ in range(2):
+        plan = reconcile(owner, observe(owner, pods), may_act=True, now=EPOCH)
+        released = {pod.metadata.name for pod in plan.release}
+        deleted = {pod.metadata.name for pod in plan.delete}
+        adopted = {pod.metadata.name for pod in plan.adopt}
+        pods = [pod for pod in pods if pod.metadata.name not in deleted | released | adopted]
+        pods += [mine(name) for name in adopted] + [mine(name) for name in plan.create]
+    assert reconcile(owner, observe(owner, pods), may_act=True, now=EPOCH) == ReplicaPlan()
+    assert len(observe(owner, pods).active) == replicas
+
+
+def test_a_replication_controller_selects_by_labels_alone():
+    owner = of_replication_controller(make_replication_controller("web", replicas=1))
+    assert owner.matches(make_pod("a", labels={"app": "web", "more": "x"}))
+    assert not owner.matches(make_pod("a", labels={"app": "x"}))
+
+
+def test_names_do_not_depend_on_chance_and_leave_out_what_is_taken():
+    first = names(4)
+    assert names(4) == first
+    assert names(3, taken=first[:1]) == first[1:]
+    assert len(set(first)) == 4
+    assert all(name.startswith("web-") and len(name) == 9 for name in first)
+    assert len(pod_names("x" * 253, "u", 1)[0]) == 63
+
+
+def test_a_new_pod_is_the_template_and_its_controller():
+    replica_set = make_replica_set("web", replicas=1)
+    replica_set.spec.template.metadata.annotations["note"] = "x"
+    pod = new_pod(of_replica_set(replica_set), "web-abcde")
+    assert (pod.metadata.name, pod.metadata.generate_name, pod.metadata.namespace) == (
+        "web-abcde",
+        "web-",
+        "default",
+    )
+    assert dict(pod.metadata.labels) == LABELS
+    assert dict(pod.metadata.annotations) == {"note": "x"}
+    assert pod.spec == replica_set.spec.template.spec
+    assert list(pod.metadata.owner_references) == [REF]
