@@ -6,7 +6,7 @@ name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
 
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,34 +25,51 @@ _LOGS, _EXEC = f"/{KUBELET_SERVICE}/Logs", f"/{KUBELET_SERVICE}/Exec"
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
 
 
+@dataclass(slots=True)
+class _Connection:
+    transport: Transport
+    #: streams under way
+    users: int = 0
+
+
 class Kubelets:
-    """Connections to kubelets, by address; the one that was not used for longest is closed when there are too many."""
+    """Connections to kubelets, by address. When there are too many, those that nobody uses are closed, the oldest first.
+
+    Owned by one event loop.
+    """
 
     def __init__(self, connect: Callable[[str], Transport], *, limit: int = 500) -> None:
         self._connect, self._limit = connect, limit
-        self._open: OrderedDict[str, Transport] = OrderedDict()
+        self._open: OrderedDict[str, _Connection] = OrderedDict()
 
-    async def to(self, address: str) -> Transport:
-        """Return the connection to host:port."""
+    @asynccontextmanager
+    async def to(self, address: str) -> AsyncIterator[Transport]:
+        """Give the connection to host:port, and keep it while the context lasts."""
         found = self._open.get(address)
         if found is None:
-            while len(self._open) >= self._limit:
-                _, oldest = self._open.popitem(last=False)
-                await oldest.close()
-            found = self._open[address] = self._connect(address)
+            found = self._open[address] = _Connection(self._connect(address))
         self._open.move_to_end(address)
-        return found
+        found.users += 1
+        try:
+            await self._close_idle()
+            yield found.transport
+        finally:
+            found.users -= 1
 
     async def close(self) -> None:
         """Close all."""
         while self._open:
-            _, transport = self._open.popitem()
-            await transport.close()
+            _, found = self._open.popitem()
+            await found.transport.close()
+
+    async def _close_idle(self) -> None:
+        idle = [address for address, found in self._open.items() if not found.users]
+        for address in idle[: max(0, len(self._open) - self._limit)]:
+            await self._open.pop(address).transport.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    transport: Transport
     uid: str
     container: str
     node: str
@@ -80,10 +97,11 @@ class PodStreams:
         wanted.CopyFrom(request)
         wanted.namespace = request.namespace or "default"
         wanted.uid, wanted.options.container = place.uid, place.container
-        stream = place.transport.stream(_LOGS, wanted.SerializeToString())
-        async with aclosing(_explained(stream, place)) as answers:
-            async for data in answers:
-                yield pod_stream_pb2.PodLogResponse.FromString(data)
+        async with self._kubelets.to(place.address) as kubelet:
+            stream = kubelet.stream(_LOGS, wanted.SerializeToString())
+            async with aclosing(_explained(stream, place)) as answers:
+                async for data in answers:
+                    yield pod_stream_pb2.PodLogResponse.FromString(data)
 
     async def exec(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Run a command in a container: pass on what comes, both ways. The first request says where.
@@ -111,10 +129,11 @@ class PodStreams:
             async for item in requests:
                 yield item
 
-        stream = place.transport.bidi(_EXEC, onward())
-        async with aclosing(_explained(stream, place)) as answers:
-            async for data in answers:
-                yield data
+        async with self._kubelets.to(place.address) as kubelet:
+            stream = kubelet.bidi(_EXEC, onward())
+            async with aclosing(_explained(stream, place)) as answers:
+                async for data in answers:
+                    yield data
 
     async def _place(
         self, namespace: str, name: str, uid: str, container: str, *, running: bool = False
@@ -133,8 +152,7 @@ class PodStreams:
         found = await self._nodes.find("", node)
         if found is None:
             raise refusals.not_found(NODE, node)
-        address = kubelet_address(found)
-        return _Place(await self._kubelets.to(address), pod.metadata.uid, container, node, address)
+        return _Place(pod.metadata.uid, container, node, kubelet_address(found))
 
 
 async def _explained(stream: Any, place: _Place) -> AsyncGenerator[bytes, None]:

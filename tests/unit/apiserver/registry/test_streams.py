@@ -201,10 +201,12 @@ async def test_connections_to_kubelets_are_kept_and_bounded() -> None:
             closed.append(self.address)
 
     kubelets = Kubelets(Connection, limit=2)
-    first = await kubelets.to("a")
-    await kubelets.to("b")
-    assert await kubelets.to("a") is first
-    await kubelets.to("c")
-    assert closed == ["b"]
+    async with kubelets.to("a") as first, kubelets.to("b"), kubelets.to("a") as again, kubelets.to("c"):
+        assert again is first
+        assert closed == []
+    async with kubelets.to("d"):
+        assert closed == ["b", "a"]
+    async with kubelets.to("c"):
+        assert closed == ["b", "a"]
     await kubelets.close()
-    assert sorted(closed) == ["a", "b", "c"]
+    assert sorted(closed) == ["a", "b", "c", "d"]
