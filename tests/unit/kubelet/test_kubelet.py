@@ -81,8 +81,9 @@ async def test_init_containers_run_one_after_the_other_and_then_the_main_ones() 
         pod.spec.init_containers.append(shell("two", "sleep 5"))
         await on.create(pod)
         seen = await on.get()
-        assert [item.state.WhichOneof for item in seen.status.init_container_statuses] is not None
         assert seen.status.phase == "Pending"
+        waiting = [item.state.waiting.reason for item in seen.status.init_container_statuses]
+        assert waiting == ["", "PodInitializing"]
 
         await on.until(is_running)
 
