@@ -15,6 +15,16 @@ def _nobody_listens(_text: str) -> None:
     """Drop a warning: the caller is a component of the apiserver itself."""
 
 
+def once(collected: list[str]) -> Callable[[str], None]:
+    """Return a `warn` that collects each text once: a change may be computed several times, on conflict."""
+
+    def warn(text: str) -> None:
+        if text not in collected:
+            collected.append(text)
+
+    return warn
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request."""

@@ -150,7 +150,7 @@ class Store(Reader[M]):
         def build(old: M) -> M:
             new = self.kind.message()
             new.CopyFrom(sent)
-            return self._prepare_update(new, old)
+            return self._prepare_update(ctx, new, old)
 
         return await self._change(
             ctx, meta.namespace, meta.name, build, uid=meta.uid, version=version
@@ -199,7 +199,7 @@ class Store(Reader[M]):
             if new.metadata.resource_version not in ("", "0", before.resource_version):
                 raise refusals.conflict(self.kind, name)
             if not subresource:
-                return self._prepare_update(new, old)
+                return self._prepare_update(ctx, new, old)
             whole = self.kind.message()
             whole.CopyFrom(old)
             copy_field(whole, new, "status")
@@ -312,16 +312,20 @@ class Store(Reader[M]):
             self._observer.removed(self.decode(stored))
         return stored
 
-    def _prepare_update(self, new: Any, old: Any) -> M:
+    def _prepare_update(self, ctx: Context, new: Any, old: Any) -> M:
         """Complete, default and validate the new state of an object."""
         metadata.prepare_for_update(new.metadata, old.metadata)
         default(self.kind, new)
         self.strategy.prepare_for_update(new, old)
         normalise(new)
-        if self.strategy.has_generation and spec_bytes(new) != spec_bytes(old):
+        changed = self.strategy.has_generation and spec_bytes(new) != spec_bytes(old)
+        if changed:
             new.metadata.generation = old.metadata.generation + 1
         new.metadata.resource_version = old.metadata.resource_version
         self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
+        if changed:
+            for text in validation.warnings_for(self.kind, new):
+                ctx.warn(text)
         return new  # type: ignore[no-any-return]
 
     def _prepare_status(self, new: Any, old: Any) -> M:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from apiserver.registry.apply import Applier
-from apiserver.registry.context import Context
+from apiserver.registry.context import Context, once
 from apiserver.registry.options import ListOptions
 from apiserver.registry.table import Stores
 from apiserver.services.requests import context_of
@@ -113,7 +113,7 @@ async def _apply_one(
 
 def _with_warnings(ctx: Context, warnings: list[str]) -> Context:
     """Warnings belong to a document, not to the call."""
-    return replace(ctx, warn=warnings.append)
+    return replace(ctx, warn=once(warnings))
 
 
 def _refused(document: Decoded | ApiError, error: ApiError) -> pb.ApplyResult:

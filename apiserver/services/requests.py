@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from apiserver.registry.context import Context, is_dry_run
+from apiserver.registry.context import Context, is_dry_run, once
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
 from apiserver.storage import codec
@@ -42,7 +42,7 @@ def context_of(
         dry_run=is_dry_run(wanted) if wanted else False,
         deadline=rpc.deadline,
         trace_id=rpc.trace_id,
-        warn=rpc.warn,
+        warn=once(rpc.trailing),
     )
 
 
