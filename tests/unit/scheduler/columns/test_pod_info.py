@@ -1,0 +1,72 @@
+"""Pods compiled: equal ones share a class, whatever is particular to them."""
+
+import pytest
+
+from scheduler.columns.pod_info import HostPort, PodCompiler
+from tests.unit.scheduler.objects import pod
+from vaina.objects.quantity import QuantityError
+from vaina.testing.builders import make_container, make_pod
+
+
+def test_what_is_particular_to_a_pod_is_not_in_its_class() -> None:
+    compiler = PodCompiler()
+    one = compiler.compile(pod("one", {"cpu": "1"}))
+    other = compiler.compile(pod("other", {"cpu": "1"}, node="n1"))
+    assert one.pod_class is other.pod_class
+    assert (one.key, one.node_name, other.node_name) == ("default/one", "", "n1")
+
+
+def test_specs_that_ask_the_same_in_other_words_share_a_class() -> None:
+    compiler = PodCompiler()
+    one = make_pod("one", containers=[make_container("a", "x:1", requests={"cpu": "1", "memory": "1Gi"})])
+    other = make_pod(
+        "two", containers=[make_container("b", "y:2", requests={"cpu": "1000m", "memory": "1024Mi"})]
+    )
+    assert compiler.compile(one).pod_class is compiler.compile(other).pod_class
+
+
+def test_another_request_is_another_class() -> None:
+    compiler = PodCompiler()
+    assert (
+        compiler.compile(pod("a", {"cpu": "1"})).pod_class
+        is not compiler.compile(pod("b", {"cpu": "2"})).pod_class
+    )
+
+
+def test_requests_are_thousandths_and_bytes_and_nothing_of_what_is_zero() -> None:
+    asked = PodCompiler().compile(pod(requests={"cpu": "250m", "memory": "1Gi", "gpu/x": "0"})).pod_class
+    assert asked.requests == (("cpu", 250), ("memory", 2**30))
+    assert (asked.request("cpu"), asked.request("gpu/x")) == (250, 0)
+
+
+def test_scoring_counts_each_container_that_names_nothing() -> None:
+    made = make_pod(containers=[make_container("a"), make_container("b", requests={"cpu": "1"})])
+    asked = PodCompiler().compile(made).pod_class
+    assert (asked.nonzero_cpu, asked.nonzero_memory) == (1100, 2 * 200 * 2**20)
+
+
+def test_host_ports_of_sidecars_count_and_those_of_other_init_containers_do_not() -> None:
+    made = make_pod()
+    for name, policy, port in (("side", "Always", 90), ("setup", "", 91)):
+        container = made.spec.init_containers.add(name=name)
+        if policy:
+            container.restart_policy = policy
+        container.ports.add(host_port=port, container_port=1)
+    made.spec.containers[0].ports.add(host_port=80, container_port=80, protocol="UDP", host_ip="10.0.0.1")
+    made.spec.containers[0].ports.add(container_port=8080)
+    assert PodCompiler().compile(made).pod_class.host_ports == (
+        HostPort("TCP", "0.0.0.0", 90),
+        HostPort("UDP", "10.0.0.1", 80),
+    )
+
+
+def test_the_memo_is_bounded() -> None:
+    compiler = PodCompiler(memo_size=3)
+    for number in range(1, 10):
+        compiler.compile(pod(requests={"cpu": str(number)}))
+    assert len(compiler._memo) == 3
+
+
+def test_an_amount_that_cannot_be_read_is_an_error() -> None:
+    with pytest.raises(QuantityError):
+        PodCompiler().compile(pod(requests={"cpu": "much"}))
