@@ -31,7 +31,7 @@ GONE_TTL_SECONDS = 3600
 _QUEUE_LIMIT = 5000
 #: traces written at once
 _WIDTH = 64
-#: ADMITTED records a second that are written when more Pods than that are created
+#: ADMITTED records (and log lines) a second that are written when more Pods than that are created
 _ADMITTED_PER_SECOND = 200.0
 
 _ORDER = {step.value: step.number for step in PodStep}
@@ -179,6 +179,8 @@ class TraceWriter:
         if self._tokens < 1:
             return
         self._tokens -= 1
+        key = f"{obj.metadata.namespace}/{obj.metadata.name}"
+        log.info("pod admitted", pod=key, uid=obj.metadata.uid, step=PodStep.ADMITTED)
         report = StepReport(
             namespace=obj.metadata.namespace, pod_name=obj.metadata.name, pod_uid=obj.metadata.uid
         )
