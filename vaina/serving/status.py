@@ -122,11 +122,12 @@ def warning_trailers(warnings: Sequence[str]) -> list[tuple[str, str | bytes]]:
     room = MAX_BYTES
     for index, text in enumerate(warnings):
         raw = text.encode("utf-8", "replace")
-        room -= len(raw) * 4 // 3 + 32
-        if room < 0:
+        plain = text.isascii() and text.isprintable()
+        # HTTP/2 counts 32 bytes for each header besides its name and value.
+        room -= 48 + (len(raw) if plain else len(raw) * 4 // 3)
+        if room < 64:
             trailers.append((WARNING_KEY, f"and {len(warnings) - index} more"))
             break
-        plain = text.isascii() and text.isprintable()
         trailers.append((WARNING_KEY, text) if plain else (WARNING_BIN_KEY, raw))
     return trailers
 

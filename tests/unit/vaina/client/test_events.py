@@ -1,0 +1,177 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from vaina.api.core.v1 import event_pb2, event_service_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.events import FORGET_SECONDS, MAX_WAITING, NORMAL, WARNING, EventRecorder, reference
+from vaina.client.transport import InProcessTransport
+from vaina.errors import ApiError, Forbidden, NotFound, Unavailable
+from vaina.kinds import EVENT
+from vaina.serving.server import RequestContext, typed
+from vaina.testing.builders import make_pod, make_replica_set, object_reference
+from vaina.testing.clock import FakeClock
+
+
+class Server:
+    """Keeps Events by name; `refuse` is what creations or updates get instead."""
+
+    def __init__(self):
+        self.events: dict[str, event_pb2.Event] = {}
+        self.calls, self.refuse_create, self.refuse_update = [], None, None
+
+    async def create_batch(
+        self, request: event_service_pb2.CreateEventBatchRequest, ctx: RequestContext
+    ) -> event_service_pb2.EventBatchResponse:
+        self.calls.append(len(request.requests))
+        if isinstance(self.refuse_create, Unavailable):
+            raise self.refuse_create
+        answer = event_service_pb2.EventBatchResponse()
+        for item in request.requests:
+            if self.refuse_create is not None:
+                answer.results.add(error=self.refuse_create.to_status())
+                continue
+            assert item.object.metadata.name not in self.events
+            self.events[item.object.metadata.name] = item.object
+            answer.results.add(object=item.object)
+        return answer
+
+    async def update(
+        self, request: event_service_pb2.UpdateEventRequest, ctx: RequestContext
+    ) -> event_pb2.Event:
+        if self.refuse_update is not None:
+            error, self.refuse_update = self.refuse_update, None
+            self.events.pop(request.object.metadata.name)
+            raise error
+        self.events[request.object.metadata.name] = request.object
+        return request.object
+
+    def recorder(self, clock: FakeClock) -> EventRecorder:
+        handlers = {
+            EVENT.method("CreateBatch"): typed(self.create_batch, event_service_pb2.CreateEventBatchRequest),
+            EVENT.method("Update"): typed(self.update, event_service_pb2.UpdateEventRequest),
+        }
+        client = Clientset(InProcessTransport(handlers)).events
+        return EventRecorder(client, "kubelet", "n1", clock)
+
+
+@asynccontextmanager
+async def running(recorder: EventRecorder):
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(recorder.run())
+        yield
+        task.cancel()
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+async def test_an_event_has_all_that_describe_shows(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        recorder.event(
+            make_pod("web"), NORMAL, "Started", "Started container app", field_path="spec.containers{app}"
+        )
+        await clock.advance(1)
+    (event,) = server.events.values()
+    about = event.involved_object
+    assert (about.kind, about.api_version, about.namespace, about.name, about.uid, about.field_path) == (
+        "Pod", "v1", "default", "web", "uid-default-web", "spec.containers{app}",
+    )  # fmt: skip
+    assert (event.type, event.reason, event.message, event.count) == (
+        "Normal",
+        "Started",
+        "Started container app",
+        1,
+    )
+    assert (event.source.component, event.source.host, event.reporting_component) == (
+        "kubelet",
+        "n1",
+        "kubelet",
+    )
+    assert event.metadata.name.startswith("web.")
+    assert event.metadata.namespace == "default"
+
+
+async def test_the_same_again_counts_and_something_else_is_another_event(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for _ in range(3):
+            recorder.event(make_pod("web"), WARNING, "BackOff", "Back-off restarting")
+            await clock.advance(1)
+        recorder.event(make_pod("other"), WARNING, "BackOff", "Back-off restarting")
+        await clock.advance(1)
+    assert sorted((event.involved_object.name, event.count) for event in server.events.values()) == [
+        ("other", 1), ("web", 3),
+    ]  # fmt: skip
+    assert server.calls == [1, 1]
+
+
+async def test_what_comes_together_travels_together(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for number in range(250):
+            recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
+        await clock.advance(1)
+    assert server.calls == [100, 100, 50]
+    assert len(server.events) == 250
+
+
+async def test_after_a_while_the_same_is_a_new_event(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for _ in range(2):
+            recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+            await clock.advance(FORGET_SECONDS + 1)
+    assert [event.count for event in server.events.values()] == [1, 1]
+
+
+async def test_an_event_that_expired_meanwhile_is_said_anew(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+        await clock.advance(1)
+        server.refuse_update = NotFound("gone")
+        recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+        await clock.advance(1)
+    assert [event.count for event in server.events.values()] == [1]
+    assert recorder.dropped == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), Forbidden("namespace is being terminated")])
+async def test_a_server_that_refuses_costs_the_caller_nothing(clock, error: ApiError):
+    server = Server()
+    server.refuse_create = error
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+        await clock.advance(1)
+        assert recorder.dropped == 1
+        server.refuse_create = None
+        recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+        await clock.advance(1)
+    assert len(server.events) == 1
+
+
+async def test_too_many_at_once_are_dropped_and_counted(clock):
+    recorder = Server().recorder(clock)
+    for number in range(MAX_WAITING + 7):
+        recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
+    assert recorder.dropped == 7
+
+
+def test_references_to_any_kind():
+    assert (reference(make_replica_set("web")).kind, reference(make_replica_set("web")).api_version) == (
+        "ReplicaSet", "apps/v1",
+    )  # fmt: skip
+    ready_made = object_reference("Node", "n1", "")
+    assert reference(ready_made) == ready_made
+    assert reference(ready_made) is not ready_made

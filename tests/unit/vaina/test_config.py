@@ -1,0 +1,80 @@
+import msgspec
+import pytest
+
+from vaina.config import ConfigError, load
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    listen: str = "127.0.0.1:1"
+    workers: int = 4
+    period_seconds: float = 1.5
+    enabled: bool = True
+    names: tuple[str, ...] = ("*",)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text: str) -> str:
+        path = tmp_path / "config.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_defaults_stand_when_nobody_says_anything():
+    assert load(Config) == Config()
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(file):
+    path = file("listen: file\nworkers: 1\nperiod_seconds: 9\n")
+    got = load(
+        Config,
+        argv=["--listen", "flag"],
+        environ={"VAINA_LISTEN": "env", "VAINA_WORKERS": "2", "VAINA_CONFIG": path},
+    )
+    assert got == Config(listen="flag", workers=2, period_seconds=9.0)
+
+
+def test_texts_become_what_the_fields_are():
+    environ = {"VAINA_ENABLED": "false", "VAINA_NAMES": "a, b,,c", "VAINA_PERIOD_SECONDS": "2"}
+    got = load(Config, argv=["--workers=7"], environ=environ)
+    assert got == Config(enabled=False, names=("a", "b", "c"), period_seconds=2.0, workers=7)
+
+
+def test_what_others_need_in_the_environment_is_not_ours_to_judge():
+    assert load(Config, environ={"VAINA_NODE_NAME": "n1", "VAINA_LISTEN": ""}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "words"),
+    [
+        (["--lisen", "x"], {}, 'unknown flag "--lisen"'),
+        (["listen"], {}, 'unknown flag "listen"'),
+        (["--listen"], {}, "--listen: a value is missing"),
+        (["--workers", "many"], {}, r"\$.workers"),
+        ([], {"VAINA_WORKERS": "4.5"}, r"\$.workers"),
+        (["--config", "/does/not/exist"], {}, "/does/not/exist"),
+    ],
+)
+def test_what_cannot_be_used_is_named(argv, environ, words):
+    with pytest.raises(ConfigError, match=words):
+        load(Config, argv=argv, environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("wokers: 3", 'unknown key "wokers"'),
+        ("- a", "a mapping is expected"),
+        ("a: [", "config.yaml"),
+        ("workers: x", "workers"),
+    ],
+)
+def test_a_file_is_read_strictly(file, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load(Config, argv=["--config", file(text)])
+
+
+def test_an_empty_file_says_nothing(file):
+    assert load(Config, argv=["--config", file("")]) == Config()

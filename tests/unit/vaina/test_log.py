@@ -1,0 +1,52 @@
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from vaina import log
+
+
+@pytest.fixture
+def restored():
+    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    yield
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_a_line_is_json_with_its_fields_and_component(restored):
+    out = io.StringIO()
+    log.configure("scheduler", "info", "json", stream=out)
+    structlog.stdlib.get_logger("a.b").info("pod bound", pod="default/web", node="n1")
+    logging.getLogger("grpc").warning("from %s", "elsewhere")
+    structlog.stdlib.get_logger("a.b").debug("not shown")
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert {key: first[key] for key in ("event", "pod", "node", "component", "level", "logger")} == {
+        "event": "pod bound", "pod": "default/web", "node": "n1", "component": "scheduler", "level": "info", "logger": "a.b",
+    }  # fmt: skip
+    assert first["timestamp"].endswith("Z")
+    assert (second["event"], second["component"], second["level"]) == (
+        "from elsewhere",
+        "scheduler",
+        "warning",
+    )
+
+
+def test_an_exception_keeps_its_traceback_in_one_line(restored):
+    out = io.StringIO()
+    log.configure("x", stream=out)
+    try:
+        int("bad")
+    except ValueError:
+        structlog.stdlib.get_logger("a").exception("failed")
+    (line,) = out.getvalue().splitlines()
+    assert "ValueError: invalid literal" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("wrong", [{"level": "loud"}, {"format": "xml"}])
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="is none of"):
+        log.configure("x", **wrong)
