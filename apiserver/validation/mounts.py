@@ -10,7 +10,7 @@ from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.volumes import Sources
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.field_path import Path, forbidden, invalid, not_found, not_supported, required
+from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_found, not_supported, required
 
 _PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
 _RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
@@ -47,6 +47,8 @@ def check_mounts(
             )
         if mount.HasField("recursive_read_only"):
             _check_recursive(errors, path.child("recursiveReadOnly"), mount)
+        if len(set(mount.bind_mount_options)) < len(mount.bind_mount_options):
+            _check_options(errors, at.child("bindMountOptions"), mount.bind_mount_options)
 
 
 def _check_against_devices(
@@ -94,6 +96,14 @@ def _check_recursive(errors: Errors, path: Path, mount: pod_pb2.VolumeMount) -> 
         if mount.mount_propagation not in {"", "None"}:
             detail = "may only be specified when mountPropagation is None or not specified"
             errors.append(forbidden(path, detail))
+
+
+def _check_options(errors: Errors, path: Path, options: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for index, option in enumerate(options):
+        if option in seen:
+            errors.append(duplicate(path.index(index), option))
+        seen.add(option)
 
 
 def check_devices(

@@ -1,15 +1,4 @@
-"""Rules for a Pod's spec, in a Pod and in a template. Every field has a rule here or a reason why it needs none.
-
-Fields without a rule of their own, as upstream:
-
-* `scheduler_name`, `service_account` (the old name, kept equal by defaulting): any text; a name nobody serves is a Pod
-  that nobody schedules.
-* `enable_service_links`, `automount_service_account_token`, `set_hostname_as_fqdn`, `host_network`, `host_pid`,
-  `host_ipc`, `share_process_namespace`: booleans; where two exclude each other, the rule stands with the other field.
-* `priority`: any number; admission computes it from the class.
-* `image_pull_secrets`: only names; an empty one is a warning.
-* `command`, `args`, `working_dir`, `termination_message_path`, `stdin`, `stdin_once`, `tty` of containers: the runtime's business.
-* `os_options of images`, `subdomain` without a Service: nothing to check before the Pod runs.
+"""Rules for a Pod's spec, in a Pod and in a template. Every field has a rule, or a reason why it needs none (`unchecked.py`).
 
 Called by `pods` and `templates`. Follows `pkg/apis/core/validation`: ValidatePodSpec, in its order.
 """

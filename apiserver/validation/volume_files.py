@@ -31,6 +31,18 @@ def check_mode(errors: Errors, path: Path, message: Message, field: str) -> None
         errors.append(invalid(path, mode, _MODE))
 
 
+def check_user(errors: Errors, path: Path, message: Message, field: str) -> None:
+    """Check the owner of files that a message may carry in the field."""
+    if message.HasField(field):
+        user = getattr(message, field)
+        errors.extend(invalid(path, user, problem) for problem in names.user_or_group_id(user))
+
+
+def _check_defaults(errors: Errors, path: Path, source: Message) -> None:
+    check_mode(errors, path.child("defaultMode"), source, "default_mode")
+    check_user(errors, path.child("defaultUser"), source, "default_user")
+
+
 def check_items(errors: Errors, path: Path, items: Items) -> None:
     """Check which keys become which files."""
     for index, item in enumerate(items):
@@ -44,13 +56,14 @@ def _check_item(errors: Errors, at: Path, item: volume_pb2.KeyToPath) -> None:
         errors.append(required(at.child("path")))
     check_text(errors, at.child("path"), item.path, names.local_non_reserved_path)
     check_mode(errors, at.child("mode"), item, "mode")
+    check_user(errors, at.child("user"), item, "user")
 
 
 def check_secret(errors: Errors, path: Path, source: volume_pb2.SecretVolumeSource) -> None:
     """Check a volume of a Secret's keys."""
     if not source.secret_name:
         errors.append(required(path.child("secretName")))
-    check_mode(errors, path.child("defaultMode"), source, "default_mode")
+    _check_defaults(errors, path, source)
     check_items(errors, path.child("items"), source.items)
 
 
@@ -58,13 +71,13 @@ def check_config_map(errors: Errors, path: Path, source: volume_pb2.ConfigMapVol
     """Check a volume of a ConfigMap's keys."""
     if not source.local_object_reference.name:
         errors.append(required(path.child("name")))
-    check_mode(errors, path.child("defaultMode"), source, "default_mode")
+    _check_defaults(errors, path, source)
     check_items(errors, path.child("items"), source.items)
 
 
 def check_downward_api(errors: Errors, path: Path, source: volume_pb2.DownwardAPIVolumeSource) -> None:
     """Check a volume of the Pod's own fields. Upstream's paths of files carry no index."""
-    check_mode(errors, path.child("defaultMode"), source, "default_mode")
+    _check_defaults(errors, path, source)
     for file in source.items:
         _check_downward_file(errors, path, file)
 
@@ -84,11 +97,12 @@ def _check_downward_file(errors: Errors, path: Path, file: volume_pb2.DownwardAP
     else:
         errors.append(required(path, "one of fieldRef and resourceFieldRef is required"))
     check_mode(errors, path.child("mode"), file, "mode")
+    check_user(errors, path.child("user"), file, "user")
 
 
 def check_projected(errors: Errors, path: Path, source: volume_pb2.ProjectedVolumeSource) -> None:
     """Check a volume that several sources fill; no two may make the same file."""
-    check_mode(errors, path.child("defaultMode"), source, "default_mode")
+    _check_defaults(errors, path, source)
     paths: set[str] = set()
     for index, projection in enumerate(source.sources):
         at = path.child("sources").index(index)
@@ -151,6 +165,7 @@ def _check_token(
     if seconds > _MAX_TOKEN_SECONDS:
         detail = "may not specify a duration larger than 2^32 seconds"
         errors.append(invalid(at.child("expirationSeconds"), seconds, detail))
+    check_user(errors, at.child("user"), source, "user")
     # Upstream's path of the file lacks the source's index.
     if not source.path:
         errors.append(required(path.child("path")))
@@ -183,6 +198,7 @@ def _check_trust_bundle(errors: Errors, at: Path, source: volume_pb2.ClusterTrus
     if not source.path:
         errors.append(required(at.child("path")))
     check_text(errors, at.child("path"), source.path, names.local_non_reserved_path)
+    check_user(errors, at.child("user"), source, "user")
 
 
 def _check_certificate(
@@ -207,6 +223,9 @@ def _check_certificate(
     for shown, file_path in files:
         check_text(errors, at.child(shown), file_path, names.local_non_reserved_path)
         _check_unique(errors, path, file_path, file_path, paths)
+    for key in sorted(source.user_annotations):
+        check_text(errors, at.child("userAnnotations"), key, names.qualified_name)
+    check_user(errors, at.child("user"), source, "user")
 
 
 def _check_certificate_life(errors: Errors, path: Path, seconds: int) -> None:

@@ -1,10 +1,10 @@
 """Warnings: what is accepted, but likely not meant, deprecated, or not acted on by vaina yet.
 
-`NOT_ACTED_ON` is the list of features that a manifest may name and that nothing here does anything about: each gives a
-warning with its field. Who makes one of them work takes its line out. The other texts follow `pkg/api/pod/warnings.go`.
+The tables of features are those that a manifest may name and that nothing here does anything about: each gives a warning
+with its field, so that nothing is silently ignored. Who makes one of them work takes its line out. The other texts follow `pkg/api/pod/warnings.go`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from apiserver.validation import names
@@ -20,24 +20,33 @@ _NOT_YET: Final = "accepted, but vaina does not act on it yet"
 
 #: (field path in manifests, does a spec use it)
 _POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] = (
-    ("affinity", lambda spec: bool(spec.affinity.ByteSize())),
+    ("affinity.podAffinity", lambda spec: bool(spec.affinity.pod_affinity.ByteSize())),
+    ("affinity.podAntiAffinity", lambda spec: bool(spec.affinity.pod_anti_affinity.ByteSize())),
     ("topologySpreadConstraints", lambda spec: bool(spec.topology_spread_constraints)),
-    ("imagePullSecrets", lambda spec: bool(spec.image_pull_secrets)),
     ("runtimeClassName", lambda spec: bool(spec.runtime_class_name)),
     ("resourceClaims", lambda spec: bool(spec.resource_claims)),
+    ("resources.limits", lambda spec: bool(spec.resources.limits)),
     ("serviceAccountName", lambda spec: spec.service_account_name not in {"", "default"}),
     ("automountServiceAccountToken", lambda spec: spec.automount_service_account_token),
     ("hostUsers", lambda spec: spec.HasField("host_users") and not spec.host_users),
-    ("subdomain", lambda spec: bool(spec.subdomain)),
+    ("setHostnameAsFQDN", lambda spec: spec.set_hostname_as_fqdn),
+    ("hostnameOverride", lambda spec: bool(spec.hostname_override)),
     ("schedulingGroup", lambda spec: spec.HasField("scheduling_group")),
     ("evictionResponders", lambda spec: bool(spec.eviction_responders)),
     ("os", lambda spec: spec.os.name == "windows"),
-    ("securityContext.seLinuxOptions", lambda spec: spec.security_context.HasField("se_linux_options")),
-    ("securityContext.windowsOptions", lambda spec: spec.security_context.HasField("windows_options")),
 )
+#: fields of a Pod's security context
+_POD_SECURITY: Final = (
+    ("se_linux_options", "seLinuxOptions"), ("windows_options", "windowsOptions"),
+    ("fs_group_change_policy", "fsGroupChangePolicy"), ("supplemental_groups_policy", "supplementalGroupsPolicy"),
+    ("se_linux_change_policy", "seLinuxChangePolicy"),
+)  # fmt: skip
 _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
+    ("restartPolicy", lambda container: container.restart_policy not in {"", "Always"}),
+    ("restartPolicyRules", lambda container: bool(container.restart_policy_rules)),
     ("resizePolicy", lambda container: bool(container.resize_policy)),
     ("volumeDevices", lambda container: bool(container.volume_devices)),
+    ("resources.claims", lambda container: bool(container.resources.claims)),
     (
         "securityContext.seLinuxOptions",
         lambda container: container.security_context.HasField("se_linux_options"),
@@ -46,7 +55,11 @@ _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...
         "securityContext.windowsOptions",
         lambda container: container.security_context.HasField("windows_options"),
     ),
+    ("securityContext.procMount", lambda container: container.security_context.proc_mount == "Unmasked"),
 )
+#: resources whose limits nothing enforces yet
+_UNLIMITED: Final = ("ephemeral-storage", "hugepages-")
+_FILE_SOURCES: Final = frozenset({"secret", "config_map", "downward_api", "projected"})
 #: sources of volumes that nothing mounts: upstream's words where it has some
 _VOLUME_WORDS: Final = {
     "photon_persistent_disk": "deprecated in v1.11, non-functional in v1.16+",
@@ -79,6 +92,12 @@ def warnings_for_pod(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpe
     """Return the warnings for a Pod or template; `path` is empty, or spec.template."""
     at = path.child("spec")
     warnings = [f"{at.child(*field.split('.'))}: {_NOT_YET}" for field, used in _POD_FEATURES if used(spec)]
+    if spec.security_context.ByteSize():
+        security = at.child("securityContext")
+        given = {field.name for field, _ in spec.security_context.ListFields()}
+        warnings.extend(
+            f"{security.child(shown)}: {_NOT_YET}" for field, shown in _POD_SECURITY if field in given
+        )
     warnings.extend(_labels_and_annotations(path, meta, spec))
     for index, volume in enumerate(spec.volumes):
         warnings.extend(_volume(at.child("volumes").index(index), volume.volume_source))
@@ -113,19 +132,47 @@ def _labels_and_annotations(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2
 
 def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
     for field, value in source.ListFields():
+        at = path.child(field.json_name)
         if field.name in LEGACY:
-            yield f"{path.child(field.json_name)}: {_VOLUME_WORDS.get(field.name, _NOT_YET)}"
+            yield f"{at}: {_VOLUME_WORDS.get(field.name, _NOT_YET)}"
         elif field.name == "image":
-            yield f"{path.child('image')}: {_NOT_YET}"
-        elif field.name == "projected":
-            yield from _projected(path.child("projected", "sources"), value)
+            yield f"{at}: {_NOT_YET}"
+        elif field.name == "empty_dir":
+            yield from _empty_dir(at, value)
+        elif field.name in _FILE_SOURCES:
+            if value.HasField("default_user"):
+                yield f"{at.child('defaultUser')}: {_NOT_YET}"
+            if field.name == "projected":
+                yield from _projected(at.child("sources"), value)
+            else:
+                yield from _item_users(at, value.items)
+
+
+def _empty_dir(path: Path, source: volume_pb2.EmptyDirVolumeSource) -> Iterator[str]:
+    if source.medium not in {"", "Memory"}:
+        yield f"{path.child('medium')}: {_NOT_YET}"
+    elif source.HasField("size_limit") and source.medium != "Memory":
+        yield f"{path.child('sizeLimit')}: {_NOT_YET}"
+    if source.HasField("mode"):
+        yield f"{path.child('mode')}: {_NOT_YET}"
+
+
+def _item_users(
+    path: Path, items: Iterable[volume_pb2.KeyToPath | volume_pb2.DownwardAPIVolumeFile]
+) -> Iterator[str]:
+    for index, item in enumerate(items):
+        if item.HasField("user"):
+            yield f"{path.child('items').index(index).child('user')}: {_NOT_YET}"
 
 
 def _projected(path: Path, source: volume_pb2.ProjectedVolumeSource) -> Iterator[str]:
     for index, projection in enumerate(source.sources):
-        for field, _ in projection.ListFields():
-            if field.name in {"service_account_token", "cluster_trust_bundle", "pod_certificate"}:
-                yield f"{path.index(index).child(field.json_name)}: {_NOT_YET}"
+        for field, value in projection.ListFields():
+            at = path.index(index).child(field.json_name)
+            if field.name in _FILE_SOURCES:
+                yield from _item_users(at, value.items)
+            else:
+                yield f"{at}: {_NOT_YET}"
 
 
 def _duplicates(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
@@ -165,6 +212,10 @@ def _container(path: Path, container: AnyContainer) -> Iterator[str]:
         if used(container):
             yield f"{path.child(*field.split('.'))}: {_NOT_YET}"
     resources = container.resources
+    for name in sorted(resources.limits):
+        if name.startswith(_UNLIMITED):
+            yield f"{path.child('resources', 'limits').key(name)}: {_NOT_YET}"
+    yield from _mounts(path.child("volumeMounts"), container)
     yield from _fractions(
         path.child("resources"), {"limits": resources.limits, "requests": resources.requests}
     )
@@ -178,6 +229,16 @@ def _container(path: Path, container: AnyContainer) -> Iterator[str]:
                 "be dropped when using apply"
             )
         seen.add(variable.name)
+        if variable.value_from.HasField("file_key_ref"):
+            yield f"{path.child('env').index(index).child('valueFrom', 'fileKeyRef')}: {_NOT_YET}"
+
+
+def _mounts(path: Path, container: AnyContainer) -> Iterator[str]:
+    for index, mount in enumerate(container.volume_mounts):
+        if mount.recursive_read_only not in {"", "Disabled"}:
+            yield f"{path.index(index).child('recursiveReadOnly')}: {_NOT_YET}"
+        if mount.bind_mount_options:
+            yield f"{path.index(index).child('bindMountOptions')}: {_NOT_YET}"
 
 
 def _port_overlaps(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:

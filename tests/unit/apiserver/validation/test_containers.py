@@ -258,6 +258,12 @@ MOUNTS = (
         'spec.containers[0].volumeDevices[4].devicePath: Invalid value: "/dev/z": must be unique',
         spec="volumes: [{name: v},{name: c, persistentVolumeClaim: {claimName: c}},{name: d, persistentVolumeClaim: {claimName: c}}]",
     ),
+    case(
+        "options of a mount are different",
+        "volumeMounts: [{name: v, mountPath: /a, bindMountOptions: [noexec, nosuid, noexec]}]",
+        'spec.containers[0].volumeMounts[0].bindMountOptions[2]: Duplicate value: "noexec"',
+        spec="volumes: [{name: v}]",
+    ),
 )
 
 

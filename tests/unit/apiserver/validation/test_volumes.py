@@ -239,6 +239,29 @@ VOLUMES = (
         'spec.volumes[2].ephemeral.volumeClaimTemplate.spec.volumeMode: Unsupported value: "X": supported values: "Block", "Filesystem"',
         'spec.volumes[3].persistentVolumeClaim.claimName: Invalid value: "web-e": must not reference a PVC that gets created for an ephemeral volume',
     ),
+    case(
+        "files belong to users that are numbers",
+        "volumes: [{name: a, secret: {secretName: s, defaultUser: -1, items: [{key: k, path: p, user: -1}]}}, "
+        "{name: b, configMap: {name: c, defaultUser: -1}}, {name: c, downwardAPI: {defaultUser: -1, items: [{path: p, "
+        "user: -1, fieldRef: {fieldPath: metadata.name}}]}}, {name: d, projected: {defaultUser: -1, sources: "
+        "[{clusterTrustBundle: {name: b, path: p, user: -1}}, {podCertificate: {signerName: a.io/b, keyType: ED25519, "
+        "keyPath: k, user: -1, userAnnotations: {-: a}}}]}}]",
+        *(
+            f"spec.volumes{path}: Invalid value: -1: must be between 0 and 2147483647, inclusive"
+            for path in (
+                "[0].secret.defaultUser",
+                "[0].secret.items[0].user",
+                "[1].configMap.defaultUser",
+                "[2].downwardAPI.defaultUser",
+                "[2].downwardAPI.user",
+                "[3].projected.defaultUser",
+                "[3].projected.sources[0].clusterTrustBundle.user",
+            )
+        ),
+        f'spec.volumes[3].projected.sources[1].podCertificate.userAnnotations: Invalid value: "-": {QUALIFIED}',
+        "spec.volumes[3].projected.sources[1].podCertificate.user: Invalid value: -1: must be between 0 and 2147483647, "
+        "inclusive",
+    ),
 )
 
 

@@ -11,13 +11,21 @@ NOT_YET = "accepted, but vaina does not act on it yet"
 PODS = (
     case("a plain Pod gives none", ""),
     case("each feature that is not acted on is named",
-         "imagePullSecrets: [{name: s}]\nruntimeClassName: r\nautomountServiceAccountToken: true\nhostUsers: false\n"
+         "runtimeClassName: r\nautomountServiceAccountToken: true\nhostUsers: false\nsetHostnameAsFQDN: true\n"
          "schedulingGroup: {podGroupName: g}\nevictionResponders: [{name: a.b/c, priority: 1}]\n"
-         "securityContext: {seLinuxOptions: {level: a}}",
-         f"spec.imagePullSecrets: {NOT_YET}", f"spec.runtimeClassName: {NOT_YET}",
-         f"spec.automountServiceAccountToken: {NOT_YET}", f"spec.hostUsers: {NOT_YET}",
-         f"spec.schedulingGroup: {NOT_YET}", f"spec.evictionResponders: {NOT_YET}",
-         f"spec.securityContext.seLinuxOptions: {NOT_YET}"),
+         "serviceAccountName: builder\nresources: {limits: {cpu: 1}}\nresourceClaims: [{name: a, resourceClaimName: b}]\n"
+         "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}, podAntiAffinity: "
+         "{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}}\n"
+         "securityContext: {seLinuxOptions: {level: a}, windowsOptions: {}, fsGroupChangePolicy: Always, "
+         "supplementalGroupsPolicy: Merge, seLinuxChangePolicy: Recursive}",
+         *(f"spec.{field}: {NOT_YET}" for field in (
+             "affinity.podAffinity", "affinity.podAntiAffinity", "runtimeClassName", "resourceClaims", "resources.limits",
+             "serviceAccountName", "automountServiceAccountToken", "hostUsers", "setHostnameAsFQDN", "schedulingGroup",
+             "evictionResponders", "securityContext.seLinuxOptions", "securityContext.windowsOptions",
+             "securityContext.fsGroupChangePolicy", "securityContext.supplementalGroupsPolicy",
+             "securityContext.seLinuxChangePolicy"))),
+    case("a name that overrides and another operating system are not acted on", "hostnameOverride: a\nos: {name: windows}",
+         f"spec.hostnameOverride: {NOT_YET}", f"spec.os: {NOT_YET}"),
     case("an empty affinity is no affinity", "affinity: {}"),
     case("volumes that nothing mounts are named, in upstream's words where it has some",
          "volumes: [{name: a, nfs: {server: s, path: /p}}, {name: b, gitRepo: {repository: r}}, {name: c, image: "
@@ -25,9 +33,17 @@ PODS = (
          "emptyDir: {}}]",
          f"spec.volumes[0].nfs: {NOT_YET}", "spec.volumes[1].gitRepo: deprecated in v1.11",
          f"spec.volumes[2].image: {NOT_YET}", f"spec.volumes[3].projected.sources[0].clusterTrustBundle: {NOT_YET}"),
+    case("what is not acted on in volumes that are mounted is named",
+         "volumes: [{name: a, emptyDir: {medium: HugePages, mode: 511}}, {name: b, emptyDir: {sizeLimit: 1Gi}}, {name: c, "
+         "emptyDir: {medium: Memory, sizeLimit: 1Gi}}, {name: d, secret: {secretName: s, defaultUser: 1, items: [{key: k, "
+         "path: p}, {key: k, path: q, user: 1}]}}, {name: e, projected: {sources: [{downwardAPI: {items: [{path: p, user: 1, "
+         "fieldRef: {fieldPath: metadata.name}}]}}]}}]",
+         f"spec.volumes[0].emptyDir.medium: {NOT_YET}", f"spec.volumes[0].emptyDir.mode: {NOT_YET}",
+         f"spec.volumes[1].emptyDir.sizeLimit: {NOT_YET}", f"spec.volumes[3].secret.defaultUser: {NOT_YET}",
+         f"spec.volumes[3].secret.items[1].user: {NOT_YET}",
+         f"spec.volumes[4].projected.sources[0].downwardAPI.items[0].user: {NOT_YET}"),
     case("host aliases and pull secrets are named once, and are named",
          "hostAliases: [{ip: 1.2.3.4}, {ip: 1.2.3.4}]\nimagePullSecrets: [{name: a}, {name: a}, {}]",
-         f"spec.imagePullSecrets: {NOT_YET}",
          'spec.hostAliases[1].ip: duplicate ip "1.2.3.4"', 'spec.imagePullSecrets[1].name: duplicate name "a"',
          'spec.imagePullSecrets[2].name: invalid empty name ""'),
     case("parts of a byte are no amount", "overhead: {memory: 1m}",
@@ -40,11 +56,21 @@ PODS = (
 
 CONTAINERS = (
     case("features of containers that are not acted on are named",
-         "resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}], securityContext: {seLinuxOptions: {level: a}}, "
-         "volumeDevices: [{name: c, devicePath: /dev/x}]",
-         f"spec.volumes[0].persistentVolumeClaim: {NOT_YET}", f"spec.containers[0].resizePolicy: {NOT_YET}",
-         f"spec.containers[0].volumeDevices: {NOT_YET}", f"spec.containers[0].securityContext.seLinuxOptions: {NOT_YET}",
-         spec="volumes: [{name: c, persistentVolumeClaim: {claimName: c}}]"),
+         "resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}], restartPolicy: Never, restartPolicyRules: "
+         "[{action: Restart, exitCodes: {operator: In, values: [42]}}], securityContext: {seLinuxOptions: {level: a}, "
+         "windowsOptions: {}, procMount: Unmasked}, volumeDevices: [{name: c, devicePath: /dev/x}], "
+         "resources: {limits: {cpu: 1, ephemeral-storage: 1Gi}, claims: [{name: d}]}, "
+         "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}], volumeMounts: [{name: v, mountPath: "
+         "/v, readOnly: true, recursiveReadOnly: IfPossible, bindMountOptions: [noexec]}]",
+         f"spec.resourceClaims: {NOT_YET}", f"spec.hostUsers: {NOT_YET}",
+         f"spec.volumes[0].persistentVolumeClaim: {NOT_YET}",
+         *(f"spec.containers[0].{field}: {NOT_YET}" for field in (
+             "restartPolicy", "restartPolicyRules", "resizePolicy", "volumeDevices", "resources.claims",
+             "securityContext.seLinuxOptions", "securityContext.windowsOptions", "securityContext.procMount",
+             "resources.limits[ephemeral-storage]", "volumeMounts[0].recursiveReadOnly",
+             "volumeMounts[0].bindMountOptions", "env[0].valueFrom.fileKeyRef")),
+         spec="hostUsers: false\nresourceClaims: [{name: d, resourceClaimName: d}]\n"
+         "volumes: [{name: c, persistentVolumeClaim: {claimName: c}}, {name: v}]"),
     case("parts of a byte are no amount", "resources: {limits: {memory: 1500m}, requests: {ephemeral-storage: 0.5}}",
          'spec.containers[0].resources.limits[memory]: fractional byte value "1500m" is invalid, must be an integer',
          'spec.containers[0].resources.requests[memory]: fractional byte value "1500m" is invalid, must be an integer',
