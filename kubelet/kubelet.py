@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from kubelet.admit import admit
+from kubelet.admit import Rejection, admit
 from kubelet.node.manager import NodeManager
 from kubelet.pod.tools import PodTools
 from kubelet.pod.workers import PodWorkers
@@ -111,7 +111,11 @@ class Kubelet:
         )
         if pod.status.phase in _TERMINAL or pod.metadata.HasField("deletion_timestamp"):
             return
-        rejection = admit(pod, others, self._node.node)
+        try:
+            rejection = admit(pod, others, self._node.node)
+        except ValueError as error:
+            # Something in a Pod or in the Node that validation lets pass and that cannot be counted.
+            rejection = Rejection("UnexpectedAdmissionError", f"Unexpected error: {error}")
         if rejection is not None:
             log.info("pod rejected", pod=_key(pod), uid=uid, reason=rejection.reason)
             self._tools.events.event(pod, "Warning", rejection.reason, rejection.message)

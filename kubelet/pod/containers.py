@@ -197,13 +197,21 @@ def init_done(pod: pod_pb2.Pod, view: ContainerView) -> bool:
 
 
 def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether an ended container is to run again, by the Pod's restart policy. Liveness and startup kills count as failures."""
+    """Say whether an ended container is to run again, by its restart policy. Liveness and startup kills count as failures."""
     ended = view.exited
     if ended is None:
         return view.current is None
-    policy = "Always" if view.kind is ContainerKind.SIDECAR else pod.spec.restart_policy or "Always"
+    # The container's own policy, where it has one, goes before the Pod's (KEP-5307).
+    policy = view.spec.restart_policy or pod.spec.restart_policy or "Always"
     stopping = observed.stopping.get(ended.id)
     failed = ended.exit_code != 0 or (stopping is not None and stopping.is_failure)
+    if any(_rule_matches(rule, ended.exit_code) for rule in view.spec.restart_policy_rules):
+        return True
     if view.kind is ContainerKind.INIT:
         return failed and policy != "Never"
     return policy == "Always" or (policy == "OnFailure" and failed)
+
+
+def _rule_matches(rule: pod_pb2.ContainerRestartRule, exit_code: int) -> bool:
+    listed = exit_code in rule.exit_codes.values
+    return rule.action == "Restart" and (listed if rule.exit_codes.operator == "In" else not listed)

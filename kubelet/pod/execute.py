@@ -52,6 +52,7 @@ from kubelet.runtime.interface import (
 from kubelet.runtime.records import ContainerConfig, RegistryAuth, Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
+from kubelet.volumes.kinds import REFRESHED, source_kind
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
 from vaina.steps import PodStep
@@ -157,6 +158,21 @@ class PodExecutor:
     def _step(self, pod: pod_pb2.Pod, step: PodStep, begun: float, message: str) -> None:
         tools = self._tools
         tools.steps.report(pod.metadata, step, begun, tools.clock.now(), message, tools.node.name)
+
+    async def refresh_volumes(self, pod: pod_pb2.Pod) -> None:
+        """Bring mounted ConfigMaps and Secrets up to date; what does not work is tried again with the next refresh."""
+        mounted = self._memory.mounted or frozenset()
+        names = [
+            volume.name
+            for volume in pod.spec.volumes
+            if volume.name in mounted and source_kind(volume) in REFRESHED
+        ]
+        if not names:
+            return
+        try:
+            await self._tools.volumes.mount(pod, names, self._tools.node.facts(self._pod_ip(pod)))
+        except VolumeFailed as error:
+            log.warning("volumes not refreshed", pod=pod.metadata.name, error=str(error))
 
     async def _mount(self, pod: pod_pb2.Pod, action: MountVolumes) -> None:
         tools, memory = self._tools, self._memory

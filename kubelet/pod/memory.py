@@ -41,12 +41,17 @@ class PodMemory:
     stopped: set[str] = field(default_factory=set)
     #: None: not asked yet
     mounted: frozenset[str] | None = None
+    #: when volumes that are made of objects were last brought up to date
+    refreshed_at: float = 0.0
     #: the newest that was made or seen
     sandbox: SandboxState | None = None
     #: what was reported last
     reported: pod_pb2.PodStatus | None = None
     #: when the first container was started: the beginning of step 6
     first_start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.refreshed_at = self.first_seen
 
     def fail(self, key: str, reason: str, message: str, *, backoff: Backoff, now: float) -> None:
         """Remember that something did not work, and when it is tried again."""

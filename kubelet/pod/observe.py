@@ -5,15 +5,21 @@ Called by the worker at the beginning of each pass; the lists are as of the call
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
+from kubelet.labels import TERMINATION_POLICY_ANNOTATION
 from kubelet.pod.actions import ContainerKind, PullPolicy
 from kubelet.pod.containers import ContainerView, init_done, restart_wanted, view_containers
 from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
 from kubelet.pod.tools import PodTools
-from kubelet.runtime.records import ContainerPhase, ContainerState, Uid
+from kubelet.runtime.interface import NotFoundInRuntime
+from kubelet.runtime.records import ContainerPhase, ContainerState, LogOptions, Uid
 from vaina.api.core.v1 import pod_pb2
+
+#: what is taken from the log in place of last words
+_MAX_LOG_BYTES = 2048
 
 
 async def observe(
@@ -71,7 +77,27 @@ async def observe(
 async def _last_words(tools: PodTools, memory: PodMemory, containers: Sequence[ContainerState]) -> None:
     for state in containers:
         if state.phase is ContainerPhase.EXITED and state.id not in memory.last_words:
-            memory.last_words[state.id] = await tools.files.last_words(state)
+            words = await tools.files.last_words(state)
+            if not words and _falls_back(state):
+                words = await _end_of_log(tools, state)
+            memory.last_words[state.id] = words
+
+
+def _falls_back(state: ContainerState) -> bool:
+    policy = state.annotations.get(TERMINATION_POLICY_ANNOTATION, "")
+    return policy == "FallbackToLogsOnError" and state.exit_code != 0
+
+
+async def _end_of_log(tools: PodTools, state: ContainerState) -> str:
+    """Return the last 80 lines of a container's log, at most 2048 bytes of them."""
+    data = b""
+    try:
+        async with aclosing(tools.runtime.container_logs(state.id, LogOptions(tail_lines=80))) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                data = (data + piece)[-_MAX_LOG_BYTES:]
+    except NotFoundInRuntime:
+        return ""
+    return data.decode("utf-8", errors="replace")
 
 
 async def _images(

@@ -17,8 +17,11 @@ TERMINAL = frozenset({SUCCEEDED, FAILED})
 
 @dataclass(slots=True)
 class _Counts:
+    #: never ran
     waiting: int = 0
     running: int = 0
+    #: ran, and will again
+    restarting: int = 0
     stopped: int = 0
     succeeded: int = 0
 
@@ -33,7 +36,7 @@ def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -
     """
     if pod.status.phase in TERMINAL:
         return str(pod.status.phase)
-    initializing, failed = _initialization(pod, status, ended=ended)
+    initializing, failed = _initialization(pod, status)
     if failed:
         return FAILED
     if ended:
@@ -43,14 +46,9 @@ def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -
     counts = _count(status.container_statuses)
     if counts.waiting or not status.container_statuses:
         return PENDING
-    if counts.running:
+    if counts.running or counts.restarting:
         return RUNNING
-    restarts = pod.spec.restart_policy or "Always"
-    if restarts == "Always":
-        return RUNNING
-    if counts.stopped == counts.succeeded:
-        return SUCCEEDED
-    return FAILED if restarts == "Never" else RUNNING
+    return SUCCEEDED if counts.stopped == counts.succeeded else FAILED
 
 
 def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
@@ -60,7 +58,7 @@ def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
     )
 
 
-def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -> tuple[bool, bool]:
+def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> tuple[bool, bool]:
     """Return (init containers are still to be done, one has failed for good)."""
     if any(_has_started(item) for item in status.container_statuses):
         return False, False
@@ -71,9 +69,10 @@ def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool)
         if kind_of_init(spec) is ContainerKind.SIDECAR:
             pending |= item is None or not item.started
             continue
+        # One that will run again is waiting; one that shows its end has come to it.
         code = item.state.terminated.exit_code if item and item.state.HasField("terminated") else None
         pending |= code != 0
-        failed |= bool(code) and (pod.spec.restart_policy == "Never" or ended)
+        failed |= bool(code)
     return pending, failed
 
 
@@ -94,7 +93,7 @@ def _count(statuses: Iterable[pod_pb2.ContainerStatus]) -> _Counts:
             counts.stopped += 1
             counts.succeeded += item.state.terminated.exit_code == 0
         elif item.last_state.HasField("terminated"):
-            counts.stopped += 1
+            counts.restarting += 1
         else:
             counts.waiting += 1
     return counts

@@ -82,7 +82,7 @@ class WorkerSettings:
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     #: a worker looks again after this time, even if nothing happened
     resync_seconds: float = 60.0
-    sandbox_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
+    sandbox_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 8.0))
     volume_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
     #: after a container could not be created
     create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 60.0))

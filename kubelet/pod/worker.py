@@ -92,6 +92,11 @@ class PodWorker:
         """Look again: the runtime, a probe, a pull or a hook has something new."""
         self._wake.set()
 
+    def restart(self) -> None:
+        """Forget everything that is not in the runtime, as a restarted kubelet does."""
+        self._memory = PodMemory(first_seen=self._memory.first_seen)
+        self._adopted = True
+
     async def run(self) -> None:
         """Work until nothing of the Pod is left."""
         async with asyncio.TaskGroup() as group:
@@ -164,6 +169,9 @@ class PodWorker:
         self._report(pod, observed, ending)
         self._attend(tasks, pod, observed, ending)
         plan = compute_pod_plan(pod, observed, ending=ending, now=now, policy=settings.restarts)
+        if ending is None and now - self._memory.refreshed_at >= settings.resync_seconds:
+            self._memory.refreshed_at = now
+            await executor.refresh_volumes(pod)
         for action in plan.actions:
             try:
                 await executor.execute(pod, action)

@@ -13,6 +13,9 @@ from kubelet.pod.tools import PodTools
 from kubelet.pod.worker import PodWorker
 from kubelet.runtime.records import Uid
 from vaina.api.core.v1 import pod_pb2
+from vaina.backoff import Backoff
+
+_RESTART = Backoff(1.0, 60.0)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -67,7 +70,17 @@ class PodWorkers:
             await never.wait()
 
     async def _run(self, worker: PodWorker) -> None:
-        await worker.run()
+        failures = 0
+        while True:
+            try:
+                await worker.run()
+            except Exception:
+                log.exception("pod worker failed; it begins anew", uid=worker.uid)
+            else:
+                break
+            worker.restart()
+            await self._tools.clock.sleep(_RESTART.delay(failures))
+            failures += 1
         if self._workers.get(worker.uid) is worker:
             del self._workers[worker.uid]
         self._on_end(worker.uid)

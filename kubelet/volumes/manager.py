@@ -14,19 +14,11 @@ from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes import atomic, payload
 from kubelet.volumes.interface import ObjectSource, VolumeFailed
+from kubelet.volumes.kinds import REFRESHED, plugin_directory, source_kind
 from kubelet.volumes.payload import DEFAULT_MODE, Files, PayloadError
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import ApiError
 from vaina.objects.quantity import value
-
-#: kinds whose files are made of objects -> upstream's plugin directory
-_PAYLOADS = {
-    "config_map": "kubernetes.io~configmap",
-    "secret": "kubernetes.io~secret",
-    "downward_api": "kubernetes.io~downward-api",
-    "projected": "kubernetes.io~projected",
-}
-_EMPTY_DIR = "kubernetes.io~empty-dir"
 
 #: hostPath type -> what has to be there; types that create have None
 _HOST_PATH_TESTS: dict[str, tuple[Callable[[Path], bool], str]] = {
@@ -36,18 +28,6 @@ _HOST_PATH_TESTS: dict[str, tuple[Callable[[Path], bool], str]] = {
     "CharDevice": (Path.is_char_device, "character device"),
     "BlockDevice": (Path.is_block_device, "block device"),
 }
-
-
-def plugin_directory(volume: volume_pb2.Volume) -> str | None:
-    """Return the directory name of the volume's kind; None for kinds that have no directory of their own (hostPath)."""
-    kind = source_kind(volume)
-    return _EMPTY_DIR if kind == "empty_dir" else _PAYLOADS.get(kind)
-
-
-def source_kind(volume: volume_pb2.Volume) -> str:
-    """Return which field of the volume's source is set; emptyDir when none is."""
-    fields = volume.volume_source.ListFields()
-    return str(fields[0][0].name) if fields else "empty_dir"
 
 
 class VolumeManager:
@@ -77,7 +57,7 @@ class VolumeManager:
     def _is_mounted(self, uid: Uid, volume: volume_pb2.Volume) -> bool:
         path = self._path(uid, volume)
         kind = source_kind(volume)
-        if kind in _PAYLOADS:
+        if kind in REFRESHED:
             return (path / atomic.DATA_LINK).is_symlink()
         if kind == "empty_dir" and volume.volume_source.empty_dir.medium == "Memory":
             return path.is_mount()
@@ -102,7 +82,7 @@ class VolumeManager:
             await asyncio.to_thread(_check_host_path, volume.volume_source.host_path)
         elif kind == "empty_dir":
             await self._empty_dir(volume.volume_source.empty_dir, path, group)
-        elif kind in _PAYLOADS:
+        elif kind in REFRESHED:
             files = await self._files(pod, volume, facts)
             await asyncio.to_thread(atomic.write, path, files, group=group)
         else:
