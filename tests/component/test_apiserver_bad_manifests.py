@@ -182,8 +182,8 @@ CASES = [
 
 
 @pytest.fixture
-async def server(shared_etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(shared_etcd.target)
+async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
+    process = ApiserverProcess(etcd.target)
     try:
         await process.start()
         yield process
