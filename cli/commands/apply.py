@@ -18,6 +18,8 @@ from vaina.kinds import KINDS_BY_GVK, Kind
 from vaina.objects.manifest import Decoded, decode_json, read_documents
 
 FIELD_MANAGER = "vaina"
+#: what the apiserver says of a text without objects; other files may have some
+NOTHING = "no objects passed to apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None
         count += await _apply_source(shell, clients, source, options, written)
     written.finish()
     if not count and not shell.failures:
-        raise Failure("no objects passed to apply")
+        raise Failure(NOTHING)
 
 
 async def _apply_source(
@@ -90,7 +92,8 @@ async def _apply_source(
     try:
         answer = await clients.manifests.apply(request)
     except ApiError as error:
-        shell.report(error, doing)
+        if error.message != NOTHING:
+            shell.report(error, doing)
         return 0
     for result in answer.results:
         for warning in result.warnings:

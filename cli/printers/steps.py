@@ -31,6 +31,8 @@ class StepRow:
     step: PodStep
     done: bool
     what: str
+    #: what its component says of it, for where there is no room for more
+    message: str = ""
     component: str = ""
     instance: str = ""
     #: seconds since the epoch
@@ -54,9 +56,10 @@ def step_rows(trace: trace_pb2.PodTrace) -> list[StepRow]:
             continue
         end = seconds_of(record.end_time if record.end_time.seconds else record.start_time)
         start = seconds_of(record.start_time) if record.start_time.seconds else end
-        what = f"{step.words}: {record.message}" if record.message else step.words
+        message = one_line(record.message)
+        what = f"{step.words}: {message}" if message else step.words
         rows.append(
-            StepRow(step, True, one_line(what), record.component, record.instance, start, max(start, end))
+            StepRow(step, True, what, message, record.component, record.instance, start, max(start, end))
         )
     return rows
 
@@ -155,7 +158,8 @@ def _fit(text: str, width: int) -> str:
 def _row(row: StepRow, begin: float, total: float, widths: _Widths, paint: Paint) -> str:
     number = f" {row.step.number}  "
     name = f"{row.step.value:<{widths.step}}"
-    what = f"{_fit(row.what, widths.what):<{widths.what}}"
+    shown = row.message if row.message and len(row.what) > widths.what else row.what
+    what = f"{_fit(shown, widths.what):<{widths.what}}"
     if not row.done:
         return paint("dim", f"{number}{name}  {what}".rstrip())
     style = _COMPONENT_STYLES.get(row.component, "")

@@ -1,0 +1,121 @@
+"""What the printers write, held to golden files."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.printers.columns import make_table, sort_items
+from cli.printers.describe import render_description
+from cli.printers.objects import print_json, print_names, print_yaml
+from cli.printers.steps import render_trace
+from cli.printers.style import Paint
+from cli.printers.table import render_table
+from tests.support.golden_text import check_golden
+from tests.support.shown_objects import EVENTS, NODE, NOW, REPLICA_SET, SHOP, make_trace, read
+from vaina.api.core.v1 import pod_pb2
+from vaina.kinds import EVENT, KINDS_BY_NAME, POD
+from vaina.kinds import NODE as NODE_KIND
+from vaina.kinds import REPLICA_SET as REPLICA_SET_KIND
+from vaina.testing.builders import make_pod
+
+GOLDEN = Path(__file__).parent / "golden"
+TABLES = {
+    "pods": (SHOP, "pods"),
+    "nodes": (NODE, "nodes"),
+    "replicasets": (REPLICA_SET, "replicasets"),
+    "events": (EVENTS, "events"),
+    "others": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {a: b}\nbinaryData: {c: aGk=}\n",
+        "configmaps",
+    ),
+}
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["plain", "wide"])
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_a_table_has_kubectls_columns(name: str, *, wide: bool) -> None:
+    text, plural = TABLES[name]
+    kind = KINDS_BY_NAME[plural]
+    table = make_table(kind, sort_items(kind, read(text)), NOW, wide=wide)
+    check_golden(GOLDEN / f"table-{name}{'-wide' if wide else ''}.txt", render_table(table))
+
+
+def test_a_table_can_show_namespaces_kinds_and_labels() -> None:
+    table = make_table(POD, read(SHOP), NOW, with_namespace=True, with_kind=True, with_labels=True)
+    check_golden(GOLDEN / "table-everything.txt", render_table(table))
+
+
+def test_describe_pod() -> None:
+    text = render_description(POD, read(SHOP)[0], events=read(EVENTS), now=NOW)
+    check_golden(GOLDEN / "describe-pod.txt", text)
+
+
+def test_describe_node() -> None:
+    text = render_description(NODE_KIND, read(NODE)[0], pods=read(SHOP), now=NOW)
+    check_golden(GOLDEN / "describe-node.txt", text)
+
+
+def test_describe_replica_set() -> None:
+    text = render_description(REPLICA_SET_KIND, read(REPLICA_SET)[0], pods=read(SHOP), now=NOW)
+    check_golden(GOLDEN / "describe-replicaset.txt", text)
+
+
+def test_describe_a_kind_without_a_page() -> None:
+    check_golden(GOLDEN / "describe-event.txt", render_description(EVENT, read(EVENTS)[1], now=NOW))
+
+
+@pytest.mark.requirement("A8")
+@pytest.mark.parametrize(
+    ("name", "done", "width"),
+    [("whole", 7, 140), ("narrow", 7, 80), ("half", 4, 140), ("begun", 1, 140), ("empty", 0, 140)],
+)
+def test_the_seven_steps(name: str, done: int, width: int) -> None:
+    check_golden(GOLDEN / f"trace-{name}.txt", render_trace(make_trace(done), width=width))
+
+
+def test_a_trace_says_what_the_next_step_waits_for() -> None:
+    pod = make_pod("jumpod")
+    pod.status.conditions.add(
+        type="PodScheduled",
+        status="False",
+        reason="Unschedulable",
+        message="0/3 nodes are available: 3 Insufficient cpu.",
+    )
+    check_golden(GOLDEN / "trace-waits.txt", render_trace(make_trace(1), pod=pod, width=140))
+    pulling = pod_pb2.Pod(
+        status={
+            "container_statuses": [
+                {"name": "a", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
+            ]
+        }
+    )
+    assert "waits: container a: ErrImagePull: no such image" in render_trace(make_trace(5), pod=pulling)
+
+
+def test_a_trace_of_a_pod_that_is_gone_says_since_when() -> None:
+    trace = make_trace()
+    trace.status.pod_deleted_time.seconds = int(NOW)
+    assert "gone since 2026-01-01 01:00:00 UTC" in render_trace(trace)
+
+
+def test_colours_change_nothing_but_colours() -> None:
+    plain, coloured = render_trace(make_trace()), render_trace(make_trace(), paint=Paint(True))
+    assert "\x1b[" not in plain
+    assert "\x1b[32m" in coloured
+    import re
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    page = render_description(POD, read(SHOP)[0], events=read(EVENTS), now=NOW, paint=Paint(True))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", page) == render_description(
+        POD, read(SHOP)[0], events=read(EVENTS), now=NOW
+    )
+
+
+def test_objects_as_yaml_json_and_names() -> None:
+    items = [(NODE_KIND, read(NODE)[0])]
+    check_golden(GOLDEN / "node.yaml.txt", print_yaml(items, single=True))
+    check_golden(GOLDEN / "nodes.json.txt", print_json(items, single=False))
+    assert (
+        print_names([*items, (REPLICA_SET_KIND, read(REPLICA_SET)[0])])
+        == "node/node-1\nreplicaset.apps/shop\n"
+    )
