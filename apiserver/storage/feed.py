@@ -81,7 +81,7 @@ class Feed:
         self._kinds = {kind.cache.resource.prefix: kind for kind in kinds}
         #: set once the caches have been filled
         self.filled = asyncio.Event()
-        #: whether the watch is open and was heard of
+        #: whether the caches follow what happens: they were just filled, or the watch was heard of since it was opened
         self.is_connected = False
         self._attempt = 0
 
@@ -135,6 +135,7 @@ class Feed:
         self._metrics.cache_initializations.inc()
         self._reach(page.version)
         self.filled.set()
+        self.is_connected = True
         _LOG.info("watch cache filled", objects=len(page.items), version=page.version)
 
     async def _follow(self) -> None:

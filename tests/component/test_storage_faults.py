@@ -265,6 +265,23 @@ class TestFull:
             again = await eventually(lambda: storage.create(key("b"), config("b"), META))
             assert await storage.get(key("b")) == again
 
+    async def test_what_is_refused_for_want_of_space_was_not_written(self, small_etcd: EtcdServer) -> None:
+        """etcd applies the transaction that exceeds the quota, and answers with a refusal: that one has happened."""
+        target = small_etcd.target
+        async with etcd_storage(target, writer="a") as a, etcd_storage(target, writer="b") as b:
+            results: dict[Key, object] = {}
+            while StorageFull not in map(type, results.values()):
+                assert len(results) < 400
+                names = [key(f"a{len(results) + number}") for number in range(12)]
+                writes = (
+                    (a, b)[index % 2].create(name, config("a", x="." * 500_000), META)
+                    for index, name in enumerate(names)
+                )
+                results |= zip(names, await asyncio.gather(*writes, return_exceptions=True), strict=True)
+            there = {item.key for item in (await a.list(PREFIX)).items}
+        assert {type(result) for result in results.values()} == {Stored, StorageFull}
+        assert there == {name for name, result in results.items() if isinstance(result, Stored)}
+
 
 async def fill(storage: EtcdStorage, stored: list[Stored]) -> None:
     """Create large objects until etcd refuses."""

@@ -45,7 +45,7 @@ class EventReader:
             events, self._fragments = [*self._fragments, *answer.events], []
         if not events:
             version = versions.whole(answer.header.revision)
-            if answer.created or version <= self._after:
+            if answer.created or version < self._after:
                 return []
             return [StorageEvent(EventType.BOOKMARK, self._prefix, version, None)]
         found: list[StorageEvent] = []

@@ -18,7 +18,7 @@ from aetcd.rpc import rpc_pb2
 from apiserver.storage.etcd.batch import MAX_WRITES, Outcome, Write, outcomes, take_batch, transaction
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.failures import Compacted, LeaseMissing, Refused
-from apiserver.storage.etcd.settle import Verdict, settle
+from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.metrics import StorageMetrics
 from vaina.backoff import Backoff
 from vaina.clock import Clock
@@ -36,6 +36,7 @@ _GATHER_STEPS = 3
 PATIENCE_SECONDS = 6.0
 _BACKOFF = Backoff(0.05, 1.0, jitter=0.5)
 _SENDS = 3
+_FULL = "etcdserver: mvcc: database space exceeded"
 
 
 class _Waiting(NamedTuple):
@@ -188,10 +189,7 @@ class GroupCommit:
         try:
             answer = await self._client.txn(transaction(batch, self._writer_key, token, base), "commit")
         except StorageFull:
-            self._full, self._base = True, None
-            if base is not None and batch[0].data is None:
-                return Verdict.NOT_APPLIED
-            raise
+            return await self._settle_full(batch, token)
         except Refused:
             raise
         except ApiError:
@@ -203,6 +201,21 @@ class GroupCommit:
         if base is not None:
             self._base = answer.header.revision
         return outcomes(batch, answer, marked=base is not None)
+
+    async def _settle_full(self, batch: list[Write], token: bytes) -> "list[Outcome] | Verdict":
+        """Return what became of a batch that was refused for want of space; deletions are then sent without the writer key.
+
+        Raises:
+            StorageFull: nothing was written.
+        """
+        self._full, self._base = True, None
+        try:
+            verdict = (await settle_refused(self._client, batch, self._writer_key, token)).verdict
+        except (ApiError, Compacted):
+            return Verdict.UNKNOWN
+        if verdict is Verdict.NOT_APPLIED and batch[0].data is not None:
+            raise StorageFull(_FULL)
+        return verdict
 
     async def _establish(self, *, may_be_full: bool) -> int | None:
         """Return the writer key's mod revision, putting it when it is not known; None: deletions while etcd is full.

@@ -15,6 +15,7 @@ from aetcd.rpc import rpc_pb2
 
 from apiserver.storage.etcd.batch import Outcome, Write, unchanged
 from apiserver.storage.etcd.client import EtcdClient
+from vaina.errors import StorageFull
 
 
 class Verdict(Enum):
@@ -51,14 +52,13 @@ async def settle(
         Compacted: the outcome can no longer be found out.
     """
     token, fence = tokens
-    answer = await client.txn(
-        rpc_pb2.TxnRequest(
-            compare=[unchanged(writer_key, base)],
-            success=[rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=writer_key, value=fence))],
-            failure=[rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=writer_key))],
-        ),
-        "settle",
-    )
+    try:
+        answer = await _fence(client, writer_key, fence, base)
+    except StorageFull:
+        settled = await settle_refused(client, writes, writer_key, token)
+        if isinstance(settled.verdict, list):
+            return settled
+        raise
     if answer.succeeded:
         return Settled(Verdict.NOT_APPLIED, answer.header.revision)
     kvs = answer.responses[0].response_range.kvs
@@ -70,6 +70,33 @@ async def settle(
         # An earlier fence of ours, whose answer was lost as well: it succeeded, therefore the batch did not.
         return Settled(Verdict.NOT_APPLIED, moved.mod_revision)
     return Settled(await _outcomes(client, writes, moved.mod_revision), moved.mod_revision)
+
+
+async def settle_refused(
+    client: EtcdClient, writes: Sequence[Write], writer_key: bytes, token: bytes
+) -> Settled:
+    """Find out what became of a batch that etcd refused for want of space.
+
+    The member that applies the transaction with which the quota is exceeded does apply it and answers with the refusal all the same
+    (etcd's quotaApplierV3). The answer has come, so nothing is under way any more: a look at the writer key is enough.
+    """
+    answer = await client.range(rpc_pb2.RangeRequest(key=writer_key), "settle")
+    if not answer.kvs or answer.kvs[0].value != token:
+        return Settled(Verdict.NOT_APPLIED, None)
+    revision = answer.kvs[0].mod_revision
+    return Settled(await _outcomes(client, writes, revision), revision)
+
+
+async def _fence(client: EtcdClient, writer_key: bytes, fence: bytes, base: int) -> "rpc_pb2.TxnResponse":
+    """Move the writer key if nobody has; else return it."""
+    return await client.txn(
+        rpc_pb2.TxnRequest(
+            compare=[unchanged(writer_key, base)],
+            success=[rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=writer_key, value=fence))],
+            failure=[rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=writer_key))],
+        ),
+        "settle",
+    )
 
 
 async def _outcomes(client: EtcdClient, writes: Sequence[Write], revision: int) -> list[Outcome]:

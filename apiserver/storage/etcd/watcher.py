@@ -13,6 +13,8 @@ from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from vaina.errors import Expired, Unavailable
 
+_PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest())
+
 
 class Watcher:
     """One watch stream of everything below /registry/: positions need all events of a revision."""
@@ -39,6 +41,8 @@ class Watcher:
         call = self._call = self._client.watch()
         try:
             await call.write(self._create(after))
+            # The first thing to be heard is where the stream stands, even when nothing happens.
+            await call.write(_PROGRESS)
             while True:
                 answer = await call.read()
                 if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
@@ -59,7 +63,7 @@ class Watcher:
         if call is None:
             return
         try:
-            await call.write(rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()))
+            await call.write(_PROGRESS)
         except grpc.aio.AioRpcError as error:
             raise meaning(error.code(), error.details() or "") from error
         except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
