@@ -13,6 +13,7 @@ from scheduler.framework.runtime import Framework
 from scheduler.metrics import PluginTimes, SchedulerMetrics
 from scheduler.scheduler import Scheduler
 from vaina import log as logging_setup
+from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
@@ -34,6 +35,7 @@ def build(
     name: str = DEFAULT_SCHEDULER_NAME,
     instance: str = "scheduler",
     tie_break: TieBreak | None = None,
+    detector: MutationDetector | None = None,
 ) -> Scheduler:
     """Make a scheduler over any transport.
 
@@ -44,6 +46,7 @@ def build(
         name: spec.schedulerName of the Pods that are ours.
         instance: the name of this process in events and traces.
         tie_break: chooses among equally good nodes; at random by default.
+        detector: finds who changes shared objects; for tests.
     """
     registry = registry or CollectorRegistry()
     return Scheduler(
@@ -52,7 +55,7 @@ def build(
         metrics=SchedulerMetrics(registry, name),
         recorder=EventRecorder(clients.events, name, instance, clock),
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
-        tie_break=tie_break or random.SystemRandom().randrange,
+        tie_break=tie_break or random.SystemRandom().randrange, detector=detector,
     )  # fmt: skip
 
 

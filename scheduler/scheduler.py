@@ -27,6 +27,7 @@ from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.informer import Informer
+from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
@@ -47,7 +48,7 @@ TICK_SECONDS: Final = 1.0
 class Scheduler:
     """Gives Pods nodes. `run` is everything; the rest is called on its loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, handed in by build
         self,
         clients: Clientset,
         clock: Clock,
@@ -57,6 +58,7 @@ class Scheduler:
         recorder: EventRecorder,
         reporter: StepReporter,
         tie_break: TieBreak,
+        detector: MutationDetector | None = None,
     ) -> None:
         """Make a scheduler.
 
@@ -68,6 +70,7 @@ class Scheduler:
             recorder: of events about Pods.
             reporter: of the step SCHEDULED.
             tie_break: chooses among equally good nodes.
+            detector: finds who changes shared objects; for tests.
         """
         self._clients, self._clock, self._framework = clients, clock, framework
         self._metrics, self._recorder, self._reporter, self._tie_break = (
@@ -82,8 +85,8 @@ class Scheduler:
         self._conditions = ConditionWriter(clients.pods, clock)
         self._binder = Binder(clients.pods, clock, self._conditions, self)
         self._wake = asyncio.Event()
-        self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock)
-        self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock)
+        self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector)
+        self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector)
         handlers = EventHandlers(
             self.cache, self.queue, compiler=PodCompiler(), clock=clock, scheduler_name=framework.profile.name,
             heard=frozenset(framework.hints), settler=self, wake=self._wake.set,
@@ -162,7 +165,7 @@ class Scheduler:
         log.info(
             "binding refused", pod=pending.pod.info.key, node=pending.where.node_name, error=error.message
         )
-        if not isinstance(error, NotFound):
+        if pending.uid in self.queue:
             self._recorder.event(
                 pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
             )

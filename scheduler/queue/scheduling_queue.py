@@ -142,11 +142,11 @@ class SchedulingQueue:
         """No node would take the Pod: wait for something that could help one of the plugins that refused it."""
         if not self._fail(pod, now):
             return
-        seen = self._in_flight[pod.info.uid]
+        missed = self._missed(pod, rejected_by)
         self._leave(pod)
         pod.rejected_by = rejected_by
         gated = self._gate(pod.info.pod_class)
-        if not gated and self._missed(seen, pod.info.pod_class, rejected_by):
+        if missed and not gated:
             self._back_off(pod, ATTEMPT_FAILURE)
         elif gated:
             self._enter(pod, ATTEMPT_FAILURE)
@@ -200,11 +200,12 @@ class SchedulingQueue:
         pod.failed_at = pod.since = now
         return True
 
-    def _missed(self, seen: int, pod: PodClass, rejected_by: frozenset[str]) -> bool:
-        """Say whether something that could help happened while the Pod was in flight."""
-        if seen < self._first_event:
+    def _missed(self, pod: QueuedPod, rejected_by: frozenset[str]) -> bool:
+        """Say whether something that could help happened since the Pod was popped."""
+        start = self._in_flight[pod.info.uid] - self._first_event
+        if start < 0:
             return True
-        return any(self._helps(event, pod, rejected_by) for event in self._events[seen - self._first_event :])
+        return any(self._helps(event, pod.info.pod_class, rejected_by) for event in self._events[start:])
 
     def _helps(self, happened: _Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
         event, before, after = happened
