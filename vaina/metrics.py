@@ -14,6 +14,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 
 VERSION = "0.1.0"
@@ -31,6 +32,8 @@ def exponential_buckets(start: float, factor: float, count: int) -> tuple[float,
 
 def new_registry(component: str) -> CollectorRegistry:
     """Make the registry of a process, with what is known of the process itself."""
+    # A second series beside every counter and histogram, which upstream does not have.
+    disable_created_metrics()
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
