@@ -180,7 +180,7 @@ class Cluster:
 
     def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
         """Run the command `vaina` against this cluster, as a user does; return what it printed."""
-        env = {"VAINA_APISERVER": self.apiserver, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        env = {"VAINA_SERVER": self.apiserver, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         return run(sys.executable, "-m", "cli", *arguments, env=env, stdin=stdin, timeout=timeout)
 
     def etcd_get(self, key: str) -> bytes | None:
@@ -286,8 +286,9 @@ class Cluster:
 
     def engine_containers(self, node: str) -> list[dict[str, Any]]:
         """Inspect every container of a node's engine, also those that have ended."""
-        ids = self.execute(node, "docker", "ps", "-aq", "--no-trunc").split()
-        found: list[dict[str, Any]] = json.loads(self.execute(node, "docker", "inspect", *ids)) if ids else []
+        # One that goes between the two commands is an error of the second, which shows the others all the same.
+        script = "ids=$(docker ps -aq --no-trunc); docker inspect $ids 2>/dev/null || true"
+        found: list[dict[str, Any]] = json.loads(self.execute(node, "sh", "-c", script) or "[]")
         return found
 
     @contextmanager

@@ -110,13 +110,13 @@ class Workspace:
         fields = f"involvedObject.name={name}" + (f",reason={reason}" if reason else "")
         return self.api.list(EVENT, self.namespace, field_selector=fields)
 
-    def event(self, name: str, reason: str, timeout: float = PATIENCE) -> event_pb2.Event:
-        """Watch until there is an event of this reason about an object, and return it."""
+    def event(self, name: str, reason: str, words: str = "", timeout: float = PATIENCE) -> event_pb2.Event:
+        """Watch until there is an event of this reason about an object, with these words, and return it."""
         return self.api.wait(
             EVENT,
             name,
-            lambda event: True,
-            f"has an event {reason}",
+            lambda event: words in event.message,
+            f"has an event {reason} with {words!r}",
             namespace=self.namespace,
             fields=f"involvedObject.name={name},reason={reason}",
             timeout=timeout,
@@ -124,7 +124,8 @@ class Workspace:
 
     def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
         """Run the command `vaina` in this namespace; return what it printed. `CommandError` when it failed."""
-        return self.cluster.cli(*arguments, "-n", self.namespace, stdin=stdin, timeout=timeout)
+        verb, *rest = arguments
+        return self.cluster.cli(verb, "-n", self.namespace, *rest, stdin=stdin, timeout=timeout)
 
     def node_containers(self, uid: str) -> dict[str, list[dict[str, Any]]]:
         """Return the containers that each node's engine has of a Pod, the sandbox's pause included; nodes without are left out."""
