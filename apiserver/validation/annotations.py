@@ -42,10 +42,9 @@ def check_annotations(errors: Errors, path: Path, annotations: Annotations, spec
     for key in sorted(annotations):
         if key == _SECCOMP_POD or key.startswith(_SECCOMP_CONTAINER):
             _check_seccomp(errors, path.child(key), annotations[key])
-    containers = {container.name for container, _ in visit_containers(spec, path)}
-    for key in sorted(annotations):
-        if not key.startswith(_APP_ARMOR):
-            continue
+    armored = [key for key in sorted(annotations) if key.startswith(_APP_ARMOR)]
+    containers = {container.name for container, _ in visit_containers(spec, path)} if armored else set()
+    for key in armored:
         container, profile = key.removeprefix(_APP_ARMOR), annotations[key]
         if container not in containers:
             errors.append(invalid(path.key(key), container, "container not found"))
@@ -65,6 +64,8 @@ def _check_seccomp(errors: Errors, path: Path, profile: str) -> None:
 
 def check_profiles_match(errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
     """Check that old annotations and the fields that replaced them say the same; `path` is the spec's."""
+    if not any(key.startswith((_SECCOMP_POD, _SECCOMP_CONTAINER, _APP_ARMOR)) for key in annotations):
+        return
     if _SECCOMP_POD in annotations and spec.security_context.HasField("seccomp_profile"):
         at, profile = path.child("securityContext", "seccompProfile"), spec.security_context.seccomp_profile
         _check_match(errors, at, annotations[_SECCOMP_POD], profile, _SECCOMP_TYPES)

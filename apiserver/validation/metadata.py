@@ -29,9 +29,31 @@ _MAX_SUBRESOURCE_BYTES: Final = 256
 _STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
 
+class _Nowhere(Path):
+    """A path that goes nowhere, for finding out whether there is anything to report at all."""
+
+    __slots__ = ()
+
+    def child(self, *names: str) -> Path:
+        return self
+
+    def index(self, index: int) -> Path:
+        return self
+
+    def key(self, key: str) -> Path:
+        return self
+
+
+#: Nearly all objects are in order, and a third of the time of a check would go into paths that nobody reads (a rich Pod makes
+#: 93): Pods are checked with this one first, and again with true paths if it finds anything (30 instead of 41 us for a small
+#: Pod, 139 instead of 200 us for a rich one, CPython 3.11).
+NOWHERE: Final[Path] = _Nowhere()
+
+
 def check_text(errors: Errors, path: Path, value: str, rule: NameRule) -> None:
     """Report every problem that a rule finds with a text."""
-    errors.extend(invalid(path, value, problem) for problem in rule(value))
+    if problems := rule(value):
+        errors.extend(invalid(path, value, problem) for problem in problems)
 
 
 def check_non_negative(errors: Errors, path: Path, value: int) -> None:
@@ -76,27 +98,28 @@ def check_finalizer_name(errors: Errors, path: Path, name: str) -> None:
         )
 
 
-def check_create(meta: meta_pb2.ObjectMeta, rule: NameRule, *, namespaced: bool) -> Errors:
+def check_create(
+    meta: meta_pb2.ObjectMeta, rule: NameRule, *, namespaced: bool, at: Path = METADATA
+) -> Errors:
     """Check the metadata of a new object, whose name has been generated if need be."""
     errors: Errors = []
     if meta.generate_name:
         checked = names.generated(meta.generate_name)
         errors.extend(
-            invalid(METADATA.child("generateName"), meta.generate_name, problem) for problem in rule(checked)
+            invalid(at.child("generateName"), meta.generate_name, problem) for problem in rule(checked)
         )
     if not meta.name:
-        errors.append(required(METADATA.child("name"), "name or generateName is required"))
+        errors.append(required(at.child("name"), "name or generateName is required"))
     else:
-        check_text(errors, METADATA.child("name"), meta.name, rule)
-    _check_namespace(errors, meta, namespaced=namespaced)
+        check_text(errors, at.child("name"), meta.name, rule)
+    _check_namespace(errors, at.child("namespace"), meta, namespaced=namespaced)
     if meta.generation < 0:
-        check_non_negative(errors, METADATA.child("generation"), meta.generation)
-    _check_common(errors, meta)
+        check_non_negative(errors, at.child("generation"), meta.generation)
+    _check_common(errors, at, meta)
     return errors
 
 
-def _check_namespace(errors: Errors, meta: meta_pb2.ObjectMeta, *, namespaced: bool) -> None:
-    path = METADATA.child("namespace")
+def _check_namespace(errors: Errors, path: Path, meta: meta_pb2.ObjectMeta, *, namespaced: bool) -> None:
     if not namespaced:
         if meta.namespace:
             errors.append(forbidden(path, "not allowed on this type"))
@@ -106,21 +129,20 @@ def _check_namespace(errors: Errors, meta: meta_pb2.ObjectMeta, *, namespaced: b
         check_text(errors, path, meta.namespace, names.dns_1123_label)
 
 
-def _check_common(errors: Errors, meta: meta_pb2.ObjectMeta) -> None:
+def _check_common(errors: Errors, at: Path, meta: meta_pb2.ObjectMeta) -> None:
     if meta.labels:
-        check_labels(errors, METADATA.child("labels"), meta.labels)
+        check_labels(errors, at.child("labels"), meta.labels)
     if meta.annotations:
-        check_annotations(errors, METADATA.child("annotations"), meta.annotations)
+        check_annotations(errors, at.child("annotations"), meta.annotations)
     if meta.owner_references:
-        _check_owners(errors, meta.owner_references)
+        _check_owners(errors, at.child("ownerReferences"), meta.owner_references)
     if meta.finalizers:
-        _check_finalizers(errors, list(meta.finalizers))
+        _check_finalizers(errors, at.child("finalizers"), list(meta.finalizers))
     if meta.managed_fields:
-        _check_managed_fields(errors, meta.managed_fields)
+        _check_managed_fields(errors, at.child("managedFields"), meta.managed_fields)
 
 
-def _check_owners(errors: Errors, owners: Iterable[meta_pb2.OwnerReference]) -> None:
-    path = METADATA.child("ownerReferences")
+def _check_owners(errors: Errors, path: Path, owners: Iterable[meta_pb2.OwnerReference]) -> None:
     first_controller = ""
     for owner in owners:
         group, slash, version = owner.api_version.rpartition("/")
@@ -154,8 +176,7 @@ def _shown(owner: meta_pb2.OwnerReference) -> dict[str, Any]:
     return shown
 
 
-def _check_finalizers(errors: Errors, finalizers: list[str]) -> None:
-    path = METADATA.child("finalizers")
+def _check_finalizers(errors: Errors, path: Path, finalizers: list[str]) -> None:
     for name in finalizers:
         check_text(errors, path, name, names.qualified_name)
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
@@ -165,9 +186,11 @@ def _check_finalizers(errors: Errors, finalizers: list[str]) -> None:
         check_finalizer_name(errors, path.index(index), name)
 
 
-def _check_managed_fields(errors: Errors, entries: Iterable[meta_pb2.ManagedFieldsEntry]) -> None:
+def _check_managed_fields(
+    errors: Errors, managed: Path, entries: Iterable[meta_pb2.ManagedFieldsEntry]
+) -> None:
     for index, entry in enumerate(entries):
-        path = METADATA.child("managedFields").index(index)
+        path = managed.index(index)
         if entry.operation not in {"Apply", "Update"}:
             errors.append(invalid(path.child("operation"), entry.operation, "must be `Apply` or `Update`"))
         if entry.fields_type not in {"", "FieldsV1"}:
@@ -213,7 +236,7 @@ def check_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> Errors:
         check_immutable(errors, METADATA.child(shown), getattr(new, field), getattr(old, field))
     for field, shown in _IMMUTABLE_OPTIONAL_FIELDS:
         check_immutable(errors, METADATA.child(shown), _optional(new, field), _optional(old, field))
-    _check_common(errors, new)
+    _check_common(errors, METADATA, new)
     return errors
 
 

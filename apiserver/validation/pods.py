@@ -7,7 +7,7 @@ validatePodMetadataAndSpec.
 from typing import Final
 
 from apiserver.validation import annotations, containers, metadata, names
-from apiserver.validation.metadata import METADATA, Errors
+from apiserver.validation.metadata import METADATA, NOWHERE, Errors
 from apiserver.validation.pod_spec import check_pod_spec
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.field_path import Path, forbidden
@@ -17,11 +17,15 @@ SPEC: Final = Path("spec")
 
 def check_pod(pod: pod_pb2.Pod) -> Errors:
     """Check a Pod's metadata and spec, as they must be at any time."""
+    return _check(pod, METADATA, SPEC) if _check(pod, NOWHERE, NOWHERE) else []
+
+
+def _check(pod: pod_pb2.Pod, at: Path, spec_path: Path) -> Errors:
     meta, spec = pod.metadata, pod.spec
-    errors = metadata.check_create(meta, names.dns_1123_subdomain, namespaced=True)
+    errors = metadata.check_create(meta, names.dns_1123_subdomain, namespaced=True, at=at)
     if meta.annotations:
-        annotations.check_annotations(errors, METADATA.child("annotations"), meta.annotations, spec)
-    check_pod_spec(errors, SPEC, spec, pod_name=meta.name, is_pod=True)
+        annotations.check_annotations(errors, at.child("annotations"), meta.annotations, spec)
+    check_pod_spec(errors, spec_path, spec, pod_name=meta.name, is_pod=True)
     if not spec.service_account_name and spec.volumes:
         _check_no_tokens(errors, spec)
     for field, listed in (("containers", spec.containers), ("initContainers", spec.init_containers)):

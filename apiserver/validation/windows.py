@@ -93,6 +93,10 @@ def _host_process(message: Message | None) -> bool | None:
 
 def check_host_process(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
     """Check that either all containers are processes of a Windows host, or none."""
+    containers = (*spec.containers, *spec.init_containers)
+    contexts = [spec.security_context, *(container.security_context for container in containers)]
+    if not any(context.HasField("windows_options") for context in contexts) and not spec.ephemeral_containers:
+        return
     of_pod = _host_process(spec.security_context)
     count = host_processes = 0
     for container, at in visit_containers(spec, path):
