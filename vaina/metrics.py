@@ -33,7 +33,7 @@ def exponential_buckets(start: float, factor: float, count: int) -> tuple[float,
 def new_registry(component: str) -> CollectorRegistry:
     """Make the registry of a process, with what is known of the process itself."""
     # A second series beside every counter and histogram, which upstream does not have.
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
