@@ -20,6 +20,10 @@ class LeaseMissing(Exception):
     """A put named a lease that has ended; the whole transaction was refused."""
 
 
+class LeaseExists(Exception):
+    """The id of a new lease is taken."""
+
+
 #: refusals after which it is certain that nothing was written
 Refused = (StorageFull, TooLarge, TooManyRequests, InternalError, LeaseMissing)
 
@@ -28,6 +32,7 @@ _TEXTS: tuple[tuple[str, type[Exception]], ...] = (
     ("required revision has been compacted", Compacted),
     ("required revision is a future revision", FutureRevision),
     ("requested lease not found", LeaseMissing),
+    ("lease already exists", LeaseExists),
     ("database space exceeded", StorageFull),
     ("request is too large", TooLarge),
     ("message larger than max", TooLarge),

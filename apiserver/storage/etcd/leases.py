@@ -4,10 +4,12 @@ The time to live stands in the lease's id, so that it is known of every key with
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
 from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.failures import LeaseExists
 from vaina.clock import Clock
 
 #: keys of one lease; they are deleted together, and one revision has 127 positions
@@ -57,11 +59,18 @@ class Leases:
             shared = self._shared.get(ttl_seconds)
             if shared is None or shared.keys >= MAX_KEYS or now >= shared.usable_until:
                 reuse = min(_REUSE_SECONDS, ttl_seconds * _REUSE_SHARE)
-                shared = _Shared(lease_id(ttl_seconds, self._rng), now + reuse)
-                await self._client.grant(shared.id, ttl_seconds + int(reuse))
+                shared = _Shared(await self._grant(ttl_seconds, int(reuse)), now + reuse)
                 self._shared[ttl_seconds] = shared
             shared.keys += 1
             return shared.id
+
+    async def _grant(self, ttl_seconds: int, more_seconds: int) -> int:
+        while True:
+            lease = lease_id(ttl_seconds, self._rng)
+            # One of 16 million ids: some other process may have drawn the same.
+            with suppress(LeaseExists):
+                await self._client.grant(lease, ttl_seconds + more_seconds)
+                return lease
 
     def forget(self) -> None:
         """Use no lease again: one of them has ended early."""
