@@ -208,6 +208,11 @@ CASES = [
         PodPlan((StopSandbox("sandbox-0"),)),
     ),
     Case(
+        "even if only its init containers did",
+        pod(init=("one",), restart="Never"), seen(exited("one"), sandboxes=(sandbox(ready=False),)),
+        PodPlan((StopSandbox("sandbox-0"),)),
+    ),
+    Case(
         "an older sandbox that nothing holds is removed",
         pod(), seen(running(in_sandbox="sandbox-1"), sandboxes=(sandbox(0, ready=False, ip=""), sandbox(1))),
         PodPlan((RemoveSandbox("sandbox-0"),)),
