@@ -20,7 +20,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.resource import BOOKMARK, ResourceClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.errors import ApiError, Expired, NotFound, from_status
+from vaina.errors import ApiError, Expired, NotFound, Unavailable, from_status
 from vaina.kinds import Kind
 
 T = TypeVar("T")
@@ -103,9 +103,17 @@ class Api:
     def apply(
         self, *manifests: Manifest, namespace: str = "default"
     ) -> Sequence[manifest_service_pb2.ApplyResult]:
-        """Apply manifests. Raises the ApiError of the first one that was refused."""
+        """Apply manifests, again while the apiserver is away. Raises the ApiError of the first one that was refused."""
         request = manifest_service_pb2.ApplyRequest(manifest=as_text(*manifests), namespace=namespace)
-        results = self.call(self.clients.manifests.apply(request)).results
+
+        async def apply() -> Sequence[manifest_service_pb2.ApplyResult]:
+            while True:
+                try:
+                    return (await self.clients.manifests.apply(request)).results
+                except Unavailable:
+                    await self.clock.sleep(0.2)
+
+        results = self.call(apply())
         for result in results:
             if result.HasField("error"):
                 raise from_status(result.error)
