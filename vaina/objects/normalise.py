@@ -140,8 +140,9 @@ def _time(item: Field, unit: int) -> _Action:
     def act(owner: Message, value: Any) -> None:
         nanos = value.nanos
         if nanos:
-            value.nanos = nanos - nanos % unit
-        elif not value.seconds:
+            nanos -= nanos % unit
+            value.nanos = nanos
+        if not nanos and not value.seconds:
             owner.ClearField(name)
 
     return act

@@ -86,22 +86,31 @@ def _as_list(value: Json, name: str) -> list[Any]:
 
 
 def _merge_value(current: Json, value: Json, item: Field | None) -> Json:
+    if isinstance(value, dict) and isinstance(current, dict):
+        return _merge_map(current, value, _inner(item))
+    if isinstance(value, list) and isinstance(current, list) and _merges(item):
+        assert item is not None
+        return _merge_list(current, value, item)
+    return _take(value)
+
+
+def _take(value: Json) -> Json:
+    """Return what a patch adds where there is nothing to merge with: its values without directives and removals."""
     if isinstance(value, dict):
-        return _merge_map(current if isinstance(current, dict) else {}, value, _inner(item))
+        if value.get(_PATCH) == "delete":
+            return {}
+        return {
+            name: _take(inner)
+            for name, inner in value.items()
+            if inner is not None and not _is_directive(name)
+        }
     if isinstance(value, list):
-        if _merges(item):
-            assert item is not None
-            return _merge_list(current if isinstance(current, list) else [], value, item)
-        return [_drop_directives(entry) for entry in value]
+        return [_take(entry) for entry in value if not _is_only_directive(entry)]
     return value
 
 
-def _drop_directives(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: _drop_directives(inner) for name, inner in value.items() if not _is_directive(name)}
-    if isinstance(value, list):
-        return [_drop_directives(entry) for entry in value]
-    return value
+def _is_only_directive(entry: Json) -> bool:
+    return isinstance(entry, dict) and (entry.get(_PATCH) == "delete" or set(entry) == {_PATCH})
 
 
 def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
@@ -112,7 +121,7 @@ def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
         if not isinstance(entry, dict):
             raise BadRequest(f"expected an object in the list {item.json_name}")
     if any(entry.get(_PATCH) == "replace" for entry in patch):
-        return [_drop_directives(entry) for entry in patch if entry.get(_PATCH) is None]
+        return [_take(entry) for entry in patch if entry.get(_PATCH) is None]
     merged = list(current)
     schema = _inner(item)
     for entry in patch:
@@ -124,7 +133,7 @@ def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
         elif places:
             merged[places[0]] = _merge_map(merged[places[0]], entry, schema)
         else:
-            merged.append(_merge_map({}, entry, schema))
+            merged.append(_take(entry))
     return merged
 
 
@@ -236,7 +245,7 @@ def _diff_value(  # the three sides of a three-way comparison, and where it goes
     elif isinstance(modified, list) and isinstance(current, list) and _merges(item):
         assert item is not None
         _diff_list(patch, name, original if isinstance(original, list) else [], modified, current, item)
-    elif modified != current:
+    elif _take(modified) != _take(current):
         patch[name] = modified
 
 
@@ -259,7 +268,7 @@ def _diff_list(  # the three sides of a three-way comparison, and where it goes
             patch[_ORDER_PREFIX + name] = modified
         return
     if not all(_has_unique_keys(entries, key) for entries in (original, modified, current)):
-        if modified != current:
+        if _take(modified) != _take(current):
             patch[name] = [*modified, {_PATCH: "replace"}]
         return
     changes = list(_diff_items(original, modified, current, item))
