@@ -1,0 +1,99 @@
+"""Services of ours as processes on the loopback, and what they cost: for benchmarks."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.etcd import ROOT, free_port
+
+_START_SECONDS = 30
+
+
+class ServiceProcess:
+    """`python -m MODULE` on free ports."""
+
+    def __init__(self, module: str, *arguments: str, profile: Path | None = None) -> None:
+        """Start it; `wait_healthy` waits for it.
+
+        Args:
+            module: apiserver, scheduler, ...
+            *arguments: further flags.
+            profile: where cProfile writes what it saw at the end; None runs without it.
+        """
+        self.port, self.metrics_port = free_port(), free_port()
+        with tempfile.NamedTemporaryFile(prefix=f"vaina-{module}-", suffix=".log", delete=False) as log:
+            self._log = Path(log.name)
+            wrapper: Sequence[str] = ("-m", module)
+            if profile is not None:
+                wrapper = ("-m", "cProfile", "-o", str(profile), "-m", module)
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, *wrapper, f"--listen=127.0.0.1:{self.port}",
+                    f"--metrics-listen=127.0.0.1:{self.metrics_port}", *arguments,
+                ],
+                cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    @property
+    def target(self) -> str:
+        """host:port of gRPC."""
+        return f"127.0.0.1:{self.port}"
+
+    def wait_healthy(self) -> None:
+        """Return when /healthz says ok."""
+        pause = threading.Event()
+        for _ in range(_START_SECONDS * 50):
+            if self._process.poll() is not None:
+                break
+            try:
+                self.get("/healthz")
+            except OSError:
+                pause.wait(0.02)
+            else:
+                return
+        raise TimeoutError(self.log())
+
+    def get(self, path: str) -> str:
+        """Return a page of the metrics door."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def metric(self, name: str, *labels: str) -> float:
+        """Return the sum of a metric's samples that have all these labels (`result="scheduled"`)."""
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in self.get("/metrics").splitlines()
+            if line.partition("{")[0].partition(" ")[0] == name and all(label in line for label in labels)
+        )
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the process."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def log(self) -> str:
+        """Return the end of what it logged."""
+        return self._log.read_text()[-3000:]
+
+    def close(self) -> None:
+        """End it in good order, or otherwise."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._log.unlink(missing_ok=True)
