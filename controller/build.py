@@ -17,6 +17,7 @@ from controller.node_lifecycle.controller import NodeLifecycleController, NodeTi
 from controller.pod_gc.controller import PodGcController
 from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from controller.service import SERVICE, ControllerService
+from controller.trace_collector.controller import TraceCollector
 from vaina import log
 from vaina.cache.factory import InformerFactory
 from vaina.cache.mutation import MutationDetector
@@ -88,6 +89,7 @@ def build(
             keep_terminated=config.terminated_pod_threshold,
         ),
         "namespace": lambda: NamespaceController(tools, factory),
+        "trace-collector": lambda: TraceCollector(tools, factory),
     }  # fmt: skip
     return Manager(factory, recorders, constructors, config.controllers)
 

@@ -6,15 +6,17 @@ from contextlib import AsyncExitStack
 import pytest
 
 from controller.config import ControllerConfig
+from controller.replicaset.naming import pod_names
 from tests.support.apiserver import make_apiserver
 from tests.support.controlplane import controllers
 from tests.support.faults import FaultyTransport
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
+from vaina.errors import Forbidden
 from vaina.kinds import POD
 from vaina.serving.server import Method, RequestContext
-from vaina.testing.builders import make_replica_set
+from vaina.testing.builders import make_pod, make_replica_set
 
 REPLICAS = 20
 CONFIG = ControllerConfig(controllers=("replicaset",))
@@ -101,3 +103,55 @@ async def test_two_that_both_think_they_lead_make_one_set_of_pods(seed):
         await plane.clock.advance(30)
         assert len(await live(server)) == REPLICAS + 10
     assert counting.created == REPLICAS + 10
+
+
+async def test_when_every_creation_is_refused_it_is_tried_once_a_sync_and_told():
+    server, counting = await start(5)
+    tried = []
+
+    async def refuse(request: bytes, ctx: RequestContext) -> bytes:
+        tried.append(len(pod_service_pb2.CreatePodBatchRequest.FromString(request).requests))
+        answer = pod_service_pb2.PodBatchResponse()
+        for _ in range(tried[-1]):
+            answer.results.add(error=Forbidden("exceeded quota").to_status())
+        return answer.SerializeToString()
+
+    working = counting.handlers[POD.method("CreateBatch")]
+    counting.handlers[POD.method("CreateBatch")] = Method(working.kind, refuse)
+    async with controllers(server, CONFIG, client=Clientset(counting.transport())) as plane:
+        await plane.clock.advance(3)
+        assert set(tried) == {1}, "slow start: no second Pod is tried when the first is refused"
+        (condition,) = (await server.client.replica_sets.get("web", "default")).status.conditions
+        assert (condition.type, condition.reason, condition.message) == (
+            "ReplicaFailure", "FailedCreate", "exceeded quota",
+        )  # fmt: skip
+        events = [event for event in await plane.events() if event.reason == "FailedCreate"]
+        assert {(event.type, event.message) for event in events} == {
+            ("Warning", "Error creating: exceeded quota")
+        }
+        counting.handlers[POD.method("CreateBatch")] = working
+        await plane.until(all_there(server, 5), seconds=120)
+
+        async def told():
+            return not (await server.client.replica_sets.get("web", "default")).status.conditions
+
+        await plane.until(told)
+
+
+async def test_a_taken_name_that_is_somebody_elses_is_gone_around():
+    server, counting = await start(0)
+    made = await server.client.replica_sets.get("web", "default")
+    (name,) = pod_names("web", made.metadata.uid, 1)
+    await server.client.pods.create(make_pod(name, labels={"app": "stranger"}))
+    async with controllers(server, CONFIG, client=Clientset(counting.transport())) as plane:
+        scale = await server.client.replica_sets.get_scale("web", "default")
+        scale.spec.replicas = 2
+        await server.client.replica_sets.update_scale(scale)
+
+        async def both():
+            pods = (await server.client.pods.list("default", label_selector="app=web")).items
+            return len(pods) == 2
+
+        await plane.until(both)
+    stranger = await server.client.pods.get(name, "default")
+    assert not stranger.metadata.owner_references
