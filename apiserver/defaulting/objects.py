@@ -7,12 +7,19 @@ from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, replication_c
 
 
 def default_node(node: node_pb2.Node) -> None:
-    """Offer to Pods all that a node has, where it does not say."""
+    """Offer to Pods all that a node has, where it does not say; keep both forms of its network for Pods equal."""
     round_up(node.status.capacity)
     round_up(node.status.allocatable)
     if not node.status.allocatable:
         for name in node.status.capacity:
             node.status.allocatable[name].string = node.status.capacity[name].string
+    first, listed = node.spec.pod_cidr, node.spec.pod_cidrs
+    if first and (not listed or listed[0] != first):
+        # The older form wins, as in upstream's conversion: its writers do not know the list.
+        node.spec.ClearField("pod_cidrs")
+        node.spec.pod_cidrs.append(first)
+    elif listed and not first:
+        node.spec.pod_cidr = listed[0]
 
 
 def default_namespace(namespace: namespace_pb2.Namespace) -> None:

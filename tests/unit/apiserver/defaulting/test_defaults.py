@@ -333,6 +333,25 @@ def test_a_node_offers_all_that_it_has_where_it_does_not_say() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "one", "listed"),
+    [
+        ("podCIDR: 10.0.1.0/24", "10.0.1.0/24", ["10.0.1.0/24"]),
+        ("podCIDRs: [10.0.1.0/24, 'fd00::/64']", "10.0.1.0/24", ["10.0.1.0/24", "fd00::/64"]),
+        ("podCIDR: 10.0.1.0/24, podCIDRs: [10.0.2.0/24, 'fd00::/64']", "10.0.1.0/24", ["10.0.1.0/24"]),
+        (
+            "podCIDR: 10.0.1.0/24, podCIDRs: [10.0.1.0/24, 'fd00::/64']",
+            "10.0.1.0/24",
+            ["10.0.1.0/24", "fd00::/64"],
+        ),
+        ("", "", []),
+    ],
+)
+def test_both_forms_of_a_nodes_network_are_kept_equal(given: str, one: str, listed: list[str]) -> None:
+    made = read_default(NODE, f"apiVersion: v1\nkind: Node\nmetadata: {{name: a}}\nspec: {{{given}}}")
+    assert (made.spec.pod_cidr, list(made.spec.pod_cidrs)) == (one, listed)
+
+
 def test_a_namespace_has_its_name_as_a_label_and_is_active() -> None:
     made = read_default(NAMESPACE, "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}")
     assert (dict(made.metadata.labels), made.status.phase) == ({"kubernetes.io/metadata.name": "a"}, "Active")
