@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger(__name__)
 NAMESPACE, NAME = "kube-system", "pod-cidrs"
 #: nodes with this label draw from the range of hollow nodes
 HOLLOW_LABEL = "vaina.dev/hollow"
+#: and so do those whose runtime is the hollow one
+HOLLOW_RUNTIME = "hollow://"
 _KEY = "nodes"
 #: nodes written at once
 PARALLEL_WRITES = 32
@@ -54,7 +56,7 @@ class NodeIpamController(Controller):
         needs = [
             NodeNeed(
                 name=node.metadata.name, cidr=node.spec.pod_cidr,
-                hollow=node.metadata.labels.get(HOLLOW_LABEL, "") == "true",
+                hollow=_is_hollow(node),
             )
             for node in nodes
         ]  # fmt: skip
@@ -124,6 +126,12 @@ class NodeIpamController(Controller):
                 group.create_task(one(name, cidr))
         if errors:
             raise errors[0]
+
+
+def _is_hollow(node: node_pb2.Node) -> bool:
+    """Say whether a node only plays one, by its label or by the runtime that it reports."""
+    runtime = node.status.node_info.container_runtime_version
+    return node.metadata.labels.get(HOLLOW_LABEL, "") == "true" or runtime.startswith(HOLLOW_RUNTIME)
 
 
 def _claims(data: Mapping[str, str]) -> dict[str, str]:

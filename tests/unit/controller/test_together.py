@@ -7,7 +7,13 @@ from tests.support.controlplane import control_plane
 from vaina.errors import NotFound
 from vaina.objects.meta import controller_of
 from vaina.objects.pods import get_condition
-from vaina.testing.builders import make_namespace, make_pod, make_replica_set, make_replication_controller
+from vaina.testing.builders import (
+    make_namespace,
+    make_node,
+    make_pod,
+    make_replica_set,
+    make_replication_controller,
+)
 
 
 def active(pods):
@@ -136,7 +142,11 @@ async def test_every_node_gets_a_range_of_its_own():
             nodes = (await plane.client.nodes.list()).items
             return all(node.spec.pod_cidr for node in nodes) and nodes
 
+        played = make_node("player")
+        played.status.node_info.container_runtime_version = "hollow://0.1.0"
+        await plane.client.nodes.create(played)
         nodes = await plane.until(assigned)
+        assert nodes.pop().spec.pod_cidr == "10.128.2.0/24"
         assert [node.spec.pod_cidr for node in nodes] == [
             "10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24", "10.128.0.0/24", "10.128.1.0/24",
         ]  # fmt: skip
