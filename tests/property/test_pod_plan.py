@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -32,6 +33,9 @@ from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.testing.builders import make_container, make_pod
+
+#: a failure takes a while to be made small
+pytestmark = pytest.mark.timeout(120)
 
 UID = Uid("uid-default-web")
 POLICY = RestartPolicy()
@@ -124,11 +128,18 @@ class PodLife(RuleBasedStateMachine):
             self.pod.status.CopyFrom(status)
         return observed, plan
 
-    @rule(stop_after=st.integers(0, 6))
-    def one_pass(self, stop_after: int) -> None:
-        """Carry out a plan, or only its beginning: the kubelet was killed, or an action failed."""
+    @rule(passes=st.integers(1, 3))
+    def passes_go_by(self, passes: int) -> None:
+        for _ in range(passes):
+            _, plan = self.look()
+            for action in plan.actions:
+                self.do(action)
+
+    @rule(actions=st.integers(1, 5))
+    def a_pass_is_cut_short(self, actions: int) -> None:
+        """Only the beginning of a plan is carried out: the kubelet was killed, or an action failed."""
         _, plan = self.look()
-        for action in plan.actions[: stop_after or None]:
+        for action in plan.actions[:actions]:
             self.do(action)
 
     def do(self, action: Action) -> None:  # noqa: PLR0912 - one match
@@ -298,5 +309,5 @@ class PodLife(RuleBasedStateMachine):
         raise AssertionError("the Pod never came to rest")
 
 
-PodLife.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+PodLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestPodLife = PodLife.TestCase
