@@ -103,6 +103,12 @@ class ClassCycle:
         #: int64[N] each: raw scores of the plugins that scale, and the lowest and highest of feasible rows
         self._raw = [np.zeros(size, np.int64) for _ in self._scaling]
         self._bounds: list[tuple[int, int]] = [(0, 0) for _ in self._scaling]
+        #: whether a row can be computed again by itself
+        self._one_by_one = (
+            self._reach is Reach.ROW
+            and not prepared.rejected
+            and all(weighted.plugin.reach is Reach.NONE for weighted in self._scaling)
+        )
         self._feasible = 0
         self._best = -1
         self._ties: list[int] = []
@@ -125,12 +131,16 @@ class ClassCycle:
             return
         self._position = journal.position
         self._verdict = None
+        if self._one_by_one and len(entries) == 1:
+            # The usual case: nothing but our own last placement.
+            self._compute_row(entries[0])
+            return
         if self._prepared.rejected or self._reach is Reach.NONE:
             return
         rows = set(entries)
         if self._reach is Reach.DOMAIN:
             self._compute(self._domains(rows))
-        elif len(rows) <= ONE_BY_ONE and not any(w.plugin.reach for w in self._scaling):
+        elif self._one_by_one and len(rows) <= ONE_BY_ONE:
             for row in rows:
                 self._compute_row(row)
         else:

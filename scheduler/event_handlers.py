@@ -107,15 +107,14 @@ class EventHandlers:
     def _bound(self, pod: pod_pb2.Pod) -> None:
         uid = pod.metadata.uid
         held = self._cache.get(uid)
-        if (
-            held is not None
-            and not held.assumed
-            and held.node_name == pod.spec.node_name
-            and held.info.pod.metadata.generation == pod.metadata.generation
-        ):
-            # Its status changed: nothing to us.
-            return
-        info = self._compile(pod)
+        known = None
+        if held is not None and held.info.pod.metadata.generation == pod.metadata.generation:
+            if not held.assumed and held.node_name == pod.spec.node_name:
+                # Its status changed: nothing to us.
+                return
+            # Whatever else changed of the spec would have moved the generation.
+            known = held.info.pod_class
+        info = PodInfo(pod, known) if known is not None else self._compile(pod)
         if info is None:
             return
         before = self._cache.put(info)

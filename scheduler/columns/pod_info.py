@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from scheduler.columns.node_info import Taint
 from vaina.api.core.v1 import pod_pb2, reference_pb2
-from vaina.objects.pods import is_terminal, pod_requests
+from vaina.objects.pods import pod_requests
 
 #: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`, `DefaultMemoryRequest`)
 DEFAULT_CPU_MILLIS: Final = 100
@@ -158,30 +158,15 @@ class PodClass:
 class PodInfo:
     """One Pod: who it is, where it is, and its class. Never changed; an update makes a new one."""
 
-    __slots__ = (
-        "created",
-        "deleting",
-        "key",
-        "name",
-        "namespace",
-        "node_name",
-        "pod",
-        "pod_class",
-        "terminal",
-        "uid",
-    )
+    __slots__ = ("key", "name", "namespace", "node_name", "pod", "pod_class", "uid")
 
     def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass) -> None:
         meta = pod.metadata
         self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
-        self.key = f"{meta.namespace}/{meta.name}"
+        self.key = f"{self.namespace}/{self.name}"
         #: empty until it is bound
         self.node_name = pod.spec.node_name
         self.pod_class = pod_class
-        self.terminal = is_terminal(pod)
-        self.deleting = meta.HasField("deletion_timestamp")
-        #: seconds since the epoch
-        self.created = meta.creation_timestamp.seconds
         #: the informer's own: read only
         self.pod = pod
 
