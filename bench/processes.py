@@ -87,6 +87,11 @@ class ServiceProcess:
         """Return the end of what it logged."""
         return self._log.read_text()[-3000:]
 
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         """End it in good order, or otherwise."""
         if self._process.poll() is None:
