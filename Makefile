@@ -24,7 +24,7 @@ format: setup ## Format and fix what can be fixed
 	@ruff format . && ruff check --fix .
 
 test-unit: setup ## Pure code, properties, conformance in memory (under 60 s)
-	@$(PY) -m pytest tests/unit tests/property tests/conformance -n 2 -m "not component and not cluster" -q
+	@$(PY) -m pytest tests/unit tests/property tests/conformance tests/simulation -n 2 -m "not component and not cluster" -q
 
 test-component: setup ## One real service with a real etcd
 	@bash tools/test_component.sh
