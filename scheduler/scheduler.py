@@ -43,6 +43,8 @@ BUDGET_SECONDS: Final = 0.005
 STRIDE: Final = 16
 #: back-offs and what is overdue are looked at so often at least
 TICK_SECONDS: Final = 1.0
+#: overdue Pods that are looked up in one tick
+LOOK_UPS: Final = 10
 
 
 class Scheduler:
@@ -228,7 +230,7 @@ class Scheduler:
                 self._wake.set()
             self._metrics.count_incoming(self.queue.incoming)
             self.queue.incoming.clear()
-            for info in self.cache.overdue(now=now):
+            for info in self.cache.overdue(now=now)[:LOOK_UPS]:
                 await self._confirm(info.uid, info.name, info.namespace)
             wait = TICK_SECONDS if due is None else min(max(due - now, 0.0), TICK_SECONDS)
             await self._clock.sleep(max(wait, 0.01))

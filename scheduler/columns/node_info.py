@@ -10,6 +10,9 @@ NO_SCHEDULE: Final = "NoSchedule"
 NO_EXECUTE: Final = "NoExecute"
 PREFER_NO_SCHEDULE: Final = "PreferNoSchedule"
 
+#: 4 PiB, or 4.5e12 cores: nodes that say more have this much
+MAX_ALLOCATABLE: Final = 1 << 52
+
 
 @dataclass(frozen=True, slots=True)
 class Taint:
@@ -45,7 +48,7 @@ def compile_node(node: node_pb2.Node) -> NodeInfo:
     """
     return NodeInfo(
         name=node.metadata.name,
-        allocatable=allocatable(node),
+        allocatable={name: min(amount, MAX_ALLOCATABLE) for name, amount in allocatable(node).items()},
         labels=dict(node.metadata.labels),
         taints=tuple(Taint(taint.key, taint.value, taint.effect) for taint in node.spec.taints),
         unschedulable=node.spec.unschedulable,

@@ -157,6 +157,8 @@ class NodeTable:
         if level is None:
             level = self._priorities[pod.priority] = np.zeros(self._capacity, np.int32)
         level[row] += sign
+        if sign < 0 and not level.any():
+            del self._priorities[pod.priority]
         if pod.host_ports:
             self._count_ports(row, pod.host_ports, sign)
 

@@ -17,6 +17,9 @@ from vaina.objects.pods import pod_requests
 DEFAULT_CPU_MILLIS: Final = 100
 DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
 
+#: larger amounts count as this much: sums on a node stay within int64, and no node has so much (`MAX_ALLOCATABLE`)
+MAX_AMOUNT: Final = 1 << 53
+
 #: specs whose class is remembered; the oldest goes first
 MEMO_SIZE: Final = 4096
 
@@ -113,7 +116,9 @@ class PodClass:
         requests = pod_requests(pod_pb2.Pod(spec=spec))
         #: (resource, amount) of all that is more than nothing, by name; CPU in thousandths, otherwise units
         self.requests: tuple[tuple[str, int], ...] = tuple(
-            (name, amount) for name, amount in sorted(requests.items()) if amount > 0 and name != "pods"
+            (name, min(amount, MAX_AMOUNT))
+            for name, amount in sorted(requests.items())
+            if amount > 0 and name != "pods"
         )
         #: requests for scoring, where a container that names none counts as a small one
         self.nonzero_cpu, self.nonzero_memory = _nonzero(spec)
@@ -227,7 +232,7 @@ def _nonzero(spec: pod_pb2.PodSpec) -> tuple[int, int]:
             if "memory" not in requests:
                 requests["memory"].string = str(DEFAULT_MEMORY_BYTES)
     amounts = pod_requests(filled)
-    return amounts.get("cpu", 0), amounts.get("memory", 0)
+    return min(amounts.get("cpu", 0), MAX_AMOUNT), min(amounts.get("memory", 0), MAX_AMOUNT)
 
 
 def _host_ports(spec: pod_pb2.PodSpec) -> tuple[HostPort, ...]:

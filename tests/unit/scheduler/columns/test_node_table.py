@@ -106,3 +106,22 @@ def test_a_resource_that_gets_columns_is_reported_once() -> None:
     on = NodeTable()
     assert on.upsert(node_info(node("a", extended={"gpu/x": "1"})))[2] == ("gpu/x",)
     assert on.upsert(node_info(node("b", extended={"gpu/x": "1"})))[2] == ()
+
+
+def test_amounts_beyond_reason_do_not_wrap_around() -> None:
+    on = table(node("a", memory="15Ei"))
+    absurd = pod_class(pod(requests={"memory": "7Ei", "cpu": "9e18"}))
+    for _ in range(50):
+        on.add_pod(0, absurd)
+    nodes = on.snapshot()
+    assert nodes.requested[MEMORY][0] > nodes.allocatable[MEMORY][0] > 0
+    assert nodes.requested[CPU][0] > 0
+    assert nodes.nonzero_memory[0] > 0
+
+
+def test_a_priority_that_nobody_has_leaves_no_column() -> None:
+    on = table(node("a"))
+    for priority in range(20):
+        on.add_pod(0, pod_class(pod(priority=priority)))
+        on.remove_pod(0, pod_class(pod(priority=priority)))
+    assert not on.snapshot().priorities
