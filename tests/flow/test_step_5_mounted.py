@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.cluster import wait_until
 from tests.support.manifests import config_map, container, pod, secret
 from tests.support.workspace import Workspace
 
@@ -27,7 +28,11 @@ def test_what_one_container_writes_another_reads(space: Workspace) -> None:
     assert space.cluster.execute(node, "sh", "-c", look).split()[0] != "0"
     space.delete("sharing")
     space.gone("sharing")
-    assert space.cluster.execute(node, "sh", "-c", look).split() == ["0", "0"]
+    wait_until(
+        lambda: space.cluster.execute(node, "sh", "-c", look).split() == ["0", "0"],
+        15,
+        "nothing is left of its files",
+    )
 
 
 @pytest.mark.requirement("A5")
