@@ -45,7 +45,7 @@ class ApiError(Exception):
     reason: ClassVar[str] = "InternalError"
     code: ClassVar[int] = 500
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an error may say, all by keyword
         self,
         message: str,
         *,

@@ -61,9 +61,7 @@ class EventRecorder:
         #: Events that were never sent
         self.dropped = 0
 
-    def event(
-        self, obj: Any, type: str, reason: str, message: str, *, field_path: str = ""
-    ) -> None:
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         """Say something about an object.
 
         Args:

@@ -41,6 +41,8 @@ async def serve_metrics(
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        # From Python 3.12 on, waiting waits for connections too; 3.13 can end them.
+        getattr(server, "close_clients", lambda: None)()
         await server.wait_closed()
 
 
