@@ -15,6 +15,7 @@ from kubelet.pod.execute import ActionError, PodExecutor
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.observation import PodObservation, ProbeKind
 from kubelet.pod.observe import observe
+from kubelet.pod.phase import TERMINAL
 from kubelet.pod.status import compute_pod_status
 from kubelet.pod.termination import Ending, EndReason, next_ending
 from kubelet.pod.tools import PodTools
@@ -73,14 +74,18 @@ class PodWorker:
         if self._rejection is not None:
             return False
         phase = self._memory.reported.phase if self._memory.reported is not None else self._pod.status.phase
-        return phase not in {"Succeeded", "Failed"}
+        return phase not in TERMINAL
 
     def wish(self, pod: pod_pb2.Pod | None) -> None:
         """Have the Pod so from now on; None: it is gone from every source, and nothing of it may stay."""
+        before, was_gone = self._pod, self._gone
         if pod is None:
             self._gone = True
         else:
             self._pod, self._gone = pod, False
+            # The echo of what was just reported asks for nothing.
+            if not was_gone and _same_wish(before, pod, self._memory.reported):
+                return
         self._wake.set()
 
     def reject(self, reason: str, message: str) -> None:
@@ -289,3 +294,22 @@ class PodWorker:
         sandbox = self._memory.sandbox
         address = self._tools.node.host_ip if pod.spec.host_network else sandbox.ip if sandbox else ""
         self._prober.sync(tasks, pod, running, address, ending=ending is not None)
+
+
+def _same_wish(before: pod_pb2.Pod, after: pod_pb2.Pod, reported: pod_pb2.PodStatus | None) -> bool:
+    """Say whether an update of a Pod changes nothing that its worker acts on: only its version, and its status to what was reported."""
+    if reported is None:
+        return False
+    if after.status.phase in TERMINAL and after.status.phase != reported.phase:
+        # Somebody else has ended it.
+        return False
+    if after.spec.readiness_gates or after.spec.HasField("active_deadline_seconds"):
+        return False
+    old, new = before.metadata, after.metadata
+    return (
+        old.deletion_timestamp == new.deletion_timestamp
+        and old.deletion_grace_period_seconds == new.deletion_grace_period_seconds
+        and old.labels == new.labels
+        and old.annotations == new.annotations
+        and before.spec == after.spec
+    )
