@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# The benchmarks (`make bench`): tables on standard output, JSON in bench/results. Uses a cluster that runs, else brings
-# one up and takes it away again. Nothing is sent anywhere but to this machine.
+# The benchmarks (`make bench`): tables on standard output, JSON in bench/results. On a cluster of their own, which is
+# taken away again; COMPOSE_PROJECT_NAME names one that runs already. Nothing is sent anywhere but to this machine.
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/../deploy/lib.sh"
 
-PROJECT=${COMPOSE_PROJECT_NAME:-vaina}
-NODE=$PROJECT-node-1
-
 cd "$ROOT"
-if [[ -z $(docker ps -q --filter "name=^$NODE\$" 2>/dev/null) ]]; then
+if [[ -z ${COMPOSE_PROJECT_NAME:-} ]]; then
+  # Free ports, and images of their own: a cluster that runs is not touched.
+  export COMPOSE_PROJECT_NAME=vaina-bench VAINA_TAG=vaina-bench
+  export VAINA_PORT=0 VAINA_METRICS_PORT=0 VAINA_SCHEDULER_PORT=0 VAINA_SCHEDULER_METRICS_PORT=0
+  export VAINA_CONTROLLER_PORT=0 VAINA_CONTROLLER_METRICS_PORT=0
   deploy/build.sh
   say "bench: bringing up a cluster for it"
-  deploy/compose.sh --progress quiet up -d --no-build --wait
   trap 'deploy/down.sh' EXIT
+  deploy/compose.sh --progress quiet up -d --no-build --wait
 fi
 address=$(deploy/compose.sh port apiserver 6443)
 
 say "bench: create to Running beside the engine's floor"
-.venv/bin/python -m bench.pod_start --apiserver "$address" --node "$NODE" "$@"
+.venv/bin/python -m bench.pod_start --apiserver "$address" --node "$COMPOSE_PROJECT_NAME-node-1" "$@"
