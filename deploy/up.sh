@@ -5,6 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 PYTHON=$ROOT/.venv/bin/python
+export VAINA_SERVER=127.0.0.1:${VAINA_PORT:-6443}
 FIRST_POD=$ROOT/examples/jumpod.yaml
 
 "$ROOT/deploy/build.sh"
@@ -22,4 +23,4 @@ say "a first Pod: vaina apply -f examples/jumpod.yaml"
 "$PYTHON" -m cli apply -f "$FIRST_POD"
 say "its seven steps: vaina trace pod/jumpod --watch"
 "$PYTHON" -m cli trace pod/jumpod --watch
-say "the apiserver listens at 127.0.0.1:${VAINA_PORT:-6443}; try: .venv/bin/vaina get pods. \`make down\` removes everything."
+say "the apiserver listens at $VAINA_SERVER; try: .venv/bin/vaina get pods. \`make down\` removes everything."
