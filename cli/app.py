@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 from click.exceptions import Exit
 
-from cli.flags import server
+from cli.flags import default_namespace, server
 from cli.shell import Shell
 
 #: verb -> module of cli.commands; each has a click command of the verb's name with _command behind it
@@ -44,6 +44,7 @@ class VerbGroup(click.Group):
 
 
 @click.group(cls=VerbGroup, context_settings=_CONTEXT)
+@default_namespace
 @server
 def cli() -> None:
     """Talk to a vaina cluster: give it Pods, look at them, enter them.

@@ -22,6 +22,22 @@ def _use_server(context: click.Context, _: click.Parameter, value: str | None) -
         shell_of(context).server = value
 
 
+def _use_namespace(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        shell_of(context).namespace = value
+
+
+def default_namespace(command: F) -> F:
+    """Add the flag that says which namespace, before the verb."""
+    return click.option(
+        "-n",
+        "--namespace",
+        expose_value=False,
+        callback=_use_namespace,
+        help="Namespace of the objects (VAINA_NAMESPACE).",
+    )(command)
+
+
 def server(command: F) -> F:
     """Add the flag that says which apiserver; it may stand anywhere on the line."""
     return click.option(

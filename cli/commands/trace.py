@@ -93,7 +93,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
     name, namespace = parse_pod(options.word), options.namespace or shell.namespace
     pod = await _find_pod(clients, name, namespace)
     found = await _find_trace(clients, name, namespace, pod)
-    if found is None and pod is None:
+    if found is None and pod is None and not options.watch:
         raise NotFound(f'podtraces "{name}" not found', kind="podtraces", name=name)
     if found is not None and options.output:
         write = print_yaml if options.output == "yaml" else print_json
@@ -137,8 +137,7 @@ class _Follower:
         async with aclosing(watch) as batches:
             async for batch in batches:
                 for event in batch.events:
-                    uid = event.object.spec.pod_uid
-                    if event.type != DELETED and uid and uid == (self._uid or uid):
+                    if event.type != DELETED and self._is_ours(event.object.spec.pod_uid):
                         self._seen.trace = event.object
                         self.changed.set()
 
@@ -148,10 +147,14 @@ class _Follower:
         async with aclosing(watch) as batches:
             async for batch in batches:
                 for event in batch.events:
-                    uid = event.object.metadata.uid
-                    if uid and uid == (self._uid or uid):
+                    if self._is_ours(event.object.metadata.uid):
                         self._seen.pod, self._seen.gone = event.object, event.type == DELETED
                         self.changed.set()
+
+    def _is_ours(self, uid: str) -> bool:
+        """Say whether an event is about the Pod that is followed; without one yet, it is the first that comes."""
+        self._uid = self._uid or uid
+        return bool(uid) and uid == self._uid
 
     async def keep(self, watch: Callable[[], Awaitable[None]]) -> None:
         """Begin a watch again whenever it ends: the apiserver may be away for a while, and what it recorded stays."""

@@ -45,6 +45,12 @@ class StepRow:
         return f"{self.component} {self.instance}".rstrip()
 
 
+def _says_more(step: PodStep, message: str) -> bool:
+    """Say whether a message has words that the step's own do not have."""
+    known = set(step.words.replace(",", "").split()) | {"and"}
+    return not set(message.replace(",", "").split()) <= known
+
+
 def step_rows(trace: trace_pb2.PodTrace) -> list[StepRow]:
     """Return the seven rows of a trace, done or not, in the order of the steps."""
     records = {record.step: record for record in trace.status.steps}
@@ -57,7 +63,7 @@ def step_rows(trace: trace_pb2.PodTrace) -> list[StepRow]:
         end = seconds_of(record.end_time if record.end_time.seconds else record.start_time)
         start = seconds_of(record.start_time) if record.start_time.seconds else end
         message = one_line(record.message)
-        what = f"{step.words}: {message}" if message else step.words
+        what = f"{step.words}: {message}" if _says_more(step, message) else step.words
         rows.append(
             StepRow(step, True, what, message, record.component, record.instance, start, max(start, end))
         )
@@ -239,5 +245,5 @@ def render_trace(
 
 def render_step_line(row: StepRow, begin: float, paint: Paint = PLAIN) -> str:
     """Write one step that has just happened: for pipes and logs, where a table cannot grow."""
-    widths = _Widths(step=9, what=52, who=20, at=9, took=8, bar=0)
+    widths = _Widths(step=9, what=56, who=26, at=9, took=8, bar=0)
     return _row(row, begin, 0.0, widths, paint) + "\n"

@@ -149,6 +149,13 @@ def test_get_shows_tables(vaina: CommandLine) -> None:
     assert vaina.run("get", "pods", "--show-labels").out.splitlines()[0].endswith("LABELS")
 
 
+def test_flags_may_stand_before_the_verb(vaina: CommandLine) -> None:
+    vaina.run("create", "-f", "-", stdin="{apiVersion: v1, kind: Namespace, metadata: {name: other}}")
+    assert vaina.run("-n", "other", "-s", "there:1", "apply", "-f", "-", stdin=POD).code == 0
+    assert names(vaina.run("get", "pods", "-n", "other").out) == ["a"]
+    assert vaina.run("--namespace=none", "get", "pods").err == "No resources found in none namespace.\n"
+
+
 def test_get_orders_by_a_field(vaina: CommandLine) -> None:
     for name, grace in (("a", 30), ("b", 5), ("c", 100)):
         text = POD.replace("name: a", f"name: {name}").replace(

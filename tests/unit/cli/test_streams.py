@@ -173,6 +173,17 @@ async def test_trace_on_a_terminal_ends_with_the_whole_table() -> None:
     assert "█" in printed(shell)
 
 
+async def test_trace_can_wait_for_a_pod_that_is_still_to_come() -> None:
+    vaina = CommandLine()
+    clients, shell = clients_of(vaina), vaina.shell()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(trace(shell, clients, TraceOptions("jumpod", watch=True)))
+        await settle()
+        pod = await clients.pods.create(make_pod("jumpod"))
+        await clients.pod_traces.report(reports(pod, 1, 7))
+    assert "apply → Running" in printed(shell)
+
+
 async def test_trace_of_nothing_is_not_found() -> None:
     vaina = CommandLine()
     with pytest.raises(NotFound, match='podtraces "none" not found'):
