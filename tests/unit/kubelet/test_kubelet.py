@@ -32,7 +32,6 @@ def is_running(pod: pod_pb2.Pod) -> bool:
     return pod.status.phase == "Running"
 
 
-@pytest.mark.requirement("A3")
 async def test_a_bound_pod_becomes_running_with_an_address() -> None:
     async with node() as on:
         await on.create(make_pod())
@@ -244,7 +243,6 @@ async def test_a_deletion_cancels_a_pull_that_is_under_way() -> None:
         assert await on.runtime.list_pod_sandboxes() == []
 
 
-@pytest.mark.requirement("B6")
 async def test_a_deleted_pod_is_asked_to_end_and_goes_when_its_containers_are_gone() -> None:
     async with node(Stages(stop_container=Delay(3, 3))) as on:
         await on.create(make_pod())

@@ -1,0 +1,150 @@
+"""Environments: references, expansion, what is missing."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import EnvError, References, Sources, expand, make_env, references
+from vaina.api.core.v1 import config_pb2, pod_pb2
+from vaina.testing.builders import make_config_map, make_container, make_pod
+
+FACTS = PodFacts("10.244.1.2", "192.0.2.1", "node-1", {"cpu": 4000, "memory": 8 * 1024**3})
+SOURCES = Sources(
+    {"paint": make_config_map("paint", data={"colour": "red", "gloss": "no"})},
+    {"keys": config_pb2.Secret(data={"user": b"me"})},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("plain", "plain"),
+        ("$(A)", "1"),
+        ("x$(A)y$(B)z", "x1y2z"),
+        ("$(C)", "$(C)"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$1"),
+        ("$A ${A}", "$A ${A}"),
+        ("$(A", "$(A"),
+        ("$", "$"),
+        ("$()", "$()"),
+    ],
+)
+def test_expand(text: str, want: str) -> None:
+    assert expand(text, {"A": "1", "B": "2"}) == want
+
+
+@dataclass(frozen=True)
+class Ref:
+    """One variable from somewhere else."""
+
+    config_map: tuple[str, str] | None = None
+    secret: tuple[str, str] | None = None
+    field: str = ""
+    resource: tuple[str, str] | None = None
+    optional: bool = False
+
+
+def variable(ref: Ref) -> pod_pb2.EnvVar:
+    made = pod_pb2.EnvVar(name="V")
+    source = made.value_from
+    if ref.config_map is not None:
+        name, source.config_map_key_ref.key = ref.config_map
+        source.config_map_key_ref.local_object_reference.name = name
+        source.config_map_key_ref.optional = ref.optional
+    elif ref.secret is not None:
+        name, source.secret_key_ref.key = ref.secret
+        source.secret_key_ref.local_object_reference.name = name
+        source.secret_key_ref.optional = ref.optional
+    elif ref.resource is not None:
+        source.resource_field_ref.resource, source.resource_field_ref.divisor.string = ref.resource
+    else:
+        source.field_ref.field_path = ref.field
+    return made
+
+
+def env_of(*variables: pod_pb2.EnvVar) -> tuple[tuple[str, str], ...]:
+    container = make_container(requests={"cpu": "250m"}, limits={"memory": "64Mi"})
+    container.env.extend(variables)
+    pod = make_pod(labels={"app": "web"}, annotations={"a": "b"}, node="node-1", containers=[container])
+    return make_env(pod, pod.spec.containers[0], SOURCES, FACTS)
+
+
+@pytest.mark.parametrize(
+    ("ref", "want"),
+    [
+        (Ref(config_map=("paint", "colour")), "red"),
+        (Ref(secret=("keys", "user")), "me"),
+        (Ref(field="metadata.name"), "web"),
+        (Ref(field="metadata.namespace"), "default"),
+        (Ref(field="metadata.uid"), "uid-default-web"),
+        (Ref(field="metadata.labels['app']"), "web"),
+        (Ref(field="metadata.annotations['none']"), ""),
+        (Ref(field="spec.nodeName"), "node-1"),
+        (Ref(field="status.podIP"), "10.244.1.2"),
+        (Ref(field="status.hostIP"), "192.0.2.1"),
+        (Ref(resource=("requests.cpu", "1m")), "250"),
+        (Ref(resource=("requests.cpu", "")), "1"),
+        (Ref(resource=("limits.memory", "1Mi")), "64"),
+        (Ref(resource=("requests.memory", "1Mi")), "64"),
+        (Ref(resource=("limits.cpu", "1m")), "4000"),
+    ],
+)
+def test_a_reference_is_resolved(ref: Ref, want: str) -> None:
+    assert env_of(variable(ref)) == (("V", want),)
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        (Ref(config_map=("none", "colour")), 'configmap "none" not found'),
+        (Ref(config_map=("paint", "none")), "couldn't find key none in ConfigMap default/paint"),
+        (Ref(secret=("none", "user")), 'secret "none" not found'),
+        (Ref(secret=("keys", "none")), "couldn't find key none in Secret default/keys"),
+        (Ref(field="status.foo"), "unsupported fieldPath: status.foo"),
+    ],
+)
+def test_what_is_missing_is_told(ref: Ref, message: str) -> None:
+    with pytest.raises(EnvError) as refused:
+        env_of(variable(ref))
+
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    "ref", [Ref(config_map=("none", "x"), optional=True), Ref(secret=("keys", "x"), optional=True)]
+)
+def test_what_may_be_missing_is_left_out(ref: Ref) -> None:
+    assert env_of(variable(ref)) == ()
+
+
+def test_variables_may_use_those_before_them() -> None:
+    assert env_of(
+        pod_pb2.EnvVar(name="B", value="$(A)"), pod_pb2.EnvVar(name="A", value="1"),
+        pod_pb2.EnvVar(name="C", value="$(A)$(B)"),
+    ) == (("B", "$(A)"), ("A", "1"), ("C", "1$(A)"))  # fmt: skip
+
+
+def test_env_goes_before_env_from_and_the_last_of_a_name_wins() -> None:
+    container = make_container()
+    container.env_from.add(prefix="P_").config_map_ref.local_object_reference.name = "paint"
+    container.env_from.add().secret_ref.local_object_reference.name = "keys"
+    container.env.add(name="P_colour", value="blue")
+
+    assert make_env(make_pod(), container, SOURCES, FACTS) == (
+        ("P_colour", "blue"), ("P_gloss", "no"), ("user", "me"),
+    )  # fmt: skip
+    assert references(container) == References(frozenset({"paint"}), frozenset({"keys"}))
+
+
+def test_a_whole_config_map_may_be_missing_too() -> None:
+    container = make_container()
+    source = container.env_from.add().config_map_ref
+    source.local_object_reference.name = "none"
+    with pytest.raises(EnvError, match='configmap "none" not found'):
+        make_env(make_pod(), container, SOURCES, FACTS)
+
+    source.optional = True
+
+    assert make_env(make_pod(), container, SOURCES, FACTS) == ()
