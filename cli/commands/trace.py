@@ -36,6 +36,8 @@ class TraceOptions:
     #: seconds that --watch waits for the last step; 0 waits without end
     timeout: float = 0.0
     output: str = ""
+    #: seconds that --watch waits for a step's record once the Pod runs or has ended: records are sent best effort
+    patience: float = 5.0
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
             )
         shell.out(render_trace(found, pod=pod, width=shell.width(), paint=shell.paint))
         return
-    await _follow(shell, clients, seen, name, namespace, options.timeout)
+    await _follow(shell, clients, seen, name, namespace, options)
 
 
 class _View(Protocol):
@@ -151,6 +153,19 @@ class _Follower:
                         self._seen.pod, self._seen.gone = event.object, event.type == DELETED
                         self.changed.set()
 
+    async def news(self, patience: float) -> bool:
+        """Wait for a change; give up, and say so, when the Pod has started or ended and nothing more is recorded of it."""
+        pod = self._seen.pod
+        settled = pod is not None and pod.status.phase in ("Running", "Succeeded", "Failed")
+        try:
+            async with asyncio.timeout(patience if settled else None):
+                await self.changed.wait()
+        except TimeoutError:
+            self._shell.warn("not every step of this pod was recorded")
+            return False
+        self.changed.clear()
+        return True
+
     def _is_ours(self, uid: str) -> bool:
         """Say whether an event is about the Pod that is followed; without one yet, it is the first that comes."""
         self._uid = self._uid or uid
@@ -165,17 +180,15 @@ class _Follower:
 
 
 async def _follow(
-    shell: Shell, clients: Clientset, seen: _Seen, name: str, namespace: str, timeout: float
+    shell: Shell, clients: Clientset, seen: _Seen, name: str, namespace: str, options: TraceOptions
 ) -> None:
     view: _View = _LiveView(shell) if shell.interactive else _LineView(shell)
     follower = _Follower(shell, clients, seen, name, namespace)
     try:
-        async with asyncio.timeout(timeout or None), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(options.timeout or None), asyncio.TaskGroup() as group:
             tasks = [group.create_task(follower.keep(watch)) for watch in (follower.traces, follower.pods)]
             view.show(seen)
-            while not seen.finished:
-                await follower.changed.wait()
-                follower.changed.clear()
+            while not seen.finished and await follower.news(options.patience):
                 view.show(seen)
             for task in tasks:
                 task.cancel()

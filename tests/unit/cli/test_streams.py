@@ -184,6 +184,18 @@ async def test_trace_can_wait_for_a_pod_that_is_still_to_come() -> None:
     assert "apply → Running" in printed(shell)
 
 
+async def test_trace_does_not_wait_for_ever_for_a_record_that_was_lost() -> None:
+    vaina = CommandLine()
+    clients, shell = clients_of(vaina), vaina.shell()
+    pod = await clients.pods.create(make_pod("jumpod"))
+    await clients.pod_traces.report([*reports(pod, 1, 4), *reports(pod, 6, 7)])
+    pod.status.phase = "Running"
+    await clients.pods.update_status(pod, mask=["phase"])
+    await trace(shell, clients, TraceOptions("jumpod", watch=True, patience=0.05))
+    assert told(shell) == "Warning: not every step of this pod was recorded\n"
+    assert "apply → step 7" in printed(shell)
+
+
 async def test_trace_of_nothing_is_not_found() -> None:
     vaina = CommandLine()
     with pytest.raises(NotFound, match='podtraces "none" not found'):
