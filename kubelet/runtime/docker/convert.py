@@ -232,11 +232,13 @@ def container_state(inspected: Mapping[str, Any]) -> ContainerState:
     created = seconds_of(inspected["Created"])
     phase, reason, message = _phase(state)
     ended = phase is ContainerPhase.EXITED
-    finished = seconds_of(state.get("FinishedAt", "")) if ended else 0.0
+    started = seconds_of(state.get("StartedAt", ""))
+    # The engine notes a start when it hears of it: a container that ends at once may have ended "before".
+    finished = max(seconds_of(state.get("FinishedAt", "")), started) if ended else 0.0
     return ContainerState(
         id=inspected["Id"], sandbox_id=labels[SANDBOX_ID], pod_uid=Uid(labels[POD_UID]), name=labels[CONTAINER_NAME],
         attempt=int(labels[ATTEMPT]), phase=phase, image=labels.get(IMAGE, ""), image_id=inspected["Image"],
-        created_at=created, started_at=seconds_of(state.get("StartedAt", "")),
+        created_at=created, started_at=started,
         finished_at=(finished or created) if ended else 0.0,
         exit_code=int(state.get("ExitCode", 0)) if ended else 0, reason=reason, message=message,
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),

@@ -154,3 +154,11 @@ def test_a_sandbox_without_its_network_is_not_ready() -> None:
 )
 def test_times(text: str, want: float) -> None:
     assert convert.seconds_of(text) == want
+
+
+def test_a_container_that_ends_at_once_never_ends_before_it_started() -> None:
+    state = inspected(
+        Status="exited", StartedAt="2026-11-21T06:00:02.5Z", FinishedAt="2026-11-21T06:00:02.4Z"
+    )
+    found = convert.container_state(state)
+    assert found.finished_at == found.started_at > 0
