@@ -1,0 +1,67 @@
+"""Thresholds of probes."""
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from kubelet.pod.observation import ProbeKind, ProbeResult
+from kubelet.probes.machine import Thresholds, advance, initial, thresholds_of
+from vaina.api.core.v1 import pod_pb2
+
+SUCCESS, FAILURE, UNKNOWN = ProbeResult.SUCCESS, ProbeResult.FAILURE, ProbeResult.UNKNOWN
+
+
+def results(kind: ProbeKind, outcomes: str, *, success: int = 1, failure: int = 3) -> list[ProbeResult]:
+    """Return the result after each outcome: + is success, - is failure."""
+    state, found = initial(kind), []
+    for outcome in outcomes:
+        state = advance(state, outcome == "+", Thresholds(success, failure))
+        found.append(state.result)
+    return found
+
+
+def test_before_the_first_outcome_each_kind_has_its_own_result() -> None:
+    assert [initial(kind).result for kind in (ProbeKind.LIVENESS, ProbeKind.READINESS, ProbeKind.STARTUP)] == [
+        SUCCESS, FAILURE, UNKNOWN,
+    ]  # fmt: skip
+
+
+def test_failures_count_only_in_a_row() -> None:
+    assert results(ProbeKind.LIVENESS, "--+--")[-1] is SUCCESS
+    assert results(ProbeKind.LIVENESS, "--+---")[-1] is FAILURE
+
+
+def test_successes_count_only_in_a_row() -> None:
+    assert results(ProbeKind.READINESS, "+-++", success=2) == [FAILURE, FAILURE, FAILURE, SUCCESS]
+
+
+def test_a_startup_probe_is_unknown_until_a_threshold_is_reached() -> None:
+    assert results(ProbeKind.STARTUP, "--") == [UNKNOWN, UNKNOWN]
+    assert results(ProbeKind.STARTUP, "---")[-1] is FAILURE
+    assert results(ProbeKind.STARTUP, "--+")[-1] is SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("probe", "want"),
+    [
+        (pod_pb2.Probe(), Thresholds(1, 3)),
+        (pod_pb2.Probe(success_threshold=2, failure_threshold=1), Thresholds(2, 1)),
+    ],
+)
+def test_thresholds_have_defaults(probe: pod_pb2.Probe, want: Thresholds) -> None:
+    assert thresholds_of(probe) == want
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(1, 4))
+def test_the_result_is_that_of_the_last_run_that_was_long_enough(
+    outcomes: list[bool], success: int, failure: int
+) -> None:
+    state, want = initial(ProbeKind.STARTUP), UNKNOWN
+    for index in range(len(outcomes)):
+        state = advance(state, outcomes[index], Thresholds(success, failure))
+        needed = success if outcomes[index] else failure
+        run = outcomes[max(0, index + 1 - needed) : index + 1]
+        if len(run) == needed and len(set(run)) == 1:
+            want = SUCCESS if outcomes[index] else FAILURE
+
+    assert state.result is want

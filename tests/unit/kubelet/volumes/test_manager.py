@@ -1,0 +1,220 @@
+"""Volumes on a file system."""
+# A test may look at files in place:
+# ruff: noqa: ASYNC240
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kubelet.containers.config import ConfigProblem
+from kubelet.containers.downward import PodFacts
+from kubelet.pod.directory import PodDirectory
+from kubelet.runtime.records import ContainerPhase, ContainerState, Mount, Uid
+from kubelet.volumes.interface import VolumeFailed
+from kubelet.volumes.manager import VolumeManager
+from vaina.api.core.v1 import config_pb2, pod_pb2
+from vaina.testing.builders import make_config_map, make_pod
+
+FACTS = PodFacts("10.244.1.2", "192.0.2.1", "node-1")
+UID = Uid("uid-default-web")
+
+
+@dataclass
+class Objects:
+    """An `ObjectSource` of a few objects."""
+
+    config_maps: dict[str, config_pb2.ConfigMap] = field(default_factory=dict)
+    secrets: dict[str, config_pb2.Secret] = field(default_factory=dict)
+
+    async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
+        return self.config_maps.get(name)
+
+    async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
+        return self.secrets.get(name)
+
+
+def with_volume(name: str) -> pod_pb2.Pod:
+    pod = make_pod()
+    pod.spec.volumes.add(name=name)
+    return pod
+
+
+def config_pod() -> pod_pb2.Pod:
+    pod = with_volume("config")
+    source = pod.spec.volumes[0].volume_source.config_map
+    source.local_object_reference.name = "paint"
+    return pod
+
+
+@pytest.fixture
+def objects() -> Objects:
+    return Objects({"paint": make_config_map("paint", data={"colour": "red"})})
+
+
+@pytest.fixture
+def volumes(tmp_path: Path, objects: Objects) -> VolumeManager:
+    return VolumeManager(tmp_path, objects)
+
+
+async def test_an_empty_dir_is_there_until_it_is_unmounted(volumes: VolumeManager) -> None:
+    pod = with_volume("data")
+    pod.spec.volumes[0].volume_source.empty_dir.SetInParent()
+    path = Path(volumes.host_path(UID, pod.spec.volumes[0]))
+    assert await volumes.mounted(pod) == frozenset()
+
+    await volumes.mount(pod, ["data"], FACTS)
+    (path / "file").write_text("x")
+    await volumes.mount(pod, ["data"], FACTS)
+
+    assert await volumes.mounted(pod) == {"data"}
+    assert path.stat().st_mode & 0o777 == 0o777
+    assert (path / "file").read_text() == "x"
+    await volumes.unmount(UID)
+    assert await volumes.mounted(pod) == frozenset()
+    assert not path.exists()
+
+
+async def test_a_config_map_shows_as_files(volumes: VolumeManager) -> None:
+    pod = config_pod()
+
+    await volumes.mount(pod, ["config"], FACTS)
+
+    path = Path(volumes.host_path(UID, pod.spec.volumes[0]))
+    assert path.parts[-2:] == ("kubernetes.io~configmap", "config")
+    assert (path / "colour").read_text() == "red"
+    assert (path / "colour").stat().st_mode & 0o777 == 0o644
+    assert os.readlink(path / "colour") == "..data/colour"
+    assert await volumes.mounted(pod) == {"config"}
+
+
+async def test_a_change_of_the_config_map_replaces_all_files_at_once(
+    volumes: VolumeManager, objects: Objects
+) -> None:
+    pod = config_pod()
+    await volumes.mount(pod, ["config"], FACTS)
+    path = Path(volumes.host_path(UID, pod.spec.volumes[0]))
+    before = os.readlink(path / "..data")
+    await volumes.mount(pod, ["config"], FACTS)
+    assert os.readlink(path / "..data") == before
+
+    objects.config_maps["paint"] = make_config_map("paint", data={"gloss": "no"})
+    await volumes.mount(pod, ["config"], FACTS)
+
+    assert os.readlink(path / "..data") != before
+    assert sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("..")) == ["gloss"]
+    assert (path / "gloss").read_text() == "no"
+    assert not (path / before).exists()
+
+
+async def test_a_config_map_that_is_missing_is_told_as_upstream_does(
+    volumes: VolumeManager, objects: Objects
+) -> None:
+    objects.config_maps.clear()
+
+    with pytest.raises(VolumeFailed) as refused:
+        await volumes.mount(config_pod(), ["config"], FACTS)
+
+    assert str(refused.value) == 'MountVolume.SetUp failed for volume "config" : configmap "paint" not found'
+    assert await volumes.mounted(config_pod()) == frozenset()
+
+
+async def test_projected_sources_come_together(volumes: VolumeManager, objects: Objects) -> None:
+    objects.secrets["keys"] = config_pb2.Secret(data={"user": b"me"})
+    pod = with_volume("all")
+    projected = pod.spec.volumes[0].volume_source.projected
+    projected.sources.add().config_map.local_object_reference.name = "paint"
+    projected.sources.add().secret.local_object_reference.name = "keys"
+    item = projected.sources.add().downward_api.items.add(path="about/name")
+    item.field_ref.field_path = "metadata.name"
+
+    await volumes.mount(pod, ["all"], FACTS)
+
+    path = Path(volumes.host_path(UID, pod.spec.volumes[0]))
+    read = {name: (path / name).read_text() for name in ("colour", "user", "about/name")}
+    assert read == {"colour": "red", "user": "me", "about/name": "web"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("Directory", "is not a directory"),
+        ("File", "is not a file"),
+        ("Socket", "is not a socket"),
+        ("DirectoryOrCreate", None),
+        ("FileOrCreate", None),
+        ("", None),
+    ],
+)
+async def test_a_host_path_is_what_it_is_said_to_be(
+    volumes: VolumeManager, tmp_path: Path, kind: str, words: str | None
+) -> None:
+    path = tmp_path / "host"
+    pod = with_volume("host")
+    source = pod.spec.volumes[0].volume_source.host_path
+    source.path, source.type = str(path), kind
+    if words is None:
+        await volumes.mount(pod, ["host"], FACTS)
+        assert path.is_file() if kind == "FileOrCreate" else path.is_dir()
+        await volumes.unmount(UID)
+        assert path.exists(), "what is the node's stays"
+        return
+
+    with pytest.raises(VolumeFailed) as refused:
+        await volumes.mount(pod, ["host"], FACTS)
+
+    assert words in str(refused.value)
+
+
+async def mounts_of(directory: PodDirectory, pod: pod_pb2.Pod) -> tuple[Mount, ...]:
+    return await directory.mounts(
+        pod, pod.spec.containers[0], attempt=1, pod_ip="10.244.1.2", env={"PART": "a"}
+    )
+
+
+async def test_a_container_gets_its_volumes_its_hosts_file_and_a_place_for_its_last_words(
+    volumes: VolumeManager, tmp_path: Path
+) -> None:
+    directory = PodDirectory(tmp_path, volumes)
+    pod = config_pod()
+    pod.spec.containers[0].volume_mounts.add(name="config", mount_path="/etc/paint", read_only=True)
+    pod.spec.host_aliases.add(ip="192.0.2.7", hostnames=["seven"])
+
+    volume, log, hosts = await mounts_of(directory, pod)
+
+    path = volumes.host_path(UID, pod.spec.volumes[0])
+    assert volume == Mount(path, "/etc/paint", readonly=True)
+    assert log.container_path == "/dev/termination-log"
+    assert hosts.container_path == "/etc/hosts"
+    text = Path(hosts.host_path).read_text()
+    assert "10.244.1.2\tweb\n" in text
+    assert "192.0.2.7\tseven\n" in text
+    Path(log.host_path).write_text("the end")
+    state = ContainerState("c", "s", UID, "app", 1, ContainerPhase.EXITED, "", "", 0.0)
+    assert await directory.last_words(state) == "the end"
+    await directory.remove(UID)
+    assert await directory.last_words(state) == ""
+
+
+async def test_a_part_of_a_volume_is_made_when_it_is_not_there(
+    volumes: VolumeManager, tmp_path: Path
+) -> None:
+    pod = with_volume("data")
+    await volumes.mount(pod, ["data"], FACTS)
+    pod.spec.containers[0].volume_mounts.add(name="data", mount_path="/data", sub_path_expr="logs/$(PART)")
+
+    mount, *_ = await mounts_of(PodDirectory(tmp_path, volumes), pod)
+
+    assert mount.host_path.endswith("/data/logs/a")
+    assert Path(mount.host_path).is_dir()
+
+
+async def test_a_link_does_not_lead_out_of_a_volume(volumes: VolumeManager, tmp_path: Path) -> None:
+    pod = with_volume("data")
+    await volumes.mount(pod, ["data"], FACTS)
+    (Path(volumes.host_path(UID, pod.spec.volumes[0])) / "out").symlink_to("/etc")
+    pod.spec.containers[0].volume_mounts.add(name="data", mount_path="/data", sub_path="out")
+
+    with pytest.raises(ConfigProblem):
+        await mounts_of(PodDirectory(tmp_path, volumes), pod)
