@@ -39,6 +39,8 @@ class ConditionWriter:
         self._client, self._clock = client, clock
         self._waiting: dict[str, tuple[PodInfo, str]] = {}
         self._flying: frozenset[str] = frozenset()
+        #: of those, the Pods of which no more is to be said
+        self._withdrawn: set[str] = set()
         self._landed = asyncio.Event()
         self._wake = asyncio.Event()
 
@@ -60,6 +62,8 @@ class ConditionWriter:
     def drop(self, uid: str) -> None:
         """Say nothing more of a Pod: it has a node, or has gone."""
         self._waiting.pop(uid, None)
+        if uid in self._flying:
+            self._withdrawn.add(uid)
 
     async def landed(self, uids: Iterable[str]) -> None:
         """Return when no write for any of these Pods is under way."""
@@ -84,9 +88,11 @@ class ConditionWriter:
                 finally:
                     self._flying = frozenset()
                     self._landed.set()
+                withdrawn, self._withdrawn = self._withdrawn, set()
                 if not sent:
                     # What came meanwhile is newer.
-                    self._waiting = {**batch, **self._waiting}
+                    again = {uid: item for uid, item in batch.items() if uid not in withdrawn}
+                    self._waiting = {**again, **self._waiting}
                     await self._clock.sleep(RETRY_SECONDS)
 
     async def _send(self, batch: list[tuple[PodInfo, str]]) -> bool:

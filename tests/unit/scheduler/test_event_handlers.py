@@ -1,0 +1,139 @@
+"""Watch events, whatever they say: cache and queue end up true."""
+
+from scheduler.cache import Cache
+from scheduler.columns.pod_info import PodCompiler
+from scheduler.event_handlers import EventHandlers
+from scheduler.framework.events import ClusterEvent
+from scheduler.framework.registry import default_profile
+from scheduler.framework.runtime import Framework
+from scheduler.queue.scheduling_queue import SchedulingQueue
+from tests.unit.scheduler.objects import node, pod
+from vaina.testing.clock import FakeClock
+
+
+class Parts:
+    """Handlers over real parts; notes what was settled and how often somebody was woken."""
+
+    def __init__(self) -> None:
+        framework = Framework(default_profile())
+        self.cache, self.woken = Cache(), 0
+        self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
+        self.settled: list[tuple[str, str]] = []
+        self.handlers = EventHandlers(
+            self.cache, self.queue, compiler=PodCompiler(), clock=FakeClock(), scheduler_name="default-scheduler",
+            heard=frozenset(framework.hints), settler=self, wake=self.wake,
+        )  # fmt: skip
+
+    def settle(self, uid: str, node_name: str) -> None:
+        self.settled.append((uid, node_name))
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def test_a_batch_wakes_once_and_each_pod_goes_where_it_belongs() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("n1"))])
+    parts.handlers.on_pods(
+        [
+            (None, pod("waits", uid="waits")),
+            (None, pod("runs", {"cpu": "1"}, uid="runs", node="n1")),
+            (None, pod("done", uid="done", node="n1", phase="Succeeded")),
+            (None, pod("ends", uid="ends", deleted=1.0)),
+            (None, pod("theirs", uid="theirs", scheduler="other")),
+        ]
+    )
+    assert parts.woken == 2
+    assert "waits" in parts.queue
+    assert len(parts.queue) == 1
+    assert parts.cache.sizes() == {"nodes": 1, "pods": 1, "assumed_pods": 0}
+
+
+def test_an_object_that_cannot_be_read_does_not_stop_the_others() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("bad", cpu="many")), (None, node("n1"))])
+    parts.handlers.on_pods([(None, pod("bad", {"cpu": "much"}, uid="bad")), (None, pod("good", uid="good"))])
+    assert list(parts.cache.table.rows) == ["n1"]
+    assert "good" in parts.queue
+    assert "bad" not in parts.queue
+
+
+def test_a_pod_that_turns_up_bound_leaves_the_queue() -> None:
+    parts = Parts()
+    before, after = pod("web", uid="u"), pod("web", uid="u", node="n1")
+    parts.handlers.on_pods([(None, before)])
+    parts.handlers.on_pods([(before, after)])
+    assert "u" not in parts.queue
+    assert parts.settled == [("u", "n1")]
+
+
+def test_a_pod_handed_to_another_scheduler_leaves_the_queue() -> None:
+    parts = Parts()
+    before = pod("web", uid="u")
+    parts.handlers.on_pods([(None, before)])
+    parts.handlers.on_pods([(before, pod("web", uid="u", scheduler="other"))])
+    assert "u" not in parts.queue
+
+
+def test_an_old_state_of_a_pod_that_was_bound_meanwhile_is_not_queued() -> None:
+    parts = Parts()
+    made = pod("web", uid="u")
+    parts.handlers.on_pods([(None, made)])
+    found = parts.queue.pop(now=0.0)
+    assert found is not None
+    parts.cache.assume(found.info, "n1")
+    parts.queue.done("u")
+    parts.handlers.on_pods([(made, pod("web", uid="u"))])
+    assert "u" not in parts.queue
+
+
+def test_a_status_alone_touches_nothing() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("n1"))])
+    made = pod("web", uid="u", node="n1")
+    parts.handlers.on_pods([(None, made)])
+    generation, settled = parts.cache.table.generation, len(parts.settled)
+    parts.handlers.on_pods([(made, pod("web", uid="u", node="n1", phase="Running"))])
+    assert (parts.cache.table.generation, len(parts.settled)) == (generation, settled)
+
+
+def test_a_resize_is_counted_and_may_help_others() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("n1", cpu="4"))])
+    large, small = pod("web", {"cpu": "4"}, uid="u", node="n1"), pod("web", {"cpu": "1"}, uid="u", node="n1")
+    small.metadata.generation = 2
+    waits = pod("waits", {"cpu": "2"}, uid="waits")
+    parts.handlers.on_pods([(None, large), (None, waits)])
+    found = parts.queue.pop(now=0.0)
+    assert found is not None
+    parts.queue.park(found, frozenset({"NodeResourcesFit"}), now=-20.0)
+    parts.handlers.on_pods([(large, small)])
+    assert parts.queue.sizes()["active"] == 1
+    row = parts.cache.table.rows["n1"]
+    assert parts.cache.table.snapshot().requested[0][row] == 1000
+
+
+def test_a_heartbeat_of_a_node_changes_nothing() -> None:
+    parts = Parts()
+    before, after = node("n1"), node("n1")
+    parts.handlers.on_nodes([(None, before)])
+    generation = parts.cache.table.generation
+    after.status.conditions[0].last_heartbeat_time.seconds += 10
+    parts.handlers.on_nodes([(before, after)])
+    assert parts.cache.table.generation == generation
+
+
+def test_a_node_that_goes_is_forgotten_with_its_pods_kept_in_mind() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("n1"))])
+    parts.handlers.on_pods([(None, pod("web", {"cpu": "1"}, uid="u", node="n1"))])
+    parts.handlers.on_nodes([(node("n1"), None)])
+    assert parts.cache.sizes() == {"nodes": 0, "pods": 1, "assumed_pods": 0}
+    parts.handlers.on_nodes([(None, node("n1"))])
+    assert parts.cache.table.snapshot().pod_count.tolist() == [1]
+
+
+def test_only_what_somebody_listens_to_is_passed_on() -> None:
+    heard = frozenset(Framework(default_profile()).hints)
+    assert ClusterEvent.ASSIGNED_POD_DELETE in heard
+    assert ClusterEvent.NODE_DELETE not in heard
