@@ -1,12 +1,14 @@
 """The kubelet as a whole: Pods come alive, fail, end, and outlive their kubelet, over the apiserver in process."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from kubelet.config import KubeletConfig
 from kubelet.runtime.hollow.stages import Delay, Stages
-from kubelet.runtime.records import ContainerPhase
+from kubelet.runtime.interface import RuntimeUnavailable
+from kubelet.runtime.records import ContainerConfig, ContainerPhase, ContainerState, SandboxConfig, Uid
 from tests.unit.kubelet.harness import NODE, node
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
@@ -587,3 +589,90 @@ async def test_a_name_that_another_live_machine_holds_is_not_taken_over() -> Non
         await settle()
         assert (await on.client.nodes.get(NODE)).status.node_info.machine_id == NODE
         await on.stop_kubelet()
+
+
+async def test_a_bug_that_one_pod_brings_out_does_not_end_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with node() as on:
+        await on.create(make_pod("good"))
+        await on.until(is_running, name="good")
+        create = on.runtime.create_container
+
+        async def broken(sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(on.runtime, "create_container", broken)
+        await on.create(make_pod())
+        await on.clock.advance(5)
+        assert (await on.get("good")).status.phase == "Running"
+        assert (await on.get()).status.phase == "Pending"
+
+        monkeypatch.setattr(on.runtime, "create_container", create)
+        await on.until(is_running)
+
+
+async def test_a_runtime_that_is_away_for_a_while_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with node() as on:
+        await on.create(make_pod("before"))
+        await on.until(is_running, name="before")
+        history = [*on.runtime.history]
+
+        async def away(pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+            raise RuntimeUnavailable("no socket")
+
+        monkeypatch.setattr(on.runtime, "list_containers", away)
+        await on.create(make_pod())
+        await on.clock.advance(60)
+        assert on.runtime.history == history
+        assert (await on.get("before")).status.phase == "Running"
+
+        monkeypatch.undo()
+        await on.until(is_running)
+        assert [name for verb, name in on.runtime.history if verb == "start_container"].count(
+            f"{(await on.get('before')).metadata.uid}_app_0"
+        ) == 1
+
+
+async def test_the_end_of_the_log_stands_in_for_last_words_where_asked_for() -> None:
+    async with node() as on:
+        pod = pod_of(shell("app", "echo no disk left; exit 1"), restart="Never")
+        pod.spec.containers[0].termination_message_policy = "FallbackToLogsOnError"
+        await on.create(pod)
+
+        pod = await on.until(lambda pod: pod.status.phase == "Failed")
+
+        assert pod.status.container_statuses[0].state.terminated.message == "no disk left\n"
+
+
+async def test_a_finalizer_keeps_the_object_and_nothing_else() -> None:
+    async with node() as on:
+        pod = make_pod()
+        pod.metadata.finalizers.append("example.com/wait")
+        await on.create(pod)
+        await on.until(is_running)
+        await on.client.pods.delete("web", "default")
+        await on.clock.advance(5)
+
+        pod = await on.get()
+        assert not [state for state in await on.containers() if state.phase is ContainerPhase.RUNNING]
+        del pod.metadata.finalizers[:]
+        await on.client.pods.update(pod)
+        await on.clock.advance(2)
+
+        assert await on.find() is None
+        assert await on.containers() == []
+
+
+async def test_a_pod_of_the_same_name_is_another_pod() -> None:
+    async with node() as on:
+        first = await on.create(make_pod())
+        await on.until(is_running)
+        await on.client.pods.delete("web", "default", grace_period_seconds=0)
+        second = await on.create(make_pod())
+        assert first.metadata.uid != second.metadata.uid
+
+        await on.until(is_running)
+        await on.clock.advance(5)
+
+        assert {state.pod_uid for state in await on.containers()} == {second.metadata.uid}
