@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import sys
@@ -74,8 +75,9 @@ class NoTerminal:
 class ProcessTerminal:
     """The terminal that the process was started on."""
 
-    def __init__(self) -> None:
-        self._fd = 0
+    def __init__(self, fd: int = 0) -> None:
+        #: standard input, or what stands for it
+        self._fd = fd
 
     @property
     def is_terminal(self) -> bool:
@@ -100,9 +102,10 @@ class ProcessTerminal:
     async def events(self, *, stdin: bool, resize: bool) -> AsyncGenerator[Event, None]:
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Event] = asyncio.Queue(_MAX_WAITING)
+        wake, end = os.pipe()
+        reader = threading.Thread(target=self._read, args=(loop, queue, wake), daemon=True)
         if stdin:
-            # A daemon thread: a read of standard input cannot be cancelled, and must not hold up the end of the process.
-            threading.Thread(target=self._read, args=(loop, queue), daemon=True).start()
+            reader.start()
         if resize:
             loop.add_signal_handler(signal.SIGWINCH, self._resized, queue)
         try:
@@ -111,24 +114,30 @@ class ProcessTerminal:
         finally:
             if resize:
                 loop.remove_signal_handler(signal.SIGWINCH)
+            # The reader waits for this end as well as for input, or for room in the queue.
+            os.close(end)
+            while stdin and reader.is_alive():
+                while not queue.empty():
+                    queue.get_nowait()
+                await asyncio.to_thread(reader.join, 0.01)
+            os.close(wake)
 
     def _resized(self, queue: asyncio.Queue[Event]) -> None:
         # When the queue is full a newer size follows, or the next key does.
         with suppress(asyncio.QueueFull):
             queue.put_nowait(self.size())
 
-    def _read(self, loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[Event]) -> None:
-        """Read until the input ends; runs in its own thread."""
+    def _read(self, loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[Event], wake: int) -> None:
+        """Read until the input ends, or until the other end of `wake` is closed; runs in a thread of its own."""
         while True:
+            ready, _, _ = select.select([self._fd, wake], [], [])
+            if wake in ready:
+                return
             try:
                 data = os.read(self._fd, _CHUNK)
             except OSError:
                 data = b""
-            try:
-                asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
-            except RuntimeError:
-                # The loop has ended: the command is over.
-                return
+            asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
             if not data:
                 return
 

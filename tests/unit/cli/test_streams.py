@@ -22,7 +22,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import NotFound
 from vaina.serving.handlers import Handlers, Method, MethodKind, RequestContext
-from vaina.testing.builders import make_container, make_pod
+from vaina.testing.builders import make_container, make_pod, make_replica_set
 from vaina.testing.clock import FakeClock, settle
 
 
@@ -280,6 +280,19 @@ async def test_logs_of_all_containers(with_node: CommandLine, node: FakeNode) ->
     await logs(shell, clients_of(with_node), LogOptions("pod/a", all_containers=True, previous=True))
     assert [options.container for options in node.log_options] == ["main", "side"]
     assert all(options.previous for options in node.log_options)
+
+
+async def test_logs_of_a_replica_set_are_those_of_one_of_its_pods(with_node: CommandLine) -> None:
+    shell, clients = with_node.shell(), clients_of(with_node)
+    await clients.replica_sets.create(make_replica_set("web"))
+    with pytest.raises(Failure, match="no pods found for rs/web"):
+        await logs(shell, clients, LogOptions("rs/web"))
+    for name in ("web-1", "web-2"):
+        await clients.pods.create(make_pod(name, labels={"app": "web"}))
+    await logs(shell, clients, LogOptions("rs/web"))
+    assert told(shell) == "Found 2 pods, using pod/web-1\n"
+    with pytest.raises(Failure, match="has no pods"):
+        await logs(shell, clients, LogOptions("cm/web"))
 
 
 async def test_exec_passes_streams_and_success(with_node: CommandLine, node: FakeNode) -> None:

@@ -19,6 +19,16 @@ from vaina.kinds import REPLICA_SET as REPLICA_SET_KIND
 from vaina.testing.builders import make_pod
 
 GOLDEN = Path(__file__).parent / "golden"
+OTHERS = {
+    "configmap": "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: ns1}, data: {b: 'x', a: \"1\\n2\\n\"}, binaryData: {c: aGk=}}",
+    "secret": "{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: ns1}, type: Opaque, data: {key: aGVsbG8=}}",
+    "namespace": "{apiVersion: v1, kind: Namespace, metadata: {name: a}, status: {phase: Active}}",
+    "replicationcontroller": (
+        "{apiVersion: v1, kind: ReplicationController, metadata: {name: a, namespace: ns1}, spec: {selector: {b: c, a: b}, "
+        "template: {spec: {containers: [{name: x, image: busybox}]}}}, status: {conditions: [{type: ReplicaFailure, status: 'True', reason: Quota}]}}"
+    ),
+    "lease": "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: ns1}, spec: {holderIdentity: me, leaseDurationSeconds: 40}}",
+}
 TABLES = {
     "pods": (SHOP, "pods"),
     "nodes": (NODE, "nodes"),
@@ -58,6 +68,23 @@ def test_describe_node() -> None:
 def test_describe_replica_set() -> None:
     text = render_description(REPLICA_SET_KIND, read(REPLICA_SET)[0], pods=read(SHOP), now=NOW)
     check_golden(GOLDEN / "describe-replicaset.txt", text)
+
+
+@pytest.mark.parametrize("name", ["configmap", "secret", "namespace", "replicationcontroller", "lease"])
+def test_describe_other_kinds(name: str) -> None:
+    kind = KINDS_BY_NAME[name]
+    check_golden(GOLDEN / f"describe-{name}.txt", render_description(kind, read(OTHERS[name])[0], now=NOW))
+
+
+def test_describe_a_pod_that_ends() -> None:
+    pod = read(SHOP)[0]
+    pod.metadata.deletion_timestamp.seconds = int(NOW)
+    pod.metadata.deletion_grace_period_seconds = 30
+    pod.status.reason, pod.status.message = "Evicted", "The node was low on memory"
+    page = render_description(POD, pod, now=NOW)
+    assert "Status:                    Terminating (since 2026-01-01T01:00:00Z)" in page
+    assert "Termination Grace Period:  30s" in page
+    assert "Reason:                    Evicted" in page
 
 
 def test_describe_a_kind_without_a_page() -> None:
