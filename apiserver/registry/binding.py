@@ -6,7 +6,7 @@ Follows `pkg/registry/core/pod/storage/storage.go` (BindingREST).
 from apiserver.registry import refusals
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.options import parse_version
+from apiserver.registry.options import parse_object_version
 from apiserver.registry.status import merge_conditions
 from apiserver.registry.store import Store
 from apiserver.storage import keys
@@ -63,7 +63,7 @@ class Binder:
             meta.name,
             build,
             uid=meta.uid,
-            version=parse_version(meta.resource_version),
+            version=parse_object_version(POD, meta),
         )
 
     async def _check_node(self, name: str) -> None:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from vaina.errors import Invalid
 from vaina.objects import field_path
 
+#: values of fieldValidation
+STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 
-def _nobody_listens(_text: str) -> None:
+
+def nobody_listens(_text: str) -> None:
     """Drop a warning: the caller is a component of the apiserver itself."""
 
 
@@ -38,21 +41,33 @@ class Context:
     #: monotonic seconds; None: no deadline
     deadline: float | None = None
     trace_id: str = ""
+    #: what unknown fields of a patch get: an error (Strict, and when empty), a warning (Warn), nothing (Ignore)
+    field_validation: str = ""
     #: tells the caller something that is no error
-    warn: Callable[[str], None] = _nobody_listens
+    warn: Callable[[str], None] = nobody_listens
 
 
 #: requests of the apiserver itself
 INTERNAL = Context(user="system:apiserver", groups=("system:masters",))
 
 
-def is_dry_run(values: Sequence[str]) -> bool:
-    """Read the dryRun option of a request. Raises Invalid for anything but "All"."""
+def is_dry_run(values: Sequence[str], options: str = "Options") -> bool:
+    """Read the dryRun option of a request; `options` is the kind it is of. Raises Invalid for anything but "All"."""
     wrong = [
         field_path.not_supported(field_path.Path("dryRun"), value, ("All",))
         for value in values
         if value != "All"
     ]
     if wrong:
-        raise Invalid.of("Options", "", wrong, group="meta.k8s.io")
+        raise Invalid.of(options, "", wrong, group="meta.k8s.io")
     return bool(values)
+
+
+def check_field_validation(value: str, options: str) -> str:
+    """Return the fieldValidation of a request. Raises Invalid for unknown words."""
+    if value not in ("", IGNORE, STRICT, WARN):
+        wrong = field_path.not_supported(
+            field_path.Path("fieldValidation"), value, ("", IGNORE, STRICT, WARN)
+        )
+        raise Invalid.of(options, "", [wrong], group="meta.k8s.io")
+    return value

@@ -74,7 +74,7 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
         grace = None
     else:
         grace = strategy.grace_seconds(obj, wished)
-    _set_finalizers(meta, options.propagation_policy)
+    _set_finalizers(meta, options.propagation_policy, strategy)
     held = strategy.is_held(obj)
     if not held and not grace:
         return Verdict.REMOVE
@@ -114,10 +114,12 @@ def _mark(obj: Message, grace: int, strategy: Strategy[Any], now: float) -> None
     strategy.mark_deleting(obj)
 
 
-def _set_finalizers(meta: Any, policy: str) -> None:
-    """Ask the collector for what the policy wants; without a policy, what was asked before stays."""
+def _set_finalizers(meta: Any, policy: str, strategy: Strategy[Any]) -> None:
+    """Ask the collector for what the policy wants; without a policy what was asked before stays, or else the kind decides."""
     if not policy:
-        return
+        if ORPHAN in meta.finalizers or FOREGROUND in meta.finalizers:
+            return
+        policy = strategy.propagation_policy
     kept = [name for name in meta.finalizers if name not in (ORPHAN, FOREGROUND)]
     if _POLICIES[policy]:
         kept.append(_POLICIES[policy])

@@ -67,13 +67,14 @@ def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
 def prepare_for_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
     """Take over what an update may leave out, and what it never decides.
 
-    What a client sends and may not change (uid, creation and deletion times) is left for validation to refuse.
+    Times of creation and deletion that a client sends are ignored, as upstream does (registry/rest/update.go): they come from
+    stale reads. Another uid, or a time of deletion where there is none, is left for validation to refuse.
     """
     new.generation = old.generation
     new.self_link = ""
     new.uid = new.uid or old.uid
     for field in ("creation_timestamp", "deletion_timestamp"):
-        if old.HasField(field) and not new.HasField(field):
+        if old.HasField(field):
             getattr(new, field).CopyFrom(getattr(old, field))
     if old.HasField("deletion_grace_period_seconds") and not new.HasField("deletion_grace_period_seconds"):
         new.deletion_grace_period_seconds = old.deletion_grace_period_seconds

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from apiserver.storage.interface import Read, Stored, Version
 from vaina.errors import BadRequest, FieldError, Invalid
+from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.field_path import Path
 
@@ -59,6 +61,15 @@ def parse_version(text: str) -> Version | None:
         )
         raise Invalid.of("ListOptions", "", [error], group="meta.k8s.io")
     return Version(int(text))
+
+
+def parse_object_version(kind: Kind[Any], meta: Any) -> Version | None:
+    """Read the resourceVersion of an object that a client sent; None when it is empty. Raises Invalid."""
+    try:
+        return parse_version(meta.resource_version)
+    except Invalid as error:
+        wrong = [FieldError(cause.type, f"metadata.{cause.field}", cause.detail) for cause in error.causes]
+        raise Invalid.of(kind.kind, meta.name, wrong, group=kind.group) from None
 
 
 def read_of(resource_version: str) -> Read:

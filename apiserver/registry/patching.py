@@ -9,6 +9,7 @@ from typing import Any, Final
 import jsonpatch
 import msgspec
 from google.protobuf.message import Message
+from jsonpointer import resolve_pointer
 
 from vaina.errors import BadRequest, Invalid
 from vaina.kinds import Kind
@@ -21,8 +22,14 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
 
-#: a JSON patch may copy: without a bound a small one makes a large object
 _MAX_OPERATIONS: Final = 10_000
+#: bytes that the copies of a JSON patch may add: without a bound sixty operations that double make an exabyte.
+#: Upstream's limit, that of a request.
+_MAX_COPIED: Final = 3 * 1024 * 1024
+#: what the library raises when an operation does not fit the object
+_MISFITS: Final = (
+    jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, IndexError, RecursionError
+)  # fmt: skip
 
 #: an object as a dict -> the patched one
 Patch = Callable[[dict[str, Any]], dict[str, Any]]
@@ -52,8 +59,17 @@ def read_patch(kind: Kind[Any], patch_type: str, text: str) -> Patch:
     return lambda current: strategic_merge(kind, current, patch)
 
 
-def apply_patch(kind: Kind[Any], patch: Patch, current: Message, warn: Callable[[str], None]) -> Message:
+def apply_patch(
+    kind: Kind[Any], patch: Patch, current: Message, warn: Callable[[str], None], *, strict: bool = True
+) -> Message:
     """Return the patched object.
+
+    Args:
+        kind: of the object.
+        patch: what `read_patch` made.
+        current: the object as it is.
+        warn: is told of what was dropped.
+        strict: unknown fields are errors; otherwise they are dropped, with a warning.
 
     Raises:
         BadRequest: the result is no object of the kind.
@@ -65,7 +81,7 @@ def apply_patch(kind: Kind[Any], patch: Patch, current: Message, warn: Callable[
             f"the API version in the data ({patched.get('apiVersion')}, {patched.get('kind')}) "
             f"does not match the expected API version ({kind.api_version}, {kind.kind})"
         )
-    decoded = decode_dict(patched, kind=kind)
+    decoded = decode_dict(patched, kind=kind, strict=strict)
     for warning in decoded.warnings:
         warn(warning)
     return decoded.message
@@ -79,19 +95,54 @@ def _json_patch(kind: Kind[Any], operations: Any) -> Patch:
             f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         )
     try:
-        patch = jsonpatch.JsonPatch(operations)
+        steps = [(operation, jsonpatch.JsonPatch([operation])) for operation in operations]
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
         raise BadRequest(f"error decoding patch: {error}") from error
 
     def apply(current: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return _object(patch.apply(current))
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
-            wrong = field_path.invalid("patch", str(error), "the patch cannot be applied")
-            name = current.get("metadata", {}).get("name", "")
-            raise Invalid.of(kind.kind, name, [wrong], group=kind.group) from error
+        document: Any = current
+        copied = 0
+        for operation, step in steps:
+            try:
+                if operation["op"] == "copy":
+                    copied += _copied_size(document, operation["from"])
+                document = step.apply(document, in_place=True)
+            except _MISFITS as error:
+                name = current.get("metadata", {}).get("name", "")
+                wrong = field_path.invalid("patch", _misfit(operation), "the patch cannot be applied")
+                raise Invalid.of(kind.kind, name, [wrong], group=kind.group) from error
+            if copied > _MAX_COPIED:
+                raise BadRequest(
+                    f"Unable to complete the copy, the accumulated size increase of copy is {copied}, "
+                    f"exceeding the limit {_MAX_COPIED}"
+                )
+        return _object(document)
 
     return apply
+
+
+def _copied_size(document: Any, pointer: str) -> int:
+    """Return how much a copy adds, before it is made. Raises JsonPointerException when there is nothing."""
+    return len(msgspec.json.encode(resolve_pointer(document, pointer)))
+
+
+def _misfit(operation: Any) -> str:
+    """Say why an operation does not fit, without a word of the object: it may be a Secret."""
+    path, source = operation["path"], operation.get("from", "")
+    match operation["op"]:
+        case "test":
+            return f"testing value {path} failed: test failed"
+        case "remove":
+            key = path.rpartition("/")[2]
+            return (
+                f"error in remove for path: '{path}': Unable to remove nonexistent key: {key}: missing value"
+            )
+        case "replace":
+            return f"replace operation does not apply: doc is missing key: {path}: missing value"
+        case "add":
+            return f'add operation does not apply: doc is missing path: "{path}": missing value'
+        case other:
+            return f"error in {other} for path: '{source}': missing value"
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -41,7 +41,9 @@ class Reader(Generic[M]):
         self.storage = world.storage
 
     def key(self, namespace: str, name: str) -> Key:
-        """Return where an object is stored; an empty namespace is `default`."""
+        """Return where an object is stored; an empty namespace is `default`. Raises BadRequest for what is no name."""
+        if not name or "/" in name or "%" in name or name in (".", ".."):
+            raise refusals.no_name(name)
         return keys.object_key(self.kind, namespace or DEFAULT_NAMESPACE, name)
 
     def now(self) -> float:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from vaina.errors import AlreadyExists, Conflict, FieldError, Forbidden, Invalid, NotFound
+from vaina.errors import AlreadyExists, BadRequest, Conflict, FieldError, Forbidden, Invalid, NotFound
 from vaina.kinds import Kind
+from vaina.objects.field_path import go_quote
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -11,6 +12,17 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 def not_found(kind: Kind[Any], name: str) -> NotFound:
     """There is no such object: `pods "x" not found`."""
     return NotFound(f'{kind.resource} "{name}" not found', group=kind.group, kind=kind.plural, name=name)
+
+
+def no_name(name: str) -> BadRequest:
+    """No object can have this name (apiserver `registry/generic/registry/store.go`, NamespaceKeyFunc)."""
+    if not name:
+        return BadRequest("Name parameter required.")
+    if name in (".", ".."):
+        why = f"may not be '{name}'"
+    else:
+        why = f"may not contain '{'/' if '/' in name else '%'}'"
+    return BadRequest(f"Name parameter invalid: {go_quote(name)}: {why}")
 
 
 def already_exists(kind: Kind[Any], name: str, *, ending: bool = False) -> AlreadyExists:

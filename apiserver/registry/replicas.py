@@ -9,11 +9,12 @@ from google.protobuf.message import Message
 
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.options import parse_version
+from apiserver.registry.options import parse_object_version
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.interface import Stored
 from vaina.api.autoscaling.v1 import scale_pb2
+from vaina.api.core.v1 import replication_controller_pb2
 from vaina.errors import BadRequest, Invalid
 from vaina.objects import field_path
 from vaina.objects.selectors import from_labels, from_message
@@ -25,6 +26,12 @@ class ReplicasStrategy(Strategy[R]):
     """The hooks, of either kind."""
 
     has_generation = True
+
+
+class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
+    """A ReplicationController leaves its Pods behind unless told otherwise: the default of v1, kept for old clients."""
+
+    propagation_policy = "Orphan"
 
 
 def scale_of(obj: Any) -> scale_pb2.Scale:
@@ -74,7 +81,7 @@ async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) 
         meta.name,
         build,
         uid=meta.uid,
-        version=parse_version(meta.resource_version),
+        version=parse_object_version(store.kind, meta),
     )
 
 

@@ -20,6 +20,8 @@ class Strategy(Generic[M]):
     has_generation: bool = False
     #: seconds an object lives after it was last written; 0 for ever
     ttl_seconds: int = 0
+    #: what becomes of what an object owns, when its deletion does not say: Background or Orphan
+    propagation_policy: str = "Background"
 
     def prepare_for_create(self, obj: M, now: float) -> None:
         """Set what clients may not choose. The status of a new object is empty, unless the kind says otherwise."""

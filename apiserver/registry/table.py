@@ -11,7 +11,7 @@ from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
-from apiserver.registry.replicas import ReplicasStrategy
+from apiserver.registry.replicas import ReplicasStrategy, ReplicationControllerStrategy
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
@@ -27,7 +27,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Lease": LeaseStrategy(),
     "PodTrace": PodTraceStrategy(),
     "ReplicaSet": ReplicasStrategy(),
-    "ReplicationController": ReplicasStrategy(),
+    "ReplicationController": ReplicationControllerStrategy(),
 }
 
 Stores = Mapping[str, Store[Any]]

@@ -1,15 +1,15 @@
 """The apiserver_* metrics of requests, around every method (metrics.md, "kube-apiserver").
 
 The verb is the REST door's (create is POST, update is PUT), as dashboards expect. Labels are bound when the handlers are made, so that a
-call costs two increments and one observation. `dry_run` is not told apart: the label is always empty.
+call costs two increments and one observation.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
 
 from vaina.clock import Clock
 from vaina.errors import ApiError
@@ -29,7 +29,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "UpdateStatusBatch": ("PUT", "status", "cluster"),
     "Patch": ("PATCH", "", "resource"),
     "Delete": ("DELETE", "", "resource"),
-    "DeleteCollection": ("DELETECOLLECTION", "", "cluster"),
+    "DeleteCollection": ("DELETECOLLECTION", "", "namespace"),
     "Bind": ("POST", "binding", "resource"),
     "BindBatch": ("POST", "binding", "cluster"),
     "GetScale": ("GET", "scale", "resource"),
@@ -39,8 +39,36 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Report": ("POST", "report", "cluster"),
 }
 _MUTATING: Final = frozenset(("POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION", "APPLY"))
+#: verbs whose requests may name a namespace
+_OF_NAMESPACES: Final = frozenset(("LIST", "WATCH"))
 _LABELS: Final = ("verb", "group", "version", "resource", "subresource", "scope", "component")
 _GVR: Final = ("group", "version", "resource")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is known of a method's calls before they come."""
+
+    verb: str
+    #: group, version, resource
+    gvr: tuple[str, str, str]
+    subresource: str
+    #: resource, or cluster: then a call that names a namespace is of that
+    scope: str
+
+    def of(self, scope: str) -> tuple[str, ...]:
+        """Return the values of _LABELS."""
+        return (self.verb, *self.gvr, self.subresource, scope, "apiserver")
+
+    def scope_of(self, request: object) -> str:
+        """Return the scope of a call by its request.
+
+        Field 1 of requests for several objects is the namespace; encoders write fields in the order of their numbers, and
+        leave out what is empty: so its tag stands first, or there is none.
+        """
+        if self.scope != "cluster" or self.verb not in _OF_NAMESPACES:
+            return self.scope
+        return "namespace" if isinstance(request, bytes) and request[:1] == b"\x0a" else "cluster"
 
 
 class RequestMetrics:
@@ -96,46 +124,40 @@ class RequestMetrics:
         gvr = (kind.group, kind.version, kind.plural)
         return WatchObserver(self.watch_events.labels(*gvr), self.watch_sizes.labels(*gvr))
 
-    def _unary(self, method: Method, labels: tuple[str, ...]) -> Any:
-        counted = (labels[0], "", *labels[1:])
-        codes: dict[int, MetricWrapperBase] = {}
-        duration, sli = self.duration.labels(*counted), self.sli_duration.labels(*labels)
-        sizes, clock, fn = self.sizes.labels(*labels), self._clock, method.fn
-        inflight = self.inflight.labels("mutating" if labels[0] in _MUTATING else "readOnly")
-        good = 201 if labels[0] == "POST" else 200
+    def _unary(self, method: Method, labels: Labels) -> Any:
+        bound: dict[tuple[str, bool], _Bound] = {}
+        clock, fn = self._clock, method.fn
+        inflight = self.inflight.labels("mutating" if labels.verb in _MUTATING else "readOnly")
+        good = 201 if labels.verb == "POST" else 200
 
-        def count(code: int) -> None:
-            found: Any = codes.get(code)
+        def find(scope: str, dry_run: bool) -> _Bound:
+            found = bound.get((scope, dry_run))
             if found is None:
-                found = codes[code] = self.total.labels(*counted, str(code))
-            found.inc()
+                found = bound[(scope, dry_run)] = _Bound(self, labels.of(scope), "All" if dry_run else "")
+            return found
 
         async def unary(request: bytes, rpc: RequestContext) -> bytes:
-            start, code = clock.monotonic(), 500
+            start, code, size = clock.monotonic(), 500, None
             inflight.inc()
             try:
                 answer: bytes = await fn(request, rpc)
-                code = good
-                sizes.observe(len(answer))
+                code, size = good, len(answer)
             except ApiError as error:
                 code = error.code
                 raise
             finally:
-                seconds = clock.monotonic() - start
                 inflight.dec()
-                count(code)
-                duration.observe(seconds)
-                sli.observe(seconds)
+                find(labels.scope_of(request), rpc.dry_run).count(code, clock.monotonic() - start, size)
             return answer
 
         return unary
 
-    def _stream(self, method: Method, labels: tuple[str, ...]) -> Any:
-        counted = (labels[0], "", *labels[1:])
-        running, fn = self.longrunning.labels(*labels), method.fn
+    def _stream(self, method: Method, labels: Labels) -> Any:
+        fn = method.fn
 
         async def stream(request: Any, rpc: RequestContext) -> AsyncIterator[bytes]:
-            code = 200
+            bound = labels.of(labels.scope_of(request))
+            running, code = self.longrunning.labels(*bound), 200
             running.inc()
             try:
                 async with aclosing(fn(request, rpc)) as answers:
@@ -146,9 +168,32 @@ class RequestMetrics:
                 raise
             finally:
                 running.dec()
-                self.total.labels(*counted, str(code)).inc()
+                self.total.labels(bound[0], "", *bound[1:], str(code)).inc()
 
         return stream
+
+
+class _Bound:
+    """The metrics of one set of labels, so that nothing is looked up for a call."""
+
+    __slots__ = ("_codes", "_duration", "_labels", "_sizes", "_sli", "_total")
+
+    def __init__(self, metrics: RequestMetrics, labels: tuple[str, ...], dry_run: str) -> None:
+        self._labels = (labels[0], dry_run, *labels[1:])
+        self._total, self._codes = metrics.total, dict[int, Any]()
+        self._duration = metrics.duration.labels(*self._labels)
+        self._sli, self._sizes = metrics.sli_duration.labels(*labels), metrics.sizes.labels(*labels)
+
+    def count(self, code: int, seconds: float, size: int | None) -> None:
+        """A call was answered; `size` is None for a refusal."""
+        found = self._codes.get(code)
+        if found is None:
+            found = self._codes[code] = self._total.labels(*self._labels, str(code))
+        found.inc()
+        self._duration.observe(seconds)
+        self._sli.observe(seconds)
+        if size is not None:
+            self._sizes.observe(size)
 
 
 class WatchObserver:
@@ -165,9 +210,8 @@ class WatchObserver:
         self._sizes.observe(size)
 
 
-def _labels(kind: Kind[Any] | None, name: str) -> tuple[str, ...]:
+def _labels(kind: Kind[Any] | None, name: str) -> Labels:
     if kind is None:  # ManifestService
-        verb = "APPLY" if name == "Apply" else "GET"
-        return (verb, "", "v1", "manifests", "", "resource", "apiserver")
+        return Labels("APPLY" if name == "Apply" else "GET", ("", "v1", "manifests"), "", "resource")
     verb, subresource, scope = _VERBS[name]
-    return (verb, kind.group, kind.version, kind.plural, subresource, scope, "apiserver")
+    return Labels(verb, (kind.group, kind.version, kind.plural), subresource, scope)

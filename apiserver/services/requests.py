@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from apiserver.registry.context import Context, is_dry_run, once
+from apiserver.registry.context import Context, check_field_validation, is_dry_run, once
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
 from apiserver.storage import codec
@@ -31,17 +31,23 @@ def context_of(
         dry_run: for requests whose options stand in the request itself.
 
     Raises:
-        Invalid: dry run is neither empty nor "All".
+        Invalid: dry run is neither empty nor "All", or field validation an unknown word.
     """
-    wanted = dry_run if options is None else options.dry_run
+    wanted, validation = (dry_run, "") if options is None else (options.dry_run, options.field_validation)
+    only_try = False
+    if wanted or validation:
+        kind = "DeleteOptions" if options is None else options.DESCRIPTOR.name
+        only_try = rpc.dry_run = is_dry_run(wanted, kind)
+        check_field_validation(validation, kind)
     return Context(
         verb=verb,
         user=rpc.user.name,
         groups=rpc.user.groups,
         field_manager="" if options is None else options.field_manager,
-        dry_run=is_dry_run(wanted) if wanted else False,
+        dry_run=only_try,
         deadline=rpc.deadline,
         trace_id=rpc.trace_id,
+        field_validation=validation,
         warn=once(rpc.trailing),
     )
 

@@ -70,7 +70,7 @@ class NamespaceController(Controller):
         first = await client.list(namespace, limit=1)
         if not first.items:
             return Remaining(kind.resource, 0)
-        await client.delete_collection(namespace)
+        await client.delete_collection(namespace, propagation_policy="Background")
         left = (await client.list_all(namespace)).items
         held: Counter[str] = Counter(name for obj in left for name in obj.metadata.finalizers)
         return Remaining(kind.resource, len(left), tuple(sorted(held.items())))

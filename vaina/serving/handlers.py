@@ -46,6 +46,8 @@ class RequestContext:
     trace_id: str = ""
     #: warnings for the caller; they travel in trailing metadata
     trailing: list[str] = field(default_factory=list)
+    #: set by the service when the call stores nothing: metrics tell such calls apart
+    dry_run: bool = False
     #: the caller has gone away, or the call is over
     cancelled: bool = False
 

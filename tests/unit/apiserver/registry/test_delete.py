@@ -11,7 +11,7 @@ from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.errors import Conflict, Forbidden, Invalid, NotFound
-from vaina.testing.builders import make_pod, make_replica_set
+from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller
 
 NOW = 1000.0
 
@@ -202,3 +202,19 @@ async def test_a_collection_is_deleted_page_by_page() -> None:
         await api.client.pods.create(make_pod(f"p{index}"))
     assert await api.client.pods.delete_collection("default") == 1030
     assert (await api.client.pods.list()).items == []
+
+
+async def test_a_replication_controller_orphans_its_pods_unless_told_otherwise() -> None:
+    """The default of the v1 API, which everyone else had to keep: kubectl always says Background."""
+    api = make_apiserver()
+    controllers = api.client.replication_controllers
+    for name, policy, want in (("a", "", ["orphan"]), ("b", "Foreground", ["foregroundDeletion"])):
+        await controllers.create(make_replication_controller(name))
+        ending = await controllers.delete(name, "default", propagation_policy=policy)
+        assert list(ending.metadata.finalizers) == want
+        again = await controllers.delete(name, "default")
+        assert list(again.metadata.finalizers) == want
+    await controllers.create(make_replication_controller("c"))
+    await controllers.delete("c", "default", propagation_policy="Background")
+    with pytest.raises(NotFound):
+        await controllers.get("c", "default")

@@ -7,8 +7,10 @@ import pytest
 
 from apiserver.registry.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from tests.support.apiserver import Harness, make_apiserver
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import config_pb2, pod_pb2
+from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.errors import ApiError, BadRequest, Conflict, Invalid, NotFound
+from vaina.kinds import POD
 from vaina.testing.builders import make_container
 
 
@@ -116,5 +118,67 @@ async def test_what_cannot_be_patched() -> None:
     api = make_apiserver()
     with pytest.raises(NotFound, match=r'^pods "web" not found$'):
         await _patch(api, MERGE_PATCH, {})
-    with pytest.raises(NotFound, match='no sub-resource "color"'):
+    with pytest.raises(NotFound, match=r"^the server could not find the requested resource$"):
         await _patch(api, MERGE_PATCH, {}, subresource="color")
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ({"op": "test", "path": "/data/a", "value": "x"}, "testing value /data/a failed: test failed"),
+        ({"op": "remove", "path": "/data/b"}, "error in remove for path: '/data/b': Unable to remove nonexistent key: b: missing value"),
+        ({"op": "replace", "path": "/data/b", "value": "x"}, "replace operation does not apply: doc is missing key: /data/b: missing value"),
+        ({"op": "add", "path": "/spec/x", "value": "x"}, 'add operation does not apply: doc is missing path: "/spec/x": missing value'),
+        ({"op": "copy", "from": "/data/b", "path": "/data/c"}, "error in copy for path: '/data/b': missing value"),
+        ({"op": "move", "from": "/data/b", "path": "/data/c"}, "error in move for path: '/data/b': missing value"),
+    ],
+)  # fmt: skip
+async def test_an_operation_that_does_not_fit_is_named_and_nothing_of_the_object_is_told(
+    operation: dict[str, str], words: str
+) -> None:
+    api = make_apiserver()
+    secret = config_pb2.Secret(data={"a": b"swordfish"})
+    secret.metadata.name, secret.metadata.namespace = "web", "default"
+    await api.client.secrets.create(secret)
+    with pytest.raises(Invalid) as caught:
+        await api.client.secrets.patch(
+            "web", json.dumps([operation]), namespace="default", patch_type=JSON_PATCH
+        )
+    assert words in caught.value.causes[0].detail.replace('\\"', '"')
+    assert "c3dvcmRmaXNo" not in caught.value.message
+
+
+async def test_copies_cannot_make_a_small_patch_a_large_object() -> None:
+    api = make_apiserver()
+    await api.pod(annotations={"a": "x" * 1000})
+    double = [{"op": "copy", "from": "/metadata", "path": f"/metadata/x{n}"} for n in range(60)]
+    with pytest.raises(
+        BadRequest, match="Unable to complete the copy, the accumulated size increase of copy is"
+    ):
+        await _patch(api, JSON_PATCH, double)
+
+
+async def test_unknown_fields_are_errors_or_warnings_as_asked() -> None:
+    api = make_apiserver()
+    await api.pod()
+
+    async def patch(validation: str) -> list[str]:
+        api.warnings.clear()
+        request = request_pb2.PatchRequest(
+            namespace="default", name="web", patch_type=MERGE_PATCH, patch='{"foo": 1}',
+            options=meta_pb2.PatchOptions(field_validation=validation),
+        )  # fmt: skip
+        await api.client.transport.unary(POD.method("Patch"), request.SerializeToString())
+        return list(api.warnings)
+
+    assert await patch("Warn") == ['unknown field "foo"']
+    assert await patch("Ignore") == []
+    for strict in ("", "Strict"):
+        with pytest.raises(BadRequest, match='unknown field "foo"'):
+            await patch(strict)
+    with pytest.raises(Invalid) as caught:
+        await patch("Sometimes")
+    assert caught.value.message == (
+        'PatchOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Sometimes": '
+        'supported values: "", "Ignore", "Strict", "Warn"'
+    )

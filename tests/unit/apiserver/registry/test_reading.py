@@ -251,3 +251,26 @@ async def test_lists_and_watches_of_a_namespace_show_no_other(api: Harness) -> N
     watch = api.client.pods.watch("kube-system", allow_bookmarks=False)
     assert await _take(watch, 1) == [("ADDED", "s")]
     await watch.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "^Name parameter required.$"),
+        ("a/b", r"^Name parameter invalid: \"a/b\": may not contain '/'$"),
+        ("..", r"^Name parameter invalid: \"..\": may not be '..'$"),
+        ("a%2fb", r"^Name parameter invalid: \"a%2fb\": may not contain '%'$"),
+    ],
+)
+async def test_a_name_that_no_object_can_have_is_refused(name: str, words: str) -> None:
+    api = make_apiserver()
+    calls = (
+        lambda: api.client.pods.get(name, "default"),
+        lambda: api.client.pods.delete(name, "default"),
+        lambda: api.client.pods.patch(name, "{}", namespace="default"),
+        lambda: api.client.pods.bind("default", name, "", "node-1"),
+    )
+    await api.node("node-1")
+    for call in calls:
+        with pytest.raises(BadRequest, match=words):
+            await call()

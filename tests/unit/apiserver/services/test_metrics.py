@@ -49,3 +49,34 @@ async def test_requests_are_counted() -> None:
     assert registry.get_sample_value("apiserver_watch_events_total", events) == 1
     kind = {"request_kind": "mutating"}
     assert registry.get_sample_value("apiserver_current_inflight_requests", kind) == 0
+
+
+async def test_dry_runs_and_namespaces_are_told_apart() -> None:
+    registry, clock = CollectorRegistry(), FakeClock()
+    app = build(
+        Direct(MemoryStorage(clock)), clock, rng=random.Random(1), metrics=RequestMetrics(registry, clock)
+    )
+    pods = Clientset(InProcessTransport(app.handlers)).pods
+    await pods.create(make_pod("tried"), dry_run=True)
+    await pods.create(make_pod("made"))
+    await pods.delete("made", "default", dry_run=True)
+    await pods.list()
+    await pods.list("default")
+    await pods.delete_collection("default")
+    await pods.create(make_pod())
+    watch = pods.watch("default", allow_bookmarks=False)
+    await anext(watch)
+
+    def total(**labels: str) -> float | None:
+        return registry.get_sample_value("apiserver_request_total", {**LABELS, "subresource": "", **labels})
+
+    assert total(verb="POST", dry_run="All", scope="resource", code="201") == 1
+    assert total(verb="POST", dry_run="", scope="resource", code="201") == 2
+    assert total(verb="DELETE", dry_run="All", scope="resource", code="200") == 1
+    assert total(verb="LIST", dry_run="", scope="cluster", code="200") == 1
+    assert total(verb="LIST", dry_run="", scope="namespace", code="200") == 1
+    assert total(verb="DELETECOLLECTION", dry_run="", scope="namespace", code="200") == 1
+    running = {**LABELS, "verb": "WATCH", "subresource": "", "scope": "namespace"}
+    assert registry.get_sample_value("apiserver_longrunning_requests", running) == 1
+    await watch.aclose()
+    assert registry.get_sample_value("apiserver_longrunning_requests", running) == 0

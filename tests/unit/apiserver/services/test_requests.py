@@ -71,6 +71,15 @@ async def test_dry_run_is_all_or_nothing() -> None:
         await api.client.transport.unary(POD.method("Delete"), request.SerializeToString())
 
 
+async def test_each_item_of_a_batch_has_options_of_its_own() -> None:
+    api = make_apiserver()
+    request = raw_pb2.RawCreateBatchRequest()
+    request.requests.add(object=make_pod("tried").SerializeToString()).options.dry_run.append("All")
+    request.requests.add(object=make_pod("made").SerializeToString())
+    await api.client.transport.unary(POD.method("CreateBatch"), request.SerializeToString())
+    assert [pod.metadata.name for pod in (await api.client.pods.list()).items] == ["made"]
+
+
 async def test_an_empty_request_to_create_names_what_is_missing() -> None:
     api = make_apiserver()
     with pytest.raises(Invalid, match=r"metadata.name: Required value") as caught:
