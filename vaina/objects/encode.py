@@ -9,14 +9,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-import msgspec
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from vaina.objects.schema import Field, Shape, Unset, schema_of
 from vaina.objects.times import format_time
+from vaina.objects.tree import TextError, parse_one
 
-#: the plain values of JSON: dict, list, str, int, bool, None
+#: the plain values of JSON: dict, list, str, int, bool, None; Number inside raw values
 Json = Any
 _Write = Callable[[Any], Json]
 
@@ -33,8 +33,8 @@ def _raw(value: Any) -> Json:
     if not value.raw:
         return None
     try:
-        return msgspec.json.decode(value.raw)
-    except msgspec.DecodeError:
+        return parse_one(value.raw)
+    except TextError:
         # The doors refuse such a value; one that an older store holds must not make its whole list unreadable.
         return None
 

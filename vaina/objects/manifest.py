@@ -227,14 +227,13 @@ def list_to_dict(
 
 def write_json(value: Any, *, indent: int | None = None) -> str:
     """Write plain values as JSON, keys sorted."""
-    compact = msgspec.json.encode(msgspec.json.decode(compact_json(value)), order="sorted")
+    compact = compact_json(value, sort_keys=True)
     return (msgspec.json.format(compact, indent=indent) if indent else compact).decode()
 
 
 def encode_json(kind: Kind[Any], message: Message, *, indent: int | None = None) -> str:
     """Write an object as JSON, keys sorted."""
-    compact = msgspec.json.encode(to_dict(kind, message), order="sorted")
-    return (msgspec.json.format(compact, indent=indent) if indent else compact).decode()
+    return write_json(to_dict(kind, message), indent=indent)
 
 
 def encode_yaml(kind: Kind[Any], message: Message) -> str:

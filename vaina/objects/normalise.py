@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import msgspec
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from vaina.errors import BadRequest
 from vaina.objects.quantity import QuantityError, canonical
 from vaina.objects.schema import Field, Shape, schema_of
+from vaina.objects.tree import TextError, parse_one
 
 
 class _BadValue(Exception):
@@ -179,8 +179,8 @@ def _one_quantity(item: Field) -> _Action:
 def _raw(value: Any) -> None:
     if value.raw:
         try:
-            msgspec.json.decode(value.raw)
-        except msgspec.DecodeError as error:
+            parse_one(value.raw)
+        except TextError as error:
             raise _BadValue(f"invalid JSON: {error}") from error
 
 

@@ -168,15 +168,27 @@ def parse_json(text: str) -> list[tuple[Any, int]]:
         values.append((_clean(value) if "\\u" in text else value, line))
 
 
+def parse_one(raw: bytes) -> Any:
+    """Read the one JSON value that a message carries as bytes.
+
+    Raises:
+        TextError: it is no JSON, too deep, or not one value.
+    """
+    values = parse_json(decode_text(raw))
+    if len(values) != 1:
+        raise TextError("there must be one value")
+    return values[0][0]
+
+
 def _write_number(value: object) -> Any:
     if isinstance(value, Number):
         return msgspec.Raw(value.text.encode())
     raise TypeError(f"no JSON form: {type(value).__name__}")
 
 
-def compact_json(value: Any) -> bytes:
+def compact_json(value: Any, *, sort_keys: bool = False) -> bytes:
     """Write plain values as JSON without spaces, numbers as they were written."""
-    return msgspec.json.encode(value, enc_hook=_write_number)
+    return msgspec.json.encode(value, enc_hook=_write_number, order="sorted" if sort_keys else None)
 
 
 def duplicates_of(value: Any) -> Iterable[str]:

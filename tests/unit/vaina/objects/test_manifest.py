@@ -231,8 +231,11 @@ def test_managed_fields_keep_their_json() -> None:
     entry = {"manager": "m", "fieldsV1": {"f:spec": {".": {}, "n": 1.5, "m": 10**25}}}
     pod = read_pod(pod_json({}, managedFields=[entry]))
     assert json.loads(pod.metadata.managed_fields[0].fields_v1.raw) == entry["fieldsV1"]
-    broken = pod_pb2.Pod(metadata={"managed_fields": [{"fields_v1": {"raw": b"{"}}]})
-    assert to_dict(POD, broken)["metadata"]["managedFields"] == [{"fieldsV1": None}]
+    exact = pod_pb2.Pod(metadata={"managed_fields": [{"fields_v1": {"raw": b'{"a":1.50,"b":1e400}'}}]})
+    assert '"fieldsV1":{"a":1.50,"b":1e400}' in encode_json(POD, exact)
+    for raw in (b"{", b"[" * 100_000):
+        broken = pod_pb2.Pod(metadata={"managed_fields": [{"fields_v1": {"raw": raw}}]})
+        assert to_dict(POD, broken)["metadata"]["managedFields"] == [{"fieldsV1": None}]
 
 
 def test_what_json_always_shows_is_shown() -> None:

@@ -92,8 +92,9 @@ def test_what_has_no_normal_form_is_refused_with_its_path(spec: dict[str, Any], 
     assert caught.value.message.startswith(why)
 
 
-def test_raw_json_must_be_json() -> None:
-    pod = pod_pb2.Pod(metadata={"managed_fields": [{"fields_v1": {"raw": b"{"}}]})
+@pytest.mark.parametrize("raw", [b"{", b"[" * 100_000, b"\xff", b"{}{}", b" "])
+def test_raw_json_must_be_json(raw: bytes) -> None:
+    pod = pod_pb2.Pod(metadata={"managed_fields": [{"fields_v1": {"raw": raw}}]})
     with pytest.raises(BadRequest, match=r"^metadata.managedFields\[0\].fieldsV1: invalid JSON"):
         normalise(pod)
 
