@@ -47,7 +47,7 @@ from vaina.serving.server import serve
 
 log = structlog.stdlib.get_logger(__name__)
 
-_STATUS_BACKOFF = Backoff(0.5, 10.0)
+_STATUS_BACKOFF = Backoff(0.3, 5.0, jitter=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class _Process:
     def _status(self, steps: StepSink) -> StatusManager:
         return StatusManager(
             self.client.pods, self.clock, steps=steps, node_name=self.name, metrics=self.metrics,
-            backoff=_STATUS_BACKOFF,
+            backoff=_STATUS_BACKOFF, rng=self.rng,
         )  # fmt: skip
 
     async def run_node(self, stop: asyncio.Event) -> None:

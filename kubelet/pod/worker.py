@@ -158,6 +158,8 @@ class PodWorker:
         pod = self._effective_pod()
         kind = "terminate" if self._ending else "sync" if self._memory.reported is not None else "create"
         begun = clock.monotonic()
+        if kind == "create":
+            self._tools.metrics.worker_start.observe(max(clock.now() - self._memory.first_seen, 0.0))
         try:
             self._decide_ending(pod)
             self._adopt_probes(pod)

@@ -6,6 +6,7 @@ kubelet's own (docs/decisions/003-status-masks.md).
 """
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,9 +59,12 @@ class StatusManager:
         node_name: str,
         metrics: KubeletMetrics,
         backoff: Backoff,
+        rng: random.Random | None = None,
     ) -> None:
         self._client, self._clock, self._steps = client, clock, steps
-        self._node_name, self._metrics, self._backoff = node_name, metrics, backoff
+        self._node_name, self._metrics, self._backoff, self._rng = node_name, metrics, backoff, rng
+        #: calls that failed, in a row
+        self._failures = 0
         self._entries: dict[Uid, _Entry] = {}
         #: uids whose newest is not written, in the order in which they came
         self._pending: dict[Uid, None] = {}
@@ -140,7 +144,7 @@ class StatusManager:
             for uid in batch
             if (entry := self._entries.get(uid)) is not None and entry.written != entry.status
         ]
-        delay = 0.0
+        failed: list[ApiError] = []
         if changes:
             begun = self._clock.monotonic()
             results = await self._call([(entry.pod, status) for _, entry, status in changes])
@@ -151,16 +155,20 @@ class StatusManager:
                     # The object is gone, or another Pod has its name: nobody waits for this.
                     entry.written = status
                 else:
-                    delay = self._backoff.delay(0)
+                    failed.append(error)
                     self._pending[uid] = None
-                    log.warning("status not written", pod=entry.pod.metadata.name, error=error.message)
             self._metrics.status_sync.observe(self._clock.monotonic() - begun)
+            if failed:
+                log.warning("statuses not written", pods=len(failed), error=failed[0].message)
         for uid in batch:
             entry = self._entries.get(uid)
             if entry is not None and entry.finished and entry.written == entry.status:
-                delay = max(delay, await self._delete(uid, entry))
-        if delay:
-            await self._clock.sleep(delay)
+                error = await self._delete(uid, entry)
+                if error is not None:
+                    failed.append(error)
+        self._failures = self._failures + 1 if failed else 0
+        if failed:
+            await self._clock.sleep(self._backoff.delay(self._failures - 1, self._rng))
 
     async def _call(
         self, changes: Sequence[tuple[pod_pb2.Pod, pod_pb2.PodStatus]]
@@ -183,20 +191,19 @@ class StatusManager:
             meta, now = entry.pod.metadata, self._clock.now()
             self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
 
-    async def _delete(self, uid: Uid, entry: _Entry) -> float:
+    async def _delete(self, uid: Uid, entry: _Entry) -> ApiError | None:
         meta = entry.pod.metadata
         try:
             await self._client.delete(meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
         except (NotFound, Conflict):
-            pass
+            return None
         except ApiError as error:
             log.warning("ended pod not deleted", pod=meta.name, uid=uid, error=error.message)
             self._pending[uid] = None
-            return self._backoff.delay(0)
-        else:
-            log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
+            return error
         # Gone; or kept by a finalizer, in which case nothing of ours is left to say.
-        return 0.0
+        log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
+        return None
 
 
 def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:

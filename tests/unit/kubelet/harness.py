@@ -86,7 +86,7 @@ class Node:
         metrics = KubeletMetrics(CollectorRegistry(), self.clock)
         status = StatusManager(
             self.client.pods, self.clock, steps=self.recorder, node_name=NODE, metrics=metrics,
-            backoff=Backoff(0.5, 10.0),
+            backoff=Backoff(0.5, 10.0), rng=random.Random(4),
         )  # fmt: skip
         node_runtime = NodeRuntime(self.runtime, self.images, self.volumes, NoFiles(), None)
         self.kubelet = await build_kubelet(

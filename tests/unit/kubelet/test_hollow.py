@@ -29,7 +29,13 @@ async def test_twenty_nodes_run_forty_pods_with_forty_addresses() -> None:
     metrics = KubeletMetrics(CollectorRegistry(), clock)
     silent = Silent()
     status = StatusManager(
-        client.pods, clock, steps=silent, node_name="", metrics=metrics, backoff=Backoff(0.5, 10.0)
+        client.pods,
+        clock,
+        steps=silent,
+        node_name="",
+        metrics=metrics,
+        backoff=Backoff(0.5, 10.0),
+        rng=random.Random(4),
     )
     networks = IPv4Network("10.128.0.0/9").subnets(new_prefix=24)
 

@@ -1,6 +1,7 @@
 """Statuses on their way: deduplicated, in order, again when lost."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ async def running() -> AsyncIterator[Given]:
     clock, pods, steps = FakeClock(), Pods(), Recorder()
     manager = StatusManager(
         cast(Any, pods), clock, steps=steps, node_name="node-1",
-        metrics=KubeletMetrics(CollectorRegistry(), clock), backoff=Backoff(0.5, 10.0),
+        metrics=KubeletMetrics(CollectorRegistry(), clock), backoff=Backoff(0.5, 10.0), rng=random.Random(4),
     )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         task = group.create_task(manager.run())
