@@ -16,6 +16,7 @@ from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.manifest import decode_dict, to_dict
 from vaina.objects.strategic_merge import json_merge, strategic_merge
+from vaina.objects.tree import compact_json
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -123,7 +124,7 @@ def _json_patch(kind: Kind[Any], operations: Any) -> Patch:
 
 def _copied_size(document: Any, pointer: str) -> int:
     """Return how much a copy adds, before it is made. Raises JsonPointerException when there is nothing."""
-    return len(msgspec.json.encode(resolve_pointer(document, pointer)))
+    return len(compact_json(resolve_pointer(document, pointer)))
 
 
 def _misfit(operation: Any) -> str:

@@ -65,7 +65,7 @@ def _go_kind(value: object) -> str:
             return "bool"
         case str():
             return "string"
-        case int() | Number():
+        case int() | float() | Number():
             return "number"
         case list():
             return "array"

@@ -312,6 +312,13 @@ def test_the_source_is_what_was_written() -> None:
     )
 
 
+def test_values_of_a_patch_may_be_floats() -> None:
+    tree = {"spec": {"containers": [{"resources": {"requests": {"cpu": 0.5}}}]}}
+    assert decode_dict(tree, kind=POD).message.spec.containers[0].resources.requests["cpu"].string == "500m"  # type: ignore[attr-defined]
+    with pytest.raises(BadRequest, match=r"cannot unmarshal number 8\.5 into Go struct field"):
+        decode_dict({"spec": {"priority": 8.5}}, kind=POD)
+
+
 def test_writing_sorts_keys() -> None:
     pod = make_pod("a", labels={"z": "1", "b": "2"}, created=None)
     assert encode_json(POD, pod).startswith(
