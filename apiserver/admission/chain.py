@@ -7,7 +7,7 @@ first refusal ends the request.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from google.protobuf.message import Message
 
@@ -44,13 +44,28 @@ class Plugin(Protocol):
         ...
 
 
+@runtime_checkable
+class Confirming(Protocol):
+    """A plugin that looks again when the object is stored: what it looked up may have changed meanwhile."""
+
+    async def confirm(self, attributes: Attributes) -> None:
+        """Raise an ApiError when the object may not stay."""
+        ...
+
+
 class Chain:
     """Plugins in order."""
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
         self._plugins = tuple(plugins)
+        self._confirming = tuple(plugin for plugin in plugins if isinstance(plugin, Confirming))
 
     async def admit(self, attributes: Attributes) -> None:
         """Ask every plugin. Raises the first refusal."""
         for plugin in self._plugins:
             await plugin.admit(attributes)
+
+    async def confirm(self, attributes: Attributes) -> None:
+        """Ask again, after a create. Raises the first refusal: the object must be taken back."""
+        for plugin in self._confirming:
+            await plugin.confirm(attributes)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.registry import refusals
 from apiserver.storage import keys
-from apiserver.storage.interface import Read, Storage, Version
+from apiserver.storage.interface import Read, Storage, Stored, Version
 from vaina.api.core.v1 import namespace_pb2
 from vaina.errors import FieldError
 from vaina.kinds import NAMESPACE
@@ -17,6 +17,9 @@ from vaina.kinds import NAMESPACE
 #: made at start
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
+
+#: namespaces of which that is remembered; when there are more, all are forgotten
+_MAX_ACTIVE = 4096
 
 _CACHED = Read(at_least=Version(0))
 
@@ -33,6 +36,8 @@ class NamespaceLifecycle:
         """
         self._storage = storage
         self._create_namespace = create_namespace
+        #: the version at which a namespace was seen to be active: saves reading it for every object
+        self._active: dict[str, Version] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         """Refuse what has no namespace to be in."""
@@ -41,11 +46,25 @@ class NamespaceLifecycle:
             if kind is NAMESPACE and attributes.name in IMMORTAL:
                 raise refusals.forbidden(kind, attributes.name, "this namespace may not be deleted")
             return
-        if attributes.operation is not Operation.CREATE or not kind.namespaced:
-            return
-        namespace = await self._find(attributes.namespace)
-        if namespace is None:
+        if attributes.operation is Operation.CREATE and kind.namespaced:
+            await self._check(attributes)
+
+    async def confirm(self, attributes: Attributes) -> None:
+        """Look again: the namespace may have begun to end between the check and the write.
+
+        What the namespace controller lists after it saw the end begin, it deletes; this finds what was written later than that, as soon as
+        the cache has seen the end. Where the cache lags behind the write itself, the object stays: upstream has the same gap.
+        """
+        if attributes.operation is Operation.CREATE and attributes.kind.namespaced:
+            await self._check(attributes)
+
+    async def _check(self, attributes: Attributes) -> None:
+        stored = await self._find(attributes.namespace)
+        if stored is None:
             raise refusals.not_found(NAMESPACE, attributes.namespace)
+        if self._active.get(attributes.namespace) == stored.version:
+            return
+        namespace = namespace_pb2.Namespace.FromString(stored.data)
         if namespace.metadata.HasField("deletion_timestamp") or namespace.status.phase == "Terminating":
             words = f"unable to create new content in namespace {attributes.namespace} because it is being terminated"
             cause = FieldError(
@@ -53,12 +72,15 @@ class NamespaceLifecycle:
                 "metadata.namespace",
                 f"namespace {attributes.namespace} is being terminated",
             )
-            raise refusals.forbidden(kind, attributes.name, words, (cause,))
+            raise refusals.forbidden(attributes.kind, attributes.name, words, (cause,))
+        if len(self._active) >= _MAX_ACTIVE:
+            self._active.clear()
+        self._active[attributes.namespace] = stored.version
 
-    async def _find(self, name: str) -> namespace_pb2.Namespace | None:
+    async def _find(self, name: str) -> Stored | None:
         key = keys.object_key(NAMESPACE, "", name)  # type: ignore[arg-type]  # a Kind[Namespace] is a Kind
         stored = await self._storage.get(key, _CACHED) or await self._storage.get(key)
         if stored is None and name in SYSTEM_NAMESPACES:
             await self._create_namespace(name)
             stored = await self._storage.get(key)
-        return None if stored is None else namespace_pb2.Namespace.FromString(stored.data)
+        return stored

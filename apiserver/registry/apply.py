@@ -23,6 +23,8 @@ from vaina.objects.strategic_merge import strategic_merge, three_way_patch
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 #: as kubectl: how often to try again when the object changes meanwhile
 _ATTEMPTS: Final = 5
+#: annotations of an object together, as `validation.metadata` has it
+MAX_ANNOTATIONS_BYTES: Final = 256 * 1024
 
 Json = dict[str, Any]
 
@@ -56,6 +58,7 @@ class Applier:
         store = self._stores[document.kind.kind]
         modified = with_last_applied(_prepared(document, namespace))
         meta = modified["metadata"]
+        _check_size(document, meta)
         for attempt in range(_ATTEMPTS):
             try:
                 current = await store.get(meta.get("namespace", ""), meta["name"])
@@ -116,6 +119,14 @@ def with_last_applied(tree: Json) -> Json:
     text = write_json(tree) + "\n"
     meta = tree["metadata"]
     return {**tree, "metadata": {**meta, "annotations": {**meta["annotations"], LAST_APPLIED: text}}}
+
+
+def _check_size(document: Decoded, meta: Json) -> None:
+    """Refuse now what validation would refuse after seconds of work: a manifest that its own annotation cannot hold."""
+    size = sum(len(str(key)) + len(str(value)) for key, value in meta["annotations"].items())
+    if size > MAX_ANNOTATIONS_BYTES:
+        error = field_path.too_long("metadata.annotations", MAX_ANNOTATIONS_BYTES)
+        raise Invalid.of(document.kind.kind, meta["name"], [error], group=document.kind.group)
 
 
 def _original(ctx: Context, store: Store[Any], current: Json) -> Json | None:

@@ -25,7 +25,7 @@ from apiserver.registry.strategy import M, Strategy, copy_field, spec_bytes
 from apiserver.registry.world import Observer, World
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyExists, KeyMissing, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import BadRequest, FieldError, NotFound, TooLarge
+from vaina.errors import BadRequest, FieldError, Forbidden, NotFound, TooLarge
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
@@ -88,6 +88,8 @@ class Store(Reader[M]):
         draft.normalise()
         create = self._create_named if meta.name else self._create_generated
         stored = await create(ctx, obj, draft)
+        if not ctx.dry_run:
+            await self._confirm(ctx, obj, stored)
         for text in (*self.strategy.warnings_for_create(obj), *draft.warnings()):
             ctx.warn(text)
         if self._observer is not None and not ctx.dry_run:
@@ -122,6 +124,18 @@ class Store(Reader[M]):
             except KeyExists:
                 continue
         raise refusals.no_unique_name(self.kind, meta.name)
+
+    async def _confirm(self, ctx: Context, obj: M, stored: Stored) -> None:
+        """Let admission look again; what may not stay is taken back. Raises its refusal."""
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        attributes = Attributes(ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)
+        try:
+            await self._world.admission.confirm(attributes)
+        except (NotFound, Forbidden):
+            # Whoever changed or removed it already has it in hand.
+            with contextlib.suppress(KeyMissing, KeyConflict):
+                await self.storage.delete(stored.key, expected=stored.version)
+            raise
 
     async def _insert(self, ctx: Context, key: Key, data: bytes) -> Stored:
         if not ctx.dry_run:

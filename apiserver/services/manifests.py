@@ -1,15 +1,17 @@
 """ManifestService: manifests as text, for any gRPC client."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 from apiserver.registry.apply import Applier
 from apiserver.registry.context import Context, once
 from apiserver.registry.options import ListOptions
+from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
 from apiserver.services.requests import context_of
 from vaina.api.core.v1 import manifest_service_pb2 as pb
-from vaina.errors import ApiError, BadRequest, NotFound
+from vaina.errors import ApiError, BadRequest, NotFound, TooLarge
 from vaina.kinds import KINDS_BY_NAME
 from vaina.objects.manifest import (
     Decoded,
@@ -24,8 +26,14 @@ from vaina.serving.handlers import Method, RequestContext, typed
 
 SERVICE = "vaina.api.core.v1.ManifestService"
 _VALIDATIONS = ("", "Strict", "Warn", "Ignore")
-#: a list as text may have so many objects; more are asked for by kind
-_MAX_LIST = 5000
+#: objects read at once for a list as text
+_PAGE = 500
+#: encoded objects of a list as text together: as text they are two to three times as long
+_MAX_LIST_BYTES = 6 * 1024 * 1024
+#: characters of an answer: clients take messages of 16 MiB
+_MAX_TEXT = 15 * 1024 * 1024
+#: what is shorter is read and written at once; what is longer, in a thread: 3 MiB of YAML take seconds
+_QUICK_BYTES = 64 * 1024
 
 
 def manifest_handlers(stores: Stores, applier: Applier) -> dict[str, Method]:
@@ -47,7 +55,11 @@ class _Service:
                 f'fieldValidation: Unsupported value: "{request.field_validation}": '
                 'supported values: "Ignore", "Strict", "Warn"'
             )
-        documents = read_documents(request.manifest, strict=request.field_validation in ("", "Strict"))
+        strict = request.field_validation in ("", "Strict")
+        if len(request.manifest) < _QUICK_BYTES:
+            documents = read_documents(request.manifest, strict=strict)
+        else:
+            documents = await asyncio.to_thread(read_documents, request.manifest, strict=strict)
         if not documents:
             raise BadRequest("no objects passed to apply")
         ctx = context_of(rpc, "apply", request)
@@ -75,13 +87,40 @@ class _Service:
             obj = store.decode(await store.get(request.namespace, request.name))
             text = encode_yaml(kind, obj) if as_yaml else encode_json(kind, obj, indent=4)
             return pb.GetManifestResponse(manifest=text)
-        options = ListOptions(
-            namespace=request.namespace, label_selector=request.label_selector, limit=_MAX_LIST
-        )
-        page = await store.list(options)
-        items = [store.decode(item) for item in page.items]
-        tree = list_to_dict(kind, items, str(page.version), page.continue_token)
-        return pb.GetManifestResponse(manifest=write_yaml(tree) if as_yaml else write_json(tree, indent=4))
+        text = await self._list(store, request, as_yaml=as_yaml)
+        return pb.GetManifestResponse(manifest=text)
+
+    async def _list(self, store: Store[Any], request: pb.GetManifestRequest, *, as_yaml: bool) -> str:
+        """Return all that is selected as one List, as of one version. Raises TooLarge when no client would take it."""
+        options = ListOptions(namespace=request.namespace, label_selector=request.label_selector, limit=_PAGE)
+        items: list[Any] = []
+        size = 0
+        while True:
+            page = await store.list(options)
+            size += sum(len(item.data) for item in page.items)
+            if size > _MAX_LIST_BYTES:
+                raise _list_too_large(store.kind.plural)
+            items += [store.decode(item) for item in page.items]
+            if not page.continue_token:
+                break
+            options = replace(options, continue_token=page.continue_token)
+        version = str(page.version)
+
+        def write() -> str:
+            tree = list_to_dict(store.kind, items, version, "")
+            return write_yaml(tree) if as_yaml else write_json(tree, indent=4)
+
+        # Many objects take seconds to write: others have their turn meanwhile.
+        text = write() if size < _QUICK_BYTES else await asyncio.to_thread(write)
+        if len(text) > _MAX_TEXT:
+            raise _list_too_large(store.kind.plural)
+        return text
+
+
+def _list_too_large(plural: str) -> TooLarge:
+    return TooLarge(
+        f"the list of {plural} is too large for one answer; name a namespace or a label selector, or list page by page"
+    )
 
 
 async def _apply_one(

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import manifest_service_pb2 as pb
-from vaina.errors import BadRequest, Conflict, Invalid, NotFound
+from vaina.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge
+from vaina.testing.builders import make_config_map
 
 LAST = "kubectl.kubernetes.io/last-applied-configuration"
 POD = """
@@ -189,3 +190,31 @@ async def test_manifests_can_be_read_as_json_and_yaml() -> None:
         await get(pb.GetManifestRequest(resource="pods", name="nobody"))
     with pytest.raises(BadRequest, match='output: Unsupported value: "xml"'):
         await get(pb.GetManifestRequest(resource="pods", output="xml"))
+
+
+async def test_a_list_as_text_is_whole_however_many_pages_it_takes() -> None:
+    api = make_apiserver()
+    for index in range(1203):
+        await api.client.config_maps.create(make_config_map(f"c{index:04}"))
+    answer = await api.client.manifests.get(pb.GetManifestRequest(resource="cm", namespace="default"))
+    tree = json.loads(answer.manifest)
+    assert [item["metadata"]["name"] for item in tree["items"]] == [f"c{index:04}" for index in range(1203)]
+    assert "continue" not in tree["metadata"]
+
+
+async def test_a_list_as_text_that_no_client_would_take_is_refused() -> None:
+    api = make_apiserver()
+    for index in range(7):
+        await api.client.config_maps.create(make_config_map(f"c{index}", data={"x": "y" * 1_000_000}))
+    with pytest.raises(TooLarge, match=r"^the list of configmaps is too large for one answer"):
+        await api.client.manifests.get(pb.GetManifestRequest(resource="cm"))
+
+
+async def test_a_manifest_that_its_annotation_cannot_hold_is_refused_at_once() -> None:
+    api = make_apiserver()
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: big}\ndata:\n  x: " + "y" * 262_144
+    with pytest.raises(Invalid) as caught:
+        await _apply(api, text)
+    assert caught.value.message == (
+        'ConfigMap "big" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes'
+    )

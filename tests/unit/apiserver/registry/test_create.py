@@ -4,13 +4,19 @@ import re
 
 import pytest
 
+from apiserver.build import build
+from apiserver.registry.direct import Direct
 from apiserver.registry.metadata import ALPHABET, generate_name
+from apiserver.storage.interface import Key, Stored
+from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import config_pb2, namespace_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
 from vaina.clock import timestamp
 from vaina.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound, TooLarge
-from vaina.testing.builders import make_pod, owner_ref
-from vaina.testing.clock import EPOCH
+from vaina.testing.builders import make_config_map, make_pod, owner_ref
+from vaina.testing.clock import EPOCH, FakeClock
 
 
 async def test_the_server_decides_uid_times_generation_and_status() -> None:
@@ -222,3 +228,29 @@ async def test_a_kubelet_registers_its_node_together_with_its_status() -> None:
     node = await api.node()
     assert node.status.capacity["cpu"].string == "4"
     assert [condition.type for condition in node.status.conditions] == ["Ready"]
+
+
+class _EndsMeanwhile(Direct):
+    """A storage where a namespace begins to end while a ConfigMap is on its way."""
+
+    async def create(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
+    ) -> Stored:
+        if type_meta[1] == "ConfigMap":
+            await self.client.namespaces.delete("shop")
+        return await self._storage.create(key, data, type_meta, ttl_seconds=ttl_seconds)
+
+    def __init__(self, storage: MemoryStorage, clock: FakeClock) -> None:
+        super().__init__(storage)
+        del self.__dict__["create"]
+        self.client = Clientset(InProcessTransport(build(self, clock).handlers))
+
+
+async def test_what_is_created_while_its_namespace_begins_to_end_is_taken_back() -> None:
+    clock = FakeClock()
+    storage = _EndsMeanwhile(MemoryStorage(clock), clock)
+    client = storage.client
+    await client.namespaces.create(namespace_pb2.Namespace(metadata={"name": "shop"}))
+    with pytest.raises(Forbidden, match="because it is being terminated"):
+        await client.config_maps.create(make_config_map("late", "shop"))
+    assert (await client.config_maps.list("shop")).items == []

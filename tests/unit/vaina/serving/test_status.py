@@ -85,6 +85,12 @@ def test_answers_that_are_not_ours_mean_what_their_code_means(code, message, kin
     assert type(status.from_rpc(code, message, b"\xff not a status")) is kind
 
 
+def test_a_request_that_grpc_refuses_is_refused_in_kubernetes_words():
+    words = "SERVER: Received message larger than max (3300043 vs. 3211264)"
+    error = status.from_rpc(grpc.StatusCode.RESOURCE_EXHAUSTED, words, None)
+    assert (type(error), error.message) == (errors.TooLarge, "Request entity too large: limit is 3145728")
+
+
 def test_warnings_are_bounded_and_keep_their_script():
     texts = ["plain", "a\u00f1o", "x" * 3000, "y" * 3000, "z"]
     trailers = status.warning_trailers(texts)
