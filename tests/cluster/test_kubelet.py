@@ -69,6 +69,22 @@ def test_sandbox_that_dies_is_made_anew_with_its_containers(space: Workspace) ->
     assert space.shell("resandboxed", "ip -4 -o addr show dev eth0").count(f" {after.status.pod_ip}/") == 1
 
 
+@pytest.mark.requirement("C1")
+def test_pods_run_again_after_their_node_was_restarted(space: Workspace) -> None:
+    node = space.cluster.nodes[1]
+    volume = {"volumes": [{"name": "kept", "emptyDir": {}}]}
+    kept = container(volumeMounts=[{"name": "kept", "mountPath": "/kept"}])
+    [before] = space.start(pod("rebooted", kept, **volume, **on_node(node)))
+    space.shell("rebooted", "echo still >/kept/note")
+    with space.cluster.stopped(node):
+        pass
+    after = space.wait("rebooted", lambda p: ready(p) and status_of(p).restart_count == 1, "runs again")
+    assert (after.metadata.uid, after.spec.node_name) == (before.metadata.uid, node)
+    assert space.shell("rebooted", "cat /kept/note") == "still"
+    assert space.shell("rebooted", "ip -4 -o addr show dev eth0").count(f" {after.status.pod_ip}/") == 1
+    space.cluster.wait_healthy()
+
+
 @pytest.mark.requirement("C2")
 def test_node_reports_capacity_and_allocatable_that_sum_to_the_machine(space: Workspace) -> None:
     total = 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.cluster import wait_until
+from tests.support.cluster import hold, wait_until
 from tests.support.manifests import container, on_node, pod, replica_set
 from tests.support.workspace import Workspace, condition, ready
 from vaina.api.core.v1 import node_pb2
@@ -60,6 +60,25 @@ def test_pods_of_a_silent_node_become_unknown_and_replicas_are_made_elsewhere(sp
 def ready_count(space: Workspace) -> int:
     """Count the replicas that are ready."""
     return sum(ready(p) for p in space.pods("app=web"))
+
+
+def test_when_most_nodes_are_silent_nothing_is_evicted(space: Workspace) -> None:
+    """The control plane suspects itself (I13)."""
+    first, second, _ = space.cluster.nodes
+    # Longer than two nodes that fall silent at once can be apart (they renew their leases every 3 s).
+    impatient = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute",
+                 "tolerationSeconds": 6}  # fmt: skip
+    space.start(*(pod(f"on-{n}", tolerations=[impatient], **on_node(n)) for n in space.cluster.nodes))
+    with space.api.history(POD, space.namespace) as history:
+        with space.cluster.frozen(first), space.cluster.frozen(second):
+            for node in (first, second):
+                space.wait(f"on-{node}", lambda p: p.status.phase == "Unknown", "is Unknown", timeout=NOTICED)
+            hold(9)  # longer than the Pods tolerate
+        for node in space.cluster.nodes:
+            space.ready(f"on-{node}", timeout=NOTICED)
+    going = [s.object.metadata.name for s in history.seen if s.object.metadata.HasField("deletion_timestamp")]
+    assert going == []
+    space.cluster.wait_healthy()
 
 
 @pytest.mark.requirement("B14")

@@ -108,6 +108,18 @@ def test_stopped_node_takes_its_cgroups_along_and_comes_back_as_itself(cluster: 
     remove(cluster, node, "bystander")
 
 
+def test_second_node_of_the_same_name_is_refused_and_the_first_keeps_its_containers(cluster: Cluster) -> None:
+    node = cluster.nodes[2]
+    start(cluster, node, "bystander")
+    before = running(cluster, node, "bystander")
+    # `run` gives the container a name of its own; what it is told to be is another's.
+    options = ("--rm", "--no-deps", "-e", f"VAINA_NODE_NAME={node}", "node")
+    with pytest.raises(CommandError, match=f"the name {node} belongs to another container"):
+        cluster.compose("run", *options)
+    assert running(cluster, node, "bystander") == before
+    remove(cluster, node, "bystander")
+
+
 def test_engine_events_are_recorded(cluster: Cluster) -> None:
     node = cluster.nodes[1]
     with cluster.recorded_events() as events:

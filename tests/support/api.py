@@ -175,22 +175,30 @@ class Api:
                     found = await client.get(name, namespace)
                 except NotFound:
                     return
+                except ApiError:
+                    await self.clock.sleep(0.2)
+                    continue
                 meta = found.metadata  # type: ignore[attr-defined]
                 if uid and meta.uid != uid:
                     return
-                async for batch in client.watch(
-                    namespace,
-                    field_selector=f"metadata.name={name}",
-                    resource_version=meta.resource_version,
-                    timeout_seconds=5,
-                ):
-                    if any(event.type == "DELETED" for event in batch.events):
-                        break
+                try:
+                    await self._until_deleted(client, namespace, name, meta.resource_version)
+                except ApiError:
+                    await self.clock.sleep(0.2)
 
         try:
             self.call(look(), timeout)
         except FutureTimeout:
             raise AssertionError(f"not within {timeout:g} s: {kind.kind} {name} is gone") from None
+
+    @staticmethod
+    async def _until_deleted(client: ResourceClient[M], namespace: str, name: str, version: str) -> None:
+        fields = f"metadata.name={name}"
+        async for batch in client.watch(
+            namespace, field_selector=fields, resource_version=version, timeout_seconds=5
+        ):
+            if any(event.type == "DELETED" for event in batch.events):
+                return
 
     @contextmanager
     def history(self, kind: Kind[M], namespace: str = "") -> Iterator[History[M]]:

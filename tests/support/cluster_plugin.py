@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import Api
-from tests.support.cluster import ROOT, Cluster, engine_answers
+from tests.support.cluster import ROOT, Cluster, engine_answers, run
 from tests.support.workspace import Workspace
 
 LOGS = ROOT / ".cache" / "cluster-logs"
@@ -65,6 +65,8 @@ def whole_cluster() -> Iterator[Cluster]:
     running.up()
     yield running
     if not setting("VAINA_KEEP_CLUSTER"):
+        # The hard way: a node that is killed cannot clear up after itself.
+        run("docker", "kill", running.nodes[-1])
         running.down()
         assert running.leftovers() == []
 

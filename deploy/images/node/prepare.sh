@@ -16,6 +16,14 @@ name_in_dns() {
 # A DNS label: lower case letters, digits and dashes, at most 63, an alphanumeric at both ends.
 valid_name() { tr 'A-Z_.' 'a-z--' <<<"$1" | tr -cd 'a-z0-9-\n' | sed -E 's/^-+//; s/^(.{0,63}).*/\1/; s/-+$//'; }
 
+# Says whether another container of the network is called like that. Somebody who gives two nodes one name by hand
+# would have the second clear the first one's cgroups, before any kubelet can ask the apiserver.
+taken_in_dns() {
+  local address
+  address=$(busybox nslookup "$1" 127.0.0.11 2>/dev/null | awk '/^Name:/ {found = 1} found && /^Address/ {print $NF; exit}')
+  [[ -n $address && $address != "$VAINA_NODE_IP" ]]
+}
+
 # Name and machine id are made once and stay with the node's volume, whatever address it gets later.
 take_identity() {
   export VAINA_NODE_IP VAINA_NODE_NAME
@@ -24,7 +32,12 @@ take_identity() {
   if [[ ! -s $IDENTITY/name ]]; then
     local name=${VAINA_NODE_NAME:-}
     [[ -n $name ]] || name=$(name_in_dns "$VAINA_NODE_IP")
-    valid_name "${name:-$(hostname)}" >"$IDENTITY/name"
+    name=$(valid_name "${name:-$(hostname)}")
+    if taken_in_dns "$name"; then
+      printf 'node: the name %s belongs to another container of this network\n' "$name" >&2
+      exit 1
+    fi
+    printf '%s\n' "$name" >"$IDENTITY/name"
   fi
   [[ -s $IDENTITY/machine-id ]] || tr -d '-' </proc/sys/kernel/random/uuid >"$IDENTITY/machine-id"
   VAINA_NODE_NAME=$(<"$IDENTITY/name")
