@@ -116,7 +116,7 @@ class Runtime(Protocol):
         ...
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        """Kill what still runs in it, end its process, and give its address back."""
+        """Kill what still runs in it, end its process, and give its address back: afterwards it is not ready, or not listed at all."""
         ...
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:

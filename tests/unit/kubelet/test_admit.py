@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from kubelet.admit import Rejection, admit
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.objects.pods import pod_requests
 from vaina.testing.builders import make_node, make_pod
 
 
@@ -124,3 +127,20 @@ def test_tolerations(toleration: pod_pb2.Toleration, admitted: bool) -> None:
     pod.spec.tolerations.append(toleration)
 
     assert (admit(pod, (), tainted("NoExecute")) is None) is admitted
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 6), st.integers(0, 3)), max_size=12))
+def test_what_is_admitted_never_exceeds_the_node(asked: list[tuple[int, int, int]]) -> None:
+    admitted: list[pod_pb2.Pod] = []
+    for index, (millis, gibibytes, number) in enumerate(asked):
+        pod = make_pod(f"pod-{index}", requests={"cpu": f"{millis}m", "memory": f"{gibibytes}Gi"})
+        if number:
+            pod.spec.containers[0].ports.add(container_port=80, host_port=number)
+        if admit(pod, admitted, make_node(pods="8")) is None:
+            admitted.append(pod)
+
+    assert sum(pod_requests(pod)["cpu"] for pod in admitted) <= 4000
+    assert sum(pod_requests(pod)["memory"] for pod in admitted) <= 8 * 1024**3
+    assert len(admitted) <= 8
+    ports = [item.host_port for pod in admitted for item in pod.spec.containers[0].ports]
+    assert len(ports) == len(set(ports))
