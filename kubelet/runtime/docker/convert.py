@@ -4,7 +4,7 @@ Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engi
 names and the `io.kubernetes.*` labels are those that Kubernetes' own Docker runtime used, which tools for Docker nodes know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ _LABEL, _ANNOTATION = "label.", "annotation."
 PAUSE_IMAGE = "vaina/pause:1"
 #: kept of a container's log: as a kubelet keeps by default (containerLogMaxSize, containerLogMaxFiles)
 _LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
+_ENDED = frozenset({"exited", "dead", "removing"})
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -221,9 +222,25 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
     return SandboxState(
         id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=Uid(labels[POD_UID]),
         attempt=int(labels[ATTEMPT]), ready=listed["State"] == "running" and networked,
-        ip=labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
+        # An ended one has given its address back; `addresses_held` knows when somebody in it still uses it.
+        ip="" if listed["State"] in _ENDED else labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
     )  # fmt: skip
+
+
+def addresses_held(sandboxes: Iterable[Mapping[str, Any]], running: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the addresses that may not be given to another sandbox (I3).
+
+    Args:
+        sandboxes: items of the engine's list: every sandbox, ended or not.
+        running: items of the containers that run: one in an ended sandbox still uses its network namespace.
+    """
+    used = {item["Labels"].get(SANDBOX_ID, "") for item in running}
+    return [
+        item["Labels"].get(ADDRESS, "")
+        for item in sandboxes
+        if item["State"] not in _ENDED or item["Id"] in used
+    ]
 
 
 def container_state(inspected: Mapping[str, Any]) -> ContainerState:

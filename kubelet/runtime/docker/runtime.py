@@ -136,10 +136,10 @@ class DockerRuntime:
         )
 
     async def _reserve(self) -> IPv4Address:
-        # A sandbox that ended holds its address until it is removed: its containers may still use the namespace (I3).
-        listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}"]})
+        sandboxes = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}"]})
+        running = await self._list({"label": [f"{convert.TYPE}={convert.CONTAINER}"], "status": ["running"]})
         try:
-            return await self._network.reserve([item["Labels"].get(convert.ADDRESS, "") for item in listed])
+            return await self._network.reserve(convert.addresses_held(sandboxes, running))
         except (NetworkNotReady, AddressesExhausted) as error:
             raise SandboxFailed(str(error)) from error
 
@@ -155,6 +155,11 @@ class DockerRuntime:
             if error.status_code != _CONFLICT:
                 raise
         found = await self._engine.call(lambda client: client.inspect_container(name))
+        if found["State"]["Status"] not in {"created", "running"}:
+            # Its address may be another's by now: the next attempt gets a new one.
+            raise SandboxFailed(
+                f"sandbox attempt {config.attempt} of {config.namespace}/{config.name} has ended"
+            )
         if address is not None:
             self._network.release(address)
         given = found["Config"]["Labels"].get(convert.ADDRESS, "")

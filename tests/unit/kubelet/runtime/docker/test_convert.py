@@ -162,3 +162,14 @@ def test_a_container_that_ends_at_once_never_ends_before_it_started() -> None:
     )
     found = convert.container_state(state)
     assert found.finished_at == found.started_at > 0
+
+
+def test_an_ended_sandbox_gives_its_address_back_unless_somebody_in_it_still_runs() -> None:
+    def listed(number: int, state: str) -> dict[str, Any]:
+        labels = convert.sandbox_body(SANDBOX, f"10.244.1.{number}")["Labels"]
+        return {"Id": f"s{number}", "State": state, "Created": 7, "Labels": labels}
+
+    sandboxes = [listed(2, "running"), listed(3, "exited"), listed(4, "exited"), listed(5, "created")]
+    survivor = {"Id": "c", "State": "running", "Labels": {convert.SANDBOX_ID: "s4"}}
+    assert convert.addresses_held(sandboxes, [survivor]) == ["10.244.1.2", "10.244.1.4", "10.244.1.5"]
+    assert convert.sandbox_state(sandboxes[1], networked=True).ip == ""
