@@ -74,6 +74,11 @@ class CacheEvent:
         self.type, self.version, self.entry, self.previous = kind, version, entry, previous
         self._wires: dict[EventType, bytes] = {}
 
+    @property
+    def size(self) -> int:
+        """Bytes of the object; once sent to somebody, an event holds them twice."""
+        return len(self.entry.stored.data)
+
     def type_for(self, selection: Selection) -> EventType | None:
         """Return what the event is to those who see a selection only: entering it is ADDED, leaving it DELETED."""
         if selection.labels is None and selection.fields is None:

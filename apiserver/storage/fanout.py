@@ -14,6 +14,9 @@ from apiserver.storage.interface import EventType, Key, Version
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
+#: objects that wait for one watcher together; a queue keeps alive what the ring has dropped already
+QUEUE_BYTES = 64 * 1024 * 1024
+
 
 class Pending:
     """An event on its way, as what it is to the watcher. A bookmark has no event."""
@@ -25,6 +28,11 @@ class Pending:
     ) -> None:
         self.type, self.version, self.event = kind, version, event
         self._ends_initial = initial_events_end
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object."""
+        return 0 if self.event is None else self.event.size
 
     @property
     def wire(self) -> bytes:
@@ -44,13 +52,26 @@ class Pending:
 class Subscription:
     """One watcher's queue. When it is full the watcher is cut: its stream ends, and it resumes after what it got last."""
 
-    __slots__ = ("_capacity", "_changed", "_queue", "bookmarks", "is_cut", "selection")
+    __slots__ = (
+        "_bytes",
+        "_capacity",
+        "_changed",
+        "_max_bytes",
+        "_queue",
+        "bookmarks",
+        "is_cut",
+        "selection",
+    )
 
-    def __init__(self, selection: Selection, *, capacity: int, bookmarks: bool) -> None:
+    def __init__(
+        self, selection: Selection, *, capacity: int, bookmarks: bool, max_bytes: int = QUEUE_BYTES
+    ) -> None:
         self.selection, self.bookmarks = selection, bookmarks
         self.is_cut = False
-        self._capacity = capacity
+        self._capacity, self._max_bytes = capacity, max_bytes
         self._queue: list[Pending] = []
+        #: of the objects in the queue
+        self._bytes = 0
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -73,6 +94,7 @@ class Subscription:
         """End the stream; what waits is dropped, the watcher gets it when it resumes."""
         self.is_cut = True
         self._queue.clear()
+        self._bytes = 0
         self._changed.set()
 
     def take(self, count: int, max_bytes: int) -> list[Pending]:
@@ -85,6 +107,7 @@ class Subscription:
                 break
         taken = self._queue[:count]
         del self._queue[:count]
+        self._bytes -= sum(item.size for item in taken)
         return taken
 
     async def wait(self) -> None:
@@ -96,10 +119,12 @@ class Subscription:
     def _push(self, item: Pending) -> None:
         if self.is_cut:
             return
-        if len(self._queue) >= self._capacity:
+        size = item.size
+        if len(self._queue) >= self._capacity or (self._queue and self._bytes + size > self._max_bytes):
             self.cut()
             return
         self._queue.append(item)
+        self._bytes += size
         self._changed.set()
 
 

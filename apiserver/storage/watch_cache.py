@@ -16,23 +16,30 @@ from apiserver.storage.paging import keys_below
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
+#: objects in the ring together: 32,768 events of Pods stay below it, a few hundred of the largest ConfigMaps do not
+RING_BYTES = 96 * 1024 * 1024
+
 
 class WatchCache:
     """Current objects and a ring of events. Objects and events in it are never changed."""
 
-    def __init__(self, resource: Resource, *, capacity: int) -> None:
+    def __init__(self, resource: Resource, *, capacity: int, max_bytes: int = RING_BYTES) -> None:
         """Make an empty cache.
 
         Args:
             resource: the kind.
-            capacity: the ring holds at least so many of the last events (and at most a quarter more: it is trimmed in one go).
+            capacity: the ring holds at least so many of the last events (and at most a quarter more: it is trimmed in one go),
+                as long as they are not too large.
+            max_bytes: of the objects of all events in the ring, and at most a quarter more.
         """
         self.resource = resource
-        self._capacity = capacity
+        self._capacity, self._max_bytes = capacity, max_bytes
         self._entries: SortedDict[Key, Entry] = SortedDict()
         #: (field, value) -> keys
         self._index: dict[tuple[str, str], set[Key]] = {}
         self._ring: list[CacheEvent] = []
+        #: of the objects in the ring
+        self._ring_bytes = 0
         #: everything up to it has been applied
         self.version = Version(0)
         #: a watch can be resumed from the ring after this version and later ones
@@ -48,6 +55,7 @@ class WatchCache:
         self._entries = SortedDict()
         self._index.clear()
         self._ring.clear()
+        self._ring_bytes = 0
         for item in items:
             self._add(Entry(item, self.resource))
         self.version = self.oldest = self.changed = version
@@ -74,8 +82,12 @@ class WatchCache:
             kind = EventType.ADDED if previous is None else EventType.MODIFIED
             cached = CacheEvent(kind, version, entry, previous)
         self._ring.append(cached)
+        self._ring_bytes += cached.size
         self.changed = self.version = version
-        if len(self._ring) > self._capacity + self._capacity // 4:
+        if (
+            len(self._ring) > self._capacity + self._capacity // 4
+            or self._ring_bytes > self._max_bytes + self._max_bytes // 4
+        ):
             self._trim()
         return cached
 
@@ -131,9 +143,12 @@ class WatchCache:
                 del self._index[pair]
 
     def _trim(self) -> None:
+        ring, cut, size = self._ring, 0, self._ring_bytes
+        while cut < len(ring) and (len(ring) - cut > self._capacity or size > self._max_bytes):
+            size -= ring[cut].size
+            cut += 1
         # Events of one version stay together: a resumption cannot name a point between them.
-        cut = bisect_right(
-            self._ring, self._ring[-self._capacity - 1].version, key=lambda event: event.version
-        )
-        self.oldest = self._ring[cut - 1].version
-        del self._ring[:cut]
+        end = bisect_right(ring, ring[cut - 1].version, key=lambda event: event.version)
+        self._ring_bytes = size - sum(event.size for event in ring[cut:end])
+        self.oldest = ring[end - 1].version
+        del ring[:end]

@@ -236,3 +236,47 @@ def test_a_foreign_transaction_that_puts_after_it_deletes_keeps_the_ring_in_orde
     after = cache.events_since(Version(201))
     assert after is not None
     assert [item.version for item in after] == [revision, revision + 1, revision + 1]
+
+
+def _large(number: int, size: int = 100) -> StorageEvent:
+    version = Version(number * 128)
+    return StorageEvent(
+        EventType.MODIFIED, KEYS[0], version, Stored(KEYS[0], pod(KEYS[0], "x" * size, "", ""), version, META)
+    )
+
+
+def test_the_ring_is_bounded_by_bytes_too() -> None:
+    cache = WatchCache(resource_of(POD), capacity=1000, max_bytes=1000)
+    for number in range(1, 101):
+        cache.apply(_large(number))
+        kept = cache.events_since(cache.oldest)
+        assert kept is not None
+        assert sum(event.size for event in kept) <= 1250
+    assert cache.events_since(Version(50 * 128)) is None
+    assert cache.events_since(Version(98 * 128)) == kept[-2:]
+
+
+def test_an_event_larger_than_the_ring_leaves_it_empty_and_in_order() -> None:
+    cache = WatchCache(resource_of(POD), capacity=1000, max_bytes=10)
+    cache.apply(_large(1))
+    assert (cache.oldest, cache.events_since(Version(128)), cache.events_since(Version(0))) == (128, [], None)
+    cache.apply(_large(2))
+    assert (cache.oldest, len(cache)) == (256, 1)
+
+
+def test_a_watcher_whose_events_are_too_large_together_is_cut() -> None:
+    cache = WatchCache(resource_of(POD), capacity=1000)
+    watcher = Subscription(SELECTIONS["all"], capacity=1000, bookmarks=False, max_bytes=300)
+
+    def offer(number: int) -> None:
+        event = cache.apply(_large(number))
+        assert event is not None
+        watcher.offer(event)
+
+    for number in range(1, 21):
+        offer(number)
+        assert len(watcher.take(10, 1 << 20)) == 1
+    for number in range(21, 24):
+        offer(number)
+    assert watcher.is_cut
+    assert len(watcher) == 0
