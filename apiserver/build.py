@@ -22,7 +22,7 @@ from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
 from apiserver.registry.direct import Direct
-from apiserver.registry.pod_traces import Traces, TraceWriter
+from apiserver.registry.pod_traces import Sampler, Traces, TraceWriter
 from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
@@ -32,7 +32,7 @@ from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
-from apiserver.services.requests import limited
+from apiserver.services.requests import InFlight
 from apiserver.services.scale import scale_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
@@ -123,11 +123,12 @@ def build(
 
     chain = Chain((NamespaceLifecycle(storage, make_namespace), Priority()))
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
-    writer = TraceWriter(clock, instance)
+    sampler = Sampler(clock)
+    writer = TraceWriter(clock, instance, sampler)
     made = make_stores(world, {"Pod": writer})
     stores.update(made)
     pods, nodes = made["Pod"], made["Node"]
-    traces = Traces(made["PodTrace"], pods, clock, new_uid)
+    traces = Traces(made["PodTrace"], pods, clock, new_uid, sampler)
     kubelets = Kubelets(connect_kubelet)
     handlers: dict[str, Method] = {}
     for store in made.values():
@@ -137,7 +138,8 @@ def build(
     handlers |= pod_handlers(Binder(pods, nodes), PodStreams(pods, nodes, kubelets))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
-    handlers = {path: limited(method) for path, method in handlers.items()}
+    in_flight = InFlight()
+    handlers = {path: in_flight.limited(method) for path, method in handlers.items()}
     if metrics is not None:
         handlers = metrics.wrap(handlers)
     return App(handlers, made, traces, writer, kubelets)

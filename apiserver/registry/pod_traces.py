@@ -31,8 +31,8 @@ GONE_TTL_SECONDS = 3600
 _QUEUE_LIMIT = 5000
 #: traces written at once
 _WIDTH = 64
-#: ADMITTED records (and log lines) a second that are written when more Pods than that are created
-_ADMITTED_PER_SECOND = 200.0
+#: Pods a second that get a trace (and a log line) when more than that are created
+_SAMPLED_PER_SECOND = 200.0
 
 _ORDER = {step.value: step.number for step in PodStep}
 
@@ -63,13 +63,41 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
     trace.status.steps.extend(copies)
 
 
+class Sampler:
+    """Chooses the Pods that get a trace: all of them, up to so many a second. Owned by the event loop.
+
+    Whole Pods are chosen, when they are created: whoever reports a later step of a Pod that was not chosen finds no trace and
+    begins none. A trace costs the apiserver more than the bind it tells of.
+    """
+
+    def __init__(self, clock: Clock, per_second: float = _SAMPLED_PER_SECOND) -> None:
+        self._clock, self._per_second = clock, per_second
+        self._tokens, self._refilled = per_second, clock.monotonic()
+
+    def take(self) -> bool:
+        """Say whether one more Pod may have a trace now."""
+        now = self._clock.monotonic()
+        self._tokens = min(self._per_second, self._tokens + (now - self._refilled) * self._per_second)
+        self._refilled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class Traces:
     """Writes reports into traces."""
 
     def __init__(
-        self, traces: Store[trace_pb2.PodTrace], pods: Store[pod_pb2.Pod], clock: Clock, new_uid: Any
+        self,
+        traces: Store[trace_pb2.PodTrace],
+        pods: Store[pod_pb2.Pod],
+        clock: Clock,
+        new_uid: Any,
+        sampler: Sampler,
     ) -> None:
         self._traces, self._pods, self._clock, self._new_uid = traces, pods, clock, new_uid
+        self._sampler = sampler
         self._storage = traces.storage
 
     async def record(self, reports: Sequence[StepReport]) -> int:
@@ -86,11 +114,10 @@ class Traces:
         async def record_one(group: list[StepReport]) -> int:
             async with width:
                 try:
-                    await self._record_pod(group)
+                    return len(group) if await self._record_pod(group) else 0
                 except (ApiError, StorageError) as error:
                     log.warning("trace not recorded", pod=group[0].pod_name, error=str(error))
                     return 0
-                return len(group)
 
         async with asyncio.TaskGroup() as tasks:
             done = [tasks.create_task(record_one(group)) for group in by_pod.values()]
@@ -112,7 +139,7 @@ class Traces:
         except KeyMissing:
             return
 
-    async def _record_pod(self, reports: list[StepReport]) -> None:
+    async def _record_pod(self, reports: list[StepReport]) -> bool:
         first = reports[0]
         key = self._key(first.namespace, first.pod_uid)
 
@@ -124,7 +151,12 @@ class Traces:
         try:
             await self._storage.guaranteed_update(key, change)
         except KeyMissing:
+            # ADMITTED comes for chosen Pods alone.
+            admitted = any(report.record.step == PodStep.ADMITTED for report in reports)
+            if not admitted and not self._sampler.take():
+                return False
             await self._begin(key, reports, change)
+        return True
 
     async def _begin(self, key: Key, reports: list[StepReport], change: Any) -> None:
         first = reports[0]
@@ -164,21 +196,16 @@ class TraceWriter:
     When the queue is full, or more Pods come than are sampled, records are dropped: traces are best effort.
     """
 
-    def __init__(self, clock: Clock, instance: str) -> None:
-        self._clock, self._instance = clock, instance
+    def __init__(self, clock: Clock, instance: str, sampler: Sampler) -> None:
+        self._clock, self._instance, self._sampler = clock, instance, sampler
         self._admitted: deque[StepReport] = deque(maxlen=_QUEUE_LIMIT)
         self._gone: deque[pod_pb2.Pod] = deque(maxlen=_QUEUE_LIMIT)
         self._wake = asyncio.Event()
-        self._tokens, self._refilled = _ADMITTED_PER_SECOND, clock.monotonic()
 
     def created(self, obj: pod_pb2.Pod, *, started: float) -> None:
         """A Pod was admitted and stored."""
-        now = self._clock.monotonic()
-        self._tokens = min(_ADMITTED_PER_SECOND, self._tokens + (now - self._refilled) * _ADMITTED_PER_SECOND)
-        self._refilled = now
-        if self._tokens < 1:
+        if not self._sampler.take():
             return
-        self._tokens -= 1
         key = f"{obj.metadata.namespace}/{obj.metadata.name}"
         log.info("pod admitted", pod=key, uid=obj.metadata.uid, step=PodStep.ADMITTED)
         report = StepReport(

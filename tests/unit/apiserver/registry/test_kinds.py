@@ -111,6 +111,19 @@ async def test_reports_that_name_no_pod_are_not_recorded() -> None:
     assert (await api.client.pod_traces.list()).items == []
 
 
+async def test_under_load_whole_pods_are_sampled() -> None:
+    api = make_apiserver()
+    pods = [await api.pod(f"web-{number}") for number in range(230)]
+    await api.write_traces()
+    later = [_report("SCHEDULED", pod.metadata.uid, name=pod.metadata.name) for pod in pods]
+    recorded = await api.client.pod_traces.report(later)
+    traces = (await api.client.pod_traces.list()).items
+    assert (recorded, len(traces)) == (200, 200)
+    assert {tuple(record.step for record in trace.status.steps) for trace in traces} == {
+        ("ADMITTED", "SCHEDULED")
+    }
+
+
 async def test_a_trace_outlives_its_pod_by_an_hour() -> None:
     api = make_apiserver()
     pod = await api.pod()
