@@ -35,3 +35,13 @@ async def test_fields_carry_the_json_names_that_manifests_use() -> None:
 
 async def test_a_service_is_found_by_name() -> None:
     assert any(service.name == "PodService" for file in await ask(SERVICE) for service in file.service)
+
+
+async def test_a_method_is_found_in_the_file_of_its_service() -> None:
+    assert pod_service_pb2.DESCRIPTOR.name in {file.name for file in await ask(f"{SERVICE}.Patch")}
+    assert await ask(f"{SERVICE}.Frobnicate") == []
+
+
+async def test_the_details_of_errors_are_known() -> None:
+    files = await ask("google.rpc.ErrorInfo")
+    assert any(message.name == "ErrorInfo" for file in files for message in file.message_type)
