@@ -12,7 +12,7 @@ import msgspec
 
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.store import Store
+from apiserver.registry.store import MAX_OBJECT_BYTES, Store
 from apiserver.registry.table import Stores
 from apiserver.storage.interface import Stored
 from vaina.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound
@@ -122,9 +122,9 @@ def with_last_applied(tree: Json) -> Json:
 
 
 def _check_size(document: Decoded, meta: Json) -> None:
-    """Refuse now what validation would refuse after seconds of work: a manifest that its own annotation cannot hold."""
+    """Refuse now what validation would refuse after seconds of work: a manifest that cannot be stored whatever else is wrong."""
     size = sum(len(str(key)) + len(str(value)) for key, value in meta["annotations"].items())
-    if size > MAX_ANNOTATIONS_BYTES:
+    if size > MAX_OBJECT_BYTES:
         error = field_path.too_long("metadata.annotations", MAX_ANNOTATIONS_BYTES)
         raise Invalid.of(document.kind.kind, meta["name"], [error], group=document.kind.group)
 

@@ -210,9 +210,9 @@ async def test_a_list_as_text_that_no_client_would_take_is_refused() -> None:
         await api.client.manifests.get(pb.GetManifestRequest(resource="cm"))
 
 
-async def test_a_manifest_that_its_annotation_cannot_hold_is_refused_at_once() -> None:
+async def test_a_manifest_that_can_never_be_stored_is_refused_at_once() -> None:
     api = make_apiserver()
-    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: big}\ndata:\n  x: " + "y" * 262_144
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: big}\ndata:\n  x: " + "y" * 1_600_000
     with pytest.raises(Invalid) as caught:
         await _apply(api, text)
     assert caught.value.message == (
