@@ -12,3 +12,13 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
+
+
+def is_being_cancelled() -> bool:
+    """Say whether the running task was asked to end.
+
+    grpc.aio raises CancelledError also in a task that nobody cancelled, when its call or channel was closed elsewhere: that
+    is an error to report, not an end to obey (a TaskGroup takes a child that ends so for one that is done).
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

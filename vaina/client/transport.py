@@ -23,6 +23,7 @@ from vaina.serving.handlers import (
     guarded,
     guarded_stream,
 )
+from vaina.tasks import is_being_cancelled
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -192,11 +193,9 @@ def _translated(error: BaseException) -> ApiError | None:
         return status.from_aio(error)
     if isinstance(error, grpc.aio.UsageError):
         return Unavailable(f"the connection is closed: {error}")
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        return None
-    # The call was cancelled, not the task that waits for it: the channel was closed under it.
-    return Unavailable("the connection was closed while a call was under way")
+    return (
+        None if is_being_cancelled() else Unavailable("the connection was closed while a call was under way")
+    )
 
 
 class InProcessTransport:

@@ -1,6 +1,8 @@
 """Calls to etcd over its raw gRPC stubs: channels, deadlines, metrics, and errors that mean something."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -10,6 +12,8 @@ from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 from apiserver.storage.etcd.failures import meaning
 from apiserver.storage.metrics import StorageMetrics
 from vaina.clock import Clock
+from vaina.errors import Unavailable
+from vaina.tasks import is_being_cancelled
 
 #: Answers may be large (a batch with many refusals, a page of a list): no limit, or a committed batch would look lost. Watches
 #: and calls have connections of their own. etcd closes connections that ping more often than every 5 s.
@@ -26,6 +30,21 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 WatchCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what a failed call to etcd means (`failures.meaning`); one whose call or channel was closed is Unavailable."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise meaning(error.code(), error.details() or "") from error
+    except (grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
+        raise Unavailable("the connection to etcd is closed", retry_seconds=1) from error
+    except asyncio.CancelledError as error:
+        if is_being_cancelled():
+            raise
+        raise Unavailable("the connection to etcd was closed", retry_seconds=1) from error
 
 
 class EtcdClient:
@@ -97,9 +116,10 @@ class EtcdClient:
     ) -> Any:
         start = self._clock.monotonic()
         try:
-            answer = await method(request, timeout=timeout_seconds or self._timeout)
-        except grpc.aio.AioRpcError as error:
+            with translated():
+                answer = await method(request, timeout=timeout_seconds or self._timeout)
+        except Exception:
             self._metrics.etcd_failed(operation, self._clock.monotonic() - start)
-            raise meaning(error.code(), error.details() or "") from error
+            raise
         self._metrics.etcd_done(operation, self._clock.monotonic() - start)
         return answer

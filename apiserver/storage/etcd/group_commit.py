@@ -17,7 +17,7 @@ from aetcd.rpc import rpc_pb2
 
 from apiserver.storage.etcd.batch import MAX_WRITES, Outcome, Write, outcomes, take_batch, transaction
 from apiserver.storage.etcd.client import EtcdClient
-from apiserver.storage.etcd.failures import Compacted, LeaseMissing, Refused
+from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing, Refused
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.metrics import StorageMetrics
 from vaina.backoff import Backoff
@@ -36,6 +36,8 @@ _GATHER_STEPS = 3
 PATIENCE_SECONDS = 6.0
 _BACKOFF = Backoff(0.05, 1.0, jitter=0.5)
 _SENDS = 3
+#: etcd does not have the revision of a batch: it was compacted, or etcd restored from an older copy
+_FORGOTTEN = (Compacted, FutureRevision)
 _FULL = "etcdserver: mvcc: database space exceeded"
 
 
@@ -211,7 +213,7 @@ class GroupCommit:
         self._full, self._base = True, None
         try:
             verdict = (await settle_refused(self._client, batch, self._writer_key, token)).verdict
-        except (ApiError, Compacted):
+        except (ApiError, *_FORGOTTEN):
             return Verdict.UNKNOWN
         if verdict is Verdict.NOT_APPLIED and batch[0].data is not None:
             raise StorageFull(_FULL)
@@ -261,7 +263,7 @@ class GroupCommit:
                 tokens = (token, next(self._tokens))
                 verdict, self._base = await settle(self._client, batch, self._writer_key, tokens, base)
                 break
-            except Compacted:
+            except _FORGOTTEN:
                 break
             except ApiError:
                 self._expire(but=batch)

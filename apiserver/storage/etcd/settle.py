@@ -49,7 +49,7 @@ async def settle(
 
     Raises:
         ApiError: ask again.
-        Compacted: the outcome can no longer be found out.
+        Compacted, FutureRevision: etcd no longer has the revision; the outcome cannot be found out.
     """
     token, fence = tokens
     try:

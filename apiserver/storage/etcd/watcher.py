@@ -1,14 +1,14 @@
 """A watch on etcd, on the raw stub: the clients' ready-made watchers drop progress notifications and fragments."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import grpc.aio
 from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
-from apiserver.storage.etcd.client import EtcdClient, WatchCall
+from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
 from apiserver.storage.etcd.events import EventReader, Unreadable
-from apiserver.storage.etcd.failures import meaning
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from vaina.errors import Expired, Unavailable
@@ -38,36 +38,32 @@ class Watcher:
             Unavailable, Timeout: the stream broke.
         """
         reader = EventReader(after, prefix, self._unreadable)
-        call = self._call = self._client.watch()
-        try:
-            await call.write(self._create(after))
-            # The first thing to be heard is where the stream stands, even when nothing happens.
-            await call.write(_PROGRESS)
-            while True:
-                answer = await call.read()
-                if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
-                    raise Unavailable("etcd ended the watch", retry_seconds=1)
-                _check(answer, after)
-                events = reader.read(answer)
-                if events:
-                    yield events
-        except grpc.aio.AioRpcError as error:
-            raise meaning(error.code(), error.details() or "") from error
-        finally:
-            self._call = None
-            call.cancel()
+        with translated():
+            call = self._call = self._client.watch()
+            try:
+                await call.write(self._create(after))
+                # The first thing to be heard is where the stream stands, even when nothing happens.
+                await call.write(_PROGRESS)
+                while True:
+                    answer = await call.read()
+                    if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
+                        raise Unavailable("etcd ended the watch", retry_seconds=1)
+                    _check(answer, after)
+                    events = reader.read(answer)
+                    if events:
+                        yield events
+            finally:
+                self._call = None
+                call.cancel()
 
     async def request_progress(self) -> None:
-        """Ask etcd how far the stream is; it answers when everything before has been sent."""
+        """Ask etcd how far the stream is; it answers when everything before has been sent. Raises Unavailable, Timeout."""
         call = self._call
         if call is None:
             return
-        try:
-            await call.write(_PROGRESS)
-        except grpc.aio.AioRpcError as error:
-            raise meaning(error.code(), error.details() or "") from error
-        except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
-            raise Unavailable("the watch of etcd has ended", retry_seconds=1) from error
+        with translated():
+            # Shielded: grpc.aio ends the whole call when a write is cancelled, and who asks is a reader that may give up.
+            await asyncio.shield(call.write(_PROGRESS))
 
     def _create(self, after: Version) -> "rpc_pb2.WatchRequest":
         return rpc_pb2.WatchRequest(

@@ -1,0 +1,59 @@
+"""What the group commit says when etcd's own history is not what it was: an etcd that was restored from an older copy."""
+
+from random import Random
+from typing import Any, cast
+
+import pytest
+from aetcd.rpc import kv_pb2, rpc_pb2
+
+from apiserver.storage.etcd.batch import Write
+from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.failures import FutureRevision
+from apiserver.storage.etcd.group_commit import GroupCommit
+from apiserver.storage.interface import Key
+from apiserver.storage.metrics import StorageMetrics
+from tests.support.tasks import running
+from vaina.errors import Timeout, Unavailable
+from vaina.testing.clock import FakeClock
+
+
+class Restored:
+    """Commits the first batch without saying so, and then no longer knows the revision in which it did."""
+
+    def __init__(self) -> None:
+        self._token = b""
+
+    async def put(self, request: Any, operation: str) -> Any:
+        return rpc_pb2.PutResponse(header=rpc_pb2.ResponseHeader(revision=10))
+
+    async def txn(self, request: Any, operation: str, timeout_seconds: float | None = None) -> Any:
+        if operation == "commit" and not self._token:
+            self._token = request.success[0].request_put.value
+            raise Timeout("etcd did not answer in time")
+        if operation == "commit":
+            return _answer([rpc_pb2.ResponseOp(), _nested()], succeeded=True)
+        if request.compare:
+            moved = kv_pb2.KeyValue(value=self._token, mod_revision=11)
+            held = rpc_pb2.ResponseOp(response_range=rpc_pb2.RangeResponse(kvs=[moved]))
+            return _answer([held], succeeded=False)
+        raise FutureRevision("etcdserver: mvcc: required revision is a future revision")
+
+
+def _answer(responses: list[Any], *, succeeded: bool) -> Any:
+    header = rpc_pb2.ResponseHeader(revision=12)
+    return rpc_pb2.TxnResponse(header=header, succeeded=succeeded, responses=responses)
+
+
+def _nested() -> Any:
+    return rpc_pb2.ResponseOp(response_txn=rpc_pb2.TxnResponse(succeeded=True))
+
+
+async def test_a_batch_whose_revision_etcd_no_longer_has_is_unknown_and_the_next_goes_out() -> None:
+    commit = GroupCommit(
+        cast(EtcdClient, Restored()), "a", clock=FakeClock(), rng=Random(1), metrics=StorageMetrics()
+    )
+    async with running(commit.run()):
+        with pytest.raises(Unavailable, match="the outcome is unknown"):
+            await commit.submit(Write(Key("/registry/pods/default/a"), 0, b"x"))
+        outcome = await commit.submit(Write(Key("/registry/pods/default/b"), 0, b"x"))
+    assert outcome.succeeded
