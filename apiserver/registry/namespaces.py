@@ -21,12 +21,17 @@ class NamespaceStrategy(Strategy[namespace_pb2.Namespace]):
         obj.status.phase = ACTIVE
         if FINALIZER not in obj.spec.finalizers:
             obj.spec.finalizers.append(FINALIZER)
+        self.name_known(obj)
+
+    def name_known(self, obj: namespace_pb2.Namespace) -> None:
+        """The label by which selectors find a namespace always has its name."""
         if obj.metadata.name:
             obj.metadata.labels[NAME_LABEL] = obj.metadata.name
 
     def prepare_for_update(self, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
         """What holds a namespace can be taken out only while it ends."""
         copy_field(new, old, "status")
+        self.name_known(new)
         if not old.metadata.HasField("deletion_timestamp"):
             copy_field(new, old, "spec")
 

@@ -117,6 +117,7 @@ class Store(Reader[M]):
             self._validate("", errors)
         for attempt in range(metadata.NAME_ATTEMPTS):
             meta.name = metadata.generate_name(base, self._world.rng)
+            self.strategy.name_known(obj)
             if attempt == 0:
                 self._validate(meta.name, draft.errors())
             try:

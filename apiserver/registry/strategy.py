@@ -27,6 +27,9 @@ class Strategy(Generic[M]):
         """Set what clients may not choose. The status of a new object is empty, unless the kind says otherwise."""
         clear_status(obj)
 
+    def name_known(self, obj: M) -> None:
+        """Set what follows from the name of a new object, which may be generated after `prepare_for_create`."""
+
     def prepare_for_update(self, new: M, old: M) -> None:
         """Take over what an update may not change: the status."""
         copy_field(new, old, "status")

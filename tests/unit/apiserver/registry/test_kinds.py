@@ -1,5 +1,6 @@
 """What single kinds have of their own: scale, events, traces."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from apiserver.registry.pod_traces import merge_reports
 from apiserver.storage.interface import Key
 from tests.support.apiserver import Harness, make_apiserver
-from vaina.api.core.v1 import event_pb2
+from vaina.api.core.v1 import event_pb2, namespace_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.errors import BadRequest, Conflict, Invalid, NotFound
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller
@@ -178,3 +179,15 @@ async def test_under_load_traces_are_sampled() -> None:
     await api.client.pods.create(make_pod("late"))
     await api.write_traces()
     assert len((await api.client.pod_traces.list()).items) == 201
+
+
+async def test_a_namespace_always_carries_its_name_as_a_label() -> None:
+    api = make_apiserver()
+    namespaces, label = api.client.namespaces, "kubernetes.io/metadata.name"
+    made = await namespaces.create(namespace_pb2.Namespace(metadata={"generate_name": "shop-"}))
+    assert made.metadata.labels[label] == made.metadata.name
+    made.metadata.ClearField("labels")
+    assert dict((await namespaces.update(made)).metadata.labels) == {label: made.metadata.name}
+    other = json.dumps({"metadata": {"labels": {label: "other"}}})
+    patched = await namespaces.patch(made.metadata.name, other)
+    assert dict(patched.metadata.labels) == {label: made.metadata.name}
