@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from vaina.clock import Clock
-from vaina.errors import ApiError
+from vaina.errors import ApiError, Timeout
 from vaina.metrics import RpcMetrics
 from vaina.serving import status
 from vaina.serving.handlers import (
@@ -91,7 +91,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(
+async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     handlers: Handlers,
     *,
     listen: str,
@@ -100,6 +100,7 @@ async def serve(
     registry: CollectorRegistry | None = None,
     drain_seconds: float = 5.0,
     ready: bool = True,
+    default_deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
@@ -114,6 +115,7 @@ async def serve(
         registry: where grpc_server_* metrics go.
         drain_seconds: for calls that are under way at the end.
         ready: whether health says SERVING at once; otherwise whoever holds the Server sets it.
+        default_deadline_seconds: of unary calls that name no deadline.
 
     Raises:
         OSError: the address cannot be bound.
@@ -125,7 +127,7 @@ async def serve(
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
     for path, method in handlers.items():
         _, service, name = path.split("/")
-        wrapped = _Wrapped(path, method, clock, streams, metrics)
+        wrapped = _Wrapped(path, method, clock, streams, metrics, default_deadline_seconds)
         by_service.setdefault(service, {})[name] = wrapped.rpc_handler()
     for service, methods in by_service.items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
@@ -166,7 +168,13 @@ class _Wrapped:
     """One method with its metrics, as grpc.aio calls it."""
 
     def __init__(
-        self, path: str, method: Method, clock: Clock, streams: _Streams, metrics: RpcMetrics
+        self,
+        path: str,
+        method: Method,
+        clock: Clock,
+        streams: _Streams,
+        metrics: RpcMetrics,
+        default_deadline_seconds: float,
     ) -> None:
         _, service, name = path.split("/")
         labels = (method.kind.value, service, name)
@@ -176,6 +184,7 @@ class _Wrapped:
         self.sent = metrics.sent.labels(*labels)
         self.handling = metrics.handling.labels(*labels)
         self.metrics, self.labels = metrics, labels
+        self.default_deadline_seconds = default_deadline_seconds
 
     def rpc_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Return the handler to register; no serializers, so bytes in and bytes out."""
@@ -190,18 +199,18 @@ class _Wrapped:
         ctx, start = self._begin(context)
         code = grpc.StatusCode.OK
         try:
-            remaining = context.time_remaining()
             # With a deadline of the caller's, gRPC itself cancels this task; ours is for calls without.
-            if remaining is None:
-                async with asyncio.timeout(DEFAULT_DEADLINE_SECONDS):
-                    answer = await guarded(self.path, self.method, request, ctx)
-            else:
+            async with asyncio.timeout(self.default_deadline_seconds if ctx.deadline is None else None):
                 answer = await guarded(self.path, self.method, request, ctx)
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
             code = status.code_of(error)
             await self._abort(context, ctx, error)
+            raise
+        except TimeoutError:
+            code = grpc.StatusCode.DEADLINE_EXCEEDED
+            await self._abort(context, ctx, Timeout("Deadline Exceeded"))
             raise
         except asyncio.CancelledError:
             code = grpc.StatusCode.CANCELLED
