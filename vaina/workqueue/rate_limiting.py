@@ -6,6 +6,7 @@ earliest counts, as in client-go.
 
 import asyncio
 import heapq
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from vaina.backoff import Backoff
@@ -54,6 +55,11 @@ class RateLimitingQueue:
         self._added_at: dict[str, float] = {}
         self._started_at: dict[str, float] = {}
         self._observer = _Observer(name, metrics) if metrics is not None else None
+        if metrics is not None:
+            # Asked when they are read: work that hangs shows, though nothing else happens.
+            metrics.depth.labels(name).set_function(self.__len__)
+            metrics.unfinished.labels(name).set_function(self.unfinished_seconds)
+            metrics.longest_running.labels(name).set_function(self.longest_running_seconds)
 
     def add(self, key: str) -> None:
         """Add a key now."""
@@ -62,7 +68,7 @@ class RateLimitingQueue:
         self._added_at.setdefault(key, self._clock.monotonic())
         if self._observer is not None:
             self._observer.adds.inc()
-        self._changed()
+        self._wake_getters.set()
 
     def add_after(self, key: str, seconds: float) -> None:
         """Add a key after a delay; an earlier delay for the same key wins."""
@@ -115,11 +121,9 @@ class RateLimitingQueue:
         """Say that the work on a key has ended, well or badly."""
         started = self._started_at.pop(key, None)
         if self._queue.done(key):
-            self._changed()
-        if self._observer is not None:
-            if started is not None:
-                self._observer.work_duration.observe(self._clock.monotonic() - started)
-            self._report()
+            self._wake_getters.set()
+        if self._observer is not None and started is not None:
+            self._observer.work_duration.observe(self._clock.monotonic() - started)
 
     def shutdown(self) -> None:
         """End the queue: those who wait are told, nothing is added any more."""
@@ -136,7 +140,6 @@ class RateLimitingQueue:
                 if self._due.get(key) == due:
                     del self._due[key]
                     self.add(key)
-            self._report()
             self._wake_timer.clear()
             if not self._delayed:
                 await self._wake_timer.wait()
@@ -158,8 +161,15 @@ class RateLimitingQueue:
 
     def longest_running_seconds(self) -> float:
         """Return how long the oldest work has been going on."""
+        return max(self._running_seconds(), default=0.0)
+
+    def unfinished_seconds(self) -> float:
+        """Return how long all work that goes on has been going on, together."""
+        return sum(self._running_seconds())
+
+    def _running_seconds(self) -> Iterator[float]:
         now = self._clock.monotonic()
-        return max((now - started for started in self._started_at.values()), default=0.0)
+        return (now - started for started in self._started_at.values())
 
     async def _sleep_or_wake(self, seconds: float) -> None:
         """Wait until the time is up, or a key with an earlier one has come."""
@@ -174,29 +184,13 @@ class RateLimitingQueue:
             self._wake_getters.set()
         if self._observer is not None:
             self._observer.queue_duration.observe(now - added)
-            self._report()
-
-    def _changed(self) -> None:
-        self._wake_getters.set()
-        self._report()
-
-    def _report(self) -> None:
-        if self._observer is None:
-            return
-        now = self._clock.monotonic()
-        self._observer.depth.set(len(self._queue))
-        self._observer.unfinished.set(sum(now - started for started in self._started_at.values()))
-        self._observer.longest_running.set(self.longest_running_seconds())
 
 
 class _Observer:
-    """The metrics of one queue, bound to its name."""
+    """What one queue counts, bound to its name."""
 
     def __init__(self, name: str, metrics: QueueMetrics) -> None:
-        self.depth = metrics.depth.labels(name)
         self.adds = metrics.adds.labels(name)
         self.retries = metrics.retries.labels(name)
         self.queue_duration = metrics.queue_duration.labels(name)
         self.work_duration = metrics.work_duration.labels(name)
-        self.unfinished = metrics.unfinished.labels(name)
-        self.longest_running = metrics.longest_running.labels(name)

@@ -111,3 +111,17 @@ async def test_metrics_have_upstreams_names(clock):
         "workqueue_adds_total": 1, "workqueue_retries_total": 1, "workqueue_depth": 0,
         "workqueue_work_duration_seconds_sum": 2, "workqueue_queue_duration_seconds_count": 1,
     }  # fmt: skip
+
+
+async def test_work_that_hangs_shows_in_the_metrics_though_nothing_else_happens(clock):
+    registry = CollectorRegistry()
+    queue = RateLimitingQueue("q", clock, metrics=QueueMetrics(registry))
+    for key in ("a", "b"):
+        queue.add(key)
+        await queue.get()
+        await clock.advance(30)
+    values = [
+        registry.get_sample_value(name, {"name": "q"})
+        for name in ("workqueue_longest_running_processor_seconds", "workqueue_unfinished_work_seconds")
+    ]
+    assert values == [60, 90]
