@@ -1,7 +1,7 @@
 """The shell around ListWatch: opens watches, feeds the store, comes back after every kind of end.
 
-Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s; after a stream that ended in good order at once,
-unless it was short. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
+Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s; none after a stream that ended in good order,
+unless it was short, and none after the first Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
 """
 
 import random
@@ -25,6 +25,8 @@ M = TypeVar("M", bound=Message)
 BACKOFF = Backoff(base_seconds=0.2, cap_seconds=5.0, factor=2.0, jitter=1.0)
 #: a stream that lived so long has done its work: the next failure starts from the beginning
 RESET_SECONDS = 10.0
+#: a stream that ended in good order before this counts as a failure
+SHORT_SECONDS = 1.0
 #: streams are renewed after a time between this and twice as much, so that one that hangs in silence is found
 MIN_WATCH_SECONDS = 300
 
@@ -54,23 +56,23 @@ class Reflector(Generic[M]):
         failures = 0
         while True:
             start = self._clock.monotonic()
-            expired = False
+            at_once = False
             try:
                 await self._watch()
+                at_once = self._clock.monotonic() - start >= SHORT_SECONDS
             except Expired as error:
                 log.info("watch expired, listing again", kind=self._client.kind.kind, error=error.message)
                 self.machine.on_expired()
-                expired = True
+                # A server that says so again and again is not hammered.
+                at_once = failures == 0
             except (StaleList, DecodeError) as error:
                 log.warning("watch refused", kind=self._client.kind.kind, error=str(error))
                 self.machine.on_expired()
             except ApiError as error:
                 log.debug("watch failed", kind=self._client.kind.kind, error=error.message)
-            lived = self._clock.monotonic() - start
-            if lived >= RESET_SECONDS:
+            if self._clock.monotonic() - start >= RESET_SECONDS:
                 failures = 0
-            # One immediate new list after Expired; a server that says so again and again is not hammered.
-            delay = 0.0 if failures == 0 and (expired or lived >= 1.0) else BACKOFF.delay(failures, self._rng)
+            delay = 0.0 if at_once else BACKOFF.delay(failures, self._rng)
             failures += 1
             await self._clock.sleep(delay)
 

@@ -27,7 +27,7 @@ def end_mark(version: int) -> pod_pb2.Pod:
 
 
 class Script:
-    """Plays one script per watch: batches of (type, pod), exceptions, or a wait for ever. Records what was asked."""
+    """Plays one script per watch: batches of (type, pod), exceptions, a wait for an event or for ever. Records what was asked."""
 
     def __init__(self, *streams):
         self.streams = [*streams]
@@ -40,6 +40,9 @@ class Script:
         for item in self.streams.pop(0) if self.streams else [None]:
             if item is None:
                 await asyncio.Event().wait()
+            if isinstance(item, asyncio.Event):
+                await item.wait()
+                continue
             if isinstance(item, Exception):
                 raise item
             events = [pod_service_pb2.PodWatchEvent(type=kind, object=obj) for kind, obj in item]
@@ -134,6 +137,27 @@ async def test_a_server_that_is_away_is_asked_again_with_growing_pauses_and_the_
         assert script.asked == [("", True), *[("3", False)] * 4]
         assert names(informer) == []
         assert seen == [("add", "a"), ("delete", "a")]
+
+
+async def test_those_whose_streams_an_apiserver_broke_as_it_went_do_not_come_back_together():
+    """I17: a stream that lived long is resumed after a jittered pause when it failed, at once when it ended in good order."""
+    clock, breaks, ends = FakeClock(), asyncio.Event(), asyncio.Event()
+    script = Script(
+        [[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(1))], breaks, Unavailable("going away")],
+        [ends],
+        [None],
+    )
+    async with running(script, clock):
+        await clock.advance(100)
+        breaks.set()
+        await settle()
+        assert len(script.asked) == 1
+        await clock.advance(0.2 * 2)
+        assert len(script.asked) == 2
+        await clock.advance(100)
+        ends.set()
+        await settle()
+        assert len(script.asked) == 3
 
 
 async def test_a_list_that_is_older_than_what_was_seen_is_refused():
