@@ -122,7 +122,8 @@ class EventRecorder:
             return
         for item, result in zip(items, results, strict=False):
             if isinstance(result, AlreadyExists):
-                item.stored = item.event
+                # An earlier call of ours whose answer was lost; its count is not known, and is brought up to date next.
+                item.stored = event_pb2.Event(metadata=item.event.metadata)
             elif isinstance(result, ApiError):
                 log.debug("event refused", reason=item.event.reason, error=result.message)
                 self.dropped += 1

@@ -7,7 +7,7 @@ from vaina.api.core.v1 import event_pb2, event_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.events import FORGET_SECONDS, MAX_WAITING, NORMAL, WARNING, EventRecorder, reference
 from vaina.client.transport import InProcessTransport
-from vaina.errors import ApiError, Forbidden, NotFound, Unavailable
+from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound, Unavailable
 from vaina.kinds import EVENT
 from vaina.serving.server import RequestContext, typed
 from vaina.testing.builders import make_pod, make_replica_set, object_reference
@@ -20,6 +20,8 @@ class Server:
     def __init__(self):
         self.events: dict[str, event_pb2.Event] = {}
         self.calls, self.refuse_create, self.refuse_update = [], None, None
+        #: creations happen, and are not answered
+        self.loses_answers = False
 
     async def create_batch(
         self, request: event_service_pb2.CreateEventBatchRequest, ctx: RequestContext
@@ -32,9 +34,13 @@ class Server:
             if self.refuse_create is not None:
                 answer.results.add(error=self.refuse_create.to_status())
                 continue
-            assert item.object.metadata.name not in self.events
+            if item.object.metadata.name in self.events:
+                answer.results.add(error=AlreadyExists("it exists").to_status())
+                continue
             self.events[item.object.metadata.name] = item.object
             answer.results.add(object=item.object)
+        if self.loses_answers:
+            raise Unavailable("the outcome is unknown")
         return answer
 
     async def update(
@@ -159,6 +165,20 @@ async def test_a_server_that_refuses_costs_the_caller_nothing(clock, error: ApiE
         recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
         await clock.advance(1)
     assert len(server.events) == 1
+
+
+async def test_an_event_whose_creation_was_not_answered_goes_on_counting(clock):
+    server = Server()
+    server.loses_answers = True
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+        await clock.advance(1)
+        server.loses_answers = False
+        for _ in range(2):
+            recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+            await clock.advance(1)
+    assert [event.count for event in server.events.values()] == [3]
 
 
 async def test_too_many_at_once_are_dropped_and_counted(clock):
