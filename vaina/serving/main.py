@@ -1,7 +1,6 @@
-"""The life of a service's process: signals, a graceful end, an exit code.
+"""The life of a service's process: signals, a graceful end, an exit code. Called by every `__main__`.
 
-if __name__ == "__main__":
-    run_service(lambda stop: build.run(load(Config, argv=sys.argv[1:], environ=os.environ), stop))
+`main` of `run_service` reads the configuration, builds the service and runs it until the event that it is handed is set.
 """
 
 import asyncio
