@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiserver.registry import refusals
+from apiserver.registry.log_options import check_log_options
 from apiserver.registry.pods import TERMINAL
 from apiserver.registry.store import Store
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
 from vaina.client.transport import Transport
-from vaina.errors import BadRequest, InternalError, NotFound, Unavailable
+from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable
 from vaina.kinds import NODE, POD
 from vaina.serving.handlers import decode
 
@@ -90,8 +91,12 @@ class PodStreams:
         Raises:
             NotFound: there is no such Pod.
             BadRequest: no container is named where there are several, or it is none of the Pod's.
+            Invalid: the options mean nothing.
             Unavailable: the node is away.
         """
+        wrong = check_log_options(request.options)
+        if wrong:
+            raise Invalid.of("PodLogOptions", request.name, wrong)
         place = await self._place(request.namespace, request.name, request.uid, request.options.container)
         wanted = pod_stream_pb2.PodLogRequest()
         wanted.CopyFrom(request)

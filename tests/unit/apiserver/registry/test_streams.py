@@ -9,7 +9,7 @@ from apiserver.registry.streams import Kubelets, choose_container, kubelet_addre
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
 from vaina.client.transport import InProcessTransport, Transport
-from vaina.errors import BadRequest, Conflict, InternalError, NotFound, Unavailable
+from vaina.errors import BadRequest, Conflict, InternalError, Invalid, NotFound, Unavailable
 from vaina.serving.handlers import BIDI, Method, RequestContext, typed_stream
 from vaina.testing.builders import make_container, make_node, make_pod
 
@@ -210,3 +210,24 @@ async def test_connections_to_kubelets_are_kept_and_bounded() -> None:
         assert closed == ["b", "a"]
     await kubelets.close()
     assert sorted(closed) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tail_lines": -1}, "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        ({"limit_bytes": 0}, "limitBytes: Invalid value: 0: must be greater than 0"),
+        ({"since_seconds": 0}, "sinceSeconds: Invalid value: 0: must be greater than 0"),
+        ({"since_seconds": 5, "since_time": {"seconds": 5}}, "sinceTime: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"),
+        ({"stream": "Both"}, 'stream: Unsupported value: "Both": supported values: "All", "Stderr", "Stdout"'),
+        ({"stream": "Stdout", "tail_lines": 3}, "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"),
+    ],
+)  # fmt: skip
+async def test_options_of_logs_that_mean_nothing_are_refused(options: dict[str, Any], words: str) -> None:
+    kubelet = FakeKubelet()
+    api, _ = await _with_pod(kubelet)
+    with pytest.raises(Invalid) as caught:
+        [piece async for piece in api.client.pods.logs("default", "web", pod_pb2.PodLogOptions(**options))]
+    assert caught.value.message.startswith('PodLogOptions "web" is invalid: ')
+    assert caught.value.message.endswith(words)
+    assert kubelet.asked == []
