@@ -67,11 +67,11 @@ def allocate(
     """
     record = dict(claims)
     by_name = {name: cidr for cidr, name in record.items()}
+    held = _Taken(node.cidr for node in nodes)
     for node in nodes:
         # A node that has a range already (by hand, or from before the record) is right by having it.
-        if node.cidr and record.get(node.cidr) != node.name:
+        if _network(node.cidr) is not None:
             record[node.cidr] = node.name
-            by_name[node.name] = node.cidr
     taken = _Taken(record)
     free = {False: _free_blocks(cluster, taken), True: _free_blocks(hollow, taken)}
     names = {node.name for node in nodes}
@@ -80,21 +80,24 @@ def allocate(
     for node in sorted((node for node in nodes if not node.cidr), key=lambda node: node.name):
         of_range = hollow if node.hollow else cluster
         cidr = by_name.get(node.name)
-        if cidr is None or not _belongs(cidr, of_range):
-            cidr = next(free[node.hollow], None) or _reclaimed(record, names, of_range)
+        if cidr is None or not _is_usable(cidr, of_range, held):
+            cidr = next(free[node.hollow], None) or _reclaimed(record, names, of_range, held)
         if cidr is None:
             exhausted.append(node.name)
             continue
         record[cidr] = node.name
-        by_name[node.name] = assign[node.name] = cidr
+        assign[node.name] = cidr
     return Allocation(claims=record, assign=assign, exhausted=tuple(exhausted))
 
 
 class _Taken:
-    """The blocks that are given; asking about one costs a few look-ups, whatever sizes were given before."""
+    """The blocks that are given; asking about one costs a few look-ups, whatever sizes were given before.
+
+    What is no IPv4 network (a node's IPv6 range, a claim that somebody wrote by hand) takes nothing.
+    """
 
     def __init__(self, cidrs: Iterable[str]) -> None:
-        self._networks = {ipaddress.IPv4Network(cidr, strict=False) for cidr in cidrs}
+        self._networks = {network for cidr in cidrs if (network := _network(cidr)) is not None}
         self._lengths = sorted({network.prefixlen for network in self._networks})
 
     def overlaps(self, block: ipaddress.IPv4Network) -> bool:
@@ -111,14 +114,25 @@ def _free_blocks(of_range: Range, taken: _Taken) -> Iterator[str]:
     return (str(block) for block in of_range.blocks() if not taken.overlaps(block))
 
 
-def _belongs(cidr: str, of_range: Range) -> bool:
-    network = ipaddress.IPv4Network(cidr, strict=False)
-    return network.prefixlen == of_range.mask and network.subnet_of(of_range.cidr)
+def _network(cidr: str) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(cidr, strict=False)
+    except ValueError:
+        return None
 
 
-def _reclaimed(record: Mapping[str, str], names: set[str], of_range: Range) -> str | None:
+def _is_usable(cidr: str, of_range: Range, held: _Taken) -> bool:
+    """Say whether a claimed range is a block of a range, and no node has any of it."""
+    network = _network(cidr)
+    return (
+        network is not None
+        and network.prefixlen == of_range.mask
+        and network.subnet_of(of_range.cidr)
+        and not held.overlaps(network)
+    )
+
+
+def _reclaimed(record: Mapping[str, str], names: set[str], of_range: Range, held: _Taken) -> str | None:
     """The first range of a node that is no more."""
-    for cidr in sorted(record, key=lambda text: ipaddress.IPv4Network(text, strict=False)):
-        if record[cidr] not in names and _belongs(cidr, of_range):
-            return cidr
-    return None
+    left = [cidr for cidr, name in record.items() if name not in names and _is_usable(cidr, of_range, held)]
+    return min(left, key=lambda cidr: ipaddress.IPv4Network(cidr, strict=False), default=None)

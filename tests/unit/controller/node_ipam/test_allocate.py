@@ -37,6 +37,18 @@ def test_a_claim_that_was_written_before_its_node_was_told_is_kept():
     assert got.assign == {"a": "10.244.0.0/24", "b": "10.244.7.0/24"}
 
 
+@pytest.mark.parametrize("theirs", ["10.244.7.0/24", "10.244.6.0/23", "10.244.7.128/25"])
+def test_a_claim_is_not_kept_when_another_node_has_the_addresses_by_hand(theirs):
+    got = run([NodeNeed("a"), NodeNeed("b", cidr=theirs)], {"10.244.7.0/24": "a"})
+    assert got.assign == {"a": "10.244.0.0/24"}
+    assert got.claims[theirs] == "b"
+
+
+def test_ranges_and_claims_that_are_no_ipv4_networks_take_nothing_from_anybody():
+    got = run([NodeNeed("a", cidr="fd00::/64"), NodeNeed("b")], {"nonsense": "c"})
+    assert (got.assign, got.claims) == ({"b": "10.244.0.0/24"}, {"10.244.0.0/24": "b", "nonsense": "c"})
+
+
 def test_a_node_that_comes_back_gets_its_range_and_until_then_nobody_does():
     claims = {"10.244.0.0/24": "gone"}
     assert run([NodeNeed("new")], claims).assign == {"new": "10.244.1.0/24"}
