@@ -29,7 +29,7 @@ from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import EVENT, KINDS, KINDS_BY_NAME, POD_TRACE, Kind
-from vaina.objects.meta import metadata, object_key, remove_finalizer, split_key
+from vaina.objects.meta import metadata, object_key, remove_finalizer
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -174,5 +174,4 @@ def _key(node: Node) -> str:
 
 def _node(key: str) -> Node:
     resource, _, rest = key.partition(" ")
-    split_key(rest)
     return Node(KINDS_BY_NAME[resource], rest)

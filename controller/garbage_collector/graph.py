@@ -67,6 +67,9 @@ class Graph:
         if kind is None:
             # Somebody else's kind: we cannot know, so nothing is deleted for its sake.
             return OwnerState.SOLID
+        if kind.namespaced and not namespace:
+            # The reference does not say in which namespace to look; upstream's collector leaves such dependents alone too.
+            return OwnerState.SOLID
         informer = self.informers.get(kind.kind)
         if informer is None:
             return None

@@ -104,7 +104,8 @@ class NodeLifecycleController(Controller):
         node = self._nodes.lister.get(key)
         if node is None:
             return None
-        life = self._beats.life(key, self.clock.monotonic())
+        # A node is silent when the monitor says so, which has looked at all of them: until then it may be this side's fault (I13).
+        life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else Life.HEARD
         plan = reconcile(
             node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
             default_seconds=self._times.eviction, now=self.clock.now(),

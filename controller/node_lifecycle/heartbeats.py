@@ -44,9 +44,12 @@ class Heartbeats:
             known.status, known.reported = heartbeat, True
 
     def on_lease(self, name: str, renewed: tuple[int, int], *, now: float) -> None:
-        """Take note of a node's Lease: seconds and nanoseconds of its renewal."""
-        known = self._by_node.setdefault(name, Heartbeat(heard=now))
-        if renewed != known.lease:
+        """Take note of a node's Lease: seconds and nanoseconds of its renewal.
+
+        A Lease without a node is none of ours: one that outlives its node would make the next of that name look old.
+        """
+        known = self._by_node.get(name)
+        if known is not None and renewed != known.lease:
             known.lease, known.heard = renewed, now
 
     def forget(self, name: str) -> None:

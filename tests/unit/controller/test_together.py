@@ -13,6 +13,7 @@ from vaina.testing.builders import (
     make_pod,
     make_replica_set,
     make_replication_controller,
+    owner_ref,
 )
 
 
@@ -234,6 +235,35 @@ async def test_when_most_nodes_fall_silent_nothing_is_evicted():
         assert [pod.status.phase for pod in pods].count("Unknown") == 4
         effects = [t.effect for node in (await plane.client.nodes.list()).items for t in node.spec.taints]
         assert effects == ["NoSchedule", "NoSchedule"]
+
+
+async def test_between_two_looks_of_the_monitor_nothing_is_driven_from_nodes_that_fell_silent_together():
+    """I13: whether a node or the control plane is at fault is judged for all nodes together, before anything is done about one."""
+    async with control_plane(ControllerConfig(node_monitor_period_seconds=60.0)) as plane:
+        for name in ("n1", "n2"):
+            await plane.add_node(name)
+        await plane.clock.advance(50)
+        node = await plane.client.nodes.get("n1")
+        node.metadata.labels["look"] = "here"
+        await plane.client.nodes.update(node)
+        await plane.settle()
+        assert [taint.key for taint in (await plane.client.nodes.get("n1")).spec.taints] == []
+        await plane.clock.advance(20)
+        taints = [taint.effect for taint in (await plane.client.nodes.get("n1")).spec.taints]
+        assert taints == ["NoSchedule"]
+
+
+async def test_an_object_without_namespace_cannot_be_owned_by_one_in_a_namespace():
+    """Upstream's collector leaves such references alone: the owner cannot be looked up, so nobody knows that it is gone."""
+    async with control_plane() as plane:
+        owner = owner_ref("Pod", "web", "uid-1", api_version="v1", controller=False)
+        node = make_node("n1", heartbeat=plane.clock.now())
+        node.metadata.owner_references.append(owner)
+        await plane.client.nodes.create(node)
+        await plane.clock.advance(10)
+        assert (await plane.client.nodes.get("n1")).metadata.name == "n1"
+        collector = next(c for c in plane.manager.controllers if c.name == "garbage-collector")
+        assert collector.record.errors == 0
 
 
 async def test_a_namespace_goes_with_all_that_is_in_it():
