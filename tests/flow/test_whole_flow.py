@@ -43,8 +43,9 @@ def test_seven_steps_of_the_documents_jumpod_are_shown_live_and_afterwards(space
     assert [(step, component) for step, component, _, _ in steps] == [
         (step, COMPONENTS.get(step, "kubelet")) for step in PodStep
     ]
-    for (_, _, start, end), (_, _, _, next_end) in pairwise(steps):
-        assert start <= end <= next_end
+    assert all(start <= end for _, _, start, end in steps)
+    # By their starts: the kubelet may see a bind over its watch before the scheduler has the answer to it.
+    assert all(start <= next_start for (_, _, start, _), (_, _, next_start, _) in pairwise(steps))
     assert steps[-1][3] - steps[0][2] < 60
 
     space.delete("jumpod", grace=1)
