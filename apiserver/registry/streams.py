@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiserver.registry import refusals
-from apiserver.registry.log_options import check_log_options
 from apiserver.registry.pods import TERMINAL
 from apiserver.registry.store import Store
+from apiserver.validation.requests import check_log_options
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
 from vaina.client.transport import Transport
 from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable
