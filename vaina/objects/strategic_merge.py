@@ -64,7 +64,7 @@ def _merge_map(current: JsonObject, patch: JsonObject, schema: Schema | None) ->
         raise BadRequest(f"Unknown patch type found: {directive}")
     merged = dict(current)
     if _RETAIN in patch:
-        kept = set(_as_list(patch[_RETAIN], _RETAIN))
+        kept = {name for name in _as_list(patch[_RETAIN], _RETAIN) if isinstance(name, str)}
         merged = {name: value for name, value in merged.items() if name in kept}
     fields = _fields(schema)
     for name, value in patch.items():
@@ -116,25 +116,42 @@ def _is_only_directive(entry: Json) -> bool:
 def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
     key = item.patch_merge_key
     if not key:
-        return [*current, *(value for value in dict.fromkeys(patch) if value not in current)]
+        return _union(current, patch)
     for entry in patch:
         if not isinstance(entry, dict):
             raise BadRequest(f"expected an object in the list {item.json_name}")
     if any(entry.get(_PATCH) == "replace" for entry in patch):
         return [_take(entry) for entry in patch if entry.get(_PATCH) is None]
-    merged = list(current)
-    schema = _inner(item)
+    return _merge_items(current, patch, key, _inner(item))
+
+
+def _merge_items(current: list[Any], patch: list[JsonObject], key: str, schema: Schema | None) -> list[Any]:
+    merged: list[Any] = list(current)
+    gone: set[int] = set()
+    #: value of the merge key -> where it stands
+    places: dict[str, list[int]] = {}
+    for place, old in enumerate(merged):
+        if isinstance(old, dict):
+            places.setdefault(_identity(old, key), []).append(place)
     for entry in patch:
         if key not in entry:
             raise BadRequest(f"map: {_shown(entry)} does not contain declared merge key: {key}")
-        places = [i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == entry[key]]
+        identity = _identity(entry, key)
         if entry.get(_PATCH) == "delete":
-            merged = [old for i, old in enumerate(merged) if i not in places]
-        elif places:
-            merged[places[0]] = _merge_map(merged[places[0]], entry, schema)
+            gone.update(places.pop(identity, ()))
+        elif there := places.get(identity):
+            merged[there[0]] = _merge_map(merged[there[0]], entry, schema)
         else:
+            places[identity] = [len(merged)]
             merged.append(_take(entry))
-    return merged
+    return [item for place, item in enumerate(merged) if place not in gone]
+
+
+def _union(current: list[Any], more: list[Any]) -> list[Any]:
+    """Add what is not there yet, once. By their texts: a patch may hold anything, and as much as a request may."""
+    there = {repr(value) for value in current}
+    added = {text: value for value in more if (text := repr(value)) not in there}
+    return [*current, *added.values()]
 
 
 def _shown(entry: Mapping[str, Any]) -> str:
@@ -145,10 +162,10 @@ def _delete_primitives(merged: JsonObject, patch: JsonObject) -> None:
     for name, value in patch.items():
         if name.startswith(_DELETE_PREFIX):
             target = name.removeprefix(_DELETE_PREFIX)
-            gone = _as_list(value, name)
+            gone = {repr(entry) for entry in _as_list(value, name)}
             present = merged.get(target)
             if isinstance(present, list):
-                merged[target] = [entry for entry in present if entry not in gone]
+                merged[target] = [entry for entry in present if repr(entry) not in gone]
 
 
 def _order_lists(merged: JsonObject, patch: JsonObject, fields: Mapping[str, Field]) -> None:
@@ -258,8 +275,9 @@ def _diff_list(  # the three sides of a three-way comparison, and where it goes
 ) -> None:
     key = item.patch_merge_key
     if not key:
-        added = [entry for entry in modified if entry not in current]
-        gone = [entry for entry in original if entry not in modified and entry in current]
+        there, wanted = {repr(entry) for entry in current}, {repr(entry) for entry in modified}
+        added = [entry for entry in modified if repr(entry) not in there]
+        gone = [entry for entry in original if repr(entry) not in wanted and repr(entry) in there]
         if added:
             patch[name] = added
         if gone:
@@ -273,7 +291,8 @@ def _diff_list(  # the three sides of a three-way comparison, and where it goes
         return
     changes = list(_diff_items(original, modified, current, item))
     order = [entry[key] for entry in modified]
-    present = [entry[key] for entry in current if entry[key] in order]
+    named = {repr(value) for value in order}
+    present = [entry[key] for entry in current if repr(entry[key]) in named]
     if changes:
         patch[name] = changes
     if changes or present != order:

@@ -192,3 +192,30 @@ def test_a_template_is_merged_by_its_own_keys() -> None:
     )
     merged = strategic_merge(REPLICA_SET, template(c("a", image="1"), c("b")), patch)
     assert merged == template(c("a", image="2"), c("b"))
+
+
+def test_a_primitive_list_takes_what_is_no_text_and_leaves_it_to_the_decoder_to_refuse() -> None:
+    merged = strategic_merge(POD, {"metadata": {"finalizers": ["a"]}}, {"metadata": {"finalizers": [{"b": 1}, {"b": 1}]}})
+    assert merged == {"metadata": {"finalizers": ["a", {"b": 1}]}}
+
+
+def test_retained_keys_that_are_no_text_retain_nothing() -> None:
+    assert strategic_merge(POD, {"spec": {"hostname": "h"}}, {"spec": {"$retainKeys": [{}]}}) == {"spec": {}}
+
+
+@pytest.mark.timeout(5)
+def test_a_patch_as_large_as_a_request_may_be_is_merged_in_time_that_grows_with_it() -> None:
+    """I19: merging each item by looking through all others would hold up the apiserver for minutes."""
+    many = [c(str(number)) for number in range(60_000)]
+    labels = [str(number) for number in range(60_000)]
+    current = {"metadata": {"finalizers": labels[::2]}, "spec": {"containers": many[::2]}}
+    patch = {
+        "metadata": {"finalizers": labels, "$deleteFromPrimitiveList/finalizers": labels[1:]},
+        "spec": {"containers": [*many, *({**item, "$patch": "delete"} for item in many[1:])]},
+    }
+    merged = strategic_merge(POD, current, patch)
+    assert merged == {"metadata": {"finalizers": ["0"]}, "spec": {"containers": [c("0")]}}
+    wanted = {"metadata": {"finalizers": labels[1::2]}, "spec": {"containers": many}}
+    patched = three_way_patch(current, wanted, current, POD)
+    assert patched["metadata"]["$deleteFromPrimitiveList/finalizers"] == labels[::2]
+    assert patched["spec"]["containers"] == many[1::2]
