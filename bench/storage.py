@@ -162,7 +162,7 @@ async def cached(bench: Bench, storage: EtcdStorage, cacher: Cacher, count: int)
 
     async def watch(selection: Selection, *, counts: bool) -> None:
         nonlocal seen
-        async with aclosing(cacher.watch_selection(selection, after=start)) as batches:  # type: ignore[type-var]
+        async with aclosing(cacher.watch_selection(selection, after=start)) as batches:
             async for batch in batches:
                 if counts:
                     seen += len(batch.frames)

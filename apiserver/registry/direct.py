@@ -3,7 +3,7 @@
 For tests over `MemoryStorage` and for reading: it says in the fewest lines what `Cacher` must do. Slow where many watch.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from apiserver.storage import codec
@@ -71,7 +71,7 @@ class Direct:
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
-    ) -> AsyncIterator[WatchBatch]:
+    ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects."""
         if initial:
             page = await self.list_selection(selection)

@@ -1,7 +1,7 @@
 """Get, list and watch: the half of the store that changes nothing. Stored bytes pass through without being parsed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Generic
 
@@ -107,7 +107,7 @@ class Reader(Generic[M]):
                 raise
             raise Expired(_TOO_OLD, continue_token=paging.encode(selection.prefix, after, -1)) from error
 
-    async def watch(self, options: WatchOptions) -> AsyncIterator[WatchBatch]:
+    async def watch(self, options: WatchOptions) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens, in batches, until the time is over or the storage ends the stream.
 
         Raises:
@@ -129,7 +129,7 @@ class Reader(Generic[M]):
             initial=initial,
             bookmarks=options.allow_bookmarks or bool(options.send_initial_events),
         )
-        async with aclosing(batches) as source:  # type: ignore[type-var]  # storage gives async generators
+        async with aclosing(batches) as source:
             while True:
                 try:
                     # Around the wait alone: a timeout that is open across a yield would cancel the consumer.

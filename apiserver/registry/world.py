@@ -1,7 +1,7 @@
 """What the registry stands on: storage that answers selections, time, randomness, ids, admission."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class SelectingStorage(Storage, Protocol):
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
-    ) -> AsyncIterator[WatchBatch]:
+    ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects. Raises Expired; ends when the watcher is too slow."""
         ...
 

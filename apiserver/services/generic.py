@@ -94,7 +94,7 @@ class _Verbs:
             allow_bookmarks=request.allow_watch_bookmarks,
             timeout_seconds=request.timeout_seconds if request.HasField("timeout_seconds") else None,
         )
-        async with aclosing(self._store.watch(options)) as batches:  # type: ignore[type-var]
+        async with aclosing(self._store.watch(options)) as batches:
             async for batch in batches:
                 self._on_watch_batch(len(batch.frames), len(batch.response))
                 yield batch.response

@@ -2,7 +2,7 @@
 
 For watching and for lists with selectors the registry uses, instead of `Storage.watch` and `Storage.list`:
 
-    cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncIterator[WatchBatch]
+    cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncGenerator[WatchBatch, None]
 
     * initial=True: first the current state as ADDED (consistent; or, with `after` given, at least as new as that version),
       then, if bookmarks, a BOOKMARK whose object has the annotation k8s.io/initial-events-end, then what happens.
@@ -16,7 +16,7 @@ enough; `exact` ones go to the storage, unless nothing has changed since. Writes
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from random import Random
 
@@ -182,9 +182,9 @@ class Cacher:
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
-    ) -> AsyncIterator[Sequence[StorageEvent]]:
+    ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         """Watch the storage itself: only the conformance spec and tools ask; clients are served by `watch_selection`."""
-        async with aclosing(self._storage.watch(prefix, after=after, previous=previous)) as batches:  # type: ignore[type-var]
+        async with aclosing(self._storage.watch(prefix, after=after, previous=previous)) as batches:
             async for batch in batches:
                 yield batch
 
@@ -195,7 +195,7 @@ class Cacher:
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
-    ) -> AsyncIterator[WatchBatch]:
+    ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects; see the module's docstring.
 
         Args:

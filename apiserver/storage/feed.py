@@ -141,7 +141,7 @@ class Feed:
     async def _follow(self) -> None:
         watch = self._storage.watch(REGISTRY, after=self._freshness.version, previous=False)
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(_SILENCE_SECONDS) as silence, aclosing(watch) as batches:  # type: ignore[type-var]
+        async with asyncio.timeout(_SILENCE_SECONDS) as silence, aclosing(watch) as batches:
             async for batch in batches:
                 silence.reschedule(loop.time() + _SILENCE_SECONDS)
                 self.is_connected, self._attempt = True, 0

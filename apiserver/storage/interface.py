@@ -8,7 +8,7 @@ Versions (docs: apiserver.md): `resourceVersion = mod_revision * 128 + position 
 are resourceVersions, never etcd revisions.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol
@@ -159,7 +159,7 @@ class Storage(Protocol):
 
     def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
-    ) -> AsyncIterator[Sequence[StorageEvent]]:
+    ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
 
         A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key is the prefix. Raises Expired

@@ -6,7 +6,7 @@ writing, so that every operation is atomic on the event loop. Owned by one event
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 from sortedcontainers import SortedDict
@@ -113,7 +113,7 @@ class MemoryStorage:
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
-    ) -> AsyncIterator[Sequence[StorageEvent]]:
+    ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         del previous  # it costs nothing here
         watcher = _Watcher(after)
         self._watchers.add(watcher)

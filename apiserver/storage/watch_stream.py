@@ -136,7 +136,7 @@ class WatchStream:
     async def _stored(self, after: Version) -> AsyncGenerator[tuple[Version, WatchBatch | None], None]:
         """Yield what the storage has after a version, until the ring can go on; with the version reached."""
         cache = self._kind.cache
-        async with aclosing(self._storage.watch(cache.resource.prefix, after=after)) as batches:  # type: ignore[type-var]
+        async with aclosing(self._storage.watch(cache.resource.prefix, after=after)) as batches:
             async for events in batches:
                 # A batch holds whole revisions.
                 end = versions.whole(versions.revision_of(events[-1].version))

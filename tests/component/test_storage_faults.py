@@ -153,7 +153,7 @@ class TestLostAnswers:
 
 async def take(storage: EtcdStorage, after: Version, count: int) -> list[StorageEvent]:
     found: list[StorageEvent] = []
-    async with asyncio.timeout(20), aclosing(storage.watch(PREFIX, after=after)) as batches:  # type: ignore[type-var]
+    async with asyncio.timeout(20), aclosing(storage.watch(PREFIX, after=after)) as batches:
         async for batch in batches:
             found += [event for event in batch if event.type is not EventType.BOOKMARK]
             if len(found) >= count:
@@ -194,7 +194,7 @@ class TestOutage:
 
             async def watch() -> None:
                 batches = cacher.watch_selection(Selection(PREFIX), after=start)
-                async with aclosing(batches) as source:  # type: ignore[type-var]
+                async with aclosing(batches) as source:
                     async for batch in source:
                         for frame in batch.frames:
                             name = message_name(frame.object)

@@ -37,7 +37,7 @@ async def record(storage: EtcdStorage, after: Version, events: list[StorageEvent
     """Note every event; open the watch again where it broke."""
     while True:
         try:
-            async with aclosing(storage.watch(PREFIX, after=after)) as batches:  # type: ignore[type-var]
+            async with aclosing(storage.watch(PREFIX, after=after)) as batches:
                 async for batch in batches:
                     events += [event for event in batch if event.type is not EventType.BOOKMARK]
                     after = batch[-1].version

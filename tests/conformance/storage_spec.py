@@ -57,7 +57,7 @@ async def collect(
 ) -> Sequence[StorageEvent]:
     """Return the next `count` events (without bookmarks)."""
     found: list[StorageEvent] = []
-    async with asyncio.timeout(10), aclosing(storage.watch(prefix, after=after)) as batches:  # type: ignore[type-var]
+    async with asyncio.timeout(10), aclosing(storage.watch(prefix, after=after)) as batches:
         async for batch in batches:
             found += [event for event in batch if event.type is not EventType.BOOKMARK]
             if len(found) >= count:
@@ -326,7 +326,7 @@ class StorageSpec:
     async def test_a_watch_goes_on(self, storage: Storage) -> None:
         start = await storage.current_version()
         watch: AsyncIterator[Sequence[StorageEvent]] = storage.watch(PREFIX, after=start)
-        async with asyncio.timeout(10), aclosing(watch):  # type: ignore[type-var]
+        async with asyncio.timeout(10), aclosing(watch):
             for name in ("a", "b", "c"):
                 waiting = asyncio.get_running_loop().create_task(anext_events(watch))
                 stored = await storage.create(key(name), config(name), META)
@@ -365,7 +365,7 @@ class StorageSpec:
         await storage.create(Key("/registry/other/a"), config("a"), META)
         version = await storage.current_version()
         watch = storage.watch(PREFIX, after=Version(version - versions.SPAN))
-        async with asyncio.timeout(10), aclosing(watch):  # type: ignore[type-var]
+        async with asyncio.timeout(10), aclosing(watch):
             waiting = asyncio.get_running_loop().create_task(anext_batch(watch))
             while not waiting.done():
                 await storage.request_progress()

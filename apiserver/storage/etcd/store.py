@@ -3,7 +3,7 @@
 `run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the registry directly.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from random import Random
 
@@ -159,7 +159,7 @@ class EtcdStorage:
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
-    ) -> AsyncIterator[Sequence[StorageEvent]]:
+    ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         await self._check_history(after)
         watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable)
         self._watchers.add(watcher)

@@ -92,7 +92,7 @@ async def test_a_watch_begins_with_the_current_state_and_says_where_it_ends(cach
     await put(cacher, "a")
     await put(cacher, "b", app="db")
     last = await put(cacher, "c")
-    async with aclosing(cacher.watch_selection(WEB, initial=True, bookmarks=True)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(WEB, initial=True, bookmarks=True)) as watch:
         batch = await anext(watch)
         assert shown(batch) == [("ADDED", "a"), ("ADDED", "c"), ("BOOKMARK", "")]
         mark = pod_pb2.Pod.FromString(batch.frames[-1].object)
@@ -104,12 +104,12 @@ async def test_a_watch_begins_with_the_current_state_and_says_where_it_ends(cach
 
 async def test_without_bookmarks_the_current_state_is_all_there_is(cacher: Cacher) -> None:
     await put(cacher, "a")
-    async with aclosing(cacher.watch_selection(ALL, initial=True)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(ALL, initial=True)) as watch:
         assert await take(watch, 1) == [("ADDED", "a")]
 
 
 async def test_an_empty_state_ends_with_its_bookmark(cacher: Cacher) -> None:
-    async with aclosing(cacher.watch_selection(ALL, initial=True, bookmarks=True)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(ALL, initial=True, bookmarks=True)) as watch:
         assert await take(watch, 1) == [("BOOKMARK", "")]
 
 
@@ -119,7 +119,7 @@ async def test_a_large_state_comes_in_batches_of_which_the_last_has_the_version(
     monkeypatch.setattr(watch_stream, "BATCH_EVENTS", 3)
     for number in range(7):
         await put(cacher, f"a{number}")
-    async with aclosing(cacher.watch_selection(ALL, initial=True, bookmarks=True)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(ALL, initial=True, bookmarks=True)) as watch:
         batches = [await anext(watch) for _ in range(3)]
     assert [len(batch.frames) for batch in batches] == [3, 3, 2]
     versions = [
@@ -130,7 +130,7 @@ async def test_a_large_state_comes_in_batches_of_which_the_last_has_the_version(
 
 async def test_objects_enter_and_leave_a_selection(cacher: Cacher) -> None:
     start = await cacher.current_version()
-    async with aclosing(cacher.watch_selection(ON_N1, after=start)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(ON_N1, after=start)) as watch:
         await put(cacher, "a")
         await put(cacher, "a", node="n1")
         await put(cacher, "a", app="db", node="n1")
@@ -151,14 +151,14 @@ async def test_a_watch_of_a_namespace_and_of_one_object(cacher: Cacher) -> None:
     in_x = Selection(Key(f"{PREFIX}x/"))
     only_c = Selection(PREFIX, key=key("c", "x"))
     for selection, want in ((in_x, [("ADDED", "a"), ("ADDED", "c")]), (only_c, [("ADDED", "c")])):
-        async with aclosing(cacher.watch_selection(selection, after=start)) as watch:  # type: ignore[type-var]
+        async with aclosing(cacher.watch_selection(selection, after=start)) as watch:
             assert await take(watch, len(want)) == want
 
 
 async def everything_after(
     cacher: Cacher, selection: Selection, after: Version, count: int
 ) -> Sequence[tuple[str, str]]:
-    async with aclosing(cacher.watch_selection(selection, after=after)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(selection, after=after)) as watch:
         return await take(watch, count)
 
 
@@ -177,7 +177,7 @@ async def test_a_watch_from_the_storage_goes_on_live(memory: MemoryStorage) -> N
         first = await put(cacher, "a")
         for number in range(10):
             await put(cacher, f"b{number}")
-        async with aclosing(cacher.watch_selection(ALL, after=first.version)) as watch:  # type: ignore[type-var]
+        async with aclosing(cacher.watch_selection(ALL, after=first.version)) as watch:
             assert len(await take(watch, 10)) == 10
             for number in range(10):
                 await put(cacher, f"c{number}")
@@ -207,7 +207,7 @@ async def test_a_watcher_that_is_too_slow_is_cut_and_resumes_without_a_gap(
     monkeypatch.setattr(watch_stream, "QUEUE_CAPACITY", 5)
     start = await cacher.current_version()
     seen: list[tuple[str, str]] = []
-    async with aclosing(cacher.watch_selection(ALL, after=start)) as watch:  # type: ignore[type-var]
+    async with aclosing(cacher.watch_selection(ALL, after=start)) as watch:
         await put(cacher, "a")
         batch = await anext(watch)
         seen += shown(batch)
@@ -271,7 +271,7 @@ async def test_idle_watchers_get_bookmarks(memory: MemoryStorage) -> None:
     async with running(cacher.run()):
         await cacher.wait_ready()
         start = await cacher.current_version()
-        async with aclosing(cacher.watch_selection(ON_N1, after=start, bookmarks=True)) as watch:  # type: ignore[type-var]
+        async with aclosing(cacher.watch_selection(ON_N1, after=start, bookmarks=True)) as watch:
             waiting = asyncio.get_running_loop().create_task(take_version(watch))
             await put(memory, "a")
             await settle()

@@ -1,7 +1,7 @@
 """The watch that feeds the cache breaks, is silent, or finds its version compacted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from random import Random
 
@@ -56,11 +56,11 @@ class Fragile(MemoryStorage):
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
-    ) -> AsyncIterator[Sequence[StorageEvent]]:
+    ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         broken, loop = self._broken, asyncio.get_running_loop()
         ends = loop.create_task(broken.wait())
         try:
-            async with aclosing(super().watch(prefix, after=after, previous=previous)) as source:  # type: ignore[type-var]
+            async with aclosing(super().watch(prefix, after=after, previous=previous)) as source:
                 while not self.is_away:
                     batch = loop.create_task(anext_of(source))
                     try:
@@ -77,7 +77,7 @@ class Fragile(MemoryStorage):
             ends.cancel()
 
 
-async def anext_of(source: AsyncIterator[Sequence[StorageEvent]]) -> Sequence[StorageEvent]:
+async def anext_of(source: AsyncGenerator[Sequence[StorageEvent], None]) -> Sequence[StorageEvent]:
     return await anext(source)
 
 
@@ -115,7 +115,7 @@ async def test_a_watch_that_broke_goes_on_where_it_was(world: World) -> None:
     await world.storage.create(key("a"), pod("a"), META)
     await settle()
     start = await world.cacher.current_version()
-    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:  # type: ignore[type-var]
+    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:
         waiting = asyncio.get_running_loop().create_task(anext_version(watch))
         await settle()
         world.storage.break_watches(Unavailable("broke"))
@@ -137,7 +137,7 @@ async def anext_version(watch: AsyncIterator[object]) -> Version:
 
 async def test_a_watch_whose_version_is_gone_lists_again_and_ends_the_streams(world: World) -> None:
     start = await world.cacher.current_version()
-    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:  # type: ignore[type-var]
+    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:
         waiting = asyncio.get_running_loop().create_task(anext_version(watch))
         await settle()
         world.storage.break_watches(Expired("compacted"))
@@ -149,7 +149,7 @@ async def test_a_watch_whose_version_is_gone_lists_again_and_ends_the_streams(wo
         await asyncio.wait([waiting])
         assert isinstance(waiting.exception(), StopAsyncIteration | RuntimeError)
     # Who resumes gets what the new cache never saw as an event, from the storage.
-    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:  # type: ignore[type-var]
+    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:
         batch = await anext(watch)
         assert [(frame.type, frame.version) for frame in batch.frames] == [
             ("ADDED", versions.version_of(2, 0))
