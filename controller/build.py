@@ -108,6 +108,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         raise ConfigError(str(error)) from error
     service = ControllerService(manager.controllers)
     async with (
+        clientset,
         serve(
             service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
             ready=False,
@@ -124,4 +125,3 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         await asyncio.wait((ending, running), return_when=asyncio.FIRST_COMPLETED)
         for task in (running, filled, ending):
             task.cancel()
-    await clientset.close()

@@ -37,7 +37,7 @@ class PodControl:
         """Ask again for Pods whose creation was not answered: under their names they cannot come twice."""
         names = tuple(self._expectations.unknown(key))
         if names:
-            _, error = await self._create_batch(key, owner, names)
+            error = await self._create_batch(key, owner, names)
             if error is not None:
                 raise error
 
@@ -49,7 +49,7 @@ class PodControl:
         size, rest = 1, list(names)
         while rest:
             batch, rest = rest[:size], rest[size:]
-            _, error = await self._create_batch(key, owner, batch)
+            error = await self._create_batch(key, owner, batch)
             if error is not None:
                 return error
             size = min(size * 2, MAX_BATCH)
@@ -71,9 +71,8 @@ class PodControl:
                 group.create_task(one(pod))
         return errors[0] if errors else None
 
-    async def _create_batch(
-        self, key: str, owner: Owner, names: Sequence[str]
-    ) -> tuple[int, ApiError | None]:
+    async def _create_batch(self, key: str, owner: Owner, names: Sequence[str]) -> ApiError | None:
+        """Create Pods of these names in one call; returns the first failure."""
         now = self._clock.monotonic()
         # Noted before the call: whatever ends this task in the middle, the outcome is unknown, not forgotten.
         for name in names:
@@ -83,19 +82,18 @@ class PodControl:
             results = await self._pods.create_batch([new_pod(owner, name) for name in names])
         except ApiError as error:
             results = [error] * len(names)
-        created, failure = 0, None
+        failure: ApiError | None = None
         for name, result in zip(names, results, strict=True):
             outcome = await self._mine(owner, name) if isinstance(result, AlreadyExists) else result
             if isinstance(outcome, ApiError):
                 self._refused(key, owner, name, outcome)
                 failure = failure or outcome
             else:
-                created += 1
                 self._expectations.created(
                     key, name, int(outcome.metadata.resource_version), self._clock.monotonic()
                 )
                 self._recorder.event(owner.object, NORMAL, "SuccessfulCreate", f"Created pod: {name}")
-        return created, failure
+        return failure
 
     async def _mine(self, owner: Owner, name: str) -> pod_pb2.Pod | ApiError:
         """A name is taken: by an earlier, unanswered call of ours, or by somebody else."""

@@ -141,10 +141,16 @@ class ManifestClient:
 
 
 class Clientset:
-    """A client of every kind. Owns its transport: close it once."""
+    """A client of every kind. Owns its transport: use it as an async context manager, or close it once."""
 
     def __init__(self, transport: Transport, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self.transport, self._timeout = transport, timeout
+
+    async def __aenter__(self) -> "Clientset":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Close the transport."""
