@@ -5,7 +5,7 @@ it: a new kind is a row here, plus a strategy in `apiserver/registry`. Names, sc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -48,7 +48,7 @@ class Kind(Generic[M]):
     #: field selectors this kind serves besides metadata.name and metadata.namespace
     field_selectors: tuple[str, ...] = ()
     #: fields that have an index in the watch cache
-    indexed_fields: tuple[str, ...] = field(default=())
+    indexed_fields: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:

@@ -9,6 +9,7 @@ from vaina.errors import BadRequest, FieldError, Invalid
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.field_path import Path
+from vaina.objects.quoting import go_quote
 
 _MATCH = Path("resourceVersionMatch")
 
@@ -57,7 +58,7 @@ def parse_version(text: str) -> Version | None:
         error = field_path.invalid(
             Path("resourceVersion"),
             text,
-            f"strconv.ParseUint: parsing {field_path.go_quote(text)}: invalid syntax",
+            f"strconv.ParseUint: parsing {go_quote(text)}: invalid syntax",
         )
         raise Invalid.of("ListOptions", "", [error], group="meta.k8s.io")
     return Version(int(text))

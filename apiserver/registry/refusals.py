@@ -4,7 +4,7 @@ from typing import Any
 
 from vaina.errors import AlreadyExists, BadRequest, Conflict, FieldError, Forbidden, Invalid, NotFound
 from vaina.kinds import Kind
-from vaina.objects.field_path import go_quote
+from vaina.objects.quoting import go_quote
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 

@@ -13,6 +13,7 @@ from apiserver.storage.interface import Key, Stored, Version
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.errors import InternalError
+from vaina.objects.watch import INITIAL_EVENTS_END
 
 #: what every stored value starts with
 MAGIC = b"k8s\x00"
@@ -21,7 +22,6 @@ _METADATA = 0x0A
 _RESOURCE_VERSION = 0x32
 #: digits of the largest position
 _POSITION_DIGITS = 3
-_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 def stamp(data: bytes, version: Version) -> bytes:
@@ -90,7 +90,7 @@ def bookmark(version: Version, *, initial_events_end: bool = False) -> bytes:
     """
     metadata = meta_pb2.ObjectMeta(resource_version=str(version))
     if initial_events_end:
-        metadata.annotations[_INITIAL_EVENTS_END] = "true"
+        metadata.annotations[INITIAL_EVENTS_END] = "true"
     return meta_pb2.PartialObjectMetadata(metadata=metadata).SerializeToString()
 
 

@@ -11,7 +11,8 @@ from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.field_path import Path, forbidden, go_quote, invalid
+from vaina.objects.field_path import Path, forbidden, invalid
+from vaina.objects.quoting import go_quote
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 _DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"

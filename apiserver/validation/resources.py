@@ -17,11 +17,11 @@ from vaina.objects.field_path import (
     Path,
     duplicate,
     forbidden,
-    go_quote,
     invalid,
     not_supported,
     required,
 )
+from vaina.objects.quoting import go_quote
 
 Quantities = Mapping[str, meta_pb2.Quantity]
 NameCheck = Callable[[Errors, Path, str], None]

@@ -14,7 +14,8 @@ from apiserver.validation.windows import AnyContainer, visit_containers
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import quantity
-from vaina.objects.field_path import Path, go_quote
+from vaina.objects.field_path import Path
+from vaina.objects.quoting import go_quote
 
 _NOT_YET: Final = "accepted, but vaina does not act on it yet"
 

@@ -16,9 +16,10 @@ from cli.printers.objects import object_name
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_duration, parse_targets
 from vaina.client.clientset import Clientset
-from vaina.client.resource import DELETED, ResourceClient
+from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError, NotFound, Unavailable
 from vaina.kinds import Kind
+from vaina.objects.watch import DELETED
 
 _PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan", "": ""}
 

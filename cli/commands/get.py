@@ -16,10 +16,11 @@ from cli.printers.table import column_widths, render_table
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
-from vaina.client.resource import BOOKMARK, WatchEvent
+from vaina.client.resource import WatchEvent
 from vaina.errors import ApiError, Unavailable
 from vaina.kinds import Kind
 from vaina.objects.manifest import to_dict
+from vaina.objects.watch import BOOKMARK
 
 _JSONPATH = "jsonpath="
 

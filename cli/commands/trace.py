@@ -19,10 +19,10 @@ from cli.targets import parse_duration, parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.client.clientset import Clientset
-from vaina.client.resource import DELETED
 from vaina.errors import NotFound, Unavailable
 from vaina.kinds import POD_TRACE
 from vaina.objects import pods
+from vaina.objects.watch import DELETED
 from vaina.steps import PodStep
 
 

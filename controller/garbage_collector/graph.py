@@ -8,14 +8,14 @@ from controller.garbage_collector.reconcile import FOREGROUND, OwnerState
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.informer import Informer
 from vaina.kinds import KINDS_BY_GVK, Kind
-from vaina.objects.meta import metadata
+from vaina.objects.meta import metadata, owners
 
 BY_OWNER = "owner-uid"
 
 
 def by_owner(obj: Any) -> Iterable[str]:
     """Index function: the uids of all owners."""
-    return [reference.uid for reference in obj.metadata.owner_references]
+    return owners(obj.metadata)
 
 
 @dataclass(frozen=True, slots=True)

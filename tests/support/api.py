@@ -17,11 +17,12 @@ from tests.support.manifests import Manifest, as_text
 from vaina import kinds
 from vaina.api.core.v1 import manifest_service_pb2, pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
-from vaina.client.resource import BOOKMARK, ResourceClient
+from vaina.client.resource import ResourceClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Expired, NotFound, Unavailable, from_status
 from vaina.kinds import Kind
+from vaina.objects.watch import BOOKMARK
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)

@@ -18,6 +18,7 @@ from vaina.cache.reflector import Reflector
 from vaina.cache.store import Change, Store
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
+from vaina.objects.meta import metadata
 
 M = TypeVar("M", bound=Message)
 
@@ -132,4 +133,4 @@ class Informer(Generic[M]):
 
 
 def _namespace(obj: Message) -> Iterable[str]:
-    return (getattr(obj, "metadata").namespace,)  # noqa: B009 - every kind has metadata, Message does not say so
+    return (metadata(obj).namespace,)

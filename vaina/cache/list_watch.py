@@ -11,13 +11,14 @@ a list that is older than what has been seen, as a stale replica may give it, is
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
-#: annotation of the bookmark that ends the initial events
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+from google.protobuf.message import Message
 
-M = TypeVar("M")
+from vaina.objects.meta import metadata, object_key
+from vaina.objects.watch import ADDED, BOOKMARK, DELETED, INITIAL_EVENTS_END, MODIFIED
+
+M = TypeVar("M", bound=Message)
 
 
 class State(Enum):
@@ -55,12 +56,6 @@ class Apply(Generic[M]):
 
 class StaleList(Exception):
     """The server listed a state older than one that was seen already."""
-
-
-def object_key(obj: Any) -> str:
-    """Return namespace/name, or the name of an object without a namespace."""
-    meta = obj.metadata
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else str(meta.name)
 
 
 class ListWatch(Generic[M]):
@@ -120,7 +115,7 @@ class ListWatch(Generic[M]):
 
     def _on_listed(self, kind: str, obj: M, batch_version: str) -> Replace[M] | None:
         if kind == BOOKMARK:
-            if getattr(obj, "metadata").annotations.get(INITIAL_EVENTS_END) != "true":  # noqa: B009 - M is any message
+            if metadata(obj).annotations.get(INITIAL_EVENTS_END) != "true":
                 return None
             version = _version(obj) or int(batch_version or 0)
             if version < self.version:
@@ -136,5 +131,5 @@ class ListWatch(Generic[M]):
         return None
 
 
-def _version(obj: Any) -> int:
-    return int(obj.metadata.resource_version or 0)
+def _version(obj: Message) -> int:
+    return int(metadata(obj).resource_version or 0)

@@ -1,11 +1,14 @@
 """Reading a local copy. What a lister returns is shared: read it, copy it before changing anything (style.md 11)."""
 
 from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from vaina.cache.store import Store
+from vaina.objects.meta import metadata
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Message)
 
 
 class Selector(Protocol):
@@ -41,12 +44,7 @@ class Lister(Generic[M]):
         )
         if selector is None:
             return [*objects]
-        return [obj for obj in objects if selector.matches(_labels(obj))]
+        return [obj for obj in objects if selector.matches(metadata(obj).labels)]
 
     def __len__(self) -> int:
         return len(self._store.objects)
-
-
-def _labels(obj: Any) -> Mapping[str, str]:
-    labels: Mapping[str, str] = obj.metadata.labels
-    return labels

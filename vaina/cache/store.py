@@ -4,11 +4,14 @@ Owned by one informer: its task writes, everybody on the same loop reads, and no
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
 
 from vaina.cache.list_watch import Apply, Replace
+from vaina.objects.meta import metadata
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Message)
 
 #: (old, new): (None, x) is new, (x, y) changed, (x, None) is gone
 Change = tuple[M | None, M | None]
@@ -67,7 +70,7 @@ class Store(Generic[M]):
     def _set(self, key: str, new: M) -> list[Change[M]]:
         old = self.objects.get(key)
         if old is not None:
-            before, now = _meta(old), _meta(new)
+            before, now = metadata(old), metadata(new)
             if before.resource_version == now.resource_version and before.uid == now.uid:
                 return []
             if before.uid != now.uid:
@@ -96,7 +99,3 @@ class Store(Generic[M]):
                 if value not in before:
                     index.setdefault(value, {})[key] = None
         return old
-
-
-def _meta(obj: Any) -> Any:
-    return obj.metadata

@@ -20,10 +20,6 @@ A = TypeVar("A", bound=Message)
 
 #: a page of a list may hold megabytes
 LIST_TIMEOUT_SECONDS = 60.0
-#: annotation of the bookmark that ends the initial events of a watch (KEP-3157)
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-
-ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,14 +134,12 @@ class GrpcTransport:
             raise refused from error
         return answer
 
-    async def stream(
+    def stream(
         self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
     ) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._answers("unary_stream", method, request, timeout, metadata)) as answers:
-            async for answer in answers:
-                yield answer
+        return self._answers("unary_stream", method, request, timeout, metadata)
 
-    async def bidi(
+    def bidi(
         self,
         method: str,
         requests: AsyncIterator[bytes],
@@ -149,9 +147,7 @@ class GrpcTransport:
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._answers("stream_stream", method, requests, timeout, metadata)) as answers:
-            async for answer in answers:
-                yield answer
+        return self._answers("stream_stream", method, requests, timeout, metadata)
 
     async def close(self) -> None:
         await self._unary_channel.close(None)
@@ -236,15 +232,12 @@ class InProcessTransport:
             self._on_warning(warning)
         return bytes(answer)
 
-    async def stream(
+    def stream(
         self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
     ) -> AsyncGenerator[bytes, None]:
-        found, ctx = self._find(method, MethodKind.STREAM), self._context(timeout, metadata)
-        async with aclosing(_bounded(method, found, bytes(request), ctx, timeout)) as answers:
-            async for answer in answers:
-                yield answer
+        return self._answers(MethodKind.STREAM, method, bytes(request), timeout, metadata)
 
-    async def bidi(
+    def bidi(
         self,
         method: str,
         requests: AsyncIterator[bytes],
@@ -252,13 +245,33 @@ class InProcessTransport:
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> AsyncGenerator[bytes, None]:
-        found, ctx = self._find(method, MethodKind.BIDI), self._context(timeout, metadata)
-        async with aclosing(_bounded(method, found, requests, ctx, timeout)) as answers:
-            async for answer in answers:
-                yield answer
+        return self._answers(MethodKind.BIDI, method, requests, timeout, metadata)
 
     async def close(self) -> None:
         """Nothing is open."""
+
+    async def _answers(
+        self,
+        kind: MethodKind,
+        method: str,
+        request: bytes | AsyncIterator[bytes],
+        timeout: float | None,
+        metadata: Metadata,
+    ) -> AsyncGenerator[bytes, None]:
+        found, ctx = self._find(method, kind), self._context(timeout, metadata)
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        async with aclosing(guarded_stream(method, found, request, ctx)) as answers:
+            while True:
+                try:
+                    # Around each wait, never around the yield: the time of the consumer is not ours to cancel.
+                    async with asyncio.timeout_at(deadline):
+                        answer = await anext(answers)
+                except TimeoutError as error:
+                    raise Timeout("Deadline Exceeded") from error
+                except StopAsyncIteration:
+                    return
+                yield bytes(answer)
 
     def _find(self, method: str, kind: MethodKind) -> Method:
         found = self._handlers.get(method)
@@ -269,25 +282,3 @@ class InProcessTransport:
     def _context(self, timeout: float | None, metadata: Metadata) -> RequestContext:
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         return RequestContext(metadata=tuple(metadata), deadline=deadline, user=self._user)
-
-
-async def _bounded(
-    path: str,
-    method: Method,
-    request: bytes | AsyncIterator[bytes],
-    ctx: RequestContext,
-    timeout: float | None,
-) -> AsyncGenerator[bytes, None]:
-    loop = asyncio.get_running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
-    async with aclosing(guarded_stream(path, method, request, ctx)) as answers:
-        while True:
-            try:
-                # Around each wait, never around the yield: the time of the consumer is not ours to cancel.
-                async with asyncio.timeout_at(deadline):
-                    answer = await anext(answers)
-            except TimeoutError as error:
-                raise Timeout("Deadline Exceeded") from error
-            except StopAsyncIteration:
-                return
-            yield bytes(answer)

@@ -12,6 +12,8 @@ import msgspec
 from google.protobuf.message import Message
 
 from vaina.errors import FieldError
+from vaina.objects.encode import message_to_dict
+from vaina.objects.quoting import go_quote
 
 NOT_FOUND: Final = "FieldValueNotFound"
 REQUIRED: Final = "FieldValueRequired"
@@ -22,7 +24,6 @@ FORBIDDEN: Final = "FieldValueForbidden"
 TOO_LONG: Final = "FieldValueTooLong"
 TOO_MANY: Final = "FieldValueTooMany"
 TOO_FEW: Final = "FieldValueTooFew"
-TYPE_INVALID: Final = "FieldValueTypeInvalid"
 INTERNAL: Final = "InternalError"
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -35,14 +36,8 @@ _WORDS: Final[Mapping[str, str]] = {
     TOO_LONG: "Too long",
     TOO_MANY: "Too many",
     TOO_FEW: "Too few",
-    TYPE_INVALID: "Invalid value",
     INTERNAL: "Internal error",
 }
-
-_ESCAPES: Final[Mapping[str, str]] = {
-    '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f",
-    "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v",
-}  # fmt: skip
 
 _HTML: Final[Mapping[int, str]] = {
     ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029",
@@ -87,25 +82,6 @@ class Path:
 AnyPath = Path | str
 
 
-def go_quote(text: str) -> str:
-    """Quote a string as Go's %q does: printable characters stay, the others become escapes."""
-    parts = ['"']
-    for char in text:
-        code = ord(char)
-        if char in _ESCAPES:
-            parts.append(_ESCAPES[char])
-        elif char == " " or (char.isprintable() and not 0xD800 <= code < 0xE000):
-            parts.append(char)
-        elif code < 0x80:
-            parts.append(f"\\x{code:02x}")
-        elif code < 0x10000:
-            parts.append(f"\\u{code:04x}")
-        else:
-            parts.append(f"\\U{code:08x}")
-    parts.append('"')
-    return "".join(parts)
-
-
 def show_value(value: object) -> str:
     """Write a bad value as upstream does: numbers and booleans bare, strings quoted, the rest as JSON."""
     match value:
@@ -118,9 +94,6 @@ def show_value(value: object) -> str:
         case str():
             return go_quote(value)
         case Message():
-            # Imported here: the codec reports its own violations with this module.
-            from vaina.objects.encode import message_to_dict
-
             value = message_to_dict(value)
         case Mapping():
             value = {str(key): value[key] for key in sorted(value)}
@@ -150,11 +123,6 @@ def required(path: AnyPath, detail: str = "") -> FieldError:
 def invalid(path: AnyPath, value: object, detail: str) -> FieldError:
     """A value breaks a rule: `Invalid value: -1: must be greater than or equal to 0`."""
     return _error(INVALID, path, show_value(value), detail)
-
-
-def type_invalid(path: AnyPath, value: object, detail: str) -> FieldError:
-    """A value is of a wrong type; the words are those of `invalid`, the reason is its own."""
-    return _error(TYPE_INVALID, path, show_value(value), detail)
 
 
 def duplicate(path: AnyPath, value: object) -> FieldError:

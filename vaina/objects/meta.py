@@ -19,11 +19,6 @@ def metadata(message: Message) -> meta_pb2.ObjectMeta:
     return meta
 
 
-def make_key(namespace: str, name: str) -> str:
-    """Return `namespace/name`, or `name` without a namespace."""
-    return f"{namespace}/{name}" if namespace else name
-
-
 def split_key(key: str) -> tuple[str, str]:
     """Return (namespace, name) of a key; the namespace is empty when the key has none.
 
@@ -42,11 +37,6 @@ def object_key(message: Message) -> str:
     """Return the key of an object: `namespace/name`, or `name` for kinds without a namespace."""
     meta = metadata(message)
     return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
-
-
-def is_deleting(message: Message) -> bool:
-    """Say whether the object is ending: it has a deletionTimestamp."""
-    return metadata(message).HasField("deletion_timestamp")
 
 
 def controller_of(meta: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | None:
@@ -79,11 +69,6 @@ def new_controller_ref(owner: Message, api_version: str, kind: str) -> meta_pb2.
         controller=True,
         block_owner_deletion=True,
     )
-
-
-def has_finalizer(meta: meta_pb2.ObjectMeta, name: str) -> bool:
-    """Say whether the finalizer still holds the object."""
-    return name in meta.finalizers
 
 
 def remove_finalizer(meta: meta_pb2.ObjectMeta, name: str) -> bool:

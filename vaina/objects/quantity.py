@@ -190,15 +190,6 @@ def compare(left: str, right: str) -> int:
     return (a > b) - (a < b)
 
 
-def is_integer(text: str) -> bool:
-    """Say whether the amount is a whole number of units.
-
-    Raises:
-        QuantityError: the text is no quantity.
-    """
-    return parse(text).nanos % _NANO == 0
-
-
 def format_millis(millis: int) -> str:
     """Write thousandths as a quantity: 1500 -> 1500m, 2000 -> 2."""
     return _canonical(Amount(millis * 10**6, "DecimalSI"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.field_path import go_quote
+from vaina.objects.quoting import go_quote
 
 #: longer texts are refused before they are read
 MAX_TEXT: Final = 64 * 1024

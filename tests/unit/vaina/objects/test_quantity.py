@@ -95,5 +95,3 @@ def test_amounts_compare_across_formats() -> None:
     assert quantity.compare("1Gi", "1024Mi") == 0
     assert quantity.compare("1", "1001m") == -1
     assert quantity.compare("1k", "999") == 1
-    assert quantity.is_integer("1000m")
-    assert not quantity.is_integer("1m")
