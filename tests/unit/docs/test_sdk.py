@@ -1,0 +1,92 @@
+"""The controller of docs/sdk.md, taken from the page and run over the apiserver in process."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.support.apiserver import Harness, make_apiserver
+from tests.support.tasks import running
+from vaina.api.core.v1 import config_pb2
+from vaina.errors import NotFound
+from vaina.testing.builders import make_config_map, make_namespace
+from vaina.testing.clock import settle
+
+PAGE = Path(__file__).parents[3] / "docs" / "sdk.md"
+
+
+@pytest.fixture(scope="module")
+def page() -> Any:
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    module = ModuleType("team_controller")
+    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    return module
+
+
+@asynccontextmanager
+async def world(page: Any) -> AsyncIterator[Harness]:
+    server = make_apiserver()
+    await server.app.bootstrap()
+    async with running(page.TeamController(server.client, server.clock).run()):
+        await settle(200)
+        yield server
+
+
+async def labelled(server: Harness, name: str, team: str) -> None:
+    namespace = make_namespace(name)
+    namespace.metadata.labels["team"] = team
+    await server.client.namespaces.create(namespace)
+    await after(server)
+
+
+async def after(server: Harness) -> None:
+    """Let the controller do what it will, back-off included."""
+    await settle(200)
+    await server.clock.advance(5)
+
+
+async def found(server: Harness, namespace: str) -> config_pb2.ConfigMap:
+    return await server.client.config_maps.get("team", namespace)
+
+
+async def test_a_labelled_namespace_gets_its_config_map_and_no_other_does(page: Any) -> None:
+    async with world(page) as server:
+        await labelled(server, "shop", "blue")
+        assert dict((await found(server, "shop")).data) == {"name": "blue"}
+        with pytest.raises(NotFound):
+            await found(server, "default")
+
+
+async def test_what_others_change_or_delete_is_put_right_and_what_they_add_stays(page: Any) -> None:
+    async with world(page) as server:
+        await labelled(server, "shop", "blue")
+        changed = await found(server, "shop")
+        changed.data["name"], changed.data["note"] = "red", "theirs"
+        await server.client.config_maps.update(changed)
+        await after(server)
+        assert dict((await found(server, "shop")).data) == {"name": "blue", "note": "theirs"}
+        await server.client.config_maps.delete("team", "shop")
+        await after(server)
+        assert dict((await found(server, "shop")).data) == {"name": "blue"}
+
+
+async def test_a_second_pass_over_an_unchanged_world_writes_nothing(page: Any) -> None:
+    async with world(page) as server:
+        await labelled(server, "shop", "blue")
+        before = await server.storage.current_version()
+        await server.client.config_maps.create(make_config_map("other", "shop"))
+        await after(server)
+        version = await server.storage.current_version()
+        async with running(page.TeamController(server.client, server.clock).run()):
+            await after(server)
+        assert before < version == await server.storage.current_version()
+
+
+def test_nothing_is_wanted_of_a_namespace_that_is_going(page: Any) -> None:
+    namespace = make_namespace("shop", deleted=5.0)
+    namespace.metadata.labels["team"] = "blue"
+    assert page.wanted(namespace, None) is None
