@@ -28,7 +28,10 @@ class Watcher:
             unreadable: told of values that are no objects.
         """
         self._client, self._previous, self._unreadable = client, previous, unreadable
+        #: set once the stream is created, so that nobody writes before that
         self._call: WatchCall | None = None
+        #: gRPC takes one message at a time; a second ends the call
+        self._writing = asyncio.Lock()
 
     async def events(self, prefix: Key, after: Version) -> AsyncGenerator[Sequence[StorageEvent], None]:
         """Yield batches of events until closed.
@@ -39,11 +42,12 @@ class Watcher:
         """
         reader = EventReader(after, prefix, self._unreadable)
         with translated():
-            call = self._call = self._client.watch()
+            call = self._client.watch()
             try:
                 await call.write(self._create(after))
                 # The first thing to be heard is where the stream stands, even when nothing happens.
                 await call.write(_PROGRESS)
+                self._call = call
                 while True:
                     answer = await call.read()
                     if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
@@ -63,7 +67,11 @@ class Watcher:
             return
         with translated():
             # Shielded: grpc.aio ends the whole call when a write is cancelled, and who asks is a reader that may give up.
-            await asyncio.shield(call.write(_PROGRESS))
+            await asyncio.shield(self._write(call))
+
+    async def _write(self, call: WatchCall) -> None:
+        async with self._writing:
+            await call.write(_PROGRESS)
 
     def _create(self, after: Version) -> "rpc_pb2.WatchRequest":
         return rpc_pb2.WatchRequest(

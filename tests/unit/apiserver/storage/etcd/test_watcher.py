@@ -75,6 +75,18 @@ async def test_who_gives_up_asking_for_progress_does_not_end_the_watch_of_all() 
             assert second[0].version > first[0].version
 
 
+async def test_many_who_ask_for_progress_at_once_do_not_end_the_watch() -> None:
+    async with etcd() as (_, client):
+        watcher = watcher_of(client)
+        async with aclosing(watcher.events(PREFIX, Version(0))) as batches:
+            first = await anext(batches)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(20):
+                    group.create_task(watcher.request_progress())
+            answers = [await anext(batches) for _ in range(20)]
+            assert answers[-1][0].version > first[0].version
+
+
 async def test_progress_of_a_watch_that_has_just_ended_is_refused_as_unavailable() -> None:
     async with etcd() as (_, client):
         watcher = watcher_of(client)
