@@ -3,7 +3,7 @@
 Called for every kind. Follows apimachinery's `api/validation/objectmeta.go` and `meta/v1/validation`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -26,6 +26,9 @@ METADATA: Final = Path("metadata")
 _MAX_ANNOTATIONS_BYTES: Final = 256 * 1024
 _MAX_MANAGER_BYTES: Final = 128
 _MAX_SUBRESOURCE_BYTES: Final = 256
+#: each violation of a second controller shows the owners: of so many, in so many violations (upstream has no bound here)
+_MAX_CONTROLLERS_TOLD: Final = 16
+_MAX_OWNERS_SHOWN: Final = 64
 _STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
 
@@ -142,8 +145,9 @@ def _check_common(errors: Errors, at: Path, meta: meta_pb2.ObjectMeta) -> None:
         _check_managed_fields(errors, at.child("managedFields"), meta.managed_fields)
 
 
-def _check_owners(errors: Errors, path: Path, owners: Iterable[meta_pb2.OwnerReference]) -> None:
+def _check_owners(errors: Errors, path: Path, owners: Sequence[meta_pb2.OwnerReference]) -> None:
     first_controller = ""
+    told = 0
     for owner in owners:
         group, slash, version = owner.api_version.rpartition("/")
         if not version:
@@ -155,14 +159,14 @@ def _check_owners(errors: Errors, path: Path, owners: Iterable[meta_pb2.OwnerRef
             errors.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
         if owner.controller:
             controller = f"{owner.kind}/{owner.name}"
-            if first_controller:
+            if first_controller and told < _MAX_CONTROLLERS_TOLD:
+                told += 1
                 detail = (
                     'Only one reference can have Controller set to true. Found "true" in references for '
                     f"{first_controller} and {controller}"
                 )
-                errors.append(invalid(path, [_shown(each) for each in owners], detail))
-            else:
-                first_controller = controller
+                errors.append(invalid(path, [_shown(each) for each in owners[:_MAX_OWNERS_SHOWN]], detail))
+            first_controller = first_controller or controller
 
 
 def _shown(owner: meta_pb2.OwnerReference) -> dict[str, Any]:

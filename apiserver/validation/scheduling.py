@@ -146,8 +146,9 @@ def _check_label_keys(errors: Errors, path: Path, term: pod_pb2.PodAffinityTerm)
         for index, key in enumerate(keys):
             check_label_name(errors, path.child(shown).index(index), key)
     _check_keys_in_selector(errors, path, list(term.match_label_keys), term.label_selector)
+    mismatched = set(term.mismatch_label_keys)
     for index, key in enumerate(term.match_label_keys):
-        if key in term.mismatch_label_keys:
+        if key in mismatched:
             errors.append(invalid(path.child("matchLabelKeys").index(index), key, _BOTH_LISTS))
 
 
@@ -156,9 +157,10 @@ def _check_keys_in_selector(
 ) -> None:
     """Report keys that the selector names a second time: the first is what the apiserver itself adds."""
     named = set(selector.match_labels)
+    first = {key: index for index, key in reversed([*enumerate(keys)])}
     for expression in selector.match_expressions:
-        if expression.key in named and expression.key in keys:
-            errors.append(invalid(path.index(keys.index(expression.key)), expression.key, KEY_IN_SELECTOR))
+        if expression.key in named and expression.key in first:
+            errors.append(invalid(path.index(first[expression.key]), expression.key, KEY_IN_SELECTOR))
         named.add(expression.key)
 
 

@@ -3,6 +3,7 @@
 Follows `pkg/apis/core/validation`: validateTopologySpreadConstraints.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,8 @@ Constraints = Sequence[pod_pb2.TopologySpreadConstraint]
 
 def check_constraints(errors: Errors, path: Path, constraints: Constraints) -> None:
     """Check all constraints of a Pod."""
+    #: how many with this pair are still to come
+    left = Counter(map(_pair, constraints))
     for index, constraint in enumerate(constraints):
         at = path.index(index)
         if constraint.max_skew <= 0:
@@ -30,7 +33,11 @@ def check_constraints(errors: Errors, path: Path, constraints: Constraints) -> N
             errors.append(
                 not_supported(at.child("whenUnsatisfiable"), constraint.when_unsatisfiable, _ACTIONS)
             )
-        _check_unique(errors, at, constraint, constraints[index + 1 :])
+        pair = _pair(constraint)
+        left[pair] -= 1
+        if left[pair]:
+            at_pair = at.child("{topologyKey, whenUnsatisfiable}")
+            errors.append(duplicate(at_pair, f"{{{pair[0]}, {pair[1]}}}"))
         _check_min_domains(errors, at.child("minDomains"), constraint)
         _check_policies(errors, at, constraint)
         if constraint.match_label_keys:
@@ -39,13 +46,8 @@ def check_constraints(errors: Errors, path: Path, constraints: Constraints) -> N
             check_label_selector(errors, at.child("labelSelector"), constraint.label_selector)
 
 
-def _check_unique(
-    errors: Errors, path: Path, constraint: pod_pb2.TopologySpreadConstraint, rest: Constraints
-) -> None:
-    pair = (constraint.topology_key, constraint.when_unsatisfiable)
-    if any((other.topology_key, other.when_unsatisfiable) == pair for other in rest):
-        at = path.child("{topologyKey, whenUnsatisfiable}")
-        errors.append(duplicate(at, f"{{{pair[0]}, {pair[1]}}}"))
+def _pair(constraint: pod_pb2.TopologySpreadConstraint) -> tuple[str, str]:
+    return constraint.topology_key, constraint.when_unsatisfiable
 
 
 def _check_min_domains(errors: Errors, path: Path, constraint: pod_pb2.TopologySpreadConstraint) -> None:
