@@ -195,7 +195,9 @@ def test_a_template_is_merged_by_its_own_keys() -> None:
 
 
 def test_a_primitive_list_takes_what_is_no_text_and_leaves_it_to_the_decoder_to_refuse() -> None:
-    merged = strategic_merge(POD, {"metadata": {"finalizers": ["a"]}}, {"metadata": {"finalizers": [{"b": 1}, {"b": 1}]}})
+    merged = strategic_merge(
+        POD, {"metadata": {"finalizers": ["a"]}}, {"metadata": {"finalizers": [{"b": 1}, {"b": 1}]}}
+    )
     assert merged == {"metadata": {"finalizers": ["a", {"b": 1}]}}
 
 
