@@ -299,7 +299,9 @@ class Cluster:
         """
         events: dict[str, list[dict[str, Any]]] = {}
         pid_file = "/run/vaina/events.pid"
-        script = f"echo $$ >{pid_file}; exec docker events --since 0s --format '{{{{json .}}}}'"
+        # From now, not from when the recorders get to run: the engine repeats what it remembers since.
+        since = f"{time.time():.6f}"  # noqa: TID251 (the engines' clock is this machine's)
+        script = f"echo $$ >{pid_file}; exec docker events --since {since} --format '{{{{json .}}}}'"
         with ExitStack() as stack:
             recorders = {}
             for node in self.nodes:
