@@ -43,8 +43,6 @@ _POD_SECURITY: Final = (
     ("se_linux_change_policy", "seLinuxChangePolicy"),
 )  # fmt: skip
 _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
-    ("restartPolicy", lambda container: container.restart_policy not in {"", "Always"}),
-    ("restartPolicyRules", lambda container: bool(container.restart_policy_rules)),
     ("resizePolicy", lambda container: bool(container.resize_policy)),
     ("volumeDevices", lambda container: bool(container.volume_devices)),
     ("resources.claims", lambda container: bool(container.resources.claims)),
@@ -111,6 +109,7 @@ def warnings_for_pod(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpe
         warnings.append(
             f"{at.child('terminationGracePeriodSeconds')}: must be >= 0; negative values are invalid and will be treated as 1"
         )
+    warnings.extend(_host_ports(spec, at))
     return warnings
 
 
@@ -129,6 +128,16 @@ def _labels_and_annotations(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2
     for key, words in _ANNOTATIONS.items():
         if key in meta.annotations:
             yield f"{path.child('metadata', 'annotations').key(key)}: {words}"
+
+
+def _host_ports(spec: pod_pb2.PodSpec, path: Path) -> Iterator[str]:
+    """Warn of ports of the node: the scheduler keeps them apart, but nothing leads them to the Pod yet (hostNetwork is the node's own)."""
+    if spec.host_network:
+        return
+    for container, at in visit_containers(spec, path):
+        for index, port in enumerate(container.ports):
+            if port.host_port:
+                yield f"{at.child('ports').index(index).child('hostPort')}: {_NOT_YET}"
 
 
 def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:

@@ -65,7 +65,7 @@ CONTAINERS = (
          f"spec.resourceClaims: {NOT_YET}", f"spec.hostUsers: {NOT_YET}",
          f"spec.volumes[0].persistentVolumeClaim: {NOT_YET}",
          *(f"spec.containers[0].{field}: {NOT_YET}" for field in (
-             "restartPolicy", "restartPolicyRules", "resizePolicy", "volumeDevices", "resources.claims",
+             "resizePolicy", "volumeDevices", "resources.claims",
              "securityContext.seLinuxOptions", "securityContext.windowsOptions", "securityContext.procMount",
              "resources.limits[ephemeral-storage]", "volumeMounts[0].recursiveReadOnly",
              "volumeMounts[0].bindMountOptions", "env[0].valueFrom.fileKeyRef")),
@@ -87,7 +87,10 @@ CONTAINERS = (
          "protocol: UDP}]",
          "spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
          "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[0]",
-         "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]"),
+         "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]",
+         f"spec.containers[0].ports[2].hostPort: {NOT_YET}"),
+    case("on the node's own network a port is the node's by itself", "ports: [{containerPort: 80, hostPort: 80}]",
+         spec="hostNetwork: true"),
 )  # fmt: skip
 
 
