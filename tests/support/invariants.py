@@ -51,7 +51,7 @@ def _runs_of_node(node: str, events: Iterable[Mapping[str, Any]]) -> Iterator[Ru
                 yield open_runs[number]
             open_runs[number] = Run(
                 node=node, id=number, uid=uid, name=labels.get("io.kubernetes.container.name", ""),
-                attempt=int(labels.get("vaina.dev/attempt", "0")),
+                attempt=int(labels["vaina.dev/attempt"]),
                 address=labels.get("vaina.dev/pod-ip", ""), started=at,
             )  # fmt: skip
         elif event["Action"] == "die" and number in open_runs:
