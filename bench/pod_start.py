@@ -152,7 +152,7 @@ class Bench:
         async with asyncio.timeout(10):
             while True:
                 try:
-                    records = (await self._clients.pod_traces.get(uid, NAMESPACE)).status.steps
+                    records = list((await self._clients.pod_traces.get(uid, NAMESPACE)).status.steps)
                 except NotFound:
                     records = []
                 if len(records) == len(PodStep):
@@ -227,8 +227,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
               "| --- |" + " --- |" * len(results)]  # fmt: skip
     for step in PodStep:
         cells = [one["steps"][step.value] for one in results.values()]
-        words = [f"{c['waited_ms']} + {c['work_ms']} ({c['share']:.0%})" for c in cells]
-        lines.append(f"| {step.number} {step.value} | {' | '.join(words)} |")
+        columns = [f"{c['waited_ms']} + {c['work_ms']} ({c['share']:.0%})" for c in cells]
+        lines.append(f"| {step.number} {step.value} | {' | '.join(columns)} |")
     return "\n".join(lines)
 
 
