@@ -110,6 +110,20 @@ def shortened(line: str) -> str:
     return line if len(line) <= 2 * LOG_LINE else f"{line[:LOG_LINE]} [...] {line[-LOG_LINE:]}"
 
 
+def _paused(container: str) -> bool:
+    """Pause a container; False when the kernel could not freeze it this time.
+
+    The freezer of cgroup v1 gives up on a container in which a process is just being made: a health check, say.
+    """
+    try:
+        run("docker", "pause", container)
+    except CommandError as error:
+        if "unable to freeze" not in str(error):
+            raise
+        return False
+    return True
+
+
 class Cluster:
     """One compose project; `with Cluster() as cluster` brings it up and removes every trace of it."""
 
@@ -275,7 +289,7 @@ class Cluster:
     def frozen(self, service: str) -> Iterator[None]:
         """Keep one service (or one node's container) from running, sockets open, for the length of a `with` block."""
         name = service if service in self.nodes else self.container(service)
-        run("docker", "pause", name)
+        wait_until(lambda: _paused(name), 30, f"{name} is paused")
         try:
             yield
         finally:
