@@ -6,6 +6,7 @@ place (style.md 16); what a sync decides is pure and stands in the controller's 
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ class Tools:
     workers: int = 4
 
 
-class Controller:
+class Controller(ABC):
     """One controller. Subclasses say `name`, register handlers on informers, and define `sync`."""
 
     #: as it is called in configuration, metrics and ListControllers
@@ -61,12 +62,12 @@ class Controller:
         self.record = SyncRecord()
         self._workers = tools.workers
 
+    @abstractmethod
     async def sync(self, key: str) -> float | None:
         """Make the world of one key what it should be; returns seconds after which to look again, None for "on a change".
 
         Raises ApiError for what should be tried again with back-off.
         """
-        raise NotImplementedError
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Return what runs beside the workers, once the caches are filled."""
