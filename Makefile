@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit test-component test-cluster bench up down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-unit test-component test-cluster bench bench-writes up down logs trace verify-requirements update-locks verify-locks
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -37,6 +37,10 @@ test: ## Everything: what CI runs
 
 bench: setup ## Benchmarks: tables and JSON, no timed assertions
 	@bash bench/run.sh
+
+bench-writes: setup ## How fast the apiserver writes, beside a no-op server and etcd: table with targets
+	@deploy/trixie.sh etcd
+	@.venv/bin/python -m bench.apiserver_writes
 
 up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps
 	@bash deploy/up.sh
