@@ -145,7 +145,8 @@ class Bench:
         return self._call(2, "/etcdserverpb.KV/Txn")
 
     def _call(self, channel: int, path: str) -> Call:
-        method: Any = self._channels[channel].unary_unary(path)
+        opened: Any = self._channels[channel]  # the stubs want serialisers, of which there are none
+        method = opened.unary_unary(path)
 
         async def call(request: bytes) -> bytes:
             answer: bytes = await method(request, timeout=_CALL_SECONDS)
