@@ -1,6 +1,7 @@
 """The composition root: the only place that constructs the controllers and what they need."""
 
 import asyncio
+import random
 import socket
 from collections.abc import Callable
 
@@ -41,6 +42,7 @@ def build(
     registry: CollectorRegistry | None = None,
     instance: str = COMPONENT,
     detector: MutationDetector | None = None,
+    rng: random.Random | None = None,
 ) -> Manager:
     """Construct the controllers over any clientset.
 
@@ -51,12 +53,13 @@ def build(
         registry: where metrics go.
         instance: this process, in Events.
         detector: finds who changes cached objects; for tests.
+        rng: for jitter.
 
     Raises:
         ValueError: a range or a controller's name is wrong.
     """
     registry = registry or CollectorRegistry()
-    factory = InformerFactory(clientset, clock, detector=detector)
+    factory = InformerFactory(clientset, clock, detector=detector, rng=rng)
     tools = Tools(clock=clock, metrics=QueueMetrics(registry))
 
     def recorder(component: str) -> EventRecorder:

@@ -42,7 +42,7 @@ class Kubelet:
         self._tools, self._node, self._status = tools, node, status
         self._workers = PodWorkers(tools, on_end=self._on_end)
         self.source = ApiserverSource(
-            client.pods, tools.clock, node_name=tools.node.name, on_change=self._on_change
+            client.pods, tools.clock, node_name=tools.node.name, on_change=self._on_change, rng=tools.rng
         )
         self._watch = RuntimeWatch(
             tools.runtime, tools.clock, relist_seconds=relist_seconds, poke=self._workers.poke,

@@ -27,7 +27,7 @@ from vaina.serving.server import serve
 log = structlog.stdlib.get_logger(__name__)
 
 
-def build(
+def build(  # noqa: PLR0913 - tools, all by keyword
     clients: Clientset,
     clock: Clock,
     *,
@@ -36,6 +36,7 @@ def build(
     instance: str = "scheduler",
     tie_break: TieBreak | None = None,
     detector: MutationDetector | None = None,
+    rng: random.Random | None = None,
 ) -> Scheduler:
     """Make a scheduler over any transport.
 
@@ -47,6 +48,7 @@ def build(
         instance: the name of this process in events and traces.
         tie_break: chooses among equally good nodes; at random by default.
         detector: finds who changes shared objects; for tests.
+        rng: for jitter.
     """
     registry = registry or CollectorRegistry()
     return Scheduler(
@@ -55,7 +57,7 @@ def build(
         metrics=SchedulerMetrics(registry, name),
         recorder=EventRecorder(clients.events, name, instance, clock),
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
-        tie_break=tie_break or random.SystemRandom().randrange, detector=detector,
+        tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ cycles everybody else has a turn.
 """
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Final
 
@@ -61,6 +62,7 @@ class Scheduler:
         reporter: StepReporter,
         tie_break: TieBreak,
         detector: MutationDetector | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         """Make a scheduler.
 
@@ -73,6 +75,7 @@ class Scheduler:
             reporter: of the step SCHEDULED.
             tie_break: chooses among equally good nodes.
             detector: finds who changes shared objects; for tests.
+            rng: for jitter.
         """
         self._clients, self._clock, self._framework = clients, clock, framework
         self._metrics, self._recorder, self._reporter, self._tie_break = (
@@ -87,8 +90,8 @@ class Scheduler:
         self._conditions = ConditionWriter(clients.pods, clock)
         self._binder = Binder(clients.pods, clock, self._conditions, self)
         self._wake = asyncio.Event()
-        self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector)
-        self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector)
+        self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
+        self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         handlers = EventHandlers(
             self.cache, self.queue, compiler=PodCompiler(), clock=clock, scheduler_name=framework.profile.name,
             heard=frozenset(framework.hints), settler=self, wake=self._wake.set,

@@ -58,7 +58,8 @@ class MemoryStorage:
         self._compacted = -1
         #: key -> monotonic second of its end
         self._expiries: dict[Key, float] = {}
-        self._watchers: set[_Watcher] = set()
+        #: in the order of their coming: who is woken first must not hang on where objects lie in memory
+        self._watchers: dict[_Watcher, None] = {}
 
     async def create(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
@@ -116,7 +117,7 @@ class MemoryStorage:
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         del previous  # it costs nothing here
         watcher = _Watcher(after)
-        self._watchers.add(watcher)
+        self._watchers[watcher] = None
         try:
             while True:
                 self.expire()
@@ -134,7 +135,7 @@ class MemoryStorage:
                     watcher.changed.clear()
                     await watcher.changed.wait()
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
 
     async def current_version(self) -> Version:
         self.expire()

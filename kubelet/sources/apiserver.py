@@ -1,5 +1,6 @@
 """The Pods that the apiserver has for this node: a watch on spec.nodeName. Shell."""
 
+import random
 from collections.abc import Callable, Sequence
 
 from kubelet.runtime.records import Uid
@@ -21,6 +22,7 @@ class ApiserverSource:
         *,
         node_name: str,
         on_change: Callable[[Sequence[pod_pb2.Pod], Sequence[Uid]], None],
+        rng: random.Random | None = None,
     ) -> None:
         """Make it.
 
@@ -29,10 +31,11 @@ class ApiserverSource:
             clock: for back-off.
             node_name: whose Pods.
             on_change: called with the Pods that are wished for now, and the uids that are gone.
+            rng: for jitter.
         """
         self._on_change = on_change
         self.informer: Informer[pod_pb2.Pod] = Informer(
-            client, clock, field_selector=f"spec.nodeName={node_name}", indexers={"uid": _uids}
+            client, clock, field_selector=f"spec.nodeName={node_name}", indexers={"uid": _uids}, rng=rng
         )
         self.informer.add_batch_handler(self._changed)
 

@@ -1,6 +1,7 @@
 """Shared informers: one a kind and selection, however many controllers of a process want it."""
 
 import asyncio
+import random
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -18,9 +19,14 @@ class InformerFactory:
     """Makes informers and runs them. Ask for all of them before `run`."""
 
     def __init__(
-        self, clientset: Clientset, clock: Clock, *, detector: MutationDetector | None = None
+        self,
+        clientset: Clientset,
+        clock: Clock,
+        *,
+        detector: MutationDetector | None = None,
+        rng: random.Random | None = None,
     ) -> None:
-        self.clientset, self.clock, self._detector = clientset, clock, detector
+        self.clientset, self.clock, self._detector, self._rng = clientset, clock, detector, rng
         self._informers: dict[tuple[str, str, str], Informer[Any]] = {}
 
     def informer(self, kind: Kind[M], *, label_selector: str = "", field_selector: str = "") -> Informer[M]:
@@ -29,7 +35,7 @@ class InformerFactory:
         if key not in self._informers:
             self._informers[key] = Informer(
                 self.clientset.kind(kind), self.clock, label_selector=label_selector,
-                field_selector=field_selector, detector=self._detector,
+                field_selector=field_selector, detector=self._detector, rng=self._rng,
             )  # fmt: skip
         return self._informers[key]
 

@@ -56,7 +56,8 @@ class HollowRuntime:
         self._sandboxes: dict[str, SandboxState] = {}
         self._containers: dict[str, HollowContainer] = {}
         self._events: list[RuntimeEvent] = []
-        self._waiters: set[asyncio.Event] = set()
+        #: in the order of their coming: a seed makes the whole run
+        self._waiters: dict[asyncio.Event, None] = {}
         #: every sandbox and container that was ever made, in order: (verb, name); for tests
         self.history: list[tuple[str, str]] = []
 
@@ -237,7 +238,7 @@ class HollowRuntime:
     async def _wait_until(self, at: float) -> None:
         """Wait for a time, or for something to happen."""
         wake = asyncio.Event()
-        self._waiters.add(wake)
+        self._waiters[wake] = None
         try:
             async with asyncio.TaskGroup() as group:
 
@@ -250,7 +251,7 @@ class HollowRuntime:
                 if timer is not None:
                     timer.cancel()
         finally:
-            self._waiters.discard(wake)
+            self._waiters.pop(wake, None)
 
     def _ring(self) -> None:
         for wake in self._waiters:
