@@ -15,11 +15,14 @@ from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
     event_pb2,
+    limit_range_pb2,
     namespace_pb2,
     node_pb2,
     pod_pb2,
     replication_controller_pb2,
+    resource_quota_pb2,
 )
+from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.trace.v1 import trace_pb2
 
 M = TypeVar("M", bound=Message)
@@ -104,6 +107,19 @@ REPLICA_SET = Kind(
     group="apps", singular="replicaset", short_names=("rs",), categories=("all",), has_status=True, has_scale=True,
     field_selectors=("status.replicas",),
 )  # fmt: skip
+RESOURCE_QUOTA = Kind(
+    "ResourceQuota", "resourcequotas", resource_quota_pb2.ResourceQuota, "vaina.api.core.v1.ResourceQuotaService",
+    "resourcequotas", singular="resourcequota", short_names=("quota",), has_status=True,
+)  # fmt: skip
+LIMIT_RANGE = Kind(
+    "LimitRange", "limitranges", limit_range_pb2.LimitRange, "vaina.api.core.v1.LimitRangeService", "limitranges",
+    singular="limitrange", short_names=("limits",),
+)  # fmt: skip
+PRIORITY_CLASS = Kind(
+    "PriorityClass", "priorityclasses", priority_class_pb2.PriorityClass,
+    "vaina.api.scheduling.v1.PriorityClassService", "priorityclasses", group="scheduling.k8s.io",
+    singular="priorityclass", short_names=("pc",), namespaced=False,
+)  # fmt: skip
 LEASE = Kind(
     "Lease", "leases", lease_pb2.Lease, "vaina.api.coordination.v1.LeaseService", "leases",
     group="coordination.k8s.io", singular="lease",
@@ -115,7 +131,8 @@ POD_TRACE = Kind(
 
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
-    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, LEASE, POD_TRACE,
+    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, RESOURCE_QUOTA, LIMIT_RANGE,
+    PRIORITY_CLASS, LEASE, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

@@ -11,6 +11,7 @@ from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
+from apiserver.registry.priority_classes import PriorityClassStrategy
 from apiserver.registry.replicas import ReplicasStrategy, ReplicationControllerStrategy
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
@@ -26,6 +27,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Event": EventStrategy(),
     "Lease": LeaseStrategy(),
     "PodTrace": PodTraceStrategy(),
+    "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),
 }

@@ -8,12 +8,15 @@ from vaina.api.coordination.v1 import lease_service_pb2
 from vaina.api.core.v1 import (
     config_service_pb2,
     event_service_pb2,
+    limit_range_service_pb2,
     manifest_service_pb2,
     namespace_service_pb2,
     node_service_pb2,
     pod_service_pb2,
     replication_controller_service_pb2,
+    resource_quota_service_pb2,
 )
+from vaina.api.scheduling.v1 import priority_class_service_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 
 _MODULES = (
@@ -21,11 +24,14 @@ _MODULES = (
     config_service_pb2,
     event_service_pb2,
     lease_service_pb2,
+    limit_range_service_pb2,
     manifest_service_pb2,
     namespace_service_pb2,
     node_service_pb2,
     pod_service_pb2,
+    priority_class_service_pb2,
     replication_controller_service_pb2,
+    resource_quota_service_pb2,
     trace_service_pb2,
 )
 

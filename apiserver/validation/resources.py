@@ -41,6 +41,8 @@ _STANDARD: Final = (
     | {f"{side}.{name}" for side in ("requests", "limits") for name in _STANDARD_CONTAINER}
 )
 _HUGE_PAGES: Final = "hugepages-"
+#: what a quota can limit, besides extended resources and counts of objects
+_QUOTA: Final = _STANDARD - {"storage"}
 
 
 def is_huge_pages(name: str) -> bool:
@@ -69,7 +71,19 @@ def _is_standard(name: str) -> bool:
     return name in _STANDARD or is_huge_pages(name) or name.startswith(f"requests.{_HUGE_PAGES}")
 
 
-def _check_name(errors: Errors, path: Path, name: str) -> bool:
+def is_standard_for_quota(name: str) -> bool:
+    """Say whether a quota knows a resource by its plain name."""
+    return name in _QUOTA or is_huge_pages(name) or name.startswith(f"requests.{_HUGE_PAGES}")
+
+
+def check_quota_name(errors: Errors, path: Path, name: str) -> None:
+    """Check the name of a resource that a quota limits."""
+    check_name(errors, path, name)
+    if "/" not in name and not is_standard_for_quota(name):
+        errors.append(invalid(path, name, "must be a standard resource for quota"))
+
+
+def check_name(errors: Errors, path: Path, name: str) -> bool:
     """Check that a name is a standard one or has a domain; say whether it is in order."""
     before = len(errors)
     check_text(errors, path, name, names.qualified_name)
@@ -82,7 +96,7 @@ def check_container_name(errors: Errors, path: Path, name: str) -> None:
     """Check the name of a resource that a container asks for."""
     if name in _STANDARD_CONTAINER:
         return
-    _check_name(errors, path, name)
+    check_name(errors, path, name)
     if "/" not in name:
         if not is_huge_pages(name):
             errors.append(invalid(path, name, "must be a standard resource for containers"))
@@ -94,8 +108,18 @@ def check_pod_name(errors: Errors, path: Path, name: str) -> None:
     """Check the name of a resource that a Pod asks for as a whole (KEP-2837)."""
     if name in COMPUTE:
         return
-    if _check_name(errors, path, name) and not is_huge_pages(name):
+    if check_name(errors, path, name) and not is_huge_pages(name):
         errors.append(not_supported(path, name, ["cpu", "memory"]))
+
+
+def check_readable(errors: Errors, path: Path, text: str) -> bool:
+    """Check that a text is a quantity; say whether it is."""
+    try:
+        quantity.parse(text)
+    except quantity.QuantityError as error:
+        errors.append(invalid(path, text, str(error)))
+        return False
+    return True
 
 
 def check_amount(errors: Errors, path: Path, name: str, text: str) -> bool:

@@ -14,6 +14,7 @@ from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
     event_pb2,
+    limit_range_pb2,
     manifest_service_pb2,
     namespace_pb2,
     node_pb2,
@@ -22,8 +23,10 @@ from vaina.api.core.v1 import (
     pod_stream_pb2,
     reference_pb2,
     replication_controller_pb2,
+    resource_quota_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2, request_pb2
+from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.resource import ResourceClient
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
@@ -199,6 +202,21 @@ class Clientset:
     def replica_sets(self) -> ScalableClient[apps_pb2.ReplicaSet]:
         """ReplicaSets."""
         return ScalableClient(self.transport, kinds.REPLICA_SET, timeout=self._timeout)
+
+    @cached_property
+    def resource_quotas(self) -> ResourceClient[resource_quota_pb2.ResourceQuota]:
+        """ResourceQuotas."""
+        return self.kind(kinds.RESOURCE_QUOTA)
+
+    @cached_property
+    def limit_ranges(self) -> ResourceClient[limit_range_pb2.LimitRange]:
+        """LimitRanges."""
+        return self.kind(kinds.LIMIT_RANGE)
+
+    @cached_property
+    def priority_classes(self) -> ResourceClient[priority_class_pb2.PriorityClass]:
+        """PriorityClasses."""
+        return self.kind(kinds.PRIORITY_CLASS)
 
     @cached_property
     def leases(self) -> ResourceClient[lease_pb2.Lease]:

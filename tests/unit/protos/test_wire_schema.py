@@ -15,25 +15,30 @@ from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
     event_pb2,
+    limit_range_pb2,
     namespace_pb2,
     node_pb2,
     pod_pb2,
     reference_pb2,
     replication_controller_pb2,
+    resource_quota_pb2,
     volume_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.options.v1 import options_pb2
 from vaina.api.runtime.v1 import runtime_pb2
+from vaina.api.scheduling.v1 import priority_class_pb2
 
 pytestmark = needs_data
 
 FILES = {
     "core/v1": (
-        config_pb2, event_pb2, namespace_pb2, node_pb2, pod_pb2, reference_pb2, replication_controller_pb2, volume_pb2,
+        config_pb2, event_pb2, limit_range_pb2, namespace_pb2, node_pb2, pod_pb2, reference_pb2, replication_controller_pb2,
+        resource_quota_pb2, volume_pb2,
     ),
     "apps/v1": (apps_pb2,),
     "coordination/v1": (lease_pb2,),
+    "scheduling/v1": (priority_class_pb2,),
     "autoscaling/v1": (scale_pb2,),
     "meta/v1": (meta_pb2,),
     "runtime": (runtime_pb2,),
