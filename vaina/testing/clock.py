@@ -63,3 +63,45 @@ class FakeClock:
             await settle()
         self._monotonic = end
         await settle()
+
+
+class SkewedClock:
+    """The clock of one machine among several, over a test's own: off by an offset, fast or slow, and it can be frozen.
+
+    Frozen it stands for a paused process (SIGSTOP): time goes on for everybody, but who sleeps on it wakes at `thaw` only.
+    `going` is for everything else that a paused process cannot do: wait for it before each step.
+    """
+
+    def __init__(self, base: FakeClock, *, offset: float = 0.0, rate: float = 1.0) -> None:
+        """Make a clock.
+
+        Args:
+            base: the true time.
+            offset: seconds that the wall clock is ahead.
+            rate: seconds that pass here in one true second, on both clocks.
+        """
+        self._base, self._offset, self._rate = base, offset, rate
+        self._going = asyncio.Event()
+        self._going.set()
+
+    def now(self) -> float:
+        return EPOCH + self._offset + self.monotonic()
+
+    def monotonic(self) -> float:
+        return self._base.monotonic() * self._rate
+
+    async def sleep(self, seconds: float) -> None:
+        await self._base.sleep(seconds / self._rate)
+        await self.going()
+
+    async def going(self) -> None:
+        """Return when the process is not paused."""
+        await self._going.wait()
+
+    def freeze(self) -> None:
+        """Pause the process."""
+        self._going.clear()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._going.set()

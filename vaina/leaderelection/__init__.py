@@ -1,0 +1,9 @@
+"""Leader election by Lease: of several processes that could do the same work, one does it."""
+
+from vaina.leaderelection.elector import Times
+from vaina.leaderelection.guard import LeaderTransport
+from vaina.leaderelection.lease_lock import LeaseLock
+from vaina.leaderelection.metrics import LeaderMetrics
+from vaina.leaderelection.runner import LeaderElector, LeadershipLost
+
+__all__ = ["LeaderElector", "LeaderMetrics", "LeaderTransport", "LeadershipLost", "LeaseLock", "Times"]

@@ -1,0 +1,33 @@
+"""How a service says whether and how it is elected: the fields that its configuration inherits, under upstream's names.
+
+kube-scheduler and kube-controller-manager have them as --leader-elect, --leader-elect-lease-duration and so on
+(component-base/config/options/leaderelectionconfig.go).
+"""
+
+import msgspec
+
+from vaina.leaderelection.elector import Times
+
+
+class LeaderElectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of a service that may run several times; times in seconds."""
+
+    #: of several processes one works; without election each does
+    leader_elect: bool = True
+    #: how long the others wait after the leader's last sign of life
+    leader_elect_lease_duration_seconds: float = 15.0
+    #: a leader that could not renew for so long stops
+    leader_elect_renew_deadline_seconds: float = 10.0
+    #: between two tries
+    leader_elect_retry_period_seconds: float = 2.0
+    #: the Lease
+    leader_elect_resource_name: str = ""
+    leader_elect_resource_namespace: str = "kube-system"
+
+    def leader_election_times(self) -> Times:
+        """Return the times. Raises ValueError when two could lead with them."""
+        return Times(
+            self.leader_elect_lease_duration_seconds,
+            self.leader_elect_renew_deadline_seconds,
+            self.leader_elect_retry_period_seconds,
+        )

@@ -1,0 +1,267 @@
+"""The shell around the decisions of `elector`: stands for election, runs the work while it leads, gives the lock back.
+
+    run(lead): follow --lock is free--> lead() and renew --stopped--> release
+                                           `--could not renew, or deposed--> lead() is cancelled and awaited, LeadershipLost
+
+A follower looks at the Lease every retry period, and a watch tells it at once when the lock is given back. A leader that could
+not renew ends its work at the renew deadline, while the lease still counts for everybody else: two never work together.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+
+from vaina.api.coordination.v1 import lease_pb2
+from vaina.cache.informer import Informer
+from vaina.client.clientset import Clientset
+from vaina.client.events import NORMAL, EventRecorder
+from vaina.client.resource import ResourceClient
+from vaina.clock import Clock
+from vaina.errors import ApiError, Conflict
+from vaina.kinds import LEASE
+from vaina.leaderelection.elector import (
+    Follow,
+    Observation,
+    Renew,
+    Take,
+    Times,
+    decide,
+    observe,
+    released,
+    retry_seconds,
+)
+from vaina.leaderelection.lease_lock import LeaseLock, record_of
+from vaina.leaderelection.metrics import LeaderMetrics
+from vaina.tasks import first_of
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class LeadershipLost(Exception):
+    """The lease could not be renewed in time, or somebody else has it. The work has ended; a service ends too, and starts anew."""
+
+
+class LeaderElector:
+    """One candidate. All its users are on one event loop; `run` is its only task."""
+
+    def __init__(  # noqa: PLR0913 - how to stand, all by keyword
+        self,
+        clientset: Clientset,
+        clock: Clock,
+        *,
+        name: str,
+        identity: str,
+        namespace: str = "kube-system",
+        times: Times | None = None,
+        metrics: LeaderMetrics | None = None,
+        recorder: EventRecorder | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Make a candidate.
+
+        Args:
+            clientset: of the apiserver; not one that is guarded by this elector.
+            clock: the time; only `monotonic` decides.
+            name: of the Lease, and of the metrics.
+            identity: ours, unique for this process and this run: host_uuid.
+            namespace: of the Lease.
+            times: how long things take.
+            metrics: what is counted.
+            recorder: says who became leader; somebody else runs it.
+            rng: for jitter.
+        """
+        self.identity, self.name = identity, name
+        self._clock, self._times = clock, times or Times()
+        # A call that hangs must leave time for another one: half of the deadline, as kube-scheduler's client has it.
+        client: ResourceClient[lease_pb2.Lease] = ResourceClient(
+            clientset.transport, LEASE, timeout=self._times.renew_deadline / 2
+        )
+        self._lock = LeaseLock(client, name, namespace)
+        self._informer = Informer(
+            client, clock, namespace=namespace, field_selector=f"metadata.name={name}", rng=rng
+        )
+        self._informer.add_batch_handler(self._on_watch)
+        self._recorder = recorder
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._status = metrics.status.labels(name) if metrics is not None else None
+        self._slow_path = metrics.slow_path.labels(name) if metrics is not None else None
+        if self._status is not None:
+            self._status.set(0)
+        self._observed: Observation | None = None
+        #: what was decided last; None: the lock could not be read or written
+        self._action: Follow | None = None
+        #: monotonic seconds: our term ends here unless it is renewed; None: we do not lead
+        self._term_ends: float | None = None
+        self._wake = asyncio.Event()
+
+    def is_leader(self) -> bool:
+        """Say whether this process may act as the leader at this moment, by its own clock."""
+        return self._term_ends is not None and self._clock.monotonic() < self._term_ends
+
+    @property
+    def leader(self) -> str:
+        """Identity of the leader that was seen last; empty when there is none, or none is known."""
+        return (
+            self._observed.record.holder
+            if self._observed is not None and self._observed.record is not None
+            else ""
+        )
+
+    async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Stand for election; when elected, run `lead` until it ends, or is cancelled because the lease is lost.
+
+        The lease is given back when `lead` ends and when this is cancelled.
+
+        Raises:
+            LeadershipLost: somebody else may lead by now. `lead` has ended.
+        """
+        lost = False
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._informer.run(), name=f"leader-election-{self.name}")
+            try:
+                await self._acquire()
+                lost = await self._lead(lead)
+            finally:
+                watching.cancel()
+        if lost:
+            raise LeadershipLost(f"leader election lost: {self.name}")
+
+    async def _acquire(self) -> None:
+        log.info("attempting to acquire leader lease", lease=self.name, identity=self.identity)
+        while not await self._try():
+            seconds = retry_seconds(self._times, self._action, self._rng.random())
+            await first_of(self._clock.sleep(seconds), self._wake.wait())
+            self._wake.clear()
+
+    async def _lead(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Work and renew; returns whether leadership was lost."""
+        log.info("became leader", lease=self.name, identity=self.identity)
+        self._say("became leader")
+        if self._status is not None:
+            self._status.set(1)
+        try:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(lead(), name=f"leading-{self.name}")
+                renewing = group.create_task(self._renew(), name=f"renewing-{self.name}")
+                try:
+                    await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    working.cancel()
+                    renewing.cancel()
+        finally:
+            if self._status is not None:
+                self._status.set(0)
+            self._say("stopped leading")
+            await self._release()
+        return not renewing.cancelled()
+
+    async def _renew(self) -> None:
+        """Renew until that fails for too long, or somebody else leads."""
+        while self.is_leader():
+            assert self._term_ends is not None
+            left = self._term_ends - self._clock.monotonic()
+            # After a success the next renewal is due one period later; after a failure there is a try each period as well.
+            await first_of(self._clock.sleep(min(self._times.retry_period, left)), self._wake.wait())
+            self._wake.clear()
+            if not self.is_leader():
+                break
+            left = self._term_ends - self._clock.monotonic()
+            await first_of(self._try(), self._clock.sleep(left))
+            if self._action is not None:
+                log.warning("deposed", lease=self.name, leader=self.leader)
+                return
+        log.warning("lease not renewed in time", lease=self.name, identity=self.identity)
+
+    async def _try(self) -> bool:
+        """Take the lock or renew it; returns whether it is ours."""
+        self._action = None
+        try:
+            if self._term_ends is not None and await self._renew_as_known():
+                return True
+            record = await self._lock.read()
+            self._observed = observe(self._observed, record, now=self._clock.monotonic())
+            action = decide(
+                self._observed,
+                self.identity,
+                self._times,
+                now=self._clock.monotonic(),
+                wall=self._clock.now(),
+            )
+            if isinstance(action, Follow):
+                self._action = action
+                return False
+            await self._write(action)
+        except ApiError as error:
+            log.info("lease not taken", lease=self.name, error=error.message)
+            return False
+        return True
+
+    async def _renew_as_known(self) -> bool:
+        """Renew without reading first: the usual case, one call."""
+        assert self._observed is not None
+        now, wall = self._clock.monotonic(), self._clock.now()
+        action = decide(self._observed, self.identity, self._times, now=now, wall=wall)
+        try:
+            if isinstance(action, Renew):
+                await self._write(action)
+                return True
+        except ApiError as error:
+            log.info("lease not renewed at once", lease=self.name, error=error.message)
+        if self._slow_path is not None:
+            self._slow_path.inc()
+        return False
+
+    async def _write(self, action: Take | Renew) -> None:
+        sent = self._clock.monotonic()
+        await self._lock.write(action.record)
+        self._observed = Observation(action.record, self._clock.monotonic())
+        self._term_ends = sent + self._times.renew_deadline
+
+    async def _release(self) -> None:
+        """Give the lock back if it is still ours: one try, and a second one when the first had old knowledge."""
+        self._term_ends = None
+        for _ in range(2):
+            record = self._observed.record if self._observed is not None else None
+            if record is None or record.holder != self.identity:
+                return
+            given = released(record, wall=self._clock.now())
+            try:
+                await self._lock.write(given)
+            except Conflict:
+                await self._look()
+            except ApiError as error:
+                log.info("lease not released", lease=self.name, error=error.message)
+                return
+            else:
+                self._observed = Observation(given, self._clock.monotonic())
+                log.info("lease released", lease=self.name)
+
+    async def _look(self) -> None:
+        try:
+            self._observed = observe(self._observed, await self._lock.read(), now=self._clock.monotonic())
+        except ApiError as error:
+            log.info("lease not read", lease=self.name, error=error.message)
+
+    def _on_watch(self, changes: Sequence[tuple[lease_pb2.Lease | None, lease_pb2.Lease | None]]) -> None:
+        """Take note of what the watch shows: a free lock is taken at once, a lost one is noticed at once."""
+        for old, new in changes:
+            lease = new if new is not None else old
+            assert lease is not None
+            if int(lease.metadata.resource_version or 0) <= self._lock.version:
+                # Read already, or our own write.
+                continue
+            record = record_of(lease) if new is not None else None
+            if self._term_ends is not None:
+                if record is None or record.holder != self.identity:
+                    self._wake.set()
+                continue
+            self._observed = observe(self._observed, record, now=self._clock.monotonic())
+            if record is not None and not record.holder:
+                self._wake.set()
+
+    def _say(self, what: str) -> None:
+        if self._recorder is not None:
+            self._recorder.event(self._lock.reference, NORMAL, "LeaderElection", f"{self.identity} {what}")
