@@ -18,6 +18,7 @@ from apiserver.admission.chain import Chain
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
 from apiserver.admission.priority import Priority
 from apiserver.config import ApiserverConfig
+from apiserver.flowcontrol.control import FlowControl
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
@@ -32,7 +33,6 @@ from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
-from apiserver.services.requests import InFlight
 from apiserver.services.scale import scale_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
@@ -104,6 +104,7 @@ def build(
     connect_kubelet: Callable[[str], Transport] = GrpcTransport,
     instance: str = "apiserver",
     metrics: RequestMetrics | None = None,
+    flow: FlowControl | None = None,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -115,6 +116,7 @@ def build(
         connect_kubelet: host:port -> a transport to the kubelet there.
         instance: the name of this apiserver in traces.
         metrics: count requests, where somebody wants that.
+        flow: the limits of requests; the usual ones by default.
     """
     stores: dict[str, object] = {}
 
@@ -138,9 +140,10 @@ def build(
     handlers |= pod_handlers(Binder(pods, nodes), PodStreams(pods, nodes, kubelets))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
-    in_flight = InFlight()
-    handlers = {path: in_flight.limited(method) for path, method in handlers.items()}
+    flow = flow or FlowControl(clock)
+    handlers = flow.wrap(handlers)
     if metrics is not None:
+        metrics.registry.register(flow.metrics)
         handlers = metrics.wrap(handlers)
     return App(handlers, made, traces, writer, kubelets)
 
@@ -232,7 +235,7 @@ async def _open_storage(
         return
     if config.storage != "etcd":
         raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
-    async with EtcdClient(etcd_target(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
+    async with EtcdClient(etcd_targets(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
         # Replicas may share a host name: the writer's name must be one process's own.
         writer = f"{instance}-{_new_uid()[:8]}"
         storage = EtcdStorage(client, writer, clock=clock, rng=rng, metrics=metrics)
@@ -247,9 +250,12 @@ def _resources() -> list[Resource]:
     return [resource_of(kind) for kind in KINDS]
 
 
-def etcd_target(endpoints: Sequence[str]) -> str:
-    """Return the gRPC target of an etcd cluster: one host:port, or several addresses."""
-    plain = [endpoint.removeprefix("http://") for endpoint in endpoints]
+def etcd_targets(endpoints: Sequence[str]) -> tuple[str, ...]:
+    """Return host:port of each member of an etcd cluster."""
+    plain = tuple(endpoint.removeprefix("http://").rstrip("/") for endpoint in endpoints)
     if not plain:
         raise ConfigError("etcd_endpoints: at least one is needed")
-    return plain[0] if len(plain) == 1 else "ipv4:" + ",".join(plain)
+    for endpoint in plain:
+        if "://" in endpoint:
+            raise ConfigError(f'etcd_endpoints: "{endpoint}" is not host:port; etcd is spoken to over http')
+    return plain

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,17 +34,21 @@ def free_port() -> int:
 class EtcdProcess:
     """One etcd process. It can be killed, stopped (SIGSTOP), continued and started again over the same data and ports."""
 
-    def __init__(self, *arguments: str) -> None:
-        """Start it and wait until it is healthy.
+    def __init__(self, *arguments: str, name: str = "test", peers: Mapping[str, str] | None = None) -> None:
+        """Start it and wait until it is healthy; a member of a cluster is not waited for, it needs the others first.
 
         Args:
             *arguments: further flags: "--quota-backend-bytes=16777216".
+            name: of the member.
+            peers: of a cluster: name -> peer URL of each member, as the others reach it.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="vaina-etcd-")
-        self.port, self._peer = free_port(), free_port()
-        self._arguments = arguments
+        self.name = name
+        self.port, self.peer_port = free_port(), free_port()
+        self._arguments, self._peers = arguments, peers
         self._process: subprocess.Popen[bytes] | None = None
-        self.start()
+        if peers is None:
+            self.start()
 
     @property
     def target(self) -> str:
@@ -58,26 +63,41 @@ class EtcdProcess:
 
     def start(self) -> None:
         """Start the process and wait until it is healthy."""
+        self.spawn()
+        self.wait_healthy()
+
+    def spawn(self) -> None:
+        """Start the process and do not wait."""
         binary = find_etcd()
         assert binary is not None
-        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self._peer}"
+        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer_port}"
+        peers = self._peers or {self.name: peer}
+        members = ",".join(f"{name}={url}" for name, url in peers.items())
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    binary, "--name=test", f"--data-dir={self._folder.name}/data",
+                    binary, f"--name={self.name}", f"--data-dir={self._folder.name}/data",
                     f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
-                    f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
-                    f"--initial-cluster=test={peer}", "--log-level=warn", *self._arguments,
+                    f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peers[self.name]}",
+                    f"--initial-cluster={members}", "--log-level=warn", *self._arguments,
                 ],
                 stdout=log, stderr=log,
             )  # fmt: skip
+
+    def wait_healthy(self) -> None:
+        """Return when it says that it is healthy."""
         pause = threading.Event()
         for _ in range(_START_SECONDS * 50):
             if self._is_healthy():
                 return
-            assert self._process.poll() is None, (Path(self._folder.name) / "log").read_text()[-2000:]
+            assert self._process is not None
+            assert self._process.poll() is None, self.log()
             pause.wait(0.02)
-        raise TimeoutError((Path(self._folder.name) / "log").read_text()[-2000:])
+        raise TimeoutError(self.log())
+
+    def log(self) -> str:
+        """Return the end of what it logged."""
+        return (Path(self._folder.name) / "log").read_text()[-2000:]
 
     def kill(self) -> None:
         """Kill it with SIGKILL."""

@@ -1,6 +1,6 @@
 """A real etcd for tests (`make test-component` fetches the binary), storage over it, and somebody else's calls to it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -16,7 +16,7 @@ from tests.support.tasks import running
 from vaina.clock import SystemClock
 
 #: no fsync, and an election at once: the data of a test dies with it
-_FAST = ("--unsafe-no-fsync", "--heartbeat-interval=20", "--election-timeout=200")
+FAST = ("--unsafe-no-fsync", "--heartbeat-interval=20", "--election-timeout=200")
 
 
 class EtcdServer(EtcdProcess):
@@ -24,14 +24,18 @@ class EtcdServer(EtcdProcess):
 
     def __init__(self, *arguments: str) -> None:
         """Start it. Args: further flags, as "--quota-backend-bytes=16777216"."""
-        super().__init__(*_FAST, *arguments)
+        super().__init__(*FAST, *arguments)
 
 
 @asynccontextmanager
 async def etcd_storage(
-    target: str, *, writer: str = "test", timeout_seconds: float = 5.0, patience_seconds: float = 6.0
+    target: str | Sequence[str],
+    *,
+    writer: str = "test",
+    timeout_seconds: float = 5.0,
+    patience_seconds: float = 6.0,
 ) -> AsyncIterator[EtcdStorage]:
-    """Run a storage over an etcd."""
+    """Run a storage over an etcd, or over the members of a cluster."""
     clock, metrics = SystemClock(), StorageMetrics()
     async with EtcdClient(target, clock=clock, metrics=metrics, timeout_seconds=timeout_seconds) as client:
         storage = EtcdStorage(

@@ -1,8 +1,9 @@
 """Calls to etcd over its raw gRPC stubs: channels, deadlines, metrics, and errors that mean something."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import grpc
@@ -10,9 +11,10 @@ import grpc.aio
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
 from apiserver.storage.etcd.failures import meaning
+from apiserver.storage.etcd.members import Rotation
 from apiserver.storage.metrics import StorageMetrics
 from vaina.clock import Clock
-from vaina.errors import Unavailable
+from vaina.errors import Timeout, Unavailable
 from vaina.tasks import is_being_cancelled
 
 #: Answers may be large (a batch with many refusals, a page of a list): no limit, or a committed batch would look lost. Watches
@@ -28,6 +30,9 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.enable_http_proxy", 0),
 )
+
+#: etcd's `api/v3rpc/rpctypes/metadatafields.go`
+_REQUIRE_LEADER = (("hasleader", "true"),)
 
 WatchCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
 
@@ -47,26 +52,50 @@ def translated() -> Iterator[None]:
         raise Unavailable("the connection to etcd was closed", retry_seconds=1) from error
 
 
+class _Member:
+    """The channels to one member: watches and calls have connections of their own."""
+
+    def __init__(self, target: str) -> None:
+        self._channels = [grpc.aio.insecure_channel(target, options=_OPTIONS) for _ in range(2)]
+        calls, watches = self._channels
+        self.kv = rpc_pb2_grpc.KVStub(calls)
+        self.lease = rpc_pb2_grpc.LeaseStub(calls)
+        self.watch = rpc_pb2_grpc.WatchStub(watches)
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel.close(None)
+
+
 class EtcdClient:
-    """Two channels to etcd, one for calls and one for watches. Use as an async context manager, or close it."""
+    """Connections to the members of an etcd cluster. Use as an async context manager, or close it.
+
+    Reads that fail at one member are tried at the others. Writes are not: who sends them finds out what became of them
+    (`settle`), which goes to the next member by itself.
+    """
 
     def __init__(
-        self, target: str, *, clock: Clock, metrics: StorageMetrics, timeout_seconds: float = 5.0
+        self,
+        endpoints: str | Sequence[str],
+        *,
+        clock: Clock,
+        metrics: StorageMetrics,
+        timeout_seconds: float = 5.0,
     ) -> None:
         """Make a client; nothing connects yet.
 
         Args:
-            target: a gRPC target: "etcd:2379", or "ipv4:10.0.0.1:2379,10.0.0.2:2379" for several.
+            endpoints: host:port of each member, the preferred one first.
             clock: times calls.
             metrics: where durations and errors are counted.
-            timeout_seconds: of every call.
+            timeout_seconds: of every call; with several members a write has half of it, and reads share it.
         """
+        targets = (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
         self._clock, self._metrics, self._timeout = clock, metrics, timeout_seconds
-        self._calls = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        self._watches = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        self._kv = rpc_pb2_grpc.KVStub(self._calls)
-        self._lease = rpc_pb2_grpc.LeaseStub(self._calls)
-        self._watch = rpc_pb2_grpc.WatchStub(self._watches)
+        self._members = [_Member(target) for target in targets]
+        self._rotation = Rotation(targets)
+        #: open watches, and the place of the member
+        self._watches: dict[WatchCall, int] = {}
 
     async def __aenter__(self) -> "EtcdClient":
         return self
@@ -75,51 +104,84 @@ class EtcdClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close both channels; calls under way end as Unavailable."""
-        await self._calls.close(None)
-        await self._watches.close(None)
+        """Close all connections; calls under way end as Unavailable."""
+        for member in self._members:
+            await member.close()
 
     async def range(self, request: "rpc_pb2.RangeRequest", operation: str) -> "rpc_pb2.RangeResponse":
         """Read keys. Raises what `failures.meaning` returns."""
-        return await self._call(self._kv.Range, request, operation)
+        tries = len(self._members)
+        for _ in range(tries - 1):
+            with suppress(Unavailable, Timeout):
+                return await self._call("kv.Range", request, operation, self._timeout / tries)
+        return await self._call("kv.Range", request, operation, self._timeout / tries)
 
-    async def txn(
-        self, request: "rpc_pb2.TxnRequest", operation: str, timeout_seconds: float | None = None
-    ) -> "rpc_pb2.TxnResponse":
+    async def txn(self, request: "rpc_pb2.TxnRequest", operation: str) -> "rpc_pb2.TxnResponse":
         """Do a transaction. Raises what `failures.meaning` returns."""
-        return await self._call(self._kv.Txn, request, operation, timeout_seconds)
+        return await self._call("kv.Txn", request, operation, self._write_timeout())
 
     async def put(self, request: "rpc_pb2.PutRequest", operation: str) -> "rpc_pb2.PutResponse":
         """Put a key. Raises what `failures.meaning` returns."""
-        return await self._call(self._kv.Put, request, operation)
+        return await self._call("kv.Put", request, operation, self._write_timeout())
 
     async def compact(self, revision: int) -> None:
         """Forget the history before a revision (physically, later). Raises what `failures.meaning` returns."""
-        await self._call(self._kv.Compact, rpc_pb2.CompactionRequest(revision=revision), "compact")
+        request = rpc_pb2.CompactionRequest(revision=revision)
+        await self._call("kv.Compact", request, "compact", self._write_timeout())
 
     async def grant(self, lease: int, ttl_seconds: int) -> None:
         """Grant a lease with an id of our own. Raises what `failures.meaning` returns."""
         request = rpc_pb2.LeaseGrantRequest(ID=lease, TTL=ttl_seconds)
-        await self._call(self._lease.LeaseGrant, request, "grant")
+        await self._call("lease.LeaseGrant", request, "grant", self._write_timeout())
 
-    def watch(self) -> WatchCall:
-        """Open a watch stream; the caller writes requests, reads answers and cancels it."""
-        call: WatchCall = self._watch.Watch()
-        return call
+    @contextmanager
+    def watch(self) -> Iterator[WatchCall]:
+        """Open a watch stream; the caller writes requests and reads answers, it is cancelled at the end of the block.
+
+        A member that loses its leader ends it (as Kubernetes' watches do: clientv3.WithRequireLeader): cut off from the others, it
+        would say nothing for ever and look alive. Unavailable and Timeout, which are what an error of the stream becomes, are held
+        against the member.
+        """
+        index = self._rotation.current
+        call: WatchCall | None = None
+        try:
+            with translated():
+                call = self._members[index].watch.Watch(metadata=_REQUIRE_LEADER)
+                self._watches[call] = index
+                yield call
+        except (Unavailable, Timeout) as error:
+            self._failed(index, f"watch: {error}")
+            raise
+        finally:
+            if call is not None:
+                del self._watches[call]
+                call.cancel()
+
+    def _failed(self, index: int, why: str) -> None:
+        """Hold something against a member; watches leave it with the calls, for a member that hangs ends none."""
+        if self._rotation.failed(index, why):
+            for call, member in list(self._watches.items()):
+                if member == index:
+                    call.cancel()
+
+    def _write_timeout(self) -> float:
+        return self._timeout if len(self._members) == 1 else self._timeout / 2
 
     async def _call(
         self,
-        method: Callable[..., Awaitable[Any]],
+        method: str,
         request: Any,  # the generated stubs have no types
         operation: str,
-        timeout_seconds: float | None = None,
+        timeout_seconds: float,
     ) -> Any:
-        start = self._clock.monotonic()
+        start, index = self._clock.monotonic(), self._rotation.current
         try:
             with translated():
-                answer = await method(request, timeout=timeout_seconds or self._timeout)
-        except Exception:
+                answer = await attrgetter(method)(self._members[index])(request, timeout=timeout_seconds)
+        except Exception as error:
             self._metrics.etcd_failed(operation, self._clock.monotonic() - start)
+            if isinstance(error, Unavailable | Timeout):
+                self._failed(index, f"{operation}: {error}")
             raise
         self._metrics.etcd_done(operation, self._clock.monotonic() - start)
         return answer

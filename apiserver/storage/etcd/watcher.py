@@ -13,6 +13,10 @@ from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from vaina.errors import Expired, Unavailable
 
+#: a stream that has not said anything for so long, though the feed asks for progress every 10 s, is dead
+_SILENCE_SECONDS = 30.0
+#: a key that nobody has: the header of the answer is all that is wanted
+_NO_KEY = b"/vaina/none"
 _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest())
 
 
@@ -41,24 +45,20 @@ class Watcher:
             Unavailable, Timeout: the stream broke.
         """
         reader = EventReader(after, prefix, self._unreadable)
-        with translated():
-            call = self._client.watch()
+        with self._client.watch() as call:
+            await call.write(self._create(after))
+            # The first thing to be heard is where the stream stands, even when nothing happens.
+            await call.write(_PROGRESS)
+            self._call = call
             try:
-                await call.write(self._create(after))
-                # The first thing to be heard is where the stream stands, even when nothing happens.
-                await call.write(_PROGRESS)
-                self._call = call
                 while True:
-                    answer = await call.read()
-                    if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
-                        raise Unavailable("etcd ended the watch", retry_seconds=1)
-                    _check(answer, after)
+                    answer = await _read(call)
+                    await self._check(answer, after)
                     events = reader.read(answer)
                     if events:
                         yield events
             finally:
                 self._call = None
-                call.cancel()
 
     async def request_progress(self) -> None:
         """Ask etcd how far the stream is; it answers when everything before has been sent. Raises Unavailable, Timeout."""
@@ -73,6 +73,19 @@ class Watcher:
         async with self._writing:
             await call.write(_PROGRESS)
 
+    async def _check(self, answer: "rpc_pb2.WatchResponse", after: Version) -> None:
+        """Raise what an answer that ends the stream means."""
+        if answer.canceled:
+            if answer.compact_revision:
+                raise Expired("The resourceVersion for the provided watch is too old.")
+            raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}", retry_seconds=1)
+        revision = versions.revision_of(after)
+        if answer.created and answer.header.revision < revision:
+            # A member that lags behind the others catches up, and sends what comes then; only a quorum knows what etcd has.
+            newest = await self._client.range(rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True), "watch")
+            if newest.header.revision < revision:
+                raise Expired("The resourceVersion for the provided watch is newer than what is stored.")
+
     def _create(self, after: Version) -> "rpc_pb2.WatchRequest":
         return rpc_pb2.WatchRequest(
             create_request=rpc_pb2.WatchCreateRequest(
@@ -86,10 +99,12 @@ class Watcher:
         )
 
 
-def _check(answer: "rpc_pb2.WatchResponse", after: Version) -> None:
-    if answer.canceled:
-        if answer.compact_revision:
-            raise Expired("The resourceVersion for the provided watch is too old.")
-        raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}", retry_seconds=1)
-    if answer.created and answer.header.revision < versions.revision_of(after):
-        raise Expired("The resourceVersion for the provided watch is newer than what is stored.")
+async def _read(call: WatchCall) -> "rpc_pb2.WatchResponse":
+    try:
+        async with asyncio.timeout(_SILENCE_SECONDS):
+            answer = await call.read()
+    except TimeoutError:
+        raise Unavailable("etcd's watch is silent", retry_seconds=1) from None
+    if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
+        raise Unavailable("etcd ended the watch", retry_seconds=1)
+    return answer

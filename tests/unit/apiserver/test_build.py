@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from apiserver.build import App, build, etcd_target, keep_health
+from apiserver.build import App, build, etcd_targets, keep_health
 from apiserver.registry.direct import Direct
 from apiserver.storage.interface import Version
 from apiserver.storage.memory import MemoryStorage
@@ -16,11 +16,13 @@ from vaina.serving.health import Health
 from vaina.testing.clock import FakeClock, settle
 
 
-def test_one_etcd_is_named_as_it_is_and_several_by_address() -> None:
-    assert etcd_target(["etcd:2379"]) == "etcd:2379"
-    assert etcd_target(["http://10.0.0.1:2379", "10.0.0.2:2379"]) == "ipv4:10.0.0.1:2379,10.0.0.2:2379"
-    with pytest.raises(ConfigError, match="etcd_endpoints"):
-        etcd_target([])
+def test_members_of_etcd_are_named_by_host_and_port() -> None:
+    assert etcd_targets(["etcd:2379"]) == ("etcd:2379",)
+    assert etcd_targets(["http://etcd-0:2379", "10.0.0.2:2379"]) == ("etcd-0:2379", "10.0.0.2:2379")
+    with pytest.raises(ConfigError, match="etcd_endpoints: at least one"):
+        etcd_targets([])
+    with pytest.raises(ConfigError, match='etcd_endpoints: "https://etcd:2379" is not host:port'):
+        etcd_targets(["https://etcd:2379"])
 
 
 class Flaky(Direct):

@@ -9,13 +9,14 @@ import grpc.aio
 import pytest
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
+from apiserver.storage import versions
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.watcher import Watcher
 from apiserver.storage.interface import Key, Version
 from apiserver.storage.metrics import StorageMetrics
 from tests.support.tasks import running
 from vaina.clock import SystemClock
-from vaina.errors import Unavailable
+from vaina.errors import Expired, Unavailable
 from vaina.testing.clock import settle
 
 PREFIX = Key("/registry/")
@@ -27,18 +28,27 @@ class Etcd(rpc_pb2_grpc.WatchServicer, rpc_pb2_grpc.KVServicer):  # type: ignore
     def __init__(self) -> None:
         self.called = asyncio.Event()
         self.ends = asyncio.Event()
+        #: what it is asked for beside each watch
+        self.metadata: dict[str, str] = {}
+        #: what the other members have, when `Range` is answered
+        self.newest = 0
 
     async def Watch(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+        self.metadata = dict(context.invocation_metadata())
         revision = 10
         async for request in requests:
+            if request.HasField("create_request"):
+                header = rpc_pb2.ResponseHeader(revision=revision)
+                yield rpc_pb2.WatchResponse(header=header, created=True)
             if request.HasField("progress_request"):
                 revision += 1
                 yield rpc_pb2.WatchResponse(header=rpc_pb2.ResponseHeader(revision=revision))
 
     async def Range(self, request: Any, context: Any) -> Any:
         self.called.set()
-        await self.ends.wait()
-        return rpc_pb2.RangeResponse()
+        if not self.newest:
+            await self.ends.wait()
+        return rpc_pb2.RangeResponse(header=rpc_pb2.ResponseHeader(revision=self.newest))
 
 
 @asynccontextmanager
@@ -85,6 +95,32 @@ async def test_many_who_ask_for_progress_at_once_do_not_end_the_watch() -> None:
                     group.create_task(watcher.request_progress())
             answers = [await anext(batches) for _ in range(20)]
             assert answers[-1][0].version > first[0].version
+
+
+async def test_a_watch_on_a_member_that_lags_behind_the_others_goes_on() -> None:
+    """Only a quorum knows what etcd has: a member that was away tells its clients of an older revision, and catches up."""
+    async with etcd() as (servicer, client):
+        servicer.newest = 12
+        async with aclosing(watcher_of(client).events(PREFIX, versions.whole(12))) as batches:
+            progress = asyncio.create_task(anext(batches))
+            await asyncio.wait([progress], timeout=0.05)
+            assert not progress.done(), progress.exception()
+            progress.cancel()
+
+
+async def test_a_watch_on_an_etcd_that_is_older_than_what_was_seen_is_expired() -> None:
+    async with etcd() as (servicer, client):
+        servicer.newest = 11
+        async with aclosing(watcher_of(client).events(PREFIX, versions.whole(12))) as batches:
+            with pytest.raises(Expired, match="newer than what is stored"):
+                await anext(batches)
+
+
+async def test_a_watch_wants_a_member_that_has_a_leader() -> None:
+    async with etcd() as (servicer, client):
+        async with aclosing(watcher_of(client).events(PREFIX, Version(0))) as batches:
+            await anext(batches)
+        assert servicer.metadata["hasleader"] == "true"
 
 
 async def test_progress_of_a_watch_that_has_just_ended_is_refused_as_unavailable() -> None:
