@@ -12,7 +12,7 @@ from typing import Any, Generic
 from apiserver import validation
 from apiserver.defaulting import default
 from apiserver.registry.strategy import M
-from apiserver.validation import metadata, names, warnings
+from apiserver.validation import annotations, metadata, names, warnings
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import FieldError
 from vaina.kinds import POD, Kind
@@ -86,11 +86,11 @@ class PodDrafts:
 def _key(pod: pod_pb2.Pod) -> bytes:
     """Return what a spec is remembered by; empty when more than the spec decides.
 
-    Annotations and the names of volume claims made of the Pod's name are checked together with the spec; managed fields have
-    times to normalise.
+    Annotations with a meaning and the names of volume claims made of the Pod's name are checked together with the spec; managed
+    fields have times to normalise.
     """
     meta, spec = pod.metadata, pod.spec
-    if meta.annotations or meta.managed_fields:
+    if meta.managed_fields or (meta.annotations and annotations.have_meaning(meta.annotations)):
         return b""
     if any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
         return b""

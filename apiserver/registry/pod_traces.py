@@ -5,6 +5,7 @@ of a create: `TraceWriter` has a bounded queue, and under load it samples (node.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,7 +16,16 @@ from apiserver.registry import metadata
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.storage import keys
-from apiserver.storage.interface import Change, Key, KeyExists, KeyMissing, StorageError, Stored
+from apiserver.storage.interface import (
+    Change,
+    Key,
+    KeyExists,
+    KeyMissing,
+    Read,
+    StorageError,
+    Stored,
+    Version,
+)
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.clock import Clock, micro_timestamp, timestamp
@@ -34,6 +44,7 @@ _WIDTH = 64
 #: Pods a second that get a trace (and a log line) when more than that are created
 _SAMPLED_PER_SECOND = 200.0
 
+_CACHED = Read(at_least=Version(0))
 _ORDER = {step.value: step.number for step in PodStep}
 
 StepReport = trace_service_pb2.StepReport
@@ -109,19 +120,35 @@ class Traces:
         for report in reports:
             if report.pod_uid and report.namespace:
                 by_pod.setdefault((report.namespace, report.pod_uid), []).append(report)
+        known = await self._known([self._key(namespace, uid) for namespace, uid in by_pod])
         width = asyncio.Semaphore(_WIDTH)
 
-        async def record_one(group: list[StepReport]) -> int:
+        async def record_one(group: list[StepReport], hint: Stored | None) -> int:
             async with width:
                 try:
-                    return len(group) if await self._record_pod(group) else 0
+                    return len(group) if await self._record_pod(group, hint) else 0
                 except (ApiError, StorageError) as error:
                     log.warning("trace not recorded", pod=group[0].pod_name, error=str(error))
                     return 0
 
         async with asyncio.TaskGroup() as tasks:
-            done = [tasks.create_task(record_one(group)) for group in by_pod.values()]
+            done = [
+                tasks.create_task(record_one(group, hint))
+                for group, hint in zip(by_pod.values(), known, strict=True)
+            ]
         return sum(task.result() for task in done)
+
+    async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
+        """Return what is stored at each key as of now, with one question to storage at most: most Pods have no trace under load."""
+        found: list[Stored | None] = [None] * len(wanted)
+        with contextlib.suppress(ApiError):  # whoever writes will hear of it
+            found = [await self._storage.get(key, _CACHED) for key in wanted]
+            missing = [key for key, stored in zip(wanted, found, strict=True) if stored is None]
+            if missing:
+                # A consistent read leaves the cache as fresh as it is itself.
+                await self._storage.get(missing[0])
+                found = [await self._storage.get(key, _CACHED) for key in wanted]
+        return found
 
     async def mark_gone(self, pod: pod_pb2.Pod) -> None:
         """Put the trace of a Pod that has gone again, to be kept for an hour more; nothing when there is none."""
@@ -139,7 +166,7 @@ class Traces:
         except KeyMissing:
             return
 
-    async def _record_pod(self, reports: list[StepReport]) -> bool:
+    async def _record_pod(self, reports: list[StepReport], hint: Stored | None) -> bool:
         first = reports[0]
         key = self._key(first.namespace, first.pod_uid)
 
@@ -148,14 +175,15 @@ class Traces:
             merge_reports(trace, reports)
             return Change(trace.SerializeToString(deterministic=True), current.ttl_seconds)
 
-        try:
-            await self._storage.guaranteed_update(key, change)
-        except KeyMissing:
-            # ADMITTED comes for chosen Pods alone.
-            admitted = any(report.record.step == PodStep.ADMITTED for report in reports)
-            if not admitted and not self._sampler.take():
-                return False
-            await self._begin(key, reports, change)
+        if hint is not None:
+            with contextlib.suppress(KeyMissing):
+                await self._storage.guaranteed_update(key, change, hint=hint)
+                return True
+        # ADMITTED comes for chosen Pods alone.
+        admitted = any(report.record.step == PodStep.ADMITTED for report in reports)
+        if not admitted and not self._sampler.take():
+            return False
+        await self._begin(key, reports, change)
         return True
 
     async def _begin(self, key: Key, reports: list[StepReport], change: Any) -> None:

@@ -27,8 +27,19 @@ _SECCOMP_TYPES: Final = {
 }  # fmt: skip
 _APP_ARMOR_TYPES: Final = {"unconfined": "Unconfined", "runtime/default": "RuntimeDefault"}
 
+#: the others that Kubernetes gives a meaning have alpha or beta in their names
+_TOLD_OF_SPEC: Final = frozenset({MIRROR, _DELETION_COST})
+
 Annotations = Mapping[str, str]
 Profile = pod_pb2.SeccompProfile | pod_pb2.AppArmorProfile
+
+
+def have_meaning(annotations: Annotations) -> bool:
+    """Say whether any of the annotations has a meaning for a Pod's spec, so that both are checked (or warned of) together."""
+    return any(
+        key in _TOLD_OF_SPEC or "alpha.kubernetes.io/" in key or "beta.kubernetes.io/" in key
+        for key in annotations
+    )
 
 
 def check_annotations(errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:

@@ -10,6 +10,16 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import POD
 from vaina.testing.builders import make_container, make_pod
 
+_ANNOTATIONS = (
+    "note",
+    "bad key",
+    "kubernetes.io/config.mirror",
+    "controller.kubernetes.io/pod-deletion-cost",
+    "scheduler.alpha.kubernetes.io/critical-pod",
+    "seccomp.security.alpha.kubernetes.io/pod",
+    "container.apparmor.security.beta.kubernetes.io/app",
+)
+
 
 def _finish(draft: Draft[pod_pb2.Pod]) -> tuple[list[str], list[str]]:
     draft.normalise()
@@ -33,8 +43,8 @@ def pods(draw: st.DrawFn) -> pod_pb2.Pod:
     pod.spec.host_network = draw(st.booleans())
     if draw(st.booleans()):
         pod.spec.affinity.node_affinity.SetInParent()
-    if draw(st.booleans()):
-        pod.metadata.annotations["scheduler.alpha.kubernetes.io/critical-pod"] = "x"
+    annotations = draw(st.sets(st.sampled_from(_ANNOTATIONS), max_size=2))
+    pod.metadata.annotations.update(dict.fromkeys(annotations, draw(st.sampled_from(["x", "1"]))))
     if draw(st.booleans()):
         volume: Any = pod.spec.volumes.add(name="v")
         volume.volume_source.ephemeral.volume_claim_template.spec.access_modes.append("ReadWriteOnce")
@@ -51,6 +61,14 @@ def test_a_remembered_spec_gives_what_a_new_one_gives(sent: list[pod_pb2.Pod]) -
         other.CopyFrom(pod)
         assert _finish(drafts(one)) == _finish(Draft(POD, other))
         assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
+
+
+def test_annotations_that_say_nothing_of_the_spec_do_not_keep_it_from_being_remembered() -> None:
+    drafts = PodDrafts()
+    pod = make_pod()
+    pod.metadata.annotations["note"] = "x"
+    _finish(drafts(pod))
+    assert len(drafts._specs) == 1
 
 
 def test_what_is_remembered_is_bounded_and_nobody_elses() -> None:
