@@ -1,0 +1,109 @@
+// Command k8s-interop reads and writes Kubernetes objects with the published API module, for tests that hold vaina to it.
+//
+// It answers one JSON line for each JSON line of its input:
+//
+//	{"decode": base64}  an object as etcd holds it  ->  {"json": object, "data": base64 of the object encoded again}
+//	{"encode": object}  an object as JSON, strict   ->  {"json": object, "data": base64 of the object as etcd holds it}
+//
+// What cannot be read is answered with {"error": text}.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+)
+
+// One object with every field set has some 50 kB.
+const maxLine = 16 << 20
+
+type request struct {
+	Decode []byte          `json:"decode,omitempty"`
+	Encode json.RawMessage `json:"encode,omitempty"`
+}
+
+type response struct {
+	JSON  json.RawMessage `json:"json,omitempty"`
+	Data  []byte          `json:"data,omitempty"`
+	Error string          `json:"error,omitempty"`
+}
+
+type codecs struct {
+	stored runtime.Serializer
+	text   runtime.Serializer
+}
+
+func newCodecs() (codecs, error) {
+	scheme := runtime.NewScheme()
+	builders := []func(*runtime.Scheme) error{
+		corev1.AddToScheme, appsv1.AddToScheme, coordinationv1.AddToScheme, schedulingv1.AddToScheme,
+	}
+	for _, add := range builders {
+		if err := add(scheme); err != nil {
+			return codecs{}, err
+		}
+	}
+	strict := jsonserializer.SerializerOptions{Strict: true}
+	return codecs{
+		stored: protobuf.NewSerializer(scheme, scheme),
+		text:   jsonserializer.NewSerializerWithOptions(jsonserializer.DefaultMetaFactory, scheme, scheme, strict),
+	}, nil
+}
+
+func (c codecs) answer(line []byte) response {
+	var asked request
+	if err := json.Unmarshal(line, &asked); err != nil {
+		return response{Error: err.Error()}
+	}
+	reader, data := c.stored, asked.Decode
+	if asked.Encode != nil {
+		reader, data = c.text, asked.Encode
+	}
+	object, gvk, err := reader.Decode(data, nil, nil)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	// The protobuf reader leaves the type out of the object; JSON shows it.
+	object.GetObjectKind().SetGroupVersionKind(*gvk)
+	var text, stored bytes.Buffer
+	if err := c.text.Encode(object, &text); err != nil {
+		return response{Error: err.Error()}
+	}
+	if err := c.stored.Encode(object, &stored); err != nil {
+		return response{Error: err.Error()}
+	}
+	return response{JSON: bytes.TrimSpace(text.Bytes()), Data: stored.Bytes()}
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "k8s-interop:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	made, err := newCodecs()
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, maxLine)
+	answers := json.NewEncoder(os.Stdout)
+	for lines.Scan() {
+		if err := answers.Encode(made.answer(lines.Bytes())); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}

@@ -1,0 +1,69 @@
+"""Kubernetes' published API module in a process of its own (`tests/interop`, built by `deploy/interop.sh`)."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / ".tools"
+PROGRAM = TOOLS / "bin" / "k8s-interop"
+#: every release's golden objects, a folder a release; HEAD is the module's own
+TESTDATA = TOOLS / "interop" / "testdata"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An object as Kubernetes' own types hold it."""
+
+    #: as its JSON shows it
+    json: dict[str, Any]
+    #: as it would put it into etcd: the envelope `k8s\\0`
+    data: bytes
+
+
+class Kubernetes:
+    """Asks the process, one object at a time. Close it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        )
+
+    def decode(self, data: bytes) -> Read:
+        """Read an object as etcd holds it. Raises ValueError with Kubernetes' words."""
+        return self._ask({"decode": base64.b64encode(data).decode()})
+
+    def encode(self, tree: dict[str, Any]) -> Read:
+        """Read an object as JSON, strictly. Raises ValueError with Kubernetes' words."""
+        return self._ask({"encode": tree})
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=10)
+
+    def _ask(self, request: dict[str, Any]) -> Read:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # Compact: what has no schema (managedFields) is kept as it was spelt.
+        line = json.dumps(request, ensure_ascii=False, separators=(",", ":"))
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return Read(answer["json"], base64.b64decode(answer["data"]))
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> Iterator[Kubernetes]:
+    """Kubernetes' types, for all tests of the session."""
+    if not PROGRAM.exists():
+        pytest.skip("no k8s-interop: run `make test-component`, which builds it")
+    process = Kubernetes()
+    yield process
+    process.close()
