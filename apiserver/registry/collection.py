@@ -9,7 +9,7 @@ from apiserver.registry.context import Context
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
-from vaina.errors import ApiError, Conflict, NotFound
+from vaina.errors import ApiError, Conflict, Expired, NotFound
 
 #: deletions under way at once: enough to share transactions
 _WIDTH = 64
@@ -20,6 +20,9 @@ async def delete_collection(
     ctx: Context, store: Store[Any], options: ListOptions, delete: DeleteOptions
 ) -> int:
     """Delete what is selected; return how many there were. What is gone or replaced meanwhile is no error.
+
+    A namespace may be so large that the version of its first page is compacted before the last one: what was created since then
+    may be deleted or not.
 
     Raises:
         Forbidden, Invalid: the first refusal; others may have been deleted by then.
@@ -36,7 +39,12 @@ async def delete_collection(
             return True
 
     while True:
-        page = await store.list(options)
+        try:
+            page = await store.list(options)
+        except Expired as error:
+            if not error.continue_token:
+                raise
+            page = await store.list(replace(options, continue_token=error.continue_token))
         found = [store.decode(item).metadata for item in page.items]
         try:
             async with asyncio.TaskGroup() as group:

@@ -11,6 +11,9 @@ from vaina.objects import field_path
 from vaina.objects.field_path import Path
 from vaina.objects.quoting import go_quote
 
+#: values of resourceVersionMatch
+EXACT, NOT_OLDER_THAN = "Exact", "NotOlderThan"
+
 _MATCH = Path("resourceVersionMatch")
 
 
@@ -38,6 +41,7 @@ class WatchOptions:
     send_initial_events: bool | None = None
     allow_bookmarks: bool = False
     timeout_seconds: int | None = None
+    resource_version_match: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,38 +89,66 @@ def read_of_list(options: ListOptions) -> Read:
     Raises:
         BadRequest, Invalid: the combination means nothing.
     """
+    wrong = _check_list(options)
+    if wrong:
+        raise _invalid(wrong)
     version, match = parse_version(options.resource_version), options.resource_version_match
-    if options.limit < 0:
-        raise Invalid.of(
-            "ListOptions", "",
-            [field_path.invalid(Path("limit"), options.limit, "must be greater than or equal to 0")],
-            group="meta.k8s.io",
-        )  # fmt: skip
-    wrong = _check_match(options, version, match)
-    if wrong is not None:
-        raise Invalid.of("ListOptions", "", [wrong], group="meta.k8s.io")
     if options.continue_token and version:
         raise BadRequest("specifying resource version is not allowed when using continue")
     if version is None or options.continue_token:
         return Read()
-    if match == "Exact" or (not match and options.limit and version):
+    if match == EXACT or (not match and options.limit and version):
         return Read(exact=version)
     return Read(at_least=version)
 
 
-def _check_match(options: ListOptions, version: Version | None, match: str) -> FieldError | None:
+def _invalid(wrong: list[FieldError]) -> Invalid:
+    return Invalid.of("ListOptions", "", wrong, group="meta.k8s.io")
+
+
+def _check_list(options: ListOptions) -> list[FieldError]:
+    wrong = []
+    if options.limit < 0:
+        wrong.append(field_path.invalid(Path("limit"), options.limit, "must be greater than or equal to 0"))
+    match = options.resource_version_match
     if not match:
-        return None
+        return wrong
+    if not options.resource_version:
+        detail = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        wrong.append(field_path.forbidden(_MATCH, detail))
     if options.continue_token:
-        return field_path.forbidden(_MATCH, "resourceVersionMatch is forbidden when continue is provided")
-    if version is None:
-        return field_path.forbidden(
-            _MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        detail = "resourceVersionMatch is forbidden when continue is provided"
+        wrong.append(field_path.forbidden(_MATCH, detail))
+    if match not in (EXACT, NOT_OLDER_THAN):
+        wrong.append(field_path.not_supported(_MATCH, match, (EXACT, NOT_OLDER_THAN, "")))
+    if match == EXACT and options.resource_version == "0":
+        detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        wrong.append(field_path.forbidden(_MATCH, detail))
+    return wrong
+
+
+def check_watch(options: WatchOptions) -> None:
+    """Check what a watch asks for (apimachinery `meta/internalversion/validation`).
+
+    Upstream wants resourceVersionMatch to be said with sendInitialEvents; here it may be left out, for there is one that it can be.
+
+    Raises:
+        Invalid: the combination means nothing.
+    """
+    match, wrong = options.resource_version_match, []
+    if match and options.send_initial_events is None:
+        detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        wrong.append(field_path.forbidden(_MATCH, detail))
+    elif match not in ("", NOT_OLDER_THAN):
+        detail = f"sendInitialEvents requires setting resourceVersionMatch to {NOT_OLDER_THAN}"
+        wrong.append(field_path.forbidden(_MATCH, detail))
+    if match not in ("", NOT_OLDER_THAN):
+        wrong.append(field_path.not_supported(_MATCH, match, (NOT_OLDER_THAN,)))
+    if options.timeout_seconds is not None and options.timeout_seconds < 0:
+        wrong.append(
+            field_path.invalid(
+                Path("timeoutSeconds"), options.timeout_seconds, "must be greater than or equal to 0"
+            )
         )
-    if match not in ("Exact", "NotOlderThan"):
-        return field_path.not_supported(_MATCH, match, ("Exact", "NotOlderThan", ""))
-    if match == "Exact" and version == 0:
-        return field_path.forbidden(
-            _MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-        )
-    return None
+    if wrong:
+        raise _invalid(wrong)

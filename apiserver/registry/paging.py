@@ -6,6 +6,7 @@ last key given, below the prefix of the list. rv -1 means: at whatever version i
 
 import base64
 import binascii
+import posixpath
 
 import msgspec
 
@@ -45,11 +46,15 @@ def decode(prefix: Key, token: str) -> tuple[Key, Version | None]:
         raise BadRequest(f"continue key is not valid: {error}") from error
     if found.v != _TOKEN_VERSION:
         raise BadRequest(
-            f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
+            f"continue key is not valid: server does not recognize this encoded version {found.v}"
+        )
+    if found.rv == 0 or found.rv < -1:
+        raise BadRequest(
+            f"continue key is not valid: incorrect encoded start resourceVersion (version {_TOKEN_VERSION})"
         )
     start = found.start.removesuffix("\0")
-    if found.rv == 0 or found.rv < -1:
-        raise BadRequest("continue key is not valid: incorrect encoded start resourceVersion")
-    if not start or start.startswith("/") or ".." in start.split("/"):
-        raise BadRequest(f"continue key is not valid: {start!r}")
+    if not start:
+        raise BadRequest(f"continue key is not valid: encoded start key empty (version {_TOKEN_VERSION})")
+    if start.startswith("/") or posixpath.normpath(f"/{start}") != f"/{start}":
+        raise BadRequest(f"continue key is not valid: {start}")
     return Key(prefix + start), Version(found.rv) if found.rv > 0 else None

@@ -3,20 +3,19 @@
 Follows apiserver `endpoints/handlers/patch.go`: a patch is read once and may be applied several times, on conflict.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import jsonpatch
-import msgspec
 from google.protobuf.message import Message
-from jsonpointer import resolve_pointer
 
-from vaina.errors import BadRequest, Invalid
+from apiserver.registry.context import IGNORE, WARN
+from vaina.errors import BadRequest, Invalid, TooLarge
 from vaina.kinds import Kind
 from vaina.objects import field_path
+from vaina.objects.json_patch import Operation, PatchError, apply_operations, read_operations
 from vaina.objects.manifest import decode_dict, to_dict
 from vaina.objects.strategic_merge import json_merge, strategic_merge
-from vaina.objects.tree import compact_json
+from vaina.objects.tree import TextError, duplicates_of, parse_one
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -24,23 +23,26 @@ STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
 
 _MAX_OPERATIONS: Final = 10_000
-#: bytes that the copies of a JSON patch may add: without a bound sixty operations that double make an exabyte.
-#: Upstream's limit, that of a request.
-_MAX_COPIED: Final = 3 * 1024 * 1024
-#: what the library raises when an operation does not fit the object
-_MISFITS: Final = (
-    jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, IndexError, RecursionError
-)  # fmt: skip
 
 #: an object as a dict -> the patched one
 Patch = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def read_patch(kind: Kind[Any], patch_type: str, text: str) -> Patch:
+def read_patch(
+    kind: Kind[Any], patch_type: str, text: str, warn: Callable[[str], None], *, validation: str = ""
+) -> Patch:
     """Return the patch as a function.
+
+    Args:
+        kind: of the objects.
+        patch_type: one of `TYPES`.
+        text: JSON.
+        warn: is told of what was dropped, when validation is Warn.
+        validation: what duplicate members get: an error (Strict, and when empty), a warning (Warn), nothing (Ignore).
 
     Raises:
         BadRequest: it cannot be read, or is of no known type.
+        TooLarge: it has too many operations.
     """
     if patch_type not in TYPES:
         raise BadRequest(
@@ -48,16 +50,49 @@ def read_patch(kind: Kind[Any], patch_type: str, text: str) -> Patch:
             + ", ".join(TYPES)
         )
     try:
-        patch: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        patch: Any = parse_one(text.encode())
+    except (TextError, UnicodeEncodeError) as error:
         raise BadRequest(f"error decoding patch: {error}") from error
+    mistakes = [f'duplicate field "{name}"' for name in _duplicates(patch)]
+    if mistakes:
+        patch = _plain(patch)
+    made: Patch
     if patch_type == JSON_PATCH:
-        return _json_patch(kind, patch)
-    if not isinstance(patch, dict):
+        made, unknown = _json_patch(kind, patch)
+        mistakes = [f"json patch {words}" for words in (*mistakes, *unknown)]
+    elif not isinstance(patch, dict):
         raise BadRequest("error decoding patch: an object is expected")
-    if patch_type == MERGE_PATCH:
-        return lambda current: _object(json_merge(current, patch))
-    return lambda current: strategic_merge(kind, current, patch)
+    elif patch_type == MERGE_PATCH:
+
+        def made(current: dict[str, Any]) -> dict[str, Any]:
+            return _object(json_merge(current, patch))
+    else:
+
+        def made(current: dict[str, Any]) -> dict[str, Any]:
+            return strategic_merge(kind, current, patch)
+
+    _tell(mistakes, warn, validation)
+    return made
+
+
+def _tell(mistakes: list[str], warn: Callable[[str], None], validation: str) -> None:
+    if mistakes and validation == WARN:
+        for words in mistakes:
+            warn(words)
+    elif mistakes and validation != IGNORE:
+        raise BadRequest(f"error decoding patch: strict decoding error: {', '.join(mistakes)}")
+
+
+def _duplicates(value: Any, path: str = "") -> Iterator[str]:
+    """Give the paths of members that stand twice. The depth of a text is bounded."""
+    for name in duplicates_of(value):
+        yield f"{path}.{name}".removeprefix(".")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _duplicates(inner, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _duplicates(inner, f"{path}[{index}]")
 
 
 def apply_patch(
@@ -88,62 +123,37 @@ def apply_patch(
     return decoded.message
 
 
-def _json_patch(kind: Kind[Any], operations: Any) -> Patch:
-    if not isinstance(operations, list):
-        raise BadRequest("error decoding patch: a list of operations is expected")
-    if len(operations) > _MAX_OPERATIONS:
-        raise BadRequest(
-            f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
+def _plain(value: Any) -> Any:
+    """Forget what stood twice: it has been told, and is not to be told again of the result."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _json_patch(kind: Kind[Any], tree: Any) -> tuple[Patch, list[str]]:
+    if isinstance(tree, list) and len(tree) > _MAX_OPERATIONS:
+        raise TooLarge(
+            "Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{_MAX_OPERATIONS}, got {len(tree)}"
         )
     try:
-        steps = [(operation, jsonpatch.JsonPatch([operation])) for operation in operations]
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
+        operations, unknown = read_operations(tree)
+    except PatchError as error:
         raise BadRequest(f"error decoding patch: {error}") from error
 
     def apply(current: dict[str, Any]) -> dict[str, Any]:
-        document: Any = current
-        copied = 0
-        for operation, step in steps:
-            try:
-                if operation["op"] == "copy":
-                    copied += _copied_size(document, operation["from"])
-                document = step.apply(document, in_place=True)
-            except _MISFITS as error:
-                name = current.get("metadata", {}).get("name", "")
-                wrong = field_path.invalid("patch", _misfit(operation), "the patch cannot be applied")
-                raise Invalid.of(kind.kind, name, [wrong], group=kind.group) from error
-            if copied > _MAX_COPIED:
-                raise BadRequest(
-                    f"Unable to complete the copy, the accumulated size increase of copy is {copied}, "
-                    f"exceeding the limit {_MAX_COPIED}"
-                )
-        return _object(document)
+        return _object(_applied(kind, operations, current))
 
-    return apply
+    return apply, unknown
 
 
-def _copied_size(document: Any, pointer: str) -> int:
-    """Return how much a copy adds, before it is made. Raises JsonPointerException when there is nothing."""
-    return len(compact_json(resolve_pointer(document, pointer)))
-
-
-def _misfit(operation: Any) -> str:
-    """Say why an operation does not fit, without a word of the object: it may be a Secret."""
-    path, source = operation["path"], operation.get("from", "")
-    match operation["op"]:
-        case "test":
-            return f"testing value {path} failed: test failed"
-        case "remove":
-            key = path.rpartition("/")[2]
-            return (
-                f"error in remove for path: '{path}': Unable to remove nonexistent key: {key}: missing value"
-            )
-        case "replace":
-            return f"replace operation does not apply: doc is missing key: {path}: missing value"
-        case "add":
-            return f'add operation does not apply: doc is missing path: "{path}": missing value'
-        case other:
-            return f"error in {other} for path: '{source}': missing value"
+def _applied(kind: Kind[Any], operations: list[Operation], current: dict[str, Any]) -> Any:
+    name = current.get("metadata", {}).get("name", "")
+    try:
+        return apply_operations(operations, current)
+    except PatchError as error:
+        wrong = field_path.invalid("patch", str(error), "the patch cannot be applied")
+        raise Invalid.of(kind.kind, name, [wrong], group=kind.group) from error
 
 
 def _object(value: Any) -> dict[str, Any]:

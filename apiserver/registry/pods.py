@@ -8,13 +8,24 @@ from typing import Any
 from apiserver.registry.strategy import Strategy, copy_field
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
+from vaina.objects.conditions import get_condition
 from vaina.objects.meta import controller_of
 from vaina.objects.pods import qos_class
 
+SCHEDULED = "PodScheduled"
 PENDING, SUCCEEDED, FAILED = "Pending", "Succeeded", "Failed"
 TERMINAL = frozenset((SUCCEEDED, FAILED))
 #: the annotation of Pods that show a static Pod: the kubelet owns those
 _MIRROR = "kubernetes.io/config.mirror"
+
+
+def _keep_scheduled(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
+    """Keep what a binding says: the condition PodScheduled, and that no node is nominated any more."""
+    bound, said = get_condition(old, SCHEDULED), get_condition(new, SCHEDULED)
+    if bound is not None and said is not None and bound.status == "True":
+        said.CopyFrom(bound)
+    if new.nominated_node_name != old.nominated_node_name:
+        new.nominated_node_name = ""
 
 
 class PodStrategy(Strategy[pod_pb2.Pod]):
@@ -29,7 +40,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
         obj.status.qos_class = qos_class(obj)
         if obj.spec.scheduling_gates:
             obj.status.conditions.add(
-                type="PodScheduled",
+                type=SCHEDULED,
                 status="False",
                 reason="SchedulingGated",
                 message="Scheduling is blocked due to non-empty scheduling gates",
@@ -45,11 +56,17 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             new.status.conditions.extend(kept)
 
     def prepare_for_status_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-        """Succeeded and Failed are final (I12): a late report of another phase changes neither phase nor reason."""
+        """Succeeded and Failed are final (I12): a late report of another phase changes neither phase nor reason.
+
+        That a Pod is scheduled is final too: masked updates need no version, so a scheduler's late word that a Pod fits
+        nowhere may come after the binding (decision 036).
+        """
         new.status.qos_class = new.status.qos_class or old.status.qos_class
         if old.status.phase in TERMINAL and new.status.phase != old.status.phase:
             new.status.phase = old.status.phase
             new.status.reason, new.status.message = old.status.reason, old.status.message
+        if old.spec.node_name:
+            _keep_scheduled(new.status, old.status)
 
     def grace_seconds(self, obj: pod_pb2.Pod, wished: int | None) -> int | None:
         """The request's, or the Pod's own; a Pod that no kubelet runs, or that has ended, goes at once."""

@@ -111,8 +111,10 @@ class Reader(Generic[M]):
         """Yield what happens, in batches, until the time is over or the storage ends the stream.
 
         Raises:
+            Invalid, BadRequest: the options mean nothing.
             Expired: what lies after the given version is no longer kept.
         """
+        reads.check_watch(options)
         selection = make_selection(
             self.kind, options.namespace, options.label_selector, options.field_selector
         )

@@ -34,10 +34,10 @@ def already_exists(kind: Kind[Any], name: str, *, ending: bool = False) -> Alrea
 
 
 def no_unique_name(kind: Kind[Any], name: str) -> AlreadyExists:
-    """Every generated name was taken."""
+    """Every generated name was taken: with another try the client gets other names."""
     return AlreadyExists(
         f'{kind.resource} "{name}" already exists, the server was not able to generate a unique name for the object',
-        group=kind.group, kind=kind.plural, name=name,
+        group=kind.group, kind=kind.plural, name=name, retry_seconds=1,
     )  # fmt: skip
 
 

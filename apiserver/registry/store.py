@@ -205,8 +205,9 @@ class Store(Reader[M]):
         """
         if subresource not in ("", "status") or (subresource and not self.kind.has_status):
             raise NotFound("the server could not find the requested resource")
-        patch, validation = read_patch(self.kind, patch_type, text), ctx.field_validation
+        validation = ctx.field_validation
         warn = nobody_listens if validation == IGNORE else ctx.warn
+        patch = read_patch(self.kind, patch_type, text, warn, validation=validation)
         strict = validation in ("", STRICT)
         await self._admit(ctx, Operation.UPDATE, namespace, name, None)
 

@@ -93,6 +93,7 @@ class _Verbs:
             else None,
             allow_bookmarks=request.allow_watch_bookmarks,
             timeout_seconds=request.timeout_seconds if request.HasField("timeout_seconds") else None,
+            resource_version_match=request.resource_version_match,
         )
         async with aclosing(self._store.watch(options)) as batches:
             async for batch in batches:

@@ -27,7 +27,7 @@ def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
     ) -> pod_service_pb2.BindPodBatchResponse:
         if len(request.bindings) > MAX_BATCH:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
-        ctx = context_of(rpc, "create")
+        ctx = context_of(rpc, "create", request.options)
         results = await each([binder.bind(ctx, binding) for binding in request.bindings])
         return pod_service_pb2.BindPodBatchResponse(
             results=[item.to_status() if isinstance(item, ApiError) else _SUCCESS for item in results]

@@ -1,15 +1,17 @@
 """Patches of the three types, of objects and of their status."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from apiserver.registry.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from apiserver.storage.interface import Change, Key, Stored
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import config_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2, request_pb2
-from vaina.errors import ApiError, BadRequest, Conflict, Invalid, NotFound
+from vaina.errors import ApiError, BadRequest, Conflict, Invalid, NotFound, TooLarge
 from vaina.kinds import POD
 from vaina.testing.builders import make_container
 
@@ -91,7 +93,7 @@ async def test_a_dry_run_patches_nothing() -> None:
         (JSON_PATCH, {}, BadRequest, "a list of operations is expected"),
         (JSON_PATCH, [{"op": "fly", "path": "/x"}], ApiError, "patch"),
         (JSON_PATCH, [{"op": "remove", "path": "/spec/nope"}], Invalid, "the patch cannot be applied"),
-        (JSON_PATCH, [{"op": "add", "path": "/x", "value": 1}] * 10_001, BadRequest, "maximum operations in a JSON patch is 10000"),
+        (JSON_PATCH, [{"op": "add", "path": "/x", "value": 1}] * 10_001, TooLarge, "Request entity too large: The allowed maximum operations in a JSON patch is 10000"),
         (JSON_PATCH, [{"op": "replace", "path": "", "value": 1}], BadRequest, "no object"),
         (MERGE_PATCH, {"spec": {"contianers": []}}, BadRequest, 'unknown field "spec.contianers"'),
         (MERGE_PATCH, {"spec": {"containers": {}}}, BadRequest, "containers"),
@@ -129,8 +131,8 @@ async def test_what_cannot_be_patched() -> None:
         ({"op": "remove", "path": "/data/b"}, "error in remove for path: '/data/b': Unable to remove nonexistent key: b: missing value"),
         ({"op": "replace", "path": "/data/b", "value": "x"}, "replace operation does not apply: doc is missing key: /data/b: missing value"),
         ({"op": "add", "path": "/spec/x", "value": "x"}, 'add operation does not apply: doc is missing path: "/spec/x": missing value'),
-        ({"op": "copy", "from": "/data/b", "path": "/data/c"}, "error in copy for path: '/data/b': missing value"),
-        ({"op": "move", "from": "/data/b", "path": "/data/c"}, "error in move for path: '/data/b': missing value"),
+        ({"op": "copy", "from": "/data/b", "path": "/data/c"}, "error in copy for from: '/data/b': unable to get nonexistent key: b: missing value"),
+        ({"op": "move", "from": "/data/b", "path": "/data/c"}, "error in move for path: 'b': unable to get nonexistent key: b: missing value"),
     ],
 )  # fmt: skip
 async def test_an_operation_that_does_not_fit_is_named_and_nothing_of_the_object_is_told(
@@ -153,7 +155,7 @@ async def test_copies_cannot_make_a_small_patch_a_large_object() -> None:
     await api.pod(annotations={"a": "x" * 1000})
     double = [{"op": "copy", "from": "/metadata", "path": f"/metadata/x{n}"} for n in range(60)]
     with pytest.raises(
-        BadRequest, match="Unable to complete the copy, the accumulated size increase of copy is"
+        Invalid, match="Unable to complete the copy, the accumulated size increase of copy is"
     ):
         await _patch(api, JSON_PATCH, double)
 
@@ -182,3 +184,66 @@ async def test_unknown_fields_are_errors_or_warnings_as_asked() -> None:
         'PatchOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Sometimes": '
         'supported values: "", "Ignore", "Strict", "Warn"'
     )
+
+
+async def test_a_json_patch_that_others_overtake_means_the_same_when_it_runs_again() -> None:
+    """A list that the patch adds and then fills must not be filled twice."""
+    api = make_apiserver()
+    await api.pod()
+    await _patch(api, MERGE_PATCH, {"metadata": {"finalizers": None}})
+    store, overtaken = api.app.stores["Pod"], []
+    wanted = store.storage.guaranteed_update
+
+    async def overtake(key: Key, change: Callable[[Stored], Change]) -> Stored:
+        def again(current: Stored) -> Change:
+            overtaken.append(change(current))
+            return change(current)
+
+        return await wanted(key, again)
+
+    store.storage.guaranteed_update = overtake
+    patched = await _patch(
+        api, JSON_PATCH,
+        [{"op": "add", "path": "/metadata/finalizers", "value": []},
+         {"op": "add", "path": "/metadata/finalizers/-", "value": "example.com/a"}],
+    )  # fmt: skip
+    assert list(patched.metadata.finalizers) == ["example.com/a"]
+    assert overtaken
+
+
+@pytest.mark.parametrize("patch_type", [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH])
+async def test_a_member_that_stands_twice_is_an_error_or_a_warning_as_asked(patch_type: str) -> None:
+    api = make_apiserver()
+    await api.pod()
+    text = '{"metadata": {"labels": {"a": "1", "a": "2"}}}'
+    words = 'duplicate field "metadata.labels.a"'
+    if patch_type == JSON_PATCH:
+        text = '[{"op": "add", "path": "/metadata/labels", "value": {"a": "1", "a": "2"}}]'
+        words = 'json patch duplicate field "[0].value.a"'
+
+    async def patch(validation: str) -> list[str]:
+        api.warnings.clear()
+        request = request_pb2.PatchRequest(
+            namespace="default", name="web", patch_type=patch_type, patch=text,
+            options=meta_pb2.PatchOptions(field_validation=validation),
+        )  # fmt: skip
+        await api.client.transport.unary(POD.method("Patch"), request.SerializeToString())
+        return list(api.warnings)
+
+    for strict in ("", "Strict"):
+        with pytest.raises(BadRequest) as caught:
+            await patch(strict)
+        assert caught.value.message == f"error decoding patch: strict decoding error: {words}"
+    assert await patch("Warn") == [words]
+    assert await patch("Ignore") == []
+    assert (await api.client.pods.get("web", "default")).metadata.labels["a"] == "2"
+
+
+@pytest.mark.parametrize("patch_type", [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH])
+async def test_a_patch_that_is_nested_too_deeply_is_refused_before_anything_recurses(patch_type: str) -> None:
+    api = make_apiserver()
+    await api.pod()
+    deep = "[" * 5000 + "]" * 5000
+    text = '[{"op":"add","path":"/spec","value":%s}]' if patch_type == JSON_PATCH else '{"spec":%s}'
+    with pytest.raises(BadRequest, match=r"^error decoding patch: exceeded max depth$"):
+        await _patch(api, patch_type, text % deep)

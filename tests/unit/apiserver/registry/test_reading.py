@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import posixpath
 from collections.abc import AsyncIterator
 
 import pytest
@@ -30,7 +31,9 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
 
 
 @given(
-    st.text("abc-./", min_size=1, max_size=40).filter(lambda s: s[0] != "/" and ".." not in s.split("/")),
+    st.text("abc-./", min_size=1, max_size=40).filter(
+        lambda s: s != "/" and posixpath.normpath(f"/{s}") == f"/{s}"
+    ),
     st.integers(1, 2**60),
 )
 def test_a_token_leads_back_to_where_it_was_made(name: str, version: int) -> None:
