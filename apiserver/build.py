@@ -95,7 +95,7 @@ async def create_namespace(stores: Stores, name: str) -> None:
         return
 
 
-def build(
+def build(  # noqa: PLR0913 - what it is made of, all by keyword
     storage: SelectingStorage,
     clock: Clock,
     *,

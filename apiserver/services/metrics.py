@@ -38,7 +38,6 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Exec": ("CONNECT", "exec", "resource"),
     "Report": ("POST", "report", "cluster"),
 }
-_MUTATING: Final = frozenset(("POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION", "APPLY"))
 #: verbs whose requests may name a namespace
 _OF_NAMESPACES: Final = frozenset(("LIST", "WATCH"))
 _LABELS: Final = ("verb", "group", "version", "resource", "subresource", "scope", "component")
@@ -75,7 +74,7 @@ class RequestMetrics:
     """Registers the metrics, and wraps handlers in them."""
 
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
-        self._clock = clock
+        self._clock, self.registry = clock, registry
         self.total = Counter(
             "apiserver_request", "Requests, by what was asked and how it was answered.",
             ("verb", "dry_run", *_LABELS[1:], "code"), registry=registry,
@@ -94,9 +93,6 @@ class RequestMetrics:
         )  # fmt: skip
         self.longrunning = Gauge(
             "apiserver_longrunning_requests", "Watches, logs and the like that are under way.", _LABELS, registry=registry,
-        )  # fmt: skip
-        self.inflight = Gauge(
-            "apiserver_current_inflight_requests", "Requests that are being answered.", ("request_kind",), registry=registry,
         )  # fmt: skip
         self.watch_events = Counter(
             "apiserver_watch_events", "Events sent to watchers.", _GVR, registry=registry
@@ -127,7 +123,6 @@ class RequestMetrics:
     def _unary(self, method: Method, labels: Labels) -> Any:
         bound: dict[tuple[str, bool], _Bound] = {}
         clock, fn = self._clock, method.fn
-        inflight = self.inflight.labels("mutating" if labels.verb in _MUTATING else "readOnly")
         good = 201 if labels.verb == "POST" else 200
 
         def find(scope: str, dry_run: bool) -> _Bound:
@@ -138,7 +133,6 @@ class RequestMetrics:
 
         async def unary(request: bytes, rpc: RequestContext) -> bytes:
             start, code, size = clock.monotonic(), 500, None
-            inflight.inc()
             try:
                 answer: bytes = await fn(request, rpc)
                 code, size = good, len(answer)
@@ -146,7 +140,6 @@ class RequestMetrics:
                 code = error.code
                 raise
             finally:
-                inflight.dec()
                 find(labels.scope_of(request), rpc.dry_run).count(code, clock.monotonic() - start, size)
             return answer
 

@@ -11,12 +11,9 @@ from apiserver.registry.strategy import M
 from apiserver.storage import codec
 from apiserver.storage.interface import Stored
 from vaina.api.meta.v1 import request_pb2
-from vaina.errors import BadRequest, TooLarge, TooManyRequests
+from vaina.errors import BadRequest
 from vaina.kinds import Kind
-from vaina.serving.handlers import UNARY, Method, RequestContext
-
-#: Kubernetes' limit on the body of a request
-MAX_REQUEST_BYTES = 3 * 1024 * 1024
+from vaina.serving.handlers import RequestContext
 
 
 def context_of(
@@ -66,42 +63,6 @@ def object_of(kind: Kind[M], data: bytes) -> M:
         ) from error
     obj.DiscardUnknownFields()
     return obj
-
-
-class InFlight:
-    """How much is being answered just now, by all unary methods. Owned by one event loop.
-
-    Memory stays bounded whatever comes in: what is too much is refused at once, with a delay, as upstream's
-    --max-requests-inflight does. Watches, logs and exec do not count: they hold little, and last.
-    """
-
-    def __init__(self, *, max_calls: int = 10_000, max_bytes: int = 256 * 1024 * 1024) -> None:
-        """Make the bounds; calls wait for etcd when it is away, so many nodes' heartbeats must fit."""
-        self._max_calls, self._max_bytes = max_calls, max_bytes
-        self._calls = self._bytes = 0
-
-    def limited(self, method: Method) -> Method:
-        """Return a unary method that refuses requests beyond the limits; streams are bounded by the server."""
-        if method.kind is not UNARY:
-            return method
-        fn = method.fn
-
-        async def unary(data: bytes, rpc: RequestContext) -> bytes:
-            size = len(data)
-            if size > MAX_REQUEST_BYTES:
-                raise TooLarge(f"Request entity too large: limit is {MAX_REQUEST_BYTES}")
-            if self._calls >= self._max_calls or self._bytes + size > self._max_bytes:
-                raise TooManyRequests("too many requests, please try again later", retry_seconds=1)
-            self._calls += 1
-            self._bytes += size
-            try:
-                answer: bytes = await fn(data, rpc)
-            finally:
-                self._calls -= 1
-                self._bytes -= size
-            return answer
-
-        return Method(UNARY, unary)
 
 
 def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> DeleteOptions:

@@ -1,22 +1,18 @@
 """What the services refuse before the registry sees it, and that nothing a client sends ends anything."""
 
-import asyncio
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apiserver.services.generic import MAX_BATCH
-from apiserver.services.requests import InFlight
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import raw_pb2, request_pb2
 from vaina.client.clientset import binding
-from vaina.errors import ApiError, BadRequest, InternalError, Invalid, TooLarge, TooManyRequests
+from vaina.errors import ApiError, BadRequest, InternalError, Invalid, TooLarge
 from vaina.kinds import CONFIG_MAP, KINDS, POD
-from vaina.serving.handlers import UNARY, Method, RequestContext
+from vaina.serving.handlers import UNARY, RequestContext
 from vaina.testing.builders import make_pod
-from vaina.testing.clock import settle
 
 
 def test_every_method_of_every_service_is_served_and_no_other() -> None:
@@ -105,30 +101,6 @@ async def test_a_request_larger_than_the_limit_is_refused() -> None:
     request = raw_pb2.RawCreateRequest(object=b"x" * (3 * 1024 * 1024 + 1)).SerializeToString()
     with pytest.raises(TooLarge, match=r"^Request entity too large: limit is 3145728$"):
         await api.client.transport.unary(CONFIG_MAP.method("Create"), request)
-
-
-async def test_what_is_too_much_at_once_is_refused_with_a_delay() -> None:
-    go = asyncio.Event()
-
-    async def slow(data: bytes, rpc: RequestContext) -> bytes:
-        await go.wait()
-        return data
-
-    in_flight = InFlight(max_calls=3, max_bytes=10)
-    method = in_flight.limited(Method(UNARY, slow))
-    async with asyncio.TaskGroup() as group:
-        calls = [group.create_task(method.fn(b"1234", RequestContext())) for _ in range(2)]
-        await settle()
-        with pytest.raises(TooManyRequests) as caught:
-            await method.fn(b"567", RequestContext())
-        assert caught.value.retry_seconds == 1
-        calls.append(group.create_task(method.fn(b"56", RequestContext())))
-        await settle()
-        with pytest.raises(TooManyRequests, match="too many requests, please try again later"):
-            await method.fn(b"", RequestContext())
-        go.set()
-    assert [call.result() for call in calls] == [b"1234", b"1234", b"56"]
-    assert await method.fn(b"0123456789", RequestContext()) == b"0123456789"
 
 
 @settings(max_examples=60, deadline=None)
