@@ -97,6 +97,18 @@ class ServiceProcess:
         self._process.kill()
         self._process.wait()
 
+    def stop(self) -> None:
+        """Pause it with SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `stop`."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def wait(self, seconds: float) -> int:
+        """Return the code with which it ends. Raises TimeoutExpired."""
+        return self._process.wait(seconds)
+
     def close(self) -> None:
         """End it in good order, or otherwise."""
         if self._process.poll() is None:

@@ -27,6 +27,7 @@ from vaina.client.events import EventRecorder
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
+from vaina.leaderelection import Election
 from vaina.metrics import QueueMetrics, new_registry
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
@@ -104,14 +105,23 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     clock, registry = SystemClock(), new_registry(COMPONENT)
-    clientset = Clientset(GrpcTransport(config.apiserver, user_agent=f"vaina-{COMPONENT}"))
+    transport = GrpcTransport(config.apiserver, user_agent=f"vaina-{COMPONENT}")
+    instance = socket.gethostname()
     try:
-        manager = build(clientset, clock, config, registry=registry, instance=socket.gethostname())
+        election = Election(
+            config,
+            transport,
+            clock,
+            component="kube-controller-manager",
+            instance=instance,
+            registry=registry,
+        )
+        manager = build(election.clients, clock, config, registry=registry, instance=instance)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     service = ControllerService(manager.controllers)
     async with (
-        clientset,
+        election.clients,
         serve(
             service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
             ready=False,
@@ -119,7 +129,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
         asyncio.TaskGroup() as group,
     ):  # fmt: skip
-        running = group.create_task(manager.run())
+        running = group.create_task(election.run(manager.follow, manager.wait_synced, manager.lead))
         ending = group.create_task(stop.wait())
         filled = group.create_task(manager.wait_synced())
         await asyncio.wait((filled, ending, running), return_when=asyncio.FIRST_COMPLETED)

@@ -1,10 +1,12 @@
 """Configuration of the controllers. Each field is VAINA_<NAME>, --<name>, or a key of the YAML file."""
 
-import msgspec
+from vaina.leaderelection.config import LeaderElectionConfig
 
 
-class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=True):
     """What can be configured; times in seconds, defaults as upstream's."""
+
+    leader_elect_resource_name: str = "kube-controller-manager"
 
     #: host:port of the apiserver
     apiserver: str = "127.0.0.1:6443"

@@ -1,6 +1,6 @@
-"""Which controllers run, and running them: informers, controllers and recorder in one task group.
+"""Which controllers run, and running them: `follow` keeps the caches, `lead` works.
 
-Leadership will be decided here, by Lease; until then one process runs them. Two would do no harm (I18): every write is a
+Of several processes the one that holds the Lease leads (`controller/build.py`). Two would do no harm (I18): every write is a
 compare-and-swap, or has a name that follows from the state.
 """
 
@@ -58,10 +58,20 @@ class Manager:
         await self._factory.wait_synced()
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Follow and lead until cancelled: what a process without election does."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.follow(), name="follow")
+            group.create_task(self.lead(), name="lead")
+
+    async def follow(self) -> None:
+        """Keep the caches true until cancelled: what a standby does as well."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._factory.run(), name="informers")
             for recorder in self._recorders:
                 group.create_task(recorder.run(), name="events")
+
+    async def lead(self) -> None:
+        """Run the controllers until cancelled, beside `follow`. Once only."""
+        async with asyncio.TaskGroup() as group:
             for controller in self.controllers:
                 group.create_task(controller.run(), name=controller.name)

@@ -19,6 +19,8 @@ from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
+from vaina.config import ConfigError
+from vaina.leaderelection import Election
 from vaina.metrics import new_registry
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
@@ -71,9 +73,15 @@ async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) ->
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
     clock, registry = SystemClock(), new_registry("scheduler")
-    clients = Clientset(GrpcTransport(config.apiserver, user_agent="vaina-scheduler"))
+    transport = GrpcTransport(config.apiserver, user_agent="vaina-scheduler")
+    try:
+        election = Election(
+            config, transport, clock, component=config.scheduler_name, instance=instance, registry=registry
+        )
+    except ValueError as error:
+        raise ConfigError(f"leader election: {error}") from error
     scheduler = build(
-        clients, clock, registry=registry, name=config.scheduler_name, instance=instance,
+        election.clients, clock, registry=registry, name=config.scheduler_name, instance=instance,
         tie_break=random.Random().randrange,  # noqa: S311 - which of equal nodes is no secret
     )  # fmt: skip
     try:
@@ -83,14 +91,14 @@ async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) ->
             asyncio.TaskGroup() as group,
         ):
             tasks = [
-                group.create_task(scheduler.run()),
+                group.create_task(election.run(scheduler.follow, scheduler.wait_synced, scheduler.lead)),
                 group.create_task(_report_ready(scheduler, server.health)),
             ]
             await stop.wait()
             for task in tasks:
                 task.cancel()
     finally:
-        await clients.close()
+        await transport.close()
 
 
 async def _report_ready(scheduler: Scheduler, health: Health) -> None:

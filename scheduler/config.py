@@ -1,10 +1,12 @@
 """The scheduler's configuration: flags, environment (VAINA_APISERVER ...) or a YAML file."""
 
-import msgspec
+from vaina.leaderelection.config import LeaderElectionConfig
 
 
-class SchedulerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=True):
     """Read once, by `__main__`."""
+
+    leader_elect_resource_name: str = "kube-scheduler"
 
     #: host:port of the apiserver
     apiserver: str = "127.0.0.1:6443"

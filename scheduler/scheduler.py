@@ -116,17 +116,27 @@ class Scheduler:
         await self.pods.wait_synced()
 
     async def run(self) -> None:
-        """Schedule until cancelled."""
+        """Follow and lead until cancelled: what a scheduler without election does."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.follow(), name="follow")
+            group.create_task(self.lead(), name="lead")
+
+    async def follow(self) -> None:
+        """Keep caches and queue true until cancelled: what a standby does as well."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.nodes.run(), name="informer-nodes")
             group.create_task(self.pods.run(), name="informer-pods")
             group.create_task(self._recorder.run(), name="events")
             group.create_task(self._reporter.run(), name="steps")
+
+    async def lead(self) -> None:
+        """Schedule until cancelled, beside `follow`. Once only: what was assumed when it ended stays in the caches."""
+        # Every Pod that takes room must be counted before the first decision (I8).
+        await self.wait_synced()
+        log.info("caches filled", **self.cache.sizes())
+        async with asyncio.TaskGroup() as group:
             group.create_task(self._conditions.run(), name="conditions")
             group.create_task(self._binder.run(), name="binder")
-            # Every Pod that takes room must be counted before the first decision (I8).
-            await self.wait_synced()
-            log.info("caches filled", **self.cache.sizes())
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._cycles_forever(), name="cycles")
 

@@ -24,6 +24,12 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
 CLOCK = SystemClock()
 #: for anything that must come to pass
 PATIENCE_SECONDS = 60.0
+#: who was killed leaves its lease behind: the next need not wait the usual 15 s
+SHORT_LEASE = (
+    "--leader-elect-lease-duration-seconds=3",
+    "--leader-elect-renew-deadline-seconds=2",
+    "--leader-elect-retry-period-seconds=0.5",
+)
 
 
 @pytest.fixture
@@ -42,12 +48,12 @@ async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
 
 
 @pytest.fixture
-def schedulers(server: ApiserverProcess) -> Iterator[Callable[[], ServiceProcess]]:
+def schedulers(server: ApiserverProcess) -> Iterator[Callable[..., ServiceProcess]]:
     """Start schedulers; all are ended at the end."""
     started: list[ServiceProcess] = []
 
-    def start() -> ServiceProcess:
-        started.append(ServiceProcess("scheduler", f"--apiserver={server.target}"))
+    def start(*flags: str) -> ServiceProcess:
+        started.append(ServiceProcess("scheduler", f"--apiserver={server.target}", *SHORT_LEASE, *flags))
         return started[-1]
 
     yield start
@@ -124,7 +130,7 @@ class NodeNames:
 
 @pytest.mark.requirement("A2")
 async def test_pods_are_bound_with_condition_event_and_step(
-    client: Clientset, schedulers: Callable[[], ServiceProcess]
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
 ) -> None:
     await make_nodes(client, 3)
     await make_pods(client, 12)
@@ -158,7 +164,7 @@ async def has_step(client: Clientset, made: pod_pb2.Pod) -> bool:
 
 @pytest.mark.requirement("B14")
 async def test_a_pod_that_fits_nowhere_says_why_and_is_bound_when_room_comes(
-    client: Clientset, schedulers: Callable[[], ServiceProcess]
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
 ) -> None:
     await make_nodes(client, 2)
     schedulers()
@@ -180,7 +186,7 @@ async def test_a_pod_that_fits_nowhere_says_why_and_is_bound_when_room_comes(
 
 
 async def test_a_scheduler_that_is_killed_again_and_again_binds_nothing_twice(
-    client: Clientset, schedulers: Callable[[], ServiceProcess]
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
 ) -> None:
     await make_nodes(client, 10, cpu="30")
     names = NodeNames(client)
@@ -201,7 +207,7 @@ async def at_least(client: Clientset, count: int) -> bool:
 
 
 async def test_an_apiserver_that_is_killed_leaves_every_pod_with_one_node(
-    server: ApiserverProcess, client: Clientset, schedulers: Callable[[], ServiceProcess]
+    server: ApiserverProcess, client: Clientset, schedulers: Callable[..., ServiceProcess]
 ) -> None:
     await make_nodes(client, 5, cpu="40")
     names = NodeNames(client)
@@ -219,13 +225,90 @@ async def test_an_apiserver_that_is_killed_leaves_every_pod_with_one_node(
 
 
 async def test_two_schedulers_at_once_do_no_harm(
-    client: Clientset, schedulers: Callable[[], ServiceProcess]
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
 ) -> None:
     await make_nodes(client, 5, cpu="100")
     names = NodeNames(client)
     async with running(names.run()):
-        schedulers()
-        schedulers()
+        schedulers("--leader-elect=false")
+        schedulers("--leader-elect=false")
         await make_pods(client, 200)
         await until(lambda: all_bound(client, 200))
         names.check()
+
+
+def leads(process: ServiceProcess) -> bool:
+    return process.metric("leader_election_master_status", 'name="kube-scheduler"') == 1
+
+
+async def test_of_two_schedulers_one_works_and_the_other_takes_over_when_it_is_killed(
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
+) -> None:
+    await make_nodes(client, 5, cpu="40")
+    names = NodeNames(client)
+    async with running(names.run()):
+        pair = [schedulers(), schedulers()]
+        for process in pair:
+            # A standby is healthy: its caches are filled.
+            process.wait_healthy()
+        await make_pods(client, 20)
+        await until(lambda: all_bound(client, 20))
+        (leader,) = [process for process in pair if leads(process)]
+        (standby,) = [process for process in pair if process is not leader]
+        assert standby.metric("scheduler_schedule_attempts_total") == 0
+        await make_pods(client, 180, first=20)
+        await until(lambda: at_least(client, 40))
+        leader.kill()
+        await until(lambda: all_bound(client, 200))
+        names.check()
+        assert leads(standby)
+    # Exactly full: had the new leader forgotten what the old one bound, a node would hold more.
+    assert await bound(client) == {f"n{number}": 40 for number in range(5)}
+    lease = await client.leases.get("kube-scheduler", "kube-system")
+    assert lease.spec.lease_transitions == 1
+    assert await has_leader_events(client, 2)
+
+
+async def has_leader_events(client: Clientset, count: int) -> bool:
+    events = (await client.events.list("kube-system")).items
+    return (
+        sum(event.reason == "LeaderElection" and "became leader" in event.message for event in events)
+        == count
+    )
+
+
+async def test_a_leader_that_ends_in_good_order_is_followed_at_once(
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
+) -> None:
+    await make_nodes(client, 2)
+    usual = ("--leader-elect-lease-duration-seconds=600", "--leader-elect-renew-deadline-seconds=500")
+    first = schedulers(*usual)
+    first.wait_healthy()
+    await make_pods(client, 2)
+    await until(lambda: all_bound(client, 2))
+    first.close()
+    # Had the lease not been given back, the second would wait ten minutes.
+    schedulers(*usual)
+    await make_pods(client, 2, first=2)
+    await until(lambda: all_bound(client, 4))
+
+
+async def test_a_leader_that_was_stopped_binds_nothing_when_it_wakes(
+    client: Clientset, schedulers: Callable[..., ServiceProcess]
+) -> None:
+    await make_nodes(client, 4, cpu="50")
+    names = NodeNames(client)
+    async with running(names.run()):
+        first = schedulers()
+        await make_pods(client, 100)
+        await until(lambda: at_least(client, 20))
+        first.stop()
+        second = schedulers()
+        await make_pods(client, 100, first=100)
+        await until(lambda: all_bound(client, 200))
+        first.resume()
+        # It finds that it lost the lease, and ends.
+        assert await asyncio.to_thread(first.wait, 30) != 0
+        names.check()
+        assert leads(second)
+    assert await bound(client) == {f"n{number}": 50 for number in range(4)}

@@ -53,7 +53,7 @@ class Wire(FaultyTransport):
 
 
 class Candidate:
-    """A process that stands for election, and writes four times a second while it leads. It stands again when it lost."""
+    """A process that stands for election, and writes twice a second while it leads. It stands again when it lost."""
 
     def __init__(self, world: "World", name: str, clock: SkewedClock) -> None:
         self.world, self.name, self.clock = world, name, clock
@@ -101,7 +101,7 @@ class Candidate:
                     pass
                 else:
                     self.world.wrote(self)
-                await self.clock.sleep(0.25)
+                await self.clock.sleep(0.5)
         finally:
             self.world.ended(self)
 
@@ -167,7 +167,7 @@ class World:
         await settle()
         while not holds():
             assert self.clock.monotonic() - begin < seconds, "not within the time"
-            await self.clock.advance(0.05)
+            await self.clock.advance(0.1)
         return self.clock.monotonic() - begin
 
 
@@ -229,12 +229,12 @@ async def test_the_last_one_leaves_a_free_lock_and_the_next_need_not_wait() -> N
         assert await w.until(lambda: w.working == {"b"}, 1) == 0
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 async def test_a_killed_leader_is_followed_within_the_duration_of_its_lease(seed: int) -> None:
     async with world("a", "b", "c", seed=seed) as w:
         await w.clock.advance(20 + w.rng.random() * 10)
         await w.kill(w.candidates["a"])
-        took = await w.until(lambda: bool(w.working), 15.1)
+        took = await w.until(lambda: bool(w.working), 15.15)
         assert took >= 12.9, "followed too soon: the leader may have renewed up to two seconds before"
 
 
@@ -243,8 +243,8 @@ async def test_a_leader_that_is_cut_off_stops_before_another_begins() -> None:
         await w.clock.advance(9)
         a = w.candidates["a"]
         a.wire.cut = True
-        stopped = await w.until(lambda: w.working != {"a"}, 10.1)
-        assert stopped <= 10.05
+        stopped = await w.until(lambda: w.working != {"a"}, 10.15)
+        assert stopped <= 10.11
         assert w.working == set(), "nobody works while the lease still counts"
         assert a.lost == 1
         assert a.metric("leader_election_master_status") == 0
@@ -288,7 +288,7 @@ async def test_a_paused_leader_does_nothing_more_when_it_wakes() -> None:
         a = w.candidates["a"]
         w.frozen.add("a")
         a.clock.freeze()
-        await w.until(lambda: "b" in w.working, 15.1)
+        await w.until(lambda: "b" in w.working, 15.15)
         await w.clock.advance(5)
         since = w.clock.monotonic()
         a.clock.thaw()
@@ -309,13 +309,13 @@ async def test_a_leader_that_wakes_from_a_short_pause_goes_on() -> None:
         assert w.writers() == ["a"]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 async def test_lost_requests_and_answers_neither_double_nor_stop_the_lead(seed: int) -> None:
     async with world("a", "b", "c", seed=seed) as w:
         for candidate in w.candidates.values():
             candidate.wire.lose_request = candidate.wire.lose_answer = 0.2
             candidate.wire.break_stream = 0.3
-        await w.clock.advance(300)
+        await w.clock.advance(150)
         at = [moment for moment, _ in w.writes]
         # A hand-over takes 15 s after the last renewal; one more retry may be lost, and one more after that.
         assert max(b - a for a, b in pairwise(at)) < 40
@@ -372,7 +372,7 @@ async def test_a_lease_that_is_deleted_while_its_holder_is_cut_off_stays_the_hol
         await w.clock.advance(5)
         w.candidates["a"].wire.cut = True
         await w.server.client.leases.delete(NAME, "kube-system")
-        await w.until(lambda: w.working == {"b"}, 15.1)
+        await w.until(lambda: w.working == {"b"}, 15.15)
         assert w.candidates["a"].lost == 1
 
 
@@ -398,7 +398,7 @@ async def test_work_that_ends_gives_the_lease_back_and_work_that_fails_too() -> 
     assert not elector.is_leader()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 async def test_whatever_happens_one_works_at_a_time_and_somebody_does_in_the_end(seed: int) -> None:
     async with world("a", "b", "c", seed=seed) as w:
         rng = random.Random(seed)
