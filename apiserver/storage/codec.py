@@ -13,11 +13,15 @@ from apiserver.storage.interface import Key, Stored, Version
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.errors import InternalError
+from vaina.kinds import KINDS_BY_GVK
+from vaina.objects.normalise import normalise
 from vaina.objects.watch import INITIAL_EVENTS_END
 
 #: what every stored value starts with
 MAGIC = b"k8s\x00"
 
+#: how Kubernetes ends its envelopes: contentEncoding and contentType, both empty; ours leave them out
+_FOREIGN_TAIL = b'\x1a\x00"\x00'
 _METADATA = 0x0A
 _RESOURCE_VERSION = 0x32
 #: digits of the largest position
@@ -60,14 +64,22 @@ def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) ->
     except Exception as error:  # upb raises google.protobuf.message.DecodeError, or ValueError on bad UTF-8
         raise InternalError(f"the object at {key} cannot be read") from error
     data, position = split_position(envelope.raw)
-    type_meta = envelope.type_meta
-    return Stored(
-        key,
-        data,
-        versions.version_of(revision, position),
-        (type_meta.api_version, type_meta.kind),
-        ttl_seconds,
-    )
+    type_meta = (envelope.type_meta.api_version, envelope.type_meta.kind)
+    if value.endswith(_FOREIGN_TAIL):
+        data = _in_normal_form(key, data, type_meta)
+    return Stored(key, data, versions.version_of(revision, position), type_meta, ttl_seconds)
+
+
+def _in_normal_form(key: Key, data: bytes, type_meta: tuple[str, str]) -> bytes:
+    kind = KINDS_BY_GVK.get(type_meta)
+    if kind is None:
+        return data
+    try:
+        message = kind.message.FromString(data)
+    except Exception as error:  # as above
+        raise InternalError(f"the object at {key} cannot be read") from error
+    normalise(message)
+    return message.SerializeToString(deterministic=True)
 
 
 def split_position(raw: bytes) -> tuple[bytes, int]:

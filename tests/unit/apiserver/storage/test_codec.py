@@ -117,3 +117,13 @@ def test_a_bookmark_is_an_object_of_any_kind_with_a_version_alone(kind: Kind[Any
     assert end == kind.message(
         metadata={"resource_version": "9", "annotations": {"k8s.io/initial-events-end": "true"}}
     )
+
+
+def test_what_kubernetes_stored_comes_in_our_normal_form() -> None:
+    """Its bytes have every empty message written out, and its envelope ends with two empty strings."""
+    theirs = b"\n\x04\n\x02ab\x12\n\x12\x08\n\x01c\x12\x01i\x42\x00\x1a\x00"
+    envelope = (
+        b"k8s\0" + b"\n\t\n\x02v1\x12\x03Pod" + b"\x12" + bytes([len(theirs)]) + theirs + b'\x1a\x00"\x00'
+    )
+    stored = codec.decode_value(Key("/registry/pods/default/ab"), envelope, 5)
+    assert stored.data == b"\n\x04\n\x02ab\x12\x08\x12\x06\n\x01c\x12\x01i"
