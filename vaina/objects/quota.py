@@ -1,0 +1,200 @@
+"""PURE: what a ResourceQuota counts: which objects, which of their resources, and how much.
+
+The apiserver charges by it before an object is stored, the quota controller counts by it what there is. Follows
+`pkg/quota/v1/evaluator/core` (Pods, counts of objects) and `apiserver/pkg/quota/v1/generic`.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from vaina.api.core.v1 import pod_pb2, resource_quota_pb2
+from vaina.clock import seconds_of
+from vaina.kinds import EVENT, KINDS, POD, POD_TRACE, Kind
+from vaina.objects.amounts import ONE, Amounts, plus
+from vaina.objects.pods import BEST_EFFORT, is_terminal, pod_limits, pod_requests, qos_class
+from vaina.objects.quantity import Amount, QuantityError, parse
+
+Quota = resource_quota_pb2.ResourceQuota
+Requirement = resource_quota_pb2.ScopedResourceSelectorRequirement
+
+#: kinds that no quota counts: they come and go by themselves
+UNCOUNTED: Final = frozenset({EVENT.kind, POD_TRACE.kind})
+#: kinds that a quota knows by their plain plural as well as by count/...
+_ALIASES: Final = frozenset({"configmaps", "secrets", "replicationcontrollers", "resourcequotas"})
+_COMPUTE: Final = ("cpu", "memory", "ephemeral-storage")
+_POD: Final = frozenset({
+    "count/pods", "pods", *_COMPUTE, *(f"{side}.{name}" for side in ("requests", "limits") for name in _COMPUTE),
+})  # fmt: skip
+#: a quota on one of these wants every container to say how much: a mistake of upstream's that stays for compatibility
+_MUST_BE_SAID: Final = frozenset({
+    "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory",
+})  # fmt: skip
+_HUGE: Final = "hugepages-"
+_NANO: Final = 10**9
+
+Says = dict[str, list[str]]
+
+
+def counted_kinds() -> tuple[Kind[Any], ...]:
+    """Return the kinds of which quotas may count objects."""
+    return tuple(kind for kind in KINDS if kind.namespaced and kind.kind not in UNCOUNTED)
+
+
+def resources_of(kind: Kind[Any], names: Iterable[str]) -> list[str]:
+    """Return those of the resources that objects of a kind take, in the order given."""
+    if kind is POD:
+        return [name for name in names if _is_pods(name)]
+    mine = {f"count/{kind.resource}"}
+    if not kind.group and kind.plural in _ALIASES:
+        mine.add(kind.plural)
+    return [name for name in names if name in mine]
+
+
+def _is_pods(name: str) -> bool:
+    if name in _POD or name.startswith((_HUGE, f"requests.{_HUGE}")):
+        return True
+    return name.startswith("requests.") and not _is_native(name)
+
+
+def _is_native(name: str) -> bool:
+    return "/" not in name or "kubernetes.io/" in name
+
+
+def is_counted(quota: Quota, kind: Kind[Any], obj: Any, hard: Iterable[str]) -> bool:
+    """Say whether an object counts for a quota: it takes one of its resources, and is in all its scopes.
+
+    Args:
+        quota: with its scopes.
+        kind: of the object.
+        obj: the object.
+        hard: the names of what the quota limits.
+    """
+    if not resources_of(kind, hard):
+        return False
+    return all(_is_in_scope(requirement, kind, obj) for requirement in _scopes(quota.spec))
+
+
+def _scopes(spec: resource_quota_pb2.ResourceQuotaSpec) -> Iterable[Requirement]:
+    for scope in spec.scopes:
+        yield Requirement(scope_name=scope, operator="Exists")
+    yield from spec.scope_selector.match_expressions
+
+
+def _is_in_scope(requirement: Requirement, kind: Kind[Any], obj: Any) -> bool:
+    if kind is not POD:
+        return False
+    pod: pod_pb2.Pod = obj
+    match requirement.scope_name:
+        case "Terminating":
+            return pod.spec.HasField("active_deadline_seconds")
+        case "NotTerminating":
+            return not pod.spec.HasField("active_deadline_seconds")
+        case "BestEffort":
+            return qos_class(pod) == BEST_EFFORT
+        case "NotBestEffort":
+            return qos_class(pod) != BEST_EFFORT
+        case "PriorityClass":
+            return _has_class(requirement, pod.spec.priority_class_name)
+        case "CrossNamespacePodAffinity":
+            return _looks_into_other_namespaces(pod.spec.affinity)
+        case _:
+            return False
+
+
+def _has_class(requirement: Requirement, name: str) -> bool:
+    match requirement.operator:
+        case "Exists":
+            return bool(name)
+        case "DoesNotExist":
+            return not name
+        case "In":
+            return bool(name) and name in requirement.values
+        case "NotIn":
+            return not name or name not in requirement.values
+        case _:
+            return False
+
+
+def _looks_into_other_namespaces(affinity: pod_pb2.Affinity) -> bool:
+    terms: list[pod_pb2.PodAffinityTerm] = []
+    for part in (affinity.pod_affinity, affinity.pod_anti_affinity):
+        terms.extend(part.required_during_scheduling_ignored_during_execution)
+        terms.extend(
+            weighted.pod_affinity_term
+            for weighted in part.preferred_during_scheduling_ignored_during_execution
+        )
+    return any(term.namespaces or term.HasField("namespace_selector") for term in terms)
+
+
+def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
+    """Return what an object takes, by all the names that a quota may use for it.
+
+    Args:
+        kind: of the object.
+        obj: the object.
+        now: seconds since the epoch; a Pod that should have ended by then is counted as an object only.
+    """
+    used: dict[str, Amount] = {f"count/{kind.resource}": ONE}
+    if kind is not POD:
+        if not kind.group and kind.plural in _ALIASES:
+            used[kind.plural] = ONE
+        return used
+    return plus(used, _pod_usage(obj)) if _is_charged(obj, now) else used
+
+
+def _is_charged(pod: pod_pb2.Pod, now: float) -> bool:
+    """Say whether a Pod still takes anything: it has not ended, and is not past the time by which it should have."""
+    if is_terminal(pod):
+        return False
+    meta = pod.metadata
+    if meta.HasField("deletion_timestamp") and meta.HasField("deletion_grace_period_seconds"):
+        return now <= seconds_of(meta.deletion_timestamp) + meta.deletion_grace_period_seconds
+    return True
+
+
+def _pod_usage(pod: pod_pb2.Pod) -> Amounts:
+    try:
+        requests, limits = pod_requests(pod), pod_limits(pod)
+    except QuantityError:  # of an object that somebody else stored
+        requests, limits = {}, {}
+    used: dict[str, Amount] = {"pods": ONE}
+    for name, number in requests.items():
+        amount = _amount(pod, "requests", name, number)
+        if name in _COMPUTE or name.startswith(_HUGE):
+            used[name] = used[f"requests.{name}"] = amount
+        elif not _is_native(name):
+            used[f"requests.{name}"] = amount
+    for name in _COMPUTE:
+        if name in limits:
+            used[f"limits.{name}"] = _amount(pod, "limits", name, limits[name])
+    return used
+
+
+def _amount(pod: pod_pb2.Pod, side: str, name: str, number: int) -> Amount:
+    """Return a number of `vaina.objects.pods` as it would be written: as the first container writes it that has the resource."""
+    nanos = number * (_NANO // 1000 if name == "cpu" else _NANO)
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        amounts = getattr(container.resources, side)
+        if name in amounts and (text := amounts[name].string):
+            return Amount(nanos, parse(text).format)
+    return Amount(nanos, "DecimalSI")
+
+
+def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> Says:
+    """Return what a quota on some resources wants to be said and is not: resource -> names of the containers that do not say."""
+    wanted = sorted(_MUST_BE_SAID.intersection(required))
+    missing: Says = {}
+    if not wanted:
+        return missing
+    whole = _said(pod.spec.resources)
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        said = _said(container.resources) | whole
+        for name in wanted:
+            if name not in said:
+                missing.setdefault(name, []).append(container.name)
+    return {name: sorted(missing[name]) for name in sorted(missing)}
+
+
+def _said(resources: Any) -> set[str]:
+    requests, limits = set(resources.requests), set(resources.limits)
+    return requests | {f"requests.{name}" for name in requests} | {f"limits.{name}" for name in limits}
