@@ -31,6 +31,7 @@ class Direct:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self.create = storage.create
+        self.put_all = storage.put_all
         self.get = storage.get
         self.list = storage.list
         self.update = storage.update

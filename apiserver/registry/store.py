@@ -7,7 +7,6 @@ stored when the client saw none. Follows apiserver `registry/generic/registry/st
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from apiserver import validation
@@ -323,7 +322,7 @@ class Store(Reader[M]):
         if ctx.dry_run:
             current = await self.get(namespace, name)
             wanted = observed(current)
-            return current if wanted.data is None else replace(current, data=wanted.data)
+            return current if wanted.data is None else current._replace(data=wanted.data)
         try:
             stored = await self._through(key, observed)
         except KeyMissing:

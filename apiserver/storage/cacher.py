@@ -28,6 +28,8 @@ from apiserver.storage.interface import (
     Change,
     Key,
     Page,
+    Put,
+    PutResult,
     Read,
     Storage,
     StorageEvent,
@@ -107,6 +109,9 @@ class Cacher:
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
     ) -> Stored:
         return await self._storage.update(key, data, type_meta, expected=expected, ttl_seconds=ttl_seconds)
+
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        return await self._storage.put_all(puts)
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         return await self._storage.delete(key, expected=expected)

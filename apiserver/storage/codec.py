@@ -8,6 +8,8 @@ can be mistaken for it, for metadata without a name is never stored.
 `metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test holds the table of kinds to it.
 """
 
+from functools import lru_cache
+
 from apiserver.storage import versions
 from apiserver.storage.interface import Key, Stored, Version
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
@@ -45,10 +47,15 @@ def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> byte
         position: of the write in its batch, 0 to 126.
     """
     raw = _version_record(position) + data if position else data
-    envelope = runtime_pb2.Unknown(
-        type_meta=runtime_pb2.TypeMeta(api_version=type_meta[0], kind=type_meta[1]), raw=raw
-    )
-    return MAGIC + envelope.SerializeToString()
+    # Encoded messages are merged by joining them; the first half is the same for all objects of a kind.
+    return _beginning(type_meta) + runtime_pb2.Unknown(raw=raw).SerializeToString()
+
+
+@lru_cache(maxsize=256)
+def _beginning(type_meta: tuple[str, str]) -> bytes:
+    """Return how the stored bytes of a kind begin."""
+    meta = runtime_pb2.TypeMeta(api_version=type_meta[0], kind=type_meta[1])
+    return MAGIC + runtime_pb2.Unknown(type_meta=meta).SerializeToString()
 
 
 def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:

@@ -7,7 +7,6 @@ writing, so that every operation is atomic on the event loop. Owned by one event
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import replace
 
 from sortedcontainers import SortedDict
 
@@ -22,7 +21,10 @@ from apiserver.storage.interface import (
     KeyExists,
     KeyMissing,
     Page,
+    Put,
+    PutResult,
     Read,
+    StorageError,
     StorageEvent,
     Stored,
     Version,
@@ -102,6 +104,22 @@ class MemoryStorage:
     ) -> Stored:
         self._expect(key, expected)
         return self._put(Stored(key, data, self._next(), type_meta, ttl_seconds))
+
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        results: list[PutResult] = []
+        for put in puts:
+            try:
+                if put.expected is not None:
+                    self._expect(put.key, put.expected)
+                    stored = self._put(
+                        Stored(put.key, put.data, self._next(), put.type_meta, put.ttl_seconds)
+                    )
+                else:
+                    stored = await self.create(put.key, put.data, put.type_meta, ttl_seconds=put.ttl_seconds)
+                results.append(stored)
+            except StorageError as error:
+                results.append(error)
+        return results
 
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
@@ -195,7 +213,7 @@ class MemoryStorage:
     def _remove(self, key: Key) -> Stored:
         before: Stored = self._now.pop(key)
         self._expiries.pop(key, None)
-        last = replace(before, version=self._next())
+        last = before._replace(version=self._next())
         self._record(StorageEvent(EventType.DELETED, key, last.version, last, before))
         return last
 

@@ -16,6 +16,7 @@ the writer key while etcd is full.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aetcd.rpc import kv_pb2, rpc_pb2
 
@@ -30,9 +31,9 @@ MAX_BYTES = 1_500_000
 OVERHEAD = 192
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Write:
-    """One create, update or deletion that waits for its batch."""
+    """One create, update or deletion that waits for its batch. Never changed; not frozen, which is five times as dear to make."""
 
     key: Key
     #: the key's mod revision must be this one; 0: there must be no key
@@ -48,8 +49,7 @@ class Write:
         return len(self.data or b"") + 3 * len(self.key) + OVERHEAD
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a write."""
 
     succeeded: bool
@@ -76,11 +76,12 @@ def take_batch(pending: "deque[Write]") -> list[Write]:
         if write.key in keys:
             later.append(write)
             continue
-        if taken and size + write.size > MAX_BYTES:
+        more = write.size
+        if taken and size + more > MAX_BYTES:
             pending.appendleft(write)
             break
         keys.add(write.key)
-        size += write.size
+        size += more
         taken.append(write)
     pending.extendleft(reversed(later))
     return taken
@@ -97,13 +98,15 @@ def transaction(
         token: names the batch; no other batch of this process has the same.
         base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when etcd is full).
     """
-    operations = [
-        rpc_pb2.RequestOp(request_txn=_nested(write, position)) for position, write in enumerate(writes)
-    ]
-    if base is None:
-        return rpc_pb2.TxnRequest(success=operations)
-    mark = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=writer_key, value=token))
-    return rpc_pb2.TxnRequest(compare=[unchanged(writer_key, base)], success=[mark, *operations])
+    txn = rpc_pb2.TxnRequest()
+    operations = txn.success
+    if base is not None:
+        txn.compare.append(unchanged(writer_key, base))
+        mark = operations.add().request_put
+        mark.key, mark.value = writer_key, token
+    for position, write in enumerate(writes):
+        _nest(operations.add().request_txn, write, position)
+    return txn
 
 
 def outcomes(writes: Sequence[Write], answer: "rpc_pb2.TxnResponse", *, marked: bool) -> list[Outcome]:
@@ -138,15 +141,20 @@ def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
     )
 
 
-def _nested(write: Write, position: int) -> "rpc_pb2.TxnRequest":
+def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int) -> None:
+    """Fill in the transaction of one write. In place: to make its parts and put them together costs twice as much."""
     key = write.key.encode()
-    if write.data is None:
-        operation = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=key, prev_kv=True))
-    else:
-        value = encode_value(write.data, write.type_meta, position)
-        operation = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=value, lease=write.lease))
-    return rpc_pb2.TxnRequest(
-        compare=[unchanged(key, write.expected)],
-        success=[operation],
-        failure=[rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=key, keys_only=True))],
+    txn.compare.add(
+        result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=key, mod_revision=write.expected
     )
+    operation = txn.success.add()
+    if write.data is None:
+        deletion = operation.request_delete_range
+        deletion.key, deletion.prev_kv = key, True
+    else:
+        put = operation.request_put
+        put.key, put.value = key, encode_value(write.data, write.type_meta, position)
+        if write.lease:
+            put.lease = write.lease
+    refused = txn.failure.add().request_range
+    refused.key, refused.keys_only = key, True

@@ -9,9 +9,10 @@ Owned by the task that runs `run`; everything happens on one event loop.
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Sequence
 from copy import copy
 from random import Random
-from typing import NamedTuple
+from typing import TypeAlias, cast
 
 from aetcd.rpc import rpc_pb2
 
@@ -41,11 +42,26 @@ _FORGOTTEN = (Compacted, FutureRevision)
 _FULL = "etcdserver: mvcc: database space exceeded"
 
 
-class _Waiting(NamedTuple):
-    """A caller that waits for the outcome of its write."""
+#: what became of a write: LeaseMissing of one whose lease has ended
+Result: TypeAlias = Outcome | ApiError | LeaseMissing
 
-    future: "asyncio.Future[Outcome]"
-    since: float
+
+class _Call:
+    """A caller that waits for the outcomes of its writes: one future for all of them."""
+
+    __slots__ = ("future", "left", "results", "since")
+
+    def __init__(self, count: int, since: float) -> None:
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.results: list[Result | None] = [None] * count
+        self.left, self.since = count, since
+
+    def answer(self, index: int, result: Result) -> None:
+        """Take the outcome of one of the writes."""
+        self.results[index] = result
+        self.left -= 1
+        if not self.left and not self.future.done():
+            self.future.set_result(None)
 
 
 class GroupCommit:
@@ -79,7 +95,8 @@ class GroupCommit:
         self._tokens = (f"{rng.getrandbits(64):016x}-{number}".encode() for number in itertools.count())
         self._puts: deque[Write] = deque()
         self._deletions: deque[Write] = deque()
-        self._waiting: dict[Write, _Waiting] = {}
+        #: which of whose writes each is
+        self._waiting: dict[Write, tuple[_Call, int]] = {}
         self._work = asyncio.Event()
         #: mod revision of the writer key; None: unknown, it must be put before the next batch
         self._base: int | None = None
@@ -96,21 +113,38 @@ class GroupCommit:
             StorageFull, TooLarge, LeaseMissing, InternalError: etcd refused it. Nothing was written.
             Unavailable, Timeout: the outcome is unknown (or, as the text says, nothing was written).
         """
+        (result,) = await self.submit_all((write,))
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def submit_all(self, writes: Sequence[Write]) -> list[Result]:
+        """Return what became of each of the writes, which do not hang together, in their order.
+
+        Raises:
+            TooManyRequests, Unavailable: nothing was written.
+        """
         if self._stopped:
             raise Unavailable("the apiserver is shutting down; nothing was written")
-        if len(self._waiting) >= MAX_PENDING:
+        if len(self._waiting) + len(writes) > MAX_PENDING:
             raise TooManyRequests(
                 "too many writes are waiting for etcd; nothing was written", retry_seconds=1
             )
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting[write] = _Waiting(future, self._clock.monotonic())
-        (self._puts if write.data is not None else self._deletions).append(write)
+        if not writes:
+            return []
+        call = _Call(len(writes), self._clock.monotonic())
+        for index, write in enumerate(writes):
+            self._waiting[write] = call, index
+            (self._puts if write.data is not None else self._deletions).append(write)
         self._work.set()
         try:
-            return await future
+            await call.future
         finally:
-            # A caller that gave up: a write that still waits is dropped when its turn comes (`_take`).
-            self._waiting.pop(write, None)
+            if call.left:
+                # A caller that gave up: what still waits is dropped when its turn comes (`_take`).
+                for write in writes:
+                    self._waiting.pop(write, None)
+        return cast("list[Result]", call.results)
 
     async def run(self) -> None:
         """Send batches until cancelled."""
@@ -146,7 +180,7 @@ class GroupCommit:
                 queue.popleft()
         puts, deletions = self._puts, self._deletions
         if puts and deletions:
-            older = self._waiting[puts[0]].since <= self._waiting[deletions[0]].since
+            older = self._waiting[puts[0]][0].since <= self._waiting[deletions[0]][0].since
             queue = puts if older else deletions
         else:
             queue = puts or deletions
@@ -278,27 +312,28 @@ class GroupCommit:
         now, kept = self._clock.monotonic(), set(but or ())
         late = [
             write
-            for write, waiting in self._waiting.items()
-            if write not in kept and now - waiting.since > self._patience
+            for write, (call, _) in self._waiting.items()
+            if write not in kept and now - call.since > self._patience
         ]
         self._fail(late, _away())
 
     def _is_waiting(self, write: Write) -> bool:
-        waiting = self._waiting.get(write)
-        return waiting is not None and not waiting.future.done()
+        found = self._waiting.get(write)
+        return found is not None and not found[0].future.done()
 
     def _resolve(self, batch: list[Write], results: list[Outcome]) -> None:
         for write, outcome in zip(batch, results, strict=True):
-            waiting = self._waiting.get(write)
-            if waiting and not waiting.future.done():
-                waiting.future.set_result(outcome)
+            self._answer(write, outcome)
 
-    def _fail(self, writes: list[Write], error: Exception) -> None:
+    def _fail(self, writes: list[Write], error: ApiError | LeaseMissing) -> None:
         for write in writes:
-            waiting = self._waiting.get(write)
-            if waiting and not waiting.future.done():
-                # One for each: a raised exception collects the frames of who raised it.
-                waiting.future.set_exception(copy(error))
+            # One for each: a raised exception collects the frames of who raised it.
+            self._answer(write, copy(error))
+
+    def _answer(self, write: Write, result: Result) -> None:
+        found = self._waiting.pop(write, None)
+        if found is not None:
+            found[0].answer(found[1], result)
 
 
 def _away() -> Unavailable:

@@ -28,6 +28,8 @@ from apiserver.storage.interface import (
     KeyExists,
     KeyMissing,
     Page,
+    Put,
+    PutResult,
     Read,
     StorageEvent,
     Stored,
@@ -37,7 +39,7 @@ from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
 from vaina.clock import Clock
-from vaina.errors import Expired, TooLarge, Unavailable
+from vaina.errors import ApiError, Expired, TooLarge, Unavailable
 
 _LOG = structlog.get_logger()
 #: keys asked for at once in a list
@@ -135,6 +137,30 @@ class EtcdStorage:
         _check(key, outcome)
         return _stored(key, data, type_meta, outcome, lease)
 
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        results: list[PutResult | None] = [_too_large(put.key, put.data) for put in puts]
+        left = [index for index, refused in enumerate(results) if refused is None]
+        for _ in range(_LEASE_TRIES):
+            writes = [await self._write(puts[index]) for index in left]
+            again: list[int] = []
+            for index, write, outcome in zip(
+                left, writes, await self._commit.submit_all(writes), strict=True
+            ):
+                if isinstance(outcome, LeaseMissing):
+                    again.append(index)
+                else:
+                    results[index] = _result(puts[index], outcome, write.lease)
+            if not again:
+                break
+            self._leases.forget()
+            left = again
+        return [_leaseless() if result is None else result for result in results]
+
+    async def _write(self, put: Put) -> Write:
+        lease = await self._leases.lease_for(put.ttl_seconds) if put.ttl_seconds else 0
+        expected = 0 if put.expected is None else versions.revision_of(put.expected)
+        return Write(put.key, expected, put.data, put.type_meta, lease)
+
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
     ) -> Stored:
@@ -183,15 +209,16 @@ class EtcdStorage:
         self, key: Key, data: bytes, type_meta: tuple[str, str], expected: int, ttl_seconds: int
     ) -> tuple[Outcome, int]:
         """Return what became of a put, and the lease that it was done with."""
-        if len(data) + 3 * len(key) > MAX_BYTES:
-            raise TooLarge(f"the object at {key} has {len(data)} bytes; at most {MAX_BYTES} can be stored")
+        refused = _too_large(key, data)
+        if refused is not None:
+            raise refused
         for _ in range(_LEASE_TRIES):
-            lease = await self._leases.lease_for(ttl_seconds)
+            lease = await self._leases.lease_for(ttl_seconds) if ttl_seconds else 0
             try:
                 return await self._commit.submit(Write(key, expected, data, type_meta, lease)), lease
             except LeaseMissing:
                 self._leases.forget()
-        raise Unavailable("etcd's leases end as soon as they are granted; nothing was written")
+        raise _leaseless()
 
     async def _range(self, request: "rpc_pb2.RangeRequest", read: Read, what: str) -> "rpc_pb2.RangeResponse":
         """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do not exist yet."""
@@ -226,6 +253,26 @@ class EtcdStorage:
     def _unreadable(self, key: Key) -> None:
         self._metrics.decode_errors.inc()
         _LOG.error("stored object cannot be read", key=key)
+
+
+def _too_large(key: Key, data: bytes) -> TooLarge | None:
+    if len(data) + 3 * len(key) <= MAX_BYTES:
+        return None
+    return TooLarge(f"the object at {key} has {len(data)} bytes; at most {MAX_BYTES} can be stored")
+
+
+def _leaseless() -> Unavailable:
+    return Unavailable("etcd's leases end as soon as they are granted; nothing was written")
+
+
+def _result(put: Put, outcome: Outcome | ApiError, lease: int) -> PutResult:
+    if isinstance(outcome, Outcome):
+        if outcome.succeeded:
+            return _stored(put.key, put.data, put.type_meta, outcome, lease)
+        if put.expected is None:
+            return KeyExists(put.key)
+        return KeyConflict() if outcome.actual else KeyMissing(put.key)
+    return outcome
 
 
 def _check(key: Key, outcome: Outcome) -> None:
