@@ -1,0 +1,260 @@
+"""What each verb of a story does. A step that finds nothing to act on does nothing; errors that a user may get are fine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from tests.simulation.story import Step
+from tests.simulation.world import World
+from vaina.api.core.v1 import pod_pb2
+from vaina.errors import ApiError, Conflict
+from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.testing.builders import (
+    make_container,
+    make_pod,
+    make_replica_set,
+    make_replication_controller,
+)
+
+T = TypeVar("T")
+#: what its containers run, by the words of a story
+COMMANDS = {
+    "for ever": [],
+    "3 s, then 0": ["sh", "-c", "sleep 3; exit 0"],
+    "2 s, then 1": ["sh", "-c", "sleep 2; exit 1"],
+}
+GRACE_SECONDS = 5
+
+
+async def perform(world: World, step: Step) -> None:
+    """Do a step."""
+    try:
+        await ACTIONS[step.verb](world, *step.args)
+    except ApiError as error:
+        world.journal.note(world.now, f"refused {step.verb}: {type(error).__name__} {error.message}")
+
+
+def _nth(items: Sequence[T], number: int) -> T | None:
+    return items[number % len(items)] if items else None
+
+
+def _container(cpu: int, command: str = "for ever") -> pod_pb2.Container:
+    container = make_container(requests={"cpu": f"{cpu}m"})
+    container.command.extend(COMMANDS[command])
+    return container
+
+
+def _sets(world: World) -> list[Any]:
+    return [*world.model.of(REPLICA_SET), *world.model.of(REPLICATION_CONTROLLER)]
+
+
+def _client(world: World, owner: Any) -> Any:
+    kinds = {"ReplicaSet": REPLICA_SET, "ReplicationController": REPLICATION_CONTROLLER}
+    return world.user.kind(kinds[owner.DESCRIPTOR.name])
+
+
+async def _create_rs(world: World, name: str, replicas: int, cpu: int) -> None:
+    made = make_replica_set(name, replicas=replicas)
+    _fill(made.spec.template, cpu)
+    await world.user.replica_sets.create(made)
+
+
+async def _create_rc(world: World, name: str, replicas: int, cpu: int) -> None:
+    made = make_replication_controller(name, replicas=replicas)
+    _fill(made.spec.template, cpu)
+    await world.user.replication_controllers.create(made)
+
+
+def _fill(template: pod_pb2.PodTemplateSpec, cpu: int) -> None:
+    template.spec.termination_grace_period_seconds = GRACE_SECONDS
+    del template.spec.containers[:]
+    template.spec.containers.append(_container(cpu))
+
+
+def _pod(name: str, cpu: int = 100, policy: str = "Always", command: str = "for ever") -> pod_pb2.Pod:
+    pod = make_pod(name, containers=[_container(cpu, command)])
+    pod.spec.restart_policy = policy
+    pod.spec.termination_grace_period_seconds = GRACE_SECONDS
+    return pod
+
+
+async def _create_pod(world: World, name: str, cpu: int, policy: str, command: str) -> None:
+    await world.user.pods.create(_pod(name, cpu, policy, command))
+
+
+async def _generate_pod(world: World) -> None:
+    pod = _pod("", 100)
+    pod.metadata.name, pod.metadata.generate_name = "", "gen-"
+    await world.user.pods.create(pod)
+
+
+async def _scale(world: World, number: int, replicas: int) -> None:
+    owner = _nth(_sets(world), number)
+    if owner is None:
+        return
+    patch = f'{{"spec":{{"replicas":{replicas}}}}}'
+    await _client(world, owner).patch(owner.metadata.name, patch, namespace="default")
+
+
+async def _delete_set(world: World, number: int, propagation: str) -> None:
+    owner = _nth(_sets(world), number)
+    if owner is not None:
+        await _client(world, owner).delete(owner.metadata.name, "default", propagation_policy=propagation)
+
+
+async def _delete_pod(world: World, number: int, grace: int) -> None:
+    pod = _nth(world.model.pods(), number)
+    if pod is not None:
+        seconds = None if grace < 0 else grace
+        await world.user.pods.delete(
+            pod.metadata.name, "default", uid=pod.metadata.uid, grace_period_seconds=seconds
+        )
+
+
+async def _relabel_pod(world: World, number: int) -> None:
+    pod = _nth([pod for pod in world.model.pods() if pod.metadata.labels], number)
+    if pod is not None:
+        patch = '{"metadata":{"labels":{"app":"stray"}}}'
+        await world.user.pods.patch(pod.metadata.name, patch, namespace="default")
+
+
+async def _annotate(world: World, number: int, value: int) -> None:
+    owner = _nth(_sets(world), number)
+    if owner is not None:
+        patch = f'{{"metadata":{{"annotations":{{"note":"{value}"}}}}}}'
+        await _client(world, owner).patch(owner.metadata.name, patch, namespace="default")
+
+
+async def _race(world: World, number: int) -> None:
+    """Two updates of one version at once."""
+    owner = _nth(_sets(world), number)
+    if owner is None:
+        return
+    client = _client(world, owner)
+    read = await client.get(owner.metadata.name, "default")
+
+    async def update(who: str) -> str:
+        mine = type(read)()
+        mine.CopyFrom(read)
+        mine.metadata.annotations["winner"] = who
+        try:
+            await client.update(mine)
+        except Conflict:
+            return "lost"
+        except ApiError:
+            return "unknown"
+        return "won"
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(update(who)) for who in ("first", "second")]
+    results = [task.result() for task in tasks]
+    both = results.count("won") > 1
+    world.judge("I5", [f"two updates of version {read.metadata.resource_version} both won"] if both else [])
+
+
+async def _cordon(world: World, name: str) -> None:
+    await world.user.nodes.patch(name, '{"spec":{"unschedulable":true}}')
+
+
+async def _uncordon(world: World, name: str) -> None:
+    await world.user.nodes.patch(name, '{"spec":{"unschedulable":false}}')
+
+
+async def _exit_container(world: World, number: int, code: int) -> None:
+    running = [
+        (node, container.id)
+        for node in world.nodes.values()
+        for container in node.state().running
+        if world.model.pod_by_uid(container.pod_uid) is not None
+    ]
+    found = _nth(running, number)
+    if found is not None:
+        node, container_id = found
+        world.on_fault("exit-container", container_id)
+        node.runtime.end(container_id, code)
+
+
+async def _kill(world: World, part: str, seconds: float) -> None:
+    if part in world.parts:
+        world.on_fault("kill", part)
+        await world.kill(part)
+        await world.clock.sleep(seconds)
+        world.start(part)
+
+
+async def _crash_apiserver(world: World, number: int, seconds: float) -> None:
+    await _kill(world, f"apiserver-{number}", seconds)
+
+
+async def _partition(world: World, part: str, mode: str, seconds: float) -> None:
+    world.on_fault(f"partition-{mode}", part)
+    link = world.link(part)
+    link.set(mode)
+    await world.clock.sleep(seconds)
+    link.set("up")
+
+
+async def _silence_node(world: World, name: str, seconds: float) -> None:
+    await _partition(world, name, "silent", seconds)
+
+
+async def _silence_all(world: World, seconds: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name in world.nodes:
+            group.create_task(_partition(world, name, "silent", seconds))
+
+
+async def _cut_streams(world: World, part: str) -> None:
+    if world.link(part).cut():
+        world.on_fault("cut-streams", part)
+
+
+async def _cut_storage(world: World, number: int) -> None:
+    server = world.servers.get(f"apiserver-{number}")
+    if server is not None and server.storage.cut_watches():
+        world.on_fault("cut-storage", server.name)
+
+
+async def _slow(world: World, part: str, seconds_each: float, seconds: float) -> None:
+    world.on_fault("slow", part)
+    link = world.link(part)
+    link.slow = seconds_each
+    await world.clock.sleep(seconds)
+    link.slow = 0.0
+
+
+async def _compact(world: World, behind: int) -> None:
+    world.on_fault("compact", str(behind))
+    world.storage.compact(world.storage.behind(behind))
+
+
+async def _skew(world: World, part: str, seconds: float) -> None:
+    world.on_fault("skew", f"{part} {seconds:g}")
+    world.clock_of(part).skew = seconds
+
+
+ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
+    "create-rs": _create_rs,
+    "create-rc": _create_rc,
+    "create-pod": _create_pod,
+    "generate-pod": _generate_pod,
+    "scale": _scale,
+    "delete-set": _delete_set,
+    "delete-pod": _delete_pod,
+    "relabel-pod": _relabel_pod,
+    "annotate": _annotate,
+    "race": _race,
+    "cordon": _cordon,
+    "uncordon": _uncordon,
+    "exit-container": _exit_container,
+    "kill": _kill,
+    "crash-apiserver": _crash_apiserver,
+    "partition": _partition,
+    "silence-node": _silence_node,
+    "silence-all": _silence_all,
+    "cut-streams": _cut_streams,
+    "cut-storage": _cut_storage,
+    "slow": _slow,
+    "compact": _compact,
+    "skew": _skew,
+}

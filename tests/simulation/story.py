@@ -1,0 +1,167 @@
+"""PURE: what happens in a run, drawn from a seed before it begins. A story is data: it can be written down, cut shorter, and told again.
+
+Steps name what they act on by number (the third Pod there is, by name), so that a story in which an earlier step is missing still makes
+sense.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+#: what a story is when it says nothing else
+NODES, SECONDS = (2, 4), (25.0, 50.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What happens by chance all the time, as shares between 0 and 1."""
+
+    #: of messages that take up to half a second
+    late: float = 0.0
+    #: of calls that never arrive
+    lose_request: float = 0.0
+    #: of calls that are served, and the answer is lost
+    lose_answer: float = 0.0
+    #: of answers of streams that are lost, with their stream
+    cut_stream: float = 0.0
+    #: of storage's operations that are refused
+    storage_refuses: float = 0.0
+    #: of storage's operations that happen, and nobody says so
+    storage_silent: float = 0.0
+    #: the same of the nodes' container engines
+    engine_refuses: float = 0.0
+    engine_silent: float = 0.0
+
+    def without(self, *names: str) -> "Faults":
+        """Return them with some switched off."""
+        return replace(self, **dict.fromkeys(names, 0.0))
+
+    def active(self) -> list[str]:
+        """Return the names of those that may happen."""
+        return [item.name for item in fields(self) if getattr(self, item.name)]
+
+
+#: the most of each that a story may have
+WORST = Faults(
+    late=0.15, lose_request=0.05, lose_answer=0.08, cut_stream=0.03, storage_refuses=0.02, storage_silent=0.02,
+    engine_refuses=0.05, engine_silent=0.05,
+)  # fmt: skip
+CALM = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that is done at a time."""
+
+    #: seconds since the story began
+    at: float
+    verb: str
+    args: tuple[str | int | float, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.at:7.3f} s  {self.verb} {' '.join(str(arg) for arg in self.args)}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A seed and what follows from it."""
+
+    seed: int
+    nodes: int
+    servers: int
+    #: share of turns at which anybody may be next; 0: first come, first served
+    disorder: float
+    faults: Faults
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{name} {getattr(self.faults, name):.3f}" for name in self.faults.active())
+        head = (
+            f"seed {self.seed}: {self.nodes} nodes, {self.servers} apiservers, disorder {self.disorder:g}, "
+            f"by chance: {shares or 'nothing'}"
+        )
+        return "\n".join((head, *(f"  {step}" for step in self.steps)))
+
+    @property
+    def end(self) -> float:
+        """When the last step begins."""
+        return max((step.at for step in self.steps), default=0.0)
+
+
+Draw = Callable[[random.Random, "Story"], tuple[str | int | float, ...]]
+
+
+def _part(rng: random.Random, story: Story) -> str:
+    return rng.choice(("scheduler", "controller", _node(rng, story)))
+
+
+def _node(rng: random.Random, story: Story) -> str:
+    return f"node-{rng.randrange(story.nodes)}"
+
+
+def _seconds(rng: random.Random, least: float, most: float) -> float:
+    return round(rng.uniform(least, most), 2)
+
+
+#: verb -> (weight, arguments)
+WORK: Mapping[str, tuple[float, Draw]] = {
+    "create-rs": (3, lambda r, s: (f"rs{r.randrange(3)}", r.randrange(1, 6), r.choice((100, 300, 700)))),
+    "create-rc": (1, lambda r, s: (f"rc{r.randrange(2)}", r.randrange(1, 4), r.choice((100, 300)))),
+    "create-pod": (
+        3,
+        lambda r, s: (
+            f"pod{r.randrange(4)}", r.choice((100, 500, 1200)), r.choice(("Always", "Never", "OnFailure")),
+            r.choice(("for ever", "for ever", "3 s, then 0", "2 s, then 1")),
+        ),
+    ),
+    "generate-pod": (1, lambda r, s: ()),
+    "scale": (3, lambda r, s: (r.randrange(5), r.randrange(6))),
+    "delete-set": (1.5, lambda r, s: (r.randrange(5), r.choice(("Background", "Foreground", "Orphan")))),
+    "delete-pod": (3, lambda r, s: (r.randrange(12), r.choice((-1, -1, 1, 5, 0)))),
+    "relabel-pod": (1.5, lambda r, s: (r.randrange(12),)),
+    "annotate": (1, lambda r, s: (r.randrange(5), r.randrange(100))),
+    "race": (1, lambda r, s: (r.randrange(5),)),
+    "cordon": (1, lambda r, s: (_node(r, s),)),
+    "uncordon": (1, lambda r, s: (_node(r, s),)),
+    "exit-container": (1, lambda r, s: (r.randrange(12), r.randrange(2))),
+}  # fmt: skip
+TROUBLE: Mapping[str, tuple[float, Draw]] = {
+    "kill": (4, lambda r, s: (_part(r, s), _seconds(r, 1, 8))),
+    "crash-apiserver": (3, lambda r, s: (r.randrange(s.servers), _seconds(r, 0.5, 8))),
+    "partition": (
+        2,
+        lambda r, s: (_part(r, s), r.choice(("silent", "refused", "deaf")), _seconds(r, 0.2, 20)),
+    ),
+    "silence-node": (0.6, lambda r, s: (_node(r, s), _seconds(r, 45, 90))),
+    "silence-all": (0.3, lambda r, s: (_seconds(r, 45, 80),)),
+    "cut-streams": (2, lambda r, s: (_part(r, s),)),
+    "cut-storage": (1.5, lambda r, s: (r.randrange(s.servers),)),
+    "slow": (1, lambda r, s: (_part(r, s), _seconds(r, 0.1, 2), _seconds(r, 1, 15))),
+    "compact": (1.5, lambda r, s: (r.choice((0, 0, 20)),)),
+    "skew": (1, lambda r, s: (_part(r, s), round(r.choice((-1, 1)) * 10 ** r.uniform(-1, 3), 2))),
+}  # fmt: skip
+VERBS = (*WORK, *TROUBLE)
+
+
+def draw(seed: int) -> Story:
+    """Return the story of a seed."""
+    rng = random.Random(f"story {seed}")
+    chosen = {
+        item.name: rng.choice((0.0, rng.random())) * getattr(WORST, item.name) for item in fields(Faults)
+    }
+    story = Story(
+        seed, rng.randint(*NODES), rng.choice((1, 1, 2)), rng.choice((0.0, 0.1, 1.0)), Faults(**chosen), ()
+    )
+    seconds = rng.uniform(*SECONDS)
+    steps = [Step(0.0, "create-rs", WORK["create-rs"][1](rng, story))]
+    for table, count in ((WORK, rng.randint(4, 12)), (TROUBLE, rng.randint(1, 8))):
+        for verb in rng.choices([*table], [weight for weight, _ in table.values()], k=count):
+            # Much of it comes together: that is when it hurts.
+            at = rng.random() ** 2 * seconds
+            steps.append(Step(round(at, 3), verb, table[verb][1](rng, story)))
+    return replace(story, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def keep(story: Story, indices: Sequence[int]) -> Story:
+    """Return the story with only these steps."""
+    return replace(story, steps=tuple(story.steps[index] for index in indices))
