@@ -88,6 +88,15 @@ class ServiceProcess:
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_memory_bytes(self) -> int:
+        """Return the most resident memory that the process had since its start, or `reset_peak_memory`."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def reset_peak_memory(self) -> None:
+        """Let the peak begin anew, at what the process has now (proc(5), clear_refs)."""
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+
     def log(self) -> str:
         """Return the end of what it logged."""
         return self._log.read_text()[-3000:]

@@ -31,12 +31,14 @@ class Target:
 
     name: str
     value: float
-    at_least: float
+    bound: float
+    #: whether the bound is a ceiling; otherwise it is a floor
+    at_most: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether it does."""
-        return self.value >= self.at_least
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
 
 
 def row(
@@ -83,7 +85,8 @@ def show(rows: Sequence[Row], targets: Sequence[Target]) -> None:
         print(f"{one.case:38}{one.rate:10,.0f}{one.p50_ms:9.2f}{one.p99_ms:9.2f}{'':20}{cpu}")
     for target in targets:
         verdict = "met" if target.is_met else "MISSED"
-        print(f"{target.name:66}{target.value:10,.2f}  target {target.at_least:,.2f}: {verdict}")
+        sign = "≤" if target.at_most else "≥"
+        print(f"{target.name:66}{target.value:10,.2f}  target {sign} {target.bound:,.2f}: {verdict}")
 
 
 def write(path: Path, bench: str, rows: Sequence[Row], targets: Sequence[Target], **about: Any) -> None:

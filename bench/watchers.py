@@ -1,0 +1,113 @@
+"""Watchers as a process of their own: opens streams, reads them, and says how late events came.
+
+    python -m bench.watchers --target HOST:PORT --watchers 100 [--by-node] [--connections 4]
+
+Prints `ready` when every stream has answered, reads until its standard input ends, then prints one JSON object: streams, messages,
+events, bytes, p50_ms, p99_ms, max_ms, cut (streams that ended by themselves).
+
+The writer puts the monotonic time of a write (nanoseconds, one clock for all processes of a machine) into each object behind `MARK`; an
+event is as late as the difference. Messages are not parsed, so that a client costs little beside the server.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import time
+from array import array
+
+import grpc
+
+from vaina.api.meta.v1 import request_pb2
+from vaina.client.transport import OPTIONS
+from vaina.kinds import POD
+from vaina.objects.watch import INITIAL_EVENTS_END
+
+MARK = b"written-at-ns="
+_MARKED = re.compile(re.escape(MARK) + rb"(\d+)")
+#: ends the current state
+_OPENED = INITIAL_EVENTS_END.encode()
+_SECONDS = 600
+
+
+def node_name(number: int) -> str:
+    """Return the name of a node that watchers ask for."""
+    return f"node-{number:05}"
+
+
+class Watchers:
+    """Counts what came. Owned by one event loop."""
+
+    def __init__(self) -> None:
+        self.late_ns = array("q")
+        self.messages = self.bytes = self.cut = 0
+
+    async def watch(self, channel: grpc.aio.Channel, number: int, by_node: bool, opened: asyncio.Semaphore) -> None:
+        """Read one stream until cancelled."""
+        request = request_pb2.WatchRequest(namespace="default", send_initial_events=True, allow_bookmarks=True)
+        if by_node:
+            request.field_selector = f"spec.nodeName={node_name(number)}"
+        method = channel.unary_stream(POD.method("Watch"))  # type: ignore[call-arg]  # bytes in and out
+        is_open = False
+        async for message in method(request.SerializeToString(), timeout=_SECONDS):
+            now = time.monotonic_ns()
+            if not is_open:
+                if _OPENED in message:
+                    is_open = True
+                    opened.release()
+                continue
+            self.messages += 1
+            self.bytes += len(message)
+            self.late_ns.extend(now - int(found) for found in _MARKED.findall(message))
+        self.cut += 1
+
+    def summary(self, streams: int) -> dict[str, float]:
+        """Return what came."""
+        late = sorted(self.late_ns)
+        at = (lambda share: late[min(len(late) - 1, int(len(late) * share))] / 1e6) if late else (lambda _: 0.0)
+        return {
+            "streams": streams, "messages": self.messages, "events": len(late), "bytes": self.bytes,
+            "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0), "cut": self.cut,
+            "cpu_seconds": time.process_time(),
+        }  # fmt: skip
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Open, read, sum up."""
+    watchers, opened = Watchers(), asyncio.Semaphore(0)
+    # A channel argument that differs keeps channels from sharing a connection.
+    channels = [
+        grpc.aio.insecure_channel(options.target, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)])
+        for _ in range(options.connections)
+    ]
+    tasks = [
+        asyncio.ensure_future(
+            watchers.watch(channels[number % len(channels)], number, options.by_node, opened)
+        )
+        for number in range(options.watchers)
+    ]
+    for _ in tasks:
+        await opened.acquire()
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    print(json.dumps(watchers.summary(len(tasks))), flush=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for channel in channels:
+        await channel.close(None)
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--watchers", type=int, required=True)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--by-node", action="store_true")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
