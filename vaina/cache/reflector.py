@@ -56,7 +56,7 @@ class Reflector(Generic[M]):
         failures = 0
         while True:
             start = self._clock.monotonic()
-            at_once = False
+            at_once, at_least = False, 0.0
             try:
                 await self._watch()
                 at_once = self._clock.monotonic() - start >= SHORT_SECONDS
@@ -70,9 +70,11 @@ class Reflector(Generic[M]):
                 self.machine.on_expired()
             except ApiError as error:
                 log.debug("watch failed", kind=self._client.kind.kind, error=error.message)
+                # A server that names a time (TooManyRequests) is not asked before it, nor by all at the same moment.
+                at_least = error.retry_seconds * (1.0 + self._rng.random())
             if self._clock.monotonic() - start >= RESET_SECONDS:
                 failures = 0
-            delay = 0.0 if at_once else BACKOFF.delay(failures, self._rng)
+            delay = 0.0 if at_once else max(BACKOFF.delay(failures, self._rng), at_least)
             failures += 1
             await self._clock.sleep(delay)
 

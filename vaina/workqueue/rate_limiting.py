@@ -85,9 +85,14 @@ class RateLimitingQueue:
         heapq.heappush(self._delayed, (due, self._sequence, key))
         self._wake_timer.set()
 
-    def add_rate_limited(self, key: str) -> float:
-        """Add a key after the back-off that its failures call for; returns the delay in seconds."""
-        delay = self._limiter.when(key)
+    def add_rate_limited(self, key: str, *, at_least: float = 0.0) -> float:
+        """Add a key after the back-off that its failures call for; returns the delay in seconds.
+
+        Args:
+            key: what failed.
+            at_least: seconds that the server asked for (`ApiError.retry_seconds`).
+        """
+        delay = max(self._limiter.when(key), at_least)
         if self._observer is not None:
             self._observer.retries.inc()
         self.add_after(key, delay)

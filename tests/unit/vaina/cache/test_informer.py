@@ -11,7 +11,7 @@ from vaina.cache.list_watch import INITIAL_EVENTS_END, ListWatch, StaleList, Sta
 from vaina.cache.mutation import CacheMutated, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.errors import Expired, Unavailable
+from vaina.errors import Expired, TooManyRequests, Unavailable
 from vaina.kinds import POD
 from vaina.serving.server import RequestContext, typed_stream
 from vaina.testing.builders import make_pod
@@ -219,3 +219,14 @@ def test_a_stale_list_changes_nothing():
     with pytest.raises(StaleList):
         machine.on_batch([("BOOKMARK", end_mark(5))], "5")
     assert (machine.version, machine.state) == (9, State.EMPTY)
+
+
+async def test_a_busy_server_is_not_asked_before_the_time_that_it_names():
+    script = Script([TooManyRequests("later", retry_seconds=9)], [None])
+    clock = FakeClock()
+    async with running(script, clock):
+        await clock.advance(8.9)
+        assert len(script.asked) == 1
+        # Spread over as long again, so that all clients do not come back at one moment.
+        await clock.advance(9.2)
+        assert len(script.asked) == 2

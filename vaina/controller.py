@@ -1,0 +1,184 @@
+"""Controller: informers -> key -> queue -> sync(key). The only loop; every controller is this with its own `sync`.
+
+Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off, in this one
+place (style.md 16). Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)` share. The cluster's
+own controllers stand on it (`controller/base.py`), and whoever writes another one (`docs/sdk.md`).
+"""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from google.protobuf.message import Message
+
+from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import Informer
+from vaina.cache.lister import Lister
+from vaina.cache.store import Change
+from vaina.client.events import EventRecorder
+from vaina.clock import Clock
+from vaina.errors import ApiError, Conflict
+from vaina.objects.meta import object_key
+from vaina.workqueue import RateLimitingQueue, ShutDown
+from vaina.workqueue.rate_limiting import QueueMetrics
+
+log = structlog.stdlib.get_logger(__name__)
+
+M = TypeVar("M", bound=Message)
+
+#: a sync that takes longer is given up and tried again: no call inside waits that long
+SYNC_TIMEOUT_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class SyncRecord:
+    """What a controller has been doing."""
+
+    syncs: int = 0
+    errors: int = 0
+    last_time: float = 0.0
+    last_key: str = ""
+    last_seconds: float = 0.0
+    last_error: str = ""
+    last_error_time: float = 0.0
+
+
+@dataclass(slots=True)
+class Tools:
+    """What every controller is made with."""
+
+    clock: Clock
+    metrics: QueueMetrics | None = None
+    #: tasks that work on keys of one controller at the same time
+    workers: int = 4
+
+
+class Controller(ABC):
+    """One controller. Subclasses say `name`, what they `watch`, and define `sync`. Owned by the task of `run`."""
+
+    #: as it is called in configuration, metrics and logs
+    name = ""
+
+    def __init__(self, tools: Tools, informers: Sequence[Informer[Any]] = ()) -> None:
+        """Make a controller.
+
+        Args:
+            tools: clock, metrics, how many workers.
+            informers: caches to wait for, besides those given to `watch`.
+        """
+        self.clock = tools.clock
+        self.queue = RateLimitingQueue(self.name, tools.clock, metrics=tools.metrics)
+        self.informers = [*informers]
+        self.record = SyncRecord()
+        self._workers = tools.workers
+
+    @abstractmethod
+    async def sync(self, key: str) -> float | None:
+        """Make the world of one key what it should be; returns seconds after which to look again, None for "on a change".
+
+        Raises ApiError for what should be tried again with back-off.
+        """
+
+    def watch(
+        self, informer: Informer[M], key_of: Callable[[M], str | Iterable[str] | None] = object_key
+    ) -> Lister[M]:
+        """Look again at the keys that a changed object concerns; returns the lister of its cache.
+
+        Args:
+            informer: of the objects.
+            key_of: the key of an object, several, or None for "nobody's". Of an update both states are asked, so that a key
+                that an object no longer concerns is looked at as well.
+        """
+
+        def on_batch(changes: Sequence[Change[M]]) -> None:
+            for change in changes:
+                for obj in change:
+                    keys = None if obj is None else key_of(obj)
+                    for key in (keys,) if isinstance(keys, str) else keys or ():
+                        self.queue.add(key)
+
+        if informer not in self.informers:
+            self.informers.append(informer)
+        informer.add_batch_handler(on_batch)
+        return informer.lister
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Return what runs beside the workers, once the caches are filled."""
+        return ()
+
+    @property
+    def synced(self) -> bool:
+        """Whether its caches have been filled."""
+        return all(informer.synced for informer in self.informers)
+
+    async def run(self) -> None:
+        """Work until cancelled. Nothing is decided before the caches are filled."""
+        for informer in self.informers:
+            await informer.wait_synced()
+        log.info("controller started", controller=self.name, workers=self._workers)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.queue.run(), name=f"{self.name}-delays")
+            for number in range(self._workers):
+                group.create_task(self._work(), name=f"{self.name}-{number}")
+            for coroutine in self.background():
+                group.create_task(coroutine, name=f"{self.name}-background")
+
+    async def _work(self) -> None:
+        with contextlib.suppress(ShutDown):
+            while True:
+                key = await self.queue.get()
+                try:
+                    await self._sync_once(key)
+                finally:
+                    self.queue.done(key)
+
+    async def _sync_once(self, key: str) -> None:
+        record, start = self.record, self.clock.monotonic()
+        record.syncs += 1
+        try:
+            async with asyncio.timeout(SYNC_TIMEOUT_SECONDS):
+                again = await self.sync(key)
+        except Conflict as error:
+            # Somebody else was faster: look again soon, nothing is wrong.
+            log.debug("sync met a conflict", controller=self.name, key=key, error=error.message)
+            self.queue.add_rate_limited(key)
+        except (ApiError, TimeoutError) as error:
+            self._failed(key, str(error) or type(error).__name__)
+            # A server that names a time (TooManyRequests) is not asked before it.
+            at_least = error.retry_seconds if isinstance(error, ApiError) else 0.0
+            delay = self.queue.add_rate_limited(key, at_least=at_least)
+            log.warning(
+                "sync failed", controller=self.name, key=key, error=record.last_error, retry_seconds=delay
+            )
+        except Exception as error:
+            # A bug that one key brings out must not stop the others.
+            self._failed(key, f"{type(error).__name__}: {error}")
+            delay = self.queue.add_rate_limited(key)
+            log.exception("sync has a bug", controller=self.name, key=key, retry_seconds=delay)
+        else:
+            self.queue.forget(key)
+            if again is not None:
+                self.queue.add_after(key, again)
+        record.last_time, record.last_key = self.clock.now(), key
+        record.last_seconds = self.clock.monotonic() - start
+
+    def _failed(self, key: str, text: str) -> None:
+        self.record.errors += 1
+        self.record.last_error = f"{key}: {text}"[:500]
+        self.record.last_error_time = self.clock.now()
+
+
+async def run_controllers(
+    factory: InformerFactory, controllers: Sequence[Controller], recorders: Sequence[EventRecorder] = ()
+) -> None:
+    """Run informers, controllers and the recorders of their Events until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(factory.run(), name="informers")
+        for recorder in recorders:
+            group.create_task(recorder.run(), name="events")
+        for controller in controllers:
+            group.create_task(controller.run(), name=controller.name)
