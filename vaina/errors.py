@@ -205,3 +205,12 @@ def from_status(status: meta_pb2.Status) -> ApiError:
         causes=causes, retry_seconds=float(details.retry_after_seconds),
         continue_token=status.metadata.continue_token,
     )  # fmt: skip
+
+
+#: cause of a Timeout: the version that was asked for does not exist yet (apimachinery's CauseTypeResourceVersionTooLarge)
+VERSION_TOO_LARGE = "ResourceVersionTooLarge"
+
+
+def is_version_too_large(error: Exception) -> bool:
+    """Tell whether a server refused because it does not have the asked version yet: it lags, or its storage went back in time."""
+    return isinstance(error, Timeout) and any(cause.type == VERSION_TOO_LARGE for cause in error.causes)

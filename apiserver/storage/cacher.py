@@ -23,6 +23,7 @@ from random import Random
 from apiserver.storage.cached import Frame
 from apiserver.storage.feed import CachedKind, Feed
 from apiserver.storage.freshness import Freshness
+from apiserver.storage.history import History
 from apiserver.storage.interface import (
     CONSISTENT,
     Change,
@@ -84,6 +85,7 @@ class Cacher:
         self._kinds = [CachedKind(resource, ring_capacity, self._metrics) for resource in resources]
         self._freshness = Freshness(storage.current_version, storage.request_progress, clock)
         self._feed = Feed(storage, self._kinds, self._freshness, clock=clock, rng=rng, metrics=self._metrics)
+        self._history = History(storage, self._feed.kind_of, self._metrics)
 
     async def run(self) -> None:
         """Keep the cache filled, and send bookmarks, until cancelled."""
@@ -220,7 +222,7 @@ class Cacher:
                 raise Unavailable("the watch cache is behind its storage", retry_seconds=1)
         else:
             await self._wait_at_least(after or Version(0))
-        stream = WatchStream(self._storage, kind, selection, bookmarks=bookmarks, clock=self._clock)
+        stream = WatchStream(self._history, kind, selection, bookmarks=bookmarks, clock=self._clock)
         async with aclosing(stream.batches(None if initial else after)) as batches:
             async for batch in batches:
                 yield batch

@@ -18,12 +18,13 @@ from apiserver.storage.freshness import Freshness
 from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Stored, Version
 from apiserver.storage.keys import REGISTRY
 from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.paging import too_large
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 from apiserver.storage.watch_cache import WatchCache
 from vaina.backoff import Backoff
 from vaina.clock import Clock
-from vaina.errors import ApiError, Expired
+from vaina.errors import ApiError, Expired, Unavailable, is_version_too_large
 
 _LOG = structlog.get_logger()
 _BACKOFF = Backoff(0.05, 2.0, jitter=0.5)
@@ -31,6 +32,12 @@ _BACKOFF = Backoff(0.05, 2.0, jitter=0.5)
 _PROGRESS_SECONDS = 10.0
 #: a watch that has not said anything for so long, though asked, is dead
 _SILENCE_SECONDS = 35.0
+_WENT_BACK = (
+    "storage is older than what was served: it was restored from an older copy, or lost data; "
+    "restart the apiservers and then every component"
+)
+#: how often it is said
+_REMIND_SECONDS = 60.0
 
 
 class CachedKind:
@@ -111,6 +118,8 @@ class Feed:
             except Expired:
                 wants_list = True
             except ApiError as error:
+                if is_version_too_large(error):
+                    await self._refuse(error)
                 _LOG.warning("watch of storage broke", error=error.message, attempt=self._attempt)
             except TimeoutError:
                 _LOG.warning("watch of storage is silent", seconds=_SILENCE_SECONDS)
@@ -122,6 +131,8 @@ class Feed:
     async def _fill(self) -> None:
         """Fill all caches from one list; who watches is cut, and resumes from what storage itself still has."""
         page = await self._storage.list(REGISTRY)
+        if page.version < self._freshness.version:
+            raise too_large(self._freshness.version, page.version)
         by_kind: dict[Key, list[Stored]] = {prefix: [] for prefix in self._kinds}
         for item in page.items:
             kind = self.kind_of(item.key)
@@ -137,6 +148,18 @@ class Feed:
         self.filled.set()
         self.is_connected = True
         _LOG.info("watch cache filled", objects=len(page.items), version=page.version)
+
+    async def _refuse(self, error: ApiError) -> None:
+        """Serve nothing any more, and say why, until the process is ended: going back is the one thing that a cache must not do (I7)."""
+        self.is_connected = False
+        self._metrics.went_back.inc()
+        self._freshness.refuse(Unavailable(_WENT_BACK))
+        for kind in self._kinds.values():
+            for subscription in kind.fanout:
+                subscription.cut()
+        while True:
+            _LOG.error(_WENT_BACK, seen=self._freshness.version, error=error.message)
+            await self._clock.sleep(_REMIND_SECONDS)
 
     async def _follow(self) -> None:
         watch = self._storage.watch(REGISTRY, after=self._freshness.version, previous=False)

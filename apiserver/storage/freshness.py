@@ -8,6 +8,7 @@ import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from copy import copy
 from itertools import count
 
 from apiserver.storage.interface import Version
@@ -38,6 +39,15 @@ class Freshness:
         #: the question that has not been asked yet; newcomers share it
         self._next: asyncio.Future[Version | None] | None = None
         self._asking = asyncio.Lock()
+        self._refusal: ApiError | None = None
+
+    def refuse(self, why: ApiError) -> None:
+        """Answer nobody any more: what the cache has is no longer the storage's past."""
+        self._refusal = why
+        for _, _, future in self._waiters:
+            if not future.done():
+                future.set_exception(copy(why))
+        self._waiters = []
 
     def reach(self, version: Version) -> None:
         """Know that the cache has reached a version."""
@@ -48,8 +58,9 @@ class Freshness:
                 future.set_result(None)
 
     async def newest(self) -> Version:
-        """Return the newest version that the storage had at some time after the call. Raises what the storage raises."""
+        """Return the newest version that the storage had at some time after the call. Raises what the storage raises, or `refuse` said."""
         while True:
+            self._check()
             if self._next is None:
                 return await self._lead()
             # Shielded: one reader that gives up must not end the others' question.
@@ -79,7 +90,8 @@ class Freshness:
         return version
 
     async def wait_until(self, version: Version, timeout_seconds: float) -> bool:
-        """Wait until the cache has reached a version; return whether it has."""
+        """Wait until the cache has reached a version; return whether it has. Raises what `refuse` said."""
+        self._check()
         if self.version >= version:
             return True
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -96,11 +108,16 @@ class Freshness:
         while left > 0:
             done, _ = await asyncio.wait([future], timeout=min(wait, left))
             if done:
+                future.result()
                 return True
             left -= wait
             wait = _REPEAT_SECONDS
             await self._nudge()
         return False
+
+    def _check(self) -> None:
+        if self._refusal is not None:
+            raise copy(self._refusal)
 
     def _forget(self) -> None:
         """Drop those who gave up, once they are many: a cache that stands still must not collect them (I19)."""

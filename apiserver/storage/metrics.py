@@ -62,6 +62,16 @@ class StorageMetrics:
             "Times that the cache was filled from a list.",
             registry=registry,
         )
+        self.went_back = Counter(
+            "vaina_storage_went_back",
+            "Times that storage was found to be older than what was served; the apiserver serves nothing until it is restarted.",
+            registry=registry,
+        )
+        self.history_reads = Counter(
+            "vaina_storage_history_reads",
+            "Readings of what the rings of events no longer have, for watches that resume, by what became of them.",
+            ("outcome",), registry=registry,
+        )  # fmt: skip
         self.read_wait = Histogram(
             "apiserver_watch_cache_read_wait_seconds", "Time that reads waited for the cache to be fresh enough.",
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3),

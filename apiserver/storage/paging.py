@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict
 
 from apiserver.storage.interface import Key, Page, Stored, Version
-from vaina.errors import Timeout
+from vaina.errors import VERSION_TOO_LARGE, FieldError, Timeout
 
 
 def keys_below(table: "SortedDict[Key, object]", prefix: str, after: Key | None) -> Iterator[Key]:
@@ -61,5 +61,8 @@ class PageFiller:
 
 
 def too_large(asked: Version, current: Version) -> Timeout:
-    """Make the error for a version that does not exist yet, in Kubernetes' words."""
-    return Timeout(f"Too large resource version: {asked}, current: {current}", retry_seconds=1)
+    """Make the error for a version that does not exist yet, as apiserver's `storage/errors.go` does (TooLargeResourceVersion)."""
+    cause = FieldError(VERSION_TOO_LARGE, "", "Too large resource version")
+    return Timeout(
+        f"Too large resource version: {asked}, current: {current}", causes=[cause], retry_seconds=1
+    )

@@ -126,6 +126,22 @@ class WatchCache:
             return None
         return self._ring[bisect_right(self._ring, version, key=lambda event: event.version) :]
 
+    def lengthen(self, events: Sequence[CacheEvent], after: Version) -> bool:
+        """Put what happened before the ring begins in front of it, unless it becomes too long.
+
+        Args:
+            events: all of this kind after `after`, at least up to `oldest`.
+            after: the ring can be resumed from after it.
+        """
+        missing = [event for event in events if event.version <= self.oldest]
+        size = sum(event.size for event in missing)
+        if len(self._ring) + len(missing) > self._capacity or self._ring_bytes + size > self._max_bytes:
+            return False
+        self._ring[:0] = missing
+        self._ring_bytes += size
+        self.oldest = min(self.oldest, after)
+        return True
+
     def _add(self, entry: Entry) -> None:
         self._entries[entry.stored.key] = entry
         for pair in entry.index_pairs():

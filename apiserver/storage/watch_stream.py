@@ -2,21 +2,20 @@
 
 A watcher is attached to the fan-out only when it has caught up, in one step with the last look at the ring: nothing is lost
 between them, and a client that is slow to take the current state fills no queue. What the ring no longer has is asked of the
-storage; only when that has forgotten it too the stream ends with Expired.
+storage (`history`); only when that has forgotten it too the stream ends with Expired.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
-from apiserver.storage import versions
 from apiserver.storage.cached import CacheEvent, Entry, Frame
 from apiserver.storage.codec import version_frame
 from apiserver.storage.fanout import Pending, Subscription
 from apiserver.storage.feed import CachedKind
-from apiserver.storage.interface import EventType, Storage, StorageEvent, Version
+from apiserver.storage.history import History
+from apiserver.storage.interface import EventType, Version
 from apiserver.storage.selection import Selection
 from vaina.clock import Clock
-from vaina.errors import Expired
 
 #: events in one message: 100 Pods in one message cost 90 µs to send, 100 messages of one 4.5 ms (apiserver.md)
 BATCH_EVENTS = 500
@@ -57,9 +56,9 @@ class WatchStream:
     """Serves one watch of one kind."""
 
     def __init__(
-        self, storage: Storage, kind: CachedKind, selection: Selection, *, bookmarks: bool, clock: Clock
+        self, history: History, kind: CachedKind, selection: Selection, *, bookmarks: bool, clock: Clock
     ) -> None:
-        self._storage, self._kind, self._selection = storage, kind, selection
+        self._history, self._kind, self._selection = history, kind, selection
         self._bookmarks, self._clock = bookmarks, clock
 
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
@@ -78,11 +77,10 @@ class WatchStream:
         while True:
             events = cache.events_since(after)
             if events is None:
-                async with aclosing(self._stored(after)) as stored:
-                    async for reached, missed in stored:
-                        after = reached
-                        if missed is not None:
-                            yield missed
+                async with self._history.after(self._kind, after) as portion:
+                    for batch in self._chunks(self._pending(portion.events), portion.reached):
+                        yield batch
+                    after = portion.reached
                 continue
             if not events:
                 break
@@ -132,31 +130,6 @@ class WatchStream:
             if kind is not None:
                 found.append(Pending(kind, event.version, event))
         return found
-
-    async def _stored(self, after: Version) -> AsyncGenerator[tuple[Version, WatchBatch | None], None]:
-        """Yield what the storage has after a version, until the ring can go on; with the version reached."""
-        cache = self._kind.cache
-        async with aclosing(self._storage.watch(cache.resource.prefix, after=after)) as batches:
-            async for events in batches:
-                # A batch holds whole revisions.
-                end = versions.whole(versions.revision_of(events[-1].version))
-                cached = [self._cached(event) for event in events if event.type is not EventType.BOOKMARK]
-                for batch in self._chunks(self._pending(cached), end):
-                    yield batch.version, batch
-                yield end, None
-                if end >= cache.oldest:
-                    return
-
-    def _cached(self, event: StorageEvent) -> CacheEvent:
-        resource = self._kind.cache.resource
-        previous = None if event.previous is None else Entry(event.previous, resource)
-        if event.type is EventType.ADDED and event.object is not None:
-            return CacheEvent(event.type, event.version, Entry(event.object, resource), previous)
-        if previous is None or event.object is None:
-            # Compacted meanwhile: nobody can say whether the object leaves the selection.
-            raise Expired("The resourceVersion for the provided watch is too old.")
-        entry = previous if event.type is EventType.DELETED else Entry(event.object, resource)
-        return CacheEvent(event.type, event.version, entry, previous)
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
         """Yield what the fan-out queues, gathering for some milliseconds under load only."""

@@ -22,11 +22,10 @@ from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage.codec import encode_value
 from apiserver.storage.interface import Key
+from apiserver.storage.sizes import MAX_BYTES
 
 #: etcd allows 128 operations in a transaction: one is the writer key's, and position 127 means "whole revision"
 MAX_WRITES = 126
-#: etcd refuses requests over 1.5 MiB; the rest is for the keys, compares and frames
-MAX_BYTES = 1_500_000
 #: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope, frames)
 OVERHEAD = 192
 

@@ -12,7 +12,7 @@ from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
-from apiserver.storage.etcd.batch import MAX_BYTES, Outcome, Write
+from apiserver.storage.etcd.batch import Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.events import read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
@@ -38,8 +38,9 @@ from apiserver.storage.interface import (
 from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
+from apiserver.storage.sizes import oversize
 from vaina.clock import Clock
-from vaina.errors import ApiError, Expired, TooLarge, Unavailable
+from vaina.errors import ApiError, Expired, Unavailable
 
 _LOG = structlog.get_logger()
 #: keys asked for at once in a list
@@ -112,7 +113,7 @@ class EtcdStorage:
         last, revision = after, 0
         while True:
             request = rpc_pb2.RangeRequest(
-                key=prefix.encode() if last is None else last.encode() + b"\0",
+                key=prefix.encode() if last is None or last < prefix else last.encode() + b"\0",
                 range_end=range_end(prefix),
                 limit=min(limit - len(filler.items), _CHUNK) if limit else _CHUNK,
                 revision=revision,
@@ -133,12 +134,12 @@ class EtcdStorage:
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
     ) -> Stored:
-        outcome, lease = await self._put(key, data, type_meta, versions.revision_of(expected), ttl_seconds)
+        outcome, lease = await self._put(key, data, type_meta, _compared(expected), ttl_seconds)
         _check(key, outcome)
         return _stored(key, data, type_meta, outcome, lease)
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
-        results: list[PutResult | None] = [_too_large(put.key, put.data) for put in puts]
+        results: list[PutResult | None] = [oversize(put.key, put.data) for put in puts]
         left = [index for index, refused in enumerate(results) if refused is None]
         for _ in range(_LEASE_TRIES):
             writes = [await self._write(puts[index]) for index in left]
@@ -158,7 +159,7 @@ class EtcdStorage:
 
     async def _write(self, put: Put) -> Write:
         lease = await self._leases.lease_for(put.ttl_seconds) if put.ttl_seconds else 0
-        expected = 0 if put.expected is None else versions.revision_of(put.expected)
+        expected = 0 if put.expected is None else _compared(put.expected)
         return Write(put.key, expected, put.data, put.type_meta, lease)
 
     async def guaranteed_update(
@@ -175,7 +176,7 @@ class EtcdStorage:
                 if current is None:
                     raise KeyMissing(key)
                 version = current.version
-            outcome = await self._commit.submit(Write(key, versions.revision_of(version)))
+            outcome = await self._commit.submit(Write(key, _compared(version)))
             if outcome.succeeded or not outcome.actual or expected is not None:
                 break
         _check(key, outcome)
@@ -209,7 +210,7 @@ class EtcdStorage:
         self, key: Key, data: bytes, type_meta: tuple[str, str], expected: int, ttl_seconds: int
     ) -> tuple[Outcome, int]:
         """Return what became of a put, and the lease that it was done with."""
-        refused = _too_large(key, data)
+        refused = oversize(key, data)
         if refused is not None:
             raise refused
         for _ in range(_LEASE_TRIES):
@@ -224,6 +225,9 @@ class EtcdStorage:
         """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do not exist yet."""
         if read.exact is not None:
             request.revision = versions.revision_of(read.exact)
+            if not request.revision:
+                # To etcd it would mean "now".
+                raise Expired(f"The resourceVersion for the provided {what} is too old.")
         asked = read.exact if read.exact is not None else read.at_least
         try:
             answer = await self._client.range(request, what)
@@ -236,12 +240,12 @@ class EtcdStorage:
         return answer
 
     async def _check_history(self, after: Version) -> None:
-        """Refuse to resume within a revision that is not newer than the compacted one.
+        """Refuse to begin at a revision that is not newer than the compacted one, or behind one that does not exist yet.
 
         etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its deletions.
         """
-        before = versions.revision_of(after) - 1
-        if before > 0 and versions.position_of(after) != versions.WHOLE:
+        before = versions.start_revision(after) - 1
+        if before > 0:
             request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True, revision=before)
             try:
                 await self._client.range(request, "getCompacted")
@@ -255,10 +259,9 @@ class EtcdStorage:
         _LOG.error("stored object cannot be read", key=key)
 
 
-def _too_large(key: Key, data: bytes) -> TooLarge | None:
-    if len(data) + 3 * len(key) <= MAX_BYTES:
-        return None
-    return TooLarge(f"the object at {key} has {len(data)} bytes; at most {MAX_BYTES} can be stored")
+def _compared(expected: Version) -> int:
+    """Return the mod revision that a key must have; never 0, which would mean "there is no such key"."""
+    return versions.revision_of(expected) or -1
 
 
 def _leaseless() -> Unavailable:

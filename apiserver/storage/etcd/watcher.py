@@ -11,6 +11,7 @@ from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
 from apiserver.storage.etcd.events import EventReader, Unreadable
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
+from apiserver.storage.paging import too_large
 from vaina.errors import Expired, Unavailable
 
 #: a stream that has not said anything for so long, though the feed asks for progress every 10 s, is dead
@@ -41,7 +42,8 @@ class Watcher:
         """Yield batches of events until closed.
 
         Raises:
-            Expired: `after` is compacted, or etcd is older than it (it lost data, or was restored).
+            Expired: `after` is compacted.
+            Timeout: `after` does not exist yet, or no more: etcd lost data, or was restored (`vaina.errors.is_version_too_large`).
             Unavailable, Timeout: the stream broke.
         """
         reader = EventReader(after, prefix, self._unreadable)
@@ -84,7 +86,7 @@ class Watcher:
             # A member that lags behind the others catches up, and sends what comes then; only a quorum knows what etcd has.
             newest = await self._client.range(rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True), "watch")
             if newest.header.revision < revision:
-                raise Expired("The resourceVersion for the provided watch is newer than what is stored.")
+                raise too_large(after, versions.whole(newest.header.revision))
 
     def _create(self, after: Version) -> "rpc_pb2.WatchRequest":
         return rpc_pb2.WatchRequest(

@@ -34,6 +34,10 @@ class Fragile(MemoryStorage):
         self.is_away = False
         self.lists = 0
 
+    def restore(self, other: MemoryStorage) -> None:
+        """Become what another storage is."""
+        self.__dict__.update(other.__dict__)
+
     def break_watches(self, error: ApiError) -> None:
         """End the watches that are open with an error."""
         self._error = error
@@ -179,3 +183,32 @@ async def test_kinds_are_told_apart_by_their_prefix(world: World) -> None:
     # What is not in the cache is asked of the storage.
     assert await world.cacher.get(other) == await world.storage.get(other)
     assert len((await world.cacher.list(Key("/registry/podsx/"))).items) == 1
+
+
+async def test_a_storage_that_went_back_in_time_is_not_followed(world: World) -> None:
+    """It was restored from an older copy: whoever saw more may not go back (I7), and what was served is not to be believed any more."""
+    for name in ("a", "b", "c"):
+        await world.storage.create(key(name), pod(name), META)
+    await settle()
+    restored = MemoryStorage(world.clock)
+    await restored.create(key("a"), pod("a"), META)
+    start = await world.cacher.current_version()
+    async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:
+        waiting = asyncio.get_running_loop().create_task(anext_version(watch))
+        await settle()
+        world.storage.restore(restored)
+        world.storage.break_watches(Expired("compacted"))
+        await world.clock.advance(1)
+        await asyncio.wait([waiting])
+        assert isinstance(waiting.exception(), StopAsyncIteration | RuntimeError)
+    assert not world.cacher.is_connected
+    for read in (Read(), Read(at_least=Version(0))):
+        with pytest.raises(Unavailable, match="older than what was served"):
+            await world.cacher.list(PREFIX, read)
+    with pytest.raises(Unavailable, match="older than what was served"):
+        await anext_version(world.cacher.watch_selection(Selection(PREFIX), after=start))
+    # Not even when the new past has grown longer than the old one: nobody knows what was missed between them.
+    for name in ("x", "y", "z"):
+        await world.storage.create(key(name), pod(name), META)
+    await world.clock.advance(300)
+    assert not world.cacher.is_connected

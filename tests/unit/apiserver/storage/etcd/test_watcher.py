@@ -16,7 +16,7 @@ from apiserver.storage.interface import Key, Version
 from apiserver.storage.metrics import StorageMetrics
 from tests.support.tasks import running
 from vaina.clock import SystemClock
-from vaina.errors import Expired, Unavailable
+from vaina.errors import Timeout, Unavailable, is_version_too_large
 from vaina.testing.clock import settle
 
 PREFIX = Key("/registry/")
@@ -113,12 +113,13 @@ async def test_a_watch_on_a_member_that_lags_behind_the_others_goes_on() -> None
             assert batch[0].version >= versions.whole(13)
 
 
-async def test_a_watch_on_an_etcd_that_is_older_than_what_was_seen_is_expired() -> None:
+async def test_a_watch_on_an_etcd_that_is_older_than_what_was_seen_is_refused() -> None:
     async with etcd() as (servicer, client):
         servicer.newest = 11
         async with aclosing(watcher_of(client).events(PREFIX, versions.whole(12))) as batches:
-            with pytest.raises(Expired, match="newer than what is stored"):
+            with pytest.raises(Timeout, match="Too large resource version: 1663, current: 1535") as caught:
                 await anext(batches)
+            assert is_version_too_large(caught.value)
 
 
 async def test_a_watch_wants_a_member_that_has_a_leader() -> None:
