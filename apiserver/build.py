@@ -15,6 +15,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from apiserver.admission.chain import Chain
+from apiserver.admission.followed import Followed
+from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
 from apiserver.admission.priority import Priority
 from apiserver.config import ApiserverConfig
@@ -42,13 +44,15 @@ from apiserver.storage.interface import Storage
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import Resource, resource_of
+from apiserver.validation.priority_classes import SYSTEM_CLASS_DESCRIPTIONS, SYSTEM_CLASSES
 from vaina import log as logging_setup
 from vaina.api.core.v1 import namespace_pb2
+from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
-from vaina.kinds import KINDS
+from vaina.kinds import KINDS, LIMIT_RANGE, PRIORITY_CLASS
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -76,9 +80,11 @@ class App:
     kubelets: Kubelets
 
     async def bootstrap(self) -> None:
-        """Make the namespaces of the system."""
+        """Make the namespaces and the priority classes of the system."""
         for name in SYSTEM_NAMESPACES:
             await create_namespace(self.stores, name)
+        for name, value in SYSTEM_CLASSES.items():
+            await create_priority_class(self.stores, name, value)
 
     async def run(self) -> None:
         """Do what is done beside requests, until cancelled: write traces."""
@@ -91,6 +97,16 @@ async def create_namespace(stores: Stores, name: str) -> None:
     namespace.metadata.name = name
     try:
         await stores["Namespace"].create(INTERNAL, namespace)
+    except AlreadyExists:
+        return
+
+
+async def create_priority_class(stores: Stores, name: str, value: int) -> None:
+    """Make a priority class of the system, unless it is there."""
+    made = priority_class_pb2.PriorityClass(value=value, description=SYSTEM_CLASS_DESCRIPTIONS[name])
+    made.metadata.name = name
+    try:
+        await stores["PriorityClass"].create(INTERNAL, made)
     except AlreadyExists:
         return
 
@@ -123,7 +139,11 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     async def make_namespace(name: str) -> None:
         await create_namespace(stores, name)  # type: ignore[arg-type]  # filled below
 
-    chain = Chain((NamespaceLifecycle(storage, make_namespace), Priority()))
+    chain = Chain((
+        NamespaceLifecycle(storage, make_namespace),
+        Priority(Followed(PRIORITY_CLASS, storage)),
+        LimitRanger(Followed(LIMIT_RANGE, storage)),
+    ))  # fmt: skip
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
     sampler = Sampler(clock)
     writer = TraceWriter(clock, instance, sampler)

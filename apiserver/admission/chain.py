@@ -1,17 +1,20 @@
 """The admission chain: what must be looked up, or changed, before an object is stored.
 
 Called by the registry's store for creates, updates and deletes; plugins run in the order in which they stand, and the
-first refusal ends the request.
+first refusal ends the request. A create goes through three doors: `admit` before the object is completed and validated, `charge`
+when it is about to be stored, `confirm` when it is.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from google.protobuf.message import Message
 
 from apiserver.registry.context import Context
+from apiserver.storage.interface import Version
+from vaina.errors import ApiError
 from vaina.kinds import Kind
 
 
@@ -32,8 +35,10 @@ class Attributes:
     kind: Kind[Any]
     namespace: str
     name: str
-    #: may be changed by plugins; None for DELETE
+    #: may be changed by plugins; None for DELETE, and for a patch
     object: Message | None = None
+    #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise, runs again on conflict
+    checks: list[Callable[[Any, Any], None]] = field(default_factory=list)
 
 
 class Plugin(Protocol):
@@ -48,8 +53,25 @@ class Plugin(Protocol):
 class Confirming(Protocol):
     """A plugin that looks again when the object is stored: what it looked up may have changed meanwhile."""
 
-    async def confirm(self, attributes: Attributes) -> None:
-        """Raise an ApiError when the object may not stay."""
+    async def confirm(self, attributes: Attributes, version: Version) -> None:
+        """Raise an ApiError when the object, stored at a version, may not stay."""
+        ...
+
+
+#: gives back what was charged, when the object was certainly not stored
+Refund = Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    """Give nothing back."""
+
+
+@runtime_checkable
+class Charging(Protocol):
+    """A plugin that takes something for an object which is complete, valid and about to be stored."""
+
+    async def charge(self, attributes: Attributes) -> Refund | None:
+        """Take it, or raise an ApiError. None when there is nothing to give back."""
         ...
 
 
@@ -58,6 +80,7 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
         self._plugins = tuple(plugins)
+        self._charging = tuple(plugin for plugin in plugins if isinstance(plugin, Charging))
         self._confirming = tuple(plugin for plugin in plugins if isinstance(plugin, Confirming))
 
     async def admit(self, attributes: Attributes) -> None:
@@ -65,7 +88,24 @@ class Chain:
         for plugin in self._plugins:
             await plugin.admit(attributes)
 
-    async def confirm(self, attributes: Attributes) -> None:
+    async def charge(self, attributes: Attributes) -> Refund:
+        """Take what the object costs. Raises the first refusal; what was taken before it is given back."""
+        refunds: tuple[Refund, ...] = ()
+
+        async def refund() -> None:
+            for give_back in reversed(refunds):
+                await give_back()
+
+        try:
+            for plugin in self._charging:
+                taken = await plugin.charge(attributes)
+                refunds = refunds if taken is None else (*refunds, taken)
+        except ApiError:
+            await refund()
+            raise
+        return refund if refunds else _nothing
+
+    async def confirm(self, attributes: Attributes, version: Version) -> None:
         """Ask again, after a create. Raises the first refusal: the object must be taken back."""
         for plugin in self._confirming:
-            await plugin.confirm(attributes)
+            await plugin.confirm(attributes, version)

@@ -4,6 +4,7 @@ Follows apiserver `admission/plugin/namespace/lifecycle`. The namespaces that th
 missing, so that neither a start nor a deletion leaves a window without them.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from apiserver.admission.chain import Attributes, Operation
@@ -11,7 +12,7 @@ from apiserver.registry import refusals
 from apiserver.storage import keys
 from apiserver.storage.interface import Read, Storage, Stored, Version
 from vaina.api.core.v1 import namespace_pb2
-from vaina.errors import FieldError
+from vaina.errors import FieldError, Timeout
 from vaina.kinds import NAMESPACE
 
 #: made at start
@@ -21,7 +22,10 @@ IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
 #: namespaces of which that is remembered; when there are more, all are forgotten
 _MAX_ACTIVE = 4096
 
-_CACHED = Read(at_least=Version(0))
+#: whatever the cache has
+_ANY = Version(0)
+#: how long the cache may take to reach a write before etcd itself is asked
+_PATIENCE_SECONDS = 0.5
 
 
 class NamespaceLifecycle:
@@ -49,17 +53,17 @@ class NamespaceLifecycle:
         if attributes.operation is Operation.CREATE and kind.namespaced:
             await self._check(attributes)
 
-    async def confirm(self, attributes: Attributes) -> None:
+    async def confirm(self, attributes: Attributes, version: Version) -> None:
         """Look again: the namespace may have begun to end between the check and the write.
 
-        What the namespace controller lists after it saw the end begin, it deletes; this finds what was written later than that, as soon as
-        the cache has seen the end. Where the cache lags behind the write itself, the object stays: upstream has the same gap.
+        As of the write or later: whoever ended the namespace before it is seen here, and the object is taken back; whoever ends it after
+        it lists the object, and deletes it. The cache has nearly always got as far by the time the answer is here.
         """
         if attributes.operation is Operation.CREATE and attributes.kind.namespaced:
-            await self._check(attributes)
+            await self._check(attributes, version)
 
-    async def _check(self, attributes: Attributes) -> None:
-        stored = await self._find(attributes.namespace)
+    async def _check(self, attributes: Attributes, at_least: Version = _ANY) -> None:
+        stored = await self._find(attributes.namespace, at_least)
         if stored is None:
             raise refusals.not_found(NAMESPACE, attributes.namespace)
         if self._active.get(attributes.namespace) == stored.version:
@@ -77,9 +81,14 @@ class NamespaceLifecycle:
             self._active.clear()
         self._active[attributes.namespace] = stored.version
 
-    async def _find(self, name: str) -> Stored | None:
+    async def _find(self, name: str, at_least: Version) -> Stored | None:
         key = keys.object_key(NAMESPACE, "", name)  # type: ignore[arg-type]  # a Kind[Namespace] is a Kind
-        stored = await self._storage.get(key, _CACHED) or await self._storage.get(key)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                stored = await self._storage.get(key, Read(at_least=at_least))
+        except (TimeoutError, Timeout):
+            stored = None  # the cache lags behind: etcd itself is asked
+        stored = stored or await self._storage.get(key)
         if stored is None and name in SYSTEM_NAMESPACES:
             await self._create_namespace(name)
             stored = await self._storage.get(key)

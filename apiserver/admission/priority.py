@@ -1,37 +1,87 @@
-"""A Pod's priority comes from its priority class. Only the two classes of the system exist so far.
+"""A Pod's priority comes from its priority class, and only one class is the default.
 
 Follows `plugin/pkg/admission/priority`.
 """
 
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 from apiserver.admission.chain import Attributes, Operation
+from apiserver.admission.followed import Followed
 from apiserver.registry import refusals
+from apiserver.validation.priority_classes import SYSTEM_CLASSES
 from vaina.api.core.v1 import pod_pb2
-from vaina.kinds import POD
+from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.kinds import POD, PRIORITY_CLASS
 
-CLASSES = {"": 0, "system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+PriorityClass = priority_class_pb2.PriorityClass
+
+_PREEMPT = "PreemptLowerPriority"
+#: of Pods without a class, where no class is the default
+_NO_CLASS = PriorityClass(preemption_policy=_PREEMPT)
+
+
+def default_class(classes: Iterable[PriorityClass]) -> PriorityClass:
+    """Return the class of Pods that name none: the default with the lowest value, should two have become it at once."""
+    defaults = (found for found in classes if found.global_default)
+    return min(defaults, key=lambda found: found.value, default=_NO_CLASS)
 
 
 class Priority:
     """The plugin."""
 
+    def __init__(self, classes: Followed[PriorityClass]) -> None:
+        self._classes = classes
+
     async def admit(self, attributes: Attributes) -> None:
-        """Set spec.priority and spec.preemptionPolicy of a new Pod."""
-        if attributes.kind is not POD or attributes.operation is not Operation.CREATE:
-            return
-        pod = cast("pod_pb2.Pod", attributes.object)
-        spec = pod.spec
-        priority = CLASSES.get(spec.priority_class_name)
-        if priority is None:
-            words = f"no PriorityClass with name {spec.priority_class_name} was found"
-            raise refusals.forbidden(attributes.kind, attributes.name, words)
-        if spec.HasField("priority") and spec.priority != priority:
-            raise refusals.forbidden(
-                attributes.kind, attributes.name,
-                f"the integer value of priority ({spec.priority}) must not be provided in pod spec; "
-                f"priority admission controller computed {priority} from the given PriorityClass name",
-            )  # fmt: skip
-        spec.priority = priority
-        if not spec.preemption_policy:
-            spec.preemption_policy = "PreemptLowerPriority"
+        """Set spec.priority and spec.preemptionPolicy of a new Pod; refuse a second default class."""
+        if attributes.kind is POD:
+            if attributes.operation is Operation.CREATE:
+                pod = cast("pod_pb2.Pod", attributes.object)
+                _resolve(attributes, pod, await self._class_of(attributes, pod))
+        elif attributes.kind is PRIORITY_CLASS and attributes.operation is not Operation.DELETE:
+            default = default_class(await self._classes.list())
+            if attributes.operation is Operation.CREATE:
+                _check_default(attributes, cast("PriorityClass", attributes.object), default)
+            else:
+                attributes.checks.append(lambda new, _: _check_default(attributes, new, default))
+
+    async def _class_of(self, attributes: Attributes, pod: pod_pb2.Pod) -> PriorityClass:
+        name, classes = pod.spec.priority_class_name, await self._classes.list()
+        if not name:
+            return default_class(classes)
+        for found in classes:
+            if found.metadata.name == name:
+                return found
+        if name in SYSTEM_CLASSES:
+            # It is made at start. Until then, or after somebody deleted it, the Pods of the system need it all the same.
+            return PriorityClass(value=SYSTEM_CLASSES[name], preemption_policy=_PREEMPT)
+        raise refusals.forbidden(
+            attributes.kind, attributes.name, f"no PriorityClass with name {name} was found"
+        )
+
+
+def _resolve(attributes: Attributes, pod: pod_pb2.Pod, found: PriorityClass) -> None:
+    spec, policy = pod.spec, found.preemption_policy or _PREEMPT
+    if spec.HasField("priority") and spec.priority != found.value:
+        raise refusals.forbidden(
+            attributes.kind, attributes.name,
+            f"the integer value of priority ({spec.priority}) must not be provided in pod spec; "
+            f"priority admission controller computed {found.value} from the given PriorityClass name",
+        )  # fmt: skip
+    if spec.HasField("preemption_policy") and spec.preemption_policy != policy:
+        raise refusals.forbidden(
+            attributes.kind, attributes.name,
+            f"the string value of PreemptionPolicy ({spec.preemption_policy}) must not be provided in pod spec; "
+            f"priority admission controller computed {policy} from the given PriorityClass name",
+        )  # fmt: skip
+    if found.metadata.name:
+        spec.priority_class_name = found.metadata.name
+    spec.priority, spec.preemption_policy = found.value, policy
+
+
+def _check_default(attributes: Attributes, wanted: Any, default: PriorityClass) -> None:
+    there = default.metadata.name
+    if wanted.global_default and there and there != wanted.metadata.name:
+        words = f"PriorityClass {there} is already marked as default. Only one default can exist"
+        raise refusals.forbidden(attributes.kind, attributes.name, words)

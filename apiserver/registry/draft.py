@@ -21,6 +21,8 @@ from vaina.objects.normalise import normalise
 
 #: specs that are remembered; the one that was not seen for longest goes first
 _MAX_SPECS = 1024
+#: says what the LimitRanger put into the spec; as upstream's
+LIMIT_RANGER_ANNOTATION = "kubernetes.io/limit-ranger"
 #: larger ones are not remembered, so that all together stay below 32 MiB
 _MAX_SPEC_BYTES = 16 * 1024
 
@@ -73,10 +75,9 @@ class PodDrafts:
         self._specs.move_to_end(key)
         return _FromKnown(known, pod)
 
-    def learn(self, key: bytes, pod: pod_pb2.Pod) -> None:
-        """Remember what became of a spec."""
-        spec = pod_pb2.PodSpec()
-        spec.CopyFrom(pod.spec)
+    def learn(self, key: bytes, pod: pod_pb2.Pod, spec: pod_pb2.PodSpec) -> None:
+        """Remember what became of a spec: `spec` is the defaulted one, before admission."""
+        normalise(spec)
         found = warnings.warnings_for_pod(Path(), pod.metadata, spec)
         self._specs[key] = _Known(spec, tuple(found))
         if len(self._specs) > _MAX_SPECS:
@@ -98,17 +99,25 @@ def _key(pod: pod_pb2.Pod) -> bytes:
     return key if len(key) <= _MAX_SPEC_BYTES else b""
 
 
+def _is_limited(pod: pod_pb2.Pod) -> bool:
+    """Say whether admission gave the containers limits: then more than the spec as sent is to be checked."""
+    return LIMIT_RANGER_ANNOTATION in pod.metadata.annotations
+
+
 class _Learning(Draft[pod_pb2.Pod]):
     """The first Pod with its spec."""
 
     def __init__(self, drafts: PodDrafts, key: bytes, pod: pod_pb2.Pod) -> None:
         self._drafts, self._key = drafts, key
         super().__init__(POD, pod)
+        # What admission makes of it hangs on the namespace and on classes, and may be another thing the next time.
+        self._defaulted = pod_pb2.PodSpec()
+        self._defaulted.CopyFrom(pod.spec)
 
     def errors(self) -> list[FieldError]:
         found = super().errors()
-        if not found:
-            self._drafts.learn(self._key, self._obj)
+        if not found and not _is_limited(self._obj):
+            self._drafts.learn(self._key, self._obj, self._defaulted)
         return found
 
 
@@ -121,9 +130,13 @@ class _FromKnown(Draft[pod_pb2.Pod]):
         pod.spec.CopyFrom(known.spec)
 
     def normalise(self) -> None:
-        """The metadata of a new object, as the store leaves it, is in its normal form."""
+        """The metadata of a new object, as the store leaves it, is in its normal form; so is a spec that was seen before."""
+        if _is_limited(self._obj):
+            super().normalise()
 
     def errors(self) -> list[FieldError]:
+        if _is_limited(self._obj):
+            return super().errors()
         return metadata.check_create(self._obj.metadata, names.dns_1123_subdomain, namespaced=True)
 
     def warnings(self) -> list[str]:

@@ -6,11 +6,11 @@ stored when the client saw none. Follows apiserver `registry/generic/registry/st
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from apiserver import validation
-from apiserver.admission.chain import Attributes, Operation
+from apiserver.admission.chain import Attributes, Operation, Refund
 from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, refusals
 from apiserver.registry.context import IGNORE, STRICT, Context, nobody_listens
@@ -24,13 +24,15 @@ from apiserver.registry.strategy import M, Strategy, copy_field, spec_bytes
 from apiserver.registry.world import Observer, World
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyExists, KeyMissing, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import BadRequest, FieldError, Forbidden, NotFound, TooLarge
+from vaina.errors import BadRequest, FieldError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
 
 #: etcd's limit on a request, which is also Kubernetes' limit on an object
 MAX_OBJECT_BYTES = 1536 * 1024
+#: what admission still asks of an update: (new, old)
+Checks = Sequence[Callable[[Any, Any], None]]
 #: how often storage, which itself tries some thirty times, is asked to write what others were quicker to change
 _ROUNDS = 16
 
@@ -100,7 +102,7 @@ class Store(Reader[M]):
         self._validate(meta.name, draft.errors())
         key = self.key(meta.namespace, meta.name)
         try:
-            return await self._insert(ctx, key, self._encode(obj))
+            return await self._insert(ctx, [key], obj)
         except KeyExists:
             there = await self.find(meta.namespace, meta.name)
             ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]
@@ -114,30 +116,54 @@ class Store(Reader[M]):
             if not any(error.field == "metadata.name" for error in errors):
                 errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
             self._validate("", errors)
-        for attempt in range(metadata.NAME_ATTEMPTS):
-            meta.name = metadata.generate_name(base, self._world.rng)
-            self.strategy.name_known(obj)
-            if attempt == 0:
-                self._validate(meta.name, draft.errors())
-            try:
-                return await self._insert(ctx, self.key(meta.namespace, meta.name), self._encode(obj))
-            except KeyExists:
-                continue
-        raise refusals.no_unique_name(self.kind, meta.name)
+
+        def names() -> Iterator[Key]:
+            for attempt in range(metadata.NAME_ATTEMPTS):
+                meta.name = metadata.generate_name(base, self._world.rng)
+                self.strategy.name_known(obj)
+                if attempt == 0:
+                    self._validate(meta.name, draft.errors())
+                yield self.key(meta.namespace, meta.name)
+
+        try:
+            return await self._insert(ctx, names(), obj)
+        except KeyExists:
+            raise refusals.no_unique_name(self.kind, meta.name) from None
 
     async def _confirm(self, ctx: Context, obj: M, stored: Stored) -> None:
         """Let admission look again; what may not stay is taken back. Raises its refusal."""
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
-        attributes = Attributes(ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)
         try:
-            await self._world.admission.confirm(attributes)
+            await self._world.admission.confirm(self._new(ctx, obj), stored.version)
         except (NotFound, Forbidden):
             # Whoever changed or removed it already has it in hand.
             with contextlib.suppress(KeyMissing, KeyConflict):
                 await self.storage.delete(stored.key, expected=stored.version)
             raise
 
-    async def _insert(self, ctx: Context, key: Key, data: bytes) -> Stored:
+    def _new(self, ctx: Context, obj: M) -> Attributes:
+        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        return Attributes(ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)
+
+    async def _insert(self, ctx: Context, keys: Iterable[Key], obj: M) -> Stored:
+        """Store a complete object under the first of the keys that is free; `obj` has that name when the key comes.
+
+        What it costs is charged first, and given back when it was certainly not stored.
+        """
+        refund: Refund | None = None
+        try:
+            for key in keys:
+                refund = refund or await self._world.admission.charge(self._new(ctx, obj))
+                with contextlib.suppress(KeyExists):
+                    return await self._put(ctx, key, self._encode(obj))
+        except (TooLarge, TooManyRequests, Invalid):
+            if refund is not None:
+                await refund()
+            raise
+        if refund is not None:
+            await refund()
+        raise KeyExists
+
+    async def _put(self, ctx: Context, key: Key, data: bytes) -> Stored:
         if not ctx.dry_run:
             return await self.storage.create(
                 key, data, self._type_meta, ttl_seconds=self.strategy.ttl_seconds
@@ -162,12 +188,12 @@ class Store(Reader[M]):
         """
         meta = self._name(sent, namespace, name)
         version = self._wanted_version(meta)
-        await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent)
+        checks = await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent)
 
         def build(old: M) -> M:
             new = self.kind.message()
             new.CopyFrom(sent)
-            return self._prepare_update(ctx, new, old)
+            return self._prepare_update(ctx, new, old, checks)
 
         return await self._change(
             ctx, meta.namespace, meta.name, build, uid=meta.uid, version=version
@@ -208,7 +234,7 @@ class Store(Reader[M]):
         warn = nobody_listens if validation == IGNORE else ctx.warn
         patch = read_patch(self.kind, patch_type, text, warn, validation=validation)
         strict = validation in ("", STRICT)
-        await self._admit(ctx, Operation.UPDATE, namespace, name, None)
+        checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None)
 
         def build(old: M) -> M:
             new: Any = apply_patch(self.kind, patch, old, warn, strict=strict)
@@ -220,7 +246,7 @@ class Store(Reader[M]):
             if wanted and str(wanted) != before.resource_version:
                 raise refusals.conflict(self.kind, name)
             if not subresource:
-                return self._prepare_update(ctx, new, old)
+                return self._prepare_update(ctx, new, old, checks)
             whole = self.kind.message()
             whole.CopyFrom(old)
             copy_field(whole, new, "status")
@@ -340,7 +366,7 @@ class Store(Reader[M]):
                 return await self.storage.guaranteed_update(key, change)
         return await self.storage.guaranteed_update(key, change)
 
-    def _prepare_update(self, ctx: Context, new: Any, old: Any) -> M:
+    def _prepare_update(self, ctx: Context, new: Any, old: Any, checks: Checks) -> M:
         """Complete, default and validate the new state of an object."""
         metadata.prepare_for_update(new.metadata, old.metadata)
         default(self.kind, new)
@@ -351,6 +377,8 @@ class Store(Reader[M]):
             new.metadata.generation = old.metadata.generation + 1
         new.metadata.resource_version = old.metadata.resource_version
         self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
+        for check in checks:
+            check(new, old)
         if changed:
             for text in validation.warnings_for(self.kind, new):
                 ctx.warn(text)
@@ -404,5 +432,8 @@ class Store(Reader[M]):
 
     async def _admit(
         self, ctx: Context, operation: Operation, namespace: str, name: str, obj: M | None
-    ) -> None:
-        await self._world.admission.admit(Attributes(ctx, operation, self.kind, namespace, name, obj))
+    ) -> Checks:
+        """Ask admission. Returns what is still to be asked of an update, once what is stored is known."""
+        attributes = Attributes(ctx, operation, self.kind, namespace, name, obj)
+        await self._world.admission.admit(attributes)
+        return attributes.checks

@@ -10,7 +10,7 @@ from typing import Final
 from apiserver.validation import metadata, names
 from apiserver.validation.metadata import Errors, check_immutable
 from vaina.api.scheduling.v1 import priority_class_pb2
-from vaina.objects.field_path import Path, forbidden, not_supported
+from vaina.objects.field_path import Path, forbidden, not_supported, required
 
 PREFIX: Final = "system-"
 HIGHEST_USER_VALUE: Final = 1_000_000_000
@@ -19,7 +19,13 @@ SYSTEM_CLASSES: Final[Mapping[str, int]] = {
     "system-node-critical": 2 * HIGHEST_USER_VALUE + 1000,
     "system-cluster-critical": 2 * HIGHEST_USER_VALUE,
 }
-_POLICIES: Final = ("Never", "PreemptLowerPriority")
+SYSTEM_CLASS_DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
+    "system-cluster-critical": (
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."
+    ),
+}
+_POLICIES: Final = ("PreemptLowerPriority", "Never")
 
 PriorityClass = priority_class_pb2.PriorityClass
 
@@ -35,14 +41,12 @@ def check_create(priority_class: PriorityClass) -> Errors:
         words = f"maximum allowed value of a user defined priority is {HIGHEST_USER_VALUE}"
         errors.append(forbidden(Path("value"), words))
     if priority_class.HasField("preemption_policy"):
-        check_preemption_policy(errors, Path("preemptionPolicy"), priority_class.preemption_policy)
+        policy, at = priority_class.preemption_policy, Path("preemptionPolicy")
+        if not policy:
+            errors.append(required(at))
+        elif policy not in _POLICIES:
+            errors.append(not_supported(at, policy, _POLICIES))
     return errors
-
-
-def check_preemption_policy(errors: Errors, path: Path, policy: str) -> None:
-    """Check a preemption policy: only PreemptLowerPriority and Never are one."""
-    if policy not in _POLICIES:
-        errors.append(not_supported(path, policy, sorted(("PreemptLowerPriority", "Never"))))
 
 
 def _not_systems_own(priority_class: PriorityClass) -> str:

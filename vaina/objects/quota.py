@@ -153,29 +153,37 @@ def _is_charged(pod: pod_pb2.Pod, now: float) -> bool:
 
 
 def _pod_usage(pod: pod_pb2.Pod) -> Amounts:
-    try:
-        requests, limits = pod_requests(pod), pod_limits(pod)
-    except QuantityError:  # of an object that somebody else stored
-        requests, limits = {}, {}
     used: dict[str, Amount] = {"pods": ONE}
-    for name, number in requests.items():
-        amount = _amount(pod, "requests", name, number)
+    for name, amount in pod_amounts(pod, "requests").items():
         if name in _COMPUTE or name.startswith(_HUGE):
             used[name] = used[f"requests.{name}"] = amount
         elif not _is_native(name):
             used[f"requests.{name}"] = amount
-    for name in _COMPUTE:
-        if name in limits:
-            used[f"limits.{name}"] = _amount(pod, "limits", name, limits[name])
+    for name, amount in pod_amounts(pod, "limits").items():
+        if name in _COMPUTE:
+            used[f"limits.{name}"] = amount
     return used
 
 
+def pod_amounts(pod: pod_pb2.Pod, side: str) -> dict[str, Amount]:
+    """Return what a whole Pod requests, or is limited to, each written as the first container writes it that has the resource.
+
+    Args:
+        pod: the Pod; one that somebody else stored with amounts that are none takes nothing.
+        side: requests or limits.
+    """
+    try:
+        numbers = pod_requests(pod) if side == "requests" else pod_limits(pod)
+    except QuantityError:
+        return {}
+    return {name: _amount(pod, side, name, number) for name, number in numbers.items()}
+
+
 def _amount(pod: pod_pb2.Pod, side: str, name: str, number: int) -> Amount:
-    """Return a number of `vaina.objects.pods` as it would be written: as the first container writes it that has the resource."""
     nanos = number * (_NANO // 1000 if name == "cpu" else _NANO)
     for container in (*pod.spec.containers, *pod.spec.init_containers):
-        amounts = getattr(container.resources, side)
-        if name in amounts and (text := amounts[name].string):
+        found = getattr(container.resources, side)
+        if name in found and (text := found[name].string):
             return Amount(nanos, parse(text).format)
     return Amount(nanos, "DecimalSI")
 

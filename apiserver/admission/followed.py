@@ -1,0 +1,51 @@
+"""Objects of a kind as the watch cache has them, parsed once: what admission looks at for every create.
+
+Level-triggered: each look compares with the cache, so there is no event that could be missed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Generic
+
+from apiserver.registry.strategy import M
+from apiserver.storage import keys
+from apiserver.storage.interface import Key, Read, Storage, Stored, Version
+from vaina.errors import InternalError
+from vaina.kinds import Kind
+
+#: whatever the cache has
+CACHED = Read(at_least=Version(0))
+#: parsed objects that are remembered; when there are more, all are forgotten and parsed again
+_MAX_PARSED = 4096
+
+
+class Followed(Generic[M]):
+    """The objects of one kind. Owned by one event loop; the objects are read-only."""
+
+    def __init__(self, kind: Kind[M], storage: Storage) -> None:
+        self._kind: Kind[Any] = kind
+        self._storage = storage
+        self._parsed: dict[Key, tuple[Version, M]] = {}
+
+    async def list(self, namespace: str = "") -> Sequence[M]:
+        """Return the objects of a namespace (all, without one), in the order of their names.
+
+        Raises:
+            Unavailable: the cache is not filled yet.
+        """
+        page = await self._storage.list(keys.namespace_prefix(self._kind, namespace), CACHED)
+        return [self.parse(item) for item in page.items] if page.items else ()
+
+    def parse(self, stored: Stored) -> M:
+        """Return the object in stored bytes, with its version."""
+        known = self._parsed.get(stored.key)
+        if known is not None and known[0] == stored.version:
+            return known[1]
+        try:
+            obj: M = self._kind.message.FromString(stored.data)
+        except Exception as error:  # upb raises DecodeError, or ValueError on bad UTF-8
+            raise InternalError(f"the object at {stored.key} cannot be read") from error
+        obj.metadata.resource_version = str(stored.version)  # type: ignore[attr-defined]  # every kind has metadata
+        if len(self._parsed) >= _MAX_PARSED:
+            self._parsed.clear()
+        self._parsed[stored.key] = stored.version, obj
+        return obj
