@@ -7,7 +7,18 @@ from contextlib import aclosing
 from typing import Any
 
 from apiserver.storage.guaranteed import guaranteed_update
-from apiserver.storage.interface import CONSISTENT, Change, Key, Page, Read, StorageEvent, Stored, Version
+from apiserver.storage.interface import (
+    CONSISTENT,
+    Change,
+    Key,
+    Page,
+    Put,
+    PutResult,
+    Read,
+    StorageEvent,
+    Stored,
+    Version,
+)
 from apiserver.storage.memory import MemoryStorage
 from tests.simulation.story import Faults
 from vaina.clock import Clock
@@ -120,6 +131,9 @@ class ServersStorage:
             "update",
             lambda: self._inner.update(key, data, type_meta, expected=expected, ttl_seconds=ttl_seconds),
         )
+
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        return await self._call("put_all", lambda: self._inner.put_all(puts))
 
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
