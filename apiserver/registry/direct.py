@@ -4,7 +4,6 @@ For tests over `MemoryStorage` and for reading: it says in the fewest lines what
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Any
 
 from apiserver.storage import codec
 from apiserver.storage.cacher import Frame, WatchBatch
@@ -20,9 +19,10 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
+from apiserver.storage.paging import PageFiller
+from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
 from vaina.kinds import KINDS_BY_GVK
-from vaina.objects.fields import selectable_fields
 
 
 class Direct:
@@ -61,9 +61,11 @@ class Direct:
                 selection.prefix, read, limit=limit, max_bytes=max_bytes, after=after
             )
         page = await self._storage.list(selection.prefix, read, after=after)
-        items = [item for item in page.items if _selected(selection, item)]
-        shown = items[:limit] if limit else items
-        return Page(shown, page.version, shown[-1].key if len(shown) < len(items) else None)
+        filler = PageFiller(limit, max_bytes)
+        for item in page.items:
+            if _selected(selection, item) and (filler.is_full or not filler.add(item)):
+                return Page(filler.items, page.version, filler.items[-1].key)
+        return Page(filler.items, page.version)
 
     async def watch_selection(
         self,
@@ -75,7 +77,7 @@ class Direct:
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects."""
         if initial:
-            page = await self.list_selection(selection)
+            page = await self.list_selection(selection, Read(at_least=after))
             frames = [_frame(EventType.ADDED, item, item.version) for item in page.items]
             if bookmarks:
                 mark = codec.bookmark(page.version, initial_events_end=True)
@@ -110,11 +112,10 @@ def _selected(selection: Selection, stored: Stored) -> bool:
         return False
     if selection.labels is None and selection.fields is None:
         return True
-    kind = KINDS_BY_GVK[stored.type_meta]
-    message: Any = kind.message.FromString(stored.data)
-    if selection.labels is not None and not selection.labels.matches(message.metadata.labels):
+    found = resource_of(KINDS_BY_GVK[stored.type_meta]).attributes(stored.data)
+    if selection.labels is not None and not selection.labels.matches(found.labels):
         return False
-    return selection.fields is None or selection.fields.matches(selectable_fields(kind, message))
+    return selection.fields is None or selection.fields.matches(found.fields)
 
 
 def _frame(kind: EventType, stored: Stored, version: Version) -> Frame:

@@ -30,8 +30,9 @@ from apiserver.storage.interface import (
     Version,
 )
 from apiserver.storage.paging import page_of, too_large
+from apiserver.storage.sizes import oversize
 from vaina.clock import Clock, SystemClock
-from vaina.errors import Expired
+from vaina.errors import Expired, TooLarge
 
 #: events kept before the oldest half is compacted by itself
 _HISTORY_LIMIT = 200_000
@@ -66,6 +67,7 @@ class MemoryStorage:
     async def create(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
     ) -> Stored:
+        self._check_size(key, data)
         self.expire()
         if key in self._now:
             raise KeyExists(key)
@@ -102,6 +104,7 @@ class MemoryStorage:
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
     ) -> Stored:
+        self._check_size(key, data)
         self._expect(key, expected)
         return self._put(Stored(key, data, self._next(), type_meta, ttl_seconds))
 
@@ -109,16 +112,16 @@ class MemoryStorage:
         results: list[PutResult] = []
         for put in puts:
             try:
-                if put.expected is not None:
-                    self._expect(put.key, put.expected)
-                    stored = self._put(
-                        Stored(put.key, put.data, self._next(), put.type_meta, put.ttl_seconds)
-                    )
-                else:
+                if put.expected is None:
                     stored = await self.create(put.key, put.data, put.type_meta, ttl_seconds=put.ttl_seconds)
-                results.append(stored)
-            except StorageError as error:
+                else:
+                    stored = await self.update(
+                        put.key, put.data, put.type_meta, expected=put.expected, ttl_seconds=put.ttl_seconds
+                    )
+            except (StorageError, TooLarge) as error:
                 results.append(error)
+            else:
+                results.append(stored)
         return results
 
     async def guaranteed_update(
@@ -134,6 +137,8 @@ class MemoryStorage:
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         del previous  # it costs nothing here
+        if versions.revision_of(after) > self._revision:
+            raise too_large(after, versions.whole(self._revision))
         watcher = _Watcher(after)
         self._watchers[watcher] = None
         try:
@@ -233,11 +238,16 @@ class MemoryStorage:
     def _since(self, version: Version) -> Sequence[StorageEvent]:
         return self._history[self._index_after(version) :]
 
+    def _check_size(self, key: Key, data: bytes) -> None:
+        refused = oversize(key, data)
+        if refused is not None:
+            raise refused
+
     def _check(self, read: Read, what: str) -> None:
         asked = read.exact if read.exact is not None else read.at_least
         if asked is not None and versions.revision_of(asked) > self._revision:
             raise too_large(asked, versions.whole(self._revision))
-        if read.exact is not None and versions.revision_of(read.exact) < self._compacted:
+        if read.exact is not None and versions.revision_of(read.exact) < max(self._compacted, 1):
             raise Expired(f"The resourceVersion for the provided {what} is too old.")
 
     def _as_of(self, version: Version) -> dict[Key, Stored]:
