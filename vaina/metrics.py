@@ -19,6 +19,13 @@ from prometheus_client import (
 
 VERSION = "0.1.0"
 
+#: One for the process: informers are made in many places, and this should never count anything.
+WENT_BACK = Counter(
+    "vaina_informer_went_back",
+    "Times that an informer found the storage older than what it had seen (restored from an older copy, or data was lost).",
+    ["kind"], registry=None,
+)  # fmt: skip
+
 #: of most upstream histograms of requests
 REQUEST_BUCKETS = (
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
@@ -42,6 +49,7 @@ def new_registry(component: str) -> CollectorRegistry:
         "kubernetes_build_info", "The version of the component, as labels; the value is always 1.",
         ["component", "git_version", "python_version"], registry=registry,
     )  # fmt: skip
+    registry.register(WENT_BACK)
     build.labels(component, f"v{VERSION}", platform.python_version()).set(1)
     return registry
 

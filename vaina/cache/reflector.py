@@ -2,6 +2,9 @@
 
 Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s; none after a stream that ended in good order,
 unless it was short, and none after the first Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
+
+A server that does not have the version to resume from yet may lag, then the watch is opened again; when a quorum read has not it
+either, the storage went back in time (decision 024): the watch is never resumed, and a list taken only once it is newer.
 """
 
 import random
@@ -16,7 +19,8 @@ from vaina.backoff import Backoff
 from vaina.cache.list_watch import Apply, ListWatch, Replace, StaleList, State
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
-from vaina.errors import ApiError, Expired
+from vaina.errors import ApiError, Expired, Timeout, is_version_too_large
+from vaina.metrics import WENT_BACK
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -29,6 +33,8 @@ RESET_SECONDS = 10.0
 SHORT_SECONDS = 1.0
 #: streams are renewed after a time between this and twice as much, so that one that hangs in silence is found
 MIN_WATCH_SECONDS = 300
+#: how often it is said that the storage went back in time
+REMIND_SECONDS = 60.0
 
 
 class Reflector(Generic[M]):
@@ -50,6 +56,8 @@ class Reflector(Generic[M]):
         self._label_selector, self._field_selector = label_selector, field_selector
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self.machine: ListWatch[M] = ListWatch()
+        #: when it was said that the storage went back in time; None: it did not
+        self._said: float | None = None
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -65,7 +73,10 @@ class Reflector(Generic[M]):
                 self.machine.on_expired()
                 # A server that says so again and again is not hammered.
                 at_once = failures == 0
-            except (StaleList, DecodeError) as error:
+            except StaleList as error:
+                self._say_went_back(error)
+                self.machine.on_expired()
+            except DecodeError as error:
                 log.warning("watch refused", kind=self._client.kind.kind, error=str(error))
                 self.machine.on_expired()
             except ApiError as error:
@@ -79,6 +90,39 @@ class Reflector(Generic[M]):
             await self._clock.sleep(delay)
 
     async def _watch(self) -> None:
+        if self._said is not None:
+            await self._compare()
+            self._said = None
+        try:
+            await self._follow()
+        except Timeout as error:
+            if is_version_too_large(error):
+                await self._compare()
+            raise
+
+    async def _compare(self) -> None:
+        """Ask for the newest version there is, by a quorum read. Raises StaleList when it is older than what has been seen."""
+        page = await self._client.list(
+            self._namespace, label_selector=self._label_selector, field_selector=self._field_selector, limit=1
+        )
+        if int(page.resource_version or 0) < self.machine.version:
+            raise StaleList(
+                f"the newest version is {page.resource_version}, but {self.machine.version} has been seen"
+            )
+
+    def _say_went_back(self, error: StaleList) -> None:
+        now, kind = self._clock.monotonic(), self._client.kind.kind
+        if self._said is None:
+            WENT_BACK.labels(kind).inc()
+        if self._said is None or now - self._said >= REMIND_SECONDS:
+            self._said = now
+            log.error(
+                "storage went back in time: it was restored from an older copy, or lost data; what is known is kept. "
+                "Restart this component once the apiservers are well",
+                kind=kind, error=str(error),
+            )  # fmt: skip
+
+    async def _follow(self) -> None:
         call = self.machine.next_call()
         batches = self._client.watch(
             self._namespace,

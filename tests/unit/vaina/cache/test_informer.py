@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import request_pb2
@@ -11,9 +12,10 @@ from vaina.cache.list_watch import INITIAL_EVENTS_END, ListWatch, StaleList, Sta
 from vaina.cache.mutation import CacheMutated, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.errors import Expired, TooManyRequests, Unavailable
+from vaina.errors import VERSION_TOO_LARGE, Expired, FieldError, Timeout, TooManyRequests, Unavailable
 from vaina.kinds import POD
-from vaina.serving.server import RequestContext, typed_stream
+from vaina.metrics import WENT_BACK
+from vaina.serving.server import RequestContext, typed, typed_stream
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import FakeClock, settle
 
@@ -32,6 +34,15 @@ class Script:
     def __init__(self, *streams):
         self.streams = [*streams]
         self.asked: list[tuple[str, bool]] = []
+        #: what a quorum read says
+        self.newest = "1000"
+        self.lists = 0
+
+    async def list(self, request: request_pb2.ListRequest, ctx: RequestContext) -> pod_pb2.PodList:
+        self.lists += 1
+        answer = pod_pb2.PodList()
+        answer.metadata.resource_version = self.newest
+        return answer
 
     async def watch(
         self, request: request_pb2.WatchRequest, ctx: RequestContext
@@ -54,7 +65,10 @@ class Script:
 @asynccontextmanager
 async def running(script: Script, clock: FakeClock, detector: MutationDetector | None = None):
     transport = InProcessTransport(
-        {POD.method("Watch"): typed_stream(script.watch, request_pb2.WatchRequest)}
+        {
+            POD.method("Watch"): typed_stream(script.watch, request_pb2.WatchRequest),
+            POD.method("List"): typed(script.list, request_pb2.ListRequest),
+        }
     )
     informer = Informer(Clientset(transport).pods, clock, detector=detector)
     seen: list[tuple[str, str]] = []
@@ -172,6 +186,58 @@ async def test_a_list_that_is_older_than_what_was_seen_is_refused():
         await clock.advance(30)
         assert seen == [("add", "a")]
         assert informer.resource_version == 11
+
+
+def too_large() -> Timeout:
+    cause = FieldError(VERSION_TOO_LARGE, "", "Too large resource version")
+    return Timeout("Too large resource version: 9, current: 5", causes=[cause], retry_seconds=1)
+
+
+def times_went_back() -> float:
+    return WENT_BACK.labels("Pod")._value.get()
+
+
+async def test_a_watch_of_a_server_that_lags_behind_is_opened_again_where_it_was():
+    before = times_went_back()
+    script = Script(
+        [[("ADDED", pod("a", 8)), ("BOOKMARK", end_mark(9))]],
+        [too_large()],
+        [too_large()],
+        [[("ADDED", pod("b", 10))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (_, seen):
+        await clock.advance(30)
+        assert script.asked == [("", True), ("9", False), ("9", False), ("9", False)]
+        assert seen == [("add", "a"), ("add", "b")]
+    assert times_went_back() == before
+
+
+async def test_a_storage_that_went_back_in_time_is_not_followed_and_said_once_a_minute():
+    """Its versions grow beyond what was seen, with another past: what lies between would be missed in silence."""
+    before = times_went_back()
+    script = Script(
+        [[("ADDED", pod("a", 8)), ("BOOKMARK", end_mark(9))]],
+        [too_large()],
+        [[("ADDED", pod("b", 10)), ("BOOKMARK", end_mark(11))], None],
+    )
+    script.newest = "5"
+    clock = FakeClock()
+    with capture_logs() as logs:
+        async with running(script, clock) as (informer, seen):
+            await clock.advance(170)
+            assert script.asked == [("", True), ("9", False)]
+            assert script.lists > 10
+            assert (names(informer), informer.resource_version) == (["a"], 9)
+            script.newest = "11"
+            await clock.advance(10)
+            # A whole list that is newer than all that was seen replaces it; a watch would have missed the deletion.
+            assert script.asked == [("", True), ("9", False), ("", True)]
+            assert seen == [("add", "a"), ("delete", "a"), ("add", "b")]
+    said = [entry for entry in logs if entry["log_level"] == "error"]
+    assert len(said) == 3
+    assert "Restart this component" in said[0]["event"]
+    assert times_went_back() == before + 1
 
 
 async def test_a_late_handler_is_told_of_what_is_there():
