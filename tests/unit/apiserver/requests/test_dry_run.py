@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.message import Message
 
 from apiserver.services.descriptors import service_descriptor
+from apiserver.storage.interface import Key
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.calls import call
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
@@ -153,7 +154,7 @@ def _scale(replicas: int) -> Callable[..., Awaitable[Any]]:
         request = scale_request_pb2.UpdateScaleRequest(
             object=scale, options=meta_pb2.UpdateOptions(dry_run=dry)
         )
-        return call(api, "UpdateScale", request, scale_pb2.Scale, kind=REPLICA_SET)  # type: ignore[arg-type]  # a row of the table
+        return call(api, "UpdateScale", request, scale_pb2.Scale, kind=REPLICA_SET)
 
     return send
 
@@ -196,7 +197,7 @@ async def _world() -> Harness:
 
 
 async def _state(api: Harness) -> list[object]:
-    pages = [await api.storage.list(f"/registry/{kind.etcd_prefix}/") for kind in KINDS]
+    pages = [await api.storage.list(Key(f"/registry/{kind.etcd_prefix}/")) for kind in KINDS]
     return [(item.key, item.data, item.version) for page in pages for item in page.items]
 
 

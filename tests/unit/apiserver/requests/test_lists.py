@@ -159,7 +159,8 @@ async def test_pages_end_before_they_have_more_bytes_than_a_client_takes(api: Ha
     for index in range(12):
         await api.client.config_maps.create(_large(f"c{index:02}"))
     got: list[str] = []
-    sizes, request = [], request_pb2.ListRequest()
+    sizes: list[int] = []
+    request = request_pb2.ListRequest()
     while not sizes or request.continue_token:
         page = await call(api, "List", request, raw_pb2.RawList, kind=CONFIG_MAP)
         got += [CONFIG_MAP.message.FromString(item).metadata.name for item in page.items]
@@ -268,4 +269,4 @@ async def test_every_kind_is_listed_by_name_and_refuses_fields_that_it_cannot_be
 async def test_a_kind_without_a_namespace_cannot_be_selected_by_one() -> None:
     request = request_pb2.ListRequest(field_selector="metadata.namespace=default")
     with pytest.raises(BadRequest, match=r"^field label not supported: metadata\.namespace$"):
-        await call(make_apiserver(), "List", request, raw_pb2.RawList, kind=NODE)  # type: ignore[arg-type]  # as above
+        await call(make_apiserver(), "List", request, raw_pb2.RawList, kind=NODE)
