@@ -1,8 +1,8 @@
 """EventRecorder: Events about objects, for people (`vaina describe`, `vaina get events`).
 
-Never blocks and never fails its caller: `event` returns at once, `run` sends. The same thing said again within ten minutes is
-one Event with a count (client-go's correlator, without its similar-events grouping). Bounded everywhere: what is too much is
-dropped and counted.
+Never blocks and never fails its caller: `event` returns at once, `run` sends, new ones in batches. What is said too often is
+counted, combined or held back at the source (`vaina.client.event_correlator`). An apiserver that is away is tried again; what it
+refuses is dropped, as by client-go's `recordToSink`. Bounded everywhere: what is too much is dropped and counted.
 """
 
 import asyncio
@@ -13,25 +13,26 @@ from typing import Any
 import structlog
 
 from vaina.api.core.v1 import event_pb2, reference_pb2
+from vaina.backoff import Backoff
+from vaina.client.event_correlator import MAX_REMEMBERED, Correlated, EventCorrelator, Key, Said
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock, timestamp
-from vaina.errors import AlreadyExists, ApiError, NotFound
+from vaina.errors import AlreadyExists, ApiError, NotFound, Timeout, TooManyRequests, Unavailable
 from vaina.kinds import KINDS
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: Events that wait to be sent; further ones are dropped
 MAX_WAITING = 1000
-#: Events remembered, so that repetition counts instead of adding up
-MAX_REMEMBERED = 4096
-#: the same thing after this time is a new Event
-FORGET_SECONDS = 600.0
 #: Events in one call
 MAX_BATCH = 100
 #: what comes within this time travels together
 GATHER_SECONDS = 0.1
 #: Kubernetes' limit of a note
 MAX_MESSAGE = 1024
+#: calls in a row that are not answered before what they carried is dropped (client-go's maxTriesPerEvent)
+MAX_TRIES = 12
+BACKOFF = Backoff(base_seconds=0.5, cap_seconds=10.0)
 
 NORMAL, WARNING = "Normal", "Warning"
 
@@ -41,7 +42,7 @@ class _Known:
     event: event_pb2.Event
     #: as stored; None before it was sent
     stored: event_pb2.Event | None = None
-    last: float = 0.0
+    tries: int = 0
 
 
 class EventRecorder:
@@ -51,14 +52,15 @@ class EventRecorder:
         self, client: ResourceClient[event_pb2.Event], component: str, instance: str, clock: Clock
     ) -> None:
         self._client, self._component, self._instance, self._clock = client, component, instance, clock
+        self._correlator = EventCorrelator()
         #: by what is said about what, least recently said first
-        self._known: OrderedDict[tuple[str, ...], _Known] = OrderedDict()
+        self._known: OrderedDict[Key, _Known] = OrderedDict()
         #: keys that wait to be sent, in order
-        self._waiting: dict[tuple[str, ...], None] = {}
+        self._waiting: dict[Key, None] = {}
         self._wake = asyncio.Event()
         #: of the names given, in nanoseconds; two Events of one moment differ
         self._last_stamp = 0
-        #: Events that were never sent
+        #: Events that were never sent, or not sent to the last count
         self.dropped = 0
 
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
@@ -75,28 +77,32 @@ class EventRecorder:
         if field_path:
             about.field_path = field_path
         now = self._clock.now()
-        message = message[:MAX_MESSAGE]
-        key = (about.kind, about.namespace, about.name, about.uid, about.field_path, type, reason, message)
-        known = self._known.get(key)
-        if known is None or now - known.last > FORGET_SECONDS:
+        named = (about.kind, about.api_version, about.namespace, about.name, about.uid)
+        said = Said(named, about.field_path, type, reason, message[:MAX_MESSAGE])
+        correlated = self._correlator.correlate(said, now=now)
+        if not correlated.send:
+            self.dropped += 1
+            return
+        known = self._known.get(correlated.key)
+        if known is None:
             if len(self._waiting) >= MAX_WAITING:
                 self.dropped += 1
                 return
-            known = self._known[key] = _Known(self._new(about, type, reason, message, now))
+            known = self._known[correlated.key] = _Known(self._new(about, said, correlated, now))
             if len(self._known) > MAX_REMEMBERED:
                 old, _ = self._known.popitem(last=False)
                 if self._waiting.pop(old, 0) is None:
                     self.dropped += 1
-        else:
-            known.event.count += 1
-            known.event.last_timestamp.CopyFrom(timestamp(now))
-        known.last = now
-        self._known.move_to_end(key)
-        self._waiting[key] = None
+        known.event.count, known.event.message = correlated.count, correlated.message[:MAX_MESSAGE]
+        known.event.last_timestamp.CopyFrom(timestamp(now))
+        known.tries = 0
+        self._known.move_to_end(correlated.key)
+        self._waiting[correlated.key] = None
         self._wake.set()
 
     async def run(self) -> None:
         """Send Events until cancelled."""
+        failures = 0
         while True:
             await self._wake.wait()
             await self._clock.sleep(GATHER_SECONDS)
@@ -105,32 +111,70 @@ class EventRecorder:
                 keys = [*self._waiting][:MAX_BATCH]
                 for key in keys:
                     del self._waiting[key]
-                known = [self._known[key] for key in keys if key in self._known]
-                await self._create([item for item in known if item.stored is None])
-                for item in known:
-                    if item.stored is not None and item.stored.count != item.event.count:
-                        await self._count_up(item)
+                # What waits and is forgotten is counted as dropped when it is forgotten.
+                known = {key: self._known[key] for key in keys if key in self._known}
+                away = await self._send(known)
+                failures = 0 if away is None else failures + 1
+                if away is not None:
+                    await self._clock.sleep(max(BACKOFF.delay(failures - 1), away.retry_seconds))
 
-    async def _create(self, items: list[_Known]) -> None:
+    async def _send(self, known: dict[Key, _Known]) -> ApiError | None:
+        """Send a batch; returns the error when the server is away, and what is left waits again."""
+        left = dict(known)
+        try:
+            await self._create({key: item for key, item in known.items() if item.stored is None}, left)
+            for key, item in known.items():
+                if item.stored is not None and item.stored.count != item.event.count:
+                    await self._count_up(key, item, left)
+                else:
+                    left.pop(key, None)
+        except (Unavailable, Timeout, TooManyRequests) as error:
+            log.debug("events not sent", events=len(left), error=error.message)
+            self._again(left)
+            return error
+        return None
+
+    def _again(self, left: dict[Key, _Known]) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for key, item in left.items():
+            item.tries += 1
+            if item.tries < MAX_TRIES and key in self._known:
+                self._waiting[key] = None
+            else:
+                self.dropped += 1
+        # In the old order; those that came meanwhile are behind.
+        self._waiting |= waiting
+
+    async def _create(self, items: dict[Key, _Known], left: dict[Key, _Known]) -> None:
         if not items:
             return
         try:
-            results = await self._client.create_batch([item.event for item in items])
+            results = await self._client.create_batch([item.event for item in items.values()])
+        except (Unavailable, Timeout, TooManyRequests):
+            raise
         except ApiError as error:
-            log.debug("events not sent", events=len(items), error=error.message)
+            log.debug("events refused", events=len(items), error=error.message)
             self.dropped += len(items)
+            for key in items:
+                self._forget(key, left)
             return
-        for item, result in zip(items, results, strict=False):
+        for (key, item), result in zip(items.items(), results, strict=False):
             if isinstance(result, AlreadyExists):
                 # An earlier call of ours whose answer was lost; its count is not known, and is brought up to date next.
                 item.stored = event_pb2.Event(metadata=item.event.metadata)
             elif isinstance(result, ApiError):
                 log.debug("event refused", reason=item.event.reason, error=result.message)
                 self.dropped += 1
+                self._forget(key, left)
             else:
                 item.stored = result
 
-    async def _count_up(self, item: _Known) -> None:
+    def _forget(self, key: Key, left: dict[Key, _Known]) -> None:
+        """Said again it is tried again, under a new name."""
+        left.pop(key, None)
+        self._known.pop(key, None)
+
+    async def _count_up(self, key: Key, item: _Known, left: dict[Key, _Known]) -> None:
         assert item.stored is not None
         changed = event_pb2.Event()
         changed.CopyFrom(item.event)
@@ -140,22 +184,24 @@ class EventRecorder:
         try:
             item.stored = await self._client.update(changed)
         except NotFound:
-            # Expired after an hour, or deleted: say it anew.
-            item.event.count = 1
+            # Expired after an hour, or deleted: made again, with its count, as client-go does.
             item.stored = None
-            await self._create([item])
+            await self._create({key: item}, left)
+        except (Unavailable, Timeout, TooManyRequests):
+            raise
         except ApiError as error:
             log.debug("event not counted", reason=item.event.reason, error=error.message)
             self.dropped += 1
+        left.pop(key, None)
 
     def _new(
-        self, about: reference_pb2.ObjectReference, type: str, reason: str, message: str, now: float
+        self, about: reference_pb2.ObjectReference, said: Said, correlated: Correlated, now: float
     ) -> event_pb2.Event:
         event = event_pb2.Event(
-            involved_object=about, reason=reason, message=message, type=type, count=1,
+            involved_object=about, reason=said.reason, type=said.type,
             source=event_pb2.EventSource(component=self._component, host=self._instance),
             reporting_component=self._component, reporting_instance=self._instance,
-            first_timestamp=timestamp(now), last_timestamp=timestamp(now),
+            first_timestamp=timestamp(correlated.first),
         )  # fmt: skip
         event.metadata.namespace = about.namespace or "default"
         # client-go's names: the object's, and the time in nanoseconds as hexadecimal.

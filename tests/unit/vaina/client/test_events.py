@@ -5,9 +5,9 @@ import pytest
 
 from vaina.api.core.v1 import event_pb2, event_service_pb2
 from vaina.client.clientset import Clientset
-from vaina.client.events import FORGET_SECONDS, MAX_WAITING, NORMAL, WARNING, EventRecorder, reference
+from vaina.client.events import MAX_TRIES, MAX_WAITING, NORMAL, WARNING, EventRecorder, reference
 from vaina.client.transport import InProcessTransport
-from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound, Unavailable
+from vaina.errors import AlreadyExists, Forbidden, NotFound, Unavailable
 from vaina.kinds import EVENT
 from vaina.serving.server import RequestContext, typed
 from vaina.testing.builders import make_pod, make_replica_set, object_reference
@@ -129,14 +129,34 @@ async def test_what_comes_together_travels_together(clock):
     assert len(server.events) == 250
 
 
-async def test_after_a_while_the_same_is_a_new_event(clock):
+async def test_what_is_said_too_often_about_one_object_is_held_back_and_counted(clock):
     server = Server()
     recorder = server.recorder(clock)
     async with running(recorder):
-        for _ in range(2):
-            recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
-            await clock.advance(FORGET_SECONDS + 1)
-    assert [event.count for event in server.events.values()] == [1, 1]
+        for _ in range(40):
+            recorder.event(make_pod("web"), WARNING, "BackOff", "Back-off restarting")
+            await clock.advance(1)
+        recorder.event(make_pod("other"), WARNING, "BackOff", "Back-off restarting")
+        await clock.advance(1)
+        counts = {event.involved_object.name: event.count for event in server.events.values()}
+        assert counts == {"web": 25, "other": 1}
+        await clock.advance(300)
+        recorder.event(make_pod("web"), WARNING, "BackOff", "Back-off restarting")
+        await clock.advance(1)
+        counts = {event.involved_object.name: event.count for event in server.events.values()}
+        assert counts == {"web": 41, "other": 1}
+
+
+async def test_what_differs_by_its_message_only_is_combined(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for number in range(15):
+            recorder.event(make_replica_set("web"), NORMAL, "SuccessfulCreate", f"Created pod: web-{number}")
+            await clock.advance(1)
+    said = [(event.message, event.count) for event in server.events.values()]
+    assert said[:9] == [(f"Created pod: web-{number}", 1) for number in range(9)]
+    assert said[9:] == [("(combined from similar events): Created pod: web-14", 6)]
 
 
 async def test_an_event_that_expired_meanwhile_is_said_anew(clock):
@@ -148,14 +168,37 @@ async def test_an_event_that_expired_meanwhile_is_said_anew(clock):
         server.refuse_update = NotFound("gone")
         recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
         await clock.advance(1)
-    assert [event.count for event in server.events.values()] == [1]
+    assert [event.count for event in server.events.values()] == [2]
     assert recorder.dropped == 0
 
 
-@pytest.mark.parametrize("error", [Unavailable("away"), Forbidden("namespace is being terminated")])
-async def test_a_server_that_refuses_costs_the_caller_nothing(clock, error: ApiError):
+async def test_a_server_that_is_away_gets_them_when_it_is_back(clock):
     server = Server()
-    server.refuse_create = error
+    server.refuse_create = Unavailable("away")
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for number in range(3):
+            recorder.event(make_pod(f"p{number}"), NORMAL, "Pulled", "words")
+            await clock.advance(5)
+        server.refuse_create = None
+        await clock.advance(15)
+    assert sorted(event.involved_object.name for event in server.events.values()) == ["p0", "p1", "p2"]
+    assert recorder.dropped == 0
+
+
+async def test_a_server_that_stays_away_is_given_up(clock):
+    server = Server()
+    server.refuse_create = Unavailable("away")
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
+        await clock.advance(500)
+        assert (recorder.dropped, len(server.calls)) == (1, MAX_TRIES)
+
+
+async def test_a_server_that_refuses_costs_the_caller_nothing(clock):
+    server = Server()
+    server.refuse_create = Forbidden("namespace is being terminated")
     recorder = server.recorder(clock)
     async with running(recorder):
         recorder.event(make_pod("web"), NORMAL, "Pulled", "words")
