@@ -231,7 +231,7 @@ async def test_a_batch_of_statuses_answers_for_each_in_its_place() -> None:
     changes = [(make_pod(name), ("phase",)) for name in ("a", "nobody", "b")]
     for pod, _ in changes:
         pod.status.phase, pod.metadata.uid = "Running", ""
-    wrong = make_pod("a")
+    wrong = pod_pb2.Pod(metadata=meta_pb2.ObjectMeta(name="a", namespace="default"))
     results = await api.client.pods.update_status_batch([*changes, (wrong, ("fase",))])
     reasons = [result.reason if isinstance(result, ApiError) else result.status.phase for result in results]
     assert reasons == ["Running", "NotFound", "Running", "BadRequest"]
