@@ -19,6 +19,7 @@ from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
 from apiserver.admission.priority import Priority
+from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.config import ApiserverConfig
 from apiserver.flowcontrol.control import FlowControl
 from apiserver.registry.apply import Applier
@@ -52,7 +53,7 @@ from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
-from vaina.kinds import KINDS, LIMIT_RANGE, PRIORITY_CLASS
+from vaina.kinds import KINDS, LIMIT_RANGE, PRIORITY_CLASS, RESOURCE_QUOTA
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -143,6 +144,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         NamespaceLifecycle(storage, make_namespace),
         Priority(Followed(PRIORITY_CLASS, storage)),
         LimitRanger(Followed(LIMIT_RANGE, storage)),
+        ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
     sampler = Sampler(clock)
