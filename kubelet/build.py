@@ -113,7 +113,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
     times = NodeTimes(status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds)
     node = NodeManager(
         client.nodes, lease, runtime, clock, facts=facts, network=node_runtime.network, events=outlets.events,
-        times=times,
+        times=times, rng=rng,
     )  # fmt: skip
     settings = NodeSettings(
         memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,

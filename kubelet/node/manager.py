@@ -5,6 +5,7 @@ somebody has deleted it.
 """
 
 import asyncio
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -77,6 +78,7 @@ class NodeManager:
         network: NodeNetwork | None,
         events: EventSink,
         times: NodeTimes,
+        rng: random.Random | None = None,
     ) -> None:
         """Make it.
 
@@ -89,6 +91,7 @@ class NodeManager:
             network: that needs a Pod CIDR and routes; None: the runtime has its own.
             events: for events about the node.
             times: how often.
+            rng: for jitter.
         """
         self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
         self._facts, self._network, self._events, self._times = facts, network, events, times
@@ -99,15 +102,16 @@ class NodeManager:
         self._changed = asyncio.Event()
         self._reported_at = 0.0
         self._ready: bool | None = None
-        self._informer: Informer[node_pb2.Node] | None = None
-        if network is not None:
-            self._informer = Informer(client, clock)
-            self._informer.add_batch_handler(lambda _: self._changed.set())
+        # Its own record is watched, for others write to it too: a control plane that lost sight of the node says Unknown, and only this
+        # kubelet takes that back. The network needs all nodes.
+        selector = f"metadata.name={facts.name}" if network is None else ""
+        self._informer = Informer(client, clock, field_selector=selector, rng=rng)
+        self._informer.add_batch_handler(lambda _: self._changed.set())
 
     @property
     def node(self) -> node_pb2.Node:
         """The Node as it is known here: read it, do not change it."""
-        known = self._informer.lister.get(self._facts.name) if self._informer is not None else None
+        known = self._informer.lister.get(self._facts.name)
         return known if known is not None and known.status.allocatable else self._node
 
     async def wait_registered(self) -> None:
@@ -121,8 +125,8 @@ class NodeManager:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lease.run())
             group.create_task(self._report())
-            if self._informer is not None:
-                group.create_task(self._informer.run())
+            group.create_task(self._informer.run())
+            if self._network is not None:
                 group.create_task(self._keep_network())
 
     async def _register(self) -> None:
@@ -232,7 +236,6 @@ class NodeManager:
         log.info("node condition changed", node=name, ready=ready)
 
     async def _keep_network(self) -> None:
-        assert self._informer is not None
         await self._informer.wait_synced()
         changed = asyncio.Event()
         changed.set()

@@ -571,6 +571,17 @@ async def test_a_node_that_somebody_deleted_is_registered_again() -> None:
         assert {item.type: item.status for item in found.status.conditions}["Ready"] == "True"
 
 
+async def test_a_node_that_was_written_off_says_that_it_is_well() -> None:
+    async with node() as on:
+        written_off = await on.client.nodes.get(NODE)
+        for condition in written_off.status.conditions:
+            condition.status, condition.reason = "Unknown", "NodeStatusUnknown"
+        await on.client.nodes.update_status(written_off)
+        await on.clock.advance(11)
+        found = await on.client.nodes.get(NODE)
+        assert {item.type: item.status for item in found.status.conditions}["Ready"] == "True"
+
+
 async def test_a_name_that_another_live_machine_holds_is_not_taken_over() -> None:
     async with node(config=KubeletConfig(node_name=NODE)) as on, asyncio.TaskGroup() as group:
         await on.stop_kubelet()
