@@ -24,6 +24,7 @@ from vaina.cache.factory import InformerFactory
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
+from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
@@ -105,7 +106,10 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     clock, registry = SystemClock(), new_registry(COMPONENT)
-    transport = GrpcTransport(config.apiserver, user_agent=f"vaina-{COMPONENT}")
+    transport = MeteredTransport(
+        GrpcTransport(config.apiserver, user_agent=f"vaina-{COMPONENT}"), RestClientMetrics(registry), clock,
+        config.apiserver,
+    )  # fmt: skip
     instance = socket.gethostname()
     try:
         election = Election(

@@ -38,6 +38,7 @@ from vaina import log as logging_setup
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
+from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
@@ -198,7 +199,13 @@ async def run(config: KubeletConfig, stop: asyncio.Event, *, rng: random.Random)
     """Be the kubelet (or many hollow ones) until `stop` is set. Containers go on when it ends."""
     logging_setup.configure("kubelet", config.log_level, config.log_format)
     clock, registry = SystemClock(), new_registry("kubelet")
-    client = Clientset(GrpcTransport(config.apiserver, user_agent="kubelet"))
+    transport = MeteredTransport(
+        GrpcTransport(config.apiserver, user_agent="kubelet"),
+        RestClientMetrics(registry),
+        clock,
+        config.apiserver,
+    )
+    client = Clientset(transport)
     process = _Process(config, client, clock, rng, registry)
     try:
         if config.hollow_nodes:

@@ -16,6 +16,7 @@ from vaina import log as logging_setup
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
+from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
@@ -73,7 +74,10 @@ async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) ->
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
     clock, registry = SystemClock(), new_registry("scheduler")
-    transport = GrpcTransport(config.apiserver, user_agent="vaina-scheduler")
+    transport = MeteredTransport(
+        GrpcTransport(config.apiserver, user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
+        config.apiserver,
+    )  # fmt: skip
     try:
         election = Election(
             config, transport, clock, component=config.scheduler_name, instance=instance, registry=registry
