@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from random import Random
 
+from apiserver.storage import versions
 from apiserver.storage.cached import Frame
 from apiserver.storage.feed import CachedKind, Feed
 from apiserver.storage.freshness import Freshness
@@ -174,7 +175,9 @@ class Cacher:
                 kind, selection, read, limit=limit, max_bytes=max_bytes, after=after
             )
         filler = PageFiller(limit, max_bytes)
-        version = kind.cache.version if read.exact is None else read.exact
+        version = kind.cache.version
+        if read.exact is not None:
+            version = versions.whole(versions.revision_of(read.exact))
         for number, entry in enumerate(kind.cache.candidates(selection, after)):
             if number % _FAIR == _FAIR - 1:
                 await self._clock.sleep(0)

@@ -44,7 +44,7 @@ class TestCacherOverMemory(StorageSpec):
             memory.expire()
 
         async with cacher_over(memory) as cacher:
-            yield Harness(cacher, compact, advance)
+            yield Harness(cacher, cacher, memory, compact, advance)
 
 
 @pytest.mark.component
@@ -58,5 +58,9 @@ class TestCacherOverEtcd(StorageSpec):
         async def advance(seconds: float) -> None:
             del seconds  # the lease ends by itself
 
-        async with etcd_storage(etcd.target) as storage, cacher_over(storage) as cacher:
-            yield Harness(cacher, compact, advance)
+        async with (
+            etcd_storage(etcd.target) as storage,
+            etcd_storage(etcd.target, writer="other") as other,
+            cacher_over(storage) as cacher,
+        ):
+            yield Harness(cacher, cacher, other, compact, advance)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from apiserver.registry.direct import Direct
 from apiserver.storage import versions
 from apiserver.storage.interface import Version
 from tests.conformance.storage_spec import Harness, StorageSpec
@@ -23,5 +24,5 @@ class TestEtcd(StorageSpec):
         async def advance(seconds: float) -> None:
             del seconds  # the lease ends by itself
 
-        async with etcd_storage(etcd.target) as storage:
-            yield Harness(storage, compact, advance)
+        async with etcd_storage(etcd.target) as storage, etcd_storage(etcd.target, writer="other") as other:
+            yield Harness(storage, Direct(storage), other, compact, advance)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from apiserver.registry.direct import Direct
 from apiserver.storage.interface import Version
 from apiserver.storage.memory import MemoryStorage
 from tests.conformance.storage_spec import Harness, StorageSpec
@@ -21,4 +22,4 @@ class TestMemory(StorageSpec):
             await clock.advance(seconds)
             storage.expire()
 
-        return Harness(storage, compact, advance)
+        return Harness(storage, Direct(storage), storage, compact, advance)
