@@ -5,6 +5,7 @@ first refusal ends the request. A create goes through three doors: `admit` befor
 when it is about to be stored, `confirm` when it is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,9 +27,9 @@ class Operation(StrEnum):
     DELETE = "DELETE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attributes:
-    """What a plugin may know of a request."""
+    """What a plugin may know of a request. Plugins change nothing but the object and the checks."""
 
     context: Context
     operation: Operation
@@ -70,6 +71,10 @@ async def _nothing() -> None:
 class Charging(Protocol):
     """A plugin that takes something for an object which is complete, valid and about to be stored."""
 
+    async def counts(self, attributes: Attributes) -> bool:
+        """Say whether there is anything to take. Raises an ApiError."""
+        ...
+
     async def charge(self, attributes: Attributes) -> Refund | None:
         """Take it, or raise an ApiError. None when there is nothing to give back."""
         ...
@@ -87,6 +92,41 @@ class Chain:
         """Ask every plugin. Raises the first refusal."""
         for plugin in self._plugins:
             await plugin.admit(attributes)
+
+    async def admit_all(self, batch: Sequence[Attributes]) -> list[ApiError | None]:
+        """Ask every plugin about many objects; return the first refusal of each."""
+        refused: list[ApiError | None] = [None] * len(batch)
+        for plugin in self._plugins:
+            for index, attributes in enumerate(batch):
+                if refused[index] is None:
+                    try:
+                        await plugin.admit(attributes)
+                    except ApiError as error:
+                        refused[index] = error
+        return refused
+
+    async def charge_all(self, batch: Sequence[Attributes]) -> list[Refund | ApiError]:
+        """Take what many objects cost: at once, so that a plugin may take it together. Return the refund, or the refusal, of each."""
+        taken: list[Refund | ApiError] = [_nothing] * len(batch)
+
+        async def charge(index: int) -> None:
+            try:
+                taken[index] = await self.charge(batch[index])
+            except ApiError as error:
+                taken[index] = error
+
+        async with asyncio.TaskGroup() as tasks:
+            for index, attributes in enumerate(batch):
+                if await self._counts(attributes):
+                    tasks.create_task(charge(index))
+        return taken
+
+    async def _counts(self, attributes: Attributes) -> bool:
+        """Say whether an object costs anything. Most do not: no task is made for them."""
+        try:
+            return any([await plugin.counts(attributes) for plugin in self._charging])
+        except ApiError:
+            return True  # it will be raised again
 
     async def charge(self, attributes: Attributes) -> Refund:
         """Take what the object costs. Raises the first refusal; what was taken before it is given back."""

@@ -66,6 +66,14 @@ class ResourceQuotas:
     async def admit(self, attributes: Attributes) -> None:
         """Nothing is refused before it is complete."""
 
+    async def counts(self, attributes: Attributes) -> bool:
+        """Say whether a new object counts for any quota."""
+        kind, namespace = attributes.kind, attributes.namespace
+        if attributes.operation is not Operation.CREATE or not kind.namespaced or kind.kind in UNCOUNTED:
+            return False
+        quotas = await self._quotas.list(namespace)
+        return any(is_counted(quota, kind, attributes.object, quota.status.hard) for quota in quotas)
+
     async def charge(self, attributes: Attributes) -> Refund | None:
         """Charge a new object to every quota that it counts for.
 
@@ -74,10 +82,7 @@ class ResourceQuotas:
             TooManyRequests: other apiservers were quicker every time.
         """
         kind, namespace = attributes.kind, attributes.namespace
-        if attributes.operation is not Operation.CREATE or not kind.namespaced or kind.kind in UNCOUNTED:
-            return None
-        quotas = await self._quotas.list(namespace)
-        if not any(is_counted(quota, kind, attributes.object, quota.status.hard) for quota in quotas):
+        if not await self.counts(attributes):
             return None
         usage = usage_of(kind, attributes.object, self._clock.now())
         claim = _Claim(Demand(kind, attributes.object, usage, attributes.context.dry_run))

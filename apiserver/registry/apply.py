@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from apiserver.registry.context import Context
+from apiserver.registry.creating import MAX_OBJECT_BYTES
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.store import MAX_OBJECT_BYTES, Store
+from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
 from apiserver.storage.interface import Stored
 from vaina.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound

@@ -131,8 +131,6 @@ class _FromKnown(Draft[pod_pb2.Pod]):
 
     def normalise(self) -> None:
         """The metadata of a new object, as the store leaves it, is in its normal form; so is a spec that was seen before."""
-        if _is_limited(self._obj):
-            super().normalise()
 
     def errors(self) -> list[FieldError]:
         if _is_limited(self._obj):

@@ -1,176 +1,38 @@
-"""The generic store: what create, update, patch and delete mean for every kind. Step 1 of a Pod's creation.
+"""The generic store: what create (`creating`), update, patch and delete mean for every kind.
 
-Called by the services. A create is defaulted, admitted, prepared by the kind's strategy, normalised, validated (all
-violations together) and stored; an update is a compare-and-swap on the version that the client saw, or runs again on what is
+Called by the services. An update is a compare-and-swap on the version that the client saw, or runs again on what is
 stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from apiserver import validation
-from apiserver.admission.chain import Attributes, Operation, Refund
+from apiserver.admission.chain import Attributes, Operation
 from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, refusals
 from apiserver.registry.context import IGNORE, STRICT, Context, nobody_listens
+from apiserver.registry.creating import Creator
 from apiserver.registry.deletion import DeleteOptions, Verdict
-from apiserver.registry.draft import Draft, Drafter
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patching import apply_patch, read_patch
-from apiserver.registry.reading import Reader
 from apiserver.registry.status import merge_status
-from apiserver.registry.strategy import M, Strategy, copy_field, spec_bytes
-from apiserver.registry.world import Observer, World
-from apiserver.storage.interface import Change, Key, KeyConflict, KeyExists, KeyMissing, Stored, Version
+from apiserver.registry.strategy import M, copy_field, spec_bytes
+from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import BadRequest, FieldError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
-from vaina.kinds import Kind
+from vaina.errors import BadRequest, NotFound
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
 
-#: etcd's limit on a request, which is also Kubernetes' limit on an object
-MAX_OBJECT_BYTES = 1536 * 1024
 #: what admission still asks of an update: (new, old)
 Checks = Sequence[Callable[[Any, Any], None]]
 #: how often storage, which itself tries some thirty times, is asked to write what others were quicker to change
 _ROUNDS = 16
 
 
-class Store(Reader[M]):
+class Store(Creator[M]):
     """Objects of one kind. Holds no state of its own."""
-
-    def __init__(
-        self,
-        kind: Kind[M],
-        strategy: Strategy[M],
-        world: World,
-        *,
-        observer: Observer | None = None,
-        draft: Drafter[M] | None = None,
-    ) -> None:
-        """Make a store.
-
-        Args:
-            kind: of the objects.
-            strategy: what is special about the kind.
-            world: what it stands on.
-            observer: is told of objects that came and went.
-            draft: makes the drafts of new objects, where a kind has a quicker way.
-        """
-        super().__init__(kind, world)
-        self.strategy = strategy
-        self._observer = observer
-        self._draft: Drafter[M] = draft or (lambda obj: Draft(self.kind, obj))
-        self._type_meta = (kind.api_version, kind.kind)
-
-    # -- create
-
-    async def create(self, ctx: Context, obj: M, *, namespace: str = "") -> Stored:
-        """Store a new object.
-
-        Args:
-            ctx: of the request.
-            obj: changed in place: defaults, uid, times, name.
-            namespace: of the request, for objects that name none.
-
-        Raises:
-            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
-        """
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
-        started = self.now()
-        metadata.place(self.kind, meta, namespace)
-        draft = self._draft(obj)
-        await self._admit(ctx, Operation.CREATE, meta.namespace, meta.name, obj)
-        metadata.prepare_for_create(meta, self._world.new_uid(), started)
-        self.strategy.prepare_for_create(obj, started)
-        if self.strategy.has_generation:
-            meta.generation = 1
-        draft.normalise()
-        create = self._create_named if meta.name else self._create_generated
-        stored = await create(ctx, obj, draft)
-        if not ctx.dry_run:
-            await self._confirm(ctx, obj, stored)
-        for text in (*self.strategy.warnings_for_create(obj), *draft.warnings()):
-            ctx.warn(text)
-        if self._observer is not None and not ctx.dry_run:
-            self._observer.created(obj, started=started)
-        return stored
-
-    async def _create_named(self, ctx: Context, obj: M, draft: Draft[M]) -> Stored:
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
-        self._validate(meta.name, draft.errors())
-        key = self.key(meta.namespace, meta.name)
-        try:
-            return await self._insert(ctx, [key], obj)
-        except KeyExists:
-            there = await self.find(meta.namespace, meta.name)
-            ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]
-            raise refusals.already_exists(self.kind, meta.name, ending=ending) from None
-
-    async def _create_generated(self, ctx: Context, obj: M, draft: Draft[M]) -> Stored:
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
-        base = meta.generate_name
-        if not base:
-            errors = draft.errors()
-            if not any(error.field == "metadata.name" for error in errors):
-                errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
-            self._validate("", errors)
-
-        def names() -> Iterator[Key]:
-            for attempt in range(metadata.NAME_ATTEMPTS):
-                meta.name = metadata.generate_name(base, self._world.rng)
-                self.strategy.name_known(obj)
-                if attempt == 0:
-                    self._validate(meta.name, draft.errors())
-                yield self.key(meta.namespace, meta.name)
-
-        try:
-            return await self._insert(ctx, names(), obj)
-        except KeyExists:
-            raise refusals.no_unique_name(self.kind, meta.name) from None
-
-    async def _confirm(self, ctx: Context, obj: M, stored: Stored) -> None:
-        """Let admission look again; what may not stay is taken back. Raises its refusal."""
-        try:
-            await self._world.admission.confirm(self._new(ctx, obj), stored.version)
-        except (NotFound, Forbidden):
-            # Whoever changed or removed it already has it in hand.
-            with contextlib.suppress(KeyMissing, KeyConflict):
-                await self.storage.delete(stored.key, expected=stored.version)
-            raise
-
-    def _new(self, ctx: Context, obj: M) -> Attributes:
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
-        return Attributes(ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)
-
-    async def _insert(self, ctx: Context, keys: Iterable[Key], obj: M) -> Stored:
-        """Store a complete object under the first of the keys that is free; `obj` has that name when the key comes.
-
-        What it costs is charged first, and given back when it was certainly not stored.
-        """
-        refund: Refund | None = None
-        try:
-            for key in keys:
-                refund = refund or await self._world.admission.charge(self._new(ctx, obj))
-                with contextlib.suppress(KeyExists):
-                    return await self._put(ctx, key, self._encode(obj))
-        except (TooLarge, TooManyRequests, Invalid):
-            if refund is not None:
-                await refund()
-            raise
-        if refund is not None:
-            await refund()
-        raise KeyExists
-
-    async def _put(self, ctx: Context, key: Key, data: bytes) -> Stored:
-        if not ctx.dry_run:
-            return await self.storage.create(
-                key, data, self._type_meta, ttl_seconds=self.strategy.ttl_seconds
-            )
-        if await self.storage.get(key) is not None:
-            raise KeyExists(key)
-        return Stored(key, data, Version(0), self._type_meta)
 
     # -- change
 
@@ -390,18 +252,6 @@ class Store(Reader[M]):
         normalise(new.status)
         self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
         return new  # type: ignore[no-any-return]
-
-    def _encode(self, obj: M) -> bytes:
-        """Return the bytes to store: canonical, and without a version."""
-        obj.metadata.ClearField("resource_version")  # type: ignore[attr-defined]
-        data = obj.SerializeToString(deterministic=True)
-        if len(data) > MAX_OBJECT_BYTES:
-            raise TooLarge(f"Request entity too large: limit is {MAX_OBJECT_BYTES}")
-        return data
-
-    def _validate(self, name: str, errors: Sequence[FieldError]) -> None:
-        if errors:
-            raise refusals.invalid(self.kind, name, list(errors))
 
     def _name(self, obj: M, namespace: str, name: str) -> Any:
         """Return the metadata of what a client sent, with the names that the request gives."""

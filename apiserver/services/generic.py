@@ -5,13 +5,14 @@ bytes go out without being parsed. A service serves those verbs that its descrip
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
 from google.protobuf.message import Message
 
 from apiserver.registry.collection import delete_collection
+from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
 from apiserver.registry.store import Store
@@ -142,8 +143,20 @@ class _Verbs:
         return encode(request_pb2.DeleteCollectionResponse(deleted=deleted))
 
     async def create_batch(self, data: bytes, rpc: RequestContext) -> bytes:
-        requests = decode(raw_pb2.RawCreateBatchRequest, data).requests
-        return await _batch([self._create(item, rpc) for item in _bounded(requests)])
+        requests = _bounded(decode(raw_pb2.RawCreateBatchRequest, data).requests)
+        refused: dict[int, ApiError] = {}
+        items: list[tuple[Context, Any]] = []
+        plain = context_of(rpc, "create", raw_pb2.RawCreateRequest().options)
+        for index, item in enumerate(requests):
+            try:
+                ctx = plain
+                if item.HasField("options"):
+                    ctx = context_of(rpc, "create", item.options, warn=plain.warn)
+                items.append((ctx, object_of(self._kind, item.object)))
+            except ApiError as error:
+                refused[index] = error
+        created = iter(await self._store.create_all(items))
+        return _answers(refused.get(index) or next(created) for index in range(len(requests)))
 
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = decode(raw_pb2.RawUpdateBatchRequest, data).requests
@@ -180,8 +193,12 @@ async def each(calls: list[Awaitable[Any]]) -> list[Any]:
 
 
 async def _batch(calls: list[Awaitable[Stored]]) -> bytes:
+    return _answers(await each(calls))
+
+
+def _answers(results: Iterable[Stored | ApiError]) -> bytes:
     response = raw_pb2.RawBatchResponse()
-    for result in await each(calls):
+    for result in results:
         if isinstance(result, ApiError):
             response.results.add().error.CopyFrom(result.to_status())
         else:

@@ -1,6 +1,6 @@
 """From what a call carries to what the registry takes. Shared by all services."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -17,7 +17,12 @@ from vaina.serving.handlers import RequestContext
 
 
 def context_of(
-    rpc: RequestContext, verb: str, options: Any = None, *, dry_run: Sequence[str] = ()
+    rpc: RequestContext,
+    verb: str,
+    options: Any = None,
+    *,
+    dry_run: Sequence[str] = (),
+    warn: Callable[[str], None] | None = None,
 ) -> Context:
     """Make the registry's context of a call.
 
@@ -26,6 +31,7 @@ def context_of(
         verb: create, update, ....
         options: CreateOptions, UpdateOptions or PatchOptions; None when the request has none.
         dry_run: for requests whose options stand in the request itself.
+        warn: of the other contexts of the same call, so that nothing is said twice.
 
     Raises:
         Invalid: dry run is neither empty nor "All", or field validation an unknown word.
@@ -45,7 +51,7 @@ def context_of(
         deadline=rpc.deadline,
         trace_id=rpc.trace_id,
         field_validation=validation,
-        warn=once(rpc.trailing),
+        warn=warn or once(rpc.trailing),
     )
 
 

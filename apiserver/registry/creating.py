@@ -1,0 +1,257 @@
+"""Creates: one object, or many at once. The first half of the generic store (`store`), and step 1 of a Pod's creation.
+
+An object is defaulted, admitted, prepared by the kind's strategy, normalised, validated (all violations together) and stored. Many go through
+each stage together, and to storage with one call: a task for each would cost more than what it does. They do not hang together; each has its
+own answer.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, cast
+
+from apiserver.admission.chain import Attributes, Operation, Refund
+from apiserver.registry import metadata, refusals
+from apiserver.registry.context import Context
+from apiserver.registry.draft import Draft, Drafter
+from apiserver.registry.reading import Reader
+from apiserver.registry.strategy import M, Strategy
+from apiserver.registry.world import Observer, World
+from apiserver.storage.interface import KeyConflict, KeyExists, KeyMissing, Put, PutResult, Stored, Version
+from vaina.errors import ApiError, FieldError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
+from vaina.kinds import Kind
+from vaina.objects import field_path
+
+#: etcd's limit on a request, which is also Kubernetes' limit on an object
+MAX_OBJECT_BYTES = 1536 * 1024
+#: refusals after which it is certain that nothing was stored
+_NOT_STORED = (TooLarge, TooManyRequests, Invalid)
+#: objects of a batch that are looked at before others have their turn
+_FAIR = 64
+
+
+class _New(Generic[M]):
+    """An object on its way to storage."""
+
+    __slots__ = ("attributes", "ctx", "draft", "is_named_by_us", "meta", "obj", "result", "started")
+
+    draft: Draft[M]
+    attributes: Attributes
+
+    def __init__(self, ctx: Context, obj: M, started: float) -> None:
+        self.ctx, self.obj, self.started = ctx, obj, started
+        self.meta: Any = obj.metadata  # type: ignore[attr-defined]
+        self.is_named_by_us = False
+        #: what is to be answered; None while that is open
+        self.result: Stored | ApiError | None = None
+
+
+class Creator(Reader[M]):
+    """Creates objects of one kind. Holds no state of its own."""
+
+    def __init__(
+        self,
+        kind: Kind[M],
+        strategy: Strategy[M],
+        world: World,
+        *,
+        observer: Observer | None = None,
+        draft: Drafter[M] | None = None,
+    ) -> None:
+        """Make a store.
+
+        Args:
+            kind: of the objects.
+            strategy: what is special about the kind.
+            world: what it stands on.
+            observer: is told of objects that came and went.
+            draft: makes the drafts of new objects, where a kind has a quicker way.
+        """
+        super().__init__(kind, world)
+        self.strategy = strategy
+        self._observer = observer
+        self._draft: Drafter[M] = draft or (lambda obj: Draft(self.kind, obj))
+        self._type_meta = (kind.api_version, kind.kind)
+
+    async def create(self, ctx: Context, obj: M, *, namespace: str = "") -> Stored:
+        """Store a new object.
+
+        Args:
+            ctx: of the request.
+            obj: changed in place: defaults, uid, times, name.
+            namespace: of the request, for objects that name none.
+
+        Raises:
+            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
+        """
+        new = _New(ctx, obj, self.now())
+        self._open(new, namespace)
+        await self._world.admission.admit(new.attributes)
+        self._prepare(new)
+        put = self._finish(new)
+        stored = await self._insert(new, put, await self._world.admission.charge(new.attributes))
+        if not ctx.dry_run:
+            await self._confirm(new, stored)
+        self._close(new)
+        return stored
+
+    async def create_all(self, items: Sequence[tuple[Context, M]]) -> list[Stored | ApiError]:
+        """Store new objects; return for each, in its place, what `create` would return or raise."""
+        batch = [_New(ctx, obj, self.now()) for ctx, obj in items]
+        await self._each(batch, self._open)
+        admitted = [new for new in batch if new.result is None]
+        refused = await self._world.admission.admit_all([new.attributes for new in admitted])
+        for new, refusal in zip(admitted, refused, strict=True):
+            new.result = refusal
+        await self._each(batch, self._prepare)
+        await self._put_all(batch)
+        for new in batch:
+            if isinstance(new.result, Stored):
+                if not new.ctx.dry_run:
+                    try:
+                        await self._confirm(new, new.result)
+                    except ApiError as error:
+                        new.result = error
+                        continue
+                self._close(new)
+        return [cast("Stored | ApiError", new.result) for new in batch]
+
+    async def _each(self, batch: "Sequence[_New[M]]", step: "Callable[[_New[M]], None]") -> None:
+        """Do something with each that was not refused; a refusal is its result."""
+        for number, new in enumerate(batch):
+            if number % _FAIR == _FAIR - 1:
+                await self._world.clock.sleep(0)
+            if new.result is None:
+                try:
+                    step(new)
+                except ApiError as error:
+                    new.result = error
+
+    async def _put_all(self, batch: "Sequence[_New[M]]") -> None:
+        """Store what was not refused."""
+        puts: list[tuple[_New[M], Put]] = []
+        await self._each(batch, lambda new: puts.append((new, self._finish(new))))
+        charged: list[tuple[_New[M], Put, Refund]] = []
+        taken = await self._world.admission.charge_all([new.attributes for new, _ in puts])
+        for (new, put), refund in zip(puts, taken, strict=True):
+            if isinstance(refund, ApiError):
+                new.result = refund
+            else:
+                charged.append((new, put, refund))
+        results = iter(await self._try([put for new, put, _ in charged if not new.ctx.dry_run]))
+        for new, put, refund in charged:
+            result = None if new.ctx.dry_run else next(results)
+            try:
+                # The few that are left: trials, and names that were taken.
+                if result is None or isinstance(result, KeyExists):
+                    result = await self._insert(new, put, refund, tried=result is not None)
+                elif isinstance(result, _NOT_STORED):
+                    await refund()
+                new.result = cast("Stored | ApiError", result)
+            except ApiError as error:
+                new.result = error
+
+    async def _try(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        try:
+            return await self.storage.put_all(puts)
+        except ApiError as error:
+            return [error] * len(puts)
+
+    def _open(self, new: "_New[M]", namespace: str = "") -> None:
+        """Begin with an object: its namespace, its defaults, its normal form. Raises BadRequest."""
+        meta, obj = new.meta, new.obj
+        metadata.place(self.kind, meta, namespace)
+        new.draft = self._draft(obj)
+        # Before anybody computes with quantities: upstream refuses those that cannot be read when it decodes.
+        new.draft.normalise()
+        new.attributes = Attributes(new.ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)
+
+    def _prepare(self, new: "_New[M]") -> None:
+        """Set what the server decides, once the object is admitted."""
+        meta, obj = new.meta, new.obj
+        metadata.prepare_for_create(meta, self._world.new_uid(), new.started)
+        self.strategy.prepare_for_create(obj, new.started)
+        if self.strategy.has_generation:
+            meta.generation = 1
+
+    def _finish(self, new: "_New[M]") -> Put:
+        """Name the object, if it has none, and check it; return how to store it. Raises Invalid, BadRequest, TooLarge."""
+        meta = new.meta
+        if not meta.name and not meta.generate_name:
+            errors = new.draft.errors()
+            if not any(error.field == "metadata.name" for error in errors):
+                errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
+            self._validate("", errors)
+        if not meta.name:
+            new.is_named_by_us = True
+            self._name_anew(new)
+        self._validate(meta.name, new.draft.errors())
+        return self._put(new)
+
+    def _name_anew(self, new: "_New[M]") -> None:
+        new.meta.name = metadata.generate_name(new.meta.generate_name, self._world.rng)
+        self.strategy.name_known(new.obj)
+        new.attributes.name = new.meta.name
+
+    def _put(self, new: "_New[M]") -> Put:
+        key = self.key(new.meta.namespace, new.meta.name)
+        return Put(key, self._encode(new.obj), self._type_meta, None, self.strategy.ttl_seconds)
+
+    async def _insert(self, new: "_New[M]", put: Put, refund: Refund, *, tried: bool = False) -> Stored:
+        """Store an object, under other names as long as those that we give it are taken; `tried` when the first one is known to be.
+
+        What was charged for it is given back when it was certainly not stored.
+        """
+        meta = new.meta
+        try:
+            for attempt in range(metadata.NAME_ATTEMPTS if new.is_named_by_us else 1):
+                if attempt:
+                    self._name_anew(new)
+                    put = self._put(new)
+                if attempt or not tried:
+                    with contextlib.suppress(KeyExists):
+                        return await self._write_new(new.ctx, put)
+        except _NOT_STORED:
+            await refund()
+            raise
+        await refund()
+        if new.is_named_by_us:
+            raise refusals.no_unique_name(self.kind, meta.name)
+        there = await self.find(meta.namespace, meta.name)
+        ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]
+        raise refusals.already_exists(self.kind, meta.name, ending=ending)
+
+    async def _write_new(self, ctx: Context, put: Put) -> Stored:
+        if not ctx.dry_run:
+            return await self.storage.create(put.key, put.data, put.type_meta, ttl_seconds=put.ttl_seconds)
+        if await self.storage.get(put.key) is not None:
+            raise KeyExists(put.key)
+        return Stored(put.key, put.data, Version(0), put.type_meta)
+
+    async def _confirm(self, new: "_New[M]", stored: Stored) -> None:
+        """Let admission look again; what may not stay is taken back. Raises its refusal."""
+        try:
+            await self._world.admission.confirm(new.attributes, stored.version)
+        except (NotFound, Forbidden):
+            # Whoever changed or removed it already has it in hand.
+            with contextlib.suppress(KeyMissing, KeyConflict):
+                await self.storage.delete(stored.key, expected=stored.version)
+            raise
+
+    def _close(self, new: "_New[M]") -> None:
+        """Tell who wants to know of a new object."""
+        for text in (*self.strategy.warnings_for_create(new.obj), *new.draft.warnings()):
+            new.ctx.warn(text)
+        if self._observer is not None and not new.ctx.dry_run:
+            self._observer.created(new.obj, started=new.started)
+
+    def _encode(self, obj: M) -> bytes:
+        """Return the bytes to store: canonical, and without a version."""
+        obj.metadata.ClearField("resource_version")  # type: ignore[attr-defined]
+        data = obj.SerializeToString(deterministic=True)
+        if len(data) > MAX_OBJECT_BYTES:
+            raise TooLarge(f"Request entity too large: limit is {MAX_OBJECT_BYTES}")
+        return data
+
+    def _validate(self, name: str, errors: Sequence[FieldError]) -> None:
+        if errors:
+            raise refusals.invalid(self.kind, name, list(errors))
