@@ -113,7 +113,7 @@ class World:
         self._incarnations: dict[str, int] = {}
         self._clocks: dict[str, LoopClock] = {}
         self._uids = 0
-        self._seen: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str], list[tuple[float, int]]] = {}
         #: set at the first violation
         self.broken = asyncio.Event()
         self.user = self.connect("user")
@@ -296,8 +296,10 @@ class World:
             return
         meta = metadata(obj)
         key, version = (process.part, meta.uid), int(meta.resource_version)
-        before = self._seen.get(key, 0)
-        self._seen[key] = max(before, version)
+        seen = self._seen.setdefault(key, [(self.now, version)])
+        before = seen[-1][1]
+        if version > before:
+            seen.append((self.now, version))
         going_back = version < before
         self.judge(
             "I7", [f"{process.part} saw {meta.name} at {version} after {before}"] if going_back else []

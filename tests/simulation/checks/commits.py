@@ -3,7 +3,7 @@
 Each checker gives the violations in words, none when all is well.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from apiserver.storage.interface import EventType
@@ -12,14 +12,16 @@ from vaina.kinds import NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER
 from vaina.objects.meta import controller_of
 from vaina.objects.pods import pod_requests, resource_amount
 
-#: (part, uid) -> the version of the object that the part's newest process has seen
-Seen = Mapping[tuple[str, str], int]
+#: (part, uid) -> when the part's newest process saw which versions of the object
+Seen = Mapping[tuple[str, str], Sequence[tuple[float, int]]]
 CommitCheck = Callable[[Commit, Model, Seen], Iterator[str]]
 
 #: as the controllers of a simulation are configured, seconds
 GRACE, EVICTION, MONITOR = 40.0, 20.0, 5.0
 #: how long after a node has come back something may still be decided on its silence
 _SLACK = 60.0
+#: how long a controller may act on what it read when it began: a call's deadline and a little
+_SYNC = 15.0
 
 
 def bound_once(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
@@ -101,7 +103,11 @@ def never_too_many(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     if wishes is None:
         yield f"{commit.key} was made for {owner.name}, which never was"
         return
-    known = seen.get(("controller", owner.uid), 0)
+    # What is under way goes on with what it began with.
+    long_known = [
+        version for at, version in seen.get(("controller", owner.uid), ()) if commit.at - at > _SYNC
+    ]
+    known = max(long_known, default=0)
     newest_known = max((version for version, _ in wishes if version <= known), default=0)
     most = max(replicas for version, replicas in wishes if version >= newest_known)
     there = model.owned_by(owner.uid)
