@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from grpc_health.v1 import health_pb2
@@ -22,10 +23,16 @@ _START_SECONDS = 30
 class ApiserverProcess:
     """One process. It can be killed and started again on the same ports."""
 
-    def __init__(self, etcd_target: str) -> None:
-        """Prepare it; `start` starts it."""
+    def __init__(self, etcd: str | Sequence[str], *arguments: str) -> None:
+        """Prepare it; `start` starts it.
+
+        Args:
+            etcd: host:port, or those of each member of a cluster.
+            *arguments: further flags: "--compaction-seconds=1".
+        """
         self.port, self.metrics_port = free_port(), free_port()
-        self._etcd = etcd_target
+        self._etcd = etcd if isinstance(etcd, str) else ",".join(etcd)
+        self._arguments = arguments
         self._log = tempfile.NamedTemporaryFile(prefix="vaina-apiserver-", suffix=".log", delete=False)  # noqa: SIM115
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -45,6 +52,7 @@ class ApiserverProcess:
             f"--listen={self.target}",
             f"--metrics-listen=127.0.0.1:{self.metrics_port}",
             f"--etcd-endpoints={self._etcd}",
+            *self._arguments,
         ]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "apiserver", *arguments], cwd=ROOT, stdout=self._log, stderr=self._log
@@ -74,11 +82,20 @@ class ApiserverProcess:
         self._process.kill()
         self._process.wait()
 
-    def terminate(self) -> int:
-        """End it gracefully; return its exit code."""
+    def interrupt(self) -> None:
+        """Begin to end it gracefully; `wait_ended` returns when it has."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout=20)
+
+    def wait_ended(self) -> int:
+        """Return its exit code once it has ended."""
+        assert self._process is not None
+        return self._process.wait(timeout=60)
+
+    def terminate(self) -> int:
+        """End it gracefully; return its exit code."""
+        self.interrupt()
+        return self.wait_ended()
 
     def close(self) -> None:
         """End it, whatever its state, and remove its log."""

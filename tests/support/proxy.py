@@ -1,8 +1,38 @@
-"""A TCP proxy on the loopback that loses what goes through it, as a test wishes."""
+"""A TCP proxy on the loopback that loses, holds or delays what goes through it, as a test wishes."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+
+from vaina.clock import SystemClock
+
+#: chunks of one connection that are on their way
+_UNDER_WAY = 1000
+
+
+class Gate:
+    """Lets data through, or holds it until it is opened again."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        #: set when something waits at the closed gate
+        self.holds = asyncio.Event()
+
+    def close(self) -> None:
+        """Hold what comes from now on."""
+        self._open.clear()
+
+    def open(self) -> None:
+        """Let through what waits, and what comes."""
+        self.holds.clear()
+        self._open.set()
+
+    async def passed(self) -> None:
+        """Return when the gate is open."""
+        if not self._open.is_set():
+            self.holds.set()
+            await self._open.wait()
 
 
 class Proxy:
@@ -10,12 +40,17 @@ class Proxy:
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream = upstream_port
+        self._clock = SystemClock()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         #: what the server says is thrown away
         self.loses_answers = False
         #: what the client says is thrown away
         self.loses_requests = False
+        #: what the client says, and what the server says, waits here; in its order
+        self.requests, self.answers = Gate(), Gate()
+        #: what the server says arrives so much later
+        self.answers_late_seconds = 0.0
 
     @property
     def target(self) -> str:
@@ -32,6 +67,8 @@ class Proxy:
         assert self._server is not None
         self._server.close()
         self.break_connections()
+        self.requests.open()
+        self.answers.open()
 
     def break_connections(self) -> None:
         """End all connections at once."""
@@ -60,13 +97,35 @@ class Proxy:
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool
     ) -> None:
+        """Pass on one direction of a connection. What was read before its end is still delivered."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_UNDER_WAY)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._deliver(under_way, writer, self.answers if is_answer else self.requests))
+            data = b"-"
+            with suppress(ConnectionError):
+                while data := await reader.read(65536):
+                    if self.loses_answers if is_answer else self.loses_requests:
+                        continue
+                    late = self.answers_late_seconds if is_answer else 0.0
+                    await under_way.put((self._clock.monotonic() + late, data))
+            await under_way.put((0.0, b""))
+
+    async def _deliver(
+        self, under_way: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter, gate: Gate
+    ) -> None:
         with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                if self.loses_answers if is_answer else self.loses_requests:
-                    continue
+            while True:
+                due, data = await under_way.get()
+                late = due - self._clock.monotonic()
+                if late > 0:
+                    await self._clock.sleep(late)
+                if not data:
+                    break
+                await gate.passed()
                 writer.write(data)
                 await writer.drain()
-        writer.transport.abort()
+        # In good order: the other side reads what was delivered before.
+        writer.close()
 
 
 @asynccontextmanager
