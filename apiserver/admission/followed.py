@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 from apiserver.registry.strategy import M
 from apiserver.storage import keys
-from apiserver.storage.interface import Key, Read, Storage, Stored, Version
+from apiserver.storage.interface import CachedStorage, Key, Read, Stored, Version
 from vaina.errors import InternalError
 from vaina.kinds import Kind
 
@@ -21,9 +21,13 @@ _MAX_PARSED = 4096
 class Followed(Generic[M]):
     """The objects of one kind. Owned by one event loop; the objects are read-only."""
 
-    def __init__(self, kind: Kind[M], storage: Storage) -> None:
+    def __init__(self, kind: Kind[M], storage: CachedStorage) -> None:
         self._kind: Kind[Any] = kind
         self._storage = storage
+        self._prefix = keys.kind_prefix(kind)  # type: ignore[arg-type]  # a Kind[M] is a Kind
+        #: by namespace, as of the version at which the kind changed last
+        self._lists: dict[str, Sequence[M]] = {}
+        self._as_of: Version | None = None
         self._parsed: dict[Key, tuple[Version, M]] = {}
 
     async def list(self, namespace: str = "") -> Sequence[M]:
@@ -32,8 +36,18 @@ class Followed(Generic[M]):
         Raises:
             Unavailable: the cache is not filled yet.
         """
+        changed = self._storage.changed(self._prefix)
+        if changed is not None and changed == self._as_of:
+            known = self._lists.get(namespace)
+            if known is not None:
+                return known
         page = await self._storage.list(keys.namespace_prefix(self._kind, namespace), CACHED)
-        return [self.parse(item) for item in page.items] if page.items else ()
+        found: Sequence[M] = [self.parse(item) for item in page.items] if page.items else ()
+        if changed is not None and changed == self._storage.changed(self._prefix):
+            if changed != self._as_of or len(self._lists) >= _MAX_PARSED:
+                self._lists.clear()
+            self._as_of, self._lists[namespace] = changed, found
+        return found
 
     def parse(self, stored: Stored) -> M:
         """Return the object in stored bytes, with its version."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.registry import refusals
 from apiserver.storage import keys
-from apiserver.storage.interface import Read, Storage, Stored, Version
+from apiserver.storage.interface import CachedStorage, Read, Stored, Version
 from vaina.api.core.v1 import namespace_pb2
 from vaina.errors import FieldError, Timeout
 from vaina.kinds import NAMESPACE
@@ -31,7 +31,7 @@ _PATIENCE_SECONDS = 0.5
 class NamespaceLifecycle:
     """The plugin."""
 
-    def __init__(self, storage: Storage, create_namespace: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, storage: CachedStorage, create_namespace: Callable[[str], Awaitable[None]]) -> None:
         """Make the plugin.
 
         Args:
@@ -40,8 +40,8 @@ class NamespaceLifecycle:
         """
         self._storage = storage
         self._create_namespace = create_namespace
-        #: the version at which a namespace was seen to be active: saves reading it for every object
-        self._active: dict[str, Version] = {}
+        #: namespaces as they were seen to be active: saves reading them for every object
+        self._active: dict[str, Stored] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         """Refuse what has no namespace to be in."""
@@ -63,10 +63,15 @@ class NamespaceLifecycle:
             await self._check(attributes, version)
 
     async def _check(self, attributes: Attributes, at_least: Version = _ANY) -> None:
+        known = self._active.get(attributes.namespace)
+        if known is not None:
+            current = self._storage.peek(known.key, at_least)
+            if current is not None and current.version == known.version:
+                return
         stored = await self._find(attributes.namespace, at_least)
         if stored is None:
             raise refusals.not_found(NAMESPACE, attributes.namespace)
-        if self._active.get(attributes.namespace) == stored.version:
+        if known is not None and known.version == stored.version:
             return
         namespace = namespace_pb2.Namespace.FromString(stored.data)
         if namespace.metadata.HasField("deletion_timestamp") or namespace.status.phase == "Terminating":
@@ -79,7 +84,7 @@ class NamespaceLifecycle:
             raise refusals.forbidden(attributes.kind, attributes.name, words, (cause,))
         if len(self._active) >= _MAX_ACTIVE:
             self._active.clear()
-        self._active[attributes.namespace] = stored.version
+        self._active[attributes.namespace] = stored
 
     async def _find(self, name: str, at_least: Version) -> Stored | None:
         key = keys.object_key(NAMESPACE, "", name)  # type: ignore[arg-type]  # a Kind[Namespace] is a Kind

@@ -46,6 +46,12 @@ class Direct:
         """Pass it on."""
         return await self._storage.guaranteed_update(key, change, hint=hint)
 
+    def peek(self, key: Key, at_least: Version) -> Stored | None:
+        """Know nothing: there is no cache."""
+
+    def changed(self, prefix: Key) -> Version | None:
+        """Know nothing: there is no cache."""
+
     async def list_selection(
         self,
         selection: Selection,

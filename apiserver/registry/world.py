@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from apiserver.admission.chain import Chain
 from apiserver.storage.cacher import WatchBatch
-from apiserver.storage.interface import CONSISTENT, Key, Page, Read, Storage, Version
+from apiserver.storage.interface import CONSISTENT, CachedStorage, Key, Page, Read, Version
 from apiserver.storage.selection import Selection
 from vaina.clock import Clock
 
 
-class SelectingStorage(Storage, Protocol):
+class SelectingStorage(CachedStorage, Protocol):
     """A storage that also answers selections: `Cacher`, or `Direct` in tests."""
 
     async def list_selection(

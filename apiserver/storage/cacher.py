@@ -127,6 +127,18 @@ class Cacher:
             hint = kind.cache.get(key) if kind is not None else None
         return await self._storage.guaranteed_update(key, change, hint=hint)
 
+    def peek(self, key: Key, at_least: Version) -> Stored | None:
+        """Return what the cache has, if it is as new as a version; None when it is not, or has nothing: `get` knows."""
+        kind = self._feed.kind_of(key)
+        if kind is None or not self._feed.filled.is_set() or self._freshness.version < at_least:
+            return None
+        return kind.cache.get(key)
+
+    def changed(self, prefix: Key) -> Version | None:
+        """Return the version since which nothing of a kind has changed in the cache; None when it is not known."""
+        kind = self._feed.kind_of(prefix)
+        return kind.cache.changed if kind is not None and self._feed.filled.is_set() else None
+
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         kind = self._feed.kind_of(key)
         if kind is None or not await self._can_serve(kind, read):

@@ -194,6 +194,18 @@ class Storage(Protocol):
         ...
 
 
+class CachedStorage(Storage, Protocol):
+    """A storage that may know without waiting what is stored."""
+
+    def peek(self, key: Key, at_least: Version) -> Stored | None:
+        """Return what the cache has, if it is as new as a version; None when it is not, or has nothing: `get` knows."""
+        ...
+
+    def changed(self, prefix: Key) -> Version | None:
+        """Return the version since which nothing of a kind has changed in the cache; None when it is not known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What `guaranteed_update`'s change wants: new bytes, or the key removed (`data` None), with a lease of `ttl_seconds` when not 0."""
