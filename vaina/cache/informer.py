@@ -1,14 +1,20 @@
 """Informers: a local copy of one list of objects, and those who are told when it changes.
 
 Handlers are plain functions on the informer's task, called after a whole batch is in the store: they put keys into queues and
-return. A handler that raises is a bug of ours, and ends the informer with it.
+return. There is no queue between store and handlers, so none to overflow. A handler that raises has a bug: it is logged and counted,
+and neither the other handlers nor, with `add_handler`, the other objects of the batch hear less for it. With a detector it is raised.
+
+A list that replaces what was known (the first one, or the one after Expired) is one batch: deletions first, with the last state
+that was seen of each object; what has not changed is not told.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+import structlog
 from google.protobuf.message import Message
 
 from vaina.cache.list_watch import Apply, Replace
@@ -19,6 +25,8 @@ from vaina.cache.store import Change, Store
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
 from vaina.objects.meta import metadata
+
+log = structlog.stdlib.get_logger(__name__)
 
 M = TypeVar("M", bound=Message)
 
@@ -59,6 +67,8 @@ class Informer(Generic[M]):
         self._detector = detector
         self._handlers: list[BatchHandler[M]] = []
         self._synced = asyncio.Event()
+        #: times that a handler raised
+        self.handler_failures = 0
         self._reflector = Reflector(
             client, clock, self._on_change, namespace=namespace, label_selector=label_selector,
             field_selector=field_selector, rng=rng,
@@ -89,16 +99,20 @@ class Informer(Generic[M]):
     ) -> None:
         """Be told of each change. What is there already comes as additions at once."""
 
+        def tell(old: M | None, new: M | None) -> None:
+            if old is None:
+                if on_add is not None and new is not None:
+                    on_add(new)
+            elif new is None:
+                if on_delete is not None:
+                    on_delete(old)
+            elif on_update is not None:
+                on_update(old, new)
+
         def handler(changes: Sequence[Change[M]]) -> None:
             for old, new in changes:
-                if old is None:
-                    if on_add is not None and new is not None:
-                        on_add(new)
-                elif new is None:
-                    if on_delete is not None:
-                        on_delete(old)
-                elif on_update is not None:
-                    on_update(old, new)
+                with self._isolated():
+                    tell(old, new)
 
         self.add_batch_handler(handler)
 
@@ -128,8 +142,20 @@ class Informer(Generic[M]):
                     self._detector.remember(new)
         if changes:
             for handler in self._handlers:
-                handler(changes)
+                with self._isolated():
+                    handler(changes)
         self._synced.set()
+
+    @contextmanager
+    def _isolated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            log.exception("a handler of an informer has a bug", kind=self.kind.kind)
+            self.handler_failures += 1
+            if self._detector is not None:
+                # In tests a bug is to be seen.
+                raise
 
 
 def _namespace(obj: Message) -> Iterable[str]:

@@ -37,6 +37,10 @@ class Lister(Generic[M]):
         """Return the objects that an index has under a value."""
         return self._store.by_index(name, value)
 
+    def index_values(self, name: str) -> list[str]:
+        """Return the values of an index under which there are objects."""
+        return self._store.index_values(name)
+
     def list(self, selector: Selector | None = None, namespace: str = "") -> list[M]:
         """Return the objects that a selector matches, of one namespace when it is given."""
         objects = (

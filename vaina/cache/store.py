@@ -46,6 +46,10 @@ class Store(Generic[M]):
         objects = self.objects
         return [objects[key] for key in self._indexes[name].get(value, ())]
 
+    def index_values(self, name: str) -> list[str]:
+        """Return the values of an index under which there are objects."""
+        return [*self._indexes[name]]
+
     def replace(self, replace: Replace[M]) -> list[Change[M]]:
         """Make the store equal to a list; returns what changed: deletions first, unchanged objects not at all."""
         gone = [key for key in self.objects if key not in replace.items]
@@ -87,15 +91,29 @@ class Store(Generic[M]):
         else:
             self.objects[key] = new
         for name, indexer in self._indexers.items():
-            index = self._indexes[name]
-            before = set(indexer(old)) if old is not None else set()
-            after = list(indexer(new)) if new is not None else []
-            for value in before.difference(after):
-                keys = index[value]
-                del keys[key]
-                if not keys:
-                    del index[value]
-            for value in after:
-                if value not in before:
+            if old is not None:
+                _reindex(self._indexes[name], key, indexer(old), () if new is None else indexer(new))
+            elif new is not None:
+                # The way of every object of a first list: nothing to compare with.
+                index = self._indexes[name]
+                for value in indexer(new):
                     index.setdefault(value, {})[key] = None
         return old
+
+
+def _reindex(
+    index: dict[str, dict[str, None]], key: str, before: Iterable[str], after: Iterable[str]
+) -> None:
+    """Move a key from the values that it was found under to those that it is found under now."""
+    old, new = dict.fromkeys(before), dict.fromkeys(after)
+    if old == new:
+        return
+    for value in old:
+        if value not in new:
+            keys = index[value]
+            del keys[key]
+            if not keys:
+                del index[value]
+    for value in new:
+        if value not in old:
+            index.setdefault(value, {})[key] = None

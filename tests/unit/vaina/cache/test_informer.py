@@ -296,3 +296,102 @@ async def test_a_busy_server_is_not_asked_before_the_time_that_it_names():
         # Spread over as long again, so that all clients do not come back at one moment.
         await clock.advance(9.2)
         assert len(script.asked) == 2
+
+
+async def test_a_handler_that_raises_costs_nobody_else_anything():
+    first = [("ADDED", pod("a", 1)), ("ADDED", pod("b", 2)), ("BOOKMARK", end_mark(3))]
+    more = asyncio.Event()
+    script = Script([first, more, [("MODIFIED", pod("a", 4))], None])
+    transport = InProcessTransport(
+        {POD.method("Watch"): typed_stream(script.watch, request_pb2.WatchRequest)}
+    )
+    informer = Informer(Clientset(transport).pods, FakeClock())
+    heard: dict[str, list[str]] = {"bad": [], "good": [], "batches": []}
+
+    def bad(obj: pod_pb2.Pod) -> None:
+        if obj.metadata.name == "a":
+            raise ZeroDivisionError
+        heard["bad"].append(obj.metadata.name)
+
+    def bad_batch(changes):
+        heard["batches"].append(len(changes))
+        raise ZeroDivisionError
+
+    informer.add_batch_handler(bad_batch)
+    informer.add_handler(on_add=bad)
+    informer.add_handler(
+        on_add=lambda obj: heard["good"].append(obj.metadata.name),
+        on_update=lambda old, new: heard["good"].append(new.metadata.name),
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(informer.run())
+        await settle()
+        assert heard == {"bad": ["b"], "good": ["a", "b"], "batches": [2]}
+        assert informer.synced
+        more.set()
+        await settle()
+        assert heard == {"bad": ["b"], "good": ["a", "b", "a"], "batches": [2, 1]}
+        assert informer.handler_failures == 3
+        task.cancel()
+
+
+async def test_what_a_new_list_does_not_have_is_deleted_with_the_state_that_was_seen_last():
+    script = Script(
+        [
+            [
+                ("ADDED", pod("a", 1)),
+                ("MODIFIED", pod("a", 2)),
+                ("ADDED", pod("b", 3)),
+                ("BOOKMARK", end_mark(3)),
+            ]
+        ],
+        [Expired("too old resource version")],
+        [[("ADDED", pod("c", 8)), ("BOOKMARK", end_mark(9))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock) as (informer, _):
+        batches: list[list[tuple[str, str]]] = []
+
+        def note(changes):
+            # The store is what the list says already: no handler sees half of it.
+            assert names(informer) == (["a", "b"] if not batches else ["c"])
+            batches.append([(version(old), version(new)) for old, new in changes])
+
+        informer.add_batch_handler(note)
+        await clock.advance(30)
+        assert batches == [[("", "2"), ("", "3")], [("2", ""), ("3", ""), ("", "8")]]
+
+
+def version(obj: pod_pb2.Pod | None) -> str:
+    return obj.metadata.resource_version if obj is not None else ""
+
+
+async def test_an_index_follows_every_change_and_is_made_for_what_is_there_already():
+    def moved(name: str, version: int, node: str) -> pod_pb2.Pod:
+        return make_pod(name, resource_version=str(version), node=node)
+
+    more = asyncio.Event()
+    script = Script(
+        [
+            [("ADDED", moved("a", 1, "n1")), ("ADDED", moved("b", 2, "n1")), ("BOOKMARK", end_mark(3))],
+            more,
+            [
+                ("MODIFIED", moved("a", 4, "n2")),
+                ("DELETED", moved("b", 5, "n1")),
+                ("ADDED", moved("c", 6, "")),
+            ],
+            None,
+        ]
+    )
+    async with running(script, FakeClock()) as (informer, _):
+        informer.add_indexer("node", lambda obj: [obj.spec.node_name] if obj.spec.node_name else [])
+
+        def on(node: str) -> list[str]:
+            return [obj.metadata.name for obj in informer.lister.by_index("node", node)]
+
+        assert (on("n1"), on("n2"), informer.lister.index_values("node")) == (["a", "b"], [], ["n1"])
+        more.set()
+        await settle()
+        assert (on("n1"), on("n2"), informer.lister.index_values("node")) == ([], ["a"], ["n2"])
+        with pytest.raises(ValueError, match="index node exists"):
+            informer.add_indexer("node", lambda obj: ())
