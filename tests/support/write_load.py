@@ -50,7 +50,8 @@ class Load:
     """Clients that write until they are stopped. Each asks `pick` for a client before every write."""
 
     def __init__(self, pick: Callable[[], Clientset], *, seed: int = 1) -> None:
-        self._pick, self._rng = pick, Random(seed)
+        """Make a load; no other has the same seed: it is in the names of objects and in tokens."""
+        self._pick, self._seed, self._rng = pick, seed, Random(seed)
         self._clock = SystemClock()
         self._numbers = itertools.count()
         self.attempts: list[Attempt] = []
@@ -71,7 +72,7 @@ class Load:
         #: name -> what this client knows of the object
         mine: dict[str, config_pb2.ConfigMap] = {}
         while not self.stopped.is_set():
-            name = f"w{writer}-{self._rng.randrange(_NAMES)}"
+            name = f"s{self._seed}-w{writer}-{self._rng.randrange(_NAMES)}"
             known, dice = mine.get(name), self._rng.random()
             if dice < 0.3:
                 answer = await self._generate(writer)
@@ -83,13 +84,13 @@ class Load:
                 answer = await self._delete(known, mine)
             if answer is Answer.UNKNOWN:
                 mine.pop(name, None)
-                await self._clock.sleep(0.05)
+                await self._clock.sleep(0.2)
             if answer is Answer.REFUSED:
                 await self._look(name, mine)
             await self._clock.sleep(pause_seconds)
 
     async def _generate(self, writer: int) -> Answer:
-        wanted = self._object("", generate_name=f"g{writer}-")
+        wanted = self._object("", generate_name=f"s{self._seed}-g{writer}-")
         return (await self._attempt("generate", wanted, lambda client: client.config_maps.create(wanted)))[0]
 
     async def _create(self, name: str, mine: dict[str, config_pb2.ConfigMap]) -> Answer:
@@ -124,7 +125,7 @@ class Load:
             return
 
     def _object(self, name: str, *, generate_name: str = "") -> config_pb2.ConfigMap:
-        made = config_pb2.ConfigMap(data={TOKEN: f"t{next(self._numbers)}"})
+        made = config_pb2.ConfigMap(data={TOKEN: f"t{self._seed}-{next(self._numbers)}"})
         made.metadata.namespace, made.metadata.name = "default", name
         made.metadata.generate_name = generate_name
         made.metadata.labels[SHARD] = str(self._rng.randrange(SHARDS))
