@@ -17,6 +17,7 @@ from controller.node_ipam.controller import NodeIpamController
 from controller.node_lifecycle.controller import NodeLifecycleController, NodeTimes
 from controller.pod_gc.controller import PodGcController
 from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from controller.resource_quota.controller import ResourceQuotaController
 from controller.service import SERVICE, ControllerService
 from controller.trace_collector.controller import TraceCollector
 from vaina import log
@@ -94,6 +95,7 @@ def build(
             keep_terminated=config.terminated_pod_threshold,
         ),
         "namespace": lambda: NamespaceController(tools, factory),
+        "resourcequota": lambda: ResourceQuotaController(tools, factory),
         "trace-collector": lambda: TraceCollector(tools, factory),
     }  # fmt: skip
     return Manager(factory, recorders, constructors, config.controllers)

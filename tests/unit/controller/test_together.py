@@ -326,7 +326,7 @@ async def test_each_controller_says_what_it_is_doing():
         await plane.until(lambda: has_replicas(plane, "web", 1))
         states = {controller.name: controller.state() for controller in plane.manager.controllers}
         assert set(states) == {
-            "replicaset", "replicationcontroller", "node-ipam", "garbage-collector", "node-lifecycle", "pod-gc", "namespace", "trace-collector",
+            "replicaset", "replicationcontroller", "node-ipam", "garbage-collector", "node-lifecycle", "pod-gc", "namespace", "resourcequota", "trace-collector",
         }  # fmt: skip
         assert states["replicaset"].last_sync_key == "default/web"
         assert states["replicaset"].syncs > 0

@@ -1,0 +1,146 @@
+"""PURE: what the apiservers have charged to a quota for objects that the controller does not see yet.
+
+An object is charged before it is stored, and stored before it is seen. Between the two, counting what is there finds less than was
+rightly given away; a controller that writes down what it counted would give it away a second time (upstream's does, for a moment).
+So charges are noted as the quota's status shows them, and crossed out as objects come:
+
+    a charge    the status grew from one version to the next, and not by the controller's own hand
+    crossed out by an object that counts: the newest charge first, so that what is left is as old as it says
+    given up    a minute after: the create has failed
+
+An object that comes before the event of its charge (each kind has a watch of its own) is noted as well, and crosses it out later.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from vaina.objects.amounts import Amounts, only
+from vaina.objects.quantity import Amount
+
+#: longer than any create is on its way: calls end within this time (`vaina.serving.server`)
+GIVE_UP_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    """Something charged and not seen, or seen and not charged."""
+
+    #: of an object; of a charge the state before it: a watch may tell of several charges at once, so it came after that
+    version: int
+    time: float
+    left: dict[str, int]
+
+
+@dataclass(slots=True)
+class Charges:
+    """Of one quota. Owned by the controller."""
+
+    uid: str
+    #: the newest state that is known
+    version: int
+    used: Amounts
+    _open: list[_Entry] = field(default_factory=list)
+    _early: list[_Entry] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, uid: str, version: int, used: Amounts, actual: Amounts, now: float) -> "Charges":
+        """Start with what was charged beyond what is there: who knows what of it is on its way.
+
+        Args:
+            uid: of the quota.
+            version: of its state.
+            used: its status.
+            actual: what is there.
+            now: monotonic seconds.
+        """
+        charges = cls(uid, version, used)
+        beyond = {
+            name: amount.nanos - (actual[name].nanos if name in actual else 0)
+            for name, amount in used.items()
+        }
+        charges._add(charges._open, version, now, beyond)
+        return charges
+
+    def on_quota(self, version: int, used: Amounts, now: float) -> None:
+        """Note a state of the quota that somebody else may have written."""
+        if version <= self.version:
+            return
+        grown = {
+            name: amount.nanos - (self.used[name].nanos if name in self.used else 0)
+            for name, amount in used.items()
+        }
+        before, self.version, self.used = self.version, version, used
+        grown = {name: nanos for name, nanos in grown.items() if nanos > 0}
+        _cross_out(grown, (entry for entry in reversed(self._early) if entry.version > before))
+        self._add(self._open, before, now, grown)
+
+    def on_written(self, version: int, used: Amounts) -> None:
+        """Note a state that the controller itself has written: nothing was charged with it."""
+        if version > self.version:
+            self.version, self.used = version, used
+
+    def on_object(self, version: int, usage: Amounts, now: float) -> bool:
+        """Note an object that has come, with what it takes; say whether all of it had been charged."""
+        took = {name: amount.nanos for name, amount in only(usage, self.used).items()}
+        _cross_out(took, (entry for entry in reversed(self._open) if entry.version < version))
+        self._add(self._early, version, now, took)
+        return not any(took.values())
+
+    def outstanding(self, now: float) -> dict[str, int]:
+        """Return what is charged and not seen, in units of 10^-9, and forget what is too old."""
+        self._open = _kept(self._open, now)
+        self._early = _kept(self._early, now)
+        total: dict[str, int] = {}
+        for entry in self._open:
+            for name, nanos in entry.left.items():
+                total[name] = total.get(name, 0) + nanos
+        return total
+
+    def next_change(self, now: float) -> float | None:
+        """Return in how many seconds the oldest charge is given up; None when there is none."""
+        return None if not self._open else max(0.0, self._open[0].time + GIVE_UP_SECONDS - now)
+
+    @staticmethod
+    def _add(entries: list[_Entry], version: int, now: float, left: dict[str, int]) -> None:
+        left = {name: nanos for name, nanos in left.items() if nanos > 0}
+        if left:
+            entries.append(_Entry(version, now, left))
+
+
+def _kept(entries: list[_Entry], now: float) -> list[_Entry]:
+    return [entry for entry in entries if any(entry.left.values()) and entry.time + GIVE_UP_SECONDS > now]
+
+
+def _cross_out(amounts: dict[str, int], entries: Iterable[_Entry]) -> None:
+    """Take amounts out of entries, and out of `amounts` what was found there."""
+    for entry in entries:
+        if not any(amounts.values()):
+            return
+        for name, wanted in amounts.items():
+            taken = min(wanted, entry.left.get(name, 0))
+            if taken:
+                entry.left[name] -= taken
+                amounts[name] = wanted - taken
+
+
+def bounded(
+    used: Amounts, actual: Amounts, outstanding: dict[str, int], names: Iterable[str]
+) -> dict[str, Amount]:
+    """Return what the status should say: what it says, but not less than what is there, nor more than that and what is on its way.
+
+    Args:
+        used: what it says.
+        actual: what is there.
+        outstanding: what is on its way.
+        names: of the resources that can be counted; others keep what they have.
+    """
+    wanted = dict(used)
+    for name in names:
+        low = actual.get(name, Amount(0, "DecimalSI"))
+        high = low.nanos + outstanding.get(name, 0)
+        says = used.get(name)
+        if says is None or says.nanos < low.nanos:
+            wanted[name] = low
+        elif says.nanos > high:
+            wanted[name] = Amount(high, low.format if low.nanos else says.format)
+    return wanted
