@@ -20,12 +20,10 @@ _MIRROR = "kubernetes.io/config.mirror"
 
 
 def _keep_scheduled(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
-    """Keep what a binding says: the condition PodScheduled, and that no node is nominated any more."""
+    """Keep what a binding says of the condition PodScheduled."""
     bound, said = get_condition(old, SCHEDULED), get_condition(new, SCHEDULED)
     if bound is not None and said is not None and bound.status == "True":
         said.CopyFrom(bound)
-    if new.nominated_node_name != old.nominated_node_name:
-        new.nominated_node_name = ""
 
 
 class PodStrategy(Strategy[pod_pb2.Pod]):

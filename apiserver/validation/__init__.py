@@ -44,7 +44,7 @@ def _metadata_update(new: Any, old: Any) -> list[FieldError]:
 #: kind -> (create, update, status update)
 _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
     kinds.POD.kind: (pods.check_create, pod_updates.check_update, pod_status.check_status_update),
-    kinds.NODE.kind: (nodes.check_create, nodes.check_update, nodes.check_update),
+    kinds.NODE.kind: (nodes.check_create, nodes.check_update, nodes.check_status_update),
     kinds.NAMESPACE.kind: (namespaces.check_create, namespaces.check_update, namespaces.check_status_update),
     kinds.CONFIG_MAP.kind: (config.check_config_map, config.check_config_map_update, _metadata_update),
     kinds.SECRET.kind: (config.check_secret, config.check_secret_update, _metadata_update),

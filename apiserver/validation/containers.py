@@ -35,6 +35,7 @@ _RULE_OPERATORS: Final = ("In", "NotIn")
 _MAX_RULES: Final = 20
 _MAX_EXIT_CODES: Final = 255
 _NOT_FOR_INIT: Final = "may not be set for init containers without restartPolicy=Always"
+_NOT_RESTARTED: Final = "must not be set to 'RestartContainer' for non-sidecar initContainers"
 _NOT_FOR_EPHEMERAL: Final = "cannot be set for an Ephemeral Container"
 _WHITESPACE: Final = "must not have leading or trailing whitespace"
 #: what an ephemeral container may not have, in the order of upstream's fields
@@ -103,7 +104,7 @@ def _check_lists(errors: Errors, path: Path, container: AnyContainer, scope: Sco
     if container.ports:
         ports.check_ports(errors, path.child("ports"), container.ports)
     if container.env:
-        env.check_env(errors, path.child("env"), container.env, scope.volumes)
+        env.check_env(errors, path.child("env"), container.env)
     if container.env_from:
         env.check_env_from(errors, path.child("envFrom"), container.env_from)
     if container.volume_mounts:
@@ -134,7 +135,7 @@ def _check_resize(
             if value not in allowed:
                 _report_choice(errors, path, value, allowed)
         if restart_policy == "Never" and policy.restart_policy != "NotRequired":
-            detail = "must be 'NotRequired' when `restartPolicy` is 'Never'"
+            detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
             errors.append(invalid(path, policy.restart_policy, detail))
 
 
@@ -230,6 +231,15 @@ def check_init_containers(
                 for field, shown in given
                 if container.HasField(field)
             )
+            _check_init_resize(errors, at.child("resizePolicy"), container)
+
+
+def _check_init_resize(errors: Errors, path: Path, container: pod_pb2.Container) -> None:
+    """Check that no container that runs once is to be started again for its resources."""
+    for index, policy in enumerate(container.resize_policy):
+        if policy.restart_policy == "RestartContainer":
+            at, detail = path.index(index).child("restartPolicy"), _NOT_RESTARTED
+            errors.append(invalid(at, policy.restart_policy, detail))
 
 
 def check_ephemeral_containers(errors: Errors, path: Path, spec: pod_pb2.PodSpec, scope: Scope) -> None:

@@ -9,9 +9,10 @@ from typing import Final
 
 from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects import quantity
-from vaina.objects.field_path import Path, invalid, not_supported, required
+from vaina.objects.field_path import Path, invalid, not_found, not_supported, required
 
 ENV_FIELDS: Final = frozenset({
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
@@ -42,20 +43,18 @@ _ONE_SOURCE: Final = (
 _TWO_SOURCES: Final = "may not have more than one field specified at a time"
 
 
-def check_env(
-    errors: Errors, path: Path, variables: Iterable[pod_pb2.EnvVar], volumes: Collection[str]
-) -> None:
-    """Check variables and where their values come from; `volumes` are the names of the Pod's volumes."""
+def check_env(errors: Errors, path: Path, variables: Iterable[pod_pb2.EnvVar]) -> None:
+    """Check variables and where their values come from."""
     for index, variable in enumerate(variables):
         if not variable.name:
             errors.append(required(path.index(index).child("name")))
         elif names.env_name(variable.name):
             check_text(errors, path.index(index).child("name"), variable.name, names.env_name)
         if variable.HasField("value_from"):
-            _check_source(errors, path.index(index).child("valueFrom"), variable, volumes)
+            _check_source(errors, path.index(index).child("valueFrom"), variable)
 
 
-def _check_source(errors: Errors, path: Path, variable: pod_pb2.EnvVar, volumes: Collection[str]) -> None:
+def _check_source(errors: Errors, path: Path, variable: pod_pb2.EnvVar) -> None:
     source = variable.value_from
     count = 0
     if source.HasField("field_ref"):
@@ -72,7 +71,7 @@ def _check_source(errors: Errors, path: Path, variable: pod_pb2.EnvVar, volumes:
         _check_key_ref(errors, path.child("secretKeyRef"), source.secret_key_ref)
     if source.HasField("file_key_ref"):
         count += 1
-        _check_file_key_ref(errors, path.child("fileKeyRef"), source.file_key_ref, volumes)
+        _check_file_key_ref(errors, path.child("fileKeyRef"), source.file_key_ref)
     if count == 0:
         errors.append(invalid(path, "", _ONE_SOURCE))
     elif variable.value:
@@ -168,22 +167,31 @@ def _check_key_ref(
         check_text(errors, path.child("key"), ref.key, names.config_key)
 
 
-def _check_file_key_ref(
-    errors: Errors, path: Path, ref: reference_pb2.FileKeySelector, volumes: Collection[str]
-) -> None:
-    """Check a variable from a file in an emptyDir (KEP-3721)."""
-    if not ref.key:
-        errors.append(required(path.child("key")))
-    else:
-        check_text(errors, path.child("key"), ref.key, names.env_name)
-    if not ref.volume_name:
-        errors.append(required(path.child("volumeName")))
-    elif ref.volume_name not in volumes:
-        errors.append(invalid(path.child("volumeName"), ref.volume_name, "volume does not exist"))
-    if not ref.path:
-        errors.append(required(path.child("path")))
-    else:
-        check_text(errors, path.child("path"), ref.path, names.local_non_reserved_path)
+def _check_file_key_ref(errors: Errors, path: Path, ref: reference_pb2.FileKeySelector) -> None:
+    """Check a variable from a file (KEP-3721); that its volume is there is checked last of all (`check_file_volumes`)."""
+    for shown, value, rule in (
+        ("key", ref.key, names.env_name), ("volumeName", ref.volume_name, names.dns_1123_label),
+        ("path", ref.path, names.no_backsteps),
+    ):  # fmt: skip
+        if not value:
+            errors.append(required(path.child(shown)))
+        else:
+            check_text(errors, path.child(shown), value, rule)
+
+
+def check_file_volumes(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+    """Check that variables from files name volumes of the Pod that containers write to: emptyDirs."""
+    sources = {volume.name: volume.volume_source for volume in spec.volumes}
+    for container, at in visit_containers(spec, path):
+        for index, variable in enumerate(container.env):
+            if not variable.value_from.HasField("file_key_ref"):
+                continue
+            where = at.child("env").index(index).child("valueFrom", "fileKeyRef", "volumeName")
+            name = variable.value_from.file_key_ref.volume_name
+            if name not in sources:
+                errors.append(not_found(where, name))
+            elif not sources[name].HasField("empty_dir"):
+                errors.append(invalid(where, name, "referenced volume must be of type emptyDir"))
 
 
 def check_env_from(errors: Errors, path: Path, sources: Iterable[pod_pb2.EnvFromSource]) -> None:

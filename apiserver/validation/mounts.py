@@ -40,7 +40,7 @@ def check_mounts(
         seen.add(mount.mount_path)
         if devices:
             _check_against_devices(errors, at, mount, devices)
-        _check_sub_path(errors, path, at, mount, volumes)
+        _check_sub_path(errors, path, at, mount)
         if mount.HasField("mount_propagation"):
             _check_propagation(
                 errors, path.child("mountPropagation"), mount.mount_propagation, privileged=privileged
@@ -61,16 +61,10 @@ def _check_against_devices(
         errors.append(invalid(at.child("mountPath"), mount.mount_path, detail))
 
 
-def _check_sub_path(
-    errors: Errors, path: Path, at: Path, mount: pod_pb2.VolumeMount, volumes: Sources
-) -> None:
+def _check_sub_path(errors: Errors, path: Path, at: Path, mount: pod_pb2.VolumeMount) -> None:
     """Check where in the volume a mount begins. Upstream's paths of the two fields carry no index."""
     if not mount.sub_path and not mount.sub_path_expr:
         return
-    if mount.name in volumes and volumes[mount.name].HasField("image"):
-        for shown, value in (("subPath", mount.sub_path), ("subPathExpr", mount.sub_path_expr)):
-            if value:
-                errors.append(invalid(at.child(shown), value, "not allowed in image volume sources"))
     check_text(errors, path.child("subPath"), mount.sub_path, names.local_descending_path)
     if mount.sub_path and mount.sub_path_expr:
         detail = "subPathExpr and subPath are mutually exclusive"

@@ -3,15 +3,24 @@
 Follows `pkg/apis/core/validation`: ValidateNode, ValidateNodeUpdate.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from apiserver.validation import metadata, names, resources, scheduling
 from apiserver.validation.metadata import METADATA, Errors, check_text
 from vaina.api.core.v1 import node_pb2
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, required
+from vaina.objects.quoting import go_quote
 
 _SPEC: Final = Path("spec")
 _STATUS: Final = Path("status")
+_MAX_FEATURE: Final = 253
+_FEATURE: Final = re.compile("[A-Z][a-zA-Z0-9]*(/[a-zA-Z0-9]+)*", re.ASCII)
+_FEATURE_RULE: Final = (
+    "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or "
+    "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+)
 _ONE_PER_FAMILY: Final = "may specify no more than one CIDR for each IP family"
 _ONE_REFERENCE: Final = "exactly one reference subfield must be non-nil"
 
@@ -21,6 +30,12 @@ def check_create(node: node_pb2.Node) -> Errors:
     errors = metadata.check_create(node.metadata, names.dns_1123_subdomain, namespaced=False)
     scheduling.check_taints(errors, METADATA.child("taints"), node.spec.taints)
     _check_amounts(errors, node)
+    swap = node.status.node_info.swap
+    if swap.HasField("capacity") and swap.capacity <= 0:
+        # Upstream's path of the swap is below metadata too.
+        at = METADATA.child("nodeSwapStatus", "capacity")
+        errors.append(invalid(at, swap.capacity, metadata.NOT_POSITIVE))
+    _check_features(errors, _STATUS.child("declaredFeatures"), node.status.declared_features)
     if node.spec.pod_cidrs:
         _check_cidrs(errors, _SPEC.child("podCIDRs"), list(node.spec.pod_cidrs))
     return errors
@@ -40,17 +55,35 @@ def _check_cidrs(errors: Errors, path: Path, cidrs: list[str]) -> None:
     families = {network.version for cidr in cidrs if (network := names.parse_cidr(cidr))}
     if len(families) < 2 or len(cidrs) > 2:
         errors.append(invalid(path, cidrs, _ONE_PER_FAMILY))
-    seen: set[str] = set()
-    for index, cidr in enumerate(cidrs):
-        if cidr in seen:
-            errors.append(duplicate(path.index(index), cidr))
-        seen.add(cidr)
+
+
+def _check_features(errors: Errors, path: Path, features: Sequence[str]) -> None:
+    """Check the names of features that a node declares (KEP-5328): in order, each once."""
+    for index, feature in enumerate(features):
+        if names.size(feature) > _MAX_FEATURE:
+            detail = (
+                f"invalid feature name {go_quote(feature)}: must be no more than {_MAX_FEATURE} characters"
+            )
+            errors.append(invalid(path.index(index), feature, detail))
+        elif not _FEATURE.fullmatch(feature):
+            detail = f"invalid feature name {go_quote(feature)}: {_FEATURE_RULE}"
+            errors.append(invalid(path.index(index), feature, detail))
+        if index and features[index - 1] == feature:
+            errors.append(duplicate(path.index(index), feature))
+        elif index and features[index - 1] > feature:
+            errors.append(invalid(path.index(index), feature, "list must be sorted alphabetically"))
 
 
 def check_update(new: node_pb2.Node, old: node_pb2.Node) -> Errors:
-    """Check a changed Node, spec or status."""
+    """Check a changed Node: it must be in order by itself, too."""
+    return [*check_create(new), *check_status_update(new, old)]
+
+
+def check_status_update(new: node_pb2.Node, old: node_pb2.Node) -> Errors:
+    """Check a Node whose status changed."""
     errors = metadata.check_update(new.metadata, old.metadata)
     _check_amounts(errors, new)
+    _check_features(errors, _STATUS.child("declaredFeatures"), new.status.declared_features)
     addresses: set[tuple[str, str]] = set()
     for index, address in enumerate(new.status.addresses):
         if (address.type, address.address) in addresses:
@@ -96,12 +129,12 @@ def _check_config_source(
         if in_spec and value:
             errors.append(forbidden(at.child(shown), f"{shown} must not be set in spec"))
         elif not in_spec and not value:
-            errors.append(required(at.child(shown), f"{shown} must be set in status"))
+            errors.append(required(at.child(shown)))
     for shown, value, rule in (
         ("namespace", ref.namespace, names.dns_1123_label), ("name", ref.name, names.dns_1123_subdomain),
         ("kubeletConfigKey", ref.kubelet_config_key, names.config_key),
     ):  # fmt: skip
         if not value:
-            errors.append(required(at.child(shown), f"{shown} must be set"))
+            errors.append(required(at.child(shown)))
         else:
             check_text(errors, at.child(shown), value, rule)

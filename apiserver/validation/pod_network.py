@@ -9,7 +9,7 @@ from typing import Final
 from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
+from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required, too_long
 
 _DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _MAX_NAMESERVERS: Final = 3
@@ -90,9 +90,9 @@ def check_hostname_override(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -
         return
     at, name = path.child("hostnameOverride"), spec.hostname_override
     if spec.set_hostname_as_fqdn:
-        errors.append(forbidden(at, "may not be specified when `setHostnameAsFQDN` is true"))
+        errors.append(forbidden(at, "may not be specified when setHostnameAsFQDN is true"))
     if spec.host_network:
-        errors.append(forbidden(at, "may not be specified when `hostNetwork` is true"))
+        errors.append(forbidden(at, "may not be specified when hostNetwork is true"))
     if names.size(name) > _MAX_HOSTNAME_OVERRIDE:
-        errors.append(invalid(at, name, names.max_length(_MAX_HOSTNAME_OVERRIDE)))
+        errors.append(too_long(at, _MAX_HOSTNAME_OVERRIDE))
     check_text(errors, at, name, names.dns_1123_subdomain)

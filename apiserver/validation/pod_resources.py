@@ -23,8 +23,11 @@ def check_overhead(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
 def check_pod_resources(errors: Errors, path: Path, spec: pod_pb2.PodSpec, claims: Collection[str]) -> None:
     """Check the Pod's own requests and limits, also against those of its containers."""
     own = spec.resources
+    if spec.os.name == "windows":
+        errors.append(forbidden(path, "may not be set for a windows pod"))
+        return
     if own.claims:
-        errors.append(forbidden(path.child("claims"), "claims cannot be set for Resources at pod-level"))
+        errors.append(forbidden(path.child("claims"), "claims may not be set for Resources at pod-level"))
     before = len(errors)
     resources.check_requirements(errors, path, own, claims, resources.check_pod_name)
     if len(errors) == before:
@@ -41,33 +44,25 @@ def _nanos(amounts: resources.Quantities, name: str) -> int:
         return 0
 
 
-def _aggregate(spec: pod_pb2.PodSpec, name: str) -> int:
-    """Return what the containers request together: sidecars run beside all that come after them."""
+def _aggregate(spec: pod_pb2.PodSpec, side: str, name: str) -> int:
+    """Return what the containers ask for together: sidecars run beside all that come after them."""
     sidecars = peak = 0
     for container in spec.init_containers:
-        request = _nanos(container.resources.requests, name)
+        amount = _nanos(getattr(container.resources, side), name)
         if container.restart_policy == "Always":
-            sidecars += request
+            sidecars += amount
             peak = max(peak, sidecars)
         else:
-            peak = max(peak, sidecars + request)
-    regular = sum(_nanos(container.resources.requests, name) for container in spec.containers)
+            peak = max(peak, sidecars + amount)
+    regular = sum(_nanos(getattr(container.resources, side), name) for container in spec.containers)
     return max(peak, regular + sidecars)
 
 
 def _check_consistency(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
-    asked = {
-        name
-        for container in (*spec.containers, *spec.init_containers)
-        for name in container.resources.requests
-    }
-    for name in sorted(asked):
-        total, own = _aggregate(spec, name), _nanos(spec.resources.requests, name)
-        if total > own:
-            shown = str(quantity.Amount(total, "BinarySI" if name == "memory" else "DecimalSI"))
-            detail = f"must be greater than or equal to aggregate container requests of {shown}"
-            own_text = spec.resources.requests[name].string if name in spec.resources.requests else "0"
-            errors.append(invalid(path.child("requests").key(name), quantity.canonical(own_text), detail))
+    """Check that the Pod has what its containers ask for; huge pages cannot be promised twice, so their limits count too."""
+    _check_covers(errors, path, spec, "requests", sorted(spec.resources.requests))
+    huge = [name for name in sorted(spec.resources.limits) if resources.is_huge_pages(name)]
+    _check_covers(errors, path, spec, "limits", huge)
     for index, container in enumerate(spec.containers):
         for name in sorted(container.resources.limits):
             if name not in spec.resources.limits:
@@ -78,3 +73,14 @@ def _check_consistency(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> Non
                 shown = quantity.canonical(container.resources.limits[name].string)
                 detail = f"must be less than or equal to pod limits of {quantity.canonical(limit)}"
                 errors.append(invalid(at, shown, detail))
+
+
+def _check_covers(errors: Errors, path: Path, spec: pod_pb2.PodSpec, side: str, asked: list[str]) -> None:
+    own = getattr(spec.resources, side)
+    for name in asked:
+        total = _aggregate(spec, side, name)
+        if total > _nanos(own, name):
+            form: quantity.Format = "DecimalSI" if name == "cpu" else "BinarySI"
+            shown = str(quantity.Amount(total, form))
+            detail = f"must be greater than or equal to aggregate container {side} of {shown}"
+            errors.append(invalid(path.child(side).key(name), quantity.canonical(own[name].string), detail))

@@ -8,6 +8,7 @@ from typing import Final
 
 from apiserver.validation import (
     containers,
+    env,
     names,
     pod_network,
     pod_resources,
@@ -129,6 +130,7 @@ def _check_placement(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
     windows.check_host_process(errors, path, spec)
     if spec.HasField("host_users"):
         security.check_host_users(errors, path, spec)
+    pod_network.check_hostname_override(errors, path, spec)
 
 
 def _check_names_and_limits(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
@@ -163,18 +165,18 @@ def _check_last(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
         pod_resources.check_overhead(errors, path.child("overhead"), spec)
     if spec.HasField("os"):
         windows.check_os(errors, path, spec)
-    pod_network.check_hostname_override(errors, path, spec)
     if spec.HasField("scheduling_group"):
         _check_group(errors, path.child("schedulingGroup"), spec.scheduling_group)
     if spec.eviction_responders:
         _check_responders(errors, path.child("evictionResponders"), spec.eviction_responders)
+    env.check_file_volumes(errors, path, spec)
 
 
 def _check_group(errors: Errors, path: Path, group: pod_pb2.PodSchedulingGroup) -> None:
     """Check the group that a Pod is scheduled with (KEP-4671)."""
     at = path.child("podGroupName")
     if not group.HasField("pod_group_name"):
-        errors.append(invalid(path, "", "must specify one of: `podGroupName`"))
+        errors.append(invalid(at, None, "must specify one of: `podGroupName`"))
     else:
         check_text(errors, at, group.pod_group_name, names.dns_1123_subdomain)
 

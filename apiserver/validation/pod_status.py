@@ -7,13 +7,14 @@ the registry's business.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation import annotations, metadata, names
+from apiserver.validation import annotations, container_status, metadata, names
 from apiserver.validation.metadata import METADATA, Errors, check_text
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid
 
 _STATUS: Final = Path("status")
 _SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
+_BOUND: Final = "may not be set on pods that are already bound to a node"
 _NOT_BACK: Final = "may not be transitioned to non-terminated state"
 _ONE_PER_FAMILY: Final = "may specify no more than one IP for each IP family"
 
@@ -27,13 +28,15 @@ def check_status_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
     if before or after:
         at = METADATA.child("annotations")
         annotations.check_annotation_updates(errors, at, after, before)
-    # Upstream's path of the conditions is below metadata.
-    _check_conditions(errors, METADATA.child("conditions"), new.status.conditions)
+    _check_conditions(errors, _STATUS.child("conditions"), new.status.conditions)
     if new.spec.node_name != old.spec.node_name:
         errors.append(forbidden(_STATUS.child("nodeName"), "may not be changed directly"))
     nominated = new.status.nominated_node_name
     if nominated and nominated != old.status.nominated_node_name:
         check_text(errors, _STATUS.child("nominatedNodeName"), nominated, names.dns_1123_subdomain)
+        if old.spec.node_name:
+            errors.append(forbidden(_STATUS.child("nominatedNodeName"), _BOUND))
+    _check_observed(errors, _STATUS, new.status.observed_generation)
     if new.status.qos_class:  # a status without one keeps that of old, as upstream's strategy does
         at = _STATUS.child("qosClass")
         metadata.check_immutable(errors, at, new.status.qos_class, old.status.qos_class)
@@ -42,6 +45,7 @@ def check_status_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
     _check_addresses(errors, new.status)
     for shown, statuses in _all_statuses(new.status):
         _check_users(errors, _STATUS.child(shown), statuses, new.spec.os.name)
+    container_status.check(errors, _STATUS, new)
     return errors
 
 
@@ -55,11 +59,19 @@ def _all_statuses(status: pod_pb2.PodStatus) -> Iterable[tuple[str, Statuses]]:
 
 def _check_conditions(errors: Errors, path: Path, conditions: Iterable[pod_pb2.PodCondition]) -> None:
     for index, condition in enumerate(conditions):
+        _check_observed(errors, path.index(index), condition.observed_generation)
         if condition.type not in _SYSTEM_CONDITIONS:
             check_text(errors, path.index(index).child("Type"), condition.type, names.qualified_name)
 
 
+def _check_observed(errors: Errors, path: Path, generation: int) -> None:
+    if generation < 0:
+        errors.append(invalid(path.child("observedGeneration"), generation, "must be a non-negative integer"))
+
+
 def _check_transitions(errors: Errors, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+    if _all_may_restart(old.spec):
+        return
     policy = old.spec.restart_policy
     regular = {container.name: container for container in old.spec.containers}
     init = {container.name: container for container in old.spec.init_containers}
@@ -75,6 +87,15 @@ def _check_transitions(errors: Errors, new: pod_pb2.Pod, old: pod_pb2.Pod) -> No
             exit_code = status.state.terminated.exit_code
             if not may_restart(known.get(status.name), default, exit_code):
                 errors.append(forbidden(_STATUS.child(shown).index(index).child("state"), _NOT_BACK))
+
+
+def _all_may_restart(spec: pod_pb2.PodSpec) -> bool:
+    """Say whether a rule of some container can start all containers of the Pod again (KEP-5532)."""
+    return any(
+        rule.action == "RestartAllContainers"
+        for container in (*spec.containers, *spec.init_containers)
+        for rule in container.restart_policy_rules
+    )
 
 
 def may_restart(container: pod_pb2.Container | None, policy: str, exit_code: int) -> bool:
@@ -105,6 +126,7 @@ def _check_claims(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
             errors.append(duplicate(at, status.name))
         seen.add(status.name)
         if status.HasField("resource_claim_name"):
+            at = path.index(index).child("resourceClaimName")
             check_text(errors, at, status.resource_claim_name, names.dns_1123_subdomain)
 
 
@@ -114,7 +136,6 @@ def _check_addresses(errors: Errors, status: pod_pb2.PodStatus) -> None:
         check_text(errors, at.index(index), address, names.ip)
     if len(addresses) > 1:
         _check_families(errors, at, addresses)
-        _check_distinct(errors, at, addresses)
     hosts = [each.ip for each in status.host_ips]
     if not hosts:
         return
@@ -124,16 +145,7 @@ def _check_addresses(errors: Errors, status: pod_pb2.PodStatus) -> None:
     for index, address in enumerate(hosts):
         check_text(errors, at.index(index), address, names.ip)
     if len(hosts) > 1:
-        _check_distinct(errors, at, hosts)
         _check_families(errors, at, hosts)
-
-
-def _check_distinct(errors: Errors, path: Path, addresses: list[str]) -> None:
-    seen: set[str] = set()
-    for index, address in enumerate(addresses):
-        if address in seen:
-            errors.append(duplicate(path.index(index), {"ip": address}))
-        seen.add(address)
 
 
 def _check_families(errors: Errors, path: Path, addresses: list[str]) -> None:
@@ -146,7 +158,7 @@ def _check_users(errors: Errors, path: Path, statuses: Statuses, os: str) -> Non
     for index, status in enumerate(statuses):
         if not status.user.HasField("linux"):
             continue
-        at, user = path.index(index).child("linux"), status.user.linux
+        at, user = path.index(index).child("user", "linux"), status.user.linux
         if os == "windows":
             errors.append(forbidden(at, "cannot be set for a windows pod"))
             continue

@@ -19,6 +19,7 @@ _MUTABLE: Final = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_NARROWER: Final = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
 #: how many changed fields an error names
 _MAX_CHANGES: Final = 16
 
@@ -128,7 +129,7 @@ def _check_gated(errors: Errors, rest: pod_pb2.PodSpec, old: pod_pb2.PodSpec) ->
         at = _SPEC.child("nodeSelector")
         for key in sorted(old.node_selector):
             if key not in rest.node_selector or rest.node_selector[key] != old.node_selector[key]:
-                errors.append(invalid(at, dict(rest.node_selector), _narrower("nodeSelector")))
+                errors.append(invalid(at, dict(rest.node_selector), _NARROWER))
                 break
         rest.ClearField("node_selector")
         rest.node_selector.update(old.node_selector)
@@ -141,10 +142,6 @@ def _check_gated(errors: Errors, rest: pod_pb2.PodSpec, old: pod_pb2.PodSpec) ->
             rest.affinity.ClearField("node_affinity")
             if not rest.affinity.ByteSize() and not old.HasField("affinity"):
                 rest.ClearField("affinity")
-
-
-def _narrower(field: str) -> str:
-    return f"only additions to {field} are allowed (no mutations or deletions)"
 
 
 def _check_node_affinity(

@@ -149,7 +149,7 @@ def check_os(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
     """Check the operating system that a Pod names, and that nothing of the other one is set."""
     at = path.child("os")
     if not spec.os.name:
-        errors.append(required(at.child("name"), "cannot be empty"))
+        errors.append(required(at.child("name")))
     elif spec.os.name == "linux":
         _check_linux(errors, path, spec)
     elif spec.os.name == "windows":

@@ -85,8 +85,9 @@ ENV = (
         "spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: Required value",
         "spec.containers[0].env[0].valueFrom.fileKeyRef.path: Required value",
         f'spec.containers[0].env[1].valueFrom.fileKeyRef.key: Invalid value: "a=": {ENV_NAME}',
-        'spec.containers[0].env[1].valueFrom.fileKeyRef.volumeName: Invalid value: "v": volume does not exist',
         "spec.containers[0].env[1].valueFrom.fileKeyRef.path: Invalid value: \"../x\": must not contain '..'",
+        'spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: Not found: ""',
+        'spec.containers[0].env[1].valueFrom.fileKeyRef.volumeName: Not found: "v"',
         spec="volumes: [{name: w}]",
     ),
     case(

@@ -45,8 +45,14 @@ NODES = (
          'status.allocatable.example.com/gpu: Invalid value: "500m": must be an integer'),
     case("networks for Pods are networks", "spec: {podCIDRs: [a]}", f'spec.podCIDRs[0]: Invalid value: "a": {CIDR}'),
     case("there is one network of each family, once", "spec: {podCIDRs: [10.0.0.0/24, 10.0.0.0/24]}",
-         f'spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.0.0.0/24"]: {ONE_EACH}',
-         'spec.podCIDRs[1]: Duplicate value: "10.0.0.0/24"'),
+         f'spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.0.0.0/24"]: {ONE_EACH}'),
+    case("swap has a size", "status: {nodeInfo: {swap: {capacity: 0}}}",
+         "metadata.nodeSwapStatus.capacity: Invalid value: 0: must be greater than zero"),
+    case("declared features have names, in order, each once", "status: {declaredFeatures: [b, B, B/c, B/c]}",
+         'status.declaredFeatures[0]: Invalid value: "b": invalid feature name "b": must start with an UpperCamelCase segment, '
+         "with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric "
+         "characters and slashes", 'status.declaredFeatures[1]: Invalid value: "B": list must be sorted alphabetically',
+         'status.declaredFeatures[3]: Duplicate value: "B/c"'),
 )  # fmt: skip
 
 
@@ -85,16 +91,16 @@ UPDATES = (
     case("a reference to a configuration names all but versions in the spec", "",
          "spec.configSource.configMap.uid: Forbidden: uid must not be set in spec",
          "spec.configSource.configMap.resourceVersion: Forbidden: resourceVersion must not be set in spec",
-         "spec.configSource.configMap.namespace: Required value: namespace must be set",
-         "spec.configSource.configMap.name: Required value: name must be set",
-         "spec.configSource.configMap.kubeletConfigKey: Required value: kubeletConfigKey must be set",
+         "spec.configSource.configMap.namespace: Required value",
+         "spec.configSource.configMap.name: Required value",
+         "spec.configSource.configMap.kubeletConfigKey: Required value",
          spec="spec: {configSource: {configMap: {uid: u, resourceVersion: '1'}}}"),
     case("a reference to a configuration refers", "",
          "spec.configSource: Invalid value: {}: exactly one reference subfield must be non-nil",
          spec="spec: {configSource: {}}"),
     case("a reference to a configuration names versions in the status", "",
-         "status.config.active.configMap.uid: Required value: uid must be set in status",
-         "status.config.active.configMap.resourceVersion: Required value: resourceVersion must be set in status",
+         "status.config.active.configMap.uid: Required value",
+         "status.config.active.configMap.resourceVersion: Required value",
          f'status.config.active.configMap.namespace: Invalid value: "A_": {LABEL}',
          spec="status: {config: {assigned: {configMap: {uid: u, resourceVersion: '1', "
          f"{REF}}}}}, active: {{configMap: {{{REF.replace('kube-system', 'A_')}}}}}}}}}"),
@@ -104,12 +110,18 @@ UPDATES = (
 @each(UPDATES)
 def test_changed_nodes(case: Case) -> None:
     old, new = node(case.given), node(case.spec)
-    want = violations(*case.want)
-    assert (sorted_by_text(validate_update(NODE, new, old)), validate_status_update(NODE, new, old)) == (
-        sorted_by_text(want),
-        validate_update(NODE, new, old),
-    )
+    want = sorted_by_text(violations(*case.want))
+    found = validate_update(NODE, new, old), validate_status_update(NODE, new, old)
+    assert tuple(map(sorted_by_text, found)) == (want, want)
 
 
 def sorted_by_text(found: list[Any]) -> list[str]:
     return sorted(map(str, found))
+
+
+def test_a_changed_node_must_be_in_order_by_itself() -> None:
+    """An update is checked as a new Node is: networks that are none do not come in later."""
+    old, new = node(""), node("spec: {podCIDRs: [a]}")
+    cidr = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+    want = violations(f'spec.podCIDRs[0]: Invalid value: "a": {cidr}')
+    assert (validate_update(NODE, new, old), validate_status_update(NODE, new, old)) == (want, [])

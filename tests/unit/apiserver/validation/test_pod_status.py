@@ -62,7 +62,7 @@ STATUSES = (
          'status.qosClass: Invalid value: "Guaranteed": field is immutable', spec="qosClass: Guaranteed\n---\n"),
     case("a status without a QoS class keeps the old one", "qosClass: Burstable", spec="phase: Running\n---\n"),
     case("conditions have names", "",
-         f'metadata.conditions[1].Type: Invalid value: "-": {QUALIFIED}',
+         f'status.conditions[1].Type: Invalid value: "-": {QUALIFIED}',
          spec="conditions: [{type: Ready, status: 'True'}, {type: '-', status: 'True'}, {type: a.b/c, status: "
          "'True'}]\n---\n"),
     case("a nominated node has a name", "", f'status.nominatedNodeName: Invalid value: "A_": {SUBDOMAIN}',
@@ -76,25 +76,63 @@ STATUSES = (
          spec="podIPs: [{ip: a}]\nhostIP: 10.0.0.1\nhostIPs: [{ip: 10.0.0.2}, {ip: b}]\n---\n"),
     case("there is one address of each family, once", "",
          f'status.podIPs: Invalid value: [{{"ip":"10.0.0.2"}},{{"ip":"10.0.0.2"}}]: {ONE_EACH}',
-         'status.podIPs[1]: Duplicate value: {"ip":"10.0.0.2"}',
-         'status.hostIPs[1]: Duplicate value: {"ip":"::1"}',
          f'status.hostIPs: Invalid value: [{{"ip":"::1"}},{{"ip":"::1"}}]: {ONE_EACH}',
          spec="podIPs: [{ip: 10.0.0.2}, {ip: 10.0.0.2}]\nhostIP: '::1'\nhostIPs: [{ip: '::1'}, {ip: '::1'}]\n---\n"),
     case("two families are in order", "", spec="podIPs: [{ip: 10.0.0.2}, {ip: 'fd00::2'}]\n---\n"),
     case("users of containers are numbers of Linux", "",
-         "status.containerStatuses[0].linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive",
-         "status.containerStatuses[0].linux.supplementalGroups[1]: Invalid value: -2: must be between 0 and 2147483647, "
+         "status.containerStatuses[0].user.linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive",
+         "status.containerStatuses[0].user.linux.supplementalGroups[1]: Invalid value: -2: must be between 0 and 2147483647, "
          "inclusive",
          spec="containerStatuses: [{name: main, user: {linux: {uid: -1, gid: 0, supplementalGroups: [0, -2]}}}]\n---\n"),
-    case("Windows has no users of Linux", "", "status.containerStatuses[0].linux: Forbidden: cannot be set for a windows pod",
+    case("Windows has no users of Linux", "", "status.containerStatuses[0].user.linux: Forbidden: cannot be set for a windows pod",
          spec="containerStatuses: [{name: main, user: {linux: {uid: 1, gid: 1}}}]\n---\nos: {name: windows}"),
     case("claims are those of the spec, once", "",
          'status.resourceClaimStatuses[0].name: Invalid value: "x": must match the name of an entry in '
          "`spec.resourceClaims`",
          'status.resourceClaimStatuses[2].name: Duplicate value: "a"',
-         f'status.resourceClaimStatuses[2].name: Invalid value: "A_": {SUBDOMAIN}',
+         f'status.resourceClaimStatuses[2].resourceClaimName: Invalid value: "A_": {SUBDOMAIN}',
          spec="resourceClaimStatuses: [{name: x}, {name: a}, {name: a, resourceClaimName: A_}]\n---\n"
          "resourceClaims: [{name: a, resourceClaimName: c}]"),
+    case("generations that were observed are counted from 0", "",
+         "status.conditions[0].observedGeneration: Invalid value: -1: must be a non-negative integer",
+         "status.observedGeneration: Invalid value: -2: must be a non-negative integer",
+         spec="observedGeneration: -2\nconditions: [{type: Ready, status: 'True', observedGeneration: -1}]\n---\n"),
+    case("no node is nominated for a Pod that has one", "",
+         "status.nominatedNodeName: Forbidden: may not be set on pods that are already bound to a node",
+         spec="nominatedNodeName: n2\n---\nnodeName: n1"),
+    case("a rule that starts all containers again lets each of them run again",
+         "containerStatuses: [{name: main, state: {terminated: {exitCode: 0}}}]",
+         spec="containerStatuses: [{name: main, state: {running: {}}}]\n---\nrestartPolicy: Never\ninitContainers: [{name: i, "
+         "image: x, restartPolicy: Never, restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, "
+         "values: [7]}}]}]"),
+    case("devices are those of the container, in a state that is known, each once", "",
+         "status.containerStatuses[0].allocatedResourcesStatus[0].name: Invalid value: \"claim:c\": must match one of the "
+         "container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty",
+         "status.containerStatuses[0].allocatedResourcesStatus[1].name: Invalid value: \"a.b/gpu\": must match one of the "
+         "container's resource requests",
+         'status.containerStatuses[0].allocatedResourcesStatus[1].resources[0].health: Unsupported value: "Ill": supported '
+         'values: "Healthy", "Unhealthy", "Unknown"',
+         "status.containerStatuses[0].allocatedResourcesStatus[1].resources[1].message: Required value: must be non-empty if "
+         "specified",
+         'status.containerStatuses[0].allocatedResourcesStatus[1].resources[1].resourceID: Duplicate value: "x"',
+         "status.ephemeralContainerStatuses[0].allocatedResourcesStatus: Forbidden: must not be specified in container status",
+         spec="containerStatuses: [{name: main, allocatedResourcesStatus: [{name: 'claim:c'}, {name: a.b/gpu, resources: "
+         "[{resourceID: x, health: Ill}, {resourceID: x, health: Healthy, message: ''}]}]}]\n"
+         "ephemeralContainerStatuses: [{name: e, allocatedResourcesStatus: [{name: x}]}]\n---\n"),
+    case("images of volumes have a name", "",
+         "status.containerStatuses[0].volumeMounts[0].volumeStatus.imageVolumeStatus.imageRef: Required value: imageRef must "
+         "not be empty",
+         spec="containerStatuses: [{name: main, volumeMounts: [{name: v, mountPath: /x, volumeStatus: {image: {imageRef: ''}}}]}]"
+         "\n---\n"),
+    case("a claim for extended resources maps them", "",
+         'status.extendedResourceClaimStatus.requestMappings: Required value: at least one request mapping is required',
+         "status.extendedResourceClaimStatus.resourceClaimName: Required value",
+         spec="extendedResourceClaimStatus: {requestMappings: [], resourceClaimName: ''}\n---\n"),
+    case("claims of what a node has are the Pod's", "",
+         'status.nodeAllocatableResourceClaimStatuses[0].resourceClaimName: Invalid value: "c": no mapping found in pod '
+         "reference",
+         "status.nodeAllocatableResourceClaimStatuses[0].containers: Required value: must not be empty",
+         spec="nodeAllocatableResourceClaimStatuses: [{resourceClaimName: c}]\n---\n"),
 )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ UPDATES = (
     case("a gated Pod may become choosier about its node", f"{GATED}nodeSelector: {{a: b}}",
          spec=f"{GATED}nodeSelector: {{a: b, c: d}}\n{affinity(A)}"),
     case("a gated Pod may not become less choosy", f"{GATED}nodeSelector: {{a: b}}\n{affinity(A, B)}",
-         'spec.nodeSelector: Invalid value: {"a":"x"}: only additions to nodeSelector are allowed (no mutations or '
+         'spec.nodeSelector: Invalid value: {"a":"x"}: only additions to spec.nodeSelector are allowed (no mutations or '
          "deletions)",
          f'{NODE_TERMS}: Invalid value: [{{"matchExpressions":[{{"key":"a","operator":"Exists","values":[]}}]}}]: no '
          "additions/deletions to non-empty NodeSelectorTerms list are allowed",

@@ -121,7 +121,7 @@ PODS = (
     case(
         "a Pod's own resources are cpu, memory and huge pages",
         "resources: {limits: {ephemeral-storage: 1Gi, foo: 1}, claims: [{name: x}]}",
-        "spec.resources.claims: Forbidden: claims cannot be set for Resources at pod-level",
+        "spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level",
         'spec.resources.limits[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"',
         'spec.resources.limits[foo]: Invalid value: "foo": must be a standard resource type or fully qualified',
         'spec.resources.claims[0]: Not found: "x": must be one of the names in pod.spec.resourceClaims which is empty',
@@ -147,8 +147,22 @@ PODS = (
         "a Pod that requests nothing itself is measured against nothing",
         "containers: [{name: a, image: a, resources: {requests: {cpu: 1, memory: 1Gi}}}]\n"
         "resources: {requests: {memory: 1Gi}}",
-        'spec.resources.requests[cpu]: Invalid value: "0": must be greater than or equal to aggregate container requests '
-        "of 1",
+    ),
+    case(
+        "a Pod's own huge pages cover those of its containers",
+        "containers: [{name: a, image: a, resources: {limits: {memory: 1Gi, hugepages-2Mi: 8Mi}}}]\n"
+        "resources: {limits: {memory: 1Gi, hugepages-2Mi: 4Mi}}",
+        'spec.resources.requests[hugepages-2Mi]: Invalid value: "4Mi": must be greater than or equal to aggregate '
+        "container requests of 8Mi",
+        'spec.resources.limits[hugepages-2Mi]: Invalid value: "4Mi": must be greater than or equal to aggregate container '
+        "limits of 8Mi",
+        'spec.resources.containers[0][hugepages-2Mi].limits: Invalid value: "8Mi": must be less than or equal to pod limits '
+        "of 4Mi",
+    ),
+    case(
+        "a Pod of Windows has no resources of its own",
+        "resources: {limits: {cpu: 1}}\nos: {name: windows}\nsecurityContext: {}",
+        "spec.resources: Forbidden: may not be set for a windows pod",
     ),
     case(
         "overhead is checked as limits are",

@@ -158,7 +158,7 @@ SECURITY = (
     case(
         "an operating system is named",
         "stdin: false",
-        "spec.os.name: Required value: cannot be empty",
+        "spec.os.name: Required value",
         spec="os: {}",
     ),
     case(
