@@ -4,8 +4,8 @@
 """
 
 import asyncio
+import os
 import random
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -62,12 +62,18 @@ from vaina.serving.server import serve
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: the bits of a UUID that say its version and variant
+_UUID_MASK = ~(0xF000 << 64 | 0xC000 << 48)
+_UUID_BITS = 0x4000 << 64 | 0x8000 << 48
 #: how often, and how long at most, storage is asked whether it is there
 _CHECK_SECONDS, _CHECK_TIMEOUT_SECONDS = 1.0, 3.0
 
 
 def _new_uid() -> str:
-    return str(uuid.uuid4())
+    """Return a random UUID (RFC 9562, version 4); `str(uuid.uuid4())` costs twice as much."""
+    number = int.from_bytes(os.urandom(16), "big")
+    digits = f"{number & _UUID_MASK | _UUID_BITS:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,9 @@ class Creator(Reader[M]):
 
     def _prepare(self, new: "_New[M]") -> None:
         """Set what the server decides, once the object is admitted."""
-        meta, obj = new.meta, new.obj
+        meta = new.meta
         metadata.prepare_for_create(meta, self._world.new_uid(), new.started)
-        self.strategy.prepare_for_create(obj, new.started)
+        new.draft.prepare(self.strategy, new.started)
         if self.strategy.has_generation:
             meta.generation = 1
 

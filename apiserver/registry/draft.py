@@ -11,7 +11,7 @@ from typing import Any, Generic
 
 from apiserver import validation
 from apiserver.defaulting import default
-from apiserver.registry.strategy import M
+from apiserver.registry.strategy import M, Strategy
 from apiserver.validation import annotations, metadata, names, warnings
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import FieldError
@@ -28,7 +28,7 @@ _MAX_SPEC_BYTES = 16 * 1024
 
 
 class Draft(Generic[M]):
-    """What is to be done with one new object, in this order: make the draft (defaults), normalise, errors, warnings."""
+    """What is to be done with one new object, in this order: make the draft (defaults), normalise, prepare, errors, warnings."""
 
     def __init__(self, kind: Kind[Any], obj: M) -> None:
         self._kind, self._obj = kind, obj
@@ -37,6 +37,10 @@ class Draft(Generic[M]):
     def normalise(self) -> None:
         """Bring the object into its normal form. Raises BadRequest."""
         normalise(self._obj)
+
+    def prepare(self, strategy: Strategy[M], now: float) -> None:
+        """Set what clients may not choose."""
+        strategy.prepare_for_create(self._obj, now)
 
     def errors(self) -> list[FieldError]:
         """Return every violation; the name is set."""
@@ -56,6 +60,8 @@ class _Known:
 
     spec: pod_pb2.PodSpec
     warnings: tuple[str, ...]
+    #: of a new Pod; None when it has times
+    status: pod_pb2.PodStatus | None
 
 
 class PodDrafts:
@@ -79,7 +85,11 @@ class PodDrafts:
         """Remember what became of a spec: `spec` is the defaulted one, before admission."""
         normalise(spec)
         found = warnings.warnings_for_pod(Path(), pod.metadata, spec)
-        self._specs[key] = _Known(spec, tuple(found))
+        status = None
+        if not spec.scheduling_gates:
+            status = pod_pb2.PodStatus()
+            status.CopyFrom(pod.status)
+        self._specs[key] = _Known(spec, tuple(found), status)
         if len(self._specs) > _MAX_SPECS:
             self._specs.popitem(last=False)
 
@@ -93,7 +103,7 @@ def _key(pod: pod_pb2.Pod) -> bytes:
     meta, spec = pod.metadata, pod.spec
     if meta.managed_fields or (meta.annotations and annotations.have_meaning(meta.annotations)):
         return b""
-    if any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
+    if spec.volumes and any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
         return b""
     key = spec.SerializeToString(deterministic=True)
     return key if len(key) <= _MAX_SPEC_BYTES else b""
@@ -132,10 +142,20 @@ class _FromKnown(Draft[pod_pb2.Pod]):
     def normalise(self) -> None:
         """The metadata of a new object, as the store leaves it, is in its normal form; so is a spec that was seen before."""
 
+    def prepare(self, strategy: Strategy[pod_pb2.Pod], now: float) -> None:
+        """The status of a new Pod follows from its spec."""
+        if self._known.status is None or _is_limited(self._obj):
+            super().prepare(strategy, now)
+        else:
+            self._obj.status.CopyFrom(self._known.status)
+
     def errors(self) -> list[FieldError]:
         if _is_limited(self._obj):
             return super().errors()
-        return metadata.check_create(self._obj.metadata, names.dns_1123_subdomain, namespaced=True)
+        meta, rule = self._obj.metadata, names.dns_1123_subdomain
+        if not metadata.check_create(meta, rule, namespaced=True, at=metadata.NOWHERE):
+            return []
+        return metadata.check_create(meta, rule, namespaced=True)
 
     def warnings(self) -> list[str]:
         return [*warnings.warnings_for_name(self._obj.metadata), *self._known.warnings]

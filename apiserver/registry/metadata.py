@@ -7,7 +7,6 @@ import random
 from typing import Any, Final
 
 from vaina.api.meta.v1 import meta_pb2
-from vaina.clock import timestamp
 from vaina.errors import BadRequest
 from vaina.kinds import Kind
 
@@ -20,6 +19,17 @@ MAX_BASE: Final = 63 - SUFFIX_LENGTH
 NAME_ATTEMPTS: Final = 8
 
 DEFAULT_NAMESPACE: Final = "default"
+
+
+#: what a client may not set on a new object
+_OF_THE_SERVER: Final = (
+    "resource_version",
+    "self_link",
+    "creation_timestamp",
+    "deletion_timestamp",
+    "deletion_grace_period_seconds",
+    "generation",
+)
 
 
 def generate_name(base: str, rng: random.Random) -> str:
@@ -52,16 +62,10 @@ def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
     """
     if meta.resource_version not in ("", "0"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
-    for field in (
-        "resource_version",
-        "self_link",
-        "deletion_timestamp",
-        "deletion_grace_period_seconds",
-        "generation",
-    ):
+    for field in _OF_THE_SERVER:
         meta.ClearField(field)
     meta.uid = uid
-    meta.creation_timestamp.CopyFrom(timestamp(now))
+    meta.creation_timestamp.seconds = int(now // 1)
 
 
 def prepare_for_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:

@@ -39,12 +39,15 @@ class Reader(Generic[M]):
         self.kind: Kind[Any] = kind
         self._world = world
         self.storage = world.storage
+        self._prefix = keys.kind_prefix(kind)  # type: ignore[arg-type]  # a Kind[M] is a Kind
 
     def key(self, namespace: str, name: str) -> Key:
         """Return where an object is stored; an empty namespace is `default`. Raises BadRequest for what is no name."""
         if not name or "/" in name or "%" in name or name in (".", ".."):
             raise refusals.no_name(name)
-        return keys.object_key(self.kind, namespace or DEFAULT_NAMESPACE, name)
+        if not self.kind.namespaced:
+            return Key(self._prefix + name)
+        return Key(f"{self._prefix}{namespace or DEFAULT_NAMESPACE}/{name}")
 
     def now(self) -> float:
         """Return seconds since the epoch."""

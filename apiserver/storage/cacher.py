@@ -135,8 +135,12 @@ class Cacher:
         return kind.cache.get(key)
 
     def changed(self, prefix: Key) -> Version | None:
-        """Return the version since which nothing of a kind has changed in the cache; None when it is not known."""
-        kind = self._feed.kind_of(prefix)
+        """Return the version since which nothing of a kind has changed in the cache; None when it is not known.
+
+        Args:
+            prefix: of the kind.
+        """
+        kind = self._feed.kinds.get(prefix)
         return kind.cache.changed if kind is not None and self._feed.filled.is_set() else None
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:

@@ -85,7 +85,7 @@ class Feed:
     ) -> None:
         self._storage, self._freshness = storage, freshness
         self._clock, self._rng, self._metrics = clock, rng, metrics
-        self._kinds = {kind.cache.resource.prefix: kind for kind in kinds}
+        self.kinds = {kind.cache.resource.prefix: kind for kind in kinds}
         #: set once the caches have been filled
         self.filled = asyncio.Event()
         #: whether the caches follow what happens: they were just filled, or the watch was heard of since it was opened
@@ -96,9 +96,9 @@ class Feed:
         """Return the kind that a key or prefix belongs to; None when it is not cached."""
         # /registry/pods/default/a, but /registry/vaina.dev/podtraces/default/a: prefixes have one part or two.
         end = key.find("/", len(REGISTRY)) + 1
-        found = self._kinds.get(Key(key[:end]))
+        found = self.kinds.get(Key(key[:end]))
         if found is None and end:
-            found = self._kinds.get(Key(key[: key.find("/", end) + 1]))
+            found = self.kinds.get(Key(key[: key.find("/", end) + 1]))
         return found
 
     async def run(self) -> None:
@@ -133,12 +133,12 @@ class Feed:
         page = await self._storage.list(REGISTRY)
         if page.version < self._freshness.version:
             raise too_large(self._freshness.version, page.version)
-        by_kind: dict[Key, list[Stored]] = {prefix: [] for prefix in self._kinds}
+        by_kind: dict[Key, list[Stored]] = {prefix: [] for prefix in self.kinds}
         for item in page.items:
             kind = self.kind_of(item.key)
             if kind is not None:
                 by_kind[kind.cache.resource.prefix].append(item)
-        for prefix, kind in self._kinds.items():
+        for prefix, kind in self.kinds.items():
             kind.cache.replace(by_kind[prefix], page.version)
             kind.objects.set(len(kind.cache))
             for subscription in kind.fanout:
@@ -154,7 +154,7 @@ class Feed:
         self.is_connected = False
         self._metrics.went_back.inc()
         self._freshness.refuse(Unavailable(_WENT_BACK))
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             for subscription in kind.fanout:
                 subscription.cut()
         while True:
@@ -179,13 +179,13 @@ class Feed:
                 if kind is not None:
                     by_kind.setdefault(kind.cache.resource.prefix, []).append(event)
         for prefix, events in by_kind.items():
-            kind = self._kinds[prefix]
+            kind = self.kinds[prefix]
             kind.apply(events)
             kind.objects.set(len(kind.cache))
         self._reach(versions.whole(versions.revision_of(batch[-1].version)))
 
     def _reach(self, version: Version) -> None:
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             kind.cache.advance(version)
         self._metrics.cache_version.set(version)
         self._freshness.reach(version)
