@@ -41,6 +41,8 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", -1),
     # Channels with equal options would otherwise share one connection, and its limit of streams.
     ("grpc.use_local_subchannel_pool", 1),
+    # The server takes 100 calls of a connection; beyond that another one is opened, up to ten, instead of waiting in silence (gRFC A105).
+    ("grpc.service_config", '{"connectionScaling": {"maxConnectionsPerSubchannel": 10}}'),
     # gRPC's own reconnecting: quick, because heartbeats and workers wait for it (I17). Its default goes up to 120 s.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
@@ -93,7 +95,7 @@ def _ignore(_warning: str) -> None:
 class GrpcTransport:
     """Calls over gRPC to one target. Unary calls and streams have connections of their own.
 
-    A connection that is at its limit of streams queues further calls in silence: watches must never hold up writes.
+    What is beyond the limit of streams of ten connections waits in silence: watches must never hold up writes.
     """
 
     def __init__(

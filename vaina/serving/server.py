@@ -4,7 +4,7 @@ One wrapper around each method does, in one pass: request context, metrics (grpc
 details, log of failures. Handlers are registered with identity serializers, so that stored bytes go out without being
 parsed; reflection shows the typed services all the same, from the descriptors that the process has imported.
 
-Streaming handlers are async generators, always closed by the wrapper. Settings are those of libraries.md.
+Streaming handlers are async generators, always closed by the wrapper.
 """
 
 import asyncio
@@ -18,9 +18,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from vaina.clock import Clock
-from vaina.errors import ApiError, Timeout
+from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
 from vaina.metrics import RpcMetrics
 from vaina.serving import status
+from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import (
     ANONYMOUS,
     BIDI,
@@ -38,6 +39,7 @@ from vaina.serving.handlers import (
     typed_stream,
 )
 from vaina.serving.health import Health
+from vaina.serving.options import MAX_CONNECTIONS, MAX_METADATA_BYTES, server_options
 from vaina.serving.reflection import add_reflection
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "BIDI",
     "STREAM",
     "UNARY",
+    "Drain",
     "Handlers",
     "Health",
     "Method",
@@ -60,25 +63,14 @@ __all__ = [
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: bad-input.md row 91, plus what the frame itself needs
-MAX_REQUEST_BYTES = 3 * 1024 * 1024 + 64 * 1024
-#: a unary call that names no deadline gets this one
+#: a unary call has this time at most, whatever its client says: the reference's --request-timeout
 DEFAULT_DEADLINE_SECONDS = 60.0
-
-OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.max_send_message_length", -1),
-    # The default of 300 s answers the keepalives of clients with GOAWAY.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ("grpc.http2.max_ping_strikes", 0),
-    # A client that is gone without a word (a node that lost its network) frees its watches within 40 s.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.max_concurrent_streams", 1000),
-    # Two processes on one port would share the connections in silence; better that the second fails.
-    ("grpc.so_reuseport", 0),
-)
+#: a stream's request is there within this time, or the call ends
+REQUEST_SECONDS = 32.0
+#: calls under way, from their first byte on; what a call is allowed beyond that is its service's business
+MAX_CALLS = 32_768
+#: HTTP/2 counts so much for each header besides its name and value
+_HEADER_BYTES = 32
 
 
 @dataclass(slots=True)
@@ -99,13 +91,15 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     services: Sequence[str] = (),
     registry: CollectorRegistry | None = None,
     drain_seconds: float = 5.0,
+    drain: Drain | None = None,
     ready: bool = True,
     default_deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
     At the end health says NOT_SERVING, server streams are ended cleanly (their clients resume elsewhere), other calls have
-    `drain_seconds` to finish.
+    `drain_seconds` to finish: `vaina.serving.draining` has the order of things.
 
     Args:
         handlers: by full gRPC path.
@@ -114,20 +108,22 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         services: full names that reflection and health show; by default those of the handlers.
         registry: where grpc_server_* metrics go.
         drain_seconds: for calls that are under way at the end.
+        drain: the end in all its steps, instead of `drain_seconds`.
         ready: whether health says SERVING at once; otherwise whoever holds the Server sets it.
-        default_deadline_seconds: of unary calls that name no deadline.
+        default_deadline_seconds: of unary calls that name no deadline, or a later one.
+        max_connections: further ones are closed at once.
 
     Raises:
         OSError: the address cannot be bound.
     """
     names = tuple(services) or tuple(sorted({path.split("/")[1] for path in handlers}))
-    server = grpc.aio.server(options=OPTIONS)
-    streams = _Streams()
+    server = grpc.aio.server(options=server_options(max_connections=max_connections))
+    calls = Calls()
     metrics = RpcMetrics(registry or CollectorRegistry())
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
     for path, method in handlers.items():
         _, service, name = path.split("/")
-        wrapped = _Wrapped(path, method, clock, streams, metrics, default_deadline_seconds)
+        wrapped = _Wrapped(path, method, clock, calls, metrics, default_deadline_seconds)
         by_service.setdefault(service, {})[name] = wrapped.rpc_handler()
     for service, methods in by_service.items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
@@ -145,23 +141,14 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     try:
         yield Server(port=port, health=health)
     finally:
-        await health.shutdown()
-        streams.end()
-        await server.stop(drain_seconds)
+        plan = drain or Drain(calls_seconds=drain_seconds)
+        log.info("draining", listen=listen, calls=calls.current, streams=len(calls.streams))
+        try:
+            await calls.drain(plan, clock, unready=health.shutdown(), stop=server.stop)
+        finally:
+            # Also when whoever waits for the end has no more patience.
+            await server.stop(None)
         log.info("stopped serving", listen=listen)
-
-
-class _Streams:
-    """The tasks of server streams, so that a shutdown can end them in good order."""
-
-    def __init__(self) -> None:
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.ending = False
-
-    def end(self) -> None:
-        self.ending = True
-        for task in self.tasks:
-            task.cancel()
 
 
 class _Wrapped:
@@ -172,13 +159,13 @@ class _Wrapped:
         path: str,
         method: Method,
         clock: Clock,
-        streams: _Streams,
+        calls: Calls,
         metrics: RpcMetrics,
         default_deadline_seconds: float,
     ) -> None:
         _, service, name = path.split("/")
         labels = (method.kind.value, service, name)
-        self.path, self.method, self.clock, self.streams = path, method, clock, streams
+        self.path, self.method, self.clock, self.calls = path, method, clock, calls
         self.started = metrics.started.labels(*labels)
         self.received = metrics.received.labels(*labels)
         self.sent = metrics.sent.labels(*labels)
@@ -187,20 +174,27 @@ class _Wrapped:
         self.default_deadline_seconds = default_deadline_seconds
 
     def rpc_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        """Return the handler to register; no serializers, so bytes in and bytes out."""
+        """Return the handler to register; no serializers, so bytes in and bytes out.
+
+        Requests are read here, not by grpc.aio, which waits for a unary call's request without an end: then a client that never sends
+        all of it would keep a task for ever.
+        """
         if self.method.kind is MethodKind.UNARY:
-            return grpc.unary_unary_rpc_method_handler(self.unary)
-        if self.method.kind is MethodKind.STREAM:
-            return grpc.unary_stream_rpc_method_handler(self.answers)
+            return grpc.stream_unary_rpc_method_handler(self.unary)
         return grpc.stream_stream_rpc_method_handler(self.answers)
 
-    async def unary(self, request: bytes, context: Any) -> bytes:
+    async def unary(self, _requests: AsyncIterator[bytes], context: Any) -> bytes:
         """Serve a unary call."""
         ctx, start = self._begin(context)
         code = grpc.StatusCode.OK
+        limit, own = self.default_deadline_seconds, None
+        # With a deadline of the caller's, gRPC itself cancels this task; ours is for calls without, and for very late ones.
+        if ctx.deadline is None or ctx.deadline - start > limit:
+            own = limit
         try:
-            # With a deadline of the caller's, gRPC itself cancels this task; ours is for calls without.
-            async with asyncio.timeout(self.default_deadline_seconds if ctx.deadline is None else None):
+            self._admit(ctx)
+            async with asyncio.timeout(own):
+                request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
@@ -220,42 +214,72 @@ class _Wrapped:
             self._end(code, start)
         return answer
 
-    async def answers(
-        self, request: bytes | AsyncIterator[bytes], context: Any
-    ) -> AsyncGenerator[bytes, None]:
-        """Serve a stream. A shutdown ends a server stream with OK, where it waits for its handler."""
+    async def answers(self, requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
+        """Serve a stream. The end of the server ends a server stream with OK, between two messages."""
         ctx, start = self._begin(context)
         code = grpc.StatusCode.OK
         task = asyncio.current_task()
         assert task is not None
-        ends_at_once = self.method.kind is MethodKind.STREAM
-        if ends_at_once:
-            self.streams.tasks.add(task)
+        stream = Stream(task)
         try:
+            self._admit(ctx)
+            request: bytes | AsyncIterator[bytes] = requests
+            if self.method.kind is MethodKind.STREAM:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    request = await self._request(context)
+                self.calls.streams.add(stream)
             async with aclosing(guarded_stream(self.path, self.method, request, ctx)) as answers:
+                stream.waiting = True
                 async for answer in answers:
+                    stream.waiting = False
                     self.sent.inc()
                     yield answer
+                    if stream.ending:
+                        break
+                    stream.waiting = True
+            stream.waiting = False
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
             code = status.code_of(error)
             await self._abort(context, ctx, error)
+        except TimeoutError:
+            code = grpc.StatusCode.DEADLINE_EXCEEDED
+            await self._abort(context, ctx, Timeout("Deadline Exceeded"))
         except asyncio.CancelledError:
-            if not (ends_at_once and self.streams.ending):
+            if not (stream.ending and stream.waiting):
                 code = grpc.StatusCode.CANCELLED
                 raise
             # The server is going: end the stream in good order.
             task.uncancel()
         finally:
             ctx.cancelled = True
-            self.streams.tasks.discard(task)
+            self.calls.streams.discard(stream)
             self._end(code, start)
+
+    async def _request(self, context: Any) -> bytes:
+        """Return the call's request. Raises BadRequest when the client sends none."""
+        request = await context.read()
+        if request is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs do not know it
+            raise BadRequest(f"{self.path} takes one request, and there is none")
+        self.received.inc()
+        return request  # type: ignore[no-any-return]
+
+    def _admit(self, ctx: RequestContext) -> None:
+        """Turn away what comes while the server goes, and what nobody could answer. Raises Unavailable, TooManyRequests, TooLarge."""
+        if self.calls.refusing:
+            raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
+        if self.calls.current > MAX_CALLS:
+            raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
+        if ctx.metadata:
+            size = sum(len(key) + len(value) + _HEADER_BYTES for key, value in ctx.metadata)
+            if size > MAX_METADATA_BYTES:
+                raise TooLarge(f"Request metadata too large: limit is {MAX_METADATA_BYTES}")
 
     def _begin(self, context: Any) -> tuple[RequestContext, float]:
         start = self.clock.monotonic()
         self.started.inc()
-        self.received.inc()
+        self.calls.current += 1
         metadata = tuple((item[0], item[1]) for item in context.invocation_metadata() or ())
         remaining = context.time_remaining()
         ctx = RequestContext(
@@ -277,6 +301,7 @@ class _Wrapped:
         await context.abort(code, message, tuple(trailers))
 
     def _end(self, code: grpc.StatusCode, start: float) -> None:
+        self.calls.current -= 1
         self.metrics.handled.labels(*self.labels, code.name).inc()
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:

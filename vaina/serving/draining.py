@@ -1,0 +1,94 @@
+"""The end of a server, so that no request is lost: who is told what, and in which order (decision 033).
+
+    1  health says NOT_SERVING; everything is served as before for `delay_seconds`, so that whoever looks at health goes elsewhere
+    2  for `refuse_seconds` new calls are answered UNAVAILABLE, nothing done, with a delay: a client falls silent before it is sent away
+    3  GOAWAY; nothing is accepted any more; server streams end one after the other within `streams_seconds`, each between two
+       messages, with OK: their clients resume after the last of them, elsewhere, and not all at once
+    4  calls under way have until `calls_seconds` after 3; then they are cancelled
+
+The steps are the reference's (apiserver `pkg/server/genericapiserver.go`: --shutdown-delay-duration, --shutdown-send-retry-after,
+--shutdown-watch-termination-grace-period). Step 2 is there because gRPC's core answers CANCELLED to calls that cross the GOAWAY on the
+wire: a client would not know whether something was done.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vaina.clock import Clock
+
+#: streams that end in a second, at most; few end at once
+STREAMS_PER_SECOND = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How long the steps take, in seconds."""
+
+    delay_seconds: float = 0.0
+    refuse_seconds: float = 0.0
+    streams_seconds: float = 0.0
+    calls_seconds: float = 5.0
+
+
+class Stream:
+    """One server stream under way."""
+
+    __slots__ = ("ending", "task", "waiting")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        #: it waits for its handler: cancelled now, it ends between two messages
+        self.waiting = False
+        self.ending = False
+
+    def end(self) -> None:
+        """End it in good order: now, or when the message that it sends is out."""
+        self.ending = True
+        if self.waiting:
+            self.task.cancel()
+
+
+class Calls:
+    """The calls of a server under way. Owned by one event loop."""
+
+    def __init__(self) -> None:
+        self.streams: set[Stream] = set()
+        #: all calls, from their first byte
+        self.current = 0
+        #: new calls are turned away
+        self.refusing = False
+
+    async def drain(
+        self, plan: Drain, clock: Clock, *, unready: Awaitable[None], stop: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """Go through the steps.
+
+        Args:
+            plan: how long they take.
+            clock: to wait with.
+            unready: makes health say NOT_SERVING.
+            stop: sends GOAWAY, and waits at most so many seconds for calls under way.
+        """
+        await unready
+        await clock.sleep(plan.delay_seconds)
+        self.refusing = True
+        await clock.sleep(plan.refuse_seconds)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._end_streams(plan.streams_seconds, clock))
+            await stop(plan.calls_seconds)
+
+    async def _end_streams(self, seconds: float, clock: Clock) -> None:
+        # One turn of the loop, so that GOAWAY is on its way before a stream ends.
+        await clock.sleep(0)
+        waiting = sorted(self.streams, key=id)
+        rounds = max(1, min(round(seconds * 20), len(waiting) * 20 // STREAMS_PER_SECOND))
+        for number in range(rounds):
+            for stream in waiting[number::rounds]:
+                stream.end()
+            if number + 1 < rounds:
+                await clock.sleep(seconds / rounds)
+        # Those that came in meanwhile.
+        for stream in self.streams:
+            stream.end()
