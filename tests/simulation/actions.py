@@ -88,6 +88,27 @@ async def _generate_pod(world: World) -> None:
     await world.user.pods.create(pod)
 
 
+async def _hold_pod(world: World, number: int, seconds: float) -> None:
+    """Put a finalizer on a Pod, and take it off later, however often that takes."""
+    pod = _nth(world.model.pods(), number)
+    if pod is None:
+        return
+    name = pod.metadata.name
+    patch = f'{{"metadata":{{"uid":"{pod.metadata.uid}","finalizers":["simulation.vaina.dev/hold"]}}}}'
+    await world.user.pods.patch(name, patch, namespace="default")
+    await world.clock.sleep(seconds)
+    await _let_go(world, pod)
+
+
+async def _let_go(world: World, pod: Any) -> None:
+    while (found := world.model.pod_by_uid(pod.metadata.uid)) is not None and found.metadata.finalizers:
+        patch = '{"metadata":{"$deleteFromPrimitiveList/finalizers":["simulation.vaina.dev/hold"]}}'
+        try:
+            await world.user.pods.patch(pod.metadata.name, patch, namespace="default")
+        except ApiError:
+            await world.clock.sleep(1.0)
+
+
 async def _scale(world: World, number: int, replicas: int) -> None:
     owner = _nth(_sets(world), number)
     if owner is None:
@@ -136,7 +157,7 @@ async def _race(world: World, number: int) -> None:
     async def update(who: str) -> str:
         mine = type(read)()
         mine.CopyFrom(read)
-        mine.metadata.annotations["winner"] = who
+        mine.metadata.annotations["winner"] = f"{who} of {read.metadata.resource_version}"
         try:
             await client.update(mine)
         except Conflict:
@@ -238,6 +259,7 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "create-rc": _create_rc,
     "create-pod": _create_pod,
     "generate-pod": _generate_pod,
+    "hold-pod": _hold_pod,
     "scale": _scale,
     "delete-set": _delete_set,
     "delete-pod": _delete_pod,

@@ -15,6 +15,8 @@ class Author:
     incarnation: int = 0
     #: the verb of the call
     verb: str = ""
+    #: the name of the task that made it: node-lifecycle-3, say
+    task: str = ""
 
 
 NOBODY = Author()

@@ -291,4 +291,6 @@ class Connection:
         return False
 
     def _author(self, method: str) -> Author:
-        return Author(self._part, self._incarnation, method.rpartition("/")[2])
+        task = asyncio.current_task()
+        name = task.get_name() if task is not None else ""
+        return Author(self._part, self._incarnation, method.rpartition("/")[2], name)

@@ -88,7 +88,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[T]:
         number = next(self._numbers)
-        return SimulatedTask(coro, number=number, loop=self, name=name or f"task-{number}", context=context)
+        if name is None:
+            # Who began it is more telling than a number.
+            parent = asyncio.current_task(self)
+            name = parent.get_name() if parent is not None else "main"
+        return SimulatedTask(coro, number=number, loop=self, name=name, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
         future: SimulatedFuture[Any] = SimulatedFuture(loop=self)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from apiserver.storage.interface import EventType
 from tests.simulation.checks.model import TERMINAL, Commit, Model, is_active
-from vaina.kinds import NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.kinds import NODE, POD
 from vaina.objects.meta import controller_of
 from vaina.objects.pods import pod_requests, resource_amount
 
@@ -22,6 +22,7 @@ GRACE, EVICTION, MONITOR = 40.0, 20.0, 5.0
 _SLACK = 60.0
 #: how long a controller may act on what it read when it began: a call's deadline and a little
 _SYNC = 15.0
+_GC_FINALIZERS = ("orphan", "foregroundDeletion")
 
 
 def bound_once(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
@@ -84,9 +85,11 @@ def deletion_stays(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
         return
     before = commit.old.metadata
     if commit.new is None:
-        # An update that takes the last finalizer off an ending object removes it in the same write.
-        if before.finalizers and commit.author.verb not in {"Update", "Patch"}:
-            yield f"{commit.key} went though {', '.join(before.finalizers)} had not let it go"
+        # An update that takes the last finalizer off an ending object removes it in the same write, and a deletion with another
+        # propagation policy takes off those of the garbage collector (upstream's deletionFinalizersForGarbageCollection).
+        held = [name for name in before.finalizers if name not in _GC_FINALIZERS]
+        if held and commit.author.verb not in {"Update", "Patch"}:
+            yield f"{commit.key} went though {', '.join(held)} had not let it go"
     elif before.HasField("deletion_timestamp") and not commit.new.metadata.HasField("deletion_timestamp"):
         yield f"{commit.key} was ending, and is no more"
 
@@ -138,10 +141,7 @@ def final_phases(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
 def no_eviction_in_doubt(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     """I13: nothing is driven from a node that is well, nor from any while most have been silent."""
     del seen
-    if not _begins_to_end(commit) or commit.author.part != "controller" or not commit.old.spec.node_name:
-        return
-    owner = controller_of(commit.old.metadata)
-    if owner is not None and not _wants_it(owner.uid, commit, model):
+    if not _begins_to_end(commit) or not commit.author.task.startswith("node-lifecycle"):
         return
     if not _was_silent(commit, model):
         yield f"{commit.key} was evicted from {commit.old.spec.node_name}, which is well"
@@ -158,19 +158,6 @@ def _begins_to_end(commit: Commit) -> bool:
     return is_active(commit.old) and (
         commit.new is None or commit.new.metadata.HasField("deletion_timestamp")
     )
-
-
-def _wants_it(uid: str, commit: Commit, model: Model) -> bool:
-    """Say whether a Pod's controller is there and has no Pods too many: it was not the one that deleted it."""
-    for kind in (REPLICA_SET, REPLICATION_CONTROLLER):
-        for owner in model.of(kind):
-            if owner.metadata.uid == uid:
-                if owner.metadata.HasField("deletion_timestamp"):
-                    return False
-                wished = min(replicas for version, replicas in model.replicas[uid][-3:])
-                return len(model.owned_by(uid)) < wished
-    del commit
-    return False
 
 
 def _was_silent(commit: Commit, model: Model) -> bool:
