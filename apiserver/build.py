@@ -21,7 +21,7 @@ from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, Namespace
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.config import ApiserverConfig
-from apiserver.flowcontrol.control import FlowControl
+from apiserver.flowcontrol.control import FlowControl, StreamLimits
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
@@ -58,7 +58,8 @@ from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
-from vaina.serving.server import serve
+from vaina.serving.main import open_files
+from vaina.serving.server import Drain, Server, serve
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -198,15 +199,31 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     logging_setup.configure("apiserver", config.log_level, config.log_format)
     clock, registry = SystemClock(), new_registry("apiserver")
     async with _open_storage(config, clock, registry, instance) as opened, asyncio.TaskGroup() as group:
-        app = build(opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock))
+        app = build(
+            opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
+            flow=_limits(config, clock, opened.storage),
+        )  # fmt: skip
         tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
         try:
+            doors: list[Server] = []
             async with (
+                # Around the other door: while that one drains, /readyz says so, and /metrics shows how far it is.
+                serve_metrics(
+                    registry,
+                    listen=config.metrics_listen,
+                    healthy=lambda: any(door.health.serving for door in doors),
+                ),
                 serve(
-                    app.handlers, listen=config.listen, clock=clock, registry=registry, ready=False
+                    app.handlers,
+                    listen=config.listen,
+                    clock=clock,
+                    registry=registry,
+                    ready=False,
+                    drain=_drain(config),
+                    max_connections=min(config.max_connections, open_files() * 3 // 4),
                 ) as server,
-                serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
             ):
+                doors.append(server)
                 tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
                 await stop.wait()
         finally:
@@ -214,6 +231,28 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             for task in tasks:
                 task.cancel()
             await app.kubelets.close()
+
+
+#: for how long a client is told that nothing was done, before GOAWAY: longer than a message is on its way (decision 033)
+_REFUSE_SECONDS = 0.2
+
+
+def _drain(config: ApiserverConfig) -> Drain:
+    return Drain(
+        delay_seconds=config.shutdown_delay_seconds,
+        refuse_seconds=_REFUSE_SECONDS,
+        streams_seconds=config.shutdown_watch_termination_seconds,
+        calls_seconds=config.shutdown_grace_seconds,
+    )
+
+
+def _limits(config: ApiserverConfig, clock: Clock, storage: Cacher) -> FlowControl:
+    prefixes = {kind.service: resource_of(kind).prefix for kind in KINDS}
+    return FlowControl(
+        clock,
+        streams=StreamLimits(total=config.max_streams, per_client=config.max_streams_per_client),
+        object_count=lambda service: storage.object_count(prefixes[service]),
+    )
 
 
 async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -> None:

@@ -98,6 +98,11 @@ class Cacher:
         """Return when the cache is filled."""
         await self._feed.filled.wait()
 
+    def object_count(self, prefix: Key) -> int:
+        """Return how many objects of a kind the cache has."""
+        kind = self._feed.kind_of(prefix)
+        return 0 if kind is None else len(kind.cache)
+
     @property
     def is_connected(self) -> bool:
         """Whether the cache is filled and follows what happens: what health should say."""

@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,10 @@ def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run a service until it ends or SIGTERM or SIGINT comes, then leave the process with its exit code.
 
     `main` is handed an event that the first signal sets: it drains and returns. A second signal ends the process at once.
+    As many files may be open as the machine allows, not only the 1,024 of a shell (Go's runtime does the same).
     """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         asyncio.run(_run(main))
     except ConfigError as error:
@@ -29,6 +33,12 @@ def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     except Exception as error:
         log.critical("service failed", exc_info=error)
         sys.exit(1)
+
+
+def open_files() -> int:
+    """Return how many files and connections this process may have open."""
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if now == resource.RLIM_INFINITY else now
 
 
 async def _run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
