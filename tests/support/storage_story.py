@@ -1,0 +1,384 @@
+"""Clients that write, read and watch a storage all at once, and everything they were told: a story for `storage_judge`.
+
+A story is run from programs: one list of steps a client. Seeds or Hypothesis make them. Everything that is written is unlike anything
+else that is written (a token), so that the judge can tell whose write an event is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from random import Random
+from typing import NamedTuple
+
+from apiserver.storage import versions
+from apiserver.storage.interface import (
+    CONSISTENT,
+    Change,
+    EventType,
+    Key,
+    Page,
+    Put,
+    Read,
+    Storage,
+    StorageError,
+    StorageEvent,
+    Stored,
+    Version,
+)
+from tests.support.tasks import running
+from tests.support.watch_validators import ADDED, BOOKMARK, End, Recorded, Seen
+from vaina.api.core.v1 import config_pb2
+from vaina.clock import SystemClock
+from vaina.errors import ApiError, Expired
+
+PREFIX = Key("/registry/configmaps/")
+#: the key that is written when everybody is done
+LAST = Key(f"{PREFIX}default/last")
+NOTHING = Version(0)
+_META = ("v1", "ConfigMap")
+_CLOCK = SystemClock()
+
+
+class Way(StrEnum):
+    """What a client does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    CHANGE = "change"
+    PUT_ALL = "put all"
+    GET = "get"
+    LIST = "list"
+    PAGES = "pages"
+
+
+class Step(NamedTuple):
+    """One call of a client: what, on which key, and a number that decides everything else about it."""
+
+    way: Way
+    key: int
+    choice: int
+
+
+@dataclass(slots=True)
+class Call:
+    """One call and what came of it. `called` and `returned` are ticks of one counter."""
+
+    way: Way
+    key: Key
+    called: int
+    #: of what it wants to write
+    token: str = ""
+    expected: Version | None = None
+    read: Read = CONSISTENT
+    #: None while it runs
+    returned: int | None = None
+    #: Stored, None, a list of items, or the error
+    answer: object = None
+    #: of a list
+    version: Version = NOTHING
+    #: of a change: the state that it saw last, and whether it wanted to delete
+    saw: Stored | None = None
+    deletes: bool = False
+    #: the revision that had been compacted when it began, and the newest that may have been when it ended
+    compacted: tuple[int, int] = (-1, -1)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody can say what came of it."""
+        return isinstance(self.answer, ApiError) and "unknown" in self.answer.message
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything that was done and told."""
+
+    calls: list[Call] = field(default_factory=list)
+    #: what a watch that was never interrupted saw, from before the first call on
+    truth: list[StorageEvent] = field(default_factory=list)
+    #: the streams of each watcher
+    streams: list[list[Recorded]] = field(default_factory=list)
+    #: the revision that has been compacted
+    compacted: int = -1
+    #: the revision that may have been, for somebody has asked for it
+    compacting: int = -1
+    start: Version = NOTHING
+    #: of the last write
+    end: Version = NOTHING
+
+
+def document(name: str, token: str, parent: str = "") -> bytes:
+    """Return an object that holds a token, and the token of what it was made from."""
+    message = config_pb2.ConfigMap(data={"parent": parent, "token": token})
+    message.metadata.name = name
+    return message.SerializeToString(deterministic=True)
+
+
+def token_of(stored: Stored) -> str:
+    return config_pb2.ConfigMap.FromString(stored.data).data["token"]
+
+
+def parent_of(stored: Stored) -> str:
+    return config_pb2.ConfigMap.FromString(stored.data).data["parent"]
+
+
+def make_programs(seed: int, clients: int, steps: int, keys: int = 3) -> list[list[Step]]:
+    """Make programs from a seed."""
+    rng = Random(seed)
+    ways = list(Way)
+    return [
+        [Step(rng.choice(ways), rng.randrange(keys), rng.randrange(1000)) for _ in range(steps)]
+        for _ in range(clients)
+    ]
+
+
+class Teller:
+    """Runs programs against a storage."""
+
+    def __init__(
+        self,
+        clients: Sequence[Storage],
+        direct: Storage,
+        compact: Callable[[Version], Awaitable[None]],
+        rng: Random,
+    ) -> None:
+        """Make a teller.
+
+        Args:
+            clients: the storages that the clients ask, in turns.
+            direct: the same storage by a line that never fails: the truth is read from it.
+            compact: forgets the history up to a version's revision.
+            rng: when watchers leave, when is compacted.
+        """
+        self._clients, self._direct, self._compact, self._rng = clients, direct, compact, rng
+        self._ticks = count()
+        self._tokens = count()
+        self.story = Story()
+        #: what anybody has seen of a key, for expected versions and for reading the past
+        self._known: dict[Key, list[Stored]] = {}
+
+    async def tell(
+        self, programs: Sequence[Sequence[Step]], *, watchers: int = 3, compactions: bool = True
+    ) -> Story:
+        """Run all programs at once, with watchers beside them, until everyone has seen the last write."""
+        story = self.story
+        story.start = await self._direct.current_version()
+        story.streams = [[] for _ in range(watchers)]
+        following = [
+            self._follow(self._clients[number % len(self._clients)], streams)
+            for number, streams in enumerate(story.streams)
+        ]
+        disturbing = [self._compact_now_and_then()] if compactions else []
+        async with running(self._write_down_truth(), *disturbing), asyncio.TaskGroup() as watching:
+            tasks = [watching.create_task(work) for work in following]
+            async with asyncio.TaskGroup() as working:
+                for number, program in enumerate(programs):
+                    working.create_task(self._run(self._clients[number % len(self._clients)], program))
+            story.end = (await self._direct.create(LAST, document("last", "last"), _META)).version
+            await asyncio.wait(tasks)
+            async with asyncio.timeout(10):
+                while not story.truth or story.truth[-1].version < story.end:
+                    await _CLOCK.sleep(0.005)
+        return story
+
+    async def _run(self, storage: Storage, program: Sequence[Step]) -> None:
+        for step in program:
+            name = Key(f"{PREFIX}default/k{step.key}")
+            match step.way:
+                case Way.PUT_ALL:
+                    await self._put_all(storage, step)
+                case Way.PAGES:
+                    await self._pages(storage, step)
+                case _:
+                    await self._do(storage, name, step)
+
+    async def _do(self, storage: Storage, name: Key, step: Step) -> None:
+        call = self._begin(step.way, name)
+        short = name.rpartition("/")[2]
+        work: Awaitable[object]
+        match step.way:
+            case Way.CREATE:
+                work = storage.create(name, document(short, call.token), _META)
+            case Way.UPDATE:
+                call.expected = self._expected(name, step.choice)
+                work = storage.update(name, document(short, call.token), _META, expected=call.expected)
+            case Way.DELETE:
+                call.expected = self._expected(name, step.choice) if step.choice % 2 else None
+                work = storage.delete(name, expected=call.expected)
+            case Way.CHANGE:
+                work = storage.guaranteed_update(name, self._change(call, step), hint=self._hint(name, step))
+            case Way.GET:
+                call.read = self._read(step.choice)
+                work = storage.get(name, call.read)
+            case _:
+                call.read = self._read(step.choice)
+                work = storage.list(PREFIX, call.read)
+        await self._end(call, work)
+
+    async def _put_all(self, storage: Storage, step: Step) -> None:
+        """Three writes at once, each a call of its own."""
+        calls, puts = [], []
+        for number in range(3):
+            short = f"k{(step.key + number % 2)}"
+            call = self._begin(
+                Way.CREATE if (step.choice >> number) % 2 else Way.UPDATE, Key(f"{PREFIX}default/{short}")
+            )
+            if call.way is Way.UPDATE:
+                call.expected = self._expected(call.key, step.choice // 8)
+            calls.append(call)
+            puts.append(Put(call.key, document(short, call.token), _META, call.expected))
+        try:
+            answers: Sequence[object] = await storage.put_all(puts)
+        except ApiError as error:
+            answers = [error] * len(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            self._returned(call, answer)
+
+    async def _pages(self, storage: Storage, step: Step) -> None:
+        """A list in pages of one or two: a consistent first page, and the rest exactly at its version."""
+        limit = 1 + step.choice % 2
+        first = self._begin(Way.LIST, PREFIX)
+        items: list[Stored] = []
+        try:
+            page = await storage.list(PREFIX, limit=limit)
+            version, items = page.version, list(page.items)
+            first.version = version
+            while page.next_key is not None:
+                page = await storage.list(PREFIX, Read(exact=version), limit=limit, after=page.next_key)
+                assert page.version == version
+                items += page.items
+        except ApiError as error:
+            if first.version:
+                first.read = Read(exact=first.version)
+            self._returned(first, error)
+            return
+        self._returned(first, items)
+
+    def _begin(self, way: Way, name: Key) -> Call:
+        call = Call(way, name, next(self._ticks), f"t{next(self._tokens)}")
+        call.compacted = (self.story.compacted, self.story.compacted)
+        self.story.calls.append(call)
+        return call
+
+    async def _end(self, call: Call, work: Awaitable[object]) -> None:
+        answer: object
+        try:
+            answer = await work
+        except (StorageError, ApiError, _Refused) as error:
+            answer = error
+        self._returned(call, answer)
+
+    def _returned(self, call: Call, answer: object) -> None:
+        call.returned = next(self._ticks)
+        call.compacted = (call.compacted[0], self.story.compacting)
+        if isinstance(answer, Stored):
+            self._known.setdefault(answer.key, []).append(answer)
+        elif isinstance(answer, Page):
+            call.version, answer = answer.version, list(answer.items)
+        call.answer = answer
+
+    def _expected(self, name: Key, choice: int) -> Version:
+        """Return the newest version that anybody saw, an older one, or one that never was."""
+        known = self._known.get(name)
+        if not known or choice % 11 == 0:
+            return Version(choice % versions.SPAN if choice % 2 else 1 << 60)
+        return known[-1 if choice % 3 else choice % len(known)].version
+
+    def _hint(self, name: Key, step: Step) -> Stored | None:
+        known = self._known.get(name)
+        return known[step.choice % len(known)] if known and step.choice % 3 == 0 else None
+
+    def _read(self, choice: int) -> Read:
+        seen = [stored.version for known in self._known.values() for stored in known]
+        if not seen or choice % 2:
+            return CONSISTENT
+        version = sorted(seen)[-1 - choice % min(len(seen), 20)]
+        return Read(exact=version) if choice % 4 else Read(at_least=version)
+
+    def _change(self, call: Call, step: Step) -> Callable[[Stored], Change]:
+        short = call.key.rpartition("/")[2]
+        call.deletes = step.choice % 7 == 1
+
+        def change(current: Stored) -> Change:
+            call.saw = current
+            if step.choice % 7 == 2:
+                raise _Refused
+            if step.choice % 7 == 3:
+                return Change(current.data)
+            return Change(None if call.deletes else document(short, call.token, token_of(current)))
+
+        return change
+
+    async def _write_down_truth(self) -> None:
+        story = self.story
+        async with aclosing(self._direct.watch(PREFIX, after=story.start)) as batches:
+            async for batch in batches:
+                story.truth += [event for event in batch if event.type is not EventType.BOOKMARK]
+
+    async def _compact_now_and_then(self) -> None:
+        story, rng = self.story, self._rng
+        while True:
+            for _ in range(rng.randrange(1, 40)):
+                await _CLOCK.sleep(0)
+            await _CLOCK.sleep(rng.uniform(0.0, 0.01))
+            if story.truth:
+                # Never more than the truth has seen: it must not be cut off itself.
+                version = story.truth[-1 - rng.randrange(min(len(story.truth), 6))].version
+                if versions.revision_of(version) > story.compacted:
+                    story.compacting = versions.revision_of(version)
+                    await self._compact(version)
+                    story.compacted = story.compacting
+
+    async def _follow(self, storage: Storage, streams: list[Recorded]) -> None:
+        """List, then watch, leaving after any event and coming back there; list anew when that has expired."""
+        reached: Version | None = None
+        while not streams or all(event.key != LAST for event in streams[-1].events):
+            try:
+                if reached is None:
+                    page = await storage.list(PREFIX)
+                    mark = Seen(BOOKMARK, "", page.version, ends_initial=True)
+                    initial = [Seen(ADDED, item.key, item.version, item.data) for item in page.items]
+                    stream = Recorded(0, [*initial, mark], End.CUT, initial=True)
+                else:
+                    stream = await self._listen(storage, reached)
+            except ApiError:
+                await _CLOCK.sleep(0.01)
+                continue
+            streams.append(stream)
+            reached = None if stream.end is End.EXPIRED else Version(stream.reached)
+
+    async def _listen(self, storage: Storage, after: Version) -> Recorded:
+        """Record one stream."""
+        events: list[Seen] = []
+        end = End.CUT
+        try:
+            async with asyncio.timeout(10), aclosing(storage.watch(PREFIX, after=after)) as batches:
+                async for batch in batches:
+                    events += map(_seen, batch)
+                    if any(event.key == LAST for event in batch):
+                        break
+                    if self._rng.random() < 0.2:
+                        # What came after that event is not taken; it must come again.
+                        del events[len(events) - self._rng.randrange(len(batch)) :]
+                        break
+                    for _ in range(self._rng.randrange(3)):
+                        await _CLOCK.sleep(0)
+        except Expired:
+            end = End.EXPIRED
+        except ApiError:
+            await _CLOCK.sleep(0.01)
+        compacted = versions.version_of(self.story.compacting, versions.LAST)
+        return Recorded(after, events, end, compacted=compacted)
+
+
+def _seen(event: StorageEvent) -> Seen:
+    if event.object is None:
+        return Seen(BOOKMARK, "", event.version)
+    return Seen(event.type.value, event.key, event.version, event.object.data)
+
+
+class _Refused(Exception):
+    """A change that did not want to."""
