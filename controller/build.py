@@ -86,7 +86,7 @@ def build(
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),
             hollow=Range.parse(config.hollow_cidr, config.hollow_cidr_mask),
         ),
-        "garbage-collector": lambda: GarbageCollector(tools, factory),
+        "garbage-collector": lambda: GarbageCollector(tools, factory, recorder("garbage-collector-controller")),
         "node-lifecycle": lambda: NodeLifecycleController(
             tools, factory, recorder("node-controller"), times, registry
         ),

@@ -4,15 +4,15 @@ What has no owner and waits for nothing never reaches the queue, so its cost gro
 An owner that the cache does not have is asked for at the apiserver, by name and uid, before anything is deleted.
 """
 
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import structlog
 from google.protobuf.message import Message
 
 from controller.base import Controller, Tools
-from controller.garbage_collector.graph import Graph, Node, by_owner, owner_key, state_of
+from controller.garbage_collector.graph import AbsentOwners, Graph, Node, by_owner, show, state_of
 from controller.garbage_collector.reconcile import (
-    FOREGROUND,
     ORPHAN,
     Action,
     DeleteDependents,
@@ -27,6 +27,7 @@ from controller.ownership import without_owner
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
+from vaina.client.events import EventRecorder
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import EVENT, KINDS, KINDS_BY_NAME, POD_TRACE, Kind
 from vaina.objects.meta import metadata, object_key, remove_finalizer
@@ -42,12 +43,13 @@ class GarbageCollector(Controller):
 
     name = "garbage-collector"
 
-    def __init__(self, tools: Tools, factory: InformerFactory) -> None:
+    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
         informers: dict[str, Informer[Any]] = {
             kind.kind: factory.informer(kind) for kind in KINDS if kind.kind not in _LEFT_OUT
         }
         super().__init__(Tools(tools.clock, tools.metrics, workers=16), tuple(informers.values()))
-        self._graph, self._client = Graph(informers), factory.clientset
+        self._graph, self._client, self._recorder = Graph(informers), factory.clientset, recorder
+        self._absent = AbsentOwners()
         for informer in informers.values():
             self._register(informer)
 
@@ -57,11 +59,10 @@ class GarbageCollector(Controller):
         if obj is None:
             return None
         meta = metadata(obj)
-        owners = [await self._state(reference, meta.namespace) for reference in meta.owner_references]
-        dependents = [dependent for _, dependent in self._graph.dependents(meta.uid)]
-        blocked = any(_blocks(metadata(dependent), meta.uid) for dependent in dependents)
-        actions = reconcile(meta, owners, has_dependents=bool(dependents), is_blocked=blocked)
-        for action in actions:
+        owners = [await self._state(obj, reference) for reference in meta.owner_references]
+        has_dependents = any(True for _ in self._graph.dependents(meta.uid))
+        blocked = has_dependents and self._graph.is_blocked(obj)
+        for action in reconcile(meta, owners, has_dependents=has_dependents, is_blocked=blocked):
             await self._execute(node, obj, action)
         return None
 
@@ -116,56 +117,55 @@ class GarbageCollector(Controller):
         if remove_finalizer(metadata(fresh), finalizer):
             await self._client.kind(node.kind).update(fresh)
 
-    async def _state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState:
-        cached = self._graph.cached_state(reference, namespace)
-        if cached is not None:
-            return cached
+    async def _state(self, obj: Message, reference: meta_pb2.OwnerReference) -> OwnerState:
+        namespace = metadata(obj).namespace
+        state = self._graph.cached_state(reference, namespace) or await self._live_state(reference, namespace)
+        if state is OwnerState.ABSENT and self._absent.get(reference, namespace):
+            self._report(obj, reference)
+        return state
+
+    async def _live_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState:
+        """Ask the apiserver for an owner that the cache does not have; what has gone never comes back, and is not asked for again."""
+        if self._absent.get(reference, namespace) is not None:
+            return OwnerState.ABSENT
         kind = self._graph.owner_kind(reference)
         assert kind is not None
         try:
             owner = await self._client.kind(kind).get(reference.name, namespace if kind.namespaced else "")
         except NotFound:
-            return OwnerState.ABSENT
-        meta = metadata(owner)
-        return state_of(meta) if meta.uid == reference.uid else OwnerState.ABSENT
+            owner = None
+        if owner is not None and metadata(owner).uid == reference.uid:
+            return state_of(metadata(owner))
+        self._absent.add(reference, namespace, elsewhere=self._graph.is_elsewhere(reference, namespace))
+        return OwnerState.ABSENT
+
+    def _report(self, obj: Message, reference: meta_pb2.OwnerReference) -> None:
+        namespace = metadata(obj).namespace
+        self._recorder.event(
+            obj, "Warning", "OwnerRefInvalidNamespace",
+            f'ownerRef {show(reference, namespace)} does not exist in namespace "{namespace}"',
+        )  # fmt: skip
 
     def _register(self, informer: Informer[Any]) -> None:
         kind = informer.kind
 
-        def on_change(obj: Any) -> None:
-            if self._is_due(obj):
-                self._add(kind, obj)
-
-        def on_delete(obj: Any) -> None:
-            for dependent_kind, dependent in self._graph.dependents(obj.metadata.uid):
-                self._add(dependent_kind, dependent)
-            # An owner that waits for this one may go on.
-            for reference in obj.metadata.owner_references:
-                owner_kind = self._graph.owner_kind(reference)
-                if reference.block_owner_deletion and owner_kind is not None:
-                    node = Node(owner_kind, owner_key(owner_kind, obj.metadata.namespace, reference.name))
+        def on_batch(changes: Sequence[tuple[Any | None, Any | None]]) -> None:
+            for old, new in changes:
+                for node in self._graph.concerned(kind, old, new):
                     self.queue.add(_key(node))
+                if old is None and new is not None and not kind.namespaced:
+                    self._check_references(new)
 
-        informer.add_handler(on_add=on_change, on_update=lambda _, new: on_change(new), on_delete=on_delete)
+        informer.add_batch_handler(on_batch)
 
-    def _is_due(self, obj: Any) -> bool:
-        """Say whether an object that has come or changed needs a look: most never do."""
-        meta = obj.metadata
-        if meta.HasField("deletion_timestamp"):
-            return ORPHAN in meta.finalizers or FOREGROUND in meta.finalizers
-        return any(
-            self._graph.cached_state(reference, meta.namespace) is not OwnerState.SOLID
-            for reference in meta.owner_references
-        )
+    def _check_references(self, obj: Any) -> None:
+        """Tell of owners in a namespace of what is in none. Such objects are left alone: nobody can say where to look."""
+        for reference in metadata(obj).owner_references:
+            if self._graph.is_elsewhere(reference, ""):
+                self._report(obj, reference)
 
     def _add(self, kind: Kind[Any], obj: Message) -> None:
         self.queue.add(_key(Node(kind, object_key(obj))))
-
-
-def _blocks(meta: meta_pb2.ObjectMeta, owner_uid: str) -> bool:
-    return any(
-        reference.uid == owner_uid and reference.block_owner_deletion for reference in meta.owner_references
-    )
 
 
 def _key(node: Node) -> str:

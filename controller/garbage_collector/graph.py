@@ -1,14 +1,19 @@
-"""Who owns what: the informers of all kinds with an index by owner. No state of its own, so it cannot be wrong for longer than they are."""
+"""PURE: who owns what: the caches of all kinds with an index by owner. No state of its own, so it cannot be wrong for longer than they are.
 
-from collections.abc import Iterable, Iterator, Mapping
+Upstream's graph keeps nodes, "virtual" ones for owners that no cache has; here such an owner is one that `cached_state` does not
+know, and whoever asks looks at the apiserver. Follows `pkg/controller/garbagecollector/graph_builder.go` in what is looked at when.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from controller.garbage_collector.reconcile import FOREGROUND, OwnerState
+from controller.garbage_collector.reconcile import FOREGROUND, ORPHAN, OwnerState
 from vaina.api.meta.v1 import meta_pb2
-from vaina.cache.informer import Informer
+from vaina.cache.lister import Lister
 from vaina.kinds import KINDS_BY_GVK, Kind
-from vaina.objects.meta import metadata, owners
+from vaina.objects.meta import metadata, object_key, owners
 
 BY_OWNER = "owner-uid"
 
@@ -29,10 +34,21 @@ class Node:
         return f"{self.kind.kind} {self.key}"
 
 
-class Graph:
-    """A view of informers."""
+class Objects(Protocol):
+    """The cache of one kind: an informer."""
 
-    def __init__(self, informers: Mapping[str, Informer[Any]]) -> None:
+    kind: Kind[Any]
+    lister: Lister[Any]
+
+    def ensure_indexer(self, name: str, indexer: Callable[[Any], Iterable[str]]) -> None:
+        """Add an index unless there is one of the name."""
+        ...
+
+
+class Graph:
+    """A view of caches."""
+
+    def __init__(self, informers: Mapping[str, Objects]) -> None:
         """Make a view.
 
         Args:
@@ -78,14 +94,145 @@ class Graph:
             return None
         return state_of(metadata(owner))
 
+    def is_elsewhere(self, reference: meta_pb2.OwnerReference, namespace: str) -> bool:
+        """Say whether an owner is in another namespace than what it is said to own, which no owner can be."""
+        kind = self.owner_kind(reference)
+        informer = None if kind is None or not kind.namespaced else self.informers.get(kind.kind)
+        if informer is None:
+            return False
+        metas = (metadata(obj) for obj in informer.lister.list())
+        return any(meta.uid == reference.uid and meta.namespace != namespace for meta in metas)
+
+    def is_due(self, obj: Any) -> bool:
+        """Say whether an object that has come or changed needs a look: most never do."""
+        meta = metadata(obj)
+        if meta.HasField("deletion_timestamp"):
+            return ORPHAN in meta.finalizers or FOREGROUND in meta.finalizers
+        return any(
+            self.cached_state(reference, meta.namespace) is not OwnerState.SOLID
+            for reference in meta.owner_references
+        )
+
+    def concerned(self, kind: Kind[Any], old: Any | None, new: Any | None) -> Iterator[Node]:
+        """Yield what needs a look after a change, which the caches show already.
+
+        Args:
+            kind: of the object.
+            old: None for one that is new.
+            new: None for one that is gone.
+        """
+        if new is not None and self.is_due(new):
+            yield Node(kind, object_key(new))
+            if is_waiting(metadata(new)) and not (old is not None and is_waiting(metadata(old))):
+                # It may close a circle of those who wait for one another.
+                yield from self._waiting_below(kind, new)
+        if old is None:
+            return
+        meta = metadata(old)
+        if new is None:
+            for dependent_kind, dependent in self.dependents(meta.uid):
+                yield Node(dependent_kind, object_key(dependent))
+        kept = (
+            {} if new is None else {reference.uid: reference for reference in metadata(new).owner_references}
+        )
+        for reference in meta.owner_references:
+            owner_kind = self.owner_kind(reference)
+            still = kept.get(reference.uid)
+            # An owner that waits for this one may go on.
+            if (
+                reference.block_owner_deletion
+                and owner_kind is not None
+                and not (still and still.block_owner_deletion)
+            ):
+                yield Node(owner_kind, owner_key(owner_kind, meta.namespace, reference.name))
+
+    def is_blocked(self, obj: Any) -> bool:
+        """Say whether an object that is deleted in the foreground must still wait for something that it owns.
+
+        Those who wait for one another in a circle wait for nobody; together they wait for what is outside of it. (Upstream breaks a
+        circle by a patch, and not every one.)
+        """
+        start = metadata(obj).uid
+        below = self._reach(start)
+        if below is None:
+            return True
+        return any(start not in (self._reach(uid) or ()) for uid in below if uid != start)
+
+    def _reach(self, uid: str) -> set[str] | None:
+        """Return the uids of all that an object waits for, directly or not, all of them waiting; None when one is not."""
+        found: set[str] = set()
+        waiting = [uid]
+        while waiting:
+            owner = waiting.pop()
+            for _, dependent in self.dependents(owner):
+                meta = metadata(dependent)
+                if meta.uid in found or not _blocks(meta, owner):
+                    continue
+                if not is_waiting(meta):
+                    return None
+                found.add(meta.uid)
+                waiting.append(meta.uid)
+        return found
+
+    def _waiting_below(self, kind: Kind[Any], obj: Any) -> Iterator[Node]:
+        seen, level = {metadata(obj).uid}, [(kind, obj)]
+        while level:
+            _, owner = level.pop()
+            for dependent_kind, dependent in self.dependents(metadata(owner).uid):
+                meta = metadata(dependent)
+                if is_waiting(meta) and meta.uid not in seen:
+                    seen.add(meta.uid)
+                    level.append((dependent_kind, dependent))
+                    yield Node(dependent_kind, object_key(dependent))
+
+
+class AbsentOwners:
+    """Owners that the apiserver certainly does not have: a uid never comes back. Bounded, as upstream's (500)."""
+
+    def __init__(self, *, capacity: int = 500) -> None:
+        self._capacity = capacity
+        #: whether the owner is in another namespace
+        self._known: OrderedDict[tuple[str, ...], bool] = OrderedDict()
+
+    def add(self, reference: meta_pb2.OwnerReference, namespace: str, *, elsewhere: bool) -> None:
+        """Remember one, as seen from a namespace."""
+        self._known[_identity(reference, namespace)] = elsewhere
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+
+    def get(self, reference: meta_pb2.OwnerReference, namespace: str) -> bool | None:
+        """Return whether it is in another namespace; None when nothing is known of it."""
+        key = _identity(reference, namespace)
+        if key in self._known:
+            self._known.move_to_end(key)
+        return self._known.get(key)
+
+
+def _identity(reference: meta_pb2.OwnerReference, namespace: str) -> tuple[str, ...]:
+    return reference.api_version, reference.kind, namespace, reference.name, reference.uid
+
+
+def _blocks(meta: meta_pb2.ObjectMeta, owner_uid: str) -> bool:
+    return any(
+        reference.uid == owner_uid and reference.block_owner_deletion for reference in meta.owner_references
+    )
+
+
+def is_waiting(meta: meta_pb2.ObjectMeta) -> bool:
+    """Say whether an object is being deleted in the foreground: it waits for what it owns."""
+    return meta.HasField("deletion_timestamp") and FOREGROUND in meta.finalizers
+
 
 def state_of(owner: meta_pb2.ObjectMeta) -> OwnerState:
     """Return what an owner that is there means for what it owns."""
-    if owner.HasField("deletion_timestamp") and FOREGROUND in owner.finalizers:
-        return OwnerState.WAITING
-    return OwnerState.SOLID
+    return OwnerState.WAITING if is_waiting(owner) else OwnerState.SOLID
 
 
 def owner_key(kind: Kind[Any], namespace: str, name: str) -> str:
     """Return the key of an owner."""
     return f"{namespace}/{name}" if kind.namespaced else name
+
+
+def show(reference: meta_pb2.OwnerReference, namespace: str) -> str:
+    """Write a reference as upstream's events do."""
+    return f"[{reference.api_version}/{reference.kind}, namespace: {namespace}, name: {reference.name}, uid: {reference.uid}]"
