@@ -27,7 +27,7 @@ class ApiserverProcess:
         """Prepare it; `start` starts it.
 
         Args:
-            etcd: host:port, or those of each member of a cluster.
+            etcd: host:port, or those of each member of a cluster; empty: objects are kept in memory.
             *arguments: further flags: "--compaction-seconds=1".
         """
         self.port, self.metrics_port = free_port(), free_port()
@@ -35,6 +35,18 @@ class ApiserverProcess:
         self._arguments = arguments
         self._log = tempfile.NamedTemporaryFile(prefix="vaina-apiserver-", suffix=".log", delete=False)  # noqa: SIM115
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def memory(self) -> int:
+        """MiB that the process has resident."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
     @property
     def target(self) -> str:
@@ -51,7 +63,7 @@ class ApiserverProcess:
         arguments = [
             f"--listen={self.target}",
             f"--metrics-listen=127.0.0.1:{self.metrics_port}",
-            f"--etcd-endpoints={self._etcd}",
+            f"--etcd-endpoints={self._etcd}" if self._etcd else "--storage=memory",
             *self._arguments,
         ]
         self._process = subprocess.Popen(
