@@ -156,7 +156,7 @@ def _check_owners(errors: Errors, path: Path, owners: Sequence[meta_pb2.OwnerRef
             if not value:
                 errors.append(invalid(path.child(field), value, "must not be empty"))
         if not group and not slash and version == "v1" and owner.kind == "Event":
-            errors.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+            errors.append(invalid(path, _shown(owner), "/v1, Kind=Event is disallowed from being an owner"))
         if owner.controller:
             controller = f"{owner.kind}/{owner.name}"
             if first_controller and told < _MAX_CONTROLLERS_TOLD:

@@ -191,15 +191,17 @@ def _check_storage_os(errors: Errors, path: Path, source: volume_pb2.StorageOSVo
         errors.append(required(path.child("secretRef", "name")))
 
 
+def _check_csi_driver(errors: Errors, path: Path, driver: str) -> None:
+    if not driver:
+        errors.append(required(path))
+        return
+    if names.size(driver) > 63:
+        errors.append(too_long(path, 63))
+    errors.extend(invalid(path, driver, problem) for problem in names.dns_1123_subdomain(driver.lower()))
+
+
 def _check_csi(errors: Errors, path: Path, source: volume_pb2.CSIVolumeSource) -> None:
-    driver = path.child("driver")
-    if not source.driver:
-        errors.append(required(driver))
-    if names.size(source.driver) > 63:
-        errors.append(too_long(driver, 63))
-    errors.extend(
-        invalid(driver, source.driver, problem) for problem in names.dns_1123_subdomain(source.driver.lower())
-    )
+    _check_csi_driver(errors, path.child("driver"), source.driver)
     if not source.HasField("node_publish_secret_ref"):
         return
     if not source.node_publish_secret_ref.name:
