@@ -1,7 +1,7 @@
-"""The controller of docs/sdk.md, taken from the page and run over the apiserver in process."""
+"""The code of docs/sdk.md, taken from the page: the controller runs over the real apiserver in process, the examples over the fake."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -12,26 +12,51 @@ import pytest
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.tasks import running
 from vaina.api.core.v1 import config_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.cache.mutation import MutationDetector
+from vaina.controller import Tools, run_controllers
 from vaina.errors import NotFound
+from vaina.testing.apiserver import FakeApiserver
 from vaina.testing.builders import make_config_map, make_namespace
-from vaina.testing.clock import settle
+from vaina.testing.clock import FakeClock, settle
 
 PAGE = Path(__file__).parents[3] / "docs" / "sdk.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+EXAMPLES = re.findall(r"^async def (example_\w+)", "\n".join(BLOCKS), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def page() -> Any:
-    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    module = ModuleType("team_controller")
-    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    module = ModuleType("sdk_page")
+    for block in BLOCKS:
+        exec(compile(block, str(PAGE), "exec"), module.__dict__)
     return module
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_example(page: Any, name: str) -> None:
+    await getattr(page, name)(FakeApiserver(FakeClock()))
+
+
+def test_the_controller_has_fifty_lines_of_its_own() -> None:
+    lines = [line for line in BLOCKS[0].splitlines() if line.strip()]
+    assert len(lines) <= 50
+
+
+def test_every_block_of_the_page_is_the_controller_the_imports_or_an_example() -> None:
+    assert len(BLOCKS) == 2 + len(EXAMPLES)
+
+
+def controller(page: Any, server: Harness) -> Coroutine[Any, Any, None]:
+    factory = InformerFactory(server.client, server.clock, detector=MutationDetector())
+    return run_controllers(factory, [page.TeamController(Tools(server.clock), factory)])
 
 
 @asynccontextmanager
 async def world(page: Any) -> AsyncIterator[Harness]:
     server = make_apiserver()
     await server.app.bootstrap()
-    async with running(page.TeamController(server.client, server.clock).run()):
+    async with running(controller(page, server)):
         await settle(200)
         yield server
 
@@ -81,7 +106,7 @@ async def test_a_second_pass_over_an_unchanged_world_writes_nothing(page: Any) -
         await server.client.config_maps.create(make_config_map("other", "shop"))
         await after(server)
         version = await server.storage.current_version()
-        async with running(page.TeamController(server.client, server.clock).run()):
+        async with running(controller(page, server)):
             await after(server)
         assert before < version == await server.storage.current_version()
 
