@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from vaina.serving.server import OPTIONS
+from vaina.serving.options import server_options
 
 #: any method of this service
 PATH = "/bench.Echo/Echo"
@@ -24,7 +24,7 @@ async def _echo(request: bytes, _context: Any) -> bytes:
 
 async def serve(listen: str) -> None:
     """Serve until SIGTERM."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=server_options())
     _, service, name = PATH.split("/")
     handlers = {name: grpc.unary_unary_rpc_method_handler(_echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))

@@ -3,21 +3,24 @@
 Follows `pkg/registry/core/pod/storage/storage.go` (BindingREST).
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 from apiserver.registry import refusals
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.status import merge_conditions
-from apiserver.registry.store import Store
+from apiserver.registry.store import Edit, Store
 from apiserver.storage import keys
-from apiserver.storage.interface import Read, Stored, Version
+from apiserver.storage.interface import Stored, Version
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
-from vaina.errors import Invalid
+from vaina.errors import ApiError, Invalid
 from vaina.kinds import NODE, POD
 from vaina.objects import field_path
 
-_CACHED = Read(at_least=Version(0))
+_SCHEDULED = pod_pb2.PodCondition(type="PodScheduled", status="True")
 
 
 class Binder:
@@ -34,6 +37,29 @@ class Binder:
             NotFound: there is no such Pod, or no such node.
             Conflict: the Pod is ending, gated, bound already, or another one than meant.
         """
+        edit = self._edit(ctx, binding)
+        await self._check_node(binding.target.name)
+        return await self._pods.change(edit)
+
+    async def bind_all(self, ctx: Context, bindings: Sequence[pod_pb2.Binding]) -> list[Stored | ApiError]:
+        """Give Pods their nodes; return for each, in its place, what `bind` would return or raise."""
+        missing: dict[str, ApiError] = {}
+        for name in {binding.target.name for binding in bindings if binding.target.name}:
+            try:
+                await self._check_node(name)
+            except ApiError as error:
+                missing[name] = error
+
+        def edit(binding: pod_pb2.Binding) -> Edit[pod_pb2.Pod]:
+            made = self._edit(ctx, binding)
+            if binding.target.name in missing:
+                raise missing[binding.target.name]
+            return made
+
+        return await self._pods.change_all([partial(edit, binding) for binding in bindings])
+
+    def _edit(self, ctx: Context, binding: pod_pb2.Binding) -> Edit[pod_pb2.Pod]:
+        """Return how a Pod gets its node. Raises Invalid, BadRequest."""
         meta, target = binding.metadata, binding.target
         errors = []
         if target.kind not in ("", "Node"):
@@ -42,8 +68,7 @@ class Binder:
             errors.append(field_path.required("target.name"))
         if errors:
             raise Invalid.of("Binding", meta.name, errors)
-        await self._check_node(target.name)
-        now = self._pods.now()
+        now = timestamp(self._pods.now())
 
         def build(pod: pod_pb2.Pod) -> pod_pb2.Pod:
             why = _refusal(pod)
@@ -53,23 +78,16 @@ class Binder:
             pod.status.nominated_node_name = ""
             for key, value in meta.annotations.items():
                 pod.metadata.annotations[key] = value
-            scheduled = pod_pb2.PodCondition(type="PodScheduled", status="True")
-            merge_conditions(pod.status.conditions, [scheduled], timestamp(now))
+            merge_conditions(pod.status.conditions, [_SCHEDULED], now)
             return pod
 
-        return await self._pods.change(
-            ctx,
-            meta.namespace or DEFAULT_NAMESPACE,
-            meta.name,
-            build,
-            uid=meta.uid,
-            version=parse_object_version(POD, meta),
-        )
+        version = parse_object_version(POD, meta)
+        return Edit(ctx, meta.namespace or DEFAULT_NAMESPACE, meta.name, build, meta.uid, version)
 
     async def _check_node(self, name: str) -> None:
         key = keys.object_key(self._nodes.kind, "", name)
         storage = self._nodes.storage
-        if await storage.get(key, _CACHED) is None and await storage.get(key) is None:
+        if storage.peek(key, Version(0)) is None and await storage.get(key) is None:
             raise refusals.not_found(NODE, name)
 
 

@@ -26,7 +26,7 @@ MAX_OBJECT_BYTES = 1536 * 1024
 #: refusals after which it is certain that nothing was stored
 _NOT_STORED = (TooLarge, TooManyRequests, Invalid)
 #: objects of a batch that are looked at before others have their turn
-_FAIR = 64
+FAIR = 64
 
 
 class _New(Generic[M]):
@@ -118,7 +118,7 @@ class Creator(Reader[M]):
     async def _each(self, batch: "Sequence[_New[M]]", step: "Callable[[_New[M]], None]") -> None:
         """Do something with each that was not refused; a refusal is its result."""
         for number, new in enumerate(batch):
-            if number % _FAIR == _FAIR - 1:
+            if number % FAIR == FAIR - 1:
                 await self._world.clock.sleep(0)
             if new.result is None:
                 try:

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
-from apiserver.registry.store import Store
+from apiserver.registry.store import Edit, Store
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.interface import Stored
 from vaina.api.autoscaling.v1 import scale_pb2
@@ -75,13 +75,9 @@ async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) 
             obj.metadata.generation += 1
         return obj
 
+    version = parse_object_version(store.kind, meta)
     return await store.change(
-        ctx,
-        meta.namespace or DEFAULT_NAMESPACE,
-        meta.name,
-        build,
-        uid=meta.uid,
-        version=parse_object_version(store.kind, meta),
+        Edit(ctx, meta.namespace or DEFAULT_NAMESPACE, meta.name, build, meta.uid, version)
     )
 
 

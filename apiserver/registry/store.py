@@ -4,24 +4,26 @@ Called by the services. An update is a compare-and-swap on the version that the 
 stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, cast
 
 from apiserver import validation
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, refusals
 from apiserver.registry.context import IGNORE, STRICT, Context, nobody_listens
-from apiserver.registry.creating import Creator
+from apiserver.registry.creating import FAIR, Creator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patching import apply_patch, read_patch
 from apiserver.registry.status import merge_status
 from apiserver.registry.strategy import M, copy_field, spec_bytes
-from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Stored, Version
+from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import BadRequest, NotFound
+from vaina.errors import ApiError, BadRequest, NotFound
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
 
@@ -29,6 +31,21 @@ from vaina.objects.normalise import normalise
 Checks = Sequence[Callable[[Any, Any], None]]
 #: how often storage, which itself tries some thirty times, is asked to write what others were quicker to change
 _ROUNDS = 16
+
+
+@dataclass(slots=True)
+class Edit(Generic[M]):
+    """A change of one object by a pure function, which gets a copy of its own. Never changed."""
+
+    ctx: Context
+    namespace: str
+    name: str
+    #: may raise ApiErrors; may run several times. What a kind has of its own (binding, scale) is not validated.
+    build: Callable[[M], M]
+    #: must be the object's, when it is not empty
+    uid: str = ""
+    #: must be the stored one, when there is one
+    version: Version | None = None
 
 
 class Store(Creator[M]):
@@ -57,9 +74,7 @@ class Store(Creator[M]):
             new.CopyFrom(sent)
             return self._prepare_update(ctx, new, old, checks)
 
-        return await self._change(
-            ctx, meta.namespace, meta.name, build, uid=meta.uid, version=version
-        )  # fmt: skip
+        return await self.change(Edit(ctx, meta.namespace, meta.name, build, meta.uid, version))
 
     async def update_status(
         self, ctx: Context, sent: M, *, mask: Sequence[str] = (), namespace: str = "", name: str = ""
@@ -68,6 +83,12 @@ class Store(Creator[M]):
 
         With a mask no version is compared: each owner sends what is its own. The uid is, when it is set.
         """
+        return await self.change(self.status_edit(ctx, sent, mask, namespace, name))
+
+    def status_edit(
+        self, ctx: Context, sent: M, mask: Sequence[str] = (), namespace: str = "", name: str = ""
+    ) -> Edit[M]:
+        """Return how `update_status` changes an object. Raises BadRequest."""
         meta = self._name(sent, namespace, name)
         version = None if mask else parse_object_version(self.kind, meta)
         now = timestamp(self.now())
@@ -81,7 +102,7 @@ class Store(Creator[M]):
                 copy_field(new, sent, "status")
             return self._prepare_status(new, old)
 
-        return await self._change(ctx, meta.namespace, meta.name, build, uid=meta.uid, version=version)
+        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version)
 
     async def patch(
         self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
@@ -114,20 +135,81 @@ class Store(Creator[M]):
             copy_field(whole, new, "status")
             return self._prepare_status(whole, old)
 
-        return await self._change(ctx, namespace, name, build)
+        return await self.change(Edit(ctx, namespace, name, build))
 
-    async def change(
-        self,
-        ctx: Context,
-        namespace: str,
-        name: str,
-        build: Callable[[M], M],
-        *,
-        uid: str = "",
-        version: Version | None = None,
-    ) -> Stored:
-        """Change an object by a pure function, for what a kind has of its own (binding, scale). Nothing is validated."""
-        return await self._change(ctx, namespace, name, build, uid=uid, version=version)
+    async def change(self, edit: Edit[M]) -> Stored:
+        """Change an object by a pure function. Raises NotFound, Conflict, and what the function raises."""
+        return await self._write(edit.ctx, edit.namespace, edit.name, self._decider(edit))
+
+    async def change_all(self, makers: Sequence[Callable[[], Edit[M]]]) -> list[Stored | ApiError]:
+        """Change objects; return for each, in its place, what making its edit and `change` would return or raise.
+
+        What the cache has is changed and written with one call to storage. Whatever is not as simple as that (a conflict, an object that
+        the cache does not have, a refusal, which a stale cache may be the reason of) is done again by itself.
+        """
+        results: dict[int, Stored | ApiError] = {}
+        edits: dict[int, Edit[M]] = {}
+        puts: dict[int, Put] = {}
+        for index, make in enumerate(makers):
+            if index % FAIR == FAIR - 1:
+                await self._world.clock.sleep(0)
+            try:
+                edits[index] = make()
+                put = self._quick_put(edits[index])
+            except ApiError as error:
+                results[index] = error
+            else:
+                if put is not None:
+                    puts[index] = put
+        tried = zip(puts, await self._try(list(puts.values())), strict=True)
+        results |= {index: result for index, result in tried if isinstance(result, Stored | ApiError)}
+        await self._change_alone(
+            {index: edit for index, edit in edits.items() if index not in results}, results
+        )
+        return [results[index] for index in range(len(makers))]
+
+    async def _change_alone(
+        self, edits: Mapping[int, Edit[M]], results: dict[int, Stored | ApiError]
+    ) -> None:
+        async def alone(index: int, edit: Edit[M]) -> None:
+            try:
+                results[index] = await self.change(edit)
+            except ApiError as error:
+                results[index] = error
+
+        async with asyncio.TaskGroup() as tasks:
+            for index, edit in edits.items():
+                tasks.create_task(alone(index, edit))
+
+    def _quick_put(self, edit: Edit[M]) -> Put | None:
+        """Return how to write a change of what the cache has; None when it must be seen what is stored. Raises BadRequest."""
+        current = self.storage.peek(self.key(edit.namespace, edit.name), Version(0))
+        if current is None or edit.ctx.dry_run:
+            return None
+        try:
+            wanted = self._decider(edit)(current)
+        except ApiError:
+            return None
+        if wanted.data is None or wanted.data == current.data:
+            return None
+        return Put(current.key, wanted.data, current.type_meta, current.version, wanted.ttl_seconds)
+
+    def _decider(self, edit: Edit[M]) -> Callable[[Stored], Change]:
+        """Return what is to become of what is stored."""
+
+        def change(current: Stored) -> Change:
+            old = self.decode(current)
+            before: Any = old.metadata  # type: ignore[attr-defined]
+            if edit.uid and edit.uid != before.uid:
+                raise refusals.wrong_uid(self.kind, edit.name, edit.uid, before.uid)
+            if edit.version and edit.version != current.version:
+                raise refusals.conflict(self.kind, edit.name)
+            new = edit.build(old)
+            if deletion.is_done(new, self.strategy):
+                return Change(None)
+            return Change(self._encode(new), self.strategy.ttl_seconds or current.ttl_seconds)
+
+        return change
 
     # -- delete
 
@@ -170,30 +252,6 @@ class Store(Creator[M]):
             )  # fmt: skip
 
     # -- shared
-
-    async def _change(
-        self,
-        ctx: Context,
-        namespace: str,
-        name: str,
-        build: Callable[[M], M],
-        *,
-        uid: str = "",
-        version: Version | None = None,
-    ) -> Stored:
-        def change(current: Stored) -> Change:
-            old = self.decode(current)
-            before: Any = old.metadata  # type: ignore[attr-defined]
-            if uid and uid != before.uid:
-                raise refusals.wrong_uid(self.kind, name, uid, before.uid)
-            if version and version != current.version:
-                raise refusals.conflict(self.kind, name)
-            new = build(old)
-            if deletion.is_done(new, self.strategy):
-                return Change(None)
-            return Change(self._encode(new), self.strategy.ttl_seconds or current.ttl_seconds)
-
-        return await self._write(ctx, namespace, name, change)
 
     async def _write(
         self, ctx: Context, namespace: str, name: str, change: Callable[[Stored], Change]

@@ -4,9 +4,9 @@ Requests are read through the Raw messages of `meta/v1/raw.proto`, which have th
 bytes go out without being parsed. A service serves those verbs that its descriptor names.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -15,7 +15,7 @@ from apiserver.registry.collection import delete_collection
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
-from apiserver.registry.store import Store
+from apiserver.registry.store import Edit, Store
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage.interface import Stored
@@ -110,7 +110,8 @@ class _Verbs:
         return answer(await self._store.update(ctx, object_of(self._kind, request.object)))
 
     async def update_status(self, data: bytes, rpc: RequestContext) -> bytes:
-        return answer(await self._update_status(decode(raw_pb2.RawUpdateRequest, data), rpc))
+        edit = self._status_edit(decode(raw_pb2.RawUpdateRequest, data), rpc)
+        return answer(await self._store.change(edit))
 
     async def patch(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.PatchRequest, data)
@@ -159,41 +160,24 @@ class _Verbs:
         return _answers(refused.get(index) or next(created) for index in range(len(requests)))
 
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
-        requests = decode(raw_pb2.RawUpdateBatchRequest, data).requests
-        return await _batch([self._update_status(item, rpc) for item in _bounded(requests)])
+        requests = _bounded(decode(raw_pb2.RawUpdateBatchRequest, data).requests)
+        edits = [partial(self._status_edit, item, rpc) for item in requests]
+        return _answers(await self._store.change_all(edits))
 
     async def _create(self, request: raw_pb2.RawCreateRequest, rpc: RequestContext) -> Stored:
         ctx = context_of(rpc, "create", request.options)
         return await self._store.create(ctx, object_of(self._kind, request.object))
 
-    async def _update_status(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext) -> Stored:
+    def _status_edit(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext) -> Edit[Any]:
         ctx = context_of(rpc, "update", request.options)
         sent = object_of(self._kind, request.object)
-        return await self._store.update_status(ctx, sent, mask=tuple(request.status_mask.paths))
+        return self._store.status_edit(ctx, sent, tuple(request.status_mask.paths))
 
 
 def _bounded(requests: Any) -> Any:
     if len(requests) > MAX_BATCH:
         raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
     return requests
-
-
-async def each(calls: list[Awaitable[Any]]) -> list[Any]:
-    """Await all at once (so that their writes share transactions); an ApiError is a result, in its place."""
-
-    async def settle(call: Awaitable[Any]) -> Any:
-        try:
-            return await call
-        except ApiError as error:
-            return error
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(settle(call)) for call in calls]
-    return [task.result() for task in tasks]
-
-
-async def _batch(calls: list[Awaitable[Stored]]) -> bytes:
-    return _answers(await each(calls))
 
 
 def _answers(results: Iterable[Stored | ApiError]) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from apiserver.registry.binding import Binder
 from apiserver.registry.streams import PodStreams
-from apiserver.services.generic import MAX_BATCH, each
+from apiserver.services.generic import MAX_BATCH
 from apiserver.services.requests import context_of
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -28,7 +28,7 @@ def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
         if len(request.bindings) > MAX_BATCH:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
         ctx = context_of(rpc, "create", request.options)
-        results = await each([binder.bind(ctx, binding) for binding in request.bindings])
+        results = await binder.bind_all(ctx, request.bindings)
         return pod_service_pb2.BindPodBatchResponse(
             results=[item.to_status() if isinstance(item, ApiError) else _SUCCESS for item in results]
         )
