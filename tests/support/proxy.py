@@ -39,7 +39,7 @@ class Proxy:
     """Passes bytes on to a port until it is told otherwise."""
 
     def __init__(self, upstream_port: int) -> None:
-        self._upstream = upstream_port
+        self.upstream_port = upstream_port
         self._clock = SystemClock()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -81,7 +81,7 @@ class Proxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
         """Connect a client with the server, who gets what was read of it already first."""
         try:
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream_port)
         except OSError:
             writer.transport.abort()
             return

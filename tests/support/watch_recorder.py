@@ -40,7 +40,7 @@ class WatchRecorder:
             slow_seconds: rests so long after each batch.
             stream_seconds: asks for streams that end after this time.
         """
-        self._pick, self._shard, self._slow = pick, shard, slow_seconds
+        self._pick, self.shard, self._slow = pick, shard, slow_seconds
         self._stream_seconds = stream_seconds
         self._clock = SystemClock()
         self._events: list[Seen] = []
@@ -52,7 +52,7 @@ class WatchRecorder:
         self.ends: list[str] = []
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled; it may be run again, and goes on where it was."""
         while True:
             end = End.CUT
             try:
@@ -64,11 +64,15 @@ class WatchRecorder:
             except ApiError as error:
                 self.ends.append(f"{error.reason}: {error.message}")
                 await self._clock.sleep(0.1)
-            stream = self._stream(end)
-            self._before.append(stream)
-            self._events = []
-            self._initial = end is End.EXPIRED or not stream.reached
-            self._after = 0 if self._initial else stream.reached
+            finally:
+                self._close(end)
+
+    def _close(self, end: End) -> None:
+        stream = self._stream(end)
+        self._before.append(stream)
+        self._events = []
+        self._initial = end is End.EXPIRED or not stream.reached
+        self._after = 0 if self._initial else stream.reached
 
     def streams(self, until: int) -> list[Recorded]:
         """Return what it got. Everything up to a version had to arrive."""
@@ -85,13 +89,13 @@ class WatchRecorder:
         )
 
     def _selects(self) -> Selects:
-        if self._shard is None:
+        if self.shard is None:
             return lambda key, data: True
-        wanted = str(self._shard)
+        wanted = str(self.shard)
         return lambda key, data: isinstance(data, tuple) and data[1] == wanted
 
     async def _watch(self) -> None:
-        selector = "" if self._shard is None else f"{SHARD}={self._shard}"
+        selector = "" if self.shard is None else f"{SHARD}={self.shard}"
         batches = self._pick().config_maps.watch(
             "default",
             label_selector=selector,
