@@ -29,8 +29,8 @@ from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
 from vaina.client.events import EventRecorder
 from vaina.errors import Conflict, NotFound
-from vaina.kinds import EVENT, KINDS, KINDS_BY_NAME, POD_TRACE, Kind
-from vaina.objects.meta import metadata, object_key, remove_finalizer
+from vaina.kinds import EVENT, KINDS, KINDS_BY_NAME, POD_TRACE
+from vaina.objects.meta import metadata, remove_finalizer
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -84,8 +84,8 @@ class GarbageCollector(Controller):
                 case RemoveFinalizer(finalizer):
                     await self._remove_finalizer(node, obj, finalizer)
                 case DeleteDependents():
-                    for kind, dependent in self._graph.dependents(meta.uid):
-                        self._add(kind, dependent)
+                    for dependent in self._graph.to_delete(meta.uid):
+                        self.queue.add(_key(dependent))
                 case OrphanDependents():
                     await self._orphan_dependents(meta)
                     await self._remove_finalizer(node, obj, ORPHAN)
@@ -163,9 +163,6 @@ class GarbageCollector(Controller):
         for reference in metadata(obj).owner_references:
             if self._graph.is_elsewhere(reference, ""):
                 self._report(obj, reference)
-
-    def _add(self, kind: Kind[Any], obj: Message) -> None:
-        self.queue.add(_key(Node(kind, object_key(obj))))
 
 
 def _key(node: Node) -> str:

@@ -68,6 +68,12 @@ class Graph:
             for obj in informer.lister.by_index(BY_OWNER, uid):
                 yield informer.kind, obj
 
+    def to_delete(self, uid: str) -> Iterator[Node]:
+        """Yield what is owned by one that waits, and does not wait itself: in a circle they would ask each other for ever."""
+        for kind, dependent in self.dependents(uid):
+            if not is_waiting(metadata(dependent)):
+                yield Node(kind, object_key(dependent))
+
     def owner_kind(self, reference: meta_pb2.OwnerReference) -> Kind[Any] | None:
         """Return the kind of an owner; None for one that we do not know."""
         return KINDS_BY_GVK.get((reference.api_version, reference.kind))
