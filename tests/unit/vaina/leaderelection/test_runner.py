@@ -29,7 +29,7 @@ class Wire(FaultyTransport):
 
     def __init__(self, server: Harness, clock: SkewedClock, rng: random.Random) -> None:
         super().__init__(InProcessTransport(server.app.handlers, clock=server.clock), rng)
-        self.clock, self.cut = clock, False
+        self.clock, self.cut, self.late_seconds = clock, False, 0.0
 
     async def unary(
         self, method: str, request: bytes, *, timeout: float = 10.0, metadata: Metadata = ()
@@ -38,6 +38,8 @@ class Wire(FaultyTransport):
         if self.cut:
             raise Unavailable("connection refused")
         answer = await super().unary(method, request, timeout=timeout, metadata=metadata)
+        if self.late_seconds:
+            await self.clock.sleep(self.late_seconds)
         await self.clock.going()
         return answer
 
@@ -252,6 +254,18 @@ async def test_a_leader_that_is_cut_off_stops_before_another_begins() -> None:
         a.wire.cut = False
         await w.clock.advance(60)
         assert w.working == {"b"}
+
+
+async def test_answers_that_come_late_make_no_term_longer() -> None:
+    async with world("a", "b") as w:
+        await w.clock.advance(9)
+        a = w.candidates["a"]
+        a.wire.late_seconds = 7
+        # The renewal of the tenth second is answered in the seventeenth; for the others it counts from the tenth.
+        await w.clock.advance(8.5)
+        a.wire.cut = True
+        await w.until(lambda: w.working == {"b"}, 15)
+        assert a.lost == 1
 
 
 async def test_a_short_cut_changes_nothing() -> None:
