@@ -18,8 +18,6 @@ from vaina.errors import ApiError
 #: how a Pod's manifest and other kinds' begin
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n"
 CONTAINERS = "containers: [{name: main, image: x}]"
-#: (kind, name, group) as in `Pod "web" is invalid`
-SUBJECTS = {"ReplicaSet": "ReplicaSet.apps", "Lease": "Lease.coordination.k8s.io", "PriorityClass": "PriorityClass.scheduling.k8s.io"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,9 @@ def pod(name: str, spec: str, *want: str) -> Bad:
 def container(name: str, fields: str, *want: str, spec: str = "") -> Bad:
     """Make a wrong Pod of the fields of its container; in `want`, `$` is the container's path."""
     made = textwrap.indent(textwrap.dedent(fields).strip(), "  ").lstrip()
-    told = tuple(text.replace("$", "spec.containers[0]", 1) if text.startswith("$") else text for text in want)
+    told = tuple(
+        text.replace("$", "spec.containers[0]", 1) if text.startswith("$") else text for text in want
+    )
     return pod(name, f"containers:\n- name: main\n  image: x\n  {made}\n{spec}", *told)
 
 

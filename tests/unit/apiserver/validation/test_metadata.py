@@ -38,7 +38,7 @@ METADATA = (
          'metadata.ownerReferences.uid: Invalid value: "": must not be empty'),
     case("an event owns nothing",
          "name: a, namespace: b, ownerReferences: [{apiVersion: v1, kind: Event, name: e, uid: u}]",
-         'metadata.ownerReferences: Invalid value: {"kind":"Event","name":"e","uid":"u","apiVersion":"v1"}: '
+         'metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"e","uid":"u"}: '
          "/v1, Kind=Event is disallowed from being an owner"),
     case("one owner controls",
          f"name: a, namespace: b, ownerReferences: [{{{OWNER}, controller: true, blockOwnerDeletion: true}}, "

@@ -218,7 +218,6 @@ VOLUMES = (
         "spec.volumes[3].scaleIO.system: Required value",
         "spec.volumes[3].scaleIO.volumeName: Required value",
         "spec.volumes[4].csi.driver: Required value",
-        f'spec.volumes[4].csi.driver: Invalid value: "": {SUBDOMAIN}',
         "spec.volumes[5].csi.driver: Too long: may not be more than 63 bytes",
         "spec.volumes[5].csi.nodePublishSecretRef.name: Required value",
         f'spec.volumes[6].csi.name: Invalid value: "A": {SUBDOMAIN}',
