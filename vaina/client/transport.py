@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import grpc
 
 from vaina.clock import Clock, SystemClock
-from vaina.errors import ApiError, MethodNotSupported, Timeout, Unavailable
+from vaina.errors import ApiError, MethodNotSupported, Timeout, TooLarge, Unavailable
 from vaina.serving import status
 from vaina.serving.handlers import (
     ANONYMOUS,
@@ -232,7 +232,7 @@ class InProcessTransport:
             ctx.cancelled = True
         for warning in ctx.trailing:
             self._on_warning(warning)
-        return bytes(answer)
+        return _sized(answer)
 
     def stream(
         self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
@@ -273,7 +273,7 @@ class InProcessTransport:
                     raise Timeout("Deadline Exceeded") from error
                 except StopAsyncIteration:
                     return
-                yield bytes(answer)
+                yield _sized(answer)
 
     def _find(self, method: str, kind: MethodKind) -> Method:
         found = self._handlers.get(method)
@@ -284,3 +284,10 @@ class InProcessTransport:
     def _context(self, timeout: float | None, metadata: Metadata) -> RequestContext:
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         return RequestContext(metadata=tuple(metadata), deadline=deadline, user=self._user)
+
+
+def _sized(answer: bytes) -> bytes:
+    """Refuse what a client over gRPC would refuse, in its words."""
+    if len(answer) > MAX_ANSWER_BYTES:
+        raise TooLarge(f"CLIENT: Received message larger than max ({len(answer)} vs. {MAX_ANSWER_BYTES})")
+    return bytes(answer)
