@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
 from vaina.metrics import RpcMetrics
-from vaina.serving import status
+from vaina.serving import paths, status
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import (
     ANONYMOUS,
@@ -134,21 +134,26 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {listen}: {error}") from error
+    paths.install()
     await server.start()
     if ready:
         await health.set_serving(True)
     log.info("serving", listen=listen, port=port, services=len(names))
-    try:
-        yield Server(port=port, health=health)
-    finally:
-        plan = drain or Drain(calls_seconds=drain_seconds)
-        log.info("draining", listen=listen, calls=calls.current, streams=len(calls.streams))
+    plan = drain or Drain(calls_seconds=drain_seconds)
+    async with asyncio.TaskGroup() as group:
+        # Raises what ended the server, should it end by itself: a process whose door is shut is worth nothing.
+        watched = group.create_task(server.wait_for_termination())
         try:
-            await calls.drain(plan, clock, unready=health.shutdown(), stop=server.stop)
+            yield Server(port=port, health=health)
         finally:
-            # Also when whoever waits for the end has no more patience.
-            await server.stop(None)
-        log.info("stopped serving", listen=listen)
+            log.info("draining", listen=listen, calls=calls.current, streams=len(calls.streams))
+            try:
+                await calls.drain(plan, clock, unready=health.shutdown(), stop=server.stop)
+            finally:
+                # Also when whoever waits for the end has no more patience.
+                await server.stop(None)
+                watched.cancel()
+            log.info("stopped serving", listen=listen)
 
 
 class _Wrapped:

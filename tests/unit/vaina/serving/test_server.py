@@ -6,7 +6,9 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.support import http2
 from vaina.api.core.v1 import pod_service_pb2
+from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.kinds import POD
 from vaina.serving.handlers import UNARY, Method, RequestContext
@@ -34,3 +36,125 @@ async def test_a_call_without_a_deadline_ends_with_the_servers_own_and_is_counte
         for code in ("OK", "DEADLINE_EXCEEDED")
     }
     assert handled == {"OK": None, "DEADLINE_EXCEEDED": 1}
+
+
+async def echo(request: bytes, ctx: RequestContext) -> bytes:
+    return request
+
+
+@pytest.mark.parametrize(
+    "path", ["/vaina.api.core.v1.Pod\x88Service/Get", "\xff", "/", "no-slash", "/a/b/c", "/\xc3"]
+)
+async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str) -> None:
+    """One such byte ended grpc.aio's server: it was decoded in the loop that accepts calls."""
+
+    def ask(port: int) -> list[http2.Frame]:
+        with http2.Connection(port, timeout=5) as connection:
+            block = http2.request_headers("").replace(
+                http2.field(":path", ""), http2.field(":path", path.encode("latin-1"))
+            )
+            connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, block))
+            connection.send(http2.call(3, POD.method("Get"), b"still there"))
+            found = []
+            for item in connection.frames():
+                found.append(item)
+                if item.kind == http2.DATA:
+                    break
+            return found
+
+    async with serve(
+        {POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()
+    ) as server:
+        frames = await asyncio.to_thread(ask, server.port)
+        assert frames[-1].payload.endswith(b"still there")
+        refused = b"".join(item.payload for item in frames if item.stream == 1)
+        assert b"grpc-status\x0212" in refused or not refused
+        # ... and whoever comes anew is served.
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            assert await channel.unary_unary(POD.method("Get"))(b"anew") == b"anew"
+
+
+def test_what_python_decodes_is_as_strict_as_before() -> None:
+    with pytest.raises(UnicodeDecodeError, match="can't decode byte 0xff"):
+        b"a\xff".decode()
+
+
+async def test_what_a_loop_calls_decodes_as_strictly_as_before() -> None:
+    caught: list[Exception] = []
+
+    def decode() -> None:
+        try:
+            b"a\xff".decode()
+        except UnicodeDecodeError as error:
+            caught.append(error)
+
+    asyncio.get_running_loop().call_soon(decode)
+    while not caught:
+        await SystemClock().sleep(0)
+
+
+async def test_a_request_that_never_ends_is_ended() -> None:
+    def ask(port: int) -> bytes:
+        with http2.Connection(port, timeout=5) as connection:
+            block = http2.request_headers(POD.method("Get"))
+            connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
+            connection.send(http2.frame(http2.DATA, 0, 1, b"\0\0"))
+            found = connection.until(http2.HEADERS, stream=1)
+            return b"" if found is None else found.payload
+
+    async with serve(
+        {POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock(),
+        default_deadline_seconds=0.05,
+    ) as server:  # fmt: skip
+        assert b"grpc-status\x014" in await asyncio.to_thread(ask, server.port)
+
+
+async def test_a_call_without_a_request_is_told_so() -> None:
+    def ask(port: int) -> bytes:
+        with http2.Connection(port, timeout=5) as connection:
+            block = http2.request_headers(POD.method("Get"))
+            connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, block))
+            found = connection.until(http2.HEADERS, stream=1)
+            return b"" if found is None else found.payload
+
+    async with serve(
+        {POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()
+    ) as server:
+        assert b"takes one request, and there is none" in await asyncio.to_thread(ask, server.port)
+
+
+async def test_more_metadata_than_the_limit_is_refused_before_the_client_knows_the_limit() -> None:
+    def ask(port: int) -> bytes:
+        with http2.Connection(port, timeout=5) as connection:
+            block = http2.request_headers(POD.method("Get"), x_large="y" * 17_000)
+            connection.send(http2.frame(http2.HEADERS, 0, 1, block[:16384]))
+            connection.send(http2.frame(http2.CONTINUATION, http2.END_HEADERS, 1, block[16384:]))
+            connection.send(http2.frame(http2.DATA, http2.END_STREAM, 1, http2.message(b"")))
+            found = connection.until(http2.HEADERS, stream=1)
+            return b"" if found is None else found.payload
+
+    async with serve(
+        {POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()
+    ) as server:
+        assert b"Request metadata too large: limit is 16384" in await asyncio.to_thread(ask, server.port)
+
+
+async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once() -> None:
+    """A connection takes a hundred; the library opens further ones."""
+    entered, go = 0, asyncio.Event()
+
+    async def wait(request: bytes, ctx: RequestContext) -> bytes:
+        nonlocal entered
+        entered += 1
+        if entered == 250:
+            go.set()
+        await go.wait()
+        return request
+
+    async with serve(
+        {POD.method("Get"): Method(UNARY, wait)}, listen="127.0.0.1:0", clock=SystemClock()
+    ) as server:
+        transport = GrpcTransport(f"127.0.0.1:{server.port}")
+        answers = await asyncio.gather(*[transport.unary(POD.method("Get"), b"x") for _ in range(250)])
+        assert answers == [b"x"] * 250
+        await transport.close()
