@@ -1,7 +1,10 @@
 """The shell of the namespace controller: asks everything in an ending namespace to go, looks what is left, and lets it go when nothing is.
 
 Content is read from the apiserver, not from caches: a namespace that goes with something in it would leave that behind for ever.
-Traces outlive their Pods on purpose, and expire by themselves.
+Pods go first, and all else stays until none is left: what Pods stand on (network policies, secrets) must not go from under them
+(KEP-5080). Traces outlive their Pods on purpose, and expire by themselves.
+
+What an apiserver that died stored in a namespace which had ended meanwhile is found by the caches, and removed as well.
 """
 
 from collections import Counter
@@ -13,16 +16,19 @@ from controller.base import Controller, Tools
 from controller.namespace.reconcile import FINALIZER, Remaining, reconcile
 from vaina.api.core.v1 import namespace_pb2
 from vaina.cache.factory import InformerFactory
-from vaina.errors import ApiError, NotFound
-from vaina.kinds import EVENT, KINDS, NAMESPACE, POD_TRACE, Kind
+from vaina.errors import ApiError, Conflict, NotFound
+from vaina.kinds import EVENT, KINDS, NAMESPACE, POD, POD_TRACE, Kind
+from vaina.objects.meta import metadata
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: how soon to look again while something is left
 RECHECK_SECONDS = 2.0
-#: Events go last: until then they tell what happens
+#: what seems to be in no namespace is looked at after this time: the namespace's own event may be on its way
+STRAY_SECONDS = 5.0
+#: not Pods, which go before all of them; Events go last: until then they tell what happens
 _KINDS: tuple[Kind[Any], ...] = (
-    *(kind for kind in KINDS if kind.namespaced and kind.kind not in (POD_TRACE.kind, EVENT.kind)),
+    *(kind for kind in KINDS if kind.namespaced and kind.kind not in (POD.kind, POD_TRACE.kind, EVENT.kind)),
     EVENT,
 )
 
@@ -36,21 +42,26 @@ class NamespaceController(Controller):
         self, tools: Tools, factory: InformerFactory, *, recheck_seconds: float = RECHECK_SECONDS
     ) -> None:
         self._namespaces = factory.informer(NAMESPACE)
-        super().__init__(tools, (self._namespaces,))
+        #: Events expire by themselves
+        self._content = [factory.informer(kind) for kind in (POD, *_KINDS) if kind is not EVENT]
+        super().__init__(tools, (self._namespaces, *self._content))
         self._client, self._recheck = factory.clientset, recheck_seconds
         self._namespaces.add_handler(on_add=self._look_at, on_update=lambda old, new: self._look_at(new))
+        for informer in self._content:
+            informer.add_handler(on_add=self._look_for_strays)
 
     async def sync(self, key: str) -> float | None:
         namespace = self._namespaces.lister.get(key)
-        if namespace is None or not _is_held(namespace):
+        if namespace is None:
+            await self._remove_strays(key)
+            return None
+        if not _is_held(namespace):
             return None
         remaining: list[Remaining] = []
         failures: list[str] = []
-        for kind in _KINDS:
-            try:
-                remaining.append(await self._empty(kind, key))
-            except ApiError as error:
-                failures.append(f"{kind.resource}: {error.message}")
+        await self._empty_kinds((POD,), key, remaining, failures)
+        if not failures and not any(item.count for item in remaining):
+            await self._empty_kinds(_KINDS, key, remaining, failures)
         plan = reconcile(namespace, remaining, failures, now=self.clock.now())
         try:
             if plan.finalize:
@@ -65,15 +76,59 @@ class NamespaceController(Controller):
             return None
         return self._recheck
 
+    async def _empty_kinds(
+        self, kinds: tuple[Kind[Any], ...], namespace: str, remaining: list[Remaining], failures: list[str]
+    ) -> None:
+        for kind in kinds:
+            try:
+                remaining.append(await self._empty(kind, namespace))
+            except ApiError as error:
+                failures.append(f"{kind.resource}: {error.message}")
+
     async def _empty(self, kind: Kind[Any], namespace: str) -> Remaining:
-        client = self._client.kind(kind)
+        client, shown = self._client.kind(kind), f"{kind.plural}.{kind.group}"
         first = await client.list(namespace, limit=1)
         if not first.items:
-            return Remaining(kind.resource, 0)
+            return Remaining(shown, 0)
         await client.delete_collection(namespace, propagation_policy="Background")
         left = (await client.list_all(namespace)).items
         held: Counter[str] = Counter(name for obj in left for name in obj.metadata.finalizers)
-        return Remaining(kind.resource, len(left), tuple(sorted(held.items())))
+        return Remaining(shown, len(left), tuple(sorted(held.items())))
+
+    async def _remove_strays(self, namespace: str) -> None:
+        """Remove what is in a namespace that is gone. Listed first, and the namespace looked for then: none of it is a new one's."""
+        strays = [
+            (informer.kind, obj)
+            for informer in self._content
+            for obj in informer.lister.list(namespace=namespace)
+        ]
+        if not strays or await self._exists(namespace):
+            return
+        for kind, obj in strays:
+            meta = metadata(obj)
+            try:
+                await self._client.kind(kind).delete(
+                    meta.name, namespace, uid=meta.uid, grace_period_seconds=0
+                )
+            except (NotFound, Conflict):
+                continue
+            log.info(
+                "object in no namespace removed",
+                kind=kind.kind,
+                object=f"{namespace}/{meta.name}",
+                uid=meta.uid,
+            )
+
+    async def _exists(self, namespace: str) -> bool:
+        try:
+            await self._client.namespaces.get(namespace)
+        except NotFound:
+            return False
+        return True
+
+    def _look_for_strays(self, obj: Any) -> None:
+        if self._namespaces.lister.get(obj.metadata.namespace) is None:
+            self.queue.add_after(obj.metadata.namespace, STRAY_SECONDS)
 
     async def _finalize(self, name: str, uid: str) -> None:
         fresh = await self._client.namespaces.get(name)

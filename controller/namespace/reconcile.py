@@ -1,4 +1,7 @@
-"""PURE: what the status of an ending namespace says, and whether it may go. Follows upstream's namespaced_resources_deleter."""
+"""PURE: what the status of an ending namespace says, and whether it may go.
+
+Follows `pkg/controller/namespace/deletion` (namespaced_resources_deleter.go, status_condition_utils.go).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ FINALIZER = "kubernetes"
 class Remaining:
     """What is left of one kind in a namespace."""
 
-    #: pods, replicasets.apps
+    #: the plural, a dot and the group, as upstream's messages say: `pods.`, `replicasets.apps`
     resource: str
     count: int
     #: finalizer -> how many objects it holds
@@ -51,14 +54,23 @@ def reconcile(
     status = namespace_pb2.NamespaceStatus()
     status.CopyFrom(namespace.status)
     status.phase = "Terminating"
-    failed = "; ".join(failures)
+    # Nothing is discovered here, kinds are a table: these two never fail, and are said because clients look for them.
     _set(
-        status, "NamespaceDeletionContentFailure", bool(failures), "ContentDeletionFailed", failed,
+        status, "NamespaceDeletionDiscoveryFailure", "", "",
+        "ResourcesDiscovered", "All resources successfully discovered", now,
+    )  # fmt: skip
+    _set(
+        status, "NamespaceDeletionGroupVersionParsingFailure", "", "",
+        "ParsedGroupVersions", "All legacy kube types successfully parsed", now,
+    )  # fmt: skip
+    failed = f"Failed to delete all resource types, {len(failures)} remaining: {', '.join(sorted(failures))}"
+    _set(
+        status, "NamespaceDeletionContentFailure", "ContentDeletionFailed" if failures else "", failed,
         "ContentDeleted", "All content successfully deleted, may be waiting on finalization", now,
     )  # fmt: skip
-    counts = ", ".join(f"{item.resource} has {item.count} resource instances" for item in left)
+    counts = ", ".join(sorted(f"{item.resource} has {item.count} resource instances" for item in left))
     _set(
-        status, "NamespaceContentRemaining", bool(left), "SomeResourcesRemain",
+        status, "NamespaceContentRemaining", "SomeResourcesRemain" if left else "",
         f"Some resources are remaining: {counts}", "ContentRemoved", "All content successfully removed", now,
     )  # fmt: skip
     held: dict[str, int] = {}
@@ -67,7 +79,7 @@ def reconcile(
             held[name] = held.get(name, 0) + count
     words = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(held.items()))
     _set(
-        status, "NamespaceFinalizersRemaining", bool(held), "SomeFinalizersRemain",
+        status, "NamespaceFinalizersRemaining", "SomeFinalizersRemain" if held else "",
         f"Some content in the namespace has finalizers remaining: {words}", "ContentHasNoFinalizers",
         "All content-preserving finalizers finished", now,
     )  # fmt: skip
@@ -76,21 +88,21 @@ def reconcile(
     )
 
 
-def _set(  # noqa: PLR0913 - one condition: its type and what it says in either case
+def _set(
     status: namespace_pb2.NamespaceStatus,
     type: str,
-    is_true: bool,
     reason: str,
     message: str,
     reason_false: str,
     message_false: str,
     now: float,
 ) -> None:
+    """Set one condition: it is true when there is a reason for it."""
     known = find_condition(status.conditions, type)
-    state = "True" if is_true else "False"
+    state = "True" if reason else "False"
     condition = known if known is not None else status.conditions.add(type=type)
     if condition.status != state:
         condition.status = state
         condition.last_transition_time.CopyFrom(timestamp(now))
-    condition.reason = reason if is_true else reason_false
-    condition.message = message if is_true else message_false
+    condition.reason = reason or reason_false
+    condition.message = message if reason else message_false

@@ -294,7 +294,7 @@ async def test_a_namespace_goes_with_all_that_is_in_it():
             ]
 
         messages = await plane.until(told)
-        assert messages == ["Some resources are remaining: pods has 2 resource instances"]
+        assert messages == ["Some resources are remaining: pods. has 2 resource instances"]
         for pod in await plane.pods("team"):
             await plane.end(pod)
 

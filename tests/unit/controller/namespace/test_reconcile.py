@@ -12,22 +12,28 @@ def ending():
 
 
 def test_an_empty_namespace_may_go():
-    plan = reconcile(ending(), [Remaining("pods", 0)], [], now=EPOCH)
+    plan = reconcile(ending(), [Remaining("pods.", 0)], [], now=EPOCH)
     assert plan.finalize
-    assert {status for status, _ in conditions(plan).values()} == {"False"}
+    assert [(item.type, item.status, item.reason) for item in plan.status.conditions] == [
+        ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered"),
+        ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions"),
+        ("NamespaceDeletionContentFailure", "False", "ContentDeleted"),
+        ("NamespaceContentRemaining", "False", "ContentRemoved"),
+        ("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers"),
+    ]
 
 
 def test_what_is_left_is_told_with_the_finalizers_that_hold_it():
     left = [
-        Remaining("pods", 2, (("example.com/a", 2),)),
+        Remaining("pods.", 2, (("example.com/a", 2),)),
         Remaining("replicasets.apps", 1),
-        Remaining("secrets", 0),
+        Remaining("secrets.", 0),
     ]
     plan = reconcile(ending(), left, [], now=EPOCH)
     assert not plan.finalize
     assert conditions(plan)["NamespaceContentRemaining"] == (
         "True",
-        "Some resources are remaining: pods has 2 resource instances, replicasets.apps has 1 resource instances",
+        "Some resources are remaining: pods. has 2 resource instances, replicasets.apps has 1 resource instances",
     )
     assert conditions(plan)["NamespaceFinalizersRemaining"] == (
         "True",
@@ -38,10 +44,13 @@ def test_what_is_left_is_told_with_the_finalizers_that_hold_it():
 def test_what_could_not_be_emptied_holds_the_namespace():
     plan = reconcile(ending(), [], ["pods: etcd is away"], now=EPOCH)
     assert not plan.finalize
-    assert conditions(plan)["NamespaceDeletionContentFailure"] == ("True", "pods: etcd is away")
+    assert conditions(plan)["NamespaceDeletionContentFailure"] == (
+        "True",
+        "Failed to delete all resource types, 1 remaining: pods: etcd is away",
+    )
 
 
 def test_the_same_again_is_not_written_again():
     namespace = ending()
-    namespace.status.CopyFrom(reconcile(namespace, [Remaining("pods", 2)], [], now=EPOCH).status)
-    assert reconcile(namespace, [Remaining("pods", 2)], [], now=EPOCH + 9).status is None
+    namespace.status.CopyFrom(reconcile(namespace, [Remaining("pods.", 2)], [], now=EPOCH).status)
+    assert reconcile(namespace, [Remaining("pods.", 2)], [], now=EPOCH + 9).status is None

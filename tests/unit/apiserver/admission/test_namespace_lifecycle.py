@@ -1,0 +1,108 @@
+"""Nothing is born in a namespace that ends, however the writes of several apiservers fall between one another."""
+
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from apiserver.build import build
+from apiserver.registry.direct import Direct
+from apiserver.storage.cacher import Cacher
+from apiserver.storage.interface import Key, Stored
+from apiserver.storage.memory import MemoryStorage
+from apiserver.storage.resources import resource_of
+from tests.support.apiserver import make_apiserver
+from tests.support.tasks import running
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
+from vaina.clock import SystemClock
+from vaina.errors import ApiError, Forbidden, NotFound
+from vaina.kinds import KINDS
+from vaina.testing.builders import make_config_map, make_namespace
+from vaina.testing.clock import FakeClock
+
+
+class Interrupted(MemoryStorage):
+    """A storage in which something else happens just before a ConfigMap is stored, and just after."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.before: Callable[[], Awaitable[None]] | None = None
+        self.after: Callable[[], Awaitable[None]] | None = None
+
+    async def create(
+        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
+    ) -> Stored:
+        ours = key.startswith("/registry/configmaps/")
+        if ours and self.before is not None:
+            await self.before()
+        stored = await super().create(key, data, type_meta, ttl_seconds=ttl_seconds)
+        if ours and self.after is not None:
+            await self.after()
+        return stored
+
+
+def client_over(storage: object) -> Clientset:
+    return Clientset(InProcessTransport(build(storage, FakeClock()).handlers))  # type: ignore[arg-type]  # any that selects
+
+
+async def end(other: Clientset) -> None:
+    await other.namespaces.delete("team")
+
+
+async def finish(other: Clientset) -> None:
+    await end(other)
+    ending = await other.namespaces.get("team")
+    ending.spec.ClearField("finalizers")
+    await other.namespaces.update(ending)
+
+
+@pytest.mark.parametrize(("what", "refusal"), [(end, Forbidden), (finish, NotFound)])
+@pytest.mark.parametrize("cached", [False, True])
+async def test_what_is_stored_after_the_end_began_is_taken_back(
+    what: Callable[[Clientset], Awaitable[None]], refusal: type[ApiError], *, cached: bool
+) -> None:
+    storage = Interrupted()
+    other = client_over(Direct(storage))
+    cacher = Cacher(storage, [resource_of(kind) for kind in KINDS], clock=SystemClock(), rng=random.Random(1))
+    await other.namespaces.create(make_namespace("team"))
+    async with running(cacher.run()):
+        await cacher.wait_ready()
+        client = client_over(cacher if cached else Direct(storage))
+        await client.config_maps.create(make_config_map("first", "team"))
+        # The cache that admission asks hears of it only after the write.
+        storage.before = lambda: what(other)
+        with pytest.raises(refusal):
+            await client.config_maps.create(make_config_map("late", "team"))
+        assert [item.metadata.name for item in (await other.config_maps.list("team")).items] == ["first"]
+
+
+async def test_what_is_stored_before_the_end_begins_may_be_taken_back_or_stay_for_whoever_empties_the_namespace() -> (
+    None
+):
+    storage = Interrupted()
+    other = client_over(Direct(storage))
+    await other.namespaces.create(make_namespace("team"))
+    storage.after = lambda: end(other)
+    with pytest.raises(Forbidden) as refused:
+        await client_over(Direct(storage)).config_maps.create(make_config_map("late", "team"))
+    assert refused.value.message == (
+        'configmaps "late" is forbidden: unable to create new content in namespace team because it is being terminated'
+    )
+    assert (await other.config_maps.list("team")).items == []
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+async def test_what_the_system_needs_cannot_be_deleted(name: str) -> None:
+    api = make_apiserver()
+    await api.app.bootstrap()
+    with pytest.raises(Forbidden) as refused:
+        await api.client.namespaces.delete(name)
+    assert refused.value.message == f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+
+
+async def test_the_namespaces_of_the_system_are_made_at_start() -> None:
+    api = make_apiserver()
+    await api.app.bootstrap()
+    names = {item.metadata.name for item in (await api.client.namespaces.list()).items}
+    assert names == {"default", "kube-system", "kube-public", "kube-node-lease"}
