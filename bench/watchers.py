@@ -43,9 +43,13 @@ class Watchers:
         self.late_ns = array("q")
         self.messages = self.bytes = self.cut = 0
 
-    async def watch(self, channel: grpc.aio.Channel, number: int, by_node: bool, opened: asyncio.Semaphore) -> None:
+    async def watch(
+        self, channel: grpc.aio.Channel, number: int, by_node: bool, opened: asyncio.Semaphore
+    ) -> None:
         """Read one stream until cancelled."""
-        request = request_pb2.WatchRequest(namespace="default", send_initial_events=True, allow_bookmarks=True)
+        request = request_pb2.WatchRequest(
+            namespace="default", send_initial_events=True, allow_watch_bookmarks=True
+        )
         if by_node:
             request.field_selector = f"spec.nodeName={node_name(number)}"
         method = channel.unary_stream(POD.method("Watch"))  # type: ignore[call-arg]  # bytes in and out
@@ -65,7 +69,11 @@ class Watchers:
     def summary(self, streams: int) -> dict[str, float]:
         """Return what came."""
         late = sorted(self.late_ns)
-        at = (lambda share: late[min(len(late) - 1, int(len(late) * share))] / 1e6) if late else (lambda _: 0.0)
+        at = (
+            (lambda share: late[min(len(late) - 1, int(len(late) * share))] / 1e6)
+            if late
+            else (lambda _: 0.0)
+        )
         return {
             "streams": streams, "messages": self.messages, "events": len(late), "bytes": self.bytes,
             "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0), "cut": self.cut,
@@ -81,27 +89,29 @@ async def run(options: argparse.Namespace) -> None:
         grpc.aio.insecure_channel(options.target, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)])
         for _ in range(options.connections)
     ]
-    tasks = [
-        asyncio.ensure_future(
-            watchers.watch(channels[number % len(channels)], number, options.by_node, opened)
-        )
-        for number in range(options.watchers)
-    ]
-    for _ in tasks:
-        await opened.acquire()
-    print("ready", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    print(json.dumps(watchers.summary(len(tasks))), flush=True)
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                watchers.watch(channels[number % len(channels)], number, options.by_node, opened)
+            )
+            for number in range(options.watchers)
+        ]
+        for _ in tasks:
+            await opened.acquire()
+        print("ready", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        print(json.dumps(watchers.summary(len(tasks))), flush=True)
+        for task in tasks:
+            task.cancel()
     for channel in channels:
         await channel.close(None)
 
 
 def main() -> None:
     """Read the arguments and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--target", required=True)
     parser.add_argument("--watchers", type=int, required=True)
     parser.add_argument("--connections", type=int, default=4)

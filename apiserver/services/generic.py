@@ -98,7 +98,7 @@ class _Verbs:
         )
         async with aclosing(self._store.watch(options)) as batches:
             async for batch in batches:
-                self._on_watch_batch(len(batch.frames), len(batch.response))
+                self._on_watch_batch(len(batch), len(batch.response))
                 yield batch.response
 
     async def create(self, data: bytes, rpc: RequestContext) -> bytes:

@@ -22,6 +22,7 @@ from random import Random
 
 from apiserver.storage import versions
 from apiserver.storage.cached import Frame
+from apiserver.storage.fanout import QUEUE_CAPACITY
 from apiserver.storage.feed import CachedKind, Feed
 from apiserver.storage.freshness import Freshness
 from apiserver.storage.history import History
@@ -70,6 +71,7 @@ class Cacher:
         rng: Random,
         metrics: StorageMetrics | None = None,
         ring_capacity: int = RING_CAPACITY,
+        queue_capacity: int = QUEUE_CAPACITY,
     ) -> None:
         """Make a cacher.
 
@@ -80,10 +82,13 @@ class Cacher:
             rng: jitter.
             metrics: what is counted.
             ring_capacity: events of each kind that are kept for resuming.
+            queue_capacity: events that may wait for a watcher before it is cut.
         """
         self._storage, self._clock = storage, clock
         self._metrics = metrics or StorageMetrics()
-        self._kinds = [CachedKind(resource, ring_capacity, self._metrics) for resource in resources]
+        self._kinds = [
+            CachedKind(resource, ring_capacity, queue_capacity, self._metrics) for resource in resources
+        ]
         self._freshness = Freshness(storage.current_version, storage.request_progress, clock)
         self._feed = Feed(storage, self._kinds, self._freshness, clock=clock, rng=rng, metrics=self._metrics)
         self._history = History(storage, self._feed.kind_of, self._metrics)

@@ -72,7 +72,8 @@ def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) ->
         raise InternalError(f"the object at {key} cannot be read") from error
     data, position = split_position(envelope.raw)
     type_meta = (envelope.type_meta.api_version, envelope.type_meta.kind)
-    if value.endswith(_FOREIGN_TAIL):
+    # Empty strings are not written by us, whatever raw ends with: what is longer than we would write it is not ours.
+    if value.endswith(_FOREIGN_TAIL) and envelope.ByteSize() + len(MAGIC) < len(value):
         data = _in_normal_form(key, data, type_meta)
     return Stored(key, data, versions.version_of(revision, position), type_meta, ttl_seconds)
 

@@ -1,21 +1,29 @@
-"""Who gets an event: watchers by what they watch, each with a bounded queue.
+"""Who gets an event: watchers by what they watch.
 
-A watcher stands in one place only, the narrowest that its selection allows: one object, an indexed field's value
+Watchers of the same selection are a group. A group has one bounded log, and each of its watchers a place in it: what an event is
+to them is decided once, and what goes out is encoded and joined once for all who take the same stretch.
+
+A group stands in one place only, the narrowest that its selection allows: one object, an indexed field's value
 (spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who watch: with 5,000
 kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from apiserver.storage.cached import CacheEvent
-from apiserver.storage.codec import bookmark, event_frame
+from apiserver.storage.codec import bookmark, event_frame, version_frame
 from apiserver.storage.interface import EventType, Key, Version
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
-#: objects that wait for one watcher together; a queue keeps alive what the ring has dropped already
+#: events that may wait for a watcher before it is cut
+QUEUE_CAPACITY = 16_384
+#: objects that wait for one watcher together; a log keeps alive what the ring has dropped already
 QUEUE_BYTES = 64 * 1024 * 1024
+#: A log of several watchers is looked through for what all have when it has so many events.
+_TIDY = 64
+_NOBODY: "dict[Selection, Group]" = {}
 
 
 class Pending:
@@ -49,125 +57,266 @@ class Pending:
         return self.event.object_as(self.type)
 
 
-class Subscription:
-    """One watcher's queue. When it is full the watcher is cut: its stream ends, and it resumes after what it got last."""
+class Slice:
+    """A stretch of a log: some events that go out together."""
+
+    __slots__ = ("_response", "_version", "items")
+
+    def __init__(self, items: Sequence[Pending]) -> None:
+        self.items = items
+        self._version: Version | None = None
+        self._response = b""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def response(self, version: Version) -> bytes:
+        """Return the encoded RawWatchResponse with the version to resume after; made once for all who ask with the same."""
+        if version != self._version:
+            self._response = b"".join([*(item.wire for item in self.items), version_frame(version)])
+            self._version = version
+        return self._response
+
+
+class Group:
+    """The watchers of one selection, and what has happened that some of them have not taken yet."""
 
     __slots__ = (
         "_bytes",
         "_capacity",
-        "_changed",
+        "_first",
+        "_last",
+        "_left",
+        "_log",
         "_max_bytes",
-        "_queue",
-        "bookmarks",
-        "is_cut",
+        "_tidy_at",
+        "_waiting",
+        "_watchers",
         "selection",
     )
 
-    def __init__(
-        self, selection: Selection, *, capacity: int, bookmarks: bool, max_bytes: int = QUEUE_BYTES
-    ) -> None:
-        self.selection, self.bookmarks = selection, bookmarks
-        self.is_cut = False
+    def __init__(self, selection: Selection, *, capacity: int, max_bytes: int) -> None:
+        """Make a group of nobody. A watcher behind by more events, or more bytes of objects, is cut (one event always fits)."""
+        self.selection = selection
         self._capacity, self._max_bytes = capacity, max_bytes
-        self._queue: list[Pending] = []
-        #: of the objects in the queue
+        self._log: list[Pending] = []
+        #: the number of the log's first event; they are counted for ever
+        self._first = 0
+        #: of the objects in the log
         self._bytes = 0
+        self._tidy_at = min(_TIDY, capacity + 1)
+        self._watchers: dict[int, Subscription] = {}
+        self._waiting: dict[int, Subscription] = {}
+        #: the slice that was taken last, and from where: those who come next mostly take the same
+        self._last: tuple[int, Slice] = (-1, Slice(()))
+        #: watchers that have not come for it
+        self._left = 0
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    def __iter__(self) -> Iterator["Subscription"]:
+        return iter(list(self._watchers.values()))
+
+    @property
+    def end(self) -> int:
+        """The number that the next event gets."""
+        return self._first + len(self._log)
+
+    @property
+    def kept(self) -> int:
+        """How many events the log has."""
+        return len(self._log)
+
+    def join(self, *, bookmarks: bool) -> "Subscription":
+        """Add a watcher; it gets every event that is appended from now on."""
+        subscription = Subscription(self, bookmarks=bookmarks)
+        self._watchers[id(subscription)] = subscription
+        return subscription
+
+    def leave(self, subscription: "Subscription") -> None:
+        """Remove a watcher, if it is there."""
+        self._watchers.pop(id(subscription), None)
+        self._waiting.pop(id(subscription), None)
+
+    def append(self, event: CacheEvent) -> tuple[int, int]:
+        """Take an event if it concerns the selection; return how many watchers got it, and how many were cut for it."""
+        kind = event.type_for(self.selection)
+        if kind is None:
+            return 0, 0
+        handed, cut = len(self._watchers), 0
+        self._log.append(Pending(kind, event.version, event))
+        self._bytes += event.size
+        if len(self._log) >= self._tidy_at or self._bytes > self._max_bytes:
+            cut = self._tidy()
+        if self._waiting:
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+            for subscription in waiting:
+                subscription.wake()
+        return handed, cut
+
+    def take(self, start: int, count: int, max_bytes: int) -> Slice:
+        """Return events from a place on: at most `count`, and no more than fit (one always does)."""
+        end, size = min(self.end, start + count), 0
+        place, last = self._last
+        if place == start and len(last) == end - start:
+            self._left -= 1
+            return last
+        items = self._log[start - self._first : end - self._first]
+        for index, item in enumerate(items):
+            size += len(item.wire)
+            if size > max_bytes and index:
+                del items[index:]
+                break
+        found = Slice(items)
+        self._last, self._left = (start, found), len(self._watchers) - 1
+        return found
+
+    def taken(self) -> None:
+        """Drop what nobody needs any more, once all have come for the last slice."""
+        if self._left <= 0:
+            self._drop()
+            self._last = (-1, Slice(()))
+
+    def wait(self, subscription: "Subscription") -> None:
+        """Wake the watcher at the next event."""
+        self._waiting[id(subscription)] = subscription
+
+    def _tidy(self) -> int:
+        """Drop what all have; cut who keeps the log from fitting. Return how many were cut."""
+        cut = 0
+        self._drop()
+        while len(self._log) > self._capacity or (len(self._log) > 1 and self._bytes > self._max_bytes):
+            for subscription in self:
+                if subscription.place == self._first:
+                    subscription.cut()
+                    cut += 1
+            self._drop()
+        self._tidy_at = min(max(_TIDY, 2 * len(self._log)), self._capacity + 1)
+        return cut
+
+    def _drop(self) -> None:
+        needed = min((subscription.place for subscription in self._watchers.values()), default=self.end)
+        gone = needed - self._first
+        if gone:
+            self._bytes -= sum(item.size for item in self._log[:gone])
+            del self._log[:gone]
+            self._first = needed
+
+
+class Subscription:
+    """One watcher's place in the log of its group.
+
+    Too far behind, it is cut: its stream ends, and the watcher resumes after what it got last.
+    """
+
+    __slots__ = ("_changed", "_group", "_mark", "bookmarks", "is_cut", "place")
+
+    def __init__(self, group: Group, *, bookmarks: bool) -> None:
+        self._group, self.bookmarks = group, bookmarks
+        #: the number of the event to take next
+        self.place = group.end
+        self.is_cut = False
+        self._mark: Version | None = None
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return 0 if self.is_cut else self._group.end - self.place
 
-    def offer(self, event: CacheEvent) -> bool:
-        """Queue an event if it concerns the selection; return whether it does."""
-        kind = event.type_for(self.selection)
-        if kind is None:
-            return False
-        self._push(Pending(kind, event.version, event))
-        return True
+    @property
+    def group(self) -> Group:
+        """The watchers of the same selection."""
+        return self._group
 
     def mark(self, version: Version) -> None:
-        """Queue a bookmark, if the watcher wants them and has nothing else to get."""
-        if self.bookmarks and not self._queue:
-            self._push(Pending(EventType.BOOKMARK, version, None))
+        """Let the watcher have a bookmark, if it wants them and has nothing else to get."""
+        if self.bookmarks and not len(self) and not self.is_cut:
+            self._mark = version
+            self._changed.set()
 
     def cut(self) -> None:
-        """End the stream; what waits is dropped, the watcher gets it when it resumes."""
+        """End the stream; what waits the watcher gets when it resumes."""
         self.is_cut = True
-        self._queue.clear()
-        self._bytes = 0
+        self._group.leave(self)
         self._changed.set()
 
-    def take(self, count: int, max_bytes: int) -> list[Pending]:
-        """Take from the front of the queue: at most `count`, and no more than fit (one always does)."""
-        size = 0
-        for index, item in enumerate(self._queue[:count]):
-            size += len(item.wire)
-            if size > max_bytes and index:
-                count = index
-                break
-        taken = self._queue[:count]
-        del self._queue[:count]
-        self._bytes -= sum(item.size for item in taken)
-        return taken
+    def wake(self) -> None:
+        """Let `wait` look again."""
+        self._changed.set()
+
+    def take(self, count: int, max_bytes: int) -> Slice:
+        """Take what comes next: at most `count` events, and no more than fit (one always does)."""
+        mark, self._mark = self._mark, None
+        if mark is not None and not len(self):
+            return Slice([Pending(EventType.BOOKMARK, mark, None)])
+        found = self._group.take(self.place, count, max_bytes)
+        self.place += len(found)
+        self._group.taken()
+        return found
 
     async def wait(self) -> None:
         """Return when there is something to take, or the watcher was cut."""
-        while not self._queue and not self.is_cut:
+        while not len(self) and self._mark is None and not self.is_cut:
             self._changed.clear()
+            self._group.wait(self)
             await self._changed.wait()
-
-    def _push(self, item: Pending) -> None:
-        if self.is_cut:
-            return
-        size = item.size
-        if len(self._queue) >= self._capacity or (self._queue and self._bytes + size > self._max_bytes):
-            self.cut()
-            return
-        self._queue.append(item)
-        self._bytes += size
-        self._changed.set()
 
 
 class Fanout:
     """The watchers of one kind."""
 
-    def __init__(self, resource: Resource) -> None:
-        self._resource = resource
-        #: place -> watchers; a place is ("key", key), ("index", field, value), ("namespace", prefix) or ("all",)
-        self._places: dict[tuple[str, ...], dict[int, Subscription]] = {}
-        #: watchers that see an index
+    def __init__(
+        self, resource: Resource, *, capacity: int = QUEUE_CAPACITY, max_bytes: int = QUEUE_BYTES
+    ) -> None:
+        """Make a fan-out to nobody.
+
+        Args:
+            resource: the kind.
+            capacity: events that may wait for a watcher.
+            max_bytes: of the objects that wait for a watcher.
+        """
+        self._resource, self._capacity, self._max_bytes = resource, capacity, max_bytes
+        #: place -> groups by selection; a place is ("key", key), ("index", field, value), ("namespace", prefix) or ("all",)
+        self._places: dict[tuple[str, ...], dict[Selection, Group]] = {}
+        #: groups that see an index
         self._indexed = 0
 
     def __iter__(self) -> Iterator[Subscription]:
-        for place in list(self._places.values()):
-            yield from list(place.values())
+        for groups in list(self._places.values()):
+            for group in list(groups.values()):
+                yield from group
 
-    def attach(self, selection: Selection, *, capacity: int, bookmarks: bool) -> Subscription:
+    def attach(self, selection: Selection, *, bookmarks: bool) -> Subscription:
         """Add a watcher; it gets every event that is published from now on."""
-        subscription = Subscription(selection, capacity=capacity, bookmarks=bookmarks)
         place = self._place(selection)
-        self._places.setdefault(place, {})[id(subscription)] = subscription
-        self._indexed += place[0] == "index"
-        return subscription
+        groups = self._places.setdefault(place, {})
+        group = groups.get(selection)
+        if group is None:
+            group = groups[selection] = Group(selection, capacity=self._capacity, max_bytes=self._max_bytes)
+            self._indexed += place[0] == "index"
+        return group.join(bookmarks=bookmarks)
 
     def detach(self, subscription: Subscription) -> None:
         """Remove a watcher."""
-        place = self._place(subscription.selection)
-        watchers = self._places[place]
-        del watchers[id(subscription)]
+        group = subscription.group
+        group.leave(subscription)
+        place = self._place(group.selection)
+        groups = self._places.get(place, {})
+        if len(group) or groups.get(group.selection) is not group:
+            return
+        del groups[group.selection]
         self._indexed -= place[0] == "index"
-        if not watchers:
+        if not groups:
             del self._places[place]
 
     def publish(self, event: CacheEvent) -> tuple[int, int]:
         """Hand an event to those whom it concerns; return how many got it, and how many were cut for it."""
         handed = cut = 0
         for place in self._concerned(event):
-            for subscription in self._places.get(place, {}).values():
-                if subscription.is_cut or not subscription.offer(event):
-                    continue
-                handed += 1
-                cut += subscription.is_cut
+            for group in self._places.get(place, _NOBODY).values():
+                got, lost = group.append(event)
+                handed, cut = handed + got, cut + lost
         return handed, cut
 
     def _place(self, selection: Selection) -> tuple[str, ...]:

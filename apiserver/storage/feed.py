@@ -45,9 +45,11 @@ class CachedKind:
 
     __slots__ = ("_dispatched", "_received", "_terminated", "cache", "fanout", "objects")
 
-    def __init__(self, resource: Resource, capacity: int, metrics: StorageMetrics) -> None:
-        self.cache = WatchCache(resource, capacity=capacity)
-        self.fanout = Fanout(resource)
+    def __init__(
+        self, resource: Resource, ring_capacity: int, queue_capacity: int, metrics: StorageMetrics
+    ) -> None:
+        self.cache = WatchCache(resource, capacity=ring_capacity)
+        self.fanout = Fanout(resource, capacity=queue_capacity)
         self._received = metrics.events_received.labels(resource.name)
         self._dispatched = metrics.events_dispatched.labels(resource.name)
         self._terminated = metrics.terminated_watchers.labels(resource.name)

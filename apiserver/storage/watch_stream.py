@@ -9,8 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from apiserver.storage.cached import CacheEvent, Entry, Frame
-from apiserver.storage.codec import version_frame
-from apiserver.storage.fanout import Pending, Subscription
+from apiserver.storage.fanout import Pending, Slice, Subscription
 from apiserver.storage.feed import CachedKind
 from apiserver.storage.history import History
 from apiserver.storage.interface import EventType, Version
@@ -21,11 +20,12 @@ from vaina.clock import Clock
 BATCH_EVENTS = 500
 #: bytes of one message; one event always fits
 BATCH_BYTES = 1 << 20
-#: events that may wait for a watcher before it is cut
-QUEUE_CAPACITY = 16_384
 #: The first batches go out at once; who gets many more gets one every 20 ms, with all that happened meanwhile
 #: (throughput.md 3: 40 -> 19 µs of a scheduler's CPU a Pod).
 _BURST, _PER_SECOND = 20.0, 50.0
+#: A message costs the server 100 µs and more whatever is in it. So the watchers of one selection get no more than this together in a
+#: second, and each of them no fewer than that: a thousand who watch everything leave half a core for those who write.
+_CROWD_PER_SECOND, _MIN_PER_SECOND = 2500.0, 4.0
 
 
 class WatchBatch:
@@ -45,6 +45,9 @@ class WatchBatch:
             version: resume after it.
         """
         self._frames, self.response, self.version = frames, response, version
+
+    def __len__(self) -> int:
+        return len(self._frames)
 
     @property
     def frames(self) -> Sequence[Frame]:
@@ -88,9 +91,7 @@ class WatchStream:
                 yield batch
             after = events[-1].version
         # No await between the last look at the ring and this: nothing is lost between them.
-        subscription = self._kind.fanout.attach(
-            self._selection, capacity=QUEUE_CAPACITY, bookmarks=self._bookmarks
-        )
+        subscription = self._kind.fanout.attach(self._selection, bookmarks=self._bookmarks)
         try:
             async with aclosing(self._live(subscription)) as live:
                 async for batch in live:
@@ -132,20 +133,28 @@ class WatchStream:
         return found
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what the fan-out queues, gathering for some milliseconds under load only."""
+        """Yield what the fan-out logs, gathering under load only: longer the more watchers there are of the same."""
         allowance, last = _BURST, self._clock.monotonic()
         while True:
             await subscription.wait()
             now = self._clock.monotonic()
-            allowance, last = min(_BURST, allowance + (now - last) * _PER_SECOND), now
+            per_second, burst = _pace(len(subscription.group))
+            allowance, last = min(burst, allowance + (now - last) * per_second), now
             if allowance < 1 and len(subscription) < BATCH_EVENTS:
-                await self._clock.sleep((1 - allowance) / _PER_SECOND)
+                await self._clock.sleep((1 - allowance) / per_second)
             allowance -= 1
             if subscription.is_cut:
                 return
             taken = subscription.take(BATCH_EVENTS, BATCH_BYTES)
-            # Everything that has been applied was queued: with nothing left the watcher is where the cache is.
-            yield _batch(taken, taken[-1].version if len(subscription) else self._kind.cache.version)
+            # Everything that has been applied was logged: with nothing left the watcher is where the cache is.
+            version = taken.items[-1].version if len(subscription) else self._kind.cache.version
+            yield WatchBatch(taken.items, taken.response(version), version)
+
+
+def _pace(crowd: int) -> tuple[float, float]:
+    """Return how many messages each watcher of a crowd gets in a second, and how many of them at once."""
+    per_second = min(_PER_SECOND, max(_MIN_PER_SECOND, _CROWD_PER_SECOND / max(crowd, 1)))
+    return per_second, _BURST * per_second / _PER_SECOND
 
 
 def _split(pending: Sequence[Pending]) -> Iterator[tuple[Sequence[Pending], bool]]:
@@ -161,7 +170,7 @@ def _split(pending: Sequence[Pending]) -> Iterator[tuple[Sequence[Pending], bool
 
 
 def _batch(items: Sequence[Pending], version: Version) -> WatchBatch:
-    return WatchBatch(items, b"".join([*(item.wire for item in items), version_frame(version)]), version)
+    return WatchBatch(items, Slice(items).response(version), version)
 
 
 def _frame(item: Pending) -> Frame:

@@ -42,8 +42,13 @@ def pod(name: str, app: str = "web", node: str = "") -> bytes:
 
 
 @asynccontextmanager
-async def cacher_over(memory: MemoryStorage, *, ring_capacity: int = 1000) -> AsyncIterator[Cacher]:
-    cacher = Cacher(memory, [resource_of(POD)], clock=FakeClock(), rng=Random(1), ring_capacity=ring_capacity)
+async def cacher_over(
+    memory: MemoryStorage, *, ring_capacity: int = 1000, queue_capacity: int = 1000
+) -> AsyncIterator[Cacher]:
+    cacher = Cacher(
+        memory, [resource_of(POD)], clock=FakeClock(), rng=Random(1),
+        ring_capacity=ring_capacity, queue_capacity=queue_capacity,
+    )  # fmt: skip
     async with running(cacher.run()):
         await cacher.wait_ready()
         yield cacher
@@ -201,10 +206,12 @@ async def test_a_ring_outlives_a_compaction(cacher: Cacher, memory: MemoryStorag
     assert len(await everything_after(cacher, ALL, stored[0].version, 19)) == 19
 
 
-async def test_a_watcher_that_is_too_slow_is_cut_and_resumes_without_a_gap(
-    cacher: Cacher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch_stream, "QUEUE_CAPACITY", 5)
+async def test_a_watcher_that_is_too_slow_is_cut_and_resumes_without_a_gap(memory: MemoryStorage) -> None:
+    async with cacher_over(memory, queue_capacity=5) as cacher:
+        await _be_too_slow(cacher)
+
+
+async def _be_too_slow(cacher: Cacher) -> None:
     start = await cacher.current_version()
     seen: list[tuple[str, str]] = []
     async with aclosing(cacher.watch_selection(ALL, after=start)) as watch:

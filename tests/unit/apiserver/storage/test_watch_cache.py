@@ -65,7 +65,7 @@ class Watching:
     known: dict[Key, Version] = field(default_factory=dict)
 
     def drain(self) -> None:
-        for item in self.subscription.take(10**6, 10**9):
+        for item in self.subscription.take(10**6, 10**9).items:
             assert item.event is not None
             self.see(item.type, item.event)
 
@@ -84,7 +84,7 @@ class CacheMachine(RuleBasedStateMachine):
     def start(self, capacity: int) -> None:
         resource = resource_of(POD)
         self.cache = WatchCache(resource, capacity=capacity)
-        self.fanout = Fanout(resource)
+        self.fanout = Fanout(resource, capacity=10**6)
         self.capacity = capacity
         self.revision = 10
         self.cache.replace([], versions.whole(self.revision))
@@ -92,7 +92,7 @@ class CacheMachine(RuleBasedStateMachine):
         #: everything that ever happened, with the state after it
         self.history: list[tuple[StorageEvent, dict[Key, Stored]]] = []
         self.watchers = {
-            name: Watching(selection, self.fanout.attach(selection, capacity=10**6, bookmarks=False))
+            name: Watching(selection, self.fanout.attach(selection, bookmarks=False))
             for name, selection in SELECTIONS.items()
         }
 
@@ -151,7 +151,7 @@ class CacheMachine(RuleBasedStateMachine):
             (e.type, e.version) for e, _ in self.history[index + 1 :]
         ]
         for selection in SELECTIONS.values():
-            watcher = Watching(selection, Subscription(selection, capacity=1, bookmarks=False))
+            watcher = Watching(selection, self.fanout.attach(selection, bookmarks=False))
             watcher.known = {
                 key: stored.version for key, stored in state.items() if is_selected(selection, stored)
             }
@@ -160,6 +160,7 @@ class CacheMachine(RuleBasedStateMachine):
                 if kind is not None:
                     watcher.see(kind, later)
             assert watcher.known == self.expected(selection)
+            self.fanout.detach(watcher.subscription)
 
     @invariant()
     def the_current_state_is_the_replay(self) -> None:
@@ -266,12 +267,13 @@ def test_an_event_larger_than_the_ring_leaves_it_empty_and_in_order() -> None:
 
 def test_a_watcher_whose_events_are_too_large_together_is_cut() -> None:
     cache = WatchCache(resource_of(POD), capacity=1000)
-    watcher = Subscription(SELECTIONS["all"], capacity=1000, bookmarks=False, max_bytes=300)
+    fanout = Fanout(resource_of(POD), max_bytes=300)
+    watcher = fanout.attach(SELECTIONS["all"], bookmarks=False)
 
     def offer(number: int) -> None:
         event = cache.apply(_large(number))
         assert event is not None
-        watcher.offer(event)
+        fanout.publish(event)
 
     for number in range(1, 21):
         offer(number)
