@@ -43,6 +43,7 @@ class Proxy:
         self._clock = SystemClock()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         #: what the server says is thrown away
         self.loses_answers = False
         #: what the client says is thrown away
@@ -60,7 +61,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen on a free port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
 
     async def stop(self) -> None:
         """Listen no more, and break what is open."""
@@ -69,11 +70,18 @@ class Proxy:
         self.break_connections()
         self.requests.open()
         self.answers.open()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     def break_connections(self) -> None:
         """End all connections at once."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._connect(reader, writer, b"")

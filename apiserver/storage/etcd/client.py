@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -24,7 +24,9 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    # The time to wait for the answer to a keepalive is this one (measured: 14 s until a stopped etcd is found out, 69 s with
+    # keepalive_timeout_ms alone: the time of pings is a minute by default).
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -70,7 +72,7 @@ class _Member:
 class EtcdClient:
     """Connections to the members of an etcd cluster. Use as an async context manager, or close it.
 
-    Reads that fail at one member are tried at the others. Writes are not: who sends them finds out what became of them
+    Reads that fail at one member are tried at the others, or once more. Writes are not: who sends them finds out what became of them
     (`settle`), which goes to the next member by itself.
     """
 
@@ -110,11 +112,16 @@ class EtcdClient:
 
     async def range(self, request: "rpc_pb2.RangeRequest", operation: str) -> "rpc_pb2.RangeResponse":
         """Read keys. Raises what `failures.meaning` returns."""
-        tries = len(self._members)
-        for _ in range(tries - 1):
-            with suppress(Unavailable, Timeout):
-                return await self._call("kv.Range", request, operation, self._timeout / tries)
-        return await self._call("kv.Range", request, operation, self._timeout / tries)
+        members = len(self._members)
+        for _ in range(max(members, 2) - 1):
+            try:
+                return await self._call("kv.Range", request, operation, self._timeout / members)
+            except Unavailable:
+                continue  # a connection that broke: the same member may be there again
+            except Timeout:
+                if members == 1:
+                    raise
+        return await self._call("kv.Range", request, operation, self._timeout / members)
 
     async def txn(self, request: "rpc_pb2.TxnRequest", operation: str) -> "rpc_pb2.TxnResponse":
         """Do a transaction. Raises what `failures.meaning` returns."""
