@@ -34,7 +34,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # How long the answer to a keepalive may take: keepalive_timeout_ms alone leaves the minute that pings have by default (measured).
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
