@@ -110,7 +110,9 @@ async def fanout(bench: Bench, seconds: float) -> tuple[list[report.Row], list[r
         row = await _fan(bench, watchers, by_node, seconds)
         rows.append(row)
         if (watchers, by_node) == (1000, False):
-            targets.append(report.Target("1,000 watchers of everything: p99 ms", row.p99_ms, 500, at_most=True))
+            targets.append(
+                report.Target("1,000 watchers of everything: p99 ms", row.p99_ms, 500, at_most=True)
+            )
         await bench.empty()
     return rows, targets
 
@@ -137,8 +139,13 @@ async def _fan(bench: Bench, watchers: int, by_node: bool, seconds: float) -> re
     await process.wait()
     what = "a node each" if by_node else "everything"
     lost = "" if found["events"] == wanted else f" ({found['events'] / wanted:.0%} came, {found['cut']} cut)"
-    cpu = {"apiserver": used / found["events"] * 1e6, "watchers": found["cpu_seconds"] / found["events"] * 1e6}
-    return report.Row(f"{watchers:,} of {what}{lost}", found["events"] / took, found["p50_ms"], found["p99_ms"], cpu)
+    cpu = {
+        "apiserver": used / found["events"] * 1e6,
+        "watchers": found["cpu_seconds"] / found["events"] * 1e6,
+    }
+    return report.Row(
+        f"{watchers:,} of {what}{lost}", found["events"] / took, found["p50_ms"], found["p99_ms"], cpu
+    )
 
 
 async def lists(bench: Bench, _: float) -> tuple[list[report.Row], list[report.Target]]:
@@ -163,7 +170,9 @@ async def lists(bench: Bench, _: float) -> tuple[list[report.Row], list[report.T
             ends[len(ends) // 2] * 1e3, ends[-1] * 1e3, {"apiserver": used / AT_ONCE / LISTED * 1e6},
         ),
     ]  # fmt: skip
-    return rows, [report.Target("16 lists at once: memory growth / encoded size", grown / size, 2.0, at_most=True)]
+    return rows, [
+        report.Target("16 lists at once: memory growth / encoded size", grown / size, 2.0, at_most=True)
+    ]
 
 
 async def _list(bench: Bench) -> tuple[int, float, float]:
@@ -224,10 +233,14 @@ async def run(options: argparse.Namespace) -> tuple[list[report.Row], list[repor
 
 def main() -> None:
     """Run, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--case", action="append", choices=CASES)
     parser.add_argument("--seconds", type=float, default=8.0, help="that the writer of a fan-out writes")
-    parser.add_argument("--profile", type=Path, help="where cProfile writes what it saw in the last apiserver")
+    parser.add_argument(
+        "--profile", type=Path, help="where cProfile writes what it saw in the last apiserver"
+    )
     parser.add_argument("--output", type=Path, default=Path("bench/results/apiserver_reads.json"))
     options = parser.parse_args()
     rows, targets = asyncio.run(run(options))
