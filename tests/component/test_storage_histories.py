@@ -1,11 +1,14 @@
 """Histories of many writers, checked as a whole: nothing acknowledged is lost, nothing happens twice, all see the same (I4, I5, I6)."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from random import Random
 
 import pytest
 
+from apiserver.storage import versions
+from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import (
     Change,
@@ -16,13 +19,17 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
+from apiserver.storage.resources import resource_of
 from tests.component.storage_objects import META, PREFIX, config, key
-from tests.support.etcd import EtcdServer, etcd_storage
+from tests.support.etcd import EtcdServer, RawEtcd, etcd_storage
 from tests.support.proxy import Proxy, proxy_to
+from tests.support.storage_judge import judge
+from tests.support.storage_story import Teller, make_programs
 from tests.support.tasks import running
 from vaina.api.core.v1 import config_pb2
 from vaina.clock import SystemClock
 from vaina.errors import ApiError
+from vaina.kinds import CONFIG_MAP
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
 
@@ -46,13 +53,17 @@ async def record(storage: EtcdStorage, after: Version, events: list[StorageEvent
 
 
 async def disturb(proxy: Proxy, rng: Random) -> None:
-    """Break connections at random moments, after losing answers or requests for a while."""
+    """Break connections at random moments, after losing answers or requests for a while; leave the line whole."""
     clock = SystemClock()
-    while True:
-        await clock.sleep(rng.uniform(0.02, 0.1))
-        proxy.loses_answers = rng.random() < 0.6
-        proxy.loses_requests = not proxy.loses_answers and rng.random() < 0.5
-        await clock.sleep(rng.uniform(0.0, 0.03))
+    try:
+        while True:
+            await clock.sleep(rng.uniform(0.02, 0.1))
+            proxy.loses_answers = rng.random() < 0.6
+            proxy.loses_requests = not proxy.loses_answers and rng.random() < 0.5
+            await clock.sleep(rng.uniform(0.0, 0.03))
+            proxy.loses_answers = proxy.loses_requests = False
+            proxy.break_connections()
+    finally:
         proxy.loses_answers = proxy.loses_requests = False
         proxy.break_connections()
 
@@ -110,6 +121,74 @@ async def test_increments_over_a_line_that_breaks_happen_once_or_not_at_all(
         assert acknowledged[name] <= number(stored.data) <= acknowledged[name] + unknown[name]
     seen = {event.object for event in events}
     assert all(result in seen for result in results)
+
+
+@asynccontextmanager
+async def cacher_over(storage: EtcdStorage) -> AsyncIterator[Cacher]:
+    cacher = Cacher(storage, [resource_of(CONFIG_MAP)], clock=SystemClock(), rng=Random(1), ring_capacity=50)
+    async with running(cacher.run()):
+        await cacher.wait_ready()
+        yield cacher
+
+
+class TestStories:
+    """Every answer, error and watch event of random clients is what one sequential storage could have said; compaction included."""
+
+    @pytest.fixture
+    async def compact(self, etcd: EtcdServer) -> AsyncIterator[Callable[[Version], Awaitable[None]]]:
+        async with RawEtcd(etcd.target) as raw:
+
+            async def compact(version: Version) -> None:
+                await raw.compact(versions.revision_of(version))
+
+            yield compact
+
+    @pytest.mark.parametrize("seed", range(4))
+    async def test_of_two_apiservers(
+        self, etcd: EtcdServer, compact: Callable[[Version], Awaitable[None]], seed: int
+    ) -> None:
+        async with (
+            etcd_storage(etcd.target, writer="one") as one,
+            etcd_storage(etcd.target, writer="two") as two,
+        ):
+            teller = Teller([one, two], one, compact, Random(seed))
+            story = await teller.tell(make_programs(seed, clients=10, steps=40))
+        assert judge(story) == []
+        assert len(story.truth) > 50
+        assert story.compacted > 0
+
+    @pytest.mark.parametrize("seed", range(4))
+    async def test_of_a_cache_and_another_apiserver(
+        self, etcd: EtcdServer, compact: Callable[[Version], Awaitable[None]], seed: int
+    ) -> None:
+        async with (
+            etcd_storage(etcd.target, writer="one") as one,
+            etcd_storage(etcd.target, writer="two") as two,
+            cacher_over(one) as cacher,
+        ):
+            teller = Teller([cacher, cacher, two], two, compact, Random(seed))
+            story = await teller.tell(make_programs(seed, clients=9, steps=40))
+        assert judge(story, strict_expiry=False) == []
+        assert len(story.truth) > 50
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_over_a_line_that_breaks(
+        self, etcd: EtcdServer, compact: Callable[[Version], Awaitable[None]], seed: int
+    ) -> None:
+        """Lost requests and lost answers: each write happened once or not at all, and whoever was told is right."""
+        async with (
+            etcd_storage(etcd.target, writer="direct") as direct,
+            proxy_to(etcd.port) as proxy,
+            etcd_storage(proxy.target, writer="one", timeout_seconds=0.3, patience_seconds=1.0) as one,
+            cacher_over(one) as cacher,
+        ):
+            teller = Teller([one, cacher, direct], direct, compact, Random(seed))
+            story = await teller.tell(
+                make_programs(seed, clients=9, steps=12), disturb(proxy, Random(seed)), stall_seconds=1.0
+            )
+        assert judge(story, strict_expiry=False) == []
+        assert len(story.truth) > 20
+        assert any(isinstance(call.answer, ApiError) for call in story.calls)
 
 
 async def test_two_apiservers_write_at_once_and_see_the_same_history(etcd: EtcdServer) -> None:

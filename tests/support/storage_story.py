@@ -5,13 +5,13 @@ else that is written (a token), so that the judge can tell whose write an event 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apiserver.storage import versions
 from apiserver.storage.interface import (
@@ -156,25 +156,39 @@ class Teller:
         self._clients, self._direct, self._compact, self._rng = clients, direct, compact, rng
         self._ticks = count()
         self._tokens = count()
+        self._stall: float | None = None
         self.story = Story()
         #: what anybody has seen of a key, for expected versions and for reading the past
         self._known: dict[Key, list[Stored]] = {}
 
     async def tell(
-        self, programs: Sequence[Sequence[Step]], *, watchers: int = 3, compactions: bool = True
+        self,
+        programs: Sequence[Sequence[Step]],
+        *beside: Coroutine[Any, Any, None],
+        watchers: int = 3,
+        stall_seconds: float | None = None,
     ) -> Story:
-        """Run all programs at once, with watchers beside them, until everyone has seen the last write."""
+        """Run all programs at once, with watchers beside them, until everyone has seen the last write.
+
+        Args:
+            programs: the steps of each client.
+            beside: what else goes on while the clients work.
+            watchers: who follows all that happens.
+            stall_seconds: over a line that fails, watchers leave a stream that is silent for so long. None: it fails the story.
+        """
         story = self.story
+        self._stall = stall_seconds
         story.start = await self._direct.current_version()
         story.streams = [[] for _ in range(watchers)]
-        following = [
-            self._follow(self._clients[number % len(self._clients)], streams)
-            for number, streams in enumerate(story.streams)
-        ]
-        disturbing = [self._compact_now_and_then()] if compactions else []
-        async with running(self._write_down_truth(), *disturbing), asyncio.TaskGroup() as watching:
-            tasks = [watching.create_task(work) for work in following]
-            async with asyncio.TaskGroup() as working:
+        async with (
+            running(self._write_down_truth(), self._compact_now_and_then()),
+            asyncio.TaskGroup() as watching,
+        ):
+            tasks = [
+                watching.create_task(self._follow(self._clients[number % len(self._clients)], streams))
+                for number, streams in enumerate(story.streams)
+            ]
+            async with running(*beside), asyncio.TaskGroup() as working:
                 for number, program in enumerate(programs):
                     working.create_task(self._run(self._clients[number % len(self._clients)], program))
             story.end = (await self._direct.create(LAST, document("last", "last"), _META)).version
@@ -355,7 +369,10 @@ class Teller:
         events: list[Seen] = []
         end = End.CUT
         try:
-            async with asyncio.timeout(10), aclosing(storage.watch(PREFIX, after=after)) as batches:
+            async with (
+                asyncio.timeout(self._stall or 10),
+                aclosing(storage.watch(PREFIX, after=after)) as batches,
+            ):
                 async for batch in batches:
                     events += map(_seen, batch)
                     if any(event.key == LAST for event in batch):
@@ -366,6 +383,9 @@ class Teller:
                         break
                     for _ in range(self._rng.randrange(3)):
                         await _CLOCK.sleep(0)
+        except TimeoutError:
+            if self._stall is None:
+                raise
         except Expired:
             end = End.EXPIRED
         except ApiError:
