@@ -139,6 +139,8 @@ class FlowControl:
                 counts.executing += 1
                 counts.seats_in_use += seats
                 try:
+                    if is_list:
+                        _check_unsent(rpc)
                     answer: bytes = await fn(data, rpc)
                 finally:
                     counts.executing -= 1
@@ -166,6 +168,8 @@ class FlowControl:
                     await self._wait(lane, rpc, seats)
                 lane.counts.dispatched += 1
                 try:
+                    if seats:
+                        _check_unsent(rpc)
                     async with aclosing(fn(request, rpc)) as answers:
                         async for answer in answers:
                             if seats:
@@ -251,6 +255,12 @@ class FlowControl:
         self._open[client] -= 1
         if not self._open[client]:
             del self._open[client]
+
+
+def _check_unsent(rpc: RequestContext) -> None:
+    """Make nothing large for a client that has not taken what it asked for before. Raises TooManyRequests."""
+    if rpc.unsent is not None and rpc.unsent.is_full(rpc.peer):
+        raise TooManyRequests(_WORDS, retry_seconds=RETRY_SECONDS)
 
 
 def client_of(rpc: RequestContext) -> Client:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vaina.clock import Clock
+from vaina.serving.unsent import Unsent
 
 #: streams that end in a second, at most; few end at once
 STREAMS_PER_SECOND = 1000
@@ -59,6 +60,7 @@ class Calls:
         self.current = 0
         #: new calls are turned away
         self.refusing = False
+        self.unsent = Unsent()
 
     async def drain(
         self, plan: Drain, clock: Clock, *, unready: Awaitable[None], stop: Callable[[float], Awaitable[None]]

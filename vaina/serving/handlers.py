@@ -14,6 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from vaina.errors import ApiError, BadRequest, InternalError, Timeout
+from vaina.serving.unsent import Unsent
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -50,6 +51,8 @@ class RequestContext:
     dry_run: bool = False
     #: the caller has gone away, or the call is over
     cancelled: bool = False
+    #: the server's answers that were not taken yet; None where nothing is between caller and service
+    unsent: Unsent | None = None
 
     def warn(self, text: str) -> None:
         """Tell the caller something that is no error."""

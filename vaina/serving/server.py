@@ -9,7 +9,7 @@ Streaming handlers are async generators, always closed by the wrapper.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ from vaina.serving.handlers import (
 from vaina.serving.health import Health
 from vaina.serving.options import MAX_CONNECTIONS, MAX_METADATA_BYTES, server_options
 from vaina.serving.reflection import add_reflection
+from vaina.serving.unsent import MIN_BYTES
 
 __all__ = [
     "ANONYMOUS",
@@ -67,6 +68,8 @@ log = structlog.stdlib.get_logger(__name__)
 DEFAULT_DEADLINE_SECONDS = 60.0
 #: a stream's request is there within this time, or the call ends
 REQUEST_SECONDS = 32.0
+#: a large answer, or message of a stream, is taken within this time, or the call ends
+SEND_SECONDS = 60.0
 #: calls under way, from their first byte on; what a call is allowed beyond that is its service's business
 MAX_CALLS = 32_768
 #: HTTP/2 counts so much for each header besides its name and value
@@ -201,6 +204,10 @@ class _Wrapped:
             async with asyncio.timeout(own):
                 request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
+            if len(answer) > MIN_BYTES:
+                sending = _Sending(self.calls, ctx.peer, answer)
+                sending.__enter__()
+                context.add_done_callback(sending.__exit__)
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -238,7 +245,8 @@ class _Wrapped:
                 async for answer in answers:
                     stream.waiting = False
                     self.sent.inc()
-                    yield answer
+                    with _NOT_COUNTED if len(answer) <= MIN_BYTES else _Sending(self.calls, ctx.peer, answer):
+                        yield answer
                     if stream.ending:
                         break
                     stream.waiting = True
@@ -291,6 +299,7 @@ class _Wrapped:
             peer=context.peer(),
             metadata=metadata,
             deadline=None if remaining is None else start + remaining,
+            unsent=self.calls.unsent,
         )
         for key, value in metadata:
             if key == "traceparent" and isinstance(value, str):
@@ -311,3 +320,31 @@ class _Wrapped:
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:
             self.sent.inc()
+
+
+_NOT_COUNTED = nullcontext()
+
+
+class _Sending:
+    """A large answer on its way: counted until it is gone, which it must be within a time, or the task that sends it ends."""
+
+    __slots__ = ("_calls", "_late", "_peer", "_size")
+
+    def __init__(self, calls: Calls, peer: str, answer: bytes) -> None:
+        self._calls, self._peer, self._size = calls, peer, len(answer)
+
+    def __enter__(self) -> None:
+        """Begin. Raises TooManyRequests when there is no room: earlier answers were not read."""
+        if not self._calls.unsent.add(self._peer, self._size):
+            raise TooManyRequests(
+                "Too many requests, please try again later: earlier answers were not read yet.",
+                retry_seconds=1,
+            )
+        task = asyncio.current_task()
+        assert task is not None
+        self._late = asyncio.get_running_loop().call_later(SEND_SECONDS, task.cancel)
+
+    def __exit__(self, *_: object) -> None:
+        """The answer is gone, or never will be."""
+        self._late.cancel()
+        self._calls.unsent.remove(self._peer, self._size)

@@ -16,6 +16,7 @@ from vaina.clock import SystemClock
 from vaina.errors import TooLarge, TooManyRequests
 from vaina.kinds import CONFIG_MAP, EVENT, NODE, POD
 from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext, User
+from vaina.serving.unsent import Unsent
 from vaina.testing.clock import FakeClock, settle
 
 LEVELS = (
@@ -323,3 +324,23 @@ async def test_what_happened_is_counted_under_the_references_names() -> None:
 )
 def test_a_client_is_its_user_or_else_its_address(peer: str, user: str, want: Client) -> None:
     assert client_of(RequestContext(peer=peer, user=User(user, ()))) == want
+
+
+async def test_nothing_large_is_made_for_who_reads_nothing() -> None:
+    unsent = Unsent(1000)
+    assert unsent.add("ipv4:10.0.0.1:1", 600)
+    flow, made = FlowControl(FakeClock(), levels=LEVELS), []
+
+    async def answer(data: bytes, rpc: RequestContext) -> bytes:
+        made.append(rpc.peer)
+        return b""
+
+    async def call(path: str, peer: str) -> None:
+        await flow.limited(path, Method(UNARY, answer)).fn(b"", RequestContext(peer=peer, unsent=unsent))
+
+    with pytest.raises(TooManyRequests) as caught:
+        await call(LIST, "ipv4:10.0.0.1:2")
+    assert caught.value.retry_seconds == 1.0
+    await call(GET, "ipv4:10.0.0.1:1")
+    await call(LIST, "ipv4:10.0.0.2:1")
+    assert made == ["ipv4:10.0.0.1:1", "ipv4:10.0.0.2:1"]

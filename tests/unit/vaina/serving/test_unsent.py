@@ -1,0 +1,52 @@
+import pytest
+
+from vaina.serving.unsent import MAX_BYTES, SMALL_BYTES, Unsent
+
+MIB = 1 << 20
+
+
+def fill(unsent: Unsent, peer: str, size: int) -> int:
+    count = 0
+    while unsent.add(peer, size):
+        count += 1
+    return count
+
+
+def test_a_connection_that_reads_nothing_has_a_third_of_the_room() -> None:
+    unsent = Unsent(100 * MIB)
+    assert 30 <= fill(unsent, "ipv4:10.0.0.1:1", MIB) <= 34
+
+
+def test_an_address_has_half_of_the_room_however_many_connections_it_opens() -> None:
+    unsent = Unsent(100 * MIB)
+    for port in range(500):
+        fill(unsent, f"ipv4:10.0.0.1:{port}", MIB)
+    assert 45 * MIB <= unsent.bytes <= 50 * MIB
+    assert unsent.add("ipv4:10.0.0.2:1", 8 * MIB)
+    # Small answers still go everywhere.
+    assert unsent.add("ipv4:10.0.0.1:9", SMALL_BYTES)
+
+
+def test_there_is_an_end_to_the_room() -> None:
+    unsent = Unsent(100 * MIB)
+    for number in range(1000):
+        fill(unsent, f"ipv4:10.0.{number % 250}.1:{number}", SMALL_BYTES)
+    assert unsent.bytes <= 100 * MIB
+    assert not unsent.add("ipv4:10.9.9.9:1", SMALL_BYTES)
+
+
+def test_what_was_taken_makes_room_and_leaves_no_trace() -> None:
+    unsent = Unsent(MIB)
+    for _ in range(3):
+        assert unsent.add("ipv4:10.0.0.1:1", 100_000)
+        assert unsent.add("ipv4:10.0.0.1:2", 100_000)
+        for port in (1, 2):
+            unsent.remove(f"ipv4:10.0.0.1:{port}", 100_000)
+    assert unsent.bytes == 0
+    with pytest.raises(KeyError):
+        unsent.remove("ipv4:10.0.0.1:1", 1)
+
+
+def test_a_page_of_a_list_fits_beside_those_of_some_others() -> None:
+    unsent = Unsent(MAX_BYTES)
+    assert sum(unsent.add(f"ipv4:10.0.0.{number}:1", 8 * MIB) for number in range(16)) == 16

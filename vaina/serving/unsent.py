@@ -1,0 +1,54 @@
+"""PURE: answers that clients have not taken yet, together under a bound.
+
+gRPC holds an answer until its client reads it: whoever asks for much and reads nothing would fill the server. So answers are counted from
+when they are ready until they are gone, and what does not fit is refused. Room is shared by dynamic thresholds, as in
+`apiserver/flowcontrol/fair.py`: an address has as much as is left, one of its connections half of that.
+"""
+
+from typing import Final
+
+#: of all answers together
+MAX_BYTES: Final = 256 * 1024 * 1024
+#: what is smaller is not counted: 32,768 calls (`server.MAX_CALLS`) of this size are as much as all others may have
+MIN_BYTES: Final = 8 * 1024
+#: up to here an answer is only refused when there is no room at all
+SMALL_BYTES: Final = 64 * 1024
+
+
+class Unsent:
+    """The count. Owned by one event loop."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes, self.bytes = max_bytes, 0
+        #: by address, and by address and port
+        self._of: dict[str, int] = {}
+
+    def add(self, peer: str, size: int) -> bool:
+        """Count an answer to a peer (ipv4:10.0.0.1:4567); False when it does not fit, and is not counted."""
+        address = peer.rpartition(":")[0]
+        free = self.max_bytes - self.bytes
+        if size > free:
+            return False
+        if size > SMALL_BYTES and (
+            self._of.get(address, 0) + size > free or (self._of.get(peer, 0) + size) * 2 > free
+        ):
+            return False
+        self.bytes += size
+        for name in (address, peer):
+            self._of[name] = self._of.get(name, 0) + size
+        return True
+
+    def is_full(self, peer: str) -> bool:
+        """Say whether a large answer to a peer would be refused, before it is made."""
+        free = self.max_bytes - self.bytes
+        return self._of.get(peer.rpartition(":")[0], 0) >= free or self._of.get(peer, 0) * 2 >= free
+
+    def remove(self, peer: str, size: int) -> None:
+        """An answer that was added is gone, or never will be."""
+        self.bytes -= size
+        for name in (peer.rpartition(":")[0], peer):
+            left = self._of[name] - size
+            if left:
+                self._of[name] = left
+            else:
+                del self._of[name]
