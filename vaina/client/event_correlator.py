@@ -11,8 +11,7 @@ Called by `vaina.client.events`. Bounded: 4,096 entries each, the one not used f
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import NamedTuple, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -30,12 +29,14 @@ SPAM_REFILL_SECONDS = 300.0
 COMBINED = "(combined from similar events): "
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Something that a component says. One correlator has one source, which is in no key therefore."""
+class Said(NamedTuple):
+    """Something that a component says. One correlator has one source, which is in no key therefore.
 
-    #: kind, apiVersion, namespace, name, uid
-    about: tuple[str, ...]
+    Tuples here and below: the scheduler says something for each Pod it binds, and a frozen dataclass costs ten times as much.
+    """
+
+    #: uid of the object, or whatever else tells it from all others
+    about: str
     field_path: str
     type: str
     reason: str
@@ -46,14 +47,13 @@ class Said:
 Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Correlated:
+class Correlated(NamedTuple):
     """What to write down."""
 
     key: Key
     message: str
-    #: how often it was said, this time included
-    count: int
+    #: how often it was said, this one included
+    times: int
     #: when it was said first
     first: float
     #: whether to send it; otherwise it is only counted
@@ -64,68 +64,47 @@ class EventCorrelator:
     """Remembers what was said. Owned by one recorder."""
 
     def __init__(self) -> None:
-        self._similar: _Memory[Key, _Similar] = _Memory()
-        self._counts: _Memory[Key, tuple[int, float]] = _Memory()
-        self._buckets: _Memory[Key, _Bucket] = _Memory()
+        #: object, type and reason -> when it was said last, and hashes of the messages (ten kilobytes each would be much)
+        self._similar: OrderedDict[Key, tuple[float, tuple[int, ...]]] = OrderedDict()
+        #: event -> how often, and when first
+        self._counts: OrderedDict[Key, tuple[int, float]] = OrderedDict()
+        #: object -> tokens left, as of when
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def correlate(self, said: Said, *, now: float) -> Correlated:
         """Return what to do with something said at `now` (seconds, any clock that mostly goes forward)."""
         key, message = self._combine(said, now)
-        count, first = self._counts.get(key) or (0, now)
-        self._counts.put(key, (count + 1, first))
-        bucket = self._buckets.get(said.about) or _Bucket(now)
-        self._buckets.put(said.about, bucket)
-        return Correlated(key, message, count + 1, first, send=bucket.take(now))
+        count, first = self._counts.pop(key, (0, now))
+        _remember(self._counts, key, (count + 1, first))
+        return Correlated(key, message, count + 1, first, self._take(said.about, now))
 
     def _combine(self, said: Said, now: float) -> tuple[Key, str]:
-        group = (*said.about, said.type, said.reason)
-        similar = self._similar.get(group)
-        if similar is None or now - similar.last > COMBINE_SECONDS:
-            similar = _Similar()
-        similar.last = now
-        # Hashes: ten messages of a kilobyte for each of so many groups would be megabytes.
-        similar.messages[hash(said.message)] = None
-        self._similar.put(group, similar)
-        if len(similar.messages) < COMBINE_FROM:
-            return (*said.about, said.field_path, said.type, said.reason, said.message), said.message
-        similar.messages.popitem()
-        return group, COMBINED + said.message
+        about, field_path, type_, reason, message = said
+        group = (about, type_, reason)
+        last, hashes = self._similar.pop(group, (now, ()))
+        if now - last > COMBINE_SECONDS:
+            hashes = ()
+        mark = hash(message)
+        if mark not in hashes:
+            hashes = (*hashes, mark)
+        combined = len(hashes) >= COMBINE_FROM
+        # Room for one more: the next one is combined as well, whether it is new or not.
+        _remember(self._similar, group, (now, hashes[1:] if combined else hashes))
+        if combined:
+            return group, COMBINED + message
+        return (about, type_, reason, field_path, message), message
+
+    def _take(self, about: str, now: float) -> bool:
+        """Take a token of an object's bucket, which is full at first."""
+        tokens, at = self._buckets.pop(about, (float(SPAM_BURST), now))
+        tokens = min(tokens + max(now - at, 0.0) / SPAM_REFILL_SECONDS, float(SPAM_BURST))
+        there = tokens >= 1.0
+        _remember(self._buckets, about, (tokens - 1.0 if there else tokens, now))
+        return there
 
 
-@dataclass(slots=True)
-class _Similar:
-    last: float = 0.0
-    messages: dict[int, None] = field(default_factory=dict[int, None])
-
-
-class _Bucket:
-    """A token bucket; full at first."""
-
-    __slots__ = ("_at", "_tokens")
-
-    def __init__(self, now: float) -> None:
-        self._tokens, self._at = float(SPAM_BURST), now
-
-    def take(self, now: float) -> bool:
-        grown = max(now - self._at, 0.0) / SPAM_REFILL_SECONDS
-        self._tokens, self._at = min(self._tokens + grown, float(SPAM_BURST)), now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-
-class _Memory(Generic[K, V]):
-    """A dict that forgets what was not used for longest."""
-
-    def __init__(self) -> None:
-        self._entries: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        return self._entries.get(key)
-
-    def put(self, key: K, value: V) -> None:
-        self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > MAX_REMEMBERED:
-            self._entries.popitem(last=False)
+def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
+    """Put in what was taken out or is new; the one not used for longest goes."""
+    memory[key] = value
+    if len(memory) > MAX_REMEMBERED:
+        memory.popitem(last=False)

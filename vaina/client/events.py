@@ -77,8 +77,8 @@ class EventRecorder:
         if field_path:
             about.field_path = field_path
         now = self._clock.now()
-        named = (about.kind, about.api_version, about.namespace, about.name, about.uid)
-        said = Said(named, about.field_path, type, reason, message[:MAX_MESSAGE])
+        who = about.uid or f"{about.api_version}/{about.kind}/{about.namespace}/{about.name}"
+        said = Said(who, about.field_path, type, reason, message[:MAX_MESSAGE])
         correlated = self._correlator.correlate(said, now=now)
         if not correlated.send:
             self.dropped += 1
@@ -93,10 +93,11 @@ class EventRecorder:
                 old, _ = self._known.popitem(last=False)
                 if self._waiting.pop(old, 0) is None:
                     self.dropped += 1
-        known.event.count, known.event.message = correlated.count, correlated.message[:MAX_MESSAGE]
-        known.event.last_timestamp.CopyFrom(timestamp(now))
-        known.tries = 0
-        self._known.move_to_end(correlated.key)
+        else:
+            known.event.count, known.event.message = correlated.times, correlated.message[:MAX_MESSAGE]
+            known.event.last_timestamp.CopyFrom(timestamp(now))
+            known.tries = 0
+            self._known.move_to_end(correlated.key)
         self._waiting[correlated.key] = None
         self._wake.set()
 
@@ -198,10 +199,11 @@ class EventRecorder:
         self, about: reference_pb2.ObjectReference, said: Said, correlated: Correlated, now: float
     ) -> event_pb2.Event:
         event = event_pb2.Event(
-            involved_object=about, reason=said.reason, type=said.type,
+            involved_object=about, reason=said.reason, type=said.type, count=correlated.times,
+            message=correlated.message[:MAX_MESSAGE],
             source=event_pb2.EventSource(component=self._component, host=self._instance),
             reporting_component=self._component, reporting_instance=self._instance,
-            first_timestamp=timestamp(correlated.first),
+            first_timestamp=timestamp(correlated.first), last_timestamp=timestamp(now),
         )  # fmt: skip
         event.metadata.namespace = about.namespace or "default"
         # client-go's names: the object's, and the time in nanoseconds as hexadecimal.

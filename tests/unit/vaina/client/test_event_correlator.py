@@ -8,7 +8,7 @@ from vaina.client.event_correlator import MAX_REMEMBERED, EventCorrelator, Said
 
 
 def said(message: str = "words", *, name: str = "web", reason: str = "BackOff", field_path: str = "") -> Said:
-    return Said(("Pod", "v1", "default", name, f"uid-{name}"), field_path, "Warning", reason, message)
+    return Said(f"uid-{name}", field_path, "Warning", reason, message)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def test_correlation(case: Case) -> None:
         now += seconds
         correlator.correlate(what, now=now)
     got = correlator.correlate(case.last[1], now=now + case.last[0])
-    assert (got.message, got.count, got.send) == case.want
+    assert (got.message, got.times, got.send) == case.want
 
 
 def test_an_event_keeps_when_it_was_said_first() -> None:
@@ -74,5 +74,5 @@ def test_what_was_not_said_for_longest_is_forgotten() -> None:
         correlator.correlate(said(name=f"p{number}"), now=0.0)
     correlator.correlate(said(name="p0"), now=0.0)
     correlator.correlate(said(name="one more"), now=0.0)
-    assert correlator.correlate(said(name="p0"), now=0.0).count == 3
-    assert correlator.correlate(said(name="p1"), now=0.0).count == 1
+    assert correlator.correlate(said(name="p0"), now=0.0).times == 3
+    assert correlator.correlate(said(name="p1"), now=0.0).times == 1
