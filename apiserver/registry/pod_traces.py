@@ -41,9 +41,11 @@ GONE_TTL_SECONDS = 3600
 _QUEUE_LIMIT = 5000
 #: traces written at once
 _WIDTH = 64
-#: Pods a second that get a trace (and a log line) when more than that are created
-_SAMPLED_PER_SECOND = 200.0
+#: Pods that get a trace (and a log line): so many that come at once, and so many a second of those that go on coming
+_SAMPLED_AT_ONCE = 200.0
+_SAMPLED_PER_SECOND = 50.0
 
+_GATHER_SECONDS = 0.1
 _CACHED = Read(at_least=Version(0))
 _ORDER = {step.value: step.number for step in PodStep}
 
@@ -75,20 +77,22 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
 
 
 class Sampler:
-    """Chooses the Pods that get a trace: all of them, up to so many a second. Owned by the event loop.
+    """Chooses the Pods that get a trace: all of them, up to so many at once and so many a second. Owned by the event loop.
 
     Whole Pods are chosen, when they are created: whoever reports a later step of a Pod that was not chosen finds no trace and
     begins none. A trace costs the apiserver more than the bind it tells of.
     """
 
-    def __init__(self, clock: Clock, per_second: float = _SAMPLED_PER_SECOND) -> None:
-        self._clock, self._per_second = clock, per_second
-        self._tokens, self._refilled = per_second, clock.monotonic()
+    def __init__(
+        self, clock: Clock, per_second: float = _SAMPLED_PER_SECOND, at_once: float = _SAMPLED_AT_ONCE
+    ) -> None:
+        self._clock, self._per_second, self._at_once = clock, per_second, at_once
+        self._tokens, self._refilled = at_once, clock.monotonic()
 
     def take(self) -> bool:
         """Say whether one more Pod may have a trace now."""
         now = self._clock.monotonic()
-        self._tokens = min(self._per_second, self._tokens + (now - self._refilled) * self._per_second)
+        self._tokens = min(self._at_once, self._tokens + (now - self._refilled) * self._per_second)
         self._refilled = now
         if self._tokens < 1:
             return False
@@ -253,11 +257,16 @@ class TraceWriter:
         self._wake.set()
 
     async def run(self, traces: Traces) -> None:
-        """Write until cancelled."""
+        """Write until cancelled; what comes soon after a write gathers, for that costs a question to storage each time."""
+        written = float("-inf")
         while True:
             await self._wake.wait()
+            soon = written + _GATHER_SECONDS - self._clock.monotonic()
+            if soon > 0:
+                await self._clock.sleep(soon)
             self._wake.clear()
             await self.flush(traces)
+            written = self._clock.monotonic()
 
     async def flush(self, traces: Traces) -> None:
         """Write all that is waiting."""

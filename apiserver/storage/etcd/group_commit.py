@@ -30,7 +30,7 @@ WRITERS = "/vaina/writers/"
 #: writes that may wait; more are refused at once with TooManyRequests
 MAX_PENDING = 16_384
 #: with fewer writes than this in the last batch nothing gathers
-_LOAD = 6
+_LOAD = 3
 _GATHER_STEP_SECONDS = 0.001
 _GATHER_STEPS = 3
 #: a client waits 10 s
@@ -170,7 +170,8 @@ class GroupCommit:
             if before >= MAX_WRITES:
                 return
             await self._clock.sleep(_GATHER_STEP_SECONDS)
-            if len(self._waiting) == before:
+            if len(self._waiting) == before >= self._last_size:
+                # Those who were answered last are back.
                 return
 
     def _take(self) -> list[Write]:
