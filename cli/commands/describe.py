@@ -62,8 +62,10 @@ async def _describe_one(
     shell: Shell, clients: Clientset, kind: Kind[Message], obj: Message, options: DescribeOptions
 ) -> str:
     events = await _events(clients, kind, obj) if options.events else []
-    pods = await _pods(clients, kind, obj)
-    return render_description(kind, obj, pods=pods, events=events, now=shell.clock.now(), paint=shell.paint)
+    related = await _related(clients, kind, obj)
+    return render_description(
+        kind, obj, pods=related, events=events, now=shell.clock.now(), paint=shell.paint
+    )
 
 
 async def _events(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence[Message]:
@@ -79,7 +81,11 @@ async def _events(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence
         return []
 
 
-async def _pods(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence[Message]:
+async def _related(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence[Message]:
+    """Return what the page of an object shows besides it."""
+    if kind.kind == "Namespace":
+        quotas = await clients.resource_quotas.list_all(obj.metadata.name)
+        return [*quotas.items, *(await clients.limit_ranges.list_all(obj.metadata.name)).items]
     if kind.kind == "Node":
         return (await clients.pods.list_all(field_selector=f"spec.nodeName={obj.metadata.name}")).items
     if not kind.has_scale:

@@ -13,6 +13,7 @@ from vaina.clock import seconds_of
 from vaina.kinds import Kind
 from vaina.objects import nodes, selectors
 from vaina.objects.conditions import get_condition
+from vaina.objects.times import format_time
 
 NONE: Final = "<none>"
 _Row = Callable[[Any, float], Sequence[str]]
@@ -168,6 +169,30 @@ def _lease(lease: Any, now: float) -> Sequence[str]:
     return lease.metadata.name, lease.spec.holder_identity, age(lease.metadata.creation_timestamp, now)
 
 
+def _resource_quota(quota: Any, now: float) -> Sequence[str]:
+    used, hard = quota.status.used, quota.status.hard
+    shown = [f"{name}: {show_amount(used, name)}/{show_amount(hard, name)}" for name in sorted(hard)]
+    requests = ", ".join(text for text in shown if not text.startswith("limits"))
+    limits = ", ".join(text for text in shown if text.startswith("limits"))
+    return quota.metadata.name, requests, limits, age(quota.metadata.creation_timestamp, now)
+
+
+def show_amount(amounts: Any, name: str) -> str:
+    """Write an amount of a map of amounts; what is not there is nothing."""
+    return (amounts[name].string if name in amounts else "") or "0"
+
+
+def _limit_range(limit_range: Any, _: float) -> Sequence[str]:
+    return limit_range.metadata.name, format_time(limit_range.metadata.creation_timestamp) or "<unknown>"
+
+
+def _priority_class(found: Any, now: float) -> Sequence[str]:
+    return (
+        found.metadata.name, str(found.value), str(found.global_default).lower(),
+        age(found.metadata.creation_timestamp, now), found.preemption_policy,
+    )  # fmt: skip
+
+
 def _trace(trace: Any, now: float) -> Sequence[str]:
     steps = trace.status.steps
     took = ""
@@ -205,6 +230,11 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     ),
     "ReplicationController": _REPLICAS,
     "ReplicaSet": _REPLICAS,
+    "ResourceQuota": Columns(("NAME", "REQUEST", "LIMIT", "AGE"), (), _resource_quota),
+    "LimitRange": Columns(("NAME", "CREATED AT"), (), _limit_range),
+    "PriorityClass": Columns(
+        ("NAME", "VALUE", "GLOBAL-DEFAULT", "AGE", "PREEMPTIONPOLICY"), (), _priority_class
+    ),
     "Lease": Columns(("NAME", "HOLDER", "AGE"), (), _lease),
     "PodTrace": Columns(("NAME", "POD", "STEPS", "TOOK", "AGE"), ("NODE",), _trace),
 }

@@ -9,6 +9,12 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from cli.printers.columns import event_count, event_source, event_times, show_selector
+from cli.printers.describe_limits import (
+    describe_limit_range,
+    describe_namespace,
+    describe_priority_class,
+    describe_resource_quota,
+)
 from cli.printers.describe_node import describe_node
 from cli.printers.describe_pod import describe_pod, describe_template
 from cli.printers.duration import human_duration
@@ -99,12 +105,6 @@ def _secret(page: Page, secret: Any, _: Sequence[Any]) -> None:
         page.value(0, key, f"{len(secret.data[key])} bytes")
 
 
-def _namespace(page: Page, namespace: Any, _: Sequence[Any]) -> None:
-    describe_meta(page, namespace, namespaced=False)
-    describe_labels(page, namespace)
-    page.value(0, "Status", namespace.status.phase)
-
-
 def _any(page: Page, obj: Any, _: Sequence[Any]) -> None:
     """Write every field that is set, for kinds without a page of their own."""
     describe_meta(page, obj)
@@ -137,6 +137,8 @@ def _tree(page: Page, level: int, tree: Mapping[str, Any]) -> None:
             page.value(level, _title(name), str(value))
 
 
+#: nobody writes Events about these
+_WITHOUT_EVENTS: Final = frozenset({"Event", "PodTrace", "ResourceQuota", "LimitRange"})
 _Describe = Callable[[Page, Any, Sequence[Any]], None]
 
 
@@ -147,7 +149,10 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "ReplicationController": _replicas,
     "ConfigMap": _config_map,
     "Secret": _secret,
-    "Namespace": _namespace,
+    "Namespace": describe_namespace,
+    "ResourceQuota": describe_resource_quota,
+    "LimitRange": describe_limit_range,
+    "PriorityClass": describe_priority_class,
 }
 
 
@@ -160,14 +165,14 @@ def render_description(
     Args:
         kind: its kind.
         obj: the object.
-        pods: of a Node: those on it; of a ReplicaSet: those that it owns.
+        pods: of a Node: those on it; of a ReplicaSet: those that it owns; of a Namespace: its quotas and limit ranges.
         events: about the object.
         now: seconds since the epoch.
         paint: colours, or none.
     """
     page = Page()
     _PAGES.get(kind.kind, _any)(page, obj, pods)
-    if kind.kind not in ("Event", "PodTrace"):
+    if kind.kind not in _WITHOUT_EVENTS:
         describe_events(page, events, now)
     return _coloured(page.text(), paint)
 

@@ -27,6 +27,19 @@ OTHERS = {
         "{apiVersion: v1, kind: ReplicationController, metadata: {name: a, namespace: ns1}, spec: {selector: {b: c, a: b}, "
         "template: {spec: {containers: [{name: x, image: busybox}]}}}, status: {conditions: [{type: ReplicaFailure, status: 'True', reason: Quota}]}}"
     ),
+    "resourcequota": (
+        "{apiVersion: v1, kind: ResourceQuota, metadata: {name: a, namespace: ns1}, spec: {scopes: [NotTerminating], scopeSelector: "
+        "{matchExpressions: [{scopeName: PriorityClass, operator: In, values: [b, c]}]}}, "
+        "status: {hard: {pods: 10, limits.cpu: 4, requests.memory: 1Gi}, used: {pods: 3, limits.cpu: 1500m}}}"
+    ),
+    "limitrange": (
+        "{apiVersion: v1, kind: LimitRange, metadata: {name: a, namespace: ns1}, spec: {limits: [{type: Container, max: {cpu: 2}, "
+        "default: {cpu: 1, memory: 1Gi}, defaultRequest: {cpu: 500m}}, {type: Pod, maxLimitRequestRatio: {cpu: 2}, min: {cpu: 1m}}]}}"
+    ),
+    "priorityclass": (
+        "{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000, globalDefault: true, "
+        "description: For what cannot wait., preemptionPolicy: Never}"
+    ),
     "lease": "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: ns1}, spec: {holderIdentity: me, leaseDurationSeconds: 40}}",
 }
 TABLES = {
@@ -34,6 +47,20 @@ TABLES = {
     "nodes": (NODE, "nodes"),
     "replicasets": (REPLICA_SET, "replicasets"),
     "events": (EVENTS, "events"),
+    "resourcequotas": (
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "status: {hard: {pods: 10, limits.cpu: 4, requests.memory: 1Gi}, used: {pods: 3, limits.cpu: 1500m}}\n",
+        "resourcequotas",
+    ),
+    "limitranges": (
+        "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n",
+        "limitranges",
+    ),
+    "priorityclasses": (
+        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "value: 1000\nglobalDefault: true\npreemptionPolicy: Never\n",
+        "priorityclasses",
+    ),
     "others": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {a: b}\nbinaryData: {c: aGk=}\n",
         "configmaps",
@@ -70,7 +97,7 @@ def test_describe_replica_set() -> None:
     check_golden(GOLDEN / "describe-replicaset.txt", text)
 
 
-@pytest.mark.parametrize("name", ["configmap", "secret", "namespace", "replicationcontroller", "lease"])
+@pytest.mark.parametrize("name", sorted(OTHERS))
 def test_describe_other_kinds(name: str) -> None:
     kind = KINDS_BY_NAME[name]
     check_golden(GOLDEN / f"describe-{name}.txt", render_description(kind, read(OTHERS[name])[0], now=NOW))
@@ -146,3 +173,14 @@ def test_objects_as_yaml_json_and_names() -> None:
         print_names([*items, (REPLICA_SET_KIND, read(REPLICA_SET)[0])])
         == "node/node-1\nreplicaset.apps/shop\n"
     )
+
+
+def test_describe_a_namespace_that_is_limited_and_does_not_end() -> None:
+    namespace = read(
+        "{apiVersion: v1, kind: Namespace, metadata: {name: ns1}, status: {phase: Terminating, conditions: "
+        "[{type: NamespaceContentRemaining, status: 'True', reason: SomeResourcesRemain, message: 'Some resources are remaining: "
+        "pods. has 1 resource instances'}]}}"
+    )[0]
+    related = [read(OTHERS["resourcequota"])[0], read(OTHERS["limitrange"])[0]]
+    text = render_description(KINDS_BY_NAME["namespace"], namespace, pods=related, now=NOW)
+    check_golden(GOLDEN / "describe-namespace-limited.txt", text)
