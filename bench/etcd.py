@@ -113,6 +113,10 @@ class EtcdProcess:
         """Let it go on after `stop`."""
         self._signal(signal.SIGCONT)
 
+    def lose_data(self) -> None:
+        """Remove the data of a process that was killed; started again, it is empty."""
+        shutil.rmtree(Path(self._folder.name) / "data")
+
     def close(self) -> None:
         """End the process and remove its data."""
         self.kill()

@@ -12,7 +12,16 @@ from apiserver.storage import versions
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.store import EtcdStorage
-from apiserver.storage.interface import EventType, Key, KeyConflict, KeyExists, StorageEvent, Stored, Version
+from apiserver.storage.interface import (
+    EventType,
+    Key,
+    KeyConflict,
+    KeyExists,
+    Read,
+    StorageEvent,
+    Stored,
+    Version,
+)
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
@@ -238,8 +247,43 @@ class TestOutage:
             with pytest.raises((Unavailable, Timeout)):
                 await cacher.create(key("b"), config("b"), META)
             own_etcd.start()
-            stored = await eventually(lambda: cacher.create(key("c"), config("c"), META))
-            assert await eventually(lambda: cacher.get(key("c"))) == stored
+            later = await eventually(lambda: cacher.create(key("c"), config("c"), META))
+            assert await eventually(lambda: cacher.get(key("c"))) == later
+
+
+class TestLostData:
+    async def test_an_etcd_that_lost_its_data_is_not_followed(self, own_etcd: EtcdServer) -> None:
+        """Whoever saw more may not go back (I7): everything is refused, and stays so when the new past outgrows the old one."""
+        async with (
+            etcd_storage(own_etcd.target, timeout_seconds=1.0, patience_seconds=1.0) as storage,
+            cacher_over(storage) as cacher,
+        ):
+            for number in range(5):
+                await cacher.create(key(f"a{number}"), config("a"), META)
+            start = (await cacher.list(PREFIX)).version
+            own_etcd.kill()
+            own_etcd.lose_data()
+            own_etcd.start()
+            await until(lambda: not cacher.is_connected)
+
+            async def is_refused() -> bool:
+                try:
+                    await cacher.get(key("a0"), Read(at_least=Version(0)))
+                except Unavailable as error:
+                    return "older than what was served" in error.message
+                return False
+
+            async with asyncio.timeout(20):
+                while not await is_refused():
+                    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
+            async with RawEtcd(own_etcd.target) as raw:
+                for _ in range(versions.revision_of(start) + 5):
+                    await raw.kv.Put(rpc_pb2.PutRequest(key=b"/registry/other", value=b""))
+            assert await is_refused()
+            with pytest.raises(Unavailable, match="older than what was served"):
+                await cacher.list(PREFIX)
+            with pytest.raises(Unavailable, match="older than what was served"):
+                await anext(cacher.watch_selection(Selection(PREFIX), after=start))
 
 
 class TestFull:
