@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit test-component test-cluster bench bench-writes up down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-unit sim test-sim test-component test-cluster bench bench-writes up down logs trace verify-requirements update-locks verify-locks
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -24,7 +24,15 @@ format: setup ## Format and fix what can be fixed
 	@ruff format . && ruff check --fix .
 
 test-unit: setup ## Pure code, properties, conformance in memory (under 60 s)
-	@$(PY) -m pytest tests/unit tests/property tests/conformance tests/simulation -n 2 -m "not component and not cluster" -q
+	@$(PY) -m pytest tests/unit tests/property tests/conformance tests/simulation -n 2 -m "not component and not cluster and not simulation" -q
+
+sim: setup ## Simulate the control plane: make sim SEEDS=20000 FIRST=1000 MINUTES=60, make sim REPLAY='{...}'
+	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) --first $(or $(FIRST),1) --minutes $(or $(MINUTES),0) \
+		$(if $(REPLAY),--log --replay '$(REPLAY)')
+
+test-sim: setup ## Mistakes made on purpose are found; then the seeds 1 to 500 (4 minutes on two cores)
+	@$(PY) -m pytest tests/simulation -n 2 -m simulation -q
+	@$(PY) -m tests.simulation --seeds 500 --first 1
 
 test-component: setup ## One real service with a real etcd
 	@bash tools/test_component.sh
@@ -33,7 +41,7 @@ test-cluster: setup ## Docker-in-Docker nodes, the whole flow
 	@bash tools/test_cluster.sh
 
 test: ## Everything: what CI runs
-	@$(MAKE) --no-print-directory lint test-unit test-component test-cluster verify-requirements
+	@$(MAKE) --no-print-directory lint test-unit test-sim test-component test-cluster verify-requirements
 
 bench: setup ## Benchmarks: tables and JSON, no timed assertions
 	@bash bench/run.sh

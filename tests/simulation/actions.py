@@ -88,16 +88,21 @@ async def _generate_pod(world: World) -> None:
     await world.user.pods.create(pod)
 
 
-async def _hold_pod(world: World, number: int, seconds: float) -> None:
+async def _hold_pod(world: World, number: int, seconds: float, end: str) -> None:
     """Put a finalizer on a Pod, and take it off later, however often that takes."""
     pod = _nth(world.model.pods(), number)
     if pod is None:
         return
     name = pod.metadata.name
     patch = f'{{"metadata":{{"uid":"{pod.metadata.uid}","finalizers":["simulation.vaina.dev/hold"]}}}}'
-    await world.user.pods.patch(name, patch, namespace="default")
-    await world.clock.sleep(seconds)
-    await _let_go(world, pod)
+    try:
+        await world.user.pods.patch(name, patch, namespace="default")
+        await world.clock.sleep(seconds / 2)
+        if end == "deleted":
+            await world.user.pods.delete(name, "default", uid=pod.metadata.uid)
+    finally:
+        await world.clock.sleep(seconds / 2)
+        await _let_go(world, pod)
 
 
 async def _let_go(world: World, pod: Any) -> None:

@@ -67,8 +67,15 @@ def shrink(story: Story, fails: Callable[[Story], bool], *, max_tries: int = MAX
         quieter = replace(best, faults=best.faults.without(name))
         if still(quieter):
             best = quieter
-    for change in ({"disorder": 0.0}, {"servers": 1}, *({"nodes": count} for count in range(1, best.nodes))):
-        simpler = replace(best, **change)  # type: ignore[arg-type]  # by name
-        if simpler != best and still(simpler):
-            best = simpler
+    ladders: tuple[Sequence[dict[str, float]], ...] = (
+        [{"disorder": 0.0}],
+        [{"servers": 1}],
+        [{"nodes": count} for count in range(1, best.nodes)],
+    )
+    for ladder in ladders:
+        for change in ladder:
+            simpler = replace(best, **change)  # type: ignore[arg-type]  # by name
+            if simpler != best and still(simpler):
+                best = simpler
+                break
     return best

@@ -115,7 +115,7 @@ WORK: Mapping[str, tuple[float, Draw]] = {
         ),
     ),
     "generate-pod": (1, lambda r, s: ()),
-    "hold-pod": (1, lambda r, s: (r.randrange(12), _seconds(r, 1, 20))),
+    "hold-pod": (1.5, lambda r, s: (r.randrange(12), _seconds(r, 1, 20), r.choice(("deleted", "left")))),
     "scale": (3, lambda r, s: (r.randrange(5), r.randrange(6))),
     "delete-set": (1.5, lambda r, s: (r.randrange(5), r.choice(("Background", "Foreground", "Orphan")))),
     "delete-pod": (3, lambda r, s: (r.randrange(12), r.choice((-1, -1, 1, 5, 0)))),

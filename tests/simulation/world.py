@@ -225,7 +225,11 @@ class World:
     @property
     def now(self) -> float:
         """Seconds since the beginning."""
-        return self.clock.monotonic()
+        try:
+            return self.clock.monotonic()
+        except RuntimeError:
+            # The loop has stopped, and what is left of its tasks goes.
+            return -1.0
 
     def _note(self, text: str) -> None:
         self.journal.note(self.now, text)

@@ -1,0 +1,51 @@
+"""The simulation finds what is broken on purpose: every invariant it checks has a mistake that it tells of (`make test-sim`)."""
+
+import pytest
+
+from tests.simulation.mutations import MUTATIONS, both_win, creates_again, forgets_assumed
+from tests.simulation.shrink import shrink
+from tests.simulation.simulate import simulate
+from tests.simulation.story import Story, draw
+from tests.simulation.table import INVARIANTS
+
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
+#: seeds that a mistake may take to be found; most show in the first two
+SEEDS = range(1, 41)
+
+
+def found(invariants: tuple[str, ...]) -> Story | None:
+    """Return the first story that breaks one of these."""
+    for seed in SEEDS:
+        story = draw(seed)
+        violation = simulate(story).violation
+        if violation is not None and violation.invariant in invariants:
+            return story
+    return None
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_a_mistake_is_found(mutation, monkeypatch):
+    mutation(monkeypatch)
+    assert found(MUTATIONS[mutation]) is not None
+
+
+def test_every_invariant_has_a_mistake_that_breaks_it():
+    assert {name for names in MUTATIONS.values() for name in names} == set(INVARIANTS)
+
+
+@pytest.mark.parametrize(
+    "mutation", [forgets_assumed, creates_again, both_win], ids=lambda item: item.__name__
+)
+def test_what_is_found_is_shrunk_to_a_short_story(mutation, monkeypatch):
+    mutation(monkeypatch)
+    invariants = MUTATIONS[mutation]
+    story = found(invariants)
+    assert story is not None
+
+    def fails(candidate: Story) -> bool:
+        violation = simulate(candidate).violation
+        return violation is not None and violation.invariant in invariants
+
+    short = shrink(story, fails, max_tries=60)
+    assert fails(short)
+    assert len(short.steps) <= 4 < len(story.steps)
