@@ -46,8 +46,12 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             )
 
     def prepare_for_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-        """The status stays, but for the condition of gates that were all taken away."""
+        """The status stays, but for the condition of gates that were all taken away; so does what admission gave at the creation."""
         copy_field(new, old, "status")
+        if old.spec.HasField("priority") and not new.spec.HasField("priority"):
+            new.spec.priority = old.spec.priority
+        if old.spec.HasField("preemption_policy") and not new.spec.HasField("preemption_policy"):
+            new.spec.preemption_policy = old.spec.preemption_policy
         if old.spec.scheduling_gates and not new.spec.scheduling_gates:
             kept = [c for c in new.status.conditions if c.reason != "SchedulingGated"]
             del new.status.conditions[:]

@@ -97,6 +97,17 @@ async def test_a_priority_of_ones_own_is_refused() -> None:
     )
 
 
+async def test_an_update_that_does_not_say_the_priority_keeps_it() -> None:
+    api = make_apiserver()
+    pod = await api.pod("web")
+    pod.spec.ClearField("priority")
+    pod.spec.ClearField("preemption_policy")
+    pod.metadata.labels["a"] = "b"
+    changed = await api.client.pods.update(pod)
+    assert (changed.spec.priority, changed.spec.preemption_policy) == (0, "PreemptLowerPriority")
+    assert changed.spec.HasField("priority")
+
+
 async def test_the_classes_of_the_system_are_made_at_start_and_stand_for_their_values() -> None:
     api = make_apiserver()
     await api.app.bootstrap()
