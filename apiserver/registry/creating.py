@@ -12,7 +12,7 @@ from typing import Any, Generic, cast
 from apiserver.admission.chain import Attributes, Operation, Refund
 from apiserver.registry import metadata, refusals
 from apiserver.registry.context import Context
-from apiserver.registry.draft import Draft, Drafter
+from apiserver.registry.draft import Draft, Drafts
 from apiserver.registry.reading import Reader
 from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.world import Observer, World
@@ -55,7 +55,7 @@ class Creator(Reader[M]):
         world: World,
         *,
         observer: Observer | None = None,
-        draft: Drafter[M] | None = None,
+        drafts: Drafts[M] | None = None,
     ) -> None:
         """Make a store.
 
@@ -64,12 +64,12 @@ class Creator(Reader[M]):
             strategy: what is special about the kind.
             world: what it stands on.
             observer: is told of objects that came and went.
-            draft: makes the drafts of new objects, where a kind has a quicker way.
+            drafts: makes the drafts of new objects, where a kind has a quicker way.
         """
         super().__init__(kind, world)
         self.strategy = strategy
         self._observer = observer
-        self._draft: Drafter[M] = draft or (lambda obj: Draft(self.kind, obj))
+        self._drafts: Drafts[M] = drafts or Drafts(kind)
         self._type_meta = (kind.api_version, kind.kind)
 
     async def create(self, ctx: Context, obj: M, *, namespace: str = "") -> Stored:
@@ -160,7 +160,7 @@ class Creator(Reader[M]):
         """Begin with an object: its namespace, its defaults, its normal form. Raises BadRequest."""
         meta, obj = new.meta, new.obj
         metadata.place(self.kind, meta, namespace)
-        new.draft = self._draft(obj)
+        new.draft = self._drafts(obj)
         # Before anybody computes with quantities: upstream refuses those that cannot be read when it decodes.
         new.draft.normalise()
         new.attributes = Attributes(new.ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)

@@ -5,14 +5,13 @@ normal form, that it is valid, its warnings) is remembered by the bytes of the s
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from apiserver import validation
 from apiserver.defaulting import default
 from apiserver.registry.strategy import M, Strategy
-from apiserver.validation import annotations, metadata, names, warnings
+from apiserver.validation import annotations, metadata, names, pod_updates, warnings
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import FieldError
 from vaina.kinds import POD, Kind
@@ -51,7 +50,29 @@ class Draft(Generic[M]):
         return validation.warnings_for(self._kind, self._obj)
 
 
-Drafter = Callable[[M], Draft[M]]
+class Drafts(Generic[M]):
+    """Makes drafts. Remembers nothing: what most kinds want."""
+
+    def __init__(self, kind: Kind[Any]) -> None:
+        self._kind = kind
+
+    def __call__(self, obj: M) -> Draft[M]:
+        """Return the draft of a new object, whose defaults are set."""
+        return Draft(self._kind, obj)
+
+    def is_known(self, new: M, old: M) -> bool:
+        """Say whether an update, as it was sent, leaves a spec as it is that was found in order once.
+
+        Then its defaults and normal form are there, and its metadata alone is to be checked.
+        """
+        return False
+
+    def learn(self, new: M, old: M) -> None:
+        """An update was found in order."""
+
+    def update_errors(self, new: M, old: M) -> list[FieldError]:
+        """Return every violation of an update that is known."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +85,13 @@ class _Known:
     status: pod_pb2.PodStatus | None
 
 
-class PodDrafts:
+class PodDrafts(Drafts[pod_pb2.Pod]):
     """Makes drafts of Pods, and remembers specs. Owned by one event loop."""
 
     def __init__(self) -> None:
+        super().__init__(POD)
+        #: specs as they are stored, of which an update was found in order
+        self._valid: OrderedDict[bytes, None] = OrderedDict()
         self._specs: OrderedDict[bytes, _Known] = OrderedDict()
 
     def __call__(self, pod: pod_pb2.Pod) -> Draft[pod_pb2.Pod]:
@@ -81,7 +105,24 @@ class PodDrafts:
         self._specs.move_to_end(key)
         return _FromKnown(known, pod)
 
-    def learn(self, key: bytes, pod: pod_pb2.Pod, spec: pod_pb2.PodSpec) -> None:
+    def is_known(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> bool:
+        key = _key(new)
+        if key not in self._valid or _key(old) != key:
+            return False
+        self._valid.move_to_end(key)
+        return True
+
+    def learn(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+        key = _key(new)
+        if key and key == _key(old):
+            self._valid[key] = None
+            if len(self._valid) > _MAX_SPECS:
+                self._valid.popitem(last=False)
+
+    def update_errors(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> list[FieldError]:
+        return pod_updates.check_update_of_metadata(new, old)
+
+    def learn_spec(self, key: bytes, pod: pod_pb2.Pod, spec: pod_pb2.PodSpec) -> None:
         """Remember what became of a spec: `spec` is the defaulted one, before admission."""
         normalise(spec)
         found = warnings.warnings_for_pod(Path(), pod.metadata, spec)
@@ -127,7 +168,7 @@ class _Learning(Draft[pod_pb2.Pod]):
     def errors(self) -> list[FieldError]:
         found = super().errors()
         if not found and not _is_limited(self._obj):
-            self._drafts.learn(self._key, self._obj, self._defaulted)
+            self._drafts.learn_spec(self._key, self._obj, self._defaulted)
         return found
 
 

@@ -288,15 +288,22 @@ class Store(Creator[M]):
 
     def _prepare_update(self, ctx: Context, new: Any, old: Any, checks: Checks) -> M:
         """Complete, default and validate the new state of an object."""
+        known = self._drafts.is_known(new, old)
         metadata.prepare_for_update(new.metadata, old.metadata)
-        default(self.kind, new)
+        if not known:
+            default(self.kind, new)
         self.strategy.prepare_for_update(new, old)
-        normalise(new)
-        changed = self.strategy.has_generation and spec_bytes(new) != spec_bytes(old)
+        if not known:
+            normalise(new)
+        changed = self.strategy.has_generation and not known and spec_bytes(new) != spec_bytes(old)
         if changed:
             new.metadata.generation = old.metadata.generation + 1
         new.metadata.resource_version = old.metadata.resource_version
-        self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
+        if known:
+            self._validate(old.metadata.name, self._drafts.update_errors(new, old))
+        else:
+            self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
+            self._drafts.learn(new, old)
         for check in checks:
             check(new, old)
         if changed:

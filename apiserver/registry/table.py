@@ -46,5 +46,5 @@ def make_stores(world: World, observers: Mapping[str, Observer]) -> Stores:
 
 
 def _store(kind: Kind[Any], world: World, observer: Observer | None) -> Store[Any]:
-    draft = PodDrafts() if kind is POD else None
-    return Store(kind, STRATEGIES.get(kind.kind, Strategy()), world, observer=observer, draft=draft)
+    drafts = PodDrafts() if kind is POD else None
+    return Store(kind, STRATEGIES.get(kind.kind, Strategy()), world, observer=observer, drafts=drafts)

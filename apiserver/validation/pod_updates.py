@@ -44,6 +44,15 @@ def check_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
     return errors
 
 
+def check_update_of_metadata(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
+    """Check a change of a Pod whose spec stays as it is, and was found in order before; its annotations say nothing of the spec."""
+    errors = metadata.check_update(new.metadata, old.metadata)
+    rule = names.dns_1123_subdomain
+    if metadata.check_create(new.metadata, rule, namespaced=True, at=metadata.NOWHERE):
+        errors.extend(metadata.check_create(new.metadata, rule, namespaced=True))
+    return list(dict.fromkeys(errors))
+
+
 def _check_containers(
     errors: Errors, path: Path, new: Sequence[pod_pb2.Container], old: Sequence[pod_pb2.Container]
 ) -> bool:

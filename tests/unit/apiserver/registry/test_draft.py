@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apiserver import validation
 from apiserver.registry.draft import Draft, PodDrafts
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import POD
@@ -90,3 +92,48 @@ def test_a_spec_that_is_wrong_or_large_is_not_remembered() -> None:
     large.spec.containers[0].args.append("x" * 20_000)
     _finish(drafts(large))
     assert len(drafts._specs) == 0
+
+
+def _changed(pod: pod_pb2.Pod, label: str, annotation: str) -> pod_pb2.Pod:
+    new = pod_pb2.Pod()
+    new.CopyFrom(pod)
+    new.metadata.labels[label] = "x"
+    new.metadata.annotations[annotation] = "x"
+    return new
+
+
+@pytest.mark.parametrize("annotation", ["note", "bad key"])
+@pytest.mark.parametrize("label", ["a", "bad key"])
+def test_an_update_of_a_known_spec_is_refused_for_what_it_would_be_refused_for(
+    label: str, annotation: str
+) -> None:
+    drafts, old = PodDrafts(), make_pod()
+    assert _finish(drafts(old))[0] == []
+    drafts.learn(old, old)
+    new = _changed(old, label, annotation)
+    assert drafts.is_known(new, old)
+    errors = drafts.update_errors(new, old)
+    assert bool(errors) == ("bad key" in (label, annotation))
+    assert errors == validation.validate_update(POD, new, old)
+
+
+@pytest.mark.parametrize("annotation", _ANNOTATIONS[2:])
+def test_an_update_of_an_annotation_with_a_meaning_is_never_known(annotation: str) -> None:
+    drafts, old = PodDrafts(), make_pod()
+    drafts.learn(old, old)
+    with_it = _changed(old, "a", annotation)
+    assert not drafts.is_known(with_it, old)
+    assert not drafts.is_known(old, with_it)
+
+
+def test_an_update_that_changes_the_spec_is_never_known() -> None:
+    drafts = PodDrafts()
+    old = make_pod()
+    drafts.learn(old, old)
+    new = pod_pb2.Pod()
+    new.CopyFrom(old)
+    assert drafts.is_known(new, old)
+    new.spec.containers[0].image = "other"
+    assert not drafts.is_known(new, old)
+    drafts.learn(new, old)
+    assert not drafts.is_known(new, old)
