@@ -2,7 +2,10 @@
 
 gRPC holds an answer until its client reads it: whoever asks for much and reads nothing would fill the server. So answers are counted from
 when they are ready until they are gone, and what does not fit is refused. Room is shared by dynamic thresholds, as in
-`apiserver/flowcontrol/fair.py`: an address has as much as is left, one of its connections half of that.
+`apiserver/flowcontrol/fair.py`: a connection has as much as is left, all of one address twice that. So one that reads nothing fills half of
+it, and sixteen pages of lists can be on their way to one client.
+
+Bytes are counted as they go out. While they wait there are up to three copies of them: the parts of a batch, the message, gRPC's own.
 """
 
 from typing import Final
@@ -30,7 +33,7 @@ class Unsent:
         if size > free:
             return False
         if size > SMALL_BYTES and (
-            self._of.get(address, 0) + size > free or (self._of.get(peer, 0) + size) * 2 > free
+            self._of.get(address, 0) + size > 2 * free or self._of.get(peer, 0) + size > free
         ):
             return False
         self.bytes += size
@@ -41,7 +44,7 @@ class Unsent:
     def is_full(self, peer: str) -> bool:
         """Say whether a large answer to a peer would be refused, before it is made."""
         free = self.max_bytes - self.bytes
-        return self._of.get(peer.rpartition(":")[0], 0) >= free or self._of.get(peer, 0) * 2 >= free
+        return self._of.get(peer.rpartition(":")[0], 0) >= 2 * free or self._of.get(peer, 0) >= free
 
     def remove(self, peer: str, size: int) -> None:
         """An answer that was added is gone, or never will be."""
