@@ -22,6 +22,7 @@ from apiserver.storage.interface import (
 from apiserver.storage.paging import PageFiller
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
+from vaina.errors import Expired
 from vaina.kinds import KINDS_BY_GVK
 
 
@@ -99,10 +100,13 @@ class Direct:
 
 def _frames(selection: Selection, events: Sequence[StorageEvent], bookmarks: bool) -> Iterable[Frame]:
     for event in events:
-        if event.object is None:
+        if event.type is EventType.BOOKMARK:
             if bookmarks:
                 yield Frame(EventType.BOOKMARK, codec.bookmark(event.version), event.version)
             continue
+        if event.object is None or (event.type is not EventType.ADDED and event.previous is None):
+            # Compacted meanwhile: nobody can say whether the object leaves the selection.
+            raise Expired("The resourceVersion for the provided watch is too old.")
         before = event.previous is not None and _selected(selection, event.previous)
         now = event.type is not EventType.DELETED and _selected(selection, event.object)
         if now:

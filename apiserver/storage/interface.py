@@ -65,7 +65,7 @@ class StorageEvent(NamedTuple):
     type: EventType
     key: Key
     version: Version
-    #: the new state; for DELETED the last one, None for BOOKMARK
+    #: the new state; for DELETED the last one, where it is known; None for BOOKMARK
     object: Stored | None
     #: the state before a MODIFIED or DELETED, where it is known: what selectors need to see an object leave a selection
     previous: Stored | None = None
@@ -180,7 +180,8 @@ class Storage(Protocol):
         """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
 
         A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key is the prefix. Raises Expired
-        when `after` is no longer kept. With `previous` False the states before may be missing (whoever has them saves half of the bytes): a
+        when `after` is no longer kept, Timeout (too large resource version) when it does not exist yet. States before an event may be
+        compacted although the event is not. With `previous` False the states before may be missing (whoever has them saves half of the bytes): a
         DELETED event then has no object.
         """
         ...

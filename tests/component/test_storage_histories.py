@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from apiserver.registry.direct import Direct
 from apiserver.storage import versions
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.store import EtcdStorage
@@ -151,7 +152,7 @@ class TestStories:
             etcd_storage(etcd.target, writer="one") as one,
             etcd_storage(etcd.target, writer="two") as two,
         ):
-            teller = Teller([one, two], one, compact, Random(seed))
+            teller = Teller([one, two], one, compact, Random(seed), Direct(two))
             story = await teller.tell(make_programs(seed, clients=10, steps=40))
         assert judge(story) == []
         assert len(story.truth) > 50
@@ -166,7 +167,7 @@ class TestStories:
             etcd_storage(etcd.target, writer="two") as two,
             cacher_over(one) as cacher,
         ):
-            teller = Teller([cacher, cacher, two], two, compact, Random(seed))
+            teller = Teller([cacher, cacher, two], two, compact, Random(seed), cacher)
             story = await teller.tell(make_programs(seed, clients=9, steps=40))
         assert judge(story, strict_expiry=False) == []
         assert len(story.truth) > 50
@@ -182,7 +183,7 @@ class TestStories:
             etcd_storage(proxy.target, writer="one", timeout_seconds=0.3, patience_seconds=1.0) as one,
             cacher_over(one) as cacher,
         ):
-            teller = Teller([one, cacher, direct], direct, compact, Random(seed))
+            teller = Teller([one, cacher, direct], direct, compact, Random(seed), cacher)
             story = await teller.tell(
                 make_programs(seed, clients=9, steps=12), disturb(proxy, Random(seed)), stall_seconds=1.0
             )

@@ -9,6 +9,7 @@ from typing import TypeVar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apiserver.registry.direct import Direct
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
@@ -117,14 +118,16 @@ async def tell(
         memory.compact(version)
 
     if not cached:
-        return judge(await Teller([slow], memory, compact, rng).tell(programs))
+        return judge(await Teller([slow], memory, compact, rng, Direct(slow)).tell(programs))
     cacher = Cacher(
         slow, [resource_of(CONFIG_MAP)], clock=SystemClock(), rng=rng, ring_capacity=ring_capacity
     )
     async with running(cacher.run()):
         await cacher.wait_ready()
         # Two ways to the same: by the cache and past it.
-        return judge(await Teller([cacher, slow], memory, compact, rng).tell(programs), strict_expiry=False)
+        return judge(
+            await Teller([cacher, slow], memory, compact, rng, cacher).tell(programs), strict_expiry=False
+        )
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])

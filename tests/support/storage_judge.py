@@ -20,8 +20,9 @@ from apiserver.storage.interface import (
     Stored,
 )
 from tests.support.linearizability import Operation, by_key
-from tests.support.storage_story import Call, Story, Way, parent_of, token_of
-from tests.support.watch_validators import End, Seen, check_client, check_history
+from tests.support.storage_story import LAST, Call, Story, Way, parent_of, token_of
+from tests.support.storage_watchers import seen
+from tests.support.watch_validators import check_client, check_history
 from vaina.errors import ApiError, Expired
 
 _WRITES = {Way.CREATE, Way.UPDATE, Way.DELETE, Way.CHANGE}
@@ -34,7 +35,7 @@ def judge(story: Story, *, strict_expiry: bool = True) -> list[str]:
         story: what was done and told.
         strict_expiry: what is compacted must be refused (a cache may know it still).
     """
-    history = [_seen(event) for event in story.truth]
+    history = [seen(event) for event in story.truth]
     found = check_history(history)
     if found:
         return found
@@ -43,7 +44,7 @@ def judge(story: Story, *, strict_expiry: bool = True) -> list[str]:
         found += [f"{_words(call)}: {text}" for text in court.judge(call)]
     found += court.unexplained()
     for number, streams in enumerate(story.streams):
-        if not streams or streams[-1].end is End.EXPIRED or streams[-1].reached < story.end:
+        if all(event.key != LAST for event in streams[-1].events):
             found.append(f"watcher {number} never saw the end")
         found += [f"watcher {number}: {text}" for text in check_client(streams, history)]
     found += [f"{key}: {verdict}" for key, verdict in by_key(operations(story), None, model).items()]
@@ -233,7 +234,7 @@ class _Court:
         """Yield the events that nobody wrote, but deletions: whose outcome was unknown cannot be told from the event."""
         for index, event in enumerate(self._events[:-1]):
             if index not in self._explained and event.type is not EventType.DELETED:
-                yield f"{_seen(event)} was written by nobody"
+                yield f"{seen(event)} was written by nobody"
 
 
 def operations(story: Story) -> dict[str, list[Operation]]:
@@ -304,7 +305,3 @@ def _is_refused(state: str | None, what: str, told: str | None, expected: str | 
 def _words(call: Call) -> str:
     reading = f" {call.read}" if call.way in (Way.GET, Way.LIST) else f" {call.token} on {call.expected}"
     return f"{call.way.value} {call.key.rpartition('/')[2]}{reading} [{call.called}-{call.returned}] -> {call.answer}"
-
-
-def _seen(event: StorageEvent) -> Seen:
-    return Seen(event.type.value, event.key, event.version, event.object and event.object.data)

@@ -13,6 +13,8 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple
 
+from apiserver.registry.selection import make_selection
+from apiserver.registry.world import SelectingStorage
 from apiserver.storage import versions
 from apiserver.storage.interface import (
     CONSISTENT,
@@ -28,11 +30,14 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
+from apiserver.storage.selection import Selection
+from tests.support.storage_watchers import Source, follow, of_selection, of_storage
 from tests.support.tasks import running
-from tests.support.watch_validators import ADDED, BOOKMARK, End, Recorded, Seen
+from tests.support.watch_validators import Recorded, Selects
 from vaina.api.core.v1 import config_pb2
 from vaina.clock import SystemClock
-from vaina.errors import ApiError, Expired
+from vaina.errors import ApiError
+from vaina.kinds import CONFIG_MAP
 
 PREFIX = Key("/registry/configmaps/")
 #: the key that is written when everybody is done
@@ -113,8 +118,20 @@ class Story:
 def document(name: str, token: str, parent: str = "") -> bytes:
     """Return an object that holds a token, and the token of what it was made from."""
     message = config_pb2.ConfigMap(data={"parent": parent, "token": token})
-    message.metadata.name = name
+    message.metadata.name, message.metadata.namespace = name, "default"
+    message.metadata.labels["shade"] = shade_of(token)
     return message.SerializeToString(deterministic=True)
+
+
+def shade_of(token: str) -> str:
+    """Return the label of an object: half of all that is written is dark, so that objects enter and leave a selection."""
+    return "dark" if token == "last" or int(token[1:]) % 2 else "light"
+
+
+def is_dark(_: str, data: object) -> bool:
+    """Tell whether an object is in the selection `shade=dark`."""
+    assert isinstance(data, bytes)
+    return config_pb2.ConfigMap.FromString(data).metadata.labels["shade"] == "dark"
 
 
 def token_of(stored: Stored) -> str:
@@ -144,6 +161,7 @@ class Teller:
         direct: Storage,
         compact: Callable[[Version], Awaitable[None]],
         rng: Random,
+        selecting: SelectingStorage | None = None,
     ) -> None:
         """Make a teller.
 
@@ -152,11 +170,12 @@ class Teller:
             direct: the same storage by a line that never fails: the truth is read from it.
             compact: forgets the history up to a version's revision.
             rng: when watchers leave, when is compacted.
+            selecting: is watched as clients watch, too.
         """
+        self._selecting = selecting
         self._clients, self._direct, self._compact, self._rng = clients, direct, compact, rng
         self._ticks = count()
         self._tokens = count()
-        self._stall: float | None = None
         self.story = Story()
         #: what anybody has seen of a key, for expected versions and for reading the past
         self._known: dict[Key, list[Stored]] = {}
@@ -177,17 +196,22 @@ class Teller:
             stall_seconds: over a line that fails, watchers leave a stream that is silent for so long. None: it fails the story.
         """
         story = self.story
-        self._stall = stall_seconds
         story.start = await self._direct.current_version()
-        story.streams = [[] for _ in range(watchers)]
+        sources = self._sources(watchers)
+        story.streams = [[] for _ in sources]
         async with (
             running(self._write_down_truth(), self._compact_now_and_then()),
             asyncio.TaskGroup() as watching,
         ):
             tasks = [
-                watching.create_task(self._follow(self._clients[number % len(self._clients)], streams))
-                for number, streams in enumerate(story.streams)
-            ]
+                watching.create_task(
+                    follow(
+                        source, streams, LAST, rng=self._rng, compacting=lambda: story.compacting,
+                        stall_seconds=stall_seconds, selects=selects,
+                    )
+                )
+                for (source, selects), streams in zip(sources, story.streams, strict=True)
+            ]  # fmt: skip
             async with running(*beside), asyncio.TaskGroup() as working:
                 for number, program in enumerate(programs):
                     working.create_task(self._run(self._clients[number % len(self._clients)], program))
@@ -197,6 +221,26 @@ class Teller:
                 while not story.truth or story.truth[-1].version < story.end:
                     await _CLOCK.sleep(0.005)
         return story
+
+    def _sources(self, watchers: int) -> list[tuple[Source, Selects]]:
+        """Return what is watched, and what of it."""
+
+        def everything(_: str, data: object) -> bool:
+            return True
+
+        found: list[tuple[Source, Selects]] = [
+            (of_storage(self._clients[number % len(self._clients)], PREFIX), everything)
+            for number in range(watchers)
+        ]
+        if self._selecting is not None:
+            dark = make_selection(CONFIG_MAP, "", "shade=dark", "")
+            found += [
+                (of_selection(self._selecting, Selection(PREFIX)), everything),
+                (of_selection(self._selecting, Selection(Key(f"{PREFIX}default/"))), everything),
+                (of_selection(self._selecting, dark), is_dark),
+                (of_selection(self._selecting, dark), is_dark),
+            ]
+        return found
 
     async def _run(self, storage: Storage, program: Sequence[Step]) -> None:
         for step in program:
@@ -345,59 +389,6 @@ class Teller:
                     story.compacting = versions.revision_of(version)
                     await self._compact(version)
                     story.compacted = story.compacting
-
-    async def _follow(self, storage: Storage, streams: list[Recorded]) -> None:
-        """List, then watch, leaving after any event and coming back there; list anew when that has expired."""
-        reached: Version | None = None
-        while not streams or all(event.key != LAST for event in streams[-1].events):
-            try:
-                if reached is None:
-                    page = await storage.list(PREFIX)
-                    mark = Seen(BOOKMARK, "", page.version, ends_initial=True)
-                    initial = [Seen(ADDED, item.key, item.version, item.data) for item in page.items]
-                    stream = Recorded(0, [*initial, mark], End.CUT, initial=True)
-                else:
-                    stream = await self._listen(storage, reached)
-            except ApiError:
-                await _CLOCK.sleep(0.01)
-                continue
-            streams.append(stream)
-            reached = None if stream.end is End.EXPIRED else Version(stream.reached)
-
-    async def _listen(self, storage: Storage, after: Version) -> Recorded:
-        """Record one stream."""
-        events: list[Seen] = []
-        end = End.CUT
-        try:
-            async with (
-                asyncio.timeout(self._stall or 10),
-                aclosing(storage.watch(PREFIX, after=after)) as batches,
-            ):
-                async for batch in batches:
-                    events += map(_seen, batch)
-                    if any(event.key == LAST for event in batch):
-                        break
-                    if self._rng.random() < 0.2:
-                        # What came after that event is not taken; it must come again.
-                        del events[len(events) - self._rng.randrange(len(batch)) :]
-                        break
-                    for _ in range(self._rng.randrange(3)):
-                        await _CLOCK.sleep(0)
-        except TimeoutError:
-            if self._stall is None:
-                raise
-        except Expired:
-            end = End.EXPIRED
-        except ApiError:
-            await _CLOCK.sleep(0.01)
-        compacted = versions.version_of(self.story.compacting, versions.LAST)
-        return Recorded(after, events, end, compacted=compacted)
-
-
-def _seen(event: StorageEvent) -> Seen:
-    if event.object is None:
-        return Seen(BOOKMARK, "", event.version)
-    return Seen(event.type.value, event.key, event.version, event.object.data)
 
 
 class _Refused(Exception):
