@@ -21,7 +21,6 @@ from apiserver.storage.interface import (
     Key,
     KeyExists,
     KeyMissing,
-    Read,
     StorageError,
     Stored,
     Version,
@@ -46,7 +45,6 @@ _SAMPLED_AT_ONCE = 200.0
 _SAMPLED_PER_SECOND = 50.0
 
 _GATHER_SECONDS = 0.1
-_CACHED = Read(at_least=Version(0))
 _ORDER = {step.value: step.number for step in PodStep}
 
 StepReport = trace_service_pb2.StepReport
@@ -114,6 +112,7 @@ class Traces:
         self._traces, self._pods, self._clock, self._new_uid = traces, pods, clock, new_uid
         self._sampler = sampler
         self._storage = traces.storage
+        self._prefix = keys.kind_prefix(POD_TRACE)  # type: ignore[arg-type]  # a Kind[PodTrace] is a Kind
 
     async def record(self, reports: Sequence[StepReport]) -> int:
         """Write reports, a trace of a Pod at a time, many at once. Return how many were recorded.
@@ -130,28 +129,38 @@ class Traces:
         async def record_one(group: list[StepReport], hint: Stored | None) -> int:
             async with width:
                 try:
-                    return len(group) if await self._record_pod(group, hint) else 0
+                    await self._record_pod(group, hint)
                 except (ApiError, StorageError) as error:
                     log.warning("trace not recorded", pod=group[0].pod_name, error=str(error))
                     return 0
+                return len(group)
 
         async with asyncio.TaskGroup() as tasks:
             done = [
                 tasks.create_task(record_one(group, hint))
                 for group, hint in zip(by_pod.values(), known, strict=True)
+                if hint is not None or self._may_begin(group)
             ]
         return sum(task.result() for task in done)
 
+    def _may_begin(self, reports: Sequence[StepReport]) -> bool:
+        """Say whether reports of a Pod without a trace begin one. ADMITTED comes for chosen Pods alone."""
+        return any(report.record.step == PodStep.ADMITTED for report in reports) or self._sampler.take()
+
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
         """Return what is stored at each key as of now, with one question to storage at most: most Pods have no trace under load."""
-        found: list[Stored | None] = [None] * len(wanted)
+        peek = self._storage.peek
+        found = [peek(key, Version(0)) for key in wanted]
+        missing = [index for index, stored in enumerate(found) if stored is None]
         with contextlib.suppress(ApiError):  # whoever writes will hear of it
-            found = [await self._storage.get(key, _CACHED) for key in wanted]
-            missing = [key for key, stored in zip(wanted, found, strict=True) if stored is None]
+            if self._storage.changed(self._prefix) is None:
+                # There is no cache.
+                return [await self._storage.get(key) for key in wanted]
             if missing:
                 # A consistent read leaves the cache as fresh as it is itself.
-                await self._storage.get(missing[0])
-                found = [await self._storage.get(key, _CACHED) for key in wanted]
+                found[missing[0]] = await self._storage.get(wanted[missing[0]])
+                for index in missing[1:]:
+                    found[index] = peek(wanted[index], Version(0))
         return found
 
     async def mark_gone(self, pod: pod_pb2.Pod) -> None:
@@ -170,7 +179,7 @@ class Traces:
         except KeyMissing:
             return
 
-    async def _record_pod(self, reports: list[StepReport], hint: Stored | None) -> bool:
+    async def _record_pod(self, reports: list[StepReport], hint: Stored | None) -> None:
         first = reports[0]
         key = self._key(first.namespace, first.pod_uid)
 
@@ -182,13 +191,8 @@ class Traces:
         if hint is not None:
             with contextlib.suppress(KeyMissing):
                 await self._storage.guaranteed_update(key, change, hint=hint)
-                return True
-        # ADMITTED comes for chosen Pods alone.
-        admitted = any(report.record.step == PodStep.ADMITTED for report in reports)
-        if not admitted and not self._sampler.take():
-            return False
+                return
         await self._begin(key, reports, change)
-        return True
 
     async def _begin(self, key: Key, reports: list[StepReport], change: Any) -> None:
         first = reports[0]
