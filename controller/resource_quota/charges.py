@@ -19,6 +19,8 @@ from vaina.objects.quantity import Amount
 
 #: longer than any create is on its way: calls end within this time (`vaina.serving.server`)
 GIVE_UP_SECONDS = 60.0
+#: charges that are told apart; the oldest are then taken together, as young as the youngest of them
+MAX_ENTRIES = 1024
 
 
 @dataclass(slots=True)
@@ -96,15 +98,27 @@ class Charges:
                 total[name] = total.get(name, 0) + nanos
         return total
 
+    @property
+    def entries(self) -> int:
+        """How many charges are told apart."""
+        return len(self._open)
+
     def next_change(self, now: float) -> float | None:
         """Return in how many seconds the oldest charge is given up; None when there is none."""
         return None if not self._open else max(0.0, self._open[0].time + GIVE_UP_SECONDS - now)
 
     @staticmethod
     def _add(entries: list[_Entry], version: int, now: float, left: dict[str, int]) -> None:
+        while entries and not any(entries[-1].left.values()):
+            entries.pop()
         left = {name: nanos for name, nanos in left.items() if nanos > 0}
         if left:
             entries.append(_Entry(version, now, left))
+        if len(entries) > MAX_ENTRIES:
+            oldest, next_one = entries[0], entries[1]
+            for name, nanos in oldest.left.items():
+                next_one.left[name] = next_one.left.get(name, 0) + nanos
+            del entries[0]
 
 
 def _kept(entries: list[_Entry], now: float) -> list[_Entry]:

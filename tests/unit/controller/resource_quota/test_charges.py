@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.resource_quota.charges import GIVE_UP_SECONDS, Charges, bounded
+from controller.resource_quota.charges import GIVE_UP_SECONDS, MAX_ENTRIES, Charges, bounded
 from vaina.objects.quantity import Amount
 
 ONE = 10**9
@@ -69,6 +69,14 @@ def test_what_the_controller_writes_itself_is_no_charge() -> None:
     assert charges.outstanding(0.0) == {}
     charges.on_quota(3, pods(5), 0.0)
     assert charges.outstanding(0.0) == {"pods": ONE}
+
+
+def test_charges_without_end_are_kept_as_a_sum() -> None:
+    charges = Charges.begin("u", 1, pods(0), pods(0), 0.0)
+    for number in range(1, 2 * MAX_ENTRIES):
+        charges.on_quota(number + 1, pods(number), float(number) / MAX_ENTRIES)
+    assert charges.outstanding(2.0) == {"pods": (2 * MAX_ENTRIES - 1) * ONE}
+    assert charges.entries == MAX_ENTRIES
 
 
 def test_the_status_is_kept_between_what_is_there_and_what_may_come() -> None:
