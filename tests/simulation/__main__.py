@@ -64,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
             totals.add(outcome)
             if outcome.violation:
                 failures.append(outcome)
+                _say(f"seed {outcome.story.seed}: {outcome.violation}")
                 if not options.all:
                     break
             if options.minutes and clock.monotonic() - begun > 60.0 * options.minutes:
@@ -71,8 +72,6 @@ def _run(options: argparse.Namespace) -> int:
                 break
         pool.terminate()
     _say(totals.text(clock.monotonic() - begun))
-    for outcome in failures if options.all else ():
-        _say(f"seed {outcome.story.seed}: {outcome.violation}")
     if failures:
         _explain(min(failures, key=lambda outcome: outcome.story.seed))
         return 1

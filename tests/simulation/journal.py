@@ -18,6 +18,16 @@ class Author:
     #: the name of the task that made it: node-lifecycle-3, say
     task: str = ""
 
+    @property
+    def role(self) -> str:
+        """What the part does: scheduler for scheduler-b."""
+        return self.part.removesuffix("-b")
+
+    @property
+    def identity(self) -> str:
+        """The process, as a candidate calls itself."""
+        return f"{self.part}_{self.incarnation}"
+
 
 NOBODY = Author()
 #: set for every task that serves a call: a commit knows who asked for it

@@ -3,6 +3,7 @@
 Each patches the real code, in one place, as a plausible mistake would have it.
 """
 
+import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -29,6 +30,7 @@ from scheduler.cache import Cache
 from tests.simulation.engine import Engine
 from tests.simulation.storage import CommittingStorage
 from vaina.cache.reflector import Reflector
+from vaina.leaderelection import LeaderElector
 
 Patch = pytest.MonkeyPatch
 
@@ -239,6 +241,22 @@ def has_a_bug(patch: Patch) -> None:
     patch.setattr(PodStrategy, "grace_seconds", lambda self, obj, wished: {}["grace"])
 
 
+def leads_without_asking(patch: Patch) -> None:
+    """I18: every candidate works from the beginning, and stands for election beside that."""
+    stand = LeaderElector.run
+
+    async def run(self: LeaderElector, lead: Any) -> None:
+        async def nothing() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lead())
+            await stand(self, nothing)
+
+    patch.setattr(LeaderElector, "run", run)
+    patch.setattr(LeaderElector, "is_leader", lambda self: True)
+
+
 Mutation = Callable[[Patch], None]
 #: what is broken, and which invariants may tell
 MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
@@ -259,6 +277,7 @@ MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
     misses_deletions: ("I15",),
     lets_go_too_early: ("I16",),
     gives_up: ("I15", "I17"),
+    leads_without_asking: ("I18",),
     leaks_watches: ("I19",),
     has_a_bug: ("I20",),
 }

@@ -11,7 +11,8 @@ def to_text(story: Story) -> str:
     faults = {name: share for name, share in asdict(story.faults).items() if share}
     steps = [[step.at, step.verb, *step.args] for step in story.steps]
     return json.dumps(
-        {"seed": story.seed, "nodes": story.nodes, "servers": story.servers, "disorder": story.disorder,
+        {"seed": story.seed, "nodes": story.nodes, "servers": story.servers,
+         "candidates": story.candidates, "disorder": story.disorder,
          "faults": faults, "steps": steps},
         separators=(",", ":"),
     )  # fmt: skip
@@ -27,7 +28,13 @@ def from_text(text: str) -> Story:
             raise ValueError(f"unknown faults: {', '.join(unknown)}")
         steps = tuple(Step(at, verb, tuple(args)) for at, verb, *args in tree["steps"])
         return Story(
-            tree["seed"], tree["nodes"], tree["servers"], tree["disorder"], Faults(**tree["faults"]), steps
+            tree["seed"],
+            tree["nodes"],
+            tree["servers"],
+            tree["candidates"],
+            tree["disorder"],
+            Faults(**tree["faults"]),
+            steps,
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is no story: {type(error).__name__} {error}") from error

@@ -70,6 +70,7 @@ def shrink(story: Story, fails: Callable[[Story], bool], *, max_tries: int = MAX
     ladders: tuple[Sequence[dict[str, float]], ...] = (
         [{"disorder": 0.0}],
         [{"servers": 1}],
+        [{"candidates": 1}],
         [{"nodes": count} for count in range(1, best.nodes)],
     )
     for ladder in ladders:

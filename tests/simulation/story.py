@@ -69,6 +69,8 @@ class Story:
     seed: int
     nodes: int
     servers: int
+    #: processes of the scheduler, and of the controllers; of two one leads
+    candidates: int
     #: share of turns at which anybody may be next; 0: first come, first served
     disorder: float
     faults: Faults
@@ -77,7 +79,7 @@ class Story:
     def __str__(self) -> str:
         shares = ", ".join(f"{name} {getattr(self.faults, name):.3f}" for name in self.faults.active())
         head = (
-            f"seed {self.seed}: {self.nodes} nodes, {self.servers} apiservers, disorder {self.disorder:g}, "
+            f"seed {self.seed}: {self.nodes} nodes, {self.servers} apiservers, {self.candidates} candidates, disorder {self.disorder:g}, "
             f"by chance: {shares or 'nothing'}"
         )
         return "\n".join((head, *(f"  {step}" for step in self.steps)))
@@ -92,7 +94,10 @@ Draw = Callable[[random.Random, "Story"], tuple[str | int | float, ...]]
 
 
 def _part(rng: random.Random, story: Story) -> str:
-    return rng.choice(("scheduler", "controller", _node(rng, story)))
+    part = rng.choice(("scheduler", "controller", _node(rng, story)))
+    return (
+        f"{part}-b" if story.candidates > 1 and not part.startswith("node") and rng.random() < 0.5 else part
+    )
 
 
 def _node(rng: random.Random, story: Story) -> str:
@@ -151,7 +156,13 @@ def draw(seed: int) -> Story:
         item.name: rng.choice((0.0, rng.random())) * getattr(WORST, item.name) for item in fields(Faults)
     }
     story = Story(
-        seed, rng.randint(*NODES), rng.choice((1, 1, 2)), rng.choice((0.0, 0.1, 1.0)), Faults(**chosen), ()
+        seed,
+        rng.randint(*NODES),
+        rng.choice((1, 1, 2)),
+        rng.choice((1, 1, 1, 2)),
+        rng.choice((0.0, 0.1, 1.0)),
+        Faults(**chosen),
+        (),
     )
     seconds = rng.uniform(*SECONDS)
     steps = [Step(0.0, "create-rs", WORK["create-rs"][1](rng, story))]

@@ -11,7 +11,7 @@ from tests.simulation.table import Totals
 
 def story_of(*verbs: str, **faults: float) -> Story:
     steps = tuple(Step(float(at), verb) for at, verb in enumerate(verbs))
-    return Story(1, 3, 2, 1.0, Faults(**faults), steps)
+    return Story(1, 3, 2, 2, 1.0, Faults(**faults), steps)
 
 
 @pytest.mark.parametrize("seed", range(1, 20))
@@ -52,7 +52,7 @@ def test_a_story_is_shrunk_to_what_matters():
     short = shrink(story, fails)
     assert [step.verb for step in short.steps] == ["kill", "race"]
     assert short.faults == Faults(lose_answer=0.1)
-    assert (short.nodes, short.servers, short.disorder) == (1, 1, 0.0)
+    assert (short.nodes, short.servers, short.candidates, short.disorder) == (1, 1, 1, 0.0)
     assert len(tried) < 60
 
 

@@ -18,7 +18,7 @@ from tests.simulation.checks.model import KNOWN, Model
 from tests.simulation.checks.nodes import VERB_CHECKS, NodeState, Verb, containers_first
 from tests.simulation.checks.watches import acknowledged, watch_check
 from tests.simulation.engine import Engine, SimulatedNode
-from tests.simulation.journal import AUTHOR, Journal, Violation
+from tests.simulation.journal import AUTHOR, Author, Journal, Violation
 from tests.simulation.network import Connection, Link, ServerCalls
 from tests.simulation.storage import CommittingStorage, ServersStorage
 from tests.simulation.story import CALM, Faults, Story
@@ -27,8 +27,11 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import ApiError, InternalError, Unavailable
 from vaina.kinds import KINDS
+from vaina.leaderelection import LeaderElector, LeaderTransport
 from vaina.objects.meta import metadata
 from vaina.testing.loop import LoopClock
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Server:
@@ -114,6 +117,7 @@ class World:
         self._clocks: dict[str, LoopClock] = {}
         self._uids = 0
         self._seen: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        self._ending = False
         #: set at the first violation
         self.broken = asyncio.Event()
         self.user = self.connect("user")
@@ -163,8 +167,8 @@ class World:
         return [*self._processes]
 
     def start(self, part: str) -> None:
-        """Start a part, unless it runs: apiserver-0, scheduler, controller, node-0."""
-        if part in self._processes:
+        """Start a part, unless it runs: apiserver-0, scheduler, scheduler-b, controller, node-0."""
+        if part in self._processes or self._ending:
             return
         incarnation = self._incarnations[part] = self._incarnations.get(part, 0) + 1
         process = self._processes[part] = Process(part, incarnation)
@@ -200,22 +204,42 @@ class World:
             process.endings.append(engine.die)
             return node.kubelet(client, engine, clock, rng)
         process.detector = SeenDetector(lambda obj: self._on_seen(process, obj))
-        if part == "scheduler":
+        elector, client = self._elect(process, client, clock, rng)
+        if part.startswith("scheduler"):
             scheduler = build_scheduler(
                 client, clock, tie_break=rng.randrange, detector=process.detector, rng=rng
             )
-            return scheduler.run()
+            return _lead(elector, scheduler.follow, scheduler.wait_synced, scheduler.lead)
         config = ControllerConfig(
             node_monitor_grace_seconds=GRACE,
             pod_eviction_seconds=EVICTION,
             node_monitor_period_seconds=MONITOR,
         )
-        return build_controllers(client, clock, config, detector=process.detector, rng=rng).run()
+        manager = build_controllers(client, clock, config, detector=process.detector, rng=rng)
+        return _lead(elector, manager.follow, manager.wait_synced, manager.lead)
+
+    def _elect(
+        self, process: Process, client: Clientset, clock: LoopClock, rng: random.Random
+    ) -> tuple[LeaderElector | None, Clientset]:
+        """Return the process' candidate, if the story has several, and the client that writes only while it leads."""
+        if self.story.candidates == 1:
+            return None, client
+        author = Author(process.part, process.incarnation)
+        elector = LeaderElector(client, clock, name=author.role, identity=author.identity, rng=rng)
+        return elector, Clientset(LeaderTransport(client.transport, elector.is_leader))
 
     def _on_end(self, process: Process, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return
         error = task.exception()
+        if error is not None and "LeadershipLost" in _words(error) and not self._ending:
+            # The supervisor starts it anew.
+            self.on_fault("leadership-lost", process.part)
+            self._processes.pop(process.part, None)
+            for ending in process.endings:
+                ending()
+            asyncio.get_running_loop().call_later(1.5, self.start, process.part)
+            return
         self.break_(
             "I20", f"{process.part} died: {_words(error)}" if error else f"{process.part} ended by itself"
         )
@@ -324,8 +348,12 @@ class World:
         for number in range(self.story.nodes):
             node = SimulatedNode(self, number)
             self.nodes[node.name] = node
-        for part in ("scheduler", "controller", *self.nodes):
+        for part in (*self._candidates(), *self.nodes):
             self.start(part)
+
+    def _candidates(self) -> list[str]:
+        letters = ("", "-b")[: self.story.candidates]
+        return [f"{role}{letter}" for letter in letters for role in ("scheduler", "controller")]
 
     def calm_down(self) -> None:
         """End all faults, and start what does not run."""
@@ -336,13 +364,22 @@ class World:
             link.slow = 0.0
         for clock in self._clocks.values():
             clock.skew = 0.0
-        for part in (*self.servers, "scheduler", "controller", *self.nodes):
+        for part in (*self.servers, *self._candidates(), *self.nodes):
             self.start(part)
 
     async def end(self) -> None:
         """End all parts."""
+        self._ending = True
         for part in [*self._processes]:
             await self.kill(part)
+
+
+async def _lead(elector: LeaderElector | None, follow: Work, filled: Work, lead: Work) -> None:
+    """Do as `vaina.leaderelection.Election.run`, whose identities are made of the machine's randomness."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow())
+        await filled()
+        await (lead() if elector is None else elector.run(lead))
 
 
 def _words(error: BaseException) -> str:

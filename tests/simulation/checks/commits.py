@@ -1,4 +1,4 @@
-"""PURE: what must hold of every commit: I1, I4, I8, I9, I10, I12 and I13 of the list of invariants.
+"""PURE: what must hold of every commit: I1, I4, I8, I9, I10, I12, I13 and I18 of the list of invariants.
 
 Each checker gives the violations in words, none when all is well.
 """
@@ -96,7 +96,7 @@ def deletion_stays(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
 
 def never_too_many(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     """I10: a controller never has more Pods than it was ever asked for since the state that it had seen last."""
-    if commit.kind is not POD or commit.type is not EventType.ADDED or commit.author.part != "controller":
+    if commit.kind is not POD or commit.type is not EventType.ADDED or commit.author.role != "controller":
         return
     owner = controller_of(commit.new.metadata)
     if owner is None:
@@ -108,7 +108,7 @@ def never_too_many(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
         return
     # What is under way goes on with what it began with.
     long_known = [
-        version for at, version in seen.get(("controller", owner.uid), ()) if commit.at - at > _SYNC
+        version for at, version in seen.get((commit.author.part, owner.uid), ()) if commit.at - at > _SYNC
     ]
     known = max(long_known, default=0)
     newest_known = max((version for version, _ in wishes if version <= known), default=0)
@@ -121,7 +121,7 @@ def never_too_many(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
 def touches_its_own(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     """I10: controllers end only Pods that are somebody's, or whose node was silent."""
     del seen
-    if not _begins_to_end(commit) or commit.author.part != "controller":
+    if not _begins_to_end(commit) or commit.author.role != "controller":
         return
     pod = commit.old
     if controller_of(pod.metadata) is None and not _was_silent(commit, model):
@@ -152,6 +152,14 @@ def no_eviction_in_doubt(commit: Commit, model: Model, seen: Seen) -> Iterator[s
         yield f"{commit.key} was evicted while {len(silent)} of {len(names)} nodes were silent"
 
 
+def only_the_leader_writes(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
+    """I18: where two could do the work, what is written is written by the one that holds the lease."""
+    del seen
+    holder = model.leaders.get(commit.author.role)
+    if holder is not None and holder != commit.author.identity:
+        yield f"{commit.key} was written by {commit.author.identity}, and {holder or 'nobody'} holds the lease"
+
+
 def _begins_to_end(commit: Commit) -> bool:
     if commit.kind is not POD or commit.old is None or commit.old.metadata.HasField("deletion_timestamp"):
         return False
@@ -174,4 +182,5 @@ COMMIT_CHECKS: Mapping[str, tuple[CommitCheck, ...]] = {
     "I10": (never_too_many, touches_its_own),
     "I12": (final_phases,),
     "I13": (no_eviction_in_doubt,),
+    "I18": (only_the_leader_writes,),
 }

@@ -13,6 +13,7 @@ from vaina.objects.meta import controller_of
 _PREFIXES = {resource_of(kind).prefix: kind for kind in KINDS}
 #: kinds whose objects are looked into
 KNOWN = (POD, NODE, NAMESPACE, REPLICA_SET, REPLICATION_CONTROLLER)
+_ELECTIONS = "/registry/leases/kube-system/"
 TERMINAL = ("Succeeded", "Failed")
 
 
@@ -58,6 +59,8 @@ class Model:
         self.replicas: dict[str, list[tuple[int, int]]] = {}
         #: node -> times of its Lease's renewals
         self.beats: dict[str, list[float]] = {}
+        #: role -> who holds its lease, where there is an election
+        self.leaders: dict[str, str] = {}
 
     def apply(self, event: StorageEvent, at: float, author: Author) -> Commit:
         """Take a change in."""
@@ -65,7 +68,10 @@ class Model:
         self.written[event.version] = event.key
         self.version = event.version
         if kind not in KNOWN:
-            if kind.kind == "Lease":
+            if event.key.startswith(_ELECTIONS) and event.object is not None:
+                lease = kind.message.FromString(event.object.data)
+                self.leaders[lease.metadata.name] = lease.spec.holder_identity
+            elif kind.kind == "Lease":
                 self.beats.setdefault(event.key.rpartition("/")[2], []).append(at)
             return Commit(at, event.version, event.type, kind, event.key, author)
         old = self.objects.get(event.key)
