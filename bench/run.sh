@@ -10,6 +10,8 @@ cd "$ROOT"
 "$ROOT/deploy/trixie.sh" etcd
 say "bench: Pods bound a second over 1,000 hollow nodes"
 .venv/bin/python -m bench.scheduler
+say "bench: the apiserver's writes beside a no-op server and etcd"
+.venv/bin/python -m bench.apiserver_writes
 say "bench: storage over etcd"
 .venv/bin/python -m bench.storage
 say "bench: an informer of 20,000 Pods"
