@@ -1,4 +1,4 @@
-"""Fields of a Pod's spec that need no rule, each with the reason. A test holds the list to the messages.
+"""Fields of all kinds that need no rule, each with the reason. A test holds the list to the messages (decision 037).
 
 Upstream has no rule for any of them either.
 """
@@ -9,6 +9,12 @@ from typing import Final
 _BOOLEAN: Final = "a boolean on which no other field depends"
 _DRIVER: Final = "the storage's own business"
 _PROGRAM: Final = "the program's or the runtime's own business"
+_TOLD: Final = "a report, taken as it is told"
+_WHEN: Final = "a time, which reading checks"
+_CONDITION: Final = {
+    "type": _TOLD, "status": _TOLD, "reason": _TOLD, "message": _TOLD, "last_transition_time": _WHEN,
+}  # fmt: skip
+_GATED: Final = "part of a feature that is off by default upstream, where its rules are"
 
 #: message -> field -> reason
 UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
@@ -18,7 +24,6 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
         "automount_service_account_token": _BOOLEAN,
         "enable_service_links": _BOOLEAN,
         "priority": "any number; admission sets it from the class",
-        "image_pull_secrets": "names only; an empty one is a warning",
     },
     "Container": {
         "command": _PROGRAM, "args": _PROGRAM, "working_dir": _PROGRAM, "termination_message_path": _PROGRAM,
@@ -29,9 +34,7 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
         "stdin": _BOOLEAN, "stdin_once": _BOOLEAN, "tty": _BOOLEAN,
     },
     "ContainerPort": {"host_ip": "an address of the host, which only its kubelet knows"},
-    "HTTPGetAction": {"host": "a name or address, resolved by the kubelet"},
     "TCPSocketAction": {"host": "a name or address, resolved by the kubelet"},
-    "GRPCAction": {"service": "any text, passed on to the health service"},
     "HTTPHeader": {"value": "any text, passed on"},
     "ConfigMapEnvSource": {"optional": _BOOLEAN},
     "SecretEnvSource": {"optional": _BOOLEAN},
@@ -61,13 +64,13 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "GlusterfsVolumeSource": {"read_only": _BOOLEAN},
     "PersistentVolumeClaimVolumeSource": {"read_only": _BOOLEAN},
     "RBDVolumeSource": {
-        "fs_type": _DRIVER, "pool": _DRIVER, "user": _DRIVER, "keyring": _DRIVER, "secret_ref": _DRIVER,
+        "fs_type": _DRIVER, "pool": _DRIVER, "user": _DRIVER, "keyring": _DRIVER,
         "read_only": _BOOLEAN,
     },
-    "FlexVolumeSource": {"fs_type": _DRIVER, "secret_ref": _DRIVER, "read_only": _BOOLEAN},
+    "FlexVolumeSource": {"fs_type": _DRIVER, "read_only": _BOOLEAN},
     "CinderVolumeSource": {"fs_type": _DRIVER, "read_only": _BOOLEAN},
     "CephFSVolumeSource": {
-        "path": _DRIVER, "user": _DRIVER, "secret_file": _DRIVER, "secret_ref": _DRIVER, "read_only": _BOOLEAN,
+        "path": _DRIVER, "user": _DRIVER, "secret_file": _DRIVER, "read_only": _BOOLEAN,
     },
     "FCVolumeSource": {"fs_type": _DRIVER, "read_only": _BOOLEAN},
     "AzureFileVolumeSource": {"read_only": _BOOLEAN},
@@ -79,17 +82,81 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "PhotonPersistentDiskVolumeSource": {"fs_type": _DRIVER},
     "PortworxVolumeSource": {"fs_type": _DRIVER, "read_only": _BOOLEAN},
     "ScaleIOVolumeSource": {
-        "secret_ref": _DRIVER, "ssl_enabled": _BOOLEAN, "protection_domain": _DRIVER, "storage_pool": _DRIVER,
+        "ssl_enabled": _BOOLEAN, "protection_domain": _DRIVER, "storage_pool": _DRIVER,
         "storage_mode": _DRIVER, "fs_type": _DRIVER, "read_only": _BOOLEAN,
     },
     "StorageOSVolumeSource": {"fs_type": _DRIVER, "read_only": _BOOLEAN},
     "CSIVolumeSource": {"fs_type": _DRIVER, "volume_attributes": _DRIVER, "read_only": _BOOLEAN},
     "PersistentVolumeClaimSpec": {
         "volume_name": "names a volume that need not be there yet",
-        "data_source": "claims have no controller here yet", "data_source_ref": "claims have no controller here yet",
-        "volume_attributes_class_name": "claims have no controller here yet",
     },
-    "TypedLocalObjectReference": dict.fromkeys(("api_group", "kind", "name"), "part of data_source"),
-    "TypedObjectReference": dict.fromkeys(("api_group", "kind", "name", "namespace"), "part of data_source_ref"),
     "VolumeResourceRequirements": {"limits": "upstream refuses none; nothing limits a claim"},
+    "LocalObjectReference": {"name": "a name only; an empty one is a warning"},
+    "HTTPGetAction": {"host": "a name or address, resolved by the kubelet", "protocol": "any text, passed on"},
+    "GRPCAction": {"service": "any text, passed on to the health service", "mode": "any text, passed on"},
+    "OwnerReference": {"block_owner_deletion": _BOOLEAN},
+    "ManagedFieldsEntry": {"api_version": "any text: no apply of servers reads it here", "time": _WHEN},
+    "FieldsV1": {"raw": "bytes that no apply of servers reads here"},
+    "Secret": {"string_data": "moved into data, which is checked, before rules are asked"},
+    "Event": {
+        "count": _TOLD, "type": "any text in this group, as upstream", "first_timestamp": _WHEN, "last_timestamp": _WHEN,
+    },
+    "EventSeries": {"count": _TOLD, "last_observed_time": _WHEN},
+    "EventSource": {"component": _TOLD, "host": _TOLD},
+    "ObjectReference": dict.fromkeys(
+        ("api_version", "kind", "name", "uid", "resource_version", "field_path"), "part of what an Event tells of"
+    ),
+    "LeaseSpec": {"holder_identity": "any text, chosen by the holders", "acquire_time": _WHEN, "renew_time": _WHEN},
+    "PriorityClass": {"global_default": _BOOLEAN, "description": "any text, for people"},
+    "Taint": {"time_added": _WHEN},
+    "NodeSpec": {
+        "pod_cidr": "defaulting keeps it the first of pod_cidrs, which are checked", "unschedulable": _BOOLEAN,
+    },
+    "NodePodPreemptionPolicy": {"disable_resize_preemption": _BOOLEAN},
+    "NodeStatus": {"phase": _TOLD, "volumes_in_use": _TOLD},
+    "NodeCondition": {**_CONDITION, "last_heartbeat_time": _WHEN},
+    "NodeConfigStatus": {"error": _TOLD},
+    "NodeFeatures": {"supplemental_groups_policy": _TOLD},
+    "NodeRuntimeHandler": {"name": _TOLD},
+    "NodeRuntimeHandlerFeatures": {"recursive_read_only_mounts": _TOLD, "user_namespaces": _TOLD},
+    "NodeSystemInfo": dict.fromkeys(
+        (
+            "machine_id", "system_uuid", "boot_id", "kernel_version", "os_image", "container_runtime_version",
+            "kubelet_version", "kube_proxy_version", "operating_system", "architecture", "running_in_user_namespace",
+        ),
+        _TOLD,
+    ),
+    "AttachedVolume": {"name": _TOLD, "device_path": _TOLD},
+    "ContainerImage": {"names": _TOLD, "size_bytes": _TOLD},
+    "DaemonEndpoint": {"port": _TOLD},
+    "NamespaceCondition": _CONDITION,
+    "ReplicaSetCondition": _CONDITION,
+    "ReplicationControllerCondition": _CONDITION,
+    "PodCondition": {
+        "status": _TOLD, "reason": _TOLD, "message": _TOLD, "last_transition_time": _WHEN, "last_probe_time": _WHEN,
+    },
+    "PodStatus": {
+        "phase": _TOLD, "message": _TOLD, "reason": _TOLD, "start_time": _WHEN, "resize": _TOLD, "allocated_resources": _TOLD,
+        "host_ip": "the first of host_ips, which are checked", "pod_ip": "the first of pod_ips, which are checked",
+    },
+    "ContainerStatus": dict.fromkeys(
+        (
+            "name", "ready", "restart_count", "image", "image_id", "container_id", "started", "allocated_resources",
+            "stop_signal",
+        ),
+        _TOLD,
+    ),
+    "ContainerStateWaiting": {"reason": _TOLD, "message": _TOLD},
+    "ContainerStateRunning": {"started_at": _WHEN},
+    "ContainerStateTerminated": {
+        "exit_code": _TOLD, "signal": _TOLD, "reason": _TOLD, "message": _TOLD, "container_id": _TOLD, "started_at": _WHEN,
+        "finished_at": _WHEN,
+    },
+    "VolumeMountStatus": dict.fromkeys(("name", "mount_path", "read_only", "recursive_read_only"), _TOLD),
+    "NodeAllocatableMappedResources": dict.fromkeys(("name", "quantity"), _GATED),
+    "NodeAllocatableOverheadResources": dict.fromkeys(("name", "per_pod", "per_container"), _GATED),
+    "PodVolumeHealth": {"name": _GATED, "last_transition_time": _GATED},
+    "VolumeHealthCondition": dict.fromkeys(("status", "reason", "message"), _GATED),
+    "PodTraceStatus": {"node_name": _TOLD, "pod_deleted_time": _WHEN},
+    "StepRecord": {"component": _TOLD, "instance": _TOLD, "message": _TOLD, "start_time": _WHEN, "end_time": _WHEN},
 }  # fmt: skip

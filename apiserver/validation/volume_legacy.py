@@ -243,6 +243,43 @@ def _check_claim_spec(errors: Errors, path: Path, spec: volume_pb2.PersistentVol
     if spec.HasField("volume_mode") and spec.volume_mode not in {"Block", "Filesystem"}:
         at = path.child("volumeMode")
         errors.append(not_supported(at, spec.volume_mode, ["Block", "Filesystem"]))
+    _check_data_sources(errors, path, spec)
+    if spec.volume_attributes_class_name:
+        at = path.child("volumeAttributesClassName")
+        check_text(errors, at, spec.volume_attributes_class_name, names.dns_1123_subdomain)
+
+
+def _check_data_sources(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
+    """Check both ways of naming what fills a claim: the older one may only repeat the newer one."""
+    source, ref = spec.data_source, spec.data_source_ref
+    at = path.child("dataSource")
+    if spec.HasField("data_source"):
+        _check_data_source(errors, at, source)
+    if not spec.HasField("data_source_ref"):
+        return
+    _check_data_source(errors, path.child("dataSourceRef"), ref)
+    if ref.namespace:
+        check_text(errors, path.child("dataSourceRef", "namespace"), ref.namespace, names.dns_1123_label)
+    if not spec.HasField("data_source"):
+        return
+    if ref.namespace:
+        detail = "may not be specified when dataSourceRef.namespace is specified"
+        errors.append(invalid(path, str(at), detail))
+    elif (source.api_group, source.kind, source.name) != (ref.api_group, ref.kind, ref.name):
+        errors.append(invalid(path, str(at), "must match dataSourceRef"))
+
+
+def _check_data_source(
+    errors: Errors,
+    path: Path,
+    source: reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference,
+) -> None:
+    errors.extend(required(path.child(field)) for field in ("name", "kind") if not getattr(source, field))
+    if source.api_group:
+        check_text(errors, path.child("apiGroup"), source.api_group, names.dns_1123_subdomain)
+    elif source.kind != "PersistentVolumeClaim":
+        detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errors.append(invalid(path, source.kind, detail))
 
 
 def _check_storage(errors: Errors, path: Path, resources: reference_pb2.VolumeResourceRequirements) -> None:

@@ -122,6 +122,8 @@ def check_controller_status_update(new: ReplicationController, old: ReplicationC
 def _check_status(errors: Errors, status: Status) -> None:
     for field, shown in _COUNTS:
         check_non_negative(errors, _STATUS.child(shown), getattr(status, field))
+    if isinstance(status, apps_pb2.ReplicaSetStatus):
+        check_non_negative(errors, _STATUS.child("terminatingReplicas"), status.terminating_replicas)
     for field, shown in _COUNTS[1:4]:
         count = getattr(status, field)
         if count > status.replicas:

@@ -351,7 +351,33 @@ META = tuple(
     )
 )  # fmt: skip
 
-ALL = (*CONTAINERS, *ENVIRONMENT, *VOLUMES, *RESOURCES, *PLACEMENT, *REST, *META)
+
+def _claim(name: str, fields: str, *want: str) -> Bad:
+    spec = f"accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}, {fields}"
+    path = "spec.volumes[0].ephemeral.volumeClaimTemplate.spec"
+    return pod(
+        name, f"volumes: [{{name: a, ephemeral: {{volumeClaimTemplate: {{spec: {{{spec}}}}}}}}}]",
+        *(text.replace("$", path) for text in want),
+    )  # fmt: skip
+
+
+_DEFAULT_GROUP = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+CLAIMS = (
+    _claim("a claim filled from nothing", "dataSource: {}", "$.dataSource.name: Required value", "$.dataSource.kind: Required value",
+           f'$.dataSource: Invalid value: "": {_DEFAULT_GROUP}'),
+    _claim("a claim filled from a Pod", "dataSourceRef: {kind: Pod, name: a}", f'$.dataSourceRef: Invalid value: "Pod": {_DEFAULT_GROUP}'),
+    _claim("a claim filled from a wrong group", "dataSource: {apiGroup: A, kind: B, name: c}", f'$.dataSource.apiGroup: Invalid value: "A": {SUBDOMAIN}'),
+    _claim("a claim filled from a wrong namespace", "dataSourceRef: {kind: PersistentVolumeClaim, name: a, namespace: B}",
+           f'$.dataSourceRef.namespace: Invalid value: "B": {LABEL}'),
+    _claim("a claim filled from two things", "dataSource: {kind: PersistentVolumeClaim, name: a}, dataSourceRef: {kind: PersistentVolumeClaim, name: b}",
+           '$: Invalid value: "$.dataSource": must match dataSourceRef'),
+    _claim("a claim filled from elsewhere, and from here", "dataSource: {kind: PersistentVolumeClaim, name: a}, "
+           "dataSourceRef: {kind: PersistentVolumeClaim, name: a, namespace: b}",
+           '$: Invalid value: "$.dataSource": may not be specified when dataSourceRef.namespace is specified'),
+    _claim("a claim of a wrong class of attributes", "volumeAttributesClassName: A", f'$.volumeAttributesClassName: Invalid value: "A": {SUBDOMAIN}'),
+)  # fmt: skip
+
+ALL = (*CONTAINERS, *ENVIRONMENT, *VOLUMES, *CLAIMS, *RESOURCES, *PLACEMENT, *REST, *META)
 
 
 @each(ALL)

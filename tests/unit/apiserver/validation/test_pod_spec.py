@@ -1,14 +1,7 @@
 """The rest of a Pod's spec: what is refused, in which words."""
 
-import re
-from pathlib import Path as Path_
-
-from google.protobuf.descriptor import Descriptor
-
-import apiserver.validation
 from apiserver.validation import warnings_for
 from apiserver.validation.pod_spec import check_pod_spec
-from apiserver.validation.unchecked import UNCHECKED
 from tests.unit.apiserver.validation.cases import (
     IP,
     LABEL,
@@ -207,35 +200,3 @@ def test_amounts_that_cannot_be_read_are_violations_and_nothing_else_trips_over_
         f'spec.resources.requests[cpu]: Invalid value: "much": {rule}',
     )
     assert [text for text in warnings_for(POD, made) if "fractional" in text] == []
-
-
-def reachable(descriptor: Descriptor, seen: dict[str, Descriptor]) -> dict[str, Descriptor]:
-    """Return all messages of the core group that a message holds, itself too."""
-    if descriptor.full_name.startswith("vaina.api.core.") and descriptor.name not in seen:
-        seen[descriptor.name] = descriptor
-        for field in descriptor.fields:
-            if field.message_type and not field.message_type.GetOptions().map_entry:
-                reachable(field.message_type, seen)
-    return seen
-
-
-def test_every_field_of_a_spec_has_a_rule_or_a_reason_why_it_has_none() -> None:
-    messages = reachable(pod_pb2.PodSpec.DESCRIPTOR, {})
-    folder = Path_(apiserver.validation.__file__).parent
-    rules = "\n".join(
-        path.read_text() for path in folder.glob("*.py") if path.name not in {"unchecked.py", "warnings.py"}
-    )
-    named = set(re.findall(r"\w+", rules))
-    without = {
-        f"{message.name}.{field.name}"
-        for message in messages.values()
-        for field in message.fields
-        if field.name not in named and field.name not in UNCHECKED.get(message.name, {})
-    }
-    stale = {
-        f"{message}.{field}"
-        for message, fields in UNCHECKED.items()
-        for field in fields
-        if message not in messages or field not in messages[message].fields_by_name
-    }
-    assert (without, stale) == (set(), set())
