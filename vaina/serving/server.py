@@ -15,7 +15,7 @@ from typing import Any
 
 import grpc
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
@@ -179,6 +179,7 @@ class _Wrapped:
         self.sent = metrics.sent.labels(*labels)
         self.handling = metrics.handling.labels(*labels)
         self.metrics, self.labels = metrics, labels
+        self.handled: dict[grpc.StatusCode, Counter] = {}
         self.default_deadline_seconds = default_deadline_seconds
 
     def rpc_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
@@ -293,7 +294,7 @@ class _Wrapped:
         start = self.clock.monotonic()
         self.started.inc()
         self.calls.current += 1
-        metadata = tuple((item[0], item[1]) for item in context.invocation_metadata() or ())
+        metadata = tuple(context.invocation_metadata() or ())
         remaining = context.time_remaining()
         ctx = RequestContext(
             peer=context.peer(),
@@ -316,7 +317,10 @@ class _Wrapped:
 
     def _end(self, code: grpc.StatusCode, start: float) -> None:
         self.calls.current -= 1
-        self.metrics.handled.labels(*self.labels, code.name).inc()
+        handled = self.handled.get(code)
+        if handled is None:
+            handled = self.handled[code] = self.metrics.handled.labels(*self.labels, code.name)
+        handled.inc()
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:
             self.sent.inc()
