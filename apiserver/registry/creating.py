@@ -39,7 +39,7 @@ class _New(Generic[M]):
 
     def __init__(self, ctx: Context, obj: M, started: float) -> None:
         self.ctx, self.obj, self.started = ctx, obj, started
-        self.meta: Any = obj.metadata  # type: ignore[attr-defined]
+        self.meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
         self.is_named_by_us = False
         #: what is to be answered; None while that is open
         self.result: Stored | ApiError | None = None
@@ -217,7 +217,7 @@ class Creator(Reader[M]):
         if new.is_named_by_us:
             raise refusals.no_unique_name(self.kind, meta.name)
         there = await self.find(meta.namespace, meta.name)
-        ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]
+        ending = there is not None and there.metadata.HasField("deletion_timestamp")  # type: ignore[attr-defined]  # every kind has metadata
         raise refusals.already_exists(self.kind, meta.name, ending=ending)
 
     async def _write_new(self, ctx: Context, put: Put) -> Stored:
@@ -246,7 +246,7 @@ class Creator(Reader[M]):
 
     def _encode(self, obj: M) -> bytes:
         """Return the bytes to store: canonical, and without a version."""
-        obj.metadata.ClearField("resource_version")  # type: ignore[attr-defined]
+        obj.metadata.ClearField("resource_version")  # type: ignore[attr-defined]  # every kind has metadata
         data = obj.SerializeToString(deterministic=True)
         if len(data) > MAX_OBJECT_BYTES:
             raise TooLarge(f"Request entity too large: limit is {MAX_OBJECT_BYTES}")

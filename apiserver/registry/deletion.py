@@ -63,7 +63,7 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
         strategy: of the kind.
         now: seconds since the epoch.
     """
-    meta: Any = obj.metadata  # type: ignore[attr-defined]
+    meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     wished = options.grace_period_seconds
     if wished is not None and wished < 0:
         wished = 1
@@ -84,7 +84,7 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
 
 def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
     """Say whether an ending object has nothing left that holds it: an update that removes the last finalizer removes it."""
-    meta: Any = obj.metadata  # type: ignore[attr-defined]
+    meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     return (
         meta.HasField("deletion_timestamp")
         and not meta.deletion_grace_period_seconds
@@ -93,7 +93,7 @@ def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
 
 
 def _shorten(obj: Message, wished: int | None, left: int, strategy: Strategy[Any]) -> Verdict:
-    meta: Any = obj.metadata  # type: ignore[attr-defined]
+    meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     if wished is None or wished >= left:
         return Verdict.KEEP
     if wished == 0 and not strategy.is_held(obj):
@@ -105,7 +105,7 @@ def _shorten(obj: Message, wished: int | None, left: int, strategy: Strategy[Any
 
 
 def _mark(obj: Message, grace: int, strategy: Strategy[Any], now: float) -> None:
-    meta: Any = obj.metadata  # type: ignore[attr-defined]
+    meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     if not meta.HasField("deletion_timestamp"):
         meta.deletion_timestamp.CopyFrom(timestamp(now + grace))
         if meta.generation > 0:

@@ -65,7 +65,7 @@ class Reader(Generic[M]):
         except Exception as error:  # upb raises DecodeError, or ValueError on bad UTF-8
             raise InternalError(f"the object at {stored.key} cannot be read") from error
         obj.metadata.resource_version = str(stored.version)
-        return obj  # type: ignore[no-any-return]
+        return obj  # type: ignore[no-any-return]  # an object of the kind of this store
 
     async def get(self, namespace: str, name: str, resource_version: str = "") -> Stored:
         """Return an object as it is stored. Raises NotFound."""

@@ -27,8 +27,8 @@ def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestam
     Raises:
         BadRequest: the status has no such field.
     """
-    target: Any = new.status  # type: ignore[attr-defined]
-    source: Any = sent.status  # type: ignore[attr-defined]
+    target: Any = new.status  # type: ignore[attr-defined]  # only kinds that have one
+    source: Any = sent.status  # type: ignore[attr-defined]  # only kinds that have one
     fields = target.DESCRIPTOR.fields_by_name
     unknown = [path for path in mask if path not in fields]
     if unknown:

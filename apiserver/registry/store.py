@@ -121,7 +121,7 @@ class Store(Creator[M]):
 
         def build(old: M) -> M:
             new: Any = apply_patch(self.kind, patch, old, warn, strict=strict)
-            before: Any = old.metadata  # type: ignore[attr-defined]
+            before: Any = old.metadata  # type: ignore[attr-defined]  # every kind has metadata
             self._check_names(new.metadata, before.namespace, before.name)
             if new.metadata.uid not in ("", before.uid):
                 raise refusals.wrong_uid(self.kind, name, new.metadata.uid, before.uid)
@@ -199,7 +199,7 @@ class Store(Creator[M]):
 
         def change(current: Stored) -> Change:
             old = self.decode(current)
-            before: Any = old.metadata  # type: ignore[attr-defined]
+            before: Any = old.metadata  # type: ignore[attr-defined]  # every kind has metadata
             if edit.uid and edit.uid != before.uid:
                 raise refusals.wrong_uid(self.kind, edit.name, edit.uid, before.uid)
             if edit.version and edit.version != current.version:
@@ -237,7 +237,7 @@ class Store(Creator[M]):
         return await self._write(ctx, namespace, name, change)
 
     def _check_preconditions(self, obj: M, options: DeleteOptions) -> None:
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
         if options.uid and options.uid != meta.uid:
             raise refusals.conflict(
                 self.kind, meta.name,
@@ -309,18 +309,18 @@ class Store(Creator[M]):
         if changed:
             for text in validation.warnings_for(self.kind, new):
                 ctx.warn(text)
-        return new  # type: ignore[no-any-return]
+        return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _prepare_status(self, new: Any, old: Any) -> M:
         self.strategy.prepare_for_status_update(new, old)
         # The rest is as it was stored. A kind without a status has no such update.
         normalise(new.status)
         self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
-        return new  # type: ignore[no-any-return]
+        return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _name(self, obj: M, namespace: str, name: str) -> Any:
         """Return the metadata of what a client sent, with the names that the request gives."""
-        meta: Any = obj.metadata  # type: ignore[attr-defined]
+        meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
         self._check_names(meta, namespace, name)
         meta.name = meta.name or name
         if not meta.name:

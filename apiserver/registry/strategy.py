@@ -54,7 +54,7 @@ class Strategy(Generic[M]):
 
 
 def _metadata(obj: Message) -> Any:
-    return obj.metadata  # type: ignore[attr-defined]
+    return obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
 
 
 def clear_status(obj: Message) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from apiserver.registry.apply import Applier
-from apiserver.registry.context import Context, once
+from apiserver.registry.context import Context, check_field_validation, once
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
@@ -25,7 +25,6 @@ from vaina.objects.yaml_text import write_yaml
 from vaina.serving.handlers import Method, RequestContext, typed
 
 SERVICE = "vaina.api.core.v1.ManifestService"
-_VALIDATIONS = ("", "Strict", "Warn", "Ignore")
 #: objects read at once for a list as text
 _PAGE = 500
 #: encoded objects of a list as text together: as text they are two to three times as long
@@ -50,11 +49,7 @@ class _Service:
         self._stores, self._applier = stores, applier
 
     async def apply(self, request: pb.ApplyRequest, rpc: RequestContext) -> pb.ApplyResponse:
-        if request.field_validation not in _VALIDATIONS:
-            raise BadRequest(
-                f'fieldValidation: Unsupported value: "{request.field_validation}": '
-                'supported values: "Ignore", "Strict", "Warn"'
-            )
+        check_field_validation(request.field_validation, "PatchOptions")
         strict = request.field_validation in ("", "Strict")
         if len(request.manifest) < _QUICK_BYTES:
             documents = read_documents(request.manifest, strict=strict)
@@ -158,7 +153,7 @@ def _with_warnings(ctx: Context, warnings: list[str]) -> Context:
 def _refused(document: Decoded | ApiError, error: ApiError) -> pb.ApplyResult:
     result = pb.ApplyResult(error=error.to_status())
     if isinstance(document, Decoded):
-        meta: Any = document.message.metadata  # type: ignore[attr-defined]
+        meta: Any = document.message.metadata  # type: ignore[attr-defined]  # every kind has metadata
         result.api_version, result.kind = document.kind.api_version, document.kind.kind
         result.namespace, result.name = meta.namespace, meta.name
     return result

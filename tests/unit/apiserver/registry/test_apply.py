@@ -169,7 +169,7 @@ async def test_field_validation_can_warn_or_be_silent() -> None:
     assert 'unknown field "spec.colour"' in list(warned.warnings)
     [silent] = await _apply(api, wrong.replace("name: web\n", "name: web2\n"), field_validation="Ignore")
     assert not any("colour" in text for text in silent.warnings)
-    with pytest.raises(BadRequest, match='Unsupported value: "Maybe"'):
+    with pytest.raises(Invalid, match='Unsupported value: "Maybe"'):
         await _apply(api, wrong, field_validation="Maybe")
 
 
