@@ -6,6 +6,7 @@ from contextlib import aclosing
 from random import Random
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,9 @@ from tests.support.tasks import running
 from vaina.clock import SystemClock
 from vaina.kinds import CONFIG_MAP
 from vaina.testing.clock import FakeClock
+
+#: many stories a test: seconds on an idle machine
+pytestmark = pytest.mark.timeout(120)
 
 T = TypeVar("T")
 

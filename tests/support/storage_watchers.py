@@ -77,7 +77,7 @@ async def follow(
     while not streams or all(event.key != last for event in streams[-1].events):
         after, events, end = reached, list[Seen](), End.CUT
         try:
-            async with asyncio.timeout(stall_seconds or 10), aclosing(source(after)) as batches:
+            async with asyncio.timeout(stall_seconds or 30), aclosing(source(after)) as batches:
                 async for batch in batches:
                     events += batch
                     if any(event.key == last for event in batch):

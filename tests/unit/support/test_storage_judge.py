@@ -27,6 +27,9 @@ from vaina.clock import SystemClock
 from vaina.errors import Expired, Unavailable
 from vaina.testing.clock import FakeClock
 
+#: many stories a test: seconds on an idle machine
+pytestmark = pytest.mark.timeout(120)
+
 META = ("v1", "ConfigMap")
 
 
