@@ -167,8 +167,8 @@ async def test_pages_end_before_they_have_more_bytes_than_a_client_takes(api: Ha
         sizes.append(page.ByteSize())
         request.continue_token = page.metadata.continue_token
     assert got == [f"c{index:02}" for index in range(12)]
-    assert len(sizes) == 2
-    assert max(sizes) < 8.5 * 1024 * 1024
+    assert len(sizes) > 1
+    assert max(sizes) < 4.5 * 1024 * 1024
 
 
 def _large(name: str) -> config_pb2.ConfigMap:
