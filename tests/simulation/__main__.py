@@ -6,6 +6,7 @@ python -m tests.simulation --replay '{"seed":7,...}' --log
 """
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
@@ -59,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     begun = clock.monotonic()
     totals, failures = Totals(), list[Outcome]()
     last = options.first + options.seeds - 1
-    with multiprocessing.Pool(options.processes or os.cpu_count()) as pool:
+    with multiprocessing.Pool(options.processes or os.cpu_count(), initializer=gc.freeze) as pool:
         for outcome in pool.imap_unordered(_simulate, range(options.first, last + 1), chunksize=2):
             totals.add(outcome)
             if outcome.violation:
