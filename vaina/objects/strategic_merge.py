@@ -64,7 +64,7 @@ def _merge_map(current: JsonObject, patch: JsonObject, schema: Schema | None) ->
         raise BadRequest(f"Unknown patch type found: {directive}")
     merged = dict(current)
     if _RETAIN in patch:
-        kept = {name for name in _as_list(patch[_RETAIN], _RETAIN) if isinstance(name, str)}
+        kept = _kept_keys(patch)
         merged = {name: value for name, value in merged.items() if name in kept}
     fields = _fields(schema)
     for name, value in patch.items():
@@ -77,6 +77,15 @@ def _merge_map(current: JsonObject, patch: JsonObject, schema: Schema | None) ->
     _delete_primitives(merged, patch)
     _order_lists(merged, patch, fields)
     return merged
+
+
+def _kept_keys(patch: JsonObject) -> set[str]:
+    """Return the fields that stay. Raises BadRequest when the patch sets one that does not."""
+    kept = {name for name in _as_list(patch[_RETAIN], _RETAIN) if isinstance(name, str)}
+    for name, value in patch.items():
+        if value is not None and not _is_directive(name) and name not in kept:
+            raise BadRequest("invalid patch format of retainKeys")
+    return kept
 
 
 def _as_list(value: Json, name: str) -> list[Any]:

@@ -81,6 +81,7 @@ def test_strategic_merge(current: Json, patch: Json, wanted: Json) -> None:
         ),
         ({"spec": {"containers": ["x"]}}, "expected an object in the list containers"),
         ({"spec": {"$retainKeys": "x"}}, "must be a list"),
+        ({"spec": {"$retainKeys": ["nodeName"], "hostname": "h"}}, "invalid patch format of retainKeys"),
     ],
 )
 def test_a_patch_that_makes_no_sense_is_refused(patch: Json, why: str) -> None:
