@@ -50,7 +50,7 @@ LEVELS: Final[Sequence[Level]] = (
     # Heartbeats of every node wait here while etcd is away.
     Level("node-high", 32, 16, 5_000),
     Level("workload-high", 64, 32, 1_000),
-    Level("global-default", 64, 32, 4_000),
+    Level("global-default", 32, 32, 4_000),
     Level("catch-all", 16, 8, 1_000),
 )
 

@@ -5,6 +5,7 @@ each of its calls was answered within its deadline.
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
 

@@ -21,6 +21,7 @@ from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
 from vaina.metrics import RpcMetrics
 from vaina.serving import paths, status
+from vaina.serving.accepting import make_server
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import (
     ANONYMOUS,
@@ -120,7 +121,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         OSError: the address cannot be bound.
     """
     names = tuple(services) or tuple(sorted({path.split("/")[1] for path in handlers}))
-    server = grpc.aio.server(options=server_options(max_connections=max_connections))
+    server = make_server(server_options(max_connections=max_connections))
     calls = Calls()
     metrics = RpcMetrics(registry or CollectorRegistry())
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
@@ -129,7 +130,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         wrapped = _Wrapped(path, method, clock, calls, metrics, default_deadline_seconds)
         by_service.setdefault(service, {})[name] = wrapped.rpc_handler()
     for service, methods in by_service.items():
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+        server.add_registered_method_handlers(service, methods)  # type: ignore[attr-defined]  # the stubs do not know it
     health = Health(names)
     health.add_to(server)
     add_reflection(server, names)
