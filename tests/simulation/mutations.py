@@ -22,6 +22,7 @@ from controller.node_lifecycle import controller as node_lifecycle
 from controller.node_lifecycle.heartbeats import Heartbeats
 from controller.replicaset import reconcile as replica_sets
 from kubelet.kubelet import Kubelet
+from kubelet.node.manager import NodeManager
 from kubelet.runtime.hollow.runtime import HollowRuntime
 from kubelet.runtime.records import ContainerPhase
 from kubelet.sources.apiserver import ApiserverSource
@@ -30,23 +31,25 @@ from scheduler.cache import Cache
 from tests.simulation.engine import Engine
 from tests.simulation.storage import CommittingStorage
 from vaina.cache.reflector import Reflector
+from vaina.client.clientset import PodClient
 from vaina.leaderelection import LeaderElector
 
 Patch = pytest.MonkeyPatch
 
 
 def binds_again(patch: Patch) -> None:
-    """I1: a bound Pod may be bound to another node; and the scheduler thinks that none is bound."""
+    """I1: a bound Pod may be bound again, and the scheduler has second thoughts."""
     patch.setattr(binding, "_refusal", lambda pod: "")
-    patch.setattr(Cache, "put", lambda self, info: self.forget(info.uid) and None)
-    bind_batch = binding.Binder.bind
+    bind_batch = PodClient.bind_batch
 
-    async def elsewhere(self: Any, ctx: Any, wanted: Any) -> Stored:
-        await bind_batch(self, ctx, wanted)
-        wanted.target.name = "node-0"
-        return await bind_batch(self, ctx, wanted)
+    async def twice(self: PodClient, bindings: Any) -> Any:
+        results = await bind_batch(self, bindings)
+        for item in bindings:
+            item.target.name = "node-0"
+        await bind_batch(self, bindings)
+        return results
 
-    patch.setattr(binding.Binder, "bind", elsewhere)
+    patch.setattr(PodClient, "bind_batch", twice)
 
 
 def starts_beside(patch: Patch) -> None:
@@ -207,6 +210,11 @@ def gives_up(patch: Patch) -> None:
     patch.setattr(Reflector, "_watch", once)
 
 
+def never_looks_at_itself(patch: Patch) -> None:
+    """I17: a kubelet takes its node's record for what it wrote last, whoever has written to it since."""
+    patch.setattr(NodeManager, "node", property(lambda self: self._node))
+
+
 class _Stopped:
     """A clock that sleeps a day instead of a moment."""
 
@@ -277,6 +285,7 @@ MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
     misses_deletions: ("I15",),
     lets_go_too_early: ("I16",),
     gives_up: ("I15", "I17"),
+    never_looks_at_itself: ("I17",),
     leads_without_asking: ("I18",),
     leaks_watches: ("I19",),
     has_a_bug: ("I20",),
