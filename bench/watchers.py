@@ -68,14 +68,13 @@ class Watchers:
 
     def summary(self, streams: int) -> dict[str, float]:
         """Return what came."""
-        late = sorted(self.late_ns)
-        at = (
-            (lambda share: late[min(len(late) - 1, int(len(late) * share))] / 1e6)
-            if late
-            else (lambda _: 0.0)
-        )
+        late = sorted(self.late_ns) or [0]
+
+        def at(share: float) -> float:
+            return late[min(len(late) - 1, int(len(late) * share))] / 1e6
+
         return {
-            "streams": streams, "messages": self.messages, "events": len(late), "bytes": self.bytes,
+            "streams": streams, "messages": self.messages, "events": len(self.late_ns), "bytes": self.bytes,
             "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0), "cut": self.cut,
             "cpu_seconds": time.process_time(),
         }  # fmt: skip
@@ -84,10 +83,9 @@ class Watchers:
 async def run(options: argparse.Namespace) -> None:
     """Open, read, sum up."""
     watchers, opened = Watchers(), asyncio.Semaphore(0)
-    # A channel argument that differs keeps channels from sharing a connection.
+    # Each has a connection of its own.
     channels = [
-        grpc.aio.insecure_channel(options.target, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)])
-        for _ in range(options.connections)
+        grpc.aio.insecure_channel(options.target, options=OPTIONS) for _ in range(options.connections)
     ]
     async with asyncio.TaskGroup() as group:
         tasks = [
