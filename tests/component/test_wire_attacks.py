@@ -5,15 +5,22 @@ each of its calls was answered within its deadline.
 """
 
 import asyncio
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
+from apiserver.storage import versions
+from apiserver.storage.interface import Version
 from tests.support.apiserver_process import ApiserverProcess
 from tests.support.attacks import ATTACKS
-from tests.support.bystander import Bystander, Seen
+from tests.support.bystander import ROOT, Bystander, Seen
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.testing.builders import make_config_map
 
@@ -75,9 +82,8 @@ def wait(seconds: float) -> None:
 
 
 def row(name: str, count: int, seconds: float, seen: Seen, memory: int) -> None:
-    print(
-        f"| {name} | {count:,} | {seconds:.1f} | {seen.calls} | {seen.median} | {seen.p99} | {seen.worst} | {memory} |"
-    )
+    cells = (name, f"{count:,}", f"{seconds:.1f}", seen.calls, seen.median, seen.p99, seen.worst, memory)
+    sys.stdout.write(f"| {' | '.join(map(str, cells))} |\n")
 
 
 def test_a_calm_hour_for_comparison(apiserver: ApiserverProcess, bystander: Bystander) -> None:
@@ -107,3 +113,40 @@ def test_others_are_served_and_memory_stays_bounded_under(
     assert seen.failures == []
     assert seen.calls > 0
     assert watched.peak < MEMORY
+
+
+@contextmanager
+def noisy(target: str) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-m", "tests.support.noisy", target], cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_thousand_calls_in_flight_do_not_go_before_one_call_of_another_client(
+    apiserver: ApiserverProcess,
+) -> None:
+    """Told by the versions of objects: how many writes of the noisy client were served between two of the quiet one.
+
+    First come, first served would be all of its thousand each time.
+    """
+    with noisy(apiserver.target):
+        async with Clientset(GrpcTransport(apiserver.target), timeout=20) as client:
+
+            async def version(name: str) -> int:
+                made = await client.config_maps.create(make_config_map(name))
+                await client.config_maps.delete(name, "default")
+                return versions.revision_of(Version(int(made.metadata.resource_version)))
+
+            start = await version("quiet")
+            # Until the noisy client is at its work.
+            while await version("quiet") - start < 3000:
+                await SystemClock().sleep(0.1)
+            seen = [await version("quiet") for _ in range(20)]
+    between = sorted(after - before for before, after in pairwise(seen))
+    sys.stdout.write(
+        f"| writes between two of a quiet client | {between[len(between) // 2]} | {between[-1]} |\n"
+    )
+    assert between[len(between) // 2] < 1000
