@@ -104,7 +104,7 @@ def from_rpc(code: grpc.StatusCode, message: str, details: bytes | None) -> ApiE
     ):
         return errors.Unavailable(message)
     # gRPC itself refuses what is larger than the server takes, before the server's own words.
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "SERVER: Received message larger than max" in message:
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in message:
         return errors.TooLarge("Request entity too large: limit is 3145728")
     return _BY_CODE.get(code, errors.InternalError)(message or code.name)
 

@@ -85,8 +85,11 @@ def test_answers_that_are_not_ours_mean_what_their_code_means(code, message, kin
     assert type(status.from_rpc(code, message, b"\xff not a status")) is kind
 
 
-def test_a_request_that_grpc_refuses_is_refused_in_kubernetes_words():
-    words = "SERVER: Received message larger than max (3300043 vs. 3211264)"
+@pytest.mark.parametrize(
+    "words",
+    ["SERVER: Received message larger than max (5300043 vs. 4194304)", "Decompressed message larger than max"],
+)
+def test_a_request_that_grpc_refuses_is_refused_in_kubernetes_words(words):
     error = status.from_rpc(grpc.StatusCode.RESOURCE_EXHAUSTED, words, None)
     assert (type(error), error.message) == (errors.TooLarge, "Request entity too large: limit is 3145728")
 
