@@ -106,7 +106,11 @@ class History:
                 other.cache.lengthen(events, version)
         is_served = kind.cache.events_since(version) is not None
         self._reads.labels("ring" if is_served else "portion").inc()
-        return Portion((), version) if is_served else Portion(found[kind], reached)
+        if is_served:
+            return Portion((), version)
+        # What the cache has not applied yet it will tell everybody itself. It stands at whole revisions.
+        known = kind.cache.version
+        return Portion([event for event in found[kind] if event.version <= known], min(reached, known))
 
     async def _collect(
         self, kind: CachedKind, version: Version

@@ -32,6 +32,9 @@ class Counted(MemoryStorage):
         self.opened = self.open = self.most = 0
         #: what watches say instead of anything else
         self.failure: ApiError | None = None
+        #: while it is cleared, the watch that fills caches is late
+        self.feeds = asyncio.Event()
+        self.feeds.set()
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
@@ -44,6 +47,8 @@ class Counted(MemoryStorage):
                 raise self.failure
             async with aclosing(super().watch(prefix, after=after, previous=previous)) as source:
                 async for batch in source:
+                    if not previous:
+                        await self.feeds.wait()
                     yield batch
         finally:
             self.open -= 1
@@ -140,6 +145,22 @@ async def test_who_is_too_far_behind_for_the_ring_gets_portions(memory: Counted)
         assert await names_of(watch, "p49") == [f"p{number}" for number in range(1, 50)]
         await memory.create(Key(f"{PODS}default/live"), live, ("v1", "Pod"))
         assert await names_of(watch, "live") == ["live"]
+
+
+async def test_a_portion_that_is_ahead_of_the_cache_is_not_told_again(memory: Counted) -> None:
+    versions = await create_pods(memory, 50)
+    async with restarted(memory, ring_capacity=10) as cacher:
+        memory.feeds.clear()
+        for name in ("late", "later"):
+            pod = pod_pb2.Pod(metadata={"name": name}).SerializeToString()
+            await memory.create(Key(f"{PODS}default/{name}"), pod, ("v1", "Pod"))
+        async with aclosing(cacher.watch_selection(Selection(PODS), after=versions[0])) as watch:
+            seen = await names_of(watch, "p49")
+            memory.feeds.set()
+            live = pod_pb2.Pod(metadata={"name": "live"}).SerializeToString()
+            await memory.create(Key(f"{PODS}default/live"), live, ("v1", "Pod"))
+            seen += await names_of(watch, "live")
+    assert seen == [*(f"p{number}" for number in range(1, 50)), "late", "later", "live"]
 
 
 async def test_clients_that_are_far_behind_and_do_not_read_hold_a_bounded_share(memory: Counted) -> None:
