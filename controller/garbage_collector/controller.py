@@ -1,7 +1,8 @@
 """The shell of the garbage collector.
 
 What has no owner and waits for nothing never reaches the queue, so its cost grows with what ends, not with what there is.
-An owner that the cache does not have is asked for at the apiserver, by name and uid, before anything is deleted.
+An owner that the cache does not have, or that seems to wait for what it owns, is asked for at the apiserver, by name and uid, before anything
+is deleted.
 """
 
 from collections.abc import Sequence
@@ -119,7 +120,10 @@ class GarbageCollector(Controller):
 
     async def _state(self, obj: Message, reference: meta_pb2.OwnerReference) -> OwnerState:
         namespace = metadata(obj).namespace
-        state = self._graph.cached_state(reference, namespace) or await self._live_state(reference, namespace)
+        state = self._graph.cached_state(reference, namespace)
+        if state is not OwnerState.SOLID:
+            # Before anything is deleted for its sake: somebody may have asked to orphan what it owns meanwhile.
+            state = await self._live_state(reference, namespace)
         if state is OwnerState.ABSENT and self._absent.get(reference, namespace):
             self._report(obj, reference)
         return state

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.garbage_collector.graph import AbsentOwners
+from controller.garbage_collector.graph import AbsentOwners, Node
 from controller.garbage_collector.reconcile import FOREGROUND, ORPHAN, OwnerState
 from tests.unit.controller.garbage_collector.world import KINDS, World, reference
 from vaina.errors import NotFound
@@ -80,6 +80,25 @@ def test_an_owner_that_is_orphaned_leaves_what_it_owned() -> None:
     world.delete(CONFIG_MAP, "owner", "Orphan")
     world.drain()
     assert world.names() == {"child"}
+
+
+def test_who_asks_to_orphan_after_all_is_heard_in_time() -> None:
+    world = World()
+    owner = world.create(CONFIG_MAP, "owner")
+    metadata(world.objects[Node(CONFIG_MAP, "default/owner")]).finalizers.append("example.com/hold")
+    world.delete(CONFIG_MAP, "owner", "Foreground")
+    world.hear(CONFIG_MAP)
+    world.hear(CONFIG_MAP)
+    # The caches know of the first wish only when the child is looked at.
+    world.delete(CONFIG_MAP, "owner", "Orphan")
+    world.create(POD, "child", reference(CONFIG_MAP, "owner", owner))
+    world.hear(POD)
+    for node in [*world.queue]:
+        if node.kind is POD:
+            world.work(node)
+    assert "child" in world.names()
+    world.drain()
+    assert world.names() == {"owner", "child"}
 
 
 def _circle(world: World, length: int) -> list[str]:

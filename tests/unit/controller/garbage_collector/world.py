@@ -151,7 +151,8 @@ class World:
         return state_of(metadata(owner))
 
     def _state(self, found: meta_pb2.OwnerReference, namespace: str) -> OwnerState:
-        return self.graph.cached_state(found, namespace) or self.true_state(found, namespace)
+        cached = self.graph.cached_state(found, namespace)
+        return cached if cached is OwnerState.SOLID else self.true_state(found, namespace)
 
     def _execute(self, node: Node, obj: Message, action: Action) -> None:
         meta = metadata(obj)
