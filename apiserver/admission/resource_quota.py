@@ -7,8 +7,9 @@ found by the quota controller where it is not. Follows apiserver `admission/plug
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -41,6 +42,8 @@ class _Claim:
 
     demand: Demand
     settled: bool = False
+    #: nobody waits for it any more
+    abandoned: bool = False
     refusal: str = ""
     error: ApiError | None = None
     #: key of a quota -> what it gave
@@ -101,7 +104,10 @@ class ResourceQuotas:
         try:
             async with till.lock:
                 if not claim.settled:
-                    await self._settle_all(namespace, till)
+                    await _to_the_end(self._settle_all(namespace, till), claim)
+        except asyncio.CancelledError:
+            claim.abandoned = True
+            raise
         finally:
             if claim in till.waiting:
                 till.waiting.remove(claim)
@@ -117,7 +123,7 @@ class ResourceQuotas:
             for claim in claims:
                 claim.error = error
         except BaseException:
-            # The one who settles gives up; the others ask again.
+            # The server goes, or it is a bug of ours; the others ask again.
             till.waiting = claims + till.waiting
             raise
         for claim in claims:
@@ -128,12 +134,12 @@ class ResourceQuotas:
         # The one that will refuse most goes first: less is to be given back.
         likely = {id(quota): _refused(quota_check.evaluate(quota, demands)) for quota in quotas}
         for quota in sorted(quotas, key=lambda quota: -likely[id(quota)]):
-            live = [claim for claim in claims if not claim.refusal]
+            live = [claim for claim in claims if not claim.refusal and not claim.abandoned]
             if live:
                 await self._charge_one(_key(quota), live)
         returned: dict[Key, Amounts] = {}
         for claim in claims:
-            if claim.refusal:
+            if claim.refusal or claim.abandoned:
                 for key, given in claim.given.items():
                     returned[key] = amounts.plus(returned.get(key, {}), given)
         await self._refund(returned)
@@ -182,6 +188,23 @@ class ResourceQuotas:
         raise TooManyRequests(
             "the quota is written by too many at once, please try again later", retry_seconds=1
         )
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None], claim: _Claim) -> None:
+    """Settle for all who wait: a caller that is cancelled meanwhile ends when that is done. Begun again, it would charge the others twice.
+
+    Storage bounds how long it takes. A second cancellation, as at the end of the process, ends it.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        claim.abandoned = True
+        if not task.done():
+            await asyncio.wait((task,))
+        raise
+    finally:
+        task.cancel()
 
 
 def _key(quota: Quota) -> Key:

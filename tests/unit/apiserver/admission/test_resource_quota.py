@@ -203,6 +203,30 @@ async def test_one_who_gives_up_takes_nobody_along() -> None:
     assert made == {f"p{number}" for number in range(16)} - {"p0", "p1", "p5"}
 
 
+@pytest.mark.parametrize("turns", range(0, 16, 3))
+async def test_one_who_gives_up_in_the_middle_of_a_charge_costs_the_others_nothing(turns: int) -> None:
+    storage = Restless(5)
+    client = client_of(storage, 1)
+    await give(client, quota(pods="16", **{"requests.cpu": "16"}))
+    await give(client, quota("second", pods="16"))
+    yielding, pods = SystemClock(), [make_pod(f"p{number}") for number in range(16)]
+    for pod in pods:
+        pod.spec.containers[0].resources.requests["cpu"].string = "1"
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(client.pods.create(pod)) for pod in pods]
+        before = storage.quota_writes
+        while storage.quota_writes == before:  # the charge of the first is written
+            await yielding.sleep(0)
+        for _ in range(turns):
+            await yielding.sleep(0)
+        for task in tasks[:3]:
+            task.cancel()
+    there = len((await client.pods.list("default")).items)
+    assert there >= 13
+    for name in ("q", "second"):
+        assert there <= int((await used(client, name))["pods"]) <= 16
+
+
 class Broken(MemoryStorage):
     """A storage that cannot write quotas."""
 
