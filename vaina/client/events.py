@@ -36,6 +36,9 @@ BACKOFF = Backoff(base_seconds=0.5, cap_seconds=10.0)
 
 NORMAL, WARNING = "Normal", "Warning"
 
+#: answers, to a call or to one Event of it, after which it is tried again
+_AWAY = (Unavailable, Timeout, TooManyRequests)
+
 
 @dataclass(slots=True)
 class _Known:
@@ -129,7 +132,7 @@ class EventRecorder:
                     await self._count_up(key, item, left)
                 else:
                     left.pop(key, None)
-        except (Unavailable, Timeout, TooManyRequests) as error:
+        except _AWAY as error:
             log.debug("events not sent", events=len(left), error=error.message)
             self._again(left)
             return error
@@ -147,11 +150,12 @@ class EventRecorder:
         self._waiting |= waiting
 
     async def _create(self, items: dict[Key, _Known], left: dict[Key, _Known]) -> None:
+        """Create Events. Raises Unavailable, Timeout or TooManyRequests when some are to be tried again."""
         if not items:
             return
         try:
             results = await self._client.create_batch([item.event for item in items.values()])
-        except (Unavailable, Timeout, TooManyRequests):
+        except _AWAY:
             raise
         except ApiError as error:
             log.debug("events refused", events=len(items), error=error.message)
@@ -159,16 +163,21 @@ class EventRecorder:
             for key in items:
                 self._forget(key, left)
             return
+        away: ApiError | None = None
         for (key, item), result in zip(items.items(), results, strict=False):
             if isinstance(result, AlreadyExists):
                 # An earlier call of ours whose answer was lost; its count is not known, and is brought up to date next.
                 item.stored = event_pb2.Event(metadata=item.event.metadata)
+            elif isinstance(result, _AWAY):
+                away = result
             elif isinstance(result, ApiError):
                 log.debug("event refused", reason=item.event.reason, error=result.message)
                 self.dropped += 1
                 self._forget(key, left)
             else:
                 item.stored = result
+        if away is not None:
+            raise away
 
     def _forget(self, key: Key, left: dict[Key, _Known]) -> None:
         """Said again it is tried again, under a new name."""
@@ -188,7 +197,7 @@ class EventRecorder:
             # Expired after an hour, or deleted: made again, with its count, as client-go does.
             item.stored = None
             await self._create({key: item}, left)
-        except (Unavailable, Timeout, TooManyRequests):
+        except _AWAY:
             raise
         except ApiError as error:
             log.debug("event not counted", reason=item.event.reason, error=error.message)

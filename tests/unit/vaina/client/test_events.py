@@ -7,7 +7,7 @@ from vaina.api.core.v1 import event_pb2, event_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.events import MAX_TRIES, MAX_WAITING, NORMAL, WARNING, EventRecorder, reference
 from vaina.client.transport import InProcessTransport
-from vaina.errors import AlreadyExists, Forbidden, NotFound, Unavailable
+from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
 from vaina.kinds import EVENT
 from vaina.serving.server import RequestContext, typed
 from vaina.testing.builders import make_pod, make_replica_set, object_reference
@@ -22,6 +22,8 @@ class Server:
         self.calls, self.refuse_create, self.refuse_update = [], None, None
         #: creations happen, and are not answered
         self.loses_answers = False
+        #: answers of their own for the next items of batches
+        self.refuse_items: list[ApiError | None] = []
 
     async def create_batch(
         self, request: event_service_pb2.CreateEventBatchRequest, ctx: RequestContext
@@ -31,8 +33,9 @@ class Server:
             raise self.refuse_create
         answer = event_service_pb2.EventBatchResponse()
         for item in request.requests:
-            if self.refuse_create is not None:
-                answer.results.add(error=self.refuse_create.to_status())
+            refusal = self.refuse_items.pop(0) if self.refuse_items else self.refuse_create
+            if refusal is not None:
+                answer.results.add(error=refusal.to_status())
                 continue
             if item.object.metadata.name in self.events:
                 answer.results.add(error=AlreadyExists("it exists").to_status())
@@ -184,6 +187,19 @@ async def test_a_server_that_is_away_gets_them_when_it_is_back(clock):
         await clock.advance(15)
     assert sorted(event.involved_object.name for event in server.events.values()) == ["p0", "p1", "p2"]
     assert recorder.dropped == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable("etcd is away"), TooManyRequests("too many writes wait")])
+async def test_what_a_server_could_not_do_of_a_batch_is_sent_again_and_the_rest_is_not(clock, error):
+    server = Server()
+    server.refuse_items = [None, error, Forbidden("no")]
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for number in range(3):
+            recorder.event(make_pod(f"p{number}"), NORMAL, "Pulled", "words")
+        await clock.advance(15)
+    assert sorted(event.involved_object.name for event in server.events.values()) == ["p0", "p1"]
+    assert (server.calls, recorder.dropped) == ([3, 1], 1)
 
 
 async def test_a_server_that_stays_away_is_given_up(clock):
