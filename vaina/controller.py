@@ -18,7 +18,6 @@ from google.protobuf.message import Message
 from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
 from vaina.cache.lister import Lister
-from vaina.cache.store import Change
 from vaina.client.events import EventRecorder
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict
@@ -94,16 +93,16 @@ class Controller(ABC):
                 that an object no longer concerns is looked at as well.
         """
 
-        def on_batch(changes: Sequence[Change[M]]) -> None:
-            for change in changes:
-                for obj in change:
-                    keys = None if obj is None else key_of(obj)
-                    for key in (keys,) if isinstance(keys, str) else keys or ():
-                        self.queue.add(key)
+        def look(*states: M) -> None:
+            for obj in states:
+                keys = key_of(obj)
+                for key in (keys,) if isinstance(keys, str) else keys or ():
+                    self.queue.add(key)
 
         if informer not in self.informers:
             self.informers.append(informer)
-        informer.add_batch_handler(on_batch)
+        # Object by object: one whose key cannot be told hides no other (decision 051).
+        informer.add_handler(on_add=look, on_update=look, on_delete=look)
         return informer.lister
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:

@@ -40,6 +40,8 @@ class Teller(Controller):
 
 
 def owners(config_map: config_pb2.ConfigMap) -> list[str] | str | None:
+    if "bug" in config_map.data:
+        raise ZeroDivisionError
     if "both" in config_map.data:
         return config_map.data["both"].split()
     return config_map.data.get("owner")
@@ -135,3 +137,16 @@ async def test_a_key_that_always_fails_does_not_hold_up_another() -> None:
         await server.clock.advance(1)
         assert {"bad", "good"} <= set(teller.keys())
         assert teller.record.last_error.endswith("ZeroDivisionError: ")
+
+
+async def test_an_object_whose_key_cannot_be_told_hides_no_other() -> None:
+    server = make_apiserver()
+    await server.app.bootstrap()
+    for name, data in (("a", {"bug": "x"}), ("b", {"owner": "b"})):
+        await server.client.config_maps.create(make_config_map(name, data=data))
+    teller = Teller(server, nothing)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run_controllers(teller.factory, [teller]))
+        await settle(200)
+        assert teller.keys() == ["b"]
+        task.cancel()
