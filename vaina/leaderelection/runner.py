@@ -95,6 +95,8 @@ class LeaderElector:
         self._action: Follow | None = None
         #: monotonic seconds: our term ends here unless it is renewed; None: we do not lead
         self._term_ends: float | None = None
+        #: something was written of which no answer has come
+        self._unsure = False
         self._wake = asyncio.Event()
 
     def is_leader(self) -> bool:
@@ -113,7 +115,7 @@ class LeaderElector:
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Stand for election; when elected, run `lead` until it ends, or is cancelled because the lease is lost.
 
-        The lease is given back when `lead` ends and when this is cancelled.
+        The lease is given back when `lead` ends and when this is cancelled, though it be in the middle of a write.
 
         Raises:
             LeadershipLost: somebody else may lead by now. `lead` has ended.
@@ -131,10 +133,17 @@ class LeaderElector:
 
     async def _acquire(self) -> None:
         log.info("attempting to acquire leader lease", lease=self.name, identity=self.identity)
-        while not await self._try():
-            seconds = retry_seconds(self._times, self._action, self._rng.random())
-            await first_of(self._clock.sleep(seconds), self._wake.wait())
-            self._wake.clear()
+        try:
+            while not await self._try():
+                seconds = retry_seconds(self._times, self._action, self._rng.random())
+                await first_of(self._clock.sleep(seconds), self._wake.wait())
+                self._wake.clear()
+        except asyncio.CancelledError:
+            if self._unsure:
+                # It may be ours, and nobody would know.
+                await self._look()
+                await self._release()
+            raise
 
     async def _lead(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Work and renew; returns whether leadership was lost."""
@@ -182,6 +191,7 @@ class LeaderElector:
             if self._term_ends is not None and await self._renew_as_known():
                 return True
             record = await self._lock.read()
+            self._unsure = False
             self._observed = observe(self._observed, record, now=self._clock.monotonic())
             action = decide(
                 self._observed,
@@ -216,7 +226,9 @@ class LeaderElector:
 
     async def _write(self, action: Take | Renew) -> None:
         sent = self._clock.monotonic()
+        self._unsure = True
         await self._lock.write(action.record)
+        self._unsure = False
         self._observed = Observation(action.record, self._clock.monotonic())
         self._term_ends = sent + self._times.renew_deadline
 

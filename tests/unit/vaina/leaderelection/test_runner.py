@@ -222,6 +222,29 @@ async def test_a_graceful_end_hands_over_at_once() -> None:
         assert (spec.holder_identity, spec.lease_transitions) == ("b", 1)
 
 
+async def test_an_end_in_the_middle_of_a_renewal_gives_the_lease_back() -> None:
+    async with world("a") as made:
+        leader = made.candidates["a"]
+        renewed = (await made.lease()).renew_time
+        leader.wire.late_seconds = 3.0
+        await made.clock.advance(TIMES.retry_period + 0.5)
+        assert (await made.lease()).renew_time != renewed
+        leader.wire.late_seconds = 0.0
+        await made.stop(leader)
+        assert (await made.lease()).holder_identity == ""
+
+
+async def test_an_end_in_the_middle_of_taking_the_lease_gives_it_back() -> None:
+    async with world() as made:
+        candidate = made.add("a")
+        candidate.wire.late_seconds = 3.0
+        await made.until(lambda: candidate.elector.leader == "a", 20)
+        assert not candidate.elector.is_leader()
+        candidate.wire.late_seconds = 0.0
+        await made.stop(candidate)
+        assert (await made.lease()).holder_identity == ""
+
+
 async def test_the_last_one_leaves_a_free_lock_and_the_next_need_not_wait() -> None:
     async with world("a") as w:
         await w.clock.advance(7)
