@@ -10,7 +10,16 @@ from tests.support.apiserver import make_apiserver
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import config_pb2, pod_pb2
 from vaina.client.clientset import Clientset, binding
-from vaina.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
+from vaina.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    Invalid,
+    NotFound,
+    Timeout,
+    is_version_too_large,
+)
 from vaina.testing.apiserver import FakeApiserver
 from vaina.testing.builders import make_config_map, make_node, make_pod, make_replica_set
 from vaina.testing.clock import FakeClock, settle
@@ -233,6 +242,35 @@ async def test_a_watch_goes_on_after_the_version_it_names(client: Clientset) -> 
         client.config_maps.watch("default", resource_version=made.metadata.resource_version)
     )
     assert [event for event in events if event[0] != "BOOKMARK"] == [("ADDED", "b")]
+
+
+async def test_a_version_that_is_not_there_yet_is_refused_in_a_way_that_a_reflector_knows(
+    client: Clientset,
+) -> None:
+    made = await client.config_maps.create(config_map("a"))
+    ahead = str(int(made.metadata.resource_version) + 1000)
+    stream = client.config_maps.watch("default", resource_version=ahead)
+    with pytest.raises(Timeout, match=f"^Too large resource version: {ahead}, current: ") as caught:
+        async with asyncio.timeout(10):
+            await anext(stream)
+    assert is_version_too_large(caught.value)
+
+
+async def test_a_dry_run_answers_as_if_and_leaves_nothing(client: Clientset) -> None:
+    made = await client.config_maps.create(config_map("a"), dry_run=True)
+    assert made.metadata.name == "a"
+    with pytest.raises(NotFound):
+        await client.config_maps.get("a", "default")
+    await client.config_maps.create(config_map("a"))
+    await client.config_maps.update(config_map("a", x="1"), dry_run=True)
+    await client.config_maps.delete("a", "default", dry_run=True)
+    assert not (await client.config_maps.get("a", "default")).data
+
+
+async def test_a_status_that_comes_with_a_new_object_is_not_kept(client: Clientset) -> None:
+    sent = make_replica_set("web", replicas=1)
+    sent.status.replicas = 7
+    assert (await client.replica_sets.create(sent)).status.replicas == 0
 
 
 async def test_what_leaves_a_selection_is_deleted_and_what_enters_it_is_added(client: Clientset) -> None:

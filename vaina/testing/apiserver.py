@@ -21,7 +21,7 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import Clock
-from vaina.errors import ApiError, BadRequest, Expired, Timeout
+from vaina.errors import VERSION_TOO_LARGE, ApiError, BadRequest, Expired, FieldError, Timeout
 from vaina.kinds import KINDS, POD, Kind
 from vaina.objects.fields import selectable_fields
 from vaina.objects.selectors import SelectorError, parse_field_selector, parse_label_selector
@@ -144,7 +144,9 @@ class FakeApiserver:
             matches, cut = _selection(kind, request), self._cut
             version = int(request.resource_version or 0)
             if version > self.tracker.version:
-                raise Timeout(f"Too large resource version: {version}, current: {self.tracker.version}")
+                cause = FieldError(VERSION_TOO_LARGE, "", "Too large resource version")
+                words = f"Too large resource version: {version}, current: {self.tracker.version}"
+                raise Timeout(words, causes=[cause], retry_seconds=1)
             if not version or request.send_initial_events:
                 version = self.tracker.version
                 events = [(ADDED, obj) for obj in self.tracker.list_all(kind) if matches(obj)]
@@ -197,7 +199,8 @@ class _Verbs:
 
     def create(self, data: bytes) -> bytes:
         request = decode(raw_pb2.RawCreateRequest, data)
-        return _bytes(self._tracker.create(self._kind, self._parse(request.object)))
+        with self._tracker.dry_run(request.options.dry_run):
+            return _bytes(self._tracker.create(self._kind, self._parse(request.object)))
 
     def create_batch(self, data: bytes) -> bytes:
         request = decode(raw_pb2.RawCreateBatchRequest, data)
@@ -205,12 +208,14 @@ class _Verbs:
 
     def update(self, data: bytes) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
-        return _bytes(self._tracker.update(self._kind, self._parse(request.object)))
+        with self._tracker.dry_run(request.options.dry_run):
+            return _bytes(self._tracker.update(self._kind, self._parse(request.object)))
 
     def update_status(self, data: bytes) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
         sent = self._parse(request.object)
-        return _bytes(self._tracker.update_status(self._kind, sent, request.status_mask.paths))
+        with self._tracker.dry_run(request.options.dry_run):
+            return _bytes(self._tracker.update_status(self._kind, sent, request.status_mask.paths))
 
     def update_status_batch(self, data: bytes) -> bytes:
         request = decode(raw_pb2.RawUpdateBatchRequest, data)
@@ -220,12 +225,12 @@ class _Verbs:
         request = decode(request_pb2.DeleteRequest, data)
         grace = request.grace_period_seconds if request.HasField("grace_period_seconds") else None
         expected = request.preconditions
-        return _bytes(
-            self._tracker.delete(
+        with self._tracker.dry_run(request.dry_run):
+            deleted = self._tracker.delete(
                 self._kind, request.namespace, request.name, grace=grace, uid=expected.uid,
                 version=expected.resource_version,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+        return _bytes(deleted)
 
     def delete_collection(self, data: bytes) -> bytes:
         request = decode(request_pb2.DeleteCollectionRequest, data)
@@ -233,8 +238,9 @@ class _Verbs:
         matches = _selection(self._kind, request)
         grace = request.grace_period_seconds if request.HasField("grace_period_seconds") else None
         chosen = [obj.metadata for obj in self._tracker.list_all(self._kind) if matches(obj)]
-        for meta in chosen:
-            self._tracker.delete(self._kind, meta.namespace, meta.name, grace=grace)
+        with self._tracker.dry_run(request.dry_run):
+            for meta in chosen:
+                self._tracker.delete(self._kind, meta.namespace, meta.name, grace=grace)
         return request_pb2.DeleteCollectionResponse(deleted=len(chosen)).SerializeToString()
 
     def bind(self, data: bytes) -> bytes:

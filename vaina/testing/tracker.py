@@ -8,14 +8,15 @@ Called by `vaina.testing.apiserver`, whose task owns it. Compare client-go's tes
 
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock, timestamp
 from vaina.errors import AlreadyExists, BadRequest, Conflict, Expired, Invalid, NotFound
-from vaina.kinds import LEASE, NODE, POD, Kind
+from vaina.kinds import LEASE, NAMESPACE, NODE, POD, Kind
 from vaina.objects.conditions import set_condition
 from vaina.objects.field_path import Path, invalid
 from vaina.objects.meta import object_key
@@ -26,6 +27,10 @@ MAX_EVENTS = 10_000
 _MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 #: Kubernetes' letters of generated names: no vowels, nothing that reads like something else
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+#: phases in which objects are born
+_FIRST_PHASE = {POD: "Pending", NAMESPACE: "Active"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,16 @@ class Tracker:
         self.oldest = 0
         #: called after each change
         self.changed: Callable[[], None] = lambda: None
+        self._dry = False
+
+    @contextmanager
+    def dry_run(self, how: Sequence[str]) -> Iterator[None]:
+        """Answer as ever and change nothing within the block; empty: change."""
+        self._dry = bool(how)
+        try:
+            yield
+        finally:
+            self._dry = False
 
     def get(self, kind: Kind[Any], namespace: str, name: str) -> Any:
         """Return an object. Raises NotFound."""
@@ -84,6 +99,11 @@ class Tracker:
         meta.ClearField("deletion_timestamp")
         if kind.has_status:
             meta.generation = 1
+            # A status is written on its own; only a Node comes with what its kubelet knows.
+            if kind is not NODE:
+                made.ClearField("status")
+            if kind in _FIRST_PHASE:
+                made.status.phase = _FIRST_PHASE[kind]
         return self._put(kind, None, made)
 
     def update(self, kind: Kind[Any], sent: Any) -> Any:
@@ -219,11 +239,15 @@ class Tracker:
             new.metadata.resource_version = old.metadata.resource_version
             if new == old:
                 return _copy(old)
+        if self._dry:
+            return _copy(new)
         self._record(kind, MODIFIED if old is not None else ADDED, old, new)
         self._objects.setdefault(kind.service, {})[object_key(new)] = new
         return _copy(new)
 
     def _remove(self, kind: Kind[Any], last: Any) -> Any:
+        if self._dry:
+            return _copy(last)
         old = self._objects[kind.service].pop(object_key(last))
         self._record(kind, DELETED, old, last)
         return _copy(last)
