@@ -29,6 +29,8 @@ from vaina.errors import ApiError, StorageFull, TooManyRequests, Unavailable
 WRITERS = "/vaina/writers/"
 #: writes that may wait; more are refused at once with TooManyRequests
 MAX_PENDING = 16_384
+#: writes of callers that gave up, beyond twice those that wait, are not kept until their turn
+_ABANDONED = 16
 #: with fewer writes than this in the last batch nothing gathers
 _LOAD = 3
 _GATHER_STEP_SECONDS = 0.001
@@ -141,10 +143,19 @@ class GroupCommit:
             await call.future
         finally:
             if call.left:
-                # A caller that gave up: what still waits is dropped when its turn comes (`_take`).
-                for write in writes:
-                    self._waiting.pop(write, None)
+                self._abandon(writes)
         return cast("list[Result]", call.results)
+
+    def _abandon(self, writes: Sequence[Write]) -> None:
+        """Forget the writes of a caller that gave up.
+
+        They leave the queues at their turn, or here once they are many: while etcd says nothing, nobody has a turn.
+        """
+        for write in writes:
+            self._waiting.pop(write, None)
+        if len(self._puts) + len(self._deletions) > 2 * len(self._waiting) + _ABANDONED:
+            self._puts = deque(write for write in self._puts if write in self._waiting)
+            self._deletions = deque(write for write in self._deletions if write in self._waiting)
 
     async def run(self) -> None:
         """Send batches until cancelled."""

@@ -1,5 +1,8 @@
-"""What the group commit says when etcd's own history is not what it was: an etcd that was restored from an older copy."""
+"""What the group commit does when etcd's own history is not what it was (restored from an older copy), and when etcd says nothing."""
 
+import asyncio
+import gc
+import weakref
 from random import Random
 from typing import Any, cast
 
@@ -14,7 +17,7 @@ from apiserver.storage.interface import Key
 from apiserver.storage.metrics import StorageMetrics
 from tests.support.tasks import running
 from vaina.errors import Timeout, Unavailable
-from vaina.testing.clock import FakeClock
+from vaina.testing.clock import FakeClock, settle
 
 
 class Restored:
@@ -57,3 +60,43 @@ async def test_a_batch_whose_revision_etcd_no_longer_has_is_unknown_and_the_next
             await commit.submit(Write(Key("/registry/pods/default/a"), 0, b"x"))
         outcome = await commit.submit(Write(Key("/registry/pods/default/b"), 0, b"x"))
     assert outcome.succeeded
+
+
+class Silent:
+    """Takes everything and answers nothing."""
+
+    async def put(self, request: Any, operation: str) -> Any:
+        return rpc_pb2.PutResponse(header=rpc_pb2.ResponseHeader(revision=10))
+
+    async def txn(self, request: Any, operation: str) -> Any:
+        await asyncio.get_running_loop().create_future()
+
+
+class Weighed(Write):
+    """A write that can be seen to be freed."""
+
+    __slots__ = ("__weakref__",)
+
+
+async def test_what_callers_who_gave_up_wanted_to_write_is_not_kept_while_etcd_says_nothing() -> None:
+    commit = GroupCommit(
+        cast(EtcdClient, Silent()), "a", clock=FakeClock(), rng=Random(1), metrics=StorageMetrics()
+    )
+    kept = weakref.WeakSet[Weighed]()
+
+    async def write(number: int) -> None:
+        write = Weighed(Key(f"/registry/pods/default/{number}"), 0, b"x")
+        kept.add(write)
+        await commit.submit(write)
+
+    async with running(commit.run()), asyncio.TaskGroup() as group:
+        patient = group.create_task(write(-1))
+        await settle()
+        for number in range(1000):
+            hasty = group.create_task(write(number))
+            await settle()
+            hasty.cancel()
+        await settle()
+        gc.collect()
+        assert 1 <= len(kept) < 100
+        patient.cancel()
