@@ -49,6 +49,8 @@ class StreamLimits:
     total: int = 20_000
     #: of one user, or of one address as long as nobody is known
     per_client: int = 10_000
+    #: of their requests, which are there as long as they are. Apart from those of calls: streams last, and must not keep calls out.
+    max_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class FlowControl:
         self._queues |= {(_EXEMPT, kind): FairQueue(1 << 40, 0) for kind in kinds}
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._bytes = 0
+        self._stream_bytes = 0
         self._open: dict[str, int] = {}
         self._totals = {"current": 0, "rejected": 0}
         self._counts: dict[tuple[str, str], Counts] = {}
@@ -157,10 +160,11 @@ class FlowControl:
         fn, is_watch = method.fn, method.kind is STREAM and path.endswith("/Watch")
 
         async def stream(request: Any, rpc: RequestContext) -> AsyncIterator[bytes]:
-            if isinstance(request, bytes) and len(request) > MAX_REQUEST_BYTES:
+            size = len(request) if isinstance(request, bytes) else 0
+            if size > MAX_REQUEST_BYTES:
                 raise TooLarge(f"Request entity too large: limit is {MAX_REQUEST_BYTES}")
             client = client_of(rpc).address
-            self._open_stream(client)
+            self._open_stream(client, size)
             try:
                 lane = self._lane(rpc.user, path)
                 seats = self._watch_seats(path, request) if is_watch else 0
@@ -180,7 +184,7 @@ class FlowControl:
                     if seats:
                         self._finish(lane.queue, seats)
             finally:
-                self._close_stream(client)
+                self._close_stream(client, size)
 
         return stream
 
@@ -198,7 +202,10 @@ class FlowControl:
             async with asyncio.timeout(self._wait_seconds):
                 await turn
         except BaseException as error:
-            if not lane.queue.remove(ticket):
+            if lane.queue.remove(ticket):
+                # It may have been a wide one, before others for whom there are seats.
+                self._dispatch(lane.queue)
+            else:
                 # Its turn has come in the same moment: the seats go on.
                 self._finish(lane.queue, seats)
             if isinstance(error, TimeoutError):
@@ -242,15 +249,18 @@ class FlowControl:
         request = decode(request_pb2.WatchRequest, data)
         return self._list_seats(path, b"") if request.send_initial_events else 0
 
-    def _open_stream(self, client: str) -> None:
-        count = self._open.get(client, 0)
-        if self._totals["current"] >= self._streams.total or count >= self._streams.per_client:
+    def _open_stream(self, client: str, size: int) -> None:
+        count, limits = self._open.get(client, 0), self._streams
+        is_full = self._totals["current"] >= limits.total or count >= limits.per_client
+        if is_full or size > (limits.max_bytes - self._stream_bytes) // _PART:
             self._totals["rejected"] += 1
             raise TooManyRequests(_WORDS, retry_seconds=RETRY_SECONDS)
+        self._stream_bytes += size
         self._open[client] = count + 1
         self._totals["current"] += 1
 
-    def _close_stream(self, client: str) -> None:
+    def _close_stream(self, client: str, size: int) -> None:
+        self._stream_bytes -= size
         self._totals["current"] -= 1
         self._open[client] -= 1
         if not self._open[client]:

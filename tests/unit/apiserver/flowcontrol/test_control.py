@@ -156,6 +156,22 @@ async def test_who_is_cancelled_while_it_waits_takes_no_seat() -> None:
     assert last.result() == b"x"
 
 
+async def test_when_a_wide_one_gives_up_those_behind_it_take_the_seats_that_it_waited_beside() -> None:
+    api = Server(FlowControl(FakeClock(), levels=(*LEVELS[:2], Level("global-default", 2, 2, 12), LEVELS[3])))
+    async with asyncio.TaskGroup() as group:
+        api.call(group, "a")
+        await settle()
+        wide = api.call(group, "b", data=b"x" * 150_000)
+        await settle()
+        api.call(group, "c")
+        await settle()
+        assert api.begun == ["a"]
+        wide.cancel()
+        await settle()
+        assert api.begun == ["a", "c"]
+        await api.end_all()
+
+
 async def test_a_failure_gives_its_seat_back() -> None:
     async def broken(data: bytes, rpc: RequestContext) -> bytes:
         raise KeyError
@@ -248,6 +264,24 @@ async def test_streams_are_counted_by_client_and_together() -> None:
     streams[0] = await watch("c")
     for stream in streams:
         await stream.aclose()
+
+
+async def test_what_a_stream_was_asked_with_counts_as_long_as_it_lasts() -> None:
+    go = asyncio.Event()
+    go.set()
+    flow = FlowControl(FakeClock(), levels=LEVELS, streams=StreamLimits(max_bytes=160_000))
+    # A field that nobody knows, of 400 bytes: as good as a long selector.
+    method, request = watching(flow, go), b"\x82\x7d\x90\x03" + b"x" * 400
+    streams = []
+    with pytest.raises(TooManyRequests):
+        while len(streams) < 1000:
+            stream = method.fn(request, caller(f"client-{len(streams)}"))
+            assert await anext(stream) == b"first"
+            streams.append(stream)
+    assert len(streams) > 100
+    for stream in streams:
+        await stream.aclose()
+    assert await anext(method.fn(request, caller("a"))) == b"first"
 
 
 async def test_watches_that_begin_with_a_list_begin_one_after_the_other() -> None:
