@@ -1,7 +1,7 @@
 """The shell around WorkQueue: waiting for keys, delays, back-off, metrics.
 
 Bounded by nature: a key is in it once, so it never holds more keys than there are objects. Of several delays for one key the
-earliest counts, as in client-go.
+earliest counts, as in client-go; what that replaces is cleared away when it is more than what waits.
 """
 
 import asyncio
@@ -17,6 +17,10 @@ from vaina.workqueue.rate_limiters import ItemBackoff
 
 #: client-go's defaults: 5 ms doubling to 1000 s; ours ends sooner, because a cluster that came back should not wait
 BACKOFF = Backoff(base_seconds=0.005, cap_seconds=60.0)
+
+
+#: entries of the heap that may be stale besides as many as there are keys in it
+_STALE_ENTRIES = 64
 
 
 class ShutDown(Exception):
@@ -83,6 +87,9 @@ class RateLimitingQueue:
         self._due[key] = due
         self._sequence += 1
         heapq.heappush(self._delayed, (due, self._sequence, key))
+        if len(self._delayed) > 2 * len(self._due) + _STALE_ENTRIES:
+            self._delayed = [entry for entry in self._delayed if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._delayed)
         self._wake_timer.set()
 
     def add_rate_limited(self, key: str, *, at_least: float = 0.0) -> float:
@@ -163,6 +170,11 @@ class RateLimitingQueue:
     def waiting(self) -> int:
         """How many keys wait for their time."""
         return len(self._due)
+
+    @property
+    def entries(self) -> int:
+        """How many entries are held for keys that wait for their time, those that an earlier one has replaced included."""
+        return len(self._delayed)
 
     def longest_running_seconds(self) -> float:
         """Return how long the oldest work has been going on."""

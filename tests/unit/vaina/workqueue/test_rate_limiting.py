@@ -125,3 +125,21 @@ async def test_work_that_hangs_shows_in_the_metrics_though_nothing_else_happens(
         for name in ("workqueue_longest_running_processor_seconds", "workqueue_unfinished_work_seconds")
     ]
     assert values == [60, 90]
+
+
+async def test_delays_that_earlier_ones_replaced_do_not_pile_up(clock):
+    """What a controller does that looks again after minutes, and at once when something has gone."""
+    queue = RateLimitingQueue("q", clock)
+    queue.add_after("waits", 250)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(queue.run())
+        for _ in range(1000):
+            queue.add_after("busy", 300)
+            queue.add_after("busy", 0.1)
+            await clock.advance(0.1)
+            assert await queue.get() == "busy"
+            queue.done("busy")
+        assert queue.entries < 100
+        await clock.advance(200)
+        assert await queue.get() == "waits"
+        task.cancel()
