@@ -87,7 +87,10 @@ def test_answers_that_are_not_ours_mean_what_their_code_means(code, message, kin
 
 @pytest.mark.parametrize(
     "words",
-    ["SERVER: Received message larger than max (5300043 vs. 4194304)", "Decompressed message larger than max"],
+    [
+        "SERVER: Received message larger than max (5300043 vs. 4194304)",
+        "Decompressed message larger than max",
+    ],
 )
 def test_a_request_that_grpc_refuses_is_refused_in_kubernetes_words(words):
     error = status.from_rpc(grpc.StatusCode.RESOURCE_EXHAUSTED, words, None)
