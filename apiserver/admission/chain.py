@@ -41,6 +41,12 @@ class Attributes:
     #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise, runs again on conflict
     checks: list[Callable[[Any, Any], None]] = field(default_factory=list)
 
+    @property
+    def shown_name(self) -> str:
+        """What refusals name: of an object whose name is still to be made, what it will begin with (apiserver `pkg/admission/errors.go`)."""
+        obj: Any = self.object
+        return self.name or ("" if obj is None else obj.metadata.generate_name)
+
 
 class Plugin(Protocol):
     """One check, or one change."""
@@ -55,7 +61,10 @@ class Confirming(Protocol):
     """A plugin that looks again when the object is stored: what it looked up may have changed meanwhile."""
 
     async def confirm(self, attributes: Attributes, version: Version) -> None:
-        """Raise an ApiError when the object, stored at a version, may not stay."""
+        """Raise an ApiError when the object, stored at a version, may not stay.
+
+        When it may, so may those of its namespace that were stored before it in the same batch: they are not asked about.
+        """
         ...
 
 

@@ -34,4 +34,4 @@ class LimitRanger:
         )
         if violations:
             words = violations[0] if len(violations) == 1 else f"[{', '.join(violations)}]"
-            raise refusals.forbidden(POD, attributes.name or pod.metadata.generate_name, words)
+            raise refusals.forbidden(POD, attributes.shown_name, words)

@@ -81,7 +81,7 @@ class NamespaceLifecycle:
                 "metadata.namespace",
                 f"namespace {attributes.namespace} is being terminated",
             )
-            raise refusals.forbidden(attributes.kind, attributes.name, words, (cause,))
+            raise refusals.forbidden(attributes.kind, attributes.shown_name, words, (cause,))
         if len(self._active) >= _MAX_ACTIVE:
             self._active.clear()
         self._active[attributes.namespace] = stored

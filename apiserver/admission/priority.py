@@ -57,7 +57,7 @@ class Priority:
             # It is made at start. Until then, or after somebody deleted it, the Pods of the system need it all the same.
             return PriorityClass(value=SYSTEM_CLASSES[name], preemption_policy=_PREEMPT)
         raise refusals.forbidden(
-            attributes.kind, attributes.name, f"no PriorityClass with name {name} was found"
+            attributes.kind, attributes.shown_name, f"no PriorityClass with name {name} was found"
         )
 
 
@@ -65,13 +65,13 @@ def _resolve(attributes: Attributes, pod: pod_pb2.Pod, found: PriorityClass) -> 
     spec, policy = pod.spec, found.preemption_policy or _PREEMPT
     if spec.HasField("priority") and spec.priority != found.value:
         raise refusals.forbidden(
-            attributes.kind, attributes.name,
+            attributes.kind, attributes.shown_name,
             f"the integer value of priority ({spec.priority}) must not be provided in pod spec; "
             f"priority admission controller computed {found.value} from the given PriorityClass name",
         )  # fmt: skip
     if spec.HasField("preemption_policy") and spec.preemption_policy != policy:
         raise refusals.forbidden(
-            attributes.kind, attributes.name,
+            attributes.kind, attributes.shown_name,
             f"the string value of PreemptionPolicy ({spec.preemption_policy}) must not be provided in pod spec; "
             f"priority admission controller computed {policy} from the given PriorityClass name",
         )  # fmt: skip
@@ -84,4 +84,4 @@ def _check_default(attributes: Attributes, wanted: Any, default: PriorityClass) 
     there = default.metadata.name
     if wanted.global_default and there and there != wanted.metadata.name:
         words = f"PriorityClass {there} is already marked as default. Only one default can exist"
-        raise refusals.forbidden(attributes.kind, attributes.name, words)
+        raise refusals.forbidden(attributes.kind, attributes.shown_name, words)

@@ -104,14 +104,9 @@ class Creator(Reader[M]):
             new.result = refusal
         await self._each(batch, self._prepare)
         await self._put_all(batch)
+        await self._confirm_all([new for new in batch if not new.ctx.dry_run])
         for new in batch:
             if isinstance(new.result, Stored):
-                if not new.ctx.dry_run:
-                    try:
-                        await self._confirm(new, new.result)
-                    except ApiError as error:
-                        new.result = error
-                        continue
                 self._close(new)
         return [cast("Stored | ApiError", new.result) for new in batch]
 
@@ -236,6 +231,29 @@ class Creator(Reader[M]):
             with contextlib.suppress(KeyMissing, KeyConflict):
                 await self.storage.delete(stored.key, expected=stored.version)
             raise
+
+    async def _confirm_all(self, batch: "Sequence[_New[M]]") -> None:
+        """Let admission look again at what was stored: what it says of the last of a namespace holds for those before it.
+
+        One by one, a cache that lags would hold up the batch once for each of them.
+        """
+        namespaces: dict[str, list[tuple[_New[M], Stored]]] = {}
+        for new in batch:
+            if isinstance(new.result, Stored):
+                namespaces.setdefault(new.attributes.namespace, []).append((new, new.result))
+        for stored in namespaces.values():
+            last, newest = max(stored, key=lambda item: item[1].version)
+            try:
+                await self._world.admission.confirm(last.attributes, newest.version)
+            except (NotFound, Forbidden):
+                for new, result in stored:
+                    try:
+                        await self._confirm(new, result)
+                    except ApiError as error:
+                        new.result = error
+            except ApiError as error:
+                for new, _ in stored:
+                    new.result = error
 
     def _close(self, new: "_New[M]") -> None:
         """Tell who wants to know of a new object."""

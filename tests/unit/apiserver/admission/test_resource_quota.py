@@ -207,7 +207,7 @@ async def test_one_who_gives_up_takes_nobody_along() -> None:
 async def test_one_who_gives_up_in_the_middle_of_a_charge_costs_the_others_nothing(turns: int) -> None:
     storage = Restless(5)
     client = client_of(storage, 1)
-    await give(client, quota(pods="16", **{"requests.cpu": "16"}))
+    await give(client, quota(pods="16", cpu="16"))
     await give(client, quota("second", pods="16"))
     yielding, pods = SystemClock(), [make_pod(f"p{number}") for number in range(16)]
     for pod in pods:
