@@ -142,11 +142,16 @@ class EtcdStorage:
         results: list[PutResult | None] = [oversize(put.key, put.data) for put in puts]
         left = [index for index, refused in enumerate(results) if refused is None]
         for _ in range(_LEASE_TRIES):
-            writes = [await self._write(puts[index]) for index in left]
+            try:
+                writes = [await self._write(puts[index]) for index in left]
+                outcomes = await self._commit.submit_all(writes)
+            except ApiError as error:
+                # Of these nothing was written; others may have been, in an earlier round.
+                for index in left:
+                    results[index] = error
+                break
             again: list[int] = []
-            for index, write, outcome in zip(
-                left, writes, await self._commit.submit_all(writes), strict=True
-            ):
+            for index, write, outcome in zip(left, writes, outcomes, strict=True):
                 if isinstance(outcome, LeaseMissing):
                     again.append(index)
                 else:
