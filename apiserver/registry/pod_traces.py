@@ -163,9 +163,9 @@ class Traces:
                     found[index] = peek(wanted[index], Version(0))
         return found
 
-    async def mark_gone(self, pod: pod_pb2.Pod) -> None:
+    async def mark_gone(self, namespace: str, pod_uid: str) -> None:
         """Put the trace of a Pod that has gone again, to be kept for an hour more; nothing when there is none."""
-        key = self._key(pod.metadata.namespace, pod.metadata.uid)
+        key = self._key(namespace, pod_uid)
         when = timestamp(self._clock.now())
 
         def change(current: Stored) -> Change:
@@ -235,7 +235,8 @@ class TraceWriter:
     def __init__(self, clock: Clock, instance: str, sampler: Sampler) -> None:
         self._clock, self._instance, self._sampler = clock, instance, sampler
         self._admitted: deque[StepReport] = deque(maxlen=_QUEUE_LIMIT)
-        self._gone: deque[pod_pb2.Pod] = deque(maxlen=_QUEUE_LIMIT)
+        #: namespace and uid: whole Pods might be gigabytes
+        self._gone: deque[tuple[str, str]] = deque(maxlen=_QUEUE_LIMIT)
         self._wake = asyncio.Event()
 
     def created(self, obj: pod_pb2.Pod, *, started: float) -> None:
@@ -257,7 +258,7 @@ class TraceWriter:
 
     def removed(self, obj: pod_pb2.Pod) -> None:
         """A Pod has gone."""
-        self._gone.append(obj)
+        self._gone.append((obj.metadata.namespace, obj.metadata.uid))
         self._wake.set()
 
     async def run(self, traces: Traces) -> None:
@@ -279,6 +280,6 @@ class TraceWriter:
             await traces.record(batch)
             for _ in range(min(len(self._gone), _WIDTH)):
                 try:
-                    await traces.mark_gone(self._gone.popleft())
+                    await traces.mark_gone(*self._gone.popleft())
                 except (ApiError, StorageError) as error:
                     log.warning("trace of a gone pod not kept", error=str(error))
