@@ -45,10 +45,10 @@ class Stream:
         self.ending = False
 
     def end(self) -> None:
-        """End it in good order: now, or when the message that it sends is out."""
-        self.ending = True
-        if self.waiting:
+        """End it in good order: now, or when the message that it sends is out. Once: cancelled again, it could not close what it has."""
+        if self.waiting and not self.ending:
             self.task.cancel()
+        self.ending = True
 
 
 class Calls:

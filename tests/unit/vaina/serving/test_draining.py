@@ -184,6 +184,26 @@ async def test_many_streams_end_one_after_the_other() -> None:
     assert left[4] == 0
 
 
+async def test_a_stream_that_is_ending_already_is_let_end() -> None:
+    closed: list[bool] = []
+
+    async def slow_to_close() -> None:
+        try:
+            await never()
+        finally:
+            await settle()
+            closed.append(True)
+
+    async with asyncio.TaskGroup() as group:
+        stream = Stream(group.create_task(slow_to_close()))
+        stream.waiting = True
+        await settle(2)
+        stream.end()
+        await settle(2)
+        stream.end()  # the last look at those that came in meanwhile
+    assert closed == [True]
+
+
 async def test_few_streams_end_at_once() -> None:
     calls = Calls()
 
