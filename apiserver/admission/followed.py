@@ -49,6 +49,11 @@ class Followed(Generic[M]):
             self._as_of, self._lists[namespace] = changed, found
         return found
 
+    async def find(self, name: str, namespace: str = "") -> M | None:
+        """Return an object as it is now: of what the cache does not have only storage can say that it is not there."""
+        stored = await self._storage.get(keys.object_key(self._kind, namespace, name))
+        return None if stored is None else self.parse(stored)
+
     def parse(self, stored: Stored) -> M:
         """Return the object in stored bytes, with its version."""
         known = self._parsed.get(stored.key)

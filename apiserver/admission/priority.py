@@ -9,6 +9,7 @@ from typing import Any, cast
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
 from apiserver.registry import refusals
+from apiserver.validation import names
 from apiserver.validation.priority_classes import SYSTEM_CLASSES
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
@@ -56,6 +57,10 @@ class Priority:
         if name in SYSTEM_CLASSES:
             # It is made at start. Until then, or after somebody deleted it, the Pods of the system need it all the same.
             return PriorityClass(value=SYSTEM_CLASSES[name], preemption_policy=_PREEMPT)
+        # The cache may be behind whoever has just made it, perhaps at another apiserver. What is no name is not looked for.
+        made = None if names.dns_1123_subdomain(name) else await self._classes.find(name)
+        if made is not None:
+            return made
         raise refusals.forbidden(
             attributes.kind, attributes.shown_name, f"no PriorityClass with name {name} was found"
         )

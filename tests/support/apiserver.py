@@ -69,9 +69,9 @@ def make_apiserver(
 
 
 @asynccontextmanager
-async def cached_apiserver(*, seed: int = 1) -> AsyncIterator[Harness]:
+async def cached_apiserver(*, seed: int = 1, storage: MemoryStorage | None = None) -> AsyncIterator[Harness]:
     """Run an apiserver with the watch cache before its storage. The fake clock is its wall clock alone: caches run in real time."""
-    storage = MemoryStorage()
+    storage = storage or MemoryStorage()
     resources = [resource_of(kind) for kind in KINDS]
     cacher = Cacher(storage, resources, clock=SystemClock(), rng=random.Random(seed))
     async with running(cacher.run()):

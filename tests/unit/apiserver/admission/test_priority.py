@@ -1,11 +1,21 @@
 """Priorities: from classes, with a default, in upstream's words; a class cannot be changed under its Pods."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
 import pytest
 
+from apiserver.build import build_handlers
+from apiserver.storage.interface import Key, StorageEvent, Version
+from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
 from vaina.errors import Forbidden, Invalid, NotFound
 from vaina.testing.builders import make_pod
+from vaina.testing.clock import FakeClock
 
 PriorityClass = priority_class_pb2.PriorityClass
 
@@ -139,17 +149,46 @@ async def test_value_and_policy_of_a_class_stay() -> None:
     assert [str(cause.field) for cause in refused.value.causes] == ["value", "preemptionPolicy"]
 
 
+class Lagging(MemoryStorage):
+    """A storage whose watch says nothing until somebody asks how far the storage is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+
+    async def current_version(self) -> Version:
+        self.goes_on.set()
+        return await super().current_version()
+
+    async def watch(
+        self, prefix: Key, *, after: Version, previous: bool = True
+    ) -> AsyncGenerator[Sequence[StorageEvent], None]:
+        async with aclosing(super().watch(prefix, after=after, previous=previous)) as batches:
+            async for batch in batches:
+                await self.goes_on.wait()
+                yield batch
+
+
+async def test_a_class_that_another_apiserver_has_just_made_is_found() -> None:
+    storage = Lagging()
+    async with cached_apiserver(storage=storage) as api:
+        await api.pod("before")
+        other = Clientset(InProcessTransport(build_handlers(storage, FakeClock())))
+        storage.goes_on.clear()
+        wanted = PriorityClass(value=1000)
+        wanted.metadata.name = "high"
+        await other.priority_classes.create(wanted)
+        pod = make_pod("web")
+        pod.spec.priority_class_name = "high"
+        assert (await api.client.pods.create(pod)).spec.priority == 1000
+
+
 async def test_classes_are_seen_through_the_watch_cache() -> None:
     async with cached_apiserver() as api:
         await _class(api, "high", 1000)
         pod = make_pod("web")
         pod.spec.priority_class_name = "high"
-        made = None
-        while made is None:
-            try:
-                made = await api.client.pods.create(pod)
-            except Forbidden:
-                await api.client.priority_classes.list()
-        assert made.spec.priority == 1000
+        assert (await api.client.pods.create(pod)).spec.priority == 1000
         with pytest.raises(NotFound):
             await api.client.priority_classes.get("low")
