@@ -12,6 +12,8 @@ say "bench: Pods bound a second over 1,000 hollow nodes"
 .venv/bin/python -m bench.scheduler
 say "bench: the apiserver's writes beside a no-op server and etcd"
 .venv/bin/python -m bench.apiserver_writes
+say "bench: watches, lists and restarts of the apiserver"
+.venv/bin/python -m bench.apiserver_reads
 say "bench: storage over etcd"
 .venv/bin/python -m bench.storage
 say "bench: an informer of 20,000 Pods"
