@@ -23,6 +23,7 @@ QUEUE_CAPACITY = 16_384
 QUEUE_BYTES = 64 * 1024 * 1024
 #: A log of several watchers is looked through for what all have when it has so many events.
 _TIDY = 64
+_NOTHING = (-1, -1, -1)
 _NOBODY: "dict[Selection, Group]" = {}
 
 
@@ -107,8 +108,8 @@ class Group:
         self._tidy_at = min(_TIDY, capacity + 1)
         self._watchers: dict[int, Subscription] = {}
         self._waiting: dict[int, Subscription] = {}
-        #: the slice that was taken last, and from where: those who come next mostly take the same
-        self._last: tuple[int, Slice] = (-1, Slice(()))
+        #: what was asked for last (from where, to where, how many bytes) and the slice: those who come next mostly take the same
+        self._last: tuple[tuple[int, int, int], Slice] = (_NOTHING, Slice(()))
         #: watchers that have not come for it
         self._left = 0
 
@@ -159,8 +160,9 @@ class Group:
     def take(self, start: int, count: int, max_bytes: int) -> Slice:
         """Return events from a place on: at most `count`, and no more than fit (one always does)."""
         end, size = min(self.end, start + count), 0
-        place, last = self._last
-        if place == start and len(last) == end - start:
+        wanted = (start, end, max_bytes)
+        asked, last = self._last
+        if asked == wanted:
             self._left -= 1
             return last
         items = self._log[start - self._first : end - self._first]
@@ -170,14 +172,14 @@ class Group:
                 del items[index:]
                 break
         found = Slice(items)
-        self._last, self._left = (start, found), len(self._watchers) - 1
+        self._last, self._left = (wanted, found), len(self._watchers) - 1
         return found
 
     def taken(self) -> None:
         """Drop what nobody needs any more, once all have come for the last slice."""
         if self._left <= 0:
             self._drop()
-            self._last = (-1, Slice(()))
+            self._last = (_NOTHING, Slice(()))
 
     def wait(self, subscription: "Subscription") -> None:
         """Wake the watcher at the next event."""

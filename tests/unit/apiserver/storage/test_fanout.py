@@ -73,6 +73,16 @@ def test_what_goes_out_to_watchers_at_one_place_is_made_once() -> None:
     assert [names(watcher) for watcher in watchers] == [["next"]] * 3
 
 
+def test_a_stretch_that_ends_where_a_message_is_full_is_joined_once_for_all_too() -> None:
+    world = World()
+    watchers = [world.fanout.attach(ALL, bookmarks=False) for _ in range(3)]
+    put = world.puts(5)
+    taken = [watcher.take(MANY, 100) for watcher in watchers]
+    assert 0 < len(taken[0]) < 5
+    assert taken[0].response(Version(7)) is taken[1].response(Version(7)) is taken[2].response(Version(7))
+    assert [names(watcher) for watcher in watchers] == [put[len(taken[0]) :]] * 3
+
+
 def test_selections_are_told_apart_though_they_stand_in_one_place() -> None:
     world = World()
     everything, web = world.fanout.attach(ALL, bookmarks=False), world.fanout.attach(WEB, bookmarks=False)
