@@ -1,4 +1,4 @@
-"""PURE: seats, and a fair queue before them. No clock, no tasks: `dispatch` hands on what comes out.
+"""PURE: seats, and a fair queue before them. No clock, no tasks: `turns` says who is next.
 
 Whose turn it is follows from *finish tags* (self-clocked fair queueing, Golestani 1994): a request's tag is the queue's progress,
 or the tag of its client's last request, plus its seats; the smallest goes first. So a client that comes with one request waits

@@ -1,4 +1,4 @@
-"""A new object on its way to storage: defaulted, normalised, checked. Called by `store.create`.
+"""A new object on its way to storage: defaulted, normalised, checked. Called by `creating`, and by `store` for updates.
 
 Most Pods are one of many with the same spec (a ReplicaSet's, a load test's). What follows from the spec alone (its defaults, its
 normal form, that it is valid, its warnings) is remembered by the bytes of the spec as it was sent: 200 -> 82 µs a create, in process.
