@@ -38,8 +38,8 @@ class ControllerProcess:
             f"--metrics-listen=127.0.0.1:{self._metrics}",
             "--log-level=warning",
             # Who was killed leaves its lease behind: the next need not wait the usual 15 s.
-            "--leader-elect-lease-duration-seconds=3",
-            "--leader-elect-renew-deadline-seconds=2",
+            "--leader-elect-lease-duration-seconds=6",
+            "--leader-elect-renew-deadline-seconds=4",
             "--leader-elect-retry-period-seconds=0.5",
         ]
         self._process = subprocess.Popen([sys.executable, "-m", "controller", *flags], cwd=ROOT)
