@@ -24,9 +24,10 @@ SETTINGS = {
     "VAINA_NODE_MONITOR_GRACE_SECONDS": "14",
     "VAINA_NODE_MONITOR_PERIOD_SECONDS": "1",
     "VAINA_LEASE_RENEW_SECONDS": "3",
-    # Tests kill the scheduler and the controller; what they leave behind need not be waited for so long.
-    "VAINA_LEADER_ELECT_LEASE_DURATION_SECONDS": "4",
-    "VAINA_LEADER_ELECT_RENEW_DEADLINE_SECONDS": "3",
+    # Tests kill the scheduler and the controller: what they leave behind need not be waited for so long. They kill the apiserver too,
+    # which is away for some seconds: a leader must not end for that.
+    "VAINA_LEADER_ELECT_LEASE_DURATION_SECONDS": "10",
+    "VAINA_LEADER_ELECT_RENEW_DEADLINE_SECONDS": "8",
     "VAINA_LEADER_ELECT_RETRY_PERIOD_SECONDS": "1",
 }
 
