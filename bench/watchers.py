@@ -16,6 +16,7 @@ import re
 import sys
 import time
 from array import array
+from collections.abc import AsyncIterable
 
 import grpc
 
@@ -53,8 +54,21 @@ class Watchers:
         if by_node:
             request.field_selector = f"spec.nodeName={node_name(number)}"
         method = channel.unary_stream(POD.method("Watch"))  # type: ignore[call-arg]  # bytes in and out
+        while True:
+            try:
+                await self._read(method(request.SerializeToString(), timeout=_SECONDS), opened)
+            except grpc.aio.AioRpcError as error:
+                # So many at once are asked to come again.
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                self.cut += 1
+                return
+
+    async def _read(self, messages: AsyncIterable[bytes], opened: asyncio.Semaphore) -> None:
         is_open = False
-        async for message in method(request.SerializeToString(), timeout=_SECONDS):
+        async for message in messages:
             now = time.monotonic_ns()
             if not is_open:
                 if _OPENED in message:
@@ -64,7 +78,6 @@ class Watchers:
             self.messages += 1
             self.bytes += len(message)
             self.late_ns.extend(now - int(found) for found in _MARKED.findall(message))
-        self.cut += 1
 
     def summary(self, streams: int) -> dict[str, float]:
         """Return what came."""
