@@ -56,7 +56,7 @@ def _decide(change: Callable[[Stored], Change], current: Stored, *, fresh: bool)
     """Return what is wanted; None when only a read of what is really stored can tell, for `current` is a hint."""
     try:
         wanted = change(current)
-    except Exception:
+    except Exception:  # whatever `change` refuses with: of a hint that may be old it is no answer yet
         if fresh:
             raise
         return None

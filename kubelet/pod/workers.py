@@ -74,7 +74,7 @@ class PodWorkers:
         while True:
             try:
                 await worker.run()
-            except Exception:
+            except Exception:  # a bug of ours, met by one Pod: the others go on (I20)
                 log.exception("pod worker failed; it begins anew", uid=worker.uid)
             else:
                 break

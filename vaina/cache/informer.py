@@ -150,7 +150,7 @@ class Informer(Generic[M]):
     def _isolated(self) -> Iterator[None]:
         try:
             yield
-        except Exception:
+        except Exception:  # somebody else's code: it must cost the other handlers nothing (decision 051)
             log.exception("a handler of an informer has a bug", kind=self.kind.kind)
             self.handler_failures += 1
             if self._detector is not None:

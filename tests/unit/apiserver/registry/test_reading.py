@@ -16,6 +16,7 @@ from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from vaina.client.resource import WatchBatch
 from vaina.errors import BadRequest, Expired, Invalid, NotFound, Timeout
 from vaina.testing.builders import make_pod
+from vaina.testing.clock import settle
 
 PREFIX = Key("/registry/pods/")
 
@@ -200,7 +201,7 @@ async def test_a_watch_without_initial_events_begins_now(api: Harness) -> None:
     await api.pod("a")
     watch = api.client.pods.watch(send_initial_events=False, allow_bookmarks=False)
     pending = asyncio.ensure_future(anext(watch))  # noqa: TID251
-    await asyncio.sleep(0)  # noqa: TID251
+    await settle()
     await api.pod("b")
     assert [event.object.metadata.name for event in (await pending).events] == ["b"]
     await watch.aclose()
