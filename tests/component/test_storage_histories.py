@@ -189,7 +189,8 @@ class TestStories:
             )
         assert judge(story, strict_expiry=False) == []
         assert len(story.truth) > 20
-        assert any(isinstance(call.answer, ApiError) for call in story.calls)
+        # The last break comes when all are done. Whether a client saw an error is chance: storage asks again for a second.
+        assert proxy.breaks > 1
 
 
 async def test_two_apiservers_write_at_once_and_see_the_same_history(etcd: EtcdServer) -> None:

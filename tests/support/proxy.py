@@ -52,6 +52,8 @@ class Proxy:
         self.requests, self.answers = Gate(), Gate()
         #: what the server says arrives so much later
         self.answers_late_seconds = 0.0
+        #: how often connections that were open were broken
+        self.breaks = 0
 
     @property
     def target(self) -> str:
@@ -75,6 +77,7 @@ class Proxy:
 
     def break_connections(self) -> None:
         """End all connections at once."""
+        self.breaks += bool(self._writers)
         for writer in self._writers:
             writer.transport.abort()
 
