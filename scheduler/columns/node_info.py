@@ -1,6 +1,8 @@
 """A Node as scheduling sees it, compiled: what the table stores of it, and what queue hints compare before and after."""
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from vaina.api.core.v1 import node_pb2
@@ -33,6 +35,8 @@ class NodeInfo:
     labels: dict[str, str]
     taints: tuple[Taint, ...]
     unschedulable: bool
+    #: name with its tag -> bytes, of the images that are there (status.images)
+    images: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def max_pods(self) -> int:
@@ -52,4 +56,15 @@ def compile_node(node: node_pb2.Node) -> NodeInfo:
         labels=dict(node.metadata.labels),
         taints=tuple(Taint(taint.key, taint.value, taint.effect) for taint in node.spec.taints),
         unschedulable=node.spec.unschedulable,
+        # The same names are on many nodes.
+        images={
+            sys.intern(image_name(name)): image.size_bytes
+            for image in node.status.images
+            for name in image.names
+        },
     )
+
+
+def image_name(name: str) -> str:
+    """Return an image's name with its tag: `:latest` when it says none (`normalizedImageName`)."""
+    return name if name.rfind(":") > name.rfind("/") else f"{name}:latest"

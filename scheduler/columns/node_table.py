@@ -31,6 +31,7 @@ class NodeChange(Flag):
     LABELS = auto()
     #: taints, or whether it is unschedulable
     TAINTS = auto()
+    IMAGES = auto()
 
 
 class NodeTable:
@@ -55,6 +56,7 @@ class NodeTable:
         self._taint_sets: Interner[tuple[Taint, ...]] = Interner()
         self._labels: dict[str, LabelColumn] = {}
         self._ports: dict[tuple[str, int], PortColumn] = {}
+        self._images: dict[str, dict[int, int]] = {}
         self._priorities: dict[int, NDArray[np.int32]] = {}
         self._resolved: dict[PodClass, Resolved] = {}
         self._snapshot: Snapshot | None = None
@@ -88,6 +90,7 @@ class NodeTable:
         if before is None or before.labels != info.labels:
             self._set_labels(row, before.labels if before else {}, info.labels)
         self._set_taints(row, info)
+        self._set_images(row, before.images if before else {}, info.images)
         self.infos[row] = info
         self.journal.node_changed(row)
         return row, change, new_resources
@@ -98,6 +101,7 @@ class NodeTable:
         info = self.infos[row]
         assert info is not None
         self._set_labels(row, info.labels, {})
+        self._set_images(row, info.images, {})
         self._taint_sets.release(int(self._taints[row]))
         self._taints[row] = 0
         for columns in (self._allocatable, self._requested):
@@ -245,6 +249,17 @@ class NodeTable:
         self._taint_sets.release(before)
         self._unschedulable[row] = info.unschedulable
 
+    def _set_images(self, row: int, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+        for name in before:
+            if name not in after:
+                there = self._images[name]
+                del there[row]
+                if not there:
+                    del self._images[name]
+        for name, size in after.items():
+            if before.get(name) != size:
+                self._images.setdefault(name, {})[row] = size
+
     def _int64(self) -> NDArray[np.int64]:
         return np.zeros(self._capacity, np.int64)
 
@@ -281,6 +296,7 @@ class NodeTable:
             max_pods=_view(self._max_pods, size), pod_count=_view(self._pod_count, size),
             unschedulable=_view(self._unschedulable, size), taints=_view(self._taints, size),
             taint_sets=self._taint_sets, labels=self._labels, ports=self._ports, priorities=self._priorities,
+            images=self._images,
             resources=self._resources, all=slice(0, size),
         )  # fmt: skip
 
@@ -293,6 +309,8 @@ def _compare(before: NodeInfo, after: NodeInfo) -> NodeChange:
         change |= NodeChange.LABELS
     if before.taints != after.taints or before.unschedulable != after.unschedulable:
         change |= NodeChange.TAINTS
+    if before.images != after.images:
+        change |= NodeChange.IMAGES
     return change
 
 

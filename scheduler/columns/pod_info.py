@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
-from scheduler.columns.node_info import Taint
+from scheduler.columns.node_info import Taint, image_name
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects.pods import pod_requests
 
@@ -24,6 +24,8 @@ MAX_AMOUNT: Final = 1 << 53
 MEMO_SIZE: Final = 4096
 
 ANY_ADDRESS: Final = "0.0.0.0"
+
+DEFAULT_SCHEDULER_NAME: Final = "default-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class PodClass:
         "__weakref__",
         "gates",
         "host_ports",
+        "images",
         "may_preempt",
         "node_affinity",
         "node_selector",
@@ -97,6 +100,7 @@ class PodClass:
         "preferred_nodes",
         "priority",
         "requests",
+        "scheduler_name",
         "signature",
         "tolerations",
         "wanted_node",
@@ -145,10 +149,14 @@ class PodClass:
         self.may_preempt = spec.preemption_policy != "Never"
         self.gates = tuple(gate.name for gate in spec.scheduling_gates)
         self.wanted_node = wanted_node
+        #: whose profile decides
+        self.scheduler_name = spec.scheduler_name or DEFAULT_SCHEDULER_NAME
+        #: of init containers, containers and image volumes, with their tags; one that is used twice is there twice
+        self.images = _images(spec)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
-            self.gates, wanted_node,
+            self.gates, wanted_node, self.scheduler_name, self.images,
         )  # fmt: skip
 
     def tolerates(self, taint: Taint) -> bool:
@@ -233,6 +241,12 @@ def _nonzero(spec: pod_pb2.PodSpec) -> tuple[int, int]:
                 requests["memory"].string = str(DEFAULT_MEMORY_BYTES)
     amounts = pod_requests(filled)
     return min(amounts.get("cpu", 0), MAX_AMOUNT), min(amounts.get("memory", 0), MAX_AMOUNT)
+
+
+def _images(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
+    names = [container.image for container in (*spec.init_containers, *spec.containers)]
+    names += [volume.image.reference for volume in spec.volumes if volume.HasField("image")]
+    return tuple(sorted(image_name(name) for name in names))
 
 
 def _host_ports(spec: pod_pb2.PodSpec) -> tuple[HostPort, ...]:

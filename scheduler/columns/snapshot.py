@@ -70,6 +70,8 @@ class Snapshot:
     ports: Mapping[tuple[str, int], PortColumn]
     #: priority -> int32[N]: how many Pods of that priority a node holds
     priorities: Mapping[int, NDArray[np.int32]]
+    #: image -> row -> bytes: where it is. No column, because a cluster may have a different image on every node
+    images: Mapping[str, Mapping[int, int]]
     #: resource -> index
     resources: Mapping[str, int]
     #: all rows

@@ -20,7 +20,7 @@ def test_specs_that_ask_the_same_in_other_words_share_a_class() -> None:
     compiler = PodCompiler()
     one = make_pod("one", containers=[make_container("a", "x:1", requests={"cpu": "1", "memory": "1Gi"})])
     other = make_pod(
-        "two", containers=[make_container("b", "y:2", requests={"cpu": "1000m", "memory": "1024Mi"})]
+        "two", containers=[make_container("b", "x:1", requests={"cpu": "1000m", "memory": "1024Mi"})]
     )
     assert compiler.compile(one).pod_class is compiler.compile(other).pod_class
 
@@ -31,6 +31,25 @@ def test_another_request_is_another_class() -> None:
         compiler.compile(pod("a", {"cpu": "1"})).pod_class
         is not compiler.compile(pod("b", {"cpu": "2"})).pod_class
     )
+
+
+def test_another_image_or_scheduler_is_another_class() -> None:
+    compiler = PodCompiler()
+    plain, other = make_pod("a"), make_pod("b", containers=[make_container("a", "other")])
+    mine = make_pod("c")
+    mine.spec.scheduler_name = "mine"
+    classes = [compiler.compile(made).pod_class for made in (plain, other, mine)]
+    assert len(set(classes)) == 3
+    assert [made.scheduler_name for made in classes] == ["default-scheduler", "default-scheduler", "mine"]
+
+
+def test_images_have_their_tags_and_those_of_volumes_and_init_containers_count() -> None:
+    made = make_pod(containers=[make_container("a", "host:5000/web"), make_container("b", "db:12")])
+    made.spec.init_containers.add(name="init", image="db:12")
+    made.spec.volumes.add(name="data").image.reference = "data@sha256:00"
+    assert PodCompiler().compile(made).pod_class.images == (
+        "data@sha256:00", "db:12", "db:12", "host:5000/web:latest",
+    )  # fmt: skip
 
 
 def test_requests_are_thousandths_and_bytes_and_nothing_of_what_is_zero() -> None:
