@@ -51,6 +51,12 @@ def micro_timestamp(seconds: float) -> Timestamp:
     return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
 
 
+def set_micros(stamp: Timestamp, seconds: float) -> None:
+    """Set a Kubernetes MicroTime (microseconds) to seconds since the epoch."""
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    stamp.seconds, stamp.nanos = whole, micros * 1000
+
+
 def seconds_of(stamp: Timestamp) -> float:
     """Return a Timestamp as seconds since the epoch."""
     return float(stamp.seconds) + stamp.nanos / 1e9

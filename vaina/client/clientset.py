@@ -21,7 +21,6 @@ from vaina.api.core.v1 import (
     pod_pb2,
     pod_service_pb2,
     pod_stream_pb2,
-    reference_pb2,
     replication_controller_pb2,
     resource_quota_pb2,
 )
@@ -236,7 +235,9 @@ class Clientset:
 
 def binding(namespace: str, name: str, uid: str, node: str) -> pod_pb2.Binding:
     """Make a Binding of a Pod (by its uid, when given) to a node."""
-    return pod_pb2.Binding(
-        metadata=meta_pb2.ObjectMeta(namespace=namespace, name=name, uid=uid),
-        target=reference_pb2.ObjectReference(api_version="v1", kind="Node", name=node),
-    )
+    # Field by field: half the price of messages built of messages, by keyword.
+    made = pod_pb2.Binding()
+    meta, target = made.metadata, made.target
+    meta.namespace, meta.name, meta.uid = namespace, name, uid
+    target.api_version, target.kind, target.name = "v1", "Node", node
+    return made
