@@ -47,6 +47,10 @@ class Cache:
         """Return a Pod that takes room somewhere."""
         return self._pods.get(uid)
 
+    def held(self) -> dict[str, HeldPod]:
+        """Return all Pods that take room, by uid: a copy as of now, for `scheduler.verify` and what-if questions."""
+        return dict(self._pods)
+
     def node(self, name: str) -> NodeInfo | None:
         """Return a node as it was taken in last."""
         row = self.table.rows.get(name)
