@@ -37,6 +37,7 @@ from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
 from apiserver.services.scale import scale_handlers
+from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.compactor import Compactor
@@ -169,6 +170,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     handlers |= pod_handlers(Binder(pods, nodes), PodStreams(pods, nodes, kubelets))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
+    handlers |= version_handlers()
     flow = flow or FlowControl(clock)
     handlers = flow.wrap(handlers)
     if metrics is not None:

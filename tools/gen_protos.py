@@ -5,8 +5,8 @@ Called by `make protos`. The result is never edited and never committed. Nothing
 """
 
 import os
-import shutil
 import sys
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,20 +27,32 @@ def is_current(sources: list[Path]) -> bool:
 
 
 def generate(sources: list[Path]) -> int:
-    """Run protoc over all sources; return its exit code."""
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
+    """Run protoc over all sources; return its exit code. Who imports the old tree meanwhile finds each file there, old or new."""
     # protoc finds its plugin (mypy-protobuf) beside this interpreter, whether or not the environment is activated.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     names = [str(source.relative_to(PROTOS)) for source in sources]
     services = [name for name in names if name.endswith("_service.proto")]
     include = ["protoc", f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
-    messages = [*include, f"--python_out={ROOT}", f"--pyi_out={ROOT}", *names]
-    stubs = [*include, f"--grpc_python_out={ROOT}", f"--mypy_grpc_out=quiet:{ROOT}", *services]
-    code = protoc.main(messages) or protoc.main(stubs)
-    for folder in [OUT, *(path for path in OUT.rglob("*") if path.is_dir() and path.name != "__pycache__")]:
-        (folder / "__init__.py").write_text('"""Generated from protos/; do not edit."""\n')
+    with tempfile.TemporaryDirectory(prefix=".protos-", dir=ROOT) as made:
+        messages = [*include, f"--python_out={made}", f"--pyi_out={made}", *names]
+        stubs = [*include, f"--grpc_python_out={made}", f"--mypy_grpc_out=quiet:{made}", *services]
+        code = protoc.main(messages) or protoc.main(stubs)
+        if code == 0:
+            _replace(Path(made) / "vaina" / "api")
     return code
+
+
+def _replace(made: Path) -> None:
+    """Put the new tree in the old one's place, file by file, and take away what is in it no longer."""
+    for folder in [made, *(path for path in made.rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").write_text('"""Generated from protos/; do not edit."""\n')
+    new = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    for name in sorted(new):
+        (OUT / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).replace(OUT / name)
+    for path in OUT.rglob("*.py*"):
+        if path.is_file() and path.parent.name != "__pycache__" and path.relative_to(OUT) not in new:
+            path.unlink()
 
 
 def main() -> int:

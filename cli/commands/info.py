@@ -27,16 +27,16 @@ def api_resources(shell: Shell, *, headers: bool = True, output: str = "") -> No
 
 
 async def version(shell: Shell, clients: Clientset, client_version: str, *, client_only: bool) -> None:
-    """Show the version of this command, and whether the apiserver answers."""
+    """Show the version of this command, and that of the apiserver."""
     shell.out(f"Client Version: v{client_version}\n")
     if client_only:
         return
     try:
-        await clients.nodes.list(limit=1)
+        server = await clients.version()
     except ApiError as error:
         shell.report(error)
     else:
-        shell.out(f"Server: {shell.server} answers\n")
+        shell.out(f"Server Version: {server.git_version}\n")
 
 
 @click.command("api-resources")

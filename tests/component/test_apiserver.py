@@ -199,6 +199,7 @@ async def test_health_reflection_and_metrics(server: ApiserverProcess) -> None:
     assert {
         "vaina.api.core.v1.PodService",
         "vaina.api.core.v1.ManifestService",
+        "vaina.api.version.v1.VersionService",
         "grpc.health.v1.Health",
     } <= names
     text = await asyncio.to_thread(_read, f"http://127.0.0.1:{server.metrics_port}/metrics")

@@ -27,6 +27,7 @@ from vaina.api.core.v1 import (
 from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
+from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.errors import ApiError, from_status
@@ -35,6 +36,7 @@ from vaina.kinds import Kind
 M = TypeVar("M", bound=Message)
 
 MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
+VERSION_SERVICE = "vaina.api.version.v1.VersionService"
 
 
 class PodClient(ResourceClient[pod_pb2.Pod]):
@@ -231,6 +233,12 @@ class Clientset:
     def manifests(self) -> ManifestClient:
         """Manifests as text."""
         return ManifestClient(self.transport)
+
+    async def version(self) -> version_service_pb2.VersionInfo:
+        """Return which vaina answers."""
+        request = version_service_pb2.GetVersionRequest().SerializeToString()
+        answer = await self.transport.unary(f"/{VERSION_SERVICE}/Get", request, timeout=self._timeout)
+        return version_service_pb2.VersionInfo.FromString(answer)
 
 
 def binding(namespace: str, name: str, uid: str, node: str) -> pod_pb2.Binding:

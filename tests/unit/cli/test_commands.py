@@ -1,6 +1,7 @@
 """The verbs of the command over an apiserver in memory: what they print, and with which exit code they end."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -306,8 +307,7 @@ def test_logs_and_exec_of_a_pod_without_a_node_say_so(vaina: CommandLine) -> Non
 def test_api_resources_and_version(vaina: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     assert "replicasets" in vaina.run("api-resources").out
     assert "replicasets.apps\n" in vaina.run("api-resources", "-o", "name").out
-    assert vaina.run("version").out.startswith("Client Version: v")
-    assert vaina.run("version").out.endswith(f"Server: {SERVER} answers\n")
+    assert re.fullmatch(r"Client Version: v\S+\nServer Version: v\d+\.\d+\.\d+\n", vaina.run("version").out)
     assert "apply" in vaina.run().out
     assert vaina.run("get", "--help").code == 0
     assert "Usage: vaina get" in capsys.readouterr().out
