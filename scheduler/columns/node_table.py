@@ -58,6 +58,8 @@ class NodeTable:
         self._ports: dict[tuple[str, int], PortColumn] = {}
         self._images: dict[str, dict[int, int]] = {}
         self._priorities: dict[int, NDArray[np.int32]] = {}
+        #: row -> the Pods that room is kept for; written by `nominate` and `withdraw`
+        self.nominated: dict[int, list[PodClass]] = {}
         self._resolved: dict[PodClass, Resolved] = {}
         self._snapshot: Snapshot | None = None
 
@@ -110,6 +112,7 @@ class NodeTable:
         for amounts in (self._nonzero_cpu, self._nonzero_memory, self._max_pods, self._pod_count):
             amounts[row] = 0
         self._clear_counts(row)
+        self.nominated.pop(row, None)
         self._valid[row] = self._unschedulable[row] = False
         self.names[row] = self.infos[row] = None
         self._free.append(row)
@@ -123,6 +126,26 @@ class NodeTable:
     def remove_pod(self, row: int, pod: PodClass) -> None:
         """Count a Pod on a row no longer."""
         self._count(row, pod, -1)
+        self.journal.pods_changed(row)
+
+    def suppose(self, row: int, pod: PodClass, sign: int) -> None:
+        """Count a Pod on a row (sign 1), or no longer (-1), for the length of a question: whoever asks takes it back.
+
+        Nobody is told (the journal has no entry), and the counts by priority stay: no filter looks at them.
+        """
+        self._count_room(row, pod, sign)
+
+    def nominate(self, row: int, pod: PodClass) -> None:
+        """Keep room on a row for a Pod that is to come there: against Pods of no higher priority."""
+        self.nominated.setdefault(row, []).append(pod)
+        self.journal.pods_changed(row)
+
+    def withdraw(self, row: int, pod: PodClass) -> None:
+        """Keep that room no longer."""
+        kept = self.nominated[row]
+        kept.remove(pod)
+        if not kept:
+            del self.nominated[row]
         self.journal.pods_changed(row)
 
     def is_counted(self, row: int) -> bool:
@@ -151,18 +174,21 @@ class NodeTable:
         return found
 
     def _count(self, row: int, pod: PodClass, sign: int) -> None:
-        requested = self._requested
-        for index, amount in self._resolve(pod):
-            requested[index][row] += sign * amount
-        self._nonzero_cpu[row] += sign * pod.nonzero_cpu
-        self._nonzero_memory[row] += sign * pod.nonzero_memory
-        self._pod_count[row] += sign
+        self._count_room(row, pod, sign)
         level = self._priorities.get(pod.priority)
         if level is None:
             level = self._priorities[pod.priority] = np.zeros(self._capacity, np.int32)
         level[row] += sign
         if sign < 0 and not level.any():
             del self._priorities[pod.priority]
+
+    def _count_room(self, row: int, pod: PodClass, sign: int) -> None:
+        requested = self._requested
+        for index, amount in self._resolve(pod):
+            requested[index][row] += sign * amount
+        self._nonzero_cpu[row] += sign * pod.nonzero_cpu
+        self._nonzero_memory[row] += sign * pod.nonzero_memory
+        self._pod_count[row] += sign
         if pod.host_ports:
             self._count_ports(row, pod.host_ports, sign)
 

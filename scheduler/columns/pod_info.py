@@ -245,7 +245,11 @@ def _nonzero(spec: pod_pb2.PodSpec) -> tuple[int, int]:
 
 def _images(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
     names = [container.image for container in (*spec.init_containers, *spec.containers)]
-    names += [volume.image.reference for volume in spec.volumes if volume.HasField("image")]
+    names += [
+        volume.volume_source.image.reference
+        for volume in spec.volumes
+        if volume.volume_source.HasField("image")
+    ]
     return tuple(sorted(image_name(name) for name in names))
 
 

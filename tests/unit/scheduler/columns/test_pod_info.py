@@ -46,7 +46,7 @@ def test_another_image_or_scheduler_is_another_class() -> None:
 def test_images_have_their_tags_and_those_of_volumes_and_init_containers_count() -> None:
     made = make_pod(containers=[make_container("a", "host:5000/web"), make_container("b", "db:12")])
     made.spec.init_containers.add(name="init", image="db:12")
-    made.spec.volumes.add(name="data").image.reference = "data@sha256:00"
+    made.spec.volumes.add(name="data").volume_source.image.reference = "data@sha256:00"
     assert PodCompiler().compile(made).pod_class.images == (
         "data@sha256:00", "db:12", "db:12", "host:5000/web:latest",
     )  # fmt: skip
