@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import SERVER, CommandLine
+from tests.support.command import CommandLine
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import Unavailable
