@@ -12,6 +12,7 @@ from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.metrics import PluginTimes, SchedulerMetrics
 from scheduler.scheduler import Scheduler
+from scheduler.service import SERVICE, SchedulerService
 from vaina import log as logging_setup
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
@@ -88,12 +89,22 @@ async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) ->
         election.clients, clock, registry=registry, name=config.scheduler_name, instance=instance,
         tie_break=random.Random().randrange,  # noqa: S311 - which of equal nodes is no secret
     )  # fmt: skip
+    elector = election.elector
+    service = SchedulerService(
+        scheduler, clock,
+        identity=instance if elector is None else elector.identity,
+        leading=(lambda: True) if elector is None else elector.is_leader,
+        leader=(lambda: "") if elector is None else (lambda: elector.leader),
+    )  # fmt: skip
     try:
         async with (
-            serve({}, listen=config.listen, clock=clock, registry=registry, ready=False) as server,
+            serve(
+                service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,),
+                registry=registry, ready=False,
+            ) as server,
             serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
             asyncio.TaskGroup() as group,
-        ):
+        ):  # fmt: skip
             tasks = [
                 group.create_task(election.run(scheduler.follow, scheduler.wait_synced, scheduler.lead)),
                 group.create_task(_report_ready(scheduler, server.health)),

@@ -95,6 +95,10 @@ class SchedulingQueue:
         """Return a Pod, wherever it is."""
         return self._pods.get(uid)
 
+    def uids(self) -> frozenset[str]:
+        """Return the uids of all Pods, those in flight included."""
+        return frozenset(self._pods)
+
     def add(self, info: PodInfo, *, now: float) -> None:
         """Take in a Pod that has no node, or what it has become meanwhile.
 

@@ -1,0 +1,31 @@
+"""Are a scheduler's columns true? For the end of any test that schedules: what `vaina scheduler verify` asks."""
+
+from scheduler.scheduler import Scheduler
+from scheduler.service import SchedulerService
+from vaina.client.scheduler import SchedulerClient
+from vaina.client.transport import GrpcTransport, InProcessTransport
+from vaina.clock import Clock
+
+
+async def check_columns(scheduler: Scheduler, clock: Clock) -> None:
+    """Assert that the columns of a scheduler in this process follow from the API objects it has been shown."""
+    service = SchedulerService(scheduler, clock, identity="test")
+    await _check(SchedulerClient(InProcessTransport(service.handlers(), clock=clock)))
+
+
+async def check_columns_at(target: str, *, against_apiserver: bool = False) -> None:
+    """Assert the same of a scheduler that serves at host:port."""
+    transport = GrpcTransport(target)
+    try:
+        await _check(SchedulerClient(transport), against_apiserver=against_apiserver)
+    finally:
+        await transport.close()
+
+
+async def _check(client: SchedulerClient, *, against_apiserver: bool = False) -> None:
+    answer = await client.verify(against_apiserver=against_apiserver)
+    assert answer.answered_by.pods_version, "nothing has been shown to it yet"
+    lines = [
+        f"{item.subject}: {item.what} is {item.have}, should be {item.want}" for item in answer.differences
+    ]
+    assert not answer.difference_count, "\n".join(lines)
