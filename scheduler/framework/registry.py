@@ -8,6 +8,7 @@ from typing import Final
 from scheduler.framework.runtime import Profile, Weighted
 from scheduler.plugins.balanced_allocation import BalancedAllocation
 from scheduler.plugins.default_preemption import DefaultPreemption
+from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
@@ -32,5 +33,6 @@ def default_profile(name: str = DEFAULT_SCHEDULER_NAME) -> Profile:
             Weighted(affinity, 2),
             Weighted(fit, 1),
             Weighted(BalancedAllocation(), 1),
+            Weighted(ImageLocality(), 1),
         ),
     )

@@ -1,19 +1,31 @@
-"""NodeResourcesBalancedAllocation: prefers nodes whose CPU and memory are used in like measure once the Pod is there.
+"""NodeResourcesBalancedAllocation: prefers nodes whose resources are used in like measure once the Pod is there.
 
 The score is what the Pod does to the balance: 50 plus half of (50 + balance with it - balance without it), where the balance is
-100 less the standard deviation of the used shares. Pods that request neither CPU nor memory are left out: they would all go
-to one node.
+100 less the standard deviation of the used shares (`plugins/noderesources/balanced_allocation.go`). Pods that request none of
+the resources are left out: they would all go to one node.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.snapshot import CPU, MEMORY, Rows, Snapshot
+from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.interface import MAX_SCORE, Reach, Scores
+from scheduler.framework.resource_scoring import CPU_AND_MEMORY, Part, ResourceSpec, parts
 from scheduler.framework.state import CycleState
 
 _HALF = MAX_SCORE // 2
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResourcesBalancedAllocationArgs:
+    """Arguments (`NodeResourcesBalancedAllocationArgs`)."""
+
+    #: weights are always 1
+    resources: tuple[ResourceSpec, ...] = CPU_AND_MEMORY
 
 
 class BalancedAllocation:
@@ -23,47 +35,68 @@ class BalancedAllocation:
     reach = Reach.ROW
     scales = False
 
+    def __init__(
+        self, args: NodeResourcesBalancedAllocationArgs = NodeResourcesBalancedAllocationArgs()
+    ) -> None:
+        self._resources = args.resources or CPU_AND_MEMORY
+
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
-        cpu, memory = pod.request("cpu"), pod.request("memory")
-        state.write(self.name, (cpu, memory))
-        return cpu > 0 or memory > 0
+        state.write(self.name, parts(pod, nodes, self._resources, use_requested=True))
+        return any(pod.request(spec.name) > 0 for spec in self._resources)
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
-        asked_cpu, asked_memory = state.read(self.name, tuple)
-        all_cpu, all_memory = nodes.allocatable[CPU][rows], nodes.allocatable[MEMORY][rows]
-        cpu, memory = nodes.requested[CPU][rows], nodes.requested[MEMORY][rows]
-        both = (all_cpu > 0) & (all_memory > 0)
-        after = _balance(_share(cpu + asked_cpu, all_cpu), _share(memory + asked_memory, all_memory), both)
-        before = _balance(_share(cpu, all_cpu), _share(memory, all_memory), both)
+        of: Sequence[Part] = state.read(self.name, tuple)
+        allocatable = [part.allocatable[rows] for part in of]
+        used = [part.requested[rows] for part in of]
+        count = len(nodes.valid[rows])
+        before = _balances(used, allocatable, count)
+        with_it = [taken + part.amount for taken, part in zip(used, of, strict=True)]
+        after = _balances(with_it, allocatable, count)
         # Go's division cuts towards zero.
         return _HALF + np.trunc((_HALF + after - before) / 2).astype(np.int64)
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        all_cpu, all_memory = nodes.allocatable[CPU].item(row), nodes.allocatable[MEMORY].item(row)
-        if all_cpu <= 0 or all_memory <= 0:
-            return _HALF + _HALF // 2
-        asked_cpu, asked_memory = state.read(self.name, tuple)
-        cpu, memory = nodes.requested[CPU].item(row), nodes.requested[MEMORY].item(row)
-        after = int(
-            (
-                1.0
-                - abs(min((cpu + asked_cpu) / all_cpu, 1.0) - min((memory + asked_memory) / all_memory, 1.0))
-                / 2
-            )
-            * MAX_SCORE
-        )
-        before = int((1.0 - abs(min(cpu / all_cpu, 1.0) - min(memory / all_memory, 1.0)) / 2) * MAX_SCORE)
-        return _HALF + int((_HALF + after - before) / 2)
+        # Asked for every Pod.
+        before: list[float] = []
+        after: list[float] = []
+        for allocatable, requested, amount, _ in state.read(self.name, tuple):
+            has = allocatable.item(row)
+            if has > 0:
+                used = requested.item(row)
+                before.append(min(used / has, 1.0))
+                after.append(min((used + amount) / has, 1.0))
+        return _HALF + int((_HALF + _balance(after) - _balance(before)) / 2)
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         return raw
 
 
-def _share(used: NDArray[np.int64], allocatable: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.minimum(used / np.maximum(allocatable, 1), 1.0)
+def _balance(shares: Sequence[float]) -> int:
+    if len(shares) == 2:
+        return int((1.0 - abs(shares[0] - shares[1]) / 2) * MAX_SCORE)
+    if len(shares) < 2:
+        return MAX_SCORE
+    mean = sum(shares) / len(shares)
+    variance = sum((share - mean) * (share - mean) for share in shares) / len(shares)
+    return int((1.0 - variance**0.5) * MAX_SCORE)
 
 
-def _balance(cpu: NDArray[np.float64], memory: NDArray[np.float64], both: NDArray[np.bool_]) -> Scores:
-    # Of two shares the standard deviation is half of their distance; of one it is nothing.
-    deviation = np.where(both, np.abs(cpu - memory) / 2, 0.0)
-    return ((1.0 - deviation) * MAX_SCORE).astype(np.int64)
+def _balances(
+    used: Sequence[NDArray[np.int64]], allocatable: Sequence[NDArray[np.int64]], count: int
+) -> Scores:
+    shares = [
+        np.minimum(taken / np.maximum(has, 1), 1.0) for taken, has in zip(used, allocatable, strict=True)
+    ]
+    there = [has > 0 for has in allocatable]
+    if len(shares) == 2:
+        # Of two shares the standard deviation is half of their distance; of one it is nothing.
+        deviation = np.where(there[0] & there[1], np.abs(shares[0] - shares[1]) / 2, 0.0)
+        return ((1.0 - deviation) * MAX_SCORE).astype(np.int64)
+    # Rare: more resources than CPU and memory, of which a node may have any.
+    return np.array(
+        [
+            _balance([float(share[i]) for share, has in zip(shares, there, strict=True) if has[i]])
+            for i in range(count)
+        ],
+        np.int64,
+    )

@@ -1,14 +1,15 @@
-"""NodeResourcesFit: what a Pod requests must be free on the node; nodes with more left are preferred (LeastAllocated).
+"""NodeResourcesFit: what a Pod requests must be free on the node; nodes are preferred by how much of them is taken.
 
-Filtering counts real requests; scoring counts 100m and 200Mi for a container that names none, so that Pods without requests
-spread as well (upstream's `NonZeroRequested`).
+By default those with more left (LeastAllocated); MostAllocated packs, RequestedToCapacityRatio follows a line that the user
+draws. Filtering counts real requests; the first two count 100m and 200Mi for a container that names none, so that Pods without
+requests spread as well (upstream's `NonZeroRequested`). Follows `plugins/noderesources/fit.go`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
@@ -24,17 +25,67 @@ from scheduler.framework.interface import (
     Reach,
     Scores,
 )
+from scheduler.framework.resource_scoring import (
+    CPU_AND_MEMORY,
+    LEAST_ALLOCATED,
+    MOST_ALLOCATED,
+    ResourceSpec,
+    Strategy,
+    UtilizationShapePoint,
+    parts,
+    requested_to_capacity_ratio,
+    score,
+    score_row,
+)
 from scheduler.framework.state import CycleState
 
 TOO_MANY_PODS: Final = "Too many pods"
 
 
+@dataclass(frozen=True, slots=True)
+class RequestedToCapacityRatio:
+    """The line of that strategy."""
+
+    shape: tuple[UtilizationShapePoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringStrategy:
+    """How nodes are preferred."""
+
+    #: LeastAllocated, MostAllocated or RequestedToCapacityRatio
+    type: str = "LeastAllocated"
+    resources: tuple[ResourceSpec, ...] = CPU_AND_MEMORY
+    requested_to_capacity_ratio: RequestedToCapacityRatio | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResourcesFitArgs:
+    """Arguments (`NodeResourcesFitArgs`)."""
+
+    #: extended resources that are not looked at when filtering
+    ignored_resources: tuple[str, ...] = ()
+    #: what stands before the slash of such resources
+    ignored_resource_groups: tuple[str, ...] = ()
+    scoring_strategy: ScoringStrategy = ScoringStrategy()
+
+
 class NodeResourcesFit:
-    """Refuses nodes without room, and prefers those with much of it."""
+    """Refuses nodes without room, and prefers by what is taken."""
 
     name = "NodeResourcesFit"
     reach = Reach.ROW
     scales = False
+
+    def __init__(self, args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> None:
+        self._args = args
+        strategy = args.scoring_strategy
+        self._strategy = _strategy(strategy)
+        self._resources = strategy.resources or CPU_AND_MEMORY
+        #: whether a row's score may be computed in place
+        self._plain = self._strategy is LEAST_ALLOCATED and set(self._resources) == set(CPU_AND_MEMORY)
+        self._ignores = bool(args.ignored_resources or args.ignored_resource_groups)
+        self._score_key = f"{self.name}/score"
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
@@ -47,11 +98,29 @@ class NodeResourcesFit:
         }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        state.write(self.name, nodes.resolve(pod))
+        resolved = nodes.resolve(pod)
+        if self._ignores:
+            resolved = tuple(
+                item
+                for item, (name, _) in zip(resolved, pod.requests, strict=True)
+                if not self._is_ignored(name)
+            )
+        state.write(self.name, resolved)
         return RUN
 
+    def _is_ignored(self, resource: str) -> bool:
+        if not self._ignores or not is_extended(resource):
+            return False
+        group, slash, _ = resource.partition("/")
+        return resource in self._args.ignored_resources or (
+            bool(slash) and group in self._args.ignored_resource_groups
+        )
+
     def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (TOO_MANY_PODS, *(f"Insufficient {name}" for name, _ in pod.requests))
+        return (
+            TOO_MANY_PODS,
+            *(f"Insufficient {name}" for name, _ in pod.requests if not self._is_ignored(name)),
+        )
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         codes = (nodes.pod_count[rows] >= nodes.max_pods[rows]).astype(np.int64)
@@ -86,41 +155,50 @@ class NodeResourcesFit:
         return code
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
+        use_requested = self._strategy.use_requested
+        state.write(self._score_key, parts(pod, nodes, self._resources, use_requested=use_requested))
         return True
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
-        has_cpu, cpu = _least(nodes.allocatable[CPU][rows], nodes.nonzero_cpu[rows] + pod.nonzero_cpu)
-        has_memory, memory = _least(
-            nodes.allocatable[MEMORY][rows], nodes.nonzero_memory[rows] + pod.nonzero_memory
-        )
-        parts = has_cpu.astype(np.int64) + has_memory
-        return (cpu + memory) // np.maximum(parts, 1)
+        return score(self._strategy, state.read(self._score_key, tuple), rows, len(nodes.valid[rows]))
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        total = parts = 0
+        if not self._plain:
+            return score_row(self._strategy, state.read(self._score_key, tuple), row)
+        # Asked for every Pod: written out.
+        total = weights = 0
         allocatable = nodes.allocatable[CPU].item(row)
         if allocatable > 0:
-            parts = 1
+            weights = 1
             free = allocatable - nodes.nonzero_cpu.item(row) - pod.nonzero_cpu
             if free > 0:
                 total = free * MAX_SCORE // allocatable
         allocatable = nodes.allocatable[MEMORY].item(row)
         if allocatable > 0:
-            parts += 1
+            weights += 1
             free = allocatable - nodes.nonzero_memory.item(row) - pod.nonzero_memory
             if free > 0:
                 total += free * MAX_SCORE // allocatable
-        return total // parts if parts else 0
+        return total // weights if weights else 0
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         return raw
 
 
-def _least(allocatable: NDArray[np.int64], requested: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Scores]:
-    """Return whether a resource counts, and the share of it that stays free, in hundredths."""
-    there = allocatable > 0
-    free = np.maximum(allocatable - requested, 0)
-    return there, np.where(there, free * MAX_SCORE // np.maximum(allocatable, 1), np.int64(0))
+def is_extended(resource: str) -> bool:
+    """Say whether a resource is none of Kubernetes' own (`helper.IsExtendedResourceName`)."""
+    return "/" in resource and "kubernetes.io/" not in resource and not resource.startswith("requests.")
+
+
+def _strategy(strategy: ScoringStrategy) -> Strategy:
+    match strategy.type:
+        case "MostAllocated":
+            return MOST_ALLOCATED
+        case "RequestedToCapacityRatio":
+            assert strategy.requested_to_capacity_ratio is not None
+            return requested_to_capacity_ratio(strategy.requested_to_capacity_ratio.shape)
+        case _:
+            return LEAST_ALLOCATED
 
 
 def _gives_back(pod: PodClass, before: Changed, after: Changed) -> bool:

@@ -102,6 +102,7 @@ def test_the_default_profile_has_upstreams_order_and_weights() -> None:
         ("NodeAffinity", 2),
         ("NodeResourcesFit", 1),
         ("NodeResourcesBalancedAllocation", 1),
+        ("ImageLocality", 1),
     ]
 
 
