@@ -8,7 +8,7 @@ plugin would answer, so that a cycle knows what to compute again for the next Po
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.state import CycleState
@@ -129,12 +129,86 @@ class ScorePlugin(Protocol):
         ...
 
 
+#: rows whose answers may have changed: a few, or all (`Snapshot.all`)
+Affected: TypeAlias = Sequence[int] | slice
+
+
 @runtime_checkable
 class DomainPlugin(Protocol):
-    """A filter or score of reach DOMAIN (spreading, affinity)."""
+    """A filter or score of reach DOMAIN, as the cycle asks it today; `DomainFilter` and `DomainScore` take its place."""
 
     def affected(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> NDArray[np.intp]:
         """Return the rows whose answers a change of Pods on `row` may have changed."""
+        ...
+
+
+@runtime_checkable
+class DomainFilter(Protocol):
+    """A filter of reach DOMAIN (spreading, affinity).
+
+    What Pods there are in a domain it reads from `nodes.topology`, which is true at any moment: `filter_row` answers "as if
+    these Pods were gone" while they are taken away with `NodeTable.suppose` (upstream's AddPod and RemovePod).
+    """
+
+    def filter_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        """Bring the state up to date with Pods that came to or left `rows`; return the rows that may now get other answers."""
+        ...
+
+
+@runtime_checkable
+class DomainScore(Protocol):
+    """A score of reach DOMAIN."""
+
+    def score_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        """Bring the state up to date with Pods that came to or left `rows`; return the rows with other raw scores."""
+        ...
+
+
+@runtime_checkable
+class FeasibleScore(Protocol):
+    """A score that depends on which nodes passed the filters (upstream's PreScore)."""
+
+    def feasible_changed(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]
+    ) -> bool:
+        """Take in which rows are feasible (bool[N]); say whether raw scores have changed by it."""
+        ...
+
+    def ignored(self, state: CycleState) -> NDArray[np.bool_] | None:
+        """Return the rows (bool[N]) that do not count for the lowest and highest score, and get 0; None: there are none."""
+        ...
+
+
+class WhatIf(Protocol):
+    """What the filters would say of a node if some of its Pods were not there. Whoever takes a Pod away puts it back."""
+
+    @property
+    def position(self) -> int:
+        """How many changes there have been, nominations included."""
+        ...
+
+    def changed_since(self, position: int) -> Iterable[int] | None:
+        """Return the rows whose answers may be others than they were; None: any."""
+        ...
+
+    def pods(self, row: int) -> Collection[PodInfo]:
+        """Return the Pods on a row, those that are assumed there included."""
+        ...
+
+    def take(self, row: int, pod: PodInfo) -> None:
+        """Take a Pod away."""
+        ...
+
+    def put(self, row: int, pod: PodInfo) -> None:
+        """Put it back."""
+        ...
+
+    def refusal(self, row: int) -> tuple[str, ...]:
+        """Return why the row would not do now: with the Pods that have it in view, and without. Empty: it would do."""
         ...
 
 
@@ -146,6 +220,10 @@ class Refusals:
     resolvable: NDArray[np.bool_]
     #: how many nodes there are
     nodes: int
+    #: the row of the node that this very Pod has in view already; -1: none
+    nominated: int = -1
+    #: None: nobody can be evicted
+    what_if: WhatIf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +234,10 @@ class PostFilterResult:
     message: str = ""
     #: the node whose room is being made; empty: none
     nominated: str = ""
+    #: who has to go for that, the most important first
+    victims: tuple[PodInfo, ...] = ()
+    #: nothing is done now, because what was begun earlier is still under way: the node that is in view stays so
+    waits: bool = False
 
 
 @runtime_checkable
