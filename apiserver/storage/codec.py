@@ -25,6 +25,8 @@ MAGIC = b"k8s\x00"
 #: how Kubernetes ends its envelopes: contentEncoding and contentType, both empty; ours leave them out
 _FOREIGN_TAIL = b'\x1a\x00"\x00'
 _METADATA = 0x0A
+#: `raw`, the last field of an envelope that we write
+_RAW = 0x12
 _RESOURCE_VERSION = 0x32
 #: digits of the largest position
 _POSITION_DIGITS = 3
@@ -46,16 +48,26 @@ def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> byte
         type_meta: apiVersion and kind.
         position: of the write in its batch, 0 to 126.
     """
-    raw = _version_record(position) + data if position else data
-    # Encoded messages are merged by joining them; the first half is the same for all objects of a kind.
-    return _beginning(type_meta) + runtime_pb2.Unknown(raw=raw).SerializeToString()
+    record = _version_record(position) if position else b""
+    return b"".join((_beginning(type_meta), _length(len(record) + len(data)), record, data))
 
 
 @lru_cache(maxsize=256)
 def _beginning(type_meta: tuple[str, str]) -> bytes:
-    """Return how the stored bytes of a kind begin."""
+    """Return how the stored bytes of a kind begin: all but the length of `raw` and what is in it."""
     meta = runtime_pb2.TypeMeta(api_version=type_meta[0], kind=type_meta[1])
-    return MAGIC + runtime_pb2.Unknown(type_meta=meta).SerializeToString()
+    return MAGIC + runtime_pb2.Unknown(type_meta=meta).SerializeToString() + bytes((_RAW,))
+
+
+def _length(size: int) -> bytes:
+    """Return a length as a varint. By hand, because the two bytes of most objects cost a fifth of a message that holds them."""
+    if size < 1 << 7:
+        return bytes((size,))
+    if size < 1 << 14:
+        return bytes((size & 0x7F | 0x80, size >> 7))
+    if size < 1 << 21:
+        return bytes((size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14))
+    return bytes((size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14 & 0x7F | 0x80, size >> 21))
 
 
 def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:

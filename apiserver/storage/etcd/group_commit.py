@@ -16,7 +16,17 @@ from typing import TypeAlias, cast
 
 from aetcd.rpc import rpc_pb2
 
-from apiserver.storage.etcd.batch import MAX_WRITES, Outcome, Write, outcomes, take_batch, transaction
+from apiserver.storage.etcd.batch import (
+    MAX_WRITES,
+    Outcome,
+    Write,
+    flat_outcomes,
+    flat_transaction,
+    is_conflict,
+    outcomes,
+    take_batch,
+    transaction,
+)
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing, Refused
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
@@ -38,7 +48,12 @@ _GATHER_STEPS = 3
 #: a client waits 10 s
 PATIENCE_SECONDS = 6.0
 _BACKOFF = Backoff(0.05, 1.0, jitter=0.5)
-_SENDS = 3
+#: at the first a conflict may be found, at the second that the writer key has moved
+_SENDS = 4
+#: a batch of so many puts goes out flat: in a smaller one a conflict would cost more than it saves
+_FLAT = 8
+#: batches that go out nested once there was a conflict: where there is one there are more
+_NESTED = 8
 #: etcd does not have the revision of a batch: it was compacted, or etcd restored from an older copy
 _FORGOTTEN = (Compacted, FutureRevision)
 _FULL = "etcdserver: mvcc: database space exceeded"
@@ -104,6 +119,8 @@ class GroupCommit:
         self._base: int | None = None
         #: etcd refused a put for want of space: deletions go without the writer key
         self._full = False
+        #: so many batches are still to go out nested
+        self._nested = 0
         self._last_size = 0
         self._stopped = False
 
@@ -234,20 +251,31 @@ class GroupCommit:
         """
         base = await self._establish(may_be_full=batch[0].data is None)
         token = next(self._tokens)
+        flat = len(batch) >= _FLAT and base is not None and batch[0].data is not None and not self._nested
+        self._nested = max(0, self._nested - 1)
+        if base is not None and flat:
+            txn = flat_transaction(batch, self._writer_key, token, base)
+        else:
+            txn = transaction(batch, self._writer_key, token, base)
         try:
-            answer = await self._client.txn(transaction(batch, self._writer_key, token, base), "commit")
+            answer = await self._client.txn(txn, "commit")
         except StorageFull:
             return await self._settle_full(batch, token)
         except Refused:
             raise
         except ApiError:
             return Verdict.UNKNOWN if base is None else await self._settle(batch, token, base)
+        if not answer.succeeded and base is not None and flat and is_conflict(answer, base):
+            self._nested = _NESTED
+            return Verdict.NOT_APPLIED
         if not answer.succeeded:
             # The writer key was moved or removed: the compactor tidied up, or a second process has our name.
             self._base = None
             return Verdict.NOT_APPLIED
         if base is not None:
             self._base = answer.header.revision
+        if flat:
+            return flat_outcomes(batch, answer)
         return outcomes(batch, answer, marked=base is not None)
 
     async def _settle_full(self, batch: list[Write], token: bytes) -> "list[Outcome] | Verdict":

@@ -110,6 +110,20 @@ class WritesSpec(Spec):
         assert len((await storage.list(PREFIX)).items) == 4
         assert await storage.put_all([]) == []
 
+    async def test_of_very_many_puts_a_few_are_in_conflict(self, storage: Storage) -> None:
+        names = [f"{number:03}" for number in range(40)]
+        for taken in (7, 31):
+            await storage.create(key(names[taken]), config("old"), META)
+        for turn in range(3):
+            wanted = [key(names[7]), *(key(f"{turn}{name}" if turn else name) for name in names)]
+            results = await storage.put_all([Put(item, config("new"), META) for item in wanted])
+            lost = [index for index, result in enumerate(results) if isinstance(result, KeyExists)]
+            assert lost == ([0, 8, 32] if not turn else [0])
+            done = [result for result in results if isinstance(result, Stored)]
+            assert len(done) + len(lost) == len(wanted)
+            assert [await storage.get(result.key) for result in done] == done
+            assert [result.version for result in done] == sorted({result.version for result in done})
+
     async def test_of_many_puts_of_one_key_one_wins(self, storage: Storage) -> None:
         results = await storage.put_all([Put(key("a"), config("a", x=str(n)), META) for n in range(5)])
         assert [type(result) for result in results] == [Stored] + [KeyExists] * 4

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import pytest
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import codec
@@ -10,6 +11,9 @@ from apiserver.storage.etcd.batch import (
     MAX_WRITES,
     Outcome,
     Write,
+    flat_outcomes,
+    flat_transaction,
+    is_conflict,
     outcomes,
     take_batch,
     transaction,
@@ -69,6 +73,45 @@ def test_each_write_is_a_transaction_of_its_own() -> None:
     assert codec.decode_value(Key("b"), value, 1).data == b"2"
     assert codec.decode_value(Key("b"), value, 1).version == 128 + 1
     assert second.request_txn.failure[0].request_range.keys_only
+
+
+def test_flat_all_writes_stand_side_by_side_at_the_positions_that_they_have_nested() -> None:
+    writes = [put("a", b"1"), put("b", b"2", expected=9)]
+    request = flat_transaction(writes, b"writer", b"token", 7)
+    assert [(c.key, c.mod_revision, c.target, c.result) for c in request.compare] == [
+        (b"writer", 7, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
+        (b"/registry/pods/default/a", 0, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
+        (b"/registry/pods/default/b", 9, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
+    ]
+    nested = transaction(writes, b"writer", b"token", 7)
+    assert [item.request_put for item in request.success] == [
+        nested.success[0].request_put,
+        *(item.request_txn.success[0].request_put for item in nested.success[1:]),
+    ]
+    answer = rpc_pb2.TxnResponse(succeeded=True)
+    answer.header.revision = 12
+    assert flat_outcomes(writes, answer) == [Outcome(True, 12, 0), Outcome(True, 12, 1)]
+
+
+def test_a_flat_transaction_that_did_nothing_says_whether_a_write_is_in_conflict() -> None:
+    answer = rpc_pb2.TxnResponse()
+    found = answer.responses.add().response_range
+    assert not is_conflict(answer, 7)
+    found.kvs.add(key=b"writer", mod_revision=8)
+    assert not is_conflict(answer, 7)
+    assert is_conflict(answer, 8)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 16_000, 16_384, 1_400_000, 3_000_000])
+def test_what_is_stored_has_the_length_of_what_is_in_it(size: int) -> None:
+    for position in (0, 99):
+        value = codec.encode_value(b"x" * size, ("v1", "Pod"), position)
+        stored = codec.decode_value(Key("a"), value, 3)
+        assert (stored.data, stored.version, stored.type_meta) == (
+            b"x" * size,
+            3 * 128 + position,
+            ("v1", "Pod"),
+        )
 
 
 def test_the_answer_says_what_became_of_each_write() -> None:
