@@ -8,12 +8,14 @@ known (yet, or any more) are kept by the node's name and counted when it comes. 
 `scheduler.scheduler` and `scheduler.event_handlers` on one loop, never across an await.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.node_table import NodeChange, NodeTable
 from scheduler.columns.pod_info import PodInfo
+from scheduler.nominations import Nominations
 
 #: a binding that was acknowledged, and that the watch has not shown after this time, is looked up
 OVERDUE_SECONDS: Final = 30.0
@@ -35,6 +37,8 @@ class Cache:
 
     def __init__(self, table: NodeTable | None = None) -> None:
         self.table = table or NodeTable()
+        #: Pods that are to come
+        self.nominations = Nominations(self.table)
         self._pods: dict[str, HeldPod] = {}
         self._by_node: dict[str, dict[str, PodInfo]] = {}
         self._assumed: dict[str, None] = {}
@@ -56,6 +60,15 @@ class Cache:
         row = self.table.rows.get(name)
         return None if row is None else self.table.infos[row]
 
+    def on(self, node_name: str) -> Collection[PodInfo]:
+        """Return the Pods that take room on a node."""
+        return self._by_node.get(node_name, {}).values()
+
+    def refresh(self, info: PodInfo) -> None:
+        """Take in a Pod of which nothing has changed that the columns know."""
+        held = self._pods[info.uid]
+        held.info = self._by_node[held.node_name][info.uid] = info
+
     def upsert_node(self, info: NodeInfo) -> NodeChange:
         """Take in a node as it is now; returns what changed."""
         row, change, new_resources = self.table.upsert(info)
@@ -64,6 +77,7 @@ class Cache:
         if NodeChange.ADDED in change:
             for pod in self._by_node.get(info.name, {}).values():
                 self.table.add_pod(row, pod.pod_class)
+            self.nominations.node_added(info.name, row)
         return change
 
     def remove_node(self, name: str) -> NodeInfo | None:

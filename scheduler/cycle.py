@@ -10,7 +10,7 @@ its sampling of nodes: columns are fast enough to look at all.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,7 @@ from scheduler.framework.interface import (
 )
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import NO_NODES, Decision, Scheduled, Unschedulable, fit_message
+from scheduler.preemption.dry_run import DryRun, Residents
 
 #: of n equally good rows (in the order of rows), which: 0..n-1
 TieBreak = Callable[[int], int]
@@ -51,22 +52,42 @@ class ClassCycle:
     #: why none would do, once somebody has asked
     _verdict: Unschedulable | None
 
-    def __init__(self, pod: PodClass, table: NodeTable, framework: Framework) -> None:
-        self._pod, self._table, self._framework = pod, table, framework
+    def __init__(
+        self, pod: PodClass, table: NodeTable, framework: Framework, residents: Residents | None = None
+    ) -> None:
+        self._pod, self._table, self._framework, self._residents = pod, table, framework, residents
         self._start()
 
-    def decide(self, tie_break: TieBreak) -> Decision:
-        """Return where the next Pod of the class goes, on the table as it is now."""
+    def decide(self, tie_break: TieBreak, in_view: str = "") -> Decision:
+        """Return where the next Pod of the class goes, on the table as it is now.
+
+        Args:
+            tie_break: chooses among equally good nodes.
+            in_view: the node that this Pod was nominated for: when that will do, no other is looked at.
+        """
         self._catch_up()
+        if in_view:
+            row = self._table.rows.get(in_view, -1)
+            if row >= 0 and self._failed.item(row) == PASSED:
+                return Scheduled(row, in_view, 1, 1)
+            if self._feasible == 0:
+                # What can be done depends on what was begun for this very Pod.
+                return self._explain(row)
         if self._feasible == 0:
             if self._verdict is None:
-                self._verdict = self._explain()
+                self._verdict = self._explain(-1)
             return self._verdict
         ties = self._ties
         row = ties[tie_break(len(ties))] if len(ties) > 1 else ties[0]
         name = self._nodes.names[row]
         assert name is not None
         return Scheduled(row, name, self._count, self._feasible)
+
+    def fits(self, node_name: str) -> bool:
+        """Say whether a node would do now."""
+        self._catch_up()
+        row = self._table.rows.get(node_name)
+        return row is not None and self._failed.item(row) == PASSED
 
     def _start(self) -> None:
         table = self._table
@@ -109,6 +130,10 @@ class ClassCycle:
             and not prepared.rejected
             and all(weighted.plugin.reach is Reach.NONE for weighted in self._scaling)
         )
+        self._what_if = DryRun(
+            self._pod, table, nodes, prepared.state, self._filters[self._row_filters_from :],
+            residents=self._residents or (lambda _node_name: ()), affected=self._reached,
+        )  # fmt: skip
         self._feasible = 0
         self._best = -1
         self._ties: list[int] = []
@@ -176,6 +201,8 @@ class ClassCycle:
             if refused.any():
                 failed[refused], codes[refused] = number, answers[refused]
                 alive &= ~refused
+        if self._table.nominated:
+            self._keep_room(rows, alive, failed, codes)
         self._failed[rows], self._codes[rows] = failed, codes
         feasible = self._failed == PASSED
         self._feasible = int(feasible.sum())
@@ -198,6 +225,18 @@ class ClassCycle:
         self._total = np.where(feasible, self._still + self._moving + self._scaled, np.int64(-1))
         self._scan()
 
+    def _keep_room(
+        self, rows: Rows, alive: NDArray[np.bool_], failed: NDArray[np.int16], codes: NDArray[np.int64]
+    ) -> None:
+        """Refuse rows that would only do if other Pods, of at least this priority, did not have them in view."""
+        kept = np.zeros(self._nodes.size, np.bool_)
+        kept[[*self._table.nominated]] = True
+        numbers = np.arange(self._nodes.size)[rows]
+        for at in np.flatnonzero(alive & kept[rows]).tolist():
+            number, code = self._what_if.with_nominated(int(numbers[at]))
+            if number >= 0:
+                failed[at], codes[at], alive[at] = number + self._row_filters_from, code, False
+
     def _scale(self, feasible: NDArray[np.bool_]) -> bool:
         """Scale what needs it; say whether anything changed for rows that were not asked about."""
         if not self._scaling or not self._feasible:
@@ -218,13 +257,7 @@ class ClassCycle:
         failed = self._failed.item(row)
         if failed == NO_NODE or 0 <= failed < self._row_filters_from:
             return
-        state, pod, nodes = self._prepared.state, self._pod, self._nodes
-        now, code = PASSED, 0
-        for number in range(self._row_filters_from, len(self._filters)):
-            code = self._filters[number].filter_row(state, pod, nodes, row)
-            if code:
-                now = number
-                break
+        now, code = self._ask(row)
         self._codes[row] = code
         if now != failed:
             self._failed[row] = now
@@ -232,6 +265,7 @@ class ClassCycle:
         if now != PASSED:
             total = -1
         else:
+            state, pod, nodes = self._prepared.state, self._pod, self._nodes
             moving = 0
             for weighted in self._moving_scores:
                 moving += weighted.plugin.score_row(state, pod, nodes, row) * weighted.weight
@@ -246,6 +280,19 @@ class ClassCycle:
             if now == PASSED:
                 total = self._still.item(row) + self._moving.item(row) + self._scaled.item(row)
         self._set_total(row, total)
+
+    def _ask(self, row: int) -> tuple[int, int]:
+        """Return which filter refuses a row now (or PASSED), and its code."""
+        state, pod, nodes = self._prepared.state, self._pod, self._nodes
+        for number in range(self._row_filters_from, len(self._filters)):
+            code = self._filters[number].filter_row(state, pod, nodes, row)
+            if code:
+                return number, code
+        if row in self._table.nominated:
+            number, code = self._what_if.with_nominated(row)
+            if number >= 0:
+                return number + self._row_filters_from, code
+        return PASSED, 0
 
     def _set_total(self, row: int, total: int) -> None:
         before = self._total.item(row)
@@ -269,8 +316,15 @@ class ClassCycle:
         self._best = best = int(total.max()) if len(total) else -1
         self._ties = np.flatnonzero(total == best).tolist() if best >= 0 else []
 
-    def _explain(self) -> Unschedulable:
-        """Say why no node will do."""
+    def _reached(self, rows: set[int]) -> Iterable[int] | None:
+        """Return the rows whose filters may answer otherwise after changes on `rows`; None: any."""
+        reach = max((plugin.reach for plugin in self._filters), default=Reach.NONE)
+        if reach is Reach.GLOBAL:
+            return None
+        return self._domains(rows).tolist() if reach is Reach.DOMAIN else rows
+
+    def _explain(self, in_view: int) -> Unschedulable:
+        """Say why no node will do, and what can be done for the Pod that has the row `in_view` (-1: none)."""
         prepared, pod, count = self._prepared, self._pod, self._count
         if not count:
             return Unschedulable(0, {}, frozenset(), NO_NODES)
@@ -280,9 +334,12 @@ class ClassCycle:
         else:
             rejections, rejected_by = self._rejections()
             resolvable = (self._failed >= 0) & (self._codes & UNRESOLVABLE == 0)
-        found = self._framework.post_filter(prepared, pod, self._nodes, Refusals(resolvable, count))
+        refusals = Refusals(resolvable, count, in_view, self._what_if if self._residents else None)
+        found = self._framework.post_filter(prepared, pod, self._nodes, refusals)
         message = fit_message(count, rejections, pre_filter=prepared.rejected, post_filter=found.message)
-        return Unschedulable(count, rejections, frozenset(rejected_by), message, found.nominated)
+        return Unschedulable(
+            count, rejections, frozenset(rejected_by), message, found.nominated, found.victims, found.waits
+        )
 
     def _rejections(self) -> tuple[dict[str, int], set[str]]:
         rejections: dict[str, int] = {}
@@ -302,21 +359,43 @@ class ClassCycle:
 class Cycles:
     """The classes that were lately asked for, bounded. Owned by the scheduling task."""
 
-    def __init__(self, table: NodeTable, framework: Framework, *, limit: int = CLASSES) -> None:
+    def __init__(
+        self,
+        table: NodeTable,
+        framework: Framework,
+        *,
+        limit: int = CLASSES,
+        residents: Residents | None = None,
+    ) -> None:
         self._table, self._framework, self._limit = table, framework, limit
+        self._residents = residents
         self._cycles: dict[PodClass, ClassCycle] = {}
 
-    def decide(self, pod: PodClass, tie_break: TieBreak) -> Decision:
-        """Return where a Pod of this class goes, on the table as it is now."""
+    def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
+        """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
+        return self._of(pod).decide(tie_break, in_view)
+
+    def fits(self, pod: PodClass, node_name: str) -> bool:
+        """Say whether a node would do for a Pod of this class now."""
+        return self._of(pod).fits(node_name)
+
+    def _of(self, pod: PodClass) -> ClassCycle:
         cycle = self._cycles.get(pod)
         if cycle is None:
             if len(self._cycles) >= self._limit:
                 # The one that was made first goes; a class that is still in use comes back at the price of one full pass.
                 del self._cycles[next(iter(self._cycles))]
-            cycle = self._cycles[pod] = ClassCycle(pod, self._table, self._framework)
-        return cycle.decide(tie_break)
+            cycle = self._cycles[pod] = ClassCycle(pod, self._table, self._framework, self._residents)
+        return cycle
 
 
-def schedule_pod(pod: PodClass, table: NodeTable, framework: Framework, *, tie_break: TieBreak) -> Decision:
-    """Return where one Pod goes, from scratch."""
-    return ClassCycle(pod, table, framework).decide(tie_break)
+def schedule_pod(
+    pod: PodClass,
+    table: NodeTable,
+    framework: Framework,
+    *,
+    tie_break: TieBreak,
+    residents: Residents | None = None,
+) -> Decision:
+    """Return where one Pod goes, from scratch. Without `residents` (the Pods of a node) nobody is evicted."""
+    return ClassCycle(pod, table, framework, residents).decide(tie_break)

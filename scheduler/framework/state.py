@@ -22,3 +22,7 @@ class CycleState:
         value = self._values[plugin]
         assert isinstance(value, kind)
         return value
+
+    def find(self, plugin: str, kind: type[T]) -> T | None:
+        """Return what the plugin kept, if it kept anything."""
+        return self.read(plugin, kind) if plugin in self._values else None

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
+from scheduler.columns.pod_info import PodInfo
+
 NO_NODES: Final = "no nodes available to schedule pods"
 
 
@@ -34,6 +36,10 @@ class Unschedulable:
     message: str
     #: the node whose room is being made, where preemption found one
     nominated: str = field(default="")
+    #: who has to go for that, the most important first
+    victims: tuple[PodInfo, ...] = field(default=())
+    #: room is being made already: the node that the Pod has in view stays so
+    waits: bool = False
 
 
 Decision: TypeAlias = Scheduled | Unschedulable

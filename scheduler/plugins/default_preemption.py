@@ -1,20 +1,45 @@
-"""DefaultPreemption, as far as it goes today: says in upstream's words what evicting Pods could do for a Pod that fits nowhere.
+"""DefaultPreemption: for a Pod that fits nowhere, looks for a node where it would if Pods of a lower priority went.
 
-Choosing and evicting victims is issue 4's. Until then the sentence is only said where it is true: no node that refused the Pod
-for want of room holds a Pod of a lower priority.
+Follows upstream's plugin of this name and `framework/preemption` (Evaluator.Preempt): first whether the Pod may preempt at all
+(not with preemptionPolicy Never, and not while Pods that were preempted for it are still ending on the node that it has in
+view), then the candidates, then the best of them. What is to be done then is done by `scheduler.eviction`.
 """
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
-from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.interface import PostFilterResult, Refusals
+from scheduler.framework.interface import PostFilterResult, Refusals, WhatIf
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import fit_message
+from scheduler.preemption.budgets import Budgets
+from scheduler.preemption.search import Search
+from scheduler.preemption.victims import NO_VICTIMS
 
-NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 NEVER: Final = "preemption: not eligible due to preemptionPolicy=Never."
+TERMINATING: Final = "preemption: not eligible due to a terminating pod on the nominated node."
+
+DISRUPTION_TARGET: Final = "DisruptionTarget"
+PREEMPTION_BY_SCHEDULER: Final = "PreemptionByScheduler"
+
+
+def _first(_count: int) -> int:
+    return 0
+
+
+@dataclass(slots=True)
+class PreemptionContext:
+    """What is known besides the nodes. Handed in by the scheduler."""
+
+    budgets: Budgets = field(default_factory=Budgets)
+    #: uids of Pods whose eviction has been decided, and that the watch does not show as ending yet
+    evicting: set[str] = field(default_factory=set)
+    #: of n nodes, the one to begin the search with; at random in a running scheduler
+    offset: Callable[[int], int] = _first
 
 
 class DefaultPreemption:
@@ -22,14 +47,74 @@ class DefaultPreemption:
 
     name = "DefaultPreemption"
 
+    def __init__(
+        self,
+        context: PreemptionContext | None = None,
+        *,
+        min_candidate_nodes_percentage: int = 10,
+        min_candidate_nodes_absolute: int = 100,
+    ) -> None:
+        """Make the plugin.
+
+        Args:
+            context: what is known besides the nodes.
+            min_candidate_nodes_percentage: of the nodes that might do, so many per cent are enough to choose from.
+            min_candidate_nodes_absolute: but at least so many.
+        """
+        self.context = context or PreemptionContext()
+        self._percentage, self._absolute = min_candidate_nodes_percentage, min_candidate_nodes_absolute
+
     def post_filter(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, refusals: Refusals
     ) -> PostFilterResult:
         if not pod.may_preempt:
-            return PostFilterResult(NEVER)
-        if (nodes.holds_lower_priority(pod.priority) & refusals.resolvable).any():
+            return PostFilterResult(NEVER, waits=True)
+        what_if = refusals.what_if
+        if what_if is not None:
+            if self._is_being_made(pod, refusals, what_if):
+                return PostFilterResult(TERMINATING, waits=True)
+            search = state.find(self.name, Search)
+            if search is None:
+                search = Search(pod.priority, nodes.size, self.context.budgets, what_if.position)
+                state.write(self.name, search)
+            best = search.best(nodes, refusals, what_if, self._wanted, self.context.offset)
+            if best is not None:
+                name = nodes.names[best.row]
+                assert name is not None
+                return PostFilterResult(nominated=name, victims=best.victims)
+            rejections = search.rejections(refusals)
+        elif (nodes.holds_lower_priority(pod.priority) & refusals.resolvable).any():
+            # Nobody who could say what would help (a question about columns alone): nothing is said.
             return PostFilterResult()
-        resolvable = int(refusals.resolvable.sum())
-        rejections = {NO_VICTIMS: resolvable, NOT_HELPFUL: refusals.nodes - resolvable}
+        else:
+            rejections = Counter({NO_VICTIMS: int(refusals.resolvable.sum())})
+        rejections[NOT_HELPFUL] = refusals.nodes - int(refusals.resolvable.sum())
         found = {reason: count for reason, count in rejections.items() if count}
         return PostFilterResult(f"preemption: {fit_message(refusals.nodes, found)}")
+
+    def _wanted(self, nodes: int) -> int:
+        return min(max(nodes * self._percentage // 100, self._absolute), nodes)
+
+    def _is_being_made(self, pod: PodClass, refusals: Refusals, what_if: WhatIf) -> bool:
+        """Say whether Pods are still ending on the node that this Pod has in view, and there is a point in waiting for it."""
+        row = refusals.nominated
+        if row < 0 or not refusals.resolvable[row]:
+            return False
+        return any(
+            other.pod_class.priority < pod.priority and self._is_leaving(other) for other in what_if.pods(row)
+        )
+
+    def _is_leaving(self, pod: PodInfo) -> bool:
+        return pod.uid in self.context.evicting or is_preempted(pod)
+
+
+def is_preempted(pod: PodInfo) -> bool:
+    """Say whether a Pod is ending because it was preempted (`podTerminatingByPreemption`)."""
+    if not pod.pod.metadata.HasField("deletion_timestamp"):
+        return False
+    return any(
+        condition.type == DISRUPTION_TARGET
+        and condition.status == "True"
+        and condition.reason == PREEMPTION_BY_SCHEDULER
+        for condition in pod.pod.status.conditions
+    )

@@ -1,0 +1,78 @@
+"""PodDisruptionBudgets as preemption sees them: whose evictions are allowed, and how many of them.
+
+A budget is respected when an alternative exists, and otherwise not: upstream's promise for preemption, which does not go
+through the eviction API (`filterPodsWithPDBViolation` of the plugin defaultpreemption).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler.columns.pod_info import PodInfo
+from vaina.objects.selectors import LabelSelector
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One PodDisruptionBudget."""
+
+    namespace: str
+    #: None: matches nothing
+    selector: LabelSelector | None
+    #: status.disruptionsAllowed
+    allowed: int
+    #: names of Pods whose eviction is counted already
+    disrupted: frozenset[str] = frozenset()
+
+    def covers(self, pod: PodInfo, labels: Mapping[str, str]) -> bool:
+        """Say whether evicting the Pod takes one of what is allowed."""
+        return (
+            self.selector is not None
+            and self.namespace == pod.namespace
+            and pod.name not in self.disrupted
+            and self.selector.matches(labels)
+        )
+
+
+class Budgets:
+    """All budgets, by key. Owned by the scheduling task; written by `scheduler.event_handlers`."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, Budget] = {}
+        #: how many changes there have been
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self._budgets)
+
+    def put(self, key: str, budget: Budget) -> None:
+        """Take in a budget as it is now."""
+        if self._budgets.get(key) != budget:
+            self._budgets[key] = budget
+            self.version += 1
+
+    def remove(self, key: str) -> None:
+        """Forget a budget."""
+        if self._budgets.pop(key, None) is not None:
+            self.version += 1
+
+    def violating(self, pods: Sequence[PodInfo]) -> list[bool]:
+        """Say for each of these Pods whether evicting it, after those before it, breaks a budget."""
+        return violating(pods, self._budgets.values())
+
+
+def violating(pods: Sequence[PodInfo], budgets: Iterable[Budget]) -> list[bool]:
+    """Say for each Pod whether evicting it, after those before it, breaks a budget."""
+    left = [(budget, [budget.allowed]) for budget in budgets]
+    if not left:
+        return [False] * len(pods)
+    found: list[bool] = []
+    for pod in pods:
+        labels = pod.pod.metadata.labels
+        broken = False
+        if labels:
+            for budget, allowed in left:
+                if budget.covers(pod, labels):
+                    allowed[0] -= 1
+                    broken |= allowed[0] < 0
+        found.append(broken)
+    return found

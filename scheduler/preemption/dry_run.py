@@ -1,0 +1,113 @@
+"""PURE: what would the filters say of a node if some of its Pods were not there?
+
+Pods are taken out of the table and put back, and the filters are asked as always: so every filter counts, and none needs to
+know of preemption. Nobody else sees the table meanwhile (there is no await). Made by `scheduler.cycle` for one class of Pods.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from scheduler.columns.node_table import NodeTable
+from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.columns.snapshot import Snapshot
+from scheduler.framework.interface import FilterPlugin, decode
+from scheduler.framework.state import CycleState
+
+#: node -> the Pods that take room there
+Residents = Callable[[str], Collection[PodInfo]]
+#: rows that changed -> those whose answers may have changed with them; None: any
+Affected = Callable[[set[int]], Iterable[int] | None]
+#: passed
+_PASSES = (-1, 0)
+
+
+class DryRun:
+    """Questions about one class of Pods. Lives as long as what its filters have prepared."""
+
+    def __init__(
+        self,
+        pod: PodClass,
+        table: NodeTable,
+        nodes: Snapshot,
+        state: CycleState,
+        filters: Sequence[FilterPlugin],
+        *,
+        residents: Residents,
+        affected: Affected,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            pod: who asks.
+            table: the columns.
+            nodes: their views.
+            state: what the filters have prepared.
+            filters: from the first one on whose answer depends on the Pods of a node.
+            residents: the Pods of a node.
+            affected: how far changes reach.
+        """
+        self._pod, self._table, self._nodes, self._state = pod, table, nodes, state
+        self._filters, self._residents, self._affected = filters, residents, affected
+
+    @property
+    def position(self) -> int:
+        """How many changes there have been, nominations included."""
+        return self._table.journal.position
+
+    def changed_since(self, position: int) -> Iterable[int] | None:
+        """Return the rows whose answers may be others than they were; None: any."""
+        entries = self._table.journal.since(position)
+        if entries is None:
+            return None
+        return self._affected(set(entries)) if entries else ()
+
+    def pods(self, row: int) -> Collection[PodInfo]:
+        """Return the Pods on a row, those that are assumed there included."""
+        name = self._nodes.names[row]
+        return () if name is None else self._residents(name)
+
+    def take(self, row: int, pod: PodInfo) -> None:
+        """Take a Pod away."""
+        self._table.suppose(row, pod.pod_class, -1)
+
+    def put(self, row: int, pod: PodInfo) -> None:
+        """Put it back."""
+        self._table.suppose(row, pod.pod_class, 1)
+
+    def refusal(self, row: int) -> tuple[str, ...]:
+        """Return why the row would not do now; empty: it would."""
+        number, code = self.check(row)
+        return () if number < 0 else (*decode(code, self._filters[number].reasons(self._pod)),)
+
+    def check(self, row: int) -> tuple[int, int]:
+        """Return which filter refuses a row (of those from the first that depends on Pods), and its code; -1: none.
+
+        Asked twice, as upstream's `RunFilterPluginsWithNominatedPods`: with the Pods of at least this priority that have the
+        node in view, and without, because an affinity must not be fulfilled by a Pod that may never come.
+        """
+        answer = self.with_nominated(row)
+        return answer if answer[0] >= 0 else self._ask(row)
+
+    def with_nominated(self, row: int) -> tuple[int, int]:
+        """Return what `check` does, only as if the Pods of at least this priority were there that have the node in view."""
+        kept = self._table.nominated.get(row)
+        if not kept:
+            return _PASSES
+        coming = [other for other in kept if other.priority >= self._pod.priority]
+        if not coming:
+            return _PASSES
+        suppose = self._table.suppose
+        for other in coming:
+            suppose(row, other, 1)
+        try:
+            return self._ask(row)
+        finally:
+            for other in coming:
+                suppose(row, other, -1)
+
+    def _ask(self, row: int) -> tuple[int, int]:
+        state, pod, nodes = self._state, self._pod, self._nodes
+        for number, plugin in enumerate(self._filters):
+            code = plugin.filter_row(state, pod, nodes, row)
+            if code:
+                return number, code
+        return _PASSES

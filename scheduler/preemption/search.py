@@ -1,0 +1,126 @@
+"""PURE: on which node would the fewest and least important Pods have to go? Equal Pods share the search.
+
+What was found out about a node holds until something changes there, so the next Pod of the class asks again only about nodes
+that changed: usually the one that the Pod before it took. As upstream it looks for a tenth of the nodes (at least 100) that
+would do, from a random node on, and takes the best of them (`minCandidateNodesPercentage`, `minCandidateNodesAbsolute`).
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from scheduler.columns.snapshot import Snapshot
+from scheduler.framework.interface import Refusals, WhatIf
+from scheduler.preemption.budgets import Budgets
+from scheduler.preemption.victims import NO_VICTIMS, Candidate, Order, select
+
+#: of n rows, the one to begin with: 0..n-1
+Offset = Callable[[int], int]
+
+
+class Search:
+    """The search for one class of Pods. Kept in its cycle's state; starts afresh with it."""
+
+    def __init__(self, priority: int, size: int, budgets: Budgets, position: int) -> None:
+        """Make an empty search.
+
+        Args:
+            priority: of the Pods that are to come.
+            size: how many rows there are.
+            budgets: of disruptions.
+            position: of the changes that are known.
+        """
+        self._priority, self._budgets = priority, budgets
+        self._position, self._version = position, budgets.version
+        self._found: dict[int, Candidate | tuple[str, ...]] = {}
+        #: bool[N]: the rows in `_found`
+        self._known = np.zeros(size, np.bool_)
+        self._reasons: Counter[tuple[str, ...]] = Counter()
+        self._candidates = self._sparing = 0
+        #: the best first; entries of candidates that are no longer are skipped
+        self._heap: list[tuple[Order, int, Candidate]] = []
+        #: among equals the one that was found first
+        self._numbers = 0
+
+    def best(
+        self,
+        nodes: Snapshot,
+        refusals: Refusals,
+        what_if: WhatIf,
+        wanted: Callable[[int], int],
+        offset: Offset,
+    ) -> Candidate | None:
+        """Return the node to choose now, or None.
+
+        Args:
+            nodes: the columns.
+            refusals: what the filters said.
+            what_if: what they would say.
+            wanted: of n nodes that might do, how many candidates are enough.
+            offset: where to begin.
+        """
+        self._forget(what_if)
+        resolvable = refusals.resolvable
+        enough = wanted(int(resolvable.sum()))
+        if not self._enough(enough):
+            asked = resolvable & nodes.holds_lower_priority(self._priority) & ~self._known
+            rows = np.flatnonzero(asked).tolist()
+            begin = offset(len(rows)) if rows else 0
+            for row in rows[begin:] + rows[:begin]:
+                self._learn(row, select(row, self._priority, what_if, self._budgets.violating))
+                if self._enough(enough):
+                    break
+        heap = self._heap
+        while heap:
+            candidate = heap[0][2]
+            if self._found.get(candidate.row) is candidate:
+                return candidate
+            heapq.heappop(heap)
+        return None
+
+    def rejections(self, refusals: Refusals) -> Counter[str]:
+        """Return how many nodes gave which reason, once there is no candidate; those that nobody asked have no victims."""
+        counts: Counter[str] = Counter()
+        for reasons, count in self._reasons.items():
+            for reason in reasons:
+                counts[reason] += count
+        silent = int(refusals.resolvable.sum()) - len(self._found)
+        if silent > 0:
+            counts[NO_VICTIMS] += silent
+        return counts
+
+    def _enough(self, wanted: int) -> bool:
+        return self._sparing > 0 and self._candidates >= wanted
+
+    def _forget(self, what_if: WhatIf) -> None:
+        """Forget what changed since."""
+        rows = what_if.changed_since(self._position)
+        self._position = what_if.position
+        if rows is None or self._version != self._budgets.version:
+            self._version = self._budgets.version
+            rows = [*self._found]
+        for row in rows:
+            found = self._found.pop(row, None)
+            if found is None:
+                continue
+            self._known[row] = False
+            if isinstance(found, Candidate):
+                self._candidates -= 1
+                self._sparing -= not found.order[0]
+            else:
+                self._reasons[found] -= 1
+                if not self._reasons[found]:
+                    del self._reasons[found]
+
+    def _learn(self, row: int, found: Candidate | tuple[str, ...]) -> None:
+        self._found[row] = found
+        self._known[row] = True
+        if isinstance(found, Candidate):
+            self._candidates += 1
+            self._sparing += not found.order[0]
+            self._numbers += 1
+            heapq.heappush(self._heap, (found.order, self._numbers, found))
+        else:
+            self._reasons[found] += 1
