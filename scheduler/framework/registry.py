@@ -1,38 +1,133 @@
-"""The default profile: which plugins there are, in which order, and how much each score counts.
+"""Which plugins there are, in which order, how much each score counts, and what the default profile is.
 
-Order and weights are upstream's (`apis/config/v1/default_plugins.go`); a new plugin takes its place in that order.
+Order and weights are upstream's (`apis/config/v1/default_plugins.go`); a new plugin takes its place in that order. Plugins of
+others come beside these by entry point (`scheduler.configuration.third_party`).
 """
 
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
+from scheduler.framework.handle import Handle
+from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
 from scheduler.framework.runtime import Profile, Weighted
-from scheduler.plugins.balanced_allocation import BalancedAllocation
+from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResourcesBalancedAllocationArgs
 from scheduler.plugins.default_preemption import DefaultPreemption
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
+from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 from scheduler.plugins.node_unschedulable import NodeUnschedulable
 from scheduler.plugins.scheduling_gates import SchedulingGates
 from scheduler.plugins.taint_toleration import TaintToleration
 
-DEFAULT_SCHEDULER_NAME: Final = "default-scheduler"
+__all__ = ["DEFAULT_SCHEDULER_NAME", "IN_TREE", "Factory", "assemble", "default_profile", "points_of"]
 
 
-def default_profile(name: str = DEFAULT_SCHEDULER_NAME) -> Profile:
-    """Make the default profile under a scheduler's name."""
-    taints, affinity, fit = TaintToleration(), NodeAffinity(), NodeResourcesFit()
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """How a plugin is made."""
+
+    name: str
+    #: of its arguments (None where it has none) and what it may look at
+    make: Callable[[Any, Handle], object]
+    #: the dataclass of its arguments
+    args: type[Any] | None = None
+    #: of its score in the default profile
+    weight: int = 1
+
+    def build(self, args: object, handle: Handle) -> object:
+        """Make the plugin; arguments that are left out are those by default."""
+        return self.make(self.args() if args is None and self.args is not None else args, handle)
+
+
+class PrioritySort:
+    """The order of the queue. There is no other (`scheduler.plugins.priority_sort`)."""
+
+    name = "PrioritySort"
+    points = ("queueSort",)
+
+
+class DefaultBinder:
+    """How Pods are bound. There is no other way (`scheduler.binding`)."""
+
+    name = "DefaultBinder"
+    points = ("bind",)
+
+
+#: in the order of the default profile
+IN_TREE: Final[tuple[Factory, ...]] = (
+    Factory("SchedulingGates", lambda _args, _handle: SchedulingGates()),
+    Factory("PrioritySort", lambda _args, _handle: PrioritySort()),
+    Factory("NodeUnschedulable", lambda _args, _handle: NodeUnschedulable()),
+    Factory("NodeName", lambda _args, _handle: NodeName()),
+    Factory("TaintToleration", lambda _args, _handle: TaintToleration(), weight=3),
+    Factory("NodeAffinity", lambda _args, _handle: NodeAffinity(), weight=2),
+    Factory("NodePorts", lambda _args, _handle: NodePorts()),
+    Factory("NodeResourcesFit", lambda args, _handle: NodeResourcesFit(args), NodeResourcesFitArgs),
+    Factory("DefaultPreemption", lambda _args, _handle: DefaultPreemption()),
+    Factory(
+        "NodeResourcesBalancedAllocation",
+        lambda args, _handle: BalancedAllocation(args),
+        NodeResourcesBalancedAllocationArgs,
+    ),
+    Factory("ImageLocality", lambda _args, _handle: ImageLocality()),
+    Factory("DefaultBinder", lambda _args, _handle: DefaultBinder()),
+)
+
+
+def points_of(plugin: object) -> frozenset[str]:
+    """Return the extension points that a plugin has, in the words of the configuration."""
+    found: set[str] = set(getattr(plugin, "points", ()))
+    if isinstance(plugin, PreEnqueuePlugin):
+        found.add("preEnqueue")
+    if isinstance(plugin, FilterPlugin):
+        found |= {"preFilter", "filter"}
+    if isinstance(plugin, PostFilterPlugin):
+        found.add("postFilter")
+    if isinstance(plugin, ScorePlugin):
+        found |= {"preScore", "score"}
+    return frozenset(found)
+
+
+def assemble(
+    name: str,
+    plugins: Mapping[str, object],
+    order: Mapping[str, Sequence[str]],
+    weights: Mapping[str, int],
+) -> Profile:
+    """Make a profile of plugins.
+
+    Args:
+        name: the scheduler's name.
+        plugins: by name.
+        order: extension point -> names of plugins that have it.
+        weights: of scores, by name.
+    """
+
+    def at(point: str) -> Sequence[object]:
+        return [plugins[item] for item in order.get(point, ())]
+
     return Profile(
         name=name,
-        pre_enqueue=(SchedulingGates(),),
-        filters=(NodeUnschedulable(), NodeName(), taints, affinity, NodePorts(), fit),
-        post_filters=(DefaultPreemption(),),
-        scores=(
-            Weighted(taints, 3),
-            Weighted(affinity, 2),
-            Weighted(fit, 1),
-            Weighted(BalancedAllocation(), 1),
-            Weighted(ImageLocality(), 1),
+        pre_enqueue=tuple(plugin for plugin in at("preEnqueue") if isinstance(plugin, PreEnqueuePlugin)),
+        filters=tuple(plugin for plugin in at("filter") if isinstance(plugin, FilterPlugin)),
+        post_filters=tuple(plugin for plugin in at("postFilter") if isinstance(plugin, PostFilterPlugin)),
+        scores=tuple(
+            Weighted(plugin, weights[plugin.name])
+            for plugin in at("score")
+            if isinstance(plugin, ScorePlugin)
         ),
     )
+
+
+def default_profile(name: str = DEFAULT_SCHEDULER_NAME, handle: Handle | None = None) -> Profile:
+    """Make the default profile under a scheduler's name."""
+    plugins = {factory.name: factory.build(None, handle or Handle()) for factory in IN_TREE}
+    order: dict[str, list[str]] = {}
+    for plugin_name, plugin in plugins.items():
+        for point in points_of(plugin):
+            order.setdefault(point, []).append(plugin_name)
+    return assemble(name, plugins, order, {factory.name: factory.weight for factory in IN_TREE})

@@ -1,0 +1,1 @@
+"""The scheduler's configuration file: upstream's KubeSchedulerConfiguration, read strictly, made into profiles."""

@@ -1,0 +1,182 @@
+"""Plain values (of YAML) into frozen dataclasses, strictly: every violation, with its place, and what would be allowed.
+
+A field `ignored_resources` is `ignoredResources` in the file. Known types: bool, int, str, Duration, `tuple[T, ...]`, another
+dataclass, a message of the API, `Mapping` (left as it is), and any of these or None. Used for the file itself and for the
+arguments of plugins, third-party ones included.
+"""
+
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
+
+from vaina.errors import FieldError
+from vaina.objects.decode import dict_to_message
+from vaina.objects.field_path import DUPLICATE, INVALID, Path, invalid, required
+from vaina.objects.normalise import normalise
+from vaina.objects.tree import Number, duplicates_of
+
+T = TypeVar("T")
+
+_BAD: Final = object()
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(ms|us|µs|ns|h|m|s)")
+
+
+class Duration(float):
+    """Seconds; in the file as Go writes them: 15s, 1m30s, 100ms."""
+
+
+def parse_duration(text: str) -> Duration | None:
+    """Read a duration; None when it is none (`time.ParseDuration`)."""
+    rest = text.removeprefix("-")
+    if rest == "0":
+        return Duration(0)
+    total, end = 0.0, 0
+    for match in _DURATION.finditer(rest):
+        if match.start() != end:
+            return None
+        total += float(match[1]) * _UNITS[match[2]]
+        end = match.end()
+    if not rest or end != len(rest):
+        return None
+    return Duration(-total if text.startswith("-") else total)
+
+
+def camel(name: str) -> str:
+    """Return a field's name as it stands in a file: pod_max_backoff_seconds -> podMaxBackoffSeconds."""
+    first, *more = name.split("_")
+    return first + "".join(word.capitalize() for word in more)
+
+
+def decode(kind: type[T], value: object, path: Path, errors: list[FieldError]) -> T | None:
+    """Make a dataclass of a mapping.
+
+    Args:
+        kind: the dataclass.
+        value: what the file has; None counts as an empty mapping.
+        path: where it stands.
+        errors: gets every violation.
+
+    Returns:
+        The value, or None when it cannot be made.
+    """
+    found = _dataclass(kind, {} if value is None else value, path, errors)
+    return None if found is _BAD else found
+
+
+def _dataclass(kind: type[Any], value: object, path: Path, errors: list[FieldError]) -> Any:
+    if not isinstance(value, Mapping):
+        errors.append(invalid(path, value, "must be a mapping"))
+        return _BAD
+    hints = typing.get_type_hints(kind)
+    known = {camel(field.name): field for field in fields(kind)}
+    errors.extend(_unknown(path.child(str(name)), known) for name in value if name not in known)
+    errors.extend(
+        FieldError(DUPLICATE, str(path.child(name)), "duplicate field") for name in duplicates_of(value)
+    )
+    arguments: dict[str, Any] = {}
+    for name, field in known.items():
+        given = value.get(name)
+        if given is None:
+            if field.default is MISSING and field.default_factory is MISSING:
+                errors.append(required(path.child(name)))
+            continue
+        arguments[field.name] = _value(hints[field.name], given, path.child(name), errors)
+    for field in fields(kind):
+        if arguments.get(field.name) is _BAD or (
+            field.name not in arguments and field.default is MISSING and field.default_factory is MISSING
+        ):
+            return _BAD
+    return kind(**arguments)
+
+
+def _unknown(path: Path, known: Mapping[str, object]) -> FieldError:
+    return FieldError(INVALID, str(path), f"unknown field (known: {', '.join(sorted(known)) or 'none'})")
+
+
+def _value(hint: Any, value: object, path: Path, errors: list[FieldError]) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
+        origin = typing.get_origin(hint)
+    if origin is tuple:
+        return _tuple(typing.get_args(hint)[0], value, path, errors)
+    if origin is not None and issubclass(origin, Mapping):
+        hint = Mapping
+    if isinstance(hint, type) and issubclass(hint, Message):
+        return _message(hint, value, path, errors)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _dataclass(hint, value, path, errors)
+    reader, words = _SCALARS[hint]
+    found = reader(value)
+    if found is _BAD:
+        errors.append(invalid(path, _plain(value), words))
+    return found
+
+
+def _tuple(hint: Any, value: object, path: Path, errors: list[FieldError]) -> Any:
+    if not isinstance(value, list):
+        errors.append(invalid(path, _plain(value), "must be a list"))
+        return _BAD
+    made = [_value(hint, item, path.index(index), errors) for index, item in enumerate(value)]
+    return _BAD if any(item is _BAD for item in made) else tuple(made)
+
+
+def _message(kind: type[Message], value: object, path: Path, errors: list[FieldError]) -> Any:
+    if not isinstance(value, Mapping):
+        errors.append(invalid(path, _plain(value), "must be a mapping"))
+        return _BAD
+    made, mistakes = dict_to_message(kind, value)
+    words = [*mistakes.fatal, *mistakes.strict]
+    errors.extend(FieldError(INVALID, str(path), text) for text in words)
+    if made is None or words:
+        return _BAD
+    normalise(made)
+    return made
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Number) else value
+
+
+def _bool(value: object) -> object:
+    return value if isinstance(value, bool) else _BAD
+
+
+def _int(value: object) -> object:
+    fits = isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+    return value if fits else _BAD
+
+
+def _str(value: object) -> object:
+    return value if isinstance(value, str) else _BAD
+
+
+def _float(value: object) -> object:
+    if isinstance(value, Number):
+        return float(str(value))
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else _BAD
+
+
+def _duration(value: object) -> object:
+    found = parse_duration(value) if isinstance(value, str) else None
+    return _BAD if found is None else found
+
+
+def _mapping(value: object) -> object:
+    return value if isinstance(value, Mapping) else _BAD
+
+
+_SCALARS: Final[Mapping[Any, tuple[Callable[[object], object], str]]] = {
+    bool: (_bool, "must be true or false"),
+    int: (_int, "must be an integer of 32 bits"),
+    float: (_float, "must be a number"),
+    str: (_str, "must be a string"),
+    Duration: (_duration, "must be a duration such as 15s, 1m30s or 100ms"),
+    Mapping: (_mapping, "must be a mapping"),
+}
