@@ -1,20 +1,12 @@
 """Columns, classes and increments decide as a plain scheduler would, one Pod at a time, whatever happened before."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, example, given, settings
 
-from scheduler.cache import Cache
-from scheduler.columns.node_info import compile_node
-from scheduler.columns.pod_info import PodCompiler
-from scheduler.cycle import Cycles, schedule_pod
-from scheduler.framework.registry import default_profile
-from scheduler.framework.runtime import Framework
-from scheduler.framework.status import Scheduled, Unschedulable
+from tests.unit.scheduler.judge import Judge
 from tests.unit.scheduler.objects import node, pod, term
-from tests.unit.scheduler.reference import ReferenceScheduler
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 
 GPU = "example.com/gpu"
@@ -114,63 +106,10 @@ pods = st.builds(
 )
 
 
-@dataclass
-class World:
-    """Ours and the reference, side by side."""
-
-    cache: Cache = field(default_factory=Cache)
-    reference: ReferenceScheduler = field(default_factory=ReferenceScheduler)
-    compiler: PodCompiler = field(default_factory=PodCompiler)
-    framework: Framework = field(default_factory=lambda: Framework(default_profile()))
-    placed: dict[str, tuple[str, pod_pb2.Pod]] = field(default_factory=dict)
-    #: two classes are kept by default, so that being forgotten is tried too
-    classes: int = 2
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        self.cycles = Cycles(self.cache.table, self.framework, limit=self.classes)
-
-    def set_node(self, made: node_pb2.Node) -> None:
-        self.cache.upsert_node(compile_node(made))
-        self.reference.nodes[made.metadata.name] = made
-
-    def remove_node(self, name: str) -> None:
-        if self.reference.nodes.pop(name, None) is not None:
-            self.cache.remove_node(name)
-
-    def schedule(self, template: pod_pb2.Pod, choice: int) -> None:
-        """Decide in three ways, compare, and place the Pod."""
-        self.number += 1
-        made = pod_pb2.Pod()
-        made.CopyFrom(template)
-        made.metadata.name = made.metadata.uid = f"p{self.number}"
-        info = self.compiler.compile(made)
-
-        def tie_break(count: int) -> int:
-            return choice % count
-
-        decision = self.cycles.decide(info.pod_class, tie_break)
-        scratch = schedule_pod(info.pod_class, self.cache.table, self.framework, tie_break=tie_break)
-        assert decision == scratch
-        verdict = self.reference.decide(made)
-        if isinstance(decision, Unschedulable):
-            assert verdict.best == set()
-            assert decision.message == verdict.message
-            assert decision.rejected_by == verdict.rejected_by
-            return
-        assert isinstance(decision, Scheduled)
-        assert decision.node_name in verdict.best
-        assert (decision.feasible, decision.evaluated) == (verdict.feasible, len(self.reference.nodes))
-        self.cache.assume(info, decision.node_name)
-        self.reference.pods.setdefault(decision.node_name, []).append(made)
-        self.placed[made.metadata.uid] = (decision.node_name, made)
-
-    def remove_pod(self, choice: int) -> None:
-        if self.placed:
-            uid = sorted(self.placed)[choice % len(self.placed)]
-            name, made = self.placed.pop(uid)
-            self.cache.remove(uid)
-            self.reference.pods[name].remove(made)
+def drop(judge: Judge, choice: int) -> None:
+    """Let a Pod go."""
+    if judge.placed:
+        judge.remove_pod(sorted(judge.placed)[choice % len(judge.placed)])
 
 
 many = st.tuples(st.just("pods"), st.integers(0, 3), st.integers(1, 12))
@@ -192,20 +131,20 @@ steps = st.lists(
 def test_a_class_at_a_time_decides_as_one_pod_at_a_time(
     first: tuple[node_pb2.Node, ...], templates: list[pod_pb2.Pod], steps: list[tuple[object, ...]]
 ) -> None:
-    world = World()
+    judge = Judge(scratch=True)
     for made in first:
-        world.set_node(made)
+        judge.set_node(made)
     for step in steps:
         match step:
             case ("node", node_pb2.Node() as made):
-                world.set_node(made)
+                judge.set_node(made)
             case ("drop node", str() as name):
-                world.remove_node(name)
+                judge.remove_node(name)
             case ("pods", int() as which, int() as count):
-                for choice in range(count):
-                    world.schedule(templates[which], choice)
+                for _ in range(count):
+                    judge.schedule(templates[which])
             case ("drop pod", int() as choice):
-                world.remove_pod(choice)
+                drop(judge, choice)
 
 
 tight_nodes = st.lists(
@@ -221,7 +160,7 @@ plain = pod("plain", {"cpu": "500m", "memory": "1Gi"})
 with_port = pod("port", {"cpu": "100m"}, ports=[(80, "")])
 moves = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from([preferring, preferring, plain, with_port]), st.integers(0, 5)),
+        st.sampled_from([preferring, preferring, plain, with_port]),
         st.integers(0, 50),
     ),
     max_size=30,
@@ -231,14 +170,14 @@ moves = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(tight=tight_nodes, moves=moves)
 def test_the_next_pod_of_a_class_goes_where_it_would_go_from_scratch(
-    tight: list[tuple[str, str, str]], moves: list[tuple[pod_pb2.Pod, int] | int]
+    tight: list[tuple[str, str, str]], moves: list[pod_pb2.Pod | int]
 ) -> None:
-    world = World(classes=8)
+    judge = Judge(classes=8, scratch=True)
     for number, (cpu, most, zone) in enumerate(tight):
         taint = [("spot", "", "PreferNoSchedule")] if number % 3 == 2 else []
-        world.set_node(node(f"n{number}", cpu=cpu, pods=most, labels={"zone": zone}, taints=taint))
+        judge.set_node(node(f"n{number}", cpu=cpu, pods=most, labels={"zone": zone}, taints=taint))
     for move in moves:
         if isinstance(move, int):
-            world.remove_pod(move)
+            drop(judge, move)
         else:
-            world.schedule(*move)
+            judge.schedule(move)

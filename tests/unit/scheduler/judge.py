@@ -1,0 +1,119 @@
+"""The scheduler's cycle and the reference side by side: what happens, happens to both, and both must decide alike.
+
+Alike means: the same node, drawn from the same best nodes by the same dice; or the same words, the same plugins to blame, the
+same victims. What is compared is the cycle as the scheduler runs it: columns, classes of equal Pods, and nothing computed that
+did not change.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from scheduler.cache import Cache
+from scheduler.columns.node_info import compile_node
+from scheduler.columns.pod_info import PodCompiler
+from scheduler.cycle import Cycles, schedule_pod
+from scheduler.framework.registry import default_profile
+from scheduler.framework.runtime import Framework, Profile
+from scheduler.framework.status import Scheduled, Unschedulable
+from tests.unit.scheduler.reference import ReferenceScheduler
+from vaina.api.core.v1 import node_pb2, pod_pb2
+
+#: until DefaultPreemption looks for victims it says nothing where there could be some
+PREEMPTS = False
+
+
+def plugins(profile: Profile) -> frozenset[str]:
+    """Return the names of all plugins of a profile."""
+    return frozenset(
+        [plugin.name for plugin in profile.filters]
+        + [weighted.plugin.name for weighted in profile.scores]
+        + [plugin.name for plugin in profile.post_filters]
+    )
+
+
+@dataclass
+class Judge:
+    """Both worlds. What one calls happens in both."""
+
+    seed: int = 1
+    #: classes that the cycle keeps; two by default, so that being forgotten is tried too
+    classes: int = 2
+    #: decide from scratch as well, and compare
+    scratch: bool = False
+    placed: dict[str, pod_pb2.Pod] = field(default_factory=dict)
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        profile = default_profile()
+        self.cache, self.compiler, self.framework = Cache(), PodCompiler(), Framework(profile)
+        self.cycles = Cycles(self.cache.table, self.framework, limit=self.classes)
+        self.reference = ReferenceScheduler(plugins(profile))
+        self.world = self.reference.world
+        self._ours, self._theirs = random.Random(self.seed), random.Random(self.seed)
+
+    def set_node(self, made: node_pb2.Node) -> None:
+        """A node comes, or changes."""
+        self.cache.upsert_node(compile_node(made))
+        self.world.set_node(made)
+
+    def remove_node(self, name: str) -> None:
+        """A node goes, if it is there."""
+        if name in self.world.nodes:
+            self.cache.remove_node(name)
+            self.world.remove_node(name)
+
+    def change_pod(self, made: pod_pb2.Pod) -> None:
+        """A Pod that has a node changes."""
+        self.placed[made.metadata.uid] = made
+        self.cache.put(self.compiler.compile(made))
+        self.world.place(made, made.spec.node_name)
+
+    def remove_pod(self, uid: str) -> None:
+        """A Pod that has a node goes."""
+        del self.placed[uid]
+        self.cache.remove(uid)
+        self.world.remove(uid)
+
+    def schedule(self, template: pod_pb2.Pod) -> bool:
+        """A Pod like this comes. Decide, compare, and let it be placed; says whether it was."""
+        self.number += 1
+        made = pod_pb2.Pod()
+        made.CopyFrom(template)
+        made.metadata.name = made.metadata.uid = f"p{self.number}"
+        info = self.compiler.compile(made)
+        before = self._ours.getstate()
+        decision = self.cycles.decide(info.pod_class, self._ours.randrange)
+        if self.scratch:
+            again = random.Random()
+            again.setstate(before)
+            scratch = schedule_pod(
+                info.pod_class, self.cache.table, self.framework, tie_break=again.randrange
+            )
+            assert decision == scratch, "the increments say something else than a decision from scratch"
+        if isinstance(decision, Unschedulable):
+            self._compare_refusal(made, decision)
+            return False
+        self._compare_placement(made, decision)
+        made.spec.node_name = decision.node_name
+        self.cache.assume(info, decision.node_name)
+        self.world.place(made, decision.node_name)
+        self.placed[made.metadata.uid] = made
+        return True
+
+    def _compare_placement(self, made: pod_pb2.Pod, decision: Scheduled) -> None:
+        verdict = self.reference.decide(made)
+        assert decision.node_name in verdict.best, f"{decision} is not the best: {verdict}"
+        assert (decision.feasible, decision.evaluated) == (verdict.feasible, len(self.world.nodes))
+        # Equals are in the order of their rows, which is no part of the rules.
+        equals = sorted(verdict.best, key=lambda name: self.cache.table.rows[name])
+        chosen = self._theirs.randrange(len(equals)) if len(equals) > 1 else 0
+        assert decision.node_name == equals[chosen], f"others are as good for us: {verdict}"
+
+    def _compare_refusal(self, made: pod_pb2.Pod, decision: Unschedulable) -> None:
+        verdict = self.reference.decide(made)
+        assert not verdict.best, f"it fits, and {decision.message}"
+        words = [verdict.message, verdict.preemption]
+        if "preemption: " not in decision.message and not PREEMPTS:
+            words.pop()
+        assert decision.message == " ".join(word for word in words if word)
+        assert decision.rejected_by == verdict.rejected_by

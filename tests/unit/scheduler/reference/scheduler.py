@@ -1,0 +1,144 @@
+"""A plain scheduler to judge ours by: one Pod at a time, one node at a time, from the messages, with nothing kept."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from tests.unit.scheduler.reference.images import Images
+from tests.unit.scheduler.reference.inter_pod import InterPod
+from tests.unit.scheduler.reference.node_rules import Affinity, Taints, Unschedulable, named_nodes
+from tests.unit.scheduler.reference.preemption import NOT_HELPFUL, Candidate, candidate
+from tests.unit.scheduler.reference.room import Balance, Fit, Ports
+from tests.unit.scheduler.reference.rule import Refusal, Rule
+from tests.unit.scheduler.reference.spread import Spread
+from tests.unit.scheduler.reference.world import Placed, World
+from vaina.api.core.v1 import node_pb2, pod_pb2
+
+#: in the order in which they are asked, and how much their scores count (kube-scheduler's default configuration)
+RULES: Mapping[type[Rule], int] = {
+    Unschedulable: 0, Taints: 3, Affinity: 2, Ports: 0, Fit: 1, Spread: 2, InterPod: 2, Balance: 1, Images: 1,
+}  # fmt: skip
+
+
+@dataclass
+class Verdict:
+    """The best nodes, or why there is none."""
+
+    best: set[str] = field(default_factory=set)
+    feasible: int = 0
+    message: str = ""
+    #: the sentence about preemption; empty when it helps
+    preemption: str = ""
+    rejected_by: frozenset[str] = frozenset()
+    #: of the nodes where preemption helps those where it hurts least
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    #: node -> sum of the scores
+    scores: dict[str, int] = field(default_factory=dict)
+
+
+class ReferenceScheduler:
+    """Decides in a world that others change."""
+
+    def __init__(self, plugins: Collection[str] | None = None) -> None:
+        """Make a scheduler. Args: plugins: those that take part; None: all that there are."""
+        self.world = World()
+        self._rules = {
+            rule: weight for rule, weight in RULES.items() if plugins is None or rule.name in plugins
+        }
+
+    def decide(self, pod: pod_pb2.Pod) -> Verdict:
+        """Say where the Pod may go."""
+        world = self.world
+        if not world.nodes:
+            return Verdict(message="no nodes available to schedule pods")
+        names = named_nodes(pod)
+        if names is not None and not names:
+            return self._rejected(pod, "pod affinity terms conflict")
+        wanting = Placed(pod)
+        rules = [rule(world, wanting) for rule in self._rules]
+        refusals: dict[str, Refusal] = {}
+        rejected_by: set[str] = set()
+        feasible: list[node_pb2.Node] = []
+        for name, node in world.nodes.items():
+            said = _first(rules, node, names)
+            if said is None:
+                feasible.append(node)
+            else:
+                rejected_by.add(said[0])
+                refusals[name] = said[1]
+        if feasible:
+            scores = self._scores(rules, feasible)
+            best = max(scores.values())
+            return Verdict(
+                {name for name, score in scores.items() if score == best}, len(feasible), scores=scores
+            )
+        verdict = Verdict(message=sentence(refusals.values()), rejected_by=frozenset(rejected_by))
+        self._preempt(wanting, refusals, verdict)
+        return verdict
+
+    def refuse(self, world: World, wanting: Placed, node: node_pb2.Node) -> tuple[str, Refusal] | None:
+        """Say which plugin refuses a node in a world, and why; None: it will do."""
+        return _first([rule(world, wanting) for rule in self._rules], node, named_nodes(wanting.pod))
+
+    def _rejected(self, pod: pod_pb2.Pod, reason: str) -> Verdict:
+        """No node was looked at."""
+        everywhere = dict.fromkeys(self.world.nodes, Refusal((reason,), helpless=True))
+        verdict = Verdict(
+            message=f"0/{len(everywhere)} nodes are available: {reason}.",
+            rejected_by=frozenset(["NodeAffinity"]),
+        )
+        self._preempt(Placed(pod), everywhere, verdict)
+        return verdict
+
+    def _scores(self, rules: list[Rule], feasible: list[node_pb2.Node]) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for rule in rules:
+            weight = self._rules[type(rule)]
+            for name, score in (rule.scores(feasible) if weight else {}).items():
+                total[name] += weight * score
+        return {node.metadata.name: total[node.metadata.name] for node in feasible}
+
+    def _preempt(self, wanting: Placed, refusals: Mapping[str, Refusal], verdict: Verdict) -> None:
+        if wanting.pod.spec.preemption_policy == "Never":
+            verdict.preemption = "preemption: not eligible due to preemptionPolicy=Never."
+            return
+
+        def refuse(world: World, node: node_pb2.Node) -> Refusal | None:
+            said = self.refuse(world, wanting, node)
+            return None if said is None else said[1]
+
+        found: dict[str, Candidate] = {}
+        vain: list[Refusal] = []
+        for name, refusal in refusals.items():
+            tried = (
+                NOT_HELPFUL
+                if refusal.helpless
+                else candidate(self.world, wanting, self.world.nodes[name], refuse)
+            )
+            if isinstance(tried, Candidate):
+                found[name] = tried
+            else:
+                vain.append(tried)
+        if found:
+            least = min(item.harm for item in found.values())
+            verdict.candidates = {name: item for name, item in found.items() if item.harm == least}
+        else:
+            verdict.preemption = f"preemption: {sentence(vain)}"
+
+
+def _first(rules: list[Rule], node: node_pb2.Node, names: set[str] | None) -> tuple[str, Refusal] | None:
+    """Return the first plugin that refuses a node, and its refusal."""
+    if names is not None and node.metadata.name not in names:
+        return "NodeAffinity", Refusal(("node(s) didn't satisfy plugin(s) [NodeAffinity]",), helpless=True)
+    for rule in rules:
+        refusal = rule.refuse(node)
+        if refusal is not None:
+            return rule.name, refusal
+    return None
+
+
+def sentence(refusals: Collection[Refusal]) -> str:
+    """Say how many nodes there are for each reason."""
+    reasons = Counter(word for refusal in refusals for word in refusal.words)
+    listed = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+    return f"0/{len(refusals)} nodes are available: {listed}."

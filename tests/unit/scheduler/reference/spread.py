@@ -1,0 +1,121 @@
+"""PodTopologySpread (docs: *Pod Topology Spread Constraints*).
+
+DoNotSchedule: the Pods that match in the node's domain, the new one included if it matches, are at most maxSkew more than in the
+domain with the fewest, or than 0 while there are fewer domains than minDomains. ScheduleAnyway: the fewer match, the better.
+Which nodes count is up to the inclusion policies, and to their having all topology keys.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from tests.unit.scheduler.reference.node_rules import repelled
+from tests.unit.scheduler.reference.rule import Refusal, Rule
+from tests.unit.scheduler.reference.selectors import selected, selects
+from tests.unit.scheduler.reference.world import Placed, World
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+
+_HOSTNAME = "kubernetes.io/hostname"
+_Constraint = pod_pb2.TopologySpreadConstraint
+
+
+class Spread(Rule):
+    name = "PodTopologySpread"
+
+    def __init__(self, world: World, wanting: Placed) -> None:
+        super().__init__(world, wanting)
+        everything = wanting.pod.spec.topology_spread_constraints
+        self._hard = [item for item in everything if item.when_unsatisfiable == "DoNotSchedule"]
+        self._soft = [item for item in everything if item.when_unsatisfiable == "ScheduleAnyway"]
+        self._counts = [self._by_domain(item, self._hard) for item in self._hard]
+
+    def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        for item, counts in zip(self._hard, self._counts, strict=True):
+            domain = node.metadata.labels.get(item.topology_key)
+            if domain is None:
+                words = "node(s) didn't match pod topology spread constraints (missing required label)"
+                return Refusal((words,), helpless=True)
+            fewest = min(counts.values(), default=0)
+            least = item.min_domains if item.HasField("min_domains") else 1
+            if len(counts) < least:
+                fewest = 0
+            itself = selects(selector_of(item, self.pod), self.wanting.labels) if is_set(item) else False
+            if counts.get(domain, 0) + itself - fewest > item.max_skew:
+                return Refusal(("node(s) didn't match pod topology spread constraints",))
+        return None
+
+    def _by_domain(self, item: _Constraint, together: Sequence[_Constraint]) -> dict[str, int]:
+        """Return how many Pods match in each domain that counts."""
+        found: dict[str, int] = {}
+        for name, node in self.world.nodes.items():
+            if has_all_keys(node, together) and self._counts_for(item, node):
+                domain = node.metadata.labels[item.topology_key]
+                found[domain] = found.get(domain, 0) + self._matching(item, self.world.on(name))
+        return found
+
+    def _counts_for(self, item: _Constraint, node: node_pb2.Node) -> bool:
+        """Say whether a node counts by the policies: affinity is honoured unless said otherwise, taints only when said so."""
+        if item.node_affinity_policy != "Ignore" and not selected(self.pod, node):
+            return False
+        return item.node_taints_policy != "Honor" or not repelled(self.pod, node)
+
+    def _matching(self, item: _Constraint, pods: Sequence[Placed]) -> int:
+        """Return how many Pods of our namespace match, those that are about to go left out."""
+        if not is_set(item):
+            return 0
+        selector = selector_of(item, self.pod)
+        return sum(
+            not other.terminating
+            and other.namespace == self.wanting.namespace
+            and selects(selector, other.labels)
+            for other in pods
+        )
+
+    def scores(self, nodes: Sequence[node_pb2.Node]) -> Mapping[str, int]:
+        if not self._soft:
+            return super().scores(nodes)
+        scored = [node for node in nodes if has_all_keys(node, self._soft)]
+        raw = dict.fromkeys((node.metadata.name for node in scored), 0.0)
+        for item in self._soft:
+            if item.topology_key == _HOSTNAME:
+                size = len(scored)
+                counts = {
+                    node.metadata.name: self._matching(item, self.world.on(node.metadata.name))
+                    for node in scored
+                }
+            else:
+                by_domain = self._by_domain(item, self._soft)
+                size = len({node.metadata.labels[item.topology_key] for node in scored})
+                counts = {
+                    node.metadata.name: by_domain.get(node.metadata.labels[item.topology_key], 0)
+                    for node in scored
+                }
+            for name, count in counts.items():
+                raw[name] += count * math.log(size + 2) + (item.max_skew - 1)
+        whole = {name: math.floor(value + 0.5) for name, value in raw.items()}
+        scores = dict(super().scores(nodes))
+        if whole:
+            lowest, highest = min(whole.values()), max(whole.values())
+            for name, value in whole.items():
+                scores[name] = 100 * (highest + lowest - value) // highest if highest else 100
+        return scores
+
+
+def is_set(item: _Constraint) -> bool:
+    """Say whether a constraint has a selector; without one it means nobody."""
+    return item.HasField("label_selector")
+
+
+def selector_of(item: _Constraint, pod: pod_pb2.Pod) -> meta_pb2.LabelSelector:
+    """Return the selector with what matchLabelKeys add: the Pod's own values."""
+    selector = meta_pb2.LabelSelector()
+    selector.CopyFrom(item.label_selector)
+    for key in item.match_label_keys:
+        if key in pod.metadata.labels:
+            selector.match_expressions.add(key=key, operator="In", values=[pod.metadata.labels[key]])
+    return selector
+
+
+def has_all_keys(node: node_pb2.Node, constraints: Sequence[_Constraint]) -> bool:
+    """Say whether a node has all topology keys."""
+    return all(item.topology_key in node.metadata.labels for item in constraints)
