@@ -55,6 +55,12 @@ class EtcdProcess:
         """The gRPC target of its client port."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self._process is not None
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """Return the CPU time that the process has used."""
         assert self._process is not None
@@ -116,6 +122,19 @@ class EtcdProcess:
     def lose_data(self) -> None:
         """Remove the data of a process that was killed; started again, it is empty."""
         shutil.rmtree(Path(self._folder.name) / "data")
+
+    def restore(self, snapshot: Path, *, bump: int) -> None:
+        """Put a snapshot in the place of the data of a process that was killed; revisions go on `bump` above it."""
+        self.lose_data()
+        subprocess.run(
+            [
+                ROOT / ".tools" / "bin" / "etcdctl", "snapshot", "restore", snapshot, f"--data-dir={self._folder.name}/data",
+                f"--name={self.name}", f"--initial-cluster={self.name}=http://127.0.0.1:{self.peer_port}",
+                f"--initial-advertise-peer-urls=http://127.0.0.1:{self.peer_port}",
+                f"--bump-revision={bump}", "--mark-compacted",
+            ],
+            check=True, capture_output=True, timeout=30,
+        )  # fmt: skip
 
     def close(self) -> None:
         """End the process and remove its data."""
