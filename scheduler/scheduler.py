@@ -19,7 +19,9 @@ from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler
 from scheduler.conditions import ConditionWriter
 from scheduler.cycle import Cycles, TieBreak
+from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
+from scheduler.explain.details import take_detail
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable
@@ -87,6 +89,10 @@ class Scheduler:
         self.cache = Cache()
         self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
         self._cycles = Cycles(self.cache.table, framework)
+        self.decisions = DecisionLog(
+            lambda pod, now: take_detail(pod, self.cache.table.snapshot(), framework.profile, now),
+            clock.monotonic,
+        )
         self._conditions = ConditionWriter(clients.pods, clock)
         self._binder = Binder(clients.pods, clock, self._conditions, self)
         self._wake = asyncio.Event()
@@ -176,6 +182,7 @@ class Scheduler:
         self._metrics.failed("error", now - pending.started)
         if info is not None:
             self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
+        self.decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
         self.queue.requeue(pending.pod, now=now)
         log.info(
             "binding refused", pod=pending.pod.info.key, node=pending.where.node_name, error=error.message
@@ -213,14 +220,17 @@ class Scheduler:
         return decided
 
     def _schedule(self, pod: QueuedPod, now: float) -> None:
+        self.decisions.look(pod.info.pod_class, now)
         try:
             decision = self._cycles.decide(pod.info.pod_class, self._tie_break)
-        except Exception:
+        except Exception as error:
             # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
             log.exception("cycle failed", pod=pod.info.key)
             self._metrics.failed("error", self._clock.monotonic() - now)
+            self.decisions.record_error(pod, f"{type(error).__name__}: {error}", now=now)
             self.queue.requeue(pod, now=now)
             return
+        self.decisions.record(pod, decision, now)
         if isinstance(decision, Scheduled):
             self.cache.assume(pod.info, decision.node_name)
             self._conditions.drop(pod.info.uid)

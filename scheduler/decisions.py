@@ -1,0 +1,226 @@
+"""The ring of past decisions: what was decided for which Pod, when, in which attempt, and what was seen of its class then.
+
+Recording is on the path of every Pod, so an entry is one tuple (under a microsecond). What filters and scores said in detail is
+taken now and then: for as many decisions as cost no more than a hundredth of the time. When Pods come slowly that is each of
+them; when they come by the thousand, an entry refers to what was last seen of an equal Pod, or to nothing. Owned by the scheduling task.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.framework.status import Scheduled, Unschedulable
+from scheduler.queue.queued_pod import QueuedPod
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: decisions that are kept
+CAPACITY: Final = 10_000
+#: classes of which the last detail is at hand
+MAX_DETAILS: Final = 256
+#: victims that are named of one preemption
+MAX_VICTIMS: Final = 100
+#: share of the time that may go into details, what may be saved up (seconds), and what each costs at least
+SHARE, SAVED_SECONDS, LEAST_SECONDS = 0.01, 0.02, 0.0001
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SCHEDULED = "Scheduled"
+    UNSCHEDULABLE = "Unschedulable"
+    #: a node was chosen, and the apiserver refused the binding
+    BINDING_REFUSED = "BindingRefused"
+    #: room is being made on a node
+    PREEMPTED = "Preempted"
+    #: a bug of ours, or of a plugin
+    ERROR = "Error"
+
+
+class Victim(NamedTuple):
+    """A Pod that had to go."""
+
+    namespace: str
+    name: str
+    uid: str
+    priority: int
+
+
+class Preemption(NamedTuple):
+    """What was done to make room on a node."""
+
+    node: str
+    #: the first of them
+    victims: tuple[Victim, ...]
+    victim_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BestNode:
+    """A node that fitted, with its scores: (plugin, raw, normalised, weight)."""
+
+    node: str
+    total: int
+    scores: tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What filters and scores said of a class at a moment."""
+
+    #: monotonic seconds
+    at: float
+    #: (plugin, reason, nodes)
+    reasons: tuple[tuple[str, str, int], ...]
+    best: tuple[BestNode, ...]
+    tie_count: int
+
+
+class Entry(NamedTuple):
+    """One decision. Times are monotonic seconds."""
+
+    at: float
+    outcome: Outcome
+    namespace: str
+    name: str
+    uid: str
+    attempt: int
+    #: when the Pod came to the queue for the first time
+    added: float
+    #: what was decided; None for refused bindings, preemptions and errors
+    decision: Scheduled | Unschedulable | None
+    detail: Detail | None
+    node: str = ""
+    message: str = ""
+    preemption: Preemption | None = None
+
+
+#: (class, monotonic seconds) -> what filters and scores say now
+TakeDetail = Callable[[PodClass, float], Detail]
+
+
+class DecisionLog:
+    """The ring."""
+
+    def __init__(self, take: TakeDetail, monotonic: Callable[[], float], *, capacity: int = CAPACITY) -> None:
+        """Make an empty ring.
+
+        Args:
+            take: looks at a class with all plugins.
+            monotonic: a clock, for what that costs.
+            capacity: decisions that are kept.
+        """
+        self.capacity = capacity
+        self._take, self._monotonic = take, monotonic
+        #: the fields of an Entry; making it costs as much again, and nobody may ever ask
+        self._entries: deque[tuple[Any, ...]] = deque(maxlen=capacity)
+        self._recorded = 0
+        self._details: OrderedDict[PodClass, Detail] = OrderedDict()
+        #: seconds of work that may go into details now, and when that was reckoned
+        self._saved, self._reckoned = SAVED_SECONDS, 0.0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def recorded(self) -> int:
+        """How many decisions there have been."""
+        return self._recorded
+
+    def look(self, pod: PodClass, now: float) -> None:
+        """Look at the details of the decision that comes next, if there is time for that."""
+        if now > self._reckoned:
+            self._saved = min(self._saved + (now - self._reckoned) * SHARE, SAVED_SECONDS)
+            self._reckoned = now
+        if self._saved <= 0:
+            return
+        began = self._monotonic()
+        try:
+            detail = self._take(pod, now)
+        except Exception:
+            # A plugin has a bug that the decision itself may never meet: it must not cost the Pod its turn.
+            log.exception("details of a decision not taken")
+            self._saved = -SAVED_SECONDS
+            return
+        self._saved -= max(self._monotonic() - began, LEAST_SECONDS)
+        self._details[pod] = detail
+        self._details.move_to_end(pod)
+        if len(self._details) > MAX_DETAILS:
+            self._details.popitem(last=False)
+
+    def record(self, pod: QueuedPod, decision: Scheduled | Unschedulable, now: float) -> None:
+        """Note where a Pod goes, or that it goes nowhere."""
+        info = pod.info
+        outcome = Outcome.SCHEDULED if decision.__class__ is Scheduled else Outcome.UNSCHEDULABLE
+        self._entries.append(
+            (
+                now, outcome, info.namespace, info.name, info.uid, pod.attempts, pod.added, decision,
+                self._details.get(info.pod_class),
+            )
+        )  # fmt: skip
+        self._recorded += 1
+
+    def record_refused(self, pod: QueuedPod, node: str, message: str, *, now: float) -> None:
+        """Note that a binding was refused."""
+        self._note(pod, Outcome.BINDING_REFUSED, now, node=node, message=message)
+
+    def record_error(self, pod: QueuedPod, message: str, *, now: float) -> None:
+        """Note that an attempt ended in a bug."""
+        self._note(pod, Outcome.ERROR, now, message=message)
+
+    def record_preemption(
+        self, pod: QueuedPod, node: str, victims: Sequence[PodInfo], *, now: float, message: str = ""
+    ) -> None:
+        """Note that room is being made for a Pod on a node, and who has to go for it."""
+        named = tuple(
+            Victim(victim.namespace, victim.name, victim.uid, victim.pod_class.priority)
+            for victim in victims[:MAX_VICTIMS]
+        )
+        preemption = Preemption(node, named, len(victims))
+        self._note(pod, Outcome.PREEMPTED, now, node=node, message=message, preemption=preemption)
+
+    def _note(
+        self,
+        pod: QueuedPod,
+        outcome: Outcome,
+        now: float,
+        *,
+        node: str = "",
+        message: str = "",
+        preemption: Preemption | None = None,
+    ) -> None:
+        info = pod.info
+        self._entries.append(
+            (
+                now, outcome, info.namespace, info.name, info.uid, pod.attempts, pod.added, None, None, node,
+                message, preemption,
+            )
+        )  # fmt: skip
+        self._recorded += 1
+
+    def find(
+        self, *, namespace: str = "", name: str = "", uid: str = "", limit: int = CAPACITY
+    ) -> list[tuple[int, Entry]]:
+        """Return (number, entry), newest first: of one Pod by uid or by name, of a namespace, or of all."""
+        found: list[tuple[int, Entry]] = []
+        for number, entry in self._newest_first():
+            if len(found) >= limit:
+                break
+            if (
+                (not uid or entry.uid == uid)
+                and (not name or entry.name == name)
+                and (not namespace or entry.namespace == namespace)
+            ):
+                found.append((number, entry))
+        return found
+
+    def _newest_first(self) -> Iterator[tuple[int, Entry]]:
+        number = self._recorded
+        for entry in reversed(self._entries):
+            yield number, Entry(*entry)
+            number -= 1

@@ -1,0 +1,35 @@
+"""PURE: from an evaluation to what the ring of decisions keeps of it."""
+
+from typing import Final
+
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Snapshot
+from scheduler.decisions import BestNode, Detail
+from scheduler.explain.evaluate import Evaluation, evaluate
+from scheduler.framework.runtime import Profile
+
+#: nodes whose scores are kept of one decision
+BEST: Final = 3
+
+
+def take_detail(pod: PodClass, nodes: Snapshot, profile: Profile, now: float) -> Detail:
+    """Look at a class with all plugins, and keep what is worth keeping."""
+    seen = evaluate(pod, nodes, profile)
+    return Detail(
+        at=now,
+        reasons=tuple(seen.reason_counts()),
+        best=tuple(best_node(seen, index) for index in seen.best(BEST)),
+        tie_count=len(seen.ties()),
+    )
+
+
+def best_node(seen: Evaluation, index: int) -> BestNode:
+    """Return a node that fits, with its scores."""
+    return BestNode(
+        seen.name(index),
+        int(seen.total[index]),
+        tuple(
+            (score.name, int(score.raw[index]), int(score.normalised[index]), score.weight)
+            for score in seen.scores
+        ),
+    )

@@ -1,0 +1,95 @@
+"""PURE: what would make a Pod fit, in a defined order.
+
+Refused nodes that lack the same are one group. Groups come in this order: the fewest failing plugins; the smallest relative
+lack (the sum over plugins: half of the CPU that is asked for is 0.5, a refusal that is no matter of amounts is 1); the largest
+group; the name of its first node.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.explain.evaluate import Evaluation
+from scheduler.explain.lacks import Asked, describer_of
+from scheduler.framework.interface import UNRESOLVABLE
+
+#: nodes of a group that are named
+NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What one plugin has against a group of nodes."""
+
+    plugin: str
+    reasons: tuple[str, ...]
+    lack: str
+    unresolvable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes that lack the same."""
+
+    count: int
+    #: the first of them, by name
+    nodes: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
+    relative_lack: float
+
+
+def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
+    """Return the first groups of refused nodes, and how many more groups there are."""
+    refused = np.flatnonzero(evaluation.failing > 0)
+    if not len(refused):
+        return [], 0
+    asked = [Asked(evaluation, answer) for answer in evaluation.filters if (answer.codes != 0).any()]
+    columns: list[NDArray[np.int64]] = []
+    relative = np.zeros(evaluation.count, np.float64)
+    for one in asked:
+        describer = describer_of(one.answer)
+        columns.append(one.answer.codes)
+        columns += [np.where(one.refused, column, np.int64(0)) for column in describer.tells_apart(one)]
+        relative += np.where(one.refused, describer.relative(one), 0.0)
+    # One row of numbers a node; equal rows are equal words.
+    numbers = np.ascontiguousarray(np.stack(columns, axis=1)[refused])
+    packed, width = numbers.tobytes(), numbers.strides[0]
+    groups: dict[bytes, list[int]] = {}
+    for place, index in enumerate(refused.tolist()):
+        groups.setdefault(packed[place * width : (place + 1) * width], []).append(index)
+    found: list[tuple[int, float, int, str, list[int]]] = []
+    for members in groups.values():
+        first = members[0]
+        found.append(
+            (
+                int(evaluation.failing[first]), round(float(relative[first]), 6), -len(members),
+                min(map(evaluation.name, members)), members,
+            )
+        )  # fmt: skip
+    found.sort(key=lambda item: item[:4])
+    shown = [_group(asked, members, lack) for _, lack, _, _, members in found[:limit]]
+    return shown, len(found) - len(shown)
+
+
+def _group(asked: Sequence[Asked], members: Sequence[int], relative_lack: float) -> Group:
+    evaluation, index = asked[0].evaluation, members[0]
+    return Group(
+        count=len(members),
+        nodes=tuple(sorted(map(evaluation.name, members))[:NAMED]),
+        refusals=tuple(describe(one, index) for one in asked if one.answer.codes[index]),
+        relative_lack=relative_lack,
+    )
+
+
+def describe(asked: Asked, index: int) -> Refusal:
+    """Say what one plugin has against one node."""
+    answer = asked.answer
+    return Refusal(
+        answer.plugin.name,
+        tuple(answer.words(index)),
+        describer_of(answer).words(asked, index),
+        bool(int(answer.codes[index]) & UNRESOLVABLE),
+    )
