@@ -84,6 +84,10 @@ class Cache:
         """Forget a node; its Pods are kept by its name, in case it comes back."""
         info = self.node(name)
         if info is not None:
+            row = self.table.rows[name]
+            for pod in self._by_node.get(name, {}).values():
+                # One by one: what is counted by group and term is found by the Pod, not by the row.
+                self.table.remove_pod(row, pod.pod_class)
             self.table.remove(name)
         return info
 

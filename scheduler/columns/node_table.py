@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scheduler.columns.interner import Interner
 from scheduler.columns.journal import Journal
 from scheduler.columns.node_info import NodeInfo, Taint
-from scheduler.columns.pod_info import HostPort, PodClass
+from scheduler.columns.pod_info import HostPort, PodClass, Shape
 from scheduler.columns.snapshot import LabelColumn, PortColumn, Resolved, Snapshot
+from scheduler.columns.topology import Topology
 
 FIRST_CAPACITY: Final = 64
 #: indexes 0, 1 and 2 in every column set
@@ -55,12 +56,13 @@ class NodeTable:
         self._taints = np.zeros(capacity, np.int32)
         self._taint_sets: Interner[tuple[Taint, ...]] = Interner()
         self._labels: dict[str, LabelColumn] = {}
+        self.topology = Topology(self._labels)
         self._ports: dict[tuple[str, int], PortColumn] = {}
         self._images: dict[str, dict[int, int]] = {}
         self._priorities: dict[int, NDArray[np.int32]] = {}
         #: row -> the Pods that room is kept for; written by `nominate` and `withdraw`
         self.nominated: dict[int, list[PodClass]] = {}
-        self._resolved: dict[PodClass, Resolved] = {}
+        self._resolved: dict[Shape, Resolved] = {}
         self._snapshot: Snapshot | None = None
 
     @property
@@ -102,6 +104,8 @@ class NodeTable:
         row = self.rows.pop(name)
         info = self.infos[row]
         assert info is not None
+        if self._pod_count[row]:
+            self.topology.clear_row(row)
         self._set_labels(row, info.labels, {})
         self._set_images(row, info.images, {})
         self._taint_sets.release(int(self._taints[row]))
@@ -164,13 +168,13 @@ class NodeTable:
         return found
 
     def _resolve(self, pod: PodClass) -> Resolved:
-        found = self._resolved.get(pod)
+        found = self._resolved.get(pod.shape)
         if found is None:
             index = self._resources
             found = tuple((index[name], amount) for name, amount in pod.requests if name in index)
             if len(self._resolved) > 4096:
                 self._resolved.clear()
-            self._resolved[pod] = found
+            self._resolved[pod.shape] = found
         return found
 
     def _count(self, row: int, pod: PodClass, sign: int) -> None:
@@ -191,6 +195,7 @@ class NodeTable:
         self._pod_count[row] += sign
         if pod.host_ports:
             self._count_ports(row, pod.host_ports, sign)
+        self.topology.count(row, pod, sign)
 
     def _count_ports(self, row: int, ports: tuple[HostPort, ...], sign: int) -> None:
         for port in ports:
@@ -253,12 +258,15 @@ class NodeTable:
         return new
 
     def _set_labels(self, row: int, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        changed: dict[str, tuple[int, int]] = {}
         for key in before:
             if before[key] == after.get(key):
                 continue
             column = self._labels[key]
-            column.values.release(int(column.codes[row]))
+            code = column.codes.item(row)
+            column.values.release(code)
             column.codes[row] = 0
+            changed[key] = code, 0
             if not len(column.values):
                 del self._labels[key]
         for key, value in after.items():
@@ -267,7 +275,10 @@ class NodeTable:
             found = self._labels.get(key)
             if found is None:
                 found = self._labels[key] = LabelColumn(np.zeros(self._capacity, np.int32), Interner())
-            found.codes[row] = found.values.acquire(value)
+            code = found.codes[row] = found.values.acquire(value)
+            changed[key] = changed.get(key, (0, 0))[0], code
+        for key, (was, now) in changed.items():
+            self.topology.label_changed(row, key, was, now)
 
     def _set_taints(self, row: int, info: NodeInfo) -> None:
         before = int(self._taints[row])
@@ -322,7 +333,7 @@ class NodeTable:
             max_pods=_view(self._max_pods, size), pod_count=_view(self._pod_count, size),
             unschedulable=_view(self._unschedulable, size), taints=_view(self._taints, size),
             taint_sets=self._taint_sets, labels=self._labels, ports=self._ports, priorities=self._priorities,
-            images=self._images,
+            images=self._images, topology=self.topology,
             resources=self._resources, all=slice(0, size),
         )  # fmt: skip
 

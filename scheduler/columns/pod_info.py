@@ -1,15 +1,25 @@
 """A Pod as scheduling sees it, compiled once: what it asks of a node, without the message.
 
-Pods whose spec asks the same share one `PodClass`, by identity. Decisions, queue hints and the columns take classes; what is
-particular to one Pod (key, uid, node) is in `PodInfo`. A plugin that looks at something new adds a field to `PodClass`
-**and to its signature**: equal signatures are decided as one.
+Pods whose spec asks the same and whose labels are the same share one `PodClass`, by identity. Decisions, queue hints and the
+columns take classes; what is particular to one Pod (key, uid, node) is in `PodInfo`. Classes that ask the same and differ in
+labels have the same `Shape`: as long as no term of another Pod looks at those labels they are decided as one. A plugin that
+looks at something new adds a field to `PodClass` **and to its signature**: equal signatures are one shape.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
 from scheduler.columns.node_info import Taint, image_name
+from scheduler.columns.pod_terms import (
+    NOTHING_ASKED,
+    Asked,
+    PodGroup,
+    TermCompiler,
+    asks_of_pods,
+    label_keys,
+)
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects.pods import pod_requests
 
@@ -84,12 +94,24 @@ class HostPort:
     port: int
 
 
+class Shape:
+    """What Pods ask, as an identity: one object for equal signatures."""
+
+    __slots__ = ("__weakref__",)
+
+
+#: of a Pod that nobody said anything about
+NO_GROUP: Final = PodGroup("", {})
+
+
 class PodClass:
     """What Pods ask that are decided alike. Made by `PodCompiler` alone; compared by identity; never changed."""
 
     __slots__ = (
         "__weakref__",
+        "asked",
         "gates",
+        "group",
         "host_ports",
         "images",
         "may_preempt",
@@ -101,6 +123,7 @@ class PodClass:
         "priority",
         "requests",
         "scheduler_name",
+        "shape",
         "signature",
         "tolerations",
         "wanted_node",
@@ -158,6 +181,20 @@ class PodClass:
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
             self.gates, wanted_node, self.scheduler_name, self.images,
         )  # fmt: skip
+        #: what other Pods see of it
+        self.group = NO_GROUP
+        #: what it asks of other Pods
+        self.asked = NOTHING_ASKED
+        #: of the signature
+        self.shape = Shape()
+
+    def derive(self, shape: Shape, group: PodGroup, asked: Asked) -> "PodClass":
+        """Return a class that asks the same of nodes, for Pods of a group."""
+        made = PodClass.__new__(PodClass)
+        for name in _COPIED:
+            setattr(made, name, getattr(self, name))
+        made.shape, made.group, made.asked = shape, group, asked
+        return made
 
     def tolerates(self, taint: Taint) -> bool:
         """Say whether one of the tolerations covers a taint."""
@@ -166,6 +203,11 @@ class PodClass:
     def request(self, resource: str) -> int:
         """Return how much of a resource is asked for; 0 when none is."""
         return next((amount for name, amount in self.requests if name == resource), 0)
+
+
+_COPIED: Final = tuple(
+    name for name in PodClass.__slots__ if name not in ("__weakref__", "asked", "group", "shape")
+)
 
 
 class PodInfo:
@@ -187,28 +229,80 @@ class PodInfo:
         return f"PodInfo({self.key}, node={self.node_name!r})"
 
 
+class _Spec:
+    """One spec, compiled as far as that goes without a Pod's namespace and labels."""
+
+    __slots__ = ("asked", "asks", "bare", "keys")
+
+    def __init__(self, spec: pod_pb2.PodSpec, bare: PodClass) -> None:
+        self.bare = bare
+        self.asks = asks_of_pods(spec)
+        #: the Pod's own labels that what it asks depends on
+        self.keys = label_keys(spec) if self.asks else ()
+        #: (namespace, values of those labels) -> what it asks of other Pods
+        self.asked: dict[tuple[object, ...], Asked] = {}
+
+
 class PodCompiler:
-    """Makes PodInfos, and one class for all specs that ask the same. Owned by the scheduling task."""
+    """Makes PodInfos, and one class for all Pods that ask the same and have the same labels. Owned by the scheduling task."""
 
     def __init__(self, *, memo_size: int = MEMO_SIZE) -> None:
-        self._memo: dict[bytes, PodClass] = {}
+        self._memo: dict[bytes, _Spec] = {}
         self._memo_size = memo_size
-        self._classes: WeakValueDictionary[tuple[object, ...], PodClass] = WeakValueDictionary()
+        self._terms = TermCompiler()
+        self._shapes: WeakValueDictionary[tuple[object, ...], Shape] = WeakValueDictionary()
+        self._classes: WeakValueDictionary[tuple[Shape, PodGroup], PodClass] = WeakValueDictionary()
 
     def compile(self, pod: pod_pb2.Pod) -> PodInfo:
         """Compile a Pod.
 
         Raises:
             QuantityError: an amount cannot be read.
+            SelectorError: a selector cannot be read.
         """
-        return PodInfo(pod, self.class_of(pod.spec))
+        meta = pod.metadata
+        pod_class = self.class_of(
+            pod.spec, namespace=meta.namespace, labels=meta.labels,
+            terminating=meta.HasField("deletion_timestamp"),
+        )  # fmt: skip
+        return PodInfo(pod, pod_class)
 
-    def class_of(self, spec: pod_pb2.PodSpec, *, wanted_node: str = "") -> PodClass:
+    def class_of(
+        self,
+        spec: pod_pb2.PodSpec,
+        *,
+        wanted_node: str = "",
+        namespace: str = "",
+        labels: Mapping[str, str] | None = None,
+        terminating: bool = False,
+    ) -> PodClass:
         """Return the class of a spec, whatever node it is bound to.
+
+        Args:
+            spec: of the Pod.
+            wanted_node: a node that alone will do (a what-if question).
+            namespace: of the Pod.
+            labels: of the Pod.
+            terminating: whether it is being deleted.
 
         Raises:
             QuantityError: an amount cannot be read.
+            SelectorError: a selector cannot be read.
         """
+        known = self._spec(spec, wanted_node)
+        group = self._terms.group(namespace, labels or {}, terminating=terminating)
+        bare, asked, shape = known.bare, NOTHING_ASKED, known.bare.shape
+        if known.asks:
+            asked = self._asked(known, spec, group)
+            # Which of its own selectors mean the Pod itself matters to it, and nothing else of its labels.
+            own = tuple(selector.matches(group.labels) for selector in asked.selectors)
+            shape = self._shape((bare.signature, asked.terms, asked.spread, namespace, own))
+        found = self._classes.get((shape, group))
+        if found is None:
+            found = self._classes[shape, group] = bare.derive(shape, group, asked)
+        return found
+
+    def _spec(self, spec: pod_pb2.PodSpec, wanted_node: str) -> _Spec:
         if spec.node_name:
             bare = pod_pb2.PodSpec()
             bare.CopyFrom(spec)
@@ -216,18 +310,32 @@ class PodCompiler:
             spec = bare
         # Deterministic, because maps have no order of their own: equal specs would become many classes.
         memo_key = spec.SerializeToString(deterministic=True)
-        if wanted_node:
-            return self._intern(PodClass(spec, wanted_node=wanted_node))
-        found = self._memo.get(memo_key)
+        found = None if wanted_node else self._memo.get(memo_key)
         if found is None:
-            found = self._intern(PodClass(spec))
+            made = PodClass(spec, wanted_node=wanted_node)
+            made.shape = self._shape(made.signature)
+            found = _Spec(spec, made)
+            if wanted_node:
+                return found
             if len(self._memo) >= self._memo_size:
                 del self._memo[next(iter(self._memo))]
             self._memo[memo_key] = found
         return found
 
-    def _intern(self, made: PodClass) -> PodClass:
-        return self._classes.setdefault(made.signature, made)
+    def _asked(self, known: _Spec, spec: pod_pb2.PodSpec, group: PodGroup) -> Asked:
+        key = (group.namespace, *map(group.labels.get, known.keys))
+        found = known.asked.get(key)
+        if found is None:
+            if len(known.asked) >= self._memo_size:
+                known.asked.clear()
+            found = known.asked[key] = self._terms.compile(spec, group.namespace, group.labels)
+        return found
+
+    def _shape(self, signature: tuple[object, ...]) -> Shape:
+        found = self._shapes.get(signature)
+        if found is None:
+            found = self._shapes[signature] = Shape()
+        return found
 
 
 def _nonzero(spec: pod_pb2.PodSpec) -> tuple[int, int]:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.interner import ABSENT, Interner
+from scheduler.columns.labels import LabelColumn
 from scheduler.columns.node_info import Taint
 from scheduler.columns.pod_info import ANY_ADDRESS, HostPort, PodClass
+from scheduler.columns.topology import Topology
 
 #: all rows (a slice), or some
 Rows = slice | NDArray[np.intp]
@@ -21,15 +23,6 @@ Rows = slice | NDArray[np.intp]
 Resolved = tuple[tuple[int, int], ...]
 
 CPU, MEMORY, EPHEMERAL_STORAGE = 0, 1, 2
-
-
-@dataclass(slots=True)
-class LabelColumn:
-    """One label key over all nodes. The codes are also the topology domains of the key."""
-
-    #: int32[N], ABSENT where a node has no such label
-    codes: NDArray[np.int32]
-    values: Interner[str]
 
 
 @dataclass(slots=True)
@@ -74,6 +67,8 @@ class Snapshot:
     images: Mapping[str, Mapping[int, int]]
     #: resource -> index
     resources: Mapping[str, int]
+    #: Pods by what other Pods ask of them
+    topology: Topology
     #: all rows
     all: slice
 

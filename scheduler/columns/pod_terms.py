@@ -1,0 +1,220 @@
+"""What a Pod asks of other Pods: affinity, anti-affinity and spreading, compiled; and what other Pods see of it, its group.
+
+Terms are interned by `TermCompiler`: equal ones of many Pods are one object, compared by identity, so that counting by term is
+cheap. `matches` is upstream's `AffinityTerm.Matches` (`kube-scheduler/framework/types.go`): a term selects Pods by labels, in
+the namespaces that it lists, or whose labels its namespaceSelector selects.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+from weakref import WeakValueDictionary
+
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.selectors import NOTHING, LabelSelector, Requirement, from_message
+
+#: namespace -> its labels
+Namespaces = Mapping[str, Mapping[str, str]]
+_NO_LABELS: Final[Mapping[str, str]] = {}
+
+
+class PodGroup:
+    """What selectors see of a Pod. Interned by `TermCompiler`; compared by identity; never changed."""
+
+    __slots__ = ("__weakref__", "labels", "namespace", "terminating")
+
+    def __init__(self, namespace: str, labels: Mapping[str, str], *, terminating: bool = False) -> None:
+        self.namespace, self.labels = namespace, labels
+        #: it has a deletion timestamp: spreading does not count it
+        self.terminating = terminating
+
+    def __repr__(self) -> str:
+        return f"PodGroup({self.namespace!r}, {dict(self.labels)!r}, terminating={self.terminating})"
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Peers:
+    """Some Pods, by labels and namespace. Compared by identity."""
+
+    selector: LabelSelector
+    namespaces: frozenset[str]
+    #: selects further namespaces by their labels; NOTHING: none
+    namespace_selector: LabelSelector = NOTHING
+    #: Pods that are being deleted do not count
+    live: bool = False
+
+    def matches(self, group: PodGroup, namespaces: Namespaces) -> bool:
+        """Say whether Pods of a group are meant."""
+        if self.live and group.terminating:
+            return False
+        if group.namespace not in self.namespaces and not (
+            not self.namespace_selector.nothing
+            and self.namespace_selector.matches(namespaces.get(group.namespace, _NO_LABELS))
+        ):
+            return False
+        return self.selector.matches(group.labels)
+
+    def may_match(self, group: PodGroup) -> bool:
+        """Say whether Pods of a group may be meant, without knowing the labels of namespaces."""
+        if self.live and group.terminating:
+            return False
+        if group.namespace not in self.namespaces and self.namespace_selector.nothing:
+            return False
+        return self.selector.matches(group.labels)
+
+
+class TermKind(IntEnum):
+    """What a term is for."""
+
+    #: required anti-affinity
+    ANTI = 0
+    #: required affinity
+    REQUIRED = 1
+    #: preferred affinity, or (weight below 0) anti-affinity
+    PREFERRED = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class PodTerm:
+    """One affinity or anti-affinity term. Compared by identity."""
+
+    kind: TermKind
+    #: of a preferred term; 0 of a required one
+    weight: int
+    topology_key: str
+    peers: Peers
+    #: in the order of making
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadConstraint:
+    """One topology spread constraint, with its defaults filled in."""
+
+    max_skew: int
+    topology_key: str
+    #: DoNotSchedule, or else ScheduleAnyway
+    hard: bool
+    min_domains: int
+    #: nodes that the Pod's node affinity and selector refuse do not count
+    honor_affinity: bool
+    #: nodes with taints that the Pod does not tolerate do not count
+    honor_taints: bool
+    peers: Peers
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the Pods of one class ask of other Pods."""
+
+    terms: tuple[PodTerm, ...] = ()
+    spread: tuple[SpreadConstraint, ...] = ()
+    #: the distinct selectors among them
+    selectors: tuple[LabelSelector, ...] = field(default=())
+
+
+NOTHING_ASKED: Final = Asked()
+
+
+def asks_of_pods(spec: pod_pb2.PodSpec) -> bool:
+    """Say whether a spec asks anything of other Pods."""
+    affinity = spec.affinity
+    return bool(spec.topology_spread_constraints) or (
+        spec.HasField("affinity")
+        and (affinity.HasField("pod_affinity") or affinity.HasField("pod_anti_affinity"))
+    )
+
+
+def label_keys(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
+    """Return the labels of the Pod itself that its constraints look at (matchLabelKeys)."""
+    return tuple(key for item in spec.topology_spread_constraints for key in item.match_label_keys)
+
+
+class TermCompiler:
+    """Makes groups and terms, each once. Owned by the scheduling task."""
+
+    def __init__(self) -> None:
+        self._groups: WeakValueDictionary[tuple[object, ...], PodGroup] = WeakValueDictionary()
+        self._peers: WeakValueDictionary[tuple[object, ...], Peers] = WeakValueDictionary()
+        self._terms: WeakValueDictionary[tuple[object, ...], PodTerm] = WeakValueDictionary()
+        self._serial = 0
+
+    def group(self, namespace: str, labels: Mapping[str, str], *, terminating: bool = False) -> PodGroup:
+        """Return the group of Pods with these labels."""
+        key = (namespace, terminating, *sorted(labels.items()))
+        found = self._groups.get(key)
+        if found is None:
+            found = self._groups[key] = PodGroup(namespace, dict(labels), terminating=terminating)
+        return found
+
+    def compile(self, spec: pod_pb2.PodSpec, namespace: str, labels: Mapping[str, str]) -> Asked:
+        """Compile what a spec asks of other Pods, for a Pod of this namespace with these labels.
+
+        Raises:
+            SelectorError: a selector cannot be read.
+        """
+        terms = tuple(self._affinity_terms(spec.affinity, namespace))
+        spread = tuple(self._constraint(item, namespace, labels) for item in spec.topology_spread_constraints)
+        selectors = {term.peers.selector: None for term in terms}
+        selectors |= {constraint.peers.selector: None for constraint in spread}
+        return Asked(terms, spread, tuple(selectors))
+
+    def peers(
+        self, selector: LabelSelector, namespaces: Iterable[str], namespace_selector: LabelSelector = NOTHING,
+        *, live: bool = False,
+    ) -> Peers:  # fmt: skip
+        """Return the Pods that a selector means, each combination once."""
+        names = frozenset(namespaces)
+        key = (selector, names, namespace_selector, live)
+        found = self._peers.get(key)
+        if found is None:
+            found = self._peers[key] = Peers(selector, names, namespace_selector, live)
+        return found
+
+    def _affinity_terms(self, affinity: pod_pb2.Affinity, namespace: str) -> Iterable[PodTerm]:
+        for kind, sign, part in (
+            (TermKind.REQUIRED, 1, affinity.pod_affinity), (TermKind.ANTI, -1, affinity.pod_anti_affinity)
+        ):  # fmt: skip
+            for required in part.required_during_scheduling_ignored_during_execution:
+                yield self._term(kind, 0, required, namespace)
+            for weighted in part.preferred_during_scheduling_ignored_during_execution:
+                weight = sign * weighted.weight
+                if weight:
+                    yield self._term(TermKind.PREFERRED, weight, weighted.pod_affinity_term, namespace)
+
+    def _term(self, kind: TermKind, weight: int, term: pod_pb2.PodAffinityTerm, namespace: str) -> PodTerm:
+        selects = term.HasField("namespace_selector")
+        namespaces = tuple(term.namespaces) or (() if selects else (namespace,))
+        peers = self.peers(
+            _selector(term.label_selector if term.HasField("label_selector") else None), namespaces,
+            _selector(term.namespace_selector if selects else None),
+        )  # fmt: skip
+        key = (kind, weight, term.topology_key, peers)
+        found = self._terms.get(key)
+        if found is None:
+            self._serial += 1
+            found = self._terms[key] = PodTerm(kind, weight, term.topology_key, peers, self._serial)
+        return found
+
+    def _constraint(
+        self, item: pod_pb2.TopologySpreadConstraint, namespace: str, labels: Mapping[str, str]
+    ) -> SpreadConstraint:
+        selector = _selector(item.label_selector if item.HasField("label_selector") else None)
+        own = [Requirement(key, "in", (labels[key],)) for key in item.match_label_keys if key in labels]
+        if own and not selector.nothing:
+            selector = LabelSelector((*own, *selector.requirements))
+        return SpreadConstraint(
+            max_skew=item.max_skew, topology_key=item.topology_key,
+            hard=item.when_unsatisfiable == "DoNotSchedule",
+            min_domains=item.min_domains if item.HasField("min_domains") else 1,
+            honor_affinity=not item.HasField("node_affinity_policy") or item.node_affinity_policy == "Honor",
+            honor_taints=item.HasField("node_taints_policy") and item.node_taints_policy == "Honor",
+            peers=self.peers(selector, (namespace,), live=True),
+        )  # fmt: skip
+
+
+def _selector(message: meta_pb2.LabelSelector | None) -> LabelSelector:
+    """An unset selector selects nothing, an empty one everything."""
+    return NOTHING if message is None else from_message(message)
