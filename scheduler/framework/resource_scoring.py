@@ -98,7 +98,8 @@ class Strategy(NamedTuple):
 
 
 def _least(allocatable: NDArray[np.int64], requested: NDArray[np.int64]) -> Scores:
-    return np.maximum(allocatable - requested, 0) * MAX_SCORE // allocatable
+    free: NDArray[np.int64] = np.maximum(allocatable - requested, 0)
+    return free * MAX_SCORE // allocatable
 
 
 def _least_single(allocatable: int, requested: int) -> int:

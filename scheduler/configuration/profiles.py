@@ -1,0 +1,216 @@
+"""Makes profiles of a configuration: plugins with their arguments, at their extension points, in their order.
+
+Called by `scheduler.build`. Everything that is wrong with any profile is said at once. A plugin's two halves go together here
+(preFilter with filter, preScore with score, reserve with preBind), because one object does both: a file that keeps one half is
+refused instead of half obeyed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from typing import Final
+
+from scheduler.configuration.arguments import CHECKS
+from scheduler.configuration.decoding import decode
+from scheduler.configuration.load import ConfigurationError
+from scheduler.configuration.plugin_sets import (
+    ALL,
+    MULTI_POINT,
+    POINTS,
+    check_twice,
+    expand,
+    merge,
+    set_at,
+    type_name,
+    weights,
+)
+from scheduler.configuration.third_party import PluginError, load_factory
+from scheduler.configuration.types import KubeSchedulerProfile, PluginRef
+from scheduler.framework.handle import Handle
+from scheduler.framework.registry import IN_TREE, Factory, assemble, points_of
+from scheduler.framework.runtime import Profile
+from vaina.errors import FieldError
+from vaina.objects.field_path import Path, forbidden, invalid, not_supported
+
+#: upstream has them by default and we have not: they may be disabled, and that is all
+NOT_HERE: Final = ("DynamicResources", "GangScheduling", "NodeDeclaredFeatures")
+#: points at which nothing can be put, for want of anybody to ask
+_HALVES: Final = (
+    ("filter", "preFilter"),
+    ("score", "preScore"),
+    ("filter", "reserve"),
+    ("filter", "preBind"),
+)
+
+
+@dataclass(slots=True)
+class _Making:
+    """One profile on its way."""
+
+    profile: KubeSchedulerProfile
+    path: Path
+    third_party: Mapping[str, EntryPoint]
+    handle: Handle
+    factories: dict[str, Factory]
+    errors: list[FieldError]
+    plugins: dict[str, object] = field(default_factory=dict[str, object])
+
+
+def make_profiles(
+    profiles: Sequence[KubeSchedulerProfile],
+    *,
+    handle: Handle | None = None,
+    third_party: Mapping[str, EntryPoint] | None = None,
+    in_tree: Sequence[Factory] = IN_TREE,
+) -> tuple[Profile, ...]:
+    """Make the profiles.
+
+    Args:
+        profiles: checked already for what does not concern plugins.
+        handle: what plugins may look at.
+        third_party: plugins that are installed, by name.
+        in_tree: our own, in the order of the default profile.
+
+    Raises:
+        ConfigurationError: with every violation of every profile.
+    """
+    errors: list[FieldError] = []
+    made: list[Profile] = []
+    for index, profile in enumerate(profiles):
+        making = _Making(
+            profile,
+            Path("profiles").index(index),
+            third_party or {},
+            handle or Handle(),
+            {factory.name: factory for factory in in_tree},
+            errors,
+        )
+        found = _make(making, [PluginRef(factory.name, factory.weight) for factory in in_tree])
+        if found is not None:
+            made.append(found)
+    if errors:
+        raise ConfigurationError(errors)
+    return tuple(made)
+
+
+def _make(making: _Making, default: Sequence[PluginRef]) -> Profile | None:
+    errors, profile, path = making.errors, making.profile, making.path.child("plugins")
+    before = len(errors)
+    errors.extend(check_twice(profile.plugins, path))
+    _check_names(making)
+    multi_point = merge(default, profile.plugins.multi_point)
+    named = dict.fromkeys(item.name for item in multi_point)
+    for point in POINTS:
+        named.update(dict.fromkeys(item.name for item in set_at(profile.plugins, point).enabled))
+    arguments = _arguments(making)
+    if len(errors) > before:
+        return None
+    for name in named:
+        _build(making, name, arguments.get(name))
+    if len(errors) > before:
+        return None
+    points = {name: points_of(plugin) for name, plugin in making.plugins.items()}
+    _check_points(making, points)
+    order = expand(multi_point, profile.plugins, points)
+    _check_whole(making, points, order)
+    if len(errors) > before:
+        return None
+    return assemble(profile.scheduler_name, making.plugins, order, weights(multi_point, profile.plugins))
+
+
+def _known(making: _Making) -> list[str]:
+    return [*making.factories, *(name for name in making.third_party if name not in making.factories)]
+
+
+def _check_names(making: _Making) -> None:
+    known = _known(making)
+    for point in POINTS:
+        here = set_at(making.profile.plugins, point)
+        path = making.path.child("plugins", point)
+        for words, items, more in (
+            ("enabled", here.enabled, ()),
+            ("disabled", here.disabled, (*NOT_HERE, ALL)),
+        ):
+            for index, item in enumerate(items):
+                if item.name not in known and item.name not in more:
+                    at = path.child(words).index(index).child("name")
+                    making.errors.append(not_supported(at, item.name, sorted((*known, *more))))
+
+
+def _arguments(making: _Making) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for index, config in enumerate(making.profile.plugin_config):
+        path = making.path.child("pluginConfig").index(index)
+        factory = _factory(making, config.name, path.child("name"))
+        if factory is None:
+            continue
+        given = {name: value for name, value in config.args.items() if name not in ("apiVersion", "kind")}
+        if factory.args is None:
+            if given:
+                making.errors.append(forbidden(path.child("args"), f"{config.name} takes no arguments"))
+            continue
+        kind = config.args.get("kind", f"{config.name}Args")
+        if kind != f"{config.name}Args":
+            making.errors.append(invalid(path.child("args"), kind, "has to match plugin args"))
+        args = decode(factory.args, given, path.child("args"), making.errors)
+        if args is not None:
+            found[config.name] = args
+            check = CHECKS.get(config.name)
+            if check is not None:
+                check(args, path.child("args"), making.errors)
+    return found
+
+
+def _factory(making: _Making, name: str, path: Path) -> Factory | None:
+    found = making.factories.get(name)
+    if found is not None:
+        return found
+    if name not in making.third_party:
+        making.errors.append(not_supported(path, name, sorted(_known(making))))
+        return None
+    try:
+        found = making.factories[name] = load_factory(name, making.third_party)
+    except PluginError as error:
+        making.errors.append(invalid(path, name, str(error)))
+        return None
+    return found
+
+
+def _build(making: _Making, name: str, args: object) -> None:
+    path = making.path.child("plugins")
+    factory = _factory(making, name, path)
+    if factory is None:
+        return
+    build: Callable[[object, Handle], object] = factory.build
+    try:
+        making.plugins[name] = build(args, making.handle)
+    except Exception as error:  # noqa: BLE001 - a stranger's constructor may raise anything; it is said, with the name
+        making.errors.append(invalid(path, name, f"cannot be made: {error}"))
+
+
+def _check_points(making: _Making, points: Mapping[str, frozenset[str]]) -> None:
+    for point in POINTS:
+        if point == MULTI_POINT:
+            continue
+        path = making.path.child("plugins", point, "enabled")
+        for index, item in enumerate(set_at(making.profile.plugins, point).enabled):
+            if point not in points[item.name]:
+                words = f'plugin "{item.name}" does not extend {type_name(point)}'
+                making.errors.append(invalid(path.index(index), item.name, words))
+
+
+def _check_whole(
+    making: _Making, points: Mapping[str, frozenset[str]], order: Mapping[str, Sequence[str]]
+) -> None:
+    path, name = making.path.child("plugins"), making.profile.scheduler_name
+    for whole, half in _HALVES:
+        for plugin in order[whole]:
+            if half in points[plugin] and plugin not in order[half]:
+                words = f"is disabled here and not at {whole}: the two go together"
+                making.errors.append(invalid(path.child(half), plugin, words))
+    if not order["queueSort"]:
+        words = f'no queue sort plugin is enabled for profile with scheduler name "{name}"'
+        making.errors.append(invalid(path.child("queueSort"), [], words))
+    if not order["bind"]:
+        words = f'at least one bind plugin is needed for profile with scheduler name "{name}"'
+        making.errors.append(invalid(path.child("bind"), [], words))
