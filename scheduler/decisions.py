@@ -73,8 +73,9 @@ class BestNode:
 class Detail:
     """What filters and scores said of a class at a moment."""
 
-    #: monotonic seconds
+    #: monotonic seconds, and the number of the decision that it was taken for
     at: float
+    number: int
     #: (plugin, reason, nodes)
     reasons: tuple[tuple[str, str, int], ...]
     best: tuple[BestNode, ...]
@@ -100,8 +101,8 @@ class Entry(NamedTuple):
     preemption: Preemption | None = None
 
 
-#: (class, monotonic seconds) -> what filters and scores say now
-TakeDetail = Callable[[PodClass, float], Detail]
+#: (class, monotonic seconds, number of the decision) -> what filters and scores say now
+TakeDetail = Callable[[PodClass, float, int], Detail]
 
 
 class DecisionLog:
@@ -141,7 +142,7 @@ class DecisionLog:
             return
         began = self._monotonic()
         try:
-            detail = self._take(pod, now)
+            detail = self._take(pod, now, self._recorded + 1)
         except Exception:
             # A plugin has a bug that the decision itself may never meet: it must not cost the Pod its turn.
             log.exception("details of a decision not taken")

@@ -90,7 +90,9 @@ class Scheduler:
         self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
         self._cycles = Cycles(self.cache.table, framework)
         self.decisions = DecisionLog(
-            lambda pod, now: take_detail(pod, self.cache.table.snapshot(), framework.profile, now),
+            lambda pod, now, number: take_detail(
+                pod, self.cache.table.snapshot(), framework.profile, now, number
+            ),
             clock.monotonic,
         )
         self._conditions = ConditionWriter(clients.pods, clock)

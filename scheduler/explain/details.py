@@ -12,11 +12,12 @@ from scheduler.framework.runtime import Profile
 BEST: Final = 3
 
 
-def take_detail(pod: PodClass, nodes: Snapshot, profile: Profile, now: float) -> Detail:
+def take_detail(pod: PodClass, nodes: Snapshot, profile: Profile, now: float, number: int) -> Detail:
     """Look at a class with all plugins, and keep what is worth keeping."""
     seen = evaluate(pod, nodes, profile)
     return Detail(
         at=now,
+        number=number,
         reasons=tuple(seen.reason_counts()),
         best=tuple(best_node(seen, index) for index in seen.best(BEST)),
         tie_count=len(seen.ties()),
