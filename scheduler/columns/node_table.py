@@ -139,6 +139,25 @@ class NodeTable:
         """
         self._count_room(row, pod, sign)
 
+    def has_room(self, row: int, pod: PodClass, *, but: PodClass | None = None) -> bool:
+        """Say whether what a Pod requests is free on a row, also when the Pods of its priority or more came that have it in view.
+
+        `but` is one of those who does not count: the Pod itself.
+        """
+        coming = [other for other in self.nominated.get(row, ()) if other.priority >= pod.priority]
+        if but in coming:
+            coming.remove(but)
+        if self._pod_count.item(row) + len(coming) >= self._max_pods.item(row):
+            return False
+        for name, amount in pod.requests:
+            index = self._resources.get(name)
+            if index is None:
+                return False
+            free = self._allocatable[index].item(row) - self._requested[index].item(row)
+            if amount > free - sum(other.request(name) for other in coming):
+                return False
+        return True
+
     def nominate(self, row: int, pod: PodClass) -> None:
         """Keep room on a row for a Pod that is to come there: against Pods of no higher priority."""
         self.nominated.setdefault(row, []).append(pod)
