@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -9,11 +10,14 @@ from prometheus_client import CollectorRegistry
 from scheduler.config import SchedulerConfig
 from scheduler.cycle import TieBreak
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
-from scheduler.framework.runtime import Framework
-from scheduler.metrics import PluginTimes, SchedulerMetrics
+from scheduler.framework.runtime import Framework, Profile
+from scheduler.frameworks import Frameworks
+from scheduler.metrics import PluginMetrics, PluginTimes, SchedulerMetrics
+from scheduler.queue.backoff import BACKOFF
 from scheduler.scheduler import Scheduler
 from scheduler.service import SERVICE, SchedulerService
 from vaina import log as logging_setup
+from vaina.backoff import Backoff
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
@@ -37,6 +41,8 @@ def build(  # noqa: PLR0913 - tools, all by keyword
     *,
     registry: CollectorRegistry | None = None,
     name: str = DEFAULT_SCHEDULER_NAME,
+    profiles: Sequence[Profile] = (),
+    backoff: Backoff = BACKOFF,
     instance: str = "scheduler",
     tie_break: TieBreak | None = None,
     detector: MutationDetector | None = None,
@@ -48,18 +54,26 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         clients: of the apiserver.
         clock: the time.
         registry: where metrics go.
-        name: spec.schedulerName of the Pods that are ours.
+        name: spec.schedulerName of the Pods that are ours, by the default profile.
+        profiles: made already: they stand instead of the default one.
+        backoff: of Pods that failed.
         instance: the name of this process in events and traces.
         tie_break: chooses among equally good nodes; at random by default.
         detector: finds who changes shared objects; for tests.
         rng: for jitter.
     """
     registry = registry or CollectorRegistry()
+    profiles = profiles or (default_profile(name),)
+    names = [profile.name for profile in profiles]
+    times = PluginMetrics(registry)
     return Scheduler(
         clients, clock,
-        framework=Framework(default_profile(name), PluginTimes(registry, clock, name)),
-        metrics=SchedulerMetrics(registry, name),
-        recorder=EventRecorder(clients.events, name, instance, clock),
+        frameworks=Frameworks(
+            [Framework(profile, PluginTimes(times, clock, profile.name)) for profile in profiles]
+        ),
+        metrics=SchedulerMetrics(registry, names),
+        recorders={own: EventRecorder(clients.events, own, instance, clock) for own in names},
+        backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
         tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng,
     )  # fmt: skip

@@ -12,7 +12,7 @@ import structlog
 from scheduler.cache import Cache
 from scheduler.columns.node_info import NodeInfo, compile_node
 from scheduler.columns.node_table import NodeChange
-from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -47,7 +47,7 @@ class EventHandlers:
         *,
         compiler: PodCompiler,
         clock: Clock,
-        scheduler_name: str,
+        scheduler_names: frozenset[str],
         heard: frozenset[ClusterEvent],
         settler: Settler,
         wake: Callable[[], None],
@@ -59,13 +59,13 @@ class EventHandlers:
             queue: of Pods that wait.
             compiler: of Pods.
             clock: for the queue.
-            scheduler_name: Pods of other schedulers are counted when they are bound, and otherwise left alone.
+            scheduler_names: Pods of other schedulers are counted when they are bound, and otherwise left alone.
             heard: events that some plugin listens to.
             settler: is told of every Pod that is bound or gone.
             wake: called after each batch: there may be something to decide.
         """
         self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
-        self._scheduler_name, self._heard, self._settler, self._wake = scheduler_name, heard, settler, wake
+        self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
 
     def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
         """Take in a batch of (before, after)."""
@@ -127,7 +127,7 @@ class EventHandlers:
 
     def _pending(self, pod: pod_pb2.Pod) -> None:
         uid = pod.metadata.uid
-        ours = (pod.spec.scheduler_name or "default-scheduler") == self._scheduler_name
+        ours = (pod.spec.scheduler_name or DEFAULT_SCHEDULER_NAME) in self._scheduler_names
         if not ours or pod.metadata.HasField("deletion_timestamp"):
             self._queue.delete(uid)
             return

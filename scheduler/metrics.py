@@ -1,6 +1,6 @@
 """The scheduler's metrics under upstream's names, units and buckets (metrics.md), and the observer around plugins."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -14,7 +14,7 @@ _ATTEMPT_LABELS = 15
 class SchedulerMetrics:
     """What the shell counts. Children that are used for every Pod are bound once."""
 
-    def __init__(self, registry: CollectorRegistry, profile: str) -> None:
+    def __init__(self, registry: CollectorRegistry, profiles: Iterable[str]) -> None:
         attempts = Counter(
             "scheduler_schedule_attempts",
             "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, "
@@ -27,8 +27,13 @@ class SchedulerMetrics:
             ["result", "profile"], buckets=exponential_buckets(0.001, 2, 15), registry=registry,
         )  # fmt: skip
         results = ("scheduled", "unschedulable", "error")
-        self.attempts = {result: attempts.labels(result, profile) for result in results}
-        self.attempt_seconds = {result: durations.labels(result, profile) for result in results}
+        #: by (profile, result)
+        self.attempts = {
+            (profile, result): attempts.labels(result, profile) for profile in profiles for result in results
+        }
+        self.attempt_seconds = {
+            (profile, result): durations.labels(result, profile) for profile, result in self.attempts
+        }
         self.algorithm_seconds = Histogram(
             "scheduler_scheduling_algorithm_duration_seconds", "Scheduling algorithm latency in seconds",
             buckets=exponential_buckets(0.001, 2, 15), registry=registry,
@@ -67,17 +72,17 @@ class SchedulerMetrics:
             buckets=exponential_buckets(1, 2, 8), registry=registry,
         )  # fmt: skip
 
-    def scheduled(self, *, attempt_seconds: float, sli_seconds: float, attempts: int) -> None:
+    def scheduled(self, profile: str, *, attempt_seconds: float, sli_seconds: float, attempts: int) -> None:
         """Count a Pod that is bound."""
-        self.attempts["scheduled"].inc()
-        self.attempt_seconds["scheduled"].observe(attempt_seconds)
+        self.attempts[profile, "scheduled"].inc()
+        self.attempt_seconds[profile, "scheduled"].observe(attempt_seconds)
         self._sli[min(attempts, _ATTEMPT_LABELS + 1) - 1].observe(sli_seconds)
         self.pod_attempts.observe(attempts)
 
-    def failed(self, result: str, seconds: float) -> None:
+    def failed(self, profile: str, result: str, seconds: float) -> None:
         """Count an attempt that ended as unschedulable or error."""
-        self.attempts[result].inc()
-        self.attempt_seconds[result].observe(seconds)
+        self.attempts[profile, result].inc()
+        self.attempt_seconds[profile, result].observe(seconds)
 
     def watch(self, queue: Callable[[], Mapping[str, int]], cache: Callable[[], Mapping[str, int]]) -> None:
         """Ask for the sizes of queue and cache whenever somebody reads the metrics."""
@@ -92,33 +97,73 @@ class SchedulerMetrics:
             self._incoming.labels(queue, event).inc(count)
 
 
+class PreemptionMetrics:
+    """What preemption counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.attempts = Counter(
+            "scheduler_preemption_attempts", "Total preemption attempts in the cluster till now", registry=registry
+        )  # fmt: skip
+        self.victims = Histogram(
+            "scheduler_preemption_victims", "Number of selected preemption victims",
+            buckets=exponential_buckets(1, 2, 7), registry=registry,
+        )  # fmt: skip
+        seconds = Histogram(
+            "scheduler_preemption_goroutines_duration_seconds",
+            "Duration in seconds for running goroutines for the preemption.",
+            ["result"], buckets=exponential_buckets(0.01, 2, 20), registry=registry,
+        )  # fmt: skip
+        total = Counter(
+            "scheduler_preemption_goroutines_execution",
+            "Number of preemption goroutines executed.",
+            ["result"], registry=registry,
+        )  # fmt: skip
+        self._results = {
+            done: (seconds.labels(label), total.labels(label))
+            for done, label in ((True, "success"), (False, "error"))
+        }
+
+    def executed(self, success: bool, seconds: float) -> None:
+        """Count the victims of one preemption that were dealt with."""
+        histogram, counter = self._results[success]
+        histogram.observe(seconds)
+        counter.inc()
+
+
 def _reader(sizes: Callable[[], Mapping[str, int]], key: str) -> Callable[[], float]:
     return lambda: float(sizes()[key])
 
 
-class PluginTimes:
-    """Observer of the framework's runtime."""
+class PluginMetrics:
+    """What the profiles' observers have in common."""
 
-    def __init__(self, registry: CollectorRegistry, clock: Clock, profile: str) -> None:
-        self._clock, self._profile = clock, profile
-        self._plugins = Histogram(
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.plugins = Histogram(
             "scheduler_plugin_execution_duration_seconds",
             "Duration for running a plugin at a specific extension point.",
             ["plugin", "extension_point", "status"],
             buckets=exponential_buckets(0.00001, 1.5, 20), registry=registry,
         )  # fmt: skip
-        self._points = Histogram(
+        self.points = Histogram(
             "scheduler_framework_extension_point_duration_seconds",
             "Latency for running all plugins of a specific extension point.",
             ["extension_point", "status", "profile"],
             buckets=exponential_buckets(0.0001, 2, 12), registry=registry,
         )  # fmt: skip
-        self._evaluations = Counter(
+        self.evaluations = Counter(
             "scheduler_plugin_evaluation",
             "Number of attempts to schedule pods by each plugin and the extension point (available only in PreFilter, "
             "Filter, PreScore, and Score).",
             ["plugin", "extension_point", "profile"], registry=registry,
         )  # fmt: skip
+
+
+class PluginTimes:
+    """Observer of one profile's runtime."""
+
+    def __init__(self, metrics: PluginMetrics, clock: Clock, profile: str) -> None:
+        self._clock, self._profile = clock, profile
+        self._plugins, self._points, self._evaluations = metrics.plugins, metrics.points, metrics.evaluations
 
     def start(self) -> float:
         return self._clock.monotonic()

@@ -9,7 +9,7 @@ cycles everybody else has a turn.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -23,12 +23,14 @@ from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
 from scheduler.explain.details import take_detail
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable
+from scheduler.frameworks import Frameworks
 from scheduler.metrics import SchedulerMetrics
+from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.backoff import Backoff
 from vaina.cache.informer import Informer
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
@@ -58,11 +60,12 @@ class Scheduler:
         clients: Clientset,
         clock: Clock,
         *,
-        framework: Framework,
+        frameworks: Frameworks,
         metrics: SchedulerMetrics,
-        recorder: EventRecorder,
+        recorders: Mapping[str, EventRecorder],
         reporter: StepReporter,
         tie_break: TieBreak,
+        backoff: Backoff = BACKOFF,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -71,27 +74,30 @@ class Scheduler:
         Args:
             clients: of the apiserver.
             clock: the time.
-            framework: the profile; its name is the schedulerName of the Pods that are ours.
+            frameworks: the profiles; their names are the schedulerNames of the Pods that are ours.
             metrics: what is counted.
-            recorder: of events about Pods.
+            recorders: of events about Pods, by the name of the scheduler.
             reporter: of the step SCHEDULED.
             tie_break: chooses among equally good nodes.
+            backoff: of Pods that failed.
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
         """
-        self._clients, self._clock, self._framework = clients, clock, framework
-        self._metrics, self._recorder, self._reporter, self._tie_break = (
+        self._clients, self._clock, self._frameworks = clients, clock, frameworks
+        self._metrics, self._recorders, self._reporter, self._tie_break = (
             metrics,
-            recorder,
+            recorders,
             reporter,
             tie_break,
         )
         self.cache = Cache()
-        self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
-        self._cycles = Cycles(self.cache.table, framework)
+        self.queue = SchedulingQueue(hints=frameworks.hints, gate=frameworks.gate, backoff=backoff)
+        self._cycles = {
+            framework.profile.name: Cycles(self.cache.table, framework) for framework in frameworks
+        }
         self.decisions = DecisionLog(
             lambda pod, now, number: take_detail(
-                pod, self.cache.table.snapshot(), framework.profile, now, number
+                pod, self.cache.table.snapshot(), frameworks.of(pod).profile, now, number
             ),
             clock.monotonic,
         )
@@ -101,8 +107,8 @@ class Scheduler:
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         handlers = EventHandlers(
-            self.cache, self.queue, compiler=PodCompiler(), clock=clock, scheduler_name=framework.profile.name,
-            heard=frozenset(framework.hints), settler=self, wake=self._wake.set,
+            self.cache, self.queue, compiler=PodCompiler(), clock=clock, scheduler_names=frameworks.names,
+            heard=frozenset(frameworks.hints), settler=self, wake=self._wake.set,
         )  # fmt: skip
         self.pods.add_batch_handler(handlers.on_pods)
         self.nodes.add_batch_handler(handlers.on_nodes)
@@ -110,8 +116,8 @@ class Scheduler:
 
     @property
     def name(self) -> str:
-        """The schedulerName of the Pods that are ours."""
-        return self._framework.profile.name
+        """The schedulerName of the Pods that are ours; with several profiles that of the first."""
+        return self._frameworks.first.profile.name
 
     @property
     def synced(self) -> bool:
@@ -134,7 +140,8 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.nodes.run(), name="informer-nodes")
             group.create_task(self.pods.run(), name="informer-pods")
-            group.create_task(self._recorder.run(), name="events")
+            for name, recorder in self._recorders.items():
+                group.create_task(recorder.run(), name=f"events-{name}")
             group.create_task(self._reporter.run(), name="steps")
 
     async def lead(self) -> None:
@@ -160,11 +167,15 @@ class Scheduler:
             pod, where = pending.pod, pending.where
             self.cache.acknowledged(pending.uid, now=now)
             self.queue.done(pending.uid)
+            name = pod.info.pod_class.scheduler_name
             self._metrics.scheduled(
-                attempt_seconds=now - pending.started, sli_seconds=now - pod.added, attempts=pod.attempts
+                name,
+                attempt_seconds=now - pending.started,
+                sli_seconds=now - pod.added,
+                attempts=pod.attempts,
             )
             message = f"Successfully assigned {pod.info.key} to {where.node_name}"
-            self._recorder.event(pod.info.pod, "Normal", "Scheduled", message)
+            self._recorders[name].event(pod.info.pod, "Normal", "Scheduled", message)
             self._reporter.report(
                 pod.info.pod.metadata, PodStep.SCHEDULED, wall - (now - pod.added), wall,
                 f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
@@ -181,7 +192,8 @@ class Scheduler:
         """A binding was refused: its room is free again, and the Pod has to wait a little."""
         now = self._clock.monotonic()
         info = self.cache.forget(pending.uid)
-        self._metrics.failed("error", now - pending.started)
+        name = pending.pod.info.pod_class.scheduler_name
+        self._metrics.failed(name, "error", now - pending.started)
         if info is not None:
             self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
         self.decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
@@ -190,7 +202,7 @@ class Scheduler:
             "binding refused", pod=pending.pod.info.key, node=pending.where.node_name, error=error.message
         )
         if pending.uid in self.queue:
-            self._recorder.event(
+            self._recorders[name].event(
                 pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
             )
         self._wake.set()
@@ -222,13 +234,14 @@ class Scheduler:
         return decided
 
     def _schedule(self, pod: QueuedPod, now: float) -> None:
+        name = pod.info.pod_class.scheduler_name
         self.decisions.look(pod.info.pod_class, now)
         try:
-            decision = self._cycles.decide(pod.info.pod_class, self._tie_break)
+            decision = self._cycles[name].decide(pod.info.pod_class, self._tie_break)
         except Exception as error:
             # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
             log.exception("cycle failed", pod=pod.info.key)
-            self._metrics.failed("error", self._clock.monotonic() - now)
+            self._metrics.failed(name, "error", self._clock.monotonic() - now)
             self.decisions.record_error(pod, f"{type(error).__name__}: {error}", now=now)
             self.queue.requeue(pod, now=now)
             return
@@ -241,9 +254,10 @@ class Scheduler:
             self._park(pod, decision, now)
 
     def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
+        name = pod.info.pod_class.scheduler_name
         self.queue.park(pod, decision.rejected_by, now=now)
-        self._metrics.failed("unschedulable", self._clock.monotonic() - now)
-        self._recorder.event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
+        self._metrics.failed(name, "unschedulable", self._clock.monotonic() - now)
+        self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
         self._conditions.unschedulable(pod.info, decision.message)
 
     async def _ticks(self) -> None:

@@ -20,7 +20,7 @@ class Parts:
         self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
         self.settled: list[tuple[str, str]] = []
         self.handlers = EventHandlers(
-            self.cache, self.queue, compiler=PodCompiler(), clock=FakeClock(), scheduler_name="default-scheduler",
+            self.cache, self.queue, compiler=PodCompiler(), clock=FakeClock(), scheduler_names=frozenset({"default-scheduler"}),
             heard=frozenset(framework.hints), settler=self, wake=self.wake,
         )  # fmt: skip
 
