@@ -208,6 +208,7 @@ class Connection:
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         metadata: Metadata = (),
     ) -> bytes:
+        version_before = self._world.model.version
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._unary(method, request, timeout, metadata)
@@ -216,7 +217,7 @@ class Connection:
         except ApiError as error:
             self._world.on_error(self._part, method, error)
             raise
-        self._world.on_answer(self._part, method, request, answer)
+        self._world.on_answer(method, request, answer, version_before)
         return answer
 
     async def _unary(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:

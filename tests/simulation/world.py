@@ -4,6 +4,7 @@ import asyncio
 import random
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 
 from apiserver.build import App, build
@@ -16,7 +17,7 @@ from scheduler.build import build as build_scheduler
 from tests.simulation.checks.commits import COMMIT_CHECKS, EVICTION, GRACE, MONITOR
 from tests.simulation.checks.model import KNOWN, Model
 from tests.simulation.checks.nodes import VERB_CHECKS, NodeState, Verb, containers_first
-from tests.simulation.checks.watches import acknowledged, watch_check
+from tests.simulation.checks.watches import acknowledged, listed, watch_check
 from tests.simulation.engine import Engine, SimulatedNode
 from tests.simulation.journal import AUTHOR, Author, Journal, Violation
 from tests.simulation.network import Connection, Link, ServerCalls
@@ -32,6 +33,9 @@ from vaina.objects.meta import metadata
 from vaina.testing.loop import LoopClock
 
 Work = Callable[[], Coroutine[Any, Any, None]]
+
+#: the part that only looks
+READER = "reader"
 
 
 class Server:
@@ -203,6 +207,8 @@ class World:
             engine = Engine(node, self.rng(f"engine {part} {process.incarnation}"))
             process.endings.append(engine.die)
             return node.kubelet(client, engine, clock, rng)
+        if part == READER:
+            return _read(client, clock, rng)
         process.detector = SeenDetector(lambda obj: self._on_seen(process, obj))
         elector, client = self._elect(process, client, clock, rng)
         if part.startswith("scheduler"):
@@ -301,10 +307,11 @@ class World:
         for invariant, check in VERB_CHECKS.items():
             self.judge(invariant, check(verb, nodes, self.model))
 
-    def on_answer(self, part: str, method: str, request: bytes, answer: bytes) -> None:
-        """Judge what a part was answered."""
-        del part, request
+    def on_answer(self, method: str, request: bytes, answer: bytes, version_before: int) -> None:
+        """Judge what a part was answered; `version_before` was there when it asked."""
         self.judge("I4", acknowledged(method, answer, self.model))
+        if method.endswith("/List"):
+            self.judge("I5", listed(method, request, answer, self.model, version_before))
 
     def on_error(self, part: str, method: str, error: ApiError) -> None:
         """Judge an error that a part got."""
@@ -348,7 +355,7 @@ class World:
         for number in range(self.story.nodes):
             node = SimulatedNode(self, number)
             self.nodes[node.name] = node
-        for part in (*self._candidates(), *self.nodes):
+        for part in (*self._candidates(), *self.nodes, READER):
             self.start(part)
 
     def _candidates(self) -> list[str]:
@@ -364,7 +371,7 @@ class World:
             link.slow = 0.0
         for clock in self._clocks.values():
             clock.skew = 0.0
-        for part in (*self.servers, *self._candidates(), *self.nodes):
+        for part in (*self.servers, *self._candidates(), *self.nodes, READER):
             self.start(part)
 
     async def end(self) -> None:
@@ -372,6 +379,14 @@ class World:
         self._ending = True
         for part in [*self._processes]:
             await self.kill(part)
+
+
+async def _read(client: Clientset, clock: LoopClock, rng: random.Random) -> None:
+    """List Pods now and then, as a user does: components watch, so nobody else would ask for a consistent list (I5)."""
+    while True:
+        await clock.sleep(0.5 + 3.0 * rng.random())
+        with suppress(ApiError):
+            await client.pods.list()
 
 
 async def _lead(elector: LeaderElector | None, follow: Work, filled: Work, lead: Work) -> None:
