@@ -1,4 +1,4 @@
-"""Tells users why a Pod has no node: its condition PodScheduled=False, reason Unschedulable.
+"""Tells users why a Pod has no node, and which one it has in view: PodScheduled=False with reason Unschedulable, nominatedNodeName.
 
 Written through the status sub-resource with a mask, in batches, beside the scheduling itself. The newest message of a Pod counts;
 one that it has already is not written. A Pod that gets its node meanwhile is taken out, and nothing is bound while such a
@@ -7,6 +7,7 @@ write is under way for it: the binding sets PodScheduled=True, and a late False 
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -23,8 +24,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 TYPE: Final = "PodScheduled"
 UNSCHEDULABLE: Final = "Unschedulable"
-MASK: Final = ("conditions",)
-
 #: Pods whose condition waits to be written; of further ones it is written after their next attempt
 MAX_WAITING: Final = 10_000
 MAX_BATCH: Final = 100
@@ -32,31 +31,61 @@ GATHER_SECONDS: Final = 0.02
 RETRY_SECONDS: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is to be written of one Pod."""
+
+    info: PodInfo
+    #: empty: nothing
+    message: str
+    #: the node it has in view, empty when none; None: nothing
+    nominated: str | None
+
+    @property
+    def mask(self) -> tuple[str, ...]:
+        """The fields of the status that are written."""
+        parts = ("conditions",) if self.message else ()
+        return parts if self.nominated is None else (*parts, "nominated_node_name")
+
+
 class ConditionWriter:
     """Writes conditions. Handed Pods by the scheduling task; `run` is its own task on the same loop."""
 
     def __init__(self, client: PodClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
-        self._waiting: dict[str, tuple[PodInfo, str]] = {}
+        self._waiting: dict[str, _Said] = {}
         self._flying: frozenset[str] = frozenset()
         #: of those, the Pods of which no more is to be said
         self._withdrawn: set[str] = set()
         self._landed = asyncio.Event()
         self._wake = asyncio.Event()
 
-    def unschedulable(self, info: PodInfo, message: str) -> None:
-        """Say why a Pod fits nowhere, unless it says so already."""
-        current = get_condition(info.pod.status, TYPE)
+    def unschedulable(self, info: PodInfo, message: str, nominated: str | None = None) -> None:
+        """Say why a Pod fits nowhere, and which node it has in view (None: as before), unless its status says so already."""
+        waiting = self._waiting.pop(info.uid, None)
+        if nominated is None and waiting is not None:
+            nominated = waiting.nominated
+        status = info.pod.status
+        current = get_condition(status, TYPE)
         if (
             current is not None
             and current.status == "False"
             and current.reason == UNSCHEDULABLE
             and current.message == message
+            and info.uid not in self._flying
+            and (nominated is None or nominated == status.nominated_node_name)
         ):
-            self._waiting.pop(info.uid, None)
             return
-        if info.uid in self._waiting or len(self._waiting) < MAX_WAITING:
-            self._waiting[info.uid] = (info, message)
+        self._say(_Said(info, message, nominated))
+
+    def nominate(self, info: PodInfo, nominated: str) -> None:
+        """Write which node a Pod has in view; empty: none."""
+        waiting = self._waiting.get(info.uid)
+        self._say(_Said(info, waiting.message if waiting else "", nominated))
+
+    def _say(self, said: "_Said") -> None:
+        if said.info.uid in self._waiting or len(self._waiting) < MAX_WAITING:
+            self._waiting[said.info.uid] = said
             self._wake.set()
 
     def drop(self, uid: str) -> None:
@@ -95,29 +124,29 @@ class ConditionWriter:
                     self._waiting = {**again, **self._waiting}
                     await self._clock.sleep(RETRY_SECONDS)
 
-    async def _send(self, batch: list[tuple[PodInfo, str]]) -> bool:
+    async def _send(self, batch: list["_Said"]) -> bool:
         now = self._clock.now()
-        changes = [(_status(info, message, now), MASK) for info, message in batch]
+        changes = [(_status(said, now), said.mask) for said in batch]
         try:
             results = await self._client.update_status_batch(changes)
         except ApiError as error:
             log.debug("conditions not written", pods=len(batch), error=error.message)
             return False
-        for (info, _), result in zip(batch, results, strict=False):
+        for said, result in zip(batch, results, strict=False):
             if isinstance(result, ApiError) and not isinstance(result, NotFound):
-                log.debug("condition refused", pod=info.key, error=result.message)
+                log.debug("condition refused", pod=said.info.key, error=result.message)
         return True
 
 
-def _status(info: PodInfo, message: str, now: float) -> pod_pb2.Pod:
-    return pod_pb2.Pod(
+def _status(said: _Said, now: float) -> pod_pb2.Pod:
+    info = said.info
+    made = pod_pb2.Pod(
         metadata=meta_pb2.ObjectMeta(namespace=info.namespace, name=info.name, uid=info.uid),
-        status=pod_pb2.PodStatus(
-            conditions=[
-                pod_pb2.PodCondition(
-                    type=TYPE, status="False", reason=UNSCHEDULABLE, message=message,
-                    last_transition_time=timestamp(now), observed_generation=info.pod.metadata.generation,
-                )
-            ]
-        ),
-    )  # fmt: skip
+        status=pod_pb2.PodStatus(nominated_node_name=said.nominated or ""),
+    )
+    if said.message:
+        made.status.conditions.add(
+            type=TYPE, status="False", reason=UNSCHEDULABLE, message=said.message,
+            last_transition_time=timestamp(now), observed_generation=info.pod.metadata.generation,
+        )  # fmt: skip
+    return made
