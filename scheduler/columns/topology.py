@@ -271,6 +271,22 @@ class Topology:
                     found.fill(*self._codes(found.key))
         return bool(seeing) or any(_sees_namespaces(column) for column in self._carried.values())
 
+    def placed(self) -> dict[PodGroup, dict[int, int]]:
+        """Return how many Pods of each group are on each row: a copy, for `scheduler.verify`."""
+        return {group: dict(placed.rows) for group, placed in self._placed.items()}
+
+    def carried(self) -> dict[PodTerm, dict[int, int]]:
+        """Return how many Pods on each row carry each term: a copy."""
+        return {term: dict(column.rows) for term, column in self._carried.items()}
+
+    def live_columns(self) -> list[tuple[tuple[Peers, ...], dict[int, int]]]:
+        """Return the columns that somebody holds, with their counts: a copy."""
+        return [(column.peers, dict(column.rows)) for column in self._columns.values()]
+
+    def live_sums(self) -> list[DomainSum]:
+        """Return the sums over all rows that somebody holds."""
+        return [found for found in self._sums.values() if found.eligible is None]
+
     def _come(self, group: PodGroup) -> _Placed:
         placed = self._placed[group] = _Placed()
         for label in group.labels.items():
