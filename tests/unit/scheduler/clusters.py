@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from google.protobuf import text_format
+
 from tests.unit.scheduler.judge import Judge
 from tests.unit.scheduler.objects import node, term
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
@@ -38,8 +40,8 @@ class Step:
     number: int = 1
 
     def __str__(self) -> str:
-        about = str(self.node or self.pod or "").replace("\n", " ")
-        return f"{self.what} {self.number} {about}"
+        about = self.node if self.node is not None else self.pod
+        return f"{self.what} {self.number} {text_format.MessageToString(about, as_one_line=True) if about else ''}"
 
 
 def play(judge: Judge, steps: Sequence[Step]) -> None:
@@ -56,6 +58,8 @@ def play(judge: Judge, steps: Sequence[Step]) -> None:
                 assert step.pod is not None
                 for _ in range(step.number):
                     judge.schedule(step.pod)
+            case "room is made":
+                judge.make_room()
             case _ if judge.placed:
                 uid = sorted(judge.placed)[step.number % len(judge.placed)]
                 if step.what == "pod goes":
@@ -129,7 +133,9 @@ class Storyteller:
                 steps.append(Step("pod is about to go", number=rng.randrange(100)))
             elif dice < 0.84:
                 steps.append(Step("pod is relabelled", pod=rng.choice(templates), number=rng.randrange(100)))
-            elif dice < 0.96:
+            elif dice < 0.9:
+                steps.append(Step("room is made"))
+            elif dice < 0.97:
                 steps.append(self._node(rng.choice(names)))
             else:
                 steps.append(Step("node goes", node=node(rng.choice(names))))

@@ -46,8 +46,8 @@ class ReferenceScheduler:
             rule: weight for rule, weight in RULES.items() if plugins is None or rule.name in plugins
         }
 
-    def decide(self, pod: pod_pb2.Pod) -> Verdict:
-        """Say where the Pod may go."""
+    def decide(self, pod: pod_pb2.Pod, in_view: str = "") -> Verdict:
+        """Say where the Pod may go; the node that it has in view is taken if it will do."""
         world = self.world
         if not world.nodes:
             return Verdict(message="no nodes available to schedule pods")
@@ -55,17 +55,19 @@ class ReferenceScheduler:
         if names is not None and not names:
             return self._rejected(pod, "pod affinity terms conflict")
         wanting = Placed(pod)
-        rules = [rule(world, wanting) for rule in self._rules]
+        rules = self._rules_in(world, wanting)
         refusals: dict[str, Refusal] = {}
         rejected_by: set[str] = set()
         feasible: list[node_pb2.Node] = []
         for name, node in world.nodes.items():
-            said = _first(rules, node, names)
+            said = self._refuse(rules, node, names)
             if said is None:
                 feasible.append(node)
             else:
                 rejected_by.add(said[0])
                 refusals[name] = said[1]
+        if any(node.metadata.name == in_view for node in feasible):
+            return Verdict({in_view}, 1)
         if feasible:
             scores = self._scores(rules, feasible)
             best = max(scores.values())
@@ -78,7 +80,31 @@ class ReferenceScheduler:
 
     def refuse(self, world: World, wanting: Placed, node: node_pb2.Node) -> tuple[str, Refusal] | None:
         """Say which plugin refuses a node in a world, and why; None: it will do."""
-        return _first([rule(world, wanting) for rule in self._rules], node, named_nodes(wanting.pod))
+        return self._refuse(self._rules_in(world, wanting), node, named_nodes(wanting.pod))
+
+    def _rules_in(self, world: World, wanting: Placed) -> list[Rule]:
+        return [rule(world, wanting) for rule in self._rules]
+
+    def _refuse(
+        self, rules: list[Rule], node: node_pb2.Node, names: set[str] | None
+    ) -> tuple[str, Refusal] | None:
+        """Ask twice where Pods that are no less important have the node in view: as if they were not there, and as if they were.
+
+        kube-scheduler asks the other way round, which changes no decision, only which words a node is refused with that would
+        not do either way.
+        """
+        world, wanting = rules[0].world, rules[0].wanting
+        said = _first(rules, node, names)
+        if said is not None:
+            return said
+        coming = [
+            other
+            for other in world.coming.values()
+            if other.node == node.metadata.name
+            and other.priority >= wanting.priority
+            and other.uid != wanting.uid
+        ]
+        return _first(self._rules_in(world.with_more(coming), wanting), node, names) if coming else None
 
     def _rejected(self, pod: pod_pb2.Pod, reason: str) -> Verdict:
         """No node was looked at."""

@@ -1,6 +1,7 @@
 """A cluster as the reference sees it: API objects, and which Pod is on which node. Nothing is kept that follows from several of them."""
 
 from collections.abc import Iterator
+from copy import copy
 from functools import cached_property
 
 from tests.unit.scheduler.reference.amounts import Amounts, asked, asked_for_scoring, read
@@ -72,6 +73,8 @@ class World:
         self.pods: dict[str, Placed] = {}
         #: node -> Pods
         self._on: dict[str, list[Placed]] = {}
+        #: uid -> Pod that has a node in view, for which room is being made
+        self.coming: dict[str, Placed] = {}
         #: of each namespace
         self.namespaces: dict[str, dict[str, str]] = {}
 
@@ -98,6 +101,10 @@ class World:
         placed = self.pods.pop(uid)
         self._on[placed.node] = [other for other in self._on[placed.node] if other is not placed]
 
+    def nominate(self, pod: pod_pb2.Pod, node: str) -> None:
+        """A Pod has a node in view."""
+        self.coming[pod.metadata.uid] = Placed(pod, node)
+
     def on(self, node: str) -> list[Placed]:
         """Return the Pods of a node."""
         return self._on.get(node, [])
@@ -110,14 +117,16 @@ class World:
 
     def without(self, uids: set[str]) -> "World":
         """Return this world without some Pods."""
-        left = World()
-        left.nodes, left.labels, left.allocatable, left.namespaces = (
-            self.nodes,
-            self.labels,
-            self.allocatable,
-            self.namespaces,
-        )
-        left.pods = {uid: placed for uid, placed in self.pods.items() if uid not in uids}
-        for placed in left.pods.values():
-            left._on.setdefault(placed.node, []).append(placed)
-        return left
+        return self._with_pods([placed for uid, placed in self.pods.items() if uid not in uids])
+
+    def with_more(self, more: list[Placed]) -> "World":
+        """Return this world with some Pods more."""
+        return self._with_pods([*self.pods.values(), *more])
+
+    def _with_pods(self, pods: list[Placed]) -> "World":
+        other = copy(self)
+        other.pods, other._on = {}, {}
+        for placed in pods:
+            other.pods[placed.uid] = placed
+            other._on.setdefault(placed.node, []).append(placed)
+        return other
