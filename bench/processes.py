@@ -51,6 +51,16 @@ class ServiceProcess:
         """host:port of gRPC."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def page(self) -> str:
+        """URL of the metrics door, without a path."""
+        return f"http://127.0.0.1:{self.metrics_port}"
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def wait_healthy(self) -> None:
         """Return when /healthz says ok."""
         pause = threading.Event()
@@ -67,7 +77,7 @@ class ServiceProcess:
 
     def get(self, path: str) -> str:
         """Return a page of the metrics door."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
             text: str = answer.read().decode()
         return text
 

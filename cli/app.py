@@ -20,6 +20,7 @@ VERBS = {
     "exec": "exec",
     "run": "run",
     "scale": "scale",
+    "load": "load",
     "api-resources": "info",
     "version": "info",
 }

@@ -1,0 +1,62 @@
+"""Takes away what a run has made, by its label. Also what a run left that was killed (`vaina load clean`)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from bench.load.settings import RUN_LABEL
+from vaina.client.clientset import Clientset
+from vaina.errors import NotFound
+from vaina.kinds import KINDS, LEASE, NAMESPACE, Kind
+
+_NODE_LEASES = "kube-node-lease"
+#: everything together
+CLEAN_SECONDS = 120.0
+_LOOK_SECONDS = 0.2
+
+
+async def clean(
+    client: Clientset, run: str = "", *, grace_seconds: int = 0, say: Callable[[str], None]
+) -> None:
+    """Delete everything of a run (none: of every run), Pods first, and wait until it is gone.
+
+    Args:
+        client: of the cluster.
+        run: its name.
+        grace_seconds: that Pods have to end; 0 takes them away whatever their node does.
+        say: is told what stays.
+
+    Raises:
+        ApiError: the cluster refuses, or does not answer.
+    """
+    selector = f"{RUN_LABEL}={run}" if run else RUN_LABEL
+    async with asyncio.timeout(CLEAN_SECONDS):
+        namespaces = await client.namespaces.list_all(label_selector=selector)
+        for namespace in namespaces.items:
+            await client.pods.delete_collection(
+                namespace.metadata.name, label_selector=selector, grace_period_seconds=grace_seconds
+            )
+        while grace_seconds and (await client.pods.list(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(_LOOK_SECONDS)
+        nodes = await client.nodes.list_all(label_selector=selector)
+        for kind in KINDS:
+            if not kind.namespaced and kind is not NAMESPACE:
+                await client.kind(kind).delete_collection(label_selector=selector)
+        for node in nodes.items:
+            await _delete(client, LEASE, node.metadata.name, _NODE_LEASES)
+        for namespace in namespaces.items:
+            await _delete(client, NAMESPACE, namespace.metadata.name)
+    try:
+        async with asyncio.timeout(CLEAN_SECONDS / 4):
+            while (await client.namespaces.list(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        left = [item.metadata.name for item in (await client.namespaces.list(label_selector=selector)).items]
+        say(f"namespaces that are still ending: {', '.join(left)} (is a controller running?)")
+
+
+async def _delete(client: Clientset, kind: Kind[Any], name: str, namespace: str = "") -> None:
+    try:
+        await client.kind(kind).delete(name, namespace)
+    except NotFound:
+        return

@@ -1,0 +1,175 @@
+"""What is loaded: a cluster that runs already, or etcd, apiserver and scheduler started here as processes of their own."""
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from bench.etcd import EtcdProcess
+from bench.load.scrape import Meter, PageMeter, ProcMeter
+from bench.processes import ServiceProcess
+
+_QUOTA = "--quota-backend-bytes=8589934592"
+
+
+class Target(Protocol):
+    """What a run needs of it."""
+
+    @property
+    def name(self) -> str:
+        """In the report: local, or the address."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """host:port of the apiserver."""
+        ...
+
+    @property
+    def is_disposable(self) -> bool:
+        """Whether everything in it goes with it, so that nothing need be deleted."""
+        ...
+
+    def meters(self) -> dict[str, Meter]:
+        """Return where the usage of each process is read; a scheduler that was started anew has another."""
+        ...
+
+    @property
+    def scheduler_page(self) -> str:
+        """URL of the scheduler's metrics, "" where there are none."""
+        ...
+
+    @property
+    def apiserver_page(self) -> str:
+        """URL of the apiserver's metrics, "" where there are none."""
+        ...
+
+    async def stop_scheduler(self) -> None:
+        """End the scheduler in good order. Raises NotImplementedError where it is somebody else's."""
+        ...
+
+    async def start_scheduler(self) -> None:
+        """Start it, and do not wait for it."""
+        ...
+
+    async def wait_scheduler(self) -> None:
+        """Return when it is healthy."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCluster:
+    """A cluster of somebody else: make up, or any other."""
+
+    address: str
+    scheduler_page: str = ""
+    apiserver_page: str = ""
+    is_disposable: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.address
+
+    def meters(self) -> dict[str, Meter]:
+        pages = {"apiserver": self.apiserver_page, "scheduler": self.scheduler_page}
+        return {"load": ProcMeter(os.getpid())} | {name: PageMeter(url) for name, url in pages.items() if url}
+
+    async def stop_scheduler(self) -> None:
+        raise NotImplementedError("the scheduler of a cluster that runs is not ours to stop")
+
+    async def start_scheduler(self) -> None:
+        raise NotImplementedError("the scheduler of a cluster that runs is not ours to start")
+
+    async def wait_scheduler(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """How the processes are started."""
+
+    #: whether etcd syncs its log to the disk before it answers
+    fsync: bool = True
+    #: a file with the scheduler's configuration; "": its defaults
+    scheduler_config: str = ""
+    #: further flags of the services
+    scheduler_flags: tuple[str, ...] = ()
+    apiserver_flags: tuple[str, ...] = ()
+    #: where cProfile writes what it saw of the scheduler or the apiserver
+    profiles: dict[str, Path] = field(default_factory=dict)
+
+
+class LocalCluster:
+    """etcd, apiserver and scheduler on free ports of the loopback. Use it as an async context manager."""
+
+    name = "local"
+    is_disposable = True
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self._settings = settings
+        self._etcd: EtcdProcess | None = None
+        self._apiserver: ServiceProcess | None = None
+        self._scheduler: ServiceProcess | None = None
+
+    async def __aenter__(self) -> "LocalCluster":
+        try:
+            await asyncio.to_thread(self._start)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Not in a thread: also when the task is being cancelled, nothing stays behind.
+        self._close()
+
+    def _start(self) -> None:
+        fsync = () if self._settings.fsync else ("--unsafe-no-fsync",)
+        self._etcd = EtcdProcess(_QUOTA, *fsync)
+        self._apiserver = ServiceProcess(
+            "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
+            *self._settings.apiserver_flags, profile=self._settings.profiles.get("apiserver"),
+        )  # fmt: skip
+        self._apiserver.wait_healthy()
+
+    def _close(self) -> None:
+        for process in (self._scheduler, self._apiserver, self._etcd):
+            if process is not None:
+                process.close()
+        self._scheduler = self._apiserver = self._etcd = None
+
+    @property
+    def address(self) -> str:
+        assert self._apiserver is not None
+        return self._apiserver.target
+
+    @property
+    def scheduler_page(self) -> str:
+        return f"{self._scheduler.page}/metrics" if self._scheduler is not None else ""
+
+    @property
+    def apiserver_page(self) -> str:
+        assert self._apiserver is not None
+        return f"{self._apiserver.page}/metrics"
+
+    def meters(self) -> dict[str, Meter]:
+        found: dict[str, Meter] = {"load": ProcMeter(os.getpid())}
+        parts = {"etcd": self._etcd, "apiserver": self._apiserver, "scheduler": self._scheduler}
+        return found | {name: ProcMeter(part.pid) for name, part in parts.items() if part is not None}
+
+    async def stop_scheduler(self) -> None:
+        if self._scheduler is not None:
+            await asyncio.to_thread(self._scheduler.close)
+            self._scheduler = None
+
+    async def start_scheduler(self) -> None:
+        config = (f"--config={self._settings.scheduler_config}",) if self._settings.scheduler_config else ()
+        self._scheduler = ServiceProcess(
+            "scheduler", f"--apiserver={self.address}", "--log-level=warning", *config,
+            *self._settings.scheduler_flags, profile=self._settings.profiles.get("scheduler"),
+        )  # fmt: skip
+
+    async def wait_scheduler(self) -> None:
+        assert self._scheduler is not None
+        await asyncio.to_thread(self._scheduler.wait_healthy)

@@ -1,0 +1,128 @@
+"""Makes a run's nodes, namespaces and other objects: all of them carry the label of the run."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import Message
+
+from bench.load.settings import RUN_LABEL, Settings
+from bench.load.templates import NAMESPACE_DEFAULT, NODE_DEFAULT, POD_DEFAULT, Maker, Template
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.client.clientset import Clientset
+from vaina.errors import ApiError
+
+HOSTNAME = "kubernetes.io/hostname"
+#: nodes in a call, and calls in flight
+_BATCH, _IN_FLIGHT = 100, 4
+_BUILT_IN = {"Node": NODE_DEFAULT, "Pod": POD_DEFAULT, "Namespace": NAMESPACE_DEFAULT}
+
+
+class Making:
+    """Owned by the run."""
+
+    def __init__(self, client: Clientset, settings: Settings, folder: Path) -> None:
+        self._client, self._settings, self._folder = client, settings, folder
+        self._namespaces: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        #: on which Pods are kept, where there are other nodes
+        self.node_selector: dict[str, str] = {}
+        self.nodes = 0
+
+    def template(self, path: str, kind: str = "") -> Template:
+        """Return a template; the built-in one of a kind for an empty path."""
+        return Template.read(self._folder / path) if path else Template(_BUILT_IN[kind])
+
+    def maker(self, path: str, kind: str = "") -> Maker:
+        """Return what makes the objects of a template."""
+        return self.template(path, kind).maker(self._settings.run)
+
+    def full_namespace(self, name: str) -> str:
+        """Return what a namespace of the workload is called in the cluster: RUN-NAME."""
+        return f"{self._settings.run}-{name}"
+
+    def label(self, obj: Any) -> None:
+        """Mark an object as the run's."""
+        obj.metadata.labels[RUN_LABEL] = self._settings.run
+
+    async def namespace(self, name: str, path: str = "") -> str:
+        """Make a namespace unless the run has it; return what it is called."""
+        full = self.full_namespace(name)
+        if full not in self._namespaces:
+            made = self.maker(path, "Namespace").make(0, "")
+            made.metadata.name = full
+            self.label(made)
+            await self._client.namespaces.create(made)
+            self._namespaces.add(full)
+        return full
+
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """What was made so far, by its name in the cluster."""
+        return sorted(self._namespaces)
+
+    def numbers(self, prefix: str, count: int) -> range:
+        """Return numbers that no other object with this prefix has."""
+        first = self._numbers.get(prefix, 0)
+        self._numbers[prefix] = first + count
+        return range(first, first + count)
+
+    async def make_nodes(self, count: int, path: str, labels: Callable[[int], dict[str, str]]) -> None:
+        """Make Node objects: no kubelet stands behind them."""
+        maker = self.maker(path, "Node")
+        numbers = self.numbers(maker.name(""), count)
+        starts = iter(range(0, count, _BATCH))
+
+        async def caller() -> None:
+            for start in starts:
+                indexes = range(start, min(start + _BATCH, count))
+                results = await self._client.nodes.create_batch(
+                    [self._node(maker, index, numbers[index], labels(index)) for index in indexes]
+                )
+                for result in results:
+                    if isinstance(result, ApiError):
+                        raise result
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_IN_FLIGHT):
+                group.create_task(caller())
+        self.nodes += count
+
+    def _node(self, maker: Maker, index: int, number: int, labels: dict[str, str]) -> node_pb2.Node:
+        node: node_pb2.Node = maker.make(index, f"{number:05}")
+        if HOSTNAME not in node.metadata.labels:
+            node.metadata.labels[HOSTNAME] = node.metadata.name
+        node.metadata.labels.update(labels)
+        self.label(node)
+        return node
+
+    def pod_maker(self, maker: Maker, namespace: str, names: Sequence[str]) -> Callable[[int], pod_pb2.Pod]:
+        """Return what makes Pod `index` of a step."""
+        settings = self._settings
+
+        def make(index: int) -> pod_pb2.Pod:
+            pod: pod_pb2.Pod = maker.make(index, "")
+            pod.metadata.name, pod.metadata.namespace = names[index], namespace
+            self.label(pod)
+            if self.node_selector:
+                pod.spec.node_selector.update(self.node_selector)
+            for container in pod.spec.containers if settings.image else ():
+                container.image = settings.image
+                del container.command[:]
+                container.command.extend(settings.command)
+            return pod
+
+        return make
+
+    async def make_any(self, maker: Maker, namespace: str, index: int) -> tuple[Template, Message]:
+        """Make one object of any kind; return what it was made of and how it was stored."""
+        template = maker.template
+        [number] = self.numbers(template.generate_name, 1)
+        made = maker.make(index, f"{number:06}")
+        if template.kind.namespaced:
+            made.metadata.namespace = await self.namespace(namespace)
+        if template.kind.kind == "Pod":
+            made = self.pod_maker(maker, made.metadata.namespace, [made.metadata.name])(0)
+        self.label(made)
+        return template, await self._client.kind(template.kind).create(made)

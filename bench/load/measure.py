@@ -1,0 +1,176 @@
+"""One measurement: what was there at its beginning, what is sampled meanwhile, and what it comes to. Shell around `stats`."""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from bench.load.cluster import Target
+from bench.load.podset import PodSet
+from bench.load.report import Balance, Latency, Measurement, ProcessUse, QueueSample
+from bench.load.scrape import Meter, Page, Usage, fetch
+from bench.load.stats import deviation, distribution, summary, throughput, windows
+
+#: Events and traces are written after the bindings; they are part of the price
+AFTERWORK_SECONDS = 1.0
+#: between two looks at the scheduler's queue
+SAMPLE_SECONDS = 1.0
+#: of a series
+_MAX_SAMPLES = 10_000
+_TICK_SECONDS = 0.02
+
+
+async def page_of(url: str) -> Page:
+    """Read a page of metrics; one that cannot be read is empty."""
+    if not url:
+        return Page()
+    try:
+        return await asyncio.to_thread(fetch, url)
+    except OSError:
+        return Page()
+
+
+class Measuring:
+    """A measurement that goes on. Owned by the run."""
+
+    def __init__(
+        self, name: str, target: Target, meters: Callable[[], Mapping[str, Meter]], window_seconds: float
+    ) -> None:
+        """Make it; nothing is read yet.
+
+        Args:
+            name: in the report.
+            target: whose pages are read.
+            meters: where the usage of each process is read, at any time.
+            window_seconds: the length of the windows of the throughput.
+        """
+        self.name, self._target, self._meters, self._window = name, target, meters, window_seconds
+        self.pods: list[PodSet] = []
+        self.start = 0.0
+        self._before: dict[str, Usage] = {}
+        self._scheduler = self._apiserver = Page()
+        self._peaks: dict[str, int] = {}
+        self._queue: list[tuple[float, dict[str, float]]] = []
+        self._lag = 0.0
+        self.retries: Counter[str] = Counter()
+
+    async def prepare(self) -> None:
+        """Read what pages say now; of a scheduler that is not there yet, nothing."""
+        self._scheduler = await page_of(self._target.scheduler_page)
+        self._apiserver = await page_of(self._target.apiserver_page)
+
+    async def begin(self, start: float | None = None) -> None:
+        """Begin now, or at the time that is given."""
+        self._before = await self._usage()
+        self._lag = 0.0
+        self._queue.clear()
+        self.start = time.perf_counter() if start is None else start
+
+    async def _usage(self) -> dict[str, Usage]:
+        def read() -> dict[str, Usage]:
+            found = {}
+            for name, meter in self._meters().items():
+                try:
+                    found[name] = meter.read()
+                except OSError:
+                    continue
+            return found
+
+        found = await asyncio.to_thread(read)
+        for name, usage in found.items():
+            peak = usage.memory_bytes if usage.peak_bytes is None else usage.peak_bytes
+            self._peaks[name] = max(self._peaks.get(name, 0), peak)
+        return found
+
+    async def sample(self) -> None:
+        """Look at the queue once a second until cancelled."""
+        while len(self._queue) < _MAX_SAMPLES:
+            page = await page_of(self._target.scheduler_page)
+            self._queue.append((time.perf_counter(), page.by("scheduler_pending_pods", "queue")))
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def watch_lag(self) -> None:
+        """Note how late this process' timers are, until cancelled."""
+        while True:
+            due = time.perf_counter() + _TICK_SECONDS
+            await asyncio.sleep(_TICK_SECONDS)
+            self._lag = max(self._lag, time.perf_counter() - due)
+
+    async def end(self, nodes: int) -> Measurement:
+        """Wait for the after-work and return what was measured.
+
+        Args:
+            nodes: how many nodes Pods could have gone to.
+        """
+        lag = self._lag
+        await asyncio.sleep(AFTERWORK_SECONDS)
+        after = await self._usage()
+        scheduler = await page_of(self._target.scheduler_page)
+        apiserver = await page_of(self._target.apiserver_page)
+        bound = _values(pods.bound for pods in self.pods)
+        found = windows([at for at in bound if at >= self.start], self.start, self._window)
+        count = max(1, len(bound))
+        attempts = "scheduler_schedule_attempts_total"
+        return Measurement(
+            name=self.name,
+            pods=sum(map(len, self.pods)),
+            bound=len(bound),
+            running=len(_values(pods.running for pods in self.pods)),
+            seconds=max(bound, default=self.start) - self.start,
+            throughput=throughput(found, self._window),
+            windows=found,
+            window_seconds=self._window,
+            latencies=_latencies(self.pods),
+            attempts=_grown(self._scheduler.by(attempts, "result"), scheduler.by(attempts, "result")),
+            queue=[QueueSample(max(0.0, at - self.start), queues) for at, queues in self._queue if queues],
+            processes=self._processes(after, count),
+            etcd_requests=_grown(
+                self._apiserver.by("etcd_requests_total", "operation"),
+                apiserver.by("etcd_requests_total", "operation"),
+            ),
+            balance=_balance(self.pods, nodes),
+            lag_seconds=lag,
+            retries=dict(self.retries),
+        )
+
+    def _processes(self, after: Mapping[str, Usage], count: int) -> dict[str, ProcessUse]:
+        found = {}
+        for name, usage in after.items():
+            before = self._before.get(name)
+            used = usage.cpu_seconds - (before.cpu_seconds if before else 0.0)
+            found[name] = ProcessUse(used, used / count * 1e6, self._peaks[name])
+        return found
+
+
+def _values(lists: Iterable[Sequence[float]]) -> list[float]:
+    return [value for values in lists for value in values if not math.isnan(value)]
+
+
+def _latencies(sets: Sequence[PodSet]) -> dict[str, Latency]:
+    found = {}
+    for name, attribute in (
+        ("create_to_bound", "bound"), ("create_to_running", "running"), ("create", "created"),
+    ):  # fmt: skip
+        values = [
+            max(0.0, end - begin)
+            for pods in sets
+            for begin, end in zip(pods.intended, getattr(pods, attribute), strict=True)
+            if not math.isnan(end)
+        ]
+        if values:
+            found[name] = Latency(summary(values), distribution(values))
+    return found
+
+
+def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {name: value - before.get(name, 0.0) for name, value in after.items()}
+
+
+def _balance(sets: Sequence[PodSet], nodes: int) -> Balance:
+    counts = Counter(node for pods in sets for node in pods.nodes if node)
+    every = [*counts.values(), *([0] * max(0, nodes - len(counts)))]
+    return Balance(
+        nodes=max(nodes, len(counts)), used=len(counts), least=min(every, default=0), most=max(every, default=0),
+        average=sum(every) / len(every) if every else 0.0, deviation=deviation(every),
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""What one watch sees of the run's Pods: when each had a node, ran, and went. The load generator's only witness."""
+
+import asyncio
+import time
+from contextlib import aclosing
+
+from bench.load.podset import PodSet
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import raw_pb2, request_pb2
+from vaina.client.clientset import Clientset
+from vaina.errors import ApiError, Expired
+from vaina.kinds import POD
+
+_RETRY_SECONDS = 0.2
+_RUNNING = frozenset(("Running", "Succeeded", "Failed"))
+
+
+class Observer:
+    """Times are those at which the watch brought the news, of the clock of `now`. A watch that breaks is resumed: what came meanwhile comes late."""
+
+    def __init__(self, client: Clientset, label_selector: str) -> None:
+        self._client, self._selector = client, label_selector
+        self._places: dict[tuple[str, str], tuple[PodSet, int]] = {}
+        #: set when the watch is there
+        self.ready = asyncio.Event()
+        #: how often the watch had to be resumed
+        self.resumed = 0
+
+    @staticmethod
+    def now() -> float:
+        """Return the time in seconds, as all times of a run are."""
+        return time.perf_counter()
+
+    def follow(self, pods: PodSet) -> None:
+        """Note what happens to these from now on. Call it before they are created."""
+        for index, name in enumerate(pods.names):
+            self._places[pods.namespace, name] = (pods, index)
+
+    async def run(self) -> None:
+        """Watch until cancelled.
+
+        Raises:
+            Expired: the watch fell too far behind: what it missed is lost, and the run with it.
+        """
+        version = ""
+        while True:
+            request = request_pb2.WatchRequest(
+                label_selector=self._selector, field_selector="spec.nodeName!=", resource_version=version,
+                send_initial_events=None if version else True, allow_watch_bookmarks=True,
+            )  # fmt: skip
+            try:
+                stream = self._client.transport.stream(POD.method("Watch"), request.SerializeToString())
+                async with aclosing(stream) as answers:
+                    async for answer in answers:
+                        batch = raw_pb2.RawWatchResponse.FromString(answer)
+                        self._take(batch)
+                        version = batch.resource_version or version
+                        self.ready.set()
+            except Expired:
+                raise
+            except ApiError:
+                self.resumed += 1
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _take(self, batch: raw_pb2.RawWatchResponse) -> None:
+        at, places, parse = self.now(), self._places, pod_pb2.Pod.FromString
+        for event in batch.events:
+            if event.type == "BOOKMARK":
+                continue
+            pod = parse(event.object)
+            place = places.get((pod.metadata.namespace, pod.metadata.name))
+            if place is None:
+                continue
+            pods, index = place
+            if event.type == "DELETED":
+                pods.see_gone(index)
+                continue
+            pods.see_bound(index, pod.spec.node_name, at)
+            if pod.status.phase in _RUNNING:
+                pods.see_running(index, at)

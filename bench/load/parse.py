@@ -1,0 +1,221 @@
+"""Workloads out of YAML: strict, and with the place of what is wrong. Reads files; decides nothing else."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from bench.load.templates import Template, TemplateError
+from bench.load.workload import (
+    MAX_SLEEP_SECONDS,
+    OPCODES,
+    AnyOperation,
+    Churn,
+    Counted,
+    CreateAny,
+    CreateNamespaces,
+    CreateNodes,
+    CreatePods,
+    Sleep,
+    StartCollectingMetrics,
+    StopCollectingMetrics,
+    TestCase,
+    Workload,
+    duration,
+)
+
+#: where the workloads are that come with the project
+WORKLOADS = Path(__file__).resolve().parents[1] / "workloads"
+_KEY = "workloadTemplate"
+
+
+class WorkloadError(Exception):
+    """A workload that cannot be run; the text names the file and the field."""
+
+
+def parse_cases(text: str, *, source: str, folder: Path) -> list[TestCase]:
+    """Read the test cases of a file.
+
+    Args:
+        text: YAML.
+        source: how errors call the file.
+        folder: that template paths start from.
+
+    Raises:
+        WorkloadError: unknown keys, wrong types, parameters and templates that are not there.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise WorkloadError(f"{source}: {error}") from error
+    if not isinstance(data, list) or not data:
+        raise WorkloadError(f"{source}: a list of test cases is expected")
+    cases = [_case(item, f"{source}: [{number}]", folder) for number, item in enumerate(data)]
+    _unique((case.name for case in cases), f"{source}: name")
+    return cases
+
+
+def _case(item: Any, place: str, folder: Path) -> TestCase:
+    if isinstance(item, dict) and isinstance(item.get("name"), str):
+        place = f"{place} {item['name']}"
+    _check_opcodes(item, place)
+    try:
+        case = msgspec.convert(item, TestCase)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        raise WorkloadError(f"{place}: {path.rstrip('`').lstrip('.') or '(all of it)'}: {what}") from error
+    _unique((variant.name for variant in case.workloads), f"{place}: workloads.name")
+    _Checks(case, place, folder).run()
+    return case
+
+
+def _check_opcodes(item: Any, place: str) -> None:
+    """Say which opcodes there are: msgspec only says that one is wrong."""
+    steps = item.get(_KEY) if isinstance(item, dict) else None
+    for number, step in enumerate(steps if isinstance(steps, list) else ()):
+        if isinstance(step, dict) and step.get("opcode") not in OPCODES:
+            raise WorkloadError(
+                f"{place}: {_KEY}[{number}].opcode: {step.get('opcode')!r} is none of {', '.join(OPCODES)}"
+            )
+
+
+def _unique(names: Iterable[str], place: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise WorkloadError(f'{place}: "{name}" is there twice')
+        seen.add(name)
+
+
+class _Checks:
+    """What the types do not say of a test case."""
+
+    def __init__(self, case: TestCase, place: str, folder: Path) -> None:
+        self.case, self.place, self.folder = case, place, folder
+        self.used: set[str] = set()
+
+    def run(self) -> None:
+        collecting = False
+        for number, step in enumerate(self.case.workload_template):
+            where = f"{self.place}: {_KEY}[{number}]"
+            self._counts(step, where)
+            self._templates(step, where)
+            if isinstance(step, StartCollectingMetrics | StopCollectingMetrics):
+                begins = isinstance(step, StartCollectingMetrics)
+                if begins == collecting:
+                    raise WorkloadError(
+                        f"{where}: metrics are {'already' if begins else 'not'} being collected"
+                    )
+                collecting = begins
+        if collecting:
+            raise WorkloadError(f"{self.place}: {_KEY}: stopCollectingMetrics is missing")
+        for variant in self.case.workloads:
+            unused = sorted(set(variant.params) - self.used)
+            if unused:
+                raise WorkloadError(f"{self.place}: workloads {variant.name}: params.{unused[0]} is not used")
+
+    def _counts(self, step: AnyOperation, where: str) -> None:
+        if isinstance(step, Counted) and (step.count is None) == (not step.count_param):
+            raise WorkloadError(f"{where}: one of count and countParam is needed")
+        if isinstance(step, CreateAny) and step.count is not None and step.count_param:
+            raise WorkloadError(f"{where}: one of count and countParam is too many")
+        if isinstance(step, Counted | CreateAny) and step.count_param:
+            self._param(step.count_param, f"{where}.countParam")
+        if isinstance(step, Sleep):
+            if bool(step.duration) == bool(step.duration_param):
+                raise WorkloadError(f"{where}: one of duration and durationParam is needed")
+            if step.duration_param:
+                self._param(step.duration_param, f"{where}.durationParam")
+                return
+            try:
+                seconds = duration(step.duration)
+            except ValueError as error:
+                raise WorkloadError(f"{where}.duration: {error}") from error
+            if seconds > MAX_SLEEP_SECONDS:
+                raise WorkloadError(f"{where}.duration: more than {MAX_SLEEP_SECONDS:.0f}s")
+
+    def _param(self, name: str, where: str) -> None:
+        if not name.startswith("$"):
+            raise WorkloadError(f'{where}: "{name}" must begin with $')
+        self.used.add(name[1:])
+        for variant in self.case.workloads:
+            if name[1:] not in variant.params:
+                raise WorkloadError(f"{where}: workloads {variant.name} has no params.{name[1:]}")
+
+    def _templates(self, step: AnyOperation, where: str) -> None:
+        match step:
+            case CreateNodes():
+                self._template(step.node_template_path, f"{where}.nodeTemplatePath", "Node")
+            case CreateNamespaces():
+                self._template(step.namespace_template_path, f"{where}.namespaceTemplatePath", "Namespace")
+            case CreatePods():
+                own = step.pod_template_path
+                key = f"{where}.podTemplatePath" if own else f"{self.place}: defaultPodTemplatePath"
+                self._template(own or self.case.default_pod_template_path, key, "Pod")
+            case CreateAny():
+                self._template(step.template_path, f"{where}.templatePath", "")
+            case Churn():
+                for path in step.template_paths:
+                    self._template(path, f"{where}.templatePaths", "")
+            case _:
+                return
+
+    def _template(self, path: str, where: str, kind: str) -> None:
+        if not path:
+            return  # the built-in one
+        try:
+            found = Template.read(self.folder / path).kind.kind
+        except TemplateError as error:
+            raise WorkloadError(f"{where}: {error}") from error
+        if kind and found != kind:
+            raise WorkloadError(f"{where}: {path} is a {found}, not a {kind}")
+
+
+def read_workloads(paths: Sequence[Path] = ()) -> list[Workload]:
+    """Read all workloads of some files (none: those that come with the project), in their order.
+
+    Raises:
+        WorkloadError: a file cannot be read, or used.
+    """
+    found: list[Workload] = []
+    for path in paths or sorted(WORKLOADS.glob("*.yaml")):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise WorkloadError(f"{path}: {error}") from error
+        for case in parse_cases(text, source=path.name, folder=path.parent):
+            found += [Workload(case, variant, str(path.parent)) for variant in case.workloads]
+    _unique((workload.name for workload in found), "workloads")
+    return found
+
+
+def find_workload(name: str, workloads: Sequence[Workload]) -> Workload:
+    """Return the workload CASE/VARIANT.
+
+    Raises:
+        WorkloadError: there is none; the text names those of the case, or the cases.
+    """
+    for workload in workloads:
+        if workload.name == name:
+            return workload
+    case = name.partition("/")[0]
+    of_case = [workload.name for workload in workloads if workload.case.name == case]
+    known = of_case or list(dict.fromkeys(workload.case.name for workload in workloads))
+    raise WorkloadError(
+        f'there is no workload "{name}"; there {"are" if of_case else "are the cases"} {", ".join(known)}'
+    )
+
+
+def select(workloads: Sequence[Workload], label_filter: str) -> list[Workload]:
+    """Return the workloads whose labels fit: `performance,-short` (as the reference's -perf-scheduling-label-filter)."""
+    terms = [term.strip() for term in label_filter.split(",") if term.strip()]
+    return [
+        workload
+        for workload in workloads
+        if all(
+            (term[1:] not in workload.labels) if term[0] == "-" else (term.lstrip("+") in workload.labels)
+            for term in terms
+        )
+    ]

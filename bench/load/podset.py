@@ -1,0 +1,80 @@
+"""The Pods of one step, and when each was created, bound and running. Owned by the run; one event loop."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+NEVER = math.nan
+
+
+class PodSet:
+    """Times are seconds of one monotonic clock; NEVER where something has not happened."""
+
+    def __init__(
+        self, name: str, namespace: str, names: Sequence[str], *, wants_running: bool = False
+    ) -> None:
+        """Make it for Pods that are still to be created.
+
+        Args:
+            name: of the step, for people.
+            namespace: of all of them.
+            names: of the Pods.
+            wants_running: whether `settled` waits for them to run as well.
+        """
+        self.name, self.namespace, self.names = name, namespace, names
+        size = len(names)
+        #: when its creation was due: in a closed loop, when it was asked for
+        self.intended = [NEVER] * size
+        #: when the apiserver had answered
+        self.created = [NEVER] * size
+        self.bound = [NEVER] * size
+        self.running = [NEVER] * size
+        self.nodes = [""] * size
+        self.bound_count = self.running_count = self.gone_count = 0
+        self.first_bound = self.last_bound = NEVER
+        self._wants_running = wants_running
+        #: set when the first one was bound
+        self.begun = asyncio.Event()
+        #: set when there is nothing to wait for
+        self.settled = asyncio.Event()
+        self._settle()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def see_bound(self, index: int, node: str, at: float) -> None:
+        """Note that a Pod has a node; only the first time counts."""
+        if not self.nodes[index]:
+            self.nodes[index], self.bound[index], self.last_bound = node, at, at
+            if not self.bound_count:
+                self.first_bound = at
+                self.begun.set()
+            self.bound_count += 1
+            self._settle()
+
+    def see_running(self, index: int, at: float) -> None:
+        """Note that a Pod runs; only the first time counts."""
+        if math.isnan(self.running[index]):
+            self.running[index] = at
+            self.running_count += 1
+            self._settle()
+
+    def see_gone(self, index: int) -> None:
+        """Note that a Pod was deleted; what never ran never will."""
+        self.gone_count += 1
+        if self._wants_running and math.isnan(self.running[index]):
+            self.running_count += 1
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.bound_count >= len(self) and (not self._wants_running or self.running_count >= len(self)):
+            self.settled.set()
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """What changes as long as something happens."""
+        return self.bound_count, self.running_count, self.gone_count
+
+    def unbound(self) -> list[str]:
+        """Return the names of those that have had no node."""
+        return [name for name, node in zip(self.names, self.nodes, strict=True) if not node]

@@ -1,0 +1,51 @@
+"""What the terminal shows while a run goes on: one line that changes, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Callable
+
+from bench.load.podset import PodSet
+
+SHOW_SECONDS = 1.0
+
+
+class Progress:
+    """Owned by the run."""
+
+    def __init__(self, write: Callable[[str], None], *, interactive: bool) -> None:
+        """Make it.
+
+        Args:
+            write: takes text as it is.
+            interactive: whether a line can be written over.
+        """
+        self._write, self._interactive = write, interactive
+        self._begun = time.monotonic()
+        self._open = False
+        self._last: tuple[str, float, int] = ("", 0.0, 0)
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._write(f"{self._end_line()}[{time.monotonic() - self._begun:7.1f} s] {text}\n")
+
+    def show(self, pods: PodSet) -> None:
+        """Show how far the Pods of a step are."""
+        now = time.monotonic()
+        name, at, count = self._last
+        rate = (pods.bound_count - count) / (now - at) if name == pods.name and now > at else 0.0
+        self._last = (pods.name, now, pods.bound_count)
+        text = f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound, {rate:,.0f}/s"
+        if pods.running_count:
+            text += f", {pods.running_count:,} running"
+        if not self._interactive:
+            self.say(text)
+            return
+        self._write(f"\r\x1b[K[{now - self._begun:7.1f} s] {text}")
+        self._open = True
+
+    def close(self) -> None:
+        """End the line that changes."""
+        self._write(self._end_line())
+
+    def _end_line(self) -> str:
+        ended, self._open = ("\n" if self._open else ""), False
+        return ended

@@ -1,0 +1,239 @@
+"""What a run found: values that are written as JSON, read again, compared and shown. PURE."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bench.load.stats import Summary, Window
+
+FORMAT = "vaina-load/1"
+
+
+class ReportError(Exception):
+    """A file that is no report."""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """One latency in seconds: its summary, and (seconds, share of the Pods) for plots."""
+
+    summary: Summary
+    distribution: list[tuple[float, float]]
+
+
+class QueueSample(msgspec.Struct, frozen=True):
+    """scheduler_pending_pods at a moment, in seconds from the start."""
+
+    at: float
+    queues: dict[str, float]
+
+
+class ProcessUse(msgspec.Struct, frozen=True):
+    """What a process used during a measurement."""
+
+    cpu_seconds: float
+    #: CPU microseconds by Pod
+    cpu_us_per_pod: float
+    #: since the process began, where it tells; otherwise the most that was seen
+    peak_memory_bytes: int
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """How many of the measured Pods each node got."""
+
+    nodes: int
+    #: nodes that got any
+    used: int
+    least: float
+    most: float
+    average: float
+    deviation: float
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """One stretch of a run that was measured."""
+
+    name: str
+    pods: int
+    bound: int
+    running: int
+    #: from the first creation (Pods that were pending: from the first binding) to the last binding
+    seconds: float
+    throughput: Summary
+    windows: list[Window]
+    window_seconds: float
+    #: create_to_bound, create_to_running, create: by name
+    latencies: dict[str, Latency]
+    attempts: dict[str, float]
+    queue: list[QueueSample]
+    processes: dict[str, ProcessUse]
+    etcd_requests: dict[str, float]
+    balance: Balance
+    #: how late the load generator's own timer was at worst, in seconds: it was too busy where this is large
+    lag_seconds: float
+    #: refused and asked again, by reason
+    retries: dict[str, int]
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where it was."""
+
+    cpu: str
+    cores: int
+    kernel: str
+    python: str
+    compiler: str
+    etcd: str
+    load_before: tuple[float, float, float]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A whole run."""
+
+    workload: str
+    description: str
+    params: dict[str, int]
+    #: Pods a second that the reference's CI asks of itself; 0: nothing
+    reference_threshold: float
+    run: str
+    #: RFC 3339
+    started: str
+    commit: str
+    machine: Machine
+    #: how it was run: nodes, creation, pace, fsync, ...
+    how: dict[str, Any]
+    measurements: list[Measurement]
+    notes: list[str]
+    format: str = FORMAT
+
+
+def metrics_of(measurement: Measurement) -> dict[str, float]:
+    """Return the figures that limits and comparisons name: throughput, create_to_bound_p99 (seconds), scheduler_us (CPU), ..."""
+    found: dict[str, float] = {"throughput": measurement.throughput.average}
+    for name in ("p50", "p90", "p95", "p99"):
+        found[f"throughput_{name}"] = getattr(measurement.throughput, name)
+    for latency, value in measurement.latencies.items():
+        for name in ("average", "p50", "p90", "p95", "p99", "p999", "maximum"):
+            found[f"{latency}_{name}"] = getattr(value.summary, name)
+    found["unscheduled"] = float(measurement.pods - measurement.bound)
+    for result, count in measurement.attempts.items():
+        found[f"attempts_{result}"] = count
+    for process, use in measurement.processes.items():
+        found[f"{process}_us"] = use.cpu_us_per_pod
+        found[f"{process}_mb"] = use.peak_memory_bytes / 2**20
+    found["etcd_requests"] = math.fsum(measurement.etcd_requests.values())
+    found["balance_deviation"] = measurement.balance.deviation
+    found["balance_most"] = measurement.balance.most
+    found["lag"] = measurement.lag_seconds
+    return found
+
+
+def encode(report: Report) -> bytes:
+    """Write a report as JSON."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2)
+
+
+def decode(data: bytes) -> Report:
+    """Read a report.
+
+    Raises:
+        ReportError: it is none, or one of another format.
+    """
+    try:
+        report = msgspec.json.decode(data, type=Report)
+    except msgspec.MsgspecError as error:
+        raise ReportError(f"no report of a load test: {error}") from error
+    if report.format != FORMAT:
+        raise ReportError(f'a report of the format "{report.format}", not "{FORMAT}"')
+    return report
+
+
+def data_items(report: Report) -> dict[str, Any]:
+    """Return what the reference's performance dashboard reads (perf-dash; test/integration/scheduler_perf/util.go, DataItems)."""
+    items: list[dict[str, Any]] = []
+    for measurement in report.measurements:
+        labels = {"Name": f"{report.workload}/{measurement.name}"}
+        items.append(_item("SchedulingThroughput", measurement.throughput, "pods/s", labels))
+        items.append(
+            {
+                "data": {"Duration": measurement.seconds},
+                "unit": "s",
+                "labels": {**labels, "Metric": "SchedulingDuration"},
+            }
+        )
+        for name, latency in measurement.latencies.items():
+            items.append(_item(f"{name}_duration_seconds", latency.summary, "ms", labels, scale=1e3))
+    return {"version": "v1", "dataItems": items}
+
+
+def _item(
+    metric: str, values: Summary, unit: str, labels: Mapping[str, str], *, scale: float = 1.0
+) -> dict[str, Any]:
+    data = {
+        "Average": values.average, "Perc50": values.p50, "Perc90": values.p90, "Perc95": values.p95,
+        "Perc99": values.p99,
+    }  # fmt: skip
+    return {
+        "data": {name: value * scale for name, value in data.items()},
+        "unit": unit,
+        "labels": {**labels, "Metric": metric},
+    }
+
+
+def table(report: Report) -> list[str]:
+    """Return the report as lines of text."""
+    lines = [f"{report.workload}  {_words(report.how)}"]
+    for one in report.measurements:
+        rate = one.throughput
+        lines += [
+            f"{one.name}: {one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s",
+            f"  throughput Pods/s   average {rate.average:,.0f}   p50 {rate.p50:,.0f}   p90 {rate.p90:,.0f}   p95 {rate.p95:,.0f}"
+            f"   p99 {rate.p99:,.0f}   ({rate.count} windows)",
+        ]
+        if report.reference_threshold:
+            lines[-1] += f"   reference's threshold {report.reference_threshold:,.0f}"
+        for name, latency in one.latencies.items():
+            value = latency.summary
+            lines.append(
+                f"  {name.replace('_', ' '):19} p50 {value.p50 * 1e3:,.1f} ms   p90 {value.p90 * 1e3:,.1f}   p99 {value.p99 * 1e3:,.1f}"
+                f"   max {value.maximum * 1e3:,.1f}"
+            )
+        lines.append("  attempts            " + _counts(one.attempts))
+        cpu = "   ".join(f"{name} {use.cpu_us_per_pod:,.0f}" for name, use in one.processes.items())
+        memory = "   ".join(
+            f"{name} {use.peak_memory_bytes / 2**20:,.0f}" for name, use in one.processes.items()
+        )
+        lines.append(f"  CPU µs per Pod      {cpu}")
+        lines.append(f"  peak memory MB      {memory}")
+        lines.append("  etcd requests       " + _counts(one.etcd_requests))
+        balance = one.balance
+        lines.append(
+            f"  Pods on a node      {balance.least:.0f} to {balance.most:.0f}, average {balance.average:.2f}, deviation "
+            f"{balance.deviation:.2f}, on {balance.used:,} of {balance.nodes:,} nodes"
+        )
+        lines.append(
+            f"  load generator      at most {one.lag_seconds * 1e3:,.0f} ms late" + _retries(one.retries)
+        )
+    return lines + [f"note: {note}" for note in report.notes]
+
+
+def _words(how: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in how.items() if value not in ("", None))
+
+
+def _counts(counts: Mapping[str, float]) -> str:
+    return (
+        "   ".join(f"{name} {value:,.0f}" for name, value in sorted(counts.items()) if value) or "not known"
+    )
+
+
+def _retries(retries: Mapping[str, int]) -> str:
+    return (
+        f"; asked again: {', '.join(f'{name} {count}' for name, count in retries.items())}" if retries else ""
+    )
+
+
+def series(samples: Sequence[QueueSample], name: str) -> list[tuple[float, float]]:
+    """Return one queue's depth over time."""
+    return [(sample.at, sample.queues.get(name, 0.0)) for sample in samples]

@@ -1,0 +1,316 @@
+"""Runs a workload: its steps one after the other, measured where it says so, and everything taken away in the end."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from bench.load.arrivals import at_rate, parse_trace
+from bench.load.cleanup import clean
+from bench.load.cluster import Target
+from bench.load.create import Creator, Pace
+from bench.load.hollow import HollowKubelets
+from bench.load.making import Making
+from bench.load.measure import Measuring
+from bench.load.observe import Observer
+from bench.load.podset import PodSet
+from bench.load.progress import SHOW_SECONDS, Progress
+from bench.load.report import Measurement
+from bench.load.scrape import Meter, ProcMeter
+from bench.load.settings import Settings
+from bench.load.steps import attempted, churn, delete_pods
+from bench.load.workload import (
+    AnyOperation,
+    Barrier,
+    Churn,
+    CreateAny,
+    CreateNamespaces,
+    CreateNodes,
+    CreatePods,
+    DeletePods,
+    Sleep,
+    StartCollectingMetrics,
+    StopCollectingMetrics,
+    Workload,
+)
+from vaina.api.core.v1 import pod_pb2
+from vaina.client.clientset import Clientset
+
+
+class RunError(Exception):
+    """A run that cannot go on."""
+
+
+class Run:
+    """One run of one workload. Owned by one task."""
+
+    def __init__(
+        self, workload: Workload, target: Target, client: Clientset, settings: Settings, progress: Progress
+    ) -> None:
+        self._workload, self._target, self._client = workload, target, client
+        self._settings, self._progress = settings, progress
+        self._making = Making(client, settings, Path(workload.folder))
+        self._observer = Observer(client, settings.selector)
+        self._sets: list[PodSet] = []
+        self._measuring: Measuring | None = None
+        self._measured_namespaces: list[str] = []
+        self._background: list[asyncio.Task[None]] = []
+        self._hollow: list[HollowKubelets] = []
+        self.measurements: list[Measurement] = []
+        self.notes: list[str] = []
+
+    async def execute(self) -> None:
+        """Do all steps. What was made is deleted in the end, whatever happened, unless the cluster itself goes.
+
+        Raises:
+            RunError: Pods did not come as far as they should.
+            ApiError: the apiserver refuses, or does not answer.
+        """
+        try:
+            await self._execute()
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            await self._end()
+
+    async def _execute(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(self._observer.run())]
+            self._background = background
+            try:
+                await self._observer.ready.wait()
+                await self._start_scheduler()
+                for number, step in enumerate(self._workload.case.workload_template):
+                    await self._step(group, number, step)
+            finally:
+                for task in background:
+                    task.cancel()
+
+    async def _start_scheduler(self) -> None:
+        if self._target.is_disposable:
+            await self._target.start_scheduler()
+            await self._target.wait_scheduler()
+
+    async def _end(self) -> None:
+        self._progress.close()
+        if not self._target.is_disposable and not self._settings.keep:
+            self._progress.say("deleting what the run made")
+            grace = 1 if self._settings.nodes == "real" else 0
+            await clean(self._client, self._settings.run, grace_seconds=grace, say=self._progress.say)
+        for hollow in self._hollow:
+            hollow.close()
+
+    async def _step(self, group: asyncio.TaskGroup, number: int, step: AnyOperation) -> None:  # noqa: C901 - one step a case
+        name = f"{type(step).__name__[0].lower()}{type(step).__name__[1:]} [{number}]"
+        match step:
+            case CreateNodes():
+                await self._create_nodes(name, step)
+            case CreateNamespaces():
+                for index in range(self._workload.count(step)):
+                    await self._making.namespace(f"{step.prefix}-{index}", step.namespace_template_path)
+            case CreatePods():
+                await self._create_pods(group, number, name, step)
+            case CreateAny():
+                maker = self._making.maker(step.template_path)
+                for index in range(self._workload.count(step, 1)):
+                    await self._making.make_any(maker, step.namespace or f"namespace-{number}", index)
+            case Churn():
+                self._spawn(group, churn(self._client, self._making, step, f"namespace-{number}", self.notes))
+            case DeletePods():
+                await self._delete_pods(group, name, step)
+            case Barrier():
+                await self._barrier(name, step)
+            case Sleep():
+                await asyncio.sleep(self._workload.seconds(step))
+            case StartCollectingMetrics():
+                self._measured_namespaces = step.namespaces
+                self._measuring = self._new_measuring(step.name or name)
+                await self._measuring.prepare()
+                await self._measuring.begin()
+            case StopCollectingMetrics():
+                assert self._measuring is not None, "the parser sees to it"
+                self.measurements.append(await self._measuring.end(self._making.nodes))
+                self._measuring = None
+
+    def _new_measuring(self, name: str) -> Measuring:
+        return Measuring(name, self._target, self._meters, self._settings.window_seconds)
+
+    def _meters(self) -> dict[str, Meter]:
+        kubelets = {f"kubelets-{number}": ProcMeter(one.pid) for number, one in enumerate(self._hollow)}
+        return self._target.meters() | kubelets
+
+    def _spawn(self, group: asyncio.TaskGroup, work: Awaitable[None]) -> asyncio.Task[None]:
+        async def run() -> None:
+            await work
+
+        task = group.create_task(run())
+        self._background.append(task)
+        return task
+
+    async def _create_nodes(self, name: str, step: CreateNodes) -> None:
+        count = self._workload.count(step)
+        strategy = step.label_node_prepare_strategy
+
+        def labels(index: int) -> dict[str, str]:
+            if strategy is None:
+                return {}
+            return {strategy.label_key: strategy.label_values[index % len(strategy.label_values)]}
+
+        match self._settings.nodes:
+            case "real":
+                self.notes.append(f"{name}: left out, the cluster's own nodes are used")
+                return
+            case "hollow":
+                template = self._making.template(step.node_template_path, "Node")
+                hollow = HollowKubelets(self._client, self._target.address, self._settings, len(self._hollow))
+                self._hollow.append(hollow)
+                await hollow.start(count, template, labels, self._settings.patience_seconds)
+                self._making.nodes += count
+            case _:
+                await self._making.make_nodes(count, step.node_template_path, labels)
+        self._progress.say(f"{name}: {count:,} nodes")
+
+    def _offsets(self, count: int) -> list[float] | None:
+        settings = self._settings
+        if settings.trace:
+            return parse_trace(settings.trace, count)
+        if settings.rate:
+            return at_rate(count, settings.rate, settings.arrivals, random.Random(settings.seed))
+        return None
+
+    def _pace(self, *, measured: bool, count: int) -> Pace:
+        settings = self._settings
+        offsets = self._offsets(count) if measured else None
+        if measured and settings.create == "unary":
+            return Pace(settings.callers, 1, offsets)
+        return Pace(settings.in_flight, settings.batch_size, offsets)
+
+    async def _create_pods(self, group: asyncio.TaskGroup, number: int, name: str, step: CreatePods) -> None:
+        count = self._workload.count(step)
+        short = step.namespace or f"namespace-{number}"
+        namespace = await self._making.namespace(short)
+        maker = self._making.maker(
+            step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
+        )
+        names = [maker.name(f"{number}-{index:06}") for index in range(count)]
+        running = self._settings.wait_running and not step.skip_wait_to_completion
+        pods = PodSet(f"{name} in {short}", namespace, names, wants_running=running)
+        self._sets.append(pods)
+        self._observer.follow(pods)
+        make = self._making.pod_maker(maker, namespace, names)
+        creator = Creator(
+            self._client, self._pace(measured=step.collect_metrics, count=count), self._observer.now
+        )
+        if step.collect_metrics:
+            await self._measure(group, short, pods, creator, make)
+            return
+        if self._measuring is not None and (
+            not self._measured_namespaces or short in self._measured_namespaces
+        ):
+            self._measuring.pods.append(pods)
+        await creator.create(pods, make)
+        if not step.skip_wait_to_completion:
+            await self._wait(pods)
+        self._progress.say(f"{pods.name}: {pods.bound_count:,} of {count:,} bound")
+
+    async def _measure(
+        self,
+        group: asyncio.TaskGroup,
+        short: str,
+        pods: PodSet,
+        creator: Creator,
+        make: Callable[[int], pod_pb2.Pod],
+    ) -> None:
+        measuring = self._new_measuring(short)
+        measuring.pods.append(pods)
+        pending = self._settings.create == "pending"
+        if pending:
+            await self._target.stop_scheduler()
+            await creator.create(pods, make)
+            self._progress.say(f"{pods.name}: {len(pods):,} are pending")
+        await measuring.prepare()
+        watchers = [self._spawn(group, measuring.watch_lag())]
+        if pending:
+            await self._target.start_scheduler()
+            await self._until_begun(pods)
+            await measuring.begin(pods.first_bound)
+            watchers.append(self._spawn(group, measuring.sample()))
+        else:
+            watchers.append(self._spawn(group, measuring.sample()))
+            await measuring.begin()
+            creating = self._spawn(group, _nothing(creator.create(pods, make)))
+            await self._wait(pods)
+            await creating
+        await self._wait(pods)
+        measuring.retries = creator.retries
+        found = await measuring.end(self._making.nodes)
+        for task in watchers:
+            task.cancel()
+        self.measurements.append(found)
+
+    async def _until_begun(self, pods: PodSet) -> None:
+        try:
+            async with asyncio.timeout(self._settings.patience_seconds):
+                await pods.begun.wait()
+        except TimeoutError:
+            raise RunError(
+                f"{pods.name}: no Pod has a node after {self._settings.patience_seconds:.0f} s"
+            ) from None
+
+    async def _wait(self, pods: PodSet) -> None:
+        """Wait until a step's Pods are where they should be; give up when nothing has happened for too long."""
+        seen, since = pods.progress, self._observer.now()
+        while not pods.settled.is_set():
+            try:
+                async with asyncio.timeout(SHOW_SECONDS):
+                    await pods.settled.wait()
+            except TimeoutError:
+                self._progress.show(pods)
+            if pods.progress != seen:
+                seen, since = pods.progress, self._observer.now()
+            elif self._observer.now() - since > self._settings.patience_seconds:
+                raise RunError(await self._stuck(pods))
+
+    async def _stuck(self, pods: PodSet) -> str:
+        waiting = pods.unbound()
+        text = (
+            f"{pods.name}: nothing has happened for {self._settings.patience_seconds:.0f} s; {pods.bound_count:,} of "
+            f"{len(pods):,} Pods have a node, {pods.running_count:,} run"
+        )
+        if not waiting:
+            return text
+        pod = await self._client.pods.get(waiting[0], pods.namespace)
+        reasons = [one.message for one in pod.status.conditions if one.type == "PodScheduled" and one.message]
+        return f"{text}; {waiting[0]}: {reasons[0] if reasons else 'not tried yet'}"
+
+    async def _delete_pods(self, group: asyncio.TaskGroup, name: str, step: DeletePods) -> None:
+        namespace = self._making.full_namespace(step.namespace)
+        names = [pod for pods in self._sets if pods.namespace == namespace for pod in pods.names]
+        work = delete_pods(self._client, namespace, names, step)
+        task = self._spawn(group, work)
+        if not step.skip_wait_to_completion:
+            await task
+        self._progress.say(f"{name}: {len(names):,} Pods of {step.namespace}")
+
+    async def _barrier(self, name: str, step: Barrier) -> None:
+        wanted = {self._making.full_namespace(one) for one in step.namespaces}
+        for pods in self._sets:
+            if wanted and pods.namespace not in wanted:
+                continue
+            if step.stage_requirement == "Attempted":
+                await attempted(self._client, pods, self._settings)
+            else:
+                await self._wait(pods)
+        self._progress.say(f"{name}: passed")
+
+
+async def _nothing(work: Awaitable[object]) -> None:
+    await work
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception of a group of groups: the tasks of a run fail for one reason."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -1,0 +1,97 @@
+"""What processes tell of themselves: pages in Prometheus' text format, and /proc where they run on this machine."""
+
+import os
+import re
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_TIMEOUT_SECONDS = 5.0
+#: of a page: more is no metrics page of ours
+_MAX_BYTES = 8 * 1024 * 1024
+
+
+class Page:
+    """One page of metrics, read."""
+
+    def __init__(self, text: str = "") -> None:
+        self._samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+        for line in text.splitlines():
+            found = _LINE.match(line)
+            if found:
+                labels = dict(_LABEL.findall(found[2] or ""))
+                self._samples.setdefault(found[1], []).append((labels, float(found[3])))
+
+    def total(self, name: str) -> float:
+        """Return the sum of a metric's samples."""
+        return sum(value for _, value in self._samples.get(name, ()))
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """Return the sums by the value of a label."""
+        sums: dict[str, float] = {}
+        for labels, value in self._samples.get(name, ()):
+            key = labels.get(label, "")
+            sums[key] = sums.get(key, 0.0) + value
+        return sums
+
+
+def fetch(url: str) -> Page:
+    """Read a page of metrics. Raises OSError."""
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+        data: bytes = answer.read(_MAX_BYTES)
+    return Page(data.decode(errors="replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used since it began."""
+
+    cpu_seconds: float
+    #: resident now, and the most of it since it began; None: it does not tell
+    memory_bytes: int
+    peak_bytes: int | None = None
+
+
+class Meter(Protocol):
+    """Where the usage of one process is read."""
+
+    def read(self) -> Usage:
+        """Return it. Blocks. Raises OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProcMeter:
+    """A process of this machine."""
+
+    pid: int
+
+    def read(self) -> Usage:
+        folder = Path(f"/proc/{self.pid}")
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        status = (folder / "status").read_text()
+        return Usage(cpu, _kilobytes(status, "VmRSS:"), _kilobytes(status, "VmHWM:"))
+
+
+def _kilobytes(status: str, name: str) -> int:
+    """Read a line of /proc/PID/status; one that has just ended has none."""
+    words = status.partition(name)[2].split()
+    return int(words[0]) * 1024 if words else 0
+
+
+@dataclass(frozen=True, slots=True)
+class PageMeter:
+    """A process somewhere, by its page of metrics."""
+
+    url: str
+
+    def read(self) -> Usage:
+        page = fetch(self.url)
+        return Usage(
+            page.total("process_cpu_seconds_total"), int(page.total("process_resident_memory_bytes"))
+        )

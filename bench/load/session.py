@@ -1,0 +1,87 @@
+"""A workload from its name to its report: what the command and tests call."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bench.load import facts
+from bench.load.cluster import Target
+from bench.load.progress import Progress
+from bench.load.report import Report
+from bench.load.run import Run
+from bench.load.settings import Settings
+from bench.load.workload import Workload
+from vaina.client.clientset import Clientset
+from vaina.clock import rfc3339
+
+#: nodes alone have no heartbeat, and nobody makes their Pods run
+_NODES = {
+    "objects": "objects (Node objects alone)",
+    "hollow": "hollow (kubelets with a runtime that runs nothing)",
+    "real": "real (the cluster's own)",
+}
+
+
+async def run_workload(
+    workload: Workload, target: Target, client: Clientset, settings: Settings, progress: Progress, **how: Any
+) -> Report:
+    """Run a workload and report.
+
+    Args:
+        workload: what is done.
+        target: where.
+        client: of its apiserver; calls of the load may take long, so it should be patient.
+        settings: how.
+        progress: what is shown meanwhile.
+        **how: what else the report says of the way it was run.
+
+    Raises:
+        RunError: Pods did not come as far as they should.
+        HollowError: the nodes did not come.
+        ApiError: the apiserver refuses, or does not answer.
+    """
+    machine, started = facts.machine(), rfc3339(time.time())
+    progress.say(f"{workload.name} as {settings.run} on {target.name}")
+    run = Run(workload, target, client, settings, progress)
+    await run.execute()
+    return Report(
+        workload=workload.name,
+        description=workload.case.description,
+        params=workload.variant.params,
+        reference_threshold=workload.variant.threshold,
+        run=settings.run,
+        started=started,
+        commit=facts.commit(),
+        machine=machine,
+        how=describe(settings, target) | how,
+        measurements=run.measurements,
+        notes=_distinct(run.notes),
+    )
+
+
+def describe(settings: Settings, target: Target) -> dict[str, Any]:
+    """Say how a run is made, for its report."""
+    batches = f"{settings.batch_size} a call, {settings.in_flight} in flight"
+    creation = {
+        "pending": "pending before the scheduler starts",
+        "batch": f"in batches while measured ({batches})",
+        "unary": f"one a call while measured ({settings.callers} callers)",
+    }[settings.create]
+    loop = "closed"
+    if settings.trace:
+        loop = "open, by a trace"
+    elif settings.rate:
+        loop = f"open, {settings.rate:g}/s {settings.arrivals}"
+    found: dict[str, Any] = {
+        "target": target.name, "nodes": _NODES[settings.nodes], "creation": creation, "loop": loop,
+        "events and conditions": "written",
+    }  # fmt: skip
+    if settings.stages:
+        found["stages"] = settings.stages
+    if settings.image:
+        found["image"] = settings.image
+    return found
+
+
+def _distinct(notes: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,46 @@
+"""How a workload is run: what the command line says. PURE."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.load.arrivals import Arrivals
+
+Nodes = Literal["objects", "hollow", "real"]
+Creation = Literal["pending", "batch", "unary"]
+RUN_LABEL = "load.vaina.dev/run"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one run."""
+
+    run: str
+    nodes: Nodes = "objects"
+    create: Creation = "batch"
+    #: Pods in a call, and calls in flight, of creation in batches; callers of unary creation
+    batch_size: int = 100
+    in_flight: int = 4
+    callers: int = 32
+    #: open loop: measured Pods a second; 0: closed loop
+    rate: float = 0.0
+    arrivals: Arrivals = "constant"
+    #: open loop: offsets of a trace, as text
+    trace: str = ""
+    seed: int = 1
+    window_seconds: float = 1.0
+    #: a step ends with an error when nothing has happened for so long
+    patience_seconds: float = 60.0
+    #: of the Pods' containers, instead of the template's; "": the template's
+    image: str = ""
+    command: tuple[str, ...] = ()
+    #: whether Pods are waited for until they run
+    wait_running: bool = False
+    #: whether everything stays
+    keep: bool = False
+    #: hollow nodes: delays of stages, as flags of the kubelet say them
+    stages: str = ""
+
+    @property
+    def selector(self) -> str:
+        """Selects everything of the run."""
+        return f"{RUN_LABEL}={self.run}"

@@ -1,0 +1,165 @@
+"""Manifests with holes: what each of a workload's objects is made from. PURE but for `Template.read`.
+
+A template is a manifest (strictly read, as any) of one object, without or with holes in its strings: `${run}` is the name of the run, `${index}` the
+number of the object in its step, `${index:06}` the same with six digits. An object with `metadata.name` is called so; otherwise it is called
+`metadata.generateName` and a number, so that what a watch tells can be found again.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from google.protobuf.message import Message
+
+from vaina.errors import ApiError
+from vaina.kinds import Kind
+from vaina.objects.manifest import decode_dict
+
+_HOLE = re.compile(r"\$\{([^}]*)\}")
+_INDEX = re.compile(r"index(:0?(\d{1,2}))?")
+
+NODE_DEFAULT: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"generateName": "${run}-node-"},
+    "status": {
+        "capacity": {"pods": "110", "cpu": "4", "memory": "32Gi"},
+        "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+    },
+}
+POD_DEFAULT: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"generateName": "pod-"},
+    "spec": {
+        "containers": [
+            {
+                "name": "pause",
+                "image": "registry.k8s.io/pause:3.10.1",
+                "ports": [{"containerPort": 80}],
+                "resources": {
+                    "limits": {"cpu": "100m", "memory": "500Mi"},
+                    "requests": {"cpu": "100m", "memory": "500Mi"},
+                },
+            }
+        ]
+    },
+}
+NAMESPACE_DEFAULT: Mapping[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {}}
+
+
+class TemplateError(Exception):
+    """A template that cannot be used."""
+
+
+class Template:
+    """One manifest with holes. Immutable."""
+
+    def __init__(self, tree: Mapping[str, Any], source: str = "template") -> None:
+        """Check it by filling it once.
+
+        Raises:
+            TemplateError: a hole that is unknown, or what is filled is no object.
+        """
+        self.tree, self.source = tree, source
+        self._varies = "index" in _holes(tree, source)
+        try:
+            self.kind: Kind[Message] = decode_dict(fill(tree, "run", 0)).kind
+        except ApiError as error:
+            raise TemplateError(f"{source}: {error.message}") from error
+        metadata = tree.get("metadata") or {}
+        #: a fixed name, or what names begin with
+        self.name = str(metadata.get("name", ""))
+        self.generate_name = str(metadata.get("generateName", ""))
+
+    @classmethod
+    def read(cls, path: Path) -> "Template":
+        """Read a file.
+
+        Raises:
+            TemplateError: it is not there, no YAML, or no object.
+        """
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise TemplateError(f"{path.name}: {getattr(error, 'strerror', None) or error}") from error
+        except yaml.YAMLError as error:
+            raise TemplateError(f"{path.name}: {error}") from error
+        if not isinstance(tree, dict):
+            raise TemplateError(f"{path.name}: one object is expected")
+        return cls(tree, path.name)
+
+    def maker(self, run: str) -> "Maker":
+        """Return what makes the objects of a run."""
+        return Maker(self, run)
+
+    @property
+    def varies(self) -> bool:
+        """Whether objects differ in more than their names."""
+        return self._varies
+
+
+class Maker:
+    """Makes a run's objects of one template: parsed once where they are all alike."""
+
+    def __init__(self, template: Template, run: str) -> None:
+        self.template, self._run = template, run
+        self._base = self._decode(0)
+
+    def _decode(self, index: int) -> Message:
+        message = decode_dict(fill(self.template.tree, self._run, index)).message
+        message.metadata.generate_name = ""  # type: ignore[attr-defined]  # every kind has metadata
+        return message
+
+    def name(self, number: str) -> str:
+        """Return the name of the object with this number, or its fixed one."""
+        fixed = fill(self.template.name, self._run, 0)
+        return str(fixed or fill(self.template.generate_name, self._run, 0) + number)
+
+    def make(self, index: int, number: str) -> Any:
+        """Return object `index` of its step, called after `number`; yours to change."""
+        if self.template.varies:
+            message: Any = self._decode(index)
+        else:
+            message = type(self._base)()
+            message.CopyFrom(self._base)
+        message.metadata.name = self.name(number)
+        return message
+
+
+def fill(value: Any, run: str, index: int) -> Any:
+    """Return plain values with their holes filled."""
+    if isinstance(value, str):
+        return _HOLE.sub(lambda hole: _filled(hole, run, index), value) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {key: fill(item, run, index) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, run, index) for item in value]
+    return value
+
+
+def _filled(hole: re.Match[str], run: str, index: int) -> str:
+    if hole[1] == "run":
+        return run
+    found = _INDEX.fullmatch(hole[1])
+    assert found is not None, "templates are checked when they are read"
+    return f"{index:0{found[2] or 1}}"
+
+
+def _holes(value: Any, source: str) -> set[str]:
+    """Return which holes there are: run, index.
+
+    Raises:
+        TemplateError: there is another.
+    """
+    if isinstance(value, str):
+        names: set[str] = set()
+        for hole in _HOLE.finditer(value):
+            if hole[1] != "run" and not _INDEX.fullmatch(hole[1]):
+                raise TemplateError(f"{source}: {hole[0]}: a hole is ${{run}}, ${{index}} or ${{index:06}}")
+            names.add("run" if hole[1] == "run" else "index")
+        return names
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return set().union(*(_holes(item, source) for item in items)) if items else set()

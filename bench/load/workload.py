@@ -1,0 +1,208 @@
+"""What a workload is: operations with counts, and the named variants that give the counts. PURE.
+
+The form is that of the reference's benchmark (kubernetes/kubernetes, test/integration/scheduler_perf, `performance-config.yaml`): a file
+has a list of test cases, each with one sequence of operations and several workloads that fill in its parameters. Keys and opcodes are the same;
+what has no meaning here (feature gates, resource claims) is unknown, and refused as anything unknown is.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+#: of anything that a workload counts: nodes, Pods, namespaces
+MAX_COUNT = 1_000_000
+#: seconds that `sleep` may take
+MAX_SLEEP_SECONDS = 3600.0
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What the file may say of a thing: these keys and no other."""
+
+
+class Operation(Strict, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="opcode"):
+    """One step of a workload; they follow one another."""
+
+
+class Counted(Operation, frozen=True):
+    """A step that is done so often: `count`, or `countParam: $name`."""
+
+    count: Count | None = None
+    count_param: str = ""
+
+
+class LabelStrategy(Strict, frozen=True):
+    """Labels of nodes: the values in turn."""
+
+    label_key: Name
+    label_values: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+class CreateNodes(Counted, frozen=True, tag="createNodes"):
+    """Nodes after a template."""
+
+    node_template_path: str = ""
+    label_node_prepare_strategy: LabelStrategy | None = None
+
+
+class CreateNamespaces(Counted, frozen=True, tag="createNamespaces", kw_only=True):
+    """Namespaces PREFIX-0, PREFIX-1, ..."""
+
+    prefix: Name
+    namespace_template_path: str = ""
+
+
+class CreatePods(Counted, frozen=True, tag="createPods"):
+    """Pods after a template, and unless told otherwise a wait until all have a node."""
+
+    #: empty: one of its own, `namespace-` and the number of the step
+    namespace: str = ""
+    pod_template_path: str = ""
+    collect_metrics: bool = False
+    skip_wait_to_completion: bool = False
+
+
+class Churn(Operation, frozen=True, tag="churn"):
+    """Objects that come (and go) at intervals, beside all that follows."""
+
+    template_paths: Annotated[list[Name], msgspec.Meta(min_length=1)]
+    mode: Literal["create", "recreate"] = "create"
+    #: of each template: in mode create at most so many (0: until the end), in mode recreate so many at once
+    number: Count = 0
+    interval_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 500
+    namespace: str = ""
+
+
+class DeletePods(Operation, frozen=True, tag="deletePods"):
+    """The Pods of a namespace go, all at once or so many a second."""
+
+    namespace: Name
+    delete_pods_per_second: Annotated[int, msgspec.Meta(ge=0)] = 0
+    label_selector: dict[str, str] = {}
+    skip_wait_to_completion: bool = False
+
+
+class Barrier(Operation, frozen=True, tag="barrier"):
+    """A wait for the Pods of these namespaces (none: of all) to have come so far."""
+
+    namespaces: list[Name] = []
+    stage_requirement: Literal["Attempted", "Scheduled", "Running"] = "Scheduled"
+
+
+class Sleep(Operation, frozen=True, tag="sleep"):
+    """A pause: `duration: 5s`, or `durationParam: $name` in seconds."""
+
+    duration: str = ""
+    duration_param: str = ""
+
+
+class CreateAny(Operation, frozen=True, tag="createAny"):
+    """An object of any kind; with a count as many."""
+
+    template_path: Name
+    namespace: str = ""
+    count: Count | None = None
+    count_param: str = ""
+
+
+class StartCollectingMetrics(Operation, frozen=True, tag="startCollectingMetrics"):
+    """From here on the Pods that are created in these namespaces (none: in any) are measured."""
+
+    name: str = ""
+    namespaces: list[Name] = []
+
+
+class StopCollectingMetrics(Operation, frozen=True, tag="stopCollectingMetrics"):
+    """The end of what `startCollectingMetrics` began."""
+
+
+AnyOperation = (
+    CreateNodes
+    | CreateNamespaces
+    | CreatePods
+    | Churn
+    | DeletePods
+    | Barrier
+    | Sleep
+    | CreateAny
+    | StartCollectingMetrics
+    | StopCollectingMetrics
+)
+OPCODES = tuple(
+    str(kind.__struct_config__.tag)
+    for kind in (
+        CreateNodes, CreateNamespaces, CreatePods, Churn, DeletePods, Barrier, Sleep, CreateAny,
+        StartCollectingMetrics, StopCollectingMetrics,
+    )
+)  # fmt: skip
+
+
+class Variant(Strict, frozen=True):
+    """One of a test case's workloads: its name, and what its parameters are."""
+
+    name: Name
+    params: dict[str, Count] = {}
+    labels: list[Name] = []
+    #: Pods a second that the reference's CI asks of itself for this workload: shown beside ours
+    threshold: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+class TestCase(Strict, frozen=True):
+    """One entry of a file."""
+
+    #: pytest is not to collect it
+    __test__ = False
+
+    name: Name
+    workload_template: Annotated[list[AnyOperation], msgspec.Meta(min_length=1)]
+    workloads: Annotated[list[Variant], msgspec.Meta(min_length=1)]
+    description: str = ""
+    default_pod_template_path: str = ""
+    labels: list[Name] = []
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """A test case with one variant: what is run. Made by `bench.load.parse`."""
+
+    case: TestCase
+    variant: Variant
+    #: the folder that template paths start from
+    folder: str
+
+    @property
+    def name(self) -> str:
+        """SchedulingBasic/5000Nodes_10000Pods."""
+        return f"{self.case.name}/{self.variant.name}"
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Of the variant and its test case."""
+        return frozenset((*self.case.labels, *self.variant.labels))
+
+    def count(self, operation: Counted | CreateAny, default: int = 0) -> int:
+        """Return how often a step is done."""
+        if operation.count is not None:
+            return operation.count
+        name = operation.count_param.removeprefix("$")
+        return self.variant.params[name] if name else default
+
+    def seconds(self, operation: Sleep) -> float:
+        """Return how long a pause takes."""
+        if operation.duration_param:
+            return float(self.variant.params[operation.duration_param.removeprefix("$")])
+        return duration(operation.duration)
+
+
+def duration(text: str) -> float:
+    """Read 300ms, 5s, 2m, 1h as seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        number = text.removesuffix(unit)
+        if number != text and number.replace(".", "", 1).isdigit():
+            return float(number) * seconds
+    raise ValueError(f'"{text}" is no duration like 300ms, 5s, 2m')
