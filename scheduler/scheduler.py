@@ -21,11 +21,14 @@ from scheduler.conditions import ConditionWriter
 from scheduler.cycle import Cycles, TieBreak
 from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
+from scheduler.eviction import Evictor
 from scheduler.explain.details import take_detail
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
-from scheduler.metrics import SchedulerMetrics
+from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
+from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
+from scheduler.preempting import Preempting
 from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
@@ -52,6 +55,16 @@ TICK_SECONDS: Final = 1.0
 LOOK_UPS: Final = 10
 
 
+def _share_context(frameworks: Frameworks) -> PreemptionContext:
+    """Make what the preemption plugins of all profiles know besides the nodes."""
+    context = PreemptionContext()
+    for framework in frameworks:
+        for plugin in framework.profile.post_filters:
+            if isinstance(plugin, DefaultPreemption):
+                plugin.context = context
+    return context
+
+
 class Scheduler:
     """Gives Pods nodes. `run` is everything; the rest is called on its loop."""
 
@@ -62,6 +75,7 @@ class Scheduler:
         *,
         frameworks: Frameworks,
         metrics: SchedulerMetrics,
+        preemption: PreemptionMetrics,
         recorders: Mapping[str, EventRecorder],
         reporter: StepReporter,
         tie_break: TieBreak,
@@ -76,6 +90,7 @@ class Scheduler:
             clock: the time.
             frameworks: the profiles; their names are the schedulerNames of the Pods that are ours.
             metrics: what is counted.
+            preemption: what is counted of preemption.
             recorders: of events about Pods, by the name of the scheduler.
             reporter: of the step SCHEDULED.
             tie_break: chooses among equally good nodes.
@@ -91,9 +106,23 @@ class Scheduler:
             tie_break,
         )
         self.cache = Cache()
-        self.queue = SchedulingQueue(hints=frameworks.hints, gate=frameworks.gate, backoff=backoff)
+        self._wake = asyncio.Event()
+        self._conditions = ConditionWriter(clients.pods, clock)
+        self._preempting = Preempting(
+            self.cache, context=_share_context(frameworks), clock=clock, metrics=preemption,
+            conditions=self._conditions, wake=self._wake.set,
+            reaches={
+                plugin.name: plugin.reach for framework in frameworks for plugin in framework.profile.filters
+            },
+        )  # fmt: skip
+        self.queue = SchedulingQueue(
+            hints=self._preempting.hints(frameworks.hints), gate=frameworks.gate, backoff=backoff
+        )
+        self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
+        self._preempting.begins(self.queue, self._evictor)
         self._cycles = {
-            framework.profile.name: Cycles(self.cache.table, framework) for framework in frameworks
+            framework.profile.name: Cycles(self.cache.table, framework, residents=self.cache.on)
+            for framework in frameworks
         }
         self.decisions = DecisionLog(
             lambda pod, now, number: take_detail(
@@ -101,14 +130,14 @@ class Scheduler:
             ),
             clock.monotonic,
         )
-        self._conditions = ConditionWriter(clients.pods, clock)
         self._binder = Binder(clients.pods, clock, self._conditions, self)
-        self._wake = asyncio.Event()
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
+        #: also of Pods that somebody asks about
+        self.compiler = PodCompiler()
         handlers = EventHandlers(
-            self.cache, self.queue, compiler=PodCompiler(), clock=clock, scheduler_names=frameworks.names,
-            heard=frozenset(frameworks.hints), settler=self, wake=self._wake.set,
+            self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
+            heard=frozenset(frameworks.hints), settler=self, preempting=self._preempting, wake=self._wake.set,
         )  # fmt: skip
         self.pods.add_batch_handler(handlers.on_pods)
         self.nodes.add_batch_handler(handlers.on_nodes)
@@ -118,6 +147,11 @@ class Scheduler:
     def name(self) -> str:
         """The schedulerName of the Pods that are ours; with several profiles that of the first."""
         return self._frameworks.first.profile.name
+
+    @property
+    def frameworks(self) -> Frameworks:
+        """The profiles at work, by the schedulerNames of the Pods that are ours."""
+        return self._frameworks
 
     @property
     def synced(self) -> bool:
@@ -152,6 +186,7 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conditions.run(), name="conditions")
             group.create_task(self._binder.run(), name="binder")
+            group.create_task(self._evictor.run(), name="evictor")
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._cycles_forever(), name="cycles")
 
@@ -195,6 +230,7 @@ class Scheduler:
         name = pending.pod.info.pod_class.scheduler_name
         self._metrics.failed(name, "error", now - pending.started)
         if info is not None:
+            self._preempting.unplaced(info, pending.where.node_name)
             self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
         self.decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
         self.queue.requeue(pending.pod, now=now)
@@ -237,7 +273,7 @@ class Scheduler:
         name = pod.info.pod_class.scheduler_name
         self.decisions.look(pod.info.pod_class, now)
         try:
-            decision = self._cycles[name].decide(pod.info.pod_class, self._tie_break)
+            decision = self._preempting.decide(pod.info, self._cycles[name], self._tie_break)
         except Exception as error:
             # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
             log.exception("cycle failed", pod=pod.info.key)
@@ -255,10 +291,9 @@ class Scheduler:
 
     def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
         name = pod.info.pod_class.scheduler_name
-        self.queue.park(pod, decision.rejected_by, now=now)
+        self.queue.park(pod, self._preempting.begin(pod, decision), now=now)
         self._metrics.failed(name, "unschedulable", self._clock.monotonic() - now)
         self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
-        self._conditions.unschedulable(pod.info, decision.message)
 
     async def _ticks(self) -> None:
         """Let time pass for the queue; look up what should have been confirmed long ago."""
