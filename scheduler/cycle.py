@@ -1,36 +1,42 @@
 """PURE: where does a Pod go? One class of equal Pods at a time, and no more computed than changed.
 
-`ClassCycle` answers for one class: filters and scores of all nodes once, then, for the next Pod of the class, only the rows
-that were touched since (its own placement, other classes' placements, Pods that went). The decisions are those of one Pod at
-a time from scratch; a plain reference scheduler in the tests is the judge. `Cycles` keeps the classes that were lately asked for.
+`ClassCycle` answers for one class. It keeps three layers, each brought up to date with the rows that were touched since the last
+decision (its own placement, other classes' placements, Pods that went):
+  rows      filters and scores that look at a node and its Pods; again for a touched row alone
+  domains   filters of reach DOMAIN, a code a row each; the plugin says which rows a change reached
+  scaled    scores that depend on all feasible rows, or on domains (`scheduler.scaling`)
+and above them the sum by row and the best rows (`scheduler.ranking`). The decisions are those of one Pod at a time from
+scratch; a plain reference scheduler in the tests is the judge. `Cycles` keeps the classes that were lately asked for.
 
-Figures (1,000 nodes, one core): from scratch about 130 µs, the next Pod of a class about 8 µs. Called by
-`scheduler.scheduler` (step 2); there is no await in it, so nothing changes under it. Follows upstream's `schedulePod`, without
-its sampling of nodes: columns are fast enough to look at all.
+Figures are in docs/performance.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes under
+it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast enough to look at all.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_info import PodClass, Shape
+from scheduler.columns.pod_terms import PodTerm
 from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
     UNRESOLVABLE,
-    DomainPlugin,
+    Affected,
+    Codes,
+    DomainFilter,
     FilterPlugin,
     Reach,
     Refusals,
-    ScorePlugin,
     decode,
 )
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import NO_NODES, Decision, Scheduled, Unschedulable, fit_message
 from scheduler.preemption.dry_run import DryRun, Residents
+from scheduler.ranking import Ranking
+from scheduler.scaling import ScaledScore
 
 #: of n equally good rows (in the order of rows), which: 0..n-1
 TieBreak = Callable[[int], int]
@@ -68,7 +74,7 @@ class ClassCycle:
         self._catch_up()
         if in_view:
             row = self._table.rows.get(in_view, -1)
-            if row >= 0 and self._failed.item(row) == PASSED:
+            if row >= 0 and self._ok.item(row):
                 return Scheduled(row, in_view, 1, 1)
             if self._feasible == 0:
                 # What can be done depends on what was begun for this very Pod.
@@ -77,8 +83,9 @@ class ClassCycle:
             if self._verdict is None:
                 self._verdict = self._explain(-1)
             return self._verdict
-        ties = self._ties
-        row = ties[tie_break(len(ties))] if len(ties) > 1 else ties[0]
+        ranking = self._ranking
+        ties = ranking.ties
+        row = ranking.pick(tie_break(ties) if ties > 1 else 0)
         name = self._nodes.names[row]
         assert name is not None
         return Scheduled(row, name, self._count, self._feasible)
@@ -87,111 +94,162 @@ class ClassCycle:
         """Say whether a node would do now."""
         self._catch_up()
         row = self._table.rows.get(node_name)
-        return row is not None and self._failed.item(row) == PASSED
+        return row is not None and bool(self._ok[row])
+
+    def adopt(self, pod: PodClass) -> None:
+        """Decide for a class that is decided alike from now on: its labels differ, and nobody looks at the difference."""
+        self._pod = pod
 
     def _start(self) -> None:
         table = self._table
         self._nodes = nodes = table.snapshot()
         self._position = table.journal.position
+        #: the terms of placed Pods that mean this one
+        self._terms = table.topology.terms_matching(self._pod.group)
         self._verdict = None
         self._prepared = prepared = self._framework.prepare(self._pod, nodes)
-        self._filters = prepared.filters
+        self._filters = filters = prepared.filters
         self._count = int(nodes.valid.sum())
         size = nodes.size
-        #: int16[N]: index of the filter that refused, or PASSED, or NO_NODE
+        #: int16[N]: index of the filter of the first layer that refused, or PASSED, or NO_NODE
         self._failed = np.full(size, PASSED, np.int16)
         #: int64[N]: what it said
         self._codes = np.zeros(size, np.int64)
-        #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch
-        self._still = np.zeros(size, np.int64)
-        #: int64[N]: weighted scores that need no scaling, of the others; on one row, when a Pod comes, these change
-        self._moving = np.zeros(size, np.int64)
-        #: int64[N]: weighted scaled scores
-        self._scaled = np.zeros(size, np.int64)
-        #: int64[N]: the sum, -1 where a filter refused
-        self._total = np.full(size, -1, np.int64)
-        reaches = [Reach.NONE, *(plugin.reach for plugin in self._filters)]
-        reaches += [weighted.plugin.reach for weighted in prepared.scores]
-        self._reach = max(reaches)
-        self._row_filters_from = next(
-            (i for i, plugin in enumerate(self._filters) if plugin.reach is not Reach.NONE),
-            len(self._filters),
+        #: filters of the second layer by index, and what they say: int64[N]
+        self._domains: dict[int, tuple[FilterPlugin, Codes]] = {}
+        #: rows that would do if others had not got them in view: which filter says so, and what
+        self._kept: dict[int, tuple[int, int]] = {}
+        #: bool[N]: all filters passed
+        self._ok = np.zeros(size, np.bool_)
+        #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of all
+        self._still, self._base = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        self._ranking = Ranking(size)
+        row_filters = [item for item in enumerate(filters) if item[1].reach is not Reach.DOMAIN]
+        self._row_filters = row_filters
+        #: those that may answer otherwise for a row when its Pods change
+        self._again = [
+            (number, plugin.filter_row) for number, plugin in row_filters if plugin.reach is not Reach.NONE
+        ]
+        self._from = next(
+            (i for i, plugin in enumerate(filters) if plugin.reach is not Reach.NONE), len(filters)
         )
-        plain = [weighted for weighted in prepared.scores if not weighted.plugin.scales]
-        self._still_scores = [weighted for weighted in plain if weighted.plugin.reach is Reach.NONE]
-        self._moving_scores = [weighted for weighted in plain if weighted.plugin.reach is not Reach.NONE]
-        self._scaling = [weighted for weighted in prepared.scores if weighted.plugin.scales]
-        #: int64[N] each: raw scores of the plugins that scale, and the lowest and highest of feasible rows
-        self._raw = [np.zeros(size, np.int64) for _ in self._scaling]
-        self._bounds: list[tuple[int, int]] = [(0, 0) for _ in self._scaling]
-        #: whether a row can be computed again by itself
-        self._one_by_one = (
-            self._reach is Reach.ROW
-            and not prepared.rejected
-            and all(weighted.plugin.reach is Reach.NONE for weighted in self._scaling)
+        self._reach = max((plugin.reach for plugin in filters), default=Reach.NONE)
+        plain = [
+            item
+            for item in prepared.scores
+            if not item.plugin.scales and item.plugin.reach is not Reach.DOMAIN
+        ]
+        self._still_scores = [item for item in plain if item.plugin.reach is Reach.NONE]
+        self._moving_scores = [item for item in plain if item.plugin.reach is not Reach.NONE]
+        self._moving_rows = [(item.plugin.score_row, item.weight) for item in self._moving_scores]
+        self._scaled = [
+            ScaledScore(item, prepared.state, self._pod, nodes)
+            for item in prepared.scores
+            if item not in plain
+        ]
+        self._global = any(plugin.reach is Reach.GLOBAL for plugin in filters) or any(
+            item.plugin.reach is Reach.GLOBAL for item in prepared.scores
         )
         self._what_if = DryRun(
-            self._pod, table, nodes, prepared.state, self._filters[self._row_filters_from :],
+            self._pod, table, nodes, prepared.state, filters[self._from :],
             residents=self._residents or (lambda _node_name: ()), affected=self._reached,
         )  # fmt: skip
         self._feasible = 0
-        self._best = -1
-        self._ties: list[int] = []
         if self._count and not prepared.rejected:
-            self._compute(nodes.all)
+            self._compute_all()
+
+    def _compute_all(self) -> None:
+        """Filter and score everything as columns."""
+        nodes, prepared, observer = self._nodes, self._prepared, self._framework.observer
+        began = observer.start()
+        self._filter(nodes.all)
+        for number, plugin in enumerate(self._filters):
+            if plugin.reach is Reach.DOMAIN:
+                started = observer.start()
+                self._domains[number] = plugin, self._ask_all(plugin)
+                observer.plugin(plugin.name, "Filter", started)
+        self._see_all()
+        observer.extension_point("Filter", success=self._feasible > 0, started=began)
+        began = observer.start()
+        for weighted in self._still_scores:
+            started = observer.start()
+            self._still += (
+                weighted.plugin.score(prepared.state, self._pod, nodes, nodes.all) * weighted.weight
+            )
+            observer.plugin(weighted.plugin.name, "Score", started)
+        self._score(nodes.all)
+        for scaled in self._scaled:
+            started = observer.start()
+            scaled.start(self._ok)
+            observer.plugin(scaled.name, "Score", started)
+        observer.extension_point("Score", success=True, started=began)
+        self._rank_all()
 
     def _catch_up(self) -> None:
         """Compute what changed since the last decision."""
         table = self._table
-        if table.snapshot() is not self._nodes:
+        if (
+            table.snapshot() is not self._nodes
+            or table.topology.terms_matching(self._pod.group) != self._terms
+        ):
             self._start()
             return
         journal = table.journal
         if journal.position == self._position:
             return
         entries = journal.since(self._position)
-        if entries is None or self._reach is Reach.GLOBAL or min(entries) < 0:
+        if entries is None or self._global or min(entries) < 0:
             # A negative entry is a node that changed: pre-filters may have to say something else now.
             self._start()
             return
         self._position = journal.position
         self._verdict = None
-        if self._one_by_one and len(entries) == 1:
-            # The usual case: nothing but our own last placement.
-            self._compute_row(entries[0])
-            return
-        if self._prepared.rejected or self._reach is Reach.NONE:
-            return
-        rows = set(entries)
-        if self._reach is Reach.DOMAIN:
-            self._compute(self._domains(rows))
-        elif self._one_by_one and len(rows) <= ONE_BY_ONE:
-            for row in rows:
-                self._compute_row(row)
+        if not self._prepared.rejected:
+            self._advance(entries if len(entries) == 1 else [*dict.fromkeys(entries)])
+
+    def _advance(self, rows: Sequence[int]) -> None:
+        """Follow Pods that came to or left `rows`, each named once."""
+        many = len(rows) > ONE_BY_ONE
+        if many:
+            some = np.fromiter(rows, np.intp, len(rows))
+            self._filter(some)
+            self._score(some)
         else:
-            self._compute(np.fromiter(sorted(rows), np.intp, len(rows)))
+            for row in rows:
+                self._look_again(row)
+        touched: Sequence[int] | None = None if many else rows
+        if self._domains:
+            touched = self._advance_domains(rows, touched)
+        flipped = self._see_all() if touched is None else self._see(touched)
+        for scaled in self._scaled:
+            affected = scaled.advance(rows, self._ok, flipped=flipped)
+            touched = _merge(touched, affected, rows)
+        if touched is None:
+            self._rank_all()
+        else:
+            self._rank(touched)
 
-    def _domains(self, changed: set[int]) -> NDArray[np.intp]:
-        rows = [np.fromiter(changed, np.intp, len(changed))]
-        plugins: list[FilterPlugin | ScorePlugin] = [*self._filters]
-        plugins += [weighted.plugin for weighted in self._prepared.scores]
-        for plugin in plugins:
-            if plugin.reach is Reach.DOMAIN:
-                assert isinstance(plugin, DomainPlugin)
-                rows += [
-                    plugin.affected(self._prepared.state, self._pod, self._nodes, row) for row in changed
-                ]
-        return np.unique(np.concatenate(rows))
+    def _advance_domains(self, rows: Sequence[int], touched: Sequence[int] | None) -> Sequence[int] | None:
+        """Ask the filters of the second layer again where a change on `rows` reached; return the rows touched (None: all)."""
+        state, pod, nodes = self._prepared.state, self._pod, self._nodes
+        for number, (plugin, codes) in self._domains.items():
+            assert isinstance(plugin, DomainFilter)
+            affected = plugin.filter_affected(state, pod, nodes, rows)
+            if isinstance(affected, slice):
+                self._domains[number] = plugin, self._ask_all(plugin)
+            else:
+                for row in affected:
+                    codes[row] = plugin.filter_row(state, pod, nodes, row)
+            touched = _merge(touched, affected, rows)
+        return touched
 
-    def _compute(self, rows: Rows) -> None:
-        """Filter and score rows as columns."""
-        framework, state, pod, nodes = self._framework, self._prepared.state, self._pod, self._nodes
-        observer = framework.observer
-        began = observer.start()
+    def _filter(self, rows: Rows) -> None:
+        """Ask the filters of the first layer about rows."""
+        state, pod, nodes, observer = self._prepared.state, self._pod, self._nodes, self._framework.observer
         alive = nodes.valid[rows].copy()
         failed = np.where(alive, np.int16(PASSED), np.int16(NO_NODE))
         codes = np.zeros(len(alive), np.int64)
-        for number, plugin in enumerate(self._filters):
+        for number, plugin in self._row_filters:
             started = observer.start()
             answers = plugin.filter(state, pod, nodes, rows)
             observer.plugin(plugin.name, "Filter", started)
@@ -201,127 +259,111 @@ class ClassCycle:
             if refused.any():
                 failed[refused], codes[refused] = number, answers[refused]
                 alive &= ~refused
-        if self._table.nominated:
-            self._keep_room(rows, alive, failed, codes)
         self._failed[rows], self._codes[rows] = failed, codes
-        feasible = self._failed == PASSED
-        self._feasible = int(feasible.sum())
-        observer.extension_point("Filter", success=self._feasible > 0, started=began)
-        began = observer.start()
-        for column, scores in ((self._still, self._still_scores), (self._moving, self._moving_scores)):
-            if scores:
-                total = np.zeros(len(alive), np.int64)
-                for weighted in scores:
-                    started = observer.start()
-                    total += weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
-                    observer.plugin(weighted.plugin.name, "Score", started)
-                column[rows] = total
-        for raw, weighted in zip(self._raw, self._scaling, strict=True):
+
+    def _ask_all(self, plugin: FilterPlugin) -> Codes:
+        answers = plugin.filter(self._prepared.state, self._pod, self._nodes, self._nodes.all)
+        return np.zeros(self._nodes.size, np.int64) if answers is None else answers
+
+    def _score(self, rows: Rows) -> None:
+        """Sum the scores that need no scaling."""
+        state, pod, nodes, observer = self._prepared.state, self._pod, self._nodes, self._framework.observer
+        total = self._still[rows].copy()
+        for weighted in self._moving_scores:
             started = observer.start()
-            raw[rows] = weighted.plugin.score(state, pod, nodes, rows)
+            total += weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
             observer.plugin(weighted.plugin.name, "Score", started)
-        observer.extension_point("Score", success=True, started=began)
-        self._scale(feasible)
-        self._total = np.where(feasible, self._still + self._moving + self._scaled, np.int64(-1))
-        self._scan()
+        self._base[rows] = total
 
-    def _keep_room(
-        self, rows: Rows, alive: NDArray[np.bool_], failed: NDArray[np.int16], codes: NDArray[np.int64]
-    ) -> None:
-        """Refuse rows that would only do if other Pods, of at least this priority, did not have them in view."""
-        kept = np.zeros(self._nodes.size, np.bool_)
-        kept[[*self._table.nominated]] = True
-        numbers = np.arange(self._nodes.size)[rows]
-        for at in np.flatnonzero(alive & kept[rows]).tolist():
-            number, code = self._what_if.with_nominated(int(numbers[at]))
-            if number >= 0:
-                failed[at], codes[at], alive[at] = number + self._row_filters_from, code, False
-
-    def _scale(self, feasible: NDArray[np.bool_]) -> bool:
-        """Scale what needs it; say whether anything changed for rows that were not asked about."""
-        if not self._scaling or not self._feasible:
-            return False
-        bounds: list[tuple[int, int]] = []
-        self._scaled[:] = 0
-        for raw, weighted in zip(self._raw, self._scaling, strict=True):
-            seen = raw[feasible]
-            low, high = int(seen.min()), int(seen.max())
-            bounds.append((low, high))
-            self._scaled += weighted.plugin.scale(raw, low, high) * weighted.weight
-        changed = bounds != self._bounds
-        self._bounds = bounds
-        return changed
-
-    def _compute_row(self, row: int) -> None:
-        """Filter and score one row again after its Pods changed: what `_compute` would say, without arrays."""
+    def _look_again(self, row: int) -> None:
+        """Filter and score one row again after its Pods changed: what `_filter` and `_score` would say, without arrays."""
         failed = self._failed.item(row)
-        if failed == NO_NODE or 0 <= failed < self._row_filters_from:
+        if failed == NO_NODE or 0 <= failed < self._from:
             return
-        now, code = self._ask(row)
-        self._codes[row] = code
-        if now != failed:
-            self._failed[row] = now
-            self._feasible += (now == PASSED) - (failed == PASSED)
-        if now != PASSED:
-            total = -1
-        else:
-            state, pod, nodes = self._prepared.state, self._pod, self._nodes
-            moving = 0
-            for weighted in self._moving_scores:
-                moving += weighted.plugin.score_row(state, pod, nodes, row) * weighted.weight
-            self._moving[row] = moving
-            total = self._still.item(row) + moving + self._scaled.item(row)
-        if self._scaling and (now == PASSED) != (failed == PASSED):
-            feasible = self._failed == PASSED
-            if self._scale(feasible):
-                self._total = np.where(feasible, self._still + self._moving + self._scaled, np.int64(-1))
-                self._scan()
-                return
-            if now == PASSED:
-                total = self._still.item(row) + self._moving.item(row) + self._scaled.item(row)
-        self._set_total(row, total)
-
-    def _ask(self, row: int) -> tuple[int, int]:
-        """Return which filter refuses a row now (or PASSED), and its code."""
         state, pod, nodes = self._prepared.state, self._pod, self._nodes
-        for number in range(self._row_filters_from, len(self._filters)):
-            code = self._filters[number].filter_row(state, pod, nodes, row)
+        now, code = PASSED, 0
+        for number, ask in self._again:
+            code = ask(state, pod, nodes, row)
             if code:
-                return number, code
-        if row in self._table.nominated:
-            number, code = self._what_if.with_nominated(row)
-            if number >= 0:
-                return number + self._row_filters_from, code
-        return PASSED, 0
+                now = number
+                break
+        if code or failed != PASSED:
+            self._codes[row], self._failed[row] = code, now
+        if not code:
+            total = self._still.item(row)
+            for score, weight in self._moving_rows:
+                total += score(state, pod, nodes, row) * weight
+            self._base[row] = total
 
-    def _set_total(self, row: int, total: int) -> None:
-        before = self._total.item(row)
-        if before == total:
-            return
-        self._total[row] = total
-        best, ties = self._best, self._ties
-        if total > best:
-            self._best, self._ties = total, [row]
-        elif total == best:
-            if total >= 0:
-                insort(ties, row)
-        elif before == best:
-            del ties[bisect_left(ties, row)]
-            if not ties:
-                self._scan()
+    def _see(self, rows: Iterable[int]) -> bool:
+        """Find out which of some rows are feasible now; say whether any has changed."""
+        flipped = False
+        ok, nominated = self._ok, self._table.nominated
+        for row in rows:
+            now = self._failed.item(row) == PASSED
+            for _, codes in self._domains.values():
+                now = now and not codes.item(row)
+            if nominated or self._kept:
+                now = self._see_kept(row) if now else now
+            if now != ok.item(row):
+                ok[row] = now
+                self._feasible += 1 if now else -1
+                flipped = True
+        return flipped
 
-    def _scan(self) -> None:
-        """Find the best rows."""
-        total = self._total
-        self._best = best = int(total.max()) if len(total) else -1
-        self._ties = np.flatnonzero(total == best).tolist() if best >= 0 else []
+    def _see_all(self) -> bool:
+        """Find out which rows are feasible now; say whether any has changed."""
+        ok = self._failed == PASSED
+        for _, codes in self._domains.values():
+            ok &= codes == 0
+        self._kept.clear()
+        for row in [*self._table.nominated]:
+            if ok[row]:
+                ok[row] = self._see_kept(row)
+        flipped = not np.array_equal(ok, self._ok)
+        self._ok = ok
+        self._feasible = int(np.count_nonzero(ok))
+        return flipped
+
+    def _see_kept(self, row: int) -> bool:
+        """Say whether a row would do although other Pods, of at least this priority, have it in view."""
+        self._kept.pop(row, None)
+        number, code = self._what_if.with_nominated(row)
+        if number < 0:
+            return True
+        self._kept[row] = number + self._from, code
+        return False
+
+    def _rank(self, rows: Iterable[int]) -> None:
+        ranking, ok, base, scores = self._ranking, self._ok, self._base, self._scaled
+        for row in rows:
+            total = -1
+            if ok.item(row):
+                total = base.item(row)
+                for scaled in scores:
+                    total += scaled.scaled.item(row)
+            ranking.set(row, total)
+
+    def _rank_all(self) -> None:
+        total = self._base
+        for scaled in self._scaled:
+            total = total + scaled.scaled
+        self._ranking.replace(np.where(self._ok, total, np.int64(-1)))
 
     def _reached(self, rows: set[int]) -> Iterable[int] | None:
         """Return the rows whose filters may answer otherwise after changes on `rows`; None: any."""
-        reach = max((plugin.reach for plugin in self._filters), default=Reach.NONE)
-        if reach is Reach.GLOBAL:
-            return None
-        return self._domains(rows).tolist() if reach is Reach.DOMAIN else rows
+        return None if self._reach in (Reach.DOMAIN, Reach.GLOBAL) else rows
+
+    def _refusals(self) -> tuple[NDArray[np.int16], Codes]:
+        """Return which filter refused each row first (or PASSED, NO_NODE), and what it said."""
+        failed, codes = self._failed.copy(), self._codes.copy()
+        for number, (_, said) in self._domains.items():
+            first = (said != 0) & ((failed == PASSED) | (failed > number))
+            failed[first], codes[first] = number, said[first]
+        for row, (number, code) in self._kept.items():
+            if failed[row] == PASSED:
+                failed[row], codes[row] = number, code
+        return failed, codes
 
     def _explain(self, in_view: int) -> Unschedulable:
         """Say why no node will do, and what can be done for the Pod that has the row `in_view` (-1: none)."""
@@ -332,8 +374,9 @@ class ClassCycle:
             rejections, rejected_by = {prepared.rejected: count}, {prepared.rejected_by}
             resolvable = np.zeros(self._nodes.size, np.bool_)
         else:
-            rejections, rejected_by = self._rejections()
-            resolvable = (self._failed >= 0) & (self._codes & UNRESOLVABLE == 0)
+            failed, codes = self._refusals()
+            rejections, rejected_by = self._rejections(failed, codes)
+            resolvable = (failed >= 0) & (codes & UNRESOLVABLE == 0)
         refusals = Refusals(resolvable, count, in_view, self._what_if if self._residents else None)
         found = self._framework.post_filter(prepared, pod, self._nodes, refusals)
         message = fit_message(count, rejections, pre_filter=prepared.rejected, post_filter=found.message)
@@ -341,11 +384,11 @@ class ClassCycle:
             count, rejections, frozenset(rejected_by), message, found.nominated, found.victims, found.waits
         )
 
-    def _rejections(self) -> tuple[dict[str, int], set[str]]:
+    def _rejections(self, failed: NDArray[np.int16], codes: Codes) -> tuple[dict[str, int], set[str]]:
         rejections: dict[str, int] = {}
         rejected_by: set[str] = set()
         for number, plugin in enumerate(self._filters):
-            said = self._codes[self._failed == number]
+            said = codes[failed == number]
             if not len(said):
                 continue
             rejected_by.add(plugin.name)
@@ -354,6 +397,13 @@ class ClassCycle:
                 for reason in decode(int(code), reasons):
                     rejections[reason] = rejections.get(reason, 0) + int(count)
         return rejections, rejected_by
+
+
+def _merge(touched: Sequence[int] | None, affected: Affected, rows: Sequence[int]) -> Sequence[int] | None:
+    """Return touched rows with those that were affected; `rows` are among them already."""
+    if touched is None or isinstance(affected, slice):
+        return None
+    return touched if not affected or affected is rows else [*dict.fromkeys((*touched, *affected))]
 
 
 class Cycles:
@@ -369,7 +419,7 @@ class Cycles:
     ) -> None:
         self._table, self._framework, self._limit = table, framework, limit
         self._residents = residents
-        self._cycles: dict[PodClass, ClassCycle] = {}
+        self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
 
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
         """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
@@ -380,12 +430,18 @@ class Cycles:
         return self._of(pod).fits(node_name)
 
     def _of(self, pod: PodClass) -> ClassCycle:
-        cycle = self._cycles.get(pod)
+        cycles = self._cycles
+        # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms make of it (the shape).
+        key = (pod.shape, self._table.topology.terms_matching(pod.group))
+        cycle = cycles.pop(key, None)
         if cycle is None:
-            if len(self._cycles) >= self._limit:
-                # The one that was made first goes; a class that is still in use comes back at the price of one full pass.
-                del self._cycles[next(iter(self._cycles))]
-            cycle = self._cycles[pod] = ClassCycle(pod, self._table, self._framework, self._residents)
+            if len(cycles) >= self._limit:
+                # The one that was not asked for longest goes; when it comes back that costs a full pass.
+                del cycles[next(iter(cycles))]
+            cycle = ClassCycle(pod, self._table, self._framework, self._residents)
+        else:
+            cycle.adopt(pod)
+        cycles[key] = cycle
         return cycle
 
 

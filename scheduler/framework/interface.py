@@ -134,15 +134,6 @@ Affected: TypeAlias = Sequence[int] | slice
 
 
 @runtime_checkable
-class DomainPlugin(Protocol):
-    """A filter or score of reach DOMAIN, as the cycle asks it today; `DomainFilter` and `DomainScore` take its place."""
-
-    def affected(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> NDArray[np.intp]:
-        """Return the rows whose answers a change of Pods on `row` may have changed."""
-        ...
-
-
-@runtime_checkable
 class DomainFilter(Protocol):
     """A filter of reach DOMAIN (spreading, affinity).
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
@@ -15,6 +14,7 @@ from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
     UNRESOLVABLE,
+    Affected,
     Codes,
     PostFilterResult,
     PreFilterResult,
@@ -57,21 +57,28 @@ class MostPods:
         count = nodes.pod_count[row]
         return int(count >= self.most) | (2 if count > self.most else 0)
 
-    def affected(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> NDArray[np.intp]:
-        """Rows 0 and 1 are a domain, 2 and 3 the next."""
-        return np.array([row // 2 * 2, row // 2 * 2 + 1])
-
 
 @dataclass
 class OnePerDomain(MostPods):
-    """Refuses both rows of a domain that holds a Pod."""
+    """Refuses both rows of a domain that holds a Pod: rows 0 and 1 are a domain, 2 and 3 the next."""
 
     name: str = "OnePerDomain"
+    #: whether to say "all rows" rather than which
+    widely: bool = False
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         self.asked.append(len(nodes.valid[rows]))
         counts = nodes.pod_count.reshape(-1, 2).sum(axis=1)
         return (np.repeat(counts, 2)[rows] > 0).astype(np.int64)
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        self.asked.append(1)
+        return int(nodes.pod_count[row // 2 * 2 : row // 2 * 2 + 2].any())
+
+    def filter_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        return nodes.all if self.widely else [row // 2 * 2 + other for row in rows for other in (0, 1)]
 
 
 @dataclass
@@ -157,8 +164,19 @@ def test_a_domain_plugin_is_asked_for_the_rows_of_the_domain() -> None:
     on = nodes(4)
     cycle = ClassCycle(WEB, on, Framework(Profile("test", filters=(spread,))))
     assert place(cycle, on, 2) == ["n0", "n2"]
-    assert spread.asked == [4, 2]
+    assert spread.asked == [4, 1, 1]
     assert isinstance(cycle.decide(first), Unschedulable)
+
+
+def test_a_domain_plugin_may_ask_for_all_rows() -> None:
+    spread = OnePerDomain(1, Reach.DOMAIN, widely=True)
+    on = nodes(4)
+    cycle = ClassCycle(WEB, on, Framework(Profile("test", filters=(spread,))))
+    assert place(cycle, on, 2) == ["n0", "n2"]
+    assert spread.asked == [4, 4]
+    verdict = cycle.decide(first)
+    assert isinstance(verdict, Unschedulable)
+    assert verdict.rejections == {"full": 4}
 
 
 def test_a_global_plugin_is_asked_for_everything_again() -> None:
