@@ -12,7 +12,7 @@ from scheduler.cycle import TieBreak
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.frameworks import Frameworks
-from scheduler.metrics import PluginMetrics, PluginTimes, SchedulerMetrics
+from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics
 from scheduler.queue.backoff import BACKOFF
 from scheduler.scheduler import Scheduler
 from scheduler.service import SERVICE, SchedulerService
@@ -71,7 +71,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         frameworks=Frameworks(
             [Framework(profile, PluginTimes(times, clock, profile.name)) for profile in profiles]
         ),
-        metrics=SchedulerMetrics(registry, names),
+        metrics=SchedulerMetrics(registry, names), preemption=PreemptionMetrics(registry),
         recorders={own: EventRecorder(clients.events, own, instance, clock) for own in names},
         backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),

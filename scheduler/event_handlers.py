@@ -37,6 +37,30 @@ class Settler(Protocol):
         ...
 
 
+class Expectant(Protocol):
+    """Who keeps room for Pods that are to come (`scheduler.preempting`)."""
+
+    def observe(self, info: PodInfo) -> None:
+        """A Pod has no node; its status may say which it has in view."""
+        ...
+
+    def placed(self, uid: str) -> None:
+        """A Pod has a node."""
+        ...
+
+    def gone(self, uid: str) -> None:
+        """A Pod is no more."""
+        ...
+
+    def room_on(self, node_name: str) -> None:
+        """There may be room on a node that was not there before."""
+        ...
+
+    def node_gone(self, node_name: str) -> None:
+        """A node is no more."""
+        ...
+
+
 class EventHandlers:
     """Keeps cache and queue true. Owned by the scheduling task."""
 
@@ -50,6 +74,7 @@ class EventHandlers:
         scheduler_names: frozenset[str],
         heard: frozenset[ClusterEvent],
         settler: Settler,
+        expectant: Expectant,
         wake: Callable[[], None],
     ) -> None:
         """Make the handlers.
@@ -62,10 +87,12 @@ class EventHandlers:
             scheduler_names: Pods of other schedulers are counted when they are bound, and otherwise left alone.
             heard: events that some plugin listens to.
             settler: is told of every Pod that is bound or gone.
+            expectant: is told who has a node in view, and where something changed.
             wake: called after each batch: there may be something to decide.
         """
         self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
         self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
+        self._expectant = expectant
 
     def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
         """Take in a batch of (before, after)."""
@@ -89,6 +116,7 @@ class EventHandlers:
                 self._node(new)
             elif old is not None:
                 before = self._cache.remove_node(old.metadata.name)
+                self._expectant.node_gone(old.metadata.name)
                 self._happened(ClusterEvent.NODE_DELETE, before, None)
         self._wake()
 
@@ -103,6 +131,8 @@ class EventHandlers:
         for flag, event in _NODE_EVENTS:
             if flag in change:
                 self._happened(event, before, info)
+        if change:
+            self._expectant.room_on(info.name)
 
     def _bound(self, pod: pod_pb2.Pod) -> None:
         uid = pod.metadata.uid
@@ -110,7 +140,9 @@ class EventHandlers:
         known = None
         if held is not None and held.info.pod.metadata.generation == pod.metadata.generation:
             if not held.assumed and held.node_name == pod.spec.node_name:
-                # Its status changed: nothing to us.
+                # Its status changed: nothing to the columns, but to the order of victims.
+                if _was_started(held.info.pod, pod):
+                    self._cache.refresh(PodInfo(pod, held.info.pod_class))
                 return
             # Whatever else changed of the spec would have moved the generation.
             known = held.info.pod_class
@@ -119,6 +151,7 @@ class EventHandlers:
             return
         before = self._cache.put(info)
         self._queue.delete(uid)
+        self._expectant.placed(uid)
         self._settler.settle(uid, info.node_name)
         if before is None or before.assumed:
             self._happened(ClusterEvent.ASSIGNED_POD_ADD, None, info)
@@ -130,21 +163,26 @@ class EventHandlers:
         ours = (pod.spec.scheduler_name or DEFAULT_SCHEDULER_NAME) in self._scheduler_names
         if not ours or pod.metadata.HasField("deletion_timestamp"):
             self._queue.delete(uid)
+            self._expectant.gone(uid)
             return
         if uid not in self._queue and self._cache.get(uid) is not None:
             # Bound as far as we know; the watch is behind us.
             return
         info = self._compile(pod)
         if info is not None:
+            self._expectant.observe(info)
             self._queue.add(info, now=self._clock.monotonic())
 
     def _gone(self, pod: pod_pb2.Pod) -> None:
         uid = pod.metadata.uid
         self._queue.delete(uid)
+        held = self._cache.get(uid)
         info = self._cache.remove(uid)
+        self._expectant.gone(uid)
         self._settler.settle(uid, "")
-        if info is not None:
+        if info is not None and held is not None:
             self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info, None)
+            self._expectant.room_on(held.node_name)
 
     def _compile(self, pod: pod_pb2.Pod) -> PodInfo | None:
         try:
@@ -159,3 +197,8 @@ class EventHandlers:
     def _happened(self, event: ClusterEvent, before: Changed, after: Changed) -> None:
         if event in self._heard:
             self._queue.on_event(event, before, after, now=self._clock.monotonic())
+
+
+def _was_started(before: pod_pb2.Pod, after: pod_pb2.Pod) -> bool:
+    """Say whether a Pod was started since: the longest running ones are evicted last."""
+    return after.status.HasField("start_time") and not before.status.HasField("start_time")

@@ -137,7 +137,7 @@ class Scheduler:
         self.compiler = PodCompiler()
         handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
-            heard=frozenset(frameworks.hints), settler=self, preempting=self._preempting, wake=self._wake.set,
+            heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
         )  # fmt: skip
         self.pods.add_batch_handler(handlers.on_pods)
         self.nodes.add_batch_handler(handlers.on_nodes)

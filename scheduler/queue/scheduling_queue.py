@@ -29,7 +29,7 @@ MAX_EVENTS: Final = 10_000
 #: labels of scheduler_queue_incoming_pods_total that are no cluster events
 POD_ADD, POD_UPDATE = "PodAdd", "PodUpdate"
 ATTEMPT_FAILURE, BACKOFF_COMPLETE = "ScheduleAttemptFailure", "BackoffComplete"
-UNSCHEDULABLE_TIMEOUT = "UnschedulableTimeout"
+UNSCHEDULABLE_TIMEOUT, FORCE_ACTIVATE = "UnschedulableTimeout", "ForceActivate"
 
 _Happened = tuple[ClusterEvent, Changed, Changed]
 
@@ -94,6 +94,10 @@ class SchedulingQueue:
     def get(self, uid: str) -> QueuedPod | None:
         """Return a Pod, wherever it is."""
         return self._pods.get(uid)
+
+    def backoff_until(self, pod: QueuedPod) -> float:
+        """Return when a Pod's back-off ends, had it one (monotonic seconds)."""
+        return self._backoff.due(pod)
 
     def uids(self) -> frozenset[str]:
         """Return the uids of all Pods, those in flight included."""
@@ -184,6 +188,21 @@ class SchedulingQueue:
             self._wake(pod, event, now)
             woken += 1
         return woken
+
+    def activate(self, uid: str, *, now: float, at_once: bool = True) -> None:
+        """Try a Pod again that was refused, whatever it waits for: at once, or when its back-off is over.
+
+        For a Pod whose room was made for it (upstream's `Activate`). Others stay where they are.
+        """
+        pod = self._pods.get(uid)
+        if pod is None or pod.place not in (Place.UNSCHEDULABLE, Place.BACKOFF):
+            return
+        self._leave(pod)
+        pod.since = now
+        if at_once:
+            self._enter(pod, FORCE_ACTIVATE)
+        else:
+            self._wake(pod, FORCE_ACTIVATE, now)
 
     def advance(self, now: float) -> float | None:
         """Let due Pods go on; returns when the next one is due, None when none waits for time."""

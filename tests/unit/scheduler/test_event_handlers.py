@@ -1,7 +1,7 @@
 """Watch events, whatever they say: cache and queue end up true."""
 
 from scheduler.cache import Cache
-from scheduler.columns.pod_info import PodCompiler
+from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.event_handlers import EventHandlers
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.registry import default_profile
@@ -19,10 +19,27 @@ class Parts:
         self.cache, self.woken = Cache(), 0
         self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
         self.settled: list[tuple[str, str]] = []
+        #: nodes where there may be room
+        self.changed: list[str] = []
         self.handlers = EventHandlers(
             self.cache, self.queue, compiler=PodCompiler(), clock=FakeClock(), scheduler_names=frozenset({"default-scheduler"}),
-            heard=frozenset(framework.hints), settler=self, wake=self.wake,
+            heard=frozenset(framework.hints), settler=self, expectant=self, wake=self.wake,
         )  # fmt: skip
+
+    def observe(self, info: PodInfo) -> None:
+        self.cache.nominations.observe(info)
+
+    def placed(self, uid: str) -> None:
+        self.cache.nominations.remove(uid)
+
+    def gone(self, uid: str) -> None:
+        self.cache.nominations.remove(uid)
+
+    def room_on(self, node_name: str) -> None:
+        self.changed.append(node_name)
+
+    def node_gone(self, node_name: str) -> None:
+        self.changed.append(node_name)
 
     def settle(self, uid: str, node_name: str) -> None:
         self.settled.append((uid, node_name))
