@@ -1,0 +1,213 @@
+"""PURE: was every Pod bound where it was allowed to be? Judged from what etcd saw happen to Pods and Nodes, in its order.
+
+    violations(history) -> what was wrong, in words; nothing when all was well
+
+After every load there must be: nothing bound twice; at the moment of each binding room on the node, and every required
+constraint of the Pod and of those that were there true; nothing pending that fits. The rules are those of the plain reference
+scheduler, so nothing is taken from the scheduler's own code.
+
+A scheduler sees changes a little later than etcd. What others changed lately (a node, a Pod that went or got other labels) may
+therefore be taken as if it had not happened yet; what the scheduler did itself may not.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.unit.scheduler.reference import ReferenceScheduler, World
+from tests.unit.scheduler.reference.world import Placed
+from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
+
+#: changes by others that a scheduler may not have seen when it decided
+LAG: Final = 300
+#: violations that are told
+MOST: Final = 100
+
+_TERMINAL = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event of a watch."""
+
+    #: ADDED, MODIFIED, DELETED
+    type: str
+    object: pod_pb2.Pod | node_pb2.Node | namespace_pb2.Namespace
+
+    @property
+    def version(self) -> int:
+        """The order of all that happened, over all kinds."""
+        return int(self.object.metadata.resource_version or 0)
+
+
+#: takes back in a world what somebody changed
+_Undo = Callable[[World], None]
+
+
+@dataclass
+class History:
+    """What is known after so many events. Feed it in order with `take`; `end` says what must hold at the end."""
+
+    scheduler_name: str = "default-scheduler"
+    lag: int = LAG
+    bindings: int = 0
+    found: list[str] = field(default_factory=list)
+    pending: dict[str, pod_pb2.Pod] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._reference = ReferenceScheduler()
+        self._world = self._reference.world
+        #: uid -> node
+        self._nodes: dict[str, str] = {}
+        self._lately: deque[_Undo] = deque(maxlen=self.lag)
+
+    def take(self, happened: Happened) -> None:
+        """Take in the next event."""
+        made, gone = happened.object, happened.type == "DELETED"
+        if isinstance(made, node_pb2.Node):
+            self._take_node(made, gone)
+        elif isinstance(made, namespace_pb2.Namespace):
+            self._world.namespaces[made.metadata.name] = dict(made.metadata.labels)
+        else:
+            self._take_pod(made, gone)
+
+    def end(self) -> None:
+        """Look at what is left: nothing may be pending that fits. Equal Pods are asked about once."""
+        asked: set[bytes] = set()
+        for pod in self.pending.values():
+            ours = (pod.spec.scheduler_name or "default-scheduler") == self.scheduler_name
+            if not ours or pod.spec.scheduling_gates or pod.metadata.HasField("deletion_timestamp"):
+                continue
+            key = _alike(pod)
+            if key not in asked:
+                asked.add(key)
+                best = self._reference.decide(pod).best
+                if best:
+                    self._wrong(f"{_name(pod)} is pending, and fits on {min(best)}")
+
+    def _take_node(self, node: node_pb2.Node, gone: bool) -> None:
+        world, name = self._world, node.metadata.name
+        before = world.nodes.get(name)
+
+        def undo(other: World) -> None:
+            if before is not None:
+                other.set_node(before)
+            else:
+                other.nodes.pop(name, None)
+
+        if gone:
+            if before is not None:
+                world.remove_node(name)
+        elif before is not None and _unchanged(before, node):
+            return
+        else:
+            world.set_node(node)
+        if before is not None or self._nodes:
+            # The nodes that were there before the first Pod are known to everybody.
+            self._lately.append(undo)
+
+    def _take_pod(self, pod: pod_pb2.Pod, gone: bool) -> None:
+        uid, node = pod.metadata.uid, pod.spec.node_name
+        before = self._nodes.get(uid)
+        if before and node != before:
+            self._wrong(f"{_name(pod)} was bound to {before}, and then to {node or 'nothing'}")
+        if before == "" and node:
+            self.bindings += 1
+            self._check(pod)
+        self._nodes[uid] = node
+        if gone or node or pod.status.phase in _TERMINAL:
+            self.pending.pop(uid, None)
+        else:
+            self.pending[uid] = pod
+        placed = self._world.pods.get(uid)
+        if placed is not None and (gone or pod.status.phase in _TERMINAL):
+            self._world.remove(uid)
+            self._lately.append(lambda other: other.place(placed.pod, placed.node))
+        elif placed is not None and (
+            _alike(placed.pod) != _alike(pod) or placed.terminating != _terminating(pod)
+        ):
+            self._world.place(pod, node)
+            self._lately.append(lambda other: other.place(placed.pod, placed.node))
+        elif placed is None and node and not gone and pod.status.phase not in _TERMINAL:
+            self._world.place(pod, node)
+
+    def _check(self, pod: pod_pb2.Pod) -> None:
+        """Say what is wrong with a binding."""
+        name = pod.spec.node_name
+        wanting = pod_pb2.Pod()
+        wanting.CopyFrom(pod)
+        wanting.spec.node_name = ""
+        refusal = self._refusal(self._world, wanting, name)
+        if refusal is None:
+            return
+        world = copy(self._world)
+        world.nodes, world.labels, world.allocatable = (
+            dict(world.nodes),
+            dict(world.labels),
+            dict(world.allocatable),
+        )
+        world = world.with_more([])
+        for undo in reversed(self._lately):
+            undo(world)
+            if self._refusal(world, wanting, name) is None:
+                return
+        self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
+
+    def _refusal(self, world: World, pod: pod_pb2.Pod, name: str) -> str | None:
+        node = world.nodes.get(name)
+        if node is None:
+            return "there is no such node"
+        said = self._reference.refuse(world, Placed(pod), node)
+        return None if said is None else f"{said[0]}: {', '.join(said[1].words)}"
+
+    def _wrong(self, words: str) -> None:
+        if len(self.found) < MOST:
+            self.found.append(words)
+
+
+def violations(happened: Iterable[Happened], *, lag: int = LAG, ended: bool = True) -> list[str]:
+    """Return what was wrong in a history, in the order in which it happened.
+
+    Args:
+        happened: all events of Pods and Nodes (and Namespaces), from before the first Pod on; in any order, for each has its version.
+        lag: changes by others that a scheduler may not have seen when it decided.
+        ended: the load is over: nothing may be left that fits.
+    """
+    history = History(lag=lag)
+    for one in in_order(happened):
+        history.take(one)
+    if ended:
+        history.end()
+    return history.found
+
+
+def in_order(happened: Iterable[Happened]) -> Sequence[Happened]:
+    """Return events in the order of their versions."""
+    return sorted(happened, key=lambda one: one.version)
+
+
+def _unchanged(before: node_pb2.Node, after: node_pb2.Node) -> bool:
+    """Say whether only a heartbeat came."""
+    return (
+        before.spec == after.spec
+        and before.metadata.labels == after.metadata.labels
+        and before.status.allocatable == after.status.allocatable
+    )
+
+
+def _alike(pod: pod_pb2.Pod) -> bytes:
+    """Return what Pods have in common that are decided alike."""
+    alike = pod_pb2.Pod(spec=pod.spec)
+    alike.metadata.namespace = pod.metadata.namespace
+    alike.metadata.labels.update(pod.metadata.labels)
+    return alike.SerializeToString(deterministic=True)
+
+
+def _terminating(pod: pod_pb2.Pod) -> bool:
+    return pod.metadata.HasField("deletion_timestamp")
+
+
+def _name(pod: pod_pb2.Pod) -> str:
+    return f"{pod.metadata.namespace}/{pod.metadata.name}"

@@ -1,0 +1,71 @@
+"""Writes down what etcd saw happen to Pods and Nodes, through an apiserver that may be restarted meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from tests.support.scheduling_history import Happened, violations
+from vaina.client.clientset import Clientset
+from vaina.clock import SystemClock
+from vaina.errors import ApiError, Expired
+from vaina.objects.watch import BOOKMARK
+
+
+class SchedulingRecorder:
+    """Watches Pods and Nodes from the beginning, and resumes when a stream breaks. A gap is an error: it would hide something."""
+
+    def __init__(self, client: Clientset) -> None:
+        self._client, self._clock = client, SystemClock()
+        self.happened: list[Happened] = []
+        #: uids of Pods that have a node
+        self.bound: set[str] = set()
+        self._reached = {"pods": 0, "nodes": 0}
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow("pods", self._client.pods))
+            group.create_task(self._follow("nodes", self._client.nodes))
+
+    async def _follow(self, kind: str, client: Any) -> None:
+        version = ""
+        while True:
+            try:
+                async with aclosing(client.watch(resource_version=version)) as batches:
+                    async for batch in batches:
+                        for event in batch.events:
+                            if event.type != BOOKMARK:
+                                self._take(Happened(event.type, event.object))
+                        version = batch.resource_version or version
+                        self._reached[kind] = int(version or 0)
+            except Expired:
+                raise
+            except ApiError:
+                await self._clock.sleep(0.1)
+
+    def _take(self, happened: Happened) -> None:
+        self.happened.append(happened)
+        if happened.object.DESCRIPTOR.name == "Pod":
+            if happened.type == "DELETED":
+                self.bound.discard(happened.object.metadata.uid)
+            elif getattr(happened.object.spec, "node_name", ""):
+                self.bound.add(happened.object.metadata.uid)
+
+    async def until(self, holds: Callable[[], bool], *, seconds: float) -> None:
+        """Return when something holds of what was recorded. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await self._clock.sleep(0.02)
+
+    async def caught_up(self, *, seconds: float = 30.0) -> None:
+        """Return when everything is recorded that happened until now."""
+        listed = await self._client.pods.list(limit=1)
+        version = int(listed.resource_version)
+        async with asyncio.timeout(seconds):
+            while min(self._reached.values()) < version:
+                await self._clock.sleep(0.05)
+
+    def violations(self, *, ended: bool = True) -> list[str]:
+        """Return what was wrong."""
+        return violations(self.happened, ended=ended)

@@ -1,0 +1,193 @@
+"""The judge of histories finds planted lies, and nothing in histories that are in order."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.support.scheduling_history import Happened, violations
+from tests.unit.scheduler.objects import node, pod, term
+from vaina.api.core.v1 import node_pb2, pod_pb2
+
+HOSTNAME, ZONE = "kubernetes.io/hostname", "zone"
+
+
+class Story:
+    """Events with versions."""
+
+    def __init__(self, *nodes: node_pb2.Node) -> None:
+        self.happened: list[Happened] = []
+        for made in nodes:
+            self.add("ADDED", made)
+
+    def add(self, what: str, made: pod_pb2.Pod | node_pb2.Node) -> None:
+        after = type(made)()
+        after.CopyFrom(made)
+        after.metadata.resource_version = str(len(self.happened) + 1)
+        self.happened.append(Happened(what, after))
+
+    def pod(self, made: pod_pb2.Pod, on: str = "") -> pod_pb2.Pod:
+        """A Pod comes, and is bound."""
+        made.metadata.uid = made.metadata.name
+        self.add("ADDED", made)
+        if on:
+            self.bind(made, on)
+        return made
+
+    def bind(self, made: pod_pb2.Pod, on: str) -> None:
+        made.spec.node_name = on
+        self.add("MODIFIED", made)
+
+    def gone(self, made: pod_pb2.Pod | node_pb2.Node) -> None:
+        self.add("DELETED", made)
+
+    def found(self) -> Sequence[str]:
+        return violations(self.happened)
+
+
+def app(name: str, app: str = "web", **more: object) -> pod_pb2.Pod:
+    made = pod(name, {"cpu": "1"}, **more)  # type: ignore[arg-type]  # whatever `pod` takes
+    made.metadata.labels["app"] = app
+    return made
+
+
+def apart(made: pod_pb2.Pod, key: str, other: str) -> pod_pb2.Pod:
+    one = made.spec.affinity.pod_anti_affinity.required_during_scheduling_ignored_during_execution.add(
+        topology_key=key
+    )
+    one.label_selector.match_labels["app"] = other
+    return made
+
+
+def together(made: pod_pb2.Pod, key: str, other: str) -> pod_pb2.Pod:
+    one = made.spec.affinity.pod_affinity.required_during_scheduling_ignored_during_execution.add(
+        topology_key=key
+    )
+    one.label_selector.match_labels["app"] = other
+    return made
+
+
+def spread(made: pod_pb2.Pod, key: str) -> pod_pb2.Pod:
+    one = made.spec.topology_spread_constraints.add(
+        max_skew=1, topology_key=key, when_unsatisfiable="DoNotSchedule"
+    )
+    one.label_selector.match_labels["app"] = "web"
+    return made
+
+
+def cluster() -> Story:
+    """Return two nodes in two zones."""
+    return Story(
+        node("n1", cpu="2", labels={HOSTNAME: "n1", ZONE: "a"}),
+        node("n2", cpu="2", labels={HOSTNAME: "n2", ZONE: "b"}),
+    )
+
+
+def test_a_history_in_order_is_left_alone() -> None:
+    story = cluster()
+    story.pod(app("p1"), on="n1")
+    story.pod(spread(app("p2"), ZONE), on="n2")
+    story.pod(apart(app("p3", "db"), ZONE, "db"), on="n1")
+    story.pod(together(app("p4", "side"), ZONE, "web"), on="n2")
+    story.pod(pod("too-large", {"cpu": "9"}))
+    story.pod(pod("gated", gates=["wait"]))
+    assert story.found() == []
+
+
+def test_a_pod_that_is_bound_twice_is_found() -> None:
+    story = cluster()
+    made = story.pod(app("p1"), on="n1")
+    story.bind(made, "n2")
+    assert story.found() == ["default/p1 was bound to n1, and then to n2"]
+
+
+def test_a_node_that_got_more_than_it_has_is_found() -> None:
+    story = cluster()
+    for number in range(3):
+        story.pod(app(f"p{number}"), on="n1")
+    assert story.found() == ["default/p2 was bound to n1, but NodeResourcesFit: Insufficient cpu"]
+
+
+def test_room_that_a_pod_gave_back_may_be_used_but_not_before() -> None:
+    story = cluster()
+    first = [story.pod(app(f"p{number}"), on="n1") for number in range(2)]
+    story.gone(first[0])
+    story.pod(app("p2"), on="n1")
+    assert story.found() == []
+    story.gone(story.pod(app("p3"), on="n1"))
+    assert len(story.found()) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "plugin"),
+    [
+        (app("bad", selector={"zone": "b"}), "NodeAffinity"),
+        (app("bad", required=[term((ZONE, "NotIn", ["a"]))]), "NodeAffinity"),
+        (app("bad", ports=[(80, "")]), "NodePorts"),
+        (apart(app("bad"), ZONE, "web"), "InterPodAffinity"),
+        (app("bad", "hated"), "InterPodAffinity"),
+        (together(app("bad"), ZONE, "nobody"), "InterPodAffinity"),
+        (spread(app("bad"), HOSTNAME), "PodTopologySpread"),
+    ],
+)  # fmt: skip
+def test_a_constraint_that_did_not_hold_is_found(made: pod_pb2.Pod, plugin: str) -> None:
+    story = cluster()
+    story.pod(apart(app("there", ports=[(80, "10.0.0.1")]), ZONE, "hated"), on="n1")
+    story.pod(made, on="n1")
+    [found] = story.found()
+    assert found.startswith(f"default/bad was bound to n1, but {plugin}: ")
+
+
+def test_the_same_bindings_are_in_order_on_the_other_node() -> None:
+    story = cluster()
+    story.pod(apart(app("there", ports=[(80, "10.0.0.1")]), ZONE, "hated"), on="n1")
+    story.pod(app("p1", "hated", ports=[(80, "")], selector={"zone": "b"}), on="n2")
+    story.pod(spread(app("p2"), ZONE), on="n2")
+    assert story.found() == []
+
+
+@pytest.mark.parametrize(("tolerations", "count"), [([], 1), ([("dedicated", "Exists", "", "")], 0)])
+def test_a_taint_that_was_not_tolerated_is_found(
+    tolerations: list[tuple[str, str, str, str]], count: int
+) -> None:
+    story = Story(node("n1", taints=[("dedicated", "", "NoSchedule")]))
+    story.pod(app("p1", tolerations=tolerations), on="n1")
+    assert len(story.found()) == count
+
+
+def test_what_another_changed_just_before_a_binding_may_not_have_been_seen() -> None:
+    labels = {HOSTNAME: "n1"}
+    story = Story(node("n1", labels=labels))
+    friend = story.pod(app("friend", "db"), on="n1")
+    made = story.pod(together(app("p1"), HOSTNAME, "db"))
+    story.gone(friend)
+    story.add("MODIFIED", node("n1", labels=labels, taints=[("dedicated", "", "NoSchedule")]))
+    story.bind(made, "n1")
+    assert story.found() == []
+    assert len(violations(story.happened, lag=0)) == 1
+
+
+def test_what_the_scheduler_did_itself_is_no_excuse() -> None:
+    story = cluster()
+    story.pod(apart(app("p1"), ZONE, "web"), on="n1")
+    story.add("MODIFIED", node("n2", cpu="3", labels={HOSTNAME: "n2", ZONE: "b"}))
+    story.pod(app("p2"), on="n1")
+    assert len(story.found()) == 1
+
+
+def test_a_node_that_was_never_there_is_found() -> None:
+    story = cluster()
+    story.pod(app("p1"), on="n9")
+    assert story.found() == ["default/p1 was bound to n9, but there is no such node"]
+
+
+def test_a_pod_that_is_left_though_it_fits_is_found() -> None:
+    story = cluster()
+    story.pod(app("left"))
+    assert story.found() == ["default/left is pending, and fits on n1"]
+    assert violations(story.happened, ended=False) == []
+
+
+def test_the_order_is_that_of_the_versions() -> None:
+    story = cluster()
+    story.pod(app("p1"), on="n1")
+    assert violations(reversed(story.happened)) == []
