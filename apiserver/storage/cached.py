@@ -41,8 +41,10 @@ class Entry:
         """Return (field, value) of every indexed field."""
         if self._pairs is None:
             resource = self.resource
-            values = resource.index_values(self.stored.data) if resource.index_fields else ()
-            self._pairs = tuple(zip(resource.index_fields, values, strict=True))
+            fields = resource.index_fields
+            self._pairs = (
+                tuple(zip(fields, resource.index_values(self.stored.data), strict=True)) if fields else ()
+            )
         return self._pairs
 
     def is_selected(self, selection: Selection) -> bool:
@@ -72,7 +74,8 @@ class CacheEvent:
             previous: the state before; None when there was none.
         """
         self.type, self.version, self.entry, self.previous = kind, version, entry, previous
-        self._wires: dict[EventType, bytes] = {}
+        #: made when somebody watches
+        self._wires: dict[EventType, bytes] | None = None
 
     @property
     def size(self) -> int:
@@ -98,6 +101,8 @@ class CacheEvent:
 
     def wire_as(self, kind: EventType) -> bytes:
         """Return the event's part of a RawWatchResponse."""
+        if self._wires is None:
+            self._wires = {}
         wire = self._wires.get(kind)
         if wire is None:
             wire = self._wires[kind] = event_frame(kind, self.object_as(kind))

@@ -175,11 +175,17 @@ class Feed:
     def _apply(self, batch: Sequence[StorageEvent]) -> None:
         """Apply whole revisions. Synchronous: no reader sees a part of a batch."""
         by_kind: dict[Key, list[StorageEvent]] = {}
+        # Most events are of the kind of the one before.
+        prefix, events = "\0", list[StorageEvent]()
         for event in batch:
-            if event.type is not EventType.BOOKMARK:
+            if event.key.startswith(prefix):
+                events.append(event)
+            elif event.type is not EventType.BOOKMARK:
                 kind = self.kind_of(event.key)
                 if kind is not None:
-                    by_kind.setdefault(kind.cache.resource.prefix, []).append(event)
+                    prefix = kind.cache.resource.prefix
+                    events = by_kind.setdefault(kind.cache.resource.prefix, [])
+                    events.append(event)
         for prefix, events in by_kind.items():
             kind = self.kinds[prefix]
             kind.apply(events)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from apiserver.storage.excerpt import excerpt
 from apiserver.storage.interface import Key
 from apiserver.storage.keys import kind_prefix
 from vaina.kinds import Kind
@@ -50,11 +51,14 @@ def resource_of(kind: Kind[Any]) -> Resource:
             return UNREADABLE
         return Attributes(dict(message.metadata.labels), selectable_fields(kind, message))
 
+    parse = excerpt(kind.message, kind.indexed_fields).FromString
+
     def index_values(data: bytes) -> tuple[str, ...]:
-        message = _parse(kind, data)
-        if message is None:
+        try:
+            message = parse(data)
+        except Exception:  # noqa: BLE001  # as in _parse
             return ("",) * len(getters)
-        return tuple(getter(message) if getter is not None else "" for getter in getters)
+        return tuple([getter(message) if getter is not None else "" for getter in getters])
 
     return Resource(kind.resource, kind_prefix(kind), attributes, index_values, kind.indexed_fields)
 

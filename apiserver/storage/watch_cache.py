@@ -76,9 +76,10 @@ class WatchCache:
             cached = CacheEvent(EventType.DELETED, version, previous, previous)
         else:
             entry = Entry(event.object, self.resource)
-            if previous is not None:
-                self._remove(previous)
-            self._add(entry)
+            if previous is None:
+                self._add(entry)
+            else:
+                self._replace(entry, previous)
             kind = EventType.ADDED if previous is None else EventType.MODIFIED
             cached = CacheEvent(kind, version, entry, previous)
         self._ring.append(cached)
@@ -144,14 +145,27 @@ class WatchCache:
 
     def _add(self, entry: Entry) -> None:
         self._entries[entry.stored.key] = entry
+        self._index_all(entry)
+
+    def _index_all(self, entry: Entry) -> None:
         for pair in entry.index_pairs():
             keys = self._index.get(pair)
             if keys is None:
                 keys = self._index[pair] = set()
             keys.add(entry.stored.key)
 
+    def _replace(self, entry: Entry, previous: Entry) -> None:
+        """Change an object; its place among the keys stays, and mostly its places in the indexes do."""
+        self._entries[entry.stored.key] = entry
+        if entry.index_pairs() != previous.index_pairs():
+            self._forget(previous)
+            self._index_all(entry)
+
     def _remove(self, entry: Entry) -> None:
         del self._entries[entry.stored.key]
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
         for pair in entry.index_pairs():
             keys = self._index[pair]
             keys.discard(entry.stored.key)

@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage.codec import encode_value
+from apiserver.storage.etcd.echoes import Echoes, Sent
 from apiserver.storage.interface import Key
 from apiserver.storage.sizes import MAX_BYTES
 
@@ -90,7 +91,7 @@ def take_batch(pending: "deque[Write]") -> list[Write]:
 
 
 def transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None, echoes: Echoes
 ) -> "rpc_pb2.TxnRequest":
     """Return the transaction of a batch in which each write is one of its own.
 
@@ -99,6 +100,7 @@ def transaction(
         writer_key: of this process.
         token: names the batch; no other batch of this process has the same.
         base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when etcd is full).
+        echoes: are told what is put.
     """
     txn = rpc_pb2.TxnRequest()
     operations = txn.success
@@ -107,12 +109,12 @@ def transaction(
         mark = operations.add().request_put
         mark.key, mark.value = writer_key, token
     for position, write in enumerate(writes):
-        _nest(operations.add().request_txn, write, position)
+        _nest(operations.add().request_txn, write, position, echoes)
     return txn
 
 
 def flat_transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, echoes: Echoes
 ) -> "rpc_pb2.TxnRequest":
     """Return the transaction of a batch of puts that either does all of them or nothing; then its answer has the writer key (`is_conflict`).
 
@@ -127,7 +129,7 @@ def flat_transaction(
         key = write.key.encode()
         # Not named: what is EQUAL is 0, which is what is there.
         compares.add(target=_MOD, key=key, mod_revision=write.expected)
-        _put(operations.add().request_put, key, write, position)
+        _put(operations.add().request_put, key, write, position, echoes)
     refused = txn.failure.add().request_range
     refused.key, refused.keys_only = writer_key, True
     return txn
@@ -177,7 +179,7 @@ def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
     )
 
 
-def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int) -> None:
+def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int, echoes: Echoes) -> None:
     """Fill in the transaction of one write. In place: to make its parts and put them together costs twice as much."""
     key = write.key.encode()
     txn.compare.add(
@@ -188,13 +190,15 @@ def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int) -> None:
         deletion = operation.request_delete_range
         deletion.key, deletion.prev_kv = key, True
     else:
-        _put(operation.request_put, key, write, position)
+        _put(operation.request_put, key, write, position, echoes)
     refused = txn.failure.add().request_range
     refused.key, refused.keys_only = key, True
 
 
-def _put(put: "rpc_pb2.PutRequest", key: bytes, write: Write, position: int) -> None:
+def _put(put: "rpc_pb2.PutRequest", key: bytes, write: Write, position: int, echoes: Echoes) -> None:
     assert write.data is not None
-    put.key, put.value = key, encode_value(write.data, write.type_meta, position)
+    value = encode_value(write.data, write.type_meta, position)
+    put.key, put.value = key, value
     if write.lease:
         put.lease = write.lease
+    echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position))

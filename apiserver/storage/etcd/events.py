@@ -4,16 +4,18 @@ Pure. Every apiserver derives the same versions, because each watches the whole 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
+from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.leases import ttl_of
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
 from vaina.errors import InternalError
 
+_DELETE: Final = kv_pb2.Event.DELETE
 #: told of a value that cannot be read: its key
 Unreadable: TypeAlias = Callable[[Key], None]
 
@@ -21,15 +23,19 @@ Unreadable: TypeAlias = Callable[[Key], None]
 class EventReader:
     """Turns the answers of one watch stream into batches of events. Keeps fragments until they are whole."""
 
-    def __init__(self, after: Version, prefix: Key, unreadable: Unreadable) -> None:
+    def __init__(
+        self, after: Version, prefix: Key, unreadable: Unreadable, echoes: Echoes | None = None
+    ) -> None:
         """Make a reader.
 
         Args:
             after: events up to this version are left out.
             prefix: events of other keys are counted for positions and left out.
             unreadable: told of values that are no objects; their events are left out.
+            echoes: know what this process has written itself.
         """
         self._after, self._prefix, self._unreadable = after, prefix, unreadable
+        self._echoes = Echoes() if echoes is None else echoes
         self._fragments: list[kv_pb2.Event] = []
         #: of the event read last
         self._revision = 0
@@ -57,29 +63,26 @@ class EventReader:
 
     def _event(self, event: "kv_pb2.Event") -> StorageEvent | None:
         kv = event.kv
-        if kv.mod_revision != self._revision:
-            self._revision, self._position = kv.mod_revision, None
-        if event.type == kv_pb2.Event.DELETE:
+        revision = kv.mod_revision
+        if revision != self._revision:
+            self._revision, self._position = revision, None
+        if event.type == _DELETE:
             self._position = versions.deletion_position(self._position)
-            version = versions.version_of(kv.mod_revision, self._position)
-            stored = None
+            key, version, stored = Key(kv.key.decode()), versions.version_of(revision, self._position), None
         else:
-            stored = read_value(kv, self._unreadable)
+            stored = self._echoes.read(kv, revision) or read_value(kv, self._unreadable)
             if stored is None:
                 return None
-            version = stored.version
+            key, version = stored.key, stored.version
             self._position = versions.position_of(version)
-        key = Key(kv.key.decode())
         if version <= self._after or not key.startswith(self._prefix):
             return None
         previous = read_value(event.prev_kv, self._unreadable) if event.HasField("prev_kv") else None
         if stored is None:
             last = previous and Stored(key, previous.data, version, previous.type_meta, previous.ttl_seconds)
             return StorageEvent(EventType.DELETED, key, version, last, previous)
-        created = kv.create_revision == kv.mod_revision
-        return StorageEvent(
-            EventType.ADDED if created else EventType.MODIFIED, key, version, stored, previous
-        )
+        kind = EventType.ADDED if kv.create_revision == revision else EventType.MODIFIED
+        return StorageEvent(kind, key, version, stored, previous)
 
 
 def read_value(kv: "kv_pb2.KeyValue", unreadable: Unreadable) -> Stored | None:

@@ -28,6 +28,7 @@ from apiserver.storage.etcd.batch import (
     transaction,
 )
 from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing, Refused
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.metrics import StorageMetrics
@@ -93,6 +94,7 @@ class GroupCommit:
         rng: Random,
         metrics: StorageMetrics,
         patience_seconds: float = PATIENCE_SECONDS,
+        echoes: Echoes | None = None,
     ) -> None:
         """Make a group commit; writes wait until `run` is running.
 
@@ -104,7 +106,9 @@ class GroupCommit:
             metrics: sizes of batches and what was settled.
             patience_seconds: while etcd is away, writes wait so long before they are refused, and lost answers are settled
                 for so long.
+            echoes: are told what is sent.
         """
+        self._echoes = Echoes() if echoes is None else echoes
         self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
         self._patience = patience_seconds
         self._writer_key = f"{WRITERS}{writer}".encode()
@@ -254,9 +258,9 @@ class GroupCommit:
         flat = len(batch) >= _FLAT and base is not None and batch[0].data is not None and not self._nested
         self._nested = max(0, self._nested - 1)
         if base is not None and flat:
-            txn = flat_transaction(batch, self._writer_key, token, base)
+            txn = flat_transaction(batch, self._writer_key, token, base, self._echoes)
         else:
-            txn = transaction(batch, self._writer_key, token, base)
+            txn = transaction(batch, self._writer_key, token, base, self._echoes)
         try:
             answer = await self._client.txn(txn, "commit")
         except StorageFull:

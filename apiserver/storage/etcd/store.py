@@ -14,6 +14,7 @@ from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.batch import Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.events import read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
 from apiserver.storage.etcd.group_commit import PATIENCE_SECONDS, GroupCommit
@@ -74,9 +75,11 @@ class EtcdStorage:
             patience_seconds: while etcd is away, writes wait so long before they are refused.
         """
         self._client, self._metrics = client, metrics
+        self._echoes = Echoes()
         self._commit = GroupCommit(
-            client, writer, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds
-        )
+            client, writer, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds,
+            echoes=self._echoes,
+        )  # fmt: skip
         self._leases = Leases(client, clock=clock, rng=rng)
         self._watchers: set[Watcher] = set()
 
@@ -193,7 +196,7 @@ class EtcdStorage:
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         await self._check_history(after)
-        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable)
+        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable, echoes=self._echoes)
         self._watchers.add(watcher)
         try:
             async with aclosing(watcher.events(prefix, after)) as batches:

@@ -8,6 +8,7 @@ from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
 from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
+from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.events import EventReader, Unreadable
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
@@ -24,15 +25,17 @@ _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()
 class Watcher:
     """One watch stream of everything below /registry/: positions need all events of a revision."""
 
-    def __init__(self, client: EtcdClient, *, previous: bool, unreadable: Unreadable) -> None:
+    def __init__(self, client: EtcdClient, *, previous: bool, unreadable: Unreadable, echoes: Echoes) -> None:
         """Make a watcher; nothing is opened yet.
 
         Args:
             client: to etcd.
             previous: ask for the states before.
             unreadable: told of values that are no objects.
+            echoes: know what this process has written itself.
         """
         self._client, self._previous, self._unreadable = client, previous, unreadable
+        self._echoes = echoes
         #: set once the stream is created, so that nobody writes before that
         self._call: WatchCall | None = None
         #: gRPC takes one message at a time; a second ends the call
@@ -46,7 +49,7 @@ class Watcher:
             Timeout: `after` does not exist yet, or no more: etcd lost data, or was restored (`vaina.errors.is_version_too_large`).
             Unavailable, Timeout: the stream broke.
         """
-        reader = EventReader(after, prefix, self._unreadable)
+        reader = EventReader(after, prefix, self._unreadable, self._echoes)
         with self._client.watch() as call:
             await call.write(self._create(after))
             # The first thing to be heard is where the stream stands, even when nothing happens.

@@ -1,0 +1,62 @@
+"""Message types with nothing but a few fields of another: to read these without parsing the rest (0.4 µs of a Pod; all of it 1.2 to 3).
+
+Pure. Made of the descriptors of the API, so that numbers and merging are protobuf's own.
+"""
+
+from typing import Any
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.message import Message
+
+_PACKAGE = "vaina.excerpt"
+_OPTIONAL = FieldDescriptorProto.LABEL_OPTIONAL
+
+
+def excerpt(message: type[Message], paths: tuple[str, ...]) -> type[Message]:
+    """Return a message type that has those fields alone, under their names; what else is in encoded bytes is skipped.
+
+    Args:
+        message: the whole one.
+        paths: names as in manifests: spec.nodeName. The fields are texts.
+
+    Raises:
+        KeyError: there is no such field.
+        ValueError: it is no text.
+    """
+    descriptor: Any = message.DESCRIPTOR
+    root = DescriptorProto(name=descriptor.name)
+    for path in paths:
+        *parents, last = path.split(".")
+        here, source, name = root, descriptor, f".{_PACKAGE}.{descriptor.name}"
+        for step in parents:
+            field = _field(source, step)
+            nested = next((item for item in here.nested_type if item.name == field.name), None)
+            name = f"{name}.{field.name}"
+            if nested is None:
+                nested = here.nested_type.add(name=field.name)
+                here.field.add(
+                    name=field.name, number=field.number, label=_OPTIONAL, type_name=name,
+                    type=FieldDescriptorProto.TYPE_MESSAGE,
+                )  # fmt: skip
+            here, source = nested, field.message_type
+        field = _field(source, last)
+        if field.type != FieldDescriptor.TYPE_STRING or field.is_repeated:
+            raise ValueError(f"{path} of {descriptor.full_name} is no text")
+        here.field.add(
+            name=field.name, number=field.number, label=_OPTIONAL, type=FieldDescriptorProto.TYPE_STRING
+        )
+    file = FileDescriptorProto(name=f"{root.name}.proto", package=_PACKAGE, syntax="proto3")
+    file.message_type.append(root)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{root.name}"))
+
+
+def _field(descriptor: Any, json_name: str) -> FieldDescriptor:
+    for field in descriptor.fields:
+        if field.json_name == json_name:
+            found: FieldDescriptor = field
+            return found
+    raise KeyError(f"{descriptor.full_name} has no field {json_name}")
