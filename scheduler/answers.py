@@ -6,13 +6,14 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from scheduler.columns.readout import Difference
 from scheduler.decisions import BestNode, Detail, Entry
 from scheduler.explain.details import best_node
 from scheduler.explain.evaluate import Evaluation
 from scheduler.explain.fit import Fit
 from scheduler.explain.remedies import Group, remedies
 from scheduler.framework.status import Scheduled, Unschedulable
-from scheduler.verify import Captured, Difference, Rebuilt
+from scheduler.verify import Captured, Rebuilt
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 
 #: assumed Pods that are named in an answer
@@ -62,12 +63,13 @@ def decision_message(number: int, entry: Entry, moment: Moment) -> pb.Decision:
     return made
 
 
-def fit_message(answerer: pb.Answerer, fit: Fit) -> pb.FitResponse:
-    """Write how many copies fit."""
+def fit_message(answerer: pb.Answerer, fit: Fit, after: Evaluation) -> pb.FitResponse:
+    """Write how many copies fit; `after` is what is said of the next one."""
     made = pb.FitResponse(answered_by=answerer, copies=fit.count, more=fit.more)
     made.nodes.extend(pb.NodeFit(node=name, copies=count) for name, count in sorted(fit.copies.items()))
     if fit.verdict is not None:
         made.message = fit.verdict.message
+        made.reasons.extend(_reasons(after.reason_counts()))
     return made
 
 
@@ -102,11 +104,6 @@ def _reasons(counts: Iterable[tuple[str, str, int]]) -> list[pb.ReasonCount]:
     return [pb.ReasonCount(plugin=plugin, reason=reason, nodes=nodes) for plugin, reason, nodes in counts]
 
 
-def reason_messages(seen: Evaluation) -> list[pb.ReasonCount]:
-    """Write how many nodes gave each reason."""
-    return _reasons(seen.reason_counts())
-
-
 def _best(node: BestNode) -> pb.NodeVerdict:
     return pb.NodeVerdict(
         node=node.node, total=node.total,
@@ -134,5 +131,3 @@ def _detail(detail: Detail, number: int, moment: Moment) -> pb.DecisionDetail:
         time=moment(detail.at), own=detail.number == number,
         reasons=_reasons(detail.reasons), best=[_best(node) for node in detail.best], tie_count=detail.tie_count,
     )  # fmt: skip
-
-

@@ -105,7 +105,7 @@ async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) ->
     )  # fmt: skip
     elector = election.elector
     service = SchedulerService(
-        scheduler, clock,
+        scheduler, election.clients, clock,
         identity=instance if elector is None else elector.identity,
         leading=(lambda: True) if elector is None else elector.is_leader,
         leader=(lambda: "") if elector is None else (lambda: elector.leader),

@@ -1,23 +1,41 @@
-"""SchedulerService: what the scheduler thinks, for people and tests. Reads the scheduler; changes nothing of it."""
+"""SchedulerService: what the scheduler thinks, for people and tests. Reads the scheduler; changes nothing of it.
+
+Answers come from the columns of this process. A standby's are as true as the leader's, but it decides nothing, so it records
+nothing and its queue says nothing of back-offs: `answered_by` says who answered and who leads (decision 099).
+"""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from scheduler.answers import decision_message, evaluation_message, fit_message, verify_message
+from scheduler.columns.pod_info import PodInfo
+from scheduler.explain.evaluate import evaluate
+from scheduler.explain.fit import Fit, copy, fill
+from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
-from scheduler.verify import Captured, Difference, Rebuilt, capture, compare, rebuild
+from scheduler.verify import Captured, Rebuilt, capture, compare, rebuild
+from scheduler.watch_check import check_watch
+from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
+from vaina.client.clientset import Clientset
 from vaina.clock import Clock, micro_timestamp
-from vaina.errors import Unavailable
+from vaina.errors import BadRequest, NotFound, TooManyRequests, Unavailable
+from vaina.objects.conditions import get_condition
 from vaina.serving.handlers import Handlers, RequestContext, typed
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["SchedulerService"].full_name
 
-#: assumed Pods that are named in an answer
-MAX_ASSUMED: Final = 100
-#: differences that are written out: when nobody says how many, and at most
+#: what an answer holds when nobody says how much, and at most
+LIMIT, MAX_LIMIT = 10, 100
+DECISIONS, MAX_DECISIONS = 100, 1000
 DIFFERENCES, MAX_DIFFERENCES = 100, 1000
+COPIES, MAX_COPIES = 1000, 100_000
+#: calls that copy the columns: one at work, so many wait
+MAX_WAITING: Final = 8
 
 
 class SchedulerService:
@@ -26,6 +44,7 @@ class SchedulerService:
     def __init__(
         self,
         scheduler: Scheduler,
+        clients: Clientset,
         clock: Clock,
         *,
         identity: str,
@@ -36,37 +55,216 @@ class SchedulerService:
 
         Args:
             scheduler: which is asked.
+            clients: of the apiserver, to compare with; it only reads.
             clock: the time, and for giving others a turn.
             identity: of this process, as in the Lease.
             leading: whether this process decides.
             leader: identity of the leader, as far as it is known.
         """
-        self._scheduler, self._clock = scheduler, clock
+        self._scheduler, self._clients, self._clock = scheduler, clients, clock
         self._identity, self._leading, self._leader = identity, leading, leader
-        #: copies of the columns are large: one at a time
         self._heavy = asyncio.Lock()
+        self._waiting = 0
 
     def handlers(self) -> Handlers:
         """Return the methods by path."""
-        return {f"/{SERVICE}/Verify": typed(self.Verify, pb.VerifyRequest)}
+        return {
+            f"/{SERVICE}/Explain": typed(self.Explain, pb.ExplainRequest),
+            f"/{SERVICE}/Fit": typed(self.Fit, pb.FitRequest),
+            f"/{SERVICE}/Verify": typed(self.Verify, pb.VerifyRequest),
+            f"/{SERVICE}/ListDecisions": typed(self.ListDecisions, pb.ListDecisionsRequest),
+        }
+
+    async def Explain(self, request: pb.ExplainRequest, ctx: RequestContext) -> pb.ExplainResponse:
+        """Say why a Pod is where it is, or what would be decided for it. Raises NotFound, BadRequest."""
+        self._check_synced()
+        limit = _bounded(request.limit, LIMIT, MAX_LIMIT, "limit")
+        if request.HasField("pod"):
+            if request.name or request.uid:
+                raise BadRequest("name or uid, or pod: one of them, not both")
+            return self._explain_manifest(request.pod, limit)
+        if not request.name and not request.uid:
+            raise BadRequest("name, uid or pod: one of them is required")
+        namespace = request.namespace or "default"
+        pod = self._find(namespace, request.name, request.uid)
+        if pod is None:
+            return self._explain_gone(namespace, request.name, request.uid, limit)
+        return self._explain_pod(pod, limit)
+
+    async def Fit(self, request: pb.FitRequest, ctx: RequestContext) -> pb.FitResponse:
+        """Say how many copies of a Pod would fit now, and where. Raises BadRequest, TooManyRequests."""
+        self._check_synced()
+        most = _bounded(request.max_copies, COPIES, MAX_COPIES, "maxCopies")
+        if not request.HasField("pod"):
+            raise BadRequest("pod: Required value")
+        info = self._compile(request.pod)
+        scheduler = self._scheduler
+        async with self._one_at_a_time():
+            answerer, fit = self._answerer(), Fit()
+            nodes = [node for node in scheduler.cache.table.infos if node is not None]
+            held = scheduler.cache.held()
+            await self._in_steps(copy(nodes, held, fit.cache))
+            profile = scheduler.frameworks.of(info.pod_class).profile
+            await self._in_steps(fill(info, profile, most, fit))
+        return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table.snapshot(), profile))
 
     async def Verify(self, request: pb.VerifyRequest, ctx: RequestContext) -> pb.VerifyResponse:
-        """Compare the columns with the API objects that the watches brought."""
+        """Compare the columns with the API objects that the watches brought, and those with the apiserver's on demand."""
         self._check_synced()
-        async with self._heavy:
+        most = _bounded(request.max_differences, DIFFERENCES, MAX_DIFFERENCES, "maxDifferences")
+        async with self._one_at_a_time():
             answerer = self._answerer()
             captured = self._capture()
             rebuilt = Rebuilt()
             await self._in_steps(rebuild(captured, rebuilt))
-        differences = compare(captured, rebuilt)
-        return _verify_response(answerer, captured, rebuilt, differences, request.max_differences)
+            differences = [*compare(captured, rebuilt)]
+            if request.against_apiserver:
+                differences += await check_watch(self._clients.nodes, self._scheduler.nodes, self._clock)
+                differences += await check_watch(self._clients.pods, self._scheduler.pods, self._clock)
+        answer = verify_message(answerer, captured, rebuilt, differences, most)
+        answer.against_apiserver = request.against_apiserver
+        return answer
+
+    async def ListDecisions(
+        self, request: pb.ListDecisionsRequest, ctx: RequestContext
+    ) -> pb.ListDecisionsResponse:
+        """Return past decisions, newest first."""
+        limit = _bounded(request.limit, DECISIONS, MAX_DECISIONS, "limit")
+        log = self._scheduler.decisions
+        found = log.find(
+            namespace=request.namespace or ("default" if request.name else ""),
+            name=request.name,
+            uid=request.uid,
+            limit=limit,
+        )
+        return pb.ListDecisionsResponse(
+            answered_by=self._answerer(), recorded=log.recorded, kept=len(log), capacity=log.capacity,
+            decisions=[decision_message(number, entry, self._moment()) for number, entry in found],
+        )  # fmt: skip
+
+    def _explain_manifest(self, pod: pod_pb2.Pod, limit: int) -> pb.ExplainResponse:
+        info = self._compile(pod)
+        state, words = manifest_state(info.pod, self._scheduler.frameworks.names)
+        answer = self._answer(info.pod, state, words)
+        answer.evaluation.CopyFrom(self._evaluate(info, limit))
+        return answer
+
+    def _explain_pod(self, pod: pod_pb2.Pod, limit: int) -> pb.ExplainResponse:
+        scheduler, uid = self._scheduler, pod.metadata.uid
+        queued, held = scheduler.queue.get(uid), scheduler.cache.get(uid)
+        info, unreadable = None, ""
+        try:
+            info = scheduler.compiler.compile(pod)
+        except ValueError as error:
+            unreadable = str(error)
+        wall = self._clock.now() - self._clock.monotonic()
+        until = scheduler.queue.backoff_until(queued) if queued is not None else 0.0
+        seen = Seen(pod, held, queued, backoff_until=until, wall=wall, unreadable=unreadable)
+        state, words = state_of(seen, scheduler.frameworks.names)
+        answer = self._answer(pod, state, words)
+        answer.node = pod.spec.node_name or (held.node_name if held is not None else "")
+        moment = self._moment()
+        if queued is not None:
+            answer.attempts = queued.attempts
+            answer.queued_since.CopyFrom(moment(queued.added))
+            if state is PodState.BACKOFF:
+                answer.backoff_until.CopyFrom(moment(until))
+        condition = get_condition(pod.status, "PodScheduled")
+        if condition is not None and condition.status == "False":
+            answer.condition = condition.message
+        self._add_decisions(answer, uid=uid, limit=limit)
+        if state is PodState.BOUND and not answer.decisions:
+            answer.message += f"; {self._not_recorded()}"
+        if info is not None and state in EVALUATED:
+            answer.evaluation.CopyFrom(self._evaluate(info, limit))
+        return answer
+
+    def _explain_gone(self, namespace: str, name: str, uid: str, limit: int) -> pb.ExplainResponse:
+        found = self._scheduler.decisions.find(
+            namespace="" if uid else namespace, name="" if uid else name, uid=uid, limit=1
+        )
+        if not found:
+            raise NotFound(f'pods "{name or uid}" not found', kind="pods", name=name or uid)
+        _, last = found[0]
+        answer = pb.ExplainResponse(
+            answered_by=self._answerer(), namespace=last.namespace, name=last.name, uid=last.uid,
+            state=PodState.GONE.value,
+            message=f"{last.namespace}/{last.name} is not there any more; this was decided for it",
+        )  # fmt: skip
+        self._add_decisions(answer, uid=last.uid, limit=limit)
+        return answer
+
+    def _answer(self, pod: pod_pb2.Pod, state: PodState, words: str) -> pb.ExplainResponse:
+        meta = pod.metadata
+        return pb.ExplainResponse(
+            answered_by=self._answerer(), namespace=meta.namespace, name=meta.name, uid=meta.uid,
+            scheduler_name=pod.spec.scheduler_name or "default-scheduler", state=state.value, message=words,
+        )  # fmt: skip
+
+    def _add_decisions(self, answer: pb.ExplainResponse, *, uid: str, limit: int) -> None:
+        moment = self._moment()
+        for number, entry in self._scheduler.decisions.find(uid=uid, limit=limit):
+            answer.decisions.append(decision_message(number, entry, moment))
+
+    def _not_recorded(self) -> str:
+        log = self._scheduler.decisions
+        if not self._leading():
+            leader = self._leader() or "nobody, as far as is known"
+            return f"this scheduler stands by and records no decisions (the leader is {leader})"
+        if log.recorded > len(log):
+            return f"its decision has fallen out of the ring, which keeps the last {log.capacity}"
+        return "its decision was made by another process, or before this one began to lead"
+
+    def _evaluate(self, info: PodInfo, limit: int) -> pb.Evaluation:
+        scheduler = self._scheduler
+        profile = scheduler.frameworks.of(info.pod_class).profile
+        return evaluation_message(evaluate(info.pod_class, scheduler.cache.table.snapshot(), profile), limit)
+
+    def _find(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod | None:
+        lister = self._scheduler.pods.lister
+        if name:
+            pod = lister.get(f"{namespace}/{name}")
+            return pod if pod is not None and (not uid or pod.metadata.uid == uid) else None
+        queued, held = self._scheduler.queue.get(uid), self._scheduler.cache.get(uid)
+        known = queued.info if queued is not None else held.info if held is not None else None
+        if known is not None:
+            return lister.get(known.key)
+        return next((pod for pod in lister.list() if pod.metadata.uid == uid), None)
+
+    def _compile(self, pod: pod_pb2.Pod) -> PodInfo:
+        """Compile a Pod that need not exist. spec.nodeName means: on that node alone."""
+        made = pod_pb2.Pod()
+        made.CopyFrom(pod)
+        made.metadata.namespace = made.metadata.namespace or "default"
+        if not made.spec.containers:
+            raise BadRequest("pod.spec.containers: Required value")
+        try:
+            pod_class = self._scheduler.compiler.class_of(
+                made.spec, wanted_node=made.spec.node_name, namespace=made.metadata.namespace,
+                labels=made.metadata.labels,
+            )  # fmt: skip
+        except ValueError as error:
+            raise BadRequest(f"pod cannot be read: {error}") from error
+        return PodInfo(made, pod_class)
 
     def _capture(self) -> Captured:
         scheduler = self._scheduler
         return capture(
             scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.list(),
-            queued=scheduler.queue.uids(), ours=frozenset({scheduler.name}),
+            queued=scheduler.queue.uids(), ours=scheduler.frameworks.names,
         )  # fmt: skip
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        """Let one call copy the columns at a time. Raises TooManyRequests."""
+        if self._waiting >= MAX_WAITING:
+            raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
+        self._waiting += 1
+        try:
+            async with self._heavy:
+                yield
+        finally:
+            self._waiting -= 1
 
     async def _in_steps(self, steps: Iterable[None]) -> None:
         """Do long work with a turn for everybody else after each step."""
@@ -79,6 +277,10 @@ class SchedulerService:
                 "the scheduler's caches are not filled yet, please try again later", retry_seconds=1
             )
 
+    def _moment(self) -> Callable[[float], Timestamp]:
+        wall = self._clock.now() - self._clock.monotonic()
+        return lambda monotonic: micro_timestamp(monotonic + wall)
+
     def _answerer(self) -> pb.Answerer:
         scheduler = self._scheduler
         leading = self._leading()
@@ -89,28 +291,8 @@ class SchedulerService:
         )  # fmt: skip
 
 
-def _verify_response(
-    answerer: pb.Answerer,
-    captured: Captured,
-    rebuilt: Rebuilt,
-    differences: Iterable[Difference],
-    most: int,
-) -> pb.VerifyResponse:
-    found = [*differences]
-    shown = islice(found, min(most or DIFFERENCES, MAX_DIFFERENCES))
-    assumed = [held for held in captured.held.values() if held.assumed]
-    return pb.VerifyResponse(
-        answered_by=answerer, nodes=len(captured.columns.rows), pods=len(captured.held),
-        waiting=len(rebuilt.waiting), assumed=len(assumed),
-        assumed_pods=[
-            pb.AssumedPod(
-                namespace=held.info.namespace, name=held.info.name, uid=held.info.uid, node=held.node_name
-            )
-            for held in assumed[:MAX_ASSUMED]
-        ],
-        difference_count=len(found),
-        differences=[
-            pb.Difference(subject=item.subject, what=item.what, have=item.have, want=item.want)
-            for item in shown
-        ],
-    )  # fmt: skip
+def _bounded(asked: int, usual: int, most: int, name: str) -> int:
+    """Return how many are meant. Raises BadRequest when it is below nothing."""
+    if asked < 0:
+        raise BadRequest(f"{name}: Invalid value: {asked}: must be greater than or equal to 0")
+    return min(asked or usual, most)

@@ -8,18 +8,14 @@ they were assumed. The rebuilt columns saw no removal, no update and no assumpti
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from scheduler.cache import Cache, HeldPod
-from scheduler.columns.interner import Interner
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.columns.snapshot import PortColumn, Snapshot
+from scheduler.columns.readout import Difference, Readout, read_out
+from scheduler.columns.readout import compare as compare_columns
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.pods import is_terminal
 
@@ -27,22 +23,11 @@ from vaina.objects.pods import is_terminal
 STEP: Final = 256
 
 
-class Difference(NamedTuple):
-    """Something that is not what follows from the API objects."""
-
-    #: a node, or a Pod as namespace/name
-    subject: str
-    #: requested[cpu], podCount, labels[zone], ...
-    what: str
-    have: str
-    want: str
-
-
 @dataclass(frozen=True, slots=True)
 class Captured:
     """Columns and objects at one moment. The objects are the informers' own: read only."""
 
-    columns: Snapshot
+    columns: Readout
     nodes: Sequence[node_pb2.Node]
     pods: Sequence[pod_pb2.Pod]
     #: by uid
@@ -75,7 +60,7 @@ def capture(
     ours: frozenset[str] = frozenset(),
 ) -> Captured:
     """Take what is to be compared. One call, no await: all of it is of the same moment."""
-    return Captured(deepcopy(cache.table.snapshot()), nodes, pods, cache.held(), queued, ours)
+    return Captured(read_out(cache.table.snapshot()), nodes, pods, cache.held(), queued, ours)
 
 
 def rebuild(captured: Captured, rebuilt: Rebuilt) -> Iterator[None]:
@@ -119,7 +104,8 @@ def _count(pod: pod_pb2.Pod, compiler: PodCompiler, captured: Captured, rebuilt:
 
 def compare(captured: Captured, rebuilt: Rebuilt) -> Iterator[Difference]:
     """Yield every difference: nodes and their columns in the order of names, then Pods."""
-    yield from _compare_columns(captured.columns, rebuilt.cache.table.snapshot(), rebuilt.unreadable)
+    want = read_out(rebuilt.cache.table.snapshot())
+    yield from compare_columns(captured.columns, want, leave_out=frozenset(rebuilt.unreadable))
     yield from _compare_pods(captured, rebuilt)
 
 
@@ -151,103 +137,3 @@ def _compare_queue(captured: Captured, rebuilt: Rebuilt, names: Mapping[str, str
 
 def _subject(names: Mapping[str, str], uid: str, info: PodInfo) -> str:
     return names.get(uid) or info.key
-
-
-def _compare_columns(have: Snapshot, want: Snapshot, unreadable: set[str]) -> Iterator[Difference]:
-    there, expected = set(have.rows) - unreadable, set(want.rows)
-    for name in sorted(there - expected):
-        yield Difference(name, "node", "in the columns", "no such Node")
-    for name in sorted(expected - there):
-        yield Difference(name, "node", "not in the columns", "a Node")
-    names = sorted(there & expected)
-    if not names:
-        return
-    left = np.array([have.rows[name] for name in names], np.intp)
-    right = np.array([want.rows[name] for name in names], np.intp)
-    for what, mine, theirs in _columns(have, want, left, right):
-        for index in np.flatnonzero(mine != theirs).tolist():
-            yield Difference(names[index], what, str(mine[index]), str(theirs[index]))
-
-
-_Pair = tuple[str, NDArray, NDArray]  # type: ignore[type-arg]  # of whatever dtype the column has
-
-
-def _columns(
-    have: Snapshot, want: Snapshot, left: NDArray[np.intp], right: NDArray[np.intp]
-) -> Iterator[_Pair]:
-    """Yield each column of the wanted nodes as it is, and as it should be."""
-    nothing = np.zeros(len(left), np.int64)
-    for resource in sorted({*have.resources, *want.resources}):
-        for what, mine, theirs in (
-            ("allocatable", have.allocatable, want.allocatable),
-            ("requested", have.requested, want.requested),
-        ):
-            one, other = have.resources.get(resource), want.resources.get(resource)
-            yield (
-                f"{what}[{resource}]",
-                nothing if one is None else mine[one][left],
-                nothing if other is None else theirs[other][right],
-            )
-    yield "valid", have.valid[left], want.valid[right]
-    yield "requested for scoring[cpu]", have.nonzero_cpu[left], want.nonzero_cpu[right]
-    yield "requested for scoring[memory]", have.nonzero_memory[left], want.nonzero_memory[right]
-    yield "maxPods", have.max_pods[left], want.max_pods[right]
-    yield "podCount", have.pod_count[left], want.pod_count[right]
-    yield "unschedulable", have.unschedulable[left], want.unschedulable[right]
-    yield (
-        "taints",
-        _decoded(have.taint_sets, have.taints[left]),
-        _decoded(want.taint_sets, want.taints[right]),
-    )
-    for key in sorted({*have.labels, *want.labels}):
-        one_label, other_label = have.labels.get(key), want.labels.get(key)
-        yield (
-            f"labels[{key}]",
-            _absent(len(left)) if one_label is None else _decoded(one_label.values, one_label.codes[left]),
-            _absent(len(left))
-            if other_label is None
-            else _decoded(other_label.values, other_label.codes[right]),
-        )
-    for level in sorted({*have.priorities, *want.priorities}):
-        one_level, other_level = have.priorities.get(level), want.priorities.get(level)
-        yield (
-            f"pods of priority[{level}]",
-            nothing if one_level is None else one_level[left],
-            nothing if other_level is None else other_level[right],
-        )
-    yield from _ports(have.ports, want.ports, left, right)
-
-
-def _ports(
-    have: Mapping[tuple[str, int], PortColumn],
-    want: Mapping[tuple[str, int], PortColumn],
-    left: NDArray[np.intp],
-    right: NDArray[np.intp],
-) -> Iterator[_Pair]:
-    nothing = np.zeros(len(left), np.int32)
-    for key in sorted({*have, *want}):
-        one, other = have.get(key), want.get(key)
-        words = f"hostPort[{key[1]}/{key[0]}"
-        yield (
-            f"{words}]",
-            nothing if one is None else one.total[left],
-            nothing if other is None else other.total[right],
-        )
-        mine = {} if one is None else one.by_address
-        theirs = {} if other is None else other.by_address
-        for address in sorted({*mine, *theirs}):
-            yield (
-                f"{words} at {address}]",
-                mine[address][left] if address in mine else nothing,
-                theirs[address][right] if address in theirs else nothing,
-            )
-
-
-def _absent(count: int) -> NDArray[np.object_]:
-    return np.full(count, None, object)
-
-
-def _decoded(values: Interner, codes: NDArray[np.int32]) -> NDArray[np.object_]:  # type: ignore[type-arg]  # of whatever it interns
-    table = np.empty(len(values.values), object)
-    table[:] = values.values
-    return table[codes]

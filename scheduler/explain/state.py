@@ -1,6 +1,6 @@
 """PURE: where a Pod is on its way to a node, in a word and in a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,7 +68,7 @@ class Seen:
     unreadable: str = ""
 
 
-def state_of(seen: Seen, ours: Mapping[str, object]) -> tuple[PodState, str]:
+def state_of(seen: Seen, ours: Collection[str]) -> tuple[PodState, str]:
     """Return where a Pod is, and the sentence.
 
     Args:
@@ -121,7 +121,7 @@ def _waiting(key: str, seen: Seen, queued: QueuedPod) -> tuple[PodState, str]:
             )
 
 
-def manifest_state(pod: pod_pb2.Pod, ours: Mapping[str, object]) -> tuple[PodState, str]:
+def manifest_state(pod: pod_pb2.Pod, ours: Collection[str]) -> tuple[PodState, str]:
     """Say what is said of a Pod that need not exist."""
     key = f"{pod.metadata.namespace}/{pod.metadata.name or pod.metadata.generate_name or '(no name)'}"
     name = pod.spec.scheduler_name or "default-scheduler"

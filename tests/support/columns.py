@@ -2,14 +2,15 @@
 
 from scheduler.scheduler import Scheduler
 from scheduler.service import SchedulerService
+from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport, InProcessTransport
 from vaina.clock import Clock
 
 
-async def check_columns(scheduler: Scheduler, clock: Clock) -> None:
+async def check_columns(scheduler: Scheduler, clients: Clientset, clock: Clock) -> None:
     """Assert that the columns of a scheduler in this process follow from the API objects it has been shown."""
-    service = SchedulerService(scheduler, clock, identity="test")
+    service = SchedulerService(scheduler, clients, clock, identity="test")
     await _check(SchedulerClient(InProcessTransport(service.handlers(), clock=clock)))
 
 
