@@ -5,13 +5,10 @@ import socket
 import sys
 
 from scheduler.build import run
-from scheduler.config import SchedulerConfig
-from vaina.config import load
+from scheduler.config import load_configuration
 from vaina.serving.main import run_service
 
 if __name__ == "__main__":
     run_service(
-        lambda stop: run(
-            load(SchedulerConfig, argv=sys.argv[1:], environ=os.environ), stop, instance=socket.gethostname()
-        )
+        lambda stop: run(*load_configuration(sys.argv[1:], os.environ), stop, instance=socket.gethostname())
     )

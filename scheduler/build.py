@@ -8,6 +8,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from scheduler.config import SchedulerConfig
+from scheduler.configuration.profiles import make_profiles
+from scheduler.configuration.third_party import find_plugins
+from scheduler.configuration.types import KubeSchedulerConfiguration
 from scheduler.cycle import TieBreak
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -79,15 +82,19 @@ def build(  # noqa: PLR0913 - tools, all by keyword
     )  # fmt: skip
 
 
-async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) -> None:
+async def run(
+    config: SchedulerConfig, scheduling: KubeSchedulerConfiguration, stop: asyncio.Event, *, instance: str
+) -> None:
     """Be the scheduler until `stop` is set.
 
     Args:
         config: of the process.
+        scheduling: what it schedules how.
         stop: begins the end.
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
+    profiles = make_profiles(scheduling.profiles, third_party=find_plugins())
     clock, registry = SystemClock(), new_registry("scheduler")
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
@@ -100,7 +107,10 @@ async def run(config: SchedulerConfig, stop: asyncio.Event, *, instance: str) ->
     except ValueError as error:
         raise ConfigError(f"leader election: {error}") from error
     scheduler = build(
-        election.clients, clock, registry=registry, name=config.scheduler_name, instance=instance,
+        election.clients, clock, registry=registry, profiles=profiles, instance=instance,
+        backoff=Backoff(
+            base_seconds=scheduling.pod_initial_backoff_seconds, cap_seconds=scheduling.pod_max_backoff_seconds
+        ),
         tie_break=random.Random().randrange,  # noqa: S311 - which of equal nodes is no secret
     )  # fmt: skip
     elector = election.elector

@@ -24,13 +24,20 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the text names the key and where it came from."""
 
 
-def load(struct: type[S], *, argv: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> S:
+def load(
+    struct: type[S],
+    *,
+    argv: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> S:
     """Return the configuration of a service.
 
     Args:
         struct: a frozen msgspec Struct whose fields all have defaults, or are given.
         argv: flags as `--field-name value` or `--field-name=value`; `--config FILE` names a YAML file.
         environ: the environment; a field `listen` is VAINA_LISTEN.
+        defaults: values that a service has from elsewhere; whatever is said above goes before them.
 
     Raises:
         ConfigError: an unknown key, or a value of the wrong type.
@@ -39,10 +46,11 @@ def load(struct: type[S], *, argv: Sequence[str] = (), environ: Mapping[str, str
     flags = _flags(argv, fields)
     environ = environ or {}
     path = flags.pop("config", environ.get(PREFIX + "CONFIG", ""))
-    values: dict[str, Any] = _file(path) if path else {}
-    for name in values:
+    given = _file(path) if path else {}
+    for name in given:
         if name not in fields:
             raise ConfigError(f'{path}: unknown key "{name}" (known: {", ".join(sorted(fields))})')
+    values: dict[str, Any] = {**(defaults or {}), **given}
     for name, field in fields.items():
         text = environ.get(PREFIX + name.upper())
         if text is not None and text != "":
