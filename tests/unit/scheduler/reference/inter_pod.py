@@ -27,7 +27,7 @@ class InterPod(Rule):
         self._friends: set[_Domain] = set()
         self._foes: set[_Domain] = set()
         self._enemies: set[_Domain] = set()
-        if not (wanting.together or wanting.apart or any(other.apart for other in world.pods.values())):
+        if not (wanting.together or wanting.apart or world.hermits):
             return
         for other, labels in world.everybody():
             if wanting.together and all(matches(world, term, wanting, other) for term in wanting.together):

@@ -71,6 +71,8 @@ class World:
         self.allocatable: dict[str, Amounts] = {}
         #: uid -> Pod; one on a node that is not there (any more) counts nowhere
         self.pods: dict[str, Placed] = {}
+        #: uids of Pods that others must keep away from
+        self.hermits: set[str] = set()
         #: node -> Pods
         self._on: dict[str, list[Placed]] = {}
         #: uid -> Pod that has a node in view, for which room is being made
@@ -95,10 +97,13 @@ class World:
             self.remove(pod.metadata.uid)
         placed = self.pods[pod.metadata.uid] = Placed(pod, node)
         self._on.setdefault(node, []).append(placed)
+        if placed.apart:
+            self.hermits.add(placed.uid)
 
     def remove(self, uid: str) -> None:
         """Take a Pod away."""
         placed = self.pods.pop(uid)
+        self.hermits.discard(uid)
         self._on[placed.node] = [other for other in self._on[placed.node] if other is not placed]
 
     def nominate(self, pod: pod_pb2.Pod, node: str) -> None:
@@ -125,6 +130,7 @@ class World:
 
     def _with_pods(self, pods: list[Placed]) -> "World":
         other = copy(self)
+        other.hermits = {placed.uid for placed in pods if placed.apart}
         other.pods, other._on = {}, {}
         for placed in pods:
             other.pods[placed.uid] = placed
