@@ -11,13 +11,15 @@ from typing import Any
 
 import click
 
+from bench.load import compare
 from bench.load.arrivals import parse_trace
 from bench.load.cleanup import clean
 from bench.load.cluster import LocalCluster, LocalSettings, RunningCluster, Target
 from bench.load.hollow import HollowError
+from bench.load.html import page
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
 from bench.load.progress import Progress
-from bench.load.report import Report, data_items, encode, metrics_of, table
+from bench.load.report import Report, ReportError, data_items, decode, encode, metrics_of, table
 from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import Creation, Nodes, Settings
@@ -151,6 +153,8 @@ def _write(options: RunOptions, report: Report) -> None:
     try:
         if options.output:
             _file(options.output).write_bytes(encode(report))
+        if options.html:
+            _file(options.html).write_text(page(report), encoding="utf-8")
         if options.perf_dash:
             _file(options.perf_dash).write_text(write_json(data_items(report), indent=2))
     except OSError as error:
@@ -161,6 +165,19 @@ def _file(name: str) -> Path:
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def load_compare(shell: Shell, first: str, second: str, tolerance: float) -> None:
+    """Show what changed between two reports."""
+    reports = []
+    for name in (first, second):
+        try:
+            reports.append(decode(Path(name).read_bytes()))
+        except OSError as error:
+            raise Failure(f"cannot read {name}: {error.strerror}") from error
+        except ReportError as error:
+            raise Failure(f"{name}: {error}") from error
+    shell.out("\n".join(compare.table(*reports, tolerance=tolerance)) + "\n")
 
 
 async def load_clean(shell: Shell, clients: Clientset, run: str) -> None:
@@ -388,6 +405,25 @@ def list_command(files: tuple[str, ...], label_filter: str) -> None:
     shell = flags.shell_of(click.get_current_context())
     try:
         load_list(shell, files, label_filter)
+    except Failure as error:
+        raise click.ClickException(str(error)) from error
+
+
+@load_command.command("compare")
+@click.argument("first", metavar="A.json")
+@click.argument("second", metavar="B.json")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 10),
+    default=0.1,
+    show_default=True,
+    help="Changes up to this share are not judged.",
+)
+def compare_command(first: str, second: str, tolerance: float) -> None:
+    """Show what changed from one report to another."""
+    shell = flags.shell_of(click.get_current_context())
+    try:
+        load_compare(shell, first, second, tolerance)
     except Failure as error:
         raise click.ClickException(str(error)) from error
 

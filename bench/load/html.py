@@ -1,0 +1,168 @@
+"""A report as one page that needs nothing else: figures in tables, plots as SVG in the text. PURE."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from bench.load.report import Measurement, Report, metrics_of, series
+
+Points = Sequence[tuple[float, float]]
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 640, 220, 64, 28, 10
+_COLOURS = ("#1f6feb", "#d1572d", "#2da44e", "#8250df", "#6e7781")
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1400px;margin:2em auto;padding:0 1em;color:#1f2328;background:#fff}
+h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:.5em 0}
+table{border-collapse:collapse;margin:.5em 0}td,th{padding:.15em .8em;text-align:right;border-bottom:1px solid #d8dee4}
+td:first-child,th:first-child{text-align:left}.plots{display:flex;flex-wrap:wrap;gap:1.5em}
+svg text{font:11px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}svg text{fill:#9198a1}}
+"""
+
+
+def page(report: Report) -> str:
+    """Return the page."""
+    parts = [
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(report.workload)}</title><style>{_STYLE}</style>",
+        f"<h1>{escape(report.workload)}</h1><p>{escape(report.description)}</p>",
+    ]
+    parts += [_measurement(measurement, report) for measurement in report.measurements]
+    parts += [f"<p class=note>Note: {escape(note)}</p>" for note in report.notes]
+    machine = report.machine
+    about = {
+        "run": report.run, "started": report.started, "commit": report.commit, **report.params, **report.how,
+        "CPU": f"{machine.cpu}, {machine.cores} cores", "kernel": machine.kernel,
+        "Python": f"{machine.python} ({machine.compiler})", "etcd": machine.etcd,
+        "load before": " ".join(f"{value:.2f}" for value in machine.load_before),
+    }  # fmt: skip
+    parts.append(
+        "<h2>How it was run</h2>" + _table(("", ""), [(name, str(value)) for name, value in about.items()])
+    )
+    return "\n".join(parts) + "</html>\n"
+
+
+def _measurement(one: Measurement, report: Report) -> str:
+    rate = one.throughput
+    rows = [
+        (
+            "Pods/s, by windows",
+            *(
+                f"{value:,.0f}"
+                for value in (rate.average, rate.p50, rate.p90, rate.p95, rate.p99, rate.maximum)
+            ),
+        )
+    ]
+    for name, latency in one.latencies.items():
+        value = latency.summary
+        cells = (value.average, value.p50, value.p90, value.p95, value.p99, value.maximum)
+        rows.append((f"{_words(name)}, ms", *(f"{cell * 1e3:,.1f}" for cell in cells)))
+    processes = [
+        (
+            name,
+            f"{use.cpu_us_per_pod:,.0f}",
+            f"{use.cpu_seconds:,.2f}",
+            f"{use.peak_memory_bytes / 2**20:,.0f}",
+        )
+        for name, use in one.processes.items()
+    ]
+    counts = [(f"attempts: {name}", f"{value:,.0f}") for name, value in one.attempts.items()]
+    counts += [
+        (f"etcd requests: {name}", f"{value:,.0f}") for name, value in sorted(one.etcd_requests.items())
+    ]
+    metrics = metrics_of(one)
+    counts += [
+        (_words(name), f"{metrics[name]:,.2f}") for name in ("balance_most", "balance_deviation", "lag")
+    ]
+    threshold = (
+        f" The reference's CI asks {report.reference_threshold:,.0f} of itself."
+        if report.reference_threshold
+        else ""
+    )
+    return "".join(
+        (
+            f"<h2>{escape(one.name)}</h2><p>{one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s: "
+            f"<b>{rate.average:,.0f} Pods a second</b>.{threshold}</p>",
+            _table(("", "average", "p50", "p90", "p95", "p99", "max"), rows),
+            '<div class="plots">',
+            plot("Pods bound a second", "s", _steps(one)),
+            plot("Latency: share of the Pods", "ms", _shares(one), logarithmic=True),
+            plot("Pods that wait, by queue", "s", _queues(one)),
+            "</div>",
+            _table(("process", "CPU µs a Pod", "CPU s", "peak MB"), processes),
+            _table(("", ""), counts),
+        )
+    )  # fmt: skip
+
+
+def _steps(one: Measurement) -> dict[str, Points]:
+    points: list[tuple[float, float]] = []
+    for window in one.windows:
+        points += [(window.start, window.rate), (window.start + window.seconds, window.rate)]
+    return {"": points}
+
+
+def _shares(one: Measurement) -> dict[str, Points]:
+    return {
+        _words(name): [(max(seconds * 1e3, 0.01), share) for seconds, share in latency.distribution]
+        for name, latency in one.latencies.items()
+    }
+
+
+def _queues(one: Measurement) -> dict[str, Points]:
+    names = sorted({name for sample in one.queue for name in sample.queues})
+    return {name: series(one.queue, name) for name in names}
+
+
+def plot(title: str, unit: str, lines: dict[str, Points], *, logarithmic: bool = False) -> str:
+    """Return lines over a common axis as an SVG with a title.
+
+    Args:
+        title: stands above.
+        unit: of x.
+        lines: by name; empty ones are left out.
+        logarithmic: whether x is; then all x are above 0.
+    """
+    drawn = {name: points for name, points in lines.items() if points}
+    if not drawn:
+        return f"<div><h3>{escape(title)}</h3><p class=note>nothing was measured</p></div>"
+    scale = math.log10 if logarithmic else float
+    xs = [scale(x) for points in drawn.values() for x, _ in points]
+    least, most = min(xs), max(xs)
+    span = (most - least) or 1.0
+    top = max((y for points in drawn.values() for _, y in points), default=0.0) or 1.0
+
+    def place(x: float, y: float) -> str:
+        across = _LEFT + (scale(x) - least) / span * (_WIDTH - _LEFT - 10)
+        down = _TOP + (1 - y / top) * (_HEIGHT - _TOP - _BOTTOM)
+        return f"{across:.1f},{down:.1f}"
+
+    marks = []
+    for step in range(5):
+        x, y = least + span * step / 4, top * step / 4
+        at = 10**x if logarithmic else x
+        across, down = place(at, 0.0).split(",")[0], place(at, y).split(",")[1]
+        marks.append(f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="middle">{at:,.4g} {unit}</text>')
+        marks.append(f'<text x="{_LEFT - 6}" y="{down}" text-anchor="end" dy="4">{y:,.4g}</text>')
+        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{down}" y2="{down}" stroke="#8883" />')
+    for number, (name, points) in enumerate(drawn.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        path = " ".join(place(x, y) for x, y in points)
+        marks.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8" />')
+        if name:
+            marks.append(
+                f'<text x="{_WIDTH - 14}" y="{_TOP + 14 * (number + 1)}" text-anchor="end" style="fill:{colour}">{escape(name)}</text>'
+            )
+    return (
+        f"<div><h3>{escape(title)}</h3>"
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg></div>'
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{f'<tr>{top}</tr>' if any(head) else ''}{body}</table>"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
