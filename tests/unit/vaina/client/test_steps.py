@@ -82,10 +82,28 @@ async def test_what_comes_together_travels_together(clock):
     server = Server()
     reporter = server.reporter(clock)
     async with running(reporter):
-        for number in range(250):
+        for number in range(750):
             report(reporter, f"p{number}")
         await clock.advance(1)
-    assert [len(batch) for batch in server.batches] == [200, 50]
+    assert [len(batch) for batch in server.batches] == [500, 250]
+
+
+async def test_under_load_a_few_calls_a_second_carry_all_and_alone_a_report_goes_soon(clock):
+    server = Server()
+    reporter = server.reporter(clock)
+    async with running(reporter):
+        for number in range(1000):
+            report(reporter, f"p{number}")
+            await clock.advance(0.001)
+        await clock.advance(0.3)
+        assert len(server.batches) <= 6
+        assert sum(len(batch) for batch in server.batches) == 1000
+        # One quiet call, and then it is as quick as before.
+        report(reporter, "calm")
+        await clock.advance(0.3)
+        report(reporter, "alone")
+        await clock.advance(0.03)
+    assert [item.pod_name for item in server.batches[-1]] == ["alone"]
 
 
 @pytest.mark.parametrize(("failures", "sent", "dropped"), [(1, 1, 0), (2, 0, 1)])
