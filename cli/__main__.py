@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cli.app import invoke
 from cli.printers.style import Paint
-from cli.shell import Shell
+from cli.shell import DEFAULT_SCHEDULER, Shell
 from cli.terminal import ProcessTerminal, colours_wanted
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
@@ -37,6 +37,7 @@ def main() -> None:
         interactive=interactive,
         paint=Paint(colours_wanted(stream_is_terminal=interactive, environment=environment)),
         width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
+        scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
         namespace=environment.get("VAINA_NAMESPACE") or "default",
     )
     try:

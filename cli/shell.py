@@ -13,15 +13,25 @@ from cli.printers.errors import explain_error
 from cli.printers.style import PLAIN, Paint
 from cli.terminal import NoTerminal, Terminal
 from vaina.client.clientset import Clientset
+from vaina.client.scheduler import SchedulerClient
+from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock
 from vaina.errors import ApiError
 
+#: address -> a client of the scheduler's own service
+ConnectScheduler = Callable[[str], SchedulerClient]
 #: (server, what takes its warnings) -> clients
 Connect = Callable[[str, Callable[[str], None]], Clientset]
 Command = Callable[["Shell", Clientset], Awaitable[None]]
 
+DEFAULT_SCHEDULER = "127.0.0.1:10259"
 #: exit code after Ctrl-C, as shells have it
 INTERRUPTED = 130
+
+
+def connect_scheduler(address: str) -> SchedulerClient:
+    """Return a client of the scheduler at host:port; nothing is connected yet."""
+    return SchedulerClient(GrpcTransport(address, user_agent="vaina-cli"))
 
 
 class Failure(Exception):
@@ -54,6 +64,9 @@ class Shell:
     width: Callable[[], int] = lambda: 160
     #: for objects that name none
     namespace: str = "default"
+    #: address of the scheduler, for what only it knows
+    scheduler: str = DEFAULT_SCHEDULER
+    connect_scheduler: ConnectScheduler = connect_scheduler
     #: errors that did not end the command; it ends with 1 when there are any
     failures: int = field(default=0)
 

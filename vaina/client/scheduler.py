@@ -50,5 +50,9 @@ class SchedulerClient:
             await self._call("ListDecisions", request.SerializeToString())
         )
 
+    async def close(self) -> None:
+        """End all calls and the connection."""
+        await self._transport.close()
+
     async def _call(self, method: str, request: bytes) -> bytes:
         return await self._transport.unary(f"/{SERVICE}/{method}", request, timeout=self._timeout)

@@ -1,0 +1,120 @@
+"""The way from a command to a scheduler: its address, and manifests that become the Pods it is asked about.
+
+The command talks to the scheduler itself (decision 099); a manifest goes through the apiserver first, as a dry run, so that the
+question is about the Pod that would really be stored: defaulted, admitted, with its priority, or refused in the usual words.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import click
+
+from cli import flags
+from cli.files import read_objects, read_sources
+from cli.shell import Failure, Shell
+from vaina.api.core.v1 import pod_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.scheduler import SchedulerClient
+from vaina.errors import AlreadyExists, ApiError, Unavailable
+from vaina.objects.manifest import Decoded
+
+#: Pods of one call
+MAX_PODS = 100
+Ask = Callable[[Shell, Clientset, SchedulerClient], Awaitable[None]]
+
+
+def _use_scheduler(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        flags.shell_of(context).scheduler = value
+
+
+def scheduler_flag(command: flags.F) -> flags.F:
+    """Add the flag that says which scheduler."""
+    return click.option(
+        "--scheduler", expose_value=False, callback=_use_scheduler, metavar="HOST:PORT",
+        help="Address of the scheduler (VAINA_SCHEDULER, 127.0.0.1:10259).",
+    )(command)  # fmt: skip
+
+
+def start(ask: Ask) -> None:
+    """Run a command that asks the scheduler."""
+
+    async def command(shell: Shell, clients: Clientset) -> None:
+        asked = shell.connect_scheduler(shell.scheduler)
+        try:
+            await ask(shell, clients, asked)
+        finally:
+            await asked.close()
+
+    flags.start(command)
+
+
+async def ask_scheduler(shell: Shell, call: Awaitable[Any]) -> Any:
+    """Wait for the scheduler's answer. Raises Failure when nobody is there."""
+    try:
+        return await call
+    except Unavailable as error:
+        raise Failure(
+            f"the scheduler at {shell.scheduler} did not answer: {error.message} (--scheduler, VAINA_SCHEDULER)"
+        ) from error
+
+
+async def read_pods(
+    shell: Shell, clients: Clientset, files: Sequence[str], *, recursive: bool, namespace: str
+) -> list[pod_pb2.Pod]:
+    """Read the Pods of manifests, and those of templates, as the apiserver would store them.
+
+    Raises:
+        Failure: a manifest has none.
+        ApiError: the apiserver would refuse one.
+    """
+    found: list[pod_pb2.Pod] = []
+    for source, decoded in read_objects(read_sources(shell, files, recursive=recursive)):
+        if isinstance(decoded, ApiError):
+            raise decoded
+        pod = _pod_of(decoded, source.name)
+        pod.metadata.namespace = pod.metadata.namespace or namespace or shell.namespace
+        found.append(await _as_stored(clients, pod))
+    if len(found) > MAX_PODS:
+        raise Failure(f"{len(found)} Pods are too many at once: at most {MAX_PODS}")
+    return found
+
+
+def _pod_of(decoded: Decoded, source: str) -> pod_pb2.Pod:
+    obj: Any = decoded.message
+    if isinstance(obj, pod_pb2.Pod):
+        pod = pod_pb2.Pod()
+        pod.CopyFrom(obj)
+        if pod.metadata.uid:
+            # Taken from a cluster: the question is about another one like it.
+            pod.spec.ClearField("node_name")
+        meta = pod.metadata
+    elif hasattr(obj, "spec") and hasattr(obj.spec, "template"):
+        pod = pod_pb2.Pod(metadata=obj.spec.template.metadata, spec=obj.spec.template.spec)
+        meta = pod.metadata
+        meta.name, meta.namespace = obj.metadata.name, obj.metadata.namespace
+    else:
+        raise Failure(
+            f"{source}: {decoded.kind.kind} has no Pod template: a Pod, or what makes Pods, is needed"
+        )
+    kept = pod_pb2.Pod(spec=pod.spec)
+    kept.metadata.name = meta.name or meta.generate_name.rstrip("-")
+    kept.metadata.namespace = meta.namespace
+    kept.metadata.labels.update(meta.labels)
+    kept.metadata.annotations.update(meta.annotations)
+    return kept
+
+
+async def _as_stored(clients: Clientset, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+    """Let the apiserver complete and judge a Pod; that its name is taken is no reason to refuse."""
+    try:
+        made = await clients.pods.create(pod, dry_run=True, field_manager="vaina")
+    except AlreadyExists:
+        asked = pod_pb2.Pod()
+        asked.CopyFrom(pod)
+        asked.metadata.name, asked.metadata.generate_name = "", f"{pod.metadata.name}-"
+        made = await clients.pods.create(asked, dry_run=True, field_manager="vaina")
+        made.metadata.name = pod.metadata.name
+    made.metadata.ClearField("generate_name")
+    made.metadata.ClearField("uid")
+    return made
