@@ -15,11 +15,13 @@ from scheduler.framework.runtime import Profile, Weighted
 from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResourcesBalancedAllocationArgs
 from scheduler.plugins.default_preemption import DefaultPreemption
 from scheduler.plugins.image_locality import ImageLocality
+from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
 from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 from scheduler.plugins.node_unschedulable import NodeUnschedulable
+from scheduler.plugins.pod_topology_spread import PodTopologySpread, PodTopologySpreadArgs
 from scheduler.plugins.scheduling_gates import SchedulingGates
 from scheduler.plugins.taint_toleration import TaintToleration
 
@@ -67,6 +69,8 @@ IN_TREE: Final[tuple[Factory, ...]] = (
     Factory("NodeAffinity", lambda _args, _handle: NodeAffinity(), weight=2),
     Factory("NodePorts", lambda _args, _handle: NodePorts()),
     Factory("NodeResourcesFit", lambda args, _handle: NodeResourcesFit(args), NodeResourcesFitArgs),
+    Factory("PodTopologySpread", lambda args, _handle: PodTopologySpread(args), PodTopologySpreadArgs, 2),
+    Factory("InterPodAffinity", lambda args, _handle: InterPodAffinity(args), InterPodAffinityArgs, 2),
     Factory("DefaultPreemption", lambda _args, _handle: DefaultPreemption()),
     Factory(
         "NodeResourcesBalancedAllocation",

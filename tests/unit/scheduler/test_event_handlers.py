@@ -5,7 +5,8 @@ from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.event_handlers import EventHandlers
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.registry import default_profile
-from scheduler.framework.runtime import Framework
+from scheduler.framework.runtime import Framework, Profile
+from scheduler.plugins.node_resources_fit import NodeResourcesFit
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import node, pod
 from vaina.testing.clock import FakeClock
@@ -151,6 +152,7 @@ def test_a_node_that_goes_is_forgotten_with_its_pods_kept_in_mind() -> None:
 
 
 def test_only_what_somebody_listens_to_is_passed_on() -> None:
-    heard = frozenset(Framework(default_profile()).hints)
+    heard = frozenset(Framework(Profile("test", filters=(NodeResourcesFit(),))).hints)
     assert ClusterEvent.ASSIGNED_POD_DELETE in heard
     assert ClusterEvent.NODE_DELETE not in heard
+    assert ClusterEvent.NODE_DELETE in frozenset(Framework(default_profile()).hints)

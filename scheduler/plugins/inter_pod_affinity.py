@@ -1,0 +1,315 @@
+"""InterPodAffinity: near Pods that it wants to be near, away from those it does not, and from those that do not want it.
+
+Required terms filter, in upstream's order: its own affinity (all terms, each by its topology key, by Pods that **all** terms
+mean), its own anti-affinity, the anti-affinity of Pods that are there. Preferred terms score: its own, and those of the Pods
+that are there and mean it; their required affinity counts with hardPodAffinityWeight. What is counted by domain is kept by
+`scheduler.columns.topology`; here it is only read. (`plugins/interpodaffinity`: filtering.go, scoring.go.)
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.domains import Domains, domains_of, sum_over
+from scheduler.columns.node_info import NodeInfo
+from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.columns.pod_terms import PodTerm, TermKind
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.columns.topology import DomainSum, PodColumn
+from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.interface import (
+    MAX_SCORE,
+    RUN,
+    SKIP,
+    UNRESOLVABLE,
+    Affected,
+    Codes,
+    PreFilterResult,
+    Reach,
+    Scores,
+)
+from scheduler.framework.state import CycleState
+
+AFFINITY: Final = "node(s) didn't match pod affinity rules"
+ANTI_AFFINITY: Final = "node(s) didn't match pod anti-affinity rules"
+EXISTING: Final = "node(s) didn't satisfy existing pods anti-affinity rules"
+
+_NOT_NEAR, _NOT_AWAY, _NOT_WANTED = UNRESOLVABLE | 1, 2, 4
+#: where the scores' state is kept: filter and score prepare apart
+_SCORE: Final = "InterPodAffinity/Score"
+
+
+@dataclass(frozen=True, slots=True)
+class InterPodAffinityArgs:
+    """Upstream's InterPodAffinityArgs."""
+
+    #: 0..100: what a required affinity term of a Pod that is there counts for a Pod that it means
+    hard_pod_affinity_weight: int = 1
+    #: a Pod without preferred terms of its own is not scored by those of others
+    ignore_preferred_terms_of_existing_pods: bool = False
+
+
+@dataclass(slots=True)
+class _Part:
+    """One sum over the domains of one key."""
+
+    domains: Domains
+    sum: DomainSum
+    #: int64[domains], as of the last look
+    seen: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seen = self.sum.values.copy()
+
+    def at(self, row: int) -> int:
+        """Return the sum of a row's domain."""
+        return self.sum.values.item(self.domains.codes.item(row))
+
+    def positive(self) -> NDArray[np.bool_]:
+        """Return for each row whether the sum of its domain is more than 0."""
+        return (self.sum.values > 0)[self.domains.codes]
+
+    def changed(self, rows: Iterable[int], *, sign_only: bool) -> tuple[list[int], bool]:
+        """Look again; return the rows with another sum (or another sign of it), and whether others share it."""
+        codes, values, seen = self.domains.codes, self.sum.values, self.seen
+        found: list[int] = []
+        for row in rows:
+            code = codes.item(row)
+            before, now = seen.item(code), values.item(code)
+            if before == now:
+                continue
+            seen[code] = now
+            if not sign_only or (before > 0) != (now > 0):
+                found.append(row)
+        return found, bool(found) and not self.domains.alone
+
+
+@dataclass(slots=True)
+class _Required:
+    """What the filter asks for one class."""
+
+    affinity: list[_Part]
+    anti: list[_Part]
+    existing: list[_Part]
+    #: the Pod fulfils its own affinity terms: the first of its group may go anywhere
+    own: bool
+    #: nobody fulfils them yet
+    first: bool = False
+
+    def nobody(self) -> bool:
+        """Say whether no Pod on any node with a wanted key fulfils all affinity terms."""
+        return not any(part.sum.values.any() for part in self.affinity)
+
+
+@dataclass(slots=True)
+class _Preferred:
+    """What the score asks for one class."""
+
+    parts: list[_Part]
+
+
+class InterPodAffinity:
+    """Refuses nodes by required terms, and prefers them by preferred ones."""
+
+    name = "InterPodAffinity"
+    reach = Reach.DOMAIN
+    scales = True
+
+    def __init__(self, args: InterPodAffinityArgs | None = None) -> None:
+        self._args = args or InterPodAffinityArgs()
+
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """Pods that come near or go away as the terms want it; a node with a wanted key."""
+        return {
+            ClusterEvent.ASSIGNED_POD_ADD: _came,
+            ClusterEvent.ASSIGNED_POD_UPDATE_LABEL: _relabelled,
+            ClusterEvent.ASSIGNED_POD_DELETE: _went,
+            ClusterEvent.NODE_ADD: _has_keys,
+            ClusterEvent.NODE_UPDATE_LABEL: _has_keys,
+        }
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        topology = nodes.topology
+        affinity = [term for term in pod.asked.terms if term.kind is TermKind.REQUIRED]
+        anti = [term for term in pod.asked.terms if term.kind is TermKind.ANTI]
+        existing = [term for term in topology.terms_matching(pod.group) if term.kind is TermKind.ANTI]
+        if not affinity and not anti and not existing:
+            return SKIP
+        near: list[tuple[str, PodColumn, int]] = []
+        if affinity:
+            column = topology.column(*dict.fromkeys(term.peers for term in affinity))
+            near = [(key, column, 1) for key in dict.fromkeys(term.topology_key for term in affinity)]
+        required = _Required(
+            affinity=_parts(nodes, near),
+            anti=_parts(nodes, [(term.topology_key, topology.column(term.peers), 1) for term in anti]),
+            existing=_parts(nodes, [(term.topology_key, topology.carriers(term), 1) for term in existing]),
+            own=all(term.peers.matches(pod.group, topology.namespaces) for term in affinity),
+        )
+        required.first = required.own and required.nobody()
+        state.write(self.name, required)
+        return RUN
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (AFFINITY, ANTI_AFFINITY, EXISTING)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        required = state.read(self.name, _Required)
+        answers = np.zeros(nodes.size, np.int64)
+        for part in required.existing:
+            answers[part.positive()] = _NOT_WANTED
+        for part in required.anti:
+            answers[part.positive()] = _NOT_AWAY
+        if required.affinity:
+            near = np.ones(nodes.size, np.bool_)
+            first = required.own and required.nobody()
+            for part in required.affinity:
+                near &= part.domains.codes != 0 if first else part.positive()
+            answers[~near] = _NOT_NEAR
+        return answers[rows]
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        required = state.read(self.name, _Required)
+        if required.affinity and not _near(required, row):
+            return _NOT_NEAR
+        if any(part.at(row) > 0 for part in required.anti):
+            return _NOT_AWAY
+        return _NOT_WANTED if any(part.at(row) > 0 for part in required.existing) else 0
+
+    def filter_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        required = state.read(self.name, _Required)
+        found: list[int] = []
+        widely = False
+        for part in (*required.affinity, *required.anti, *required.existing):
+            changed, shared = part.changed(rows, sign_only=True)
+            found += changed
+            widely |= shared
+        if found and required.own and required.affinity:
+            first = required.nobody()
+            widely |= first != required.first
+            required.first = first
+        return nodes.all if widely else found
+
+    def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
+        topology = nodes.topology
+        own = [term for term in pod.asked.terms if term.kind is TermKind.PREFERRED]
+        if not own and self._args.ignore_preferred_terms_of_existing_pods:
+            return False
+        wanted = [(term.topology_key, topology.column(term.peers), term.weight) for term in own]
+        for term in topology.terms_matching(pod.group):
+            weight = self._weight(term)
+            if weight:
+                wanted.append((term.topology_key, topology.carriers(term), weight))
+        if not wanted:
+            return False
+        state.write(_SCORE, _Preferred(_parts(nodes, wanted)))
+        return True
+
+    def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
+        scores = np.zeros(nodes.size, np.int64)
+        for part in state.read(_SCORE, _Preferred).parts:
+            scores += part.sum.values[part.domains.codes]
+        return scores[rows]
+
+    def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return sum(part.at(row) for part in state.read(_SCORE, _Preferred).parts)
+
+    def score_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        found: list[int] = []
+        widely = False
+        for part in state.read(_SCORE, _Preferred).parts:
+            changed, shared = part.changed(rows, sign_only=False)
+            found += changed
+            widely |= shared
+        return nodes.all if widely else found
+
+    def scale(self, raw: Scores, low: int, high: int) -> Scores:
+        if high == low:
+            return np.zeros(len(raw), np.int64)
+        return ((raw - low) / (high - low) * float(MAX_SCORE)).astype(np.int64)
+
+    def _weight(self, term: PodTerm) -> int:
+        """What a term of a Pod that is there counts for a Pod that it means."""
+        match term.kind:
+            case TermKind.REQUIRED:
+                return self._args.hard_pod_affinity_weight
+            case TermKind.PREFERRED:
+                return term.weight
+            case TermKind.ANTI:
+                return 0
+
+
+def _parts(nodes: Snapshot, wanted: Sequence[tuple[str, PodColumn, int]]) -> list[_Part]:
+    """One sum a topology key."""
+    by_key: dict[str, list[tuple[PodColumn, int]]] = {}
+    for key, column, weight in wanted:
+        by_key.setdefault(key, []).append((column, weight))
+    found: list[_Part] = []
+    for key, sources in by_key.items():
+        domains = domains_of(nodes, key)
+        found.append(_Part(domains, sum_over(nodes, domains, tuple(sources))))
+    return found
+
+
+def _near(required: _Required, row: int) -> bool:
+    if all(part.at(row) > 0 for part in required.affinity):
+        return True
+    if not required.own or any(not part.domains.codes.item(row) for part in required.affinity):
+        return False
+    return required.nobody()
+
+
+def _terms(pod: PodClass, kind: TermKind) -> list[PodTerm]:
+    return [term for term in pod.asked.terms if term.kind is kind]
+
+
+def _all_mean(terms: Sequence[PodTerm], other: PodInfo) -> bool:
+    return bool(terms) and all(term.peers.may_match(other.pod_class.group) for term in terms)
+
+
+def _came(pod: PodClass, _before: Changed, after: Changed) -> bool:
+    return isinstance(after, PodInfo) and _all_mean(_terms(pod, TermKind.REQUIRED), after)
+
+
+def _went(pod: PodClass, before: Changed, _after: Changed) -> bool:
+    if not isinstance(before, PodInfo):
+        return False
+    if any(term.peers.may_match(before.pod_class.group) for term in _terms(pod, TermKind.ANTI)):
+        return True
+    return any(term.peers.may_match(pod.group) for term in _terms(before.pod_class, TermKind.ANTI)) or (
+        # The last of the Pods it wants to be near: now it may be the first of its own group.
+        _all_mean(_terms(pod, TermKind.REQUIRED), before)
+    )
+
+
+def _relabelled(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
+        return False
+    wanted = _terms(pod, TermKind.REQUIRED)
+    if _all_mean(wanted, before) != _all_mean(wanted, after):
+        return True
+    return any(
+        term.peers.may_match(before.pod_class.group) and not term.peers.may_match(after.pod_class.group)
+        for term in _terms(pod, TermKind.ANTI)
+    )
+
+
+def _has_keys(pod: PodClass, before: Changed, after: Changed) -> bool:
+    """A node in a domain of which the Pod's terms speak, when it was not in that one before."""
+    if not isinstance(after, NodeInfo):
+        return False
+    keys = {term.topology_key for term in pod.asked.terms if term.kind is not TermKind.PREFERRED}
+    wanted = {term.topology_key for term in _terms(pod, TermKind.REQUIRED)}
+    if not wanted <= after.labels.keys():
+        return False
+    if not isinstance(before, NodeInfo):
+        return True
+    # Without terms of its own it was refused for those of others, whose keys it does not know.
+    return not keys or any(before.labels.get(key) != after.labels.get(key) for key in keys)

@@ -1,0 +1,262 @@
+"""PodTopologySpread: Pods of a kind are spread over zones, hosts, or whatever a topology key names (KEP-895).
+
+DoNotSchedule constraints filter, ScheduleAnyway ones score. Counts by domain are kept by `scheduler.columns.topology`; what is
+kept here per class is which domains exist for it (where its policies let nodes count) and what was last answered, so that a
+placement costs the domains and not the nodes. (`plugins/podtopologyspread`: filtering.go, scoring.go, plugin.go.)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.domains import Domains, domains_of, sum_over
+from scheduler.columns.node_info import NodeInfo
+from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.columns.pod_terms import SpreadConstraint
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.columns.topology import DomainSum
+from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.interface import (
+    RUN,
+    SKIP,
+    UNRESOLVABLE,
+    Affected,
+    Codes,
+    PreFilterResult,
+    Reach,
+    Scores,
+)
+from scheduler.framework.state import CycleState
+from scheduler.plugins.soft_spread import SoftSpread
+from scheduler.plugins.spread_rules import eligible, has_keys, normalise
+
+SKEW: Final = "node(s) didn't match pod topology spread constraints"
+NO_LABEL: Final = f"{SKEW} (missing required label)"
+
+_TOO_MANY, _NO_LABEL = 1, UNRESOLVABLE | 2
+_SCORE: Final = "PodTopologySpread/Score"
+#: so many domains changed their answer: their rows one by one; more, as columns
+_FEW: Final = 16
+
+
+@dataclass(slots=True)
+class _Hard:
+    """One DoNotSchedule constraint of one class."""
+
+    constraint: SpreadConstraint
+    domains: Domains
+    sum: DomainSum
+    #: codes of the domains that have an eligible node
+    present: NDArray[np.intp]
+    #: 1: the Pod itself counts
+    own: int
+    #: bool[domains]: those that were refused at the last look
+    refused: NDArray[np.bool_] = field(init=False)
+    _floor: tuple[int, int] = field(default=(-1, 0), init=False)
+
+    def __post_init__(self) -> None:
+        self.refused = self.refusals()
+
+    def most(self) -> int:
+        """Return how many Pods a domain may hold already."""
+        version, floor = self._floor
+        if version != self.sum.version:
+            found = self.sum.values[self.present]
+            # With fewer domains than minDomains the emptiest is one that is still to come.
+            enough = len(found) and len(found) >= self.constraint.min_domains
+            floor = int(found.min()) if enough else 0
+            self._floor = self.sum.version, floor
+        return floor + self.constraint.max_skew - self.own
+
+    def refusals(self) -> NDArray[np.bool_]:
+        """Return which domains are refused now."""
+        return self.sum.values > self.most()
+
+
+@dataclass(slots=True)
+class _Filter:
+    constraints: list[_Hard]
+
+
+@dataclass(frozen=True, slots=True)
+class TopologySpreadConstraint:
+    """A constraint of the cluster, for Pods that have none; what it counts is told by who owns the Pod."""
+
+    max_skew: int
+    topology_key: str
+    #: DoNotSchedule or ScheduleAnyway
+    when_unsatisfiable: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodTopologySpreadArgs:
+    """Upstream's PodTopologySpreadArgs."""
+
+    default_constraints: tuple[TopologySpreadConstraint, ...] = ()
+    #: System: zones with a skew of 5 and hosts with one of 3, ScheduleAnyway; List: `default_constraints`
+    defaulting_type: str = "System"
+
+
+class PodTopologySpread:
+    """Refuses nodes of domains that hold too many Pods already, and prefers those with few."""
+
+    name = "PodTopologySpread"
+    reach = Reach.DOMAIN
+    scales = True
+
+    def __init__(self, args: PodTopologySpreadArgs | None = None) -> None:
+        self._args = args or PodTopologySpreadArgs()
+
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """Pods that the constraints count, coming or going; nodes that make, change or end a domain."""
+        return {
+            ClusterEvent.ASSIGNED_POD_ADD: _counted,
+            ClusterEvent.ASSIGNED_POD_UPDATE_LABEL: _relabelled,
+            ClusterEvent.ASSIGNED_POD_DELETE: _counted,
+            ClusterEvent.NODE_ADD: _domain_changed,
+            ClusterEvent.NODE_UPDATE_LABEL: _domain_changed,
+            ClusterEvent.NODE_UPDATE_TAINT: _taints_changed,
+            ClusterEvent.NODE_DELETE: _domain_changed,
+        }
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        hard = [item for item in pod.asked.spread if item.hard]
+        if not hard:
+            return SKIP
+        domains = [domains_of(nodes, item.topology_key) for item in hard]
+        labelled: NDArray[np.bool_] | None = None
+        if len(hard) > 1:
+            labelled = nodes.valid.copy()
+            for found in domains:
+                labelled &= found.codes != 0
+        constraints: list[_Hard] = []
+        for item, found in zip(hard, domains, strict=True):
+            counts = eligible(item, pod, nodes, labelled)
+            codes = found.codes if counts is None else found.codes[counts]
+            present = np.flatnonzero(np.bincount(codes, minlength=found.size))
+            constraints.append(
+                _Hard(
+                    item, found,
+                    sum_over(nodes, found, ((nodes.topology.column(item.peers), 1),), counts),
+                    present=present[present > 0],
+                    # The Pod is placed alive, even if it is asked about while it goes.
+                    own=int(item.peers.selector.matches(pod.group.labels)),
+                )
+            )  # fmt: skip
+        state.write(self.name, _Filter(constraints))
+        return RUN
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (SKEW, NO_LABEL)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        answers = np.zeros(nodes.size, np.int64)
+        for hard in reversed(state.read(self.name, _Filter).constraints):
+            codes = hard.domains.codes
+            by_domain = np.where(hard.refusals(), np.int64(_TOO_MANY), np.int64(0))
+            by_domain[0] = _NO_LABEL
+            said = by_domain[codes]
+            answers = np.where(said != 0, said, answers) if answers.any() else said
+        return answers[rows]
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        for hard in state.read(self.name, _Filter).constraints:
+            code = hard.domains.codes.item(row)
+            if not code:
+                return _NO_LABEL
+            if hard.sum.values.item(code) > hard.most():
+                return _TOO_MANY
+        return 0
+
+    def filter_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        found: list[int] = []
+        widely = False
+        for hard in state.read(self.name, _Filter).constraints:
+            now = hard.refusals()
+            changed = np.flatnonzero(now != hard.refused)
+            hard.refused = now
+            if not len(changed):
+                continue
+            if len(changed) > _FEW or not hard.domains.alone:
+                widely = True
+            else:
+                found += np.flatnonzero(np.isin(hard.domains.codes, changed)).tolist()
+        return nodes.all if widely else found
+
+    def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
+        soft = tuple(item for item in pod.asked.spread if not item.hard)
+        if not soft:
+            return False
+        state.write(_SCORE, SoftSpread(soft, pod, nodes, require_all=True))
+        return True
+
+    def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
+        return state.read(_SCORE, SoftSpread).score(rows)
+
+    def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return state.read(_SCORE, SoftSpread).score_row(row)
+
+    def score_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        return state.read(_SCORE, SoftSpread).advance(rows)
+
+    def feasible_changed(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]
+    ) -> bool:
+        return state.read(_SCORE, SoftSpread).see(feasible)
+
+    def ignored(self, state: CycleState) -> NDArray[np.bool_] | None:
+        return state.read(_SCORE, SoftSpread).ignored
+
+    def scale(self, raw: Scores, low: int, high: int) -> Scores:
+        return normalise(raw, low, high)
+
+
+def _hard(pod: PodClass) -> tuple[SpreadConstraint, ...]:
+    return tuple(item for item in pod.asked.spread if item.hard)
+
+
+def _counted(pod: PodClass, before: Changed, after: Changed) -> bool:
+    other = after or before
+    return isinstance(other, PodInfo) and any(
+        item.peers.may_match(other.pod_class.group) for item in _hard(pod)
+    )
+
+
+def _relabelled(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
+        return False
+    return any(
+        item.peers.may_match(before.pod_class.group) != item.peers.may_match(after.pod_class.group)
+        for item in _hard(pod)
+    )
+
+
+def _domain_changed(pod: PodClass, before: Changed, after: Changed) -> bool:
+    constraints = _hard(pod)
+    was = before.labels if isinstance(before, NodeInfo) else {}
+    now = after.labels if isinstance(after, NodeInfo) else {}
+    counted, counts = has_keys(constraints, was), has_keys(constraints, now)
+    if counted != counts:
+        return True
+    # A change of other labels may let a node count, or no longer, by the Pod's node affinity.
+    return counts and (
+        any(was[item.topology_key] != now[item.topology_key] for item in constraints)
+        or (was != now and bool(pod.node_selector or pod.node_affinity is not None))
+    )
+
+
+def _taints_changed(pod: PodClass, _before: Changed, after: Changed) -> bool:
+    constraints = _hard(pod)
+    return (
+        isinstance(after, NodeInfo)
+        and any(item.honor_taints for item in constraints)
+        and has_keys(constraints, after.labels)
+    )
