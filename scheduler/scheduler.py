@@ -126,7 +126,7 @@ class Scheduler:
         }
         self.decisions = DecisionLog(
             lambda pod, now, number: take_detail(
-                pod, self.cache.table.snapshot(), frameworks.of(pod).profile, now, number
+                pod, self.cache.table, frameworks.of(pod).profile, now, number
             ),
             clock.monotonic,
         )
@@ -292,6 +292,8 @@ class Scheduler:
     def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
         name = pod.info.pod_class.scheduler_name
         self.queue.park(pod, self._preempting.begin(pod, decision), now=now)
+        if decision.victims and self.cache.nominations.node_of(pod.info.uid) == decision.nominated:
+            self.decisions.record_preemption(pod, decision.nominated, decision.victims, now=now)
         self._metrics.failed(name, "unschedulable", self._clock.monotonic() - now)
         self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
 

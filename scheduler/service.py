@@ -103,10 +103,12 @@ class SchedulerService:
             answerer, fit = self._answerer(), Fit()
             nodes = [node for node in scheduler.cache.table.infos if node is not None]
             held = scheduler.cache.held()
-            await self._in_steps(copy(nodes, held, fit.cache))
+            nominations = scheduler.cache.nominations
+            nominated = [(other, node.name) for node in nodes for other in nominations.on(node.name)]
+            await self._in_steps(copy(nodes, held, nominated, fit.cache))
             profile = scheduler.frameworks.of(info.pod_class).profile
             await self._in_steps(fill(info, profile, most, fit))
-        return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table.snapshot(), profile))
+        return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table, profile))
 
     async def Verify(self, request: pb.VerifyRequest, ctx: RequestContext) -> pb.VerifyResponse:
         """Compare the columns with the API objects that the watches brought, and those with the apiserver's on demand."""
@@ -159,7 +161,10 @@ class SchedulerService:
             unreadable = str(error)
         wall = self._clock.now() - self._clock.monotonic()
         until = scheduler.queue.backoff_until(queued) if queued is not None else 0.0
-        seen = Seen(pod, held, queued, backoff_until=until, wall=wall, unreadable=unreadable)
+        nominated = scheduler.cache.nominations.node_of(uid)
+        seen = Seen(
+            pod, held, queued, backoff_until=until, wall=wall, nominated=nominated, unreadable=unreadable
+        )
         state, words = state_of(seen, scheduler.frameworks.names)
         answer = self._answer(pod, state, words)
         answer.node = pod.spec.node_name or (held.node_name if held is not None else "")
@@ -176,7 +181,7 @@ class SchedulerService:
         if state is PodState.BOUND and not answer.decisions:
             answer.message += f"; {self._not_recorded()}"
         if info is not None and state in EVALUATED:
-            answer.evaluation.CopyFrom(self._evaluate(info, limit))
+            answer.evaluation.CopyFrom(self._evaluate(info, limit, nominated=bool(nominated)))
         return answer
 
     def _explain_gone(self, namespace: str, name: str, uid: str, limit: int) -> pb.ExplainResponse:
@@ -215,10 +220,11 @@ class SchedulerService:
             return f"its decision has fallen out of the ring, which keeps the last {log.capacity}"
         return "its decision was made by another process, or before this one began to lead"
 
-    def _evaluate(self, info: PodInfo, limit: int) -> pb.Evaluation:
-        scheduler = self._scheduler
-        profile = scheduler.frameworks.of(info.pod_class).profile
-        return evaluation_message(evaluate(info.pod_class, scheduler.cache.table.snapshot(), profile), limit)
+    def _evaluate(self, info: PodInfo, limit: int, *, nominated: bool = False) -> pb.Evaluation:
+        scheduler, pod_class = self._scheduler, info.pod_class
+        profile = scheduler.frameworks.of(pod_class).profile
+        but = pod_class if nominated else None
+        return evaluation_message(evaluate(pod_class, scheduler.cache.table, profile, but=but), limit)
 
     def _find(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod | None:
         lister = self._scheduler.pods.lister

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.snapshot import Snapshot
 from scheduler.decisions import BestNode, Detail
 from scheduler.explain.evaluate import Evaluation, evaluate
 from scheduler.framework.runtime import Profile
@@ -12,9 +12,9 @@ from scheduler.framework.runtime import Profile
 BEST: Final = 3
 
 
-def take_detail(pod: PodClass, nodes: Snapshot, profile: Profile, now: float, number: int) -> Detail:
+def take_detail(pod: PodClass, table: NodeTable, profile: Profile, now: float, number: int) -> Detail:
     """Look at a class with all plugins, and keep what is worth keeping."""
-    seen = evaluate(pod, nodes, profile)
+    seen = evaluate(pod, table, profile)
     return Detail(
         at=now,
         number=number,

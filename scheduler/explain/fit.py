@@ -34,8 +34,18 @@ class Fit:
     cache: Cache = field(default_factory=Cache)
 
 
-def copy(nodes: Sequence[NodeInfo], held: Mapping[str, HeldPod], cache: Cache) -> Iterator[None]:
-    """Bring nodes and Pods into another cache; pauses now and then, so that somebody else may have a turn."""
+def copy(
+    nodes: Sequence[NodeInfo],
+    held: Mapping[str, HeldPod],
+    nominated: Sequence[tuple[PodInfo, str]],
+    cache: Cache,
+) -> Iterator[None]:
+    """Bring nodes, Pods, and Pods that are to come to a node into another cache.
+
+    Pauses now and then, so that somebody else may have a turn.
+    """
+    for info, node_name in nominated:
+        cache.nominations.put(info, node_name)
     for number, node in enumerate(nodes, start=1):
         cache.upsert_node(node)
         if number % STEP == 0:

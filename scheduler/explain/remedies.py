@@ -53,6 +53,11 @@ def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
         describer = describer_of(one.answer)
         columns.append(one.answer.codes)
         columns += [np.where(one.refused, column, np.int64(0)) for column in describer.tells_apart(one)]
+        if one.answer.kept:
+            kept = np.zeros(evaluation.count, np.int64)
+            for index, count in one.answer.kept.items():
+                kept[index] = count
+            columns.append(kept)
         relative += np.where(one.refused, describer.relative(one), 0.0)
     # One row of numbers a node; equal rows are equal words.
     numbers = np.ascontiguousarray(np.stack(columns, axis=1)[refused])

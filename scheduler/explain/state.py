@@ -64,6 +64,8 @@ class Seen:
     backoff_until: float = 0.0
     #: seconds to add to a monotonic time for the wall clock
     wall: float = 0.0
+    #: the node that it has in view: room is being made for it there
+    nominated: str = ""
     #: why its spec cannot be read; empty: it can
     unreadable: str = ""
 
@@ -95,7 +97,10 @@ def state_of(seen: Seen, ours: Collection[str]) -> tuple[PodState, str]:
         return PodState.UNREADABLE, f"{key} cannot be read: {seen.unreadable}"
     if seen.queued is None:
         return PodState.UNQUEUED, f"{key} has no node and is not in the queue yet"
-    return _waiting(key, seen, seen.queued)
+    state, words = _waiting(key, seen, seen.queued)
+    if seen.nominated:
+        words += f"; room is being made for it on node {seen.nominated}"
+    return state, words
 
 
 def _waiting(key: str, seen: Seen, queued: QueuedPod) -> tuple[PodState, str]:
