@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apiserver.defaulting.images import pull_policy
-from vaina.api.core.v1 import volume_pb2
+from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
 
 _MODE: Final = 0o644
 _TOKEN_SECONDS: Final = 3600
@@ -23,7 +23,14 @@ def default_volume(volume: volume_pb2.Volume) -> None:
             fill(value)
 
 
-def _set(message: Any, **defaults: object) -> None:
+def default_persistent_source(source: persistent_volume_pb2.PersistentVolumeSource) -> None:
+    """Set the defaults of where a PersistentVolume is: those of a Pod's volume of that kind."""
+    for field, value in source.ListFields():
+        if fill := _SOURCES.get(field.name):
+            fill(value)
+
+
+def set_defaults(message: Any, **defaults: object) -> None:
     """Set the fields that are unset (or empty, for fields without presence)."""
     for field, value in defaults.items():
         present = message.DESCRIPTOR.fields_by_name[field].has_presence
@@ -32,13 +39,13 @@ def _set(message: Any, **defaults: object) -> None:
 
 
 def _files(source: Any) -> None:
-    _set(source, default_mode=_MODE)
+    set_defaults(source, default_mode=_MODE)
 
 
 def _downward_items(source: Any) -> None:
     for file in source.items:
         if file.HasField("field_ref"):
-            _set(file.field_ref, api_version="v1")
+            set_defaults(file.field_ref, api_version="v1")
 
 
 def _downward(source: volume_pb2.DownwardAPIVolumeSource) -> None:
@@ -52,18 +59,18 @@ def _projected(source: volume_pb2.ProjectedVolumeSource) -> None:
         if projection.HasField("downward_api"):
             _downward_items(projection.downward_api)
         if projection.HasField("service_account_token"):
-            _set(projection.service_account_token, expiration_seconds=_TOKEN_SECONDS)
+            set_defaults(projection.service_account_token, expiration_seconds=_TOKEN_SECONDS)
         if projection.HasField("pod_certificate"):
-            _set(projection.pod_certificate, max_expiration_seconds=_CERTIFICATE_SECONDS)
+            set_defaults(projection.pod_certificate, max_expiration_seconds=_CERTIFICATE_SECONDS)
 
 
 def _image(source: volume_pb2.ImageVolumeSource) -> None:
-    _set(source, pull_policy=pull_policy(source.reference))
+    set_defaults(source, pull_policy=pull_policy(source.reference))
 
 
 def _claim(source: volume_pb2.EphemeralVolumeSource) -> None:
     if source.HasField("volume_claim_template"):
-        _set(source.volume_claim_template.spec, volume_mode="Filesystem")
+        set_defaults(source.volume_claim_template.spec, volume_mode="Filesystem")
 
 
 _SOURCES: Final[Mapping[str, Callable[[Any], None]]] = {
@@ -71,13 +78,13 @@ _SOURCES: Final[Mapping[str, Callable[[Any], None]]] = {
     "config_map": _files,
     "downward_api": _downward,
     "projected": _projected,
-    "host_path": lambda source: _set(source, type=""),
+    "host_path": lambda source: set_defaults(source, type=""),
     "image": _image,
     "ephemeral": _claim,
-    "iscsi": lambda source: _set(source, iscsi_interface="default"),
-    "rbd": lambda source: _set(source, pool="rbd", user="admin", keyring="/etc/ceph/keyring"),
-    "azure_disk": lambda source: _set(
+    "iscsi": lambda source: set_defaults(source, iscsi_interface="default"),
+    "rbd": lambda source: set_defaults(source, pool="rbd", user="admin", keyring="/etc/ceph/keyring"),
+    "azure_disk": lambda source: set_defaults(
         source, caching_mode="ReadWrite", kind="Shared", fs_type="ext4", read_only=False
     ),
-    "scale_io": lambda source: _set(source, storage_mode="ThinProvisioned", fs_type="xfs"),
+    "scale_io": lambda source: set_defaults(source, storage_mode="ThinProvisioned", fs_type="xfs"),
 }

@@ -46,16 +46,21 @@ def check_affinity(errors: Errors, path: Path, affinity: pod_pb2.Affinity) -> No
 
 def _check_node_affinity(errors: Errors, path: Path, affinity: pod_pb2.NodeAffinity) -> None:
     if affinity.HasField("required_during_scheduling_ignored_during_execution"):
-        terms = affinity.required_during_scheduling_ignored_during_execution.node_selector_terms
-        at = path.child(_REQUIRED, "nodeSelectorTerms")
-        if not terms:
-            errors.append(required(at, "must have at least one node selector term"))
-        for index, term in enumerate(terms):
-            _check_node_term(errors, at.index(index), term, strict=True)
+        selector = affinity.required_during_scheduling_ignored_during_execution
+        check_node_selector(errors, path.child(_REQUIRED), selector)
     for index, preferred in enumerate(affinity.preferred_during_scheduling_ignored_during_execution):
         at = path.child(_PREFERRED).index(index)
         _check_weight(errors, at, preferred.weight)
         _check_node_term(errors, at.child("preference"), preferred.preference, strict=False)
+
+
+def check_node_selector(errors: Errors, path: Path, selector: reference_pb2.NodeSelector) -> None:
+    """Check the terms of which a node must match one."""
+    at = path.child("nodeSelectorTerms")
+    if not selector.node_selector_terms:
+        errors.append(required(at, "must have at least one node selector term"))
+    for index, term in enumerate(selector.node_selector_terms):
+        _check_node_term(errors, at.index(index), term, strict=True)
 
 
 def _check_weight(errors: Errors, path: Path, weight: int) -> None:

@@ -5,7 +5,7 @@ Follows `pkg/apis/core/validation`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from apiserver.validation import names
@@ -20,7 +20,7 @@ _EUI: Final = re.compile(r"^eui.[A-Za-z0-9]{16}$", re.ASCII)
 _NAA: Final = re.compile(r"^naa.[A-Za-z0-9]{32}$", re.ASCII)
 _ISCSI_FORMATS: Final = {"iqn": _IQN, "eui": _EUI, "naa": _NAA}
 _HOST_PORTS: Final = "must be a host:port pair or multiple pairs separated by commas"
-_ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 Check = Callable[[Errors, Path, Any], None]
 
@@ -191,7 +191,8 @@ def _check_storage_os(errors: Errors, path: Path, source: volume_pb2.StorageOSVo
         errors.append(required(path.child("secretRef", "name")))
 
 
-def _check_csi_driver(errors: Errors, path: Path, driver: str) -> None:
+def check_csi_driver(errors: Errors, path: Path, driver: str) -> None:
+    """Check the name of a storage driver."""
     if not driver:
         errors.append(required(path))
         return
@@ -201,7 +202,7 @@ def _check_csi_driver(errors: Errors, path: Path, driver: str) -> None:
 
 
 def _check_csi(errors: Errors, path: Path, source: volume_pb2.CSIVolumeSource) -> None:
-    _check_csi_driver(errors, path.child("driver"), source.driver)
+    check_csi_driver(errors, path.child("driver"), source.driver)
     if not source.HasField("node_publish_secret_ref"):
         return
     if not source.node_publish_secret_ref.name:
@@ -222,20 +223,17 @@ def _check_ephemeral(errors: Errors, path: Path, source: volume_pb2.EphemeralVol
     for field, value in meta.ListFields():
         if field.name not in {"annotations", "labels"} and not (field.message_type and not value):
             errors.append(forbidden(at.child("metadata").child(field.json_name), "cannot be set"))
-    _check_claim_spec(errors, at.child("spec"), spec)
+    check_claim_spec(errors, at.child("spec"), spec)
 
 
-def _check_claim_spec(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
+def check_claim_spec(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
+    """Check what a claim asks for."""
     modes = path.child("accessModes")
     if not spec.access_modes:
         errors.append(required(modes, "at least 1 access mode is required"))
     if spec.HasField("selector"):
         check_label_selector(errors, path.child("selector"), spec.selector)
-    errors.extend(
-        not_supported(modes, mode, _ACCESS_MODES) for mode in spec.access_modes if mode not in _ACCESS_MODES
-    )
-    if "ReadWriteOncePod" in spec.access_modes and len(set(spec.access_modes) & set(_ACCESS_MODES)) > 1:
-        errors.append(forbidden(modes, "may not use ReadWriteOncePod with other access modes"))
+    check_access_modes(errors, modes, spec.access_modes)
     _check_storage(errors, path.child("resources"), spec.resources)
     if spec.HasField("storage_class_name") and spec.storage_class_name:
         at = path.child("storageClassName")
@@ -247,6 +245,14 @@ def _check_claim_spec(errors: Errors, path: Path, spec: volume_pb2.PersistentVol
     if spec.volume_attributes_class_name:
         at = path.child("volumeAttributesClassName")
         check_text(errors, at, spec.volume_attributes_class_name, names.dns_1123_subdomain)
+
+
+def check_access_modes(errors: Errors, path: Path, modes: Iterable[str]) -> None:
+    """Check the ways in which storage may be used."""
+    given = list(modes)
+    errors.extend(not_supported(path, mode, ACCESS_MODES) for mode in given if mode not in ACCESS_MODES)
+    if "ReadWriteOncePod" in given and len(set(given) & set(ACCESS_MODES)) > 1:
+        errors.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
 
 
 def _check_data_sources(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:

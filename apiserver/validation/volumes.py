@@ -38,7 +38,8 @@ def _check_size_limit(errors: Errors, path: Path, text: str) -> None:
         errors.append(forbidden(path, "SizeLimit field must be a valid resource quantity"))
 
 
-def _check_host_path(errors: Errors, path: Path, source: volume_pb2.HostPathVolumeSource) -> None:
+def check_host_path(errors: Errors, path: Path, source: volume_pb2.HostPathVolumeSource) -> None:
+    """Check a path of the node."""
     if not source.path:
         errors.append(required(path.child("path")))
         return
@@ -58,7 +59,7 @@ def _check_image(errors: Errors, path: Path, source: volume_pb2.ImageVolumeSourc
 _SOURCES: Final[dict[str, tuple[str, str, Check]]] = {
     **LEGACY,
     "empty_dir": ("emptyDir", "emptyDir", _check_empty_dir),
-    "host_path": ("hostPath", "hostPath", _check_host_path),
+    "host_path": ("hostPath", "hostPath", check_host_path),
     "secret": ("secret", "secret", volume_files.check_secret),
     "config_map": ("configMap", "configMap", volume_files.check_config_map),
     # Upstream's misspelling is part of its interface.

@@ -1,0 +1,222 @@
+"""Rules for PersistentVolumes and PersistentVolumeClaims.
+
+Follows `pkg/apis/core/validation`: ValidatePersistentVolume, ValidatePersistentVolumeClaim and their updates. Upstream shows the
+difference of two specs after its sentence; here the sentence stands alone.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from google.protobuf.message import Message
+
+from apiserver.validation import metadata, names
+from apiserver.validation.metadata import NOT_POSITIVE, Errors, check_immutable, check_text
+from apiserver.validation.persistent_volume_sources import check_source
+from apiserver.validation.scheduling import check_node_selector
+from apiserver.validation.volume_legacy import check_access_modes, check_claim_spec
+from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.objects import quantity
+from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
+
+PersistentVolume = persistent_volume_pb2.PersistentVolume
+PersistentVolumeClaim = persistent_volume_pb2.PersistentVolumeClaim
+
+_POLICIES: Final = ("Delete", "Recycle", "Retain")
+_MODES: Final = ("Block", "Filesystem")
+_CLASS: Final = "volumeAttributesClassName"
+_SPEC_STAYS: Final = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+_SOURCE_STAYS: Final = "spec.persistentvolumesource is immutable after creation"
+
+
+def check_volume(volume: PersistentVolume) -> Errors:
+    """Check a new PersistentVolume."""
+    errors = metadata.check_create(volume.metadata, names.dns_1123_subdomain, namespaced=False)
+    _check_spec(errors, Path("spec"), volume.spec)
+    return errors
+
+
+def _check_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+    if not spec.access_modes:
+        errors.append(required(path.child("accessModes")))
+    check_access_modes(errors, path.child("accessModes"), spec.access_modes)
+    _check_capacity(errors, path.child("capacity"), spec)
+    policy = spec.persistent_volume_reclaim_policy
+    if policy and policy not in _POLICIES:
+        errors.append(not_supported(path.child("persistentVolumeReclaimPolicy"), policy, _POLICIES))
+    placed = _check_node_affinity(errors, path.child("nodeAffinity"), spec)
+    check_source(errors, path, spec.persistent_volume_source, placed=placed)
+    if policy == "Recycle" and _is_root(spec.persistent_volume_source):
+        words = "may not be 'recycle' for a hostPath mount of '/'"
+        errors.append(forbidden(path.child("persistentVolumeReclaimPolicy"), words))
+    if spec.storage_class_name:
+        at = path.child("storageClassName")
+        check_text(errors, at, spec.storage_class_name, names.dns_1123_subdomain)
+    if spec.HasField("volume_mode") and spec.volume_mode not in _MODES:
+        errors.append(not_supported(path.child("volumeMode"), spec.volume_mode, _MODES))
+    if spec.HasField("volume_attributes_class_name"):
+        _check_attributes_class(errors, path, spec)
+
+
+def _check_capacity(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+    if not spec.capacity:
+        errors.append(required(path))
+    if list(spec.capacity) != ["storage"]:
+        shown = {name: spec.capacity[name].string for name in spec.capacity}
+        errors.append(not_supported(path, shown, ("storage",)))
+    for name in sorted(spec.capacity):
+        text = spec.capacity[name].string
+        try:
+            if quantity.parse(text).nanos <= 0:
+                errors.append(invalid(path.key(name), text, NOT_POSITIVE))
+        except quantity.QuantityError as error:
+            errors.append(invalid(path.key(name), text, str(error)))
+
+
+def _check_node_affinity(
+    errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec
+) -> bool:
+    """Check which nodes can reach the storage; say whether anything is said of it."""
+    if not spec.HasField("node_affinity"):
+        return False
+    if not spec.node_affinity.HasField("required"):
+        errors.append(required(path.child("required"), "must specify required node constraints"))
+    else:
+        check_node_selector(errors, path.child("required"), spec.node_affinity.required)
+    return True
+
+
+def _is_root(source: persistent_volume_pb2.PersistentVolumeSource) -> bool:
+    return source.HasField("host_path") and str(PurePosixPath(source.host_path.path)) in ("/", "//")
+
+
+def _check_attributes_class(
+    errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec
+) -> None:
+    if not spec.volume_attributes_class_name:
+        errors.append(required(path.child(_CLASS), "an empty string is disallowed"))
+    else:
+        check_text(errors, path.child(_CLASS), spec.volume_attributes_class_name, names.dns_1123_subdomain)
+    if not spec.persistent_volume_source.HasField("csi"):
+        words = "has to be specified when using volumeAttributesClassName"
+        errors.append(required(path.child("csi"), words))
+
+
+def check_volume_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
+    """Check a changed PersistentVolume: its storage stays where it is."""
+    errors = check_volume(new) + metadata.check_update(new.metadata, old.metadata)
+    if _source_bytes(new, old) != _source_bytes(old, old):
+        errors.append(forbidden(Path("spec", "persistentvolumesource"), _SOURCE_STAYS))
+    check_immutable(
+        errors, Path("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
+    )
+    if old.spec.HasField("node_affinity"):
+        check_immutable(errors, Path("nodeAffinity"), new.spec.node_affinity, old.spec.node_affinity)
+    at = Path("spec", _CLASS)
+    field = "volume_attributes_class_name"
+    if old.spec.HasField(field) and not new.spec.HasField(field):
+        errors.append(forbidden(at, "update from non-nil value to nil is forbidden"))
+    return errors
+
+
+def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
+    """Return the source in a form that can be compared. A Secret for growing may be named later than the rest."""
+    source = volume.spec.persistent_volume_source
+    if volume is not old and not old.spec.persistent_volume_source.csi.HasField(
+        "controller_expand_secret_ref"
+    ):
+        copy = persistent_volume_pb2.PersistentVolumeSource()
+        copy.CopyFrom(source)
+        if copy.HasField("csi"):
+            copy.csi.ClearField("controller_expand_secret_ref")
+        source = copy
+    return source.SerializeToString(deterministic=True)
+
+
+def check_volume_status_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
+    """Check a changed status of a PersistentVolume."""
+    return metadata.check_update(new.metadata, old.metadata)
+
+
+def check_claim(claim: PersistentVolumeClaim) -> Errors:
+    """Check a new PersistentVolumeClaim."""
+    errors = metadata.check_create(claim.metadata, names.dns_1123_subdomain, namespaced=True)
+    check_claim_spec(errors, Path("spec"), claim.spec)
+    return errors
+
+
+def check_claim_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
+    """Check a changed PersistentVolumeClaim: the volume may be named once, and a bound claim may ask for more."""
+    errors = metadata.check_update(new.metadata, old.metadata) + check_claim(new)
+    if _spec_bytes(new, new, old) != _spec_bytes(old, new, old):
+        errors.append(forbidden(Path("spec"), _SPEC_STAYS))
+    _check_size(errors, new, old)
+    check_immutable(
+        errors, Path("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
+    )
+    field = "volume_attributes_class_name"
+    if old.spec.volume_attributes_class_name and not new.spec.HasField(field):
+        words = "update from non-nil value to nil is forbidden"
+        errors.append(forbidden(Path("spec", _CLASS), words))
+    return errors
+
+
+def _spec_bytes(
+    claim: PersistentVolumeClaim, new: PersistentVolumeClaim, old: PersistentVolumeClaim
+) -> bytes:
+    """Return what of a spec may not change, in a form that can be compared."""
+    spec = volume_pb2.PersistentVolumeClaimSpec()
+    spec.CopyFrom(claim.spec)
+    spec.ClearField("volume_attributes_class_name")
+    if not old.spec.volume_name:
+        spec.ClearField("volume_name")
+    if new.status.phase == "Bound":
+        spec.resources.requests.pop("storage", None)
+    if not old.spec.HasField("storage_class_name"):
+        # A default class that came later may be filled in.
+        spec.ClearField("storage_class_name")
+    return spec.SerializeToString(deterministic=True)
+
+
+def _check_size(errors: Errors, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+    """A claim may shrink again when growing failed, but never to less than it has."""
+    sizes = [_nanos(claim.spec.resources.requests) for claim in (new, old)]
+    if None in sizes:
+        return
+    has = _nanos(old.status.capacity) or 0
+    if (sizes[0] or 0) < (sizes[1] or 0) and (sizes[0] or 0) <= has:
+        at = Path("spec", "resources", "requests", "storage")
+        errors.append(forbidden(at, "field can not be less than status.capacity"))
+
+
+def _nanos(amounts: Mapping[str, meta_pb2.Quantity]) -> int | None:
+    if "storage" not in amounts:
+        return None
+    try:
+        return quantity.parse(amounts["storage"].string).nanos
+    except quantity.QuantityError:
+        return None
+
+
+def check_claim_status_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
+    """Check a changed status of a PersistentVolumeClaim."""
+    errors = metadata.check_update(new.metadata, old.metadata)
+    if not new.spec.access_modes:
+        errors.append(required(Path("Spec", "accessModes")))
+    for field, amounts in (
+        ("capacity", new.status.capacity),
+        ("allocatedResources", new.status.allocated_resources),
+    ):
+        for name in sorted(amounts):
+            text, at = amounts[name].string, Path("status", field).key(name)
+            try:
+                if quantity.parse(text).nanos < 0:
+                    errors.append(invalid(at, text, "must be greater than or equal to 0"))
+            except quantity.QuantityError as error:
+                errors.append(invalid(at, text, str(error)))
+    return errors
+
+
+def _given(message: Message, field: str) -> object:
+    return getattr(message, field) if message.HasField(field) else None
