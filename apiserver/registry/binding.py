@@ -76,8 +76,10 @@ class Binder:
                 raise refusals.conflict(POD, pod.metadata.name, why, subresource="binding")
             pod.spec.node_name = target.name
             pod.status.nominated_node_name = ""
-            for key, value in meta.annotations.items():
-                pod.metadata.annotations[key] = value
+            if meta.annotations:
+                # Asked first: to begin going through a map costs 2 µs, and schedulers send none.
+                for key, value in meta.annotations.items():
+                    pod.metadata.annotations[key] = value
             merge_conditions(pod.status.conditions, [_SCHEDULED], now)
             return pod
 
