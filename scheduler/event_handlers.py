@@ -138,13 +138,17 @@ class EventHandlers:
         uid = pod.metadata.uid
         held = self._cache.get(uid)
         known = None
-        if held is not None and held.info.pod.metadata.generation == pod.metadata.generation:
+        if (
+            held is not None
+            and held.info.pod.metadata.generation == pod.metadata.generation
+            and held.info.pod_class.group.is_of(pod.metadata)
+        ):
             if not held.assumed and held.node_name == pod.spec.node_name:
                 # Its status changed: nothing to the columns, but to the order of victims.
                 if _was_started(held.info.pod, pod):
                     self._cache.refresh(PodInfo(pod, held.info.pod_class))
                 return
-            # Whatever else changed of the spec would have moved the generation.
+            # Whatever else changed of the spec would have moved the generation; labels are looked at.
             known = held.info.pod_class
         info = PodInfo(pod, known) if known is not None else self._compile(pod)
         if info is None:
@@ -156,7 +160,10 @@ class EventHandlers:
         if before is None or before.assumed:
             self._happened(ClusterEvent.ASSIGNED_POD_ADD, None, info)
         elif before.info.pod_class is not info.pod_class:
-            self._happened(ClusterEvent.ASSIGNED_POD_SCALE_DOWN, before.info, info)
+            if before.info.pod_class.group is not info.pod_class.group:
+                self._happened(ClusterEvent.ASSIGNED_POD_UPDATE_LABEL, before.info, info)
+            if before.info.pod_class.shape is not info.pod_class.shape:
+                self._happened(ClusterEvent.ASSIGNED_POD_SCALE_DOWN, before.info, info)
 
     def _pending(self, pod: pod_pb2.Pod) -> None:
         uid = pod.metadata.uid

@@ -30,6 +30,15 @@ class PodGroup:
         #: it has a deletion timestamp: spreading does not count it
         self.terminating = terminating
 
+    def is_of(self, meta: meta_pb2.ObjectMeta) -> bool:
+        """Say whether a Pod is (still) in the group."""
+        return (
+            meta.HasField("deletion_timestamp") == self.terminating
+            and len(meta.labels) == len(self.labels)
+            and dict(meta.labels) == self.labels
+            and meta.namespace == self.namespace
+        )
+
     def __repr__(self) -> str:
         return f"PodGroup({self.namespace!r}, {dict(self.labels)!r}, terminating={self.terminating})"
 

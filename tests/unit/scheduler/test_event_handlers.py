@@ -2,13 +2,16 @@
 
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.cycle import Cycles
 from scheduler.event_handlers import EventHandlers
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
+from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.plugins.node_resources_fit import NodeResourcesFit
 from scheduler.queue.scheduling_queue import SchedulingQueue
-from tests.unit.scheduler.objects import node, pod
+from tests.unit.scheduler.objects import info, node, pod
+from vaina.api.core.v1 import pod_pb2
 from vaina.testing.clock import FakeClock
 
 
@@ -156,3 +159,23 @@ def test_only_what_somebody_listens_to_is_passed_on() -> None:
     assert ClusterEvent.ASSIGNED_POD_DELETE in heard
     assert ClusterEvent.NODE_DELETE not in heard
     assert ClusterEvent.NODE_DELETE in frozenset(Framework(default_profile()).hints)
+
+
+def test_a_bound_pod_that_is_relabelled_is_counted_by_its_new_labels() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("n1", labels={"kubernetes.io/hostname": "n1"}))])
+    made = pod("web", uid="u", node="n1")
+    made.metadata.labels["app"] = "web"
+    parts.handlers.on_pods([(None, made)])
+    waiting = pod("lonely", uid="w")
+    term = waiting.spec.affinity.pod_anti_affinity.required_during_scheduling_ignored_during_execution.add()
+    term.topology_key = "kubernetes.io/hostname"
+    term.label_selector.match_labels["app"] = "web"
+    cycles = Cycles(parts.cache.table, Framework(default_profile()))
+    lonely = info(waiting).pod_class
+    assert isinstance(cycles.decide(lonely, lambda _count: 0), Unschedulable)
+    renamed = pod_pb2.Pod()
+    renamed.CopyFrom(made)
+    renamed.metadata.labels["app"] = "db"
+    parts.handlers.on_pods([(made, renamed)])
+    assert isinstance(cycles.decide(lonely, lambda _count: 0), Scheduled)
