@@ -25,7 +25,7 @@ from kubelet.pod.compute import RestartPolicy
 from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
 from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, WorkerSettings
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
 from kubelet.server.service import KubeletService
 from kubelet.status.manager import StatusManager
@@ -149,8 +149,10 @@ def hollow_runtime(
     cidr: IPv4Network,
     stages: Stages | None = None,
 ) -> NodeRuntime:
-    """Make a node's hollow runtime."""
+    """Make a node's hollow runtime. Raises ValueError for a table of delays that cannot be read."""
     start = Delay(config.hollow_start_seconds / 2, config.hollow_start_seconds)
+    if stages is None and config.hollow_stages:
+        stages = parse_stages(config.hollow_stages)
     stages = stages or Stages(run_sandbox=start, start_container=start)
     return NodeRuntime(
         runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),

@@ -59,6 +59,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hollow_seed: int = 1
     #: how long a hollow sandbox and container take to start
     hollow_start_seconds: float = 0.0
+    #: or each stage by itself: run_sandbox=0.1-0.5,start_container=0.5-2 (`kubelet/runtime/hollow/stages.py`)
+    hollow_stages: tuple[str, ...] = ()
     #: whether hollow nodes report the steps of their Pods
     hollow_traces: bool = False
     log_level: str = "info"

@@ -4,7 +4,9 @@ A stage's delay is drawn evenly between two bounds, from the node's own generato
 """
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,30 @@ class Stages:
     images: tuple[str, ...] = ("*",)
     #: images that are in no registry: pulling them fails
     missing_images: frozenset[str] = field(default_factory=frozenset)
+
+
+#: the stages that take time
+TIMED: Final = ("run_sandbox", "create_container", "start_container", "stop_container", "pull_image")
+
+
+def parse_stages(items: Sequence[str]) -> Stages:
+    """Read a table of delays in seconds: `run_sandbox=0.1-0.5`, `pull_image=2`; a stage that is not named takes no time.
+
+    Raises:
+        ValueError: an item is no such delay, or names no stage.
+    """
+    delays: dict[str, Delay] = {}
+    for item in items:
+        stage, equals, text = item.partition("=")
+        if stage not in TIMED:
+            raise ValueError(f'"{item}": "{stage}" is no stage (there are {", ".join(TIMED)})')
+        least, dash, most = text.partition("-")
+        try:
+            delay = Delay(float(least), float(most if dash else least))
+        except ValueError:
+            raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5') from None
+        if not equals or not 0 <= delay.least <= delay.most < float("inf"):
+            raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5')
+        delays[stage] = delay
+    # An image that takes time to come is not there yet.
+    return replace(Stages(images=() if "pull_image" in delays else ("*",)), **delays)

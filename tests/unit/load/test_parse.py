@@ -1,0 +1,165 @@
+"""Workloads out of YAML: those of the project can be read, and mistakes are told with their place."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.load.parse import WorkloadError, find_workload, parse_cases, read_workloads, select
+from bench.load.workload import CreateNodes, CreatePods, Workload, duration
+
+FOLDER = Path(__file__).parent
+
+GOOD = """
+- name: Case
+  workloadTemplate:
+  - {opcode: createNodes, countParam: $nodes}
+  - {opcode: createPods, count: 2, collectMetrics: true}
+  workloads:
+  - {name: 5Nodes, params: {nodes: 5}}
+"""
+
+
+def parse(text: str) -> str:
+    """Read a file; return the error."""
+    with pytest.raises(WorkloadError) as caught:
+        parse_cases(text, source="w.yaml", folder=FOLDER)
+    return str(caught.value)
+
+
+#: nodes, first Pods, measured Pods: the table of the issue
+TABLE = {
+    "SchedulingBasic/5000Nodes_10000Pods": (5000, 1000, 10000),
+    "SchedulingBasic/5000Nodes_50000Pods": (5000, 5000, 50000),
+    "SchedulingBasicHeterogeneous/5000Nodes_10000Pods": (5000, 1000, 10000),
+    "SchedulingDaemonset/15000Nodes": (15000, 0, 30000),
+    "TopologySpreading/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "PreferredTopologySpreading/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "SchedulingPodAntiAffinity/5000Nodes_2000Pods": (5000, 1000, 2000),
+    "SchedulingPodAffinity/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "SchedulingPreferredPodAffinity/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "SchedulingPreferredPodAntiAffinity/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "SchedulingNodeAffinity/5000Nodes_10000Pods": (5000, 5000, 10000),
+    # Five times so many first Pods: one step for each kind of affinity.
+    "MixedSchedulingBasePod/5000Nodes_5000Pods": (5000, 2000, 5000),
+    "PreemptionAsync/5000Nodes": (5000, 20000, 5000),
+    "Unschedulable/5kNodes/100Init/10kPods": (5000, 100, 10000),
+    "SchedulingWithMixedChurn/5000Nodes_10000Pods": (5000, 0, 10000),
+}
+
+
+def test_the_references_workloads_are_there_with_its_counts() -> None:
+    found = select(read_workloads(), "performance")
+    counts = {
+        one.name: tuple(one.variant.params.get(key, 0) for key in ("initNodes", "initPods", "measurePods"))
+        for one in found
+    }
+    assert counts == TABLE
+
+
+def test_every_case_has_a_small_variant_and_measures_something() -> None:
+    workloads = read_workloads()
+    small = {one.case.name for one in select(workloads, "short")}
+    assert small == {one.case.name for one in workloads}
+    for workload in workloads:
+        steps = workload.case.workload_template
+        assert sum(isinstance(step, CreatePods) and step.collect_metrics for step in steps) == 1
+
+
+def test_labels_choose_as_the_references_filter_does() -> None:
+    workloads = read_workloads()
+    cost = {one.variant.name for one in select(workloads, "cost,-performance")}
+    assert cost == {"1000Nodes_10000Pods", "15000Nodes_10000Pods", "50000Nodes_10000Pods"}
+    assert select(workloads, "") == workloads
+
+
+def test_counts_come_from_the_variant_or_the_step() -> None:
+    [case] = parse_cases(GOOD, source="w.yaml", folder=FOLDER)
+    workload = Workload(case, case.workloads[0], str(FOLDER))
+    nodes, pods = case.workload_template
+    assert isinstance(nodes, CreateNodes)
+    assert isinstance(pods, CreatePods)
+    assert (workload.count(nodes), workload.count(pods)) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (("name: Case", "name: Case\n  colour: red"), "[0] Case: (all of it): Object contains unknown field `colour`"),
+        (("count: 2", "count: two"), "workloadTemplate[1].count: Expected `int | null`, got `str`"),
+        (("count: 2", "count: -2"), "workloadTemplate[1].count: Expected `int` >= 0"),
+        (("count: 2", "count: 2000000"), "workloadTemplate[1].count: Expected `int` <= 1000000"),
+        (("count: 2", "number: 2"), "workloadTemplate[1]: Object contains unknown field `number`"),
+        (("createPods", "createPod"), "workloadTemplate[1].opcode: 'createPod' is none of createNodes, "),
+        (("opcode: createPods, ", ""), "workloadTemplate[1].opcode: None is none of"),
+        (("count: 2, ", ""), "workloadTemplate[1]: one of count and countParam is needed"),
+        (("count: 2", "count: 2, countParam: $nodes"), "workloadTemplate[1]: one of count and countParam is needed"),
+        (("$nodes", "nodes"), 'workloadTemplate[0].countParam: "nodes" must begin with $'),
+        (("$nodes", "$pods"), "workloadTemplate[0].countParam: workloads 5Nodes has no params.pods"),
+        (("nodes: 5}", "nodes: 5, more: 1}"), "workloads 5Nodes: params.more is not used"),
+        (("nodes: 5}", "nodes: many}"), "workloads[0].params[...]: Expected `int`, got `str`"),
+        (("collectMetrics: true", "collectMetrics: 1"), "workloadTemplate[1].collectMetrics: Expected `bool`"),
+        (("count: 2", "count: 2, podTemplatePath: no.yaml"), "podTemplatePath: no.yaml: No such file or directory"),
+        (("workloads:", "workloads: []\n  x:"), "Case"),
+        (("- {name: 5Nodes", "- {name: 5Nodes, params: {nodes: 1}}\n  - {name: 5Nodes"), 'workloads.name: "5Nodes" is there twice'),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_with_their_place(change: tuple[str, str], error: str) -> None:
+    text = parse(GOOD.replace(*change))
+    assert text.startswith("w.yaml: [0]")
+    assert error in text
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "w.yaml: a list of test cases is expected"),
+        ("name: Case", "w.yaml: a list of test cases is expected"),
+        ("- 5", "w.yaml: [0]: (all of it): Expected `object`, got `int`"),
+        ("- name: [", "w.yaml: while parsing"),
+        (GOOD + GOOD, 'w.yaml: name: "Case" is there twice'),
+    ],
+)
+def test_files_that_are_none(text: str, error: str) -> None:
+    assert parse(text).startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("{opcode: sleep}", "one of duration and durationParam is needed"),
+        ("{opcode: sleep, duration: 5}", "duration: Expected `str`, got `int`"),
+        ("{opcode: sleep, duration: 5 weeks}", '"5 weeks" is no duration like 300ms'),
+        ("{opcode: sleep, duration: 2h}", "duration: more than 3600s"),
+        ("{opcode: churn, templatePaths: []}", "templatePaths: Expected `array` of length >= 1"),
+        ("{opcode: churn, templatePaths: [a], mode: often}", "mode: Invalid enum value 'often'"),
+        ("{opcode: churn, templatePaths: [a], intervalMilliseconds: 0}", "intervalMilliseconds: Expected `int` >= 1"),
+        ("{opcode: barrier, stageRequirement: Done}", "stageRequirement: Invalid enum value 'Done'"),
+        ("{opcode: deletePods}", "missing required field `namespace`"),
+        ("{opcode: startCollectingMetrics}", "workloadTemplate: stopCollectingMetrics is missing"),
+        ("{opcode: stopCollectingMetrics}", "workloadTemplate[2]: metrics are not being collected"),
+        ("{opcode: createNamespaces, count: 1}", "missing required field `prefix`"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_steps(step: str, error: str) -> None:
+    assert error in parse(GOOD.replace("  workloads:", f"  - {step}\n  workloads:"))
+
+
+def test_a_template_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("apiVersion: v1\nkind: Node\nmetadata: {name: a}\n")
+    with pytest.raises(WorkloadError, match=r"\[1\]\.podTemplatePath: node\.yaml is a Node, not a Pod"):
+        parse_cases(
+            GOOD.replace("count: 2", "count: 2, podTemplatePath: node.yaml"), source="w.yaml", folder=tmp_path
+        )
+
+
+def test_an_unknown_workload_is_answered_with_those_there_are() -> None:
+    workloads = read_workloads()
+    with pytest.raises(WorkloadError, match="there are SchedulingBasic/5Nodes, "):
+        find_workload("SchedulingBasic/6Nodes", workloads)
+    with pytest.raises(WorkloadError, match="there are the cases SchedulingPodAntiAffinity, "):
+        find_workload("Basic", workloads)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("300ms", 0.3), ("5s", 5), ("1.5m", 90), ("1h", 3600)])
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == pytest.approx(seconds)

@@ -1,0 +1,119 @@
+"""Reports: as JSON and back, for the reference's dashboard, as text and as a page, and beside one another."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.load.compare import differences, table, unlike
+from bench.load.html import page, plot
+from bench.load.report import ReportError, data_items, decode, encode, metrics_of
+from bench.load.report import table as text_table
+from tests.unit.load.loads import measurement, report
+
+
+def test_a_report_survives_being_written() -> None:
+    made = report(notes=["something"])
+    assert decode(encode(made)) == made
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"bench": "scheduler"}'])
+def test_what_is_no_report_is_refused(data: bytes) -> None:
+    with pytest.raises(ReportError):
+        decode(data)
+
+
+def test_a_report_of_another_format_is_refused() -> None:
+    with pytest.raises(ReportError, match='of the format "vaina-load/9"'):
+        decode(encode(report(format="vaina-load/9")))
+
+
+def test_the_dashboard_gets_what_it_expects() -> None:
+    items = data_items(report())
+    assert items["version"] == "v1"
+    by_metric = {item["labels"]["Metric"]: item for item in items["dataItems"]}
+    throughput = by_metric["SchedulingThroughput"]
+    assert throughput["unit"] == "pods/s"
+    assert throughput["labels"]["Name"] == "SchedulingBasic/5Nodes/namespace-2"
+    assert throughput["data"]["Average"] == pytest.approx(50)
+    assert set(throughput["data"]) == {"Average", "Perc50", "Perc90", "Perc95", "Perc99"}
+    assert by_metric["create_to_bound_duration_seconds"]["data"]["Perc99"] == pytest.approx(9.9)
+    assert by_metric["SchedulingDuration"]["data"] == {"Duration": 2.0}
+
+
+def test_the_text_names_what_was_measured() -> None:
+    text = "\n".join(text_table(report(notes=["left out"])))
+    assert "100 of 100 Pods bound in 2.00 s" in text
+    assert "average 50" in text
+    assert "reference's threshold 680" in text
+    assert "create to bound     p50 5.0 ms" in text
+    assert "note: left out" in text
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_is_escaped() -> None:
+    text = page(report(notes=["<script>"]))
+    assert "Small &lt;Pods&gt;." in text
+    assert "<script" not in text
+    assert "http" not in text
+    assert text.count("<svg") == 3
+
+
+@pytest.mark.parametrize(
+    "lines", [{"": [(0.0, 1.0)]}, {"a": [(1.0, 0.0), (2.0, 5.0)], "b": [(1.5, 3.0)], "c": []}]
+)
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_plots_stay_within_their_frame(
+    lines: dict[str, list[tuple[float, float]]], logarithmic: bool
+) -> None:
+    moved = {name: [(x + 1, y) for x, y in points] for name, points in lines.items()}
+    svg = plot("A & B", "s", moved, logarithmic=logarithmic)
+    tree = ElementTree.fromstring(svg)
+    drawn = tree.findall(".//polyline")
+    assert len(drawn) == sum(bool(points) for points in lines.values())
+    for line in drawn:
+        for point in line.attrib["points"].split():
+            x, y = map(float, point.split(","))
+            assert 0 <= x <= 640
+            assert 0 <= y <= 220
+
+
+def test_a_plot_of_nothing_says_so() -> None:
+    assert "nothing was measured" in plot("Queue", "s", {"": []})
+
+
+def test_comparison_judges_what_changed() -> None:
+    before, after = report(), report(measurement(latency=0.02, pods=200))
+    found = {one.name: one for one in differences(before, after)}
+    assert found["throughput"].ratio == pytest.approx(2)
+    assert found["throughput"].verdict(0.1) == "better"
+    assert found["create_to_bound_p99"].verdict(0.1) == "worse"
+    assert found["scheduler_us"].verdict(0.1) == "better"
+    assert found["scheduler_mb"].verdict(0.1) == ""
+    assert found["attempts_scheduled"].verdict(0.1) == ""
+    assert found["balance_deviation"].ratio is None
+
+
+def test_small_changes_are_not_judged() -> None:
+    found = {one.name: one for one in differences(report(), report(measurement(latency=0.0105)))}
+    assert found["create_to_bound_p99"].verdict(0.1) == ""
+    assert found["create_to_bound_p99"].verdict(0.01) == "worse"
+
+
+def test_what_only_one_run_has_is_shown_without_a_ratio() -> None:
+    found = {one.name: one for one in differences(report(), report(measurement(processes={})))}
+    assert (found["scheduler_us"].after, found["scheduler_us"].ratio) == (None, None)
+
+
+def test_differences_in_the_way_of_running_come_first() -> None:
+    other = report(how={"nodes": "real", "fsync": True}, commit="def")
+    assert unlike(report(), other) == ["commit: abc / def", "nodes: objects / real"]
+    lines = table(report(), other)
+    assert lines[2:4] == ["differs: commit: abc / def", "differs: nodes: objects / real"]
+    assert unlike(report(), report()) == []
+
+
+def test_metrics_have_the_names_that_limits_use() -> None:
+    metrics = metrics_of(measurement())
+    assert metrics["throughput"] == pytest.approx(50)
+    assert metrics["create_to_bound_p99"] == pytest.approx(0.0099)
+    assert metrics["scheduler_us"] == pytest.approx(1e4)
+    assert metrics["unscheduled"] == 0
