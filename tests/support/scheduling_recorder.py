@@ -20,15 +20,16 @@ class SchedulingRecorder:
         self.happened: list[Happened] = []
         #: uids of Pods that have a node
         self.bound: set[str] = set()
-        self._reached = {"pods": 0, "nodes": 0}
+        #: uid -> the newest version that was recorded
+        self._seen: dict[str, int] = {}
 
     async def run(self) -> None:
         """Record until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow("pods", self._client.pods))
-            group.create_task(self._follow("nodes", self._client.nodes))
+            group.create_task(self._follow(self._client.pods))
+            group.create_task(self._follow(self._client.nodes))
 
-    async def _follow(self, kind: str, client: Any) -> None:
+    async def _follow(self, client: Any) -> None:
         version = ""
         while True:
             try:
@@ -38,7 +39,6 @@ class SchedulingRecorder:
                             if event.type != BOOKMARK:
                                 self._take(Happened(event.type, event.object))
                         version = batch.resource_version or version
-                        self._reached[kind] = int(version or 0)
             except Expired:
                 raise
             except ApiError:
@@ -46,6 +46,7 @@ class SchedulingRecorder:
 
     def _take(self, happened: Happened) -> None:
         self.happened.append(happened)
+        self._seen[happened.object.metadata.uid] = happened.version
         if happened.object.DESCRIPTOR.name == "Pod":
             if happened.type == "DELETED":
                 self.bound.discard(happened.object.metadata.uid)
@@ -59,12 +60,14 @@ class SchedulingRecorder:
                 await self._clock.sleep(0.02)
 
     async def caught_up(self, *, seconds: float = 30.0) -> None:
-        """Return when everything is recorded that happened until now."""
-        listed = await self._client.pods.list(limit=1)
-        version = int(listed.resource_version)
-        async with asyncio.timeout(seconds):
-            while min(self._reached.values()) < version:
-                await self._clock.sleep(0.05)
+        """Return when everything is recorded that is there now."""
+        for client in (self._client.pods, self._client.nodes):
+            listed = await client.list_all()
+            there = {item.metadata.uid: int(item.metadata.resource_version) for item in listed.items}
+            await self.until(
+                lambda there=there: all(self._seen.get(uid, 0) >= version for uid, version in there.items()),  # type: ignore[misc]  # the default binds what was listed
+                seconds=seconds,
+            )
 
     def violations(self, *, ended: bool = True) -> list[str]:
         """Return what was wrong."""
