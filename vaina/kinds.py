@@ -22,6 +22,7 @@ from vaina.api.core.v1 import (
     replication_controller_pb2,
     resource_quota_pb2,
 )
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.trace.v1 import trace_pb2
 
@@ -120,6 +121,11 @@ PRIORITY_CLASS = Kind(
     "vaina.api.scheduling.v1.PriorityClassService", "priorityclasses", group="scheduling.k8s.io",
     singular="priorityclass", short_names=("pc",), namespaced=False,
 )  # fmt: skip
+POD_DISRUPTION_BUDGET = Kind(
+    "PodDisruptionBudget", "poddisruptionbudgets", pod_disruption_budget_pb2.PodDisruptionBudget,
+    "vaina.api.policy.v1.PodDisruptionBudgetService", "poddisruptionbudgets", group="policy",
+    singular="poddisruptionbudget", short_names=("pdb",), has_status=True,
+)  # fmt: skip
 LEASE = Kind(
     "Lease", "leases", lease_pb2.Lease, "vaina.api.coordination.v1.LeaseService", "leases",
     group="coordination.k8s.io", singular="lease",
@@ -132,7 +138,7 @@ POD_TRACE = Kind(
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, RESOURCE_QUOTA, LIMIT_RANGE,
-    PRIORITY_CLASS, LEASE, POD_TRACE,
+    PRIORITY_CLASS, POD_DISRUPTION_BUDGET, LEASE, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

@@ -9,6 +9,7 @@ from apiserver.registry.events import EventStrategy
 from apiserver.registry.leases import LeaseStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
+from apiserver.registry.pod_disruption_budgets import PodDisruptionBudgetStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.priority_classes import PriorityClassStrategy
@@ -26,6 +27,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Secret": SecretStrategy(),
     "Event": EventStrategy(),
     "Lease": LeaseStrategy(),
+    "PodDisruptionBudget": PodDisruptionBudgetStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),

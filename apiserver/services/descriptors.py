@@ -16,6 +16,7 @@ from vaina.api.core.v1 import (
     replication_controller_service_pb2,
     resource_quota_service_pb2,
 )
+from vaina.api.policy.v1 import pod_disruption_budget_service_pb2
 from vaina.api.scheduling.v1 import priority_class_service_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 
@@ -28,6 +29,7 @@ _MODULES = (
     manifest_service_pb2,
     namespace_service_pb2,
     node_service_pb2,
+    pod_disruption_budget_service_pb2,
     pod_service_pb2,
     priority_class_service_pb2,
     replication_controller_service_pb2,

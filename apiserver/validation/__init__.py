@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from apiserver.validation import (
     config,
+    disruption_budgets,
     limit_ranges,
     metadata,
     namespaces,
@@ -65,6 +66,11 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         priority_classes.check_create,
         priority_classes.check_update,
         _metadata_update,
+    ),
+    kinds.POD_DISRUPTION_BUDGET.kind: (
+        disruption_budgets.check_create,
+        disruption_budgets.check_update,
+        disruption_budgets.check_status_update,
     ),
     kinds.LEASE.kind: (records.check_lease, records.check_lease_update, records.check_lease_update),
     kinds.POD_TRACE.kind: (records.check_trace, records.check_trace_update, records.check_trace_update),

@@ -134,6 +134,13 @@ def dns_1035_label(value: str) -> Problems:
 
 
 @lru_cache(maxsize=4096)
+def path_segment(value: str) -> Problems:
+    """Check a name that only has to fit in a URL."""
+    if value in {".", ".."}:
+        return (f"may not be '{value}'",)
+    return tuple(f"may not contain '{char}'" for char in ("/", "%") if char in value)
+
+
 def qualified_name(value: str) -> Problems:
     """Check a label's key, and all else that has an optional DNS prefix: finalizers, gates, conditions, resources."""
     return tuple(selectors.check_label_key(value))

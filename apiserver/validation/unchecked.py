@@ -108,6 +108,8 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     ),
     "LeaseSpec": {"holder_identity": "any text, chosen by the holders", "acquire_time": _WHEN, "renew_time": _WHEN},
     "PriorityClass": {"global_default": _BOOLEAN, "description": "any text, for people"},
+    "Condition": {"message": "its length alone, which is more than what is tried here"},
+    "PodDisruptionBudgetStatus": {"observed_generation": _TOLD, "disrupted_pods": _TOLD},
     "Taint": {"time_added": _WHEN},
     "NodeSpec": {
         "pod_cidr": "defaulting keeps it the first of pod_cidrs, which are checked", "unschedulable": _BOOLEAN,

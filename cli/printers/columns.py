@@ -156,7 +156,11 @@ def _replicas(owner: Any, now: float) -> Sequence[str]:
 
 def show_selector(owner: Any) -> str:
     """Write the selector of a ReplicaSet or ReplicationController as text."""
-    selector = owner.spec.selector
+    return selector_text(owner.spec.selector)
+
+
+def selector_text(selector: Any) -> str:
+    """Write a LabelSelector, or a map of labels, as text."""
     if hasattr(selector, "match_labels"):
         try:
             return str(selectors.from_message(selector)) or NONE
@@ -191,6 +195,21 @@ def _priority_class(found: Any, now: float) -> Sequence[str]:
         found.metadata.name, str(found.value), str(found.global_default).lower(),
         age(found.metadata.creation_timestamp, now), found.preemption_policy,
     )  # fmt: skip
+
+
+def _budget(budget: Any, now: float) -> Sequence[str]:
+    spec = budget.spec
+    return (
+        budget.metadata.name,
+        int_or_text(spec.min_available) if spec.HasField("min_available") else "N/A",
+        int_or_text(spec.max_unavailable) if spec.HasField("max_unavailable") else "N/A",
+        str(budget.status.disruptions_allowed), age(budget.metadata.creation_timestamp, now),
+    )  # fmt: skip
+
+
+def int_or_text(value: Any) -> str:
+    """Write an IntOrString."""
+    return value.str_val if value.type else str(value.int_val)
 
 
 def _trace(trace: Any, now: float) -> Sequence[str]:
@@ -234,6 +253,9 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     "LimitRange": Columns(("NAME", "CREATED AT"), (), _limit_range),
     "PriorityClass": Columns(
         ("NAME", "VALUE", "GLOBAL-DEFAULT", "AGE", "PREEMPTIONPOLICY"), (), _priority_class
+    ),
+    "PodDisruptionBudget": Columns(
+        ("NAME", "MIN AVAILABLE", "MAX UNAVAILABLE", "ALLOWED DISRUPTIONS", "AGE"), (), _budget
     ),
     "Lease": Columns(("NAME", "HOLDER", "AGE"), (), _lease),
     "PodTrace": Columns(("NAME", "POD", "STEPS", "TOOK", "AGE"), ("NODE",), _trace),

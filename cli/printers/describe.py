@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from cli.printers.columns import event_count, event_source, event_times, show_selector
+from cli.printers.describe_budget import describe_budget
 from cli.printers.describe_limits import (
     describe_limit_range,
     describe_namespace,
@@ -153,6 +154,7 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "ResourceQuota": describe_resource_quota,
     "LimitRange": describe_limit_range,
     "PriorityClass": describe_priority_class,
+    "PodDisruptionBudget": describe_budget,
 }
 
 

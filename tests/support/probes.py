@@ -96,7 +96,9 @@ def _fill(field: FieldDescriptor, table: dict[str, str]) -> Put:
     def put(message: Any) -> None:
         entries = getattr(message, field.name)
         for key, value in table.items():
-            if kind.message_type:
+            if kind.message_type and kind.message_type.name == "Timestamp":
+                entries[key].seconds = len(value)
+            elif kind.message_type:
                 entries[key].string = value
             else:
                 entries[key] = value.encode() if kind.type == FieldDescriptor.TYPE_BYTES else value

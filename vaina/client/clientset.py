@@ -25,6 +25,7 @@ from vaina.api.core.v1 import (
     resource_quota_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2, request_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.api.version.v1 import version_service_pb2
@@ -218,6 +219,11 @@ class Clientset:
     def priority_classes(self) -> ResourceClient[priority_class_pb2.PriorityClass]:
         """PriorityClasses."""
         return self.kind(kinds.PRIORITY_CLASS)
+
+    @cached_property
+    def pod_disruption_budgets(self) -> ResourceClient[pod_disruption_budget_pb2.PodDisruptionBudget]:
+        """PodDisruptionBudgets."""
+        return self.kind(kinds.POD_DISRUPTION_BUDGET)
 
     @cached_property
     def leases(self) -> ResourceClient[lease_pb2.Lease]:

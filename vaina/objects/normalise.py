@@ -27,6 +27,8 @@ class _BadValue(Exception):
         self.steps: list[str] = []
 
 
+#: in nanoseconds
+_SECOND = 1_000_000_000
 #: brings a set field of a message into its normal form
 _Action = Callable[[Message, Any], None]
 
@@ -71,7 +73,7 @@ def _action(item: Field) -> _Action | None:
                 _each(item, _int_or_string) if item.is_map or item.is_list else _cleared(item, _int_or_string)
             )
         case Shape.TIME:
-            return _time(item, 1_000_000_000)
+            return _each(item, _whole_seconds) if item.is_map or item.is_list else _time(item, _SECOND)
         case Shape.MICRO_TIME:
             return _time(item, 1000)
         case Shape.RAW:
@@ -146,6 +148,11 @@ def _time(item: Field, unit: int) -> _Action:
             owner.ClearField(name)
 
     return act
+
+
+def _whole_seconds(value: Any) -> None:
+    if value.nanos:
+        value.ClearField("nanos")
 
 
 def _quantity(value: Any) -> None:

@@ -26,6 +26,7 @@ from vaina.api.core.v1 import (
 )
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.options.v1 import options_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 
@@ -38,6 +39,7 @@ FILES = {
     ),
     "apps/v1": (apps_pb2,),
     "coordination/v1": (lease_pb2,),
+    "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
     "autoscaling/v1": (scale_pb2,),
     "meta/v1": (meta_pb2,),

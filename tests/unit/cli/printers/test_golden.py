@@ -40,6 +40,10 @@ OTHERS = {
         "{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000, globalDefault: true, "
         "description: For what cannot wait., preemptionPolicy: Never}"
     ),
+    "poddisruptionbudget": (
+        "{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: zk, namespace: ns1}, spec: {minAvailable: 60%, "
+        "selector: {matchLabels: {app: zookeeper}}}, status: {disruptionsAllowed: 1, currentHealthy: 3, desiredHealthy: 2, expectedPods: 3}}"
+    ),
     "lease": "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: ns1}, spec: {holderIdentity: me, leaseDurationSeconds: 40}}",
 }
 TABLES = {
@@ -60,6 +64,11 @@ TABLES = {
         "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
         "value: 1000\nglobalDefault: true\npreemptionPolicy: Never\n",
         "priorityclasses",
+    ),
+    "poddisruptionbudgets": (
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: zk, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {maxUnavailable: 1}\nstatus: {disruptionsAllowed: 1}\n",
+        "poddisruptionbudgets",
     ),
     "others": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {a: b}\nbinaryData: {c: aGk=}\n",
