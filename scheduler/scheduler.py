@@ -33,6 +33,7 @@ from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff
 from vaina.cache.informer import Informer
 from vaina.cache.mutation import MutationDetector
@@ -55,9 +56,9 @@ TICK_SECONDS: Final = 1.0
 LOOK_UPS: Final = 10
 
 
-def _share_context(frameworks: Frameworks) -> PreemptionContext:
+def _share_context(frameworks: Frameworks, offset: TieBreak) -> PreemptionContext:
     """Make what the preemption plugins of all profiles know besides the nodes."""
-    context = PreemptionContext()
+    context = PreemptionContext(offset=offset)
     for framework in frameworks:
         for plugin in framework.profile.post_filters:
             if isinstance(plugin, DefaultPreemption):
@@ -108,8 +109,9 @@ class Scheduler:
         self.cache = Cache()
         self._wake = asyncio.Event()
         self._conditions = ConditionWriter(clients.pods, clock)
+        context = _share_context(frameworks, tie_break)
         self._preempting = Preempting(
-            self.cache, context=_share_context(frameworks), clock=clock, metrics=preemption,
+            self.cache, context=context, clock=clock, metrics=preemption,
             conditions=self._conditions, wake=self._wake.set,
             reaches={
                 plugin.name: plugin.reach for framework in frameworks for plugin in framework.profile.filters
@@ -139,6 +141,10 @@ class Scheduler:
             self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
             heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
         )  # fmt: skip
+        self.budgets: Informer[pod_disruption_budget_pb2.PodDisruptionBudget] = Informer(
+            clients.pod_disruption_budgets, clock, detector=detector, rng=rng
+        )
+        self.budgets.add_batch_handler(context.budgets.on_budgets)
         self.pods.add_batch_handler(handlers.on_pods)
         self.nodes.add_batch_handler(handlers.on_nodes)
         metrics.watch(self.queue.sizes, self.cache.sizes)
@@ -156,12 +162,13 @@ class Scheduler:
     @property
     def synced(self) -> bool:
         """Whether nodes and Pods are known: nothing is decided before."""
-        return self.pods.synced and self.nodes.synced
+        return self.pods.synced and self.nodes.synced and self.budgets.synced
 
     async def wait_synced(self) -> None:
         """Return when nodes and Pods are known."""
         await self.nodes.wait_synced()
         await self.pods.wait_synced()
+        await self.budgets.wait_synced()
 
     async def run(self) -> None:
         """Follow and lead until cancelled: what a scheduler without election does."""
@@ -174,6 +181,7 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.nodes.run(), name="informer-nodes")
             group.create_task(self.pods.run(), name="informer-pods")
+            group.create_task(self.budgets.run(), name="informer-budgets")
             for name, recorder in self._recorders.items():
                 group.create_task(recorder.run(), name=f"events-{name}")
             group.create_task(self._reporter.run(), name="steps")

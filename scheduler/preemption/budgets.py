@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.columns.pod_info import PodInfo
-from vaina.objects.selectors import LabelSelector
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.objects.selectors import LabelSelector, SelectorError, from_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Budget:
 
 
 class Budgets:
-    """All budgets, by key. Owned by the scheduling task; written by `scheduler.event_handlers`."""
+    """All budgets, by key. Owned by the scheduling task; written by its watch."""
 
     def __init__(self) -> None:
         self._budgets: dict[str, Budget] = {}
@@ -54,6 +55,22 @@ class Budgets:
         """Forget a budget."""
         if self._budgets.pop(key, None) is not None:
             self.version += 1
+
+    def on_budgets(
+        self,
+        changes: Sequence[
+            tuple[
+                pod_disruption_budget_pb2.PodDisruptionBudget | None,
+                pod_disruption_budget_pb2.PodDisruptionBudget | None,
+            ]
+        ],
+    ) -> None:
+        """Take in a batch of (before, after) of the watch."""
+        for old, new in changes:
+            if new is not None:
+                self.put(f"{new.metadata.namespace}/{new.metadata.name}", compile_budget(new))
+            elif old is not None:
+                self.remove(f"{old.metadata.namespace}/{old.metadata.name}")
 
     def violating(self, pods: Sequence[PodInfo]) -> list[bool]:
         """Say for each of these Pods whether evicting it, after those before it, breaks a budget."""
@@ -76,3 +93,17 @@ def violating(pods: Sequence[PodInfo], budgets: Iterable[Budget]) -> list[bool]:
                     broken |= allowed[0] < 0
         found.append(broken)
     return found
+
+
+def compile_budget(budget: pod_disruption_budget_pb2.PodDisruptionBudget) -> Budget:
+    """Compile a PodDisruptionBudget. An empty selector matches nothing here, and so does one that cannot be read."""
+    spec, status = budget.spec, budget.status
+    selector: LabelSelector | None = None
+    if spec.selector.match_labels or spec.selector.match_expressions:
+        try:
+            selector = from_message(spec.selector)
+        except SelectorError:
+            selector = None
+    return Budget(
+        budget.metadata.namespace, selector, status.disruptions_allowed, frozenset(status.disrupted_pods)
+    )
