@@ -1,7 +1,7 @@
 """PURE: what is in the way on one node, in numbers and names; and which nodes are refused alike.
 
-A plugin's reason says what kind of thing is missing ("Insufficient cpu"); here it is said how much, or which. Plugins that
-nobody describes here (third-party ones, say) are described by their reasons.
+A plugin's reason says what kind of thing is missing ("Insufficient cpu"); here it is said how much, or which. Whoever
+is not described (third-party plugins, say) is described by its reasons; `describers` has the table.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,11 +58,6 @@ class Describer:
     relative: Callable[[Asked], NDArray[np.float64]] = lambda asked: asked.refused.astype(np.float64)
 
 
-def describer_of(answer: FilterAnswer) -> Describer:
-    """Return how the refusals of a plugin are described."""
-    return _BY_REASONS if answer.rejected else _DESCRIBERS.get(answer.plugin.name, _BY_REASONS)
-
-
 def format_amount(resource: str, amount: int) -> str:
     """Write an amount of a resource as a quantity: 250m, 1Gi, 2."""
     if resource == "cpu":
@@ -71,11 +66,12 @@ def format_amount(resource: str, amount: int) -> str:
     return format_bytes(amount) if is_bytes else format_count(amount)
 
 
-def _by_reasons(asked: Asked, index: int) -> str:
+def by_reasons(asked: Asked, index: int) -> str:
+    """Return the plugin's own reasons."""
     return ", ".join(reason.removeprefix("node(s) ") for reason in asked.answer.words(index))
 
 
-_BY_REASONS: Final = Describer(words=_by_reasons)
+BY_REASONS: Final = Describer(words=by_reasons)
 
 
 def _lacking(asked: Asked) -> list[tuple[int, str]]:
@@ -220,7 +216,7 @@ def _format_requirement(item: NodeRequirement) -> str:
 
 def _affinity_words(asked: Asked, index: int) -> str:
     missed = _selector_misses(asked, int(asked.evaluation.rows[index]))
-    return " and ".join(f"remove {item}" for item in missed) if missed else _by_reasons(asked, index)
+    return " and ".join(f"remove {item}" for item in missed) if missed else by_reasons(asked, index)
 
 
 def _affinity_apart(asked: Asked) -> list[NDArray[np.int64]]:
@@ -260,13 +256,11 @@ def _ports_apart(asked: Asked) -> list[NDArray[np.int64]]:
     return columns
 
 
-_DESCRIBERS: Final = {
-    "NodeResourcesFit": Describer(_resources_words, _resources_apart, _resources_relative),
-    "TaintToleration": Describer(
-        _taints_words, lambda asked: [asked.nodes.taints[asked.evaluation.rows].astype(np.int64)]
-    ),
-    "NodeAffinity": Describer(_affinity_words, _affinity_apart),
-    "NodePorts": Describer(_ports_words, _ports_apart),
-    "NodeUnschedulable": Describer(lambda _asked, _index: "is cordoned (spec.unschedulable)"),
-    "NodeName": Describer(lambda asked, _index: f"is not node {asked.pod.wanted_node}"),
-}
+NODE_RESOURCES_FIT: Final = Describer(_resources_words, _resources_apart, _resources_relative)
+TAINT_TOLERATION: Final = Describer(
+    _taints_words, lambda asked: [asked.nodes.taints[asked.evaluation.rows].astype(np.int64)]
+)
+NODE_AFFINITY: Final = Describer(_affinity_words, _affinity_apart)
+NODE_PORTS: Final = Describer(_ports_words, _ports_apart)
+NODE_UNSCHEDULABLE: Final = Describer(lambda _asked, _index: "is cordoned (spec.unschedulable)")
+NODE_NAME: Final = Describer(lambda asked, _index: f"is not node {asked.pod.wanted_node}")

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.explain.describers import describer_of
 from scheduler.explain.evaluate import Evaluation
-from scheduler.explain.lacks import Asked, describer_of
+from scheduler.explain.lacks import Asked
 from scheduler.framework.interface import UNRESOLVABLE
 
 #: nodes of a group that are named
@@ -53,12 +54,15 @@ def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
         describer = describer_of(one.answer)
         columns.append(one.answer.codes)
         columns += [np.where(one.refused, column, np.int64(0)) for column in describer.tells_apart(one)]
+        lack = np.where(one.refused, describer.relative(one), 0.0)
         if one.answer.kept:
             kept = np.zeros(evaluation.count, np.int64)
             for index, count in one.answer.kept.items():
                 kept[index] = count
             columns.append(kept)
-        relative += np.where(one.refused, describer.relative(one), 0.0)
+            # The node has the room: it is no matter of amounts.
+            lack = np.where(kept > 0, 1.0, lack)
+        relative += lack
     # One row of numbers a node; equal rows are equal words.
     numbers = np.ascontiguousarray(np.stack(columns, axis=1)[refused])
     packed, width = numbers.tobytes(), numbers.strides[0]
@@ -91,10 +95,11 @@ def _group(asked: Sequence[Asked], members: Sequence[int], relative_lack: float)
 
 def describe(asked: Asked, index: int) -> Refusal:
     """Say what one plugin has against one node."""
-    answer = asked.answer
-    return Refusal(
-        answer.plugin.name,
-        tuple(answer.words(index)),
-        describer_of(answer).words(asked, index),
-        bool(int(answer.codes[index]) & UNRESOLVABLE),
-    )
+    answer, reasons = asked.answer, tuple(asked.answer.words(index))
+    coming = answer.kept.get(index, 0)
+    if coming:
+        who = "a Pod that is" if coming == 1 else f"{coming} Pods that are"
+        words = f"{', '.join(reasons)}: room is kept for {who} to come there"
+    else:
+        words = describer_of(answer).words(asked, index)
+    return Refusal(answer.plugin.name, reasons, words, bool(int(answer.codes[index]) & UNRESOLVABLE))
