@@ -18,12 +18,14 @@ from vaina.api.core.v1 import (
     limit_range_pb2,
     namespace_pb2,
     node_pb2,
+    persistent_volume_pb2,
     pod_pb2,
     replication_controller_pb2,
     resource_quota_pb2,
 )
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
 from vaina.api.trace.v1 import trace_pb2
 
 M = TypeVar("M", bound=Message)
@@ -126,6 +128,24 @@ POD_DISRUPTION_BUDGET = Kind(
     "vaina.api.policy.v1.PodDisruptionBudgetService", "poddisruptionbudgets", group="policy",
     singular="poddisruptionbudget", short_names=("pdb",), has_status=True,
 )  # fmt: skip
+PERSISTENT_VOLUME = Kind(
+    "PersistentVolume", "persistentvolumes", persistent_volume_pb2.PersistentVolume,
+    "vaina.api.core.v1.PersistentVolumeService", "persistentvolumes", singular="persistentvolume", short_names=("pv",),
+    namespaced=False, has_status=True,
+)  # fmt: skip
+PERSISTENT_VOLUME_CLAIM = Kind(
+    "PersistentVolumeClaim", "persistentvolumeclaims", persistent_volume_pb2.PersistentVolumeClaim,
+    "vaina.api.core.v1.PersistentVolumeClaimService", "persistentvolumeclaims", singular="persistentvolumeclaim",
+    short_names=("pvc",), has_status=True,
+)  # fmt: skip
+STORAGE_CLASS = Kind(
+    "StorageClass", "storageclasses", storage_class_pb2.StorageClass, "vaina.api.storage.v1.StorageClassService",
+    "storageclasses", group="storage.k8s.io", singular="storageclass", short_names=("sc",), namespaced=False,
+)  # fmt: skip
+CSI_NODE = Kind(
+    "CSINode", "csinodes", csi_node_pb2.CSINode, "vaina.api.storage.v1.CSINodeService", "csinodes",
+    group="storage.k8s.io", singular="csinode", namespaced=False,
+)  # fmt: skip
 LEASE = Kind(
     "Lease", "leases", lease_pb2.Lease, "vaina.api.coordination.v1.LeaseService", "leases",
     group="coordination.k8s.io", singular="lease",
@@ -138,7 +158,8 @@ POD_TRACE = Kind(
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, RESOURCE_QUOTA, LIMIT_RANGE,
-    PRIORITY_CLASS, POD_DISRUPTION_BUDGET, LEASE, POD_TRACE,
+    PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, LEASE,
+    POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

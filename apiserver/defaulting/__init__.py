@@ -1,7 +1,8 @@
 """Defaulting: what an object means where its manifest says nothing. PURE.
 
 Called by the registry before validation, on create and update, for every kind of `vaina.kinds`. Follows
-`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`, `pkg/apis/scheduling/v1/defaults.go` and, where named, admission plugins. Doing it again changes
+`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`, `pkg/apis/scheduling/v1/defaults.go`,
+`pkg/apis/storage/v1/defaults.go` and, where named, admission plugins. Doing it again changes
 nothing.
 """
 
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.defaulting import limits, objects, pods
+from apiserver.defaulting import limits, objects, pods, storage
 from vaina import kinds
 from vaina.kinds import Kind
 
@@ -25,6 +26,9 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.RESOURCE_QUOTA.kind: limits.default_resource_quota,
     kinds.LIMIT_RANGE.kind: limits.default_limit_range,
     kinds.PRIORITY_CLASS.kind: limits.default_priority_class,
+    kinds.PERSISTENT_VOLUME.kind: storage.default_volume,
+    kinds.PERSISTENT_VOLUME_CLAIM.kind: storage.default_claim,
+    kinds.STORAGE_CLASS.kind: storage.default_class,
 }
 
 

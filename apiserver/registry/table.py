@@ -9,6 +9,7 @@ from apiserver.registry.events import EventStrategy
 from apiserver.registry.leases import LeaseStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
+from apiserver.registry.persistent_volumes import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
 from apiserver.registry.pod_disruption_budgets import PodDisruptionBudgetStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
@@ -28,6 +29,8 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Event": EventStrategy(),
     "Lease": LeaseStrategy(),
     "PodDisruptionBudget": PodDisruptionBudgetStrategy(),
+    "PersistentVolume": PersistentVolumeStrategy(),
+    "PersistentVolumeClaim": PersistentVolumeClaimStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),

@@ -12,28 +12,35 @@ from vaina.api.core.v1 import (
     manifest_service_pb2,
     namespace_service_pb2,
     node_service_pb2,
+    persistent_volume_claim_service_pb2,
+    persistent_volume_service_pb2,
     pod_service_pb2,
     replication_controller_service_pb2,
     resource_quota_service_pb2,
 )
 from vaina.api.policy.v1 import pod_disruption_budget_service_pb2
 from vaina.api.scheduling.v1 import priority_class_service_pb2
+from vaina.api.storage.v1 import csi_node_service_pb2, storage_class_service_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 
 _MODULES = (
     apps_service_pb2,
     config_service_pb2,
+    csi_node_service_pb2,
     event_service_pb2,
     lease_service_pb2,
     limit_range_service_pb2,
     manifest_service_pb2,
     namespace_service_pb2,
     node_service_pb2,
+    persistent_volume_claim_service_pb2,
+    persistent_volume_service_pb2,
     pod_disruption_budget_service_pb2,
     pod_service_pb2,
     priority_class_service_pb2,
     replication_controller_service_pb2,
     resource_quota_service_pb2,
+    storage_class_service_pb2,
     trace_service_pb2,
 )
 

@@ -16,12 +16,14 @@ from apiserver.validation import (
     metadata,
     namespaces,
     nodes,
+    persistent_volumes,
     pod_status,
     pod_updates,
     pods,
     priority_classes,
     quotas,
     records,
+    storage,
     warnings,
     workloads,
 )
@@ -72,6 +74,18 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         disruption_budgets.check_update,
         disruption_budgets.check_status_update,
     ),
+    kinds.PERSISTENT_VOLUME.kind: (
+        persistent_volumes.check_volume,
+        persistent_volumes.check_volume_update,
+        persistent_volumes.check_volume_status_update,
+    ),
+    kinds.PERSISTENT_VOLUME_CLAIM.kind: (
+        persistent_volumes.check_claim,
+        persistent_volumes.check_claim_update,
+        persistent_volumes.check_claim_status_update,
+    ),
+    kinds.STORAGE_CLASS.kind: (storage.check_class, storage.check_class_update, _metadata_update),
+    kinds.CSI_NODE.kind: (storage.check_node, storage.check_node_update, _metadata_update),
     kinds.LEASE.kind: (records.check_lease, records.check_lease_update, records.check_lease_update),
     kinds.POD_TRACE.kind: (records.check_trace, records.check_trace_update, records.check_trace_update),
 }

@@ -107,6 +107,22 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
         ("api_version", "kind", "name", "uid", "resource_version", "field_path"), "part of what an Event tells of"
     ),
     "LeaseSpec": {"holder_identity": "any text, chosen by the holders", "acquire_time": _WHEN, "renew_time": _WHEN},
+    "PersistentVolumeSpec": {"mount_options": _DRIVER},
+    "PersistentVolumeStatus": {
+        "phase": _TOLD, "message": _TOLD, "reason": _TOLD, "last_phase_transition_time": _WHEN,
+    },
+    "PersistentVolumeClaimStatus": {
+        "phase": _TOLD, "access_modes": _TOLD, "allocated_resource_statuses": _TOLD,
+        "current_volume_attributes_class_name": _TOLD,
+    },
+    "PersistentVolumeClaimCondition": {**_CONDITION, "last_probe_time": _WHEN},
+    "ModifyVolumeStatus": {"status": _TOLD, "target_volume_attributes_class_name": _TOLD},
+    "VolumeHealthStatus": {"last_transition_time": _WHEN},
+    "StorageClass": {"allow_volume_expansion": _BOOLEAN, "mount_options": _DRIVER},
+    "StorageHealth": {"name": _GATED},
+    "StorageHealthCondition": dict.fromkeys(
+        ("status", "reason", "message", "access_mode", "volume_mode", "last_transition_time"), _GATED
+    ),
     "PriorityClass": {"global_default": _BOOLEAN, "description": "any text, for people"},
     "Condition": {"message": "its length alone, which is more than what is tried here"},
     "PodDisruptionBudgetStatus": {"observed_generation": _TOLD, "disrupted_pods": _TOLD},

@@ -212,6 +212,60 @@ def int_or_text(value: Any) -> str:
     return value.str_val if value.type else str(value.int_val)
 
 
+_ACCESS: Final = (
+    ("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP"),
+)  # fmt: skip
+
+
+def _access(modes: Sequence[str]) -> str:
+    return ",".join(short for mode, short in _ACCESS if mode in modes)
+
+
+def _phase(obj: Any) -> str:
+    return "Terminating" if obj.metadata.HasField("deletion_timestamp") else str(obj.status.phase)
+
+
+def _attributes_class(spec: Any) -> str:
+    return spec.volume_attributes_class_name or "<unset>"
+
+
+def _mode(spec: Any) -> str:
+    return spec.volume_mode if spec.HasField("volume_mode") else "<unset>"
+
+
+def _persistent_volume(volume: Any, now: float) -> Sequence[str]:
+    spec, claim = volume.spec, volume.spec.claim_ref
+    return (
+        volume.metadata.name, show_amount(spec.capacity, "storage"), _access(spec.access_modes),
+        spec.persistent_volume_reclaim_policy, _phase(volume),
+        f"{claim.namespace}/{claim.name}" if spec.HasField("claim_ref") else "", spec.storage_class_name,
+        _attributes_class(spec), volume.status.reason, age(volume.metadata.creation_timestamp, now), _mode(spec),
+    )  # fmt: skip
+
+
+def _persistent_volume_claim(claim: Any, now: float) -> Sequence[str]:
+    spec, bound = claim.spec, bool(claim.spec.volume_name)
+    return (
+        claim.metadata.name, _phase(claim), spec.volume_name,
+        show_amount(claim.status.capacity, "storage") if bound else "",
+        _access(claim.status.access_modes) if bound else "", spec.storage_class_name, _attributes_class(spec),
+        age(claim.metadata.creation_timestamp, now), _mode(spec),
+    )  # fmt: skip
+
+
+def _storage_class(found: Any, now: float) -> Sequence[str]:
+    default = found.metadata.annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
+    return (
+        f"{found.metadata.name} (default)" if default else found.metadata.name, found.provisioner, found.reclaim_policy,
+        found.volume_binding_mode, str(found.allow_volume_expansion).lower(),
+        age(found.metadata.creation_timestamp, now),
+    )  # fmt: skip
+
+
+def _csi_node(node: Any, now: float) -> Sequence[str]:
+    return node.metadata.name, str(len(node.spec.drivers)), age(node.metadata.creation_timestamp, now)
+
+
 def _trace(trace: Any, now: float) -> Sequence[str]:
     steps = trace.status.steps
     took = ""
@@ -257,6 +311,42 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     "PodDisruptionBudget": Columns(
         ("NAME", "MIN AVAILABLE", "MAX UNAVAILABLE", "ALLOWED DISRUPTIONS", "AGE"), (), _budget
     ),
+    "PersistentVolume": Columns(
+        (
+            "NAME",
+            "CAPACITY",
+            "ACCESS MODES",
+            "RECLAIM POLICY",
+            "STATUS",
+            "CLAIM",
+            "STORAGECLASS",
+            "VOLUMEATTRIBUTESCLASS",
+            "REASON",
+            "AGE",
+        ),
+        ("VOLUMEMODE",),
+        _persistent_volume,
+    ),
+    "PersistentVolumeClaim": Columns(
+        (
+            "NAME",
+            "STATUS",
+            "VOLUME",
+            "CAPACITY",
+            "ACCESS MODES",
+            "STORAGECLASS",
+            "VOLUMEATTRIBUTESCLASS",
+            "AGE",
+        ),
+        ("VOLUMEMODE",),
+        _persistent_volume_claim,
+    ),
+    "StorageClass": Columns(
+        ("NAME", "PROVISIONER", "RECLAIMPOLICY", "VOLUMEBINDINGMODE", "ALLOWVOLUMEEXPANSION", "AGE"),
+        (),
+        _storage_class,
+    ),
+    "CSINode": Columns(("NAME", "DRIVERS", "AGE"), (), _csi_node),
     "Lease": Columns(("NAME", "HOLDER", "AGE"), (), _lease),
     "PodTrace": Columns(("NAME", "POD", "STEPS", "TOOK", "AGE"), ("NODE",), _trace),
 }

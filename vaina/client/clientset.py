@@ -18,6 +18,7 @@ from vaina.api.core.v1 import (
     manifest_service_pb2,
     namespace_pb2,
     node_pb2,
+    persistent_volume_pb2,
     pod_pb2,
     pod_service_pb2,
     pod_stream_pb2,
@@ -27,6 +28,7 @@ from vaina.api.core.v1 import (
 from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
@@ -224,6 +226,26 @@ class Clientset:
     def pod_disruption_budgets(self) -> ResourceClient[pod_disruption_budget_pb2.PodDisruptionBudget]:
         """PodDisruptionBudgets."""
         return self.kind(kinds.POD_DISRUPTION_BUDGET)
+
+    @cached_property
+    def persistent_volumes(self) -> ResourceClient[persistent_volume_pb2.PersistentVolume]:
+        """PersistentVolumes."""
+        return self.kind(kinds.PERSISTENT_VOLUME)
+
+    @cached_property
+    def persistent_volume_claims(self) -> ResourceClient[persistent_volume_pb2.PersistentVolumeClaim]:
+        """PersistentVolumeClaims."""
+        return self.kind(kinds.PERSISTENT_VOLUME_CLAIM)
+
+    @cached_property
+    def storage_classes(self) -> ResourceClient[storage_class_pb2.StorageClass]:
+        """StorageClasses."""
+        return self.kind(kinds.STORAGE_CLASS)
+
+    @cached_property
+    def csi_nodes(self) -> ResourceClient[csi_node_pb2.CSINode]:
+        """CSINodes."""
+        return self.kind(kinds.CSI_NODE)
 
     @cached_property
     def leases(self) -> ResourceClient[lease_pb2.Lease]:

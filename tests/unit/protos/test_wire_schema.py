@@ -18,10 +18,12 @@ from vaina.api.core.v1 import (
     limit_range_pb2,
     namespace_pb2,
     node_pb2,
+    persistent_volume_pb2,
     pod_pb2,
     reference_pb2,
     replication_controller_pb2,
     resource_quota_pb2,
+    topology_selector_pb2,
     volume_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2
@@ -29,18 +31,20 @@ from vaina.api.options.v1 import options_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
 
 pytestmark = needs_data
 
 FILES = {
     "core/v1": (
         config_pb2, event_pb2, limit_range_pb2, namespace_pb2, node_pb2, pod_pb2, reference_pb2, replication_controller_pb2,
-        resource_quota_pb2, volume_pb2,
+        resource_quota_pb2, volume_pb2, persistent_volume_pb2, topology_selector_pb2,
     ),
     "apps/v1": (apps_pb2,),
     "coordination/v1": (lease_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
+    "storage/v1": (csi_node_pb2, storage_class_pb2),
     "autoscaling/v1": (scale_pb2,),
     "meta/v1": (meta_pb2,),
     "runtime": (runtime_pb2,),

@@ -70,6 +70,36 @@ TABLES = {
         "spec: {maxUnavailable: 1}\nstatus: {disruptionsAllowed: 1}\n",
         "poddisruptionbudgets",
     ),
+    "persistentvolumes": (
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: disk, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteMany, ReadWriteOnce], persistentVolumeReclaimPolicy: Retain,\n"
+        "  storageClassName: fast, volumeMode: Filesystem, claimRef: {namespace: default, name: data}}\n"
+        "status: {phase: Bound, reason: why}\n",
+        "persistentvolumes",
+    ),
+    "persistentvolumeclaims": (
+        "apiVersion: v1\nkind: PersistentVolumeClaim\n"
+        "metadata: {name: data, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {volumeName: disk, storageClassName: fast, volumeMode: Block, volumeAttributesClassName: gold}\n"
+        "status: {phase: Bound, capacity: {storage: 1Gi}, accessModes: [ReadWriteOncePod]}\n"
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\n"
+        "metadata: {name: later, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "status: {phase: Pending}\n",
+        "persistentvolumeclaims",
+    ),
+    "storageclasses": (
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\n"
+        "metadata: {name: fast, creationTimestamp: '2026-01-01T00:58:00Z',\n"
+        "  annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}\n"
+        "provisioner: example.com/disk\nreclaimPolicy: Delete\nvolumeBindingMode: WaitForFirstConsumer\n"
+        "allowVolumeExpansion: true\n",
+        "storageclasses",
+    ),
+    "csinodes": (
+        "apiVersion: storage.k8s.io/v1\nkind: CSINode\nmetadata: {name: n1, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {drivers: [{name: a.example.com, nodeID: x, topologyKeys: []}]}\n",
+        "csinodes",
+    ),
     "others": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {a: b}\nbinaryData: {c: aGk=}\n",
         "configmaps",
