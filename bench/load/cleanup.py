@@ -12,11 +12,18 @@ from vaina.kinds import KINDS, LEASE, NAMESPACE, Kind
 _NODE_LEASES = "kube-node-lease"
 #: everything together
 CLEAN_SECONDS = 120.0
+#: ... and then until the last namespace is gone
+WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
 
 
 async def clean(
-    client: Clientset, run: str = "", *, grace_seconds: int = 0, say: Callable[[str], None]
+    client: Clientset,
+    run: str = "",
+    *,
+    grace_seconds: int = 0,
+    wait_seconds: float = WAIT_SECONDS,
+    say: Callable[[str], None],
 ) -> None:
     """Delete everything of a run (none: of every run), Pods first, and wait until it is gone.
 
@@ -24,6 +31,7 @@ async def clean(
         client: of the cluster.
         run: its name.
         grace_seconds: that Pods have to end; 0 takes them away whatever their node does.
+        wait_seconds: for namespaces to end, which is a controller's work.
         say: is told what stays.
 
     Raises:
@@ -47,7 +55,7 @@ async def clean(
         for namespace in namespaces.items:
             await _delete(client, NAMESPACE, namespace.metadata.name)
     try:
-        async with asyncio.timeout(CLEAN_SECONDS / 4):
+        async with asyncio.timeout(wait_seconds):
             while (await client.namespaces.list(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:

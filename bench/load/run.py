@@ -96,7 +96,10 @@ class Run:
         if not self._target.is_disposable and not self._settings.keep:
             self._progress.say("deleting what the run made")
             grace = 1 if self._settings.nodes == "real" else 0
-            await clean(self._client, self._settings.run, grace_seconds=grace, say=self._progress.say)
+            await clean(
+                self._client, self._settings.run, grace_seconds=grace, say=self._progress.say,
+                wait_seconds=self._settings.clean_seconds,
+            )  # fmt: skip
         for hollow in self._hollow:
             hollow.close()
 

@@ -37,6 +37,8 @@ class Settings:
     wait_running: bool = False
     #: whether everything stays
     keep: bool = False
+    #: at the end, for namespaces to be gone
+    clean_seconds: float = 30.0
     #: hollow nodes: delays of stages, as flags of the kubelet say them
     stages: str = ""
 

@@ -5,7 +5,7 @@ A stage's delay is drawn evenly between two bounds, from the node's own generato
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -64,4 +64,11 @@ def parse_stages(items: Sequence[str]) -> Stages:
             raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5')
         delays[stage] = delay
     # An image that takes time to come is not there yet.
-    return replace(Stages(images=() if "pull_image" in delays else ("*",)), **delays)
+    return Stages(
+        run_sandbox=delays.get("run_sandbox", NONE),
+        create_container=delays.get("create_container", NONE),
+        start_container=delays.get("start_container", NONE),
+        stop_container=delays.get("stop_container", NONE),
+        pull_image=delays.get("pull_image", NONE),
+        images=() if "pull_image" in delays else ("*",),
+    )

@@ -1,0 +1,203 @@
+"""`vaina load` with real processes: what it measures, what it leaves behind, and how it ends."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.load.cluster import RunningCluster
+from bench.load.parse import find_workload, read_workloads
+from bench.load.progress import Progress
+from bench.load.report import decode
+from bench.load.run import RunError
+from bench.load.session import run_workload
+from bench.load.settings import RUN_LABEL, Settings
+from bench.processes import ServiceProcess
+from tests.support.apiserver_process import ROOT, ApiserverProcess
+from tests.support.etcd import EtcdServer
+from vaina.client.clientset import Clientset
+from vaina.clock import SystemClock
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
+
+CLOCK = SystemClock()
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture
+async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
+    process = ApiserverProcess(etcd.target)
+    await process.start()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
+    made = server.client()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def scheduler(server: ApiserverProcess) -> AsyncIterator[ServiceProcess]:
+    process = ServiceProcess("scheduler", f"--apiserver={server.target}", "--log-level=warning")
+    yield process
+    process.close()
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return when something holds."""
+    end = CLOCK.monotonic() + PATIENCE_SECONDS
+    while not await holds():
+        assert CLOCK.monotonic() < end
+        await CLOCK.sleep(0.05)
+
+
+async def left(client: Clientset) -> list[str]:
+    """Name what carries the label of a run; namespaces wait for a controller, which is not here."""
+    pods = await client.pods.list(label_selector=RUN_LABEL)
+    nodes = await client.nodes.list(label_selector=RUN_LABEL)
+    classes = await client.priority_classes.list(label_selector=RUN_LABEL)
+    spaces = await client.namespaces.list(label_selector=RUN_LABEL)
+    assert all(one.metadata.HasField("deletion_timestamp") for one in spaces.items)
+    return [one.metadata.name for found in (pods, nodes, classes) for one in found.items]
+
+
+def cluster(server: ApiserverProcess, scheduler: ServiceProcess) -> RunningCluster:
+    return RunningCluster(
+        server.target, f"{scheduler.page}/metrics", f"http://127.0.0.1:{server.metrics_port}/metrics"
+    )
+
+
+def quiet() -> Progress:
+    return Progress(lambda _: None, interactive=False)
+
+
+def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> None:
+    report, html, dash = tmp_path / "r.json", tmp_path / "r.html", tmp_path / "d.json"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "cli", "load", "run", "SchedulingBasic/5Nodes_20Pods", "--local",
+            f"--output={report}", f"--html={html}", f"--perf-dash={dash}",
+            "--slo=throughput>=0.001,unscheduled<=0,create_to_bound_p50<=0.0001ms",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    # One of the limits cannot hold.
+    assert done.returncode == 1, done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("limit:")]
+    assert line.startswith("limit: namespace-2: create_to_bound_p50<=0.0001ms does not hold: ")
+    assert "20 of 20 Pods bound" in done.stdout
+    found = decode(report.read_bytes())
+    [one] = found.measurements
+    assert (one.pods, one.bound, one.attempts["scheduled"]) == (20, 20, 20)
+    assert sum(window.count for window in one.windows) == 20
+    assert one.latencies["create_to_bound"].summary.count == 20
+    assert set(one.processes) == {"load", "etcd", "apiserver", "scheduler"}
+    assert all(use.peak_memory_bytes > 10 * 2**20 for use in one.processes.values())
+    assert one.etcd_requests["commit"] > 0
+    assert (one.balance.nodes, one.balance.most) == (5, 4)
+    assert found.how["fsync"] is True
+    assert html.read_text().count("<svg") == 3
+    items = json.loads(dash.read_text())["dataItems"]
+    assert {item["labels"]["Metric"] for item in items} >= {"SchedulingThroughput", "SchedulingDuration"}
+
+
+@pytest.mark.parametrize(
+    ("workload", "options"),
+    [
+        ("SchedulingBasic/5Nodes_20Pods", {"create": "unary", "rate": 200.0, "arrivals": "poisson"}),
+        ("Unschedulable/5Nodes/1Init/10Pods", {"create": "batch"}),
+    ],
+)
+async def test_a_run_against_a_cluster_leaves_nothing(
+    server: ApiserverProcess,
+    scheduler: ServiceProcess,
+    client: Clientset,
+    workload: str,
+    options: dict[str, Any],
+) -> None:
+    chosen = find_workload(workload, read_workloads())
+    settings = Settings(run="load-test", clean_seconds=0.1, **options)
+    report = await run_workload(chosen, cluster(server, scheduler), client, settings, quiet())
+    [one] = report.measurements
+    assert one.bound == one.pods == chosen.variant.params["measurePods"]
+    assert set(one.processes) == {"load", "apiserver", "scheduler"}
+    assert await left(client) == []
+
+
+async def test_a_run_that_is_interrupted_leaves_nothing(
+    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "SchedulingBasic/500Nodes",
+        "--nodes=objects", "--rate=10", cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    async def measures() -> bool:
+        assert process.returncode is None
+        found = await client.pods.list(label_selector=RUN_LABEL, limit=1000)
+        return len(found.items) > 500
+
+    await until(measures)
+    process.send_signal(signal.SIGTERM)
+    # The namespaces stay: no controller runs here, and it is not waited for another half minute.
+    await until(lambda: nothing_left(client))
+    process.kill()
+    await process.wait()
+
+
+async def nothing_left(client: Clientset) -> bool:
+    try:
+        return await left(client) == []
+    except AssertionError:
+        return False
+
+
+async def test_pods_that_fit_nowhere_end_the_run_with_the_schedulers_words(
+    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset, tmp_path: Path
+) -> None:
+    (tmp_path / "w.yaml").write_text(
+        """
+- name: TooMany
+  workloadTemplate:
+  - {opcode: createNodes, count: 1}
+  - {opcode: createPods, count: 45, collectMetrics: true}
+  workloads: [{name: 1Node}]
+"""
+    )
+    [workload] = read_workloads([tmp_path / "w.yaml"])
+    settings = Settings(run="load-test", patience_seconds=3, clean_seconds=0.1)
+    with pytest.raises(
+        RunError, match=r"40 of 45 Pods have a node.*0/1 nodes are available: 1 Insufficient cpu"
+    ):
+        await run_workload(workload, cluster(server, scheduler), client, settings, quiet())
+    assert await left(client) == []
+
+
+async def test_hollow_nodes_take_pods_to_running_after_their_delays(
+    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset
+) -> None:
+    workload = find_workload("SchedulingNodeAffinity/5Nodes", read_workloads())
+    settings = Settings(
+        run="load-test",
+        nodes="hollow",
+        wait_running=True,
+        clean_seconds=0.1,
+        stages="start_container=0.5-0.6",
+    )
+    report = await run_workload(workload, cluster(server, scheduler), client, settings, quiet())
+    [one] = report.measurements
+    assert one.running == 10
+    running = one.latencies["create_to_running"].summary
+    assert running.count == 10
+    assert running.p50 >= 0.5
+    assert "kubelets-0" in one.processes
+    assert await left(client) == []
