@@ -9,7 +9,7 @@ framework/preemption (KEP-4832).
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,12 +30,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: preemptions that wait; while there are so many, no further ones are begun
 MAX_WAITING: Final = 10_000
-#: preemptions whose victims are dealt with together
-MAX_BATCH: Final = 64
-#: victims in one call that marks them
-MAX_MARKS: Final = 100
-#: deletions under way at once
-MAX_DELETIONS: Final = 32
+#: victims that are dealt with together; those of one preemption always are (a node has at most some hundreds)
+MAX_BATCH: Final = 128
 #: calls for one batch that are not answered before it is given up
 MAX_TRIES: Final = 5
 BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=2.0)
@@ -91,12 +87,20 @@ class Evictor:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                batch = self._take()
                 started = self._clock.monotonic()
                 errors = await self._evict(batch)
                 for preemption, error in zip(batch, errors, strict=True):
                     self._metrics.executed(error is None, self._clock.monotonic() - started)
                     self._ended(preemption, error)
+
+    def _take(self) -> list[Preemption]:
+        batch = [self._waiting.popleft()]
+        victims = len(batch[0].victims)
+        while self._waiting and victims + len(self._waiting[0].victims) <= MAX_BATCH:
+            batch.append(self._waiting.popleft())
+            victims += len(batch[-1].victims)
+        return batch
 
     async def _evict(self, batch: Sequence[Preemption]) -> list[ApiError | None]:
         """Evict the victims of a batch; say for each preemption what went wrong."""
@@ -121,13 +125,13 @@ class Evictor:
         """Mark, delete and tell of victims once; returns the errors by uid. One that is gone is no error."""
         failed: dict[str, ApiError] = {}
         marked: list[tuple[PodInfo, Preemption]] = []
-        for start in range(0, len(todo), MAX_MARKS):
-            some = todo[start : start + MAX_MARKS]
-            for (victim, preemption), error in zip(some, await self._mark(some), strict=True):
-                if error is None:
-                    marked.append((victim, preemption))
-                elif not isinstance(error, NotFound):
-                    failed[victim.uid] = error
+        for (victim, preemption), error in zip(todo, await self._mark(todo), strict=True):
+            if error is None:
+                marked.append((victim, preemption))
+            elif not isinstance(error, NotFound):
+                failed[victim.uid] = error
+        if not marked:
+            return failed
         for (victim, preemption), error in zip(marked, await self._delete(marked), strict=True):
             if error is None:
                 self._recorders[preemption.preemptor.pod_class.scheduler_name].event(
@@ -152,20 +156,12 @@ class Evictor:
         return [result if isinstance(result, ApiError) else None for result in results]
 
     async def _delete(self, victims: Sequence[tuple[PodInfo, Preemption]]) -> list[ApiError | None]:
-        answers: list[ApiError | None] = [None] * len(victims)
-        places = iter([*enumerate(victims)])
-
-        async def work(left: Iterable[tuple[int, tuple[PodInfo, Preemption]]]) -> None:
-            for at, (victim, _) in left:
-                try:
-                    await self._client.delete(victim.name, victim.namespace, uid=victim.uid)
-                except ApiError as error:
-                    answers[at] = error
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(MAX_DELETIONS, len(victims))):
-                group.create_task(work(places))
-        return answers
+        doomed = [(victim.namespace, victim.name, victim.uid) for victim, _ in victims]
+        try:
+            results = await self._client.delete_batch(doomed)
+        except ApiError as error:
+            return [error] * len(victims)
+        return [result if isinstance(result, ApiError) else None for result in results]
 
 
 def _marked(victim: PodInfo, preemptor: PodInfo, now: float) -> pod_pb2.Pod:

@@ -20,6 +20,7 @@ _BYTES_PER_SEAT: Final = {
     "CreateBatch": 25_000,
     "UpdateStatusBatch": 25_000,
     "BindBatch": 2_500,
+    "DeleteBatch": 2_500,
     "Report": 25_000,
 }
 #: objects that a list looks at for each seat, and the most that a call takes (the reference's ObjectsPerSeat, MaximumSeats)

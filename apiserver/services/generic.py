@@ -4,6 +4,7 @@ Requests are read through the Raw messages of `meta/v1/raw.proto`, which have th
 bytes go out without being parsed. A service serves those verbs that its descriptor names.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
@@ -49,6 +50,7 @@ def kind_handlers(store: Store[Any], on_watch_batch: OnWatchBatch = _uncounted) 
         "Delete": verbs.delete,
         "DeleteCollection": verbs.delete_collection,
         "CreateBatch": verbs.create_batch,
+        "DeleteBatch": verbs.delete_batch,
         "UpdateStatusBatch": verbs.update_status_batch,
     }
     methods = {name: Method(UNARY, fn) for name, fn in unary.items()}
@@ -159,6 +161,13 @@ class _Verbs:
         created = iter(await self._store.create_all(items))
         return _answers(refused.get(index) or next(created) for index in range(len(requests)))
 
+    async def delete_batch(self, data: bytes, rpc: RequestContext) -> bytes:
+        requests = _bounded(decode(request_pb2.DeleteBatchRequest, data).requests)
+        async with asyncio.TaskGroup() as group:
+            # At once, so that storage commits them together.
+            tasks = [group.create_task(self._delete(item, rpc)) for item in requests]
+        return _answers(task.result() for task in tasks)
+
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawUpdateBatchRequest, data).requests)
         edits = [partial(self._status_edit, item, rpc) for item in requests]
@@ -167,6 +176,13 @@ class _Verbs:
     async def _create(self, request: raw_pb2.RawCreateRequest, rpc: RequestContext) -> Stored:
         ctx = context_of(rpc, "create", request.options)
         return await self._store.create(ctx, object_of(self._kind, request.object))
+
+    async def _delete(self, request: request_pb2.DeleteRequest, rpc: RequestContext) -> Stored | ApiError:
+        try:
+            ctx = context_of(rpc, "delete", dry_run=request.dry_run)
+            return await self._store.delete(ctx, request.namespace, request.name, delete_options(request))
+        except ApiError as error:
+            return error
 
     def _status_edit(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext) -> Edit[Any]:
         ctx = context_of(rpc, "update", request.options)

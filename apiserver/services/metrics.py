@@ -29,6 +29,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "UpdateStatusBatch": ("PUT", "status", "cluster"),
     "Patch": ("PATCH", "", "resource"),
     "Delete": ("DELETE", "", "resource"),
+    "DeleteBatch": ("DELETE", "", "cluster"),
     "DeleteCollection": ("DELETECOLLECTION", "", "namespace"),
     "Bind": ("POST", "binding", "resource"),
     "BindBatch": ("POST", "binding", "cluster"),

@@ -216,6 +216,22 @@ class ResourceClient(Generic[M]):
             request.preconditions.resource_version = resource_version
         return await self._object("Delete", request)
 
+    async def delete_batch(
+        self, objects: Sequence[tuple[str, str, str]], *, grace_period_seconds: int | None = None
+    ) -> Sequence[M | ApiError]:
+        """Delete objects, or begin to: each by itself, given as (namespace, name, uid); returns for each what it was, or why not.
+
+        Only services that have the verb: Pods.
+        """
+        request = request_pb2.DeleteBatchRequest()
+        for namespace, name, uid in objects:
+            item = request.requests.add(
+                namespace=namespace, name=name, grace_period_seconds=grace_period_seconds
+            )
+            if uid:
+                item.preconditions.uid = uid
+        return self._results(await self._call("DeleteBatch", request, raw_pb2.RawBatchResponse))
+
     async def delete_collection(
         self,
         namespace: str = "",

@@ -103,7 +103,7 @@ class FakeApiserver:
             "Get": verbs.get, "List": verbs.list, "Create": verbs.create, "CreateBatch": verbs.create_batch,
             "Update": verbs.update, "UpdateStatus": verbs.update_status,
             "UpdateStatusBatch": verbs.update_status_batch, "Delete": verbs.delete,
-            "DeleteCollection": verbs.delete_collection,
+            "DeleteBatch": verbs.delete_batch, "DeleteCollection": verbs.delete_collection,
         }  # fmt: skip
         if kind is POD:
             unary |= {"Bind": verbs.bind, "BindBatch": verbs.bind_batch}
@@ -231,6 +231,10 @@ class _Verbs:
                 version=expected.resource_version,
             )  # fmt: skip
         return _bytes(deleted)
+
+    def delete_batch(self, data: bytes) -> bytes:
+        request = decode(request_pb2.DeleteBatchRequest, data)
+        return _each([partial(self.delete, _bytes(one)) for one in request.requests])
 
     def delete_collection(self, data: bytes) -> bytes:
         request = decode(request_pb2.DeleteCollectionRequest, data)

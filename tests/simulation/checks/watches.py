@@ -11,7 +11,7 @@ from vaina.objects.watch import INITIAL_EVENTS_END
 
 #: verbs whose answer is the object as it was written
 _WRITES = frozenset({"Create", "Update", "UpdateStatus", "Patch", "Delete"})
-_BATCHES = frozenset({"CreateBatch", "UpdateStatusBatch"})
+_BATCHES = frozenset({"CreateBatch", "UpdateStatusBatch", "DeleteBatch"})
 _KIND_OF_SERVICE = {kind.service: kind for kind in KINDS}
 _WATCHED = (POD, REPLICA_SET, NODE)
 

@@ -116,6 +116,16 @@ def _delete(name: str) -> Callable[..., Awaitable[Any]]:
     return send
 
 
+def _delete_batch(name: str) -> Callable[..., Awaitable[Any]]:
+    async def send(api: Harness, dry: tuple[str, ...] = ALL) -> Any:
+        one = request_pb2.DeleteRequest(namespace="default", name=name, grace_period_seconds=0, dry_run=dry)
+        request = request_pb2.DeleteBatchRequest(requests=[one])
+        answer = await call(api, "DeleteBatch", request, raw_pb2.RawBatchResponse)
+        return _first_error(result.error for result in answer.results if result.HasField("error"))
+
+    return send
+
+
 def _delete_collection(policy: str) -> Callable[..., Awaitable[Any]]:
     def send(api: Harness, dry: tuple[str, ...] = ALL) -> Awaitable[Any]:
         request = request_pb2.DeleteCollectionRequest(
@@ -179,6 +189,7 @@ DOORS = [
     Door("patch of the status", _patch('{"status": {"phase": "Running"}}', "status"),
          _patch('{"metadata": {"resourceVersion": "1"}}', "status"), Conflict),
     Door("delete", _delete("web"), _delete("nobody"), NotFound),
+    Door("delete batch", _delete_batch("web"), _delete_batch("nobody"), NotFound),
     Door("delete collection", _delete_collection(""), _delete_collection("Sideways"), Invalid),
     Door("bind", _bind("node-1"), _bind("node-2"), NotFound),
     Door("bind batch", _bind_batch("node-1"), _bind_batch("node-2"), NotFound),
@@ -229,8 +240,8 @@ async def test_any_other_word_than_all_is_refused(door: Door) -> None:
 
 def test_every_verb_that_writes_is_among_the_doors() -> None:
     """A new verb fails here until a door is made for it."""
-    known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteCollection",
-             "Bind", "BindBatch", "UpdateScale"}  # fmt: skip
+    known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
+             "DeleteCollection", "Bind", "BindBatch", "UpdateScale"}  # fmt: skip
     reads = {"Get", "List", "Watch", "Logs", "Exec", "GetScale"}
     own = {"Report"}  # PodTraces: best effort, told not written
     verbs = {name for kind in KINDS for name in service_descriptor(kind.service).methods_by_name}

@@ -237,10 +237,21 @@ async def test_a_batch_of_statuses_answers_for_each_in_its_place() -> None:
     assert reasons == ["Running", "NotFound", "Running", "BadRequest"]
 
 
+async def test_a_batch_of_deletions_answers_for_each_in_its_place() -> None:
+    api = make_apiserver()
+    made = [await api.pod(name) for name in ("a", "b", "c")]
+    wanted = [("default", "a", made[0].metadata.uid), ("default", "nobody", ""), ("default", "b", "other")]
+    results = await api.client.pods.delete_batch([*wanted, ("default", "c", "")], grace_period_seconds=0)
+    reasons = [result.reason if isinstance(result, ApiError) else result.metadata.name for result in results]
+    assert reasons == ["a", "NotFound", "Conflict", "c"]
+    assert [pod.metadata.name for pod in (await api.client.pods.list("default")).items] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("verb", "request_", "answer"),
     [
         ("CreateBatch", raw_pb2.RawCreateBatchRequest(requests=[raw_pb2.RawCreateRequest()] * 1001), raw_pb2.RawBatchResponse),
+        ("DeleteBatch", request_pb2.DeleteBatchRequest(requests=[request_pb2.DeleteRequest()] * 1001), raw_pb2.RawBatchResponse),
         ("UpdateStatusBatch", raw_pb2.RawUpdateBatchRequest(requests=[raw_pb2.RawUpdateRequest()] * 1001), raw_pb2.RawBatchResponse),
     ],
 )  # fmt: skip
@@ -254,6 +265,7 @@ async def test_an_empty_batch_has_an_empty_answer() -> None:
     assert await api.client.pods.create_batch([]) == []
     assert await api.client.pods.bind_batch([]) == []
     assert await api.client.pods.update_status_batch([]) == []
+    assert await api.client.pods.delete_batch([]) == []
 
 
 # Field validation at each door.
