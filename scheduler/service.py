@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from scheduler.answers import decision_message, evaluation_message, fit_message, verify_message
 from scheduler.columns.pod_info import PodInfo
+from scheduler.columns.readout import Difference
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.fit import Fit, copy, fill
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
@@ -119,7 +120,12 @@ class SchedulerService:
             captured = self._capture()
             rebuilt = Rebuilt()
             await self._in_steps(rebuild(captured, rebuilt))
-            differences = [*compare(captured, rebuilt)]
+            differences: list[Difference] = []
+            for found in compare(captured, rebuilt):
+                if found is None:
+                    await self._clock.sleep(0)
+                else:
+                    differences.append(found)
             if request.against_apiserver:
                 differences += await check_watch(self._clients.nodes, self._scheduler.nodes, self._clock)
                 differences += await check_watch(self._clients.pods, self._scheduler.pods, self._clock)

@@ -102,10 +102,11 @@ def _count(pod: pod_pb2.Pod, compiler: PodCompiler, captured: Captured, rebuilt:
         rebuilt.waiting[uid] = info.key
 
 
-def compare(captured: Captured, rebuilt: Rebuilt) -> Iterator[Difference]:
-    """Yield every difference: nodes and their columns in the order of names, then Pods."""
+def compare(captured: Captured, rebuilt: Rebuilt) -> Iterator[Difference | None]:
+    """Yield every difference, column by column, then Pod by Pod; None now and then: a pause."""
     want = read_out(rebuilt.cache.table.snapshot())
     yield from compare_columns(captured.columns, want, leave_out=frozenset(rebuilt.unreadable))
+    yield None
     yield from _compare_pods(captured, rebuilt)
 
 

@@ -130,8 +130,10 @@ def _sum(nodes: Snapshot, found: DomainSum) -> tuple[str, dict[str, int], dict[s
     return found.key, have, {domain: count for domain, count in want.items() if count}
 
 
-def compare(have: Readout, want: Readout, *, leave_out: frozenset[str] = frozenset()) -> Iterator[Difference]:
-    """Yield every difference between the columns as they are and as they should be.
+def compare(
+    have: Readout, want: Readout, *, leave_out: frozenset[str] = frozenset()
+) -> Iterator[Difference | None]:
+    """Yield every difference between the columns as they are and as they should be; None after each column: a pause.
 
     Args:
         have: as they are.
@@ -149,6 +151,7 @@ def compare(have: Readout, want: Readout, *, leave_out: frozenset[str] = frozens
     for what, mine, theirs in _pairs(have, want, left, right):
         for index in np.flatnonzero(mine != theirs).tolist():
             yield Difference(names[index], what, str(mine[index]), str(theirs[index]))
+        yield None
     yield from _compare_topology(have, want)
 
 
@@ -186,7 +189,7 @@ def _counted(readout: Readout, what: str, rows: NDArray[np.intp]) -> Column:
     return np.fromiter((found.get(row, 0) for row in rows.tolist()), np.int64, len(rows))
 
 
-def _compare_topology(have: Readout, want: Readout) -> Iterator[Difference]:
+def _compare_topology(have: Readout, want: Readout) -> Iterator[Difference | None]:
     """Compare what is derived from the groups: the columns that somebody holds, and their sums."""
     name_of = {row: name for name, row in have.rows.items()}
     wanted_name = {row: name for name, row in want.rows.items()}
@@ -203,6 +206,7 @@ def _compare_topology(have: Readout, want: Readout) -> Iterator[Difference]:
                 yield Difference(
                     name, f"Pods meant by[{words}]", str(actual.get(name, 0)), str(expected.get(name, 0))
                 )
+        yield None
     for key, actual_sum, expected_sum in have.sums:
         for domain in sorted({*actual_sum, *expected_sum}):
             if actual_sum.get(domain, 0) != expected_sum.get(domain, 0):
