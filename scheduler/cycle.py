@@ -116,7 +116,7 @@ class ClassCycle:
         #: int64[N]: what it said
         self._codes = np.zeros(size, np.int64)
         #: filters of the second layer by index, and what they say: int64[N]
-        self._domains: dict[int, tuple[FilterPlugin, Codes]] = {}
+        self._domains: dict[int, tuple[FilterPlugin, DomainFilter, Codes]] = {}
         #: rows that would do if others had not got them in view: which filter says so, and what
         self._kept: dict[int, tuple[int, int]] = {}
         #: bool[N]: all filters passed
@@ -166,7 +166,9 @@ class ClassCycle:
         for number, plugin in enumerate(self._filters):
             if plugin.reach is Reach.DOMAIN:
                 started = observer.start()
-                self._domains[number] = plugin, self._ask_all(plugin)
+                # Asked once: to ask a Protocol takes longer than to filter.
+                assert isinstance(plugin, DomainFilter)
+                self._domains[number] = plugin, plugin, self._ask_all(plugin)
                 observer.plugin(plugin.name, "Filter", started)
         self._see_all()
         observer.extension_point("Filter", success=self._feasible > 0, started=began)
@@ -232,11 +234,10 @@ class ClassCycle:
     def _advance_domains(self, rows: Sequence[int], touched: Sequence[int] | None) -> Sequence[int] | None:
         """Ask the filters of the second layer again where a change on `rows` reached; return the rows touched (None: all)."""
         state, pod, nodes = self._prepared.state, self._pod, self._nodes
-        for number, (plugin, codes) in self._domains.items():
-            assert isinstance(plugin, DomainFilter)
-            affected = plugin.filter_affected(state, pod, nodes, rows)
+        for number, (plugin, domains, codes) in self._domains.items():
+            affected = domains.filter_affected(state, pod, nodes, rows)
             if isinstance(affected, slice):
-                self._domains[number] = plugin, self._ask_all(plugin)
+                self._domains[number] = plugin, domains, self._ask_all(plugin)
             else:
                 for row in affected:
                     codes[row] = plugin.filter_row(state, pod, nodes, row)
@@ -301,7 +302,7 @@ class ClassCycle:
         ok, nominated = self._ok, self._table.nominated
         for row in rows:
             now = self._failed.item(row) == PASSED
-            for _, codes in self._domains.values():
+            for _, _, codes in self._domains.values():
                 now = now and not codes.item(row)
             if nominated or self._kept:
                 now = self._see_kept(row) if now else now
@@ -314,7 +315,7 @@ class ClassCycle:
     def _see_all(self) -> bool:
         """Find out which rows are feasible now; say whether any has changed."""
         ok = self._failed == PASSED
-        for _, codes in self._domains.values():
+        for _, _, codes in self._domains.values():
             ok &= codes == 0
         self._kept.clear()
         for row in [*self._table.nominated]:
@@ -357,7 +358,7 @@ class ClassCycle:
     def _refusals(self) -> tuple[NDArray[np.int16], Codes]:
         """Return which filter refused each row first (or PASSED, NO_NODE), and what it said."""
         failed, codes = self._failed.copy(), self._codes.copy()
-        for number, (_, said) in self._domains.items():
+        for number, (_, _, said) in self._domains.items():
             first = (said != 0) & ((failed == PASSED) | (failed > number))
             failed[first], codes[first] = number, said[first]
         for row, (number, code) in self._kept.items():

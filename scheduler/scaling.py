@@ -1,7 +1,8 @@
 """PURE: one score that is scaled by the lowest and highest of all feasible rows, or that reaches beyond a row; kept up to date.
 
 Raw scores of rows change with their Pods or their domains; the scaled ones of all rows when the lowest or highest does. What
-did not change is not computed again.
+did not change is not computed again, and what few different scores there are (by cell, or by raw score) is scaled once each and
+then looked up for all rows.
 """
 
 from collections.abc import Sequence
@@ -12,28 +13,52 @@ from numpy.typing import NDArray
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.interface import Affected, DomainScore, FeasibleScore, Reach
+from scheduler.framework.interface import Affected, CellScore, DomainScore, FeasibleScore, Reach, Scores
 from scheduler.framework.runtime import Weighted
 from scheduler.framework.state import CycleState
 
 _MAX: Final = np.iinfo(np.int64).max
+#: raw scores this far apart at most are scaled by a table
+_TABLE: Final = 4096
+
+#: lowest and highest raw score of the feasible rows
+Bounds = tuple[int, int]
 
 
 class ScaledScore:
     """One plugin's scores for one class. Owned by its cycle."""
 
-    __slots__ = ("_ignored", "_nodes", "_plugin", "_pod", "_state", "_weight", "bounds", "raw", "scaled")
+    __slots__ = (
+        "_bounds",
+        "_by_cell",
+        "_by_feasible",
+        "_ignored",
+        "_in_domains",
+        "_nodes",
+        "_plugin",
+        "_pod",
+        "_raw",
+        "_state",
+        "_weight",
+        "scaled",
+    )
 
     def __init__(self, weighted: Weighted, state: CycleState, pod: PodClass, nodes: Snapshot) -> None:
         self._plugin, self._weight = weighted.plugin, weighted.weight
         self._state, self._pod, self._nodes = state, pod, nodes
-        #: int64[N]
-        self.raw = np.zeros(nodes.size, np.int64)
         #: int64[N], weighted
-        self.scaled = np.zeros(nodes.size, np.int64)
-        #: lowest and highest raw score of feasible rows; None: not known
-        self.bounds: tuple[int, int] | None = None
+        self.scaled: Scores = np.zeros(nodes.size, np.int64)
+        #: int64[N]; not kept where cells are
+        self._raw = self.scaled
+        #: None: no row is feasible
+        self._bounds: Bounds | None = None
         self._ignored: NDArray[np.bool_] | None = None
+        plugin = weighted.plugin
+        # Asked once: to ask a Protocol takes longer than to score.
+        self._in_domains = plugin if isinstance(plugin, DomainScore) else None
+        self._by_feasible = plugin if isinstance(plugin, FeasibleScore) else None
+        #: the plugin, where it scores by cell
+        self._by_cell = plugin if isinstance(plugin, CellScore) and plugin.cells(state) is not None else None
 
     @property
     def name(self) -> str:
@@ -42,10 +67,10 @@ class ScaledScore:
 
     def start(self, feasible: NDArray[np.bool_]) -> None:
         """Score all rows."""
-        if isinstance(self._plugin, FeasibleScore):
-            self._plugin.feasible_changed(self._state, self._pod, self._nodes, feasible)
-        self._score_all()
-        self._rescale(self._find_bounds(feasible))
+        if self._by_feasible is not None:
+            self._by_feasible.feasible_changed(self._state, self._pod, self._nodes, feasible)
+            self._ignored = self._by_feasible.ignored(self._state)
+        self._score_all(feasible)
 
     def advance(self, rows: Sequence[int], feasible: NDArray[np.bool_], *, flipped: bool) -> Affected:
         """Follow what happened; return the rows whose scaled score may be another.
@@ -56,47 +81,67 @@ class ScaledScore:
             flipped: whether any row's feasibility has changed.
         """
         affected = self._affected(rows, feasible, flipped=flipped)
-        if isinstance(affected, slice):
-            self._score_all()
-            self._rescale(self._find_bounds(feasible))
-            return affected
+        if isinstance(affected, slice) or (self._by_cell is not None and (affected or flipped)):
+            self._score_all(feasible)
+            return self._nodes.all
         if not affected and not flipped:
             return ()
         changed, bounds = self._score_rows(affected, feasible)
         if flipped or bounds is None:
             bounds = self._find_bounds(feasible)
-        if bounds != self.bounds:
+        if bounds != self._bounds:
             self._rescale(bounds)
             return self._nodes.all
         for row in changed:
-            self.scaled[row] = self._scale(self.raw[row : row + 1], row)
+            self.scaled[row] = self._scale_row(row)
         return changed
 
     def _affected(self, rows: Sequence[int], feasible: NDArray[np.bool_], *, flipped: bool) -> Affected:
         """Return the rows whose raw score may be another."""
-        plugin, state, pod, nodes = self._plugin, self._state, self._pod, self._nodes
+        state, pod, nodes = self._state, self._pod, self._nodes
         affected: Affected = ()
-        if plugin.reach is Reach.ROW:
+        if self._plugin.reach is Reach.ROW:
             affected = rows
-        elif plugin.reach is Reach.DOMAIN:
-            assert isinstance(plugin, DomainScore)
-            affected = plugin.score_affected(state, pod, nodes, rows)
-        if flipped and isinstance(plugin, FeasibleScore):
-            shifted = plugin.feasible_changed(state, pod, nodes, feasible)
+        elif self._in_domains is not None:
+            affected = self._in_domains.score_affected(state, pod, nodes, rows)
+        if flipped and self._by_feasible is not None:
+            shifted = self._by_feasible.feasible_changed(state, pod, nodes, feasible)
             return nodes.all if shifted else affected
         return affected
 
+    def _score_all(self, feasible: NDArray[np.bool_]) -> None:
+        cells = None if self._by_cell is None else self._by_cell.cells(self._state)
+        if self._by_cell is not None and cells is not None:
+            self._score_cells(cells, self._by_cell.score_cells(self._state), feasible)
+            return
+        self._by_cell = None
+        self._raw = self._plugin.score(self._state, self._pod, self._nodes, self._nodes.all).copy()
+        self._rescale(self._find_bounds(feasible))
+
+    def _score_cells(self, cells: NDArray[np.intp], raw: Scores, feasible: NDArray[np.bool_]) -> None:
+        """Give the rows of each cell what it gets."""
+        if self._ignored is not None:
+            feasible = feasible & ~self._ignored
+        present = np.bincount(cells if feasible.all() else cells[feasible], minlength=1)
+        seen = raw[np.flatnonzero(present)]
+        self._bounds = (int(seen.min()), int(seen.max())) if len(seen) else None
+        if self._bounds is None:
+            self.scaled = np.zeros(len(cells), np.int64)
+            return
+        scaled = (self._plugin.scale(raw, *self._bounds) * self._weight)[cells]
+        self.scaled = scaled if self._ignored is None else np.where(self._ignored, np.int64(0), scaled)
+
     def _score_rows(
         self, rows: Sequence[int], feasible: NDArray[np.bool_]
-    ) -> tuple[list[int], tuple[int, int] | None]:
+    ) -> tuple[list[int], Bounds | None]:
         """Score rows again; return those that changed, and the bounds if these can be told from that alone."""
-        bounds, changed = self.bounds, []
+        bounds, changed = self._bounds, []
         for row in rows:
-            before = self.raw.item(row)
+            before = self._raw.item(row)
             now = self._plugin.score_row(self._state, self._pod, self._nodes, row)
             if before == now:
                 continue
-            self.raw[row] = now
+            self._raw[row] = now
             changed.append(row)
             if bounds is not None and self._counts(row, feasible):
                 low, high = bounds
@@ -104,33 +149,36 @@ class ScaledScore:
                 bounds = (min(low, now), max(high, now)) if low < before < high else None
         return changed, bounds
 
-    def _score_all(self) -> None:
-        self.raw = self._plugin.score(self._state, self._pod, self._nodes, self._nodes.all).copy()
-
     def _counts(self, row: int, feasible: NDArray[np.bool_]) -> bool:
         return bool(feasible[row]) and (self._ignored is None or not self._ignored[row])
 
-    def _find_bounds(self, feasible: NDArray[np.bool_]) -> tuple[int, int] | None:
-        if isinstance(self._plugin, FeasibleScore):
-            self._ignored = self._plugin.ignored(self._state)
-            if self._ignored is not None:
-                feasible = feasible & ~self._ignored
+    def _find_bounds(self, feasible: NDArray[np.bool_]) -> Bounds | None:
         if not self._plugin.scales:
             return 0, 0
+        if self._ignored is not None:
+            feasible = feasible & ~self._ignored
+        raw = self._raw
+        if feasible.all():
+            return (int(raw.min()), int(raw.max())) if len(raw) else None
         if not feasible.any():
             return None
-        raw = self.raw
         return int(np.where(feasible, raw, _MAX).min()), int(np.where(feasible, raw, -_MAX).max())
 
-    def _rescale(self, bounds: tuple[int, int] | None) -> None:
-        self.bounds = bounds
-        if self.bounds is None:
-            self.scaled = np.zeros(len(self.raw), np.int64)
+    def _rescale(self, bounds: Bounds | None) -> None:
+        self._bounds = bounds
+        if bounds is None:
+            self.scaled = np.zeros(len(self._raw), np.int64)
             return
-        scaled = self._plugin.scale(self.raw, *self.bounds) * self._weight
+        low, high = bounds
+        if self._plugin.scales and high - low < min(_TABLE, len(self._raw)):
+            # Rows beyond the bounds will not do anyway.
+            table = self._plugin.scale(np.arange(low, high + 1), low, high) * self._weight
+            scaled = np.take(table, self._raw - low, mode="clip")
+        else:
+            scaled = self._plugin.scale(self._raw, low, high) * self._weight
         self.scaled = scaled if self._ignored is None else np.where(self._ignored, np.int64(0), scaled)
 
-    def _scale(self, raw: NDArray[np.int64], row: int) -> int:
-        if self.bounds is None or (self._ignored is not None and self._ignored[row]):
+    def _scale_row(self, row: int) -> int:
+        if self._bounds is None or (self._ignored is not None and self._ignored[row]):
             return 0
-        return int(self._plugin.scale(raw, *self.bounds)[0]) * self._weight
+        return int(self._plugin.scale(self._raw[row : row + 1], *self._bounds)[0]) * self._weight

@@ -1,6 +1,8 @@
 """The topology domains of one label key over all nodes, as one class of Pods looks at them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,27 @@ def domains_of(nodes: Snapshot, key: str) -> Domains:
         return Domains(key, np.zeros(nodes.size, np.intp), 1, alone=True)
     codes = column.codes[: nodes.size].astype(np.intp)
     return Domains(key, codes, column.values.size, alone=len(column.values) == np.count_nonzero(codes))
+
+
+#: so many combinations of domains at most are worth looking at before rows
+CELLS: Final = 4096
+
+
+def combine(axes: Sequence[tuple[NDArray[np.intp], int]]) -> NDArray[np.intp] | None:
+    """Return one number a row for a combination of codes, the last axis fastest; None: there are too many combinations.
+
+    Args:
+        axes: codes by row, and one more than the largest.
+    """
+    total = 1
+    for _, size in axes:
+        total *= size
+    if total > CELLS or not axes:
+        return None
+    cells = axes[0][0]
+    for codes, size in axes[1:]:
+        cells = cells * size + codes
+    return cells
 
 
 def sum_over(

@@ -160,6 +160,19 @@ class DomainScore(Protocol):
 
 
 @runtime_checkable
+class CellScore(Protocol):
+    """A score that gives few different raw scores: rows of one cell (a domain, say) have the same."""
+
+    def cells(self, state: CycleState) -> NDArray[np.intp] | None:
+        """Return the cell of each row (intp[N]); None: there are too many, rows are scored one by one."""
+        ...
+
+    def score_cells(self, state: CycleState) -> Scores:
+        """Return the raw score of each cell: what `score` says of its rows."""
+        ...
+
+
+@runtime_checkable
 class FeasibleScore(Protocol):
     """A score that depends on which nodes passed the filters (upstream's PreScore)."""
 
@@ -174,8 +187,42 @@ class FeasibleScore(Protocol):
         ...
 
 
+@runtime_checkable
+class RoomFilter(Protocol):
+    """A filter that asks of a node's Pods nothing but how much they take together."""
+
+    def room(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot
+    ) -> Sequence[tuple[str, int, int]] | None:
+        """Return (resource, index, amount) of what the Pod needs; None: the filter must be asked itself.
+
+        Of the reasons the first is about the number of Pods, the others about these resources.
+        """
+        ...
+
+
+class Trial(Protocol):
+    """One node, some of whose Pods are away. Closed by whoever began it."""
+
+    def take(self, pod: PodInfo) -> None:
+        """Take a Pod away."""
+        ...
+
+    def put(self, pod: PodInfo) -> None:
+        """Put it back."""
+        ...
+
+    def refusal(self) -> tuple[str, ...]:
+        """Return why the node would not do now: with the Pods that have it in view, and without. Empty: it would do."""
+        ...
+
+    def close(self) -> None:
+        """Put everybody back."""
+        ...
+
+
 class WhatIf(Protocol):
-    """What the filters would say of a node if some of its Pods were not there. Whoever takes a Pod away puts it back."""
+    """What the filters would say of a node if some of its Pods were not there."""
 
     @property
     def position(self) -> int:
@@ -190,16 +237,8 @@ class WhatIf(Protocol):
         """Return the Pods on a row, those that are assumed there included."""
         ...
 
-    def take(self, row: int, pod: PodInfo) -> None:
-        """Take a Pod away."""
-        ...
-
-    def put(self, row: int, pod: PodInfo) -> None:
-        """Put it back."""
-        ...
-
-    def refusal(self, row: int) -> tuple[str, ...]:
-        """Return why the row would not do now: with the Pods that have it in view, and without. Empty: it would do."""
+    def begin(self, row: int) -> Trial:
+        """Begin to take Pods of a row away."""
         ...
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domains import Domains, domains_of, sum_over
+from scheduler.columns.domains import Domains, combine, domains_of, sum_over
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
@@ -109,6 +109,15 @@ class _Preferred:
     """What the score asks for one class."""
 
     parts: list[_Part]
+    #: intp[N]: combinations of domains, where there are few
+    cells: NDArray[np.intp] | None
+
+    def score_cells(self) -> Scores:
+        """Return the sum of each combination."""
+        total = self.parts[0].sum.values[: self.parts[0].domains.size]
+        for part in self.parts[1:]:
+            total = np.add.outer(total, part.sum.values[: part.domains.size]).ravel()
+        return total
 
 
 class InterPodAffinity:
@@ -207,7 +216,9 @@ class InterPodAffinity:
                 wanted.append((term.topology_key, topology.carriers(term), weight))
         if not wanted:
             return False
-        state.write(_SCORE, _Preferred(_parts(nodes, wanted)))
+        summed = _parts(nodes, wanted)
+        cells = combine([(part.domains.codes, part.domains.size) for part in summed])
+        state.write(_SCORE, _Preferred(summed, cells))
         return True
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
@@ -229,6 +240,12 @@ class InterPodAffinity:
             found += changed
             widely |= shared
         return nodes.all if widely else found
+
+    def cells(self, state: CycleState) -> NDArray[np.intp] | None:
+        return state.read(_SCORE, _Preferred).cells
+
+    def score_cells(self, state: CycleState) -> Scores:
+        return state.read(_SCORE, _Preferred).score_cells()
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         if high == low:

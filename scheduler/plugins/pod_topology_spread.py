@@ -207,6 +207,12 @@ class PodTopologySpread:
     ) -> Affected:
         return state.read(_SCORE, SoftSpread).advance(rows)
 
+    def cells(self, state: CycleState) -> NDArray[np.intp] | None:
+        return state.read(_SCORE, SoftSpread).cells
+
+    def score_cells(self, state: CycleState) -> Scores:
+        return state.read(_SCORE, SoftSpread).score_cells()
+
     def feasible_changed(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]
     ) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domains import Domains, domains_of, sum_over
+from scheduler.columns.domains import Domains, combine, domains_of, sum_over
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
@@ -29,11 +29,20 @@ class _ByDomain:
     size: int = 0
     weight: float = 0.0
 
+    @property
+    def axis(self) -> tuple[NDArray[np.intp], int]:
+        """What rows differ in: their domain."""
+        return self.domains.codes, self.domains.size
+
+    def table(self) -> NDArray[np.float64]:
+        """Return what each domain gets (float64)."""
+        by_domain = soft_scores(self.sum.values[: self.domains.size], self.constraint.max_skew, self.weight)
+        by_domain[0] = 0.0
+        return by_domain
+
     def scores(self) -> NDArray[np.float64]:
         """Return what each row gets (float64[N])."""
-        by_domain = soft_scores(self.sum.values, self.constraint.max_skew, self.weight)
-        by_domain[0] = 0.0
-        scores: NDArray[np.float64] = by_domain[self.domains.codes]
+        scores: NDArray[np.float64] = self.table()[self.domains.codes]
         return scores
 
     def score_row(self, row: int) -> float:
@@ -49,21 +58,42 @@ class _ByNode:
 
     constraint: SpreadConstraint
     column: PodColumn
-    #: bool[N]: has the label
-    labelled: NDArray[np.bool_]
-    #: int64[N], as of the last look
-    counts: NDArray[np.int64]
+    #: intp[N], as of the last look: one more than the node's Pods; 0: no label
+    codes: NDArray[np.intp]
+    #: one more than the largest code there has been
+    width: int
     size: int = 0
     weight: float = 0.0
 
+    @property
+    def axis(self) -> tuple[NDArray[np.intp], int]:
+        """What rows differ in: how many Pods they hold."""
+        return self.codes, self.width
+
+    def table(self) -> NDArray[np.float64]:
+        """Return what each number of Pods gets (float64)."""
+        scores = soft_scores(np.arange(-1, self.width - 1), self.constraint.max_skew, self.weight)
+        scores[0] = 0.0
+        return scores
+
     def scores(self) -> NDArray[np.float64]:
-        scores = soft_scores(self.counts, self.constraint.max_skew, self.weight)
-        return np.where(self.labelled, scores, 0.0)
+        """Return what each row gets (float64[N])."""
+        scores: NDArray[np.float64] = self.table()[self.codes]
+        return scores
 
     def score_row(self, row: int) -> float:
-        if not self.labelled[row]:
+        if not self.codes.item(row):
             return 0.0
         return soft_score(self.column.rows.get(row, 0), self.constraint.max_skew, self.weight)
+
+    def look(self, row: int) -> bool:
+        """Count a row's Pods again; say whether there are more or fewer."""
+        before, now = self.codes.item(row), self.column.rows.get(row, 0) + 1
+        if before in (0, now):
+            return False
+        self.codes[row] = now
+        self.width = max(self.width, now + 1)
+        return True
 
 
 class SoftSpread:
@@ -94,14 +124,30 @@ class SoftSpread:
         for item, domains in zip(constraints, found, strict=True):
             column = topology.column(item.peers)
             if item.topology_key == HOSTNAME:
-                counts = np.zeros(nodes.size, np.int64)
-                counts[[*column.rows]] = [*column.rows.values()]
-                self._parts.append(_ByNode(item, column, domains.codes != 0, counts))
+                codes = np.ones(nodes.size, np.intp)
+                for row, count in column.rows.items():
+                    codes[row] += count
+                codes[domains.codes == 0] = 0
+                self._parts.append(_ByNode(item, column, codes, int(codes.max(initial=0)) + 1))
                 continue
             counting = eligible(item, pod, nodes, labelled if self.ignored is not None else None)
             summed = sum_over(nodes, domains, ((column, 1),), counting)
             self._parts.append(_ByDomain(item, domains, summed, summed.values.copy()))
+        self._cells: NDArray[np.intp] | None = combine([part.axis for part in self._parts])
+        self._hosts = any(isinstance(part, _ByNode) for part in self._parts)
         self.see(nodes.valid)
+
+    @property
+    def cells(self) -> NDArray[np.intp] | None:
+        """What rows have the same raw score (intp[N]); None: there are too many such sets."""
+        return self._cells
+
+    def score_cells(self) -> Scores:
+        """Return the raw score of each cell."""
+        total = self._parts[0].table()
+        for part in self._parts[1:]:
+            total = np.add.outer(total, part.table()).ravel()
+        return _rounded(total)
 
     def see(self, feasible: NDArray[np.bool_]) -> bool:
         """Take in which rows are feasible; say whether that changed what a Pod counts."""
@@ -127,9 +173,7 @@ class SoftSpread:
         total = self._parts[0].scores()
         for part in self._parts[1:]:
             total = total + part.scores()
-        # As Go rounds: a half goes up.
-        scores: Scores = np.floor(total[rows] + 0.5).astype(np.int64)
-        return scores
+        return _rounded(total[rows])
 
     def score_row(self, row: int) -> int:
         """Return the raw score of one row."""
@@ -144,11 +188,7 @@ class SoftSpread:
         widely = False
         for part in self._parts:
             if isinstance(part, _ByNode):
-                for row in rows:
-                    now = part.column.rows.get(row, 0)
-                    if part.counts.item(row) != now:
-                        part.counts[row] = now
-                        found.append(row)
+                found += [row for row in rows if part.look(row)]
                 continue
             codes, values, seen = part.domains.codes, part.sum.values, part.seen
             for row in rows:
@@ -158,4 +198,12 @@ class SoftSpread:
                     seen[code] = now
                     found.append(row)
                     widely |= not part.domains.alone
+        if self._hosts and found and self._cells is not None:
+            # Where there are too many combinations once, it stays at that until the class starts afresh.
+            self._cells = combine([part.axis for part in self._parts])
         return self._nodes.all if widely else found
+
+
+def _rounded(scores: NDArray[np.float64]) -> Scores:
+    """As Go rounds what is not negative: a half goes up."""
+    return np.floor(scores + 0.5).astype(np.int64)
