@@ -75,14 +75,14 @@ class DefaultPreemption:
                 return PostFilterResult(TERMINATING, waits=True)
             search = state.find(self.name, Search)
             if search is None:
-                search = Search(pod.priority, nodes.size, self.context.budgets, what_if.position)
+                search = Search(pod.priority, self.context.budgets, what_if.position)
                 state.write(self.name, search)
-            best = search.best(nodes, refusals, what_if, self._wanted, self.context.offset)
+            best = search.best(refusals, what_if, self._wanted, self.context.offset)
             if best is not None:
                 name = nodes.names[best.row]
                 assert name is not None
                 return PostFilterResult(nominated=name, victims=best.victims)
-            rejections = search.rejections(refusals)
+            rejections = search.rejections()
         elif (nodes.holds_lower_priority(pod.priority) & refusals.resolvable).any():
             # Nobody who could say what would help (a question about columns alone): nothing is said.
             return PostFilterResult()

@@ -154,6 +154,16 @@ class NodeResourcesFit:
                     code |= UNRESOLVABLE
         return code
 
+    def room(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot
+    ) -> Sequence[tuple[str, int, int]] | None:
+        """Return (resource, index, amount) of what a Pod needs; None when no node has a resource, or one has too many reasons."""
+        resolved: Resolved = state.read(self.name, tuple)
+        names = [name for name, _ in pod.requests if not self._is_ignored(name)]
+        if len(resolved) >= MAX_REASON or any(index < 0 for index, _ in resolved):
+            return None
+        return [(name, index, amount) for name, (index, amount) in zip(names, resolved, strict=True)]
+
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         use_requested = self._strategy.use_requested
         state.write(self._score_key, parts(pod, nodes, self._resources, use_requested=use_requested))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.interface import FilterPlugin, decode
+from scheduler.framework.interface import FilterPlugin, RoomFilter, Trial, decode
 from scheduler.framework.state import CycleState
+from scheduler.preemption.trial import RoomTrial, TableTrial
 
 #: node -> the Pods that take room there
 Residents = Callable[[str], Collection[PodInfo]]
@@ -47,6 +48,13 @@ class DryRun:
         """
         self._pod, self._table, self._nodes, self._state = pod, table, nodes, state
         self._filters, self._residents, self._affected = filters, residents, affected
+        #: what is needed of resources, when that is all that depends on a node's Pods
+        self._room: Sequence[tuple[str, int, int]] | None = None
+        self._reasons: Sequence[str] = ()
+        self._weights: dict[PodClass, Sequence[int]] = {}
+        if len(filters) == 1 and isinstance(filters[0], RoomFilter):
+            self._room = filters[0].room(state, pod, nodes)
+            self._reasons = filters[0].reasons(pod)
 
     @property
     def position(self) -> int:
@@ -65,13 +73,29 @@ class DryRun:
         name = self._nodes.names[row]
         return () if name is None else self._residents(name)
 
-    def take(self, row: int, pod: PodInfo) -> None:
-        """Take a Pod away."""
-        self._table.suppose(row, pod.pod_class, -1)
+    def begin(self, row: int) -> Trial:
+        """Begin to take Pods of a row away."""
+        if self._room is None:
+            return TableTrial(self._table, row, self.refusal)
+        nodes, coming = self._nodes, self._coming(row)
+        free = [nodes.max_pods.item(row) - nodes.pod_count.item(row) - len(coming) - 1]
+        for name, index, amount in self._room:
+            left = nodes.allocatable[index].item(row) - nodes.requested[index].item(row) - amount
+            free.append(left - sum(other.request(name) for other in coming))
+        return RoomTrial(free, self._weigh, self._reasons)
 
-    def put(self, row: int, pod: PodInfo) -> None:
-        """Put it back."""
-        self._table.suppose(row, pod.pod_class, 1)
+    def _weigh(self, pod: PodInfo) -> Sequence[int]:
+        found = self._weights.get(pod.pod_class)
+        if found is None:
+            assert self._room is not None
+            found = (1, *(pod.pod_class.request(name) for name, _, _ in self._room))
+            self._weights[pod.pod_class] = found
+        return found
+
+    def _coming(self, row: int) -> list[PodClass]:
+        """Return the Pods of at least this priority that have a row in view."""
+        kept = self._table.nominated.get(row)
+        return [other for other in kept if other.priority >= self._pod.priority] if kept else []
 
     def refusal(self, row: int) -> tuple[str, ...]:
         """Return why the row would not do now; empty: it would."""
@@ -89,10 +113,7 @@ class DryRun:
 
     def with_nominated(self, row: int) -> tuple[int, int]:
         """Return what `check` does, only as if the Pods of at least this priority were there that have the node in view."""
-        kept = self._table.nominated.get(row)
-        if not kept:
-            return _PASSES
-        coming = [other for other in kept if other.priority >= self._pod.priority]
+        coming = self._coming(row)
         if not coming:
             return _PASSES
         suppose = self._table.suppose

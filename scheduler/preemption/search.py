@@ -6,15 +6,14 @@ would do, from a random node on, and takes the best of them (`minCandidateNodesP
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 
 import numpy as np
 
-from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.interface import Refusals, WhatIf
 from scheduler.preemption.budgets import Budgets
-from scheduler.preemption.victims import NO_VICTIMS, Candidate, Order, select
+from scheduler.preemption.victims import Candidate, Order, select
 
 #: of n rows, the one to begin with: 0..n-1
 Offset = Callable[[int], int]
@@ -23,20 +22,20 @@ Offset = Callable[[int], int]
 class Search:
     """The search for one class of Pods. Kept in its cycle's state; starts afresh with it."""
 
-    def __init__(self, priority: int, size: int, budgets: Budgets, position: int) -> None:
+    def __init__(self, priority: int, budgets: Budgets, position: int) -> None:
         """Make an empty search.
 
         Args:
             priority: of the Pods that are to come.
-            size: how many rows there are.
             budgets: of disruptions.
             position: of the changes that are known.
         """
         self._priority, self._budgets = priority, budgets
         self._position, self._version = position, budgets.version
         self._found: dict[int, Candidate | tuple[str, ...]] = {}
-        #: bool[N]: the rows in `_found`
-        self._known = np.zeros(size, np.bool_)
+        #: rows to ask about, in order, each once; None: all that are resolvable
+        self._asked: deque[int] | None = None
+        self._waiting: set[int] = set()
         self._reasons: Counter[tuple[str, ...]] = Counter()
         self._candidates = self._sparing = 0
         #: the best first; entries of candidates that are no longer are skipped
@@ -46,7 +45,6 @@ class Search:
 
     def best(
         self,
-        nodes: Snapshot,
         refusals: Refusals,
         what_if: WhatIf,
         wanted: Callable[[int], int],
@@ -55,23 +53,24 @@ class Search:
         """Return the node to choose now, or None.
 
         Args:
-            nodes: the columns.
             refusals: what the filters said.
             what_if: what they would say.
             wanted: of n nodes that might do, how many candidates are enough.
             offset: where to begin.
         """
-        self._forget(what_if)
         resolvable = refusals.resolvable
-        enough = wanted(int(resolvable.sum()))
-        if not self._enough(enough):
-            asked = resolvable & nodes.holds_lower_priority(self._priority) & ~self._known
-            rows = np.flatnonzero(asked).tolist()
-            begin = offset(len(rows)) if rows else 0
-            for row in rows[begin:] + rows[:begin]:
+        self._forget(what_if)
+        if self._asked is None:
+            rows = np.flatnonzero(resolvable).tolist()
+            first = offset(len(rows)) if rows else 0
+            self._asked, self._waiting = deque(rows[first:] + rows[:first]), set(rows)
+        enough, asked = wanted(int(np.count_nonzero(resolvable))), self._asked
+        while asked and not self._enough(enough):
+            row = asked.popleft()
+            self._waiting.discard(row)
+            # What is not resolvable now has an entry in the journal when it is again, and comes back then.
+            if row not in self._found and resolvable[row]:
                 self._learn(row, select(row, self._priority, what_if, self._budgets.violating))
-                if self._enough(enough):
-                    break
         heap = self._heap
         while heap:
             candidate = heap[0][2]
@@ -80,15 +79,12 @@ class Search:
             heapq.heappop(heap)
         return None
 
-    def rejections(self, refusals: Refusals) -> Counter[str]:
-        """Return how many nodes gave which reason, once there is no candidate; those that nobody asked have no victims."""
+    def rejections(self) -> Counter[str]:
+        """Return how many nodes gave which reason, once there is no candidate: then every node that might do has been asked."""
         counts: Counter[str] = Counter()
         for reasons, count in self._reasons.items():
             for reason in reasons:
                 counts[reason] += count
-        silent = int(refusals.resolvable.sum()) - len(self._found)
-        if silent > 0:
-            counts[NO_VICTIMS] += silent
         return counts
 
     def _enough(self, wanted: int) -> bool:
@@ -99,24 +95,29 @@ class Search:
         rows = what_if.changed_since(self._position)
         self._position = what_if.position
         if rows is None or self._version != self._budgets.version:
+            # Anything may be different.
             self._version = self._budgets.version
-            rows = [*self._found]
+            self._found.clear()
+            self._reasons.clear()
+            self._heap.clear()
+            self._candidates = self._sparing = 0
+            self._asked = None
+            return
         for row in rows:
             found = self._found.pop(row, None)
-            if found is None:
-                continue
-            self._known[row] = False
+            if self._asked is not None and row not in self._waiting:
+                self._asked.append(row)
+                self._waiting.add(row)
             if isinstance(found, Candidate):
                 self._candidates -= 1
                 self._sparing -= not found.order[0]
-            else:
+            elif found is not None:
                 self._reasons[found] -= 1
                 if not self._reasons[found]:
                     del self._reasons[found]
 
     def _learn(self, row: int, found: Candidate | tuple[str, ...]) -> None:
         self._found[row] = found
-        self._known[row] = True
         if isinstance(found, Candidate):
             self._candidates += 1
             self._sparing += not found.order[0]

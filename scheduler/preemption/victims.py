@@ -66,31 +66,27 @@ def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Ca
     if not lower:
         return (NO_VICTIMS,)
     lower.sort(key=importance)
-    away: list[PodInfo] = []
+    trial = what_if.begin(row)
     try:
         for pod in lower:
-            what_if.take(row, pod)
-            away.append(pod)
-        refusal = what_if.refusal(row)
+            trial.take(pod)
+        refusal = trial.refusal()
         if refusal:
             return refusal
         breaking = violating(lower)
         victims: list[PodInfo] = []
         broken = 0
-        for first in (True, False):
+        for first in (True, False) if any(breaking) else (False,):
             for pod, breaks in zip(lower, breaking, strict=True):
                 if breaks is not first:
                     continue
-                what_if.put(row, pod)
-                away.remove(pod)
-                if what_if.refusal(row):
-                    what_if.take(row, pod)
-                    away.append(pod)
+                trial.put(pod)
+                if trial.refusal():
+                    trial.take(pod)
                     victims.append(pod)
                     broken += breaks
     finally:
-        for pod in away:
-            what_if.put(row, pod)
+        trial.close()
     if not victims:
         # It fits as it is: the filters have changed their mind since they were asked. The next attempt will find it.
         return (NO_VICTIMS,)
