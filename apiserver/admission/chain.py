@@ -51,6 +51,10 @@ class Attributes:
 class Plugin(Protocol):
     """One check, or one change."""
 
+    #: What it does with a new object is the same for another that differs in nothing but its name, at the same time; only its words name
+    #: the object. Then of many such objects the first alone is shown to it.
+    ignores_names: bool
+
     async def admit(self, attributes: Attributes) -> None:
         """Change the object, or raise an ApiError."""
         ...
@@ -72,7 +76,7 @@ class Confirming(Protocol):
 Refund = Callable[[], Awaitable[None]]
 
 
-async def _nothing() -> None:
+async def nothing_to_refund() -> None:
     """Give nothing back."""
 
 
@@ -94,6 +98,8 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
         self._plugins = tuple(plugins)
+        #: what `Plugin.ignores_names` says, of all
+        self.ignores_names = all(plugin.ignores_names for plugin in plugins)
         self._charging = tuple(plugin for plugin in plugins if isinstance(plugin, Charging))
         self._confirming = tuple(plugin for plugin in plugins if isinstance(plugin, Confirming))
 
@@ -116,7 +122,7 @@ class Chain:
 
     async def charge_all(self, batch: Sequence[Attributes]) -> list[Refund | ApiError]:
         """Take what many objects cost: at once, so that a plugin may take it together. Return the refund, or the refusal, of each."""
-        taken: list[Refund | ApiError] = [_nothing] * len(batch)
+        taken: list[Refund | ApiError] = [nothing_to_refund] * len(batch)
 
         async def charge(index: int) -> None:
             try:
@@ -126,11 +132,11 @@ class Chain:
 
         async with asyncio.TaskGroup() as tasks:
             for index, attributes in enumerate(batch):
-                if await self._counts(attributes):
+                if await self.counts(attributes):
                     tasks.create_task(charge(index))
         return taken
 
-    async def _counts(self, attributes: Attributes) -> bool:
+    async def counts(self, attributes: Attributes) -> bool:
         """Say whether an object costs anything. Most do not: no task is made for them."""
         try:
             return any([await plugin.counts(attributes) for plugin in self._charging])
@@ -152,7 +158,7 @@ class Chain:
         except ApiError:
             await refund()
             raise
-        return refund if refunds else _nothing
+        return refund if refunds else nothing_to_refund
 
     async def confirm(self, attributes: Attributes, version: Version) -> None:
         """Ask again, after a create. Raises the first refusal: the object must be taken back."""

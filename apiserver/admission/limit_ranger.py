@@ -16,6 +16,8 @@ from vaina.kinds import POD
 class LimitRanger:
     """The plugin."""
 
+    ignores_names = True
+
     def __init__(self, ranges: Followed[limit_range_pb2.LimitRange]) -> None:
         self._ranges = ranges
 

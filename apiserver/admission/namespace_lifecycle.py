@@ -31,6 +31,8 @@ _PATIENCE_SECONDS = 0.5
 class NamespaceLifecycle:
     """The plugin."""
 
+    ignores_names = True
+
     def __init__(self, storage: CachedStorage, create_namespace: Callable[[str], Awaitable[None]]) -> None:
         """Make the plugin.
 

@@ -31,6 +31,8 @@ def default_class(classes: Iterable[PriorityClass]) -> PriorityClass:
 class Priority:
     """The plugin."""
 
+    ignores_names = True
+
     def __init__(self, classes: Followed[PriorityClass]) -> None:
         self._classes = classes
 

@@ -61,6 +61,8 @@ class _Till:
 class ResourceQuotas:
     """The plugin."""
 
+    ignores_names = True
+
     def __init__(self, quotas: Followed[Quota], storage: Storage, clock: Clock) -> None:
         self._quotas, self._storage, self._clock = quotas, storage, clock
         #: of namespaces in which somebody waits

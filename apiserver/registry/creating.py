@@ -1,22 +1,20 @@
-"""Creates: one object, or many at once. The first half of the generic store (`store`), and step 1 of a Pod's creation.
+"""Creates. The first part of the generic store (`creating_many`, `store`), and step 1 of a Pod's creation.
 
-An object is defaulted, admitted, prepared by the kind's strategy, normalised, validated (all violations together) and stored. Many go through
-each stage together, and to storage with one call: a task for each would cost more than what it does. They do not hang together; each has its
-own answer.
+An object is defaulted, admitted, prepared by the kind's strategy, normalised, validated (all violations together) and stored.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, cast
+from collections.abc import Sequence
+from typing import Any, Generic
 
-from apiserver.admission.chain import Attributes, Operation, Refund
+from apiserver.admission.chain import Attributes, Operation, Refund, nothing_to_refund
 from apiserver.registry import metadata, refusals
 from apiserver.registry.context import Context
 from apiserver.registry.draft import Draft, Drafts
 from apiserver.registry.reading import Reader
 from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.world import Observer, World
-from apiserver.storage.interface import KeyConflict, KeyExists, KeyMissing, Put, PutResult, Stored, Version
+from apiserver.storage.interface import KeyConflict, KeyExists, KeyMissing, Put, Stored, Version
 from vaina.errors import ApiError, FieldError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
 from vaina.kinds import Kind
 from vaina.objects import field_path
@@ -24,25 +22,33 @@ from vaina.objects import field_path
 #: etcd's limit on a request, which is also Kubernetes' limit on an object
 MAX_OBJECT_BYTES = 1536 * 1024
 #: refusals after which it is certain that nothing was stored
-_NOT_STORED = (TooLarge, TooManyRequests, Invalid)
+NOT_STORED = (TooLarge, TooManyRequests, Invalid)
 #: objects of a batch that are looked at before others have their turn
 FAIR = 64
 
 
-class _New(Generic[M]):
+class New(Generic[M]):
     """An object on its way to storage."""
 
-    __slots__ = ("attributes", "ctx", "draft", "is_named_by_us", "meta", "obj", "result", "started")
+    __slots__ = (
+        "attributes", "can_lead", "ctx", "draft", "is_named_by_us", "meta", "obj", "put", "refund", "result", "started",
+    )  # fmt: skip
 
     draft: Draft[M]
     attributes: Attributes
+    #: how to store it, once it is complete
+    put: Put
 
     def __init__(self, ctx: Context, obj: M, started: float) -> None:
         self.ctx, self.obj, self.started = ctx, obj, started
         self.meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
         self.is_named_by_us = False
-        #: what is to be answered; None while that is open
-        self.result: Stored | ApiError | None = None
+        #: gives back what was taken for it
+        self.refund: Refund = nothing_to_refund
+        #: why it is refused, when it is one of many
+        self.result: ApiError | None = None
+        #: whether others of its batch may follow it; None while nobody has asked
+        self.can_lead: bool | None = None
 
 
 class Creator(Reader[M]):
@@ -83,7 +89,7 @@ class Creator(Reader[M]):
         Raises:
             Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
         """
-        new = _New(ctx, obj, self.now())
+        new = New(ctx, obj, self.now())
         self._open(new, namespace)
         await self._world.admission.admit(new.attributes)
         self._prepare(new)
@@ -94,64 +100,7 @@ class Creator(Reader[M]):
         self._close(new)
         return stored
 
-    async def create_all(self, items: Sequence[tuple[Context, M]]) -> list[Stored | ApiError]:
-        """Store new objects; return for each, in its place, what `create` would return or raise."""
-        batch = [_New(ctx, obj, self.now()) for ctx, obj in items]
-        await self._each(batch, self._open)
-        admitted = [new for new in batch if new.result is None]
-        refused = await self._world.admission.admit_all([new.attributes for new in admitted])
-        for new, refusal in zip(admitted, refused, strict=True):
-            new.result = refusal
-        await self._each(batch, self._prepare)
-        await self._put_all(batch)
-        await self._confirm_all([new for new in batch if not new.ctx.dry_run])
-        for new in batch:
-            if isinstance(new.result, Stored):
-                self._close(new)
-        return [cast("Stored | ApiError", new.result) for new in batch]
-
-    async def _each(self, batch: "Sequence[_New[M]]", step: "Callable[[_New[M]], None]") -> None:
-        """Do something with each that was not refused; a refusal is its result."""
-        for number, new in enumerate(batch):
-            if number % FAIR == FAIR - 1:
-                await self._world.clock.sleep(0)
-            if new.result is None:
-                try:
-                    step(new)
-                except ApiError as error:
-                    new.result = error
-
-    async def _put_all(self, batch: "Sequence[_New[M]]") -> None:
-        """Store what was not refused."""
-        puts: list[tuple[_New[M], Put]] = []
-        await self._each(batch, lambda new: puts.append((new, self._finish(new))))
-        charged: list[tuple[_New[M], Put, Refund]] = []
-        taken = await self._world.admission.charge_all([new.attributes for new, _ in puts])
-        for (new, put), refund in zip(puts, taken, strict=True):
-            if isinstance(refund, ApiError):
-                new.result = refund
-            else:
-                charged.append((new, put, refund))
-        results = iter(await self._try([put for new, put, _ in charged if not new.ctx.dry_run]))
-        for new, put, refund in charged:
-            result = None if new.ctx.dry_run else next(results)
-            try:
-                # The few that are left: trials, and names that were taken.
-                if result is None or isinstance(result, KeyExists):
-                    result = await self._insert(new, put, refund, tried=result is not None)
-                elif isinstance(result, _NOT_STORED):
-                    await refund()
-                new.result = cast("Stored | ApiError", result)
-            except ApiError as error:
-                new.result = error
-
-    async def _try(self, puts: Sequence[Put]) -> Sequence[PutResult]:
-        try:
-            return await self.storage.put_all(puts)
-        except ApiError as error:
-            return [error] * len(puts)
-
-    def _open(self, new: "_New[M]", namespace: str = "") -> None:
+    def _open(self, new: "New[M]", namespace: str = "") -> None:
         """Begin with an object: its namespace, its defaults, its normal form. Raises BadRequest."""
         meta, obj = new.meta, new.obj
         metadata.place(self.kind, meta, namespace)
@@ -160,7 +109,7 @@ class Creator(Reader[M]):
         new.draft.normalise()
         new.attributes = Attributes(new.ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, obj)
 
-    def _prepare(self, new: "_New[M]") -> None:
+    def _prepare(self, new: "New[M]") -> None:
         """Set what the server decides, once the object is admitted."""
         meta = new.meta
         metadata.prepare_for_create(meta, self._world.new_uid(), new.started)
@@ -168,7 +117,7 @@ class Creator(Reader[M]):
         if self.strategy.has_generation:
             meta.generation = 1
 
-    def _finish(self, new: "_New[M]") -> Put:
+    def _finish(self, new: "New[M]") -> Put:
         """Name the object, if it has none, and check it; return how to store it. Raises Invalid, BadRequest, TooLarge."""
         meta = new.meta
         if not meta.name and not meta.generate_name:
@@ -182,16 +131,16 @@ class Creator(Reader[M]):
         self._validate(meta.name, new.draft.errors())
         return self._put(new)
 
-    def _name_anew(self, new: "_New[M]") -> None:
+    def _name_anew(self, new: "New[M]") -> None:
         new.meta.name = metadata.generate_name(new.meta.generate_name, self._world.rng)
         self.strategy.name_known(new.obj)
         new.attributes.name = new.meta.name
 
-    def _put(self, new: "_New[M]") -> Put:
+    def _put(self, new: "New[M]") -> Put:
         key = self.key(new.meta.namespace, new.meta.name)
         return Put(key, self._encode(new.obj), self._type_meta, None, self.strategy.ttl_seconds)
 
-    async def _insert(self, new: "_New[M]", put: Put, refund: Refund, *, tried: bool = False) -> Stored:
+    async def _insert(self, new: "New[M]", put: Put, refund: Refund, *, tried: bool = False) -> Stored:
         """Store an object, under other names as long as those that we give it are taken; `tried` when the first one is known to be.
 
         What was charged for it is given back when it was certainly not stored.
@@ -205,7 +154,7 @@ class Creator(Reader[M]):
                 if attempt or not tried:
                     with contextlib.suppress(KeyExists):
                         return await self._write_new(new.ctx, put)
-        except _NOT_STORED:
+        except NOT_STORED:
             await refund()
             raise
         await refund()
@@ -222,7 +171,7 @@ class Creator(Reader[M]):
             raise KeyExists(put.key)
         return Stored(put.key, put.data, Version(0), put.type_meta)
 
-    async def _confirm(self, new: "_New[M]", stored: Stored) -> None:
+    async def _confirm(self, new: "New[M]", stored: Stored) -> None:
         """Let admission look again; what may not stay is taken back. Raises its refusal."""
         try:
             await self._world.admission.confirm(new.attributes, stored.version)
@@ -232,30 +181,7 @@ class Creator(Reader[M]):
                 await self.storage.delete(stored.key, expected=stored.version)
             raise
 
-    async def _confirm_all(self, batch: "Sequence[_New[M]]") -> None:
-        """Let admission look again at what was stored: what it says of the last of a namespace holds for those before it.
-
-        One by one, a cache that lags would hold up the batch once for each of them.
-        """
-        namespaces: dict[str, list[tuple[_New[M], Stored]]] = {}
-        for new in batch:
-            if isinstance(new.result, Stored):
-                namespaces.setdefault(new.attributes.namespace, []).append((new, new.result))
-        for stored in namespaces.values():
-            last, newest = max(stored, key=lambda item: item[1].version)
-            try:
-                await self._world.admission.confirm(last.attributes, newest.version)
-            except (NotFound, Forbidden):
-                for new, result in stored:
-                    try:
-                        await self._confirm(new, result)
-                    except ApiError as error:
-                        new.result = error
-            except ApiError as error:
-                for new, _ in stored:
-                    new.result = error
-
-    def _close(self, new: "_New[M]") -> None:
+    def _close(self, new: "New[M]") -> None:
         """Tell who wants to know of a new object."""
         for text in (*self.strategy.warnings_for_create(new.obj), *new.draft.warnings()):
             new.ctx.warn(text)

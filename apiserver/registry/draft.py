@@ -53,12 +53,22 @@ class Draft(Generic[M]):
 class Drafts(Generic[M]):
     """Makes drafts. Remembers nothing: what most kinds want."""
 
+    #: whether `depends_on_name` is ever False
+    can_ignore_names = False
+
     def __init__(self, kind: Kind[Any]) -> None:
         self._kind = kind
 
     def __call__(self, obj: M) -> Draft[M]:
         """Return the draft of a new object, whose defaults are set."""
         return Draft(self._kind, obj)
+
+    def depends_on_name(self, obj: M) -> bool:
+        """Say whether another object that differs in nothing but its name, which is a DNS subdomain, may become another thing.
+
+        Besides its name: it may be another's warning, or another's refusal.
+        """
+        return True
 
     def is_known(self, new: M, old: M) -> bool:
         """Say whether an update, as it was sent, leaves a spec as it is that was found in order once.
@@ -88,6 +98,8 @@ class _Known:
 class PodDrafts(Drafts[pod_pb2.Pod]):
     """Makes drafts of Pods, and remembers specs. Owned by one event loop."""
 
+    can_ignore_names = True
+
     def __init__(self) -> None:
         super().__init__(POD)
         #: specs as they are stored, of which an update was found in order
@@ -104,6 +116,9 @@ class PodDrafts(Drafts[pod_pb2.Pod]):
             return _Learning(self, key, pod)
         self._specs.move_to_end(key)
         return _FromKnown(known, pod)
+
+    def depends_on_name(self, obj: pod_pb2.Pod) -> bool:
+        return _has_own_claims(obj.spec)
 
     def is_known(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> bool:
         key = _key(new)
@@ -144,10 +159,15 @@ def _key(pod: pod_pb2.Pod) -> bytes:
     meta, spec = pod.metadata, pod.spec
     if meta.managed_fields or (meta.annotations and annotations.have_meaning(meta.annotations)):
         return b""
-    if spec.volumes and any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
+    if _has_own_claims(spec):
         return b""
     key = spec.SerializeToString(deterministic=True)
     return key if len(key) <= _MAX_SPEC_BYTES else b""
+
+
+def _has_own_claims(spec: pod_pb2.PodSpec) -> bool:
+    """Say whether there are volume claims whose names are made of the Pod's."""
+    return bool(spec.volumes) and any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes)
 
 
 def _is_limited(pod: pod_pb2.Pod) -> bool:

@@ -15,7 +15,8 @@ from apiserver.admission.chain import Attributes, Operation
 from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, refusals
 from apiserver.registry.context import IGNORE, STRICT, Context, nobody_listens
-from apiserver.registry.creating import FAIR, Creator
+from apiserver.registry.creating import FAIR
+from apiserver.registry.creating_many import ManyCreator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patching import apply_patch, read_patch
@@ -48,7 +49,7 @@ class Edit(Generic[M]):
     version: Version | None = None
 
 
-class Store(Creator[M]):
+class Store(ManyCreator[M]):
     """Objects of one kind. Holds no state of its own."""
 
     # -- change

@@ -148,17 +148,17 @@ class _Verbs:
     async def create_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawCreateBatchRequest, data).requests)
         refused: dict[int, ApiError] = {}
-        items: list[tuple[Context, Any]] = []
+        items: list[tuple[Context, bytes]] = []
         plain = context_of(rpc, "create", raw_pb2.RawCreateRequest().options)
         for index, item in enumerate(requests):
             try:
                 ctx = plain
                 if item.HasField("options"):
                     ctx = context_of(rpc, "create", item.options, warn=plain.warn)
-                items.append((ctx, object_of(self._kind, item.object)))
+                items.append((ctx, item.object))
             except ApiError as error:
                 refused[index] = error
-        created = iter(await self._store.create_all(items))
+        created = iter(await self._store.create_all(items, partial(object_of, self._kind)))
         return _answers(refused.get(index) or next(created) for index in range(len(requests)))
 
     async def delete_batch(self, data: bytes, rpc: RequestContext) -> bytes:

@@ -49,7 +49,7 @@ def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> byte
         position: of the write in its batch, 0 to 126.
     """
     record = _version_record(position) if position else b""
-    return b"".join((_beginning(type_meta), _length(len(record) + len(data)), record, data))
+    return b"".join((_beginning(type_meta), varint(len(record) + len(data)), record, data))
 
 
 @lru_cache(maxsize=256)
@@ -59,8 +59,8 @@ def _beginning(type_meta: tuple[str, str]) -> bytes:
     return MAGIC + runtime_pb2.Unknown(type_meta=meta).SerializeToString() + bytes((_RAW,))
 
 
-def _length(size: int) -> bytes:
-    """Return a length as a varint. By hand, because the two bytes of most objects cost a fifth of a message that holds them."""
+def varint(size: int) -> bytes:
+    """Return a length below 2^28 as protobuf writes it. By hand: the two bytes of most objects cost a fifth of a message for them."""
     if size < 1 << 7:
         return bytes((size,))
     if size < 1 << 14:

@@ -117,6 +117,11 @@ def dns_1123_subdomain(value: str) -> Problems:
     return tuple(problems)
 
 
+def is_dns_1123_subdomain(value: str) -> bool:
+    """Say whether nothing is wrong with a DNS subdomain. Remembers nothing: for names, which are new each time."""
+    return _subdomain(value) is not None and len(value) <= 253
+
+
 def dns_1123_subdomain_with_underscore(value: str) -> Problems:
     """Check a search domain, whose labels may begin with an underscore."""
     problems = [max_length(253)] if size(value) > 253 else []
