@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.claim_use import ClaimUse
 from scheduler.columns.interner import Interner
 from scheduler.columns.journal import Journal
 from scheduler.columns.node_info import NodeInfo, Taint
@@ -59,6 +60,7 @@ class NodeTable:
         self.topology = Topology(self._labels)
         self._ports: dict[tuple[str, int], PortColumn] = {}
         self._images: dict[str, dict[int, int]] = {}
+        self._claims = ClaimUse()
         self._priorities: dict[int, NDArray[np.int32]] = {}
         #: row -> the Pods that room is kept for; written by `nominate` and `withdraw`
         self.nominated: dict[int, list[PodClass]] = {}
@@ -214,6 +216,8 @@ class NodeTable:
         self._pod_count[row] += sign
         if pod.host_ports:
             self._count_ports(row, pod.host_ports, sign)
+        if pod.claims:
+            self._claims.count(row, pod.claim_keys(), sign)
         self.topology.count(row, pod, sign)
 
     def _count_ports(self, row: int, ports: tuple[HostPort, ...], sign: int) -> None:
@@ -233,6 +237,7 @@ class NodeTable:
                     del self._ports[key]
 
     def _clear_counts(self, row: int) -> None:
+        self._claims.clear(row)
         for level in [*self._priorities]:
             self._priorities[level][row] = 0
             if not self._priorities[level].any():
@@ -352,7 +357,7 @@ class NodeTable:
             max_pods=_view(self._max_pods, size), pod_count=_view(self._pod_count, size),
             unschedulable=_view(self._unschedulable, size), taints=_view(self._taints, size),
             taint_sets=self._taint_sets, labels=self._labels, ports=self._ports, priorities=self._priorities,
-            images=self._images, topology=self.topology,
+            images=self._images, claims=self._claims, topology=self.topology,
             resources=self._resources, all=slice(0, size),
         )  # fmt: skip
 

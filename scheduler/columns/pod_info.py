@@ -94,6 +94,15 @@ class HostPort:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A PersistentVolumeClaim that a volume of a Pod is."""
+
+    name: str
+    #: made for this Pod, and called after it and its volume
+    ephemeral: bool = False
+
+
 class Shape:
     """What Pods ask, as an identity: one object for equal signatures."""
 
@@ -110,6 +119,7 @@ class PodClass:
     __slots__ = (
         "__weakref__",
         "asked",
+        "claims",
         "gates",
         "group",
         "host_ports",
@@ -134,8 +144,9 @@ class PodClass:
         spec: pod_pb2.PodSpec,
         *,
         wanted_node: str = "",
+        pod_name: str = "",
     ) -> None:
-        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question).
+        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question); `pod_name` matters to ephemeral volumes.
 
         Raises:
             QuantityError: an amount cannot be read.
@@ -159,15 +170,8 @@ class PodClass:
         self.node_affinity: tuple[NodeTerm, ...] | None = None
         self.preferred_nodes: tuple[PreferredTerm, ...] = ()
         if spec.HasField("affinity") and spec.affinity.HasField("node_affinity"):
-            affinity = spec.affinity.node_affinity
-            if affinity.HasField("required_during_scheduling_ignored_during_execution"):
-                required = affinity.required_during_scheduling_ignored_during_execution
-                self.node_affinity = tuple(_term(term) for term in required.node_selector_terms)
-            self.preferred_nodes = tuple(
-                PreferredTerm(item.weight, _term(item.preference))
-                for item in affinity.preferred_during_scheduling_ignored_during_execution
-                if item.weight
-            )
+            self.node_affinity = required_terms(spec.affinity.node_affinity)
+            self.preferred_nodes = preferred_terms(spec.affinity.node_affinity)
         self.priority = spec.priority
         self.may_preempt = spec.preemption_policy != "Never"
         self.gates = tuple(gate.name for gate in spec.scheduling_gates)
@@ -176,10 +180,12 @@ class PodClass:
         self.scheduler_name = spec.scheduler_name or DEFAULT_SCHEDULER_NAME
         #: of init containers, containers and image volumes, with their tags; one that is used twice is there twice
         self.images = _images(spec)
+        #: PersistentVolumeClaims that its volumes are
+        self.claims = _claims(spec, pod_name)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
-            self.gates, wanted_node, self.scheduler_name, self.images,
+            self.gates, wanted_node, self.scheduler_name, self.images, self.claims,
         )  # fmt: skip
         #: what other Pods see of it
         self.group = NO_GROUP
@@ -195,6 +201,10 @@ class PodClass:
             setattr(made, name, getattr(self, name))
         made.shape, made.group, made.asked = shape, group, asked
         return made
+
+    def claim_keys(self) -> tuple[str, ...]:
+        """Return its claims as namespace/name, each once."""
+        return tuple(f"{self.group.namespace}/{claim.name}" for claim in self.claims)
 
     def tolerates(self, taint: Taint) -> bool:
         """Say whether one of the tolerations covers a taint."""
@@ -263,7 +273,7 @@ class PodCompiler:
         meta = pod.metadata
         pod_class = self.class_of(
             pod.spec, namespace=meta.namespace, labels=meta.labels,
-            terminating=meta.HasField("deletion_timestamp"),
+            terminating=meta.HasField("deletion_timestamp"), pod_name=meta.name,
         )  # fmt: skip
         return PodInfo(pod, pod_class)
 
@@ -275,6 +285,7 @@ class PodCompiler:
         namespace: str = "",
         labels: Mapping[str, str] | None = None,
         terminating: bool = False,
+        pod_name: str = "",
     ) -> PodClass:
         """Return the class of a spec, whatever node it is bound to.
 
@@ -284,12 +295,13 @@ class PodCompiler:
             namespace: of the Pod.
             labels: of the Pod.
             terminating: whether it is being deleted.
+            pod_name: after which the claims of its ephemeral volumes are called.
 
         Raises:
             QuantityError: an amount cannot be read.
             SelectorError: a selector cannot be read.
         """
-        known = self._spec(spec, wanted_node)
+        known = self._spec(spec, wanted_node, pod_name)
         group = self._terms.group(namespace, labels or {}, terminating=terminating)
         bare, asked, shape = known.bare, NOTHING_ASKED, known.bare.shape
         if known.asks:
@@ -302,7 +314,7 @@ class PodCompiler:
             found = self._classes[shape, group] = bare.derive(shape, group, asked)
         return found
 
-    def _spec(self, spec: pod_pb2.PodSpec, wanted_node: str) -> _Spec:
+    def _spec(self, spec: pod_pb2.PodSpec, wanted_node: str, pod_name: str) -> _Spec:
         if spec.node_name:
             bare = pod_pb2.PodSpec()
             bare.CopyFrom(spec)
@@ -310,9 +322,12 @@ class PodCompiler:
             spec = bare
         # Deterministic, because maps have no order of their own: equal specs would become many classes.
         memo_key = spec.SerializeToString(deterministic=True)
+        if spec.volumes and any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
+            # Its claims are called after the Pod.
+            memo_key += pod_name.encode()
         found = None if wanted_node else self._memo.get(memo_key)
         if found is None:
-            made = PodClass(spec, wanted_node=wanted_node)
+            made = PodClass(spec, wanted_node=wanted_node, pod_name=pod_name)
             made.shape = self._shape(made.signature)
             found = _Spec(spec, made)
             if wanted_node:
@@ -351,6 +366,17 @@ def _nonzero(spec: pod_pb2.PodSpec) -> tuple[int, int]:
     return min(amounts.get("cpu", 0), MAX_AMOUNT), min(amounts.get("memory", 0), MAX_AMOUNT)
 
 
+def _claims(spec: pod_pb2.PodSpec, pod_name: str) -> tuple[Claim, ...]:
+    found: dict[Claim, None] = {}
+    for volume in spec.volumes:
+        source = volume.volume_source
+        if source.HasField("persistent_volume_claim"):
+            found[Claim(source.persistent_volume_claim.claim_name)] = None
+        elif source.HasField("ephemeral"):
+            found[Claim(f"{pod_name}-{volume.name}", ephemeral=True)] = None
+    return tuple(found)
+
+
 def _images(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
     names = [container.image for container in (*spec.init_containers, *spec.containers)]
     names += [
@@ -378,6 +404,27 @@ def _ports_of(container: pod_pb2.Container) -> set[HostPort]:
         for port in container.ports
         if port.host_port > 0
     }
+
+
+def required_terms(affinity: pod_pb2.NodeAffinity) -> tuple[NodeTerm, ...] | None:
+    """Return the terms of which a node must fulfil one; None: there is no such rule."""
+    if not affinity.HasField("required_during_scheduling_ignored_during_execution"):
+        return None
+    return node_terms(affinity.required_during_scheduling_ignored_during_execution)
+
+
+def node_terms(selector: reference_pb2.NodeSelector) -> tuple[NodeTerm, ...]:
+    """Compile a NodeSelector."""
+    return tuple(_term(term) for term in selector.node_selector_terms)
+
+
+def preferred_terms(affinity: pod_pb2.NodeAffinity) -> tuple[PreferredTerm, ...]:
+    """Return what nodes get for fulfilling terms."""
+    return tuple(
+        PreferredTerm(item.weight, _term(item.preference))
+        for item in affinity.preferred_during_scheduling_ignored_during_execution
+        if item.weight
+    )
 
 
 def _term(term: reference_pb2.NodeSelectorTerm) -> NodeTerm:

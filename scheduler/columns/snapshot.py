@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.claim_use import ClaimUse
 from scheduler.columns.interner import ABSENT, Interner
 from scheduler.columns.labels import LabelColumn
 from scheduler.columns.node_info import Taint
@@ -65,6 +66,8 @@ class Snapshot:
     priorities: Mapping[int, NDArray[np.int32]]
     #: image -> row -> bytes: where it is. No column, because a cluster may have a different image on every node
     images: Mapping[str, Mapping[int, int]]
+    #: which claims the Pods of each row use
+    claims: ClaimUse
     #: resource -> index
     resources: Mapping[str, int]
     #: Pods by what other Pods ask of them

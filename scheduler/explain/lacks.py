@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, Taint
+from scheduler.columns.node_selection import term_matches
 from scheduler.columns.pod_info import NodeRequirement, NodeTerm, PodClass
 from scheduler.columns.snapshot import Snapshot
 from scheduler.explain.evaluate import Evaluation, FilterAnswer
-from scheduler.plugins.node_affinity import term_matches
 from vaina.objects.quantity import format_bytes, format_count, format_millis
 
 _INSUFFICIENT: Final = "Insufficient "

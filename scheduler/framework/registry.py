@@ -16,7 +16,7 @@ from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResour
 from scheduler.plugins.default_preemption import DefaultPreemption
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs
-from scheduler.plugins.node_affinity import NodeAffinity
+from scheduler.plugins.node_affinity import NodeAffinity, NodeAffinityArgs
 from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
 from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
@@ -66,7 +66,7 @@ IN_TREE: Final[tuple[Factory, ...]] = (
     Factory("NodeUnschedulable", lambda _args, _handle: NodeUnschedulable()),
     Factory("NodeName", lambda _args, _handle: NodeName()),
     Factory("TaintToleration", lambda _args, _handle: TaintToleration(), weight=3),
-    Factory("NodeAffinity", lambda _args, _handle: NodeAffinity(), weight=2),
+    Factory("NodeAffinity", lambda args, _handle: NodeAffinity(args), NodeAffinityArgs, 2),
     Factory("NodePorts", lambda _args, _handle: NodePorts()),
     Factory("NodeResourcesFit", lambda args, _handle: NodeResourcesFit(args), NodeResourcesFitArgs),
     Factory("PodTopologySpread", lambda args, _handle: PodTopologySpread(args), PodTopologySpreadArgs, 2),
