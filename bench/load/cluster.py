@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bench.etcd import EtcdProcess
+from bench.etcd import EtcdProcess, find_etcd
 from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
 
 _QUOTA = "--quota-backend-bytes=8589934592"
+
+
+class ClusterError(Exception):
+    """Processes that do not start; the text ends with what they said."""
 
 
 class Target(Protocol):
@@ -54,7 +58,7 @@ class Target(Protocol):
         ...
 
     async def wait_scheduler(self) -> None:
-        """Return when it is healthy."""
+        """Return when it is healthy. Raises ClusterError."""
         ...
 
 
@@ -125,13 +129,15 @@ class LocalCluster:
         self._close()
 
     def _start(self) -> None:
+        if find_etcd() is None:
+            raise ClusterError("there is no etcd on the PATH: deploy/trixie.sh etcd brings one")
         fsync = () if self._settings.fsync else ("--unsafe-no-fsync",)
         self._etcd = EtcdProcess(_QUOTA, *fsync)
         self._apiserver = ServiceProcess(
             "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
             *self._settings.apiserver_flags, profile=self._settings.profiles.get("apiserver"),
         )  # fmt: skip
-        self._apiserver.wait_healthy()
+        _wait_healthy(self._apiserver, "apiserver")
 
     def _close(self) -> None:
         for process in (self._scheduler, self._apiserver, self._etcd):
@@ -172,4 +178,11 @@ class LocalCluster:
 
     async def wait_scheduler(self) -> None:
         assert self._scheduler is not None
-        await asyncio.to_thread(self._scheduler.wait_healthy)
+        await asyncio.to_thread(_wait_healthy, self._scheduler, "scheduler")
+
+
+def _wait_healthy(process: ServiceProcess, name: str) -> None:
+    try:
+        process.wait_healthy()
+    except TimeoutError as error:
+        raise ClusterError(f"the {name} does not start:\n{error}") from None

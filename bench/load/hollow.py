@@ -1,7 +1,7 @@
 """Hollow nodes: a process of real kubelets whose runtime runs nothing (`python -m kubelet --hollow-nodes`)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +11,9 @@ from bench.load.templates import Template
 from bench.processes import ServiceProcess
 from vaina.client.clientset import Clientset
 
+#: each has a watch, and a client ten connections of a hundred calls
+NODES_A_PROCESS = 900
+_PARTS = 8
 _LABELLERS = 16
 _LOOK_SECONDS = 0.3
 
@@ -22,16 +25,26 @@ class HollowError(Exception):
 class HollowKubelets:
     """The nodes of one step. Owned by the run."""
 
-    def __init__(self, client: Clientset, apiserver: str, settings: Settings, number: int) -> None:
+    def __init__(
+        self, client: Clientset, apiserver: str, settings: Settings, number: int, *, heartbeats: bool
+    ) -> None:
+        """Make it.
+
+        Args:
+            client: of the cluster.
+            apiserver: host:port of it.
+            settings: of the run.
+            number: of the step, among those that make nodes.
+            heartbeats: whether somebody looks at them; otherwise thousands of nodes need not make that load.
+        """
         self._client, self._apiserver, self._settings = client, apiserver, settings
-        self._prefix = f"{settings.run}-hollow{number}"
-        self._process: ServiceProcess | None = None
+        self._number, self._heartbeats = number, heartbeats
+        self._processes: list[ServiceProcess] = []
 
     @property
-    def pid(self) -> int:
-        """Of the process."""
-        assert self._process is not None
-        return self._process.pid
+    def pids(self) -> list[int]:
+        """Of the processes."""
+        return [process.pid for process in self._processes]
 
     async def start(
         self, count: int, template: Template, labels: Callable[[int], dict[str, str]], patience_seconds: float
@@ -44,21 +57,14 @@ class HollowKubelets:
         tree: Any = template.tree
         if template.name:
             raise HollowError(f"{template.source}: a node with a name of its own needs --nodes objects")
-        capacity = tree.get("status", {}).get("capacity", {})
-        flags = [
-            f"--hollow-nodes={count}", f"--hollow-prefix={self._prefix}", f"--apiserver={self._apiserver}",
-            "--log-level=warning", f"--hollow-seed={self._settings.seed}",
-            # Heartbeats of thousands of nodes would be a load of their own.
-            "--lease-seconds=400", "--lease-renew-seconds=100", "--node-status-seconds=100", "--resync-seconds=600",
-        ]  # fmt: skip
-        flags += [
-            f"--capacity-{name}={capacity[name]}" for name in ("cpu", "memory", "pods") if name in capacity
-        ]
-        if self._settings.stages:
-            flags.append(f"--hollow-stages={self._settings.stages}")
-        self._process = ServiceProcess("kubelet", *flags)
-        names = [f"{self._prefix}-{index:04d}" for index in range(count)]
-        await self._registered(set(names), patience_seconds)
+        names: list[str] = []
+        for part, first in enumerate(range(0, count, NODES_A_PROCESS)):
+            nodes = min(NODES_A_PROCESS, count - first)
+            prefix = f"{self._settings.run}-hollow{self._number}-{part}"
+            self._spawn(nodes, prefix, part, tree.get("status", {}).get("capacity", {}))
+            part_names = [f"{prefix}-{index:04d}" for index in range(nodes)]
+            await self._registered(set(part_names), patience_seconds)
+            names += part_names
         taints = tree.get("spec", {}).get("taints", [])
         order = iter(enumerate(names))
 
@@ -78,6 +84,22 @@ class HollowKubelets:
             for _ in range(_LABELLERS):
                 group.create_task(labeller())
 
+    def _spawn(self, nodes: int, prefix: str, part: int, capacity: Mapping[str, Any]) -> None:
+        flags = [
+            f"--hollow-nodes={nodes}", f"--hollow-prefix={prefix}", f"--apiserver={self._apiserver}",
+            "--log-level=warning", f"--hollow-seed={self._settings.seed + part}",
+            # Addresses for 1,024 nodes; no two processes have the same.
+            f"--hollow-cidr=10.{128 + (self._number * _PARTS + part) % 32 * 4}.0.0/14",
+        ]  # fmt: skip
+        if not self._heartbeats:
+            flags += ["--lease-seconds=400", "--lease-renew-seconds=100", "--node-status-seconds=100"]
+        flags += [
+            f"--capacity-{name}={capacity[name]}" for name in ("cpu", "memory", "pods") if name in capacity
+        ]
+        if self._settings.stages:
+            flags.append(f"--hollow-stages={self._settings.stages}")
+        self._processes.append(ServiceProcess("kubelet", *flags))
+
     async def _registered(self, names: set[str], patience_seconds: float) -> None:
         count, clock = -1, asyncio.get_running_loop().time
         since = clock()
@@ -93,12 +115,12 @@ class HollowKubelets:
             if here != count:
                 count, since = here, clock()
             if clock() - since > patience_seconds:
-                assert self._process is not None
-                raise HollowError(f"{here} of {len(names)} hollow nodes are Ready\n{self._process.log()}")
+                log = self._processes[-1].log()
+                raise HollowError(f"{here} of {len(names)} hollow nodes are Ready\n{log}")
             await asyncio.sleep(_LOOK_SECONDS)
 
     def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        """End the processes."""
+        for process in self._processes:
+            process.close()
+        self._processes.clear()

@@ -17,7 +17,8 @@ from bench.load.podset import PodSet
 from bench.load.progress import SHOW_SECONDS, Progress
 from bench.load.report import Measurement
 from bench.load.scrape import Meter, ProcMeter
-from bench.load.settings import Settings
+from bench.load.settings import RUN_LABEL, Settings
+from bench.load.simulated import SimulatedKubelets
 from bench.load.steps import attempted, churn, delete_pods
 from bench.load.workload import (
     AnyOperation,
@@ -48,16 +49,19 @@ class Run:
         self, workload: Workload, target: Target, client: Clientset, settings: Settings, progress: Progress
     ) -> None:
         self._workload, self._target, self._client = workload, target, client
+        self.notes: list[str] = []
         self._settings, self._progress = settings, progress
         self._making = Making(client, settings, Path(workload.folder))
+        if settings.nodes != "real" and not target.is_disposable:
+            self._making.node_selector = {RUN_LABEL: settings.run}
+            self.notes.append("Pods have a nodeSelector that keeps them on the run's nodes")
         self._observer = Observer(client, settings.selector)
         self._sets: list[PodSet] = []
         self._measuring: Measuring | None = None
         self._measured_namespaces: list[str] = []
         self._background: list[asyncio.Task[None]] = []
-        self._hollow: list[HollowKubelets] = []
+        self._hollow: list[HollowKubelets | SimulatedKubelets] = []
         self.measurements: list[Measurement] = []
-        self.notes: list[str] = []
 
     async def execute(self) -> None:
         """Do all steps. What was made is deleted in the end, whatever happened, unless the cluster itself goes.
@@ -139,8 +143,8 @@ class Run:
         return Measuring(name, self._target, self._meters, self._settings.window_seconds)
 
     def _meters(self) -> dict[str, Meter]:
-        kubelets = {f"kubelets-{number}": ProcMeter(one.pid) for number, one in enumerate(self._hollow)}
-        return self._target.meters() | kubelets
+        pids = [pid for one in self._hollow for pid in one.pids]
+        return self._target.meters() | {f"kubelets-{n}": ProcMeter(pid) for n, pid in enumerate(pids)}
 
     def _spawn(self, group: asyncio.TaskGroup, work: Awaitable[None]) -> asyncio.Task[None]:
         async def run() -> None:
@@ -165,12 +169,17 @@ class Run:
                 return
             case "hollow":
                 template = self._making.template(step.node_template_path, "Node")
-                hollow = HollowKubelets(self._client, self._target.address, self._settings, len(self._hollow))
+                hollow = HollowKubelets(
+                    self._client, self._target.address, self._settings, len(self._hollow),
+                    heartbeats=not self._target.is_disposable,
+                )  # fmt: skip
                 self._hollow.append(hollow)
                 await hollow.start(count, template, labels, self._settings.patience_seconds)
                 self._making.nodes += count
             case _:
                 await self._making.make_nodes(count, step.node_template_path, labels)
+                if self._settings.nodes == "simulated" and not self._hollow:
+                    self._hollow.append(SimulatedKubelets(self._target.address, self._settings))
         self._progress.say(f"{name}: {count:,} nodes")
 
     def _offsets(self, count: int) -> list[float] | None:

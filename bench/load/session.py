@@ -17,6 +17,7 @@ from vaina.clock import rfc3339
 #: nodes alone have no heartbeat, and nobody makes their Pods run
 _NODES = {
     "objects": "objects (Node objects alone)",
+    "simulated": "simulated (Node objects; one process says of all their Pods that they run)",
     "hollow": "hollow (kubelets with a runtime that runs nothing)",
     "real": "real (the cluster's own)",
 }

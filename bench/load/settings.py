@@ -5,7 +5,7 @@ from typing import Literal
 
 from bench.load.arrivals import Arrivals
 
-Nodes = Literal["objects", "hollow", "real"]
+Nodes = Literal["objects", "simulated", "hollow", "real"]
 Creation = Literal["pending", "batch", "unary"]
 RUN_LABEL = "load.vaina.dev/run"
 
@@ -39,7 +39,7 @@ class Settings:
     keep: bool = False
     #: at the end, for namespaces to be gone
     clean_seconds: float = 30.0
-    #: hollow nodes: delays of stages, as flags of the kubelet say them
+    #: hollow and simulated nodes: delays of stages, as a flag of the kubelet says them
     stages: str = ""
 
     @property

@@ -14,7 +14,7 @@ import click
 from bench.load import compare
 from bench.load.arrivals import parse_trace
 from bench.load.cleanup import clean
-from bench.load.cluster import LocalCluster, LocalSettings, RunningCluster, Target
+from bench.load.cluster import ClusterError, LocalCluster, LocalSettings, RunningCluster, Target
 from bench.load.hollow import HollowError
 from bench.load.html import page
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
@@ -78,7 +78,7 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
     try:
         async with _target(shell, options) as (target, client), _terminable():
             report = await run_workload(workload, target, client, settings, progress, **_how(options))
-    except (RunError, HollowError) as error:
+    except (RunError, HollowError, ClusterError) as error:
         raise Failure(str(error)) from error
     shell.out("\n".join(table(report)) + "\n")
     _write(options, report)
@@ -215,8 +215,8 @@ _FILES = click.option(
 )
 @click.option(
     "--nodes",
-    type=click.Choice(["objects", "hollow", "real"]),
-    help="Node objects alone (with --local the default), hollow kubelets, or the cluster's own nodes (otherwise the default).",
+    type=click.Choice(["objects", "simulated", "hollow", "real"]),
+    help="Node objects alone (with --local the default), with one process that plays their kubelets, real kubelets whose runtime runs nothing, or the cluster's own nodes (otherwise the default).",
 )
 @click.option(
     "--create",
@@ -259,7 +259,7 @@ _FILES = click.option(
     "--stages",
     default="",
     metavar="STAGE=FROM-TO,...",
-    help="Hollow nodes: how long stages take: run_sandbox=0.1-0.5,start_container=0.5-2.",
+    help="Simulated and hollow nodes: how long stages take: run_sandbox=0.1-0.5,start_container=0.5-2.",
 )
 @click.option(
     "--wait-running/--no-wait-running",
@@ -383,9 +383,9 @@ def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
     if create == "pending" and open_loop:
         raise click.UsageError("--create pending has no --rate and no --trace: all Pods are there before")
     if given["wait_running"] and given["nodes"] == "objects":
-        raise click.UsageError("--wait-running needs kubelets: --nodes hollow or real")
-    if given["stages"] and given["nodes"] != "hollow":
-        raise click.UsageError("--stages needs --nodes hollow")
+        raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
+    if given["stages"] and given["nodes"] not in ("simulated", "hollow"):
+        raise click.UsageError("--stages needs --nodes simulated or hollow")
     for name in ("no_fsync", "scheduler_config", "scheduler_flags"):
         if given[name] and not local:
             raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")

@@ -20,16 +20,21 @@ class RoutePlan:
 
 
 def desired_routes(nodes: Iterable[node_pb2.Node], own_name: str) -> dict[IPv4Network, IPv4Address]:
-    """Return Pod CIDR -> node address for every other node that has both. Unreadable values are left out."""
+    """Return Pod CIDR -> node address for every other node that has both.
+
+    Unreadable values are left out, and loopback addresses: those of hollow nodes, which no other machine reaches.
+    """
     routes: dict[IPv4Network, IPv4Address] = {}
     for node in nodes:
         if node.metadata.name == own_name:
             continue
         address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
         try:
-            routes[IPv4Network(node.spec.pod_cidr)] = IPv4Address(address)
+            network, via = IPv4Network(node.spec.pod_cidr), IPv4Address(address)
         except ValueError:
             continue
+        if not via.is_loopback:
+            routes[network] = via
     return routes
 
 

@@ -19,6 +19,7 @@ def test_every_other_node_with_cidr_and_address_gets_a_route() -> None:
         node("peer", "10.244.1.0/24", "172.20.0.3"),
         node("without-cidr", "", "172.20.0.4"),
         node("without-address", "10.244.3.0/24", ""),
+        node("hollow", "10.244.4.0/24", "127.0.0.1"),
     ]
     assert desired_routes(nodes, "me") == {N("10.244.1.0/24"): A("172.20.0.3")}
 
