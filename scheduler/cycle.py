@@ -23,20 +23,19 @@ from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
 from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
-    UNRESOLVABLE,
     Affected,
     Codes,
     DomainFilter,
     FilterPlugin,
     Reach,
     Refusals,
-    decode,
 )
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import NO_NODES, Decision, Scheduled, Unschedulable, fit_message
 from scheduler.preemption.dry_run import DryRun, Residents
 from scheduler.ranking import Ranking
 from scheduler.scaling import ScaledScore
+from scheduler.tally import Tally
 
 #: of n equally good rows (in the order of rows), which: 0..n-1
 TieBreak = Callable[[int], int]
@@ -154,6 +153,9 @@ class ClassCycle:
             self._pod, table, nodes, prepared.state, filters[self._from :],
             residents=self._residents or (lambda _node_name: ()), affected=self._reached,
         )  # fmt: skip
+        #: refusals counted when they were last told, and the rows that were touched since
+        self._tally: Tally | None = None
+        self._untold: list[int] = []
         self._feasible = 0
         if self._count and not prepared.rejected:
             self._compute_all()
@@ -223,6 +225,10 @@ class ClassCycle:
         if self._domains:
             touched = self._advance_domains(rows, touched)
         flipped = self._see_all() if touched is None else self._see(touched)
+        if touched is None or len(self._untold) > len(self._ok):
+            self._tally = None
+        elif self._tally is not None:
+            self._untold.extend(touched)
         for scaled in self._scaled:
             affected = scaled.advance(rows, self._ok, flipped=flipped)
             touched = _merge(touched, affected, rows)
@@ -366,38 +372,42 @@ class ClassCycle:
                 failed[row], codes[row] = number, code
         return failed, codes
 
+    def _refusal_of(self, row: int) -> tuple[int, int]:
+        """Return what `_refusals` says of one row."""
+        number, code = self._failed.item(row), self._codes.item(row)
+        for other, (_, _, said) in self._domains.items():
+            if said.item(row) and (number == PASSED or number > other):
+                number, code = other, said.item(row)
+        return self._kept.get(row, (PASSED, 0)) if number == PASSED else (number, code)
+
+    def _count_refusals(self) -> Tally:
+        tally = self._tally
+        if tally is None:
+            tally = self._tally = Tally(*self._refusals())
+        else:
+            for row in self._untold:
+                tally.put(row, *self._refusal_of(row))
+        self._untold.clear()
+        return tally
+
     def _explain(self, in_view: int) -> Unschedulable:
         """Say why no node will do, and what can be done for the Pod that has the row `in_view` (-1: none)."""
         prepared, pod, count = self._prepared, self._pod, self._count
         if not count:
             return Unschedulable(0, {}, frozenset(), NO_NODES)
         if prepared.rejected:
-            rejections, rejected_by = {prepared.rejected: count}, {prepared.rejected_by}
+            rejections, rejected_by = {prepared.rejected: count}, frozenset({prepared.rejected_by})
             resolvable = np.zeros(self._nodes.size, np.bool_)
         else:
-            failed, codes = self._refusals()
-            rejections, rejected_by = self._rejections(failed, codes)
-            resolvable = (failed >= 0) & (codes & UNRESOLVABLE == 0)
+            tally = self._count_refusals()
+            rejections, rejected_by = tally.rejections(self._filters, pod)
+            resolvable = tally.resolvable
         refusals = Refusals(resolvable, count, in_view, self._what_if if self._residents else None)
         found = self._framework.post_filter(prepared, pod, self._nodes, refusals)
         message = fit_message(count, rejections, pre_filter=prepared.rejected, post_filter=found.message)
         return Unschedulable(
-            count, rejections, frozenset(rejected_by), message, found.nominated, found.victims, found.waits
+            count, rejections, rejected_by, message, found.nominated, found.victims, found.waits
         )
-
-    def _rejections(self, failed: NDArray[np.int16], codes: Codes) -> tuple[dict[str, int], set[str]]:
-        rejections: dict[str, int] = {}
-        rejected_by: set[str] = set()
-        for number, plugin in enumerate(self._filters):
-            said = codes[failed == number]
-            if not len(said):
-                continue
-            rejected_by.add(plugin.name)
-            reasons = plugin.reasons(self._pod)
-            for code, count in zip(*np.unique(said, return_counts=True), strict=True):
-                for reason in decode(int(code), reasons):
-                    rejections[reason] = rejections.get(reason, 0) + int(count)
-        return rejections, rejected_by
 
 
 def _merge(touched: Sequence[int] | None, affected: Affected, rows: Sequence[int]) -> Sequence[int] | None:
