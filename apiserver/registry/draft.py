@@ -10,6 +10,7 @@ from typing import Any, Generic
 
 from apiserver import validation
 from apiserver.defaulting import default
+from apiserver.registry.label_keys import has_label_keys
 from apiserver.registry.strategy import M, Strategy
 from apiserver.validation import annotations, metadata, names, pod_updates, warnings
 from vaina.api.core.v1 import pod_pb2
@@ -154,12 +155,12 @@ def _key(pod: pod_pb2.Pod) -> bytes:
     """Return what a spec is remembered by; empty when more than the spec decides.
 
     Annotations with a meaning and the names of volume claims made of the Pod's name are checked together with the spec; managed
-    fields have times to normalise.
+    fields have times to normalise; label keys of affinity terms become conditions by the Pod's labels.
     """
     meta, spec = pod.metadata, pod.spec
     if meta.managed_fields or (meta.annotations and annotations.have_meaning(meta.annotations)):
         return b""
-    if _has_own_claims(spec):
+    if _has_own_claims(spec) or has_label_keys(spec):
         return b""
     key = spec.SerializeToString(deterministic=True)
     return key if len(key) <= _MAX_SPEC_BYTES else b""

@@ -5,6 +5,7 @@ Follows `pkg/registry/core/pod/strategy.go`.
 
 from typing import Any
 
+from apiserver.registry.label_keys import keep_label_keys, merge_label_keys
 from apiserver.registry.strategy import Strategy, copy_field
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
@@ -36,6 +37,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
         obj.ClearField("status")
         obj.status.phase = PENDING
         obj.status.qos_class = qos_class(obj)
+        merge_label_keys(obj.spec, obj.metadata.labels)
         if obj.spec.scheduling_gates:
             obj.status.conditions.add(
                 type=SCHEDULED,
@@ -52,6 +54,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             new.spec.priority = old.spec.priority
         if old.spec.HasField("preemption_policy") and not new.spec.HasField("preemption_policy"):
             new.spec.preemption_policy = old.spec.preemption_policy
+        keep_label_keys(new, old)
         if old.spec.scheduling_gates and not new.spec.scheduling_gates:
             kept = [c for c in new.status.conditions if c.reason != "SchedulingGated"]
             del new.status.conditions[:]
