@@ -61,7 +61,7 @@ class CommandLine:
         data = stdin.encode() if isinstance(stdin, str) else stdin
         shell = self.shell(stdin=data, terminal=terminal)
         code = invoke(shell, list(arguments))
-        return Result(code, _text(shell.stdout), _text(shell.stderr))
+        return Result(code, text_of(shell.stdout), text_of(shell.stderr))
 
     def do(self, call: Callable[[Clientset], Awaitable[T]]) -> T:
         """Do something with the client library, as a component would."""
@@ -73,6 +73,7 @@ class CommandLine:
         return asyncio.run(inside())
 
 
-def _text(stream: object) -> str:
+def text_of(stream: object) -> str:
+    """Return what was written to a stream of a shell of `CommandLine`."""
     assert isinstance(stream, io.StringIO)
     return stream.getvalue()
