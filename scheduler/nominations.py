@@ -72,6 +72,7 @@ class Nominations:
         del pods[uid]
         if not pods:
             del self._by_node[found.node_name]
+        self._table.topology.expect(found.info.pod_class, -1)
         row = self._table.rows.get(found.node_name)
         if row is not None:
             self._table.withdraw(row, found.info.pod_class)
@@ -97,6 +98,7 @@ class Nominations:
         self.remove(info.uid)
         self._by_uid[info.uid] = Nomination(info, node_name, unconfirmed)
         self._by_node.setdefault(node_name, {})[info.uid] = info
+        self._table.topology.expect(info.pod_class, 1)
         row = self._table.rows.get(node_name)
         if row is not None:
             self._table.nominate(row, info.pod_class)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scheduler.columns.labels import LabelColumn
 from scheduler.columns.peer_index import Label, PeerIndex, required_labels
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.pod_terms import NOTHING_ASKED, Namespaces, Peers, PodGroup, PodTerm
+from scheduler.columns.pod_terms import NOTHING_ASKED, Namespaces, Peers, PodGroup, PodTerm, TermKind
 
 #: groups whose terms are remembered; more, and all are forgotten
 MEMO: Final = 16_384
@@ -131,6 +131,8 @@ class Topology:
         self._carried: dict[PodTerm, PodColumn] = {}
         self._carriers: WeakValueDictionary[PodTerm, PodColumn] = WeakValueDictionary()
         self._term_index: PeerIndex[PodTerm] = PeerIndex()
+        #: terms against others of Pods that are to come somewhere, and how many such Pods there are
+        self._expected: dict[PodTerm, int] = {}
         self._sums: WeakValueDictionary[tuple[str, Sources], DomainSum] = WeakValueDictionary()
         self._by_key: dict[str, list[ref[DomainSum]]] = {}
         self._memo: dict[PodGroup, tuple[int, tuple[PodTerm, ...]]] = {}
@@ -171,15 +173,18 @@ class Topology:
             self._go(group)
 
     def terms_matching(self, group: PodGroup) -> tuple[PodTerm, ...]:
-        """Return the terms of Pods that are placed which mean Pods of a group, in the order of their making."""
-        if not self._carried:
+        """Return the terms of Pods that are placed which mean Pods of a group, in the order of their making.
+
+        Terms against others count for Pods that are only to come too: who asks supposes them there (`NodeTable.suppose`).
+        """
+        if not self._carried and not self._expected:
             return ()
         version = self._term_index.version
         found = self._memo.get(group)
         if found is None or found[0] != version:
             terms = [
                 term
-                for term in self._term_index.candidates(group.labels)
+                for term in {**dict.fromkeys(self._term_index.candidates(group.labels)), **self._expected}
                 if term.peers.matches(group, self._namespaces)
             ]
             terms.sort(key=lambda term: term.serial)
@@ -187,6 +192,15 @@ class Topology:
                 self._memo.clear()
             found = self._memo[group] = (version, tuple(terms))
         return found[1]
+
+    def expect(self, pod: PodClass, sign: int) -> None:
+        """Let the terms against others of a Pod be known that has a node in view (sign 1), or no longer (-1)."""
+        for term in pod.asked.terms:
+            if term.kind is TermKind.ANTI:
+                self._expected[term] = self._expected.get(term, 0) + sign
+                if not self._expected[term]:
+                    del self._expected[term]
+                self._term_index.version += 1
 
     def column(self, *peers: Peers) -> PodColumn:
         """Return the column of Pods that all of these mean."""

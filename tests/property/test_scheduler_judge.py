@@ -11,6 +11,8 @@ import pytest
 from scheduler.framework.registry import default_profile
 from tests.unit.scheduler.clusters import NAMESPACES, Step, Storyteller, play, smallest
 from tests.unit.scheduler.judge import Judge, plugins
+from tests.unit.scheduler.objects import node, pod
+from tests.unit.scheduler.reference.scheduler import RULES
 
 CLUSTERS, PARTS = 2_000, 20
 PLUGINS = plugins(default_profile())
@@ -24,10 +26,11 @@ def seeds() -> list[range]:
     return [chosen[part::PARTS] for part in range(PARTS) if chosen[part::PARTS]]
 
 
-def difference(seed: int, steps: Sequence[Step]) -> str:
+def difference(seed: int, steps: Sequence[Step], *, without: str = "") -> str:
     """Return how the two differ on a story; an empty text when they do not."""
-    judge = Judge(seed)
-    judge.world.namespaces = NAMESPACES
+    judge = Judge(seed, without=without)
+    for name, labels in NAMESPACES.items():
+        judge.set_namespace(name, labels)
     try:
         play(judge, steps)
     except AssertionError as error:
@@ -43,3 +46,41 @@ def test_it_decides_as_the_reference_does(part: range) -> None:
             least = smallest(steps, lambda fewer, seed=seed: bool(difference(seed, fewer)))  # type: ignore[misc]  # the default binds the seed
             story = "\n".join(str(step) for step in least)
             pytest.fail(f"seed {seed}: {difference(seed, least)}\n{story}", pytrace=False)
+
+
+@pytest.mark.parametrize("plugin", sorted(PLUGINS & {rule.name for rule in RULES}))
+def test_each_plugin_matters_to_the_stories(plugin: str) -> None:
+    assert any(difference(seed, Storyteller(seed, PLUGINS).story(), without=plugin) for seed in range(200))
+
+
+def test_what_is_shown_of_a_difference_is_as_little_as_needed() -> None:
+    # Without taints in the reference a single tainted node and a single Pod are enough.
+    seed = next(
+        seed
+        for seed in range(200)
+        if difference(seed, Storyteller(seed, PLUGINS).story(), without="TaintToleration")
+    )
+    steps = Storyteller(seed, PLUGINS).story()
+    least = smallest(steps, lambda fewer: bool(difference(seed, fewer, without="TaintToleration")))
+    assert difference(seed, least, without="TaintToleration")
+    assert len(least) < len(steps)
+    for number in range(len(least)):
+        assert not difference(seed, least[:number] + least[number + 1 :], without="TaintToleration")
+
+
+def test_a_pod_that_is_to_come_keeps_away_whom_it_cannot_bear() -> None:
+    judge = Judge()
+    judge.set_node(node("n1", cpu="2", labels={"kubernetes.io/hostname": "n1"}))
+    judge.schedule(pod("small", {"cpu": "1500m"}))
+    important = pod("important", {"cpu": "1"}, priority=10)
+    term = important.spec.affinity.pod_anti_affinity.required_during_scheduling_ignored_during_execution.add()
+    term.topology_key = "kubernetes.io/hostname"
+    term.label_selector.match_labels["app"] = "noisy"
+    noisy = pod("noisy", {"cpu": "100m"}, priority=5)
+    noisy.metadata.labels["app"] = "noisy"
+    assert not judge.schedule(important)
+    assert [node for _, node, _ in judge.waiting] == ["n1"]
+    # There is room for it, and nobody has a word against it who is there already.
+    assert not judge.schedule(noisy)
+    noisy.metadata.labels["app"] = "quiet"
+    assert judge.schedule(noisy)

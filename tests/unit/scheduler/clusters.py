@@ -110,6 +110,8 @@ class Storyteller:
         """Make a teller. Args: plugins: constraints are made for these."""
         self._rng = random.Random(seed)
         self._plugins = frozenset(plugins)
+        #: few nodes, most Pods with a priority: somebody has to go
+        self._crowded = self._rng.random() < 0.25
         features = {
             "NodeResourcesFit": self._large, "NodeAffinity": self._choosy, "TaintToleration": self._tolerant,
             "NodePorts": self._with_port, "ImageLocality": self._with_image, "InterPodAffinity": self._sociable,
@@ -120,10 +122,10 @@ class Storyteller:
     def story(self) -> list[Step]:
         """Return the steps."""
         rng = self._rng
-        names = [f"n{number}" for number in range(rng.randint(3, 12))]
+        names = [f"n{number}" for number in range(rng.randint(3, 5 if self._crowded else 12))]
         steps = [self._node(name) for name in names]
         templates = [self._pod() for _ in range(rng.randint(2, 4))]
-        for _ in range(rng.randint(5, 9)):
+        for _ in range(rng.randint(8, 12) if self._crowded else rng.randint(4, 8)):
             dice = rng.random()
             if dice < 0.6:
                 steps.append(Step("pods", pod=rng.choice(templates), number=rng.randint(1, 4)))
@@ -154,7 +156,7 @@ class Storyteller:
                 del labels[key]
         made = node(
             name, cpu=rng.choice(["2", "4", "4", "3500m", "0"]), memory=rng.choice(["4Gi", "8Gi", "8Gi", "3Gi"]),
-            pods=rng.choice(["110", "110", "3"]), labels=labels, taints=self._taints(),
+            pods=rng.choice(["4", "5", "3"] if self._crowded else ["110", "110", "3"]), labels=labels, taints=self._taints(),
             unschedulable=rng.random() < 0.05, extended={GPU: "2"} if rng.random() < 0.3 else None,
         )  # fmt: skip
         for image, size in _IMAGES.items():
@@ -182,6 +184,8 @@ class Storyteller:
         if self._features and rng.random() > 0.3:
             for add in rng.sample(self._features, rng.choice([1, 1, 2, 3])):
                 add(made)
+        if self._crowded and "DefaultPreemption" in self._plugins and rng.random() < 0.6:
+            self._important(made)
         return made
 
     def _requests(self) -> dict[str, str] | None:
@@ -259,7 +263,7 @@ class Storyteller:
     def _important(self, made: pod_pb2.Pod) -> None:
         rng = self._rng
         made.spec.priority = rng.choice([10, 10, 100, -5])
-        made.spec.preemption_policy = rng.choice(["", "", "Never"])
+        made.spec.preemption_policy = rng.choice(["", "", "", "Never"])
 
     def _selector(self) -> meta_pb2.LabelSelector:
         rng = self._rng

@@ -35,6 +35,8 @@ class Judge:
     seed: int = 1
     #: classes that the cycle keeps; two by default, so that being forgotten is tried too
     classes: int = 2
+    #: a plugin that the reference does without, to see that it matters
+    without: str = ""
     #: decide from scratch as well, and compare
     scratch: bool = False
     placed: dict[str, pod_pb2.Pod] = field(default_factory=dict)
@@ -46,7 +48,7 @@ class Judge:
         profile = default_profile()
         self.cache, self.compiler, self.framework = Cache(), PodCompiler(), Framework(profile)
         self.cycles = Cycles(self.cache.table, self.framework, limit=self.classes, residents=self.cache.on)
-        self.reference = ReferenceScheduler(plugins(profile))
+        self.reference = ReferenceScheduler(plugins(profile) - {self.without})
         self.world = self.reference.world
         self._ours, self._theirs = random.Random(self.seed), random.Random(self.seed)
 
@@ -54,6 +56,11 @@ class Judge:
         """A node comes, or changes."""
         self.cache.upsert_node(compile_node(made))
         self.world.set_node(made)
+
+    def set_namespace(self, name: str, labels: dict[str, str]) -> None:
+        """A namespace has labels. Before the first Pod comes."""
+        self.cache.table.topology.set_namespace(name, labels)
+        self.world.namespaces[name] = labels
 
     def remove_node(self, name: str) -> None:
         """A node goes, if it is there."""

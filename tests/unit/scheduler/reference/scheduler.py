@@ -60,7 +60,9 @@ class ReferenceScheduler:
         rejected_by: set[str] = set()
         feasible: list[node_pb2.Node] = []
         for name, node in world.nodes.items():
-            said = self._refuse(rules, node, names)
+            # kube-scheduler asks the other way round. That changes no decision, only with which words a node is refused that
+            # would not do either way.
+            said = _first(rules, node, names) or self._kept(world, wanting, node, names)
             if said is None:
                 feasible.append(node)
             else:
@@ -79,24 +81,20 @@ class ReferenceScheduler:
         return verdict
 
     def refuse(self, world: World, wanting: Placed, node: node_pb2.Node) -> tuple[str, Refusal] | None:
-        """Say which plugin refuses a node in a world, and why; None: it will do."""
-        return self._refuse(self._rules_in(world, wanting), node, named_nodes(wanting.pod))
+        """Say which plugin refuses a node in a world, and why; None: it will do.
+
+        Asked twice where Pods that are no less important have the node in view: as if they were there, and as if not.
+        """
+        names = named_nodes(wanting.pod)
+        return self._kept(world, wanting, node, names) or _first(self._rules_in(world, wanting), node, names)
 
     def _rules_in(self, world: World, wanting: Placed) -> list[Rule]:
         return [rule(world, wanting) for rule in self._rules]
 
-    def _refuse(
-        self, rules: list[Rule], node: node_pb2.Node, names: set[str] | None
+    def _kept(
+        self, world: World, wanting: Placed, node: node_pb2.Node, names: set[str] | None
     ) -> tuple[str, Refusal] | None:
-        """Ask twice where Pods that are no less important have the node in view: as if they were not there, and as if they were.
-
-        kube-scheduler asks the other way round, which changes no decision, only which words a node is refused with that would
-        not do either way.
-        """
-        world, wanting = rules[0].world, rules[0].wanting
-        said = _first(rules, node, names)
-        if said is not None:
-            return said
+        """Say why a node will not do if those come that have it in view and are no less important."""
         coming = [
             other
             for other in world.coming.values()
