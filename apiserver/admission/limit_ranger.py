@@ -1,4 +1,4 @@
-"""LimitRanges of a namespace: new Pods get their defaults and are held to their bounds. Nothing is looked at where there are none.
+"""LimitRanges of a namespace: new Pods get their defaults, and they and new claims are held to their bounds. Nothing is looked at where there are none.
 
 Follows `plugin/pkg/admission/limitranger`. Updates are not looked at, as upstream: the resources of a Pod's containers do not change.
 """
@@ -9,8 +9,8 @@ from apiserver.admission import limit_range
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
 from apiserver.registry import refusals
-from vaina.api.core.v1 import limit_range_pb2, pod_pb2
-from vaina.kinds import POD
+from vaina.api.core.v1 import limit_range_pb2, persistent_volume_pb2, pod_pb2
+from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD
 
 
 class LimitRanger:
@@ -22,18 +22,27 @@ class LimitRanger:
         self._ranges = ranges
 
     async def admit(self, attributes: Attributes) -> None:
-        """Give a new Pod what it does not say, then refuse it with all that it violates."""
-        if attributes.kind is not POD or attributes.operation is not Operation.CREATE:
+        """Give a new Pod what it does not say, then refuse it, or a new claim, with all that it violates."""
+        if (
+            attributes.kind not in (POD, PERSISTENT_VOLUME_CLAIM)
+            or attributes.operation is not Operation.CREATE
+        ):
             return
         ranges = await self._ranges.list(attributes.namespace)
         if not ranges:
             return
-        pod = cast("pod_pb2.Pod", attributes.object)
-        for found in ranges:
-            limit_range.set_defaults(found, pod)
-        violations = list(
-            dict.fromkeys(text for found in ranges for text in limit_range.check_pod(found, pod))
-        )
+        found: list[str] = []
+        if attributes.kind is POD:
+            pod = cast("pod_pb2.Pod", attributes.object)
+            for item in ranges:
+                limit_range.set_defaults(item, pod)
+            for item in ranges:
+                found += limit_range.check_pod(item, pod)
+        else:
+            claim = cast("persistent_volume_pb2.PersistentVolumeClaim", attributes.object)
+            for item in ranges:
+                found += limit_range.check_claim(item, claim.spec)
+        violations = list(dict.fromkeys(found))
         if violations:
             words = violations[0] if len(violations) == 1 else f"[{', '.join(violations)}]"
-            raise refusals.forbidden(POD, attributes.shown_name, words)
+            raise refusals.forbidden(attributes.kind, attributes.shown_name, words)

@@ -1,7 +1,7 @@
 """PURE: what a ResourceQuota counts: which objects, which of their resources, and how much.
 
 The apiserver charges by it before an object is stored, the quota controller counts by it what there is. Follows
-`pkg/quota/v1/evaluator/core` (Pods, counts of objects) and `apiserver/pkg/quota/v1/generic`.
+`pkg/quota/v1/evaluator/core` (Pods, claims, counts of objects) and `apiserver/pkg/quota/v1/generic`.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from vaina.api.core.v1 import pod_pb2, resource_quota_pb2
 from vaina.clock import seconds_of
-from vaina.kinds import EVENT, KINDS, POD, POD_TRACE, Kind
+from vaina.kinds import EVENT, KINDS, PERSISTENT_VOLUME_CLAIM, POD, POD_TRACE, Kind
 from vaina.objects.amounts import ONE, Amounts, plus
 from vaina.objects.pods import BEST_EFFORT, is_terminal, pod_limits, pod_requests, qos_class
 from vaina.objects.quantity import Amount, QuantityError, parse
+from vaina.objects.quota_claims import claim_usage, is_claims
 
 Quota = resource_quota_pb2.ResourceQuota
 Requirement = resource_quota_pb2.ScopedResourceSelectorRequirement
@@ -44,6 +45,8 @@ def resources_of(kind: Kind[Any], names: Iterable[str]) -> list[str]:
     """Return those of the resources that objects of a kind take, in the order given."""
     if kind is POD:
         return [name for name in names if _is_pods(name)]
+    if kind is PERSISTENT_VOLUME_CLAIM:
+        return [name for name in names if is_claims(name)]
     mine = {f"count/{kind.resource}"}
     if not kind.group and kind.plural in _ALIASES:
         mine.add(kind.plural)
@@ -135,6 +138,8 @@ def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
         now: seconds since the epoch; a Pod that should have ended by then is counted as an object only.
     """
     used: dict[str, Amount] = {f"count/{kind.resource}": ONE}
+    if kind is PERSISTENT_VOLUME_CLAIM:
+        return plus(used, claim_usage(obj))
     if kind is not POD:
         if not kind.group and kind.plural in _ALIASES:
             used[kind.plural] = ONE

@@ -5,7 +5,7 @@ import pytest
 from apiserver.admission.limit_range import check_claim, check_pod, set_defaults
 from tests.support.apiserver import make_apiserver
 from tests.unit.apiserver.validation.cases import Case, case, container, each, pod, read_default
-from vaina.api.core.v1 import limit_range_pb2, volume_pb2
+from vaina.api.core.v1 import limit_range_pb2, persistent_volume_pb2, volume_pb2
 from vaina.errors import Forbidden
 from vaina.kinds import LIMIT_RANGE
 from vaina.testing.builders import make_namespace, make_pod
@@ -115,6 +115,27 @@ def test_a_claim_is_held_by_what_it_requests() -> None:
     assert check_claim(limits, claim("6Gi")) == [
         "maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 6Gi"
     ]
+
+
+async def test_a_new_claim_is_held() -> None:
+    api = make_apiserver()
+    await api.client.limit_ranges.create(make("{type: PersistentVolumeClaim, max: {storage: 5Gi}}"))
+
+    def claim(name: str, storage: str) -> persistent_volume_pb2.PersistentVolumeClaim:
+        made = persistent_volume_pb2.PersistentVolumeClaim()
+        made.metadata.name, made.metadata.namespace = name, "default"
+        made.spec.access_modes.append("ReadWriteOnce")
+        made.spec.resources.requests["storage"].string = storage
+        return made
+
+    with pytest.raises(Forbidden) as refused:
+        await api.client.persistent_volume_claims.create(claim("large", "6Gi"))
+    assert refused.value.message == (
+        'persistentvolumeclaims "large" is forbidden: '
+        "maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 6Gi"
+    )
+    created = await api.client.persistent_volume_claims.create(claim("small", "5Gi"))
+    assert created.spec.resources.requests["storage"].string == "5Gi"
 
 
 async def test_a_pod_of_the_namespace_is_completed_and_held_and_others_are_not() -> None:

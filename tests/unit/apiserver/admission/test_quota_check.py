@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from apiserver.admission.quota_check import Demand, evaluate, give_back
 from tests.unit.apiserver.validation.cases import Case, case, each, pod, read
 from vaina.api.core.v1 import resource_quota_pb2
-from vaina.kinds import CONFIG_MAP, POD, REPLICA_SET, Kind
+from vaina.kinds import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, Kind
 from vaina.objects import amounts
 from vaina.objects.quota import usage_of
 from vaina.testing.builders import make_config_map, make_replica_set
@@ -115,6 +115,38 @@ def test_a_dry_run_is_judged_and_takes_nothing() -> None:
     full = evaluate(make("pods: 1", "pods: 1"), [demand(POD, pod(SAYS), dry_run=True)])
     assert full.verdicts[0].refusal.startswith("exceeded quota")
     assert full.used is None
+
+
+def claim(storage: str = "1Gi", *, of: str = "", given: str = "") -> Any:
+    text = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c, namespace: default}\n"
+    text += f"spec: {{resources: {{requests: {{storage: {storage}}}}}{', storageClassName: ' + of if of else ''}}}\n"
+    return read(text + (f"status: {{allocatedResources: {{storage: {given}}}}}\n" if given else ""))
+
+
+GOLD = "gold.storageclass.storage.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "asked", "said"),
+    [
+        ("persistentvolumeclaims: 1", "persistentvolumeclaims: 0", claim(), "persistentvolumeclaims=1"),
+        ("requests.storage: 5Gi", "requests.storage: 1Gi", claim("1500M"), "requests.storage=2573741824"),
+        ("requests.storage: 5Gi", "requests.storage: 1Gi", claim("1Gi", given="3Gi"), "requests.storage=4Gi"),
+        ("requests.storage: 5", "requests.storage: 1", claim("1500m"), "requests.storage=3"),
+        ("requests.storage: 5Gi", "requests.storage: 4Gi", claim("2Gi"),
+         "exceeded quota: q, requested: requests.storage=2Gi, used: requests.storage=4Gi, limited: requests.storage=5Gi"),
+        (f"{GOLD}/requests.storage: 5Gi", f"{GOLD}/requests.storage: 0", claim(of="gold"), f"{GOLD}/requests.storage=1Gi"),
+        (f"{GOLD}/persistentvolumeclaims: 0", f"{GOLD}/persistentvolumeclaims: 0", claim(of="gold"),
+         f"exceeded quota: q, requested: {GOLD}/persistentvolumeclaims=1, used: {GOLD}/persistentvolumeclaims=0, "
+         f"limited: {GOLD}/persistentvolumeclaims=0"),
+        (f"{GOLD}/persistentvolumeclaims: 0", f"{GOLD}/persistentvolumeclaims: 0", claim(of="silver"), ""),
+        ("requests.cpu: 1", "requests.cpu: 0", claim(), ""),
+    ],
+)  # fmt: skip
+def test_what_is_said_to_a_claim(hard: str, used: str, asked: Any, said: str) -> None:
+    outcome = evaluate(make(hard, used), [demand(PERSISTENT_VOLUME_CLAIM, asked)])
+    shown = "" if outcome.used is None else amounts.show(outcome.used)
+    assert (outcome.verdicts[0].refusal or shown) == said
 
 
 @pytest.mark.parametrize(
