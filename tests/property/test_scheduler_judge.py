@@ -71,8 +71,8 @@ def test_what_is_shown_of_a_difference_is_as_little_as_needed() -> None:
 def test_a_pod_that_is_to_come_keeps_away_whom_it_cannot_bear() -> None:
     judge = Judge()
     judge.set_node(node("n1", cpu="2", labels={"kubernetes.io/hostname": "n1"}))
-    judge.schedule(pod("small", {"cpu": "1500m"}))
-    important = pod("important", {"cpu": "1"}, priority=10)
+    judge.schedule(pod("small", ports=[(80, "")]))
+    important = pod("important", ports=[(80, "")], priority=10)
     term = important.spec.affinity.pod_anti_affinity.required_during_scheduling_ignored_during_execution.add()
     term.topology_key = "kubernetes.io/hostname"
     term.label_selector.match_labels["app"] = "noisy"
