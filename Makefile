@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit sim test-sim test-component test-cluster bench bench-writes up down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-unit sim test-sim test-component test-cluster bench bench-writes bench-scheduler up down logs trace verify-requirements update-locks verify-locks
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -49,6 +49,10 @@ bench: setup ## Benchmarks: tables and JSON, no timed assertions
 bench-writes: setup ## How fast the apiserver writes, beside a no-op server and etcd: table with targets
 	@deploy/trixie.sh etcd
 	@.venv/bin/python -m bench.apiserver_writes
+
+bench-scheduler: setup ## How fast Pods get nodes: the table of workloads, or one: make bench-scheduler WORKLOAD=SchedulingBasic/500Nodes
+	@deploy/trixie.sh etcd
+	@$(if $(WORKLOAD),$(PY) -m cli load run $(WORKLOAD) --local,$(PY) -m bench.scheduler) $(ARGS)
 
 up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps
 	@bash deploy/up.sh

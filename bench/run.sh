@@ -8,7 +8,7 @@ source "$(dirname "$0")/../deploy/lib.sh"
 cd "$ROOT"
 # First what needs the machine for itself: etcd, apiserver and scheduler as processes, no containers.
 "$ROOT/deploy/trixie.sh" etcd
-say "bench: Pods bound a second over 1,000 hollow nodes"
+say "bench: Pods bound a second, by workload"
 .venv/bin/python -m bench.scheduler
 say "bench: the apiserver's writes beside a no-op server and etcd"
 .venv/bin/python -m bench.apiserver_writes

@@ -1,32 +1,30 @@
-"""How fast Pods get nodes: etcd, apiserver and scheduler as processes of their own, hollow nodes, one load generator.
+"""The scheduler's table: every workload of it on processes of its own, beside what the reference does; then the cycle alone.
 
-    python -m bench.scheduler [--nodes 1000] [--pods 5000] [--repeat 3] [--case pending] [--profile scheduler|apiserver]
+    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1] [--no-fsync] [--skip-decide] [--output bench/results/scheduler]
 
-Cases, each over a new cluster:
-  pending     all Pods are there when the scheduler starts: from the first binding to the last
-  batches     Pods are created meanwhile, in batches of 100, four in flight: from the first create to the last binding
-  callers     Pods are created meanwhile by 32 callers, one Pod a call
-  decide      the cycle alone, without any process: placements of one class, of twenty classes, and from scratch
+Each workload is a `vaina load run --local` (docs/load-testing.md): etcd with fsync, apiserver and scheduler as processes, Node objects, measured Pods pending
+before the scheduler starts. SchedulingBasic with 10,000 Pods is run in the other ways too: created while measured, in batches and by 32 unary callers, and in an open
+loop of 1,000 Pods a second. The table has Pods a second, what was aimed at, the reference on a machine of two cores and its CI's threshold, and CPU µs a Pod of each
+process; medians of the repeats. Reports of every run are in the output folder. A workload that fails is told and the others go on. Nothing is asserted.
 
-The table has Pods a second and CPU µs a Pod of each process; medians of the repeats. etcd runs without fsync. Every case is bounded in
-time. Nothing is asserted, and nothing is sent anywhere but to the loopback.
+`decide` is the cycle alone, in this process: µs a decision for one class, of twenty classes, and from scratch.
 """
 
 import argparse
-import asyncio
 import json
-import platform
-import pstats
 import random
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.etcd import EtcdProcess
-from bench.processes import ServiceProcess
+from bench.etcd import ROOT
+from bench.load.parse import read_workloads, select
+from bench.load.report import Report, decode, metrics_of
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodCompiler
@@ -35,33 +33,42 @@ from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
 from vaina.api.core.v1 import node_pb2, pod_pb2
-from vaina.api.meta.v1 import raw_pb2, request_pb2
-from vaina.client.clientset import Clientset
-from vaina.client.transport import GrpcTransport
-from vaina.errors import ApiError
-from vaina.kinds import POD
 
-CASE_SECONDS = 120
-BATCH, IN_FLIGHT, CALLERS = 100, 4, 32
+#: of one run, whatever it does
+RUN_SECONDS = 900
+BASIC = "SchedulingBasic/5000Nodes_10000Pods"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One row of the table."""
+class Aim:
+    """What a row is compared with, in Pods a second: our aim, and the reference on two cores (kube-scheduler 1.36.2)."""
 
-    case: str
-    #: Pods bound a second
-    rate: float
-    seconds: float
-    #: CPU µs a Pod
-    etcd_us: float
-    apiserver_us: float
-    scheduler_us: float
-    load_us: float
-    #: bindings in one call, on average
-    batch: float
-    scheduler_mb: float
-    apiserver_mb: float
+    aim: float
+    reference: str = "-"
+
+
+AIMS = {
+    BASIC: Aim(10_000, "393-453"),
+    f"{BASIC} --create=batch": Aim(6_000, "360"),
+    f"{BASIC} --create=unary": Aim(2_500, "360"),
+    "SchedulingBasic/5000Nodes_50000Pods": Aim(8_000),
+    "SchedulingBasicHeterogeneous/5000Nodes_10000Pods": Aim(2_000),
+    "SchedulingDaemonset/15000Nodes": Aim(5_000),
+    "TopologySpreading/5000Nodes_5000Pods": Aim(5_000, "193"),
+    "PreferredTopologySpreading/5000Nodes_5000Pods": Aim(4_000, "224"),
+    "SchedulingPodAntiAffinity/5000Nodes_2000Pods": Aim(4_000, "127"),
+    "SchedulingPodAffinity/5000Nodes_5000Pods": Aim(4_000, "74"),
+    "SchedulingPreferredPodAffinity/5000Nodes_5000Pods": Aim(3_000, "107"),
+    "SchedulingPreferredPodAntiAffinity/5000Nodes_5000Pods": Aim(3_000, "81"),
+    "SchedulingNodeAffinity/5000Nodes_10000Pods": Aim(6_000, "274"),
+    "MixedSchedulingBasePod/5000Nodes_5000Pods": Aim(3_000),
+    "PreemptionAsync/5000Nodes": Aim(1_000),
+    "Unschedulable/5kNodes/100Init/10kPods": Aim(3_000),
+    "SchedulingWithMixedChurn/5000Nodes_10000Pods": Aim(3_000),
+}
+#: other ways of the first row
+WAYS = (("--create=batch",), ("--create=unary",), ("--create=batch", "--rate=1000", "--arrivals=poisson"))
+_PROCESSES = ("etcd", "apiserver", "scheduler", "load")
 
 
 def make_node(name: str) -> node_pb2.Node:
@@ -88,156 +95,53 @@ def make_pod(name: str, cpu: str = "100m") -> pod_pb2.Pod:
     return pod
 
 
-class Cluster:
-    """The three processes and a client. Owned by one task."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.etcd = EtcdProcess("--unsafe-no-fsync", "--quota-backend-bytes=4294967296")
-        self.apiserver = ServiceProcess(
-            "apiserver", f"--etcd-endpoints={self.etcd.target}", "--log-level=warning",
-            profile=Path("/tmp/vaina-bench.prof") if options.profile == "apiserver" else None,
-        )  # fmt: skip
-        self.scheduler: ServiceProcess | None = None
-        self.apiserver.wait_healthy()
-        self.client = Clientset(GrpcTransport(self.apiserver.target), timeout=60.0)
-
-    def start_scheduler(self) -> ServiceProcess:
-        """Start the scheduler, without waiting."""
-        self.scheduler = ServiceProcess(
-            "scheduler", f"--apiserver={self.apiserver.target}", "--log-level=warning",
-            profile=Path("/tmp/vaina-bench.prof") if self.options.profile == "scheduler" else None,
-        )  # fmt: skip
-        return self.scheduler
-
-    async def make_nodes(self) -> None:
-        """Make the hollow nodes."""
-        names = [f"node-{number:05}" for number in range(self.options.nodes)]
-        for name in names:
-            await self.client.nodes.create(make_node(name))
-
-    async def create(self, first: int, last: int) -> None:
-        """Create Pods, in batches, four in flight."""
-        starts = iter(range(first, last, BATCH))
-
-        async def caller() -> None:
-            for start in starts:
-                batch = [make_pod(f"pod-{number:06}") for number in range(start, min(start + BATCH, last))]
-                for result in await self.client.pods.create_batch(batch):
-                    if isinstance(result, ApiError):
-                        raise result
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
-                group.create_task(caller())
-
-    async def create_alone(self, first: int, last: int) -> None:
-        """Create Pods, one a call, by 32 callers."""
-        numbers = iter(range(first, last))
-
-        async def caller() -> None:
-            for number in numbers:
-                await self.client.pods.create(make_pod(f"pod-{number:06}"))
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CALLERS):
-                group.create_task(caller())
-
-    async def bound(self, count: int, ready: asyncio.Event) -> tuple[float, float]:
-        """Return when the first Pod was seen bound, and when so many were. Counts without parsing."""
-        request = request_pb2.WatchRequest(field_selector="spec.nodeName!=", send_initial_events=True)
-        stream = self.client.transport.stream(POD.method("Watch"), request.SerializeToString())
-        seen, start = 0, 0.0
-        async with aclosing(stream) as answers:
-            async for answer in answers:
-                ready.set()
-                batch = raw_pb2.RawWatchResponse.FromString(answer)
-                new = sum(event.type == "ADDED" for event in batch.events)
-                if new and not seen:
-                    start = time.perf_counter()
-                seen += new
-                if seen >= count:
-                    return start, time.perf_counter()
-        raise RuntimeError("the watch ended")
-
-    def cpu(self) -> tuple[float, float, float, float]:
-        """Return the CPU seconds of etcd, apiserver, scheduler and this process."""
-        scheduler = self.scheduler.cpu_seconds() if self.scheduler else 0.0
-        return self.etcd.cpu_seconds(), self.apiserver.cpu_seconds(), scheduler, time.process_time()
-
-    async def close(self) -> None:
-        """End everything."""
-        await self.client.close()
-        if self.scheduler is not None:
-            self.scheduler.close()
-        self.apiserver.close()
-        self.etcd.close()
+def run(name: str, options: Sequence[str], output: Path) -> Report | None:
+    """Run one workload; None when it failed, which is told."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "cli", "load", "run", name, "--local", f"--output={output}", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+    if done.returncode:
+        print(f"{name} {' '.join(options)}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+        return None
+    return decode(output.read_bytes())
 
 
-@asynccontextmanager
-async def cluster(options: argparse.Namespace) -> AsyncIterator[Cluster]:
-    """Run a cluster with nodes."""
-    made = Cluster(options)
-    try:
-        await made.make_nodes()
-        yield made
-    finally:
-        await made.close()
+def row(title: str, reports: Sequence[Report]) -> str:
+    """Return the line of a workload: medians of its repeats."""
+    found = [metrics_of(report.measurements[0]) for report in reports]
+
+    def middle(name: str) -> float:
+        return statistics.median(metrics.get(name, 0.0) for metrics in found)
+
+    aim, threshold = AIMS.get(title, Aim(0)), reports[0].reference_threshold
+    cpu = "".join(f"{middle(f'{process}_us'):11,.0f}" for process in _PROCESSES)
+    return (
+        f"{title:64}{middle('throughput'):9,.0f}{aim.aim or '-':>8}{aim.reference:>10}{threshold or '-':>8}"
+        f"{middle('create_to_bound_p99') * 1e3:10,.0f}{cpu}{middle('scheduler_mb'):9,.0f}"
+    )
 
 
-async def pending(made: Cluster, count: int) -> Result:
-    """All Pods are there when the scheduler starts."""
-    await made.create(0, count)
-    ready = asyncio.Event()
-    watch = asyncio.get_running_loop().create_task(made.bound(count, ready))
-    await ready.wait()
-    scheduler = made.start_scheduler()
-    await asyncio.to_thread(scheduler.wait_healthy)
-    # What it cost to start and to list is not counted; a few bindings may be missed.
-    before = made.cpu()
-    start, end = await watch
-    return await result(made, "pending", count, end - start, before)
-
-
-async def meanwhile(
-    made: Cluster, count: int, name: str, create: Callable[[int, int], Awaitable[None]]
-) -> Result:
-    """Pods are created while the scheduler runs."""
-    scheduler = made.start_scheduler()
-    await asyncio.to_thread(scheduler.wait_healthy)
-    ready = asyncio.Event()
-    watch = asyncio.get_running_loop().create_task(made.bound(count, ready))
-    await ready.wait()
-    before, start = made.cpu(), time.perf_counter()
-    await create(0, count)
-    _, end = await watch
-    return await result(made, name, count, end - start, before)
-
-
-async def result(
-    made: Cluster, case: str, count: int, seconds: float, before: tuple[float, float, float, float]
-) -> Result:
-    """Make the row. Events and traces, which come after the bindings, are part of the price: wait for them."""
-    await asyncio.sleep(1.0)
-    used = [(after - was) / count * 1e6 for was, after in zip(before, made.cpu(), strict=True)]
-    assert made.scheduler is not None
-    calls = made.scheduler.metric("scheduler_bind_batch_size_count")
-    return Result(
-        case, count / seconds, seconds, used[0], used[1], used[2], used[3],
-        count / calls if calls else 0.0, made.scheduler.memory_bytes() / 2**20, made.apiserver.memory_bytes() / 2**20,
-    )  # fmt: skip
-
-
-async def run_case(case: str, options: argparse.Namespace) -> Result:
-    """Run one case over a new cluster, bounded in time."""
-    async with asyncio.timeout(CASE_SECONDS), cluster(options) as made:
-        match case:
-            case "pending":
-                return await pending(made, options.pods)
-            case "batches":
-                return await meanwhile(made, options.pods, "batches", made.create)
-            case _:
-                return await meanwhile(made, options.pods, "callers", made.create_alone)
+def workloads(options: argparse.Namespace) -> None:
+    """Run the table and print it as it comes."""
+    heads = "".join(f"{process + ' µs':>11}" for process in _PROCESSES)
+    print(
+        f"{'workload':64}{'Pods/s':>9}{'aim':>8}{'reference':>10}{'its CI':>8}{'p99 ms':>10}{heads}{'sched MB':>9}"
+    )
+    common = ["--no-fsync"] if options.no_fsync else []
+    for workload in select(read_workloads(), options.labels):
+        if options.case and workload.case.name not in options.case:
+            continue
+        ways: list[tuple[str, ...]] = [(), *(WAYS if workload.name == BASIC else ())]
+        for way in ways:
+            title = " ".join((workload.name, *way))
+            file = title.replace("/", "_").replace(" --", "__")
+            found = [
+                run(workload.name, [*common, *way], options.output / f"{file}-{n}.json")
+                for n in range(options.repeat)
+            ]
+            reports = [report for report in found if report is not None]
+            if reports:
+                print(row(title, reports), flush=True)
 
 
 def decide(options: argparse.Namespace) -> dict[str, float]:
@@ -271,64 +175,29 @@ def timed(into: dict[str, float], name: str, count: int):  # type: ignore[no-unt
     into[name] = (time.perf_counter() - start) / count * 1e6
 
 
-def median(rows: list[Result]) -> Result:
-    """Return the row of medians."""
-    numbers = {
-        field: statistics.median(getattr(row, field) for row in rows)
-        for field in Result.__slots__
-        if field != "case"
-    }
-    return Result(rows[0].case, **numbers)
-
-
-def show(rows: list[Result], decisions: dict[str, float]) -> None:
-    """Print the tables."""
-    print(
-        f"{'case':10}{'Pods/s':>9}{'etcd µs':>9}{'apiserver':>11}{'scheduler':>11}{'load':>7}{'binds/call':>12}"
-        f"{'scheduler MB':>14}{'apiserver MB':>14}"
-    )
-    for row in rows:
-        print(
-            f"{row.case:10}{row.rate:9,.0f}{row.etcd_us:9.0f}{row.apiserver_us:11.0f}{row.scheduler_us:11.0f}"
-            f"{row.load_us:7.0f}{row.batch:12.0f}{row.scheduler_mb:14.0f}{row.apiserver_mb:14.0f}"
-        )
-    for name, micros in decisions.items():
-        print(f"decide, {name}: {micros:.1f} µs")
-
-
 def main() -> None:
     """Run, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--pods", type=int, default=5000)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--case", action="append", choices=["pending", "batches", "callers", "decide"])
-    parser.add_argument("--profile", choices=["scheduler", "apiserver"], help="show where its time goes")
-    parser.add_argument("--output", type=Path, default=Path("bench/results/scheduler.json"))
+    parser.add_argument("--labels", default="performance", help="of the workloads: performance,-short")
+    parser.add_argument("--case", action="append", help="only these cases; may be repeated")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--no-fsync", action="store_true")
+    parser.add_argument("--skip-decide", action="store_true")
+    parser.add_argument("--nodes", type=int, default=5000, help="of decide")
+    parser.add_argument("--pods", type=int, default=5000, help="of decide")
+    parser.add_argument("--output", type=Path, default=Path("bench/results/scheduler"))
     options = parser.parse_args()
-    cases = options.case or ["pending", "batches", "callers", "decide"]
-    decisions = decide(options) if "decide" in cases else {}
-    rows = []
-    for case in cases:
-        if case != "decide":
-            runs = [asyncio.run(run_case(case, options)) for _ in range(options.repeat)]
-            rows.append(median(runs))
-            if options.profile:
-                pstats.Stats("/tmp/vaina-bench.prof").sort_stats("tottime").print_stats(35)
-    show(rows, decisions)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(
-        json.dumps(
-            {
-                "bench": "scheduler", "nodes": options.nodes, "pods": options.pods, "repeat": options.repeat,
-                "python": platform.python_version(), "machine": platform.machine(),
-                "rows": [asdict(row) for row in rows], "decide_us": decisions,
-            },
-            indent=2,
+    workloads(options)
+    if not options.skip_decide:
+        decisions = decide(options)
+        for name, micros in decisions.items():
+            print(f"decide, {name}: {micros:.1f} µs")
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "decide.json").write_text(
+            json.dumps({"nodes": options.nodes, "us": decisions}, indent=2)
         )
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

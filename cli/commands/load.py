@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -300,6 +300,13 @@ _FILES = click.option(
     help="With --local: a further flag of the scheduler; may be repeated.",
 )
 @click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="PROCESS=FILE",
+    help="With --local: have cProfile watch the scheduler or the apiserver; may be repeated.",
+)
+@click.option(
     "--scheduler-metrics",
     default="http://127.0.0.1:10251/metrics",
     help="Metrics page of a running cluster's scheduler; empty: none.",
@@ -347,6 +354,7 @@ def _read(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         fsync=not given["no_fsync"],
         scheduler_config=given["scheduler_config"] or "",
         scheduler_flags=given["scheduler_flags"],
+        profiles=_profiles(given["profiles"]),
     )
     try:
         limits = parse_limits(given["slo"]) if given["slo"] else []
@@ -371,6 +379,16 @@ def _read(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
     return settings, options
 
 
+def _profiles(given: Sequence[str]) -> dict[str, Path]:
+    found = {}
+    for text in given:
+        process, equals, name = text.partition("=")
+        if process not in ("scheduler", "apiserver") or not equals or not name:
+            raise click.UsageError(f'--profile: "{text}" is not scheduler=FILE or apiserver=FILE')
+        found[process] = Path(name).absolute()
+    return found
+
+
 def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
     """Refuse what does not go together."""
     open_loop = given["rate"] or given["trace"]
@@ -386,7 +404,7 @@ def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
         raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
     if given["stages"] and given["nodes"] not in ("simulated", "hollow"):
         raise click.UsageError("--stages needs --nodes simulated or hollow")
-    for name in ("no_fsync", "scheduler_config", "scheduler_flags"):
+    for name in ("no_fsync", "scheduler_config", "scheduler_flags", "profiles"):
         if given[name] and not local:
             raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")
 
