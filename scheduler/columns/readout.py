@@ -92,6 +92,12 @@ def _numbers(nodes: Snapshot) -> Iterator[tuple[str, Column]]:
 def _counts(nodes: Snapshot) -> Iterator[tuple[str, Mapping[int, int]]]:
     for image, rows in nodes.images.items():
         yield f"image[{image}]", rows
+    claims: dict[str, dict[int, int]] = {}
+    for row in nodes.rows.values():
+        for claim, count in nodes.claims.on(row).items():
+            claims.setdefault(claim, {})[row] = count
+    for claim, rows in claims.items():
+        yield f"Pods with claim[{claim}]", rows
     for group, rows in nodes.topology.placed().items():
         yield f"Pods of group[{_format_group(group)}]", rows
     for term, rows in nodes.topology.carried().items():

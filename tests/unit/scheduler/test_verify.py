@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from scheduler.cache import Cache
 from scheduler.columns.readout import Difference
+from scheduler.columns.snapshot import Snapshot
 from scheduler.verify import Captured, Rebuilt, capture, compare, rebuild
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -169,6 +171,16 @@ def test_pods_and_nodes_that_are_not_where_they_should_be_are_found(
 ) -> None:
     change(world)
     assert Difference(*expected) in world.differences()
+
+
+def test_every_column_is_compared() -> None:
+    """A new column has to be added to `scheduler.columns.readout`, and then here."""
+    assert {item.name for item in fields(Snapshot)} == {
+        "allocatable", "claims", "images", "labels", "max_pods", "nonzero_cpu", "nonzero_memory", "pod_count", "ports",
+        "priorities", "requested", "taint_sets", "taints", "topology", "unschedulable", "valid",
+        # These are the way to the others.
+        "all", "names", "resources", "rows", "size",
+    }  # fmt: skip
 
 
 def test_an_assumed_pod_counts_where_it_was_assumed_until_the_watch_shows_it(world: World) -> None:
