@@ -179,6 +179,7 @@ class Framework:
         observer = self.observer
         began = observer.start()
         messages: list[str] = []
+        waits = False
         for plugin in self.profile.post_filters:
             started = observer.start()
             result = plugin.post_filter(prepared.state, pod, nodes, refusals)
@@ -188,5 +189,6 @@ class Framework:
                 return result
             if result.message:
                 messages.append(result.message)
+            waits |= result.waits
         observer.extension_point("PostFilter", success=False, started=began)
-        return PostFilterResult(message=", ".join(messages))
+        return PostFilterResult(message=", ".join(messages), waits=waits)
