@@ -1,12 +1,12 @@
-"""How calls come in from gRPC's core: several of each method at a time.
+"""How calls come in from gRPC's core: several of each method at a time, each to a worker that is there already.
 
 grpc.aio asks the core for one call after the other, and each time waits, by `asyncio.wait`, for one of all methods: two or three turns of the
 loop a call. Under load a turn takes milliseconds, calls pile up in the core, first come first served, and no fair queue behind it has anything
-to order: one client with 1,000 calls in flight delayed everybody by all of them. So each method has tasks of its own here, which ask for its
-calls; whenever all of them got one in the same turn there are twice as many, up to `MAX_ACCEPTORS`. It is also what made a unary call
-a third cheaper (decision 032).
+to order: one client with 1,000 calls in flight delayed everybody by all of them. So each method has workers of its own here, which ask for its
+calls; when all of them have one there are more (decision 032). A worker serves the unary call that it got itself (`vaina.serving.unary`), and
+asks for the next: no task is made for a call (decision 084). Of those that wait for a call `MAX_WAITING` are kept.
 
-This stands on what grpc.aio (1.85, which is pinned) calls its own: the class of the server in its core, and two functions. Where one of them
+This stands on what grpc.aio (1.85, which is pinned) calls its own: the class of the server in its core, and some functions. Where one of them
 is missing, the ordinary server serves.
 """
 
@@ -18,44 +18,44 @@ import grpc
 import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # the stubs do not know it
 
+from vaina.serving import unary, wakeups
+
 log = structlog.stdlib.get_logger(__name__)
 
-#: calls of one method that are taken over in one turn of the loop: at first, and at most
-ACCEPTORS, MAX_ACCEPTORS = 2, 64
+#: workers of a method that wait for a call: at first, and at most
+WAITING, MAX_WAITING = 2, 64
 
-_NEEDED = ("_handle_rpc", "_schedule_rpc_coro", "_MethodResolver", "_RequestCallError")
+_NEEDED = ("_handle_rpc", "_schedule_rpc_coro", "_MethodResolver", "_RequestCallError", *unary.NEEDED)
 
 
 class _Method:
     """How busy a method is."""
 
-    __slots__ = ("acceptors", "name", "path", "taken")
+    __slots__ = ("more", "name", "path", "waiting")
 
     def __init__(self, path: bytes) -> None:
         self.path, self.name = path, path.decode()
-        #: calls of this turn of the loop
-        self.acceptors = self.taken = 0
+        #: workers that wait for a call, or will in the next turn of the loop
+        self.waiting = 0
+        #: workers that are made when all have a call
+        self.more = WAITING
 
-    def took_one(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Count a call; returns whether each acceptor has had one in this turn: there may be more to take."""
-        if not self.taken:
-            loop.call_soon(self._begin_turn)
-        self.taken += 1
-        return self.taken == self.acceptors < MAX_ACCEPTORS
-
-    def _begin_turn(self) -> None:
-        self.taken = 0
+    def all_have_one(self) -> int:
+        """Return how many more workers there shall be: twice as many each time."""
+        more, self.more = self.more, min(2 * self.more, MAX_WAITING)
+        return more
 
 
 class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no types
-    """grpc.aio's server, with acceptors of its own for registered methods."""
+    """grpc.aio's server, with workers for registered methods."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, options: Sequence[tuple[str, Any]]) -> None:
         super().__init__(loop, None, (), (), tuple(options), None)
         self._loop_of_tasks = loop
         self._methods: dict[str, Any] = {}
-        #: acceptors and calls under way: a loop alone would not keep them
+        #: workers, and streams under way: a loop alone would not keep them
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closings = unary.Closings(loop)
 
     def add_registered_method_handlers(self, method_handlers: Mapping[str, Any]) -> None:
         self._methods.update(method_handlers)
@@ -65,26 +65,41 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
         """Is asked by the server for its next call of a method; None: of those that nobody has registered."""
         if method_bytes is None:
             return super()._make_request_call_future(None)
-        method = _Method(method_bytes)
-        for _ in range(ACCEPTORS):
-            self._keep(self._accept(method))
-        # The server itself never gets one: the acceptors do.
+        self._add_workers(_Method(method_bytes), WAITING)
+        # The server itself never gets one: the workers do.
         return self._loop_of_tasks.create_future()
 
-    async def _accept(self, method: "_Method") -> None:
-        method.acceptors += 1
-        resolver = cygrpc._MethodResolver([], self._methods)
-        loop, name = self._loop_of_tasks, method.name
+    def _add_workers(self, method: _Method, count: int) -> None:
+        for _ in range(count):
+            method.waiting += 1
+            self._keep(self._work(method))
+
+    async def _work(self, method: _Method) -> None:
+        handler = self._methods[method.name]
+        is_unary = handler.request_streaming and not handler.response_streaming
         while self.is_running():
             try:
                 state = await self._request_registered_call(method.path)
             except cygrpc._RequestCallError:
                 continue
-            call = cygrpc._handle_rpc(name, resolver, (), state, loop, False)
-            self._keep(cygrpc._schedule_rpc_coro(call, state, loop, name))
-            if method.took_one(loop):
-                for _ in range(min(method.acceptors, MAX_ACCEPTORS - method.acceptors)):
-                    self._keep(self._accept(method))
+            method.waiting -= 1
+            if not method.waiting:
+                self._add_workers(method, method.all_have_one())
+            if is_unary:
+                await unary.serve(handler.stream_unary, state, self._loop_of_tasks, self._closings)
+            else:
+                self._begin_stream(method, state)
+            # It would keep the call for as long as nobody comes.
+            del state
+            if method.waiting >= MAX_WAITING:
+                return
+            method.waiting += 1
+
+    def _begin_stream(self, method: _Method, state: Any) -> None:
+        loop, name = self._loop_of_tasks, method.name
+        resolver = cygrpc._MethodResolver([], self._methods)
+        call = cygrpc._handle_rpc(name, resolver, (), state, loop, False)
+        self._keep(cygrpc._schedule_rpc_coro(call, state, loop, name))
 
     def _keep(self, coroutine: Any) -> None:
         task = self._loop_of_tasks.create_task(coroutine)
@@ -101,4 +116,5 @@ def make_server(options: Sequence[tuple[str, Any]]) -> grpc.aio.Server:
         log.warning(
             "grpc has changed inside: calls are taken over one after the other", grpc=grpc.__version__
         )
+    wakeups.install(asyncio.get_running_loop())
     return server

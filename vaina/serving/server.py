@@ -193,7 +193,7 @@ class _Wrapped:
             return grpc.stream_unary_rpc_method_handler(self.unary)
         return grpc.stream_stream_rpc_method_handler(self.answers)
 
-    async def unary(self, _requests: AsyncIterator[bytes], context: Any) -> bytes:
+    async def unary(self, _requests: AsyncIterator[bytes] | None, context: Any) -> bytes:
         """Serve a unary call."""
         ctx, start = self._begin(context)
         code = grpc.StatusCode.OK

@@ -1,0 +1,105 @@
+"""Unary calls on gRPC's core: who goes, who waits too long, and that whoever comes next is served all the same."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from vaina.api.core.v1 import pod_service_pb2
+from vaina.clock import SystemClock
+from vaina.kinds import POD
+from vaina.serving import wakeups
+from vaina.serving.handlers import UNARY, Method, RequestContext
+from vaina.serving.server import serve
+
+assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
+
+GET = POD.method("Get")
+
+
+class Handler:
+    """Echoes; waits for ever when it is asked with `wait`."""
+
+    def __init__(self) -> None:
+        self.begun, self.cancelled = asyncio.Semaphore(0), asyncio.Semaphore(0)
+        self.contexts: list[RequestContext] = []
+
+    async def __call__(self, request: bytes, ctx: RequestContext) -> bytes:
+        if request != b"wait":
+            return request
+        self.contexts.append(ctx)
+        self.begun.release()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.release()
+            raise
+        return b""
+
+
+@pytest.mark.parametrize("calls", [1, 3, 90])
+async def test_whoever_goes_ends_what_is_done_for_him_and_others_are_served(calls: int) -> None:
+    handler = Handler()
+    async with (
+        serve({GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        grpc.aio.insecure_channel(
+            f"127.0.0.1:{server.port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as other,
+    ):
+        method = channel.unary_unary(GET)
+        for _ in range(2):
+            waiting = [method(b"wait") for _ in range(calls)]
+            for _ in waiting:
+                await handler.begun.acquire()
+            for call in waiting:
+                call.cancel()
+            for _ in waiting:
+                await handler.cancelled.acquire()
+            # As many as there were workers, so that each has one.
+            answers = await asyncio.gather(*(other.unary_unary(GET)(b"%d" % n) for n in range(calls)))
+            assert answers == [b"%d" % n for n in range(calls)]
+    assert all(ctx.cancelled for ctx in handler.contexts)
+
+
+async def test_a_deadline_of_the_clients_ends_what_is_done_for_him() -> None:
+    handler = Handler()
+    async with (
+        serve({GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary(GET)(b"wait", timeout=0.1)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await handler.cancelled.acquire()
+        assert await channel.unary_unary(GET)(b"next") == b"next"
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 * 1024, 8 * 1024 + 1, 2_000_000])
+async def test_an_answer_of_any_size_arrives_whole(size: int) -> None:
+    async with (
+        serve({GET: Method(UNARY, Handler())}, listen="127.0.0.1:0", clock=SystemClock()) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        answers = await asyncio.gather(*(channel.unary_unary(GET)(b"x" * size) for _ in range(5)))
+    assert answers == [b"x" * size] * 5
+
+
+async def test_calls_that_were_cancelled_do_not_keep_the_server_from_ending() -> None:
+    handler = Handler()
+    async with serve(
+        {GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=0.01
+    ) as server:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
+        call = channel.unary_unary(GET)(b"wait")
+        await handler.begun.acquire()
+    await handler.cancelled.acquire()
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await call
+    await channel.close()
+
+
+async def test_the_socket_by_which_grpc_wakes_the_loop_is_found() -> None:
+    """Where grpc.aio has changed inside, this says so: each event costs a turn of the loop then."""
+    async with serve({GET: Method(UNARY, Handler())}, listen="127.0.0.1:0", clock=SystemClock()):
+        assert wakeups.install(asyncio.get_running_loop()) == 1
