@@ -13,6 +13,7 @@ from scheduler.build import build
 from scheduler.columns.snapshot import CPU
 from scheduler.scheduler import Scheduler
 from tests.support.apiserver import Harness, make_apiserver
+from tests.support.columns import check_columns
 from tests.support.faults import FaultyTransport
 from tests.unit.scheduler.objects import node, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -98,6 +99,7 @@ async def running(
         try:
             await settle(200)
             yield world
+            await check_columns(scheduler, server.client, server.clock)
         finally:
             task.cancel()
     detector.check()

@@ -193,6 +193,7 @@ async def test_columns_that_are_bent_are_found_and_what_the_watch_does_not_show_
         assert (answer.difference_count, len(answer.differences)) == (2, 1)
         [found] = answer.differences
         assert (found.subject, found.what, found.have, found.want) == ("n1", "requested[cpu]", "1005", "1000")
+        world.scheduler.cache.table._requested[0][:2] -= 5
 
 
 async def test_what_the_watch_hides_is_found_by_a_second_look() -> None:
@@ -278,3 +279,4 @@ async def test_before_its_caches_are_filled_nothing_is_answered() -> None:
         world.scheduler.pods._synced.clear()
         with pytest.raises(Unavailable, match="caches are not filled"):
             await scheduler_of(world).verify()
+        world.scheduler.pods._synced.set()
