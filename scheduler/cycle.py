@@ -151,7 +151,7 @@ class ClassCycle:
         )
         self._what_if = DryRun(
             self._pod, table, nodes, prepared.state, filters[self._from :],
-            residents=self._residents or (lambda _node_name: ()), affected=self._reached,
+            residents=self._residents or (lambda _node_name: ()), affected=_any_row if self._reach in (Reach.DOMAIN, Reach.GLOBAL) else _same_rows,
         )  # fmt: skip
         #: refusals counted when they were last told, and the rows that were touched since
         self._tally: Tally | None = None
@@ -357,10 +357,6 @@ class ClassCycle:
             total = total + scaled.scaled
         self._ranking.replace(np.where(self._ok, total, np.int64(-1)))
 
-    def _reached(self, rows: set[int]) -> Iterable[int] | None:
-        """Return the rows whose filters may answer otherwise after changes on `rows`; None: any."""
-        return None if self._reach in (Reach.DOMAIN, Reach.GLOBAL) else rows
-
     def _refusals(self) -> tuple[NDArray[np.int16], Codes]:
         """Return which filter refused each row first (or PASSED, NO_NODE), and what it said."""
         failed, codes = self._failed.copy(), self._codes.copy()
@@ -410,6 +406,17 @@ class ClassCycle:
         )
 
 
+# No methods of the cycle, which would then be in a circle of references and stay until the garbage collector comes.
+def _any_row(_rows: set[int]) -> Iterable[int] | None:
+    """Changes may have changed what the filters say of any row."""
+    return None
+
+
+def _same_rows(rows: set[int]) -> Iterable[int] | None:
+    """Changes on rows change what the filters say of these."""
+    return rows
+
+
 def _merge(touched: Sequence[int] | None, affected: Affected, rows: Sequence[int]) -> Sequence[int] | None:
     """Return touched rows with those that were affected; `rows` are among them already."""
     if touched is None or isinstance(affected, slice):
@@ -441,6 +448,9 @@ class Cycles:
         return self._of(pod).fits(node_name)
 
     def _of(self, pod: PodClass) -> ClassCycle:
+        if pod.claims:
+            # What storage there is stands in no column, and each such Pod has claims of its own.
+            return ClassCycle(pod, self._table, self._framework, self._residents)
         cycles = self._cycles
         # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms make of it (the shape).
         key = (pod.shape, self._table.topology.terms_matching(pod.group))

@@ -111,8 +111,8 @@ class _Placed:
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}
-        #: the columns that count them, as of a version of the index of columns
-        self.columns: tuple[PodColumn, ...] = ()
+        #: the columns that count them, as of a version of the index of columns; not held by this
+        self.columns: tuple[ref[PodColumn], ...] = ()
         self.version = -1
 
 
@@ -164,8 +164,10 @@ class Topology:
             del rows[row]
         if placed.version != self._column_index.version:
             self._find_columns(group, placed)
-        for column in placed.columns:
-            self._count_in(column, row, sign)
+        for weak in placed.columns:
+            column = weak()
+            if column is not None:
+                self._count_in(column, row, sign)
         if pod.asked is not NOTHING_ASKED:
             for term in pod.asked.terms:
                 self._carry(term, row, sign)
@@ -258,8 +260,10 @@ class Topology:
                 continue
             if placed.version != self._column_index.version:
                 self._find_columns(group, placed)
-            for column in placed.columns:
-                self._count_in(column, row, -gone)
+            for weak in placed.columns:
+                held = weak()
+                if held is not None:
+                    self._count_in(held, row, -gone)
             if not placed.rows:
                 self._go(group)
         for term, column in [*self._carried.items()]:
@@ -321,11 +325,11 @@ class Topology:
                 del self._groups_by_label[label]
 
     def _find_columns(self, group: PodGroup, placed: _Placed) -> None:
-        found: list[PodColumn] = []
+        found: list[ref[PodColumn]] = []
         for weak in self._column_index.candidates(group.labels):
             column = weak()
             if column is not None and self._means(column, group):
-                found.append(column)
+                found.append(weak)
         placed.columns, placed.version = tuple(found), self._column_index.version
 
     def _means(self, column: PodColumn, group: PodGroup) -> bool:
