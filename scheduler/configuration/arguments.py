@@ -9,12 +9,25 @@ from typing import Any, Final
 
 from scheduler.framework.resource_scoring import MAX_SHAPE_SCORE, UtilizationShapePoint
 from scheduler.plugins.balanced_allocation import NodeResourcesBalancedAllocationArgs
+from scheduler.plugins.default_preemption import DefaultPreemptionArgs
+from scheduler.plugins.inter_pod_affinity import InterPodAffinityArgs
+from scheduler.plugins.node_affinity import NodeAffinityArgs
 from scheduler.plugins.node_resources_fit import NodeResourcesFitArgs, ScoringStrategy
+from scheduler.plugins.pod_topology_spread import PodTopologySpreadArgs
+from scheduler.plugins.volume_binding import VolumeBindingArgs
+from vaina.api.core.v1 import reference_pb2
 from vaina.errors import FieldError
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 
 Errors = list[FieldError]
 
+_SOME: Final = (lambda count: count > 0, "for 'in', 'notin' operators, values set can't be empty")
+_NONE: Final = (lambda count: count == 0, "values set must be empty for exists and does not exist")
+_ONE: Final = (lambda count: count == 1, "for 'Gt', 'Lt' operators, exactly one value is required")
+#: how many values an operator takes, and what is said otherwise
+_OPERATORS: Final[Mapping[str, tuple[Callable[[int], bool], str]]] = {
+    "In": _SOME, "NotIn": _SOME, "Exists": _NONE, "DoesNotExist": _NONE, "Gt": _ONE, "Lt": _ONE,
+}  # fmt: skip
 STRATEGIES: Final = ("LeastAllocated", "MostAllocated", "RequestedToCapacityRatio")
 
 _NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
@@ -104,8 +117,103 @@ def _check_balanced(args: NodeResourcesBalancedAllocationArgs, path: Path, error
             errors.append(invalid(at.child("weight"), resource.weight, "must be 1"))
 
 
+def _check_volume_binding(args: VolumeBindingArgs, path: Path, errors: Errors) -> None:
+    if args.bind_timeout_seconds < 0:
+        words = "invalid BindTimeoutSeconds, should not be a negative value"
+        errors.append(invalid(path.child("bindTimeoutSeconds"), args.bind_timeout_seconds, words))
+
+
+def _check_preemption(args: DefaultPreemptionArgs, path: Path, errors: Errors) -> None:
+    percentage, absolute = args.min_candidate_nodes_percentage, args.min_candidate_nodes_absolute
+    at, at_absolute = path.child("minCandidateNodesPercentage"), path.child("minCandidateNodesAbsolute")
+    if not 0 <= percentage <= 100:
+        errors.append(invalid(at, percentage, "not in valid range [0, 100]"))
+    if absolute < 0:
+        errors.append(invalid(at_absolute, absolute, "not in valid range [0, inf)"))
+    if percentage == 0 and absolute == 0:
+        errors.append(invalid(at, 0, "cannot be zero at the same time as minCandidateNodesAbsolute"))
+        errors.append(
+            invalid(at_absolute, 0, "cannot be zero at the same time as minCandidateNodesPercentage")
+        )
+
+
+def _check_pod_affinity(args: InterPodAffinityArgs, path: Path, errors: Errors) -> None:
+    weight = args.hard_pod_affinity_weight
+    if not 0 <= weight <= 100:
+        errors.append(invalid(path.child("hardPodAffinityWeight"), weight, "not in valid range [0, 100]"))
+
+
+def _check_spread(args: PodTopologySpreadArgs, path: Path, errors: Errors) -> None:
+    at, constraints = path.child("defaultingType"), path.child("defaultConstraints")
+    if args.defaulting_type not in ("List", "System"):
+        errors.append(not_supported(at, args.defaulting_type, ("System", "List")))
+    elif args.defaulting_type == "System" and args.default_constraints:
+        errors.append(invalid(at, args.defaulting_type, "when .defaultConstraints are not empty"))
+    seen: set[tuple[str, str]] = set()
+    for index, item in enumerate(args.default_constraints):
+        here = constraints.index(index)
+        if item.max_skew <= 0:
+            errors.append(invalid(here.child("maxSkew"), item.max_skew, "not in valid range (0, inf)"))
+        if not item.topology_key:
+            errors.append(required(here.child("topologyKey"), "can not be empty"))
+        else:
+            check_label_name(item.topology_key, here.child("topologyKey"), errors)
+        action = item.when_unsatisfiable
+        if not action:
+            errors.append(required(here.child("whenUnsatisfiable"), "can not be empty"))
+        elif action not in ("DoNotSchedule", "ScheduleAnyway"):
+            words = ("DoNotSchedule", "ScheduleAnyway")
+            errors.append(not_supported(here.child("whenUnsatisfiable"), action, words))
+        if (item.topology_key, action) in seen:
+            errors.append(duplicate(here, f"{{{item.topology_key}, {action}}}"))
+        seen.add((item.topology_key, action))
+
+
+def _check_node_affinity(args: NodeAffinityArgs, path: Path, errors: Errors) -> None:
+    if args.added_affinity is None:
+        return
+    added = path.child("addedAffinity")
+    required_terms = args.added_affinity.required_during_scheduling_ignored_during_execution
+    if args.added_affinity.HasField("required_during_scheduling_ignored_during_execution"):
+        at = added.child("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
+        for index, term in enumerate(required_terms.node_selector_terms):
+            _check_term(term, at.index(index), errors)
+    at = added.child("preferredDuringSchedulingIgnoredDuringExecution")
+    for index, item in enumerate(args.added_affinity.preferred_during_scheduling_ignored_during_execution):
+        _check_term(item.preference, at.index(index).child("preference"), errors)
+
+
+def _check_term(term: reference_pb2.NodeSelectorTerm, path: Path, errors: Errors) -> None:
+    """Check what a scheduler could not understand (`nodeaffinity.NewNodeSelector`)."""
+    for index, item in enumerate(term.match_expressions):
+        at = path.child("matchExpressions").index(index)
+        check_label_name(item.key, at.child("key"), errors)
+        if item.operator not in _OPERATORS:
+            errors.append(not_supported(at.child("operator"), item.operator, sorted(_OPERATORS)))
+            continue
+        fits, words = _OPERATORS[item.operator]
+        if not fits(len(item.values)):
+            errors.append(invalid(at.child("values"), list(item.values), words))
+        elif item.operator in ("Gt", "Lt") and not re.fullmatch(r"[-+]?[0-9]+", item.values[0]):
+            words = "for 'Gt', 'Lt' operators, the value must be an integer"
+            errors.append(invalid(at.child("values").index(0), item.values[0], words))
+    for index, item in enumerate(term.match_fields):
+        at = path.child("matchFields").index(index)
+        if item.key != "metadata.name":
+            errors.append(not_supported(at.child("key"), item.key, ("metadata.name",)))
+        if item.operator not in ("In", "NotIn"):
+            errors.append(not_supported(at.child("operator"), item.operator, ("In", "NotIn")))
+        elif len(item.values) != 1:
+            errors.append(required(at.child("values"), "must have one element"))
+
+
 #: by plugin: what is wrong with its arguments
 CHECKS: Final[Mapping[str, Callable[[Any, Path, Errors], None]]] = {
+    "DefaultPreemption": _check_preemption,
+    "InterPodAffinity": _check_pod_affinity,
+    "NodeAffinity": _check_node_affinity,
     "NodeResourcesFit": _check_fit,
     "NodeResourcesBalancedAllocation": _check_balanced,
+    "PodTopologySpread": _check_spread,
+    "VolumeBinding": _check_volume_binding,
 }

@@ -24,6 +24,15 @@ class ClusterEvent(StrEnum):
     ASSIGNED_POD_UPDATE_LABEL = "AssignedPodUpdatePodLabel"
     ASSIGNED_POD_SCALE_DOWN = "AssignedPodUpdatePodScaleDown"
     ASSIGNED_POD_DELETE = "AssignedPodDelete"
+    # Of storage: hints are asked with nothing before and nothing after, the catalogue has it.
+    VOLUME_ADD = "PersistentVolumeAdd"
+    VOLUME_UPDATE = "PersistentVolumeUpdate"
+    CLAIM_ADD = "PersistentVolumeClaimAdd"
+    CLAIM_UPDATE = "PersistentVolumeClaimUpdate"
+    CLASS_ADD = "StorageClassAdd"
+    CLASS_UPDATE = "StorageClassUpdate"
+    CSI_NODE_ADD = "CSINodeAdd"
+    CSI_NODE_UPDATE = "CSINodeUpdate"
 
 
 #: a Pod or a node, before or after; None: not there

@@ -13,7 +13,7 @@ from scheduler.framework.handle import Handle
 from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
 from scheduler.framework.runtime import Profile, Weighted
 from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResourcesBalancedAllocationArgs
-from scheduler.plugins.default_preemption import DefaultPreemption
+from scheduler.plugins.default_preemption import DefaultPreemption, DefaultPreemptionArgs
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs
 from scheduler.plugins.node_affinity import NodeAffinity, NodeAffinityArgs
@@ -21,9 +21,13 @@ from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
 from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 from scheduler.plugins.node_unschedulable import NodeUnschedulable
+from scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from scheduler.plugins.pod_topology_spread import PodTopologySpread, PodTopologySpreadArgs
 from scheduler.plugins.scheduling_gates import SchedulingGates
 from scheduler.plugins.taint_toleration import TaintToleration
+from scheduler.plugins.volume_binding import VolumeBinding, VolumeBindingArgs
+from scheduler.plugins.volume_restrictions import VolumeRestrictions
+from scheduler.plugins.volume_zone import VolumeZone
 
 __all__ = ["DEFAULT_SCHEDULER_NAME", "IN_TREE", "Factory", "assemble", "default_profile", "points_of"]
 
@@ -69,9 +73,20 @@ IN_TREE: Final[tuple[Factory, ...]] = (
     Factory("NodeAffinity", lambda args, _handle: NodeAffinity(args), NodeAffinityArgs, 2),
     Factory("NodePorts", lambda _args, _handle: NodePorts()),
     Factory("NodeResourcesFit", lambda args, _handle: NodeResourcesFit(args), NodeResourcesFitArgs),
+    Factory("VolumeRestrictions", lambda _args, handle: VolumeRestrictions(handle.volumes)),
+    Factory("NodeVolumeLimits", lambda _args, handle: NodeVolumeLimits(handle.volumes)),
+    Factory("VolumeBinding", lambda args, handle: VolumeBinding(args, handle.volumes), VolumeBindingArgs),
+    Factory("VolumeZone", lambda _args, handle: VolumeZone(handle.volumes)),
     Factory("PodTopologySpread", lambda args, _handle: PodTopologySpread(args), PodTopologySpreadArgs, 2),
     Factory("InterPodAffinity", lambda args, _handle: InterPodAffinity(args), InterPodAffinityArgs, 2),
-    Factory("DefaultPreemption", lambda _args, _handle: DefaultPreemption()),
+    Factory(
+        "DefaultPreemption",
+        lambda args, _handle: DefaultPreemption(
+            min_candidate_nodes_percentage=args.min_candidate_nodes_percentage,
+            min_candidate_nodes_absolute=args.min_candidate_nodes_absolute,
+        ),
+        DefaultPreemptionArgs,
+    ),
     Factory(
         "NodeResourcesBalancedAllocation",
         lambda args, _handle: BalancedAllocation(args),

@@ -42,6 +42,16 @@ class PreemptionContext:
     offset: Callable[[int], int] = _first
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultPreemptionArgs:
+    """Upstream's DefaultPreemptionArgs."""
+
+    #: of the nodes that might do, so many per cent are enough to choose from
+    min_candidate_nodes_percentage: int = 10
+    #: but at least so many
+    min_candidate_nodes_absolute: int = 100
+
+
 class DefaultPreemption:
     """Looks for Pods of a lower priority."""
 

@@ -96,7 +96,7 @@ def test_the_default_profile_has_upstreams_order_and_weights() -> None:
     assert profile.name == "mine"
     assert [plugin.name for plugin in profile.filters] == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
-        "PodTopologySpread", "InterPodAffinity",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
     ]  # fmt: skip
     assert [(weighted.plugin.name, weighted.weight) for weighted in profile.scores] == [
         ("TaintToleration", 3),

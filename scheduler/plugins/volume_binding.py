@@ -1,0 +1,72 @@
+"""VolumeBinding: a Pod goes where its volumes are, or where they can be had.
+
+A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its first consumer takes the
+smallest volume that will do there, or has one made. Choosing is done here, binding in `scheduler.volume_binding`. Follows
+`plugins/volumebinding`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.events import ClusterEvent, Hint, always
+from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
+from scheduler.framework.state import CycleState
+from scheduler.volumes.catalogue import Catalogue, Plan
+from scheduler.volumes.matching import REASONS, Found, find, needs
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBindingArgs:
+    """Arguments (`VolumeBindingArgs`)."""
+
+    #: how long a binding may take
+    bind_timeout_seconds: int = 600
+
+
+class VolumeBinding:
+    """Refuses nodes that volumes cannot be had on."""
+
+    name = "VolumeBinding"
+    reach = Reach.NONE
+    points = ("reserve", "preBind")
+
+    def __init__(
+        self, args: VolumeBindingArgs = VolumeBindingArgs(), catalogue: Catalogue | None = None
+    ) -> None:
+        self.timeout_seconds = float(args.bind_timeout_seconds)
+        self._catalogue = catalogue or Catalogue()
+
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """Anything of storage, and nodes with other labels."""
+        events = (
+            ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
+            ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE, ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE,
+            ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
+        )  # fmt: skip
+        return dict.fromkeys(events, always)
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        if not pod.claims:
+            return SKIP
+        need = needs(self._catalogue, pod)
+        if need.rejected:
+            return PreFilterResult(rejected=need.rejected)
+        state.write(self.name, find(self._catalogue, need, nodes))
+        return RUN
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return REASONS
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        return state.read(self.name, Found).codes[rows]
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return int(state.read(self.name, Found).codes[row])
+
+    def plan(self, pod: PodClass, nodes: Snapshot, row: int) -> Plan:
+        """Say what is to be done for the claims of a Pod that goes to a row."""
+        need = needs(self._catalogue, pod)
+        return find(self._catalogue, need, nodes).plan(need, nodes, row)

@@ -1,0 +1,58 @@
+"""VolumeRestrictions: a claim with access mode ReadWriteOncePod is for one Pod alone (KEP-2485, `plugins/volumerestrictions`).
+
+Upstream's rules for disks of GCE, AWS, RBD and iSCSI that Pods name themselves are not here (docs/limits.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.events import ClusterEvent, Hint, always
+from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
+from scheduler.framework.state import CycleState
+from scheduler.volumes.catalogue import Catalogue
+
+REASON: Final = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+MODE: Final = "ReadWriteOncePod"
+
+
+class VolumeRestrictions:
+    """Refuses every node while another Pod has the claim."""
+
+    name = "VolumeRestrictions"
+    #: a Pod anywhere may have it
+    reach = Reach.GLOBAL
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue or Catalogue()
+
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """A Pod that gives the claim back, or another claim."""
+        events = (ClusterEvent.ASSIGNED_POD_DELETE, ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
+        return dict.fromkeys(events, always)
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        if not pod.claims:
+            return SKIP
+        alone = tuple(
+            key
+            for key in pod.claim_keys()
+            if (claim := self._catalogue.claims.get(key)) is not None and MODE in claim.access_modes
+        )
+        state.write(self.name, alone)
+        return RUN if alone else SKIP
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (REASON,)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        # Whoever has it may be evicted: that is not for ever.
+        taken = self.filter_row(state, pod, nodes, 0)
+        return np.full(len(nodes.valid[rows]), taken, np.int64) if taken else None
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return int(any(nodes.claims.users(key) for key in state.read(self.name, tuple)))

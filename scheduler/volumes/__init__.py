@@ -1,0 +1,1 @@
+"""What the scheduler knows of storage: volumes, claims, classes and drivers, and which volume a claim could have. No I/O."""

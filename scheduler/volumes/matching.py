@@ -1,0 +1,182 @@
+"""PURE: which nodes a Pod's claims allow, and which volumes they would have there.
+
+Follows `pkg/scheduler/framework/plugins/volumebinding/binder.go` (FindPodVolumes) and `component-helpers`' FindMatchingVolume:
+the smallest volume that will do, the smallest claim first. Over all rows at once; asked once a Pod that has claims.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.node_selection import any_matches, holds
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Snapshot
+from scheduler.framework.interface import UNRESOLVABLE, Codes
+from scheduler.volumes.catalogue import Catalogue, Plan
+from scheduler.volumes.objects import ClaimInfo, VolumeInfo
+
+BIND_CONFLICT: Final = "node(s) didn't find available persistent volumes to bind"
+NODE_CONFLICT: Final = "node(s) didn't match PersistentVolume's node affinity"
+NO_SUCH_VOLUME: Final = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+UNBOUND_IMMEDIATE: Final = "pod has unbound immediate PersistentVolumeClaims"
+#: in the order of their bits
+REASONS: Final = (BIND_CONFLICT, NODE_CONFLICT, NO_SUCH_VOLUME)
+
+
+@dataclass(slots=True)
+class Need:
+    """A Pod's claims, by what they need."""
+
+    #: why the Pod can go nowhere; empty: it may
+    rejected: str = ""
+    #: with their volumes; None: that does not exist
+    bound: list[tuple[ClaimInfo, VolumeInfo | None]] = field(default_factory=list)
+    #: claims that get their volume now, by size
+    waiting: list[ClaimInfo] = field(default_factory=list)
+
+
+def needs(catalogue: Catalogue, pod: PodClass) -> Need:
+    """Say what the claims of a Pod need, or why it can go nowhere (podHasPVCs, GetPodVolumeClaims)."""
+    need, immediate = Need(), False
+    namespace = pod.group.namespace
+    for wanted in pod.claims:
+        claim = catalogue.claims.get(f"{namespace}/{wanted.name}")
+        if claim is None:
+            words = f'persistentvolumeclaim "{wanted.name}"'
+            return Need(
+                f"waiting for ephemeral volume controller to create the {words}"
+                if wanted.ephemeral
+                else f"{words} not found"
+            )
+        if claim.lost:
+            words = f'persistentvolumeclaim "{claim.name}" bound to non-existent persistentvolume'
+            return Need(f'{words} "{claim.volume_name}"')
+        if claim.deleting:
+            return Need(f'persistentvolumeclaim "{claim.name}" is being deleted')
+        found = catalogue.classes.get(claim.class_name)
+        if claim.bound:
+            need.bound.append((claim, catalogue.volumes.get(claim.volume_name)))
+        elif found is not None and found.waits and not claim.volume_name:
+            need.waiting.append(claim)
+        else:
+            immediate = True
+    if immediate:
+        return Need(UNBOUND_IMMEDIATE)
+    need.waiting.sort(key=lambda claim: claim.requested)
+    return need
+
+
+@dataclass(slots=True)
+class Found:
+    """What nodes allow."""
+
+    #: int64[N]: bits of REASONS
+    codes: Codes
+    volumes: list[VolumeInfo]
+    #: for each waiting claim int32[N]: index into `volumes`; -1: its volume is to be made
+    chosen: list[NDArray[np.int32]]
+
+    def plan(self, need: Need, nodes: Snapshot, row: int) -> Plan:
+        """Say what is to be done when the Pod goes to a row."""
+        name = nodes.names[row]
+        assert name is not None
+        binds: list[tuple[str, str]] = []
+        provisions: list[str] = []
+        for claim, chosen in zip(need.waiting, self.chosen, strict=True):
+            index = int(chosen[row])
+            if index < 0:
+                provisions.append(claim.key)
+            else:
+                binds.append((claim.key, self.volumes[index].name))
+        return Plan(name, tuple(binds), tuple(provisions))
+
+
+def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
+    """Find the nodes that the claims allow."""
+    codes = np.zeros(nodes.size, np.int64)
+    for _, volume in need.bound:
+        if volume is None:
+            codes |= UNRESOLVABLE | 4
+        elif volume.terms is not None:
+            codes |= np.where(any_matches(volume.terms, nodes), np.int64(0), np.int64(UNRESOLVABLE | 2))
+    found = Found(codes, [], [])
+    fits = np.ones(nodes.size, np.bool_)
+    for claim in need.waiting:
+        fits &= _give(catalogue, claim, nodes, found)
+    codes |= np.where(fits, np.int64(0), np.int64(UNRESOLVABLE | 1))
+    return found
+
+
+def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.bool_]:
+    """Choose a volume for a claim on each row; return the rows where it gets one, there or made (bool[N])."""
+    chosen = np.full(nodes.size, -1, np.int32)
+    fits = np.zeros(nodes.size, np.bool_)
+    selected = catalogue.selected_node(claim)
+    if selected:
+        # Somebody is making it there.
+        row = nodes.rows.get(selected)
+        if row is not None:
+            fits[row] = _can_provision(catalogue, claim, nodes)[row]
+        found.chosen.append(chosen)
+        return fits
+    for volume in _candidates(catalogue, claim):
+        free = ~fits if volume.terms is None else ~fits & any_matches(volume.terms, nodes)
+        for other in found.chosen:
+            for index, taken in enumerate(found.volumes):
+                if taken is volume:
+                    free &= other != index
+        if free.any():
+            found.volumes.append(volume)
+            chosen[free] = len(found.volumes) - 1
+            fits |= free
+            if fits.all():
+                break
+    found.chosen.append(chosen)
+    return fits | _can_provision(catalogue, claim, nodes)
+
+
+def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
+    """Return the volumes that a claim could have, the best first: its own, then the smaller ones."""
+    own: list[VolumeInfo] = []
+    others: list[VolumeInfo] = []
+    for volume in catalogue.of_class(claim.class_name).values():
+        owner = catalogue.owner(volume)
+        if (
+            volume.capacity < claim.requested
+            or volume.deleting
+            or volume.volume_mode != claim.volume_mode
+            or volume.attributes_class != claim.attributes_class
+        ):
+            continue
+        if owner is not None:
+            if owner[0] == claim.key and owner[1] in ("", claim.uid):
+                own.append(volume)
+        elif (
+            volume.phase == "Available"
+            and claim.access_modes <= volume.access_modes
+            and (claim.selector is None or claim.selector.matches(volume.labels))
+        ):
+            others.append(volume)
+    if own:
+        # A volume that is meant for the claim is taken or nothing.
+        return own[:1]
+    return sorted(others, key=lambda volume: (volume.capacity, volume.name))
+
+
+def _can_provision(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.bool_]:
+    """Say for each row whether a volume can be made there (checkVolumeProvisions)."""
+    found = catalogue.classes.get(claim.class_name)
+    if found is None or not found.provisioner:
+        return np.zeros(nodes.size, np.bool_)
+    if not found.topologies:
+        return np.ones(nodes.size, np.bool_)
+    allowed = np.zeros(nodes.size, np.bool_)
+    for term in found.topologies:
+        here = np.ones(nodes.size, np.bool_)
+        for condition in term:
+            here &= holds(condition, nodes)
+        allowed |= here
+    return allowed
