@@ -27,6 +27,8 @@ from vaina.errors import ApiError, BadRequest, Invalid, NotFound
 #: statuses in a call, and calls of each kind in flight
 BATCH, IN_FLIGHT = 100, 4
 _BEFORE_RUNNING = ("run_sandbox", "pull_image", "create_container", "start_container")
+#: as hollow kubelets name them (`kubelet/runtime/hollow/stages.py`)
+STAGES = (*_BEFORE_RUNNING, "stop_container")
 _RETRY_SECONDS = 0.2
 _MASK = ("phase", "conditions", "container_statuses", "pod_ip", "pod_ips", "host_ip", "start_time")
 
@@ -69,9 +71,15 @@ def parse_delays(text: str) -> dict[str, tuple[float, float]]:
     for item in filter(None, text.split(",")):
         stage, _, bounds = item.partition("=")
         least, dash, most = bounds.partition("-")
-        if stage not in (*_BEFORE_RUNNING, "stop_container"):
-            raise ValueError(f'"{item}": "{stage}" is no stage')
-        delays[stage] = (float(least), float(most if dash else least))
+        if stage not in STAGES:
+            raise ValueError(f'"{item}": "{stage}" is no stage (there are {", ".join(STAGES)})')
+        try:
+            delay = float(least), float(most if dash else least)
+        except ValueError:
+            delay = -1.0, -1.0
+        if not 0 <= delay[0] <= delay[1] < float("inf"):
+            raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5')
+        delays[stage] = delay
     return delays
 
 

@@ -23,6 +23,7 @@ from bench.load.report import Report, ReportError, data_items, decode, encode, m
 from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import Creation, Nodes, Settings
+from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, failed, parse_limits
 from bench.load.workload import CreatePods, Workload
 from cli import flags
@@ -80,6 +81,10 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
             report = await run_workload(workload, target, client, settings, progress, **_how(options))
     except (RunError, HollowError, ClusterError) as error:
         raise Failure(str(error)) from error
+    except TimeoutError as error:
+        raise Failure(
+            f"it took too long, and something may be left: vaina load clean {settings.run}"
+        ) from error
     shell.out("\n".join(table(report)) + "\n")
     _write(options, report)
     broken = [
@@ -180,9 +185,9 @@ def load_compare(shell: Shell, first: str, second: str, tolerance: float) -> Non
     shell.out("\n".join(compare.table(*reports, tolerance=tolerance)) + "\n")
 
 
-async def load_clean(shell: Shell, clients: Clientset, run: str) -> None:
+async def load_clean(shell: Shell, clients: Clientset, run: str, wait_seconds: float) -> None:
     """Delete what runs have left that were killed."""
-    await clean(clients, run, say=shell.err)
+    await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
 
 
 def load_list(shell: Shell, files: tuple[str, ...], label_filter: str) -> None:
@@ -404,6 +409,10 @@ def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
         raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
     if given["stages"] and given["nodes"] not in ("simulated", "hollow"):
         raise click.UsageError("--stages needs --nodes simulated or hollow")
+    try:
+        parse_delays(given["stages"])
+    except ValueError as error:
+        raise click.UsageError(f"--stages: {error}") from error
     for name in ("no_fsync", "scheduler_config", "scheduler_flags", "profiles"):
         if given[name] and not local:
             raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")
@@ -449,6 +458,14 @@ def compare_command(first: str, second: str, tolerance: float) -> None:
 @load_command.command("clean")
 @click.argument("run", default="")
 @flags.server
-def clean_command(run: str) -> None:
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for namespaces to end.",
+)
+def clean_command(run: str, wait_seconds: float) -> None:
     """Delete what runs (or one RUN) left in a cluster that were killed, or told to keep."""
-    flags.start(lambda shell, clients: load_clean(shell, clients, run))
+    flags.start(lambda shell, clients: load_clean(shell, clients, run, wait_seconds))

@@ -1,0 +1,115 @@
+"""`vaina load`: what it refuses, lists, compares and clears away."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.load.report import encode
+from bench.load.settings import RUN_LABEL
+from tests.support.command import CommandLine
+from tests.unit.load.loads import measurement, report
+from vaina.client.clientset import Clientset
+from vaina.kinds import NAMESPACE, NODE, POD
+from vaina.testing.builders import make_namespace, make_node, make_pod
+
+RUN = ("load", "run", "SchedulingBasic/5Nodes")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--create=pending",), "--create pending needs --local"),
+        (("--local", "--create=pending", "--rate=5"), "--create pending has no --rate"),
+        (("--local", "--rate=5", "--trace=/dev/null"), "--rate and --trace exclude one another"),
+        (("--nodes=objects", "--wait-running"), "--wait-running needs kubelets"),
+        (("--stages=run_sandbox=1",), "--stages needs --nodes simulated or hollow"),
+        (("--nodes=hollow", "--stages=nap=1"), '"nap" is no stage'),
+        (("--no-fsync",), "--no-fsync needs --local"),
+        (("--scheduler-flag=--a=b",), "--scheduler-flag needs --local"),
+        (("--local", "--profile=etcd=x"), '--profile: "etcd=x" is not scheduler=FILE'),
+        (("--slo=speed>=1",), '--slo: there is no figure "speed"'),
+        (("--local", "--nodes=imaginary"), "'imaginary' is not one of"),
+        (("--batch-size=0",), "is not in the range"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], error: str) -> None:
+    result = CommandLine().run(*RUN, *options)
+    assert result.code == 1
+    assert error in result.err
+
+
+def test_an_unknown_workload_is_told_before_anything_is_made() -> None:
+    result = CommandLine().run("load", "run", "SchedulingBasic/None", "--local")
+    assert result.code == 1
+    assert 'error: there is no workload "SchedulingBasic/None"' in result.err
+
+
+def test_a_short_trace_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "trace").write_text("0.1\n")
+    result = CommandLine().run(*RUN, f"--trace={tmp_path / 'trace'}")
+    assert result.code == 1
+    assert "error: --trace: the trace has 1 offsets and 10 Pods are to be created" in result.err
+
+
+def test_workloads_are_listed_by_label_or_from_a_file(tmp_path: Path) -> None:
+    lines = CommandLine().run("load", "list", "-l", "cost,-performance").out.splitlines()
+    assert [line.split()[0].split("/")[0] for line in lines] == ["SchedulingBasic"] * 3
+    own = tmp_path / "own.yaml"
+    own.write_text("- {name: A, workloadTemplate: [{opcode: sleep, duration: 1s}], workloads: [{name: B}]}")
+    assert CommandLine().run("load", "list", "-f", str(own)).out == "A/B\n"
+    own.write_text("- {name: A}")
+    result = CommandLine().run("load", "list", "-f", str(own))
+    assert (result.code, result.err.startswith("error: own.yaml: [0] A: (all of it): ")) == (1, True)
+
+
+def test_two_reports_are_compared(tmp_path: Path) -> None:
+    one, other = tmp_path / "a.json", tmp_path / "b.json"
+    one.write_bytes(encode(report()))
+    other.write_bytes(encode(report(measurement(pods=200), commit="def")))
+    result = CommandLine().run("load", "compare", str(one), str(other))
+    assert result.code == 0
+    assert "differs: commit: abc / def" in result.out
+    [line] = [line for line in result.out.splitlines() if line.startswith("  throughput ")]
+    assert line.split() == ["throughput", "50", "100", "2.00", "better"]
+
+
+@pytest.mark.parametrize(("text", "error"), [(None, "cannot read"), ("{}", "no report of a load test")])
+def test_what_cannot_be_compared(tmp_path: Path, text: str | None, error: str) -> None:
+    path = tmp_path / "a.json"
+    if text is not None:
+        path.write_text(text)
+    result = CommandLine().run("load", "compare", str(path), str(path))
+    assert (result.code, error in result.err) == (1, True)
+
+
+def test_clean_takes_what_runs_have_left_and_nothing_else() -> None:
+    vaina = CommandLine()
+
+    async def make(client: Clientset) -> None:
+        for run in ("", "load-1", "load-2"):
+            name = run or "mine"
+            node, space, pod = make_node(f"n-{name}"), make_namespace(name), make_pod("p", namespace=name)
+            for obj in (node, space, pod):
+                obj.metadata.uid, obj.metadata.resource_version = "", ""
+                if run:
+                    obj.metadata.labels[RUN_LABEL] = run
+            await client.nodes.create(node)
+            await client.namespaces.create(space)
+            await client.pods.create(pod)
+
+    async def names(client: Clientset) -> list[set[str]]:
+        return [
+            {one.metadata.name for one in (await client.kind(kind).list()).items}  # type: ignore[arg-type]  # a Kind[Pod] is read as a Kind[Message]
+            for kind in (NODE, POD, NAMESPACE)
+        ]
+
+    vaina.do(make)
+    # Namespaces end by a controller, which is not here.
+    result = vaina.run("load", "clean", "load-1", "--wait=0")
+    assert (result.code, "still ending: load-1 " in result.err) == (0, True)
+    nodes, _, _ = vaina.do(names)
+    assert nodes == {"n-mine", "n-load-2"}
+    vaina.run("load", "clean", "--wait=0")
+    nodes, _, spaces = vaina.do(names)
+    assert nodes == {"n-mine"}
+    assert "mine" in spaces
