@@ -15,7 +15,7 @@ from scheduler.columns.node_table import NodeChange
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.queue.scheduling_queue import SchedulingQueue
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
@@ -119,6 +119,16 @@ class EventHandlers:
                 self._expectant.node_gone(old.metadata.name)
                 self._happened(ClusterEvent.NODE_DELETE, before, None)
         self._wake()
+
+    def on_namespaces(
+        self, changes: Sequence[tuple[namespace_pb2.Namespace | None, namespace_pb2.Namespace | None]]
+    ) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            if new is not None:
+                self._cache.table.set_namespace(new.metadata.name, new.metadata.labels)
+            elif old is not None:
+                self._cache.table.set_namespace(old.metadata.name, None)
 
     def _node(self, node: node_pb2.Node) -> None:
         try:

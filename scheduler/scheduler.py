@@ -32,7 +32,7 @@ from scheduler.preempting import Preempting
 from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff
 from vaina.cache.informer import Informer
@@ -145,6 +145,11 @@ class Scheduler:
             clients.pod_disruption_budgets, clock, detector=detector, rng=rng
         )
         self.budgets.add_batch_handler(context.budgets.on_budgets)
+        #: for terms with a namespaceSelector
+        self.namespaces: Informer[namespace_pb2.Namespace] = Informer(
+            clients.namespaces, clock, detector=detector, rng=rng
+        )
+        self.namespaces.add_batch_handler(handlers.on_namespaces)
         self.pods.add_batch_handler(handlers.on_pods)
         self.nodes.add_batch_handler(handlers.on_nodes)
         metrics.watch(self.queue.sizes, self.cache.sizes)
@@ -161,14 +166,15 @@ class Scheduler:
 
     @property
     def synced(self) -> bool:
-        """Whether nodes and Pods are known: nothing is decided before."""
-        return self.pods.synced and self.nodes.synced and self.budgets.synced
+        """Whether nodes, Pods and what decisions depend on besides are known: nothing is decided before."""
+        return self.pods.synced and self.nodes.synced and self.budgets.synced and self.namespaces.synced
 
     async def wait_synced(self) -> None:
         """Return when nodes and Pods are known."""
         await self.nodes.wait_synced()
         await self.pods.wait_synced()
         await self.budgets.wait_synced()
+        await self.namespaces.wait_synced()
 
     async def run(self) -> None:
         """Follow and lead until cancelled: what a scheduler without election does."""
@@ -182,6 +188,7 @@ class Scheduler:
             group.create_task(self.nodes.run(), name="informer-nodes")
             group.create_task(self.pods.run(), name="informer-pods")
             group.create_task(self.budgets.run(), name="informer-budgets")
+            group.create_task(self.namespaces.run(), name="informer-namespaces")
             for name, recorder in self._recorders.items():
                 group.create_task(recorder.run(), name=f"events-{name}")
             group.create_task(self._reporter.run(), name="steps")

@@ -173,6 +173,11 @@ class NodeTable:
             del self.nominated[row]
         self.journal.pods_changed(row)
 
+    def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Take in a namespace's labels (None: it is gone). Classes start afresh if a selector that is in use looks at them."""
+        if self.topology.set_namespace(name, labels):
+            self.journal.node_changed(0)
+
     def is_counted(self, row: int) -> bool:
         """Say whether any Pod is counted on a row."""
         return bool(self._pod_count[row])
