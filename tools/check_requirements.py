@@ -34,7 +34,6 @@ OPEN = {
     "C5": "static Pods (Everything a Pod is)",
     "C6": "self-hosted control plane (Everything a Pod is)",
     "D2": "Deployments and Jobs (Controllers and templates)",
-    "E3": "load tests of the scheduler (The scheduler)",
 }
 
 

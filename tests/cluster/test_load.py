@@ -1,0 +1,68 @@
+"""Load tests of the scheduler on the cluster that compose brings up."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.load.report import decode
+from bench.load.settings import RUN_LABEL
+from tests.support.workspace import Workspace
+from vaina.kinds import NAMESPACE, NODE, POD, PRIORITY_CLASS
+
+
+def load(space: Workspace, tmp_path: Path, workload: str, *options: str) -> Path:
+    """Run a workload as a user does; return the report."""
+    cluster, report = space.cluster, tmp_path / "report.json"
+    pages = {"scheduler": "VAINA_SCHEDULER_METRICS_PORT", "apiserver": "VAINA_METRICS_PORT"}
+    cluster.cli(
+        "load", "run", workload, f"--output={report}", f"--html={tmp_path / 'report.html'}", *options,
+        *(f"--{name}-metrics=http://127.0.0.1:{cluster.env[port]}/metrics" for name, port in pages.items()),
+        timeout=120,
+    )  # fmt: skip
+    return report
+
+
+def left(space: Workspace) -> list[str]:
+    """Name what still carries the label of a run."""
+    return [
+        one.metadata.name
+        for kind in (POD, NODE, PRIORITY_CLASS, NAMESPACE)
+        for one in space.api.list(kind, label_selector=RUN_LABEL)
+    ]
+
+
+@pytest.mark.requirement("E3")
+def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace, tmp_path: Path) -> None:
+    limits = "--slo=throughput>=0.1,unscheduled<=0,attempts_error<=0,create_to_running_maximum<=60s"
+    path = load(space, tmp_path, "SchedulingBasic/5Nodes", limits)
+    report = decode(path.read_bytes())
+    [one] = report.measurements
+    assert (one.pods, one.bound, one.running) == (10, 10, 10)
+    # Real nodes with real containers: a Pod runs after it is bound.
+    bound, running = (one.latencies[name].summary for name in ("create_to_bound", "create_to_running"))
+    assert bound.count == running.count == 10
+    assert bound.maximum < running.maximum
+    assert one.throughput.average > 0
+    assert one.attempts["scheduled"] >= 10
+    assert {"load", "apiserver", "scheduler"} <= set(one.processes)
+    assert all(one.processes[name].cpu_seconds > 0 for name in ("apiserver", "scheduler"))
+    assert one.etcd_requests
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert json.loads(path.read_text())["how"]["nodes"].startswith("real")
+    assert left(space) == []
+
+
+@pytest.mark.requirement("E3")
+def test_a_load_test_brings_its_own_nodes_and_keeps_its_pods_on_them(
+    space: Workspace, tmp_path: Path
+) -> None:
+    path = load(
+        space, tmp_path, "SchedulingPodAntiAffinity/5Nodes", "--nodes=hollow", "--create=unary", "--rate=50",
+        "--stages=start_container=0.1-0.2",
+    )  # fmt: skip
+    [one] = decode(path.read_bytes()).measurements
+    # Each Pod is on a node of its own, and none on the cluster's nodes.
+    assert (one.bound, one.running) == (4, 4)
+    assert (one.balance.nodes, one.balance.used, one.balance.most) == (5, 4, 1)
+    assert left(space) == []
