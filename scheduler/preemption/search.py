@@ -39,9 +39,11 @@ class Search:
         self._reasons: Counter[tuple[str, ...]] = Counter()
         self._candidates = self._sparing = 0
         #: the best first; entries of candidates that are no longer are skipped
-        self._heap: list[tuple[Order, int, Candidate]] = []
-        #: among equals the one that was found first
+        self._heap: list[tuple[Order, int, int, Candidate]] = []
+        #: candidates so far: those that stand for one row are never compared themselves
         self._numbers = 0
+        #: the row that is asked first: among equals the one that follows it soonest is best
+        self._first = 0
 
     def best(
         self,
@@ -63,6 +65,7 @@ class Search:
         if self._asked is None:
             rows = np.flatnonzero(resolvable).tolist()
             first = offset(len(rows)) if rows else 0
+            self._first = rows[first] if rows else 0
             self._asked, self._waiting = deque(rows[first:] + rows[:first]), set(rows)
         enough, asked = wanted(int(np.count_nonzero(resolvable))), self._asked
         while asked and not self._enough(enough):
@@ -70,10 +73,11 @@ class Search:
             self._waiting.discard(row)
             # What is not resolvable now has an entry in the journal when it is again, and comes back then.
             if row not in self._found and resolvable[row]:
-                self._learn(row, select(row, self._priority, what_if, self._budgets.violating))
+                place = (row - self._first) % len(resolvable)
+                self._learn(row, place, select(row, self._priority, what_if, self._budgets.violating))
         heap = self._heap
         while heap:
-            candidate = heap[0][2]
+            candidate = heap[0][3]
             if self._found.get(candidate.row) is candidate:
                 return candidate
             heapq.heappop(heap)
@@ -116,12 +120,12 @@ class Search:
                 if not self._reasons[found]:
                     del self._reasons[found]
 
-    def _learn(self, row: int, found: Candidate | tuple[str, ...]) -> None:
+    def _learn(self, row: int, place: int, found: Candidate | tuple[str, ...]) -> None:
         self._found[row] = found
         if isinstance(found, Candidate):
             self._candidates += 1
             self._sparing += not found.order[0]
             self._numbers += 1
-            heapq.heappush(self._heap, (found.order, self._numbers, found))
+            heapq.heappush(self._heap, (found.order, place, self._numbers, found))
         else:
             self._reasons[found] += 1
