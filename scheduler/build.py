@@ -12,6 +12,7 @@ from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
 from scheduler.cycle import TieBreak
+from scheduler.framework.handle import Handle
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.frameworks import Frameworks
@@ -45,6 +46,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
     registry: CollectorRegistry | None = None,
     name: str = DEFAULT_SCHEDULER_NAME,
     profiles: Sequence[Profile] = (),
+    handle: Handle | None = None,
     backoff: Backoff = BACKOFF,
     instance: str = "scheduler",
     tie_break: TieBreak | None = None,
@@ -58,7 +60,8 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         clock: the time.
         registry: where metrics go.
         name: spec.schedulerName of the Pods that are ours, by the default profile.
-        profiles: made already: they stand instead of the default one.
+        profiles: made already, with `handle`: they stand instead of the default one.
+        handle: what plugins may look at.
         backoff: of Pods that failed.
         instance: the name of this process in events and traces.
         tie_break: chooses among equally good nodes; at random by default.
@@ -66,7 +69,8 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         rng: for jitter.
     """
     registry = registry or CollectorRegistry()
-    profiles = profiles or (default_profile(name),)
+    handle = handle or Handle()
+    profiles = profiles or (default_profile(name, handle),)
     names = [profile.name for profile in profiles]
     times = PluginMetrics(registry)
     return Scheduler(
@@ -76,7 +80,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         ),
         metrics=SchedulerMetrics(registry, names), preemption=PreemptionMetrics(registry),
         recorders={own: EventRecorder(clients.events, own, instance, clock) for own in names},
-        backoff=backoff,
+        catalogue=handle.volumes, backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
         tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng,
     )  # fmt: skip
@@ -94,7 +98,8 @@ async def run(
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
-    profiles = make_profiles(scheduling.profiles, third_party=find_plugins())
+    handle = Handle()
+    profiles = make_profiles(scheduling.profiles, handle=handle, third_party=find_plugins())
     clock, registry = SystemClock(), new_registry("scheduler")
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
@@ -107,7 +112,7 @@ async def run(
     except ValueError as error:
         raise ConfigError(f"leader election: {error}") from error
     scheduler = build(
-        election.clients, clock, registry=registry, profiles=profiles, instance=instance,
+        election.clients, clock, registry=registry, profiles=profiles, handle=handle, instance=instance,
         backoff=Backoff(
             base_seconds=scheduling.pod_initial_backoff_seconds, cap_seconds=scheduling.pod_max_backoff_seconds
         ),

@@ -28,10 +28,14 @@ from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
+from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import Preempting
 from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
+from scheduler.volume_binding import VolumeBinder
+from scheduler.volume_watch import PLUGINS, VolumeWatch
+from scheduler.volumes.catalogue import Catalogue
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff
@@ -80,6 +84,7 @@ class Scheduler:
         recorders: Mapping[str, EventRecorder],
         reporter: StepReporter,
         tie_break: TieBreak,
+        catalogue: Catalogue | None = None,
         backoff: Backoff = BACKOFF,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
@@ -95,6 +100,7 @@ class Scheduler:
             recorders: of events about Pods, by the name of the scheduler.
             reporter: of the step SCHEDULED.
             tie_break: chooses among equally good nodes.
+            catalogue: of storage, which the profiles' plugins look at.
             backoff: of Pods that failed.
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
@@ -141,6 +147,24 @@ class Scheduler:
             self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
             heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
         )  # fmt: skip
+        self.catalogue = catalogue or Catalogue()
+        self.storage = VolumeWatch(
+            clients, clock, self.catalogue, self._storage_happened, detector=detector, rng=rng
+        )
+        self._volume_binder = VolumeBinder(
+            clients, clock, self.catalogue, submit=self._binder.submit, outcome=self,
+            is_there=lambda uid: self.cache.get(uid) is not None, labels_of=self._labels_of,
+        )  # fmt: skip
+        #: scheduler name -> what binds the volumes of its Pods
+        self._volumes = {
+            framework.profile.name: plugin
+            for framework in frameworks
+            for plugin in framework.profile.filters
+            if isinstance(plugin, VolumeBinding)
+        }
+        self._watches_storage = any(
+            plugin.name in PLUGINS for framework in frameworks for plugin in framework.profile.filters
+        )
         self.budgets: Informer[pod_disruption_budget_pb2.PodDisruptionBudget] = Informer(
             clients.pod_disruption_budgets, clock, detector=detector, rng=rng
         )
@@ -174,6 +198,8 @@ class Scheduler:
         await self.nodes.wait_synced()
         await self.pods.wait_synced()
         await self.budgets.wait_synced()
+        if self._watches_storage:
+            await self.storage.wait_synced()
         await self.namespaces.wait_synced()
 
     async def run(self) -> None:
@@ -188,6 +214,8 @@ class Scheduler:
             group.create_task(self.nodes.run(), name="informer-nodes")
             group.create_task(self.pods.run(), name="informer-pods")
             group.create_task(self.budgets.run(), name="informer-budgets")
+            if self._watches_storage:
+                group.create_task(self.storage.run(), name="storage")
             group.create_task(self.namespaces.run(), name="informer-namespaces")
             for name, recorder in self._recorders.items():
                 group.create_task(recorder.run(), name=f"events-{name}")
@@ -201,9 +229,18 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conditions.run(), name="conditions")
             group.create_task(self._binder.run(), name="binder")
+            group.create_task(self._volume_binder.run(), name="volume-binder")
             group.create_task(self._evictor.run(), name="evictor")
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._cycles_forever(), name="cycles")
+
+    def _storage_happened(self, event: ClusterEvent) -> None:
+        self.queue.on_event(event, None, None, now=self._clock.monotonic())
+        self._wake.set()
+
+    def _labels_of(self, node_name: str) -> Mapping[str, str]:
+        node = self.cache.node(node_name)
+        return {} if node is None else node.labels
 
     def settle(self, uid: str, node_name: str) -> None:
         """The watch shows a Pod on a node, or gone."""
@@ -300,7 +337,13 @@ class Scheduler:
         if isinstance(decision, Scheduled):
             self.cache.assume(pod.info, decision.node_name)
             self._conditions.drop(pod.info.uid)
-            self._binder.submit(PendingBinding(pod, pod.info.uid, decision, now))
+            pending = PendingBinding(pod, pod.info.uid, decision, now)
+            volumes = self._volumes.get(name) if pod.info.pod_class.claims else None
+            if volumes is None:
+                self._binder.submit(pending)
+            else:
+                plan = volumes.plan(pod.info.pod_class, self.cache.table.snapshot(), decision.row)
+                self._volume_binder.begin(pending, plan, timeout_seconds=volumes.timeout_seconds)
         else:
             self._park(pod, decision, now)
 

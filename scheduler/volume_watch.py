@@ -1,0 +1,109 @@
+"""Watches storage for the plugins that ask about it: fills the catalogue, and tells the queue what could help.
+
+Started only where a profile has such a plugin. Called by `scheduler.scheduler`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from scheduler.framework.events import ClusterEvent
+from scheduler.volumes.catalogue import Catalogue
+from vaina.api.core.v1 import persistent_volume_pb2
+from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.cache.informer import Informer
+from vaina.cache.mutation import MutationDetector
+from vaina.client.clientset import Clientset
+from vaina.clock import Clock
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: plugins that look at storage
+PLUGINS: Final = frozenset({"VolumeBinding", "VolumeZone", "VolumeRestrictions", "NodeVolumeLimits"})
+
+
+class VolumeWatch:
+    """The informers of storage. Owned by the scheduling task."""
+
+    def __init__(
+        self,
+        clients: Clientset,
+        clock: Clock,
+        catalogue: Catalogue,
+        happened: Callable[[ClusterEvent], None],
+        *,
+        detector: MutationDetector | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Make the informers.
+
+        Args:
+            clients: of the apiserver.
+            clock: for back-off.
+            catalogue: is filled.
+            happened: is told of each kind of change, once a batch.
+            detector: finds who changes shared objects; for tests.
+            rng: for jitter.
+        """
+        self._catalogue, self._happened = catalogue, happened
+        self._logged: set[str] = set()
+        self.volumes: Informer[persistent_volume_pb2.PersistentVolume] = Informer(
+            clients.persistent_volumes, clock, detector=detector, rng=rng
+        )
+        self.claims: Informer[persistent_volume_pb2.PersistentVolumeClaim] = Informer(
+            clients.persistent_volume_claims, clock, detector=detector, rng=rng
+        )
+        self.classes: Informer[storage_class_pb2.StorageClass] = Informer(
+            clients.storage_classes, clock, detector=detector, rng=rng
+        )
+        self.nodes: Informer[csi_node_pb2.CSINode] = Informer(
+            clients.csi_nodes, clock, detector=detector, rng=rng
+        )
+        self._add(self.volumes, catalogue.on_volumes, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE)
+        self._add(self.claims, catalogue.on_claims, ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
+        self._add(self.classes, catalogue.on_classes, ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE)
+        self._add(self.nodes, catalogue.on_nodes, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE)
+
+    @property
+    def synced(self) -> bool:
+        """Whether all of it is known."""
+        return all(informer.synced for informer in self._informers())
+
+    async def wait_synced(self) -> None:
+        """Return when all of it is known."""
+        for informer in self._informers():
+            await informer.wait_synced()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers():
+                group.create_task(informer.run(), name=f"informer-{informer.kind.plural}")
+
+    def _informers(self) -> tuple[Informer[Any], ...]:
+        return (self.volumes, self.claims, self.classes, self.nodes)
+
+    def _add(
+        self,
+        informer: Informer[Any],
+        handler: Callable[[Any], None],
+        added: ClusterEvent,
+        updated: ClusterEvent,
+    ) -> None:
+        def on_changes(changes: Any) -> None:
+            handler(changes)
+            self._log_unreadable()
+            for event in {added if old is None else updated for old, new in changes if new is not None}:
+                self._happened(event)
+
+        informer.add_batch_handler(on_changes)
+
+    def _log_unreadable(self) -> None:
+        """Say once of each object why it does not count."""
+        unreadable = self._catalogue.unreadable
+        for name in unreadable.keys() - self._logged:
+            log.warning("storage cannot be read", object=name, error=unreadable[name])
+        self._logged = set(unreadable)
