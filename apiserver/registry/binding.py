@@ -10,6 +10,7 @@ from apiserver.registry import refusals
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
+from apiserver.registry.pods import SCHEDULED
 from apiserver.registry.status import merge_conditions
 from apiserver.registry.store import Edit, Store
 from apiserver.storage import keys
@@ -19,8 +20,6 @@ from vaina.clock import timestamp
 from vaina.errors import ApiError, Invalid
 from vaina.kinds import NODE, POD
 from vaina.objects import field_path
-
-_SCHEDULED = pod_pb2.PodCondition(type="PodScheduled", status="True")
 
 
 class Binder:
@@ -37,7 +36,7 @@ class Binder:
             NotFound: there is no such Pod, or no such node.
             Conflict: the Pod is ending, gated, bound already, or another one than meant.
         """
-        edit = self._edit(ctx, binding)
+        edit = self._edit(ctx, binding, self._scheduled())
         await self._check_node(binding.target.name)
         return await self._pods.change(edit)
 
@@ -50,37 +49,51 @@ class Binder:
             except ApiError as error:
                 missing[name] = error
 
+        scheduled = self._scheduled()
+
         def edit(binding: pod_pb2.Binding) -> Edit[pod_pb2.Pod]:
-            made = self._edit(ctx, binding)
+            made = self._edit(ctx, binding, scheduled)
             if binding.target.name in missing:
                 raise missing[binding.target.name]
             return made
 
         return await self._pods.change_all([partial(edit, binding) for binding in bindings])
 
-    def _edit(self, ctx: Context, binding: pod_pb2.Binding) -> Edit[pod_pb2.Pod]:
+    def _scheduled(self) -> pod_pb2.PodCondition:
+        """Return the condition of a Pod that is bound now."""
+        now = timestamp(self._pods.now())
+        return pod_pb2.PodCondition(type=SCHEDULED, status="True", last_transition_time=now)
+
+    def _edit(
+        self, ctx: Context, binding: pod_pb2.Binding, scheduled: pod_pb2.PodCondition
+    ) -> Edit[pod_pb2.Pod]:
         """Return how a Pod gets its node. Raises Invalid, BadRequest."""
         meta, target = binding.metadata, binding.target
+        node, annotations = target.name, meta.annotations
         errors = []
         if target.kind not in ("", "Node"):
             errors.append(field_path.not_supported("target.kind", target.kind, ("Node", "<empty>")))
-        if not target.name:
+        if not node:
             errors.append(field_path.required("target.name"))
         if errors:
             raise Invalid.of("Binding", meta.name, errors)
-        now = timestamp(self._pods.now())
 
         def build(pod: pod_pb2.Pod) -> pod_pb2.Pod:
             why = _refusal(pod)
             if why:
                 raise refusals.conflict(POD, pod.metadata.name, why, subresource="binding")
-            pod.spec.node_name = target.name
-            pod.status.nominated_node_name = ""
-            if meta.annotations:
+            pod.spec.node_name = node
+            status = pod.status
+            if status.nominated_node_name:
+                status.nominated_node_name = ""
+            if annotations:
                 # Asked first: to begin going through a map costs 2 µs, and schedulers send none.
-                for key, value in meta.annotations.items():
+                for key, value in annotations.items():
                     pod.metadata.annotations[key] = value
-            merge_conditions(pod.status.conditions, [_SCHEDULED], now)
+            if status.conditions:
+                merge_conditions(status.conditions, [scheduled], scheduled.last_transition_time)
+            else:
+                status.conditions.append(scheduled)
             return pod
 
         version = parse_object_version(POD, meta)
@@ -95,11 +108,11 @@ class Binder:
 
 def _refusal(pod: pod_pb2.Pod) -> str:
     """Return why a Pod may not be bound; empty when it may."""
-    name = pod.metadata.name
-    if pod.metadata.HasField("deletion_timestamp"):
-        return f"pod {name} is being deleted, cannot be assigned to a host"
-    if pod.spec.node_name:
-        return f'pod {name} is already assigned to node "{pod.spec.node_name}"'
-    if pod.spec.scheduling_gates:
-        return f"pod {name} has non-empty .spec.schedulingGates"
+    meta, spec = pod.metadata, pod.spec
+    if meta.HasField("deletion_timestamp"):
+        return f"pod {meta.name} is being deleted, cannot be assigned to a host"
+    if spec.node_name:
+        return f'pod {meta.name} is already assigned to node "{spec.node_name}"'
+    if spec.scheduling_gates:
+        return f"pod {meta.name} has non-empty .spec.schedulingGates"
     return ""

@@ -31,6 +31,8 @@ class _BadValue(Exception):
 _SECOND = 1_000_000_000
 #: brings a set field of a message into its normal form
 _Action = Callable[[Message, Any], None]
+#: fields that are asked for one by one: to list those that are set costs as much as some fifteen questions
+_PROBED = 8
 
 
 @cache  # as many entries as there are message types
@@ -89,12 +91,32 @@ def _action(item: Field) -> _Action | None:
             return None
 
 
+@cache  # as above
+def _probes(descriptor: Descriptor) -> tuple[tuple[str, bool, _Action], ...] | None:
+    """Return the names of the fields that have an action, and whether they are lists; None when they are many: then all set ones are listed."""
+    named, actions = schema_of(descriptor).by_number, _actions(descriptor)
+    if len(actions) > _PROBED or any(named[number].is_map for number in actions):
+        return None
+    # In the order of ListFields: the first value without a normal form is the one that is told.
+    return tuple((named[number].name, named[number].is_list, actions[number]) for number in sorted(actions))
+
+
 def _walk(message: Message) -> None:
-    actions = _actions(message.DESCRIPTOR)
-    for descriptor, value in message.ListFields():
-        action = actions.get(descriptor.number)
-        if action is not None:
-            action(message, value)
+    descriptor: Any = message.DESCRIPTOR
+    probes = _probes(descriptor)
+    if probes is not None:
+        for name, is_list, action in probes:
+            if not is_list:
+                if message.HasField(name):
+                    action(message, getattr(message, name))
+            elif values := getattr(message, name):
+                action(message, values)
+        return
+    actions = _actions(descriptor)
+    for field, value in message.ListFields():
+        act = actions.get(field.number)
+        if act is not None:
+            act(message, value)
 
 
 def _each(item: Field, change: Callable[[Any], None]) -> _Action:

@@ -50,19 +50,29 @@ class Leases:
         self._shared: dict[int, _Shared] = {}
         self._locks: dict[int, asyncio.Lock] = {}
 
-    async def lease_for(self, ttl_seconds: int) -> int:
-        """Return a lease for one more key; 0 for a key that lives for ever. Raises what the client raises."""
+    def ready(self, ttl_seconds: int) -> int | None:
+        """Return a lease for one more key as `lease_for` does; None when that has to be waited for."""
         if ttl_seconds <= 0:
             return 0
+        shared = self._shared.get(ttl_seconds)
+        if shared is None or shared.keys >= MAX_KEYS or self._clock.monotonic() >= shared.usable_until:
+            return None
+        shared.keys += 1
+        return shared.id
+
+    async def lease_for(self, ttl_seconds: int) -> int:
+        """Return a lease for one more key; 0 for a key that lives for ever. Raises what the client raises."""
+        lease = self.ready(ttl_seconds)
+        if lease is not None:
+            return lease
         async with self._locks.setdefault(ttl_seconds, asyncio.Lock()):
-            now = self._clock.monotonic()
-            shared = self._shared.get(ttl_seconds)
-            if shared is None or shared.keys >= MAX_KEYS or now >= shared.usable_until:
-                reuse = min(_REUSE_SECONDS, ttl_seconds * _REUSE_SHARE)
-                shared = _Shared(await self._grant(ttl_seconds, int(reuse)), now + reuse)
-                self._shared[ttl_seconds] = shared
-            shared.keys += 1
-            return shared.id
+            # Somebody else may have got one meanwhile.
+            lease = self.ready(ttl_seconds)
+            if lease is None:
+                now, reuse = self._clock.monotonic(), min(_REUSE_SECONDS, ttl_seconds * _REUSE_SHARE)
+                lease = await self._grant(ttl_seconds, int(reuse))
+                self._shared[ttl_seconds] = _Shared(lease, now + reuse, keys=1)
+            return lease
 
     async def _grant(self, ttl_seconds: int, more_seconds: int) -> int:
         while True:

@@ -146,7 +146,7 @@ class EtcdStorage:
         left = [index for index, refused in enumerate(results) if refused is None]
         for _ in range(_LEASE_TRIES):
             try:
-                writes = [await self._write(puts[index]) for index in left]
+                writes = await self._writes([puts[index] for index in left])
                 outcomes = await self._commit.submit_all(writes)
             except ApiError as error:
                 # Of these nothing was written; others may have been, in an earlier round.
@@ -165,10 +165,16 @@ class EtcdStorage:
             left = again
         return [_leaseless() if result is None else result for result in results]
 
-    async def _write(self, put: Put) -> Write:
-        lease = await self._leases.lease_for(put.ttl_seconds) if put.ttl_seconds else 0
-        expected = 0 if put.expected is None else _compared(put.expected)
-        return Write(put.key, expected, put.data, put.type_meta, lease)
+    async def _writes(self, puts: Sequence[Put]) -> Sequence[Write]:
+        writes = []
+        for put in puts:
+            lease = 0
+            if put.ttl_seconds:
+                ready = self._leases.ready(put.ttl_seconds)
+                lease = await self._leases.lease_for(put.ttl_seconds) if ready is None else ready
+            expected = 0 if put.expected is None else _compared(put.expected)
+            writes.append(Write(put.key, expected, put.data, put.type_meta, lease))
+        return writes
 
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
