@@ -265,6 +265,7 @@ class Run:
             async with asyncio.timeout(self._settings.patience_seconds):
                 await pods.begun.wait()
         except TimeoutError:
+            await self._target.wait_scheduler()  # says why, where it did not start
             raise RunError(
                 f"{pods.name}: no Pod has a node after {self._settings.patience_seconds:.0f} s"
             ) from None
@@ -306,6 +307,8 @@ class Run:
 
     async def _barrier(self, name: str, step: Barrier) -> None:
         wanted = {self._making.full_namespace(one) for one in step.namespaces}
+        if step.stage_requirement == "Running" and not self._settings.wait_running:
+            self.notes.append(f"{name}: Pods were not waited for until they run")
         for pods in self._sets:
             if wanted and pods.namespace not in wanted:
                 continue
