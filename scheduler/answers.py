@@ -7,7 +7,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scheduler.columns.readout import Difference
-from scheduler.decisions import BestNode, Detail, Entry
+from scheduler.decisions import BestNode, Detail, Entry, Preemption, preemption_of
 from scheduler.explain.details import best_node
 from scheduler.explain.evaluate import Evaluation
 from scheduler.explain.fit import Fit
@@ -23,16 +23,26 @@ MAX_ASSUMED: Final = 100
 Moment = Callable[[float], Timestamp]
 
 
-def evaluation_message(seen: Evaluation, limit: int) -> pb.Evaluation:
-    """Write what would be decided now, with at most `limit` nodes and groups of nodes."""
+def evaluation_message(seen: Evaluation, verdict: Unschedulable | None, limit: int) -> pb.Evaluation:
+    """Write what would be decided now, with at most `limit` nodes and groups of nodes.
+
+    Args:
+        seen: what the plugins say.
+        verdict: what a cycle would say of a Pod that fits nowhere; None: nobody asked.
+        limit: of nodes and groups.
+    """
     groups, more = remedies(seen, limit)
     ties = seen.ties()
-    return pb.Evaluation(
+    made = pb.Evaluation(
         nodes=seen.count, feasible=seen.feasible, reasons=_reasons(seen.reason_counts()),
         best=[_best(best_node(seen, index)) for index in seen.best(limit)],
         ties=[seen.name(index) for index in ties[:limit]], tie_count=len(ties),
-        refused=[_group(group) for group in groups], more_groups=more, message=seen.message,
+        refused=[_group(group) for group in groups], more_groups=more,
+        message=seen.message if verdict is None else verdict.message,
     )  # fmt: skip
+    if verdict is not None and verdict.nominated:
+        made.preemption.CopyFrom(_preemption(preemption_of(verdict.nominated, verdict.victims)))
+    return made
 
 
 def decision_message(number: int, entry: Entry, moment: Moment) -> pb.Decision:
@@ -50,14 +60,7 @@ def decision_message(number: int, entry: Entry, moment: Moment) -> pb.Decision:
         made.evaluated_nodes, made.message = decision.nodes, decision.message
         made.rejected_by.extend(sorted(decision.rejected_by))
     if entry.preemption is not None:
-        made.preemption.node, made.preemption.victim_count = (
-            entry.preemption.node,
-            entry.preemption.victim_count,
-        )
-        for victim in entry.preemption.victims:
-            made.preemption.victims.add(
-                namespace=victim.namespace, name=victim.name, uid=victim.uid, priority=victim.priority
-            )
+        made.preemption.CopyFrom(_preemption(entry.preemption))
     if entry.detail is not None:
         made.detail.CopyFrom(_detail(entry.detail, number, moment))
     return made
@@ -102,6 +105,16 @@ def verify_message(
 
 def _reasons(counts: Iterable[tuple[str, str, int]]) -> list[pb.ReasonCount]:
     return [pb.ReasonCount(plugin=plugin, reason=reason, nodes=nodes) for plugin, reason, nodes in counts]
+
+
+def _preemption(preemption: Preemption) -> pb.Preemption:
+    return pb.Preemption(
+        node=preemption.node, victim_count=preemption.victim_count,
+        victims=[
+            pb.Victim(namespace=item.namespace, name=item.name, uid=item.uid, priority=item.priority)
+            for item in preemption.victims
+        ],
+    )  # fmt: skip
 
 
 def _best(node: BestNode) -> pb.NodeVerdict:

@@ -60,6 +60,15 @@ class Preemption(NamedTuple):
     victim_count: int
 
 
+def preemption_of(node: str, victims: Sequence[PodInfo]) -> Preemption:
+    """Name the victims of a preemption, as many as are named."""
+    named = tuple(
+        Victim(victim.namespace, victim.name, victim.uid, victim.pod_class.priority)
+        for victim in victims[:MAX_VICTIMS]
+    )
+    return Preemption(node, named, len(victims))
+
+
 @dataclass(frozen=True, slots=True)
 class BestNode:
     """A node that fitted, with its scores: (plugin, raw, normalised, weight)."""
@@ -178,11 +187,7 @@ class DecisionLog:
         self, pod: QueuedPod, node: str, victims: Sequence[PodInfo], *, now: float, message: str = ""
     ) -> None:
         """Note that room is being made for a Pod on a node, and who has to go for it."""
-        named = tuple(
-            Victim(victim.namespace, victim.name, victim.uid, victim.pod_class.priority)
-            for victim in victims[:MAX_VICTIMS]
-        )
-        preemption = Preemption(node, named, len(victims))
+        preemption = preemption_of(node, victims)
         self._note(pod, Outcome.PREEMPTED, now, node=node, message=message, preemption=preemption)
 
     def _note(

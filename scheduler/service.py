@@ -15,6 +15,7 @@ from scheduler.answers import decision_message, evaluation_message, fit_message,
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.readout import Difference
 from scheduler.explain.evaluate import evaluate
+from scheduler.explain.eviction import would_decide
 from scheduler.explain.fit import Fit, copy, fill
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
@@ -106,7 +107,8 @@ class SchedulerService:
             held = scheduler.cache.held()
             nominations = scheduler.cache.nominations
             nominated = [(other, node.name) for node in nodes for other in nominations.on(node.name)]
-            await self._in_steps(copy(nodes, held, nominated, fit.cache))
+            namespaces = dict(scheduler.cache.table.topology.namespaces)
+            await self._in_steps(copy(nodes, held, nominated, namespaces, fit.cache))
             profile = scheduler.frameworks.of(info.pod_class).profile
             await self._in_steps(fill(info, profile, most, fit))
         return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table, profile))
@@ -227,10 +229,13 @@ class SchedulerService:
         return "its decision was made by another process, or before this one began to lead"
 
     def _evaluate(self, info: PodInfo, limit: int, *, nominated: bool = False) -> pb.Evaluation:
-        scheduler, pod_class = self._scheduler, info.pod_class
-        profile = scheduler.frameworks.of(pod_class).profile
-        but = pod_class if nominated else None
-        return evaluation_message(evaluate(pod_class, scheduler.cache.table, profile, but=but), limit)
+        cache, pod_class = self._scheduler.cache, info.pod_class
+        profile = self._scheduler.frameworks.of(pod_class).profile
+        seen = evaluate(pod_class, cache.table, profile, but=pod_class if nominated else None)
+        verdict = None
+        if not seen.feasible and not nominated:
+            verdict = would_decide(pod_class, cache.table, profile, cache.on)
+        return evaluation_message(seen, verdict, limit)
 
     def _find(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod | None:
         lister = self._scheduler.pods.lister
@@ -264,6 +269,7 @@ class SchedulerService:
         return capture(
             scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.list(),
             queued=scheduler.queue.uids(), ours=scheduler.frameworks.names,
+            namespaces=scheduler.namespaces.lister.list(),
         )  # fmt: skip
 
     @asynccontextmanager

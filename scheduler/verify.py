@@ -16,7 +16,7 @@ from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.columns.readout import Difference, Readout, read_out
 from scheduler.columns.readout import compare as compare_columns
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.objects.pods import is_terminal
 
 #: Pods and nodes that are counted between two pauses
@@ -36,6 +36,8 @@ class Captured:
     queued: frozenset[str]
     #: spec.schedulerName of the Pods that are ours
     ours: frozenset[str]
+    #: namespace -> its labels
+    namespaces: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -58,14 +60,18 @@ def capture(
     pods: Sequence[pod_pb2.Pod],
     queued: frozenset[str] = frozenset(),
     ours: frozenset[str] = frozenset(),
+    namespaces: Sequence[namespace_pb2.Namespace] = (),
 ) -> Captured:
     """Take what is to be compared. One call, no await: all of it is of the same moment."""
-    return Captured(read_out(cache.table.snapshot()), nodes, pods, cache.held(), queued, ours)
+    labels = {item.metadata.name: dict(item.metadata.labels) for item in namespaces}
+    return Captured(read_out(cache.table.snapshot()), nodes, pods, cache.held(), queued, ours, labels)
 
 
 def rebuild(captured: Captured, rebuilt: Rebuilt) -> Iterator[None]:
     """Count everything anew, into `rebuilt`; pauses now and then, so that somebody else may have a turn."""
     compiler = PodCompiler()
+    for name, labels in captured.namespaces.items():
+        rebuilt.cache.table.set_namespace(name, labels)
     for number, node in enumerate(captured.nodes):
         try:
             rebuilt.cache.upsert_node(compile_node(node))

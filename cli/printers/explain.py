@@ -59,6 +59,8 @@ def _evaluation(seen: pb.Evaluation, paint: Paint) -> list[str]:
         ]
         if seen.more_groups:
             lines.append(f"  and {_count(seen.more_groups, 'more group')} of nodes")
+    if seen.HasField("preemption"):
+        lines += ["", f"Or by preemption: {_victims(seen.preemption)}."]
     return lines
 
 
@@ -144,7 +146,7 @@ def _victims(preemption: pb.Preemption) -> str:
         f"{item.namespace}/{item.name} (priority {item.priority})" for item in preemption.victims
     )
     more = preemption.victim_count - len(preemption.victims)
-    return f"room is made on {preemption.node} by evicting {names}{f' and {more:,} more' if more > 0 else ''}"
+    return f"room on {preemption.node} by evicting {names}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _seconds(seconds: float) -> str:

@@ -104,9 +104,14 @@ def _counts(nodes: Snapshot) -> Iterator[tuple[str, Mapping[int, int]]]:
         yield f"Pods with term[{_format_term(term)}]", rows
 
 
+def _format_labels(labels: Mapping[str, str] | None) -> str:
+    if labels is None:
+        return "not there"
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
 def _format_group(group: PodGroup) -> str:
-    labels = ",".join(f"{key}={value}" for key, value in sorted(group.labels.items()))
-    return f"{group.namespace}: {labels}{' ending' if group.terminating else ''}"
+    return f"{group.namespace}: {_format_labels(group.labels)}{' ending' if group.terminating else ''}"
 
 
 def _format_term(term: PodTerm) -> str:
@@ -158,6 +163,10 @@ def compare(
         for index in np.flatnonzero(mine != theirs).tolist():
             yield Difference(names[index], what, str(mine[index]), str(theirs[index]))
         yield None
+    for name in sorted({*have.namespaces, *want.namespaces}):
+        before, after = have.namespaces.get(name), want.namespaces.get(name)
+        if before != after:
+            yield Difference(name, "labels of the namespace", _format_labels(before), _format_labels(after))
     yield from _compare_topology(have, want)
 
 

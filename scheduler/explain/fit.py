@@ -11,6 +11,7 @@ from typing import Final
 from scheduler.cache import Cache, HeldPod
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodInfo
+from scheduler.columns.pod_terms import Namespaces
 from scheduler.cycle import ClassCycle
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
@@ -38,12 +39,15 @@ def copy(
     nodes: Sequence[NodeInfo],
     held: Mapping[str, HeldPod],
     nominated: Sequence[tuple[PodInfo, str]],
+    namespaces: Namespaces,
     cache: Cache,
 ) -> Iterator[None]:
-    """Bring nodes, Pods, and Pods that are to come to a node into another cache.
+    """Bring nodes, Pods, Pods that are to come to a node, and the labels of namespaces into another cache.
 
     Pauses now and then, so that somebody else may have a turn.
     """
+    for name, labels in namespaces.items():
+        cache.table.set_namespace(name, labels)
     for info, node_name in nominated:
         cache.nominations.put(info, node_name)
     for number, node in enumerate(nodes, start=1):

@@ -236,7 +236,16 @@ def test_victims_are_named() -> None:
         outcome="Preempted", preemption=pb.Preemption(node="n1", victims=victims, victim_count=4)
     )
     answer = pb.ExplainResponse(answered_by=pb.Answerer(leading=True), decisions=[decision])
-    assert "room is made on n1 by evicting default/v (priority -1) and 3 more" in render_explain(answer)
+    assert "room on n1 by evicting default/v (priority -1) and 3 more" in render_explain(answer)
+
+
+def test_whose_eviction_would_help_is_said_after_what_else_would() -> None:
+    victims = [pb.Victim(namespace="default", name="v", priority=0)]
+    seen = pb.Evaluation(nodes=1, preemption=pb.Preemption(node="n1", victims=victims, victim_count=1))
+    answer = pb.ExplainResponse(answered_by=pb.Answerer(leading=True), evaluation=seen)
+    assert render_explain(answer).endswith(
+        "Or by preemption: room on n1 by evicting default/v (priority 0).\n"
+    )
 
 
 def test_what_is_not_shown_is_counted() -> None:

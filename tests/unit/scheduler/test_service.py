@@ -262,6 +262,25 @@ async def test_a_preemption_is_recorded_with_its_victims() -> None:
         assert "room is being made for it on node n1" in waiting.message
 
 
+async def test_whose_eviction_would_make_room_is_said_and_nobody_is_evicted() -> None:
+    async with running(node("n1", cpu="1"), node("n2", cpu="500m")) as world:
+        await world.create(pod("small", {"cpu": "1"}))
+        before = world.scheduler.cache.table.generation
+        answer = await scheduler_of(world).explain(pod=pod("new", {"cpu": "1"}, priority=5))
+        seen = answer.evaluation
+        assert (seen.feasible, seen.preemption.node, seen.preemption.victim_count) == (0, "n1", 1)
+        assert [(item.name, item.priority) for item in seen.preemption.victims] == [("small", 0)]
+        same = (await scheduler_of(world).explain(pod=pod("new", {"cpu": "1"}))).evaluation
+        assert not same.HasField("preemption")
+        assert same.message.endswith(
+            "preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, "
+            "1 Preemption is not helpful for scheduling."
+        )
+        await world.advance(2)
+        assert await world.node_of("small") == "n1"
+        assert world.scheduler.cache.table.generation == before
+
+
 async def test_too_many_questions_at_once_are_turned_away() -> None:
     async with running(node("n1", pods="1000")) as world:
         scheduler = scheduler_of(world)

@@ -173,6 +173,11 @@ def test_pods_and_nodes_that_are_not_where_they_should_be_are_found(
     assert Difference(*expected) in world.differences()
 
 
+def test_the_labels_of_namespaces_are_compared(world: World) -> None:
+    world.cache.table.set_namespace("default", {"team": "a"})
+    assert world.differences() == [Difference("default", "labels of the namespace", "team=a", "not there")]
+
+
 def test_every_column_is_compared() -> None:
     """A new column has to be added to `scheduler.columns.readout`, and then here."""
     assert {item.name for item in fields(Snapshot)} == {

@@ -22,7 +22,7 @@ def fit(cache: Cache, asks: pod_pb2.Pod, most: int = 1000) -> Fit:
     found = Fit()
     nodes = [item for item in cache.table.infos if item is not None]
     nominated = [(other, item.name) for item in nodes for other in cache.nominations.on(item.name)]
-    for _ in copy(nodes, cache.held(), nominated, found.cache):
+    for _ in copy(nodes, cache.held(), nominated, cache.table.topology.namespaces, found.cache):
         pass
     for _ in fill(info(asks), PROFILE, most, found):
         pass
