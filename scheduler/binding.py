@@ -1,4 +1,4 @@
-"""Sends bindings: in batches, one call at a time, the next as soon as the previous is answered.
+"""Sends bindings: in batches, the next as soon as the previous is answered, and two calls at once where there is much to do.
 
 Every binding ends in exactly one of two ways, told to `Outcome`: bound, or refused. An answer that leaves it open (the
 connection broke, a deadline passed) is settled by the watch, or by sending the *same* binding again, to the same node, until
@@ -28,6 +28,8 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_BATCH: Final = 126
 #: bindings that wait; the scheduler makes no further decisions until there are fewer
 MAX_WAITING: Final = 8 * MAX_BATCH
+#: calls under way; a second one begins only with a full batch, so that what comes slowly still gathers
+MAX_CALLS: Final = 2
 BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=5.0)
 
 
@@ -69,7 +71,9 @@ class Binder:
         self._waiting: deque[PendingBinding] = deque()
         #: those whose outcome is unknown
         self._unknown: dict[str, PendingBinding] = {}
-        self._flying = 0
+        self._flying = self._calls = 0
+        #: calls in a row that were not answered
+        self._failures = 0
         self._wake = asyncio.Event()
 
     @property
@@ -101,20 +105,32 @@ class Binder:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        failures = 0
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                batch = self._take()
-                if not batch:
-                    continue
-                self._flying = len(batch)
-                answered = await self._send(batch)
-                self._flying = 0
-                failures = 0 if answered else failures + 1
-                if failures:
-                    await self._clock.sleep(BACKOFF.delay(failures - 1))
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._may_call():
+                    batch = self._take()
+                    if batch:
+                        self._calls += 1
+                        self._flying += len(batch)
+                        calls.create_task(self._call(batch), name="bind")
+
+    def _may_call(self) -> bool:
+        if not self._calls:
+            return bool(self._waiting)
+        return self._calls < MAX_CALLS and len(self._waiting) >= MAX_BATCH
+
+    async def _call(self, batch: list[PendingBinding]) -> None:
+        try:
+            answered = await self._send(batch)
+        finally:
+            self._flying -= len(batch)
+        self._failures = 0 if answered else self._failures + 1
+        if self._failures:
+            await self._clock.sleep(BACKOFF.delay(self._failures - 1))
+        self._calls -= 1
+        self._wake.set()
 
     def _take(self) -> list[PendingBinding]:
         batch: list[PendingBinding] = []
