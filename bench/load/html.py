@@ -141,7 +141,8 @@ def plot(title: str, unit: str, lines: dict[str, Points], *, logarithmic: bool =
         x, y = least + span * step / 4, top * step / 4
         at = 10**x if logarithmic else x
         across, down = place(at, 0.0).split(",")[0], place(at, y).split(",")[1]
-        marks.append(f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="middle">{at:,.4g} {unit}</text>')
+        anchor = ("start", "middle", "middle", "middle", "end")[step]
+        marks.append(f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{at:,.4g} {unit}</text>')
         marks.append(f'<text x="{_LEFT - 6}" y="{down}" text-anchor="end" dy="4">{y:,.4g}</text>')
         marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{down}" y2="{down}" stroke="#8883" />')
     for number, (name, points) in enumerate(drawn.items()):

@@ -88,6 +88,8 @@ class Measuring:
         while len(self._queue) < _MAX_SAMPLES:
             page = await page_of(self._target.scheduler_page)
             self._queue.append((time.perf_counter(), page.by("scheduler_pending_pods", "queue")))
+            resident = int(page.total("process_resident_memory_bytes"))
+            self._peaks["scheduler"] = max(self._peaks.get("scheduler", 0), resident)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def watch_lag(self) -> None:

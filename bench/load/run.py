@@ -70,6 +70,8 @@ class Run:
             RunError: Pods did not come as far as they should.
             ApiError: the apiserver refuses, or does not answer.
         """
+        # The watch tries for ever: what cannot be reached at all is told now.
+        await self._client.namespaces.list(limit=1)
         try:
             await self._execute()
         except BaseExceptionGroup as group:

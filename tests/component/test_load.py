@@ -124,8 +124,9 @@ async def test_a_run_against_a_cluster_leaves_nothing(
     assert await left(client) == []
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 async def test_a_run_that_is_interrupted_leaves_nothing(
-    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset
+    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset, signum: signal.Signals
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "SchedulingBasic/500Nodes",
@@ -138,7 +139,7 @@ async def test_a_run_that_is_interrupted_leaves_nothing(
         return len(found.items) > 500
 
     await until(measures)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signum)
     # The namespaces stay: no controller runs here, and it is not waited for another half minute.
     await until(lambda: nothing_left(client))
     process.kill()

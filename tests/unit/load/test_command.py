@@ -44,6 +44,13 @@ def test_an_unknown_workload_is_told_before_anything_is_made() -> None:
     assert 'error: there is no workload "SchedulingBasic/None"' in result.err
 
 
+def test_a_cluster_that_is_not_there_is_told() -> None:
+    # Nobody listens on the port of discarding.
+    result = CommandLine().run(*RUN, "--server=127.0.0.1:9")
+    assert result.code == 1
+    assert "127.0.0.1:9" in result.err
+
+
 def test_a_short_trace_is_told_before_anything_is_made(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text("0.1\n")
     result = CommandLine().run(*RUN, f"--trace={tmp_path / 'trace'}")
