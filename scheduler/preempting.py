@@ -21,7 +21,7 @@ from scheduler.cycle import Cycles, TieBreak
 from scheduler.eviction import Evictor, Preemption
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import Reach
-from scheduler.framework.status import Decision, Unschedulable
+from scheduler.framework.status import Decision, Scheduled, Unschedulable
 from scheduler.metrics import PreemptionMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext, is_preempted
 from scheduler.queue.queued_pod import QueuedPod
@@ -92,6 +92,8 @@ class Preempting:
         finally:
             if keep:
                 nominations.restore(lifted)
+        if not keep and not (isinstance(decision, Scheduled) and decision.node_name == lifted.node_name):
+            self._given_back(info, lifted.node_name)
         return decision
 
     def begin(self, pod: QueuedPod, decision: Unschedulable) -> frozenset[str]:
@@ -138,7 +140,9 @@ class Preempting:
 
     def observe(self, info: PodInfo) -> None:
         """The watch shows a Pod without a node."""
-        self._cache.nominations.observe(info)
+        if self._cache.get(info.uid) is None:
+            # One that is placed already has its room; what it had in view before is no news.
+            self._cache.nominations.observe(info)
 
     def placed(self, uid: str) -> None:
         """The watch shows a Pod on a node."""
@@ -152,7 +156,15 @@ class Preempting:
     def gone(self, uid: str) -> None:
         """A Pod is no more: it neither waits for room nor has any."""
         self._context.evicting.discard(uid)
-        self._cache.nominations.remove(uid)
+        known = self._cache.nominations.lift(uid)
+        if known is not None:
+            self._given_back(known.info, known.node_name)
+
+    def _given_back(self, info: PodInfo, node_name: str) -> None:
+        """Room is kept for a Pod no longer: for others that is as if one had gone."""
+        now = self._clock.monotonic()
+        self._queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
+        self.room_on(node_name)
 
     def room_on(self, node_name: str) -> None:
         """Something changed on a node: who waits for it is tried again when there is nothing more to wait for."""

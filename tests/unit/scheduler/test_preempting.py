@@ -159,6 +159,18 @@ async def test_room_is_given_back_when_the_pod_is_deleted() -> None:
         assert await world.node_of("other") == "n1"
 
 
+async def test_room_that_is_given_back_is_taken_at_once() -> None:
+    async with cluster(node("n1", cpu="4")) as world:
+        await preempting(world)
+        # Beside the victim there is room, but it is kept together with the victim's.
+        await world.create(of_class("small", {"cpu": "1"}))
+        await world.advance(2)
+        assert await world.node_of("small") == ""
+        await world.server.client.pods.delete("high", "default", grace_period_seconds=0)
+        await world.advance(2)
+        assert await world.node_of("small") == "n1"
+
+
 async def test_a_more_important_pod_takes_the_room_and_the_other_looks_again() -> None:
     async with cluster(node("n1", cpu="4")) as world:
         await world.create(of_class("low", {"cpu": "3"}))
