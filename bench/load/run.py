@@ -55,6 +55,10 @@ class Run:
         if settings.nodes != "real" and not target.is_disposable:
             self._making.node_selector = {RUN_LABEL: settings.run}
             self.notes.append("Pods have a nodeSelector that keeps them on the run's nodes")
+            if settings.nodes != "hollow":
+                self.notes.append(
+                    "nodes have no heartbeat: where controllers run they are taken for lost after a while"
+                )
         self._observer = Observer(client, settings.selector)
         self._sets: list[PodSet] = []
         self._measuring: Measuring | None = None
