@@ -9,6 +9,8 @@ etcd, apiserver, no-op server and this load generator are processes of their own
   update         Update of a label, with the version that was read, 32 in flight
   alone          echo and Create, one in flight
   batches        CreateBatch, 100 a call, 4 in flight
+  bind           BindBatch, 126 a call, 2 in flight, of Pods made before
+  events         CreateBatch of the Event that a Pod was scheduled, 100 a call, 2 in flight
   etcd           transactions with 100 puts, 4 in flight, and with 126 puts, one in flight: what storage would do by itself
 
 The table has objects a second, p50 and p99 of a call, and CPU µs per object of each process; medians of the repetitions. etcd runs without
@@ -31,13 +33,15 @@ from aetcd.rpc import rpc_pb2
 from bench import echo, report
 from bench.etcd import ROOT, EtcdProcess, free_port
 from bench.processes import ServiceProcess, cpu_seconds
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import raw_pb2
 from vaina.client.transport import OPTIONS
-from vaina.kinds import POD
+from vaina.kinds import EVENT, NODE, POD, Kind
 
 IN_FLIGHT: Final = 32
 BATCH, BATCHES_IN_FLIGHT = 100, 4
+#: of a call, as many as fit into a transaction
+BINDINGS: Final = 126
 #: batched cases write so many times as many objects
 _BATCHED: Final = 4
 _CALL_SECONDS: Final = 30.0
@@ -138,7 +142,11 @@ class Bench:
 
     def pods(self, method: str) -> Call:
         """Return how to call the Pod service."""
-        return self._call(1, POD.method(method))
+        return self.service(POD, method)
+
+    def service(self, kind: Kind[Any], method: str) -> Call:
+        """Return how to call a kind's service."""
+        return self._call(1, kind.method(method))
 
     def etcd_txn(self) -> Call:
         """Return how to call etcd."""
@@ -223,7 +231,76 @@ def _txn(number: int, puts: int, value: bytes) -> bytes:
     return txn
 
 
-CASES: Final = {"create": create, "alone": alone, "batches": batches}
+async def bind(bench: Bench) -> list[report.Row]:
+    """Bindings of new Pods to one node, as the scheduler sends them."""
+    node = node_pb2.Node()
+    node.metadata.name = "node-1"
+    await bench.service(NODE, "Create")(
+        raw_pb2.RawCreateRequest(object=node.SerializeToString()).SerializeToString()
+    )
+    requests = []
+    for _ in range(bench.count // BINDINGS + 1):
+        made = raw_pb2.RawCreateBatchRequest(requests=bench.creates(BINDINGS))
+        answer = raw_pb2.RawBatchResponse.FromString(
+            await bench.pods("CreateBatch")(made.SerializeToString())
+        )
+        request = pod_service_pb2.BindPodBatchRequest()
+        for result in answer.results:
+            pod, wanted = pod_pb2.Pod.FromString(result.object), request.bindings.add()
+            wanted.metadata.name, wanted.metadata.namespace = pod.metadata.name, pod.metadata.namespace
+            wanted.metadata.uid, wanted.target.kind, wanted.target.name = pod.metadata.uid, "Node", "node-1"
+        requests.append(request)
+    row, answers = await bench.measure(
+        "bindings, 126 a call, 2 in flight", bench.pods("BindBatch"), _encoded(requests), 2, each=BINDINGS
+    )
+    refused = [
+        result.message
+        for answer in answers
+        for result in pod_service_pb2.BindPodBatchResponse.FromString(answer).results
+        if result.code
+    ]
+    if refused:
+        raise RuntimeError(f"{len(refused)} bindings were refused: {refused[0]}")
+    return [row]
+
+
+async def events(bench: Bench) -> list[report.Row]:
+    """Events as the scheduler writes them."""
+    requests = [
+        raw_pb2.RawCreateBatchRequest(
+            requests=[
+                raw_pb2.RawCreateRequest(object=make_event(call * BATCH + number).SerializeToString())
+                for number in range(BATCH)
+            ]
+        )
+        for call in range(bench.count // BATCH + 1)
+    ]
+    row, _ = await bench.measure(
+        "events, 100 a call, 2 in flight",
+        bench.service(EVENT, "CreateBatch"),
+        _encoded(requests),
+        2,
+        each=BATCH,
+    )
+    return [row]
+
+
+def make_event(number: int) -> event_pb2.Event:
+    """Return what the scheduler says of a Pod that it has bound, some 350 bytes."""
+    name, source = f"pod-{number:07}", "default-scheduler"
+    event = event_pb2.Event(
+        reason="Scheduled", type="Normal", count=1, message=f"Successfully assigned default/{name} to node-1",
+        source=event_pb2.EventSource(component=source), reporting_component=source, reporting_instance="scheduler-0",
+    )  # fmt: skip
+    event.metadata.name, event.metadata.namespace = f"{name}.17f3c9cea0e54b6c", "default"
+    about = event.involved_object
+    about.kind, about.api_version, about.name, about.namespace = "Pod", "v1", name, "default"
+    about.uid = f"0b7f1c5e-7a0f-4a4e-9d0f-{number:012}"
+    event.first_timestamp.seconds = event.last_timestamp.seconds = 1_767_225_600
+    return event
+
+
+CASES: Final = {"create": create, "alone": alone, "batches": batches, "bind": bind, "events": events}
 
 
 def targets(rows: Sequence[report.Row]) -> list[report.Target]:

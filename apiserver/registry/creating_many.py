@@ -144,8 +144,9 @@ class ManyCreator(Creator[M]):
                 left.append(index)
                 continue
             follower.uid = self._world.new_uid()
+            like, key = leader.put, self.key(leader.meta.namespace, follower.name)
             data = mould.cast(follower.name, follower.uid)
-            follower.put = leader.put._replace(key=self.key(leader.meta.namespace, follower.name), data=data)
+            follower.put = Put(key, data, like.type_meta, None, like.ttl_seconds)
         for index in left:
             del batch.following[index]
         return left

@@ -117,6 +117,11 @@ def dns_1123_subdomain(value: str) -> Problems:
     return tuple(problems)
 
 
+def is_dns_1123_label(value: str) -> bool:
+    """Say whether nothing is wrong with a DNS label. Remembers nothing: for names, which are new each time."""
+    return _label(value) is not None and len(value) <= 63
+
+
 def is_dns_1123_subdomain(value: str) -> bool:
     """Say whether nothing is wrong with a DNS subdomain. Remembers nothing: for names, which are new each time."""
     return _subdomain(value) is not None and len(value) <= 253

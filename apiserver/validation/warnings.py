@@ -267,7 +267,7 @@ def _port_overlaps(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
 
 def warnings_for_name(meta: meta_pb2.ObjectMeta) -> list[str]:
     """Warn of a Pod's name that cannot be its host's name as it stands."""
-    if not names.dns_1123_label(meta.name):
+    if names.is_dns_1123_label(meta.name):
         return []
     return [
         "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
