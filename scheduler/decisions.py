@@ -7,7 +7,7 @@ them; when they come by the thousand, an entry refers to what was last seen of a
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -166,7 +166,12 @@ class DecisionLog:
     def record(self, pod: QueuedPod, decision: Scheduled | Unschedulable, now: float) -> None:
         """Note where a Pod goes, or that it goes nowhere."""
         info = pod.info
-        outcome = Outcome.SCHEDULED if decision.__class__ is Scheduled else Outcome.UNSCHEDULABLE
+        outcome = Outcome.SCHEDULED
+        if not isinstance(decision, Scheduled):
+            outcome = Outcome.UNSCHEDULABLE
+            if decision.victims:
+                # A preemption is an entry of its own; the victims' objects would stay as long as the ring remembers.
+                decision = replace(decision, victims=())
         self._entries.append(
             (
                 now, outcome, info.namespace, info.name, info.uid, pod.attempts, pod.added, decision,

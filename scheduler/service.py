@@ -171,8 +171,9 @@ class SchedulerService:
         until = scheduler.queue.backoff_until(queued) if queued is not None else 0.0
         nominated = scheduler.cache.nominations.node_of(uid)
         seen = Seen(
-            pod, held, queued, backoff_until=until, wall=wall, nominated=nominated, unreadable=unreadable
-        )
+            pod, held, queued, backoff_until=until, wall=wall, nominated=nominated,
+            following=not self._leading(), unreadable=unreadable,
+        )  # fmt: skip
         state, words = state_of(seen, scheduler.frameworks.names)
         answer = self._answer(pod, state, words)
         answer.node = pod.spec.node_name or (held.node_name if held is not None else "")

@@ -66,6 +66,8 @@ class Seen:
     wall: float = 0.0
     #: the node that it has in view: room is being made for it there
     nominated: str = ""
+    #: this scheduler stands by: its queue holds all that wait, and knows of no attempts
+    following: bool = False
     #: why its spec cannot be read; empty: it can
     unreadable: str = ""
 
@@ -110,6 +112,11 @@ def _waiting(key: str, seen: Seen, queued: QueuedPod) -> tuple[PodState, str]:
         case Place.GATED:
             gates = " ".join(gate.name for gate in seen.pod.spec.scheduling_gates)
             return state, f"{key} is not scheduled: waiting for scheduling gates: [{gates}]"
+        case Place.ACTIVE if seen.following:
+            return (
+                state,
+                f"{key} has no node; the leader decides for it, and how far it is only the leader knows",
+            )
         case Place.ACTIVE:
             return state, f"{key} is in the queue and will be tried next ({tries} so far)"
         case Place.IN_FLIGHT:

@@ -83,6 +83,15 @@ def test_every_kind_of_ending_is_told_apart() -> None:
     assert preemption.victims == (("default", "victim", "v", -5),)
 
 
+def test_the_ring_does_not_hold_the_objects_of_victims() -> None:
+    log = make()
+    found = Unschedulable(1, {}, frozenset(), "", nominated="n1", victims=(info(pod("victim")),))
+    log.record(queued("a"), found, 1.0)
+    decision = log.find()[0][1].decision
+    assert isinstance(decision, Unschedulable)
+    assert (decision.nominated, decision.victims) == ("n1", ())
+
+
 def test_of_many_victims_some_are_named_and_all_counted() -> None:
     log = make()
     log.record_preemption(queued("a"), "n1", [info(pod(f"v{n}")) for n in range(MAX_VICTIMS + 5)], now=1.0)

@@ -36,6 +36,7 @@ GATED = pod("web", gates=["a", "b"])
         (Seen(pod("web"), None, None), "Unqueued", f"{KEY} has no node and is not in the queue yet"),
         (Seen(GATED, None, queued(Place.GATED)), "Gated", f"{KEY} is not scheduled: waiting for scheduling gates: [a b]"),
         (Seen(pod("web"), None, queued(Place.ACTIVE, attempts=0)), "Active", f"{KEY} is in the queue and will be tried next (0 attempts so far)"),
+        (Seen(pod("web"), None, queued(Place.ACTIVE, attempts=0), following=True), "Active", f"{KEY} has no node; the leader decides for it, and how far it is only the leader knows"),
         (Seen(pod("web"), None, queued(Place.IN_FLIGHT)), "InFlight", f"{KEY} is being decided now (attempt 2)"),
         (Seen(pod("web"), None, queued(Place.BACKOFF), backoff_until=7.0, wall=EPOCH), "Backoff", f"{KEY} is in back-off until 2026-01-01T00:00:07Z after 2 attempts"),
         (
