@@ -439,6 +439,11 @@ class Cycles:
         self._residents = residents
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
 
+    @property
+    def kept(self) -> int:
+        """How many classes are kept."""
+        return len(self._cycles)
+
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
         """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
         return self._of(pod).decide(tie_break, in_view)
