@@ -176,9 +176,9 @@ async def test_a_batch_does_what_as_many_calls_do(requests: list[raw_pb2.RawCrea
     answers, warnings = await _one_by_one(one, requests)
     at_once, warned = await _at_once(other, requests)
     assert at_once == answers
-    assert [_ended(text) for text in warned] == list(dict.fromkeys(_ended(text) for text in warnings))
+    assert _each_once(warned) == _each_once(warnings)
     assert await _stored(other) == await _stored(one)
 
 
-def _ended(text: str) -> str:
-    return re.sub(r'"(web-|Bad-)[a-z0-9]{5}"', r'"\1"', text)
+def _each_once(warnings: list[str]) -> list[str]:
+    return list(dict.fromkeys(re.sub(r'"(web-|Bad-)[a-z0-9]{5}"', r'"\1"', text) for text in warnings))
