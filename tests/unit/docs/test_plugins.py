@@ -82,7 +82,7 @@ def test_a_plugin_that_says_nothing_of_itself_hears_of_everything(installed: dic
 
 
 def test_the_first_file_of_the_page_and_the_example_can_be_used() -> None:
-    files = [blocks("yaml")[0], (ROOT / "examples" / "scheduler.yaml").read_text(encoding="utf-8")]
+    files = [blocks("yaml")[0], (ROOT / "deploy" / "scheduler.yaml").read_text(encoding="utf-8")]
     for text in files:
         default, packer = make_profiles(read_configuration(text).profiles)
         assert (default.name, packer.name) == ("default-scheduler", "packer")
