@@ -29,8 +29,9 @@ from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.plugins.volume_binding import VolumeBinding
-from scheduler.preempting import Preempting
+from scheduler.preempting import WAITING, Preempting
 from scheduler.queue.backoff import BACKOFF
+from scheduler.queue.hints import BY_SHAPE, with_room
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from scheduler.volume_binding import VolumeBinder
@@ -124,8 +125,9 @@ class Scheduler:
             },
         )  # fmt: skip
         self.queue = SchedulingQueue(
-            hints=self._preempting.hints(frameworks.hints), gate=frameworks.gate, backoff=backoff
-        )
+            hints=with_room(self._preempting.hints(frameworks.hints), self.cache.table),
+            gate=frameworks.gate, backoff=backoff, by_shape=BY_SHAPE | {WAITING},
+        )  # fmt: skip
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
         self._preempting.begins(self.queue, self._evictor)
         self._cycles = {

@@ -45,6 +45,7 @@ class SchedulingQueue:
         backoff: Backoff = BACKOFF,
         max_unschedulable_seconds: float = MAX_UNSCHEDULABLE_SECONDS,
         max_events: int = MAX_EVENTS,
+        by_shape: frozenset[str] = frozenset(),
     ) -> None:
         """Make an empty queue.
 
@@ -54,13 +55,14 @@ class SchedulingQueue:
             backoff: of Pods that failed.
             max_unschedulable_seconds: after which a refused Pod is tried again.
             max_events: kept for Pods in flight.
+            by_shape: plugins whose hints do not look at a refused Pod's labels.
         """
         self._hints, self._gate = hints, gate
         self._max_unschedulable, self._max_events = max_unschedulable_seconds, max_events
         self._pods: dict[str, QueuedPod] = {}
         self._active = ActiveQueue()
         self._backoff = BackoffQueue(backoff)
-        self._unschedulable = UnschedulablePods()
+        self._unschedulable = UnschedulablePods(by_shape)
         self._gated = 0
         #: uid -> how many events there had been when it was popped; in the order of popping
         self._in_flight: dict[str, int] = {}
@@ -183,7 +185,8 @@ class SchedulingQueue:
             return 0
         woken = 0
         for pod in self._unschedulable.take(
-            lambda pod_class, rejected_by: self._helps((event, before, after), pod_class, rejected_by)
+            self._hints.get(event, ()),
+            lambda pod_class, rejected_by: self._helps((event, before, after), pod_class, rejected_by),
         ):
             self._wake(pod, event, now)
             woken += 1
