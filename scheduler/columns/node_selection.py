@@ -21,7 +21,9 @@ def term_matches(term: NodeTerm, name: str, labels: Mapping[str, str]) -> bool:
     if not term.expressions and not term.fields:
         return False
     return all(_value_holds(item, labels.get(item.key)) for item in term.expressions) and all(
-        item.key == NAME_FIELD and _value_holds(item, name) for item in term.fields
+        # Names are listed, or not; they are not compared.
+        item.key == NAME_FIELD and item.operator in ("In", "NotIn") and _value_holds(item, name)
+        for item in term.fields
     )
 
 

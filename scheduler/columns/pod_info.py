@@ -6,6 +6,7 @@ labels have the same `Shape`: as long as no term of another Pod looks at those l
 looks at something new adds a field to `PodClass` **and to its signature**: equal signatures are one shape.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +33,9 @@ MAX_AMOUNT: Final = 1 << 53
 
 #: specs whose class is remembered; the oldest goes first
 MEMO_SIZE: Final = 4096
+
+#: as Kubernetes writes integers in tolerations: no plus, no leading zeros
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 ANY_ADDRESS: Final = "0.0.0.0"
 
@@ -70,7 +74,7 @@ class Toleration:
     """A taint that does not matter to the Pod."""
 
     key: str
-    #: Exists or Equal
+    #: Exists, Equal, or (KEP-5471) Lt, Gt: the taint's value is less or more than the toleration's
     operator: str
     value: str
     #: empty: any
@@ -82,7 +86,21 @@ class Toleration:
             return False
         if self.key and self.key != taint.key:
             return False
-        return self.operator == "Exists" or (self.operator == "Equal" and self.value == taint.value)
+        match self.operator:
+            case "Exists":
+                return True
+            case "Equal":
+                return self.value == taint.value
+            case "Lt" | "Gt":
+                return self._compares(taint.value)
+            case _:
+                return False
+
+    def _compares(self, value: str) -> bool:
+        if not (_INTEGER.fullmatch(value) and _INTEGER.fullmatch(self.value)):
+            return False
+        found, bound = int(value), int(self.value)
+        return found < bound if self.operator == "Lt" else found > bound
 
 
 @dataclass(frozen=True, slots=True)
