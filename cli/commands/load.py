@@ -1,11 +1,9 @@
 """`vaina load`: load tests of the scheduler. The work is done in `bench.load` (docs/load-testing.md)."""
 
 import asyncio
-import secrets
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import click
 from bench.load import compare
 from bench.load.arrivals import parse_trace
 from bench.load.cleanup import clean
-from bench.load.cluster import ClusterError, LocalCluster, LocalSettings, RunningCluster, Target
+from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Target
 from bench.load.hollow import HollowError
 from bench.load.html import page
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
@@ -22,11 +20,11 @@ from bench.load.progress import Progress
 from bench.load.report import Report, ReportError, data_items, decode, encode, metrics_of, table
 from bench.load.run import RunError
 from bench.load.session import run_workload
-from bench.load.settings import Creation, Nodes, Settings
-from bench.load.simulated import parse_delays
-from bench.load.slo import Limit, SloError, failed, parse_limits
+from bench.load.settings import Settings
+from bench.load.slo import failed
 from bench.load.workload import CreatePods, Workload
 from cli import flags
+from cli.commands.load_options import RunOptions, read_options, run_options
 from cli.shell import Exit, Failure, Shell
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
@@ -34,31 +32,7 @@ from vaina.objects.manifest import write_json
 
 #: a call may wait long for its turn under load
 _CALL_SECONDS = 60.0
-#: what Pods run on real nodes, whose registry has no image of the templates
-_REAL_IMAGE = "busybox"
-_REAL_COMMAND = ("sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait")
 _TERMINATED = 143
-#: characters of a trace
-_MAX_TRACE = 32 * 1024 * 1024
-#: options that are settings as they are
-_PLAIN = (
-    "batch_size", "in_flight", "callers", "rate", "arrivals", "seed", "stages", "window_seconds", "patience_seconds", "keep",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What `load run` was asked for, beside the settings of the run."""
-
-    workload: str
-    files: tuple[str, ...] = ()
-    local: LocalSettings | None = None
-    scheduler_metrics: str = ""
-    apiserver_metrics: str = ""
-    limits: list[Limit] = field(default_factory=list)
-    output: str = ""
-    html: str = ""
-    perf_dash: str = ""
 
 
 def _workloads(files: tuple[str, ...]) -> list[Workload]:
@@ -215,207 +189,11 @@ _FILES = click.option(
 @click.argument("workload", metavar="CASE/VARIANT")
 @flags.server
 @_FILES
-@click.option(
-    "--local", is_flag=True, help="Start etcd, apiserver and scheduler here, as processes of their own."
-)
-@click.option(
-    "--nodes",
-    type=click.Choice(["objects", "simulated", "hollow", "real"]),
-    help="Node objects alone (with --local the default), with one process that plays their kubelets, real kubelets whose runtime runs nothing, or the cluster's own nodes (otherwise the default).",
-)
-@click.option(
-    "--create",
-    type=click.Choice(["pending", "batch", "unary"]),
-    help="Measured Pods are there before the scheduler starts (with --local the default), are created in batches (otherwise the default), or one a call.",
-)
-@click.option(
-    "--batch-size", type=click.IntRange(1, 1000), default=100, show_default=True, help="Pods in a call."
-)
-@click.option(
-    "--in-flight", type=click.IntRange(1, 64), default=4, show_default=True, help="Batches under way at once."
-)
-@click.option(
-    "--callers",
-    type=click.IntRange(1, 1000),
-    default=32,
-    show_default=True,
-    help="Callers with --create unary.",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(0, 1_000_000),
-    default=0.0,
-    help="Open loop: so many measured Pods a second.",
-)
-@click.option(
-    "--arrivals",
-    type=click.Choice(["constant", "poisson"]),
-    default="constant",
-    show_default=True,
-    help="Open loop: how they come.",
-)
-@click.option(
-    "--trace",
-    type=click.File("r"),
-    help="Open loop: a file with the seconds from the start at which each is due, one a line.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="Of arrivals and delays.")
-@click.option(
-    "--stages",
-    default="",
-    metavar="STAGE=FROM-TO,...",
-    help="Simulated and hollow nodes: how long stages take: run_sandbox=0.1-0.5,start_container=0.5-2.",
-)
-@click.option(
-    "--wait-running/--no-wait-running",
-    default=None,
-    help="Wait until Pods run, not only until they are bound (the default, unless nodes are objects).",
-)
-@click.option("--image", default="", help=f"Image of the Pods' containers (with real nodes {_REAL_IMAGE}).")
-@click.option(
-    "--window",
-    "window_seconds",
-    type=click.FloatRange(0.05, 60),
-    default=1.0,
-    show_default=True,
-    help="Seconds of a window of the throughput.",
-)
-@click.option(
-    "--patience",
-    "patience_seconds",
-    type=click.FloatRange(1, 3600),
-    default=60.0,
-    show_default=True,
-    help="Give up when nothing has happened for so many seconds.",
-)
-@click.option(
-    "--keep", is_flag=True, help="Leave everything in the cluster; `vaina load clean` takes it away."
-)
-@click.option("--no-fsync", is_flag=True, help="With --local: etcd does not wait for the disk.")
-@click.option(
-    "--scheduler-config",
-    type=click.Path(exists=True, dir_okay=False),
-    default=None,
-    help="With --local: the scheduler's configuration.",
-)
-@click.option(
-    "--scheduler-flag",
-    "scheduler_flags",
-    multiple=True,
-    help="With --local: a further flag of the scheduler; may be repeated.",
-)
-@click.option(
-    "--profile",
-    "profiles",
-    multiple=True,
-    metavar="PROCESS=FILE",
-    help="With --local: have cProfile watch the scheduler or the apiserver; may be repeated.",
-)
-@click.option(
-    "--scheduler-metrics",
-    default="http://127.0.0.1:10251/metrics",
-    help="Metrics page of a running cluster's scheduler; empty: none.",
-)
-@click.option(
-    "--apiserver-metrics",
-    default="http://127.0.0.1:8080/metrics",
-    help="Metrics page of a running cluster's apiserver; empty: none.",
-)
-@click.option(
-    "--slo",
-    default="",
-    metavar="LIMIT,...",
-    help="throughput>=3000,create_to_bound_p99<=100ms: the exit code is 1 where one does not hold.",
-)
-@click.option("-o", "--output", default="", help="Write the report as JSON.")
-@click.option("--html", default="", help="Write the report as one HTML page.")
-@click.option("--perf-dash", default="", help="Write what the reference's performance dashboard reads.")
+@run_options
 def run_command(**given: Any) -> None:
     """Run a workload: nodes and Pods are created, and what becomes of them is measured."""
-    settings, options = _read(given)
+    settings, options = read_options(given)
     flags.start(lambda shell, _: load_run(shell, options, settings))
-
-
-def _read(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
-    """Make settings of what was given; what is left out depends on where it runs."""
-    local: bool = given["local"]
-    nodes: Nodes = given["nodes"] or ("objects" if local else "real")
-    create: Creation = given["create"] or (
-        "pending" if local and not given["rate"] and not given["trace"] else "batch"
-    )
-    _refuse(given, local=local, create=create)
-    plain_image = nodes == "real" and not given["image"]
-    settings = Settings(
-        run=f"load-{secrets.token_hex(3)}",
-        nodes=nodes,
-        create=create,
-        trace=given["trace"].read(_MAX_TRACE) if given["trace"] else "",
-        wait_running=nodes != "objects" if given["wait_running"] is None else given["wait_running"],
-        image=_REAL_IMAGE if plain_image else given["image"],
-        command=_REAL_COMMAND if plain_image else (),
-        **{name: given[name] for name in _PLAIN},
-    )
-    local_settings = LocalSettings(
-        fsync=not given["no_fsync"],
-        scheduler_config=given["scheduler_config"] or "",
-        scheduler_flags=given["scheduler_flags"],
-        profiles=_profiles(given["profiles"]),
-    )
-    try:
-        limits = parse_limits(given["slo"]) if given["slo"] else []
-    except SloError as error:
-        raise click.UsageError(f"--slo: {error}") from error
-    options = RunOptions(
-        local=local_settings if local else None,
-        limits=limits,
-        **{
-            name: given[name]
-            for name in (
-                "workload",
-                "files",
-                "output",
-                "html",
-                "perf_dash",
-                "scheduler_metrics",
-                "apiserver_metrics",
-            )
-        },
-    )
-    return settings, options
-
-
-def _profiles(given: Sequence[str]) -> dict[str, Path]:
-    found = {}
-    for text in given:
-        process, equals, name = text.partition("=")
-        if process not in ("scheduler", "apiserver") or not equals or not name:
-            raise click.UsageError(f'--profile: "{text}" is not scheduler=FILE or apiserver=FILE')
-        found[process] = Path(name).absolute()
-    return found
-
-
-def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
-    """Refuse what does not go together."""
-    open_loop = given["rate"] or given["trace"]
-    if given["rate"] and given["trace"]:
-        raise click.UsageError("--rate and --trace exclude one another")
-    if create == "pending" and not local:
-        raise click.UsageError(
-            "--create pending needs --local: the scheduler of a running cluster is not ours to stop"
-        )
-    if create == "pending" and open_loop:
-        raise click.UsageError("--create pending has no --rate and no --trace: all Pods are there before")
-    if given["wait_running"] and given["nodes"] == "objects":
-        raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
-    if given["stages"] and given["nodes"] not in ("simulated", "hollow"):
-        raise click.UsageError("--stages needs --nodes simulated or hollow")
-    try:
-        parse_delays(given["stages"])
-    except ValueError as error:
-        raise click.UsageError(f"--stages: {error}") from error
-    for name in ("no_fsync", "scheduler_config", "scheduler_flags", "profiles"):
-        if given[name] and not local:
-            raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")
 
 
 @load_command.command("list")
