@@ -184,7 +184,7 @@ class ClassCycle:
         self._score(nodes.all)
         for scaled in self._scaled:
             started = observer.start()
-            scaled.start(self._ok)
+            scaled.start(self._ok, whole=self._feasible == nodes.size)
             observer.plugin(scaled.name, "Score", started)
         observer.extension_point("Score", success=True, started=began)
         self._rank_all()
@@ -229,8 +229,9 @@ class ClassCycle:
             self._tally = None
         elif self._tally is not None:
             self._untold.extend(touched)
+        whole = self._feasible == self._nodes.size
         for scaled in self._scaled:
-            affected = scaled.advance(rows, self._ok, flipped=flipped)
+            affected = scaled.advance(rows, self._ok, whole=whole, flipped=flipped)
             touched = _merge(touched, affected, rows)
         if touched is None:
             self._rank_all()
@@ -327,7 +328,8 @@ class ClassCycle:
         for row in [*self._table.nominated]:
             if ok[row]:
                 ok[row] = self._see_kept(row)
-        flipped = not np.array_equal(ok, self._ok)
+        # Nobody else asks.
+        flipped = bool(self._scaled) and not np.array_equal(ok, self._ok)
         self._ok = ok
         self._feasible = int(np.count_nonzero(ok))
         return flipped
@@ -355,7 +357,11 @@ class ClassCycle:
         total = self._base
         for scaled in self._scaled:
             total = total + scaled.scaled
-        self._ranking.replace(np.where(self._ok, total, np.int64(-1)))
+        if self._feasible < len(total):
+            total = np.where(self._ok, total, np.int64(-1))
+        elif total is self._base:
+            total = total.copy()
+        self._ranking.replace(total)
 
     def _refusals(self) -> tuple[NDArray[np.int16], Codes]:
         """Return which filter refused each row first (or PASSED, NO_NODE), and what it said."""

@@ -32,11 +32,14 @@ class ScaledScore:
         "_bounds",
         "_by_cell",
         "_by_feasible",
+        "_cells",
+        "_counted",
         "_ignored",
         "_in_domains",
         "_nodes",
         "_plugin",
         "_pod",
+        "_present",
         "_raw",
         "_state",
         "_weight",
@@ -53,6 +56,11 @@ class ScaledScore:
         #: None: no row is feasible
         self._bounds: Bounds | None = None
         self._ignored: NDArray[np.bool_] | None = None
+        #: bool[N]: rows that count for the bounds; None: all
+        self._counted: NDArray[np.bool_] | None = None
+        #: the cells as of the last look (never changed in place), and those with a row that counts
+        self._cells: NDArray[np.intp] | None = None
+        self._present = np.zeros(0, np.intp)
         plugin = weighted.plugin
         # Asked once: to ask a Protocol takes longer than to score.
         self._in_domains = plugin if isinstance(plugin, DomainScore) else None
@@ -65,30 +73,36 @@ class ScaledScore:
         """The plugin's."""
         return self._plugin.name
 
-    def start(self, feasible: NDArray[np.bool_]) -> None:
-        """Score all rows."""
+    def start(self, feasible: NDArray[np.bool_], *, whole: bool) -> None:
+        """Score all rows; `whole`: all of them are feasible."""
         if self._by_feasible is not None:
             self._by_feasible.feasible_changed(self._state, self._pod, self._nodes, feasible)
             self._ignored = self._by_feasible.ignored(self._state)
-        self._score_all(feasible)
+        self._see(feasible, whole=whole)
+        self._score_all()
 
-    def advance(self, rows: Sequence[int], feasible: NDArray[np.bool_], *, flipped: bool) -> Affected:
+    def advance(
+        self, rows: Sequence[int], feasible: NDArray[np.bool_], *, whole: bool, flipped: bool
+    ) -> Affected:
         """Follow what happened; return the rows whose scaled score may be another.
 
         Args:
             rows: where Pods came or went.
-            feasible: bool[N].
+            feasible: bool[N]; the same array as before, or another.
+            whole: all rows are feasible.
             flipped: whether any row's feasibility has changed.
         """
         affected = self._affected(rows, feasible, flipped=flipped)
+        if flipped:
+            self._see(feasible, whole=whole)
         if isinstance(affected, slice) or (self._by_cell is not None and (affected or flipped)):
-            self._score_all(feasible)
+            self._score_all()
             return self._nodes.all
         if not affected and not flipped:
             return ()
-        changed, bounds = self._score_rows(affected, feasible)
+        changed, bounds = self._score_rows(affected)
         if flipped or bounds is None:
-            bounds = self._find_bounds(feasible)
+            bounds = self._find_bounds()
         if bounds != self._bounds:
             self._rescale(bounds)
             return self._nodes.all
@@ -109,21 +123,30 @@ class ScaledScore:
             return nodes.all if shifted else affected
         return affected
 
-    def _score_all(self, feasible: NDArray[np.bool_]) -> None:
+    def _see(self, feasible: NDArray[np.bool_], *, whole: bool) -> None:
+        """Take in which rows count for the bounds."""
+        if self._ignored is not None:
+            self._counted = feasible & ~self._ignored
+        else:
+            self._counted = None if whole else feasible.copy()
+        self._cells = None
+
+    def _score_all(self) -> None:
         cells = None if self._by_cell is None else self._by_cell.cells(self._state)
         if self._by_cell is not None and cells is not None:
-            self._score_cells(cells, self._by_cell.score_cells(self._state), feasible)
+            self._score_cells(cells, self._by_cell.score_cells(self._state))
             return
         self._by_cell = None
         self._raw = self._plugin.score(self._state, self._pod, self._nodes, self._nodes.all).copy()
-        self._rescale(self._find_bounds(feasible))
+        self._rescale(self._find_bounds())
 
-    def _score_cells(self, cells: NDArray[np.intp], raw: Scores, feasible: NDArray[np.bool_]) -> None:
+    def _score_cells(self, cells: NDArray[np.intp], raw: Scores) -> None:
         """Give the rows of each cell what it gets."""
-        if self._ignored is not None:
-            feasible = feasible & ~self._ignored
-        present = np.bincount(cells if feasible.all() else cells[feasible], minlength=1)
-        seen = raw[np.flatnonzero(present)]
+        if cells is not self._cells:
+            self._cells = cells
+            counted = cells if self._counted is None else cells[self._counted]
+            self._present = np.flatnonzero(np.bincount(counted, minlength=1))
+        seen = raw[self._present]
         self._bounds = (int(seen.min()), int(seen.max())) if len(seen) else None
         if self._bounds is None:
             self.scaled = np.zeros(len(cells), np.int64)
@@ -131,9 +154,7 @@ class ScaledScore:
         scaled = (self._plugin.scale(raw, *self._bounds) * self._weight)[cells]
         self.scaled = scaled if self._ignored is None else np.where(self._ignored, np.int64(0), scaled)
 
-    def _score_rows(
-        self, rows: Sequence[int], feasible: NDArray[np.bool_]
-    ) -> tuple[list[int], Bounds | None]:
+    def _score_rows(self, rows: Sequence[int]) -> tuple[list[int], Bounds | None]:
         """Score rows again; return those that changed, and the bounds if these can be told from that alone."""
         bounds, changed = self._bounds, []
         for row in rows:
@@ -143,26 +164,21 @@ class ScaledScore:
                 continue
             self._raw[row] = now
             changed.append(row)
-            if bounds is not None and self._counts(row, feasible):
+            if bounds is not None and (self._counted is None or self._counted[row]):
                 low, high = bounds
                 # One that was lowest or highest itself: somebody else may be as low or high, or nobody.
                 bounds = (min(low, now), max(high, now)) if low < before < high else None
         return changed, bounds
 
-    def _counts(self, row: int, feasible: NDArray[np.bool_]) -> bool:
-        return bool(feasible[row]) and (self._ignored is None or not self._ignored[row])
-
-    def _find_bounds(self, feasible: NDArray[np.bool_]) -> Bounds | None:
+    def _find_bounds(self) -> Bounds | None:
         if not self._plugin.scales:
             return 0, 0
-        if self._ignored is not None:
-            feasible = feasible & ~self._ignored
-        raw = self._raw
-        if feasible.all():
+        raw, counted = self._raw, self._counted
+        if counted is None:
             return (int(raw.min()), int(raw.max())) if len(raw) else None
-        if not feasible.any():
+        if not counted.any():
             return None
-        return int(np.where(feasible, raw, _MAX).min()), int(np.where(feasible, raw, -_MAX).max())
+        return int(np.where(counted, raw, _MAX).min()), int(np.where(counted, raw, -_MAX).max())
 
     def _rescale(self, bounds: Bounds | None) -> None:
         self._bounds = bounds

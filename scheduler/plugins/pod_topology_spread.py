@@ -154,13 +154,14 @@ class PodTopologySpread:
         return (SKEW, NO_LABEL)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
-        answers = np.zeros(nodes.size, np.int64)
+        answers: Codes | None = None
         for hard in reversed(state.read(self.name, _Filter).constraints):
-            codes = hard.domains.codes
             by_domain = np.where(hard.refusals(), np.int64(_TOO_MANY), np.int64(0))
             by_domain[0] = _NO_LABEL
-            said = by_domain[codes]
-            answers = np.where(said != 0, said, answers) if answers.any() else said
+            said = by_domain[hard.domains.codes]
+            # Of several constraints the first says why.
+            answers = said if answers is None else np.where(said != 0, said, answers)
+        assert answers is not None
         return answers[rows]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:

@@ -133,8 +133,8 @@ class SoftSpread:
             counting = eligible(item, pod, nodes, labelled if self.ignored is not None else None)
             summed = sum_over(nodes, domains, ((column, 1),), counting)
             self._parts.append(_ByDomain(item, domains, summed, summed.values.copy()))
-        self._cells: NDArray[np.intp] | None = combine([part.axis for part in self._parts])
         self._hosts = any(isinstance(part, _ByNode) for part in self._parts)
+        self._cells = self._combined()
         self.see(nodes.valid)
 
     @property
@@ -200,8 +200,13 @@ class SoftSpread:
                     widely |= not part.domains.alone
         if self._hosts and found and self._cells is not None:
             # Where there are too many combinations once, it stays at that until the class starts afresh.
-            self._cells = combine([part.axis for part in self._parts])
+            self._cells = self._combined()
         return self._nodes.all if widely else found
+
+    def _combined(self) -> NDArray[np.intp] | None:
+        """Combine what rows differ in, as an array that is not changed afterwards."""
+        cells = combine([part.axis for part in self._parts])
+        return cells.copy() if cells is not None and self._hosts and len(self._parts) == 1 else cells
 
 
 def _rounded(scores: NDArray[np.float64]) -> Scores:
