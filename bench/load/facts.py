@@ -9,11 +9,15 @@ from bench.etcd import ROOT, find_etcd
 from bench.load.report import Machine
 
 
-def machine() -> Machine:
-    """Return what this machine is."""
+def machine(*, with_etcd: bool) -> Machine:
+    """Return what this machine is.
+
+    Args:
+        with_etcd: whether the etcd that is installed here is the one that is used.
+    """
     return Machine(
         cpu=_cpu(), cores=len(os.sched_getaffinity(0)), kernel=platform.release(), python=platform.python_version(),
-        compiler=platform.python_compiler(), etcd=_etcd(), load_before=os.getloadavg(),
+        compiler=platform.python_compiler(), etcd=_etcd() if with_etcd else "", load_before=os.getloadavg(),
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ async def run_workload(
         HollowError: the nodes did not come.
         ApiError: the apiserver refuses, or does not answer.
     """
-    machine, started = facts.machine(), rfc3339(time.time())
+    machine, started = facts.machine(with_etcd=target.is_disposable), rfc3339(time.time())
     progress.say(f"{workload.name} as {settings.run} on {target.name}")
     run = Run(workload, target, client, settings, progress)
     await run.execute()
