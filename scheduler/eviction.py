@@ -138,10 +138,6 @@ class Evictor:
                     victim.pod, "Normal", "Preempted",
                     f"Preempted by pod {preemption.preemptor.uid} on node {preemption.node_name}",
                 )  # fmt: skip
-                log.info(
-                    "pod preempted", pod=victim.key, uid=victim.uid, node=preemption.node_name,
-                    preemptor=preemption.preemptor.key,
-                )  # fmt: skip
             elif not isinstance(error, NotFound):
                 failed[victim.uid] = error
         return failed

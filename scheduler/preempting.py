@@ -33,6 +33,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: what refused a Pod that waits for its victims
 WAITING: Final = DefaultPreemption.name
+#: victims that are named in the log
+NAMED: Final = 10
 #: events after which there may be room on one node that was not there before
 ROOM: Final = (
     ClusterEvent.NODE_ADD,
@@ -123,7 +125,10 @@ class Preempting:
         nominations.put(info, node)
         self._metrics.victims.observe(len(decision.victims))
         victims = tuple(victim for victim in decision.victims if not self._is_leaving(victim))
-        log.info("preempting", pod=info.key, uid=info.uid, node=node, victims=len(victims))
+        log.info(
+            "preempting", pod=info.key, uid=info.uid, node=node, victims=len(victims),
+            first=[f"{victim.key} {victim.uid}" for victim in victims[:NAMED]],
+        )  # fmt: skip
         if victims:
             self._context.evicting.update(victim.uid for victim in victims)
             self._evictor.submit(Preemption(info, node, victims))
