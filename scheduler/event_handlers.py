@@ -17,6 +17,7 @@ from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.clock import Clock
+from vaina.objects.pods import is_resized
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -152,13 +153,14 @@ class EventHandlers:
             held is not None
             and held.info.pod.metadata.generation == pod.metadata.generation
             and held.info.pod_class.group.is_of(pod.metadata)
+            and not (is_resized(pod) or is_resized(held.info.pod))
         ):
             if not held.assumed and held.node_name == pod.spec.node_name:
                 # Its status changed: nothing to the columns, but to the order of victims.
                 if _was_started(held.info.pod, pod):
                     self._cache.refresh(PodInfo(pod, held.info.pod_class))
                 return
-            # Whatever else changed of the spec would have moved the generation; labels are looked at.
+            # Whatever else changed of the spec would have moved the generation; labels are looked at, and what a resize gave.
             known = held.info.pod_class
         info = PodInfo(pod, known) if known is not None else self._compile(pod)
         if info is None:

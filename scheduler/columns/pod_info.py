@@ -22,7 +22,7 @@ from scheduler.columns.pod_terms import (
     label_keys,
 )
 from vaina.api.core.v1 import pod_pb2, reference_pb2
-from vaina.objects.pods import pod_requests
+from vaina.objects.pods import counted_spec, pod_requests
 
 #: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`, `DefaultMemoryRequest`)
 DEFAULT_CPU_MILLIS: Final = 100
@@ -290,7 +290,7 @@ class PodCompiler:
         """
         meta = pod.metadata
         pod_class = self.class_of(
-            pod.spec, namespace=meta.namespace, labels=meta.labels,
+            counted_spec(pod), namespace=meta.namespace, labels=meta.labels,
             terminating=meta.HasField("deletion_timestamp"), pod_name=meta.name,
         )  # fmt: skip
         return PodInfo(pod, pod_class)

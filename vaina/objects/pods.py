@@ -14,8 +14,10 @@ from vaina.objects.quantity import milli_value, value
 
 __all__ = [
     "container_requests",
+    "counted_spec",
     "get_condition",
     "is_ready",
+    "is_resized",
     "is_restartable_init",
     "is_terminal",
     "pod_limits",
@@ -130,6 +132,51 @@ def pod_requests(pod: pod_pb2.Pod) -> Amounts:
     if spec.overhead:
         _add(total, _amounts(spec.overhead))
     return total
+
+
+def is_resized(pod: pod_pb2.Pod) -> bool:
+    """Say whether the status tells of amounts that containers have, apart from what the spec asks (KEP-1287)."""
+    status = pod.status
+    for statuses in (status.container_statuses, status.init_container_statuses):
+        for item in statuses:
+            if item.allocated_resources or item.HasField("resources"):
+                return True
+    return False
+
+
+def counted_spec(pod: pod_pb2.Pod) -> pod_pb2.PodSpec:
+    """Return the spec with what each container takes while it is resized in place: the most of asked, given and allocated.
+
+    What is asked does not count when the node has said that it can never be given. The Pod's own spec, where nothing is
+    resized.
+    """
+    if not is_resized(pod):
+        return pod.spec
+    pending = get_condition(pod.status, "PodResizePending")
+    infeasible = pending is not None and pending.reason == "Infeasible"
+    reported = {
+        item.name: item for item in (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    }
+    spec = pod_pb2.PodSpec()
+    spec.CopyFrom(pod.spec)
+    for containers in (spec.containers, spec.init_containers):
+        for container in containers:
+            item = reported.get(container.name)
+            if item is None:
+                continue
+            requests = container.resources.requests
+            if infeasible and (item.allocated_resources or item.resources.requests):
+                requests.clear()
+            for amounts in (item.resources.requests, item.allocated_resources):
+                for name in amounts:
+                    more = amounts[name].string or "0"
+                    if name not in requests or _amount(name, requests[name].string) < _amount(name, more):
+                        requests[name].string = more
+    return spec
+
+
+def _amount(name: str, text: str) -> int:
+    return resource_amount(name, text or "0")
 
 
 def pod_limits(pod: pod_pb2.Pod) -> Amounts:

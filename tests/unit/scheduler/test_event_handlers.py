@@ -134,6 +134,24 @@ def test_a_resize_is_counted_and_may_help_others() -> None:
     assert parts.cache.table.snapshot().requested[0][row] == 1000
 
 
+def test_room_is_given_back_when_the_status_says_so_and_not_when_it_is_asked() -> None:
+    parts = Parts()
+    parts.handlers.on_nodes([(None, node("n1", cpu="4"))])
+    states = [
+        pod("web", {"cpu": "4"}, uid="u", node="n1"),
+        *(pod("web", {"cpu": "1"}, uid="u", node="n1") for _ in "ab"),
+    ]
+    for state, given in zip(states, ("4", "4", "1"), strict=True):
+        container = state.status.container_statuses.add(name=state.spec.containers[0].name)
+        container.resources.requests["cpu"].string = container.allocated_resources["cpu"].string = given
+    states[1].metadata.generation = states[2].metadata.generation = 2
+    counted = []
+    for before, after in zip([None, *states], states, strict=False):
+        parts.handlers.on_pods([(before, after)])
+        counted.append(int(parts.cache.table.snapshot().requested[0][0]))
+    assert counted == [4000, 4000, 1000]
+
+
 def test_a_heartbeat_of_a_node_changes_nothing() -> None:
     parts = Parts()
     before, after = node("n1"), node("n1")

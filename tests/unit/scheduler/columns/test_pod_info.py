@@ -89,3 +89,72 @@ def test_the_memo_is_bounded() -> None:
 def test_an_amount_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(QuantityError):
         PodCompiler().compile(pod(requests={"cpu": "much"}))
+
+
+def resized(
+    asked: str, given: str = "", allocated: str = "", *, infeasible: bool = False, init: bool = False
+) -> tuple[tuple[str, int], ...]:
+    """Compile a bound Pod whose container asks for some CPU, while its status tells of other amounts."""
+    made = make_pod(node="n1", containers=[make_container("a", requests={"cpu": asked, "memory": "1Gi"})])
+    if init:
+        sidecar = made.spec.init_containers.add(name="side", image="x", restart_policy="Always")
+        sidecar.resources.requests["cpu"].string = "1"
+        status = made.status.init_container_statuses.add(name="side")
+    else:
+        status = made.status.container_statuses.add(name="a")
+    if given:
+        status.resources.requests["cpu"].string = given
+    if allocated:
+        status.allocated_resources["cpu"].string = allocated
+    if infeasible:
+        made.status.conditions.add(type="PodResizePending", status="True", reason="Infeasible")
+    return PodCompiler().compile(made).pod_class.requests
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "allocated", "want"),
+    [
+        ("1", "", "", 1000),
+        ("1", "1", "1", 1000),
+        ("2", "1", "1", 2000),
+        ("1", "2", "2", 2000),
+        ("1", "2", "1", 2000),
+        ("1", "1", "3", 3000),
+        ("1500m", "1", "1200m", 1500),
+    ],
+)
+def test_while_a_pod_is_resized_the_most_counts(asked: str, given: str, allocated: str, want: int) -> None:
+    assert dict(resized(asked, given, allocated))["cpu"] == want
+
+
+def test_what_the_node_can_never_give_does_not_count() -> None:
+    assert dict(resized("9", "1", "1", infeasible=True))["cpu"] == 1000
+    assert dict(resized("9", infeasible=True))["cpu"] == 9000
+
+
+def test_sidecars_are_resized_too() -> None:
+    assert dict(resized("1", "3", "3", init=True))["cpu"] == 4000
+
+
+def test_requests_of_the_whole_pod_stand_instead_and_the_overhead_comes_on_top() -> None:
+    made = make_pod(containers=[make_container("a", requests={"cpu": "1", "memory": "1Gi", "gpu/x": "1"})])
+    made.spec.resources.requests["cpu"].string = "5"
+    made.spec.resources.requests["gpu/x"].string = "9"
+    made.spec.overhead["cpu"].string = "250m"
+    made.spec.overhead["memory"].string = "1Mi"
+    asked = PodCompiler().compile(made).pod_class
+    assert dict(asked.requests) == {"cpu": 5250, "memory": 2**30 + 2**20, "gpu/x": 1}
+    assert (asked.nonzero_cpu, asked.nonzero_memory) == (5250, 2**30 + 2**20)
+
+
+def test_init_containers_count_with_the_sidecars_before_them() -> None:
+    made = make_pod(containers=[make_container("a", requests={"cpu": "1"})])
+    for name, cpu, policy in (("first", "4", ""), ("side", "2", "Always"), ("second", "3", "")):
+        container = made.spec.init_containers.add(name=name, image="x")
+        container.resources.requests["cpu"].string = cpu
+        if policy:
+            container.restart_policy = policy
+    # While the second runs beside the sidecar: 3 + 2; later 1 + 2; the first alone: 4.
+    assert dict(PodCompiler().compile(made).pod_class.requests)["cpu"] == 5000
+    made.spec.init_containers[0].resources.requests["cpu"].string = "6"
+    assert dict(PodCompiler().compile(made).pod_class.requests)["cpu"] == 6000
