@@ -32,6 +32,8 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_WAITING: Final = 10_000
 #: victims that are dealt with together; those of one preemption always are (a node has at most some hundreds)
 MAX_BATCH: Final = 128
+#: victims in one call
+MAX_CALL: Final = 500
 #: calls for one batch that are not answered before it is given up
 MAX_TRIES: Final = 5
 BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=2.0)
@@ -110,7 +112,9 @@ class Evictor:
         for tries in range(MAX_TRIES):
             if tries:
                 await self._clock.sleep(BACKOFF.delay(tries - 1))
-            failed = await self._try([*todo.values()])
+            left, failed = [*todo.values()], {}
+            for start in range(0, len(left), MAX_CALL):
+                failed |= await self._try(left[start : start + MAX_CALL])
             todo = {uid: todo[uid] for uid, error in failed.items() if isinstance(error, _AWAY)}
             if not todo:
                 break

@@ -8,12 +8,16 @@ would do, from a random node on, and takes the best of them (`minCandidateNodesP
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
 from scheduler.framework.interface import Refusals, WhatIf
 from scheduler.preemption.budgets import Budgets
 from scheduler.preemption.victims import Candidate, Order, select
+
+#: entries of the heap that count no longer are left alone up to this many
+_SLACK: Final = 64
 
 #: of n rows, the one to begin with: 0..n-1
 Offset = Callable[[int], int]
@@ -127,5 +131,8 @@ class Search:
             self._sparing += not found.order[0]
             self._numbers += 1
             heapq.heappush(self._heap, (found.order, place, self._numbers, found))
+            if len(self._heap) > 2 * self._candidates + _SLACK:
+                self._heap = [entry for entry in self._heap if self._found.get(entry[3].row) is entry[3]]
+                heapq.heapify(self._heap)
         else:
             self._reasons[found] += 1

@@ -81,6 +81,21 @@ def test_what_preemption_promises(
 
 
 @settings(max_examples=40, deadline=None)
+@given(clusters, coming, st.fixed_dictionaries({"db": st.integers(0, 2)}))
+def test_sums_say_what_the_filters_say(
+    pods: list[list[tuple[int, int, int | None, str]]], wants: tuple[int, int], allowed: dict[str, int]
+) -> None:
+    """A Pod with a port is tried on the table, since a port is more than room; nobody uses this one."""
+    plain = pod("new", {"cpu": f"{wants[0]}m"}, priority=wants[1])
+    with_port = pod("new", {"cpu": f"{wants[0]}m"}, priority=wants[1], ports=[(9999, "")])
+    kept = pod("kept", {"cpu": "1"}, priority=4, uid="kept")
+    by_sums, by_filters = build(pods, allowed), build(pods, allowed)
+    for cluster in (by_sums, by_filters):
+        cluster.cache.nominations.put(cluster.info(kept), "a")
+    assert by_sums.decide(plain) == by_filters.decide(with_port)
+
+
+@settings(max_examples=40, deadline=None)
 @given(clusters, coming, st.lists(st.integers(0, 3), max_size=6))
 def test_equal_pods_that_share_a_search_decide_as_one_that_searches_afresh(
     pods: list[list[tuple[int, int, int | None, str]]], wants: tuple[int, int], gone: list[int]

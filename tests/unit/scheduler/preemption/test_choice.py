@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.scheduler.objects import node, pod
 from tests.unit.scheduler.preemption.worlds import Cluster, There, nodes
+from vaina.api.core.v1 import pod_pb2
 
 SYSTEM = 2_000_001_000
 
@@ -243,3 +244,44 @@ def test_a_port_is_kept_too() -> None:
     assert "1 node(s) didn't have free ports" in cluster.decide(other).message
     cluster.cache.nominations.remove("first")
     assert cluster.decide(other).node == "a"
+
+
+def apart(made: pod_pb2.Pod, key: str) -> pod_pb2.Pod:
+    """Let a Pod keep away from those with the label app=zk."""
+    term = made.spec.affinity.pod_anti_affinity.required_during_scheduling_ignored_during_execution.add()
+    term.topology_key = key
+    term.label_selector.match_labels["app"] = "zk"
+    return made
+
+
+def test_who_must_not_be_near_goes() -> None:
+    cluster = Cluster(node("a", labels={"kubernetes.io/hostname": "a"}))
+    cluster.put("a", There("other", 1000), There("x", 1000, 1, labels={"app": "zk"}))
+    found = cluster.decide(apart(pod("new", {"cpu": "1"}, priority=10), "kubernetes.io/hostname"))
+    assert (found.node, found.victims) == ("a", ("x",))
+
+
+def test_who_is_in_the_zone_but_not_on_the_node_cannot_be_helped() -> None:
+    zoned = [node(name, labels={"zone": "z"}) for name in ("a", "b")]
+    cluster = Cluster(*zoned)
+    for name in ("a", "b"):
+        cluster.put(name, There(f"x{name}", 1000, 1, labels={"app": "zk"}))
+    found = cluster.decide(apart(pod("new", {"cpu": "1"}, priority=10), "zone"))
+    assert (found.node, found.victims) == ("", ())
+    cluster.remove("xb")
+    found = cluster.decide(apart(pod("new", {"cpu": "1"}, priority=10), "zone"))
+    assert (found.node, found.victims) == ("a", ("xa",))
+
+
+def test_spreading_makes_room_where_too_many_are() -> None:
+    cluster = Cluster(node("a", labels={"zone": "a"}), node("b", labels={"zone": "b"}, cpu="1"))
+    cluster.put("a", There("x1", 500, 1, 1, {"app": "zk"}), There("x2", 500, 1, 2, {"app": "zk"}))
+    cluster.put("b", There("big", 1000, 20, 1, {"app": "zk"}))
+    coming = pod("new", {"cpu": "500m"}, priority=10)
+    coming.metadata.labels["app"] = "zk"
+    constraint = coming.spec.topology_spread_constraints.add(
+        max_skew=1, topology_key="zone", when_unsatisfiable="DoNotSchedule"
+    )
+    constraint.label_selector.match_labels["app"] = "zk"
+    found = cluster.decide(coming)
+    assert (found.node, found.victims) == ("a", ("x2",))
