@@ -55,7 +55,6 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
         self._methods: dict[str, Any] = {}
         #: workers, and streams under way: a loop alone would not keep them
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._closings = unary.Closings(loop)
 
     def add_registered_method_handlers(self, method_handlers: Mapping[str, Any]) -> None:
         self._methods.update(method_handlers)
@@ -86,7 +85,7 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
             if not method.waiting:
                 self._add_workers(method, method.all_have_one())
             if is_unary:
-                await unary.serve(handler.stream_unary, state, self._loop_of_tasks, self._closings)
+                await unary.serve(handler.stream_unary, state, self._loop_of_tasks)
             else:
                 self._begin_stream(method, state)
             # It would keep the call for as long as nobody comes.

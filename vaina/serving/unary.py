@@ -1,10 +1,8 @@
 """One unary call on gRPC's core, as little as there can be around it: read, handle, answer.
 
-grpc.aio makes two tasks for a unary call, one that serves it and one that waits for its end, which is when the client has gone; it asks four
-times whether the handler is a coroutine function, and takes the metadata apart twice. Here a worker serves the call itself, and the core is
-asked for the end of a call together with sending its answer: three operations of the core instead of four. Only calls that take long are
-watched while they are under way: by a look at all of them every `LOOK_SECONDS`, so that a call whose client has gone is cancelled twice that
-time later at most.
+grpc.aio makes two tasks for a unary call, one that serves it and one that waits for its end, which is when the client has gone; it asks
+whether the handler is a coroutine function, and takes the metadata apart twice. Here a worker serves the call itself, and no task waits for its
+end: the core calls back (decision 084).
 """
 
 import asyncio
@@ -23,10 +21,6 @@ NEEDED: Final = (
     "_ServicerContext", "execute_batch", "AbortError", "EOF", "ExecuteBatchError", "ReceiveCloseOnServerOperation", "ReceiveMessageOperation",
     "SendInitialMetadataOperation", "SendMessageOperation", "SendStatusFromServerOperation", "StatusCode",
 )  # fmt: skip
-LOOK_SECONDS: Final = 0.05
-#: Answers up to here go out together with the question for the call's end. What is larger may have to wait for its client, and to be given up.
-_SMALL_BYTES: Final = 8 * 1024
-
 #: as grpc.aio calls it: with an iterator of requests, which is not used, and the context
 Handler = Callable[[None, Any], Awaitable[bytes]]
 
@@ -35,7 +29,7 @@ class _Call:
     """One call under way, and the context that its handler has: what `vaina.serving.server` asks of it."""
 
     __slots__ = (
-        "_callbacks", "_loop", "_operations", "abort", "invocation_metadata", "is_answered", "is_watched", "peer",
+        "_callbacks", "_loop", "_operations", "abort", "invocation_metadata", "is_answered", "peer",
         "set_trailing_metadata", "state", "task", "time_remaining", "trailing_metadata",
     )  # fmt: skip
 
@@ -48,8 +42,6 @@ class _Call:
         self.state, self.task, self._loop = state, task, loop
         #: the answer is on its way: whoever goes now changes nothing
         self.is_answered = False
-        #: the core has been asked for its end
-        self.is_watched = False
         self._callbacks: list[Callable[[Any], object]] = []
         #: What the core works on. It writes into them, also when nobody waits for it any more: they live as long as the call.
         self._operations: list[tuple[Any, ...]] = []
@@ -66,14 +58,11 @@ class _Call:
 
     async def answer(self, message: bytes) -> None:
         """Send the answer and OK. Returns when they are gone."""
-        operations: tuple[Any, ...] = (
+        operations = (
             cygrpc.SendInitialMetadataOperation(None, 0),
             cygrpc.SendMessageOperation(message, 0),
             cygrpc.SendStatusFromServerOperation(self.trailing_metadata(), cygrpc.StatusCode.ok, "", 0),
         )
-        if not self.is_watched:
-            self.is_watched = True
-            operations = (*operations, cygrpc.ReceiveCloseOnServerOperation(0))
         await self._do(operations)
 
     async def _do(self, operations: tuple[Any, ...]) -> None:
@@ -90,50 +79,17 @@ class _Call:
             callback(self)
 
 
-class Closings:
-    """Notices that clients have gone while their calls are under way. Owned by one event loop."""
+def _watch(call: _Call, loop: asyncio.AbstractEventLoop) -> None:
+    """Ask the core for the end of a call, and keep the call until then; a client that goes before the answer ends the handler.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        #: calls that no look has seen yet, and those of the look before
-        self._new: set[_Call] = set()
-        self._seen: set[_Call] = set()
-        self._look_is_due = False
-
-    def add(self, call: _Call) -> None:
-        """A call begins."""
-        self._new.add(call)
-        if not self._look_is_due:
-            self._look_is_due = True
-            self._loop.call_later(LOOK_SECONDS, self._look)
-
-    def remove(self, call: _Call) -> None:
-        """A call is over."""
-        self._new.discard(call)
-        self._seen.discard(call)
-
-    def watch(self, call: _Call) -> None:
-        """Ask the core for the end of a call, and keep the call until then; a client that goes before the answer ends the handler."""
-        if call.is_watched:
-            return
-        call.is_watched = True
-        operation = cygrpc.ReceiveCloseOnServerOperation(0)
-        batch = cygrpc.execute_batch(call.state, (operation,), self._loop)
-        try:
-            # No task for it: the first step begins it, the second reads what the core said.
-            future = batch.send(None)
-        except cygrpc.ExecuteBatchError:
-            return
-        future._asyncio_future_blocking = False
-        future.add_done_callback(partial(_ended, call, batch, operation))
-
-    def _look(self) -> None:
-        for call in self._seen:
-            self.watch(call)
-        self._seen, self._new = self._new, set()
-        self._look_is_due = bool(self._seen)
-        if self._look_is_due:
-            self._loop.call_later(LOOK_SECONDS, self._look)
+    Before anything else: the core must be asked before it has to refuse a message, or the call never ends, and others with it.
+    """
+    operation = cygrpc.ReceiveCloseOnServerOperation(0)
+    batch = cygrpc.execute_batch(call.state, (operation,), loop)
+    # No task for it: the first step begins it, the second reads what the core said.
+    future = batch.send(None)
+    future._asyncio_future_blocking = False
+    future.add_done_callback(partial(_ended, call, batch, operation))
 
 
 def _ended(call: _Call, batch: Any, operation: Any, _future: "asyncio.Future[None]") -> None:
@@ -144,46 +100,38 @@ def _ended(call: _Call, batch: Any, operation: Any, _future: "asyncio.Future[Non
         call.task.cancel()
 
 
-async def serve(handler: Handler, state: Any, loop: asyncio.AbstractEventLoop, closings: Closings) -> None:
+async def serve(handler: Handler, state: Any, loop: asyncio.AbstractEventLoop) -> None:
     """Serve a call; nothing comes out but the cancellation of who serves.
 
     Args:
         handler: of the method. It raises whatever it likes after `context.abort`.
         state: of the call, as the core gave it.
         loop: which runs.
-        closings: of the server.
     """
     task = asyncio.current_task()
     assert task is not None
     call = _Call(state, loop, task)
-    closings.add(call)
     try:
+        _watch(call, loop)
         answer = await handler(None, call)
         if not call.is_answered:
             call.is_answered = True
-            if len(answer) > _SMALL_BYTES:
-                closings.watch(call)
             await call.answer(answer)
     except cygrpc.AbortError:
         # The client was told.
         call.is_answered = True
-        closings.watch(call)
     except asyncio.CancelledError:
         # By the client that has gone, or because it did not take its answer; else whoever serves is to end.
         was_answered, call.is_answered = call.is_answered, True
-        closings.watch(call)
         if not was_answered:
             raise
     except cygrpc.ExecuteBatchError:
         # The client has gone.
         call.is_answered = True
-        closings.watch(call)
     except Exception as error:
         log.exception("call failed outside of its handler", exc_info=error)
         call.is_answered = True
-        closings.watch(call)
     finally:
-        closings.remove(call)
         call.done()
         while task.cancelling():
             # The worker goes on.
