@@ -1,6 +1,7 @@
 """The `vaina` command: a verb a module of `cli.commands`, imported when it is used."""
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import click
 from click.exceptions import Exit
@@ -27,6 +28,8 @@ VERBS = {
     "api-resources": "info",
     "version": "info",
 }
+#: verbs that need a package which an image of the product does not have
+_NEEDS = {"load": "bench"}
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -35,11 +38,10 @@ class VerbGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(VERBS)
+        return [verb for verb in VERBS if verb not in _NEEDS or find_spec(_NEEDS[verb]) is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in VERBS:
+        if cmd_name not in self.list_commands(ctx):
             return None
         module = import_module(f"cli.commands.{VERBS[cmd_name]}")
         command = getattr(module, f"{cmd_name.replace('-', '_')}_command")

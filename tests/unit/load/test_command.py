@@ -1,5 +1,6 @@
 """`vaina load`: what it refuses, lists, compares and clears away."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def test_an_unknown_workload_is_told_before_anything_is_made() -> None:
     result = CommandLine().run("load", "run", "SchedulingBasic/None", "--local")
     assert result.code == 1
     assert 'error: there is no workload "SchedulingBasic/None"' in result.err
+
+
+def test_where_the_benchmarks_are_not_installed_the_other_verbs_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verbs() -> list[str]:
+        assert CommandLine().run("--help").code == 0
+        return [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+
+    assert {"load", "apply"} <= {*verbs()}
+    monkeypatch.setitem(sys.modules, "bench", None)
+    found = verbs()
+    assert ("load" in found, "apply" in found) == (False, True)
+    assert "No such command 'load'" in CommandLine().run("load", "list").err
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
