@@ -9,6 +9,7 @@ from scheduler.configuration.profiles import make_profiles
 
 HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
 FIT = "profiles[0].pluginConfig[0].args"
+ADDED = f"{FIT}.addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,55 @@ CASES = [
          args("NodeResourcesBalancedAllocation", "resources: [{name: cpu, weight: 2}, {name: cpu, weight: 1}]"),
          f"{FIT}.resources[0].weight: Invalid value: 2: must be 1\n"
          f'{FIT}.resources[1].name: Duplicate value: "cpu"'),
+    Case("required affinity that cannot be understood", args("NodeAffinity", "addedAffinity: "
+         "{requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: "
+         "[{key: a, operator: Near}, {key: b, operator: In}, {key: c, operator: Gt, values: [few]}], "
+         "matchFields: [{key: metadata.uid, operator: In, values: [x]}]}]}}"),
+         f'{ADDED}.matchExpressions[0].operator: Unsupported value: "Near": supported values: "DoesNotExist", '
+         '"Exists", "Gt", "In", "Lt", "NotIn"\n'
+         f"{ADDED}.matchExpressions[1].values: Invalid value: []: for 'in', 'notin' operators, values set can't be "
+         "empty\n"
+         f"{ADDED}.matchExpressions[2].values[0]: Invalid value: \"few\": for 'Gt', 'Lt' operators, the value must be "
+         "an integer\n"
+         f'{ADDED}.matchFields[0].key: Unsupported value: "metadata.uid": supported values: "metadata.name"'),
+    Case("a misspelt affinity", args("NodeAffinity", "addedAffinity: {required: {}}"),
+         f'{FIT}.addedAffinity: unknown field "required"'),
+    Case("a preferred term that cannot be understood", args("NodeAffinity", "addedAffinity: "
+         "{preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: "
+         "[{key: a, operator: Exists, values: [b]}]}}]}"),
+         f"{FIT}.addedAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0]"
+         '.values: Invalid value: ["b"]: values set must be empty for exists and does not exist'),
+    Case("less than no time for volumes", args("VolumeBinding", "bindTimeoutSeconds: -1"),
+         f"{FIT}.bindTimeoutSeconds: Invalid value: -1: invalid BindTimeoutSeconds, should not be a negative value"),
+    Case("a shape for volumes", args("VolumeBinding", "shape: []"),
+         f"{FIT}.shape: unknown field (known: bindTimeoutSeconds)"),
+    Case("no candidates", args("DefaultPreemption", "minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0"),
+         f"{FIT}.minCandidateNodesPercentage: Invalid value: 0: cannot be zero at the same time as "
+         "minCandidateNodesAbsolute\n"
+         f"{FIT}.minCandidateNodesAbsolute: Invalid value: 0: cannot be zero at the same time as "
+         "minCandidateNodesPercentage"),
+    Case("more than all candidates", args("DefaultPreemption",
+         "minCandidateNodesPercentage: 101, minCandidateNodesAbsolute: -1"),
+         f"{FIT}.minCandidateNodesPercentage: Invalid value: 101: not in valid range [0, 100]\n"
+         f"{FIT}.minCandidateNodesAbsolute: Invalid value: -1: not in valid range [0, inf)"),
+    Case("a weight beyond a hundred", args("InterPodAffinity", "hardPodAffinityWeight: 101"),
+         f"{FIT}.hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]"),
+    Case("a way to spread that does not exist", args("PodTopologySpread", "defaultingType: Never"),
+         f'{FIT}.defaultingType: Unsupported value: "Never": supported values: "System", "List"'),
+    Case("constraints beside those of the system",
+         args("PodTopologySpread", "defaultConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: DoNotSchedule}]"),
+         f'{FIT}.defaultingType: Invalid value: "System": when .defaultConstraints are not empty'),
+    Case("constraints that are none", args("PodTopologySpread", "defaultingType: List, defaultConstraints: "
+         "[{maxSkew: 0, topologyKey: '', whenUnsatisfiable: Sometimes}, {maxSkew: 1, topologyKey: a, "
+         "whenUnsatisfiable: DoNotSchedule}, {maxSkew: 2, topologyKey: a, whenUnsatisfiable: DoNotSchedule}]"),
+         f"{FIT}.defaultConstraints[0].maxSkew: Invalid value: 0: not in valid range (0, inf)\n"
+         f"{FIT}.defaultConstraints[0].topologyKey: Required value: can not be empty\n"
+         f'{FIT}.defaultConstraints[0].whenUnsatisfiable: Unsupported value: "Sometimes": supported values: '
+         '"DoNotSchedule", "ScheduleAnyway"\n'
+         f'{FIT}.defaultConstraints[2]: Duplicate value: "{{a, DoNotSchedule}}"'),
+    Case("a selector in a constraint of the cluster", args("PodTopologySpread", "defaultingType: List, "
+         "defaultConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: DoNotSchedule, labelSelector: {}}]"),
+         f"{FIT}.defaultConstraints[0].labelSelector: unknown field (known: maxSkew, topologyKey, whenUnsatisfiable)"),
 ]  # fmt: skip
 
 
