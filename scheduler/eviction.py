@@ -141,6 +141,7 @@ class Evictor:
                 self._recorders[preemption.preemptor.pod_class.scheduler_name].event(
                     victim.pod, "Normal", "Preempted",
                     f"Preempted by pod {preemption.preemptor.uid} on node {preemption.node_name}",
+                    action="Preempting", related=preemption.preemptor.pod,
                 )  # fmt: skip
             elif not isinstance(error, NotFound):
                 failed[victim.uid] = error

@@ -71,7 +71,17 @@ class EventRecorder:
         #: Events that were never sent, or not sent to the last count
         self.dropped = 0
 
-    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+    def event(
+        self,
+        obj: Any,
+        type: str,
+        reason: str,
+        message: str,
+        *,
+        field_path: str = "",
+        action: str = "",
+        related: Any = None,
+    ) -> None:
         """Say something about an object.
 
         Args:
@@ -80,6 +90,8 @@ class EventRecorder:
             reason: one word in CamelCase, as upstream has it.
             message: a sentence.
             field_path: a part of the object: spec.containers{app}.
+            action: what was done, as upstream has it.
+            related: a second object that it is about.
         """
         about = reference(obj)
         if field_path:
@@ -97,6 +109,9 @@ class EventRecorder:
                 self.dropped += 1
                 return
             known = self._known[correlated.key] = _Known(self._new(about, said, correlated, now))
+            known.event.action = action
+            if related is not None:
+                known.event.related.CopyFrom(reference(related))
             if len(self._known) > MAX_REMEMBERED:
                 old, _ = self._known.popitem(last=False)
                 if self._waiting.pop(old, 0) is None:

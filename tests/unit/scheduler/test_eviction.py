@@ -113,6 +113,9 @@ async def test_victims_are_marked_before_they_are_deleted_and_told_of_after() ->
             f"{name}: Preempted by pod uid-of-high on node n1" for name in ("a", "b")
         ]
         assert world.ended == [("high", "")]
+        event = (await world.server.client.events.list("default")).items[0]
+        assert (event.type, event.reason, event.action) == ("Normal", "Preempted", "Preempting")
+        assert (event.related.kind, event.related.name) == ("Pod", "high")
 
 
 async def test_many_preemptions_share_calls() -> None:
