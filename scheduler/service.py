@@ -256,10 +256,13 @@ class SchedulerService:
         made.metadata.namespace = made.metadata.namespace or "default"
         if not made.spec.containers:
             raise BadRequest("pod.spec.containers: Required value")
+        compiler, node_name = self._scheduler.compiler, made.spec.node_name
         try:
-            pod_class = self._scheduler.compiler.class_of(
-                made.spec, wanted_node=made.spec.node_name, namespace=made.metadata.namespace,
-                labels=made.metadata.labels,
+            if not node_name:
+                return compiler.compile(made)
+            pod_class = compiler.class_of(
+                made.spec, wanted_node=node_name, namespace=made.metadata.namespace, labels=made.metadata.labels,
+                pod_name=made.metadata.name,
             )  # fmt: skip
         except ValueError as error:
             raise BadRequest(f"pod cannot be read: {error}") from error

@@ -189,14 +189,13 @@ def _beside_nominated(
         if but in coming:
             coming.remove(but)
         index = index_of.get(row)
-        if not coming or index is None:
+        if not coming or index is None or any(answer.codes[index] for answer in answers):
+            # Refused as it is: the cycle asks no further either.
             continue
         for other in coming:
             table.suppose(row, other, 1)
         try:
             for number, answer in enumerate(found):
-                if answer.rejected or answer.codes[index]:
-                    continue
                 code = answer.plugin.filter_row(state, pod, nodes, row)
                 if code:
                     answer.codes[index] = code
