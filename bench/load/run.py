@@ -288,6 +288,7 @@ class Run:
             if pods.progress != seen:
                 seen, since = pods.progress, self._observer.now()
             elif self._observer.now() - since > self._settings.patience_seconds:
+                await self._target.wait_scheduler()  # says why, where it has ended
                 raise RunError(await self._stuck(pods))
 
     async def _stuck(self, pods: PodSet) -> str:
