@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scheduler.columns.node_selection import any_matches, holds
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.snapshot import Snapshot
+from scheduler.columns.snapshot import ABSENT, Snapshot
 from scheduler.framework.interface import UNRESOLVABLE, Codes
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.objects import ClaimInfo, VolumeInfo
@@ -94,6 +94,40 @@ class Found:
         return Plan(name, tuple(binds), tuple(provisions))
 
 
+class _Reach:
+    """The rows that reach a volume. Most volumes of one place name it by one label: those are looked up, not compared."""
+
+    def __init__(self, nodes: Snapshot) -> None:
+        self._nodes = nodes
+        #: label -> rows in the order of their values' codes, and those codes
+        self._sorted: dict[str, tuple[NDArray[np.intp], NDArray[np.int32]]] = {}
+
+    def rows(self, volume: VolumeInfo) -> NDArray[np.intp]:
+        """Return the rows whose nodes reach a volume."""
+        terms = volume.terms
+        if terms is None:
+            return np.arange(self._nodes.size)
+        if len(terms) == 1 and not terms[0].fields and len(terms[0].expressions) == 1:
+            [condition] = terms[0].expressions
+            if condition.operator == "In":
+                return self._labelled(condition.key, condition.values)
+        return np.flatnonzero(any_matches(terms, self._nodes))
+
+    def _labelled(self, key: str, values: Sequence[str]) -> NDArray[np.intp]:
+        column = self._nodes.label_codes(key)
+        if column is None:
+            return np.empty(0, np.intp)
+        found = self._sorted.get(key)
+        if found is None:
+            codes = column.codes[: self._nodes.size]
+            rows = np.argsort(codes, kind="stable")
+            found = self._sorted[key] = rows, codes[rows]
+        rows, codes = found
+        wanted = {code for value in values if (code := column.values.find(value)) != ABSENT}
+        parts = [rows[codes.searchsorted(code) : codes.searchsorted(code, "right")] for code in wanted]
+        return np.concatenate(parts) if parts else np.empty(0, np.intp)
+
+
 def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
     """Find the nodes that the claims allow."""
     codes = np.zeros(nodes.size, np.int64)
@@ -104,38 +138,46 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
             codes |= np.where(any_matches(volume.terms, nodes), np.int64(0), np.int64(UNRESOLVABLE | 2))
     found = Found(codes, [], [])
     fits = np.ones(nodes.size, np.bool_)
+    reach = _Reach(nodes)
     for claim in need.waiting:
-        fits &= _give(catalogue, claim, nodes, found)
+        fits &= _give(catalogue, claim, nodes, found, reach)
     codes |= np.where(fits, np.int64(0), np.int64(UNRESOLVABLE | 1))
     return found
 
 
-def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.bool_]:
+def _give(
+    catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found, reach: _Reach
+) -> NDArray[np.bool_]:
     """Choose a volume for a claim on each row; return the rows where it gets one, there or made (bool[N])."""
     chosen = np.full(nodes.size, -1, np.int32)
-    fits = np.zeros(nodes.size, np.bool_)
     selected = catalogue.selected_node(claim)
     if selected:
         # Somebody is making it there.
+        fits = np.zeros(nodes.size, np.bool_)
         row = nodes.rows.get(selected)
         if row is not None:
             fits[row] = _can_provision(catalogue, claim, nodes)[row]
         found.chosen.append(chosen)
         return fits
+    #: volume -> its numbers: earlier claims may have taken it on some rows
+    taken: dict[str, list[int]] = {}
+    for number, volume in enumerate(found.volumes):
+        taken.setdefault(volume.name, []).append(number)
+    left = nodes.size
     for volume in _candidates(catalogue, claim):
-        free = ~fits if volume.terms is None else ~fits & any_matches(volume.terms, nodes)
-        for other in found.chosen:
-            for index, taken in enumerate(found.volumes):
-                if taken is volume:
-                    free &= other != index
-        if free.any():
+        free = reach.rows(volume)
+        free = free[chosen[free] < 0]
+        for number in taken.get(volume.name, ()):
+            for other in found.chosen:
+                free = free[other[free] != number]
+        if len(free):
+            chosen[free] = len(found.volumes)
             found.volumes.append(volume)
-            chosen[free] = len(found.volumes) - 1
-            fits |= free
-            if fits.all():
+            left -= len(free)
+            if not left:
                 break
     found.chosen.append(chosen)
-    return fits | _can_provision(catalogue, claim, nodes)
+    return (chosen >= 0) | _can_provision(catalogue, claim, nodes)
 
 
 def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
