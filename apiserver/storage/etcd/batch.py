@@ -2,7 +2,7 @@
 
 Pure. A batch goes out in one of two forms. *Nested*, each write is a transaction of its own (one compare of the mod revision, one
 operation, else the key alone is read), so that a conflict fails one write. *Flat*, all compares and puts stand side by side, and one
-conflict fails the batch, which is then sent again nested: that is seldom, and flat costs half of the CPU here and in etcd
+conflict fails the batch, which is then sent again nested: that is seldom, and flat costs etcd and us a fifth less of a batched create
 (decision 080). Either way the writes have the same positions, and the transaction as a whole compares and puts the *writer key*, a small
 key outside /registry/ that only this process writes:
 
