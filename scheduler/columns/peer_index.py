@@ -5,24 +5,36 @@ A selector that wants `app=web` (or `app in (web, api)`) is looked at for Pods w
 matches and not what there is.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterator
+from typing import Final, Generic, TypeVar
 
-from scheduler.columns.pod_terms import Peers
-from vaina.objects.selectors import LabelSelector
+from scheduler.columns.pod_terms import Peers, PodGroup
 
 T = TypeVar("T", bound=Hashable)
 
 Label = tuple[str, str]
 
 
-def required_labels(selector: LabelSelector) -> tuple[Label, ...] | None:
-    """Return labels of which a Pod has one if it is selected; None: it may have none of a kind.
+#: what an owner counts as; no label has such a key
+_OWNER: Final = ""
+
+
+def marks(group: PodGroup) -> Iterator[Label]:
+    """Return what Pods of a group are found by: their labels, and their owner."""
+    yield from group.labels.items()
+    if group.owner:
+        yield _OWNER, group.owner
+
+
+def required_marks(peers: Peers) -> tuple[Label, ...] | None:
+    """Return marks of which a Pod has one if it is meant; None: it may have none of a kind.
 
     Of several such conditions the one with the fewest values is taken.
     """
+    if peers.owner:
+        return ((_OWNER, peers.owner),)
     best: tuple[Label, ...] | None = None
-    for requirement in selector.requirements:
+    for requirement in peers.selector.requirements:
         if requirement.operator in ("=", "==", "in") and (
             best is None or len(requirement.values) < len(best)
         ):
@@ -44,7 +56,7 @@ class PeerIndex(Generic[T]):
         self.version += 1
         if peers.selector.nothing:
             return
-        labels = required_labels(peers.selector)
+        labels = required_marks(peers)
         if labels is None:
             self._other[item] = None
             return
@@ -55,17 +67,17 @@ class PeerIndex(Generic[T]):
         """Take a thing away."""
         self.version += 1
         self._other.pop(item, None)
-        for label in required_labels(peers.selector) or ():
+        for label in required_marks(peers) or ():
             there = self._by_label.get(label)
             if there is not None:
                 there.pop(item, None)
                 if not there:
                     del self._by_label[label]
 
-    def candidates(self, labels: Mapping[str, str]) -> Iterator[T]:
-        """Return the things that may mean a Pod with these labels, each once."""
+    def candidates(self, group: PodGroup) -> Iterator[T]:
+        """Return the things that may mean Pods of a group, each once."""
         yield from self._other
         if not self._by_label:
             return
-        for label in labels.items():
+        for label in marks(group):
             yield from self._by_label.get(label, ())

@@ -20,6 +20,7 @@ from scheduler.columns.pod_terms import (
     TermCompiler,
     asks_of_pods,
     label_keys,
+    owner_uid,
 )
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects.pods import counted_spec, pod_requests
@@ -290,7 +291,7 @@ class PodCompiler:
         """
         meta = pod.metadata
         pod_class = self.class_of(
-            counted_spec(pod), namespace=meta.namespace, labels=meta.labels,
+            counted_spec(pod), namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
             terminating=meta.HasField("deletion_timestamp"), pod_name=meta.name,
         )  # fmt: skip
         return PodInfo(pod, pod_class)
@@ -302,6 +303,7 @@ class PodCompiler:
         wanted_node: str = "",
         namespace: str = "",
         labels: Mapping[str, str] | None = None,
+        owner: str = "",
         terminating: bool = False,
         pod_name: str = "",
     ) -> PodClass:
@@ -312,6 +314,7 @@ class PodCompiler:
             wanted_node: a node that alone will do (a what-if question).
             namespace: of the Pod.
             labels: of the Pod.
+            owner: uid of the Pod's controller.
             terminating: whether it is being deleted.
             pod_name: after which the claims of its ephemeral volumes are called.
 
@@ -320,13 +323,16 @@ class PodCompiler:
             SelectorError: a selector cannot be read.
         """
         known = self._spec(spec, wanted_node, pod_name)
-        group = self._terms.group(namespace, labels or {}, terminating=terminating)
+        group = self._terms.group(namespace, labels or {}, owner=owner, terminating=terminating)
         bare, asked, shape = known.bare, NOTHING_ASKED, known.bare.shape
         if known.asks:
             asked = self._asked(known, spec, group)
             # Which of its own selectors mean the Pod itself matters to it, and nothing else of its labels.
             own = tuple(selector.matches(group.labels) for selector in asked.selectors)
-            shape = self._shape((bare.signature, asked.terms, asked.spread, namespace, own))
+            shape = self._shape((bare.signature, asked.terms, asked.spread, namespace, own, owner))
+        elif owner:
+            # It is spread among the Pods of its owner by default.
+            shape = self._shape((bare.signature, namespace, owner))
         found = self._classes.get((shape, group))
         if found is None:
             found = self._classes[shape, group] = bare.derive(shape, group, asked)

@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.selectors import NOTHING, LabelSelector, Requirement, from_message
+from vaina.objects.meta import controller_of
+from vaina.objects.selectors import EVERYTHING, NOTHING, LabelSelector, Requirement, from_message
 
 #: namespace -> its labels
 Namespaces = Mapping[str, Mapping[str, str]]
@@ -23,10 +24,20 @@ _NO_LABELS: Final[Mapping[str, str]] = {}
 class PodGroup:
     """What selectors see of a Pod. Interned by `TermCompiler`; compared by identity; never changed."""
 
-    __slots__ = ("__weakref__", "labels", "namespace", "terminating")
+    __slots__ = ("__weakref__", "labels", "namespace", "owner", "siblings", "terminating")
 
-    def __init__(self, namespace: str, labels: Mapping[str, str], *, terminating: bool = False) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        labels: Mapping[str, str],
+        *,
+        owner: str = "",
+        siblings: "Peers | None" = None,
+        terminating: bool = False,
+    ) -> None:
         self.namespace, self.labels = namespace, labels
+        #: uid of its controller, and the Pods that have the same one
+        self.owner, self.siblings = owner, siblings
         #: it has a deletion timestamp: spreading does not count it
         self.terminating = terminating
 
@@ -36,6 +47,7 @@ class PodGroup:
             meta.HasField("deletion_timestamp") == self.terminating
             and len(meta.labels) == len(self.labels)
             and dict(meta.labels) == self.labels
+            and owner_uid(meta) == self.owner
             and meta.namespace == self.namespace
         )
 
@@ -53,10 +65,12 @@ class Peers:
     namespace_selector: LabelSelector = NOTHING
     #: Pods that are being deleted do not count
     live: bool = False
+    #: uid of the controller that they have; empty: any, or none
+    owner: str = ""
 
     def matches(self, group: PodGroup, namespaces: Namespaces) -> bool:
         """Say whether Pods of a group are meant."""
-        if self.live and group.terminating:
+        if (self.live and group.terminating) or (self.owner and self.owner != group.owner):
             return False
         if group.namespace not in self.namespaces and not (
             not self.namespace_selector.nothing
@@ -67,7 +81,7 @@ class Peers:
 
     def may_match(self, group: PodGroup) -> bool:
         """Say whether Pods of a group may be meant, without knowing the labels of namespaces."""
-        if self.live and group.terminating:
+        if (self.live and group.terminating) or (self.owner and self.owner != group.owner):
             return False
         if group.namespace not in self.namespaces and self.namespace_selector.nothing:
             return False
@@ -136,6 +150,14 @@ def asks_of_pods(spec: pod_pb2.PodSpec) -> bool:
     )
 
 
+def owner_uid(meta: meta_pb2.ObjectMeta) -> str:
+    """Return the uid of the controller that an object belongs to, or an empty text."""
+    if not meta.owner_references:
+        return ""
+    owner = controller_of(meta)
+    return owner.uid if owner is not None else ""
+
+
 def label_keys(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
     """Return the labels of the Pod itself that its constraints look at (matchLabelKeys)."""
     return tuple(key for item in spec.topology_spread_constraints for key in item.match_label_keys)
@@ -150,12 +172,17 @@ class TermCompiler:
         self._terms: WeakValueDictionary[tuple[object, ...], PodTerm] = WeakValueDictionary()
         self._serial = 0
 
-    def group(self, namespace: str, labels: Mapping[str, str], *, terminating: bool = False) -> PodGroup:
-        """Return the group of Pods with these labels."""
-        key = (namespace, terminating, *sorted(labels.items()))
+    def group(
+        self, namespace: str, labels: Mapping[str, str], *, owner: str = "", terminating: bool = False
+    ) -> PodGroup:
+        """Return the group of Pods with these labels and this controller (its uid)."""
+        key = (namespace, owner, terminating, *sorted(labels.items()))
         found = self._groups.get(key)
         if found is None:
-            found = self._groups[key] = PodGroup(namespace, dict(labels), terminating=terminating)
+            siblings = self.peers(EVERYTHING, (namespace,), live=True, owner=owner) if owner else None
+            found = self._groups[key] = PodGroup(
+                namespace, dict(labels), owner=owner, siblings=siblings, terminating=terminating
+            )
         return found
 
     def compile(self, spec: pod_pb2.PodSpec, namespace: str, labels: Mapping[str, str]) -> Asked:
@@ -172,14 +199,14 @@ class TermCompiler:
 
     def peers(
         self, selector: LabelSelector, namespaces: Iterable[str], namespace_selector: LabelSelector = NOTHING,
-        *, live: bool = False,
+        *, live: bool = False, owner: str = "",
     ) -> Peers:  # fmt: skip
         """Return the Pods that a selector means, each combination once."""
         names = frozenset(namespaces)
-        key = (selector, names, namespace_selector, live)
+        key = (selector, names, namespace_selector, live, owner)
         found = self._peers.get(key)
         if found is None:
-            found = self._peers[key] = Peers(selector, names, namespace_selector, live)
+            found = self._peers[key] = Peers(selector, names, namespace_selector, live, owner)
         return found
 
     def _affinity_terms(self, affinity: pod_pb2.Affinity, namespace: str) -> Iterable[PodTerm]:

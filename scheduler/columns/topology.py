@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.labels import LabelColumn
-from scheduler.columns.peer_index import Label, PeerIndex, required_labels
+from scheduler.columns.peer_index import Label, PeerIndex, marks, required_marks
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import NOTHING_ASKED, Namespaces, Peers, PodGroup, PodTerm, TermKind
 
@@ -186,7 +186,7 @@ class Topology:
         if found is None or found[0] != version:
             terms = [
                 term
-                for term in {**dict.fromkeys(self._term_index.candidates(group.labels)), **self._expected}
+                for term in {**dict.fromkeys(self._term_index.candidates(group)), **self._expected}
                 if term.peers.matches(group, self._namespaces)
             ]
             terms.sort(key=lambda term: term.serial)
@@ -332,13 +332,13 @@ class Topology:
 
     def _come(self, group: PodGroup) -> _Placed:
         placed = self._placed[group] = _Placed()
-        for label in group.labels.items():
+        for label in marks(group):
             self._groups_by_label.setdefault(label, {})[group] = None
         return placed
 
     def _go(self, group: PodGroup) -> None:
         del self._placed[group]
-        for label in group.labels.items():
+        for label in marks(group):
             there = self._groups_by_label[label]
             del there[group]
             if not there:
@@ -346,7 +346,7 @@ class Topology:
 
     def _find_columns(self, group: PodGroup, placed: _Placed) -> None:
         found: list[ref[PodColumn]] = []
-        for weak in self._column_index.candidates(group.labels):
+        for weak in self._column_index.candidates(group):
             column = weak()
             if column is not None and self._means(column, group):
                 found.append(weak)
@@ -366,7 +366,7 @@ class Topology:
     def _groups(self, peers: Peers) -> Iterable[PodGroup]:
         if peers.selector.nothing:
             return ()
-        labels = required_labels(peers.selector)
+        labels = required_marks(peers)
         if labels is None:
             return self._placed
         return [group for label in labels for group in self._groups_by_label.get(label, ())]

@@ -31,7 +31,7 @@ from scheduler.framework.interface import (
 )
 from scheduler.framework.state import CycleState
 from scheduler.plugins.soft_spread import SoftSpread
-from scheduler.plugins.spread_rules import eligible, has_keys, normalise
+from scheduler.plugins.spread_rules import HOSTNAME, eligible, has_keys, normalise
 
 SKEW: Final = "node(s) didn't match pod topology spread constraints"
 NO_LABEL: Final = f"{SKEW} (missing required label)"
@@ -100,6 +100,13 @@ class PodTopologySpreadArgs:
     defaulting_type: str = "System"
 
 
+#: `systemDefaultConstraints`
+SYSTEM_CONSTRAINTS: Final = (
+    TopologySpreadConstraint(3, HOSTNAME, "ScheduleAnyway"),
+    TopologySpreadConstraint(5, "topology.kubernetes.io/zone", "ScheduleAnyway"),
+)
+
+
 class PodTopologySpread:
     """Refuses nodes of domains that hold too many Pods already, and prefers those with few."""
 
@@ -108,23 +115,25 @@ class PodTopologySpread:
     scales = True
 
     def __init__(self, args: PodTopologySpreadArgs | None = None) -> None:
-        self._args = args or PodTopologySpreadArgs()
+        args = args or PodTopologySpreadArgs()
+        self._system = args.defaulting_type == "System"
+        self._defaults = SYSTEM_CONSTRAINTS if self._system else args.default_constraints
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
         """Pods that the constraints count, coming or going; nodes that make, change or end a domain."""
         return {
-            ClusterEvent.ASSIGNED_POD_ADD: _counted,
-            ClusterEvent.ASSIGNED_POD_UPDATE_LABEL: _relabelled,
-            ClusterEvent.ASSIGNED_POD_DELETE: _counted,
-            ClusterEvent.NODE_ADD: _domain_changed,
-            ClusterEvent.NODE_UPDATE_LABEL: _domain_changed,
-            ClusterEvent.NODE_UPDATE_TAINT: _taints_changed,
-            ClusterEvent.NODE_DELETE: _domain_changed,
+            ClusterEvent.ASSIGNED_POD_ADD: self._counted,
+            ClusterEvent.ASSIGNED_POD_UPDATE_LABEL: self._relabelled,
+            ClusterEvent.ASSIGNED_POD_DELETE: self._counted,
+            ClusterEvent.NODE_ADD: self._domain_changed,
+            ClusterEvent.NODE_UPDATE_LABEL: self._domain_changed,
+            ClusterEvent.NODE_UPDATE_TAINT: self._taints_changed,
+            ClusterEvent.NODE_DELETE: self._domain_changed,
         }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        hard = [item for item in pod.asked.spread if item.hard]
+        hard = self._constraints(pod, hard=True)
         if not hard:
             return SKIP
         domains = [domains_of(nodes, item.topology_key) for item in hard]
@@ -191,10 +200,12 @@ class PodTopologySpread:
         return nodes.all if widely else found
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
-        soft = tuple(item for item in pod.asked.spread if not item.hard)
+        soft = self._constraints(pod, hard=False)
         if not soft:
             return False
-        state.write(_SCORE, SoftSpread(soft, pod, nodes, require_all=True))
+        # By the system's own constraints a node without a zone is still a host among others.
+        require_all = bool(pod.asked.spread) or not self._system
+        state.write(_SCORE, SoftSpread(soft, pod, nodes, require_all=require_all))
         return True
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
@@ -225,45 +236,53 @@ class PodTopologySpread:
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         return normalise(raw, low, high)
 
+    def _constraints(self, pod: PodClass, *, hard: bool) -> tuple[SpreadConstraint, ...]:
+        """Return the Pod's own constraints of a kind; or, if it has none at all, the defaults among its siblings."""
+        if pod.asked.spread:
+            return tuple(item for item in pod.asked.spread if item.hard is hard)
+        siblings = pod.group.siblings
+        if siblings is None:
+            return ()
+        return tuple(
+            SpreadConstraint(
+                item.max_skew, item.topology_key, hard=hard, min_domains=1, honor_affinity=True,
+                honor_taints=False, peers=siblings,
+            )
+            for item in self._defaults
+            if (item.when_unsatisfiable == "DoNotSchedule") is hard
+        )  # fmt: skip
 
-def _hard(pod: PodClass) -> tuple[SpreadConstraint, ...]:
-    return tuple(item for item in pod.asked.spread if item.hard)
+    def _counted(self, pod: PodClass, before: Changed, after: Changed) -> bool:
+        other = after or before
+        return isinstance(other, PodInfo) and any(
+            item.peers.may_match(other.pod_class.group) for item in self._constraints(pod, hard=True)
+        )
 
+    def _relabelled(self, pod: PodClass, before: Changed, after: Changed) -> bool:
+        if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
+            return False
+        return any(
+            item.peers.may_match(before.pod_class.group) != item.peers.may_match(after.pod_class.group)
+            for item in self._constraints(pod, hard=True)
+        )
 
-def _counted(pod: PodClass, before: Changed, after: Changed) -> bool:
-    other = after or before
-    return isinstance(other, PodInfo) and any(
-        item.peers.may_match(other.pod_class.group) for item in _hard(pod)
-    )
+    def _domain_changed(self, pod: PodClass, before: Changed, after: Changed) -> bool:
+        constraints = self._constraints(pod, hard=True)
+        was = before.labels if isinstance(before, NodeInfo) else {}
+        now = after.labels if isinstance(after, NodeInfo) else {}
+        counted, counts = has_keys(constraints, was), has_keys(constraints, now)
+        if counted != counts:
+            return True
+        # A change of other labels may let a node count, or no longer, by the Pod's node affinity.
+        return counts and (
+            any(was[item.topology_key] != now[item.topology_key] for item in constraints)
+            or (was != now and bool(pod.node_selector or pod.node_affinity is not None))
+        )
 
-
-def _relabelled(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
-        return False
-    return any(
-        item.peers.may_match(before.pod_class.group) != item.peers.may_match(after.pod_class.group)
-        for item in _hard(pod)
-    )
-
-
-def _domain_changed(pod: PodClass, before: Changed, after: Changed) -> bool:
-    constraints = _hard(pod)
-    was = before.labels if isinstance(before, NodeInfo) else {}
-    now = after.labels if isinstance(after, NodeInfo) else {}
-    counted, counts = has_keys(constraints, was), has_keys(constraints, now)
-    if counted != counts:
-        return True
-    # A change of other labels may let a node count, or no longer, by the Pod's node affinity.
-    return counts and (
-        any(was[item.topology_key] != now[item.topology_key] for item in constraints)
-        or (was != now and bool(pod.node_selector or pod.node_affinity is not None))
-    )
-
-
-def _taints_changed(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    constraints = _hard(pod)
-    return (
-        isinstance(after, NodeInfo)
-        and any(item.honor_taints for item in constraints)
-        and has_keys(constraints, after.labels)
-    )
+    def _taints_changed(self, pod: PodClass, _before: Changed, after: Changed) -> bool:
+        constraints = self._constraints(pod, hard=True)
+        return (
+            isinstance(after, NodeInfo)
+            and any(item.honor_taints for item in constraints)
+            and has_keys(constraints, after.labels)
+        )

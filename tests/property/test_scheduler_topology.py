@@ -58,6 +58,9 @@ class Story:
             "p", rng.choice(["default", "default", "other"]), labels={"app": app, "tier": rng.choice("12")},
             containers=[make_container(requests={"cpu": rng.choice(["100m", "300m"]), "memory": "200Mi"})],
         )  # fmt: skip
+        if rng.random() < 0.3:
+            # Spread by default among those of its owner.
+            made.metadata.owner_references.add(kind="ReplicaSet", name=app, uid=app, controller=True)
         for _ in range(rng.choice([0, 1, 1, 2])):
             if rng.random() < 0.5:
                 constraint = made.spec.topology_spread_constraints.add(

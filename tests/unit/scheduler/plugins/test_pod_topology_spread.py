@@ -7,11 +7,19 @@ from typing import Any
 import pytest
 
 from scheduler.framework.events import ClusterEvent
-from scheduler.plugins.pod_topology_spread import NO_LABEL, SKEW, PodTopologySpread
+from scheduler.plugins.pod_topology_spread import (
+    NO_LABEL,
+    SKEW,
+    PodTopologySpread,
+    PodTopologySpreadArgs,
+    TopologySpreadConstraint,
+)
 from scheduler.plugins.spread_rules import weight
 from tests.unit.scheduler.objects import node, node_info
 from tests.unit.scheduler.plugins.topology_world import HOST, ZONE, World, a_pod, selector
 from vaina.api.core.v1 import pod_pb2
+
+SYSTEM_ZONE = "topology.kubernetes.io/zone"
 
 
 def rule(
@@ -342,3 +350,73 @@ def test_taints_matter_where_they_are_honoured() -> None:
     compiler, now = World().compiler, node_info(node("n", labels={ZONE: "a"}))
     assert hint(compiler.compile(spread(rule(taints="Honor"))).pod_class, now, now)
     assert not hint(compiler.compile(spread(rule())).pod_class, now, now)
+
+
+def owned(by: str = "rs-1", *rules: pod_pb2.TopologySpreadConstraint) -> pod_pb2.Pod:
+    made = spread(*rules)
+    made.metadata.owner_references.add(kind="ReplicaSet", name=by, uid=by, controller=True)
+    return made
+
+
+def replicas(counts: Mapping[str, int], *more: str) -> World:
+    made = World(*counts, *more)
+    for name, count in counts.items():
+        made.place(name, owned(), count)
+        # Of another owner, of none, and on its way out: they do not count.
+        made.place(name, owned("rs-2"), 2)
+        made.place(name, a_pod("app=web"))
+    return made
+
+
+def test_by_default_pods_of_one_owner_are_spread_over_zones_and_hosts() -> None:
+    made = replicas({"a1": 2, "a2": 0, "b1": 1})
+    rules = [rule(HOST, 3, soft=True), rule(SYSTEM_ZONE, 5, soft=True)]
+    for name in ("a1", "a2", "b1"):
+        made.node(name, {SYSTEM_ZONE: name[0]})
+    host, zone = math.log(3 + 2), math.log(2 + 2)
+    raw = [math.floor(hosts * host + 2 + zones * zone + 4 + 0.5) for hosts, zones in ((2, 2), (0, 2), (1, 1))]
+    assert made.raw(PodTopologySpread(), owned()) == raw
+    assert made.refusals(PodTopologySpread(), owned()) == {}
+    # Its own constraints stand instead of them.
+    assert made.raw(PodTopologySpread(), owned("rs-1", *rules[:1])) != raw
+
+
+def test_by_default_a_node_without_a_zone_is_a_host_among_others() -> None:
+    made = replicas({"x": 1, "y": 0})
+    # One more domain is that of the nodes that have none.
+    assert made.raw(PodTopologySpread(), owned()) == [math.floor(math.log(4) + 2 + 0.5), 2]
+    assert made.scores(PodTopologySpread(), owned()) == [66, 100]
+
+
+def test_pods_without_an_owner_have_no_defaults() -> None:
+    assert replicas({"a1": 2, "b1": 0}).raw(PodTopologySpread(), a_pod("app=web")) is None
+
+
+@pytest.mark.parametrize(
+    ("args", "refused", "raw"),
+    [
+        (PodTopologySpreadArgs(defaulting_type="List"), set[str](), None),
+        (
+            PodTopologySpreadArgs((TopologySpreadConstraint(1, ZONE, "DoNotSchedule"),), "List"),
+            {"a1"}, None,
+        ),
+        (
+            PodTopologySpreadArgs((TopologySpreadConstraint(1, ZONE, "ScheduleAnyway"),), "List"),
+            set[str](), [3, 0],
+        ),
+    ],
+)  # fmt: skip
+def test_defaults_of_the_cluster(
+    args: PodTopologySpreadArgs, refused: set[str], raw: list[int] | None
+) -> None:
+    made, plugin = replicas({"a1": 2, "b1": 0}), PodTopologySpread(args)
+    assert set(made.refusals(plugin, owned())) == refused
+    assert made.raw(plugin, owned()) == raw
+
+
+def test_a_pod_of_the_same_owner_that_goes_is_worth_another_attempt() -> None:
+    args = PodTopologySpreadArgs((TopologySpreadConstraint(1, ZONE, "DoNotSchedule"),), "List")
+    hint, compiler = PodTopologySpread(args).hints[ClusterEvent.ASSIGNED_POD_DELETE], World().compiler
+    waiting = compiler.compile(owned()).pod_class
+    assert hint(waiting, compiler.compile(owned()), None)
+    assert not hint(waiting, compiler.compile(owned("rs-2")), None)
