@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit sim test-sim test-component test-cluster bench bench-writes bench-scheduler up down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-unit sim test-sim soak-scheduler test-component test-cluster bench bench-writes bench-scheduler up down logs trace verify-requirements update-locks verify-locks
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -33,6 +33,9 @@ sim: setup ## Simulate the control plane: make sim SEEDS=20000 FIRST=1000 MINUTE
 test-sim: setup ## Mistakes made on purpose are found; then the seeds 1 to 500 (three minutes)
 	@$(PY) -m pytest tests/simulation -n 2 -m simulation -q
 	@$(PY) -m tests.simulation --seeds 500 --first 1
+
+soak-scheduler: setup ## The scheduler killed 10 times during 10,000 Pods, and the other faults at that size (20 minutes)
+	@SCHEDULER_SOAK=$(or $(SCHEDULER_SOAK),10) $(PY) -m pytest tests/component/test_scheduler_faults.py -q
 
 test-component: setup ## One real service with a real etcd
 	@bash tools/test_component.sh
