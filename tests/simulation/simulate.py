@@ -86,9 +86,12 @@ async def _whole_story(world: World) -> None:
             await world.clock.sleep(step.at + 2.0 - world.now)
             world.journal.note(world.now, f"step {step.verb} {' '.join(map(str, step.args))}")
             group.create_task(perform(world, step))
+    # They are to be true at any moment, in the middle of faults as well.
+    world.judge_columns()
     world.calm_down()
     await _reach(world)
     _check_bounds(world)
+    world.judge_columns()
 
 
 async def _reach(world: World) -> None:

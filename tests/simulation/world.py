@@ -14,6 +14,7 @@ from apiserver.storage.resources import resource_of
 from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.build import build as build_scheduler
+from scheduler.scheduler import Scheduler
 from tests.simulation.checks.commits import COMMIT_CHECKS, EVICTION, GRACE, MONITOR
 from tests.simulation.checks.model import KNOWN, Model
 from tests.simulation.checks.nodes import VERB_CHECKS, NodeState, Verb, containers_first
@@ -23,6 +24,7 @@ from tests.simulation.journal import AUTHOR, Author, Journal, Violation
 from tests.simulation.network import Connection, Link, ServerCalls
 from tests.simulation.storage import CommittingStorage, ServersStorage
 from tests.simulation.story import CALM, Faults, Story
+from tests.support.columns import column_differences
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
@@ -102,6 +104,8 @@ class Process:
         self.task: asyncio.Task[None] | None = None
         self.endings: list[Callable[[], None]] = []
         self.detector: SeenDetector | None = None
+        #: of a scheduler
+        self.scheduler: Scheduler | None = None
 
 
 class World:
@@ -212,7 +216,7 @@ class World:
         process.detector = SeenDetector(lambda obj: self._on_seen(process, obj))
         elector, client = self._elect(process, client, clock, rng)
         if part.startswith("scheduler"):
-            scheduler = build_scheduler(
+            process.scheduler = scheduler = build_scheduler(
                 client, clock, tie_break=rng.randrange, detector=process.detector, rng=rng
             )
             return _lead(elector, scheduler.follow, scheduler.wait_synced, scheduler.lead)
@@ -280,6 +284,13 @@ class World:
             found = [f"its checker fails: {type(error).__name__} {error} {traceback.format_exc()[-500:]}"]
         for text in found:
             self.break_(invariant, text)
+
+    def judge_columns(self) -> None:
+        """Look whether the columns of each scheduler follow from what its watches have shown."""
+        for process in self._processes.values():
+            if process.scheduler is not None and process.scheduler.synced:
+                found = column_differences(process.scheduler)
+                self.judge("I8", [f"the columns of {process.part}: {text}" for text in found])
 
     def on_fault(self, kind: str, text: str) -> None:
         """Take note of a fault that hit something."""

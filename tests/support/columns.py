@@ -2,10 +2,28 @@
 
 from scheduler.scheduler import Scheduler
 from scheduler.service import SchedulerService
+from scheduler.verify import Rebuilt, capture, compare, rebuild
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport, InProcessTransport
 from vaina.clock import Clock
+
+
+def column_differences(scheduler: Scheduler) -> list[str]:
+    """Return how the columns of a scheduler in this process differ from what it has been shown, all at once."""
+    captured = capture(
+        scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.list(),
+        queued=scheduler.queue.uids(), ours=scheduler.frameworks.names,
+        namespaces=scheduler.namespaces.lister.list(),
+    )  # fmt: skip
+    rebuilt = Rebuilt()
+    for _ in rebuild(captured, rebuilt):
+        pass
+    return [
+        f"{item.subject}: {item.what} is {item.have}, should be {item.want}"
+        for item in compare(captured, rebuilt)
+        if item is not None
+    ]
 
 
 async def check_columns(scheduler: Scheduler, clients: Clientset, clock: Clock) -> None:
