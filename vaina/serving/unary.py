@@ -117,8 +117,9 @@ async def serve(handler: Handler, state: Any, loop: asyncio.AbstractEventLoop) -
         if not call.is_answered:
             call.is_answered = True
             await call.answer(answer)
-    except cygrpc.AbortError:
-        # The client was told.
+    except cygrpc.AbortError as error:
+        # The client was told. The call keeps the error, which would keep all frames, which have the call and its request: no such circles.
+        error.__traceback__ = error.__context__ = None
         call.is_answered = True
     except asyncio.CancelledError:
         # By the client that has gone, or because it did not take its answer; else whoever serves is to end.
