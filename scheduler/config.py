@@ -30,7 +30,7 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
 
     #: host:port of the apiserver
     apiserver: str = "127.0.0.1:6443"
-    #: where gRPC is served (health, reflection)
+    #: where gRPC is served (SchedulerService, health, reflection)
     listen: str = "127.0.0.1:10259"
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10251"
