@@ -108,7 +108,7 @@ class ClassCycle:
         self._verdict = None
         self._prepared = prepared = self._framework.prepare(self._pod, nodes)
         self._filters = filters = prepared.filters
-        self._count = int(nodes.valid.sum())
+        self._count = int(np.count_nonzero(nodes.valid))
         size = nodes.size
         #: int16[N]: index of the filter of the first layer that refused, or PASSED, or NO_NODE
         self._failed = np.full(size, PASSED, np.int16)

@@ -148,6 +148,8 @@ def _on_line(shape: Sequence[UtilizationShapePoint], used: int) -> int:
 
 def score(strategy: Strategy, of: Sequence[Part], rows: Rows, count: int) -> Scores:
     """Return the weighted mean of the resources that each of `rows` has (int64[count])."""
+    if of and not strategy.rounded and all(part.allocatable[rows].min(initial=1) > 0 for part in of):
+        return _score_where_all_have_all(strategy, of, rows)
     total, weights = np.zeros(count, np.int64), np.zeros(count, np.int64)
     for part in of:
         allocatable = part.allocatable[rows]
@@ -158,6 +160,18 @@ def score(strategy: Strategy, of: Sequence[Part], rows: Rows, count: int) -> Sco
         weights += counts * np.int64(part.weight)
     safe = np.maximum(weights, 1)
     return np.floor(total / safe + 0.5).astype(np.int64) if strategy.rounded else total // safe
+
+
+def _score_where_all_have_all(strategy: Strategy, of: Sequence[Part], rows: Rows) -> Scores:
+    """The usual case, with half the passes over the columns."""
+    total: Scores | None = None
+    for part in of:
+        scored = strategy.columns(part.allocatable[rows], part.requested[rows] + part.amount)
+        if part.weight != 1:
+            scored = scored * part.weight
+        total = scored if total is None else total + scored
+    assert total is not None
+    return total // max(sum(part.weight for part in of), 1)
 
 
 def score_row(strategy: Strategy, of: Sequence[Part], row: int) -> int:

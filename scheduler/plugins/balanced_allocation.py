@@ -52,8 +52,9 @@ class BalancedAllocation:
         before = _balances(used, allocatable, count)
         with_it = [taken + part.amount for taken, part in zip(used, of, strict=True)]
         after = _balances(with_it, allocatable, count)
-        # Go's division cuts towards zero.
-        return _HALF + np.trunc((_HALF + after - before) / 2).astype(np.int64)
+        change = after - before + _HALF
+        # Half of it; Go's division cuts towards zero, a shift downwards.
+        return _HALF + ((change + (change < 0)) >> 1)
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         # Asked for every Pod.
@@ -84,6 +85,12 @@ def _balance(shares: Sequence[float]) -> int:
 def _balances(
     used: Sequence[NDArray[np.int64]], allocatable: Sequence[NDArray[np.int64]], count: int
 ) -> Scores:
+    if len(used) == 2 and all(has.min(initial=1) > 0 for has in allocatable):
+        # The usual case, with half the passes over the columns.
+        first, second = (np.minimum(taken / has, 1.0) for taken, has in zip(used, allocatable, strict=True))
+        deviation = np.abs(first - second) / 2
+        balance: NDArray[np.float64] = (1.0 - deviation) * MAX_SCORE
+        return balance.astype(np.int64)
     shares = [
         np.minimum(taken / np.maximum(has, 1), 1.0) for taken, has in zip(used, allocatable, strict=True)
     ]
@@ -91,7 +98,8 @@ def _balances(
     if len(shares) == 2:
         # Of two shares the standard deviation is half of their distance; of one it is nothing.
         deviation = np.where(there[0] & there[1], np.abs(shares[0] - shares[1]) / 2, 0.0)
-        return ((1.0 - deviation) * MAX_SCORE).astype(np.int64)
+        balance = (1.0 - deviation) * MAX_SCORE
+        return balance.astype(np.int64)
     # Rare: more resources than CPU and memory, of which a node may have any.
     return np.array(
         [
