@@ -355,7 +355,8 @@ class Scheduler:
         if decision.victims and self.cache.nominations.node_of(pod.info.uid) == decision.nominated:
             self.decisions.record_preemption(pod, decision.nominated, decision.victims, now=now)
         self._metrics.failed(name, "unschedulable", self._clock.monotonic() - now)
-        self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
+        if pod.tell(decision.message, now=now):
+            self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
 
     async def _ticks(self) -> None:
         """Let time pass for the queue; look up what should have been confirmed long ago."""

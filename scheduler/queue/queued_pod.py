@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from scheduler.columns.pod_info import PodInfo
+
+#: the same reason is told again after this time. As many retries as come in it cost no Event: ten thousand Pods that are tried
+#: every ten seconds would be a thousand writes a second
+TOLD_AGAIN_SECONDS: Final = 300.0
 
 
 class Place(StrEnum):
@@ -34,3 +39,13 @@ class QueuedPod:
     rejected_by: frozenset[str] = field(default=frozenset())
     #: when it was parked or sent to back-off last time: where the back-off is counted from
     failed_at: float = 0.0
+    #: what the last Event said of why it fits nowhere, and when
+    told: str = ""
+    told_at: float = 0.0
+
+    def tell(self, message: str, *, now: float) -> bool:
+        """Say whether an Event is due: the same sentence is told again after five minutes, another at once."""
+        if message == self.told and now - self.told_at < TOLD_AGAIN_SECONDS:
+            return False
+        self.told, self.told_at = message, now
+        return True

@@ -58,6 +58,9 @@ def play(judge: Judge, steps: Sequence[Step]) -> None:
                 assert step.pod is not None
                 for _ in range(step.number):
                     judge.schedule(step.pod)
+            case "namespace is relabelled":
+                name = [*NAMESPACES][step.number % len(NAMESPACES)]
+                judge.set_namespace(name, {"team": "ab"[step.number // 3 % 2]})
             case "room is made":
                 judge.make_room()
             case _ if judge.placed:
@@ -135,7 +138,9 @@ class Storyteller:
                 steps.append(Step("pod is about to go", number=rng.randrange(100)))
             elif dice < 0.84:
                 steps.append(Step("pod is relabelled", pod=rng.choice(templates), number=rng.randrange(100)))
-            elif dice < 0.9:
+            elif dice < 0.87:
+                steps.append(Step("namespace is relabelled", number=rng.randrange(6)))
+            elif dice < 0.92:
                 steps.append(Step("room is made"))
             elif dice < 0.97:
                 steps.append(self._node(rng.choice(names)))

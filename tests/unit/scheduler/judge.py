@@ -58,8 +58,8 @@ class Judge:
         self.world.set_node(made)
 
     def set_namespace(self, name: str, labels: dict[str, str]) -> None:
-        """A namespace has labels. Before the first Pod comes."""
-        self.cache.table.topology.set_namespace(name, labels)
+        """A namespace comes, or its labels change."""
+        self.cache.table.set_namespace(name, labels)
         self.world.namespaces[name] = labels
 
     def remove_node(self, name: str) -> None:

@@ -236,3 +236,12 @@ def test_taking_pods_out_leaves_no_dead_entries_behind() -> None:
         queue.delete(f"p{number}")
     assert len(queue._active._heap._entries) < 200
     assert queue.pop(now=0.0) is None
+
+
+def test_the_same_reason_is_told_again_after_five_minutes_and_another_at_once() -> None:
+    waiting = QueuedPod(info(pod("p")), added=0.0, since=0.0)
+    told = [
+        waiting.tell(message, now=now)
+        for message, now in [("a", 0.0), ("a", 299.0), ("b", 299.5), ("b", 300.0), ("b", 600.0)]
+    ]
+    assert told == [True, False, True, False, True]
