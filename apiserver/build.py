@@ -20,6 +20,7 @@ from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
+from apiserver.admission.storage_class import DefaultStorageClass
 from apiserver.config import ApiserverConfig
 from apiserver.flowcontrol.control import FlowControl, StreamLimits
 from apiserver.registry.apply import Applier
@@ -54,7 +55,7 @@ from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
-from vaina.kinds import KINDS, LIMIT_RANGE, PRIORITY_CLASS, RESOURCE_QUOTA
+from vaina.kinds import KINDS, LIMIT_RANGE, PRIORITY_CLASS, RESOURCE_QUOTA, STORAGE_CLASS
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -151,6 +152,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     chain = Chain((
         NamespaceLifecycle(storage, make_namespace),
         Priority(Followed(PRIORITY_CLASS, storage)),
+        DefaultStorageClass(Followed(STORAGE_CLASS, storage)),
         LimitRanger(Followed(LIMIT_RANGE, storage)),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
