@@ -30,8 +30,8 @@ from scheduler.framework.interface import (
     Scores,
 )
 from scheduler.framework.state import CycleState
-from scheduler.plugins.soft_spread import SoftSpread
-from scheduler.plugins.spread_rules import HOSTNAME, eligible, has_keys, normalise
+from scheduler.spreading.rules import HOSTNAME, eligible, has_keys, normalise
+from scheduler.spreading.soft import SoftSpread
 
 SKEW: Final = "node(s) didn't match pod topology spread constraints"
 NO_LABEL: Final = f"{SKEW} (missing required label)"

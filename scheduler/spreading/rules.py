@@ -12,19 +12,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.pod_info import PodClass
+from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE
+from scheduler.columns.node_selection import any_matches, holds
+from scheduler.columns.pod_info import NodeRequirement, PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.interface import MAX_SCORE, Scores
-from scheduler.framework.state import CycleState
-from scheduler.plugins.node_affinity import NodeAffinity
-from scheduler.plugins.taint_toleration import TaintToleration
 
 #: by node rather than by domain, and without regard to who is eligible
 HOSTNAME: Final = "kubernetes.io/hostname"
-
-_AFFINITY: Final = NodeAffinity()
-_TAINTS: Final = TaintToleration()
 
 
 def weight(domains: int) -> float:
@@ -62,14 +58,38 @@ def eligible(
     """
     found = labelled
     if constraint.honor_affinity and (pod.node_selector or pod.node_affinity is not None):
-        refused = _AFFINITY.filter(CycleState(), pod, nodes, nodes.all)
-        if refused is not None:
-            found = (refused == 0) if found is None else found & (refused == 0)
-    if constraint.honor_taints:
-        refused = _TAINTS.filter(CycleState(), pod, nodes, nodes.all)
-        if refused is not None:
-            found = (refused == 0) if found is None else found & (refused == 0)
+        selected = _selected(pod, nodes)
+        found = selected if found is None else found & selected
+    if constraint.honor_taints and len(nodes.taint_sets):
+        tolerated = _tolerated(pod, nodes)
+        found = tolerated if found is None else found & tolerated
     return found
+
+
+def _selected(pod: PodClass, nodes: Snapshot) -> NDArray[np.bool_]:
+    """Say for each row whether the Pod's nodeSelector and required node affinity let it go there (bool[N])."""
+    selected: NDArray[np.bool_] = nodes.valid.copy()
+    for key, value in pod.node_selector:
+        selected &= holds(NodeRequirement(key, "In", (value,)), nodes)
+    if pod.node_affinity is not None:
+        selected &= any_matches(pod.node_affinity, nodes)
+    return selected
+
+
+def _tolerated(pod: PodClass, nodes: Snapshot) -> NDArray[np.bool_]:
+    """Say for each row whether the Pod tolerates the taints that keep away (bool[N])."""
+    answers = np.array(
+        [
+            all(
+                taint.effect not in (NO_SCHEDULE, NO_EXECUTE) or pod.tolerates(taint)
+                for taint in taints or ()
+            )
+            for taints in nodes.taint_sets.values
+        ],
+        np.bool_,
+    )
+    tolerated: NDArray[np.bool_] = answers[nodes.taints]
+    return tolerated
 
 
 def has_keys(constraints: tuple[SpreadConstraint, ...], labels: Mapping[str, str]) -> bool:

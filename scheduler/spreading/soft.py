@@ -13,7 +13,7 @@ from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.columns.topology import DomainSum, PodColumn
 from scheduler.framework.interface import Affected, Scores
-from scheduler.plugins.spread_rules import HOSTNAME, eligible, soft_score, soft_scores, weight
+from scheduler.spreading.rules import HOSTNAME, eligible, soft_score, soft_scores, weight
 
 
 @dataclass(slots=True)
