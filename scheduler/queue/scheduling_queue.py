@@ -181,11 +181,12 @@ class SchedulingQueue:
                 dropped = len(self._events) // 2
                 del self._events[:dropped]
                 self._first_event += dropped
-        if not len(self._unschedulable):
+        listeners = self._hints.get(event, {})
+        if not self._unschedulable.wait_for(listeners.keys()):
             return 0
         woken = 0
         for pod in self._unschedulable.take(
-            self._hints.get(event, ()),
+            listeners,
             lambda pod_class, rejected_by: self._helps((event, before, after), pod_class, rejected_by),
         ):
             self._wake(pod, event, now)

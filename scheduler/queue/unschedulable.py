@@ -5,7 +5,7 @@ Pods of one class; or of one shape, whatever their labels, where every plugin th
 So ten thousand parked Pods cost nothing where nobody listens, and little where they are of few kinds.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Set
 from dataclasses import dataclass, field
 
 from scheduler.columns.pod_info import PodClass, Shape
@@ -60,6 +60,10 @@ class UnschedulablePods:
             if not self._groups[key].pods:
                 self._forget(key)
         return pod
+
+    def wait_for(self, plugins: Set[str]) -> bool:
+        """Say whether there is a Pod that one of the plugins refused, or nobody by name."""
+        return _NOBODY in self._by_plugin or not self._by_plugin.keys().isdisjoint(plugins)
 
     def take(
         self, plugins: Collection[str], wanted: Callable[[PodClass, frozenset[str]], bool]
