@@ -3,7 +3,8 @@
     python -m bench.apiserver_reads [--case fanout] [--seconds 8] [--output bench/results/apiserver_reads.json]
 
   fanout    one writer, 500 Pods created a second in batches of 10, to 1, 100, 1,000 watchers of everything and 1, 100, 1,000, 5,000 of a
-            node each: how late events come, events delivered a second, CPU µs of the apiserver per event delivered
+            node each: how late events come, events delivered a second, CPU µs of the apiserver per event delivered; beside those of
+            everything a server that only sends the same bytes (`bench.fanout_floor`): what gRPC itself allows
   lists     10,000 Pods: one list after another and 16 at once: first and last byte, MB/s, what the apiserver's memory grows by
   restart   20,000 Pods: from SIGKILL and start to serving, and the resident memory afterwards
 
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 import grpc
 
-from bench import report
+from bench import fanout_floor, report
 from bench.apiserver_writes import make_pod
 from bench.etcd import ROOT, EtcdProcess
 from bench.processes import ServiceProcess
@@ -109,6 +110,8 @@ async def fanout(bench: Bench, seconds: float) -> tuple[list[report.Row], list[r
     for watchers, by_node in FANOUTS:
         row = await _fan(bench, watchers, by_node, seconds)
         rows.append(row)
+        if not by_node:
+            rows.append(await fanout_floor.measure(watchers, seconds))
         if (watchers, by_node) == (1000, False):
             targets.append(
                 report.Target("1,000 watchers of everything: p99 ms", row.p99_ms, 500, at_most=True)
