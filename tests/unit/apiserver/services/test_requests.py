@@ -19,7 +19,8 @@ def test_every_method_of_every_service_is_served_and_no_other() -> None:
     from google.protobuf import descriptor_pool
 
     handlers = make_apiserver().app.handlers
-    services = [kind.service for kind in KINDS] + ["vaina.api.core.v1.ManifestService"]
+    others = ["vaina.api.core.v1.ManifestService", "vaina.api.version.v1.VersionService"]
+    services = [kind.service for kind in KINDS] + others
     want = {
         f"/{name}/{method.name}"
         for name in services
