@@ -143,7 +143,6 @@ def dns_1035_label(value: str) -> Problems:
     return tuple(problems)
 
 
-@lru_cache(maxsize=4096)
 def path_segment(value: str) -> Problems:
     """Check a name that only has to fit in a URL."""
     if value in {".", ".."}:
@@ -151,6 +150,7 @@ def path_segment(value: str) -> Problems:
     return tuple(f"may not contain '{char}'" for char in ("/", "%") if char in value)
 
 
+@lru_cache(maxsize=4096)
 def qualified_name(value: str) -> Problems:
     """Check a label's key, and all else that has an optional DNS prefix: finalizers, gates, conditions, resources."""
     return tuple(selectors.check_label_key(value))
