@@ -16,6 +16,7 @@ from apiserver.validation import names
 _FIRST_FIELD: Final = 0x0A
 #: of a name or uid; a longer one takes the whole way: its length has two bytes
 _MAX_NAME: Final = 127
+_NO_NAME: Final = b"?"
 
 
 class Cut(NamedTuple):
@@ -30,7 +31,7 @@ class Cut(NamedTuple):
 def cut_name(data: bytes) -> Cut | None:
     """Cut the name out of an encoded object; None when it does not stand where encoders write it, or is no DNS subdomain.
 
-    `rest` may hold another name: see `name_of_rest`.
+    `rest` may hold another name: see `keeps_name`.
     """
     if len(data) < 4 or data[0] != _FIRST_FIELD:
         return None
@@ -49,11 +50,15 @@ def cut_name(data: bytes) -> Cut | None:
     return Cut(name, size - length - 2, data[end:]) if names.is_dns_1123_subdomain(name) else None
 
 
-def name_of_rest(cut: Cut, message: type[Any]) -> str:
-    """Return the name that an object has without the one that was cut out: it would be the one that counts."""
-    without = bytes((_FIRST_FIELD,)) + varint(cut.meta_size) + cut.rest
-    name: str = message.FromString(without).metadata.name
-    return name
+def keeps_name(cut: Cut, message: type[Any]) -> bool:
+    """Say whether the name that was cut out is the one that counts: what is left may hold another, even an empty one, and the last counts.
+
+    Asked with a name that no object has: one that holds this very name is refused, and nobody follows it.
+    """
+    size = varint(cut.meta_size + 2 + len(_NO_NAME))
+    data = b"".join((b"\x0a", size, b"\x0a", varint(len(_NO_NAME)), _NO_NAME, cut.rest))
+    name: str = message.FromString(data).metadata.name
+    return name.encode() == _NO_NAME
 
 
 class Mould:

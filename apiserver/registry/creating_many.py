@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeAlias
 
 from apiserver.admission.chain import Attributes, Operation
-from apiserver.registry.alike import Cut, Mould, cut_name, mould_of, name_of_rest
+from apiserver.registry.alike import Cut, Mould, cut_name, keeps_name, mould_of
 from apiserver.registry.context import Context
 from apiserver.registry.creating import FAIR, NOT_STORED, Creator, New
 from apiserver.registry.strategy import M
@@ -99,8 +99,7 @@ class ManyCreator(Creator[M]):
 
     def _can_lead(self, leader: New[M], cut: Cut) -> bool:
         if leader.can_lead is None:
-            # What is left must not hold another name, which would be the one that counts.
-            leader.can_lead = not name_of_rest(cut, self.kind.message) and not self._drafts.depends_on_name(
+            leader.can_lead = keeps_name(cut, self.kind.message) and not self._drafts.depends_on_name(
                 leader.obj
             )
         return leader.can_lead

@@ -68,6 +68,7 @@ def _second(message: Message) -> bytes:
 _TAILS = [
     b"", b"", b"", b"", b"\xff", b"\xfa\x01\x01x",
     _second(pod_pb2.Pod(metadata=make_pod("other").metadata)),
+    b"\x0a\x02\x0a\x00",  # a second, empty name
     _second(pod_pb2.Pod(spec=pod_pb2.PodSpec(restart_policy="Never"))),
 ]  # fmt: skip
 

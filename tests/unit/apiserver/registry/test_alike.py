@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.alike import cut_name, mould_of, name_of_rest
+from apiserver.registry.alike import cut_name, keeps_name, mould_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import KINDS
 from vaina.testing.builders import make_pod
@@ -34,7 +34,7 @@ def test_objects_that_differ_in_their_names_are_the_same_without_them(
     assert found is not None
     assert other is not None
     assert (found.name, found.meta_size, found.rest) == (name, other.meta_size, other.rest)
-    assert name_of_rest(found, pod_pb2.Pod) == ""
+    assert keeps_name(found, pod_pb2.Pod)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,11 @@ def test_what_has_no_name_where_encoders_write_it_is_not_cut(data: bytes) -> Non
     assert cut_name(data) is None
 
 
-def test_another_name_in_what_is_left_is_found() -> None:
-    cut = cut_name(_bytes("a") + _named("b"))
+@pytest.mark.parametrize("second", [_named("b"), b"\x0a\x02\x0a\x00"], ids=["another", "an empty one"])
+def test_another_name_in_what_is_left_is_found(second: bytes) -> None:
+    cut = cut_name(_bytes("a") + second)
     assert cut is not None
-    assert name_of_rest(cut, pod_pb2.Pod) == "b"
+    assert not keeps_name(cut, pod_pb2.Pod)
 
 
 @pytest.mark.parametrize("labels", [{}, {f"k{n}": "x" * 60 for n in range(200)}])

@@ -224,6 +224,19 @@ async def test_a_batch_of_creates_answers_for_each_in_its_place() -> None:
     assert sorted(pod.metadata.name for pod in (await api.client.pods.list()).items) == ["a", "b", "there"]
 
 
+async def test_an_empty_name_behind_the_first_one_counts_in_a_batch_too() -> None:
+    api = make_apiserver()
+    requests = []
+    for name in ("a", "b", "c"):
+        pod = make_pod(name)
+        pod.metadata.generate_name = "web-"
+        requests.append(raw_pb2.RawCreateRequest(object=pod.SerializeToString() + b"\x0a\x02\x0a\x00"))
+    await call(api, "CreateBatch", raw_pb2.RawCreateBatchRequest(requests=requests), raw_pb2.RawBatchResponse)
+    names = [pod.metadata.name for pod in (await api.client.pods.list()).items]
+    assert len(names) == 3
+    assert all(name.startswith("web-") for name in names)
+
+
 async def test_a_batch_of_statuses_answers_for_each_in_its_place() -> None:
     api = make_apiserver()
     for name in ("a", "b"):
