@@ -229,7 +229,7 @@ async def test_an_empty_name_behind_the_first_one_counts_in_a_batch_too() -> Non
     requests = []
     for name in ("a", "b", "c"):
         pod = make_pod(name)
-        pod.metadata.generate_name = "web-"
+        pod.metadata.generate_name, pod.metadata.uid = "web-", ""
         requests.append(raw_pb2.RawCreateRequest(object=pod.SerializeToString() + b"\x0a\x02\x0a\x00"))
     await call(api, "CreateBatch", raw_pb2.RawCreateBatchRequest(requests=requests), raw_pb2.RawBatchResponse)
     names = [pod.metadata.name for pod in (await api.client.pods.list()).items]
