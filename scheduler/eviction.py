@@ -108,14 +108,17 @@ class Evictor:
         """Evict the victims of a batch; say for each preemption what went wrong."""
         #: uid -> victim and who preempts it; two preemptions may have a victim in common
         todo = {victim.uid: (victim, preemption) for preemption in batch for victim in preemption.victims}
+        #: what was said last of those that are not on their way out; a refusal is the last word
         failed: dict[str, ApiError] = {}
         for tries in range(MAX_TRIES):
             if tries:
                 await self._clock.sleep(BACKOFF.delay(tries - 1))
-            left, failed = [*todo.values()], {}
+            left = [*todo.values()]
+            for uid in todo:
+                failed.pop(uid, None)
             for start in range(0, len(left), MAX_CALL):
                 failed |= await self._try(left[start : start + MAX_CALL])
-            todo = {uid: todo[uid] for uid, error in failed.items() if isinstance(error, _AWAY)}
+            todo = {uid: todo[uid] for uid in todo if isinstance(failed.get(uid), _AWAY)}
             if not todo:
                 break
         for uid, error in failed.items():

@@ -13,6 +13,7 @@ from scheduler.metrics import PreemptionMetrics
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.faults import FaultyTransport
 from tests.unit.scheduler.objects import info, pod
+from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.transport import Metadata
@@ -28,6 +29,8 @@ class Scripted(FaultyTransport):
         super().__init__(server.client.transport, random.Random(1))
         #: (error, whether the call was served all the same)
         self.script: list[tuple[ApiError, bool]] = []
+        #: instead of what the server would say of each Pod
+        self.answers: list[list[meta_pb2.Status]] = []
         self.calls: list[str] = []
 
     async def unary(
@@ -40,6 +43,9 @@ class Scripted(FaultyTransport):
             if served:
                 await super().unary(method, request, timeout=timeout, metadata=metadata)
             raise error
+        if verb == "DeleteBatch" and self.answers:
+            results = [raw_pb2.RawResult(error=status) for status in self.answers.pop(0)]
+            return raw_pb2.RawBatchResponse(results=results).SerializeToString()
         return await super().unary(method, request, timeout=timeout, metadata=metadata)
 
 
@@ -202,3 +208,18 @@ async def test_a_refusal_is_not_tried_again() -> None:
         await world.preempt("a")
         assert world.ended == [("high", "Forbidden")]
         assert world.transport.calls.count("DeleteBatch") == 1
+
+
+async def test_a_refusal_is_not_forgotten_while_others_are_tried_again() -> None:
+    async with evicting("a", "b") as world:
+        forbidden = meta_pb2.Status(status="Failure", reason="Forbidden", code=403, message="not yours")
+        away = meta_pb2.Status(
+            status="Failure", reason="ServiceUnavailable", code=503, message="etcd is away"
+        )
+        world.transport.answers = [[forbidden, away]]
+        for name, victim in (("one", "a"), ("two", "b")):
+            found = info(await world.server.client.pods.get(victim, "default"))
+            world.evictor.submit(Preemption(info(pod(name, uid=name)), "n1", (found,)))
+        await world.pass_time(2)
+        assert world.ended == [("one", "Forbidden"), ("two", "")]
+        assert await world.left() == {"a"}
