@@ -21,6 +21,7 @@ NEEDED: Final = (
     "_ServicerContext", "execute_batch", "AbortError", "EOF", "ExecuteBatchError", "ReceiveCloseOnServerOperation", "ReceiveMessageOperation",
     "SendInitialMetadataOperation", "SendMessageOperation", "SendStatusFromServerOperation", "StatusCode",
 )  # fmt: skip
+_FAILED: Final = "an error on the server has prevented the request from succeeding"
 #: as grpc.aio calls it: with an iterator of requests, which is not used, and the context
 Handler = Callable[[None, Any], Awaitable[bytes]]
 
@@ -64,6 +65,15 @@ class _Call:
             cygrpc.SendStatusFromServerOperation(self.trailing_metadata(), cygrpc.StatusCode.ok, "", 0),
         )
         await self._do(operations)
+
+    async def fail(self) -> None:
+        """Tell the client that no answer will come."""
+        operations = (
+            cygrpc.SendInitialMetadataOperation(None, 0),
+            cygrpc.SendStatusFromServerOperation((), cygrpc.StatusCode.internal, _FAILED, 0),
+        )
+        with contextlib.suppress(cygrpc.ExecuteBatchError):
+            await self._do(operations)
 
     async def _do(self, operations: tuple[Any, ...]) -> None:
         self._operations.append(operations)
@@ -125,13 +135,18 @@ async def serve(handler: Handler, state: Any, loop: asyncio.AbstractEventLoop) -
         # By the client that has gone, or because it did not take its answer; else whoever serves is to end.
         was_answered, call.is_answered = call.is_answered, True
         if not was_answered:
-            raise
+            if task.cancelling():
+                raise
+            # Or else something that the handler waited for was cancelled: nobody has gone.
+            log.warning("call failed: what it waited for was cancelled")
+            await call.fail()
     except cygrpc.ExecuteBatchError:
         # The client has gone.
         call.is_answered = True
     except Exception as error:
         log.exception("call failed outside of its handler", exc_info=error)
         call.is_answered = True
+        await call.fail()
     finally:
         call.done()
         while task.cancelling():

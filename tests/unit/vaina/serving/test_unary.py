@@ -1,6 +1,7 @@
 """Unary calls on gRPC's core: who goes, who waits too long, and that whoever comes next is served all the same."""
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
@@ -83,6 +84,30 @@ async def test_an_answer_of_any_size_arrives_whole(size: int) -> None:
     ):
         answers = await asyncio.gather(*(channel.unary_unary(GET)(b"x" * size) for _ in range(5)))
     assert answers == [b"x" * size] * 5
+
+
+async def _waits_for_what_was_cancelled(_request: bytes, _ctx: RequestContext) -> bytes:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return await future
+
+
+async def _answers_nothing(_request: bytes, _ctx: RequestContext) -> Any:
+    return None
+
+
+@pytest.mark.parametrize("handler", [_waits_for_what_was_cancelled, _answers_nothing])
+async def test_a_handler_with_a_fault_does_not_leave_its_client_waiting(handler: Any) -> None:
+    async with (
+        serve({GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        # More than there are workers at first.
+        calls = [channel.unary_unary(GET)(b"", timeout=60) for _ in range(5)]
+        for call in calls:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+            assert caught.value.code() is grpc.StatusCode.INTERNAL
 
 
 async def test_calls_that_were_cancelled_do_not_keep_the_server_from_ending() -> None:
