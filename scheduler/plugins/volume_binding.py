@@ -14,7 +14,7 @@ from scheduler.framework.events import ClusterEvent, Hint, always
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue, Plan
-from scheduler.volumes.matching import REASONS, Found, find, needs
+from scheduler.volumes.matching import REASONS, Found, Need, find, needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class VolumeBinding:
     ) -> None:
         self.timeout_seconds = float(args.bind_timeout_seconds)
         self._catalogue = catalogue or Catalogue()
+        #: who was asked about last, and the answer: `plan` follows at once
+        self._last: tuple[PodClass, Need, Found] | None = None
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
@@ -54,7 +56,9 @@ class VolumeBinding:
         need = needs(self._catalogue, pod)
         if need.rejected:
             return PreFilterResult(rejected=need.rejected)
-        state.write(self.name, find(self._catalogue, need, nodes))
+        found = find(self._catalogue, need, nodes)
+        self._last = pod, need, found
+        state.write(self.name, found)
         return RUN
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
@@ -67,6 +71,14 @@ class VolumeBinding:
         return int(state.read(self.name, Found).codes[row])
 
     def plan(self, pod: PodClass, nodes: Snapshot, row: int) -> Plan:
-        """Say what is to be done for the claims of a Pod that goes to a row."""
-        need = needs(self._catalogue, pod)
-        return find(self._catalogue, need, nodes).plan(need, nodes, row)
+        """Say what is to be done for the claims of a Pod that goes to a row.
+
+        Asked in the same step as the decision, without an await since: what was found for that is still true, and is not looked
+        for again.
+        """
+        last, self._last = self._last, None
+        if last is None or last[0] is not pod:
+            need = needs(self._catalogue, pod)
+            last = pod, need, find(self._catalogue, need, nodes)
+        _, need, found = last
+        return found.plan(need, nodes, row)

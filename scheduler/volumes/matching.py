@@ -99,8 +99,8 @@ class _Reach:
 
     def __init__(self, nodes: Snapshot) -> None:
         self._nodes = nodes
-        #: label -> rows in the order of their values' codes, and those codes
-        self._sorted: dict[str, tuple[NDArray[np.intp], NDArray[np.int32]]] = {}
+        #: label -> rows in the order of their values' codes, and by code where its rows begin (the next code's: where they end)
+        self._sorted: dict[str, tuple[NDArray[np.intp], list[int]]] = {}
 
     def rows(self, volume: VolumeInfo) -> NDArray[np.intp]:
         """Return the rows whose nodes reach a volume."""
@@ -121,10 +121,13 @@ class _Reach:
         if found is None:
             codes = column.codes[: self._nodes.size]
             rows = np.argsort(codes, kind="stable")
-            found = self._sorted[key] = rows, codes[rows]
-        rows, codes = found
+            begins = np.searchsorted(codes[rows], np.arange(column.values.size + 1)).tolist()
+            found = self._sorted[key] = rows, begins
+        rows, begins = found
         wanted = {code for value in values if (code := column.values.find(value)) != ABSENT}
-        parts = [rows[codes.searchsorted(code) : codes.searchsorted(code, "right")] for code in wanted]
+        parts = [rows[begins[code] : begins[code + 1]] for code in wanted]
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, np.intp)
 
 
