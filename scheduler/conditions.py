@@ -88,6 +88,10 @@ class ConditionWriter:
             self._waiting[said.info.uid] = said
             self._wake.set()
 
+    def begin(self) -> None:
+        """We lead from now on. What was to be written before is not: whoever led then has written what counts."""
+        self._waiting.clear()
+
     def drop(self, uid: str) -> None:
         """Say nothing more of a Pod: it has a node, or has gone."""
         self._waiting.pop(uid, None)

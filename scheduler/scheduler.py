@@ -228,6 +228,7 @@ class Scheduler:
         # Every Pod that takes room must be counted before the first decision (I8).
         await self.wait_synced()
         log.info("caches filled", **self.cache.sizes())
+        self._conditions.begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conditions.run(), name="conditions")
             group.create_task(self._binder.run(), name="binder")

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from scheduler.build import build
 from tests.support.apiserver import Harness, make_apiserver
+from tests.support.tasks import running as running_tasks
 from tests.unit.scheduler.objects import node, pod
 from tests.unit.scheduler.test_scheduler import World, running
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -255,3 +256,37 @@ async def test_a_budget_is_respected_where_there_is_another_way() -> None:
         await world.advance(0.5)
         assert (await world.get("high")).status.nominated_node_name == await world.node_of("low")
         assert not (await world.get("protected")).metadata.HasField("deletion_timestamp")
+
+
+async def test_what_a_standby_saw_is_not_written_when_it_leads() -> None:
+    server = make_apiserver()
+    await server.app.bootstrap()
+    await add_classes(server)
+    for name in ("n1", "n2"):
+        await server.client.nodes.create(node(name, cpu="4"))
+    low, high = of_class("low", {"cpu": "3"}, "low"), of_class("high", {"cpu": "3"}, "high")
+    low.spec.node_name = "n2"
+    for made in (low, high):
+        made.metadata.uid = ""
+        await server.client.pods.create(made)
+    scheduler = build(server.client, server.clock, registry=CollectorRegistry(), tie_break=lambda _count: 0)
+
+    async def nominate(name: str) -> None:
+        waiting = await server.client.pods.get("high", "default")
+        waiting.status.nominated_node_name = name
+        await server.client.pods.update_status(waiting)
+        await settle(200)
+
+    async with running_tasks(scheduler.follow()):
+        await nominate("n1")
+        await server.client.nodes.delete("n1")
+        await settle(200)
+        # The leader has found another place, and makes room there.
+        victim = await server.client.pods.get("low", "default")
+        victim.status.conditions.add(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
+        await server.client.pods.update_status(victim)
+        await server.client.pods.delete("low", "default", grace_period_seconds=30)
+        await nominate("n2")
+        async with running_tasks(scheduler.lead()):
+            await passing(server, 2)
+            assert (await server.client.pods.get("high", "default")).status.nominated_node_name == "n2"
