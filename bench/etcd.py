@@ -48,7 +48,11 @@ class EtcdProcess:
         self._arguments, self._peers = arguments, peers
         self._process: subprocess.Popen[bytes] | None = None
         if peers is None:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def target(self) -> str:

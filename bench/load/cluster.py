@@ -117,9 +117,12 @@ class LocalCluster:
         self._scheduler: ServiceProcess | None = None
 
     async def __aenter__(self) -> "LocalCluster":
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start))
         try:
-            await asyncio.to_thread(self._start)
+            await asyncio.shield(starting)
         except BaseException:
+            # A thread cannot be cancelled: what it has yet to start would stay behind.
+            await asyncio.wait([starting])
             self._close()
             raise
         return self
@@ -132,7 +135,10 @@ class LocalCluster:
         if find_etcd() is None:
             raise ClusterError("there is no etcd on the PATH: deploy/trixie.sh etcd brings one")
         fsync = () if self._settings.fsync else ("--unsafe-no-fsync",)
-        self._etcd = EtcdProcess(_QUOTA, *fsync)
+        try:
+            self._etcd = EtcdProcess(_QUOTA, *fsync)
+        except (AssertionError, TimeoutError) as error:
+            raise ClusterError(f"etcd does not start:\n{error}") from None
         self._apiserver = ServiceProcess(
             "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
             *self._settings.apiserver_flags, profile=self._settings.profiles.get("apiserver"),

@@ -8,7 +8,7 @@ from bench.load.report import Report, metrics_of
 #: figures that are better when they are higher; of the others less is better
 _HIGHER = ("throughput",)
 #: figures that are neither good nor bad
-_NEUTRAL = ("attempts_scheduled",)
+_NEUTRAL = ("attempts_scheduled", "events_scheduled")
 
 
 @dataclass(frozen=True, slots=True)

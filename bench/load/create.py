@@ -56,6 +56,7 @@ class Creator:
                 if not indexes:
                     return
                 objects = [make(index) for index in indexes]
+                pods.asked_count += len(indexes)
                 at = self._now()
                 for index in indexes:
                     pods.intended[index] = (

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from bench.load.report import Measurement, Report, metrics_of, series
+from bench.load.report import Measurement, Report, series
 
 Points = Sequence[tuple[float, float]]
 
@@ -69,10 +69,13 @@ def _measurement(one: Measurement, report: Report) -> str:
     counts += [
         (f"etcd requests: {name}", f"{value:,.0f}") for name, value in sorted(one.etcd_requests.items())
     ]
-    metrics = metrics_of(one)
     counts += [
-        (_words(name), f"{metrics[name]:,.2f}") for name in ("balance_most", "balance_deviation", "lag")
+        ("most Pods on a node", f"{one.balance.most:,.0f}"),
+        ("deviation of Pods on a node", f"{one.balance.deviation:,.2f}"),
+        ("load generator late at worst, ms", f"{one.lag_seconds * 1e3:,.0f}"),
     ]
+    if one.scheduled_events is not None:
+        counts.append(("Pods with an Event Scheduled", f"{one.scheduled_events:,}"))
     threshold = (
         f" The reference's CI asks {report.reference_threshold:,.0f} of itself."
         if report.reference_threshold

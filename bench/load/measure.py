@@ -11,6 +11,8 @@ from bench.load.podset import PodSet
 from bench.load.report import Balance, Latency, Measurement, ProcessUse, QueueSample
 from bench.load.scrape import Meter, Page, Usage, fetch
 from bench.load.stats import deviation, distribution, summary, throughput, windows
+from vaina.client.clientset import Clientset
+from vaina.errors import ApiError
 
 #: Events and traces are written after the bindings; they are part of the price
 AFTERWORK_SECONDS = 1.0
@@ -35,17 +37,24 @@ class Measuring:
     """A measurement that goes on. Owned by the run."""
 
     def __init__(
-        self, name: str, target: Target, meters: Callable[[], Mapping[str, Meter]], window_seconds: float
+        self,
+        name: str,
+        target: Target,
+        client: Clientset,
+        meters: Callable[[], Mapping[str, Meter]],
+        window_seconds: float,
     ) -> None:
         """Make it; nothing is read yet.
 
         Args:
             name: in the report.
             target: whose pages are read.
+            client: of its apiserver; counts Events at the end.
             meters: where the usage of each process is read, at any time.
             window_seconds: the length of the windows of the throughput.
         """
-        self.name, self._target, self._meters, self._window = name, target, meters, window_seconds
+        self.name, self._target, self._client = name, target, client
+        self._meters, self._window = meters, window_seconds
         self.pods: list[PodSet] = []
         self.start = 0.0
         self._before: dict[str, Usage] = {}
@@ -111,7 +120,9 @@ class Measuring:
         scheduler = await page_of(self._target.scheduler_page)
         apiserver = await page_of(self._target.apiserver_page)
         bound = _values(pods.bound for pods in self.pods)
-        found = windows([at for at in bound if at >= self.start], self.start, self._window)
+        # Where the first binding began the clock it is no part of what happened since; it may bring hundreds.
+        since = [at for at in bound if at > self.start]
+        found = windows(since or bound, self.start, self._window)
         count = max(1, len(bound))
         attempts = "scheduler_schedule_attempts_total"
         return Measurement(
@@ -134,6 +145,7 @@ class Measuring:
             balance=_balance(self.pods, nodes),
             lag_seconds=lag,
             retries=dict(self.retries),
+            scheduled_events=await _scheduled_events(self._client, self.pods),
         )
 
     def _processes(self, after: Mapping[str, Usage], count: int) -> dict[str, ProcessUse]:
@@ -163,6 +175,20 @@ def _latencies(sets: Sequence[PodSet]) -> dict[str, Latency]:
         if values:
             found[name] = Latency(summary(values), distribution(values))
     return found
+
+
+async def _scheduled_events(client: Clientset, sets: Sequence[PodSet]) -> int | None:
+    """Count the Pods of which an Event says that they were scheduled; None where the apiserver does not tell."""
+    names = {(pods.namespace, name) for pods in sets for name in pods.names}
+    try:
+        found = [
+            await client.events.list_all(namespace, field_selector="reason=Scheduled")
+            for namespace in sorted({pods.namespace for pods in sets})
+        ]
+    except ApiError:
+        return None
+    about = (event.involved_object for events in found for event in events.items)
+    return len(names & {(one.namespace, one.name) for one in about})
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:

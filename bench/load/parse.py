@@ -18,6 +18,7 @@ from bench.load.workload import (
     CreateNamespaces,
     CreateNodes,
     CreatePods,
+    DeletePods,
     Sleep,
     StartCollectingMetrics,
     StopCollectingMetrics,
@@ -101,6 +102,8 @@ class _Checks:
         for number, step in enumerate(self.case.workload_template):
             where = f"{self.place}: {_KEY}[{number}]"
             self._counts(step, where)
+            if isinstance(step, DeletePods) and step.delete_pods_per_second and step.label_selector:
+                raise WorkloadError(f"{where}: deletePodsPerSecond and labelSelector exclude one another")
             self._templates(step, where)
             if isinstance(step, StartCollectingMetrics | StopCollectingMetrics):
                 begins = isinstance(step, StartCollectingMetrics)

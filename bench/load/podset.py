@@ -23,6 +23,8 @@ class PodSet:
         """
         self.name, self.namespace, self.names = name, namespace, names
         size = len(names)
+        #: how many have been asked for
+        self.asked_count = 0
         #: when its creation was due: in a closed loop, when it was asked for
         self.intended = [NEVER] * size
         #: when the apiserver had answered
@@ -74,6 +76,12 @@ class PodSet:
     def progress(self) -> tuple[int, int, int]:
         """What changes as long as something happens."""
         return self.bound_count, self.running_count, self.gone_count
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that were asked for are where they should be, and others are to come: an open loop has pauses."""
+        reached = min(self.bound_count, self.running_count) if self._wants_running else self.bound_count
+        return reached >= self.asked_count and not self.settled.is_set()
 
     def unbound(self) -> list[str]:
         """Return the names of those that have had no node."""

@@ -74,6 +74,8 @@ class Measurement(msgspec.Struct, frozen=True):
     lag_seconds: float
     #: refused and asked again, by reason
     retries: dict[str, int]
+    #: measured Pods of which an Event `Scheduled` was stored; the scheduler drops what is too much. None: not counted
+    scheduled_events: int | None = None
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -126,6 +128,8 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     found["balance_deviation"] = measurement.balance.deviation
     found["balance_most"] = measurement.balance.most
     found["lag"] = measurement.lag_seconds
+    if measurement.scheduled_events is not None:
+        found["events_scheduled"] = float(measurement.scheduled_events)
     return found
 
 
@@ -207,6 +211,10 @@ def table(report: Report) -> list[str]:
         lines.append(f"  CPU µs per Pod      {cpu}")
         lines.append(f"  peak memory MB      {memory}")
         lines.append("  etcd requests       " + _counts(one.etcd_requests))
+        if one.scheduled_events is not None:
+            lines.append(
+                f"  Events Scheduled    {one.scheduled_events:,} stored for {one.bound:,} bound Pods"
+            )
         balance = one.balance
         lines.append(
             f"  Pods on a node      {balance.least:.0f} to {balance.most:.0f}, average {balance.average:.2f}, deviation "

@@ -91,13 +91,21 @@ class Run:
             background = [group.create_task(self._observer.run())]
             self._background = background
             try:
-                await self._observer.ready.wait()
+                await self._until_watched()
                 await self._start_scheduler()
                 for number, step in enumerate(self._workload.case.workload_template):
                     await self._step(group, number, step)
             finally:
                 for task in background:
                     task.cancel()
+
+    async def _until_watched(self) -> None:
+        patience = self._settings.patience_seconds
+        try:
+            async with asyncio.timeout(patience):
+                await self._observer.ready.wait()
+        except TimeoutError:
+            raise RunError(f"the apiserver has not let the run watch its Pods for {patience:.0f} s") from None
 
     async def _start_scheduler(self) -> None:
         if self._target.is_disposable:
@@ -106,15 +114,17 @@ class Run:
 
     async def _end(self) -> None:
         self._progress.close()
-        if not self._target.is_disposable and not self._settings.keep:
-            self._progress.say("deleting what the run made")
-            grace = 1 if self._settings.nodes == "real" else 0
-            await clean(
-                self._client, self._settings.run, grace_seconds=grace, say=self._progress.say,
-                wait_seconds=self._settings.clean_seconds,
-            )  # fmt: skip
-        for hollow in self._hollow:
-            hollow.close()
+        try:
+            if not self._target.is_disposable and not self._settings.keep:
+                self._progress.say("deleting what the run made")
+                grace = 1 if self._settings.nodes == "real" else 0
+                await clean(
+                    self._client, self._settings.run, grace_seconds=grace, say=self._progress.say,
+                    wait_seconds=self._settings.clean_seconds,
+                )  # fmt: skip
+        finally:
+            for hollow in self._hollow:
+                hollow.close()
 
     async def _step(self, group: asyncio.TaskGroup, number: int, step: AnyOperation) -> None:  # noqa: C901 - one step a case
         name = f"{type(step).__name__[0].lower()}{type(step).__name__[1:]} [{number}]"
@@ -149,7 +159,7 @@ class Run:
                 self._measuring = None
 
     def _new_measuring(self, name: str) -> Measuring:
-        return Measuring(name, self._target, self._meters, self._settings.window_seconds)
+        return Measuring(name, self._target, self._client, self._meters, self._settings.window_seconds)
 
     def _meters(self) -> dict[str, Meter]:
         pids = [pid for one in self._hollow for pid in one.pids]
@@ -267,6 +277,8 @@ class Run:
         found = await measuring.end(self._making.nodes)
         for task in watchers:
             task.cancel()
+        if found.seconds < 1:
+            self.notes.append(f"{measuring.name}: {found.seconds:.2f} s are too short for a steady rate")
         self.measurements.append(found)
 
     async def _until_begun(self, pods: PodSet) -> None:
@@ -287,7 +299,7 @@ class Run:
                     await pods.settled.wait()
             except TimeoutError:
                 self._progress.show(pods)
-            if pods.progress != seen:
+            if pods.progress != seen or pods.is_idle:
                 seen, since = pods.progress, self._observer.now()
             elif self._observer.now() - since > self._settings.patience_seconds:
                 await self._target.wait_scheduler()  # says why, where it has ended
@@ -322,7 +334,11 @@ class Run:
             if wanted and pods.namespace not in wanted:
                 continue
             if step.stage_requirement == "Attempted":
-                await attempted(self._client, pods, self._settings)
+                try:
+                    await attempted(self._client, pods, self._settings)
+                except TimeoutError:
+                    patience = self._settings.patience_seconds
+                    raise RunError(f"{pods.name}: not all Pods were tried within {patience:.0f} s") from None
             else:
                 await self._wait(pods)
         self._progress.say(f"{name}: passed")

@@ -75,7 +75,7 @@ def describe(settings: Settings, target: Target) -> dict[str, Any]:
         loop = f"open, {settings.rate:g}/s {settings.arrivals}"
     found: dict[str, Any] = {
         "target": target.name, "nodes": _NODES[settings.nodes], "creation": creation, "loop": loop,
-        "events and conditions": "written",
+        "events and conditions": "as in normal operation",
     }  # fmt: skip
     if settings.stages:
         found["stages"] = settings.stages

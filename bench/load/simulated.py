@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from bench.etcd import ROOT
 from bench.load.settings import RUN_LABEL, Settings
@@ -239,4 +239,6 @@ if __name__ == "__main__":
     parser.add_argument("--run", required=True)
     parser.add_argument("--stages", default="")
     parser.add_argument("--seed", type=int, default=1)
-    asyncio.run(_main(parser.parse_args()))
+    # Ctrl-C goes to all processes of a terminal; the run itself says what there is to say.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main(parser.parse_args()))

@@ -2,11 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
 
 from bench.load.making import Making
 from bench.load.podset import PodSet
 from bench.load.settings import Settings
+from bench.load.templates import Maker, Template
 from bench.load.workload import Churn, DeletePods
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
@@ -14,6 +18,9 @@ from vaina.objects.conditions import get_condition
 
 _LOOK_SECONDS = 0.5
 _DELETERS = 16
+
+#: is told of a template's name and what was refused
+Note = Callable[[str, ApiError], None]
 
 
 async def churn(client: Clientset, making: Making, step: Churn, namespace: str, notes: list[str]) -> None:
@@ -28,35 +35,49 @@ async def churn(client: Clientset, making: Making, step: Churn, namespace: str, 
     index, due = 0, time.perf_counter()
     refused: set[str] = set()
 
+    def note(source: str, error: ApiError) -> None:
+        if error.reason not in refused:
+            notes.append(f"churn: {source}: {error.message}")
+            refused.add(error.reason)
+
     async def pause() -> None:
         nonlocal due
         due += interval
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
     while step.mode == "recreate" or not step.number or index < step.number:
-        made = []
+        rounds: list[list[tuple[Template, Message]]] = []
         for _ in range(step.number or 1):
-            for maker in makers:
-                try:
-                    made.append(await making.make_any(maker, place, index))
-                except ApiError as error:
-                    if error.reason not in refused:
-                        notes.append(f"churn: {maker.template.source}: {error.message}")
-                        refused.add(error.reason)
+            made = [await _make(making, maker, place, index, note) for maker in makers]
+            rounds.append([one for one in made if one is not None])
             index += 1
             await pause()
-        if step.mode == "recreate":
-            for template, obj in made:
-                meta = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
-                try:
-                    await client.kind(template.kind).delete(
-                        meta.name,
-                        meta.namespace,
-                        grace_period_seconds=0 if template.kind.kind == "Pod" else None,
-                    )
-                except NotFound:
-                    continue
+        for round_ in rounds if step.mode == "recreate" else ():
+            for template, obj in round_:
+                await _delete(client, template, obj, note)
             await pause()
+
+
+async def _make(
+    making: Making, maker: Maker, namespace: str, index: int, note: Note
+) -> tuple[Template, Message] | None:
+    try:
+        return await making.make_any(maker, namespace, index)
+    except ApiError as error:
+        note(maker.template.source, error)
+        return None
+
+
+async def _delete(client: Clientset, template: Template, obj: Any, note: Note) -> None:
+    grace = 0 if template.kind.kind == "Pod" else None
+    try:
+        await client.kind(template.kind).delete(
+            obj.metadata.name, obj.metadata.namespace, grace_period_seconds=grace
+        )
+    except NotFound:
+        return
+    except ApiError as error:
+        note(template.source, error)
 
 
 async def delete_pods(client: Clientset, namespace: str, names: Sequence[str], step: DeletePods) -> None:

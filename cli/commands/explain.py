@@ -128,6 +128,11 @@ def explain_command(**options: Any) -> None:
 )
 @_output
 def fit_command(**options: Any) -> None:
-    """Say how many copies of a manifest's Pod would fit now, and where; nothing is created."""
+    """Say how many copies of a manifest's Pod would fit now, and where; nothing is created.
+
+    \b
+      vaina fit -f web.yaml              the Pod, or the Pods of a ReplicaSet, as often as there is room
+      vaina fit -f web.yaml --max 10     no further than ten
+    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     given = FitOptions(**options)
     start(lambda shell, clients, scheduler: fit(shell, clients, scheduler, given))

@@ -11,7 +11,7 @@ import click
 
 from bench.load import compare
 from bench.load.arrivals import parse_trace
-from bench.load.cleanup import clean
+from bench.load.cleanup import CLEAN_SECONDS, clean
 from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Target
 from bench.load.hollow import HollowError
 from bench.load.html import page
@@ -161,12 +161,18 @@ def load_compare(shell: Shell, first: str, second: str, tolerance: float) -> Non
 
 async def load_clean(shell: Shell, clients: Clientset, run: str, wait_seconds: float) -> None:
     """Delete what runs have left that were killed."""
-    await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
+    try:
+        await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
+    except TimeoutError as error:
+        raise Failure(f"not everything was deleted within {CLEAN_SECONDS:.0f} s; try again") from error
 
 
 def load_list(shell: Shell, files: tuple[str, ...], label_filter: str) -> None:
     """Show the workloads there are."""
-    for workload in select(_workloads(files), label_filter):
+    found = select(_workloads(files), label_filter)
+    if not found:
+        shell.err("No workloads found.")
+    for workload in found:
         counts = " ".join(f"{name}={value}" for name, value in workload.variant.params.items())
         shell.out(f"{workload.name:52} {counts:60} {','.join(sorted(workload.labels))}".rstrip() + "\n")
 
@@ -191,7 +197,14 @@ _FILES = click.option(
 @_FILES
 @run_options
 def run_command(**given: Any) -> None:
-    """Run a workload: nodes and Pods are created, and what becomes of them is measured."""
+    """Run a workload: nodes and Pods are created, and what becomes of them is measured.
+
+    \b
+      vaina load run SchedulingBasic/5Nodes                  on the cluster of make up
+      vaina load run SchedulingBasic/500Nodes --local        on processes of its own
+      vaina load run SchedulingBasic/500Nodes --local --rate 200 --html report.html
+    Workloads are shown by `vaina load list`.
+    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     settings, options = read_options(given)
     flags.start(lambda shell, _: load_run(shell, options, settings))
 

@@ -184,7 +184,7 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
     create: Creation = given["create"] or (
         "pending" if local and not given["rate"] and not given["trace"] else "batch"
     )
-    _refuse(given, local=local, create=create)
+    _refuse(given, local=local, nodes=nodes, create=create)
     plain_image = nodes == "real" and not given["image"]
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}",
@@ -224,7 +224,7 @@ def _profiles(given: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
+def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> None:
     """Refuse what does not go together."""
     open_loop = given["rate"] or given["trace"]
     if given["rate"] and given["trace"]:
@@ -235,9 +235,11 @@ def _refuse(given: dict[str, Any], *, local: bool, create: str) -> None:
         )
     if create == "pending" and open_loop:
         raise click.UsageError("--create pending has no --rate and no --trace: all Pods are there before")
-    if given["wait_running"] and given["nodes"] == "objects":
+    if local and nodes == "real":
+        raise click.UsageError("--nodes real needs a running cluster: --local has no nodes of its own")
+    if given["wait_running"] and nodes == "objects":
         raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
-    if given["stages"] and given["nodes"] not in ("simulated", "hollow"):
+    if given["stages"] and nodes not in ("simulated", "hollow"):
         raise click.UsageError("--stages needs --nodes simulated or hollow")
     try:
         parse_delays(given["stages"])

@@ -98,7 +98,9 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     found = decode(report.read_bytes())
     [one] = found.measurements
     assert (one.pods, one.bound, one.attempts["scheduled"]) == (20, 20, 20)
-    assert sum(window.count for window in one.windows) == 20
+    # What came with the first binding began the clock, unless it was all.
+    assert 1 <= sum(window.count for window in one.windows) <= 20
+    assert one.scheduled_events == 20
     assert one.latencies["create_to_bound"].summary.count == 20
     assert set(one.processes) == {"load", "etcd", "apiserver", "scheduler"}
     assert all(use.peak_memory_bytes > 10 * 2**20 for use in one.processes.values())

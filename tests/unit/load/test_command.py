@@ -23,6 +23,8 @@ RUN = ("load", "run", "SchedulingBasic/5Nodes")
         (("--local", "--create=pending", "--rate=5"), "--create pending has no --rate"),
         (("--local", "--rate=5", "--trace=/dev/null"), "--rate and --trace exclude one another"),
         (("--nodes=objects", "--wait-running"), "--wait-running needs kubelets"),
+        (("--local", "--wait-running"), "--wait-running needs kubelets"),
+        (("--local", "--nodes=real"), "--nodes real needs a running cluster"),
         (("--stages=run_sandbox=1",), "--stages needs --nodes simulated or hollow"),
         (("--nodes=hollow", "--stages=nap=1"), '"nap" is no stage'),
         (("--no-fsync",), "--no-fsync needs --local"),
@@ -79,6 +81,7 @@ def test_workloads_are_listed_by_label_or_from_a_file(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("- {name: A, workloadTemplate: [{opcode: sleep, duration: 1s}], workloads: [{name: B}]}")
     assert CommandLine().run("load", "list", "-f", str(own)).out == "A/B\n"
+    assert CommandLine().run("load", "list", "-f", str(own), "-l", "none").err == "No workloads found.\n"
     own.write_text("- {name: A}")
     result = CommandLine().run("load", "list", "-f", str(own))
     assert (result.code, result.err.startswith("error: own.yaml: [0] A: (all of it): ")) == (1, True)

@@ -9,10 +9,15 @@ import pytest
 from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.create import Creator, Pace
+from bench.load.making import Making
 from bench.load.observe import Observer
+from bench.load.parse import WORKLOADS
 from bench.load.podset import PodSet
 from bench.load.scrape import Page
+from bench.load.settings import Settings
+from bench.load.steps import churn
 from bench.load.templates import POD_DEFAULT, Template
+from bench.load.workload import Churn
 from tests.support.tasks import running
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
@@ -25,9 +30,11 @@ RUN = "load.vaina.dev/run"
 
 
 class Refusing(InProcessTransport):
-    """Refuses the first creations."""
+    """Refuses the first creations, and the first deletions."""
 
-    refuse = 0
+    refuse = refuse_deletions = 0
+    #: that were not refused
+    deletions = 0
 
     async def unary(
         self, method: str, request: bytes, *, timeout: float = 10.0, metadata: Metadata = ()
@@ -35,6 +42,11 @@ class Refusing(InProcessTransport):
         if method.endswith(("/Create", "/CreateBatch")) and self.refuse:
             self.refuse -= 1
             raise TooManyRequests("too many requests", retry_seconds=1)
+        if method.endswith("/Delete"):
+            if self.refuse_deletions:
+                self.refuse_deletions -= 1
+                raise TooManyRequests("too many requests", retry_seconds=1)
+            self.deletions += 1
         return await super().unary(method, request, timeout=timeout, metadata=metadata)
 
 
@@ -73,6 +85,18 @@ async def test_closed_loop_creates_each_once(client: Clientset, pace: Pace) -> N
     names = {pod.metadata.name for pod in (await client.pods.list("default")).items}
     assert names == set(made.names)
     assert all(begin <= end for begin, end in zip(made.intended, made.created, strict=True))
+
+
+def test_a_pause_of_an_open_loop_is_not_taken_for_a_scheduler_that_stands_still() -> None:
+    made = pods(2)
+    assert made.is_idle
+    made.asked_count = 1
+    assert not made.is_idle
+    made.see_bound(0, "n", 1.0)
+    assert made.is_idle
+    made.asked_count = 2
+    made.see_bound(1, "n", 2.0)
+    assert not made.is_idle
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -114,6 +138,16 @@ async def test_what_is_wrong_ends_the_run(client: Clientset) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await Creator(client, Pace(1, 2), Observer.now).create(pods(2), bad)
     assert caught.group_contains(Invalid)
+
+
+async def test_a_churn_goes_on_when_a_deletion_is_refused(client: Clientset, transport: Refusing) -> None:
+    transport.refuse_deletions, notes = 1, list[str]()
+    making = Making(client, Settings(run="r"), WORKLOADS / "templates")
+    step = Churn(template_paths=["churn/config-map.yaml"], mode="recreate", number=2, interval_milliseconds=1)
+    async with running(churn(client, making, step, "churning", notes)):
+        await until(lambda: transport.deletions >= 3)
+    assert len(notes) == 1
+    assert notes[0].endswith(": too many requests")
 
 
 async def test_the_observer_sees_bound_running_and_gone(client: Clientset) -> None:

@@ -130,6 +130,7 @@ def test_files_that_are_none(text: str, error: str) -> None:
         ("{opcode: sleep, duration: 5}", "duration: Expected `str`, got `int`"),
         ("{opcode: sleep, duration: 5 weeks}", '"5 weeks" is no duration like 300ms'),
         ("{opcode: sleep, duration: 2h}", "duration: more than 3600s"),
+        ("{opcode: deletePods, namespace: a, deletePodsPerSecond: 1, labelSelector: {a: b}}", "deletePodsPerSecond and labelSelector exclude one another"),
         ("{opcode: churn, templatePaths: []}", "templatePaths: Expected `array` of length >= 1"),
         ("{opcode: churn, templatePaths: [a], mode: often}", "mode: Invalid enum value 'often'"),
         ("{opcode: churn, templatePaths: [a], intervalMilliseconds: 0}", "intervalMilliseconds: Expected `int` >= 1"),
