@@ -45,7 +45,7 @@ class Expectant(Protocol):
         """A Pod has no node; its status may say which it has in view."""
         ...
 
-    def placed(self, uid: str) -> None:
+    def placed(self, uid: str, node_name: str) -> None:
         """A Pod has a node."""
         ...
 
@@ -167,7 +167,7 @@ class EventHandlers:
             return
         before = self._cache.put(info)
         self._queue.delete(uid)
-        self._expectant.placed(uid)
+        self._expectant.placed(uid, info.node_name)
         self._settler.settle(uid, info.node_name)
         if before is None or before.assumed:
             self._happened(ClusterEvent.ASSIGNED_POD_ADD, None, info)

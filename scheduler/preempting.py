@@ -145,13 +145,22 @@ class Preempting:
 
     def observe(self, info: PodInfo) -> None:
         """The watch shows a Pod without a node."""
-        if self._cache.get(info.uid) is None:
+        if self._cache.get(info.uid) is not None:
             # One that is placed already has its room; what it had in view before is no news.
-            self._cache.nominations.observe(info)
+            return
+        nominations = self._cache.nominations
+        before = nominations.node_of(info.uid)
+        nominations.observe(info)
+        if before and nominations.node_of(info.uid) != before:
+            # Somebody else has changed it: what it is parked for may never come.
+            self._given_back(info, before)
+            self._queue.activate(info.uid, now=self._clock.monotonic())
 
-    def placed(self, uid: str) -> None:
+    def placed(self, uid: str, node_name: str) -> None:
         """The watch shows a Pod on a node."""
-        self._cache.nominations.remove(uid)
+        known = self._cache.nominations.lift(uid)
+        if known is not None and known.node_name != node_name:
+            self._given_back(known.info, known.node_name)
 
     def unplaced(self, info: PodInfo, node_name: str) -> None:
         """A binding was refused: the Pod has in view what its status says, and there is room on the node again."""

@@ -33,7 +33,7 @@ class Parts:
     def observe(self, info: PodInfo) -> None:
         self.cache.nominations.observe(info)
 
-    def placed(self, uid: str) -> None:
+    def placed(self, uid: str, node_name: str) -> None:
         self.cache.nominations.remove(uid)
 
     def gone(self, uid: str) -> None:

@@ -15,6 +15,7 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.client.clientset import binding
 from vaina.objects.conditions import get_condition
 from vaina.testing.clock import settle
 
@@ -170,6 +171,28 @@ async def test_room_that_is_given_back_is_taken_at_once() -> None:
         await world.server.client.pods.delete("high", "default", grace_period_seconds=0)
         await world.advance(2)
         assert await world.node_of("small") == "n1"
+
+
+async def test_room_is_taken_at_once_when_somebody_else_places_the_pod_elsewhere() -> None:
+    async with cluster(node("n1", cpu="4"), node("n2", cpu="4", taints=[("a", "", "NoSchedule")])) as world:
+        await preempting(world)
+        await world.create(of_class("small", {"cpu": "1"}))
+        await world.advance(2)
+        assert await world.node_of("small") == ""
+        high = (await world.get("high")).metadata
+        await world.server.client.pods.bind_batch([binding("default", "high", high.uid, "n2")])
+        await world.advance(2)
+        assert await world.node_of("small") == "n1"
+
+
+async def test_a_pod_whose_node_somebody_takes_out_of_view_looks_again() -> None:
+    async with cluster(node("n1", cpu="4")) as world:
+        await preempting(world)
+        high = await world.get("high")
+        high.status.nominated_node_name = ""
+        await world.server.client.pods.update_status(high)
+        await world.advance(2)
+        assert (await world.get("high")).status.nominated_node_name == "n1"
 
 
 async def test_a_more_important_pod_takes_the_room_and_the_other_looks_again() -> None:
