@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
+from apiserver.validation.persistent_volumes import CLASS_ANNOTATION
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.storage.v1 import storage_class_pb2
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM
@@ -20,7 +21,6 @@ DEFAULT: Final = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
 )
-CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 
 
 def default_class(classes: Iterable[StorageClass]) -> str:

@@ -1,4 +1,4 @@
-"""Defaults of PersistentVolumes, PersistentVolumeClaims and StorageClasses (`pkg/apis/storage/v1/defaults.go`)."""
+"""Defaults of PersistentVolumes, PersistentVolumeClaims and StorageClasses (`pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`)."""
 
 from apiserver.defaulting.volumes import default_persistent_source, set_defaults
 from vaina.api.core.v1 import persistent_volume_pb2

@@ -23,6 +23,8 @@ from vaina.objects.field_path import Path, forbidden, invalid, not_supported, re
 PersistentVolume = persistent_volume_pb2.PersistentVolume
 PersistentVolumeClaim = persistent_volume_pb2.PersistentVolumeClaim
 
+#: names the class of a claim, as it was done before the field
+CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 _POLICIES: Final = ("Delete", "Recycle", "Retain")
 _MODES: Final = ("Block", "Filesystem")
 _CLASS: Final = "volumeAttributesClassName"
@@ -149,6 +151,9 @@ def check_claim(claim: PersistentVolumeClaim) -> Errors:
 def check_claim_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
     """Check a changed PersistentVolumeClaim: the volume may be named once, and a bound claim may ask for more."""
     errors = metadata.check_update(new.metadata, old.metadata) + check_claim(new)
+    if not _is_class_moved(new, old):
+        said, before = (claim.metadata.annotations.get(CLASS_ANNOTATION, "") for claim in (new, old))
+        check_immutable(errors, metadata.METADATA.child("annotations", CLASS_ANNOTATION), said, before)
     if _spec_bytes(new, new, old) != _spec_bytes(old, new, old):
         errors.append(forbidden(Path("spec"), _SPEC_STAYS))
     _check_size(errors, new, old)
@@ -162,6 +167,17 @@ def check_claim_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -
     return errors
 
 
+def _is_class_moved(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> bool:
+    """Say whether a claim names in the field the class that its annotation named."""
+    was, now = old.metadata.annotations, new.metadata.annotations
+    if CLASS_ANNOTATION not in was or old.spec.HasField("storage_class_name"):
+        return False
+    name = was[CLASS_ANNOTATION]
+    return new.spec.HasField("storage_class_name") and new.spec.storage_class_name == name == now.get(
+        CLASS_ANNOTATION, name
+    )
+
+
 def _spec_bytes(
     claim: PersistentVolumeClaim, new: PersistentVolumeClaim, old: PersistentVolumeClaim
 ) -> bytes:
@@ -173,7 +189,8 @@ def _spec_bytes(
         spec.ClearField("volume_name")
     if new.status.phase == "Bound":
         spec.resources.requests.pop("storage", None)
-    if not old.spec.HasField("storage_class_name"):
+    has_class = old.spec.HasField("storage_class_name") or CLASS_ANNOTATION in old.metadata.annotations
+    if not has_class or _is_class_moved(new, old):
         # A default class that came later may be filled in.
         spec.ClearField("storage_class_name")
     return spec.SerializeToString(deterministic=True)

@@ -34,7 +34,7 @@ def check_class(found: StorageClass) -> Errors:
             for problem in names.qualified_name(found.provisioner.lower())
         )
     _check_parameters(errors, Path("parameters"), found.parameters)
-    if found.HasField("reclaim_policy") and found.reclaim_policy not in _POLICIES:
+    if found.reclaim_policy and found.reclaim_policy not in _POLICIES:
         errors.append(not_supported(Path("reclaimPolicy"), found.reclaim_policy, _POLICIES))
     if not found.HasField("volume_binding_mode"):
         errors.append(required(Path("volumeBindingMode")))

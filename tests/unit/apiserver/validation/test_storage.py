@@ -104,6 +104,7 @@ CLASSES = (
          "parameters: Too long: may not be more than 512 bytes"),
     case("parameters are small", f"provisioner: a\nparameters: {{a: {'b' * 262144}}}",
          "parameters: Too long: may not be more than 262144 bytes"),
+    case("an empty policy is none", "provisioner: a\nreclaimPolicy: ''"),
     case("policy and mode are known", "provisioner: a\nreclaimPolicy: Recycle\nvolumeBindingMode: Later",
          'reclaimPolicy: Unsupported value: "Recycle": supported values: "Delete", "Retain"',
          'volumeBindingMode: Unsupported value: "Later": supported values: "Immediate", "WaitForFirstConsumer"'),
@@ -193,6 +194,41 @@ def test_a_bound_claim_may_ask_for_more_and_nothing_else(old: str, new: str, wan
     before, after = (make(PERSISTENT_VOLUME_CLAIM, f"spec: {{{text}}}{PHASE}") for text in (old, new))
     after.metadata.resource_version = before.metadata.resource_version = "1"
     assert [str(error) for error in validate_update(PERSISTENT_VOLUME_CLAIM, after, before)] == want
+
+
+BETA = "volume.beta.kubernetes.io/storage-class"
+OTHER_CLASS = (
+    'metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: "{}": field is immutable'
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "want"),
+    [
+        ((None, None), (None, "fast"), []),
+        (("fast", None), ("fast", "fast"), []),
+        (("fast", None), (None, "fast"), []),
+        (("fast", None), ("fast", "slow"), [CLAIM_STAYS]),
+        (("fast", None), ("slow", None), [OTHER_CLASS.format("slow")]),
+        (("fast", None), (None, None), [OTHER_CLASS.format("")]),
+        ((None, None), ("fast", None), [OTHER_CLASS.format("fast")]),
+        ((None, "fast"), (None, "slow"), [CLAIM_STAYS]),
+        ((None, "fast"), (None, None), [CLAIM_STAYS]),
+    ],
+)
+def test_a_claim_keeps_its_class_and_may_say_it_in_the_newer_way(
+    old: tuple[str | None, str | None], new: tuple[str | None, str | None], want: list[str]
+) -> None:
+    claims = []
+    for annotation, name in (old, new):
+        claim = make(PERSISTENT_VOLUME_CLAIM, f"spec: {{{CLAIM}}}")
+        claim.metadata.resource_version = "1"
+        if annotation is not None:
+            claim.metadata.annotations[BETA] = annotation
+        if name is not None:
+            claim.spec.storage_class_name = name
+        claims.append(claim)
+    assert [str(error) for error in validate_update(PERSISTENT_VOLUME_CLAIM, claims[1], claims[0])] == want
 
 
 def test_a_claim_that_is_not_bound_asks_for_what_it_asked() -> None:
