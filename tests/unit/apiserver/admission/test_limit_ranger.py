@@ -138,6 +138,45 @@ async def test_a_new_claim_is_held() -> None:
     assert created.spec.resources.requests["storage"].string == "5Gi"
 
 
+async def test_a_claim_that_grows_is_held() -> None:
+    api = make_apiserver()
+    claims = api.client.persistent_volume_claims
+    made = persistent_volume_pb2.PersistentVolumeClaim()
+    made.metadata.name, made.metadata.namespace = "disk", "default"
+    made.spec.access_modes.append("ReadWriteOnce")
+    made.spec.resources.requests["storage"].string = "4Gi"
+    made = await claims.create(made)
+    made.status.phase = "Bound"
+    made = await claims.update_status(made)
+    await api.client.limit_ranges.create(make("{type: PersistentVolumeClaim, max: {storage: 5Gi}}"))
+    made.spec.resources.requests["storage"].string = "5Gi"
+    made = await claims.update(made)
+    made.spec.resources.requests["storage"].string = "6Gi"
+    words = "maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 6Gi"
+    with pytest.raises(Forbidden, match=words):
+        await claims.update(made)
+    patch = '{"spec": {"resources": {"requests": {"storage": "6Gi"}}}}'
+    with pytest.raises(Forbidden, match=words):
+        await claims.patch("disk", patch, namespace="default")
+    assert (await claims.get("disk", "default")).spec.resources.requests["storage"].string == "5Gi"
+
+
+async def test_a_claim_that_ends_is_not_held_any_more() -> None:
+    api = make_apiserver()
+    claims = api.client.persistent_volume_claims
+    made = persistent_volume_pb2.PersistentVolumeClaim()
+    made.metadata.name, made.metadata.namespace = "disk", "default"
+    made.metadata.finalizers.append("example.com/held")
+    made.spec.access_modes.append("ReadWriteOnce")
+    made.spec.resources.requests["storage"].string = "6Gi"
+    await claims.create(made)
+    await api.client.limit_ranges.create(make("{type: PersistentVolumeClaim, max: {storage: 5Gi}}"))
+    made = await claims.delete("disk", "default")
+    made.metadata.finalizers[:] = []
+    await claims.update(made)
+    assert not (await claims.list("default")).items
+
+
 async def test_a_pod_of_the_namespace_is_completed_and_held_and_others_are_not() -> None:
     api = make_apiserver()
     await api.client.namespaces.create(make_namespace("other"))
