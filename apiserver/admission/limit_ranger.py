@@ -56,8 +56,10 @@ def _hold_claim(attributes: Attributes, ranges: Sequence[LimitRange], claim: Cla
 
 
 def _hold_changed(attributes: Attributes, ranges: Sequence[LimitRange], new: Claim, old: Claim) -> None:
-    # One that ends must be able to lose its finalizers.
-    if not old.metadata.HasField("deletion_timestamp"):
+    # What is stored was in order, or older than the range; and one that ends must be able to lose its finalizers.
+    if old.metadata.HasField("deletion_timestamp"):
+        return
+    if new.spec.resources.requests != old.spec.resources.requests:
         _hold_claim(attributes, ranges, new)
 
 

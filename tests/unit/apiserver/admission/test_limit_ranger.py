@@ -161,7 +161,7 @@ async def test_a_claim_that_grows_is_held() -> None:
     assert (await claims.get("disk", "default")).spec.resources.requests["storage"].string == "5Gi"
 
 
-async def test_a_claim_that_ends_is_not_held_any_more() -> None:
+async def test_what_a_claim_has_requested_already_is_not_held_again() -> None:
     api = make_apiserver()
     claims = api.client.persistent_volume_claims
     made = persistent_volume_pb2.PersistentVolumeClaim()
@@ -169,8 +169,11 @@ async def test_a_claim_that_ends_is_not_held_any_more() -> None:
     made.metadata.finalizers.append("example.com/held")
     made.spec.access_modes.append("ReadWriteOnce")
     made.spec.resources.requests["storage"].string = "6Gi"
-    await claims.create(made)
+    made = await claims.create(made)
     await api.client.limit_ranges.create(make("{type: PersistentVolumeClaim, max: {storage: 5Gi}}"))
+    made.metadata.labels["app"] = "web"
+    made.spec.volume_name = "volume"
+    await claims.update(made)
     made = await claims.delete("disk", "default")
     made.metadata.finalizers[:] = []
     await claims.update(made)
