@@ -8,14 +8,14 @@ from bench.load.report import Measurement, Report, series
 
 Points = Sequence[tuple[float, float]]
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 640, 220, 64, 28, 10
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 220, 64, 30, 28, 10
 _COLOURS = ("#1f6feb", "#d1572d", "#2da44e", "#8250df", "#6e7781")
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1400px;margin:2em auto;padding:0 1em;color:#1f2328;background:#fff}
 h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:.5em 0}
 table{border-collapse:collapse;margin:.5em 0}td,th{padding:.15em .8em;text-align:right;border-bottom:1px solid #d8dee4}
 td:first-child,th:first-child{text-align:left}.plots{display:flex;flex-wrap:wrap;gap:1.5em}
-svg text{font:11px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}
+svg{max-width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}.note span{margin-right:1em}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}svg text{fill:#9198a1}}
 """
 
@@ -135,31 +135,60 @@ def plot(title: str, unit: str, lines: dict[str, Points], *, logarithmic: bool =
     top = max((y for points in drawn.values() for _, y in points), default=0.0) or 1.0
 
     def place(x: float, y: float) -> str:
-        across = _LEFT + (scale(x) - least) / span * (_WIDTH - _LEFT - 10)
+        across = _LEFT + (scale(x) - least) / span * (_WIDTH - _LEFT - _RIGHT)
         down = _TOP + (1 - y / top) * (_HEIGHT - _TOP - _BOTTOM)
         return f"{across:.1f},{down:.1f}"
 
     marks = []
-    for step in range(5):
-        x, y = least + span * step / 4, top * step / 4
-        at = 10**x if logarithmic else x
-        across, down = place(at, 0.0).split(",")[0], place(at, y).split(",")[1]
-        anchor = ("start", "middle", "middle", "middle", "end")[step]
-        marks.append(f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{at:,.4g} {unit}</text>')
-        marks.append(f'<text x="{_LEFT - 6}" y="{down}" text-anchor="end" dy="4">{y:,.4g}</text>')
-        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{down}" y2="{down}" stroke="#8883" />')
+    for at in _powers(10**least, 10**most) if logarithmic else _round(least, most):
+        across = place(at, 0.0).split(",")[0]
+        marks.append(f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="middle">{at:,.4g} {unit}</text>')
+    for y in _round(0.0, top):
+        down = place(xs[0] if not logarithmic else 10 ** xs[0], y).split(",")[1]
+        marks.append(f'<text x="{_LEFT - 6}" y="{down}" text-anchor="end" dy="4">{_amount(y)}</text>')
+        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down}" y2="{down}" stroke="#8883" />')
+    names = []
     for number, (name, points) in enumerate(drawn.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         path = " ".join(place(x, y) for x, y in points)
         marks.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8" />')
-        if name:
-            marks.append(
-                f'<text x="{_WIDTH - 14}" y="{_TOP + 14 * (number + 1)}" text-anchor="end" style="fill:{colour}">{escape(name)}</text>'
-            )
+        names.append(f'<span style="color:{colour}">{escape(name)}</span>')
     return (
         f"<div><h3>{escape(title)}</h3>"
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg></div>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg>'
+        f'<p class="note">{" ".join(names)}</p></div>'
     )
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _round(least: float, most: float) -> list[float]:
+    """Return round numbers from the one to the other, some five."""
+    rough = (most - least) / 6
+    if rough <= 0:
+        return [least]
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return [
+        number * step for number in range(math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9) + 1)
+    ]
+
+
+def _powers(least: float, most: float) -> list[float]:
+    """Return round numbers for a logarithmic axis: powers of ten, with 2 and 5 between them where there are few; else round ones."""
+    exponents = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        found = [
+            factor * 10.0**exponent
+            for exponent in exponents
+            for factor in factors
+            if least <= factor * 10.0**exponent <= most
+        ]
+        if len(found) >= 3:
+            return found
+    return _round(least, most)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
