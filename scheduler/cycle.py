@@ -224,6 +224,9 @@ class ClassCycle:
         touched: Sequence[int] | None = None if many else rows
         if self._domains:
             touched = self._advance_domains(rows, touched)
+            if touched is not None and self._table.nominated:
+                # With the Pods that are to come there a row may be refused, or not, for what happened elsewhere.
+                touched = _merge(touched, [*self._table.nominated], rows)
         flipped = self._see_all() if touched is None else self._see(touched)
         if touched is None or len(self._untold) > len(self._ok):
             self._tally = None

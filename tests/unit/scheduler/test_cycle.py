@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from scheduler.cache import Cache
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
@@ -27,7 +28,8 @@ from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile, Weighted
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled, Unschedulable
-from tests.unit.scheduler.objects import node, node_info, pod, pod_class, table
+from tests.unit.scheduler.objects import info, node, node_info, pod, pod_class, table
+from vaina.api.core.v1 import pod_pb2
 
 
 @dataclass
@@ -308,3 +310,28 @@ def test_codes_keep_their_mark_apart_from_the_reasons() -> None:
     assert isinstance(verdict, Unschedulable)
     assert verdict.rejections == {"Insufficient cpu": 2}
     assert UNRESOLVABLE > 1 << 61
+
+
+def test_room_that_is_kept_follows_what_happens_in_other_domains() -> None:
+    """A Pod is to come to zone a. Spread beside it nobody may go there, until the other zones have as many."""
+    cache = Cache()
+    for name in "abc":
+        cache.upsert_node(node_info(node(name, labels={"zone": name})))
+
+    def one_of_app(name: str, priority: int = 0) -> pod_pb2.Pod:
+        made = pod(name, uid=name, priority=priority)
+        made.metadata.labels["app"] = "web"
+        return made
+
+    spread = one_of_app("spread")
+    rule = spread.spec.topology_spread_constraints.add(
+        max_skew=1, topology_key="zone", when_unsatisfiable="DoNotSchedule"
+    )
+    rule.label_selector.match_labels["app"] = "web"
+    cache.nominations.put(info(one_of_app("to come", priority=5)), "a")
+    cycle = ClassCycle(pod_class(spread), cache.table, Framework(default_profile()))
+    assert [cycle.fits(name) for name in "abc"] == [False, True, True]
+    cache.assume(info(one_of_app("first")), "b")
+    assert [cycle.fits(name) for name in "abc"] == [False, False, True]
+    cache.assume(info(one_of_app("second")), "c")
+    assert [cycle.fits(name) for name in "abc"] == [True, False, False]
