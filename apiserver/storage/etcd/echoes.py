@@ -14,7 +14,7 @@ from apiserver.storage.interface import Key, Stored
 
 #: values that are remembered: some batches; the oldest goes first
 MAX_VALUES: Final = 1024
-#: larger ones are read again, so that all together stay below 16 MiB
+#: larger ones are read again, so that all together stay below 32 MiB: a value, and the data that is in it
 MAX_VALUE_BYTES: Final = 16 * 1024
 
 
