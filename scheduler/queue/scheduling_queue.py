@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import structlog
+
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.queue.active import ActiveQueue
@@ -20,6 +22,8 @@ from scheduler.queue.backoff import BACKOFF, BackoffQueue
 from scheduler.queue.queued_pod import Place, QueuedPod
 from scheduler.queue.unschedulable import UnschedulablePods
 from vaina.backoff import Backoff
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: a Pod that nothing woke is tried again after this time (podMaxInUnschedulablePodsDuration)
 MAX_UNSCHEDULABLE_SECONDS: Final = 300.0
@@ -239,8 +243,17 @@ class SchedulingQueue:
         if not rejected_by:
             # Nobody said why (there was no node at all): anything may help.
             return True
-        hints = self._hints.get(event, {})
-        return any(plugin in rejected_by and hint(pod, before, after) for plugin, hint in hints.items())
+        for plugin, hint in self._hints.get(event, {}).items():
+            if plugin not in rejected_by:
+                continue
+            try:
+                if hint(pod, before, after):
+                    return True
+            except Exception:
+                # A bug of a plugin must not stop the watches. As upstream: better one attempt too many.
+                log.exception("queueing hint failed", plugin=plugin, cluster_event=event)
+                return True
+        return False
 
     def _wake(self, pod: QueuedPod, event: str, now: float) -> None:
         if self._backoff.due(pod) > now:

@@ -128,3 +128,12 @@ def test_pods_of_whom_nobody_said_why_are_tried_again_by_whatever_is_heard() -> 
     queue = SchedulingQueue(hints={ClusterEvent.NODE_ADD: {FIT: Asked(False)}}, by_shape=BY_SHAPE)
     parked(queue, labelled(1))
     assert queue.on_event(ClusterEvent.NODE_ADD, None, None, now=1.0) == 1
+
+
+def test_a_hint_that_fails_wakes() -> None:
+    def fails(_pod: PodClass, _before: Changed, _after: Changed) -> bool:
+        raise KeyError("a bug of a plugin")
+
+    queue = SchedulingQueue(hints={ClusterEvent.NODE_ADD: {"Theirs": fails}})
+    parked(queue, labelled(1), "Theirs")
+    assert queue.on_event(ClusterEvent.NODE_ADD, None, None, now=10.0) == 1
