@@ -1,6 +1,6 @@
 """How long a decision takes, placing included: the cycle alone, in process, with nothing else of the scheduler.
 
-    python -m bench.decide [--nodes 1000 5000 15000 50000] [--pods 1000] [--case "zone, hard"] [--output FILE]
+    python -m bench.decide [--nodes 1000 5000 15000 50000] [--pods 1000] [--case "zone spread"] [--output FILE]
 
 A row a case: Pods of one class, each placed before the next is decided, on nodes in three zones. `classes` is twenty of them in
 turn, `own class` one for each Pod, `scratch` the first decision of a class. Medians, with the tenth percentile beside them: on
@@ -171,7 +171,9 @@ def main() -> None:
     )
     parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000, 15000, 50000])
     parser.add_argument("--pods", type=int, default=1000)
-    parser.add_argument("--case", action="append", default=[])
+    parser.add_argument(
+        "--case", action="append", default=[], choices=[*CASES, f"{CLASSES} classes", "own class"]
+    )
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     found: dict[str, dict[str, tuple[float, float]]] = {}

@@ -99,7 +99,7 @@ async def measure(watchers: int, seconds: float, rate: int = _RATE) -> report.Ro
         )  # fmt: skip
         assert readers.stdin is not None
         assert readers.stdout is not None
-        assert await readers.stdout.readline() == b"ready\n"
+        assert await asyncio.wait_for(readers.stdout.readline(), _START_SECONDS) == b"ready\n"
         before, start = cpu_seconds(server.pid), time.perf_counter()
         await asyncio.sleep(seconds)
         readers.stdin.close()

@@ -27,7 +27,7 @@ from tests.support.apiserver_process import ApiserverProcess
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.scheduling_recorder import SchedulingRecorder
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError
+from vaina.errors import AlreadyExists, ApiError
 
 WINDOW_SECONDS = 2.0
 SLOW_SECONDS = 10.0
@@ -58,16 +58,17 @@ class Cluster:
         self.apiserver = ApiserverProcess(proxy.target)
         self.client: Clientset
         self.recorder: SchedulingRecorder
-        self.scheduler: ServiceProcess
+        self.scheduler: ServiceProcess | None = None
         self.came = 0
         #: when Pods were seen bound: (moment, how many altogether)
         self.seen: list[tuple[float, int]] = []
 
-    def start_scheduler(self) -> None:
+    def start_scheduler(self) -> ServiceProcess:
         """Start a scheduler, without waiting."""
         self.scheduler = ServiceProcess(
             "scheduler", f"--apiserver={self.apiserver.target}", "--leader-elect=false", "--log-level=warning"
         )
+        return self.scheduler
 
     async def load(self, rate: float) -> None:
         """Let Pods come until cancelled, twenty times a second."""
@@ -79,9 +80,11 @@ class Cluster:
                     make_pod(f"pod-{number:06}") for number in range(self.came, self.came + min(due, 200))
                 ]
                 try:
-                    await self.client.pods.create_batch(batch)
-                except ApiError:
-                    # Its answer may have been lost: those that are there are refused the next time, as they must be.
+                    results = await self.client.pods.create_batch(batch)
+                except ApiError as error:
+                    results = [error]
+                # An answer may have been lost: those that are there are refused the next time, as they must be.
+                if any(isinstance(one, ApiError) and not isinstance(one, AlreadyExists) for one in results):
                     await asyncio.sleep(0.2)
                     continue
                 self.came += len(batch)
@@ -117,12 +120,14 @@ async def cluster(options: argparse.Namespace) -> AsyncIterator[Cluster]:
                 for number in range(options.nodes):
                     await made.client.nodes.create(make_node(f"node-{number:05}"))
                 made.recorder = SchedulingRecorder(made.client)
-                made.start_scheduler()
-                await asyncio.to_thread(made.scheduler.wait_healthy)
-                yield made
-                await made.client.close()
+                await asyncio.to_thread(made.start_scheduler().wait_healthy)
+                try:
+                    yield made
+                finally:
+                    await made.client.close()
             finally:
-                made.scheduler.close()
+                if made.scheduler is not None:
+                    made.scheduler.close()
                 made.apiserver.close()
     finally:
         etcd.close()
@@ -132,6 +137,7 @@ async def strike(made: Cluster, fault: str) -> float:
     """Let a fault happen; returns the moment from which its end is counted."""
     match fault:
         case "kill":
+            assert made.scheduler is not None
             made.scheduler.kill()
             made.scheduler.close()
             began = time.perf_counter()

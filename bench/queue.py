@@ -118,7 +118,7 @@ class Nobody:
     def observe(self, info: PodInfo) -> None:
         """Nothing."""
 
-    def placed(self, uid: str) -> None:
+    def placed(self, uid: str, node_name: str) -> None:
         """Nothing."""
 
     def gone(self, uid: str) -> None:

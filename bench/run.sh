@@ -10,6 +10,8 @@ cd "$ROOT"
 "$ROOT/deploy/trixie.sh" etcd
 say "bench: Pods bound a second, by workload"
 .venv/bin/python -m bench.scheduler
+say "bench: the scheduler's cycle alone"
+.venv/bin/python -m bench.decide --nodes 5000 --output bench/results/decide.json
 say "bench: the apiserver's writes beside a no-op server and etcd"
 .venv/bin/python -m bench.apiserver_writes
 say "bench: watches, lists and restarts of the apiserver"

@@ -1,41 +1,31 @@
-"""The scheduler's table: every workload of it on processes of its own, beside what the reference does; then the cycle alone.
+"""The scheduler's table: every workload of it on processes of its own, beside what the reference does.
 
-    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1] [--no-fsync] [--skip-decide] [--output bench/results/scheduler]
+    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1] [--no-fsync] [--output bench/results/scheduler]
 
 Each workload is a `vaina load run --local` (docs/load-testing.md): etcd with fsync, apiserver and scheduler as processes, Node objects, measured Pods pending
 before the scheduler starts. SchedulingBasic with 10,000 Pods is run in the other ways too: created while measured, in batches and by 32 unary callers, and in an open
 loop of 1,000 Pods a second. The table has Pods a second, what was aimed at, the reference on a machine of two cores and its CI's threshold, and CPU µs a Pod of each
-process; medians of the repeats. Reports of every run are in the output folder. A workload that fails is told and the others go on. Nothing is asserted.
-
-`decide` is the cycle alone, in this process: µs a decision for one class, of twenty classes, and from scratch.
+process; medians of the repeats. Reports of every run are in the output folder. A workload that fails, or takes longer than
+a quarter of an hour, is told and the others go on. Nothing is asserted. The cycle alone is measured by `bench.decide`.
 """
 
 import argparse
-import json
-import random
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.etcd import ROOT
 from bench.load.parse import read_workloads, select
 from bench.load.report import Report, decode, metrics_of
-from scheduler.columns.node_info import compile_node
-from scheduler.columns.node_table import NodeTable
-from scheduler.columns.pod_info import PodCompiler
-from scheduler.cycle import Cycles, schedule_pod
-from scheduler.framework.registry import default_profile
-from scheduler.framework.runtime import Framework
-from scheduler.framework.status import Scheduled
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
 #: of one run, whatever it does
-RUN_SECONDS = 900
+RUN_SECONDS = 900.0
+#: ... and then until it has ended its processes
+END_SECONDS = 60.0
 BASIC = "SchedulingBasic/5000Nodes_10000Pods"
 
 
@@ -99,9 +89,21 @@ def run(name: str, options: Sequence[str], output: Path) -> Report | None:
     """Run one workload; None when it failed, which is told."""
     output.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "cli", "load", "run", name, "--local", f"--output={output}", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
-    if done.returncode:
-        print(f"{name} {' '.join(options)}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Not SIGKILL: etcd, apiserver and scheduler are its to end.
+            process.terminate()
+            try:
+                process.communicate(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            said = f"not done after {RUN_SECONDS:.0f} s"
+    if process.returncode:
+        print(f"{name} {' '.join(options)}: {(said.strip().splitlines() or ['?'])[-1]}", flush=True)
         return None
     return decode(output.read_bytes())
 
@@ -144,37 +146,6 @@ def workloads(options: argparse.Namespace) -> None:
                 print(row(title, reports), flush=True)
 
 
-def decide(options: argparse.Namespace) -> dict[str, float]:
-    """Return µs a decision, placing included."""
-    compiler, framework = PodCompiler(), Framework(default_profile())
-    tie_break = random.Random(1).randrange
-    found: dict[str, float] = {}
-    for name, classes, count in (("one class", 1, options.pods), ("twenty classes", 20, options.pods)):
-        table = NodeTable()
-        for number in range(options.nodes):
-            table.upsert(compile_node(make_node(f"node-{number:05}")))
-        cycles = Cycles(table, framework)
-        pods = [compiler.class_of(make_pod("p", f"{100 + number}m").spec) for number in range(classes)]
-        with timed(found, name, count):
-            for number in range(count):
-                pod = pods[number % classes]
-                decision = cycles.decide(pod, tie_break)
-                assert isinstance(decision, Scheduled)
-                table.add_pod(decision.row, pod)
-        with timed(found, f"{name}, from scratch", 200):
-            for number in range(200):
-                schedule_pod(pods[number % classes], table, framework, tie_break=tie_break)
-    return found
-
-
-@contextmanager
-def timed(into: dict[str, float], name: str, count: int):  # type: ignore[no-untyped-def]
-    """Note the µs of each of `count` things."""
-    start = time.perf_counter()
-    yield
-    into[name] = (time.perf_counter() - start) / count * 1e6
-
-
 def main() -> None:
     """Run, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(
@@ -184,20 +155,9 @@ def main() -> None:
     parser.add_argument("--case", action="append", help="only these cases; may be repeated")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--no-fsync", action="store_true")
-    parser.add_argument("--skip-decide", action="store_true")
-    parser.add_argument("--nodes", type=int, default=5000, help="of decide")
-    parser.add_argument("--pods", type=int, default=5000, help="of decide")
     parser.add_argument("--output", type=Path, default=Path("bench/results/scheduler"))
     options = parser.parse_args()
     workloads(options)
-    if not options.skip_decide:
-        decisions = decide(options)
-        for name, micros in decisions.items():
-            print(f"decide, {name}: {micros:.1f} µs")
-        options.output.mkdir(parents=True, exist_ok=True)
-        (options.output / "decide.json").write_text(
-            json.dumps({"nodes": options.nodes, "us": decisions}, indent=2)
-        )
 
 
 if __name__ == "__main__":
