@@ -46,4 +46,4 @@ def test_what_is_found_is_shrunk_to_a_short_story(mutation, monkeypatch):
 
     short = shrink(story, fails, max_tries=40)
     assert fails(short)
-    assert len(short.steps) <= 4 < len(story.steps)
+    assert len(short.steps) <= len(story.steps) // 2
