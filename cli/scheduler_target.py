@@ -65,18 +65,19 @@ async def read_pods(
     """Read the Pods of manifests, and those of templates, as the apiserver would store them.
 
     Raises:
-        Failure: a manifest has none.
+        Failure: a manifest has none, or there are too many.
         ApiError: the apiserver would refuse one.
     """
+    objects = read_objects(read_sources(shell, files, recursive=recursive))
+    if len(objects) > MAX_PODS:
+        raise Failure(f"{len(objects)} Pods are too many at once: at most {MAX_PODS}")
     found: list[pod_pb2.Pod] = []
-    for source, decoded in read_objects(read_sources(shell, files, recursive=recursive)):
+    for source, decoded in objects:
         if isinstance(decoded, ApiError):
             raise decoded
         pod = _pod_of(decoded, source.name)
         pod.metadata.namespace = pod.metadata.namespace or namespace or shell.namespace
         found.append(await _as_stored(clients, pod))
-    if len(found) > MAX_PODS:
-        raise Failure(f"{len(found)} Pods are too many at once: at most {MAX_PODS}")
     return found
 
 

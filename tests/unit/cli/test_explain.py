@@ -72,6 +72,14 @@ async def test_explaining_a_pod_that_is_bound() -> None:
         assert lines[-1].split()[0] == "node-3"
 
 
+async def test_too_many_manifests_are_refused_before_the_apiserver_is_asked_about_any() -> None:
+    async with running(*NODES) as world:
+        refused = MANIFEST.replace("image: busybox, ", "")
+        result = await run(world, "explain", "-f", "-", stdin="---".join([refused] * 101))
+        assert (result.code, result.out) == (1, "")
+        assert result.err == "error: 101 Pods are too many at once: at most 100\n"
+
+
 async def test_explaining_a_manifest_creates_nothing() -> None:
     async with running(*NODES) as world:
         result = await run(world, "explain", "-f", "-", stdin=MANIFEST)
