@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,12 +141,15 @@ async def test_a_run_that_is_interrupted_leaves_nothing(
         found = await client.pods.list(label_selector=RUN_LABEL, limit=1000)
         return len(found.items) > 500
 
-    await until(measures)
-    process.send_signal(signum)
-    # The namespaces stay: no controller runs here, and it is not waited for another half minute.
-    await until(lambda: nothing_left(client))
-    process.kill()
-    await process.wait()
+    try:
+        await until(measures)
+        process.send_signal(signum)
+        # The namespaces stay: no controller runs here, and it is not waited for another half minute.
+        await until(lambda: nothing_left(client))
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def nothing_left(client: Clientset) -> bool:
