@@ -200,7 +200,8 @@ class EventHandlers:
         self._expectant.gone(uid)
         self._settler.settle(uid, "")
         if info is not None and held is not None:
-            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info, None)
+            # One that was only assumed there does not say so itself.
+            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(held.node_name), None)
             self._expectant.room_on(held.node_name)
 
     def _compile(self, pod: pod_pb2.Pod) -> PodInfo | None:

@@ -177,7 +177,7 @@ class Preempting:
     def _given_back(self, info: PodInfo, node_name: str) -> None:
         """Room is kept for a Pod no longer: for others that is as if one had gone."""
         now = self._clock.monotonic()
-        self._queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
+        self._queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name), None, now=now)
         self.room_on(node_name)
 
     def room_on(self, node_name: str) -> None:

@@ -285,8 +285,9 @@ class Scheduler:
         name = pending.pod.info.pod_class.scheduler_name
         self._metrics.failed(name, "error", now - pending.started)
         if info is not None:
-            self._preempting.unplaced(info, pending.where.node_name)
-            self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info, None, now=now)
+            node_name = pending.where.node_name
+            self._preempting.unplaced(info, node_name)
+            self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name), None, now=now)
         self.decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
         self.queue.requeue(pending.pod, now=now)
         log.info(

@@ -254,6 +254,12 @@ class PodInfo:
         #: the informer's own: read only
         self.pod = pod
 
+    def at(self, node_name: str) -> "PodInfo":
+        """Return the Pod as one of a node that it was to go to: for whoever asks where there is room again."""
+        made = PodInfo(self.pod, self.pod_class)
+        made.node_name = node_name
+        return made
+
     def __repr__(self) -> str:
         return f"PodInfo({self.key}, node={self.node_name!r})"
 

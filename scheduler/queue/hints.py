@@ -41,7 +41,7 @@ def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
     the room that is kept for nominated Pods.
     """
     if not isinstance(gone, PodInfo) or not gone.node_name:
-        # A binding was refused: it does not say where.
+        # Nobody says where.
         return True
     row = table.rows.get(gone.node_name)
     if row is None:

@@ -232,6 +232,22 @@ async def test_a_refused_binding_gives_its_room_back_and_is_tried_again() -> Non
         assert rejected[2].startswith("binding rejected: ")
 
 
+async def test_a_refused_binding_wakes_nobody_for_whom_there_is_no_room() -> None:
+    async with running(node("n1", cpu="1"), node("n2", cpu="500m")) as world:
+        await world.create(pod("large", {"cpu": "4"}))
+        for name, meddle in (
+            ("goes", lambda: world.server.client.pods.delete("goes", "default", grace_period_seconds=0)),
+            ("stays", lambda: world.server.client.nodes.delete("n1")),
+        ):
+            world.transport.meddle = meddle
+            await world.create(pod(name, {"cpu": "1"}))
+            await world.advance(3)
+            assert world.transport.meddle is None, "nothing was bound"
+        large = world.scheduler.queue.get((await world.get("large")).metadata.uid)
+        assert large is not None
+        assert large.attempts == 1
+
+
 async def test_a_binding_that_somebody_else_made_first_is_looked_up_and_left_to_the_watch() -> None:
     async with running(node("n1"), node("n2")) as world:
 
