@@ -5,6 +5,7 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,11 @@ class Page:
             found = _LINE.match(line)
             if found:
                 labels = dict(_LABEL.findall(found[2] or ""))
-                self._samples.setdefault(found[1], []).append((labels, float(found[3])))
+                try:
+                    value = float(found[3])
+                except ValueError:
+                    continue  # no page of metrics, or cut off
+                self._samples.setdefault(found[1], []).append((labels, value))
 
     def total(self, name: str) -> float:
         """Return the sum of a metric's samples."""
@@ -40,9 +45,12 @@ class Page:
 
 
 def fetch(url: str) -> Page:
-    """Read a page of metrics. Raises OSError."""
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
-        data: bytes = answer.read(_MAX_BYTES)
+    """Read a page of metrics. Raises OSError: nobody answers, or not with a page, or the URL is none."""
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+            data: bytes = answer.read(_MAX_BYTES)
+    except (ValueError, HTTPException) as error:
+        raise OSError(str(error)) from error
     return Page(data.decode(errors="replace"))
 
 

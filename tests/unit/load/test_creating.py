@@ -1,5 +1,6 @@
 """Creating at a pace and seeing what becomes of the Pods, over an apiserver in memory."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.create import Creator, Pace
 from bench.load.making import Making
+from bench.load.measure import page_of
 from bench.load.observe import Observer
 from bench.load.parse import WORKLOADS
 from bench.load.podset import PodSet
@@ -233,3 +235,22 @@ def test_a_page_of_metrics_is_read() -> None:
     assert page.total("scheduler_pending_pods") == 5
     assert page.total("process_cpu_seconds_total") == 1.5
     assert page.total("nothing") == 0
+
+
+def test_what_is_no_page_of_metrics_has_no_samples() -> None:
+    assert Page("hello world\n<html> 5 </html>\n").total("hello") == 0
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://{}/metrics"])
+async def test_a_page_that_cannot_be_read_is_empty(url: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # As a gRPC server does: this is no HTTP/1.
+        await reader.readline()
+        writer.write(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        page = await page_of(url.format(f"{host}:{port}"))
+    assert page.total("process_cpu_seconds_total") == 0
