@@ -17,6 +17,7 @@ from apiserver.storage.interface import (
     Key,
     KeyConflict,
     KeyExists,
+    Put,
     Read,
     StorageEvent,
     Stored,
@@ -97,6 +98,39 @@ class TestLostAnswers:
         assert await storage.get(key("new")) == results[0]
         assert await storage.get(key("old0")) == results[1]
         assert self.settled(metrics) == {"committed": 1}
+
+    @pytest.mark.parametrize(("taken", "settled"), [((), "committed"), ((5,), "not applied")])
+    async def test_a_large_batch_whose_answer_was_lost_is_done_once_but_for_what_is_in_conflict(
+        self,
+        etcd: EtcdServer,
+        proxy: Proxy,
+        storage: EtcdStorage,
+        metrics: StorageMetrics,
+        taken: tuple[int, ...],
+        settled: str,
+    ) -> None:
+        await storage.create(key("before"), config("before"), META)
+        for number in taken:
+            await storage.create(key(f"a{number}"), config("old"), META)
+        start = await storage.current_version()
+        # So many go out flat: all of them or nothing.
+        puts = [Put(key(f"a{n}"), config("a", n=str(n)), META) for n in range(10)]
+        proxy.loses_answers = True
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(storage.put_all(puts))
+            if taken:
+                await asyncio.wait([writing], timeout=0.2)
+            else:
+                await wait_for_key(etcd.target, key("a9"))
+            proxy.loses_answers = False
+            proxy.break_connections()
+        results = writing.result()
+        done = [result for result in results if isinstance(result, Stored)]
+        assert [n for n, result in enumerate(results) if isinstance(result, KeyExists)] == list(taken)
+        assert len(done) == 10 - len(taken)
+        assert self.settled(metrics) == {settled: 1}
+        events = await take(storage, start, len(done))
+        assert [(event.key, event.version) for event in events] == [(item.key, item.version) for item in done]
 
     async def test_lost_answers_of_deletions_are_settled(
         self, etcd: EtcdServer, proxy: Proxy, storage: EtcdStorage, metrics: StorageMetrics
