@@ -25,8 +25,8 @@ from typing import Any, Final
 import grpc
 
 from bench import fanout_floor, report
-from bench.apiserver_writes import make_pod
 from bench.etcd import ROOT, EtcdProcess
+from bench.objects import make_pod
 from bench.processes import ServiceProcess
 from bench.watchers import MARK, node_name
 from vaina.api.meta.v1 import raw_pb2, request_pb2

@@ -32,6 +32,7 @@ from aetcd.rpc import rpc_pb2
 
 from bench import echo, report
 from bench.etcd import ROOT, EtcdProcess, free_port
+from bench.objects import make_pod
 from bench.processes import ServiceProcess, cpu_seconds
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import raw_pb2
@@ -47,19 +48,6 @@ _BATCHED: Final = 4
 _CALL_SECONDS: Final = 30.0
 
 Call = Callable[[bytes], Awaitable[bytes]]
-
-
-def make_pod(name: str) -> pod_pb2.Pod:
-    """Return a Pod of about 900 bytes."""
-    pod = pod_pb2.Pod()
-    pod.metadata.name, pod.metadata.namespace = name, "default"
-    pod.metadata.labels.update({"app": "web", "pod-template-hash": "6d4cf56db6"})
-    pod.metadata.annotations["bench"] = "." * 400
-    container = pod.spec.containers.add(name="main", image="registry.example/web:1.2.3")
-    container.env.add(name="A", value="b" * 200)
-    container.resources.requests["cpu"].string = "100m"
-    container.resources.requests["memory"].string = "500Mi"
-    return pod
 
 
 class Bench:

@@ -8,8 +8,6 @@ a busy machine that is the truer one. Nothing is asserted.
 """
 
 import argparse
-import json
-import platform
 import random
 import statistics
 import time
@@ -17,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench import report
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler
@@ -184,9 +183,7 @@ def main() -> None:
         found[name] = {str(nodes): (row[1], row[2]) for nodes, row in zip(options.nodes, rows, strict=True)}
         print(f"{name:42}" + "".join(f"{row[1]:10.1f} {f'({row[2]:.1f})':>7}" for row in rows))
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        machine = {"python": platform.python_version(), "machine": platform.machine()}
-        options.output.write_text(json.dumps({"bench": "decide", **machine, "rows": found}, indent=2))
+        report.write(options.output, "decide", (), (), us=found)
 
 
 if __name__ == "__main__":

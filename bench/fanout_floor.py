@@ -21,8 +21,8 @@ from typing import Any, Final
 import grpc
 
 from bench import report
-from bench.apiserver_writes import make_pod
 from bench.etcd import ROOT, free_port
+from bench.objects import make_pod
 from bench.processes import cpu_seconds
 from bench.watchers import MARK
 from vaina.kinds import POD

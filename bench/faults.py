@@ -11,18 +11,16 @@ the history that etcd saw is judged as in the tests. Nothing is asserted.
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench import report
 from bench.etcd import EtcdProcess
+from bench.objects import make_node, make_pod
 from bench.processes import ServiceProcess
-from bench.scheduler import make_node, make_pod
 from tests.support.apiserver_process import ApiserverProcess
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.scheduling_recorder import SchedulingRecorder
@@ -32,6 +30,8 @@ from vaina.errors import AlreadyExists, ApiError
 WINDOW_SECONDS = 2.0
 SLOW_SECONDS = 10.0
 GIVE_UP_SECONDS = 90.0
+#: violations that are shown; the JSON has all
+_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Row:
     behind: int
     pods: int
     #: what was wrong in the history
-    violations: int
+    violations: list[str]
 
 
 class Cluster:
@@ -180,7 +180,7 @@ async def measure(fault: str, options: argparse.Namespace) -> Row:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        return Row(fault, before, back, behind, made.came, len(made.recorder.violations()))
+        return Row(fault, before, back, behind, made.came, [str(one) for one in made.recorder.violations()])
 
 
 def main() -> None:
@@ -203,20 +203,14 @@ def main() -> None:
         rows.append(one)
         verdict = "met" if 0 <= one.back_after <= 30 else "MISSED"
         print(
-            f"{one.fault:10}{one.before:16,.0f}{one.back_after:15.1f}{one.behind:9,}{one.pods:8,}{one.violations:12}  {verdict}",
+            f"{one.fault:10}{one.before:16,.0f}{one.back_after:15.1f}{one.behind:9,}{one.pods:8,}{len(one.violations):12}  {verdict}",
             flush=True,
         )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(
-        json.dumps(
-            {
-                "bench": "faults", "nodes": options.nodes, "rate": options.rate, "seconds": options.seconds,
-                "python": platform.python_version(), "machine": platform.machine(), "load_before": os.getloadavg(),
-                "rows": [asdict(row) for row in rows],
-            },
-            indent=2,
-        )
-    )  # fmt: skip
+        for violation in one.violations[:_TOLD]:
+            print(f"  {violation}", flush=True)
+    report.write(
+        options.output, "faults", rows, (), nodes=options.nodes, rate=options.rate, seconds=options.seconds
+    )
 
 
 if __name__ == "__main__":

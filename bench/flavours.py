@@ -16,8 +16,9 @@ from typing import Any
 import grpc
 
 from bench import echo, report
-from bench.apiserver_writes import IN_FLIGHT, make_pod
+from bench.apiserver_writes import IN_FLIGHT
 from bench.etcd import ROOT, free_port
+from bench.objects import make_pod
 from bench.processes import cpu_seconds
 from vaina.client.transport import OPTIONS
 

@@ -1,6 +1,6 @@
 """What a preemption costs in the scheduler, without any process: the search, the nomination, and the placement afterwards.
 
-    python -m bench.preemption [--nodes 5000] [--pods 2000] [--json FILE]
+    python -m bench.preemption [--nodes 5000] [--pods 2000] [--output FILE]
 
 Each node (4 cores) holds four Pods of 900m; Pods of a higher priority that ask for 3 cores come one after the other, so three go
 for each. Cases: all alike; of twenty classes by turns; each of a class of its own (nothing is shared). The floor is the placement
@@ -8,15 +8,14 @@ of plain Pods of one class on as many empty nodes, in the same run. CPU microsec
 """
 
 import argparse
-import json
-import platform
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.scheduler import make_node, make_pod
+from bench import report
+from bench.objects import make_node, make_pod
 from scheduler.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
@@ -121,7 +120,7 @@ def main() -> None:
     )
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--pods", type=int, default=2000)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     results = run(options.nodes, options.pods)
     print(
@@ -129,10 +128,8 @@ def main() -> None:
     )
     for row in results:
         print(f"{row.case:34} {row.pods:>6} {row.first:>10.0f} {row.preempt:>9.0f} {row.place:>9.0f}")
-    if options.json:
-        found = {"machine": platform.processor() or platform.machine(), "python": platform.python_version(),
-                 "nodes": options.nodes, "results": [asdict(row) for row in results]}  # fmt: skip
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if options.output:
+        report.write(options.output, "preemption", results, (), nodes=options.nodes)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,15 @@ much that is more than with nobody parked. Target: at most a tenth more (rows of
 
 import argparse
 import gc
-import json
-import os
-import platform
 import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.scheduler import make_node, make_pod
+from bench import report
+from bench.objects import make_node, make_pod
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.cycle import Cycles
@@ -247,17 +245,17 @@ def main() -> None:
                 f"{case:34}{'yes' if churn else 'no':>7}{one.micros:10.1f}{one.attempts:10.2f}{one.ratio:8.2f}  {verdict}",
                 flush=True,
             )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(
-        json.dumps(
-            {
-                "bench": "queue", "nodes": options.nodes, "parked": options.parked, "pods": options.pods,
-                "rate": options.rate, "repeat": options.repeat, "python": platform.python_version(),
-                "machine": platform.machine(), "load_before": os.getloadavg(), "rows": [asdict(row) for row in rows],
-            },
-            indent=2,
-        )
-    )  # fmt: skip
+    report.write(
+        options.output,
+        "queue",
+        rows,
+        (),
+        nodes=options.nodes,
+        parked=options.parked,
+        pods=options.pods,
+        rate=options.rate,
+        repeat=options.repeat,
+    )
 
 
 if __name__ == "__main__":

@@ -89,12 +89,12 @@ def show(rows: Sequence[Row], targets: Sequence[Target]) -> None:
         print(f"{target.name:66}{target.value:10,.2f}  target {sign} {target.bound:,.2f}: {verdict}")
 
 
-def write(path: Path, bench: str, rows: Sequence[Row], targets: Sequence[Target], **about: Any) -> None:
-    """Write the JSON, with what the machine was."""
+def write(path: Path, bench: str, rows: Sequence[Any], targets: Sequence[Target], **about: Any) -> None:
+    """Write the JSON, with what the machine was: rows are dataclasses, `about` is whatever else there is to say."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "bench": bench, **about, "python": platform.python_version(), "compiler": sys.version,
-        "machine": platform.machine(), "cores": len(os.sched_getaffinity(0)), "load_before": os.getloadavg(),
+        "machine": platform.machine(), "cores": len(os.sched_getaffinity(0)), "load_after": os.getloadavg(),
         "rows": [asdict(one) for one in rows],
         "targets": [{**asdict(target), "is_met": target.is_met} for target in targets],
     }  # fmt: skip

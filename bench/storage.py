@@ -9,13 +9,11 @@ etcd and of this process, and writes per transaction; medians of the repeats. No
 
 import argparse
 import asyncio
-import json
-import platform
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -29,6 +27,7 @@ from apiserver.storage.keys import REGISTRY, range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
+from bench import report
 from bench.etcd import EtcdProcess
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import SystemClock
@@ -267,17 +266,7 @@ def main() -> None:
             f"{row.case:44}{row.rate:10,.0f}{row.p50_ms:9.2f}{row.p99_ms:9.2f}{row.etcd_us:9.0f}"
             f"{row.python_us:11.0f}{row.batch:7.1f}"
         )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(
-        json.dumps(
-            {
-                "bench": "storage", "n": options.n, "repeat": options.repeat, "fsync": options.fsync,
-                "python": platform.python_version(), "machine": platform.machine(),
-                "rows": [asdict(row) for row in rows],
-            },
-            indent=2,
-        )
-    )  # fmt: skip
+    report.write(options.output, "storage", rows, (), n=options.n, repeat=options.repeat, fsync=options.fsync)
 
 
 if __name__ == "__main__":
