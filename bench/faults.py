@@ -60,6 +60,8 @@ class Cluster:
         self.recorder: SchedulingRecorder
         self.scheduler: ServiceProcess | None = None
         self.came = 0
+        #: whether no more Pods are to come
+        self.is_enough = False
         #: when Pods were seen bound: (moment, how many altogether)
         self.seen: list[tuple[float, int]] = []
 
@@ -71,9 +73,9 @@ class Cluster:
         return self.scheduler
 
     async def load(self, rate: float) -> None:
-        """Let Pods come until cancelled, twenty times a second."""
+        """Let Pods come until it is enough, twenty times a second. Not until cancelled: a call under way would leave Pods that nobody counts."""
         began = time.perf_counter()
-        while True:
+        while not self.is_enough:
             due = int((time.perf_counter() - began) * rate) - self.came
             if due > 0:
                 batch = [
@@ -171,8 +173,8 @@ async def measure(fault: str, options: argparse.Namespace) -> Row:
             if now - began >= WINDOW_SECONDS and made.rate(now, WINDOW_SECONDS) >= 0.9 * before:
                 back = now - began
                 break
-        loading.cancel()
-        await asyncio.wait([loading])
+        made.is_enough = True
+        await loading
         try:
             await made.recorder.until(lambda: made.behind <= 0, seconds=60)
             await made.recorder.caught_up()
