@@ -328,6 +328,7 @@ class Scheduler:
     def _schedule(self, pod: QueuedPod, now: float) -> None:
         name = pod.info.pod_class.scheduler_name
         self.decisions.look(pod.info.pod_class, now)
+        started = self._clock.monotonic()
         try:
             decision = self._preempting.decide(pod.info, self._cycles[name], self._tie_break)
         except Exception as error:
@@ -339,6 +340,7 @@ class Scheduler:
             return
         self.decisions.record(pod, decision, now)
         if isinstance(decision, Scheduled):
+            self._metrics.algorithm_seconds.observe(self._clock.monotonic() - started)
             self.cache.assume(pod.info, decision.node_name)
             self._conditions.drop(pod.info.uid)
             pending = PendingBinding(pod, pod.info.uid, decision, now)

@@ -349,6 +349,7 @@ async def test_attempts_and_queues_are_counted_under_upstreams_names() -> None:
         labels = {"profile": "default-scheduler"}
         assert value("scheduler_schedule_attempts_total", {"result": "scheduled", **labels}) == 1
         assert value("scheduler_schedule_attempts_total", {"result": "unschedulable", **labels}) == 1
+        assert value("scheduler_scheduling_algorithm_duration_seconds_count") == 1
         assert value("scheduler_pending_pods", {"queue": "unschedulable"}) == 1
         assert value("scheduler_scheduler_cache_size", {"type": "nodes"}) == 1
         assert value("scheduler_pod_scheduling_attempts_count") == 1
