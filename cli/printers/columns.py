@@ -13,6 +13,7 @@ from vaina.clock import seconds_of
 from vaina.kinds import Kind
 from vaina.objects import nodes, selectors
 from vaina.objects.conditions import get_condition
+from vaina.objects.quota_claims import class_of
 from vaina.objects.times import format_time
 
 NONE: Final = "<none>"
@@ -238,7 +239,7 @@ def _persistent_volume(volume: Any, now: float) -> Sequence[str]:
     return (
         volume.metadata.name, show_amount(spec.capacity, "storage"), _access(spec.access_modes),
         spec.persistent_volume_reclaim_policy, _phase(volume),
-        f"{claim.namespace}/{claim.name}" if spec.HasField("claim_ref") else "", spec.storage_class_name,
+        f"{claim.namespace}/{claim.name}" if spec.HasField("claim_ref") else "", class_of(volume),
         _attributes_class(spec), volume.status.reason, age(volume.metadata.creation_timestamp, now), _mode(spec),
     )  # fmt: skip
 
@@ -248,13 +249,18 @@ def _persistent_volume_claim(claim: Any, now: float) -> Sequence[str]:
     return (
         claim.metadata.name, _phase(claim), spec.volume_name,
         show_amount(claim.status.capacity, "storage") if bound else "",
-        _access(claim.status.access_modes) if bound else "", spec.storage_class_name, _attributes_class(spec),
+        _access(claim.status.access_modes) if bound else "", class_of(claim), _attributes_class(spec),
         age(claim.metadata.creation_timestamp, now), _mode(spec),
     )  # fmt: skip
 
 
+_DEFAULT_CLASS: Final = (
+    "storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class",
+)  # fmt: skip
+
+
 def _storage_class(found: Any, now: float) -> Sequence[str]:
-    default = found.metadata.annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
+    default = any(found.metadata.annotations.get(key) == "true" for key in _DEFAULT_CLASS)
     return (
         f"{found.metadata.name} (default)" if default else found.metadata.name, found.provisioner, found.reclaim_policy,
         found.volume_binding_mode, str(found.allow_volume_expansion).lower(),

@@ -116,6 +116,21 @@ def test_a_table_has_kubectls_columns(name: str, *, wide: bool) -> None:
     check_golden(GOLDEN / f"table-{name}{'-wide' if wide else ''}.txt", render_table(table))
 
 
+@pytest.mark.parametrize(
+    ("plural", "annotation", "shown"),
+    [
+        ("storageclasses", "storageclass.beta.kubernetes.io/is-default-class: 'true'", "old (default)"),
+        ("persistentvolumeclaims", "volume.beta.kubernetes.io/storage-class: fast", "fast"),
+        ("persistentvolumes", "volume.beta.kubernetes.io/storage-class: fast", "fast"),
+    ],
+)
+def test_classes_that_are_told_in_the_old_way_are_shown(plural: str, annotation: str, shown: str) -> None:
+    kind = KINDS_BY_NAME[plural]
+    text = f"apiVersion: {kind.api_version}\nkind: {kind.kind}\nmetadata: {{name: old, annotations: {{{annotation}}}}}\n"
+    [row] = make_table(kind, read(text), NOW).rows
+    assert shown in row
+
+
 def test_a_table_can_show_namespaces_kinds_and_labels() -> None:
     table = make_table(POD, read(SHOP), NOW, with_namespace=True, with_kind=True, with_labels=True)
     check_golden(GOLDEN / "table-everything.txt", render_table(table))
