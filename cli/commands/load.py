@@ -32,7 +32,9 @@ from vaina.objects.manifest import write_json
 
 #: a call may wait long for its turn under load
 _CALL_SECONDS = 60.0
-_TERMINATED = 143
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+#: the exit code of who was ended by a signal: this and its number
+_SIGNALLED = 128
 
 
 def _workloads(files: tuple[str, ...]) -> list[Workload]:
@@ -51,7 +53,8 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
     _check_trace(workload, settings)
     progress = Progress(lambda text: shell.err_bytes(text.encode()), interactive=shell.interactive)
     try:
-        async with _target(shell, options) as (target, client), _terminable():
+        # Processes that are only starting are to be ended too: the signal is ours from the first on.
+        async with _terminable(), _target(shell, options) as (target, client):
             report = await run_workload(workload, target, client, settings, progress, **_how(options))
     except (RunError, HollowError, ClusterError) as error:
         raise Failure(str(error)) from error
@@ -102,24 +105,26 @@ def _client(address: str) -> Clientset:
 
 @asynccontextmanager
 async def _terminable() -> AsyncIterator[None]:
-    """Have SIGTERM end the run as Ctrl-C does: what was made is deleted."""
-    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), False
+    """Have SIGTERM, and the end of the terminal, end the run as Ctrl-C does: what was made is deleted."""
+    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), 0
     assert task is not None
 
-    def end() -> None:
+    def end(signum: int) -> None:
         nonlocal told
-        told = True
+        told = signum
         task.cancel()
 
-    loop.add_signal_handler(signal.SIGTERM, end)
+    for signum in _ENDINGS:
+        loop.add_signal_handler(signum, end, signum)
     try:
         yield
     except asyncio.CancelledError:
         if told:
-            raise Exit(_TERMINATED) from None
+            raise Exit(_SIGNALLED + told) from None
         raise
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for signum in _ENDINGS:
+            loop.remove_signal_handler(signum)
 
 
 def _how(options: RunOptions) -> dict[str, Any]:
