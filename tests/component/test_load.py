@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -150,6 +152,45 @@ async def test_a_run_that_is_interrupted_leaves_nothing(
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def test_a_run_that_is_ended_while_its_processes_start_leaves_none() -> None:
+    mark = f"LOAD_TEST_MARK={uuid.uuid4().hex}"
+
+    async def others() -> list[int]:
+        """The processes that have inherited the mark from the command."""
+        return [pid for pid in marked(mark) if pid != process.pid]
+
+    async def starts() -> bool:
+        return bool(await others())
+
+    async def none_is_left() -> bool:
+        return not await others()
+
+    process = await asyncio.create_subprocess_exec(
+        "env", mark, sys.executable, "-m", "cli", "load", "run", "SchedulingBasic/5Nodes", "--local",
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await until(starts)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 128 + signal.SIGTERM
+        await until(none_is_left)
+    finally:
+        for pid in marked(mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def marked(mark: str) -> list[int]:
+    """Return the processes that have this in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        # One that has just ended, or is somebody else's, is none of ours.
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 async def nothing_left(client: Clientset) -> bool:
