@@ -16,7 +16,7 @@ import structlog
 
 from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
-from scheduler.columns.pod_info import PodCompiler
+from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.conditions import ConditionWriter
 from scheduler.cycle import Cycles, TieBreak
 from scheduler.decisions import DecisionLog
@@ -27,6 +27,7 @@ from scheduler.framework.events import ClusterEvent
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
+from scheduler.overdue import OverdueBindings
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import WAITING, Preempting
@@ -46,7 +47,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
 from vaina.clock import Clock
-from vaina.errors import ApiError, NotFound
+from vaina.errors import ApiError
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -55,10 +56,8 @@ log = structlog.stdlib.get_logger(__name__)
 BUDGET_SECONDS: Final = 0.005
 #: decisions between two looks at the clock
 STRIDE: Final = 16
-#: back-offs and what is overdue are looked at so often at least
+#: back-offs are looked at so often at least
 TICK_SECONDS: Final = 1.0
-#: overdue Pods that are looked up in one tick
-LOOK_UPS: Final = 10
 
 
 def _share_context(frameworks: Frameworks, offset: TieBreak) -> PreemptionContext:
@@ -141,6 +140,7 @@ class Scheduler:
             clock.monotonic,
         )
         self._binder = Binder(clients.pods, clock, self._conditions, self)
+        self._overdue = OverdueBindings(clients.pods, clock, self.cache, self._lost)
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         #: also of Pods that somebody asks about
@@ -193,10 +193,12 @@ class Scheduler:
     @property
     def synced(self) -> bool:
         """Whether nodes, Pods and what decisions depend on besides are known: nothing is decided before."""
-        return self.pods.synced and self.nodes.synced and self.budgets.synced and self.namespaces.synced
+        informers = (self.pods, self.nodes, self.budgets, self.namespaces)
+        storage = self.storage.synced if self._watches_storage else True
+        return storage and all(informer.synced for informer in informers)
 
     async def wait_synced(self) -> None:
-        """Return when nodes and Pods are known."""
+        """Return when all of that is known."""
         await self.nodes.wait_synced()
         await self.pods.wait_synced()
         await self.budgets.wait_synced()
@@ -234,6 +236,7 @@ class Scheduler:
             group.create_task(self._binder.run(), name="binder")
             group.create_task(self._volume_binder.run(), name="volume-binder")
             group.create_task(self._evictor.run(), name="evictor")
+            group.create_task(self._overdue.run(), name="overdue")
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._cycles_forever(), name="cycles")
 
@@ -297,6 +300,15 @@ class Scheduler:
             self._recorders[name].event(
                 pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
             )
+        self._wake.set()
+
+    def _lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:
+        """A Pod is not bound after all, though its binding was acknowledged: its room is free, and it waits again."""
+        now = self._clock.monotonic()
+        self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name), None, now=now)
+        self._preempting.room_on(node_name)
+        if pod is not None and not pod.metadata.HasField("deletion_timestamp"):
+            self.queue.add(info, now=now)
         self._wake.set()
 
     async def _cycles_forever(self) -> None:
@@ -363,7 +375,7 @@ class Scheduler:
             self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
 
     async def _ticks(self) -> None:
-        """Let time pass for the queue; look up what should have been confirmed long ago."""
+        """Let time pass for the queue."""
         while True:
             now = self._clock.monotonic()
             due = self.queue.advance(now)
@@ -371,24 +383,5 @@ class Scheduler:
                 self._wake.set()
             self._metrics.count_incoming(self.queue.incoming)
             self.queue.incoming.clear()
-            for info in self.cache.overdue(now=now)[:LOOK_UPS]:
-                await self._confirm(info.uid, info.name, info.namespace)
             wait = TICK_SECONDS if due is None else min(max(due - now, 0.0), TICK_SECONDS)
             await self._clock.sleep(max(wait, 0.01))
-
-    async def _confirm(self, uid: str, name: str, namespace: str) -> None:
-        try:
-            pod = await self._clients.pods.get(name, namespace)
-        except NotFound:
-            pod = None
-        except ApiError as error:
-            log.debug("assumed pod not looked up", pod=f"{namespace}/{name}", error=error.message)
-            return
-        held = self.cache.get(uid)
-        if held is None or not held.assumed:
-            return
-        log.warning("the watch has not shown a binding", pod=f"{namespace}/{name}", node=held.node_name)
-        if pod is not None and pod.metadata.uid == uid and pod.spec.node_name:
-            self.cache.acknowledged(uid, now=self._clock.monotonic())
-        else:
-            self.cache.forget(uid)

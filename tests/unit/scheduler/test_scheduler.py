@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -26,9 +27,14 @@ from vaina.testing.clock import settle
 
 
 class Between(FaultyTransport):
-    """Lets something happen between a decision and its binding."""
+    """Lets something happen between a decision and its binding; keeps answers about single Pods back."""
 
     meddle: Callable[[], Awaitable[object]] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def unary(
         self, method: str, request: bytes, *, timeout: float = 10.0, metadata: Metadata = ()
@@ -36,6 +42,8 @@ class Between(FaultyTransport):
         if method.endswith("/BindBatch") and self.meddle is not None:
             meddle, self.meddle = self.meddle, None
             await meddle()
+        if method.endswith("PodService/Get"):
+            await self.answering.wait()
         return await super().unary(method, request, timeout=timeout, metadata=metadata)
 
 
