@@ -99,6 +99,42 @@ def batches(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
     return requests
 
 
+#: mostly names of Pods, of all lengths
+_ANY_NAME = st.one_of(
+    st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
+    st.from_regex(r"[a-z0-9][a-z0-9.-]{50,140}[a-z0-9]", fullmatch=True),
+)
+
+
+@st.composite
+def replicas(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
+    """Requests for Pods that are in order and differ in nothing but their names: all but the first may follow."""
+    pod = make_pod("x", created=None)
+    pod.ClearField("status")
+    meta = pod.metadata
+    meta.ClearField("uid")
+    meta.generate_name = draw(st.sampled_from(["", "web-"]))
+    meta.labels.update(draw(st.sampled_from([{}, {"app": "web", "tier": "x"}])))
+    # The sizes of metadata and of the whole have one, two and three bytes.
+    note = draw(st.sampled_from(["", "x" * 40, "é" * 60, "x" * 16_300, "x" * 16_384]))
+    if note:
+        meta.annotations["note"] = note
+    meta.finalizers.extend(draw(st.sampled_from([[], ["example.com/held"]])))
+    if draw(st.booleans()):
+        meta.owner_references.add(
+            api_version="apps/v1", kind="ReplicaSet", name="a", uid="u", controller=True
+        )
+    if draw(st.booleans()):
+        meta.deletion_timestamp.seconds, meta.deletion_grace_period_seconds = 1, 30
+    if draw(st.booleans()):
+        pod.spec.scheduling_gates.add(name="example.com/gate")
+    requests = []
+    for name in draw(st.lists(_ANY_NAME, min_size=2, max_size=8)):
+        meta.name = name
+        requests.append(raw_pb2.RawCreateRequest(object=pod.SerializeToString(deterministic=True)))
+    return requests
+
+
 async def _world() -> Harness:
     api = make_apiserver()
     for name in ("limited", "counted", "ending"):
@@ -173,6 +209,19 @@ async def _stored(api: Harness) -> list[str]:
 @settings(max_examples=40, deadline=None)
 @given(requests=batches())
 async def test_a_batch_does_what_as_many_calls_do(requests: list[raw_pb2.RawCreateRequest]) -> None:
+    one, other = await _world(), await _world()
+    answers, warnings = await _one_by_one(one, requests)
+    at_once, warned = await _at_once(other, requests)
+    assert at_once == answers
+    assert _each_once(warned) == _each_once(warnings)
+    assert await _stored(other) == await _stored(one)
+
+
+@settings(max_examples=25, deadline=None)
+@given(requests=replicas())
+async def test_a_batch_of_replicas_does_what_as_many_calls_do(
+    requests: list[raw_pb2.RawCreateRequest],
+) -> None:
     one, other = await _world(), await _world()
     answers, warnings = await _one_by_one(one, requests)
     at_once, warned = await _at_once(other, requests)
