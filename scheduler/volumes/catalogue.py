@@ -117,10 +117,9 @@ class Catalogue:
             assert shown is not None
             key = f"{shown.metadata.namespace}/{shown.metadata.name}"
             self.claims.pop(key, None)
-            if new is not None:
-                info = self._read(f"PersistentVolumeClaim {key}", compile_claim, new)
-                if info is not None:
-                    self.claims[key] = info
+            info = self._read(f"PersistentVolumeClaim {key}", compile_claim, new)
+            if info is not None:
+                self.claims[key] = info
         self._tell()
 
     def on_volumes(self, changes: Changes[persistent_volume_pb2.PersistentVolume]) -> None:
@@ -131,12 +130,14 @@ class Catalogue:
             name = shown.metadata.name
             before = self.volumes.pop(name, None)
             if before is not None:
-                self._by_class[before.class_name].pop(name, None)
-            if new is not None:
-                info = self._read(f"PersistentVolume {name}", compile_volume, new)
-                if info is not None:
-                    self.volumes[name] = info
-                    self._by_class.setdefault(info.class_name, {})[name] = info
+                there = self._by_class[before.class_name]
+                del there[name]
+                if not there:
+                    del self._by_class[before.class_name]
+            info = self._read(f"PersistentVolume {name}", compile_volume, new)
+            if info is not None:
+                self.volumes[name] = info
+                self._by_class.setdefault(info.class_name, {})[name] = info
         self._tell()
 
     def on_classes(self, changes: Changes[storage_class_pb2.StorageClass]) -> None:
@@ -158,14 +159,15 @@ class Catalogue:
         self._tell()
 
     def _read(self, name: str, compiler: Callable[[Any], Any], message: Any) -> Any:
-        """Compile an object; what cannot be read is remembered, and does not stop the others."""
+        """Compile an object (None: it is gone); what cannot be read is remembered, and does not stop the others."""
+        self.unreadable.pop(name, None)
+        if message is None:
+            return None
         try:
-            made = compiler(message)
+            return compiler(message)
         except ValueError as error:
             self.unreadable[name] = str(error)
             return None
-        self.unreadable.pop(name, None)
-        return made
 
     def _tell(self) -> None:
         for listener in self._listeners:

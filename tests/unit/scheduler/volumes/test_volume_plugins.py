@@ -268,6 +268,8 @@ def test_objects_that_cannot_be_read_do_not_count_until_they_can() -> None:
     storage.on_claims([(bad, claim())])
     assert set(storage.unreadable) == {"PersistentVolume disk"}
     assert "default/data" in storage.claims
+    storage.on_volumes([(volume("disk", size="big"), None)])
+    assert not storage.unreadable
 
 
 def test_what_goes_is_forgotten() -> None:
