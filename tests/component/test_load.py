@@ -136,6 +136,8 @@ async def test_a_run_that_is_interrupted_leaves_nothing(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "SchedulingBasic/500Nodes",
         "--nodes=objects", "--rate=10", cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        # A shell's background jobs ignore SIGINT, and so would what they start.
+        preexec_fn=lambda: signal.signal(signum, signal.SIG_DFL),
     )  # fmt: skip
 
     async def measures() -> bool:
