@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, cast
+from typing import Any, Generic, NamedTuple, cast
 
 from apiserver import validation
 from apiserver.admission.chain import Attributes, Operation
@@ -47,6 +47,15 @@ class Edit(Generic[M]):
     uid: str = ""
     #: must be the stored one, when there is one
     version: Version | None = None
+
+
+class Deletion(NamedTuple):
+    """An object that is to be deleted."""
+
+    ctx: Context
+    namespace: str
+    name: str
+    options: DeleteOptions
 
 
 class Store(ManyCreator[M]):
@@ -236,6 +245,26 @@ class Store(ManyCreator[M]):
                     return Change(None)
 
         return await self._write(ctx, namespace, name, change)
+
+    async def delete_all(self, makers: Sequence[Callable[[], Deletion]]) -> list[Stored | ApiError]:
+        """Delete objects; return for each, in its place, what making its deletion and `delete` would return or raise.
+
+        Side by side, so that storage commits them together.
+        """
+
+        async def alone(make: Callable[[], Deletion]) -> Stored | ApiError:
+            try:
+                return await self.delete(*make())
+            except ApiError as error:
+                return error
+
+        tasks: list[asyncio.Task[Stored | ApiError]] = []
+        async with asyncio.TaskGroup() as group:
+            for index, make in enumerate(makers):
+                if index % FAIR == FAIR - 1:
+                    await self._world.clock.sleep(0)
+                tasks.append(group.create_task(alone(make)))
+        return [task.result() for task in tasks]
 
     def _check_preconditions(self, obj: M, options: DeleteOptions) -> None:
         meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata

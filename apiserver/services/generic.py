@@ -4,7 +4,6 @@ Requests are read through the Raw messages of `meta/v1/raw.proto`, which have th
 bytes go out without being parsed. A service serves those verbs that its descriptor names.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
@@ -16,7 +15,7 @@ from apiserver.registry.collection import delete_collection
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
-from apiserver.registry.store import Edit, Store
+from apiserver.registry.store import Deletion, Edit, Store
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage.interface import Stored
@@ -163,10 +162,8 @@ class _Verbs:
 
     async def delete_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(request_pb2.DeleteBatchRequest, data).requests)
-        async with asyncio.TaskGroup() as group:
-            # At once, so that storage commits them together.
-            tasks = [group.create_task(self._delete(item, rpc)) for item in requests]
-        return _answers(task.result() for task in tasks)
+        deletions = [partial(self._deletion, item, rpc) for item in requests]
+        return _answers(await self._store.delete_all(deletions))
 
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawUpdateBatchRequest, data).requests)
@@ -177,12 +174,9 @@ class _Verbs:
         ctx = context_of(rpc, "create", request.options)
         return await self._store.create(ctx, object_of(self._kind, request.object))
 
-    async def _delete(self, request: request_pb2.DeleteRequest, rpc: RequestContext) -> Stored | ApiError:
-        try:
-            ctx = context_of(rpc, "delete", dry_run=request.dry_run)
-            return await self._store.delete(ctx, request.namespace, request.name, delete_options(request))
-        except ApiError as error:
-            return error
+    def _deletion(self, request: request_pb2.DeleteRequest, rpc: RequestContext) -> Deletion:
+        ctx = context_of(rpc, "delete", dry_run=request.dry_run)
+        return Deletion(ctx, request.namespace, request.name, delete_options(request))
 
     def _status_edit(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext) -> Edit[Any]:
         ctx = context_of(rpc, "update", request.options)

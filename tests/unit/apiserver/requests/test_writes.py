@@ -1,5 +1,6 @@
 """Writes in detail: generated names, preconditions, collections, batches, field validation, late reports."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from vaina.client.clientset import binding
 from vaina.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooLarge
 from vaina.objects.conditions import get_condition
 from vaina.testing.builders import make_config_map, make_pod
+from vaina.testing.clock import settle
 
 # Generated names.
 
@@ -258,6 +260,22 @@ async def test_a_batch_of_deletions_answers_for_each_in_its_place() -> None:
     reasons = [result.reason if isinstance(result, ApiError) else result.metadata.name for result in results]
     assert reasons == ["a", "NotFound", "Conflict", "c"]
     assert [pod.metadata.name for pod in (await api.client.pods.list("default")).items] == ["b"]
+
+
+async def test_others_have_their_turn_while_many_are_deleted() -> None:
+    api = make_apiserver()
+    await api.client.pods.create_batch([make_pod(f"p{number}") for number in range(640)])
+    wanted = [("default", f"p{number}", "") for number in range(640)]
+    turns = 0
+    async with asyncio.TaskGroup() as group:
+        deleting = group.create_task(api.client.pods.delete_batch(wanted, grace_period_seconds=0))
+        while not deleting.done():
+            await settle(1)
+            turns += 1
+    assert len(deleting.result()) == 640
+    assert not (await api.client.pods.list()).items
+    # At most 64 at a time.
+    assert turns >= 10
 
 
 @pytest.mark.parametrize(
