@@ -16,14 +16,14 @@ from scheduler.scheduler import Scheduler
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.columns import check_columns
 from tests.support.faults import FaultyTransport
-from tests.unit.scheduler.objects import node, pod
+from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import Metadata
 from vaina.errors import NotFound
 from vaina.objects.conditions import get_condition
-from vaina.testing.clock import settle
+from vaina.testing.clock import FakeClock, settle
 
 
 class Between(FaultyTransport):
@@ -371,3 +371,20 @@ async def test_attempts_and_queues_are_counted_under_upstreams_names() -> None:
             "scheduler_plugin_evaluation_total",
             {"plugin": "NodeResourcesFit", "extension_point": "Filter", **labels},
         ) == 2  # fmt: skip
+
+
+class Hurried(FakeClock):
+    """A clock on which everything takes long: each look at it costs ten milliseconds."""
+
+    def monotonic(self) -> float:
+        self._monotonic += 0.01
+        return self._monotonic
+
+
+async def test_slow_decisions_give_others_a_turn_after_each() -> None:
+    server = make_apiserver()
+    scheduler = build(server.client, Hurried(), registry=CollectorRegistry())
+    scheduler.cache.upsert_node(node_info(node("n1")))
+    for number in range(3):
+        scheduler.queue.add(info(pod(f"p{number}", uid=f"p{number}")), now=0.0)
+    assert [scheduler.cycle() for _ in range(4)] == [1, 1, 1, 0]
