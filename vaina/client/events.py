@@ -23,9 +23,9 @@ from vaina.kinds import KINDS
 log = structlog.stdlib.get_logger(__name__)
 
 #: Events that wait to be sent; further ones are dropped
-MAX_WAITING = 1000
+MAX_WAITING = 4000
 #: Events in one call
-MAX_BATCH = 100
+MAX_BATCH = 250
 #: what comes within this time travels together
 GATHER_SECONDS = 0.1
 #: Kubernetes' limit of a note

@@ -125,11 +125,11 @@ async def test_what_comes_together_travels_together(clock):
     server = Server()
     recorder = server.recorder(clock)
     async with running(recorder):
-        for number in range(250):
+        for number in range(600):
             recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
         await clock.advance(1)
-    assert server.calls == [100, 100, 50]
-    assert len(server.events) == 250
+    assert server.calls == [250, 250, 100]
+    assert len(server.events) == 600
 
 
 async def test_what_is_said_too_often_about_one_object_is_held_back_and_counted(clock):
