@@ -455,7 +455,13 @@ class Cycles:
 
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
         """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
-        return self._of(pod).decide(tie_break, in_view)
+        cycle = self._of(pod)
+        try:
+            return cycle.decide(tie_break, in_view)
+        except Exception:
+            # A plugin has a bug: what was brought up to date, and what was not, nobody knows.
+            self._cycles = {key: other for key, other in self._cycles.items() if other is not cycle}
+            raise
 
     def fits(self, pod: PodClass, node_name: str) -> bool:
         """Say whether a node would do for a Pod of this class now."""

@@ -335,3 +335,29 @@ def test_room_that_is_kept_follows_what_happens_in_other_domains() -> None:
     assert [cycle.fits(name) for name in "abc"] == [False, False, True]
     cache.assume(info(one_of_app("second")), "c")
     assert [cycle.fits(name) for name in "abc"] == [True, False, False]
+
+
+@dataclass
+class FailsOnce(MostPods):
+    """Raises when it is asked about one row for the first time."""
+
+    failed: bool = False
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        if not self.failed:
+            self.failed = True
+            raise KeyError("a bug of a plugin")
+        return super().filter_row(state, pod, nodes, row)
+
+
+def test_a_class_whose_plugin_failed_starts_afresh() -> None:
+    on, asked = table(node("n1"), node("n2")), pod_class(pod("p"))
+    cycles = Cycles(on, Framework(Profile("test", filters=(FailsOnce(1),))))
+    first = cycles.decide(asked, lambda _ties: 0)
+    assert isinstance(first, Scheduled)
+    on.add_pod(first.row, asked)
+    with pytest.raises(KeyError):
+        cycles.decide(asked, lambda _ties: 0)
+    second = cycles.decide(asked, lambda _ties: 0)
+    assert isinstance(second, Scheduled)
+    assert second.row != first.row, "the node is full"
