@@ -89,12 +89,6 @@ class ClassCycle:
         assert name is not None
         return Scheduled(row, name, self._count, self._feasible)
 
-    def fits(self, node_name: str) -> bool:
-        """Say whether a node would do now."""
-        self._catch_up()
-        row = self._table.rows.get(node_name)
-        return row is not None and bool(self._ok[row])
-
     def adopt(self, pod: PodClass) -> None:
         """Decide for a class that is decided alike from now on: its labels differ, and nobody looks at the difference."""
         self._pod = pod
@@ -462,10 +456,6 @@ class Cycles:
             # A plugin has a bug: what was brought up to date, and what was not, nobody knows.
             self._cycles = {key: other for key, other in self._cycles.items() if other is not cycle}
             raise
-
-    def fits(self, pod: PodClass, node_name: str) -> bool:
-        """Say whether a node would do for a Pod of this class now."""
-        return self._of(pod).fits(node_name)
 
     def _of(self, pod: PodClass) -> ClassCycle:
         if pod.claims:
