@@ -111,7 +111,8 @@ def _format_labels(labels: Mapping[str, str] | None) -> str:
 
 
 def _format_group(group: PodGroup) -> str:
-    return f"{group.namespace}: {_format_labels(group.labels)}{' ending' if group.terminating else ''}"
+    owner = f" of {group.owner}" if group.owner else ""
+    return f"{group.namespace}: {_format_labels(group.labels)}{owner}{' ending' if group.terminating else ''}"
 
 
 def _format_term(term: PodTerm) -> str:
@@ -120,7 +121,9 @@ def _format_term(term: PodTerm) -> str:
 
 def _format_peers(peers: Peers) -> str:
     others = "" if peers.namespace_selector.nothing else f" or {peers.namespace_selector}"
-    return f"{peers.selector} in {','.join(sorted(peers.namespaces))}{others}{' live' if peers.live else ''}"
+    owner = f" of {peers.owner}" if peers.owner else ""
+    live = " live" if peers.live else ""
+    return f"{peers.selector} in {','.join(sorted(peers.namespaces))}{others}{owner}{live}"
 
 
 def _sum(nodes: Snapshot, found: DomainSum) -> tuple[str, dict[str, int], dict[str, int]]:

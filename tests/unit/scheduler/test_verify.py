@@ -75,6 +75,19 @@ def test_what_is_true_has_no_difference(world: World) -> None:
     assert world.differences() == []
 
 
+def test_pods_alike_of_different_controllers_are_told_apart(world: World) -> None:
+    for number, (owner, where) in enumerate(
+        (("", "n1"), ("u1", "n1"), ("u1", "n2"), ("u2", "n1"), ("u2", "n2"))
+    ):
+        made = labelled(f"owned{number}", node_name=where)
+        if owner:
+            made.metadata.owner_references.add(kind="ReplicaSet", name="rs", uid=owner, controller=True)
+        world.pod(made)
+    # The other way about, so that the same counters are met in another order.
+    world.pods = dict(reversed(world.pods.items()))
+    assert world.differences() == []
+
+
 def bend(column: str, row: int, amount: int) -> Callable[[World], None]:
     def change(world: World) -> None:
         getattr(world.cache.table, column)[row] += amount
