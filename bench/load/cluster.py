@@ -50,11 +50,11 @@ class Target(Protocol):
         ...
 
     async def stop_scheduler(self) -> None:
-        """End the scheduler in good order. Raises NotImplementedError where it is somebody else's."""
+        """End the scheduler in good order. Raises ClusterError where it is somebody else's."""
         ...
 
     async def start_scheduler(self) -> None:
-        """Start it, and do not wait for it."""
+        """Start it, and do not wait for it. Raises ClusterError where it is somebody else's."""
         ...
 
     async def wait_scheduler(self) -> None:
@@ -80,10 +80,10 @@ class RunningCluster:
         return {"load": ProcMeter(os.getpid())} | {name: PageMeter(url) for name, url in pages.items() if url}
 
     async def stop_scheduler(self) -> None:
-        raise NotImplementedError("the scheduler of a cluster that runs is not ours to stop")
+        raise ClusterError("the scheduler of a cluster that runs is not ours to stop")
 
     async def start_scheduler(self) -> None:
-        raise NotImplementedError("the scheduler of a cluster that runs is not ours to start")
+        raise ClusterError("the scheduler of a cluster that runs is not ours to start")
 
     async def wait_scheduler(self) -> None:
         return

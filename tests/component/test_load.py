@@ -22,7 +22,6 @@ from bench.load.session import run_workload
 from bench.load.settings import RUN_LABEL, Settings
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ROOT, ApiserverProcess
-from tests.support.etcd import EtcdServer
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 
@@ -30,21 +29,6 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 
 CLOCK = SystemClock()
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    await process.start()
-    yield process
-    process.close()
-
-
-@pytest.fixture
-async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
-    made = server.client()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ApiserverProcess
-from tests.support.etcd import EtcdServer
 from tests.support.scheduling_recorder import SchedulingRecorder
 from tests.support.tasks import running
 from tests.unit.scheduler.objects import node, pod
@@ -23,21 +22,6 @@ CLOCK = SystemClock()
 NODES = 20
 #: for anything that must come to pass
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    await process.start()
-    yield process
-    process.close()
-
-
-@pytest.fixture
-async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
-    made = server.client()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import pytest
 
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ApiserverProcess, is_serving
-from tests.support.etcd import EtcdServer
 from tests.support.tasks import running
 from tests.unit.scheduler.objects import node, pod
 from vaina.api.core.v1 import pod_pb2
@@ -30,21 +29,6 @@ SHORT_LEASE = (
     "--leader-elect-renew-deadline-seconds=4",
     "--leader-elect-retry-period-seconds=0.5",
 )
-
-
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    await process.start()
-    yield process
-    process.close()
-
-
-@pytest.fixture
-async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
-    made = server.client()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -63,13 +63,6 @@ async def server(proxy: Proxy) -> AsyncIterator[ApiserverProcess]:
 
 
 @pytest.fixture
-async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
-    made = server.client()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 async def recorder(client: Clientset) -> AsyncIterator[SchedulingRecorder]:
     """Nodes with room for all Pods, and somebody who writes down what happens."""
     each = PODS // NODES * 3 // 2
