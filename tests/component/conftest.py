@@ -15,9 +15,11 @@ __all__ = ["etcd", "own_etcd", "shared_etcd"]
 async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
     """An apiserver as a process, over the test's etcd."""
     process = ApiserverProcess(etcd.target)
-    await process.start()
-    yield process
-    process.close()
+    try:
+        await process.start()
+        yield process
+    finally:
+        process.close()
 
 
 @pytest.fixture

@@ -31,23 +31,6 @@ spec:
 """
 
 
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    try:
-        await process.start()
-        yield process
-    finally:
-        process.close()
-
-
-@pytest.fixture
-async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
-    client = server.client()
-    yield client
-    await client.close()
-
-
 @pytest.mark.requirement("A1")
 @pytest.mark.step(1)
 async def test_a_manifest_is_in_etcd_under_its_key(client: Clientset, etcd: EtcdServer) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from bench.etcd import ROOT, free_port
 from tests.support.apiserver_process import ApiserverProcess
-from tests.support.etcd import EtcdServer
 from vaina.api.controller.v1 import controller_service_pb2 as pb
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
@@ -56,16 +55,6 @@ class ControllerProcess:
         assert self._process is not None
         self._process.send_signal(number)
         return self._process.wait(timeout=20)
-
-
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    try:
-        await process.start()
-        yield process
-    finally:
-        process.close()
 
 
 @asynccontextmanager

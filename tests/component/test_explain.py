@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ApiserverProcess
 from tests.support.columns import check_columns_at
-from tests.support.etcd import EtcdServer
 from tests.unit.scheduler.objects import node, pod
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
@@ -28,21 +27,6 @@ kind: Pod
 metadata: {name: new}
 spec: {containers: [{name: main, image: busybox, resources: {requests: {cpu: "1"}}}]}
 """
-
-
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    await process.start()
-    yield process
-    process.close()
-
-
-@pytest.fixture
-async def client(server: ApiserverProcess) -> AsyncIterator[Clientset]:
-    made = server.client()
-    yield made
-    await made.close()
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +97,6 @@ def test_their_golden_objects_of_each_release_are_ours(
     again = kubernetes.decode(envelope(kind, message))
     assert again.json == shown
     assert opened(kind, again.data) == message
-
-
-@pytest.fixture
-async def server(etcd: EtcdServer) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(etcd.target)
-    try:
-        await process.start()
-        yield process
-    finally:
-        process.close()
 
 
 async def test_what_lies_in_etcd_is_theirs(
