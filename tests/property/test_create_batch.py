@@ -88,9 +88,10 @@ def batches(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
             if pod.metadata.name in counted:
                 continue
             counted.add(pod.metadata.name)
-        # What is only tried is tried when the others are stored: under names of its own.
+        # What is only tried is tried when the others are stored: under names of its own, which no tail changes.
         wanted = draw(st.sampled_from(["", "", "", "", "All", "Some"]))
         if wanted:
+            tail = b""
             pod.metadata.name = draw(st.sampled_from(["trial", "taken", "Bad_Name"]))
         request = raw_pb2.RawCreateRequest(object=pod.SerializeToString(deterministic=True) + tail)
         if wanted:
