@@ -4,7 +4,7 @@ Step by step for one key: settle creations whose outcome is unknown, observe, de
 and delete, write the status that was observed before.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import structlog
@@ -12,13 +12,13 @@ import structlog
 from controller.base import Controller, Tools
 from controller.expectations import Expectations
 from controller.ownership import with_controller, without_owner
+from controller.pod_control import Failure, PodControl, failure_of
+from controller.pods import BY_CONTROLLER, RecentNames, Taken, by_controller, candidates, is_active
 from controller.replicaset.owner import ADAPTERS, Owner
-from controller.replicaset.pod_control import PodControl, failure_of
-from controller.replicaset.reconcile import ReplicaPlan, is_active, observe, reconcile
-from controller.replicaset.status import Failure, compute_status
+from controller.replicaset.reconcile import ReplicaPlan, observe, reconcile
+from controller.replicaset.status import compute_status
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
-from vaina.cache.lister import Lister
 from vaina.client.events import EventRecorder
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
@@ -26,20 +26,12 @@ from vaina.objects.meta import controller_of, is_controlled_by, object_key
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: index of Pods by the uid of their controller; orphans stand under "orphan/<namespace>"
-BY_CONTROLLER = "controller-uid"
 #: index of controllers by uid
 BY_UID = "uid"
 #: look again after this time when the cache does not show what was done
 RECHECK_SECONDS = 15.0
 #: controllers of more replicas than this gather the reports of their Pods, for so long for each replica
 GATHER_FROM, GATHER_SECONDS_EACH = 100, 0.0002
-
-
-def by_controller(pod: pod_pb2.Pod) -> Iterable[str]:
-    """Index function of Pods."""
-    reference = controller_of(pod.metadata)
-    return (reference.uid if reference is not None else f"orphan/{pod.metadata.namespace}",)
 
 
 class ReplicationBase(Controller):
@@ -77,7 +69,7 @@ class ReplicationBase(Controller):
         self._settle_seen(key, owner)
         if not owner.meta.HasField("deletion_timestamp"):
             await self._control.settle_unknown(key, owner)
-        pods = self._candidates(owner)
+        pods = candidates(self._pods.lister, owner.meta)
         now = self.clock.now()
         may_act = self._expectations.fulfilled(
             key, version=self._pods.resource_version, is_ending=self._is_ending(pods),
@@ -89,7 +81,7 @@ class ReplicationBase(Controller):
         observed = observe(owner, pods)
         plan = reconcile(
             owner, observed, may_act=True, now=now, related=self._related(owner),
-            taken=_Taken(self._pods.lister, self._recent, owner.meta.namespace),
+            taken=Taken(self._pods.lister, self._recent, owner.meta.namespace),
         )  # fmt: skip
         if plan.adopt or plan.create or plan.delete:
             await self._confirm(owner)
@@ -146,13 +138,6 @@ class ReplicationBase(Controller):
         changed.status.CopyFrom(status)
         await self._owner_client.update_status(changed)
 
-    def _candidates(self, owner: Owner) -> list[pod_pb2.Pod]:
-        lister = self._pods.lister
-        return [
-            *lister.by_index(BY_CONTROLLER, owner.meta.uid),
-            *lister.by_index(BY_CONTROLLER, f"orphan/{owner.meta.namespace}"),
-        ]
-
     def _related(self, owner: Owner) -> list[pod_pb2.Pod]:
         """Active Pods of the other controllers that have the same owner as this one (the ReplicaSets of a Deployment)."""
         reference = controller_of(owner.meta)
@@ -198,38 +183,6 @@ class ReplicationBase(Controller):
         for obj in self._owners.lister.list(namespace=pod.metadata.namespace):
             if self._adapt(obj).matches(pod):
                 self.queue.add(object_key(obj))
-
-
-class _Taken:
-    """The names of the Pods of a namespace that are there, or were lately; without gathering them."""
-
-    def __init__(self, lister: Lister[pod_pb2.Pod], recent: Container[str], namespace: str) -> None:
-        self._lister, self._recent, self._namespace = lister, recent, namespace
-
-    def __contains__(self, name: object) -> bool:
-        key = f"{self._namespace}/{name}"
-        return self._lister.get(key) is not None or key in self._recent
-
-
-class RecentNames:
-    """Keys of Pods that went lately. Owned by one controller; the oldest are forgotten."""
-
-    def __init__(self, *, seconds: float = 600.0, limit: int = 20_000) -> None:
-        self._seconds, self._limit = seconds, limit
-        self._gone: dict[str, float] = {}
-
-    def add(self, key: str, now: float) -> None:
-        """Note a Pod that has gone."""
-        self._gone.pop(key, None)
-        self._gone[key] = now
-        while self._gone:
-            oldest, when = next(iter(self._gone.items()))
-            if len(self._gone) <= self._limit and now - when <= self._seconds:
-                return
-            del self._gone[oldest]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._gone
 
 
 class ReplicaSetController(ReplicationBase):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from controller.pods import pod_from_template
 from vaina.api.apps.v1 import apps_pb2
 from vaina.api.core.v1 import pod_pb2, replication_controller_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -33,6 +34,10 @@ class Owner:
         """Say whether its selector selects a Pod."""
         return self.selector.matches(pod.metadata.labels)
 
+    def new_pod(self, name: str) -> pod_pb2.Pod:
+        """Return the Pod to create under a name."""
+        return pod_from_template(self.template, self.meta, self.reference, name)
+
 
 def of_replica_set(obj: apps_pb2.ReplicaSet) -> Owner:
     """Return a ReplicaSet as an Owner."""
@@ -59,18 +64,3 @@ ADAPTERS: dict[str, Callable[[Any], Owner]] = {
     REPLICA_SET.kind: of_replica_set,
     REPLICATION_CONTROLLER.kind: of_replication_controller,
 }
-
-
-def new_pod(owner: Owner, name: str) -> pod_pb2.Pod:
-    """Return the Pod to create under a name: the template, and its controller."""
-    template = owner.template
-    pod = pod_pb2.Pod()
-    pod.spec.CopyFrom(template.spec)
-    pod.metadata.name = name
-    pod.metadata.generate_name = f"{owner.meta.name}-"
-    pod.metadata.namespace = owner.meta.namespace
-    pod.metadata.labels.update(template.metadata.labels)
-    pod.metadata.annotations.update(template.metadata.annotations)
-    pod.metadata.finalizers.extend(template.metadata.finalizers)
-    pod.metadata.owner_references.append(owner.reference)
-    return pod

@@ -7,10 +7,11 @@ ReplicationControllers alike.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
+from controller.naming import pod_names
 from controller.ownership import claim
-from controller.replicaset.naming import pod_names
+from controller.pods import is_active
 from controller.replicaset.owner import Owner
-from controller.replicaset.victims import choose_victims
+from controller.victims import choose_victims
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import is_terminal
 
@@ -41,16 +42,6 @@ class Observed:
     adopt: tuple[pod_pb2.Pod, ...]
     #: owned, but matching no longer
     release: tuple[pod_pb2.Pod, ...]
-
-
-def is_active(pod: pod_pb2.Pod) -> bool:
-    """Say whether a Pod counts as a replica: it has neither ended nor begun to end.
-
-    A Pod on a node that does not answer (phase Unknown, reason NodeLost) counts until the node life-cycle controller marks it
-    for deletion: only then is it replaced. Otherwise a control plane that has lost sight of most nodes would double every
-    ReplicaSet at once (I13).
-    """
-    return not is_terminal(pod) and not pod.metadata.HasField("deletion_timestamp")
 
 
 def observe(owner: Owner, pods: Iterable[pod_pb2.Pod]) -> Observed:

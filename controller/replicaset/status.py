@@ -7,22 +7,15 @@ ReplicaFailure while creating or deleting fails.
 from dataclasses import dataclass
 from typing import Any
 
+from controller.pod_control import Failure
+from controller.pods import available_in
 from controller.replicaset.owner import Owner
 from controller.replicaset.reconcile import Observed
-from vaina.api.core.v1 import pod_pb2
-from vaina.clock import seconds_of, timestamp
+from vaina.clock import timestamp
 from vaina.kinds import REPLICA_SET
-from vaina.objects.pods import get_condition, is_ready
+from vaina.objects.pods import is_ready
 
 REPLICA_FAILURE = "ReplicaFailure"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why Pods could not be created (FailedCreate) or deleted (FailedDelete)."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +59,6 @@ def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None,
         new.terminating_replicas = len(observed.terminating)
     _set_failure(new, failure, now)
     return StatusPlan(status=None if new == old else new, wake_seconds=wake)
-
-
-def available_in(pod: pod_pb2.Pod, min_ready_seconds: int, now: float) -> float:
-    """Return the seconds until a ready Pod counts as available; 0 or less: it does."""
-    if min_ready_seconds == 0:
-        return 0.0
-    condition = get_condition(pod.status, "Ready")
-    since = seconds_of(condition.last_transition_time) if condition is not None else now
-    return since + min_ready_seconds - now
 
 
 def _set_failure(status: Any, failure: Failure | None, now: float) -> None:

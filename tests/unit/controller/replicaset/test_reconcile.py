@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from controller.replicaset.naming import pod_names
-from controller.replicaset.owner import new_pod, of_replica_set, of_replication_controller
+from controller.naming import pod_names
+from controller.replicaset.owner import of_replica_set, of_replication_controller
 from controller.replicaset.reconcile import BURST, ReplicaPlan, observe, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller, owner_ref
@@ -117,7 +117,7 @@ def test_names_do_not_depend_on_chance_and_leave_out_what_is_taken():
 def test_a_new_pod_is_the_template_and_its_controller():
     replica_set = make_replica_set("web", replicas=1)
     replica_set.spec.template.metadata.annotations["note"] = "x"
-    pod = new_pod(of_replica_set(replica_set), "web-abcde")
+    pod = of_replica_set(replica_set).new_pod("web-abcde")
     assert (pod.metadata.name, pod.metadata.generate_name, pod.metadata.namespace) == (
         "web-abcde",
         "web-",

@@ -2,9 +2,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from controller.pod_control import Failure
 from controller.replicaset.owner import of_replica_set, of_replication_controller
 from controller.replicaset.reconcile import observe
-from controller.replicaset.status import Failure, compute_status
+from controller.replicaset.status import compute_status
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller, owner_ref

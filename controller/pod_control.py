@@ -1,14 +1,18 @@
-"""Making and removing Pods for a controller: slow start, unknown outcomes, events. The only writer of a controller's Pods."""
+"""Making and removing Pods for a controller: slow start, unknown outcomes, events. The only writer of a controller's Pods.
+
+Follows upstream's RealPodControl and slowStartBatch (`pkg/controller/controller_utils.go`, `replicaset/replica_set.go`).
+"""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import structlog
 
 from controller.expectations import Expectations
-from controller.replicaset.owner import Owner, new_pod
-from controller.replicaset.status import Failure
 from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.client.clientset import PodClient
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.clock import Clock
@@ -25,6 +29,29 @@ PARALLEL_DELETES = 32
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 
+class PodOwner(Protocol):
+    """Whose Pods they are. `object` is what Events are about."""
+
+    @property
+    def object(self) -> Any:
+        """The object of the API."""
+
+    @property
+    def meta(self) -> meta_pb2.ObjectMeta:
+        """Its metadata."""
+
+    def new_pod(self, name: str) -> pod_pb2.Pod:
+        """Return the Pod of a name. Asked twice it gives the same: a creation whose answer was lost is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why Pods could not be created (FailedCreate) or deleted (FailedDelete)."""
+
+    reason: str
+    message: str
+
+
 class PodControl:
     """Creates and deletes Pods. Owned by one controller."""
 
@@ -33,7 +60,7 @@ class PodControl:
     ) -> None:
         self._pods, self._recorder, self._expectations, self._clock = pods, recorder, expectations, clock
 
-    async def settle_unknown(self, key: str, owner: Owner) -> None:
+    async def settle_unknown(self, key: str, owner: PodOwner) -> None:
         """Ask again for Pods whose creation was not answered: under their names they cannot come twice."""
         names = tuple(self._expectations.unknown(key))
         if names:
@@ -41,7 +68,7 @@ class PodControl:
             if error is not None:
                 raise error
 
-    async def create(self, key: str, owner: Owner, names: Sequence[str]) -> ApiError | None:
+    async def create(self, key: str, owner: PodOwner, names: Sequence[str]) -> ApiError | None:
         """Create Pods in batches of 1, 2, 4, ...; a batch in which something fails is the last.
 
         What every creation is refused for (a quota, a bad template) is then met once, not a thousand times.
@@ -55,7 +82,7 @@ class PodControl:
             size = min(size * 2, MAX_BATCH)
         return None
 
-    async def delete(self, key: str, owner: Owner, pods: Sequence[pod_pb2.Pod]) -> ApiError | None:
+    async def delete(self, key: str, owner: PodOwner, pods: Sequence[pod_pb2.Pod]) -> ApiError | None:
         """Delete Pods, by name and uid; returns the first failure."""
         gate = asyncio.Semaphore(PARALLEL_DELETES)
         errors: list[ApiError] = []
@@ -71,7 +98,7 @@ class PodControl:
                 group.create_task(one(pod))
         return errors[0] if errors else None
 
-    async def _create_batch(self, key: str, owner: Owner, names: Sequence[str]) -> ApiError | None:
+    async def _create_batch(self, key: str, owner: PodOwner, names: Sequence[str]) -> ApiError | None:
         """Create Pods of these names in one call; returns the first failure."""
         now = self._clock.monotonic()
         # Noted before the call: whatever ends this task in the middle, the outcome is unknown, not forgotten.
@@ -79,7 +106,7 @@ class PodControl:
             self._expectations.create_unknown(key, name, now)
         results: Sequence[pod_pb2.Pod | ApiError]
         try:
-            results = await self._pods.create_batch([new_pod(owner, name) for name in names])
+            results = await self._pods.create_batch([owner.new_pod(name) for name in names])
         except ApiError as error:
             results = [error] * len(names)
         failure: ApiError | None = None
@@ -95,7 +122,7 @@ class PodControl:
                 self._recorder.event(owner.object, NORMAL, "SuccessfulCreate", f"Created pod: {name}")
         return failure
 
-    async def _mine(self, owner: Owner, name: str) -> pod_pb2.Pod | ApiError:
+    async def _mine(self, owner: PodOwner, name: str) -> pod_pb2.Pod | ApiError:
         """A name is taken: by an earlier, unanswered call of ours, or by somebody else."""
         try:
             pod = await self._pods.get(name, owner.meta.namespace)
@@ -107,7 +134,7 @@ class PodControl:
             return pod
         return AlreadyExists(f'pods "{name}" already exists', kind="pods", name=name)
 
-    def _refused(self, key: str, owner: Owner, name: str, error: ApiError) -> None:
+    def _refused(self, key: str, owner: PodOwner, name: str, error: ApiError) -> None:
         if isinstance(error, Unavailable | Timeout):
             # It may have happened: the name stays among the unknown.
             return
@@ -116,7 +143,7 @@ class PodControl:
             return
         self._recorder.event(owner.object, WARNING, "FailedCreate", f"Error creating: {error.message}")
 
-    async def _delete_one(self, key: str, owner: Owner, pod: pod_pb2.Pod) -> ApiError | None:
+    async def _delete_one(self, key: str, owner: PodOwner, pod: pod_pb2.Pod) -> ApiError | None:
         meta = pod.metadata
         try:
             await self._pods.delete(meta.name, meta.namespace, uid=meta.uid)

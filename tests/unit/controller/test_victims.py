@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from controller.replicaset.victims import DELETION_COST, choose_victims
+from controller.victims import DELETION_COST, choose_victims
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import EPOCH

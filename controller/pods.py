@@ -1,0 +1,95 @@
+"""What all controllers of Pods share: which Pods count, finding them by their controller, making one from a template."""
+
+from collections.abc import Container, Iterable
+
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.cache.lister import Lister
+from vaina.clock import seconds_of
+from vaina.objects.meta import controller_of
+from vaina.objects.pods import get_condition, is_terminal
+
+#: index of Pods by the uid of their controller; orphans stand under "orphan/<namespace>"
+BY_CONTROLLER = "controller-uid"
+
+
+def by_controller(pod: pod_pb2.Pod) -> Iterable[str]:
+    """Index function of Pods, for `BY_CONTROLLER`."""
+    reference = controller_of(pod.metadata)
+    return (reference.uid if reference is not None else f"orphan/{pod.metadata.namespace}",)
+
+
+def candidates(pods: Lister[pod_pb2.Pod], owner: meta_pb2.ObjectMeta) -> list[pod_pb2.Pod]:
+    """Return the Pods that name a controller as theirs, and the orphans of its namespace. Needs the index `BY_CONTROLLER`."""
+    orphans = pods.by_index(BY_CONTROLLER, f"orphan/{owner.namespace}")
+    return [*pods.by_index(BY_CONTROLLER, owner.uid), *orphans]
+
+
+def is_active(pod: pod_pb2.Pod) -> bool:
+    """Say whether a Pod counts as a replica: it has neither ended nor begun to end.
+
+    A Pod on a node that does not answer (phase Unknown, reason NodeLost) counts until the node life-cycle controller marks it
+    for deletion: only then is it replaced. Otherwise a control plane that has lost sight of most nodes would double every
+    ReplicaSet at once (I13).
+    """
+    return not is_terminal(pod) and not pod.metadata.HasField("deletion_timestamp")
+
+
+def available_in(pod: pod_pb2.Pod, min_ready_seconds: int, now: float) -> float:
+    """Return the seconds until a ready Pod counts as available; 0 or less: it does."""
+    if min_ready_seconds == 0:
+        return 0.0
+    condition = get_condition(pod.status, "Ready")
+    since = seconds_of(condition.last_transition_time) if condition is not None else now
+    return since + min_ready_seconds - now
+
+
+def pod_from_template(
+    template: pod_pb2.PodTemplateSpec,
+    owner: meta_pb2.ObjectMeta,
+    reference: meta_pb2.OwnerReference,
+    name: str,
+) -> pod_pb2.Pod:
+    """Return the Pod to create under a name: the template, and its controller."""
+    pod = pod_pb2.Pod()
+    pod.spec.CopyFrom(template.spec)
+    pod.metadata.name = name
+    pod.metadata.generate_name = f"{owner.name}-"
+    pod.metadata.namespace = owner.namespace
+    pod.metadata.labels.update(template.metadata.labels)
+    pod.metadata.annotations.update(template.metadata.annotations)
+    pod.metadata.finalizers.extend(template.metadata.finalizers)
+    pod.metadata.owner_references.append(reference)
+    return pod
+
+
+class RecentNames:
+    """Keys of Pods that went lately. Owned by one controller; the oldest are forgotten."""
+
+    def __init__(self, *, seconds: float = 600.0, limit: int = 20_000) -> None:
+        self._seconds, self._limit = seconds, limit
+        self._gone: dict[str, float] = {}
+
+    def add(self, key: str, now: float) -> None:
+        """Note a Pod that has gone."""
+        self._gone.pop(key, None)
+        self._gone[key] = now
+        while self._gone:
+            oldest, when = next(iter(self._gone.items()))
+            if len(self._gone) <= self._limit and now - when <= self._seconds:
+                return
+            del self._gone[oldest]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._gone
+
+
+class Taken:
+    """The names of the Pods of a namespace that are there, or were lately; without gathering them."""
+
+    def __init__(self, lister: Lister[pod_pb2.Pod], recent: Container[str], namespace: str) -> None:
+        self._lister, self._recent, self._namespace = lister, recent, namespace
+
+    def __contains__(self, name: object) -> bool:
+        key = f"{self._namespace}/{name}"
+        return self._lister.get(key) is not None or key in self._recent
