@@ -92,7 +92,10 @@ def batches(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
         wanted = draw(st.sampled_from(["", "", "", "", "All", "Some"]))
         if wanted:
             tail = b""
-            pod.metadata.name = draw(st.sampled_from(["trial", "taken", "Bad_Name"]))
+            known_taken = pod.metadata.namespace in {"", "default"}
+            pod.metadata.name = draw(
+                st.sampled_from(["trial", "Bad_Name", *(["taken"] if known_taken else [])])
+            )
         request = raw_pb2.RawCreateRequest(object=pod.SerializeToString(deterministic=True) + tail)
         if wanted:
             request.options.dry_run.append(wanted)
