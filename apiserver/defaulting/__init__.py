@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.defaulting import limits, objects, pods, storage
+from apiserver.defaulting import limits, objects, storage
 from vaina import kinds
 from vaina.kinds import Kind
+from vaina.objects.defaults import pods
 
 #: kinds that are not here have no defaults
 _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {

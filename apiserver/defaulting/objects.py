@@ -1,9 +1,9 @@
 """Defaults of all kinds but Pods."""
 
-from apiserver.defaulting.pods import default_pod_spec
-from apiserver.defaulting.resources import round_up
 from vaina.api.apps.v1 import apps_pb2
 from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, replication_controller_pb2
+from vaina.objects.defaults.pods import default_pod_spec
+from vaina.objects.defaults.resources import round_up
 
 
 def default_node(node: node_pb2.Node) -> None:

@@ -1,8 +1,8 @@
 """Defaults of PersistentVolumes, PersistentVolumeClaims and StorageClasses (`pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`)."""
 
-from apiserver.defaulting.volumes import default_persistent_source, set_defaults
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.storage.v1 import storage_class_pb2
+from vaina.objects.defaults.volumes import default_persistent_source, set_defaults
 
 
 def default_volume(volume: persistent_volume_pb2.PersistentVolume) -> None:

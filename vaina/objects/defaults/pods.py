@@ -8,10 +8,10 @@ account's name too.
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.defaulting.images import pull_policy
-from apiserver.defaulting.resources import default_pod_resources, requests_from_limits, round_up
-from apiserver.defaulting.volumes import default_volume
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects.defaults.images import pull_policy
+from vaina.objects.defaults.resources import default_pod_resources, requests_from_limits, round_up
+from vaina.objects.defaults.volumes import default_volume
 
 AnyContainer = pod_pb2.Container | pod_pb2.EphemeralContainerCommon
 

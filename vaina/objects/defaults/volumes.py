@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from apiserver.defaulting.images import pull_policy
 from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
+from vaina.objects.defaults.images import pull_policy
 
 _MODE: Final = 0o644
 _TOKEN_SECONDS: Final = 3600
