@@ -5,6 +5,7 @@ Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); ba
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kubelet.durations import go_duration
@@ -80,13 +81,22 @@ class ImageManager:
         state = await self._service.image_status(image_id)
         return state.user if state is not None else ""
 
-    async def pull(self, uid: Uid, image: str, auth: RegistryAuth | None) -> Pulled:
-        """Fetch an image. Raises ImagePullError."""
+    async def pull(self, uid: Uid, image: str, auths: Sequence[RegistryAuth]) -> Pulled:
+        """Fetch an image.
+
+        Args:
+            uid: of the Pod.
+            image: as its spec has it.
+            auths: tried in turn; (): anonymously.
+
+        Raises:
+            ImagePullError: with what each try said.
+        """
         asked = self._clock.monotonic()
         async with self._slots:
             begun = self._clock.monotonic()
             with self._metrics.operation("pull_image"):
-                state = await self._service.pull_image(reference.with_tag(image), auth=auth)
+                state = await self._pull(reference.with_tag(image), auths or (None,))
         self._failures.pop((uid, image), None)
         now = self._clock.monotonic()
         took, whole = go_duration(round(now - begun, 3)), go_duration(round(now - asked, 3))
@@ -95,6 +105,20 @@ class ImageManager:
             f'Successfully pulled image "{image}" in {took} ({whole} including waiting). '
             f"Image size: {state.size_bytes} bytes.",
         )
+
+    async def _pull(self, image: str, auths: Sequence[RegistryAuth | None]) -> ImageState:
+        refused: list[ImagePullError] = []
+        for auth in auths:
+            try:
+                return await self._service.pull_image(image, auth=auth)
+            except ImagePullError as error:
+                refused.append(error)
+        if len(refused) == 1:
+            raise refused[0]
+        # As upstream's aggregate of errors: what was said several times once.
+        words = list(dict.fromkeys(str(error) for error in refused))
+        message = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
+        raise ImagePullError(message, reason=refused[-1].reason)
 
     def failed(self, uid: Uid, image: str, error: ImagePullError) -> ImageObservation:
         """Remember a failure; return until when the image is not tried again."""

@@ -4,7 +4,7 @@ Called by the Pod's worker. What fails is remembered (with back-off) and said in
 hooks go on in tasks of the worker's group, which poke it when they end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -13,7 +13,7 @@ import structlog
 from kubelet.containers import config
 from kubelet.containers.env import EnvError, Sources, make_env, references
 from kubelet.containers.lifecycle import HookFailed, run_hook
-from kubelet.images.reference import find_auth
+from kubelet.images.keyring import find_auths
 from kubelet.pod.actions import (
     Action,
     CancelPulls,
@@ -200,7 +200,7 @@ class PodExecutor:
     async def _pull_to_end(self, pod: pod_pb2.Pod, action: PullImage) -> None:
         tools, uid = self._tools, Uid(pod.metadata.uid)
         try:
-            pulled = await tools.images.pull(uid, action.image, await self._auth(pod, action.image))
+            pulled = await tools.images.pull(uid, action.image, await self._auths(pod, action.image))
         except (RuntimeFailure, ApiError) as error:
             refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
             observation = tools.images.failed(uid, action.image, refused)
@@ -214,12 +214,18 @@ class PodExecutor:
         self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation, pulled=True)
         self._poke()
 
-    async def _auth(self, pod: pod_pb2.Pod, image: str) -> RegistryAuth | None:
-        secrets = [
-            await self._tools.objects.secret(pod.metadata.namespace, reference.name)
-            for reference in pod.spec.image_pull_secrets
-        ]
-        return find_auth(image, [secret for secret in secrets if secret is not None])
+    async def _auths(self, pod: pod_pb2.Pod, image: str) -> Sequence[RegistryAuth]:
+        found, missing = [], []
+        for reference in pod.spec.image_pull_secrets:
+            secret = await self._tools.objects.secret(pod.metadata.namespace, reference.name)
+            if secret is None:
+                missing.append(reference.name)
+            else:
+                found.append(secret)
+        if missing:
+            words = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image may not succeed."
+            self._event(pod, WARNING, "FailedToRetrieveImagePullSecret", words)
+        return find_auths(image, found)
 
     def _cancel_pulls(self) -> None:
         for task in self._memory.pulls.values():

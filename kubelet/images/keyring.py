@@ -1,0 +1,102 @@
+"""Which credentials go with an image: those of the Pod's imagePullSecrets. PURE.
+
+Secrets are of type kubernetes.io/dockerconfigjson (key .dockerconfigjson) or kubernetes.io/dockercfg (key .dockercfg). Their keys are registries, with a path where
+they hold for a part of one, and `*` within a part of the host's name. All that match are tried, the most specific first: upstream's keyring
+(`pkg/credentialprovider/keyring.go`, https://kubernetes.io/docs/concepts/containers/images/#config-json).
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kubelet.images.reference import DOCKER_HUB, repository_of
+from kubelet.runtime.records import RegistryAuth
+from vaina.api.core.v1 import config_pb2
+
+#: (type of the Secret, key of its data)
+_FORMS = (("kubernetes.io/dockerconfigjson", ".dockerconfigjson"), ("kubernetes.io/dockercfg", ".dockercfg"))
+#: how Docker's own configuration calls Docker Hub
+_HUB_ALIASES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_SCHEME = re.compile(r"^https?://")
+_VERSION = re.compile(r"^/?v[12](?:/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    host: str
+    #: without slashes at its ends
+    path: str
+    auth: RegistryAuth
+
+
+def find_auths(reference: str, secrets: Iterable[config_pb2.Secret]) -> tuple[RegistryAuth, ...]:
+    """Return the credentials for an image, in the order in which they are to be tried; (): none, so anonymously.
+
+    Args:
+        reference: of the image.
+        secrets: of the Pod, in its order. One that cannot be read has no credentials.
+    """
+    host, _, path = repository_of(reference).partition("/")
+    found = [entry for secret in secrets for entry in _entries(secret) if _matches(entry, host, path)]
+    found.sort(key=lambda entry: (entry.host, entry.path), reverse=True)
+    # Of several of equal reach the first Secret's comes first: sorting is stable, and `reverse` keeps that.
+    return tuple(dict.fromkeys(entry.auth for entry in found))
+
+
+def _matches(entry: _Entry, host: str, path: str) -> bool:
+    if entry.path and path != entry.path and not path.startswith(f"{entry.path}/"):
+        return False
+    wanted, port = _split(entry.host)
+    name, actual = _split(host)
+    parts, names = wanted.split("."), name.split(".")
+    if port != actual or len(parts) != len(names):
+        return False
+    return all(fnmatchcase(text, pattern) for text, pattern in zip(names, parts, strict=True))
+
+
+def _split(host: str) -> tuple[str, str]:
+    name, colon, port = host.rpartition(":")
+    return (name, port) if colon else (host, "")
+
+
+def _entries(secret: config_pb2.Secret) -> Iterable[_Entry]:
+    for kind, key in _FORMS:
+        if secret.type in {"", kind} and secret.data.get(key):
+            for server, entry in _servers(secret.data[key]).items():
+                bare = _SCHEME.sub("", server)
+                host, _, path = bare.partition("/")
+                path = _VERSION.sub("", path).strip("/")
+                yield _Entry(DOCKER_HUB if host in _HUB_ALIASES else host, path, _auth(entry))
+
+
+def _servers(data: bytes) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        parsed = json.loads(data)
+    except ValueError:
+        return {}
+    if not isinstance(parsed, dict):
+        return {}
+    entries = parsed.get("auths", parsed)
+    if not isinstance(entries, dict):
+        return {}
+    return {str(key): entry for key, entry in entries.items() if isinstance(entry, dict)}
+
+
+def _auth(entry: Mapping[str, Any]) -> RegistryAuth:
+    username, password = _text(entry, "username"), _text(entry, "password")
+    if not username and _text(entry, "auth"):
+        try:
+            username, _, password = base64.b64decode(_text(entry, "auth")).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            username = password = ""
+    return RegistryAuth(username, password, _text(entry, "identitytoken"))
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key, "")
+    return value if isinstance(value, str) else ""

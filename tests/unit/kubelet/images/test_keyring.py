@@ -1,0 +1,83 @@
+"""Credentials of imagePullSecrets."""
+
+import base64
+import json
+
+import pytest
+
+from kubelet.images.keyring import find_auths
+from kubelet.runtime.records import RegistryAuth
+from vaina.api.core.v1 import config_pb2
+
+ME = RegistryAuth("me", "word")
+MINE = {"username": "me", "password": "word"}
+
+
+def secret(servers: dict[str, dict[str, str]]) -> config_pb2.Secret:
+    text = json.dumps({"auths": servers})
+    return config_pb2.Secret(type="kubernetes.io/dockerconfigjson", data={".dockerconfigjson": text.encode()})
+
+
+@pytest.mark.parametrize(
+    ("server", "image", "matches"),
+    [
+        ("registry.local", "registry.local/app", True),
+        ("https://registry.local/v2/", "registry.local/app:1", True),
+        ("registry.local", "third.local/app", False),
+        ("registry.local:5000", "registry.local:5000/app", True),
+        ("registry.local", "registry.local:5000/app", False),
+        ("*.local", "registry.local/app", True),
+        ("*.local", "a.registry.local/app", False),
+        ("reg*.local:5000", "registry.local:5000/app", True),
+        ("registry.local/team", "registry.local/team/app@sha256:" + "a" * 64, True),
+        ("registry.local/team", "registry.local/teams/app", False),
+        ("registry.local/team/app", "registry.local/team", False),
+        ("https://index.docker.io/v1/", "busybox", True),
+        ("docker.io", "library/busybox:1.37", True),
+        ("docker.io/library", "busybox", True),
+        ("index.docker.io/team", "busybox", False),
+    ],
+)
+def test_which_registries_credentials_are_for(server: str, image: str, matches: bool) -> None:
+    assert find_auths(image, [secret({server: MINE})]) == ((ME,) if matches else ())
+
+
+def test_the_most_specific_credentials_come_first_and_each_once() -> None:
+    other, late = RegistryAuth("other"), RegistryAuth("late")
+    secrets = [
+        secret({"registry.local": {"username": "other"}}),
+        secret({"registry.local/team": MINE, "third.local": {"username": "no"}}),
+        secret({"registry.local": {"username": "late"}, "https://registry.local/v2/": {"username": "other"}}),
+    ]
+
+    assert find_auths("registry.local/team/app", secrets) == (ME, other, late)
+
+
+def test_credentials_may_be_encoded_or_a_token_and_have_the_older_form() -> None:
+    encoded = base64.b64encode(b"me:wo:rd").decode()
+    assert find_auths("busybox", [secret({"docker.io": {"auth": encoded}})]) == (RegistryAuth("me", "wo:rd"),)
+    text = json.dumps({"https://index.docker.io/v1/": {"username": "me", "identitytoken": "t"}}).encode()
+    old = config_pb2.Secret(type="kubernetes.io/dockercfg", data={".dockercfg": text})
+    assert find_auths("busybox", [old]) == (RegistryAuth("me", "", "t"),)
+
+
+def test_a_secret_of_another_type_is_none_of_them() -> None:
+    opaque = secret({"docker.io": MINE})
+    opaque.type = "Opaque"
+    assert find_auths("busybox", [opaque]) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"auths": {"docker.io": 3}}',
+        b'{"auths": []}',
+        b'{"auths": {"docker.io": {"username": 5}}}',
+    ],
+)
+def test_what_cannot_be_read_gives_nobodys_name(data: bytes) -> None:
+    broken = config_pb2.Secret(type="kubernetes.io/dockerconfigjson", data={".dockerconfigjson": data})
+    assert all(auth.username == "" for auth in find_auths("busybox", [broken]))
