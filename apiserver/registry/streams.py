@@ -1,4 +1,4 @@
-"""Logs and exec: passed on to the kubelet of the Pod's node, which serves the same messages.
+"""Logs, exec, attach and port-forward: passed on to the kubelet of the Pod's node, which serves the same messages.
 
 The apiserver finds the Pod, its node and the container, and sets the uid, so that a kubelet never answers for a Pod of the same
 name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
@@ -8,7 +8,9 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
 
 from apiserver.registry import refusals
 from apiserver.registry.pods import TERMINAL
@@ -22,8 +24,14 @@ from vaina.serving.handlers import decode
 
 KUBELET_SERVICE = "vaina.api.kubelet.v1.KubeletService"
 _LOGS, _EXEC = f"/{KUBELET_SERVICE}/Logs", f"/{KUBELET_SERVICE}/Exec"
+_ATTACH, _PORT_FORWARD = f"/{KUBELET_SERVICE}/Attach", f"/{KUBELET_SERVICE}/PortForward"
+_MAX_PORT: Final = 65_535
+_NO_START = "the first message must say what to run, and where"
 #: in the order in which they are tried
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
+
+
+R = TypeVar("R", bound=Message)
 
 
 @dataclass(slots=True)
@@ -78,7 +86,7 @@ class _Place:
 
 
 class PodStreams:
-    """Logs and exec of Pods."""
+    """Logs, exec, attach and port-forward of Pods."""
 
     def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], kubelets: Kubelets) -> None:
         self._pods, self._nodes, self._kubelets = pods, nodes, kubelets
@@ -114,50 +122,112 @@ class PodStreams:
         Raises:
             NotFound, BadRequest, Unavailable: as for logs.
         """
-        try:
-            first = decode(pod_stream_pb2.PodExecRequest, await anext(requests))
-        except StopAsyncIteration:
-            raise BadRequest("the first message must say what to run, and where") from None
-        if first.WhichOneof("input") != "start":
-            raise BadRequest("the first message must say what to run, and where")
+        first = await _first(pod_stream_pb2.PodExecRequest, requests)
         start = first.start
         if not start.options.command:
             raise BadRequest("you must specify at least 1 command for the container")
         place = await self._place(
-            start.namespace, start.name, start.uid, start.options.container, running=True
+            start.namespace, start.name, start.uid, start.options.container, running="exec into"
         )
         start.namespace = start.namespace or "default"
         start.uid, start.options.container = place.uid, place.container
+        async with aclosing(self._pass_on(_EXEC, place, first, requests)) as answers:
+            async for data in answers:
+                yield data
 
+    async def attach(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Join the streams of a container's own process: pass on what comes, both ways. The first request says where.
+
+        Raises:
+            NotFound, BadRequest, Unavailable: as for logs.
+        """
+        first = await _first(pod_stream_pb2.PodAttachRequest, requests)
+        start = first.start
+        options = start.options
+        if not options.stdin and not options.stdout and not options.stderr:
+            raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+        place = await self._place(start.namespace, start.name, start.uid, options.container, running="attach")
+        start.namespace = start.namespace or "default"
+        start.uid, start.options.container = place.uid, place.container
+        async with aclosing(self._pass_on(_ATTACH, place, first, requests)) as answers:
+            async for data in answers:
+                yield data
+
+    async def port_forward(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Carry one connection to a port of a Pod: pass on what comes, both ways. The first request says where.
+
+        Raises:
+            NotFound, BadRequest, Unavailable: as for logs; BadRequest: the port is none.
+        """
+        first = await _first(pod_stream_pb2.PodPortForwardRequest, requests)
+        start = first.start
+        if not 1 <= start.port <= _MAX_PORT:
+            raise BadRequest(
+                f"{start.port} is not a valid port: must be between 1 and {_MAX_PORT}, inclusive"
+            )
+        pod, node = await self._find(start.namespace, start.name, start.uid)
+        place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
+        start.namespace, start.uid = start.namespace or "default", place.uid
+        async with aclosing(self._pass_on(_PORT_FORWARD, place, first, requests)) as answers:
+            async for data in answers:
+                yield data
+
+    async def _pass_on(
+        self, method: str, place: _Place, first: Message, requests: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
         async def onward() -> AsyncIterator[bytes]:
             yield first.SerializeToString()
             async for item in requests:
                 yield item
 
         async with self._kubelets.to(place.address) as kubelet:
-            stream = kubelet.bidi(_EXEC, onward())
+            stream = kubelet.bidi(method, onward())
             async with aclosing(_explained(stream, place)) as answers:
                 async for data in answers:
                     yield data
 
     async def _place(
-        self, namespace: str, name: str, uid: str, container: str, *, running: bool = False
+        self, namespace: str, name: str, uid: str, container: str, *, running: str = ""
     ) -> _Place:
-        pod = self._pods.decode(await self._pods.get(namespace, name))
-        if uid and uid != pod.metadata.uid:
-            raise refusals.wrong_uid(POD, name, uid, pod.metadata.uid)
+        """Find where a container is. `running` names what needs one that has not ended."""
+        pod = await self._pod(namespace, name, uid)
         container = choose_container(pod, container)
         if running and pod.status.phase in TERMINAL:
             raise BadRequest(
-                f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}"
+                f"cannot {running} a container in a completed pod; current phase is {pod.status.phase}"
             )
+        node = await self._node(pod)
+        return _Place(pod.metadata.uid, container, node.metadata.name, kubelet_address(node))
+
+    async def _find(self, namespace: str, name: str, uid: str) -> tuple[pod_pb2.Pod, node_pb2.Node]:
+        pod = await self._pod(namespace, name, uid)
+        return pod, await self._node(pod)
+
+    async def _pod(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod:
+        pod = self._pods.decode(await self._pods.get(namespace, name))
+        if uid and uid != pod.metadata.uid:
+            raise refusals.wrong_uid(POD, name, uid, pod.metadata.uid)
+        return pod
+
+    async def _node(self, pod: pod_pb2.Pod) -> node_pb2.Node:
         node = pod.spec.node_name
         if not node:
-            raise BadRequest(f"pod {name} does not have a host assigned")
+            raise BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
         found = await self._nodes.find("", node)
         if found is None:
             raise refusals.not_found(NODE, node)
-        return _Place(pod.metadata.uid, container, node, kubelet_address(found))
+        return found
+
+
+async def _first(message: type[R], requests: AsyncIterator[bytes]) -> R:
+    """Return the request that says where. Raises BadRequest when another comes first, or none."""
+    try:
+        first = decode(message, await anext(requests))
+    except StopAsyncIteration:
+        raise BadRequest(_NO_START) from None
+    if not first.HasField("start"):
+        raise BadRequest(_NO_START)
+    return first
 
 
 async def _explained(stream: Any, place: _Place) -> AsyncGenerator[bytes, None]:

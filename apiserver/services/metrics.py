@@ -27,6 +27,8 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Update": ("PUT", "", "resource"),
     "UpdateStatus": ("PUT", "status", "resource"),
     "UpdateStatusBatch": ("PUT", "status", "cluster"),
+    "UpdateEphemeralContainers": ("PUT", "ephemeralcontainers", "resource"),
+    "UpdateResize": ("PUT", "resize", "resource"),
     "Patch": ("PATCH", "", "resource"),
     "Delete": ("DELETE", "", "resource"),
     "DeleteBatch": ("DELETE", "", "cluster"),
@@ -37,6 +39,8 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "UpdateScale": ("PUT", "scale", "resource"),
     "Logs": ("CONNECT", "log", "resource"),
     "Exec": ("CONNECT", "exec", "resource"),
+    "Attach": ("CONNECT", "attach", "resource"),
+    "PortForward": ("CONNECT", "portforward", "resource"),
     "Report": ("POST", "report", "cluster"),
 }
 #: verbs whose requests may name a namespace

@@ -41,9 +41,17 @@ def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
     def run(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
         return streams.exec(requests)
 
+    def attach(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        return streams.attach(requests)
+
+    def port_forward(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        return streams.port_forward(requests)
+
     return {
         POD.method("Bind"): typed(bind, pod_service_pb2.BindPodRequest),
         POD.method("BindBatch"): typed(bind_batch, pod_service_pb2.BindPodBatchRequest),
         POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
         POD.method("Exec"): Method(BIDI, run),
+        POD.method("Attach"): Method(BIDI, attach),
+        POD.method("PortForward"): Method(BIDI, port_forward),
     }

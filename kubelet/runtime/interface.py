@@ -178,6 +178,10 @@ class Runtime(Protocol):
         ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
+    async def network_namespace(self, sandbox_id: str) -> str:
+        """Return the path of a ready sandbox's network namespace (/proc/42/ns/net). Raises NotFoundInRuntime; RuntimeFailure: it has none."""
+        ...
+
         """Yield hints until the connection ends (then RuntimeUnavailable); the caller lists again and calls anew."""
         ...
 

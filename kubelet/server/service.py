@@ -1,11 +1,10 @@
-"""KubeletService: logs and exec of running (and ended) containers. Shell.
+"""KubeletService: logs, exec, attach and port-forward of Pods. Shell.
 
 Called by the apiserver, which passes on its callers' streams. Words of refusals are upstream's.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 from kubelet.pod.containers import specs
 from kubelet.runtime.interface import (
@@ -23,6 +22,8 @@ from kubelet.runtime.records import (
     OutputStream,
     Uid,
 )
+from kubelet.server.port_forward import connect, join
+from kubelet.server.sessions import outputs, pieces
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.api.kubelet.v1 import kubelet_service_pb2
 from vaina.clock import Clock, seconds_of
@@ -57,6 +58,8 @@ class KubeletService:
         return {
             f"/{SERVICE}/Logs": typed_stream(self.logs, pod_stream_pb2.PodLogRequest),
             f"/{SERVICE}/Exec": typed_bidi(self.exec, pod_stream_pb2.PodExecRequest),
+            f"/{SERVICE}/Attach": typed_bidi(self.attach, pod_stream_pb2.PodAttachRequest),
+            f"/{SERVICE}/PortForward": typed_bidi(self.port_forward, pod_stream_pb2.PodPortForwardRequest),
         }
 
     def _pod(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod:
@@ -117,13 +120,15 @@ class KubeletService:
         name = self._container_name(pod, wanted.container)
         state = await self._logged(pod, name, previous=wanted.previous)
         left = wanted.limit_bytes if wanted.HasField("limit_bytes") else None
+        # Who follows a container over its restarts has to know which life this was.
+        yield pod_stream_pb2.PodLogResponse(attempt=state.attempt)
         try:
             async with aclosing(
                 self._runtime_for(pod).container_logs(state.id, self._log_options(wanted))
-            ) as pieces:  # type: ignore[type-var]
-                async for piece in pieces:
-                    data = piece if left is None else piece[:left]
-                    yield pod_stream_pb2.PodLogResponse(data=data)
+            ) as written:  # type: ignore[type-var]
+                async for data in written:
+                    for piece in pieces(data if left is None else data[:left]):
+                        yield pod_stream_pb2.PodLogResponse(data=piece)
                     if left is not None:
                         left -= len(data)
                         if left <= 0:
@@ -168,51 +173,83 @@ class KubeletService:
             argv=tuple(options.command), stdin=options.stdin, tty=options.tty,
             size=(start.size.width, start.size.height),
         )  # fmt: skip
+        runtime = self._runtime_for(pod)
         try:
-            session = await self._runtime_for(pod).exec(attempts[0].id, config)
+            async with _closing(await runtime.exec(attempts[0].id, config)) as session:
+                async with aclosing(outputs(session, requests)) as written:
+                    async for output in written:
+                        if output.stream is OutputStream.STDERR:
+                            yield pod_stream_pb2.PodExecResponse(stderr=output.data)
+                        else:
+                            yield pod_stream_pb2.PodExecResponse(stdout=output.data)
+                yield pod_stream_pb2.PodExecResponse(exit_code=await session.exit_code())
         except RuntimeFailure as error:
             raise _translated(error) from error
+
+    async def attach(
+        self, requests: AsyncIterator[pod_stream_pb2.PodAttachRequest], ctx: RequestContext
+    ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
+        """Join the streams of a container's own process, until it or the caller ends. Whether it is a terminal, its spec says."""
+        first = await anext(aiter(requests), None)
+        if first is None or not first.HasField("start"):
+            raise BadRequest("the first message must be start")
+        start = first.start
+        pod = self._pod(start.namespace, start.name, start.uid)
+        name = self._container_name(pod, start.options.container)
+        attempts = await self._attempts(pod, name)
+        if not attempts or attempts[0].phase is not ContainerPhase.RUNNING:
+            raise BadRequest(
+                f"container {name} not found in pod {pod.metadata.name}_{pod.metadata.namespace}"
+            )
+        tty = next(spec.tty for spec, _ in specs(pod) if spec.name == name)
+        runtime = self._runtime_for(pod)
         try:
-            async with aclosing(_answers(session, requests)) as answers:
-                async for answer in answers:
-                    yield answer
+            async with _closing(
+                await runtime.attach(attempts[0].id, stdin=start.options.stdin, tty=tty)
+            ) as session:
+                if start.HasField("size"):
+                    await session.resize(start.size.width, start.size.height)
+                async with aclosing(outputs(session, requests)) as written:
+                    async for output in written:
+                        if output.stream is OutputStream.STDERR:
+                            if start.options.stderr:
+                                yield pod_stream_pb2.PodAttachResponse(stderr=output.data)
+                        elif start.options.stdout:
+                            yield pod_stream_pb2.PodAttachResponse(stdout=output.data)
         except RuntimeFailure as error:
             raise _translated(error) from error
-        finally:
-            await session.close()
 
-
-async def _answers(
-    session: ExecSession, requests: AsyncIterator[pod_stream_pb2.PodExecRequest]
-) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
-    """Give what the process writes and then its code, while its input goes in beside."""
-    async with asyncio.TaskGroup() as group:
-        pump = group.create_task(_pump(session, requests))
+    async def port_forward(
+        self, requests: AsyncIterator[pod_stream_pb2.PodPortForwardRequest], ctx: RequestContext
+    ) -> AsyncGenerator[pod_stream_pb2.PodPortForwardResponse, None]:
+        """Carry one connection to a port of the Pod's own loopback."""
+        first = await anext(aiter(requests), None)
+        if first is None or not first.HasField("start"):
+            raise BadRequest("the first message must be start")
+        start = first.start
+        pod = self._pod(start.namespace, start.name, start.uid)
+        runtime = self._runtime_for(pod)
         try:
-            async for output in session.output():
-                if output.stream is OutputStream.STDERR:
-                    yield pod_stream_pb2.PodExecResponse(stderr=output.data)
-                else:
-                    yield pod_stream_pb2.PodExecResponse(stdout=output.data)
-            yield pod_stream_pb2.PodExecResponse(exit_code=await session.exit_code())
-        finally:
-            pump.cancel()
+            sandboxes = await runtime.list_pod_sandboxes(Uid(pod.metadata.uid))
+            ready = [sandbox for sandbox in sandboxes if sandbox.ready]
+            if not ready:
+                raise NotFound(f"failed to find sandbox of pod {pod.metadata.name}: it is not running")
+            newest = max(ready, key=lambda sandbox: sandbox.attempt)
+            where = f"{pod.metadata.name}, uid {pod.metadata.uid}"
+            reader, writer = await connect(runtime, newest.id, start.port, where)
+        except RuntimeFailure as error:
+            raise _translated(error) from error
+        async with aclosing(join(reader, writer, requests)) as answers:
+            async for answer in answers:
+                yield answer
 
 
-async def _pump(session: ExecSession, requests: AsyncIterator[pod_stream_pb2.PodExecRequest]) -> None:
+@asynccontextmanager
+async def _closing(session: ExecSession) -> AsyncIterator[ExecSession]:
     try:
-        async for request in requests:
-            if request.HasField("stdin"):
-                await session.write(request.stdin)
-            elif request.HasField("resize"):
-                await session.resize(request.resize.width, request.resize.height)
-            elif request.HasField("close_stdin"):
-                await session.close_stdin()
-        # The caller's side has ended: so has the input.
-        await session.close_stdin()
-    except (RuntimeFailure, ApiError, OSError):
-        # A process that is gone takes no more input; its output and code still go out.
-        return
+        yield session
+    finally:
+        await session.close()
 
 
 def _translated(error: RuntimeFailure) -> ApiError:

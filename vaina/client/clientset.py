@@ -66,15 +66,39 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         )
         return [from_status(status) if status.status == "Failure" else None for status in answer.results]
 
+    async def update_ephemeral_containers(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        """Add ephemeral containers; nothing else of the Pod changes. Raises NotFound where the cluster does not allow it, Invalid."""
+        return await self._update_part("UpdateEphemeralContainers", pod)
+
+    async def update_resize(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        """Ask for other CPU and memory of running containers; nothing else of the Pod changes (KEP-1287). Raises Invalid."""
+        return await self._update_part("UpdateResize", pod)
+
+    async def _update_part(self, verb: str, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        request = pod_service_pb2.UpdatePodRequest(object=pod)
+        answer = await self.transport.unary(
+            self.kind.method(verb), request.SerializeToString(), timeout=self.timeout
+        )
+        return pod_pb2.Pod.FromString(answer)
+
     async def logs(
         self, namespace: str, name: str, options: pod_pb2.PodLogOptions, *, uid: str = ""
     ) -> AsyncGenerator[bytes, None]:
         """Yield what a container wrote, as it comes when `options.follow`."""
+        async with aclosing(self.log_stream(namespace, name, options, uid=uid)) as answers:
+            async for answer in answers:
+                if answer.data:
+                    yield answer.data
+
+    async def log_stream(
+        self, namespace: str, name: str, options: pod_pb2.PodLogOptions, *, uid: str = ""
+    ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
+        """Yield what `logs` does; the first message says which of the container's lives it is."""
         request = pod_stream_pb2.PodLogRequest(namespace=namespace, name=name, options=options, uid=uid)
         stream = self.transport.stream(self.kind.method("Logs"), request.SerializeToString())
         async with aclosing(stream) as answers:
             async for answer in answers:
-                yield pod_stream_pb2.PodLogResponse.FromString(answer).data
+                yield pod_stream_pb2.PodLogResponse.FromString(answer)
 
     async def exec(
         self, start: pod_stream_pb2.PodExecStart, inputs: AsyncIterator[pod_stream_pb2.PodExecRequest]
@@ -90,6 +114,36 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         async with aclosing(stream) as answers:
             async for answer in answers:
                 yield pod_stream_pb2.PodExecResponse.FromString(answer)
+
+    async def attach(
+        self, start: pod_stream_pb2.PodAttachStart, inputs: AsyncIterator[pod_stream_pb2.PodAttachRequest]
+    ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
+        """Join the streams of a container's own process: `start` goes first, then `inputs`; it ends with the container."""
+
+        async def requests() -> AsyncIterator[bytes]:
+            yield pod_stream_pb2.PodAttachRequest(start=start).SerializeToString()
+            async for item in inputs:
+                yield item.SerializeToString()
+
+        stream = self.transport.bidi(self.kind.method("Attach"), requests())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodAttachResponse.FromString(answer)
+
+    async def port_forward(
+        self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        """Carry one connection to a port of a Pod. The first bytes, which are none, say that it stands; the end of `inputs` is half of its end."""
+
+        async def requests() -> AsyncIterator[bytes]:
+            yield pod_stream_pb2.PodPortForwardRequest(start=start).SerializeToString()
+            async for data in inputs:
+                yield pod_stream_pb2.PodPortForwardRequest(data=data).SerializeToString()
+
+        stream = self.transport.bidi(self.kind.method("PortForward"), requests())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodPortForwardResponse.FromString(answer).data
 
 
 class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):

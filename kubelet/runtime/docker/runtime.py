@@ -359,6 +359,14 @@ class DockerRuntime:
         with translated(RuntimeUnavailable):
             async for event in self._engine.stream(
                 lambda client: client.events(decode=True, filters=filters)
+    async def network_namespace(self, sandbox_id: str) -> str:
+        with translated():
+            inspected = await self._engine.call(lambda client: client.inspect_container(sandbox_id))
+        pid = int(inspected["State"]["Pid"])
+        if not pid:
+            raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")
+        return f"/proc/{pid}/ns/net"
+
             ):
                 uid = event["Actor"]["Attributes"].get(convert.POD_UID, "")
                 if event.get("Action") in _EVENTS and uid:

@@ -219,6 +219,11 @@ class HollowRuntime:
         if options.stream is OutputStream.STDERR:
             return
         entries = container.log(self._clock.now())
+    async def network_namespace(self, sandbox_id: str) -> str:
+        if sandbox_id not in self._sandboxes:
+            raise NotFoundInRuntime(f"no sandbox {sandbox_id}")
+        raise RuntimeFailure("the Pods of a hollow node have no network: nothing runs in them")
+
         told = len(entries)
         if options.since is not None:
             entries = [entry for entry in entries if entry[0] >= options.since]

@@ -1,0 +1,83 @@
+"""One forwarded connection: a caller's stream joined to a port of a Pod's own loopback. Called by the service."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+
+from kubelet.network.dial import DialFailed, dial
+from kubelet.runtime.interface import NotFoundInRuntime, Runtime
+from kubelet.server.sessions import PIECE
+from vaina.api.core.v1 import pod_stream_pb2
+from vaina.errors import ApiError, InternalError
+
+#: bytes that are read ahead of a caller who does not take them; then the Pod's own socket fills, and its writer waits
+_READ_AHEAD = 64 * 1024
+
+
+async def connect(
+    runtime: Runtime, sandbox_id: str, port: int, where: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to a port of a sandbox.
+
+    Args:
+        runtime: that has the sandbox.
+        sandbox_id: which.
+        port: of TCP.
+        where: names the Pod, for the error.
+
+    Raises:
+        RuntimeFailure: there is no such sandbox (any more), or it has no network.
+        InternalError: nothing listens at the port.
+    """
+    namespace = await runtime.network_namespace(sandbox_id)
+    try:
+        connection = await dial(namespace, port)
+    except DialFailed as error:
+        raise InternalError(f"error forwarding port {port} to pod {where}: {error}") from error
+    try:
+        await _check_namespace(runtime, sandbox_id, namespace)
+        return await asyncio.open_connection(sock=connection, limit=_READ_AHEAD)
+    except BaseException:
+        connection.close()
+        raise
+
+
+async def _check_namespace(runtime: Runtime, sandbox_id: str, namespace: str) -> None:
+    """Look again: paths of namespaces name processes, whose numbers are given again, so it may have been another's by now."""
+    if await runtime.network_namespace(sandbox_id) != namespace:
+        raise NotFoundInRuntime(f"sandbox {sandbox_id} was replaced")
+
+
+async def join(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    inputs: AsyncIterator[pod_stream_pb2.PodPortForwardRequest],
+) -> AsyncGenerator[pod_stream_pb2.PodPortForwardResponse, None]:
+    """Give what the port sends until it ends, while what comes goes to it. The connection is closed on every way out."""
+    try:
+        yield pod_stream_pb2.PodPortForwardResponse(connected=True)
+        async with asyncio.TaskGroup() as group:
+            pump = group.create_task(_pump(writer, inputs))
+            try:
+                with suppress(OSError):
+                    while data := await reader.read(PIECE):
+                        yield pod_stream_pb2.PodPortForwardResponse(data=data)
+            finally:
+                pump.cancel()
+    finally:
+        # What the port has not taken is dropped: nobody waits for it any more.
+        writer.transport.abort()
+
+
+async def _pump(
+    writer: asyncio.StreamWriter, inputs: AsyncIterator[pod_stream_pb2.PodPortForwardRequest]
+) -> None:
+    try:
+        async for item in inputs:
+            if item.data:
+                writer.write(item.data)
+                await writer.drain()
+        writer.write_eof()
+    except (ApiError, OSError):
+        # The port takes no more; what it still says goes out.
+        return
