@@ -21,6 +21,7 @@ from kubelet.runtime.records import (
     ContainerConfig,
     ContainerState,
     ContainerStats,
+    DiskUsage,
     ExecConfig,
     ExecResult,
     ImageState,
@@ -159,6 +160,10 @@ class Runtime(Protocol):
         """Return what a running container uses. Raises NotFoundInRuntime."""
         ...
 
+    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+        """Return what a container has on disk; it may take a walk over its files. Raises NotFoundInRuntime."""
+        ...
+
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
@@ -173,15 +178,15 @@ class Runtime(Protocol):
         """Connect to the streams of the container's own process. Raises NotFoundInRuntime."""
         ...
 
+    async def network_namespace(self, sandbox_id: str) -> str:
+        """Return the path of a ready sandbox's network namespace (/proc/42/ns/net). Raises NotFoundInRuntime; RuntimeFailure: it has none."""
+        ...
+
     def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
         """Yield the log of a container, dead or alive, in pieces as they come; with `follow` until the container ends. Raises NotFoundInRuntime."""
         ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
-    async def network_namespace(self, sandbox_id: str) -> str:
-        """Return the path of a ready sandbox's network namespace (/proc/42/ns/net). Raises NotFoundInRuntime; RuntimeFailure: it has none."""
-        ...
-
         """Yield hints until the connection ends (then RuntimeUnavailable); the caller lists again and calls anew."""
         ...
 
@@ -218,5 +223,9 @@ class ImageService(Protocol):
         ...
 
     async def remove_image(self, image_id: str) -> None:
-        """Remove an image that no container uses. Raises RuntimeFailure when one does."""
+        """Remove an image that no container uses, with all its names. Raises RuntimeFailure when one does."""
+        ...
+
+    async def image_filesystem(self) -> str:
+        """Return a path on the node whose file system has the images (CRI: ImageFsInfo); "" where there is none."""
         ...

@@ -203,6 +203,18 @@ class ContainerStats:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskUsage:
+    """What a container, running or ended, has on the node's disk beside its volumes."""
+
+    #: of its writable layer (CRI: ContainerStats.writable_layer.used_bytes)
+    writable_bytes: int = 0
+    #: of its log, rotated files included
+    log_bytes: int = 0
+    #: files and directories of its writable layer
+    writable_inodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     """What a command that ran to its end said. Output is cut at 10 kB a stream."""
 
@@ -298,6 +310,8 @@ class ImageState:
     size_bytes: int = 0
     #: as the image's config has it ("1000", "nobody:nogroup", ""): for runAsNonRoot
     user: str = ""
+    #: never collected: the runtime itself needs it (CRI: Image.pinned, and the sandbox image)
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,4 +286,5 @@ def image_state(inspected: Mapping[str, Any]) -> ImageState:
         digests=tuple(inspected.get("RepoDigests") or ()),
         size_bytes=int(inspected.get("Size", 0)),
         user=(inspected.get("Config") or {}).get("User", ""),
+        pinned=PAUSE_IMAGE in (inspected.get("RepoTags") or ()),
     )

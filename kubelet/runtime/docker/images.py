@@ -74,8 +74,24 @@ class DockerImages:
         return [image_state(item) for item in listed]
 
     async def remove_image(self, image_id: str) -> None:
+        def remove(client: APIClient) -> None:
+            try:
+                found = image_state(client.inspect_image(image_id))  # type: ignore[no-untyped-call]
+            except APIError as error:
+                if error.status_code == _NOT_FOUND:
+                    return
+                raise
+            # By its id alone, one with several names is not removed. The last name takes the image with it.
+            for name in found.tags or (found.id,):
+                client.remove_image(name)
+
         with translated(RuntimeFailure):
-            await self._engine.call(lambda client: client.remove_image(image_id))
+            await self._engine.call(remove)
+
+    async def image_filesystem(self) -> str:
+        with translated():
+            info = await self._engine.call(lambda client: client.info())
+        return str(info["DockerRootDir"])
 
 
 class _Pull:

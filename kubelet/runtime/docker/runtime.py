@@ -5,6 +5,7 @@ The engine's labels are the only memory. Inspecting costs a call per container, 
 container's record) is kept by (id, status); whether a container is there and in which status is asked every time.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,6 +19,7 @@ from kubelet.network.commands import NetworkCommandError
 from kubelet.network.ipam import AddressesExhausted
 from kubelet.network.pod_network import NetworkNotReady
 from kubelet.runtime.docker import convert
+from kubelet.runtime.docker.disk import disk_usage
 from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.docker.failures import translated
 from kubelet.runtime.docker.logs import container_logs
@@ -35,6 +37,7 @@ from kubelet.runtime.records import (
     ContainerConfig,
     ContainerState,
     ContainerStats,
+    DiskUsage,
     DnsConfig,
     ExecConfig,
     ExecResult,
@@ -338,6 +341,11 @@ class DockerRuntime:
             memory_working_set_bytes=max(0, int(memory.get("usage", 0)) - int(inactive)),
         )
 
+    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+        with translated():
+            inspected = await self._engine.call(lambda client: client.inspect_container(container_id))
+        return await asyncio.to_thread(disk_usage, inspected)
+
     # Streams
 
     async def exec_sync(
@@ -351,14 +359,6 @@ class DockerRuntime:
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> DockerAttach:
         return await DockerAttach.connect(self._engine, container_id, stdin=stdin, tty=tty)
 
-    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        return container_logs(self._engine, container_id, options)
-
-    async def events(self) -> AsyncIterator[RuntimeEvent]:
-        filters = {"type": "container", "event": sorted(_EVENTS), "label": convert.POD_UID}
-        with translated(RuntimeUnavailable):
-            async for event in self._engine.stream(
-                lambda client: client.events(decode=True, filters=filters)
     async def network_namespace(self, sandbox_id: str) -> str:
         with translated():
             inspected = await self._engine.call(lambda client: client.inspect_container(sandbox_id))
@@ -367,6 +367,14 @@ class DockerRuntime:
             raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")
         return f"/proc/{pid}/ns/net"
 
+    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        return container_logs(self._engine, container_id, options)
+
+    async def events(self) -> AsyncIterator[RuntimeEvent]:
+        filters = {"type": "container", "event": sorted(_EVENTS), "label": convert.POD_UID}
+        with translated(RuntimeUnavailable):
+            async for event in self._engine.stream(
+                lambda client: client.events(decode=True, filters=filters)
             ):
                 uid = event["Actor"]["Attributes"].get(convert.POD_UID, "")
                 if event.get("Action") in _EVENTS and uid:

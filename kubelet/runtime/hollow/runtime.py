@@ -26,6 +26,7 @@ from kubelet.runtime.records import (
     ContainerPhase,
     ContainerState,
     ContainerStats,
+    DiskUsage,
     ExecConfig,
     ExecResult,
     ImageState,
@@ -191,6 +192,10 @@ class HollowRuntime:
         self._running(container_id)
         return ContainerStats(self._clock.now(), 0, 0)
 
+    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+        self._find(container_id)
+        return DiskUsage()
+
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
@@ -214,16 +219,16 @@ class HollowRuntime:
         container = self._running(container_id)
         return HollowExec(container.program, ExecConfig((), stdin=stdin, tty=tty), self._clock)
 
-    async def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        container = self._find(container_id)
-        if options.stream is OutputStream.STDERR:
-            return
-        entries = container.log(self._clock.now())
     async def network_namespace(self, sandbox_id: str) -> str:
         if sandbox_id not in self._sandboxes:
             raise NotFoundInRuntime(f"no sandbox {sandbox_id}")
         raise RuntimeFailure("the Pods of a hollow node have no network: nothing runs in them")
 
+    async def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        container = self._find(container_id)
+        if options.stream is OutputStream.STDERR:
+            return
+        entries = container.log(self._clock.now())
         told = len(entries)
         if options.since is not None:
             entries = [entry for entry in entries if entry[0] >= options.since]
@@ -348,6 +353,9 @@ class HollowImages:
 
     async def remove_image(self, image_id: str) -> None:
         self._present.discard(image_id.removeprefix("sha256:"))
+
+    async def image_filesystem(self) -> str:
+        return ""
 
 
 def _full(reference: str) -> str:

@@ -1,0 +1,1 @@
+"""What the node, its Pods and their containers use."""
