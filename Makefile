@@ -4,6 +4,8 @@ PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup protos lint format test test-unit sim test-sim soak-scheduler test-component test-cluster bench bench-writes bench-scheduler up down logs trace verify-requirements update-locks verify-locks
+# CI's runs can be repeated to the letter: one order of the tests (decision 141).
+ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -24,14 +26,14 @@ format: setup ## Format and fix what can be fixed
 	@ruff format . && ruff check --fix .
 
 test-unit: setup ## Pure code, properties, conformance in memory (two minutes)
-	@$(PY) -m pytest tests/unit tests/property tests/conformance tests/simulation -n 2 -m "not component and not cluster and not simulation" -q
+	@$(PY) -m pytest tests/unit tests/property tests/conformance tests/simulation -n 2 -m "not component and not cluster and not simulation" -q $(ORDER)
 
 sim: setup ## Simulate the control plane: make sim SEEDS=20000 FIRST=1000 MINUTES=60, make sim REPLAY='{...}'
 	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) --first $(or $(FIRST),1) --minutes $(or $(MINUTES),0) \
 		$(if $(REPLAY),--log --replay '$(REPLAY)')
 
 test-sim: setup ## Mistakes made on purpose are found; then the seeds 1 to 500 (three minutes)
-	@$(PY) -m pytest tests/simulation -n 2 -m simulation -q
+	@$(PY) -m pytest tests/simulation -n 2 -m simulation -q $(ORDER)
 	@$(PY) -m tests.simulation --seeds 500 --first 1
 
 soak-scheduler: setup ## The scheduler killed 10 times during 10,000 Pods, and the other faults at that size (20 minutes)

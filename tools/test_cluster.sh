@@ -10,5 +10,6 @@ VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 "$ROOT/deploy/grpcurl.sh" || say "grpcurl: not here; a client in Python makes the page's calls instead"
 
 cd "$ROOT"
-# One cluster for all tests, so one process; the tests that wait longest are not many.
-exec .venv/bin/python -m pytest tests/flow tests/cluster -p no:xdist --durations=15 "$@"
+# One cluster for all tests, so one process; the tests that wait longest are not many. CI tries once more what failed,
+# and says so (decision 141).
+exec .venv/bin/python -m pytest tests/flow tests/cluster -p no:xdist --durations=15 ${CI:+--randomly-seed=1 --reruns 1 -r R} "$@"
