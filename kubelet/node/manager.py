@@ -6,7 +6,7 @@ somebody has deleted it.
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
@@ -20,7 +20,9 @@ from kubelet.pod.tools import EventSink
 from kubelet.runtime.interface import Runtime
 from kubelet.status.node_status import (
     NODE_MASK,
+    PRESSURES,
     NodeFacts,
+    NodeSeen,
     compute_node_status,
     node_labels,
     ready_condition,
@@ -79,6 +81,7 @@ class NodeManager:
         events: EventSink,
         times: NodeTimes,
         rng: random.Random | None = None,
+        look: Callable[[], NodeSeen] = NodeSeen,
     ) -> None:
         """Make it.
 
@@ -92,6 +95,7 @@ class NodeManager:
             events: for events about the node.
             times: how often.
             rng: for jitter.
+            look: says what the node is under, and its images.
         """
         self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
         self._facts, self._network, self._events, self._times = facts, network, events, times
@@ -102,6 +106,8 @@ class NodeManager:
         self._changed = asyncio.Event()
         self._reported_at = 0.0
         self._ready: bool | None = None
+        self._look = look
+        self._pressures: frozenset[str] | None = None
         # Its own record is watched, for others write to it too: a control plane that lost sight of the node says Unknown, and only this
         # kubelet takes that back. The network needs all nodes.
         selector = f"metadata.name={facts.name}" if network is None else ""
@@ -205,7 +211,8 @@ class NodeManager:
         """Look at the node, and write its status when it has changed or is due. Raises ApiError."""
         now = self._clock.now()
         runtime = await self._runtime.status()
-        status = compute_node_status(self._facts, runtime, self.node.status, now=now)
+        seen = self._look()
+        status = compute_node_status(self._facts, runtime, self.node.status, now=now, seen=seen)
         if self._is_known(status) and now - self._reported_at < self._times.report_seconds:
             return
         written = node_pb2.Node(status=status)
@@ -213,6 +220,7 @@ class NodeManager:
         self._node = await self._client.update_status(written, mask=NODE_MASK)
         self._reported_at = now
         self._say_ready(ready_condition(runtime)[0])
+        self._say_pressures(seen.pressures)
 
     def _is_known(self, status: node_pb2.NodeStatus) -> bool:
         known = node_pb2.NodeStatus()
@@ -234,6 +242,19 @@ class NodeManager:
         name = self._facts.name
         self._events.event(self._node, "Normal", word, f"Node {name} status is now: {word}")
         log.info("node condition changed", node=name, ready=ready)
+
+    def _say_pressures(self, pressures: frozenset[str]) -> None:
+        before, self._pressures = self._pressures, pressures
+        for kind, words in PRESSURES.items():
+            # A node that begins says how it is, as upstream does.
+            if before is not None and (kind in before) is (kind in pressures):
+                continue
+            word = words[kind in pressures][0].replace("Kubelet", "Node", 1)
+            self._events.event(self._node, "Normal", word, f"Node {self._facts.name} status is now: {word}")
+
+    def look_again(self) -> None:
+        """Report soon: something about the node has changed."""
+        self._changed.set()
 
     async def _keep_network(self) -> None:
         await self._informer.wait_synced()

@@ -14,13 +14,23 @@ from vaina.metrics import VERSION
 from vaina.objects.conditions import get_condition
 
 #: the fields of a Node's status that are the kubelet's
-NODE_MASK = ("capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info")
+NODE_MASK = ("capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info", "images")
 
-_PRESSURES = (
-    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-)
+#: condition -> (reason and message without it, the same with it); an event's reason is Node and what follows Kubelet
+PRESSURES = {
+    "MemoryPressure": (
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    ),
+    "DiskPressure": (
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ),
+    "PIDPressure": (
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,15 @@ class NodeFacts:
     runtime: RuntimeVersion
     capacity: Resources
     allocatable: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeen:
+    """What was seen of the node lately."""
+
+    #: of `PRESSURES`: those it is under
+    pressures: frozenset[str] = frozenset()
+    images: tuple[node_pb2.ContainerImage, ...] = ()
 
 
 def node_labels(facts: NodeFacts) -> dict[str, str]:
@@ -66,7 +85,12 @@ def ready_condition(runtime: RuntimeStatus) -> tuple[bool, str, str]:
 
 
 def compute_node_status(
-    facts: NodeFacts, runtime: RuntimeStatus, before: node_pb2.NodeStatus, *, now: float
+    facts: NodeFacts,
+    runtime: RuntimeStatus,
+    before: node_pb2.NodeStatus,
+    *,
+    now: float,
+    seen: NodeSeen = NodeSeen(),
 ) -> node_pb2.NodeStatus:
     """Return the kubelet's part of the Node's status (the fields of `NODE_MASK`).
 
@@ -75,14 +99,17 @@ def compute_node_status(
         runtime: how it is now.
         before: what the Node said so far: transition times are kept.
         now: seconds since the epoch.
+        seen: what it is under, and its images.
     """
-    status = node_pb2.NodeStatus()
+    status = node_pb2.NodeStatus(images=seen.images)
     for name, amount in facts.capacity.quantities().items():
         status.capacity[name].string = amount
     for name, amount in facts.allocatable.quantities().items():
         status.allocatable[name].string = amount
-    for kind, reason, message in _PRESSURES:
-        status.conditions.add(type=kind, status="False", reason=reason, message=message)
+    for kind, words in PRESSURES.items():
+        under = kind in seen.pressures
+        reason, message = words[under]
+        status.conditions.add(type=kind, status=str(under), reason=reason, message=message)
     ready, reason, message = ready_condition(runtime)
     status.conditions.add(type="Ready", status=str(ready), reason=reason, message=message)
     for condition in status.conditions:

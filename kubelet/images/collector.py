@@ -1,0 +1,122 @@
+"""The node's images: which there are, and that those nobody uses go before the disk is full. Shell.
+
+Owned by the kubelet's build. The Node's status shows the list; the eviction manager asks for all that are unused when the disk is short. Decisions are in
+`kubelet.images.inventory`. What is remembered is only since when an image is unused: a restarted kubelet takes all of them for old, as upstream does.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from kubelet.images.inventory import ImagePolicy, ImageRecord, bytes_to_free, candidates, detect, node_images
+from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
+from kubelet.runtime.records import ImageState
+from kubelet.stats.filesystem import FilesystemUse, filesystem_use
+from vaina.api.core.v1 import node_pb2
+from vaina.clock import Clock
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: how often the list is made anew, and how often the disk is looked at (as upstream)
+LIST_SECONDS = 30.0
+COLLECT_SECONDS = 300.0
+
+
+class ImageCollector:
+    """One node's."""
+
+    def __init__(
+        self,
+        service: ImageService,
+        runtime: Runtime,
+        clock: Clock,
+        policy: ImagePolicy,
+        *,
+        tell: Callable[[str, str], None],
+        measure: Callable[[str], FilesystemUse] = filesystem_use,
+    ) -> None:
+        """Make it.
+
+        Args:
+            service: has the images.
+            runtime: has the containers that use them.
+            clock: for times.
+            policy: when images go.
+            tell: called with reason and message of an event about the node.
+            measure: says how full a path's file system is. Called in a thread.
+        """
+        self._service, self._runtime, self._clock = service, runtime, clock
+        self._policy, self._tell, self._measure = policy, tell, measure
+        self._records: dict[str, ImageRecord] = {}
+        self._images: Sequence[ImageState] = ()
+        self._looked = False
+
+    @property
+    def images(self) -> list[node_pb2.ContainerImage]:
+        """What the Node's status says, as of the last look."""
+        return node_images(self._images)
+
+    async def run(self) -> None:
+        """Look and collect until cancelled."""
+        collected = self._clock.monotonic()
+        while True:
+            try:
+                await self.look()
+                if self._clock.monotonic() - collected >= COLLECT_SECONDS:
+                    collected = self._clock.monotonic()
+                    await self.collect()
+            except (RuntimeFailure, OSError) as error:
+                log.warning("images not looked at", error=str(error))
+            await self._clock.sleep(LIST_SECONDS)
+
+    async def look(self) -> None:
+        """List images and note which are in use. Raises RuntimeFailure."""
+        # Containers after images: one that begins in between uses an image that is listed, or one that is too young to go.
+        images = await self._service.list_images()
+        used = frozenset(state.image_id for state in await self._runtime.list_containers())
+        now = self._clock.now()
+        self._records = detect(self._records, images, used, now=now, first_look=not self._looked)
+        self._images, self._looked = images, True
+
+    async def filesystem(self) -> FilesystemUse | None:
+        """Return how full the images' file system is; None: the runtime has none. Raises RuntimeFailure, OSError."""
+        path = await self._service.image_filesystem()
+        return await asyncio.to_thread(self._measure, path) if path else None
+
+    async def collect(self) -> None:
+        """Remove unused images when the disk is above the high threshold. Raises RuntimeFailure, OSError."""
+        use = await self.filesystem()
+        if use is None:
+            return
+        if use.capacity <= 0:
+            self._tell("InvalidDiskCapacity", "invalid capacity 0 on image filesystem")
+            return
+        wanted = bytes_to_free(use.capacity, use.available, self._policy)
+        if not wanted:
+            return
+        log.info("disk usage is over the high threshold", bytes_to_free=wanted)
+        freed = await self.free(wanted)
+        if freed < wanted:
+            self._tell(
+                "FreeDiskSpaceFailed",
+                f"Failed to garbage collect required amount of images. Attempted to free {wanted} bytes, "
+                f"but only found {freed} bytes eligible to free.",
+            )
+
+    async def free(self, wanted: int | None = None) -> int:
+        """Remove unused images until so many bytes are free (None: all of them); return how many that were. Raises RuntimeFailure."""
+        await self.look()
+        freed = 0
+        for image in candidates(self._images, self._records, self._policy, now=self._clock.now()):
+            if wanted is not None and freed >= wanted:
+                break
+            try:
+                await self._service.remove_image(image.id)
+            except RuntimeFailure as error:
+                log.warning("image not removed", image=image.id, error=str(error))
+                continue
+            log.info("image removed", image=image.id, bytes=image.size_bytes)
+            self._records.pop(image.id, None)
+            freed += image.size_bytes
+        return freed
