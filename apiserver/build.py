@@ -28,6 +28,7 @@ from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
 from apiserver.registry.direct import Direct
 from apiserver.registry.pod_traces import Sampler, Traces, TraceWriter
+from apiserver.registry.pods import PodStrategy
 from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
@@ -131,6 +132,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     instance: str = "apiserver",
     metrics: RequestMetrics | None = None,
     flow: FlowControl | None = None,
+    ephemeral_containers: bool = True,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -143,6 +145,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         instance: the name of this apiserver in traces.
         metrics: count requests, where somebody wants that.
         flow: the limits of requests; the usual ones by default.
+        ephemeral_containers: may be added to running Pods (row B12).
     """
     stores: dict[str, object] = {}
 
@@ -159,7 +162,9 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
     sampler = Sampler(clock)
     writer = TraceWriter(clock, instance, sampler)
-    made = make_stores(world, {"Pod": writer})
+    made = make_stores(
+        world, {"Pod": writer}, {"Pod": PodStrategy(ephemeral_containers=ephemeral_containers)}
+    )
     stores.update(made)
     pods, nodes = made["Pod"], made["Node"]
     traces = Traces(made["PodTrace"], pods, clock, new_uid, sampler)
@@ -205,7 +210,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     async with _open_storage(config, clock, registry, instance) as opened, asyncio.TaskGroup() as group:
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
-            flow=_limits(config, clock, opened.storage),
+            flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
         )  # fmt: skip
         tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
         try:

@@ -16,6 +16,8 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: str = "etcd"
     #: how often old revisions are dropped from etcd, in seconds; 0 never
     compaction_seconds: float = 300.0
+    #: whether debug containers may be added to running Pods (`vaina debug`); otherwise there is no such sub-resource
+    ephemeral_containers: bool = True
     #: connections at once; three quarters of the files that the process may open, where that is less
     max_connections: int = 16_000
     #: watches, logs and exec at once: of all clients, and of one user or (as long as nobody is known) one address

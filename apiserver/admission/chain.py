@@ -40,6 +40,8 @@ class Attributes:
     object: Message | None = None
     #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise, runs again on conflict
     checks: list[Callable[[Any, Any], None]] = field(default_factory=list)
+    #: of an update: the part of the object that it is about, or empty
+    subresource: str = ""
 
     @property
     def shown_name(self) -> str:

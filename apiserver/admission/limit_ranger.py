@@ -1,7 +1,7 @@
 """LimitRanges of a namespace: new Pods get their defaults, and they and claims are held to their bounds. Nothing is looked at where there are none.
 
-Follows `plugin/pkg/admission/limitranger`. Updates of Pods are not looked at, as upstream: the resources of their containers do not
-change. Claims may grow.
+Follows `plugin/pkg/admission/limitranger`. Of updates of Pods only resizes are looked at, as upstream: otherwise the resources of their
+containers do not change. Claims may grow.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,17 @@ class LimitRanger:
         """Give a new Pod what it does not say; refuse it, or a claim, with all that it violates."""
         kind, operation = attributes.kind, attributes.operation
         is_new = operation is Operation.CREATE
-        if not (is_new and kind is POD) and not (
+        resized = kind is POD and attributes.subresource == "resize"
+        if not (kind is POD and (is_new or resized)) and not (
             kind is PERSISTENT_VOLUME_CLAIM and operation is not Operation.DELETE
         ):
             return
         ranges = await self._ranges.list(attributes.namespace)
         if not ranges:
             return
-        if kind is POD:
+        if resized:
+            attributes.checks.append(lambda new, old: _hold_resized(attributes, ranges, new))
+        elif kind is POD:
             _hold_pod(attributes, ranges, cast("pod_pb2.Pod", attributes.object))
         elif is_new:
             _hold_claim(attributes, ranges, cast("Claim", attributes.object))
@@ -48,6 +51,10 @@ class LimitRanger:
 def _hold_pod(attributes: Attributes, ranges: Sequence[LimitRange], pod: pod_pb2.Pod) -> None:
     for item in ranges:
         limit_range.set_defaults(item, pod)
+    _refuse(attributes, [text for item in ranges for text in limit_range.check_pod(item, pod)])
+
+
+def _hold_resized(attributes: Attributes, ranges: Sequence[LimitRange], pod: pod_pb2.Pod) -> None:
     _refuse(attributes, [text for item in ranges for text in limit_range.check_pod(item, pod)])
 
 

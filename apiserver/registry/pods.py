@@ -6,6 +6,12 @@ Follows `pkg/registry/core/pod/strategy.go`.
 from typing import Any
 
 from apiserver.registry.label_keys import keep_label_keys, merge_label_keys
+from apiserver.registry.pod_subresources import (
+    EPHEMERAL_CONTAINERS,
+    POD_EPHEMERAL_CONTAINERS,
+    POD_RESIZE,
+    RESIZE,
+)
 from apiserver.registry.strategy import Strategy, copy_field
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
@@ -31,6 +37,12 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
     """The hooks."""
 
     has_generation = True
+
+    def __init__(self, *, ephemeral_containers: bool = True) -> None:
+        """Make the strategy; without `ephemeral_containers` there is no such door (row B12)."""
+        self.subresources = {RESIZE: POD_RESIZE}
+        if ephemeral_containers:
+            self.subresources[EPHEMERAL_CONTAINERS] = POD_EPHEMERAL_CONTAINERS
 
     def prepare_for_create(self, obj: pod_pb2.Pod, now: float) -> None:
         """A new Pod is Pending; one with scheduling gates says so."""

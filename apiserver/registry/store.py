@@ -21,7 +21,7 @@ from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patching import apply_patch, read_patch
 from apiserver.registry.status import merge_status
-from apiserver.registry.strategy import M, copy_field, spec_bytes
+from apiserver.registry.strategy import M, Subresource, copy_field, spec_bytes
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
 from vaina.clock import timestamp
 from vaina.errors import ApiError, BadRequest, NotFound
@@ -63,23 +63,29 @@ class Store(ManyCreator[M]):
 
     # -- change
 
-    async def update(self, ctx: Context, sent: M, *, namespace: str = "", name: str = "") -> Stored:
-        """Replace an object, but for its status.
+    async def update(
+        self, ctx: Context, sent: M, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> Stored:
+        """Replace an object, but for its status; or that part of it which a sub-resource (not `status`) is about.
 
         Args:
             ctx: of the request.
             sent: with a resourceVersion: replaces that version only.
             namespace: of the request; the object's own when empty.
             name: likewise.
+            subresource: one of the strategy's, or empty.
 
         Raises:
             NotFound, Conflict, Invalid, BadRequest, TooLarge.
         """
         meta = self._name(sent, namespace, name)
         version = self._wanted_version(meta)
-        checks = await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent)
+        door = self._door(subresource)
+        checks = await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent, subresource)
 
         def build(old: M) -> M:
+            if door is not None:
+                return self._prepare_through(door, sent, old, checks)
             new = self.kind.message()
             new.CopyFrom(sent)
             return self._prepare_update(ctx, new, old, checks)
@@ -117,17 +123,16 @@ class Store(ManyCreator[M]):
     async def patch(
         self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
     ) -> Stored:
-        """Change an object by a patch; `subresource` is empty, or `status`.
+        """Change an object by a patch; `subresource` is empty, `status`, or one of the strategy's.
 
         A resourceVersion or uid in the patch is a precondition.
         """
-        if subresource not in ("", "status") or (subresource and not self.kind.has_status):
-            raise NotFound("the server could not find the requested resource")
+        door = None if subresource == "status" and self.kind.has_status else self._door(subresource)
         validation = ctx.field_validation
         warn = nobody_listens if validation == IGNORE else ctx.warn
         patch = read_patch(self.kind, patch_type, text, warn, validation=validation)
         strict = validation in ("", STRICT)
-        checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None)
+        checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
 
         def build(old: M) -> M:
             new: Any = apply_patch(self.kind, patch, old, warn, strict=strict)
@@ -138,6 +143,8 @@ class Store(ManyCreator[M]):
             wanted = parse_object_version(self.kind, new.metadata)
             if wanted and str(wanted) != before.resource_version:
                 raise refusals.conflict(self.kind, name)
+            if door is not None:
+                return self._prepare_through(door, new, old, checks)
             if not subresource:
                 return self._prepare_update(ctx, new, old, checks)
             whole = self.kind.message()
@@ -341,6 +348,27 @@ class Store(ManyCreator[M]):
                 ctx.warn(text)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
+    def _door(self, subresource: str) -> Subresource[M] | None:
+        """Return what a sub-resource changes; None for the object itself. Raises NotFound."""
+        if not subresource:
+            return None
+        found = self.strategy.subresources.get(subresource)
+        if found is None:
+            raise NotFound("the server could not find the requested resource")
+        return found
+
+    def _prepare_through(self, door: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
+        """Complete, default and validate what a sub-resource makes of an object."""
+        new: Any = door.prepare(sent, old)
+        default(self.kind, new)
+        normalise(new)
+        if self.strategy.has_generation and spec_bytes(new) != spec_bytes(old):
+            new.metadata.generation = old.metadata.generation + 1
+        self._validate(old.metadata.name, list(dict.fromkeys(door.validate(new, old))))
+        for check in checks:
+            check(new, old)
+        return new  # type: ignore[no-any-return]  # an object of the kind of this store
+
     def _prepare_status(self, new: Any, old: Any) -> M:
         self.strategy.prepare_for_status_update(new, old)
         # The rest is as it was stored. A kind without a status has no such update.
@@ -376,9 +404,15 @@ class Store(ManyCreator[M]):
         return version
 
     async def _admit(
-        self, ctx: Context, operation: Operation, namespace: str, name: str, obj: M | None
+        self,
+        ctx: Context,
+        operation: Operation,
+        namespace: str,
+        name: str,
+        obj: M | None,
+        subresource: str = "",
     ) -> Checks:
         """Ask admission. Returns what is still to be asked of an update, once what is stored is known."""
-        attributes = Attributes(ctx, operation, self.kind, namespace, name, obj)
+        attributes = Attributes(ctx, operation, self.kind, namespace, name, obj, subresource=subresource)
         await self._world.admission.admit(attributes)
         return attributes.checks

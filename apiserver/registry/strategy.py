@@ -4,11 +4,26 @@ A kind that needs nothing special uses `Strategy` as it is. What upstream calls 
 CheckGracefulDelete and so on is here; validation and defaulting have packages of their own.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from vaina.errors import FieldError
+
 M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource(Generic[M]):
+    """A door of a kind that changes one thing of an object: `Update<Name>`, and Patch with its name."""
+
+    #: (as it was sent, as it is stored) -> as it is to be; the arguments stay as they are
+    prepare: Callable[[M, M], M]
+    #: (as it is to be, as it is stored) -> every violation
+    validate: Callable[[M, M], list[FieldError]]
 
 
 class Strategy(Generic[M]):
@@ -22,6 +37,8 @@ class Strategy(Generic[M]):
     ttl_seconds: int = 0
     #: what becomes of what an object owns, when its deletion does not say: Background or Orphan
     propagation_policy: str = "Background"
+    #: by name; besides `status`, which is the store's business
+    subresources: Mapping[str, Subresource[M]] = MappingProxyType({})
 
     def prepare_for_create(self, obj: M, now: float) -> None:
         """Set what clients may not choose. The status of a new object is empty, unless the kind says otherwise."""

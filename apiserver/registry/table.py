@@ -1,6 +1,7 @@
 """The table of stores: one for every row of `vaina.kinds`, with the strategy of the kind."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from apiserver.registry.config import SecretStrategy
@@ -34,22 +35,32 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "PodTrace": PodTraceStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
+    "Deployment": ReplicasStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),
 }
 
 Stores = Mapping[str, Store[Any]]
 
 
-def make_stores(world: World, observers: Mapping[str, Observer]) -> Stores:
+def make_stores(
+    world: World,
+    observers: Mapping[str, Observer],
+    strategies: Mapping[str, Strategy[Any]] = MappingProxyType({}),
+) -> Stores:
     """Return a store for every kind, by the kind's name.
 
     Args:
         world: what stores stand on.
         observers: by the name of the kind whose creations and removals they are told.
+        strategies: of kinds that this cluster wants otherwise than `STRATEGIES` has them.
     """
-    return {kind.kind: _store(kind, world, observers.get(kind.kind)) for kind in KINDS}
+    wanted = {**STRATEGIES, **strategies}
+    return {
+        kind.kind: _store(kind, wanted.get(kind.kind, Strategy()), world, observers.get(kind.kind))
+        for kind in KINDS
+    }
 
 
-def _store(kind: Kind[Any], world: World, observer: Observer | None) -> Store[Any]:
+def _store(kind: Kind[Any], strategy: Strategy[Any], world: World, observer: Observer | None) -> Store[Any]:
     drafts = PodDrafts() if kind is POD else None
-    return Store(kind, STRATEGIES.get(kind.kind, Strategy()), world, observer=observer, drafts=drafts)
+    return Store(kind, strategy, world, observer=observer, drafts=drafts)

@@ -7,7 +7,7 @@ bytes go out without being parsed. A service serves those verbs that its descrip
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -15,6 +15,7 @@ from apiserver.registry.collection import delete_collection
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
+from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.store import Deletion, Edit, Store
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
@@ -23,6 +24,8 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError, TooLarge
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
 
+#: verbs that change a part of an object -> the part
+SUBRESOURCES: Final = {"UpdateEphemeralContainers": EPHEMERAL_CONTAINERS, "UpdateResize": RESIZE}
 #: items of a batch; more are refused
 MAX_BATCH = 1000
 
@@ -52,6 +55,7 @@ def kind_handlers(store: Store[Any], on_watch_batch: OnWatchBatch = _uncounted) 
         "DeleteBatch": verbs.delete_batch,
         "UpdateStatusBatch": verbs.update_status_batch,
     }
+    unary |= {name: partial(verbs.update_part, subresource) for name, subresource in SUBRESOURCES.items()}
     methods = {name: Method(UNARY, fn) for name, fn in unary.items()}
     methods["Watch"] = Method(STREAM, verbs.watch)
     return {
@@ -109,6 +113,12 @@ class _Verbs:
         request = decode(raw_pb2.RawUpdateRequest, data)
         ctx = context_of(rpc, "update", request.options)
         return answer(await self._store.update(ctx, object_of(self._kind, request.object)))
+
+    async def update_part(self, subresource: str, data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(raw_pb2.RawUpdateRequest, data)
+        ctx = context_of(rpc, "update", request.options)
+        sent = object_of(self._kind, request.object)
+        return answer(await self._store.update(ctx, sent, subresource=subresource))
 
     async def update_status(self, data: bytes, rpc: RequestContext) -> bytes:
         edit = self._status_edit(decode(raw_pb2.RawUpdateRequest, data), rpc)

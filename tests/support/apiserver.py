@@ -61,11 +61,12 @@ def make_apiserver(
     seed: int = 1,
     connect_kubelet: Callable[[str], Transport] = _no_kubelet,
     clock: FakeClock | None = None,
+    ephemeral_containers: bool = True,
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
     storage = MemoryStorage(clock)
-    return _harness(storage, Direct(storage), clock, seed, connect_kubelet)
+    return _harness(storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers)
 
 
 @asynccontextmanager
@@ -85,11 +86,12 @@ def _harness(
     clock: FakeClock,
     seed: int,
     connect_kubelet: Callable[[str], Transport],
+    ephemeral_containers: bool = True,
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
         selecting, clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
-        connect_kubelet=connect_kubelet,
+        connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers,
     )  # fmt: skip
     client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
     return Harness(app, storage, clock, client, warnings)

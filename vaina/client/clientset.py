@@ -8,7 +8,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from vaina import kinds
-from vaina.api.apps.v1 import apps_pb2
+from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
@@ -260,6 +260,16 @@ class Clientset:
     def replica_sets(self) -> ScalableClient[apps_pb2.ReplicaSet]:
         """ReplicaSets."""
         return ScalableClient(self.transport, kinds.REPLICA_SET, timeout=self._timeout)
+
+    @cached_property
+    def deployments(self) -> ScalableClient[deployment_pb2.Deployment]:
+        """Deployments."""
+        return ScalableClient(self.transport, kinds.DEPLOYMENT, timeout=self._timeout)
+
+    @cached_property
+    def controller_revisions(self) -> ResourceClient[controller_revision_pb2.ControllerRevision]:
+        """ControllerRevisions."""
+        return self.kind(kinds.CONTROLLER_REVISION)
 
     @cached_property
     def resource_quotas(self) -> ResourceClient[resource_quota_pb2.ResourceQuota]:

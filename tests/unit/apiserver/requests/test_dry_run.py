@@ -106,6 +106,24 @@ def _patch(patch: str, subresource: str = "") -> Callable[..., Awaitable[Any]]:
     return send
 
 
+def _part(verb: str, value: str) -> Callable[..., Awaitable[Any]]:
+    """A debug container of that name, or that policy of CPU."""
+
+    async def send(api: Harness, dry: tuple[str, ...] = ALL) -> Any:
+        pod = await api.client.pods.get("web", "default")
+        if verb == "UpdateResize":
+            pod.spec.containers[0].resize_policy.add(resource_name="cpu", restart_policy=value)
+        else:
+            pod.spec.ephemeral_containers.add().ephemeral_container_common.name = value
+            pod.spec.ephemeral_containers[0].ephemeral_container_common.image = "busybox"
+        request = raw_pb2.RawUpdateRequest(
+            object=pod.SerializeToString(), options=meta_pb2.UpdateOptions(dry_run=dry)
+        )
+        return await call(api, verb, request, pod_pb2.Pod)
+
+    return send
+
+
 def _delete(name: str) -> Callable[..., Awaitable[Any]]:
     request = request_pb2.DeleteRequest(namespace="default", name=name, grace_period_seconds=0)
 
@@ -188,6 +206,10 @@ DOORS = [
     Door("patch", _patch('{"metadata": {"labels": {"a": "b"}}}'), _patch('{"metadata": {"labels": {"a": "-"}}}'), Invalid),
     Door("patch of the status", _patch('{"status": {"phase": "Running"}}', "status"),
          _patch('{"metadata": {"resourceVersion": "1"}}', "status"), Conflict),
+    Door("ephemeral containers", _part("UpdateEphemeralContainers", "shell"), _part("UpdateEphemeralContainers", "-"), Invalid),
+    Door("resize", _part("UpdateResize", "NotRequired"), _part("UpdateResize", "Never"), Invalid),
+    Door("patch of ephemeral containers", _patch('{"spec": {"ephemeralContainers": [{"name": "d", "image": "b"}]}}', "ephemeralcontainers"),
+         _patch('{"spec": {"ephemeralContainers": [{"name": "d"}]}}', "ephemeralcontainers"), Invalid),
     Door("delete", _delete("web"), _delete("nobody"), NotFound),
     Door("delete batch", _delete_batch("web"), _delete_batch("nobody"), NotFound),
     Door("delete collection", _delete_collection(""), _delete_collection("Sideways"), Invalid),
@@ -241,7 +263,7 @@ async def test_any_other_word_than_all_is_refused(door: Door) -> None:
 def test_every_verb_that_writes_is_among_the_doors() -> None:
     """A new verb fails here until a door is made for it."""
     known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
-             "DeleteCollection", "Bind", "BindBatch", "UpdateScale"}  # fmt: skip
+             "DeleteCollection", "Bind", "BindBatch", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize"}  # fmt: skip
     reads = {"Get", "List", "Watch", "Logs", "Exec", "Attach", "PortForward", "GetScale"}
     own = {"Report"}  # PodTraces: best effort, told not written
     verbs = {name for kind in KINDS for name in service_descriptor(kind.service).methods_by_name}
