@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from vaina.api.apps.v1 import apps_pb2
+from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
@@ -110,6 +110,14 @@ REPLICA_SET = Kind(
     group="apps", singular="replicaset", short_names=("rs",), categories=("all",), has_status=True, has_scale=True,
     field_selectors=("status.replicas",),
 )  # fmt: skip
+DEPLOYMENT = Kind(
+    "Deployment", "deployments", deployment_pb2.Deployment, "vaina.api.apps.v1.DeploymentService", "deployments",
+    group="apps", singular="deployment", short_names=("deploy",), categories=("all",), has_status=True, has_scale=True,
+)  # fmt: skip
+CONTROLLER_REVISION = Kind(
+    "ControllerRevision", "controllerrevisions", controller_revision_pb2.ControllerRevision,
+    "vaina.api.apps.v1.ControllerRevisionService", "controllerrevisions", group="apps", singular="controllerrevision",
+)  # fmt: skip
 RESOURCE_QUOTA = Kind(
     "ResourceQuota", "resourcequotas", resource_quota_pb2.ResourceQuota, "vaina.api.core.v1.ResourceQuotaService",
     "resourcequotas", singular="resourcequota", short_names=("quota",), has_status=True,
@@ -157,7 +165,8 @@ POD_TRACE = Kind(
 
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
-    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, RESOURCE_QUOTA, LIMIT_RANGE,
+    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
+    CONTROLLER_REVISION, RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, LEASE,
     POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout

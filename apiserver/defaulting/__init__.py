@@ -24,6 +24,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.SECRET.kind: objects.default_secret,
     kinds.REPLICATION_CONTROLLER.kind: objects.default_replication_controller,
     kinds.REPLICA_SET.kind: objects.default_replica_set,
+    kinds.DEPLOYMENT.kind: objects.default_deployment,
     kinds.RESOURCE_QUOTA.kind: limits.default_resource_quota,
     kinds.LIMIT_RANGE.kind: limits.default_limit_range,
     kinds.PRIORITY_CLASS.kind: limits.default_priority_class,

@@ -1,9 +1,15 @@
 """Defaults of all kinds but Pods."""
 
-from vaina.api.apps.v1 import apps_pb2
+from typing import Final
+
+from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, replication_controller_pb2
 from vaina.objects.defaults.pods import default_pod_spec
 from vaina.objects.defaults.resources import round_up
+
+_QUARTER: Final = "25%"
+_REVISIONS_KEPT: Final = 10
+_PROGRESS_SECONDS: Final = 600
 
 
 def default_node(node: node_pb2.Node) -> None:
@@ -54,4 +60,25 @@ def default_replica_set(replica_set: apps_pb2.ReplicaSet) -> None:
     spec = replica_set.spec
     if not spec.HasField("replicas"):
         spec.replicas = 1
+    default_pod_spec(spec.template.spec)
+
+
+def default_deployment(deployment: deployment_pb2.Deployment) -> None:
+    """Make one Pod, and roll by a quarter, where nothing else is said."""
+    spec = deployment.spec
+    if not spec.HasField("replicas"):
+        spec.replicas = 1
+    strategy = spec.strategy
+    strategy.type = strategy.type or "RollingUpdate"
+    if strategy.type == "RollingUpdate":
+        rolling = strategy.rolling_update
+        rolling.SetInParent()
+        for field in ("max_unavailable", "max_surge"):
+            if not rolling.HasField(field):
+                amount = getattr(rolling, field)
+                amount.type, amount.str_val = 1, _QUARTER
+    if not spec.HasField("revision_history_limit"):
+        spec.revision_history_limit = _REVISIONS_KEPT
+    if not spec.HasField("progress_deadline_seconds"):
+        spec.progress_deadline_seconds = _PROGRESS_SECONDS
     default_pod_spec(spec.template.spec)

@@ -36,6 +36,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
     "Deployment": ReplicasStrategy(),
+    "Deployment": ReplicasStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),
 }
 

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from apiserver.validation import (
     config,
+    deployments,
     disruption_budgets,
     limit_ranges,
     metadata,
@@ -61,6 +62,16 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         workloads.check_replica_set,
         workloads.check_replica_set_update,
         workloads.check_replica_set_status_update,
+    ),
+    kinds.DEPLOYMENT.kind: (
+        deployments.check_create,
+        deployments.check_update,
+        deployments.check_status_update,
+    ),
+    kinds.CONTROLLER_REVISION.kind: (
+        deployments.check_revision,
+        deployments.check_revision_update,
+        _metadata_update,
     ),
     kinds.RESOURCE_QUOTA.kind: (quotas.check_create, quotas.check_update, quotas.check_status_update),
     kinds.LIMIT_RANGE.kind: (limit_ranges.check_create, limit_ranges.check_update, _metadata_update),
@@ -117,7 +128,7 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind is kinds.POD:
         named = warnings.warnings_for_name(found.metadata)
         return named + warnings.warnings_for_pod(Path(), found.metadata, found.spec)
-    if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER):
+    if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT):
         template = found.spec.template
         return warnings.warnings_for_pod(Path("spec", "template"), template.metadata, template.spec)
     return []

@@ -149,6 +149,8 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "DaemonEndpoint": {"port": _TOLD},
     "NamespaceCondition": _CONDITION,
     "ReplicaSetCondition": _CONDITION,
+    "DeploymentCondition": {**_CONDITION, "last_update_time": _WHEN},
+    "DeploymentSpec": {"paused": _BOOLEAN},
     "ReplicationControllerCondition": _CONDITION,
     "PodCondition": {
         "status": _TOLD, "reason": _TOLD, "message": _TOLD, "last_transition_time": _WHEN, "last_probe_time": _WHEN,

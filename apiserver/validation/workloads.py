@@ -10,7 +10,7 @@ from typing import Final
 from apiserver.validation import metadata, names, templates
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_non_negative
-from vaina.api.apps.v1 import apps_pb2
+from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import pod_pb2, replication_controller_pb2
 from vaina.objects import selectors
 from vaina.objects.field_path import Path, invalid, required
@@ -56,7 +56,14 @@ def check_replica_set_status_update(new: ReplicaSet, old: ReplicaSet) -> Errors:
 def _check_replica_set_spec(errors: Errors, spec: apps_pb2.ReplicaSetSpec) -> None:
     check_non_negative(errors, _SPEC.child("replicas"), spec.replicas)
     check_non_negative(errors, _SPEC.child("minReadySeconds"), spec.min_ready_seconds)
-    at = _SPEC.child("selector")
+    check_selector_and_template(errors, _SPEC, spec)
+
+
+def check_selector_and_template(
+    errors: Errors, path: Path, spec: apps_pb2.ReplicaSetSpec | deployment_pb2.DeploymentSpec
+) -> None:
+    """Check that a selector is there and selects what the template makes; the template is one for Pods that do not end."""
+    at = path.child("selector")
     given = spec.selector.match_labels or spec.selector.match_expressions
     if not spec.HasField("selector"):
         errors.append(required(at))

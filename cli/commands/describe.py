@@ -13,6 +13,7 @@ from cli.printers.describe import render_description
 from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
+from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError
 from vaina.kinds import Kind
 from vaina.objects import selectors
@@ -92,11 +93,14 @@ async def _related(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequenc
         return []
     selector = obj.spec.selector
     wanted = (
-        selectors.from_message(selector) if kind.kind == "ReplicaSet" else selectors.from_labels(selector)
+        selectors.from_labels(selector)
+        if kind.kind == "ReplicationController"
+        else selectors.from_message(selector)
     )
-    listed = await clients.pods.list_all(obj.metadata.namespace, label_selector=str(wanted))
+    client: ResourceClient[Any] = clients.replica_sets if kind.kind == "Deployment" else clients.pods
+    listed = await client.list_all(obj.metadata.namespace, label_selector=str(wanted))
     uid = obj.metadata.uid
-    return [pod for pod in listed.items if any(owner.uid == uid for owner in pod.metadata.owner_references)]
+    return [obj for obj in listed.items if any(owner.uid == uid for owner in obj.metadata.owner_references)]
 
 
 @click.command("describe")

@@ -13,6 +13,7 @@ from vaina.clock import seconds_of
 from vaina.kinds import Kind
 from vaina.objects import nodes, selectors
 from vaina.objects.conditions import get_condition
+from vaina.objects.meta import controller_of
 from vaina.objects.quota_claims import class_of
 from vaina.objects.times import format_time
 
@@ -153,6 +154,25 @@ def _replicas(owner: Any, now: float) -> Sequence[str]:
         age(owner.metadata.creation_timestamp, now),
         ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(owner),
     )  # fmt: skip
+
+
+def _deployment(found: Any, now: float) -> Sequence[str]:
+    spec, status = found.spec, found.status
+    containers = spec.template.spec.containers
+    return (
+        found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
+        str(status.updated_replicas), str(status.available_replicas), age(found.metadata.creation_timestamp, now),
+        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
+    )  # fmt: skip
+
+
+def _controller_revision(found: Any, now: float) -> Sequence[str]:
+    owner = controller_of(found.metadata)
+    controller = NONE
+    if owner is not None:
+        group = owner.api_version.rpartition("/")[0]
+        controller = f"{owner.kind.lower()}{'.' + group if group else ''}/{owner.name}"
+    return found.metadata.name, controller, str(found.revision), age(found.metadata.creation_timestamp, now)
 
 
 def show_selector(owner: Any) -> str:
@@ -309,6 +329,12 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     ),
     "ReplicationController": _REPLICAS,
     "ReplicaSet": _REPLICAS,
+    "Deployment": Columns(
+        ("NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"),
+        ("CONTAINERS", "IMAGES", "SELECTOR"),
+        _deployment,
+    ),
+    "ControllerRevision": Columns(("NAME", "CONTROLLER", "REVISION", "AGE"), (), _controller_revision),
     "ResourceQuota": Columns(("NAME", "REQUEST", "LIMIT", "AGE"), (), _resource_quota),
     "LimitRange": Columns(("NAME", "CREATED AT"), (), _limit_range),
     "PriorityClass": Columns(

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from cli.printers.columns import event_count, event_source, event_times, show_selector
 from cli.printers.describe_budget import describe_budget
+from cli.printers.describe_deployment import describe_deployment
 from cli.printers.describe_limits import (
     describe_limit_range,
     describe_namespace,
@@ -147,6 +148,7 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "Pod": describe_pod,
     "Node": describe_node,
     "ReplicaSet": _replicas,
+    "Deployment": describe_deployment,
     "ReplicationController": _replicas,
     "ConfigMap": _config_map,
     "Secret": _secret,
@@ -167,7 +169,8 @@ def render_description(
     Args:
         kind: its kind.
         obj: the object.
-        pods: of a Node: those on it; of a ReplicaSet: those that it owns; of a Namespace: its quotas and limit ranges.
+        pods: of a Node: those on it; of a ReplicaSet: those that it owns; of a Deployment: its ReplicaSets; of a Namespace:
+            its quotas and limit ranges.
         events: about the object.
         now: seconds since the epoch.
         paint: colours, or none.

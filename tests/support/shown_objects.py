@@ -142,6 +142,55 @@ spec:
 status: {replicas: 2, readyReplicas: 1}
 """
 
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop
+  namespace: default
+  uid: d
+  creationTimestamp: "2026-01-01T00:50:00Z"
+  labels: {app: shop}
+  annotations: {deployment.kubernetes.io/revision: "2"}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: shop}}
+  minReadySeconds: 5
+  strategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 25%, maxSurge: 1}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers: [{name: web, image: "busybox:1.37"}, {name: side, image: busybox}]
+status:
+  observedGeneration: 2
+  replicas: 4
+  updatedReplicas: 2
+  readyReplicas: 3
+  availableReplicas: 3
+  unavailableReplicas: 1
+  conditions:
+  - {type: Available, status: "True", reason: MinimumReplicasAvailable}
+  - {type: Progressing, status: "True", reason: ReplicaSetUpdated}
+"""
+
+REVISIONS = """
+apiVersion: apps/v1
+kind: ControllerRevision
+metadata:
+  name: db-5d8f
+  namespace: default
+  creationTimestamp: "2026-01-01T00:50:00Z"
+  ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: s, controller: true}]
+data: {spec: {template: {}}}
+revision: 3
+---
+apiVersion: apps/v1
+kind: ControllerRevision
+metadata: {name: alone, namespace: default, creationTimestamp: "2026-01-01T00:50:00Z"}
+data: {}
+revision: 1
+"""
+
 EVENTS = """
 apiVersion: v1
 kind: Event

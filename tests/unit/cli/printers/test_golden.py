@@ -11,7 +11,17 @@ from cli.printers.steps import render_trace
 from cli.printers.style import Paint
 from cli.printers.table import render_table
 from tests.support.golden_text import check_golden
-from tests.support.shown_objects import EVENTS, NODE, NOW, REPLICA_SET, SHOP, make_trace, read
+from tests.support.shown_objects import (
+    DEPLOYMENT,
+    EVENTS,
+    NODE,
+    NOW,
+    REPLICA_SET,
+    REVISIONS,
+    SHOP,
+    make_trace,
+    read,
+)
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import EVENT, KINDS_BY_NAME, POD
 from vaina.kinds import NODE as NODE_KIND
@@ -50,6 +60,8 @@ TABLES = {
     "pods": (SHOP, "pods"),
     "nodes": (NODE, "nodes"),
     "replicasets": (REPLICA_SET, "replicasets"),
+    "deployments": (DEPLOYMENT, "deployments"),
+    "controllerrevisions": (REVISIONS, "controllerrevisions"),
     "events": (EVENTS, "events"),
     "resourcequotas": (
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
@@ -149,6 +161,20 @@ def test_describe_node() -> None:
 def test_describe_replica_set() -> None:
     text = render_description(REPLICA_SET_KIND, read(REPLICA_SET)[0], pods=read(SHOP), now=NOW)
     check_golden(GOLDEN / "describe-replicaset.txt", text)
+
+
+def test_describe_deployment() -> None:
+    deployment, new, old, gone = (
+        read(DEPLOYMENT)[0],
+        read(REPLICA_SET)[0],
+        read(REPLICA_SET)[0],
+        read(REPLICA_SET)[0],
+    )
+    old.metadata.name, gone.metadata.name = "shop-old", "shop-older"
+    old.spec.template.spec.containers[0].image = gone.spec.template.spec.containers[0].image = "busybox:1.36"
+    gone.spec.replicas = gone.status.replicas = 0
+    text = render_description(KINDS_BY_NAME["deploy"], deployment, pods=[new, old, gone], now=NOW)
+    check_golden(GOLDEN / "describe-deployment.txt", text)
 
 
 @pytest.mark.parametrize("name", sorted(OTHERS))
