@@ -19,6 +19,8 @@ VERBS = {
     "delete": "delete",
     "logs": "logs",
     "exec": "exec",
+    "attach": "attach",
+    "port-forward": "port_forward",
     "run": "run",
     "scale": "scale",
     "explain": "explain",

@@ -39,11 +39,11 @@ class Failure(Exception):
 
 
 class Exit(Exception):
-    """A command ends with an exit code, having said what there was to say."""
+    """A command ends with an exit code, and these words; empty: it has said what there was to say."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, words: str = "") -> None:
         super().__init__(code)
-        self.code = code
+        self.code, self.words = code, words
 
 
 @dataclass(slots=True)
@@ -126,6 +126,8 @@ def run(shell: Shell, command: Command) -> int:
         shell.err(f"error: {error}")
         return 1
     except Exit as error:
+        if error.words:
+            shell.err(error.words)
         return error.code
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +14,10 @@ from cli.printers.columns import resource_name
 from cli.printers.objects import object_name
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_duration, parse_targets
+from cli.waiting import wait_gone
 from vaina.client.clientset import Clientset
-from vaina.client.resource import ResourceClient
-from vaina.errors import ApiError, NotFound, Unavailable
+from vaina.errors import ApiError, NotFound
 from vaina.kinds import Kind
-from vaina.objects.watch import DELETED
 
 _PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan", "": ""}
 
@@ -148,35 +146,6 @@ async def _wait_all(
                 await wait_gone(shell, clients.kind(item.kind), item.namespace, item.name, uid)
     except TimeoutError as error:
         raise Failure("timed out waiting for the condition") from error
-
-
-async def wait_gone(
-    shell: Shell, client: ResourceClient[Message], namespace: str, name: str, uid: str
-) -> None:
-    """Return when the object with this uid is gone; another one of its name does not count."""
-    while True:
-        try:
-            current: Any = await client.get(name, namespace)
-            if current.metadata.uid != uid or await _saw_end(client, current):
-                return
-        except NotFound:
-            return
-        except Unavailable:
-            await shell.clock.sleep(1.0)
-
-
-async def _saw_end(client: ResourceClient[Message], current: Any) -> bool:
-    """Watch the object; say whether its end was seen before the stream ended."""
-    stream = client.watch(
-        current.metadata.namespace,
-        field_selector=f"metadata.name={current.metadata.name}",
-        resource_version=current.metadata.resource_version,
-    )
-    async with aclosing(stream) as batches:
-        async for batch in batches:
-            if any(event.type == DELETED for event in batch.events):
-                return True
-    return False
 
 
 @click.command("delete")

@@ -1,26 +1,29 @@
 """`vaina run`: a Pod with one container, from the command line."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from cli import flags
-from cli.commands.delete import wait_gone
-from cli.commands.exec import ExecOptions, exec_in
+from cli.commands.attach import AttachOptions, attach_to
+from cli.commands.logs import LogOptions, logs
 from cli.printers.objects import print_json, print_yaml
 from cli.shell import Exit, Failure, Shell
+from cli.targets import parse_duration
+from cli.waiting import wait_gone, wait_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
+from vaina.errors import ApiError
 from vaina.kinds import POD
 from vaina.objects import pods
+from vaina.objects.conditions import get_condition
 from vaina.objects.normalise import normalise
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
-#: keeps a container there to be entered; ends at once when it is told to
-_WAIT = "trap 'exit 0' TERM INT; while true; do sleep 3600 & wait $!; done"
+#: how long a Pod may take until it can be attached to, as kubectl has it
+_RUNNING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,17 @@ class RunOptions:
     stdin: bool = False
     tty: bool = False
     remove: bool = False
+    #: None: when there is something to attach for
+    attach: bool | None = None
+    leave_stdin_open: bool = False
+    quiet: bool = False
+    #: seconds
+    timeout: float = _RUNNING_SECONDS
 
     @property
-    def interactive(self) -> bool:
-        """Whether the Pod is made to be entered."""
-        return self.stdin or self.tty
+    def attaches(self) -> bool:
+        """Whether the command joins the container's streams."""
+        return self.stdin or self.tty if self.attach is None else self.attach
 
 
 def _pairs(texts: Sequence[str], what: str) -> list[tuple[str, str]]:
@@ -71,9 +80,9 @@ def make_pod(options: RunOptions, namespace: str) -> pod_pb2.Pod:
     container = pod_pb2.Container(
         name=options.name, image=options.image, image_pull_policy=options.pull_policy
     )
-    if options.interactive:
-        container.command.extend(["sh", "-c", _WAIT])
-    elif options.command:
+    container.stdin, container.tty = options.stdin, options.tty
+    container.stdin_once = options.stdin and not options.leave_stdin_open
+    if options.command:
         container.command.extend(options.arguments)
     else:
         container.args.extend(options.arguments)
@@ -90,9 +99,17 @@ def make_pod(options: RunOptions, namespace: str) -> pod_pb2.Pod:
 
 
 async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
-    """Create the Pod; with -it, enter it once it runs; with --rm, delete it in the end."""
-    if options.remove and not options.interactive:
+    """Create the Pod; with -it, attach to it once it runs; with --rm, delete it in the end.
+
+    Raises:
+        Exit: with the container's code, when it was waited for and is not 0.
+    """
+    if options.remove and not options.attaches:
         raise Failure("--rm should only be used for attached containers")
+    if options.attaches and options.dry_run != "none":
+        raise Failure(
+            "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)"
+        )
     pod = make_pod(options, options.namespace or shell.namespace)
     if options.dry_run == "client" and options.output in ("json", "yaml"):
         write = print_json if options.output == "json" else print_yaml
@@ -100,24 +117,22 @@ async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
         return
     if options.dry_run != "client":
         pod = await clients.pods.create(pod, dry_run=options.dry_run == "server", field_manager="vaina")
-    if not options.interactive:
+    if not options.attaches:
         suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
         shell.out(f"pod/{options.name} created{suffix}\n")
-    elif options.dry_run == "none":
+    else:
         await _enter(shell, clients, pod, options)
 
 
 async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
-    """Run the command inside the Pod as `exec` does: there is no attach, and none is needed for a fresh Pod."""
     place, name = pod.metadata.namespace, pod.metadata.name
     try:
-        await _wait_running(clients, pod)
-        if shell.terminal.is_terminal:
-            shell.err("If you don't see a command prompt, try pressing enter.")
-        command = options.arguments or ("sh",)
-        await exec_in(
-            shell, clients, ExecOptions(name, command, options.name, place, options.stdin, options.tty)
-        )
+        now = await wait_pod(clients, pod, _is_up, options.timeout)
+        await _join(shell, clients, now, options)
+        if not options.leave_stdin_open and options.restart != "Always":
+            # OnFailure is tried until it succeeds.
+            over = pods.is_terminal if options.restart == "Never" else _has_succeeded
+            _tell_end(await wait_pod(clients, pod, over, 0))
     finally:
         if options.remove:
             gone = await clients.pods.delete(name, place, uid=pod.metadata.uid)
@@ -125,20 +140,43 @@ async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Ru
             shell.err(f'pod "{name}" deleted')
 
 
-async def _wait_running(clients: Clientset, pod: pod_pb2.Pod) -> None:
-    stream = clients.pods.watch(
-        pod.metadata.namespace,
-        field_selector=f"metadata.name={pod.metadata.name}",
-        resource_version=pod.metadata.resource_version,
-    )
-    async with aclosing(stream) as batches:
-        async for batch in batches:
-            for event in batch.events:
-                if pods.is_terminal(event.object):
-                    raise Exit(1)
-                if event.object.status.phase == "Running":
-                    return
-    raise Failure("the watch ended before the pod was running")
+async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
+    """Attach; what has ended before that is told by its log."""
+    place, name = pod.metadata.namespace, pod.metadata.name
+    if not pods.is_terminal(pod):
+        wanted = AttachOptions(name, options.name, place, options.stdin, options.tty, options.quiet)
+        try:
+            await attach_to(shell, clients, pod, options.name, wanted)
+        except ApiError as error:
+            shell.err(
+                f"warning: couldn't attach to pod/{name}, falling back to streaming logs: {error.message}"
+            )
+        else:
+            return
+    await logs(shell, clients, LogOptions(name, options.name, place, follow=True))
+
+
+def _is_up(pod: pod_pb2.Pod) -> bool:
+    if pods.is_terminal(pod):
+        return True
+    ready = get_condition(pod.status, "Ready")
+    return pod.status.phase == "Running" and ready is not None and ready.status == "True"
+
+
+def _has_succeeded(pod: pod_pb2.Pod) -> bool:
+    return pod.status.phase == "Succeeded"
+
+
+def _tell_end(pod: pod_pb2.Pod) -> None:
+    """Give the container's exit code as ours."""
+    if pod.status.phase == "Succeeded":
+        return
+    where = f"pod {pod.metadata.namespace}/{pod.metadata.name}"
+    states = [status.state for status in pod.status.container_statuses]
+    if not states or not states[0].terminated.exit_code:
+        raise Failure(f"{where} failed with unknown exit code")
+    ended = states[0].terminated
+    raise Exit(ended.exit_code, f"{where} terminated ({ended.reason})\n{ended.message}".rstrip())
 
 
 @click.command("run")
@@ -153,10 +191,20 @@ async def _wait_running(clients: Clientset, pod: pod_pb2.Pod) -> None:
 @click.option("--port", type=int, default=0, help="A port that the container serves.")
 @click.option("--labels", "-l", default="", metavar="A=B,...", help="Labels, instead of run=NAME.")
 @click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
-@click.option("-i", "--stdin", is_flag=True, help="Enter the Pod: pass standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="Enter the Pod: as a terminal.")
+@click.option("-i", "--stdin", is_flag=True, help="Keep standard input open, and attach.")
+@click.option("-t", "--tty", is_flag=True, help="Give the container a terminal, and attach.")
+@click.option(
+    "--attach", is_flag=True, default=None, flag_value=True, help="Attach to the container once it runs."
+)
+@click.option("--leave-stdin-open", is_flag=True, help="After the first attach, standard input stays open.")
+@click.option("-q", "--quiet", is_flag=True, help="Only print output from the container.")
+@click.option("--pod-running-timeout", "timeout", default="1m", help="How long the Pod may take to run.")
 @click.option("--rm", "remove", is_flag=True, help="Delete the Pod when the command has ended.")
 def run_command(**options: Any) -> None:
     """Make a Pod with one container."""
-    given = RunOptions(**options)
-    flags.start(lambda shell, clients: run(shell, clients, given))
+
+    async def command(shell: Shell, clients: Clientset) -> None:
+        options["timeout"] = parse_duration(options["timeout"])
+        await run(shell, clients, RunOptions(**options))
+
+    flags.start(command)

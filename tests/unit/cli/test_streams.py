@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,18 +10,17 @@ import pytest
 from cli.commands.exec import ExecOptions, exec_in
 from cli.commands.get import GetOptions, get
 from cli.commands.logs import LogOptions, logs
-from cli.commands.run import RunOptions, run
 from cli.commands.trace import TraceOptions, trace
 from cli.shell import Exit, Failure, Shell
 from cli.terminal import NoTerminal
 from tests.support.command import CommandLine
+from tests.support.node_streams import FakeNode
 from tests.support.shown_objects import make_trace
-from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
+from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import NotFound
-from vaina.serving.handlers import Handlers, Method, MethodKind, RequestContext
 from vaina.testing.builders import make_container, make_pod, make_replica_set
 from vaina.testing.clock import FakeClock, settle
 
@@ -202,52 +201,6 @@ async def test_trace_of_nothing_is_not_found() -> None:
         await trace(vaina.shell(), clients_of(vaina), TraceOptions("none"))
 
 
-class FakeNode:
-    """What a kubelet would answer: logs and exec of any Pod, put before the apiserver's own handlers."""
-
-    def __init__(self, exit_code: int = 0) -> None:
-        self.exit_code = exit_code
-        self.log_options: list[pod_pb2.PodLogOptions] = []
-        self.start: pod_stream_pb2.PodExecStart | None = None
-        self.typed = b""
-        self.closed = False
-
-    def over(self, handlers: Handlers) -> Handlers:
-        service = "/vaina.api.core.v1.PodService"
-        return {
-            **handlers,
-            f"{service}/Logs": Method(MethodKind.STREAM, self._logs),
-            f"{service}/Exec": Method(MethodKind.BIDI, self._exec),
-        }
-
-    async def _logs(self, request: bytes, _: RequestContext) -> AsyncIterator[bytes]:
-        options = pod_stream_pb2.PodLogRequest.FromString(request).options
-        self.log_options.append(options)
-        for part in (b"one\n", b"two \xff\n"):
-            yield pod_stream_pb2.PodLogResponse(
-                data=options.container.encode() + b" " + part
-            ).SerializeToString()
-
-    async def _exec(self, requests: AsyncIterator[bytes], _: RequestContext) -> AsyncIterator[bytes]:
-        async for raw in requests:
-            request = pod_stream_pb2.PodExecRequest.FromString(raw)
-            match request.WhichOneof("input"):
-                case "start":
-                    self.start = request.start
-                    if not request.start.options.stdin:
-                        break
-                case "stdin":
-                    self.typed += request.stdin
-                case "close_stdin":
-                    self.closed = True
-                    break
-                case _:
-                    pass
-        yield pod_stream_pb2.PodExecResponse(stdout=b"out\n").SerializeToString()
-        yield pod_stream_pb2.PodExecResponse(stderr=b"err\n").SerializeToString()
-        yield pod_stream_pb2.PodExecResponse(exit_code=self.exit_code).SerializeToString()
-
-
 @pytest.fixture
 async def node() -> FakeNode:
     return FakeNode()
@@ -356,19 +309,3 @@ async def test_exec_without_a_terminal_goes_on_without_one(with_node: CommandLin
     assert "Unable to use a TTY" in told(shell)
     assert node.start is not None
     assert not node.start.options.tty
-
-
-async def test_run_rm_enters_the_pod_and_deletes_it(with_node: CommandLine, node: FakeNode) -> None:
-    shell, clients = with_node.shell(stdin=b"hi"), clients_of(with_node)
-    options = RunOptions("tool", "busybox", ["cat"], stdin=True, remove=True)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(run(shell, clients, options))
-        await until(lambda: running.done() or not node.closed)
-        await settle()
-        pod = await clients.pods.get("tool", "default")
-        pod.status.phase = "Running"
-        await clients.pods.update_status(pod, mask=["phase"])
-    assert node.typed == b"hi"
-    assert told(shell).endswith('pod "tool" deleted\n')
-    with pytest.raises(NotFound):
-        await clients.pods.get("tool", "default")
