@@ -165,6 +165,7 @@ def container_config(
             TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
         },
         log_path=f"{container.name}/{action.attempt}.log" if settings.log_root else "",
+        target_container_id=action.target_id or "",
     )
 
 

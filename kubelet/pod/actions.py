@@ -98,6 +98,8 @@ class StartContainer:
     image_id: str
     #: how many restarts in a row have led here: kept with the container, so that back-off survives a restart of the kubelet
     backoff_step: int = 0
+    #: of an ephemeral container: the one whose processes it sees; None: those of its own, "": it is not there
+    target_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from kubelet.pod.containers import (
     is_initialized,
     is_started,
     restart_wanted,
+    target_of,
     view_containers,
 )
 from kubelet.pod.observation import (
@@ -135,7 +136,9 @@ def natural_ending(pod: pod_pb2.Pod, observed: PodObservation, now: float) -> En
 
 
 def _has_run_and_may_not_again(pod: pod_pb2.Pod, views: tuple[ContainerView, ...]) -> bool:
-    return pod.spec.restart_policy == "Never" and any(view.current is not None for view in views)
+    return pod.spec.restart_policy == "Never" and any(
+        view.current is not None for view in views if view.kind is not ContainerKind.EPHEMERAL
+    )
 
 
 class _Planner:
@@ -232,11 +235,15 @@ class _Planner:
         return True
 
     def _containers(self) -> None:
+        for view in self.views:
+            if view.kind is ContainerKind.EPHEMERAL and view.exited is None and not view.running:
+                # Once in its life, whatever the other containers do.
+                self._start(view)
         if not is_initialized(self.pod, self.views, self.observed):
             self._initialize()
             return
         for view in self.views:
-            if view.kind is not ContainerKind.INIT:
+            if view.kind in {ContainerKind.SIDECAR, ContainerKind.MAIN}:
                 self._keep_running(view)
 
     def _initialize(self) -> None:
@@ -306,7 +313,19 @@ class _Planner:
             return
         image_id = self._image(view)
         if image_id is not None:
-            self.actions.append(StartContainer(view.name, view.kind, view.next_attempt, image_id, step))
+            target = self._target_of(view) if view.kind is ContainerKind.EPHEMERAL else None
+            self.actions.append(
+                StartContainer(view.name, view.kind, view.next_attempt, image_id, step, target)
+            )
+
+    def _target_of(self, view: ContainerView) -> str | None:
+        """Return the id of the container whose processes an ephemeral one is to see; "" when that does not run."""
+        wanted = target_of(self.pod, view.name)
+        if not wanted:
+            return None
+        target = next((item for item in self.views if item.name == wanted), None)
+        running = target is not None and target.running and target.in_sandbox
+        return target.current.id if running and target is not None and target.current is not None else ""
 
     def _image(self, view: ContainerView) -> str | None:
         image = self.observed.images.get(view.name, ImageObservation())

@@ -68,11 +68,33 @@ def kind_of_init(spec: pod_pb2.Container) -> ContainerKind:
 
 
 def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]:
-    """Give the Pod's containers in the order in which they start."""
+    """Give the Pod's containers in the order in which they start; ephemeral ones come last, and wait for nobody."""
     for spec in pod.spec.init_containers:
         yield spec, kind_of_init(spec)
     for spec in pod.spec.containers:
         yield spec, ContainerKind.MAIN
+    for ephemeral in pod.spec.ephemeral_containers:
+        # It has the fields of a container, with their numbers.
+        common = ephemeral.ephemeral_container_common
+        yield pod_pb2.Container.FromString(common.SerializeToString()), ContainerKind.EPHEMERAL
+
+
+def target_of(pod: pod_pb2.Pod, name: str) -> str:
+    """Return the name of the container whose processes an ephemeral one is to see; "" for its own alone."""
+    for item in pod.spec.ephemeral_containers:
+        if item.ephemeral_container_common.name == name:
+            return str(item.target_container_name)
+    return ""
+
+
+def field_path(pod: pod_pb2.Pod, name: str) -> str:
+    """Return where a container stands in the Pod, as events name it."""
+    field = "containers"
+    if any(spec.name == name for spec in pod.spec.init_containers):
+        field = "initContainers"
+    elif any(item.ephemeral_container_common.name == name for item in pod.spec.ephemeral_containers):
+        field = "ephemeralContainers"
+    return f"spec.{field}{{{name}}}"
 
 
 def current_sandbox(observed: PodObservation) -> SandboxState | None:
@@ -117,7 +139,11 @@ def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, Cont
         return {}
     uid = Uid(pod.metadata.uid)
     found = {}
-    for item in (*status.init_container_statuses, *status.container_statuses):
+    for item in (
+        *status.init_container_statuses,
+        *status.container_statuses,
+        *status.ephemeral_container_statuses,
+    ):
         state = _from_status(item, uid, observed.observed_at)
         if state is not None:
             found[item.name] = state
@@ -183,7 +209,7 @@ def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed:
     return all(
         is_started(view, observed) if view.kind is ContainerKind.SIDECAR else init_done(pod, view)
         for view in views
-        if view.kind is not ContainerKind.MAIN
+        if view.kind in {ContainerKind.INIT, ContainerKind.SIDECAR}
     )
 
 
@@ -201,6 +227,8 @@ def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservati
     ended = view.exited
     if ended is None:
         return view.current is None
+    if view.kind is ContainerKind.EPHEMERAL:
+        return False
     # The container's own policy, where it has one, goes before the Pod's (KEP-5307).
     policy = view.spec.restart_policy or pod.spec.restart_policy or "Always"
     stopping = observed.stopping.get(ended.id)

@@ -30,7 +30,7 @@ from kubelet.pod.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.pod.containers import specs
+from kubelet.pod.containers import field_path, specs, target_of
 from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.observation import (
     SANDBOX_KEY,
@@ -118,10 +118,7 @@ class PodExecutor:
             raise ActionError(action, str(error)) from error
 
     def _event(self, pod: pod_pb2.Pod, type: str, reason: str, message: str, container: str = "") -> None:
-        path = ""
-        if container:
-            init = any(spec.name == container for spec in pod.spec.init_containers)
-            path = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
+        path = field_path(pod, container) if container else ""
         self._tools.events.event(pod, type, reason, message, field_path=path)
 
     def _pod_ip(self, pod: pod_pb2.Pod) -> str:
@@ -292,6 +289,8 @@ class PodExecutor:
         self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: StartContainer
     ) -> ContainerConfig:
         tools, namespace, address = self._tools, pod.metadata.namespace, self._pod_ip(pod)
+        if action.target_id == "":
+            raise config.ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
         wanted = references(spec)
         config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}
         secrets = {name: await tools.objects.secret(namespace, name) for name in wanted.secrets}

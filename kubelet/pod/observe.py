@@ -125,4 +125,6 @@ def _will_start(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation)
         return False
     if view.kind is ContainerKind.INIT and init_done(pod, view):
         return False
+    if view.kind is ContainerKind.EPHEMERAL:
+        return view.exited is None and not view.running
     return view.exited is None or view.kind is ContainerKind.INIT or restart_wanted(view, pod, observed)

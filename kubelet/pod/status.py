@@ -29,7 +29,7 @@ from vaina.objects.pods import qos_class
 #: the fields of status that are the kubelet's
 STATUS_MASK = (
     "phase", "conditions", "message", "reason", "host_ip", "host_ips", "pod_ip", "pod_ips", "start_time",
-    "container_statuses", "init_container_statuses", "qos_class", "observed_generation",
+    "container_statuses", "init_container_statuses", "ephemeral_container_statuses", "qos_class", "observed_generation",
 )  # fmt: skip
 
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
@@ -88,11 +88,13 @@ class _Writer:
     def write(self) -> pod_pb2.PodStatus:
         status, pod = self.status, self.pod
         for view in view_containers(pod, self.observed):
-            target = (
-                status.container_statuses
-                if view.kind is ContainerKind.MAIN
-                else status.init_container_statuses
-            )
+            match view.kind:
+                case ContainerKind.MAIN:
+                    target = status.container_statuses
+                case ContainerKind.EPHEMERAL:
+                    target = status.ephemeral_container_statuses
+                case _:
+                    target = status.init_container_statuses
             target.append(self._container(view))
         running = any(item.phase is ContainerPhase.RUNNING for item in self.observed.containers)
         status.phase = compute_phase(pod, status, ended=self.ending is not None and not running)
@@ -132,8 +134,9 @@ class _Writer:
     def _container(self, view: ContainerView) -> pod_pb2.ContainerStatus:
         item = pod_pb2.ContainerStatus(name=view.name, image=view.spec.image)
         current = view.current
-        item.started = is_started(view, self.observed)
-        item.ready = is_ready(view, self.observed)
+        if view.kind is not ContainerKind.EPHEMERAL:
+            item.started = is_started(view, self.observed)
+            item.ready = is_ready(view, self.observed)
         if view.kind is ContainerKind.INIT:
             item.ready, item.started = init_done(self.pod, view), view.running
         if current is not None:

@@ -10,7 +10,7 @@ import structlog
 
 from kubelet.pod.actions import Action, ContainerKind, PodPlan
 from kubelet.pod.compute import compute_pod_plan, natural_ending
-from kubelet.pod.containers import view_containers
+from kubelet.pod.containers import field_path, view_containers
 from kubelet.pod.execute import ActionError, PodExecutor
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.observation import PodObservation, ProbeKind
@@ -252,7 +252,11 @@ class PodWorker:
     def _say_back_off(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
         """Say once for each wait that a container is in back-off, as upstream's events do."""
         meta = pod.metadata
-        for item in (*status.init_container_statuses, *status.container_statuses):
+        for item in (
+            *status.init_container_statuses,
+            *status.container_statuses,
+            *status.ephemeral_container_statuses,
+        ):
             reason = item.state.waiting.reason
             if self._waiting_reasons.get(item.name, "") == reason:
                 continue
@@ -274,8 +278,7 @@ class PodWorker:
                 self._event(pod, "Warning", "Failed", "Error: InvalidImageName", item.name)
 
     def _event(self, pod: pod_pb2.Pod, type: str, reason: str, message: str, container: str) -> None:
-        init = any(spec.name == container for spec in pod.spec.init_containers)
-        path = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
+        path = field_path(pod, container)
         self._tools.events.event(pod, type, reason, message, field_path=path)
 
     def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, message: str) -> None:
@@ -290,7 +293,7 @@ class PodWorker:
             for view in view_containers(pod, observed)
             if view.current is not None
             and view.current.phase is ContainerPhase.RUNNING
-            and view.kind is not ContainerKind.INIT
+            and view.kind in {ContainerKind.SIDECAR, ContainerKind.MAIN}
             and view.current.id not in observed.post_start_pending
         }
         sandbox = self._memory.sandbox

@@ -163,6 +163,8 @@ class ContainerConfig:
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     #: below the sandbox's log_directory; empty: the runtime keeps the log itself
     log_path: str = ""
+    #: id of the container whose process namespace it joins (an ephemeral container's target); empty: as the sandbox says
+    target_container_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

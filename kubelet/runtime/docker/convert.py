@@ -114,7 +114,9 @@ def container_body(
         **_resources(config.resources, least_oom_score_adj),
         **_security(config.security),
     }
-    if sandbox.host_pid:
+    if config.target_container_id:
+        host["PidMode"] = f"container:{config.target_container_id}"
+    elif sandbox.host_pid:
         host["PidMode"] = "host"
     elif sandbox.share_process_namespace:
         host["PidMode"] = joined

@@ -51,7 +51,7 @@ def exited(
 def seen(
     *containers: ContainerState,
     sandboxes: tuple[SandboxState, ...] = (sandbox(),),
-    here: tuple[str, ...] = ("app", "one", "two", "side"),
+    here: tuple[str, ...] = ("app", "one", "two", "side", "debug"),
     images: Mapping[str, ImageObservation] | None = None,
     **more: object,
 ) -> PodObservation:
@@ -71,6 +71,7 @@ def pod(
     restart: str = "Always",
     volumes: tuple[str, ...] = (),
     grace: int = 30,
+    debug: tuple[str, ...] = (),
 ) -> pod_pb2.Pod:
     made = make_pod(containers=[make_container(name) for name in names or ("app",)])
     made.spec.restart_policy = restart
@@ -81,4 +82,9 @@ def pod(
             made.spec.init_containers[-1].restart_policy = "Always"
     for name in volumes:
         made.spec.volumes.add(name=name)
+    for item in debug:
+        # name, or name>target
+        name, _, target = item.partition(">")
+        ephemeral = made.spec.ephemeral_containers.add(target_container_name=target)
+        ephemeral.ephemeral_container_common.MergeFromString(make_container(name).SerializeToString())
     return made
