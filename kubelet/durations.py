@@ -1,4 +1,6 @@
-"""Durations as Go writes them: in events and messages that people and tools know. PURE."""
+"""Durations as Go writes and reads them: in events, messages and configuration that people and tools know. PURE."""
+
+import re
 
 
 def go_duration(seconds: float) -> str:
@@ -24,3 +26,21 @@ def _decimal(number: int, unit: int) -> str:
     digits = len(str(unit)) - 1
     fraction = f"{rest:0{digits}d}".rstrip("0") if rest else ""
     return f"{whole}.{fraction}" if fraction else str(whole)
+
+
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_go_duration(text: str) -> float:
+    """Read a duration as Go's time.ParseDuration does: 1m30s, 250ms, 0. Raises ValueError."""
+    if text == "0":
+        return 0.0
+    total, at = 0.0, 0
+    for part in _PART.finditer(text):
+        if part.start() != at:
+            break
+        total, at = total + float(part[1]) * _UNITS[part[2]], part.end()
+    if not text or at != len(text):
+        raise ValueError(f'time: invalid duration "{text}"')
+    return total

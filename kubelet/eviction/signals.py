@@ -1,0 +1,193 @@
+"""What is measured of a node, and the thresholds below which it is under pressure. PURE.
+
+Signals, defaults and the order in which they count are upstream's (`pkg/kubelet/eviction/helpers.go`, `defaults_linux.go`;
+https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kubelet.durations import parse_go_duration
+from vaina.objects.quantity import QuantityError, format_bytes, format_count, value
+
+
+class Signal(StrEnum):
+    """What is measured."""
+
+    MEMORY = "memory.available"
+    #: of what Pods may have together
+    ALLOCATABLE_MEMORY = "allocatableMemory.available"
+    NODEFS = "nodefs.available"
+    NODEFS_INODES = "nodefs.inodesFree"
+    IMAGEFS = "imagefs.available"
+    IMAGEFS_INODES = "imagefs.inodesFree"
+    PIDS = "pid.available"
+
+
+_MEMORY = frozenset({Signal.MEMORY, Signal.ALLOCATABLE_MEMORY})
+_INODES = frozenset({Signal.NODEFS_INODES, Signal.IMAGEFS_INODES})
+_IMAGEFS = frozenset({Signal.IMAGEFS, Signal.IMAGEFS_INODES})
+
+#: the words of a kubelet without configuration
+DEFAULT_HARD = "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%"
+
+
+class ThresholdError(ValueError):
+    """A threshold cannot be read; the message is upstream's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An amount, or a share of what there is."""
+
+    units: int = 0
+    #: of the capacity, 0 to 1; None: `units` counts
+    share: float | None = None
+
+    def of(self, capacity: int) -> int:
+        """Return it in units."""
+        return self.units if self.share is None else int(self.share * capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Below it something has to happen."""
+
+    signal: Signal
+    value: Amount
+    #: 0: hard, at once
+    grace_seconds: float = 0.0
+    #: this much above it, before it is over
+    min_reclaim: Amount = Amount()
+
+    @property
+    def hard(self) -> bool:
+        """Say whether Pods get no time."""
+        return self.grace_seconds == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a signal says."""
+
+    available: int
+    capacity: int
+    #: when it was measured, seconds since the epoch
+    at: float
+
+
+def resource_of(signal: Signal) -> str:
+    """Return what is short: the word of messages."""
+    if signal in _MEMORY:
+        return "memory"
+    if signal is Signal.PIDS:
+        return "pids"
+    return "inodes" if signal in _INODES else "ephemeral-storage"
+
+
+def condition_of(signal: Signal) -> str:
+    """Return the condition of the Node."""
+    if signal in _MEMORY:
+        return "MemoryPressure"
+    return "PIDPressure" if signal is Signal.PIDS else "DiskPressure"
+
+
+def is_imagefs(signal: Signal) -> bool:
+    """Say whether it is about the images' file system."""
+    return signal in _IMAGEFS
+
+
+def rank_of(threshold: Threshold) -> int:
+    """Return in which order thresholds are met: memory first."""
+    return 0 if threshold.signal in _MEMORY else 1
+
+
+def quantity_of(signal: Signal, amount: int) -> str:
+    """Return an amount of a signal as messages have it."""
+    if signal in _INODES or signal is Signal.PIDS:
+        return format_count(amount)
+    return format_bytes(amount)
+
+
+def parse_thresholds(
+    hard: str, *, soft: str = "", grace: str = "", min_reclaim: str = ""
+) -> tuple[Threshold, ...]:
+    """Return the thresholds of a kubelet's configuration, with the one for Pods' memory that follows from memory.available.
+
+    Args:
+        hard: memory.available<100Mi,nodefs.available<10%
+        soft: the same.
+        grace: of each soft one: memory.available=1m30s
+        min_reclaim: memory.available=50Mi
+
+    Raises:
+        ThresholdError: it cannot be read.
+    """
+    reclaims = {signal: _amount(signal, text) for signal, text in _pairs(min_reclaim, "=").items()}
+    graces = _pairs(grace, "=")
+    result = []
+    for signal, text in _pairs(hard, "<").items():
+        result.append(Threshold(signal, _amount(signal, text), 0.0, reclaims.get(signal, Amount())))
+    for signal, text in _pairs(soft, "<").items():
+        if signal not in graces:
+            raise ThresholdError(f"grace period must be specified for the soft eviction threshold {signal}")
+        seconds = _seconds(signal, graces[signal])
+        result.append(Threshold(signal, _amount(signal, text), seconds, reclaims.get(signal, Amount())))
+    # 0 (or 0%) and 100% switch a threshold off, as upstream.
+    result = [item for item in result if item.value.units > 0 or item.value.share not in {None, 0.0, 1.0}]
+    result += [
+        Threshold(Signal.ALLOCATABLE_MEMORY, item.value, 0.0, item.min_reclaim)
+        for item in result
+        if item.signal is Signal.MEMORY and item.hard
+    ]
+    return tuple(result)
+
+
+def _pairs(text: str, between: str) -> Mapping[Signal, str]:
+    found: dict[Signal, str] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, amount = item.partition(between)
+        if not sign:
+            raise ThresholdError(
+                f"invalid eviction threshold syntax {item}, expected <signal>{between}<value>"
+            )
+        try:
+            signal = Signal(name)
+        except ValueError:
+            raise ThresholdError(f"unsupported eviction signal {name}") from None
+        if signal is Signal.ALLOCATABLE_MEMORY:
+            raise ThresholdError(f"unsupported eviction signal {name}")
+        if signal in found:
+            raise ThresholdError(f"duplicate eviction threshold for signal {name}")
+        found[signal] = amount
+    return found
+
+
+def _amount(signal: Signal, text: str) -> Amount:
+    try:
+        if text.endswith("%"):
+            share = float(text.removesuffix("%")) / 100
+            if not 0 <= share <= 1:
+                raise ThresholdError(
+                    f"eviction percentage threshold {signal} must be >= 0% and <= 100%: {text}"
+                )
+            return Amount(share=share)
+        units = value(text)
+    except (QuantityError, ValueError) as error:
+        if isinstance(error, ThresholdError):
+            raise
+        raise ThresholdError(f"eviction threshold {signal}: {error}") from error
+    if units < 0:
+        raise ThresholdError(f"eviction threshold {signal} must be positive: {text}")
+    return Amount(units)
+
+
+def _seconds(signal: Signal, text: str) -> float:
+    try:
+        seconds = parse_go_duration(text)
+    except ValueError as error:
+        raise ThresholdError(f"grace period of {signal}: {error}") from error
+    if seconds <= 0:
+        raise ThresholdError(f"invalid eviction grace period specified: {text}, must be a positive value")
+    return seconds

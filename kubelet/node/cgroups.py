@@ -1,0 +1,196 @@
+"""The kernel's control groups, version 1 and 2: makes and limits those of Pods, reads what they use. Shell; small files, so without threads.
+
+Only the hierarchies in which something is limited are touched; the runtime makes its containers' in all of them. Paths are the same in every hierarchy.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from kubelet.containers.cgroups import ROOT, CgroupLimits, cgroups_of
+
+log = structlog.stdlib.get_logger(__name__)
+
+SYSTEM = Path("/sys/fs/cgroup")
+_CONTROLLERS = ("cpu", "memory", "pids")
+_UNLIMITED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupUse:
+    """What the processes of a cgroup, and of those below it, use. None: not known."""
+
+    #: cumulative
+    cpu_nanos: int | None = None
+    #: without file pages that nobody has used for a while, as cAdvisor counts
+    working_set_bytes: int | None = None
+    processes: int | None = None
+
+
+def weight_of(shares: int) -> int:
+    """Return version 2's cpu.weight (1 to 10000) for version 1's shares (2 to 262144)."""
+    return 1 + (shares - 2) * 9999 // 262142
+
+
+class Cgroups:
+    """The machine's cgroups. Owned by the kubelet's build."""
+
+    def __init__(self, system: Path = SYSTEM) -> None:
+        self._system = system
+        self.unified = (system / "cgroup.controllers").exists()
+
+    def _folder(self, controller: str, path: str) -> Path:
+        base = self._system if self.unified else self._system / controller
+        return base / path.lstrip("/")
+
+    def _folders(self, path: str) -> Iterable[Path]:
+        return [self._folder(name, path) for name in (("",) if self.unified else _CONTROLLERS)]
+
+    # Making
+
+    def apply(self, path: str, limits: CgroupLimits) -> None:
+        """Make a cgroup what it should be. Idempotent. Raises OSError."""
+        for folder in self._folders(path):
+            folder.mkdir(parents=True, exist_ok=True)
+        if self.unified:
+            self._delegate(path)
+        for controller, name, text in self._settings(limits):
+            _write(self._folder(controller, path) / name, text)
+
+    def _delegate(self, path: str) -> None:
+        """Have the controllers in every cgroup of the path (version 2 hands them down one by one)."""
+        folder = self._system
+        for part in ("", *path.strip("/").split("/")[:-1]):
+            folder = folder / part
+            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in _CONTROLLERS))
+
+    def _settings(self, limits: CgroupLimits) -> Iterable[tuple[str, str, str]]:
+        quota, period = limits.cpu_quota_micros, limits.cpu_period_micros
+        pids = str(limits.pids) if limits.pids > 0 else "max"
+        if self.unified:
+            return (
+                ("", "cpu.weight", str(weight_of(limits.cpu_shares))),
+                ("", "cpu.max", f"{quota or 'max'} {period}"),
+                ("", "memory.max", str(limits.memory_bytes or "max")),
+                ("", "pids.max", pids),
+            )
+        return (
+            ("cpu", "cpu.shares", str(limits.cpu_shares)),
+            ("cpu", "cpu.cfs_period_us", str(period)),
+            ("cpu", "cpu.cfs_quota_us", str(quota or _UNLIMITED)),
+            ("memory", "memory.limit_in_bytes", str(limits.memory_bytes or _UNLIMITED)),
+            ("pids", "pids.max", pids),
+        )
+
+    def remove(self, path: str) -> None:
+        """Remove a cgroup with those below it, in every hierarchy. One in which something still runs stays."""
+        roots = [self._system] if self.unified else [item for item in self._system.iterdir() if item.is_dir()]
+        for root in roots:
+            for folder, _, _ in os.walk(root / path.lstrip("/"), topdown=False):
+                with suppress(OSError):
+                    Path(folder).rmdir()
+
+    def pods(self, parent: str) -> frozenset[str]:
+        """Return the uids of all Pods that have a cgroup."""
+        found: set[str] = set()
+        for base in self._folders(f"{parent}/{ROOT}"):
+            for folder in (base, base / "burstable", base / "besteffort"):
+                with suppress(OSError):
+                    found |= {item.name[3:] for item in folder.iterdir() if item.name.startswith("pod")}
+        return frozenset(found)
+
+    # Reading
+
+    def use(self, path: str) -> CgroupUse:
+        """Return what is used in a cgroup; what cannot be read is None."""
+        if self.unified:
+            folder = self._folder("", path)
+            micros = _stat(folder / "cpu.stat").get("usage_usec")
+            cpu = micros * 1000 if micros is not None else None
+            memory = _working_set(
+                _number(folder / "memory.current"), _stat(folder / "memory.stat"), "inactive_file"
+            )
+            return CgroupUse(cpu, memory, _number(folder / "pids.current"))
+        folder = self._folder("memory", path)
+        memory = _working_set(
+            _number(folder / "memory.usage_in_bytes"), _stat(folder / "memory.stat"), "total_inactive_file"
+        )
+        return CgroupUse(
+            _number(self._folder("cpuacct", path) / "cpuacct.usage"), memory,
+            _number(self._folder("pids", path) / "pids.current"),
+        )  # fmt: skip
+
+    def own(self) -> str:
+        """Return this process's cgroup: on a node in a container, all that is not a Pod's. "" where it cannot be told."""
+        for line in _lines(Path("/proc/self/cgroup")):
+            _, controllers, path = line.split(":", 2)
+            if (not controllers if self.unified else "memory" in controllers.split(",")) and path != "/":
+                return path
+        return ""
+
+
+class PodCgroups:
+    """The cgroups of one node's Pods. Called by the Pods' workers (one Pod at a time) and the node's housekeeping."""
+
+    def __init__(self, cgroups: Cgroups, parent: str) -> None:
+        """Make it.
+
+        Args:
+            cgroups: of the machine.
+            parent: below which the node's are; "": the engine's own choice, and nothing is made here.
+        """
+        self._cgroups, self._parent = cgroups, parent
+        self._applied: dict[str, CgroupLimits] = {}
+
+    def apply(self, path: str, limits: CgroupLimits) -> None:
+        """Make a cgroup what it should be, unless it was made so before. What the kernel refuses is logged: containers have limits of their own."""
+        if not self._parent or self._applied.get(path) == limits:
+            return
+        try:
+            self._cgroups.apply(path, limits)
+        except OSError as error:
+            log.warning("cgroup not set", cgroup=path, error=str(error))
+        else:
+            self._applied[path] = limits
+
+    def remove(self, uid: str) -> None:
+        """Remove a Pod's cgroup: nothing of it runs any more."""
+        for path in cgroups_of(self._parent, uid) if self._parent else ():
+            self._applied.pop(path, None)
+            self._cgroups.remove(path)
+
+    def remove_strangers(self, known: frozenset[str]) -> None:
+        """Remove the cgroups of Pods that nobody knows: those of a kubelet before this one."""
+        for uid in (self._cgroups.pods(self._parent) if self._parent else frozenset[str]()) - known:
+            self.remove(uid)
+
+
+def _write(path: Path, text: str) -> None:
+    # What is there already is not written again: the kernel refuses some writes that change nothing.
+    if path.read_text().strip() != text:
+        path.write_text(text)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].isdecimal() else None
+
+
+def _stat(path: Path) -> Mapping[str, int]:
+    pairs = [line.split() for line in _lines(path)]
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
+
+
+def _working_set(usage: int | None, stat: Mapping[str, int], inactive: str) -> int | None:
+    return max(usage - stat.get(inactive, 0), 0) if usage is not None else None
