@@ -9,17 +9,21 @@ from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
 from controller.config import ControllerConfig
+from controller.ephemeral_volume.controller import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
+from controller.local_path.controller import LocalPathController
 from controller.manager import Manager
 from controller.namespace.controller import NamespaceController
 from controller.node_ipam.allocate import Range
 from controller.node_ipam.controller import NodeIpamController
 from controller.node_lifecycle.controller import NodeLifecycleController, NodeTimes
+from controller.persistent_volume.controller import PersistentVolumeController
 from controller.pod_gc.controller import PodGcController
 from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from controller.resource_quota.controller import ResourceQuotaController
 from controller.service import SERVICE, ControllerService
 from controller.trace_collector.controller import TraceCollector
+from controller.volume_protection.controller import ClaimProtectionController, VolumeProtectionController
 from vaina import log
 from vaina.cache.factory import InformerFactory
 from vaina.cache.mutation import MutationDetector
@@ -97,6 +101,18 @@ def build(
         "namespace": lambda: NamespaceController(tools, factory),
         "resourcequota": lambda: ResourceQuotaController(tools, factory),
         "trace-collector": lambda: TraceCollector(tools, factory),
+        "persistentvolume-binder": lambda: PersistentVolumeController(
+            tools, factory, recorder("persistentvolume-controller")
+        ),
+        "local-path": lambda: LocalPathController(
+            tools, factory, recorder("vaina.dev/local-path"),
+            directory=config.local_path_directory, default_class=config.default_storage_class,
+        ),
+        "pvc-protection": lambda: ClaimProtectionController(tools, factory),
+        "pv-protection": lambda: VolumeProtectionController(tools, factory),
+        "ephemeral-volume": lambda: EphemeralVolumeController(
+            tools, factory, recorder("ephemeral_volume")
+        ),
     }  # fmt: skip
     return Manager(factory, recorders, constructors, config.controllers)
 

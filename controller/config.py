@@ -35,3 +35,7 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     terminated_pod_threshold: int = 12500
     #: how long a node must be missing before its Pods are removed
     missing_node_quarantine_seconds: float = 40.0
+    #: where the node-local provisioner has its volumes, on every node
+    local_path_directory: str = "/var/lib/vaina/local-path"
+    #: a StorageClass of the node-local provisioner that is made at the start unless it is there, for claims that name none; empty: none
+    default_storage_class: str = "standard"

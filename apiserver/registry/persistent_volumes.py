@@ -1,14 +1,19 @@
-"""What is special about PersistentVolumes and PersistentVolumeClaims: they begin as Pending.
+"""What is special about PersistentVolumes and PersistentVolumeClaims: they begin as Pending, and protected from going while in use.
 
-Follows `pkg/registry/core/persistentvolume` and `persistentvolumeclaim`. The finalizers of upstream's admission plugin
-StorageObjectInUseProtection come with the controllers that take them away again.
+Follows `pkg/registry/core/persistentvolume` and `persistentvolumeclaim`, and `plugin/pkg/admission/storage/storageobjectinuseprotection`. The controllers of
+`controller/volume_protection` take the finalizers away again.
 """
+
+from typing import Final
 
 from apiserver.registry.strategy import Strategy
 from vaina.api.core.v1 import persistent_volume_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import timestamp
 
 PENDING = "Pending"
+VOLUME_FINALIZER: Final = "kubernetes.io/pv-protection"
+CLAIM_FINALIZER: Final = "kubernetes.io/pvc-protection"
 
 
 class PersistentVolumeStrategy(Strategy[persistent_volume_pb2.PersistentVolume]):
@@ -19,6 +24,7 @@ class PersistentVolumeStrategy(Strategy[persistent_volume_pb2.PersistentVolume])
         obj.ClearField("status")
         obj.status.phase = PENDING
         obj.status.last_phase_transition_time.CopyFrom(timestamp(int(now)))
+        _protect(obj.metadata, VOLUME_FINALIZER)
 
 
 class PersistentVolumeClaimStrategy(Strategy[persistent_volume_pb2.PersistentVolumeClaim]):
@@ -28,3 +34,9 @@ class PersistentVolumeClaimStrategy(Strategy[persistent_volume_pb2.PersistentVol
         """It has no volume yet."""
         obj.ClearField("status")
         obj.status.phase = PENDING
+        _protect(obj.metadata, CLAIM_FINALIZER)
+
+
+def _protect(meta: meta_pb2.ObjectMeta, finalizer: str) -> None:
+    if finalizer not in meta.finalizers:
+        meta.finalizers.append(finalizer)

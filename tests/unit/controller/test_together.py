@@ -327,6 +327,7 @@ async def test_each_controller_says_what_it_is_doing():
         states = {controller.name: controller.state() for controller in plane.manager.controllers}
         assert set(states) == {
             "replicaset", "replicationcontroller", "node-ipam", "garbage-collector", "node-lifecycle", "pod-gc", "namespace", "resourcequota", "trace-collector",
+            "persistentvolume-binder", "local-path", "pvc-protection", "pv-protection", "ephemeral-volume",
         }  # fmt: skip
         assert states["replicaset"].last_sync_key == "default/web"
         assert states["replicaset"].syncs > 0

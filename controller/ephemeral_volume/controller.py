@@ -1,0 +1,57 @@
+"""The shell: makes the claims of Pods' ephemeral volumes. The garbage collector takes them away with their Pod."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from controller.base import Controller, Tools
+from controller.ephemeral_volume.reconcile import claim_names, reconcile
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.client.events import EventRecorder
+from vaina.errors import AlreadyExists, Conflict
+from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD
+from vaina.objects.meta import controller_of, object_key, split_key
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class EphemeralVolumeController(Controller):
+    """Keys are `namespace/name` of Pods."""
+
+    name = "ephemeral-volume"
+
+    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+        super().__init__(tools)
+        self._client, self._recorder = factory.clientset, recorder
+        self._pods = self.watch(factory.informer(POD), _key_of_pod)
+        self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), _key_of_owner)
+
+    async def sync(self, key: str) -> float | None:
+        pod = self._pods.get(key)
+        if pod is None:
+            return None
+        namespace, _ = split_key(key)
+        found = {name: self._claims.get(f"{namespace}/{name}") for name in claim_names(pod)}
+        plan = reconcile(pod, {name: claim for name, claim in found.items() if claim is not None})
+        for problem in plan.problems:
+            self._recorder.event(pod, "Warning", "FailedBinding", f"ephemeral volume: {problem}")
+        for claim in plan.create:
+            try:
+                await self._client.persistent_volume_claims.create(claim)
+            except AlreadyExists as error:
+                # The cache is late, or it is somebody else's: look again.
+                raise Conflict(error.message) from error
+            log.info("claim created", claim=object_key(claim), pod=key, uid=pod.metadata.uid)
+        return None
+
+
+def _key_of_pod(pod: pod_pb2.Pod) -> Iterable[str]:
+    if claim_names(pod):
+        yield object_key(pod)
+
+
+def _key_of_owner(claim: persistent_volume_pb2.PersistentVolumeClaim) -> Iterable[str]:
+    owner = controller_of(claim.metadata)
+    if owner is not None and owner.kind == POD.kind:
+        yield f"{claim.metadata.namespace}/{owner.name}"

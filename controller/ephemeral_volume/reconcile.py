@@ -1,0 +1,74 @@
+"""PURE: the claims that a Pod's generic ephemeral volumes need. Follows `pkg/controller/volume/ephemeral`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, volume_pb2
+from vaina.kinds import POD
+from vaina.objects.meta import is_controlled_by, new_controller_ref
+from vaina.objects.pods import is_terminal
+
+Claim = persistent_volume_pb2.PersistentVolumeClaim
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPlan:
+    """What to make, and what stands in the way."""
+
+    create: tuple[Claim, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def claim_name(pod: pod_pb2.Pod, volume: str) -> str:
+    """Return the name of the claim of an ephemeral volume."""
+    return f"{pod.metadata.name}-{volume}"
+
+
+def claim_names(pod: pod_pb2.Pod) -> Sequence[str]:
+    """Return the names of all claims that are made for a Pod."""
+    return [
+        claim_name(pod, volume.name)
+        for volume in pod.spec.volumes
+        if volume.volume_source.HasField("ephemeral")
+    ]
+
+
+def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> ClaimPlan:
+    """Return which claims are missing. Of a Pod that ends none is made.
+
+    Args:
+        pod: with ephemeral volumes.
+        claims: of its namespace, by name: those of the names that it needs.
+    """
+    if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod):
+        return ClaimPlan()
+    create, problems = [], []
+    for volume in pod.spec.volumes:
+        if not volume.volume_source.HasField("ephemeral"):
+            continue
+        found = claims.get(claim_name(pod, volume.name))
+        if found is None:
+            create.append(_claim(pod, volume.name, volume.volume_source.ephemeral.volume_claim_template))
+        elif not is_controlled_by(found.metadata, pod.metadata.uid):
+            problems.append(not_owner(found, pod))
+    return ClaimPlan(tuple(create), tuple(problems))
+
+
+def not_owner(claim: Claim, pod: pod_pb2.Pod) -> str:
+    """Say that a claim of the right name is somebody else's (`component-helpers/storage/ephemeral`)."""
+    mine, its = pod.metadata, claim.metadata
+    return (
+        f"PVC {its.namespace}/{its.name} was not created for pod {mine.namespace}/{mine.name} "
+        "(pod is not owner)"
+    )
+
+
+def _claim(pod: pod_pb2.Pod, volume: str, template: volume_pb2.PersistentVolumeClaimTemplate) -> Claim:
+    made = Claim()
+    meta = made.metadata
+    meta.name, meta.namespace = claim_name(pod, volume), pod.metadata.namespace
+    meta.labels.update(template.metadata.labels)
+    meta.annotations.update(template.metadata.annotations)
+    meta.owner_references.append(new_controller_ref(pod, POD.api_version, POD.kind))
+    made.spec.CopyFrom(template.spec)
+    return made

@@ -1,0 +1,170 @@
+"""The shell of the binder: one worker, one write at a time, each followed by a new look."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from controller.base import Controller, Tools
+from controller.persistent_volume.objects import (
+    BIND_COMPLETED,
+    Claim,
+    StorageClass,
+    Volume,
+    claim_class,
+    claim_key,
+    has_no_class,
+    reference_key,
+    volume_class,
+)
+from controller.persistent_volume.reconcile import Said, Step, Verb, Write, next_for_claim, next_for_volume
+from controller.persistent_volume.store import Known, claims_of
+from vaina.api.core.v1 import pod_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.client.events import EventRecorder
+from vaina.clock import timestamp
+from vaina.errors import Conflict, NotFound
+from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: a binding has four; more in one go would be two parties that undo each other's writes
+MAX_WRITES: Final = 8
+#: claims that wait for a volume, by class; classless ones under the empty name
+_WAITING: Final = "claim-waiting"
+
+
+class PersistentVolumeController(Controller):
+    """Keys are `claim namespace/name` and `volume name`."""
+
+    name = "persistentvolume-binder"
+
+    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+        super().__init__(Tools(tools.clock, tools.metrics, workers=1))
+        self._client, self._recorder = factory.clientset, recorder
+        claims, volumes = factory.informer(PERSISTENT_VOLUME_CLAIM), factory.informer(PERSISTENT_VOLUME)
+        classes, pods = factory.informer(STORAGE_CLASS), factory.informer(POD)
+        self._known = Known(claims, volumes, classes, pods)
+        claims.ensure_indexer(_WAITING, _waiting_class)
+        self._claims = self.watch(claims, _keys_of_claim)
+        self.watch(volumes, self._keys_of_volume)
+        self.watch(classes, self._keys_of_class)
+        self.watch(pods, self._keys_of_pod)
+
+    def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
+        yield f"volume {volume.metadata.name}"
+        if reference_key(volume):
+            yield f"claim {reference_key(volume)}"
+        else:
+            for claim in self._claims.by_index(_WAITING, volume_class(volume)):
+                yield f"claim {claim_key(claim)}"
+
+    def _keys_of_class(self, found: StorageClass) -> Iterable[str]:
+        # Classless ones as well: it may be the default one now.
+        for name in (found.metadata.name, ""):
+            for claim in self._claims.by_index(_WAITING, name):
+                yield f"claim {claim_key(claim)}"
+
+    def _keys_of_pod(self, pod: pod_pb2.Pod) -> Iterable[str]:
+        if pod.spec.node_name:
+            return
+        for key in claims_of(pod):
+            claim = self._claims.get(key)
+            if claim is not None and not claim.spec.volume_name:
+                yield f"claim {key}"
+
+    async def sync(self, key: str) -> float | None:
+        what, _, name = key.partition(" ")
+        for _ in range(MAX_WRITES):
+            step = await self._next(what, name)
+            if step is None:
+                return None
+            if step.write is not None:
+                await self._write(step.write)
+            for said in step.says:
+                self._say(said)
+            if step.write is None:
+                return None
+        log.warning("binding does not come to rest", key=key)
+        return 1.0
+
+    async def _next(self, what: str, name: str) -> Step | None:
+        known = self._known
+        if what == "claim":
+            claim = known.claim(name)
+            if claim is None:
+                return None
+            if BIND_COMPLETED in claim.metadata.annotations and claim.spec.volume_name:
+                await self._ask_for_volume(claim.spec.volume_name)
+            return next_for_claim(claim, known)
+        volume = known.volume(name)
+        if volume is None:
+            return None
+        if volume.spec.claim_ref.uid:
+            await self._ask_for_claim(volume)
+        return next_for_volume(volume, known)
+
+    async def _ask_for_volume(self, name: str) -> None:
+        """A claim is Lost for good: a cache that is late must not be the reason."""
+        if self._known.volume(name) is None:
+            try:
+                await self._client.persistent_volumes.get(name)
+            except NotFound:
+                return
+            raise Conflict(f"persistentvolume {name} is not in the cache yet")
+
+    async def _ask_for_claim(self, volume: Volume) -> None:
+        """Data are deleted when a claim is gone: a cache that is late must not be the reason."""
+        reference = volume.spec.claim_ref
+        known = self._known.claim(reference_key(volume))
+        if known is not None and known.metadata.uid == reference.uid:
+            return
+        try:
+            found = await self._client.persistent_volume_claims.get(reference.name, reference.namespace)
+        except NotFound:
+            return
+        if found.metadata.uid == reference.uid:
+            raise Conflict(f"persistentvolumeclaim {reference_key(volume)} is not in the cache yet")
+
+    async def _write(self, write: Write) -> None:
+        made = write.object
+        if isinstance(made, Volume):
+            volumes = self._client.persistent_volumes
+            if write.verb is Verb.STATUS:
+                made.status.last_phase_transition_time.CopyFrom(timestamp(self.clock.now()))
+                self._known.note(await volumes.update_status(made))
+            else:
+                self._known.note(await volumes.update(made))
+            log.info(
+                "volume written",
+                volume=made.metadata.name,
+                claim=reference_key(made),
+                phase=made.status.phase,
+            )
+            return
+        claims = self._client.persistent_volume_claims
+        if write.verb is Verb.STATUS:
+            self._known.note(await claims.update_status(made))
+        else:
+            self._known.note(await claims.update(made))
+        log.info(
+            "claim written", claim=claim_key(made), volume=made.spec.volume_name, phase=made.status.phase
+        )
+
+    def _say(self, said: Said) -> None:
+        self._recorder.event(said.about, said.type, said.reason, said.message)
+
+
+def _keys_of_claim(claim: Claim) -> Iterable[str]:
+    yield f"claim {claim_key(claim)}"
+    if claim.spec.volume_name:
+        yield f"volume {claim.spec.volume_name}"
+
+
+def _waiting_class(claim: Claim) -> list[str]:
+    if BIND_COMPLETED in claim.metadata.annotations:
+        return []
+    names = {claim_class(claim)}
+    if has_no_class(claim):
+        names.add("")
+    return [*names]

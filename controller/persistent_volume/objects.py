@@ -1,0 +1,102 @@
+"""PURE: what a PersistentVolume or claim says of itself: class, size, whose it is. Names follow `component-helpers/storage/volume`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from vaina.api.core.v1 import persistent_volume_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.api.storage.v1 import storage_class_pb2
+from vaina.objects.quantity import QuantityError, value
+
+Volume = persistent_volume_pb2.PersistentVolume
+Claim = persistent_volume_pb2.PersistentVolumeClaim
+StorageClass = storage_class_pb2.StorageClass
+
+SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
+BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
+BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
+PROVISIONED_BY: Final = "pv.kubernetes.io/provisioned-by"
+#: of claims: who is to make the volume; the second is read by older provisioners
+STORAGE_PROVISIONER: Final = "volume.kubernetes.io/storage-provisioner"
+BETA_STORAGE_PROVISIONER: Final = "volume.beta.kubernetes.io/storage-provisioner"
+#: what named the class before there was a field
+CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
+DEFAULT_CLASS: Final = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+
+WAIT_FOR_FIRST_CONSUMER: Final = "WaitForFirstConsumer"
+FILESYSTEM: Final = "Filesystem"
+
+AVAILABLE, BOUND, RELEASED, FAILED = "Available", "Bound", "Released", "Failed"
+PENDING, LOST = "Pending", "Lost"
+DELETE, RETAIN, RECYCLE = "Delete", "Retain", "Recycle"
+
+
+def claim_key(claim: Claim) -> str:
+    """Return namespace/name."""
+    return f"{claim.metadata.namespace}/{claim.metadata.name}"
+
+
+def reference_key(volume: Volume) -> str:
+    """Return namespace/name of the claim that a volume is for; empty: for any."""
+    if not volume.spec.HasField("claim_ref"):
+        return ""
+    return f"{volume.spec.claim_ref.namespace}/{volume.spec.claim_ref.name}"
+
+
+def claim_class(claim: Claim) -> str:
+    """Return the class of a claim; the old annotation goes before the field."""
+    return claim.metadata.annotations.get(CLASS_ANNOTATION, "") or claim.spec.storage_class_name
+
+
+def volume_class(volume: Volume) -> str:
+    """Return the class of a volume."""
+    return volume.metadata.annotations.get(CLASS_ANNOTATION, "") or volume.spec.storage_class_name
+
+
+def has_no_class(claim: Claim) -> bool:
+    """Say whether a claim names no class at all: then it may get the default one, later too. An empty name is a name."""
+    return (
+        not claim.spec.HasField("storage_class_name") and CLASS_ANNOTATION not in claim.metadata.annotations
+    )
+
+
+def storage(amounts: Mapping[str, meta_pb2.Quantity]) -> int:
+    """Return an amount of storage in bytes; 0 for none, and for one that cannot be read."""
+    if "storage" not in amounts:
+        return 0
+    try:
+        return value(amounts["storage"].string or "0")
+    except QuantityError:
+        return 0
+
+
+def requested(claim: Claim) -> int:
+    """Return the bytes that a claim asks for."""
+    return storage(claim.spec.resources.requests)
+
+
+def is_meant_for(volume: Volume, claim: Claim) -> bool:
+    """Say whether a volume is this claim's: it names it, and no other that had the same name (IsVolumeBoundToClaim)."""
+    if reference_key(volume) != claim_key(claim):
+        return False
+    return volume.spec.claim_ref.uid in ("", claim.metadata.uid)
+
+
+def waits_for_consumer(found: StorageClass | None) -> bool:
+    """Say whether volumes of a class are bound when a Pod needs them."""
+    return found is not None and found.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER
+
+
+def is_default(found: StorageClass) -> bool:
+    """Say whether claims that name no class get this one."""
+    return any(found.metadata.annotations.get(key) == "true" for key in DEFAULT_CLASS)
+
+
+def default_class(classes: Iterable[StorageClass]) -> str:
+    """Return the name of the default class, the newest of several; empty: there is none (GetDefaultClass)."""
+    found = [item.metadata for item in classes if is_default(item)]
+    found.sort(key=lambda meta: (-meta.creation_timestamp.seconds, meta.name))
+    return found[0].name if found else ""

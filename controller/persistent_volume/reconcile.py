@@ -1,0 +1,312 @@
+"""PURE: the next thing to do about a claim or a volume, one write at a time. Whoever carries it out asks again with what was stored.
+
+Follows `pkg/controller/volume/persistentvolume/pv_controller.go`. The four writes of a binding are always done in the same order: the volume names its claim, the
+volume is Bound, the claim names its volume, the claim is Bound. Any of them may be the last one that was done: the next look sees which are missing. A volume is
+given away by one compare-and-swap, the first write; so it never has two claims.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from controller.persistent_volume.match import find_match, why_not
+from controller.persistent_volume.objects import (
+    AVAILABLE,
+    BETA_STORAGE_PROVISIONER,
+    BIND_COMPLETED,
+    BOUND,
+    BOUND_BY_CONTROLLER,
+    DELETE,
+    FAILED,
+    LOST,
+    PENDING,
+    PROVISIONED_BY,
+    RECYCLE,
+    RELEASED,
+    RETAIN,
+    SELECTED_NODE,
+    STORAGE_PROVISIONER,
+    Claim,
+    StorageClass,
+    Volume,
+    claim_class,
+    default_class,
+    has_no_class,
+    is_meant_for,
+    reference_key,
+    waits_for_consumer,
+)
+
+T = TypeVar("T", Claim, Volume)
+
+NORMAL, WARNING = "Normal", "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event."""
+
+    about: Claim | Volume
+    type: str
+    reason: str
+    message: str
+
+
+class Verb(StrEnum):
+    """How an object is written."""
+
+    #: metadata and spec
+    UPDATE = "update"
+    STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write: the object as it shall be, on the version that it was made from."""
+
+    verb: Verb
+    object: Claim | Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next: at most one write, and what to say after it. Without a write nothing is left to do until something changes."""
+
+    write: Write | None = None
+    says: tuple[Said, ...] = ()
+
+
+class World(Protocol):
+    """What is known besides."""
+
+    def claim(self, key: str) -> Claim | None:
+        """Return a claim by namespace/name."""
+        ...
+
+    def volume(self, name: str) -> Volume | None:
+        """Return a volume."""
+        ...
+
+    def volumes_for(self, claim: Claim) -> Iterable[Volume]:
+        """Return the volumes that could be for a claim: those of its class, and those that name it."""
+        ...
+
+    def storage_classes(self) -> Iterable[StorageClass]:
+        """Return all classes."""
+        ...
+
+    def waiting_pods(self, claim: Claim) -> Sequence[str]:
+        """Return the names of the Pods that use a claim and have no node."""
+        ...
+
+
+def next_for_claim(claim: Claim, world: World) -> Step:
+    """Return the next thing to do about a claim (syncClaim)."""
+    if BIND_COMPLETED in claim.metadata.annotations:
+        return _bound_claim(claim, world)
+    if claim.spec.volume_name:
+        return _requesting_claim(claim, world)
+    classes = {found.metadata.name: found for found in world.storage_classes()}
+    waits = waits_for_consumer(classes.get(claim_class(claim)))
+    volume = find_match(claim, world.volumes_for(claim), waits=waits)
+    if volume is not None:
+        return _bind(volume, claim)
+    if has_no_class(claim) and (name := default_class(classes.values())):
+        # A default class that came after the claim (RetroactiveDefaultStorageClass).
+        changed = _copy(claim)
+        changed.spec.storage_class_name = name
+        return Step(Write(Verb.UPDATE, changed))
+    if waits and SELECTED_NODE not in claim.metadata.annotations:
+        return _pending(claim, _why_waiting(claim, world))
+    if claim_class(claim):
+        return _provision(claim, classes.get(claim_class(claim)))
+    words = "no persistent volumes available for this claim and no storage class is set"
+    return _pending(claim, Said(claim, NORMAL, "FailedBinding", words))
+
+
+def _why_waiting(claim: Claim, world: World) -> Said:
+    names = world.waiting_pods(claim)
+    if not names:
+        words = "waiting for first consumer to be created before binding"
+        return Said(claim, NORMAL, "WaitForFirstConsumer", words)
+    what = f"pods {','.join(names)}" if len(names) > 1 else f"pod {names[0]}"
+    return Said(claim, NORMAL, "WaitForPodScheduled", f"waiting for {what} to be scheduled")
+
+
+def _provision(claim: Claim, found: StorageClass | None) -> Step:
+    """Ask for a volume: whoever makes those of the class sees it by the claim's annotation (provisionClaimOperationExternal)."""
+    if found is None:
+        words = f'storageclass.storage.k8s.io "{claim_class(claim)}" not found'
+        return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))
+    name = found.provisioner
+    if name.startswith("kubernetes.io/"):
+        words = f"no volume plugin matched name: {name}"
+        return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))
+    annotations = claim.metadata.annotations
+    if any(annotations.get(key) != name for key in (STORAGE_PROVISIONER, BETA_STORAGE_PROVISIONER)):
+        changed = _copy(claim)
+        changed.metadata.annotations[STORAGE_PROVISIONER] = name
+        changed.metadata.annotations[BETA_STORAGE_PROVISIONER] = name
+        return Step(Write(Verb.UPDATE, changed))
+    words = (
+        f"Waiting for a volume to be created either by the external provisioner '{name}' or manually by the system administrator. "
+        "If volume creation is delayed, please verify that the provisioner is running and correctly registered."
+    )
+    return _pending(claim, Said(claim, NORMAL, "ExternalProvisioning", words))
+
+
+def _requesting_claim(claim: Claim, world: World) -> Step:
+    """A claim that names its volume, and that is not bound to it yet."""
+    volume = world.volume(claim.spec.volume_name)
+    if volume is None:
+        return _pending(claim)
+    if not volume.spec.HasField("claim_ref"):
+        reason = why_not(volume, claim)
+        if reason:
+            words = f'Cannot bind to requested volume "{volume.metadata.name}": {reason}'
+            return _pending(claim, Said(claim, WARNING, "VolumeMismatch", words))
+        return _bind(volume, claim)
+    if is_meant_for(volume, claim):
+        return _bind(volume, claim)
+    words = f'volume "{volume.metadata.name}" already bound to a different claim.'
+    return _pending(claim, Said(claim, WARNING, "FailedBinding", words))
+
+
+def _bound_claim(claim: Claim, world: World) -> Step:
+    """A claim that was bound before."""
+    if not claim.spec.volume_name:
+        words = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
+        return _lost(claim, "ClaimLost", words)
+    volume = world.volume(claim.spec.volume_name)
+    if volume is None:
+        return _lost(
+            claim, "ClaimLost", "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
+        )
+    if not volume.spec.HasField("claim_ref") or volume.spec.claim_ref.uid == claim.metadata.uid:
+        return _bind(volume, claim)
+    words = "Two claims are bound to the same volume, this one is bound incorrectly"
+    return _lost(claim, "ClaimMisbound", words)
+
+
+def _bind(volume: Volume, claim: Claim) -> Step:
+    """Return the first write of a binding that is missing."""
+    reference, meta = volume.spec.claim_ref, claim.metadata
+    if not volume.spec.HasField("claim_ref") or reference.uid != meta.uid:
+        given = _copy(volume)
+        if not is_meant_for(volume, claim):
+            given.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
+        reference = given.spec.claim_ref
+        reference.kind, reference.api_version = "PersistentVolumeClaim", "v1"
+        reference.namespace, reference.name, reference.uid = meta.namespace, meta.name, meta.uid
+        reference.resource_version = meta.resource_version
+        return Step(Write(Verb.UPDATE, given))
+    if volume.status.phase != BOUND:
+        return _phase(volume, BOUND)
+    if claim.spec.volume_name != volume.metadata.name or BIND_COMPLETED not in meta.annotations:
+        taken = _copy(claim)
+        if claim.spec.volume_name != volume.metadata.name:
+            taken.spec.volume_name = volume.metadata.name
+            taken.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
+        taken.metadata.annotations[BIND_COMPLETED] = "yes"
+        return Step(Write(Verb.UPDATE, taken))
+    if claim.status.phase != BOUND:
+        bound = _copy(claim)
+        status = bound.status
+        status.phase = BOUND
+        status.ClearField("access_modes")
+        status.access_modes.extend(volume.spec.access_modes)
+        status.ClearField("capacity")
+        for key in volume.spec.capacity:
+            status.capacity[key].CopyFrom(volume.spec.capacity[key])
+        return Step(Write(Verb.STATUS, bound))
+    return Step()
+
+
+def next_for_volume(volume: Volume, world: World) -> Step:
+    """Return the next thing to do about a volume (syncVolume). That a claim is gone must be certain: it is what data are deleted for."""
+    if not volume.spec.HasField("claim_ref") or not volume.spec.claim_ref.uid:
+        return Step() if volume.status.phase == AVAILABLE else _phase(volume, AVAILABLE)
+    claim = world.claim(reference_key(volume))
+    if claim is None or claim.metadata.uid != volume.spec.claim_ref.uid:
+        return _reclaim(volume)
+    if not claim.spec.volume_name:
+        # The claim's own look completes the binding; until then the volume is told to be Bound already.
+        return Step()
+    if claim.spec.volume_name == volume.metadata.name:
+        return Step() if volume.status.phase == BOUND else _phase(volume, BOUND)
+    if PROVISIONED_BY in volume.metadata.annotations and _policy(volume) == DELETE:
+        # It was made for a claim that has another one by now.
+        return _reclaim(volume)
+    return _unbind(volume)
+
+
+def _unbind(volume: Volume) -> Step:
+    free = _copy(volume)
+    if BOUND_BY_CONTROLLER in volume.metadata.annotations:
+        free.spec.ClearField("claim_ref")
+        del free.metadata.annotations[BOUND_BY_CONTROLLER]
+    else:
+        # A person has meant it for that claim: it stays so.
+        free.spec.claim_ref.uid = ""
+    return Step(Write(Verb.UPDATE, free))
+
+
+def _policy(volume: Volume) -> str:
+    return volume.spec.persistent_volume_reclaim_policy
+
+
+def _reclaim(volume: Volume) -> Step:
+    """The claim is gone: keep the data, or let them be deleted (reclaimVolume)."""
+    if volume.status.phase not in (RELEASED, FAILED):
+        return _phase(volume, RELEASED)
+    policy = _policy(volume)
+    if policy == RETAIN or volume.status.phase == FAILED:
+        return Step()
+    if policy == DELETE:
+        if PROVISIONED_BY in volume.metadata.annotations:
+            # Who made it sees that it is released, and deletes it.
+            return Step()
+        words = f'error getting deleter volume plugin for volume "{volume.metadata.name}": no deletable volume plugin matched'
+        return _failed(volume, "VolumeFailedDelete", words)
+    if policy == RECYCLE:
+        return _failed(volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!")
+    return _failed(volume, "VolumeUnknownReclaimPolicy", "Volume has an unrecognized reclaim policy")
+
+
+def _failed(volume: Volume, reason: str, words: str) -> Step:
+    failed = _copy(volume)
+    failed.status.phase, failed.status.message = FAILED, words
+    return Step(Write(Verb.STATUS, failed), (Said(volume, WARNING, reason, words),))
+
+
+def _phase(volume: Volume, phase: str) -> Step:
+    changed = _copy(volume)
+    changed.status.phase, changed.status.message = phase, ""
+    return Step(Write(Verb.STATUS, changed))
+
+
+def _pending(claim: Claim, *says: Said) -> Step:
+    if claim.status.phase == PENDING:
+        return Step(None, says)
+    changed = _copy(claim)
+    changed.status.phase = PENDING
+    changed.status.ClearField("access_modes")
+    changed.status.ClearField("capacity")
+    return Step(Write(Verb.STATUS, changed))
+
+
+def _lost(claim: Claim, reason: str, words: str) -> Step:
+    if claim.status.phase == LOST:
+        return Step()
+    changed = _copy(claim)
+    changed.status.phase = LOST
+    changed.status.ClearField("access_modes")
+    changed.status.ClearField("capacity")
+    return Step(Write(Verb.STATUS, changed), (Said(claim, WARNING, reason, words),))
+
+
+def _copy(message: T) -> T:
+    made = type(message)()
+    made.CopyFrom(message)
+    return made
