@@ -27,6 +27,7 @@ from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
 from apiserver.registry.direct import Direct
+from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Sampler, Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.store import Store
@@ -174,7 +175,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         handlers |= _kind_handlers(store, metrics)
         if store.kind.has_scale:
             handlers |= scale_handlers(store)
-    handlers |= pod_handlers(Binder(pods, nodes), PodStreams(pods, nodes, kubelets))
+    evictor = Evictor(pods, made["PodDisruptionBudget"])
+    handlers |= pod_handlers(Binder(pods, nodes), evictor, PodStreams(pods, nodes, kubelets))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
     handlers |= version_handlers()

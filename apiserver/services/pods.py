@@ -1,21 +1,49 @@
-"""What the Pod service has besides the verbs of every kind: binding, and the streams of a running Pod."""
+"""What the Pod service has besides the verbs of every kind: binding, eviction, and the streams of a running Pod."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from apiserver.registry.binding import Binder
+from apiserver.registry.deletion import DeleteOptions
+from apiserver.registry.eviction import Evictor
 from apiserver.registry.streams import PodStreams
 from apiserver.services.generic import MAX_BATCH
 from apiserver.services.requests import context_of
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.errors import ApiError, TooLarge
+from vaina.errors import ApiError, BadRequest, TooLarge
 from vaina.kinds import POD
 from vaina.serving.handlers import BIDI, Method, RequestContext, typed, typed_stream
+
+EvictRequest = pod_service_pb2.EvictPodRequest
 
 _SUCCESS = meta_pb2.Status(status="Success")
 
 
-def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
+def _evict_with(evictor: Evictor) -> Callable[[EvictRequest, RequestContext], Awaitable[meta_pb2.Status]]:
+    async def evict(request: EvictRequest, rpc: RequestContext) -> meta_pb2.Status:
+        eviction = request.eviction
+        given, meta = eviction.delete_options, eviction.metadata
+        ctx = context_of(rpc, "create", request.options)
+        if given.dry_run:
+            tried = context_of(rpc, "create", dry_run=given.dry_run)
+            if request.options.dry_run and list(request.options.dry_run) != list(given.dry_run):
+                raise BadRequest(
+                    f"Non-matching dry-run options in request and content: {[*request.options.dry_run]} and "
+                    f"{[*given.dry_run]}"
+                )
+            ctx = replace(ctx, dry_run=tried.dry_run)
+        options = DeleteOptions(
+            given.grace_period_seconds if given.HasField("grace_period_seconds") else None,
+            given.preconditions.uid, given.preconditions.resource_version, given.propagation_policy,
+        )  # fmt: skip
+        await evictor.evict(ctx, meta.namespace, meta.name, options)
+        return _SUCCESS
+
+    return evict
+
+
+def pod_handlers(binder: Binder, evictor: Evictor, streams: PodStreams) -> dict[str, Method]:
     """Return the methods by full path."""
 
     async def bind(request: pod_service_pb2.BindPodRequest, rpc: RequestContext) -> meta_pb2.Status:
@@ -50,6 +78,7 @@ def pod_handlers(binder: Binder, streams: PodStreams) -> dict[str, Method]:
     return {
         POD.method("Bind"): typed(bind, pod_service_pb2.BindPodRequest),
         POD.method("BindBatch"): typed(bind_batch, pod_service_pb2.BindPodBatchRequest),
+        POD.method("Evict"): typed(_evict_with(evictor), EvictRequest),
         POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
         POD.method("Exec"): Method(BIDI, run),
         POD.method("Attach"): Method(BIDI, attach),

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from vaina import kinds
 from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
@@ -65,6 +66,18 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
             )
         )
         return [from_status(status) if status.status == "Failure" else None for status in answer.results]
+
+    async def evict(
+        self, namespace: str, name: str, options: meta_pb2.DeleteOptions | None = None, *, dry_run: bool = False
+    ) -> None:
+        """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests when it does not, NotFound, Conflict."""
+        request = pod_service_pb2.EvictPodRequest(options={"dry_run": ["All"] if dry_run else []})
+        request.eviction.metadata.namespace, request.eviction.metadata.name = namespace, name
+        if options is not None:
+            request.eviction.delete_options.CopyFrom(options)
+        await self.transport.unary(
+            self.kind.method("Evict"), request.SerializeToString(), timeout=self.timeout
+        )
 
     async def update_ephemeral_containers(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
         """Add ephemeral containers; nothing else of the Pod changes. Raises NotFound where the cluster does not allow it, Invalid."""
@@ -270,6 +283,16 @@ class Clientset:
     def controller_revisions(self) -> ResourceClient[controller_revision_pb2.ControllerRevision]:
         """ControllerRevisions."""
         return self.kind(kinds.CONTROLLER_REVISION)
+
+    @cached_property
+    def jobs(self) -> ResourceClient[job_pb2.Job]:
+        """Jobs."""
+        return self.kind(kinds.JOB)
+
+    @cached_property
+    def cron_jobs(self) -> ResourceClient[job_pb2.CronJob]:
+        """CronJobs."""
+        return self.kind(kinds.CRON_JOB)
 
     @cached_property
     def resource_quotas(self) -> ResourceClient[resource_quota_pb2.ResourceQuota]:
