@@ -23,7 +23,7 @@ from kubelet.node.machine import Machine, least_oom_score_adj, node_dns, read_ma
 from kubelet.node.manager import NodeManager, NodeNetwork, NodeTimes
 from kubelet.pod.compute import RestartPolicy
 from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
-from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, WorkerSettings
+from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, StepsOfApiPods, WorkerSettings
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
@@ -130,7 +130,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         files=node_runtime.files,
         objects=ApiObjects(client),
         events=outlets.events,
-        steps=outlets.steps,
+        steps=StepsOfApiPods(outlets.steps),
         status=status,
         node=NodeView(name, address, version.name, settings),
         metrics=outlets.metrics,
@@ -138,7 +138,12 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         rng=rng,
         settings=worker_settings(config),
     )
-    return Kubelet(client, tools, node, status, relist_seconds=config.relist_seconds)
+    return Kubelet(
+        client, tools, node, status, relist_seconds=config.relist_seconds,
+        # Many hollow nodes have no folder each.
+        static_pod_path="" if config.hollow_nodes else config.static_pod_path,
+        file_check_seconds=config.file_check_seconds,
+    )  # fmt: skip
 
 
 def hollow_runtime(

@@ -39,6 +39,10 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease_renew_seconds: float = 10.0
     node_status_seconds: float = 10.0
     node_report_seconds: float = 300.0
+    #: folder with the manifests of static Pods; empty: there are none
+    static_pod_path: str = ""
+    #: between two looks at that folder
+    file_check_seconds: float = 1.0
     #: between two lists of everything in the runtime
     relist_seconds: float = 10.0
     #: a Pod is looked at after this time, even if nothing happened

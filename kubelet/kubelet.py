@@ -16,6 +16,11 @@ from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import Uid
 from kubelet.runtime.watch import RuntimePod, RuntimeWatch
 from kubelet.sources.apiserver import ApiserverSource
+from kubelet.sources.files import FileSource
+from kubelet.sources.merge import Source, merge
+from kubelet.sources.mirror import full_name, shown
+from kubelet.sources.mirrors import MirrorPods
+from kubelet.sources.static_files import HASH, SOURCE, is_mirror, is_static
 from kubelet.status.manager import StatusManager
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
@@ -38,6 +43,8 @@ class Kubelet:
         status: StatusManager,
         *,
         relist_seconds: float,
+        static_pod_path: str = "",
+        file_check_seconds: float = 1.0,
     ) -> None:
         self._tools, self._node, self._status = tools, node, status
         self._workers = PodWorkers(tools, on_end=self._on_end)
@@ -48,7 +55,19 @@ class Kubelet:
             tools.runtime, tools.clock, relist_seconds=relist_seconds, poke=self._workers.poke,
             on_relist=self._on_relist, metrics=tools.metrics,
         )  # fmt: skip
-        #: uids that were in the runtime when this kubelet began
+        self.files = FileSource(
+            static_pod_path, tools.clock, node_name=tools.node.name, check_seconds=file_check_seconds,
+            on_change=self._on_files, metrics=tools.metrics,
+        )  # fmt: skip
+        self._mirrors = MirrorPods(
+            client.pods, tools.clock, statics=lambda: self._statics, mirrors=self._mirror_pods,
+            node=lambda: node.node, metrics=tools.metrics, rng=tools.rng,
+        )  # fmt: skip
+        #: the static Pods that are wished for
+        self._statics: dict[Uid, pod_pb2.Pod] = {}
+        self._owners: Mapping[Uid, Source] = {}
+        #: what was in the runtime when this kubelet began
+        self._found: Mapping[Uid, RuntimePod] = {}
         self._adopted: set[Uid] = set()
 
     @property
@@ -62,14 +81,19 @@ class Kubelet:
 
     async def run(self) -> None:
         """Be the node's kubelet until cancelled."""
-        self._adopted = set(await self._first_relist())
+        self._found = await self._first_relist()
+        self._adopted = set(self._found)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._node.run(), name="node")
             group.create_task(self._workers.run(), name="workers")
             group.create_task(self._watch.run(), name="runtime-watch")
-            # Pods are judged by what the node has: its record has to be there first.
+            # Static Pods need no apiserver: it may be one of them.
+            group.create_task(self.files.run(), name="static-pods")
+            # Other Pods are judged by what the node has: its record has to be there first.
             await self._node.wait_registered()
             group.create_task(self.source.run(), name="pods")
+            await self.source.informer.wait_synced()
+            group.create_task(self._mirrors.run(), name="mirror-pods")
 
     async def _first_relist(self) -> Mapping[Uid, RuntimePod]:
         attempt = 0
@@ -84,9 +108,42 @@ class Kubelet:
     def _on_change(self, wishes: Sequence[pod_pb2.Pod], gone: Sequence[Uid]) -> None:
         for uid in gone:
             self._on_gone(uid)
+        mirrors = [pod for pod in wishes if is_mirror(pod)]
+        if mirrors or (gone and self._statics):
+            self._match_mirrors()
+        if mirrors:
+            wishes = [pod for pod in wishes if not is_mirror(pod)]
         # What runs already is taken first, then by age: nobody who comes later may push it out.
         for pod in sorted(wishes, key=self._order):
             self._on_wish(pod)
+
+    def _on_files(self, pods: Mapping[Uid, pod_pb2.Pod]) -> None:
+        self._owners, merged = merge(self._owners, Source.FILE, pods)
+        for uid in merged.gone:
+            self._statics.pop(uid, None)
+            self._on_gone(uid)
+        self._statics.update(merged.wishes)
+        # What an earlier kubelet ran of manifests that are gone, or others by now, has to make room first.
+        self._end_orphans(self._found)
+        self._found = {}
+        self._start_statics()
+        self._match_mirrors()
+
+    def _start_statics(self) -> None:
+        """Start the static Pods that have no worker. One whose manifest was changed waits for the end of its predecessor: both would want the same ports and files."""
+        taken = {full_name(worker.pod) for worker in self._workers.all() if is_static(worker.pod.metadata)}
+        for uid, pod in self._statics.items():
+            if uid not in self._workers and full_name(pod) not in taken:
+                self._on_wish(pod)
+
+    def _mirror_pods(self) -> Sequence[pod_pb2.Pod]:
+        return [pod for pod in self.source.informer.lister.list() if is_mirror(pod)]
+
+    def _match_mirrors(self) -> None:
+        found = shown(self._statics.values(), self._mirror_pods())
+        for uid in self._statics:
+            self._status.mirrored(uid, found.get(uid))
+        self._mirrors.poke()
 
     def _order(self, pod: pod_pb2.Pod) -> tuple[bool, float]:
         return Uid(pod.metadata.uid) not in self._adopted, seconds_of(pod.metadata.creation_timestamp)
@@ -129,16 +186,32 @@ class Kubelet:
     def _on_end(self, uid: Uid) -> None:
         self._status.forget(uid)
         self._adopted.discard(uid)
+        if uid in self._statics:
+            # Its manifest went and came back while it ended.
+            self._tools.metrics.restarted_pods.labels("true").inc()
+        if self._statics:
+            self._start_statics()
+            self._match_mirrors()
 
     def _on_relist(self, pods: Mapping[Uid, RuntimePod]) -> None:
-        """End what is in the runtime and in no source (not before the apiserver has told what there is); look after what was lost."""
+        """End what is in the runtime and in no source; look after what was lost."""
         for worker in self._workers.all():
             if worker.has_sandbox and worker.uid not in pods:
                 worker.poke()
-        if not self.source.informer.synced:
-            return
+        mirrors = len(self._mirror_pods())
+        self._tools.metrics.desired_pods.labels("false").set(
+            len(self.source.informer.lister.list()) - mirrors
+        )
+        self._end_orphans(pods)
+
+    def _end_orphans(self, pods: Mapping[Uid, RuntimePod]) -> None:
+        """End Pods that nobody wishes for, as far as their source has told what there is."""
         for uid, found in pods.items():
-            if uid in self._workers or self.source.has(uid):
+            if uid in self._workers or uid in self._statics:
+                continue
+            if not found.static and (not self.source.informer.synced or self.source.has(uid)):
+                continue
+            if found.static and not self.files.synced:
                 continue
             log.info("pod without an owner", pod=f"{found.namespace}/{found.name}", uid=uid)
             self._tools.metrics.orphans.inc()
@@ -155,4 +228,6 @@ def _orphan(found: RuntimePod) -> pod_pb2.Pod:
     pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = found.name, found.namespace, found.uid
     if found.grace_seconds is not None:
         pod.spec.termination_grace_period_seconds = found.grace_seconds
+    if found.static:
+        pod.metadata.annotations.update({SOURCE: "file", HASH: found.uid})
     return pod

@@ -11,6 +11,8 @@ CONTAINER_KIND_LABEL = "vaina.dev/container-kind"
 GRACE_ANNOTATION = "io.kubernetes.pod.terminationGracePeriod"
 TERMINATION_PATH_ANNOTATION = "io.kubernetes.container.terminationMessagePath"
 TERMINATION_POLICY_ANNOTATION = "io.kubernetes.container.terminationMessagePolicy"
+#: of a sandbox and a container: "file" when its Pod is static (upstream's key in the Pod itself)
+SOURCE_ANNOTATION = "kubernetes.io/config.source"
 RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount"
 #: of a container: how many restarts in a row have led to it
 BACKOFF_STEP = "vaina.dev/backoff-step"

@@ -82,6 +82,21 @@ class KubeletMetrics:
             "prober_probe", "Probes by result.",
             ["probe_type", "result", "container", "pod", "namespace", "pod_uid"], registry=registry,
         )  # fmt: skip
+        self.desired_pods = Gauge(
+            "kubelet_desired_pods", "Pods that the node is to run, by whether they are static.", ["static"],
+            registry=registry,
+        )  # fmt: skip
+        self.mirror_pods = Gauge(
+            "kubelet_mirror_pods", "Mirror Pods that the API has for the node.", registry=registry
+        )
+        self.restarted_pods = Counter(
+            "kubelet_restarted_pods", "Pods that were made anew with the uid that they had.", ["static"],
+            registry=registry,
+        )  # fmt: skip
+        self.manifest_problems = Gauge(
+            "kubelet_static_pod_manifest_problems", "Files among the static Pods' manifests that are none.",
+            registry=registry,
+        )  # fmt: skip
         self.node_name = Gauge("kubelet_node_name", "The node's name; always 1.", ["node"], registry=registry)
 
     def forget_probe(self, labels: tuple[str, ...]) -> None:

@@ -20,6 +20,8 @@ _MUTABLE: Final = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 _NARROWER: Final = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+#: upstream lets an image be changed here, which the kubelet then does not heed (decision 118)
+_OF_NODE: Final = "a mirror pod shows a static pod, which is changed by its manifest on the node"
 #: how many changed fields an error names
 _MAX_CHANGES: Final = 16
 
@@ -31,6 +33,10 @@ def check_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
     at, before, after = METADATA.child("annotations"), old.metadata.annotations, new.metadata.annotations
     if before or after:
         annotations.check_annotation_updates(errors, at, after, before)
+    if annotations.MIRROR in before and new.spec != old.spec:
+        changed = ", ".join([*changed_fields(_SPEC, new.spec, old.spec)][:_MAX_CHANGES])
+        errors.append(forbidden(_SPEC, f"{_OF_NODE}\nchanged: {changed}"))
+        return errors
     for field, shown in (("containers", "containers"), ("init_containers", "initContainers")):
         listed, was = getattr(new.spec, field), getattr(old.spec, field)
         if not _check_containers(errors, _SPEC.child(shown), listed, was):

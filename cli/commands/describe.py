@@ -18,6 +18,9 @@ from vaina.errors import ApiError
 from vaina.kinds import Kind
 from vaina.objects import selectors
 
+#: annotation of Pods that show a static Pod: the uid of that
+_MIRROR = "kubernetes.io/config.mirror"
+
 
 @dataclass(frozen=True, slots=True)
 class DescribeOptions:
@@ -73,7 +76,8 @@ async def _events(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence
     meta = obj.metadata
     fields = f"involvedObject.kind={kind.kind},involvedObject.name={meta.name}"
     if kind.namespaced:
-        fields += f",involvedObject.uid={meta.uid}"
+        # Events about a static Pod bear the uid that its kubelet knows, which its mirror names.
+        fields += f",involvedObject.uid={meta.annotations.get(_MIRROR, '') or meta.uid}"
     try:
         # Events of a Node are in the default namespace.
         return (await clients.events.list_all(meta.namespace or "default", field_selector=fields)).items

@@ -18,6 +18,7 @@ from kubelet.labels import (
     POD_NAMESPACE_LABEL,
     POD_UID_LABEL,
     RESTART_COUNT_ANNOTATION,
+    SOURCE_ANNOTATION,
     TERMINATION_PATH_ANNOTATION,
     TERMINATION_POLICY_ANNOTATION,
 )
@@ -32,6 +33,7 @@ from kubelet.runtime.records import (
     SecurityConfig,
     Uid,
 )
+from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2
 
 MAX_HOSTNAME = 63
@@ -58,6 +60,11 @@ def pod_labels(pod: pod_pb2.Pod) -> dict[str, str]:
     """Return the labels by which everything of a Pod is found in the runtime."""
     meta = pod.metadata
     return {POD_NAME_LABEL: meta.name, POD_NAMESPACE_LABEL: meta.namespace, POD_UID_LABEL: meta.uid}
+
+
+def _source(pod: pod_pb2.Pod) -> dict[str, str]:
+    """Say of a static Pod that it is one: what is left of it can then be ended without an apiserver."""
+    return {SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
 
 
 def hostname_of(pod: pod_pb2.Pod) -> str:
@@ -105,7 +112,7 @@ def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> Sa
         attempt=attempt,
         hostname="" if spec.host_network else hostname_of(pod),
         labels={**meta.labels, **pod_labels(pod)},
-        annotations={GRACE_ANNOTATION: f"{grace_seconds(pod):g}"},
+        annotations={GRACE_ANNOTATION: f"{grace_seconds(pod):g}", **_source(pod)},
         host_network=spec.host_network,
         host_pid=spec.host_pid,
         host_ipc=spec.host_ipc,
@@ -161,6 +168,7 @@ def container_config(
             BACKOFF_STEP: str(action.backoff_step),
             RESTART_COUNT_ANNOTATION: str(action.attempt),
             GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
+            **_source(pod),
             TERMINATION_PATH_ANNOTATION: container.termination_message_path,
             TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
         },

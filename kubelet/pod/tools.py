@@ -12,6 +12,7 @@ from kubelet.pod.compute import RestartPolicy
 from kubelet.pod.directory import PodFiles
 from kubelet.pod.status import NodeAddresses
 from kubelet.runtime.interface import Runtime
+from kubelet.sources.static_files import is_static
 from kubelet.volumes.interface import ObjectSource, Volumes
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -42,6 +43,25 @@ class StepSink(Protocol):
     ) -> None:
         """Report a step."""
         ...
+
+
+class StepsOfApiPods:
+    """Leaves out static Pods: no object has their uid, so nobody could find the trace."""
+
+    def __init__(self, steps: StepSink) -> None:
+        self._steps = steps
+
+    def report(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float,
+        message: str = "",
+        node_name: str = "",
+    ) -> None:
+        if not is_static(pod_meta):
+            self._steps.report(pod_meta, step, start, end, message, node_name)
 
 
 class StatusSink(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kubelet.labels import GRACE_ANNOTATION, POD_NAME_LABEL, POD_NAMESPACE_LABEL
+from kubelet.labels import GRACE_ANNOTATION, POD_NAME_LABEL, POD_NAMESPACE_LABEL, SOURCE_ANNOTATION
 from kubelet.metrics import KubeletMetrics
 from kubelet.runtime.interface import Runtime, RuntimeFailure
 from kubelet.runtime.records import ContainerPhase, ContainerState, RuntimeEventType, SandboxState, Uid
@@ -31,6 +31,8 @@ class RuntimePod:
     namespace: str
     #: what the containers get to end; None: not known
     grace_seconds: int | None
+    #: it came from a file of the node
+    static: bool = False
 
 
 def pods_in(
@@ -40,19 +42,28 @@ def pods_in(
     found = {
         item.pod_uid: RuntimePod(
             item.pod_uid, item.labels.get(POD_NAME_LABEL, ""), item.labels.get(POD_NAMESPACE_LABEL, ""),
-            _grace(item.annotations),
+            _grace(item.annotations), _static(item.annotations),
         )
         for item in containers
     }  # fmt: skip
     for sandbox in sandboxes:
-        grace = _grace(sandbox.annotations)
-        found[sandbox.uid] = RuntimePod(sandbox.uid, sandbox.name, sandbox.namespace, grace)
+        found[sandbox.uid] = RuntimePod(
+            sandbox.uid,
+            sandbox.name,
+            sandbox.namespace,
+            _grace(sandbox.annotations),
+            _static(sandbox.annotations),
+        )
     return found
 
 
 def _grace(annotations: Mapping[str, str]) -> int | None:
     text = annotations.get(GRACE_ANNOTATION, "")
     return int(text) if text.isdecimal() else None
+
+
+def _static(annotations: Mapping[str, str]) -> bool:
+    return annotations.get(SOURCE_ANNOTATION, "") == "file"
 
 
 class RuntimeWatch:

@@ -16,6 +16,7 @@ from kubelet.metrics import KubeletMetrics
 from kubelet.pod.status import STATUS_MASK
 from kubelet.pod.tools import StepSink
 from kubelet.runtime.records import Uid
+from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 from vaina.client.clientset import PodClient
@@ -66,6 +67,8 @@ class StatusManager:
         #: calls that failed, in a row
         self._failures = 0
         self._entries: dict[Uid, _Entry] = {}
+        #: what shows a static Pod in the API, by the static Pod's uid: its status is written there
+        self._mirrors: dict[Uid, pod_pb2.Pod] = {}
         #: uids whose newest is not written, in the order in which they came
         self._pending: dict[Uid, None] = {}
         #: uids in a call that is under way: theirs wait, so that each Pod's statuses stay in order
@@ -78,7 +81,7 @@ class StatusManager:
         if entry is None:
             entry = self._entries[uid] = _Entry(pod, status, self._clock.now())
             entry.step_done = pod.status.phase not in {"", "Pending"}
-            if _same(status, pod.status):
+            if _same(status, self._mirrors.get(uid, pod).status):
                 entry.written = status
                 return
         else:
@@ -104,9 +107,27 @@ class StatusManager:
             entry.written = None
             self._queue(uid)
 
+    def mirrored(self, uid: Uid, mirror: pod_pb2.Pod | None) -> None:
+        """Have a static Pod's status written to its mirror Pod from now on; None: there is none, and the status waits."""
+        if mirror is None:
+            self._mirrors.pop(uid, None)
+            return
+        self._mirrors[uid] = mirror
+        entry = self._entries.get(uid)
+        if entry is None or uid in self._pending or uid in self._busy:
+            return
+        if not _same(entry.status, mirror.status):
+            entry.written = None
+            self._queue(uid)
+
+    def _target(self, uid: Uid, entry: _Entry) -> pod_pb2.Pod | None:
+        """Return the object that shows a Pod; None: there is none yet."""
+        return self._mirrors.get(uid) if is_static(entry.pod.metadata) else entry.pod
+
     def forget(self, uid: Uid) -> None:
         """Drop a Pod that is gone."""
         self._entries.pop(uid, None)
+        self._mirrors.pop(uid, None)
         self._pending.pop(uid, None)
 
     def _queue(self, uid: Uid) -> None:
@@ -138,25 +159,25 @@ class StatusManager:
             slots.release()
             self._wake.set()
 
-    async def _write(self, batch: Sequence[Uid]) -> None:
-        changes = [
-            (uid, entry, entry.status)
+    def _changes(self, batch: Sequence[Uid]) -> list[tuple[Uid, _Entry, pod_pb2.PodStatus, pod_pb2.Pod]]:
+        """Return what is to be written, and to which object."""
+        return [
+            (uid, entry, entry.status, target)
             for uid in batch
-            if (entry := self._entries.get(uid)) is not None and entry.written != entry.status
+            if (entry := self._entries.get(uid)) is not None
+            and entry.written != entry.status
+            and (target := self._target(uid, entry)) is not None
         ]
+
+    async def _write(self, batch: Sequence[Uid]) -> None:
+        changes = self._changes(batch)
         failed: list[ApiError] = []
         if changes:
             begun = self._clock.monotonic()
-            results = await self._call([(entry.pod, status) for _, entry, status in changes])
-            for (uid, entry, status), error in zip(changes, results, strict=True):
-                if error is None:
-                    self._written(entry, status)
-                elif isinstance(error, NotFound | Conflict):
-                    # The object is gone, or another Pod has its name: nobody waits for this.
-                    entry.written = status
-                else:
+            results = await self._call([(target, status) for _, _, status, target in changes])
+            for change, error in zip(changes, results, strict=True):
+                if not self._settle(*change, error) and error is not None:
                     failed.append(error)
-                    self._pending[uid] = None
             self._metrics.status_sync.observe(self._clock.monotonic() - begun)
             if failed:
                 log.warning("statuses not written", pods=len(failed), error=failed[0].message)
@@ -169,6 +190,29 @@ class StatusManager:
         self._failures = self._failures + 1 if failed else 0
         if failed:
             await self._clock.sleep(self._backoff.delay(self._failures - 1, self._rng))
+
+    def _settle(
+        self,
+        uid: Uid,
+        entry: _Entry,
+        status: pod_pb2.PodStatus,
+        target: pod_pb2.Pod,
+        error: ApiError | None,
+    ) -> bool:
+        """Note how a write ended; False: it failed, and is due again."""
+        now_target = self._target(uid, entry)
+        if now_target is not None and now_target.metadata.uid != target.metadata.uid:
+            # Meanwhile another mirror Pod shows it, and has heard nothing.
+            self._pending[uid] = None
+        elif error is None:
+            self._written(entry, status)
+        elif isinstance(error, NotFound | Conflict):
+            # The object is gone, or another Pod has its name: nobody waits for this.
+            entry.written = status
+        else:
+            self._pending[uid] = None
+            return False
+        return True
 
     async def _call(
         self, changes: Sequence[tuple[pod_pb2.Pod, pod_pb2.PodStatus]]
@@ -185,7 +229,7 @@ class StatusManager:
 
     def _written(self, entry: _Entry, status: pod_pb2.PodStatus) -> None:
         entry.written = status
-        if not entry.step_done and status.phase not in {"", "Pending"}:
+        if not entry.step_done and status.phase not in {"", "Pending"} and not is_static(entry.pod.metadata):
             entry.step_done = True
             node = entry.pod.spec.node_name or self._node_name
             meta, now = entry.pod.metadata, self._clock.now()

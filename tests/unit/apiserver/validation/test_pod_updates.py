@@ -132,3 +132,14 @@ def test_a_check_changes_neither_object() -> None:
     before = old.SerializeToString(deterministic=True), new.SerializeToString(deterministic=True)
     changed(old, new)
     assert (old.SerializeToString(deterministic=True), new.SerializeToString(deterministic=True)) == before
+
+
+def test_a_mirror_pod_is_not_changed_over_the_api_but_may_be_labelled() -> None:
+    mirror = "annotations: {kubernetes.io/config.mirror: hash}"
+    old, labelled = pod("nodeName: n1", mirror), pod("nodeName: n1", f"{mirror}, labels: {{a: b}}")
+    other = pod("nodeName: n1\ncontainers: [{name: main, image: other}]", mirror)
+    other.spec.containers[0].image_pull_policy = old.spec.containers[0].image_pull_policy
+
+    error = "a mirror pod shows a static pod, which is changed by its manifest on the node"
+    assert changed(old, other) == violations(f"spec: Forbidden: {error}\nchanged: spec.containers[0].image")
+    assert changed(old, labelled) == []

@@ -1,0 +1,118 @@
+"""Keeps the mirror Pods of a node as `mirror` plans them. Shell.
+
+Level-triggered: whoever sees something new pokes; a pass over what is right does nothing. Without an apiserver it waits, and static Pods run all the same.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from kubelet.metrics import KubeletMetrics
+from kubelet.runtime.records import Uid
+from kubelet.sources.mirror import MirrorPlan, is_mirror_of, plan_mirrors
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.backoff import Backoff
+from vaina.client.clientset import PodClient
+from vaina.clock import Clock
+from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
+
+log = structlog.stdlib.get_logger(__name__)
+
+_RETRY = Backoff(0.5, 20.0, jitter=0.2)
+
+
+class MirrorPods:
+    """Owned by the kubelet."""
+
+    def __init__(
+        self,
+        client: PodClient,
+        clock: Clock,
+        *,
+        statics: Callable[[], Mapping[Uid, pod_pb2.Pod]],
+        mirrors: Callable[[], Iterable[pod_pb2.Pod]],
+        node: Callable[[], node_pb2.Node],
+        metrics: KubeletMetrics,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            client: of Pods.
+            clock: for back-off.
+            statics: gives the static Pods, by uid.
+            mirrors: gives the mirror Pods that the API has for this node.
+            node: gives the Node that owns them.
+            metrics: of the kubelet.
+            rng: for jitter.
+        """
+        self._client, self._clock, self._rng = client, clock, rng
+        self._statics, self._mirrors, self._node, self._metrics = statics, mirrors, node, metrics
+        self._wake = asyncio.Event()
+
+    def poke(self) -> None:
+        """Have a look: a static Pod, a mirror Pod or the Node has changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; begin when it is known what the API has."""
+        failures = 0
+        while True:
+            self._wake.clear()
+            mirrors = tuple(self._mirrors())
+            self._metrics.mirror_pods.set(len(mirrors))
+            if await self._carry_out(plan_mirrors(self._statics(), mirrors, self._node())):
+                failures = 0
+                await self._wake.wait()
+                continue
+            await self._clock.sleep(_RETRY.delay(failures, self._rng))
+            failures += 1
+
+    async def _carry_out(self, plan: MirrorPlan) -> bool:
+        """Do what is due; say whether all of it is done."""
+        done = True
+        for pod in plan.delete:
+            meta = pod.metadata
+            try:
+                await self._client.delete(meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
+                log.info("mirror pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=meta.uid)
+            except (NotFound, Conflict):
+                # Gone, or somebody else's by now: the watch will tell.
+                continue
+            except ApiError as error:
+                log.warning(
+                    "mirror pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error.message
+                )
+                done = False
+        for pod in plan.create:
+            done = await self._create(pod) and done
+        return done
+
+    async def _create(self, pod: pod_pb2.Pod) -> bool:
+        meta = pod.metadata
+        try:
+            made = await self._client.create(pod)
+            log.info("mirror pod created", pod=f"{meta.namespace}/{meta.name}", uid=made.metadata.uid)
+            return True
+        except AlreadyExists:
+            return await self._is_there(pod)
+        except ApiError as error:
+            log.warning("mirror pod not created", pod=f"{meta.namespace}/{meta.name}", error=error.message)
+            return False
+
+    async def _is_there(self, pod: pod_pb2.Pod) -> bool:
+        """Say whether the Pod that has the name is ours, from a moment ago; the watch brings it then."""
+        meta = pod.metadata
+        try:
+            found = await self._client.get(meta.name, meta.namespace)
+        except ApiError:
+            return False
+        if is_mirror_of(found, pod):
+            return True
+        log.warning(
+            "mirror pod not created: another Pod has its name", pod=f"{meta.namespace}/{meta.name}",
+            uid=found.metadata.uid,
+        )  # fmt: skip
+        return False

@@ -1,0 +1,223 @@
+"""Manifests in a folder of the node, as static Pods. PURE.
+
+`kubelet.sources.files` lists and reads; this module says what is due to be read, what a text means, and which Pods follow. Names, annotations and the
+toleration are upstream's (`pkg/kubelet/config/common.go` and `file.go`); what is forbidden as well: a static Pod runs without an apiserver, so it may not need objects of it.
+Where we differ (decision 118): a file counts once it has looked alike twice, and a manifest that can no longer be read leaves its Pod as it was.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kubelet.labels import SOURCE_ANNOTATION
+from kubelet.runtime.records import Uid
+from kubelet.sources import static_checks
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.errors import ApiError
+from vaina.kinds import POD
+from vaina.objects.defaults.pods import default_pod
+from vaina.objects.manifest import read_documents
+
+SOURCE: Final = SOURCE_ANNOTATION
+HASH: Final = "kubernetes.io/config.hash"
+SEEN: Final = "kubernetes.io/config.seen"
+MIRROR: Final = "kubernetes.io/config.mirror"
+#: bytes of a manifest; that of the apiserver (upstream: 10 MiB)
+MAX_BYTES: Final = 3 * 1024 * 1024
+#: files of the folder that are looked at; those beyond, in the order of their names, are told and left
+MAX_FILES: Final = 500
+
+
+class ManifestError(Exception):
+    """Why a file is no static Pod: words for whoever wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """By what a change of a file is noticed."""
+
+    mtime_ns: int
+    size: int
+    inode: int
+    regular: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one file."""
+
+    #: as it looked last
+    stamp: Stamp
+    #: as it looked when it was read; None: not yet
+    read: Stamp | None = None
+    #: the last Pod that could be read from it
+    pod: pod_pb2.Pod | None = None
+    #: what is wrong with it now; "": nothing
+    problem: str = ""
+    #: it was not there when the folder was listed last
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What follows from all files."""
+
+    pods: Mapping[Uid, pod_pb2.Pod]
+    #: by file name
+    problems: Mapping[str, str]
+
+
+def is_static(meta: meta_pb2.ObjectMeta) -> bool:
+    """Say whether a Pod comes from a file of this node; nobody can make one that came over the API look so, for its uid is given to it."""
+    annotations = meta.annotations
+    return (
+        SOURCE in annotations
+        and annotations[SOURCE] == "file"
+        and HASH in annotations
+        and annotations[HASH] == meta.uid
+    )
+
+
+def is_mirror(pod: pod_pb2.Pod) -> bool:
+    """Say whether a Pod of the API only shows a static one."""
+    return MIRROR in pod.metadata.annotations
+
+
+def considered(names: Iterable[str]) -> list[str]:
+    """Return the names that may be manifests, in order: what begins with a dot is an editor's or somebody's own business."""
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def looked(
+    before: Mapping[str, Entry], listing: Mapping[str, Stamp], *, first: bool
+) -> tuple[dict[str, Entry], list[str]]:
+    """Return what is known after a look at the folder, and the files that are due to be read.
+
+    What changes is read, and what goes is dropped, when two looks in a row agree: editors write in pieces, and move files away and back.
+
+    Args:
+        before: what was known.
+        listing: the files that are there.
+        first: this is the first look: nobody waits for a second.
+    """
+    after: dict[str, Entry] = {}
+    due = []
+    for name, stamp in listing.items():
+        entry = before.get(name, Entry(stamp))
+        settled = first or (name in before and entry.stamp == stamp and not entry.missing)
+        entry = replace(entry, stamp=stamp, missing=False)
+        if not stamp.regular:
+            entry = replace(entry, read=stamp, problem="is not a regular file")
+        elif stamp.size > MAX_BYTES:
+            entry = replace(entry, read=stamp, problem=f"has {stamp.size} bytes; the limit is {MAX_BYTES}")
+        elif settled and entry.read != stamp:
+            due.append(name)
+        after[name] = entry
+    for name, entry in before.items():
+        if name not in listing and not entry.missing:
+            after[name] = replace(entry, missing=True)
+    return after, due
+
+
+def was_read(entry: Entry, outcome: pod_pb2.Pod | ManifestError) -> Entry:
+    """Return what is known of a file that was read; what it says wrongly leaves the Pod that it had."""
+    if isinstance(outcome, ManifestError):
+        return replace(entry, read=entry.stamp, problem=str(outcome))
+    return replace(entry, read=entry.stamp, pod=outcome, problem="")
+
+
+def choose(entries: Mapping[str, Entry]) -> Chosen:
+    """Return the Pods of all files. Of two with one name the first file's counts: the other is a copy that was left behind."""
+    pods: dict[Uid, pod_pb2.Pod] = {}
+    problems: dict[str, str] = {}
+    names: dict[tuple[str, str], str] = {}
+    for number, file in enumerate(sorted(entries)):
+        entry = entries[file]
+        if entry.problem:
+            problems[file] = entry.problem
+        if number >= MAX_FILES:
+            problems[file] = f"is beyond the {MAX_FILES} files that are looked at"
+            continue
+        if entry.pod is None:
+            continue
+        meta = entry.pod.metadata
+        other = names.setdefault((meta.namespace, meta.name), file)
+        if other != file:
+            problems[file] = f"names the Pod {meta.namespace}/{meta.name}, as {other} does"
+            continue
+        pods[Uid(meta.uid)] = entry.pod
+    return Chosen(pods, problems)
+
+
+def decode(data: bytes, *, path: str, node_name: str, now: float) -> pod_pb2.Pod:
+    """Return the static Pod that a manifest means.
+
+    Args:
+        data: the text, YAML or JSON.
+        path: of the file: it is part of the Pod's identity, as is the node's name.
+        node_name: whose Pod it is.
+        now: seconds since the epoch, for the annotation that says when it was seen.
+
+    Returns:
+        The Pod with defaults; its uid is a hash of what it was made of, so another content is another Pod.
+
+    Raises:
+        ManifestError: what is wrong.
+    """
+    pod = _one_pod(data)
+    uid = _hash(pod, path, node_name)
+    meta = pod.metadata
+    meta.name = f"{meta.name}-{node_name.lower()}"
+    meta.namespace = meta.namespace or "default"
+    meta.uid = uid
+    for name in ("resource_version", "generate_name", "creation_timestamp", "deletion_timestamp"):
+        meta.ClearField(name)
+    meta.ClearField("deletion_grace_period_seconds")
+    del meta.owner_references[:]
+    del meta.finalizers[:]
+    pod.ClearField("status")
+    pod.spec.node_name = node_name
+    _tolerate_everything(pod.spec)
+    default_pod(pod)
+    if wrong := static_checks.mistake(pod):
+        raise ManifestError(wrong)
+    meta.annotations.pop(MIRROR, None)
+    seen = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    meta.annotations.update({SOURCE: "file", HASH: uid, SEEN: seen})
+    return pod
+
+
+def _one_pod(data: bytes) -> pod_pb2.Pod:
+    try:
+        documents = read_documents(data, strict=False)
+    except ApiError as error:
+        raise ManifestError(f"couldn't parse as pod({error.message})") from error
+    if len(documents) != 1:
+        raise ManifestError(f"must hold one Pod, and holds {len(documents)} documents")
+    [found] = documents
+    if isinstance(found, ApiError):
+        raise ManifestError(f"couldn't parse as pod({found.message})") from found
+    if found.kind is not POD:
+        raise ManifestError(f"invalid pod: it is a {found.kind.kind}")
+    message: Any = found.message
+    pod = pod_pb2.Pod()
+    pod.CopyFrom(message)
+    return pod
+
+
+def _hash(pod: pod_pb2.Pod, path: str, node_name: str) -> str:
+    hasher = hashlib.md5(usedforsecurity=False)
+    hasher.update(pod.SerializeToString(deterministic=True))
+    hasher.update(f"host:{node_name}".encode())
+    hasher.update(f"file:{path}".encode())
+    return hasher.hexdigest()
+
+
+def _tolerate_everything(spec: pod_pb2.PodSpec) -> None:
+    """Keep the Pod where it is whatever becomes of the node: nobody could start it elsewhere."""
+    wanted = pod_pb2.Toleration(operator="Exists", effect="NoExecute")
+    if wanted not in spec.tolerations:
+        spec.tolerations.append(wanted)
