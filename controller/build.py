@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
 from controller.config import ControllerConfig
+from controller.deployment.controller import DeploymentController
 from controller.ephemeral_volume.controller import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
 from controller.local_path.controller import LocalPathController
@@ -85,6 +86,7 @@ def build(
         "replicationcontroller": lambda: ReplicationControllerController(
             tools, factory, recorder("replication-controller")
         ),
+        "deployment": lambda: DeploymentController(tools, factory, recorder("deployment-controller")),
         "node-ipam": lambda: NodeIpamController(
             tools, factory, recorder("cidrAllocator"),
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),

@@ -4,7 +4,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from vaina.api.apps.v1 import apps_pb2
+from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import (
     config_pb2,
     namespace_pb2,
@@ -179,6 +179,39 @@ def make_replica_set(
     made.metadata.generation = generation
     if replicas is not None:
         made.spec.replicas = replicas
+    return made
+
+
+def make_deployment(
+    name: str = "web",
+    namespace: str = "default",
+    *,
+    replicas: int = 1,
+    labels: Mapping[str, str] | None = None,
+    max_surge: int | str = "25%",
+    max_unavailable: int | str = "25%",
+    recreate: bool = False,
+    uid: str = "",
+    generation: int = 1,
+    deleted: float | None = None,
+) -> deployment_pb2.Deployment:
+    """Make a Deployment that selects `labels` (by default app=<name>), with the defaults that the apiserver gives."""
+    labels = labels or {"app": name}
+    spec = deployment_pb2.DeploymentSpec(
+        replicas=replicas, selector=meta_pb2.LabelSelector(match_labels=labels), template=make_template(labels),
+        revision_history_limit=10, progress_deadline_seconds=600,
+    )  # fmt: skip
+    spec.strategy.type = "Recreate" if recreate else "RollingUpdate"
+    if not recreate:
+        rolling = spec.strategy.rolling_update
+        for target, amount in ((rolling.max_surge, max_surge), (rolling.max_unavailable, max_unavailable)):
+            if isinstance(amount, int):
+                target.int_val = amount
+            else:
+                target.type, target.str_val = 1, amount
+            target.SetInParent()
+    made = deployment_pb2.Deployment(metadata=make_meta(name, namespace, uid=uid, deleted=deleted), spec=spec)
+    made.metadata.generation = generation
     return made
 
 

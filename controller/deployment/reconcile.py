@@ -1,0 +1,216 @@
+"""PURE: what to do next for a Deployment.
+
+One step a call: each step changes ReplicaSets, and their answers bring the next one. Follows upstream's syncDeployment
+(`pkg/controller/deployment/deployment_controller.go`). `rollout` has the arithmetic, `new_set` the new ReplicaSet, `status` what
+is said of it all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.deployment import rollout, status
+from controller.deployment.new_set import keep_in_step, make_replica_set, note_scale
+from controller.ownership import claim
+from vaina.api.apps.v1.deployment_pb2 import DeploymentStatus
+from vaina.objects.conditions import get_condition
+from vaina.objects.rollouts import (
+    REVISION,
+    UNLIMITED,
+    Deployment,
+    ReplicaSet,
+    age_key,
+    has_deadline,
+    is_rolling,
+    new_replica_set,
+    old_replica_sets,
+    replicas_of,
+    revision_of,
+)
+from vaina.objects.selectors import from_message
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A ReplicaSet as it should be, and how many replicas it had."""
+
+    wanted: ReplicaSet
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, in this order. All empty: the world is as it should be."""
+
+    adopt: tuple[ReplicaSet, ...] = ()
+    release: tuple[ReplicaSet, ...] = ()
+    create: ReplicaSet | None = None
+    changes: tuple[Change, ...] = ()
+    #: old ReplicaSets that are beyond what is remembered
+    delete: tuple[ReplicaSet, ...] = ()
+    #: the revision to note on the Deployment; None when it is noted
+    revision: str | None = None
+    #: the status to write; None when it is written
+    status: DeploymentStatus | None = None
+    #: when to look again though nothing happens
+    wake_seconds: float | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes more than what is said of the Deployment."""
+        return bool(self.adopt or self.release or self.create or self.changes or self.delete)
+
+
+def reconcile(deployment: Deployment, candidates: Sequence[ReplicaSet], now: float) -> Plan:
+    """Decide what to do for a Deployment.
+
+    Args:
+        deployment: as it is wished for; its status is what is stored.
+        candidates: the ReplicaSets that name it as their controller, and the orphans of its namespace.
+        now: seconds since the epoch.
+    """
+    selector = from_message(deployment.spec.selector)
+    claims = claim(deployment.metadata, candidates, lambda rs: selector.matches(rs.metadata.labels))
+    if claims.adopt or claims.release:
+        return Plan(adopt=claims.adopt, release=claims.release)
+    sets = claims.owned
+    new = new_replica_set(deployment, sets)
+    told = status.begin(deployment, now)
+    if deployment.metadata.HasField("deletion_timestamp"):
+        status.count(told, deployment, new, sets, now)
+        return Plan(status=_if_changed(told, deployment))
+    return _Step(deployment, sets, new, told, now).plan()
+
+
+def _if_changed(told: DeploymentStatus, deployment: Deployment) -> DeploymentStatus | None:
+    return None if told == deployment.status else told
+
+
+class _Step:
+    """One step, put together piece by piece. Used once."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        sets: Sequence[ReplicaSet],
+        new: ReplicaSet | None,
+        told: DeploymentStatus,
+        now: float,
+    ) -> None:
+        self.deployment, self.sets, self.new, self.told, self.now = deployment, sets, new, told, now
+        self.old = old_replica_sets(deployment, sets)
+        self.revision = max((revision_of(rs.metadata) for rs in self.old), default=0) + 1
+        self.create: ReplicaSet | None = None
+        #: copies of what may have to change, by name
+        self.drafts: dict[str, ReplicaSet] = {}
+
+    def plan(self) -> Plan:
+        deployment, spec = self.deployment, self.deployment.spec
+        self._keep_in_step()
+        rolls = not spec.paused and not rollout.is_scaling(deployment, self.sets)
+        if not rolls:
+            for name, size in rollout.scale(deployment, self.new, self.old).items():
+                self._resize(name, size)
+        elif is_rolling(deployment):
+            self._roll()
+        else:
+            self._recreate()
+        status.count(self.told, deployment, self.new, self.sets, self.now)
+        if rolls:
+            name = self._new_name()
+            status.judge_progress(self.told, deployment, name, self.now)
+            status.copy_failure(self.told, self.new, self.sets)
+        noted = self._noted_revision()
+        return Plan(
+            create=self.create, changes=self._changes(), delete=self._beyond_history(),
+            revision=None if noted in ("", deployment.metadata.annotations.get(REVISION)) else noted,
+            status=_if_changed(self.told, deployment), wake_seconds=status.wake_in(deployment, self.told, self.now),
+        )  # fmt: skip
+
+    def _keep_in_step(self) -> None:
+        if self.new is None:
+            return
+        keep_in_step(self.deployment, self._draft(self.new), self.revision)
+        if has_deadline(self.deployment) and get_condition(self.told, status.PROGRESSING) is None:
+            words = f'Found new replica set "{self.new.metadata.name}"'
+            status.set_condition(self.told, status.PROGRESSING, "True", status.FOUND, words, self.now)
+
+    def _roll(self) -> None:
+        old = [rollout.size_of(rs) for rs in self.old if replicas_of(rs)]
+        if self.new is None:
+            made = self._create(rollout.new_size(self.deployment, 0, sum(item.replicas for item in old)))
+            new = rollout.Size(made.metadata.name, made.spec.replicas, 0)
+        else:
+            new = rollout.size_of(self.new)
+        for name, size in rollout.roll(self.deployment, new, old).items():
+            self._resize(name, size)
+
+    def _recreate(self) -> None:
+        running = [rs for rs in self.old if replicas_of(rs)]
+        for rs in running:
+            self._resize(rs.metadata.name, 0)
+        if running or not rollout.may_recreate(self.old):
+            return
+        if self.new is None:
+            self._create(replicas_of(self.deployment))
+        else:
+            self._resize(self.new.metadata.name, replicas_of(self.deployment))
+
+    def _create(self, replicas: int) -> ReplicaSet:
+        made = self.create = make_replica_set(self.deployment, replicas, self.revision)
+        if has_deadline(self.deployment):
+            words = f'Created new replica set "{made.metadata.name}"'
+            status.set_condition(self.told, status.PROGRESSING, "True", status.CREATED, words, self.now)
+        return made
+
+    def _draft(self, rs: ReplicaSet) -> ReplicaSet:
+        name = rs.metadata.name
+        if name not in self.drafts:
+            self.drafts[name] = ReplicaSet()
+            self.drafts[name].CopyFrom(rs)
+        return self.drafts[name]
+
+    def _resize(self, name: str, size: int) -> None:
+        found = next((rs for rs in self.sets if rs.metadata.name == name), None)
+        if found is not None:
+            draft = self._draft(found)
+            draft.spec.replicas = size
+            note_scale(self.deployment, draft)
+
+    def _changes(self) -> tuple[Change, ...]:
+        """Growing comes last: what goes makes room, if a write in between fails."""
+        pairs = [(rs, self.drafts[rs.metadata.name]) for rs in self.sets if rs.metadata.name in self.drafts]
+        changes = [Change(draft, replicas_of(rs)) for rs, draft in pairs if draft != rs]
+        return tuple(
+            sorted(changes, key=lambda it: (it.wanted.spec.replicas > it.before, age_key(it.wanted)))
+        )
+
+    def _new_name(self) -> str:
+        found = self.new or self.create
+        return "" if found is None else found.metadata.name
+
+    def _noted_revision(self) -> str:
+        """The revision of the Deployment is that of its new ReplicaSet."""
+        if self.create is not None:
+            return self.create.metadata.annotations[REVISION]
+        if self.new is None:
+            return ""
+        return self.drafts[self.new.metadata.name].metadata.annotations.get(REVISION, "")
+
+    def _beyond_history(self) -> tuple[ReplicaSet, ...]:
+        """Old ones beyond the limit go, the earliest revisions first, when nothing is rolled out; never one that has Pods."""
+        spec = self.deployment.spec
+        limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else UNLIMITED
+        if limit == UNLIMITED or not (
+            spec.paused or status.is_complete(self.deployment, self.deployment.status)
+        ):
+            return ()
+        alive = [rs for rs in self.old if not rs.metadata.HasField("deletion_timestamp")]
+        alive.sort(key=lambda rs: (revision_of(rs.metadata), age_key(rs)))
+        beyond = alive[: max(len(alive) - limit, 0)]
+        return tuple(rs for rs in beyond if rs.metadata.name not in self.drafts and _is_idle(rs))
+
+
+def _is_idle(rs: ReplicaSet) -> bool:
+    return (
+        replicas_of(rs) == rs.status.replicas == 0 and rs.status.observed_generation >= rs.metadata.generation
+    )
