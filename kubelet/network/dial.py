@@ -69,6 +69,11 @@ async def _connect(namespace: str, family: int, address: str, port: int) -> sock
     return connection
 
 
+def _words(error: OSError) -> str:
+    # asyncio puts words of its own in the place of the system's.
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
 async def dial(namespace: str, port: int) -> socket.socket:
     """Connect to a port of a network namespace's own loopback.
 
@@ -87,7 +92,7 @@ async def dial(namespace: str, port: int) -> socket.socket:
         except TimeoutError:
             said.append(f"{name}: dial tcp {where}: i/o timeout")
         except OSError as error:
-            said.append(f"{name}: dial tcp {where}: {(error.strerror or str(error)).lower()}")
+            said.append(f"{name}: dial tcp {where}: {_words(error)}")
     raise DialFailed(
         f'failed to connect to localhost:{port} inside namespace "{namespace}", {", ".join(said)}'
     )

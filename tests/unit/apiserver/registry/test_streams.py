@@ -29,6 +29,8 @@ class FakeKubelet:
         return InProcessTransport({
             f"{SERVICE}/Logs": typed_stream(self._logs, pod_stream_pb2.PodLogRequest),  # type: ignore[arg-type]
             f"{SERVICE}/Exec": Method(BIDI, self._exec),
+            f"{SERVICE}/Attach": Method(BIDI, self._attach),
+            f"{SERVICE}/PortForward": Method(BIDI, self._port_forward),
         })  # fmt: skip
 
     async def _logs(
@@ -49,6 +51,23 @@ class FakeKubelet:
             if request.close_stdin:
                 yield pod_stream_pb2.PodExecResponse(exit_code=3).SerializeToString()
                 return
+
+    async def _attach(self, requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        async for item in requests:
+            request = pod_stream_pb2.PodAttachRequest.FromString(item)
+            self.asked.append(request)
+            if request.stdin:
+                yield pod_stream_pb2.PodAttachResponse(stderr=request.stdin.upper()).SerializeToString()
+
+    async def _port_forward(
+        self, requests: AsyncIterator[bytes], rpc: RequestContext
+    ) -> AsyncIterator[bytes]:
+        if self.refusal is not None:
+            raise self.refusal
+        async for item in requests:
+            request = pod_stream_pb2.PodPortForwardRequest.FromString(item)
+            self.asked.append(request)
+            yield pod_stream_pb2.PodPortForwardResponse(data=request.data.upper()).SerializeToString()
 
 
 async def _with_pod(kubelet: FakeKubelet, **kwargs: Any) -> tuple[Harness, pod_pb2.Pod]:
@@ -94,6 +113,48 @@ async def test_exec_passes_on_what_comes_both_ways() -> None:
         "app",
         ["cat"],
     )
+
+
+async def test_attach_passes_on_what_comes_both_ways() -> None:
+    kubelet = FakeKubelet()
+    api, pod = await _with_pod(kubelet)
+
+    async def inputs() -> AsyncIterator[pod_stream_pb2.PodAttachRequest]:
+        yield pod_stream_pb2.PodAttachRequest(stdin=b"hola")
+
+    start = pod_stream_pb2.PodAttachStart(namespace="default", name="web")
+    with pytest.raises(BadRequest, match="you must specify at least 1 of stdin, stdout, stderr"):
+        await anext(api.client.pods.attach(start, inputs()))
+    start.options.stdin = True
+    assert [item.stderr async for item in api.client.pods.attach(start, inputs())] == [b"HOLA"]
+    first = kubelet.asked[0].start
+    assert (first.uid, first.options.container) == (pod.metadata.uid, "app")
+
+
+async def test_a_connection_is_passed_on_both_ways() -> None:
+    kubelet = FakeKubelet()
+    api, pod = await _with_pod(kubelet)
+
+    async def inputs() -> AsyncIterator[bytes]:
+        yield b"hola"
+
+    start = pod_stream_pb2.PodPortForwardStart(name="web", port=80)
+    assert [item async for item in api.client.pods.port_forward(start, inputs())] == [b"", b"HOLA"]
+    first = kubelet.asked[0].start
+    assert (first.namespace, first.uid, first.port) == ("default", pod.metadata.uid, 80)
+    for port in (0, -1, 65_536):
+        start.port = port
+        with pytest.raises(
+            BadRequest, match=f"^{port} is not a valid port: must be between 1 and 65535, inclusive$"
+        ):
+            await anext(api.client.pods.port_forward(start, inputs()))
+    start.port, start.uid = 80, "another"
+    with pytest.raises(Conflict):
+        await anext(api.client.pods.port_forward(start, inputs()))
+    start.uid = ""
+    kubelet.refusal = Unavailable("connection refused")
+    with pytest.raises(Unavailable, match='the kubelet of node "node-1"'):
+        await anext(api.client.pods.port_forward(start, inputs()))
 
 
 async def test_a_refusal_of_the_kubelet_passes_through() -> None:

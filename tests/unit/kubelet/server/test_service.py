@@ -108,7 +108,7 @@ async def test_the_log_before_the_last_restart(given: Given) -> None:
 )  # fmt: skip
 async def test_refusals(given: Given, options: dict[str, str], kind: type[ApiError], message: str) -> None:
     with pytest.raises(kind) as refused:
-        await given.logs(**options)  # type: ignore[arg-type]  # uid or options
+        await given.logs(**options)
 
     assert refused.value.message == message
 
