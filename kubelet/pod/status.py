@@ -104,6 +104,10 @@ class _Writer:
             status.reason, status.message = pod.status.reason, pod.status.message
         elif self.ending is not None and self.ending.reason is EndReason.DEADLINE_EXCEEDED:
             status.phase, status.reason, status.message = "Failed", "DeadlineExceeded", DEADLINE_MESSAGE
+        elif self.ending is not None and self.ending.verdict is not None:
+            # It has failed once nothing of it runs: until then nobody may start another in its place.
+            status.reason, status.message = self.ending.verdict.reason, self.ending.verdict.message
+            status.phase = status.phase if running else "Failed"
         if pod.status.HasField("start_time"):
             status.start_time.CopyFrom(pod.status.start_time)
         else:
@@ -111,7 +115,17 @@ class _Writer:
         self._addresses()
         ready = self.sandbox is not None
         status.conditions.extend(compute_conditions(pod, status, sandbox_ready=ready, now=self.now))
+        self._disruption()
         return status
+
+    def _disruption(self) -> None:
+        verdict = self.ending.verdict if self.ending is not None else None
+        if verdict is not None and verdict.disrupted_at is not None:
+            condition = self.status.conditions.add(
+                type="DisruptionTarget", status="True", reason="TerminationByKubelet", message=verdict.message,
+                observed_generation=self.pod.metadata.generation,
+            )  # fmt: skip
+            condition.last_transition_time.CopyFrom(timestamp(verdict.disrupted_at))
 
     def _addresses(self) -> None:
         status, before = self.status, self.observed.previous

@@ -46,6 +46,21 @@ class EndReason(StrEnum):
     FINISHED = "finished"
     #: activeDeadlineSeconds is over: it fails
     DEADLINE_EXCEEDED = "deadline exceeded"
+    #: the node is short of something, or the Pod is above a limit of its own: it fails
+    EVICTED = "evicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """That the node has decided against the Pod: it fails, whatever its containers' codes."""
+
+    #: of the status, as is message
+    reason: str
+    message: str
+    #: at most; the Pod's own may be shorter
+    grace_seconds: float
+    #: since when it has the condition DisruptionTarget; None: it has not
+    disrupted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,8 @@ class Ending:
 
     reason: EndReason
     deadline: float
+    #: of an evicted one; kept when it is deleted meanwhile
+    verdict: Verdict | None = None
 
 
 def grace_seconds(pod: pod_pb2.Pod) -> float:
@@ -73,7 +90,13 @@ def active_deadline(pod: pod_pb2.Pod) -> float | None:
 
 
 def next_ending(
-    before: Ending | None, pod: pod_pb2.Pod, *, gone: bool, now: float, adopted: bool = False
+    before: Ending | None,
+    pod: pod_pb2.Pod,
+    *,
+    gone: bool,
+    now: float,
+    adopted: bool = False,
+    verdict: Verdict | None = None,
 ) -> Ending | None:
     """Return how the Pod ends, given how it ended so far; None while it shall run.
 
@@ -83,6 +106,7 @@ def next_ending(
         gone: no source has it any more.
         now: seconds since the epoch.
         adopted: this is the first look of a restarted kubelet: a grace that began before goes on instead of beginning anew.
+        verdict: the node has decided against the Pod.
     """
     exceeded = active_deadline(pod)
     if gone:
@@ -95,14 +119,19 @@ def next_ending(
         reason = EndReason.FINISHED
     elif exceeded is not None and now >= exceeded:
         reason = EndReason.DEADLINE_EXCEEDED
+    elif verdict is not None:
+        reason = EndReason.EVICTED
     else:
         return None
     deadline = now + grace_seconds(pod)
+    if reason is EndReason.EVICTED and verdict is not None:
+        deadline = min(deadline, now + verdict.grace_seconds)
     if reason is EndReason.DELETED and adopted:
         deadline = min(deadline, max(now, seconds_of(pod.metadata.deletion_timestamp)))
     if before is not None:
         deadline = min(deadline, before.deadline)
-    return Ending(reason, deadline)
+        verdict = before.verdict
+    return Ending(reason, deadline, verdict if reason is not EndReason.FINISHED else None)
 
 
 def stop_container(

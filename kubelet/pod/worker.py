@@ -17,7 +17,7 @@ from kubelet.pod.observation import PodObservation, ProbeKind
 from kubelet.pod.observe import observe
 from kubelet.pod.phase import TERMINAL
 from kubelet.pod.status import compute_pod_status
-from kubelet.pod.termination import Ending, EndReason, next_ending
+from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
 from kubelet.pod.tools import PodTools
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeFailure
@@ -47,6 +47,7 @@ class PodWorker:
         self._pod, self._tools, self._adopted = pod, tools, adopted
         self._gone = False
         self._rejection: tuple[str, str] | None = None
+        self._verdict: Verdict | None = None
         self._memory = PodMemory(first_seen=tools.clock.now())
         self._ending: Ending | None = None
         self._wake = asyncio.Event()
@@ -92,6 +93,14 @@ class PodWorker:
         """Never run the Pod: it fails with this reason (`kubelet.admit`)."""
         self._rejection = reason, message
         self._wake.set()
+
+    def evict(self, verdict: Verdict) -> bool:
+        """End the Pod, which fails (`kubelet.eviction`). False: it ends already, or has."""
+        if self._verdict is not None or self._ending is not None or not self.holds_resources:
+            return False
+        self._verdict = verdict
+        self._wake.set()
+        return True
 
     def poke(self) -> None:
         """Look again: the runtime, a probe, a pull or a hook has something new."""
@@ -206,8 +215,9 @@ class PodWorker:
         first_look = self._memory.reported is None
         before = self._ending
         self._ending = next_ending(
-            before, pod, gone=self._gone, now=self._tools.clock.now(), adopted=self._adopted and first_look
-        )
+            before, pod, gone=self._gone, now=self._tools.clock.now(), adopted=self._adopted and first_look,
+            verdict=self._verdict,
+        )  # fmt: skip
         if before is None and self._ending is not None:
             log.info(
                 "pod ends", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=self.uid,

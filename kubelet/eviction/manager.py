@@ -1,0 +1,174 @@
+"""Keeps the node from running out of memory, disk and process ids. Shell; the decisions are in `decide`, `ranking` and `limits`.
+
+Every 10 s: Pods above a limit of their own on local storage are evicted; where a threshold is met the node says so, clears up what nobody needs, and when that does
+not help, evicts one Pod: what that gives back is measured before the next goes. Upstream's `pkg/kubelet/eviction/eviction_manager.go`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from kubelet.eviction.decide import PressureState, is_met, judge
+from kubelet.eviction.limits import exceeded, is_limited
+from kubelet.eviction.ranking import REASON, PodUse, eviction_message, is_critical, rank
+from kubelet.eviction.signals import Observation, Signal, Threshold, resource_of
+from kubelet.runtime.interface import RuntimeFailure
+from vaina.api.core.v1 import pod_pb2
+from vaina.clock import Clock
+from vaina.objects.pods import is_terminal
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Measures(Protocol):
+    """What is asked of the node (`kubelet.stats.provider`)."""
+
+    async def pod_use(self, pod: pod_pb2.Pod, *, disk: bool) -> tuple[PodUse, Mapping[str, int]]:
+        """Return what a Pod uses, and bytes of its emptyDir volumes. Raises RuntimeFailure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """That a Pod has to go."""
+
+    message: str
+    #: at most; its own may be shorter
+    grace_seconds: float
+    #: the node was short of something: the Pod gets the condition DisruptionTarget. A Pod above its own limit does not.
+    disruption: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvictionSettings:
+    """Upstream's numbers; tests take shorter ones."""
+
+    thresholds: tuple[Threshold, ...] = ()
+    #: how long a condition stays after it was last seen
+    transition_seconds: float = 300.0
+    #: what a Pod gets at a soft threshold, at most
+    max_pod_grace_seconds: float = 0.0
+    interval_seconds: float = 10.0
+
+
+#: what a Pod gets at a hard threshold, and for a limit of its own
+IMMEDIATE_SECONDS = 1.0
+
+
+class EvictionManager:
+    """Owned by the node's housekeeping."""
+
+    def __init__(  # noqa: PLR0913 - tools, all by keyword
+        self,
+        settings: EvictionSettings,
+        clock: Clock,
+        *,
+        observe: Callable[[], Awaitable[Mapping[Signal, Observation]]],
+        measures: Measures,
+        pods: Callable[[], Iterable[pod_pb2.Pod]],
+        evict: Callable[[pod_pb2.Pod, Eviction], bool],
+        clear_up: Callable[[], Awaitable[int]],
+        tell: Callable[[str, str], None],
+        tell_pod: Callable[[pod_pb2.Pod, str, str], None],
+        count: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            settings: of the node.
+            clock: for times.
+            observe: measures the node.
+            measures: measures Pods.
+            pods: gives the Pods that are active.
+            evict: ends a Pod; False: it has ended, or ends for that reason already.
+            clear_up: removes images that nobody uses.
+            tell: reason and message of an event about the node.
+            tell_pod: the same about a Pod.
+            count: counts an eviction by its signal.
+            changed: called when the node's conditions have changed.
+        """
+        self._settings, self._clock, self._observe, self._measures = settings, clock, observe, measures
+        self._pods, self._evict, self._clear_up = pods, evict, clear_up
+        self._tell, self._tell_pod, self._count, self._changed = tell, tell_pod, count, changed
+        self._state = PressureState()
+        self._conditions: frozenset[str] = frozenset()
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The conditions that the node is under."""
+        return self._conditions
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except (RuntimeFailure, OSError) as error:
+                log.warning("the node could not be measured", error=str(error))
+            await self._clock.sleep(self._settings.interval_seconds)
+
+    async def look(self) -> None:
+        """Measure once, and do what follows. Raises RuntimeFailure, OSError."""
+        settings = self._settings
+        observed = await self._observe()
+        judgement = judge(
+            settings.thresholds, observed, self._state, now=self._clock.now(),
+            transition_seconds=settings.transition_seconds,
+        )  # fmt: skip
+        self._state = judgement.state
+        if judgement.conditions != self._conditions:
+            log.info("node pressure changed", conditions=sorted(judgement.conditions))
+            self._conditions = judgement.conditions
+            self._changed()
+        if await self._evict_above_own_limits() or not judgement.due:
+            return
+        await self._reclaim(judgement.due[0], observed)
+
+    def _active(self) -> list[pod_pb2.Pod]:
+        return [pod for pod in self._pods() if not is_terminal(pod)]
+
+    async def _evict_above_own_limits(self) -> bool:
+        evicted = False
+        for pod in self._active():
+            if not is_limited(pod):
+                continue
+            use, volumes = await self._measures.pod_use(pod, disk=True)
+            found = exceeded(pod, use, volumes)
+            if found is not None:
+                evicted |= self._end(pod, found.message, found.signal, IMMEDIATE_SECONDS, disruption=False)
+        return evicted
+
+    async def _reclaim(self, threshold: Threshold, observed: Mapping[Signal, Observation]) -> None:
+        resource = resource_of(threshold.signal)
+        log.warning("attempting to reclaim", resource=resource, signal=threshold.signal)
+        self._tell("EvictionThresholdMet", f"Attempting to reclaim {resource}")
+        on_disk = resource in {"ephemeral-storage", "inodes"}
+        if on_disk and await self._clear_up():
+            after = (await self._observe()).get(threshold.signal)
+            if after is not None and not is_met(threshold, after, with_reclaim=True):
+                log.info("enough was reclaimed without evicting a pod", resource=resource)
+                return
+        pods = self._active()
+        uses = {pod.metadata.uid: (await self._measures.pod_use(pod, disk=on_disk))[0] for pod in pods}
+        for pod in rank(threshold.signal, pods, uses):
+            message = eviction_message(pod, threshold, observed.get(threshold.signal), uses[pod.metadata.uid])
+            grace = IMMEDIATE_SECONDS if threshold.hard else self._settings.max_pod_grace_seconds
+            if self._end(pod, message, threshold.signal.value, grace, disruption=True):
+                return
+        log.warning("no pod can be evicted", resource=resource)
+
+    def _end(self, pod: pod_pb2.Pod, message: str, signal: str, grace: float, *, disruption: bool) -> bool:
+        name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+        if is_critical(pod):
+            log.error("a critical pod is not evicted", pod=name, uid=pod.metadata.uid, signal=signal)
+            return False
+        if not self._evict(pod, Eviction(message, grace, disruption, self._clock.now())):
+            return False
+        log.warning("pod evicted", pod=name, uid=pod.metadata.uid, signal=signal, message=message)
+        self._tell_pod(pod, REASON, message)
+        self._count(signal)
+        return True
