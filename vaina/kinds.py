@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
+from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
@@ -118,6 +119,14 @@ CONTROLLER_REVISION = Kind(
     "ControllerRevision", "controllerrevisions", controller_revision_pb2.ControllerRevision,
     "vaina.api.apps.v1.ControllerRevisionService", "controllerrevisions", group="apps", singular="controllerrevision",
 )  # fmt: skip
+JOB = Kind(
+    "Job", "jobs", job_pb2.Job, "vaina.api.batch.v1.JobService", "jobs", group="batch", singular="job",
+    categories=("all",), has_status=True, field_selectors=("status.successful",),
+)  # fmt: skip
+CRON_JOB = Kind(
+    "CronJob", "cronjobs", job_pb2.CronJob, "vaina.api.batch.v1.CronJobService", "cronjobs", group="batch",
+    singular="cronjob", short_names=("cj",), categories=("all",), has_status=True,
+)  # fmt: skip
 RESOURCE_QUOTA = Kind(
     "ResourceQuota", "resourcequotas", resource_quota_pb2.ResourceQuota, "vaina.api.core.v1.ResourceQuotaService",
     "resourcequotas", singular="resourcequota", short_names=("quota",), has_status=True,
@@ -166,7 +175,7 @@ POD_TRACE = Kind(
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
-    CONTROLLER_REVISION, RESOURCE_QUOTA, LIMIT_RANGE,
+    CONTROLLER_REVISION, JOB, CRON_JOB, RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, LEASE,
     POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout

@@ -7,6 +7,7 @@ from typing import Any
 from apiserver.registry.config import SecretStrategy
 from apiserver.registry.draft import PodDrafts
 from apiserver.registry.events import EventStrategy
+from apiserver.registry.jobs import CronJobStrategy, JobStrategy
 from apiserver.registry.leases import LeaseStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
@@ -28,6 +29,8 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Namespace": NamespaceStrategy(),
     "Secret": SecretStrategy(),
     "Event": EventStrategy(),
+    "Job": JobStrategy(),
+    "CronJob": CronJobStrategy(),
     "Lease": LeaseStrategy(),
     "PodDisruptionBudget": PodDisruptionBudgetStrategy(),
     "PersistentVolume": PersistentVolumeStrategy(),
@@ -35,7 +38,6 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "PodTrace": PodTraceStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
-    "Deployment": ReplicasStrategy(),
     "Deployment": ReplicasStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),
 }

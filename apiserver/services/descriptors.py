@@ -4,6 +4,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 
 from vaina.api.apps.v1 import apps_service_pb2, controller_revision_service_pb2, deployment_service_pb2
+from vaina.api.batch.v1 import cron_job_service_pb2, job_service_pb2
 from vaina.api.coordination.v1 import lease_service_pb2
 from vaina.api.core.v1 import (
     config_service_pb2,
@@ -27,9 +28,11 @@ _MODULES = (
     apps_service_pb2,
     config_service_pb2,
     controller_revision_service_pb2,
+    cron_job_service_pb2,
     csi_node_service_pb2,
     deployment_service_pb2,
     event_service_pb2,
+    job_service_pb2,
     lease_service_pb2,
     limit_range_service_pb2,
     manifest_service_pb2,

@@ -11,8 +11,12 @@ from google.protobuf.message import Message
 
 from apiserver.validation import (
     config,
+    cron_jobs,
     deployments,
     disruption_budgets,
+    job_status,
+    job_warnings,
+    jobs,
     limit_ranges,
     metadata,
     namespaces,
@@ -73,6 +77,8 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         deployments.check_revision_update,
         _metadata_update,
     ),
+    kinds.JOB.kind: (jobs.check_create, jobs.check_update, job_status.check_status_update),
+    kinds.CRON_JOB.kind: (cron_jobs.check_create, cron_jobs.check_update, cron_jobs.check_status_update),
     kinds.RESOURCE_QUOTA.kind: (quotas.check_create, quotas.check_update, quotas.check_status_update),
     kinds.LIMIT_RANGE.kind: (limit_ranges.check_create, limit_ranges.check_update, _metadata_update),
     kinds.PRIORITY_CLASS.kind: (
@@ -131,4 +137,12 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT):
         template = found.spec.template
         return warnings.warnings_for_pod(Path("spec", "template"), template.metadata, template.spec)
+    if kind is kinds.JOB:
+        return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
+            Path("spec"), found.spec
+        )
+    if kind is kinds.CRON_JOB:
+        return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
+            Path("spec", "jobTemplate", "spec"), found.spec.job_template.spec
+        )
     return []

@@ -124,6 +124,15 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
         ("status", "reason", "message", "access_mode", "volume_mode", "last_transition_time"), _GATED
     ),
     "PriorityClass": {"global_default": _BOOLEAN, "description": "any text, for people"},
+    "CronJobSpec": {"suspend": _BOOLEAN},
+    "CronJobStatus": {"last_schedule_time": _WHEN, "last_successful_time": _WHEN},
+    # The rules are about Complete, Failed and the two before them, true or not; any other is a report.
+    "JobCondition": {**_CONDITION, "last_probe_time": _WHEN},
+    "WorkloadPodGroupGangSchedulingPolicy": {"min_count": _GATED},
+    "WorkloadPodGroupResourceClaim": dict.fromkeys(
+        ("name", "resource_claim_name", "resource_claim_template_name"), _GATED
+    ),
+    "TopologyConstraint": {"key": _GATED},
     "Condition": {"message": "its length alone, which is more than what is tried here"},
     "PodDisruptionBudgetStatus": {"observed_generation": _TOLD, "disrupted_pods": _TOLD},
     "Taint": {"time_added": _WHEN},

@@ -125,6 +125,11 @@ def invalid(path: AnyPath, value: object, detail: str) -> FieldError:
     return _error(INVALID, path, show_value(value), detail)
 
 
+def wrong(path: AnyPath, detail: str) -> FieldError:
+    """Several values break a rule together, and none of them is shown: `Invalid value: specifying both ...`."""
+    return _error(INVALID, path, "", detail)
+
+
 def duplicate(path: AnyPath, value: object) -> FieldError:
     """A value that must be unique is there twice: `Duplicate value: "a"`."""
     return _error(DUPLICATE, path, show_value(value), "")

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from tests.support.golden import DATA, needs_data
 from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
 from vaina.api.autoscaling.v1 import scale_pb2
+from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
@@ -41,6 +42,7 @@ FILES = {
         resource_quota_pb2, volume_pb2, persistent_volume_pb2, topology_selector_pb2,
     ),
     "apps/v1": (apps_pb2, controller_revision_pb2, deployment_pb2),
+    "batch/v1": (job_pb2,),
     "coordination/v1": (lease_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
@@ -72,7 +74,14 @@ UPSTREAM = upstream()
 #: fields that came after the data: Kubernetes 1.37, from the published module (tests/component/test_interop.py)
 NEWER: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("core/v1", "NodeSystemInfo"): [{"name": "runningInUserNamespace", "number": 12, "type": "*bool"}],
-}
+    ("batch/v1", "JobSchedulingConfiguration"): [
+        {"name": "schedulingPolicy", "number": 1, "type": "*scheduling/v1alpha3.WorkloadPodGroupSchedulingPolicy"},
+        {"name": "schedulingConstraints", "number": 2, "type": "*scheduling/v1alpha3.WorkloadPodGroupSchedulingConstraints"},
+        {"name": "disruptionMode", "number": 3, "type": "*scheduling/v1alpha3.WorkloadPodGroupDisruptionMode"},
+        {"name": "resourceClaims", "number": 4, "type": "[]scheduling/v1alpha3.WorkloadPodGroupResourceClaim",
+         "patchStrategy": "merge", "patchMergeKey": "name", "listType": "map", "listMapKeys": ["name"]},
+    ],
+}  # fmt: skip
 #: fields that upstream may show and we must not: the envelope's raw bytes have no JSON name there ("-")
 MESSAGES = [(f"{group}.{d.name}", group, d) for group, d in ours()]
 

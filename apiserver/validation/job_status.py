@@ -1,0 +1,194 @@
+"""Rules for the status of a Job: who manages one (`managedBy`) must keep the promises that others rely on.
+
+Most rules are asked only of what an update changes, so that a status that breaks one can still be mended elsewhere. Follows
+`pkg/apis/batch/validation`: validateJobStatus, ValidateJobStatusUpdate, and getStatusValidationOptions of
+`pkg/registry/batch/job/strategy.go`.
+"""
+
+from typing import Any, Final
+
+from apiserver.validation import metadata
+from apiserver.validation.metadata import Errors, check_non_negative
+from vaina.api.batch.v1 import job_pb2
+from vaina.clock import seconds_of
+from vaina.objects.completion_indexes import IndexesError, first_overlap, parse, parse_strict
+from vaina.objects.field_path import Path, duplicate, invalid, required, wrong
+from vaina.objects.jobs import (
+    COMPLETE,
+    FAILED,
+    FAILURE_TARGET,
+    SUCCESS_CRITERIA_MET,
+    is_finished,
+    is_indexed,
+    is_true,
+)
+from vaina.objects.times import format_time
+
+_STATUS: Final = Path("status")
+_CONDITIONS: Final = _STATUS.child("conditions")
+
+Job = job_pb2.Job
+
+
+def check_status_update(new: Job, old: Job) -> Errors:
+    """Check a changed status."""
+    errors = metadata.check_update(new.metadata, old.metadata)
+    _check_numbers(errors, new.status)
+    _check_uncounted(errors, new.status)
+    _check_conditions(errors, new, old)
+    _check_times(errors, new, old)
+    _check_finished(errors, new, old)
+    _check_indexes(errors, new, old)
+    _check_counters(errors, new, old)
+    return errors
+
+
+def _changed(new: Job, old: Job, field: str) -> bool:
+    return _value(new, field) != _value(old, field)
+
+
+def _value(job: Job, field: str) -> Any:
+    status: Any = job.status
+    descriptor = status.DESCRIPTOR.fields_by_name[field]
+    return getattr(status, field) if not descriptor.has_presence or status.HasField(field) else None
+
+
+def _check_numbers(errors: Errors, status: job_pb2.JobStatus) -> None:
+    for name in ("active", "succeeded", "failed", "ready", "terminating"):
+        check_non_negative(errors, _STATUS.child(name), getattr(status, name))
+
+
+def _check_uncounted(errors: Errors, status: job_pb2.JobStatus) -> None:
+    seen: set[str] = set()
+    for name in ("succeeded", "failed"):
+        for index, uid in enumerate(getattr(status.uncounted_terminated_pods, name)):
+            at = _STATUS.child("uncountedTerminatedPods", name).index(index)
+            if not uid:
+                errors.append(invalid(at, uid, "must not be empty"))
+            elif uid in seen:
+                errors.append(duplicate(at, uid))
+            seen.add(uid)
+
+
+def _check_conditions(errors: Errors, new: Job, old: Job) -> None:
+    def has(kind: str) -> bool:
+        return is_true(new.status.conditions, kind)
+
+    def had(kind: str) -> bool:
+        return is_true(old.status.conditions, kind)
+
+    def turned(*kinds: str) -> bool:
+        return any(has(kind) != had(kind) for kind in kinds)
+
+    complete, failed, target, met = has(COMPLETE), has(FAILED), has(FAILURE_TARGET), has(SUCCESS_CRITERIA_MET)
+    rules = (
+        (complete and failed and turned(COMPLETE, FAILED), "cannot set Complete=True and Failed=true conditions"),
+        (complete and target and turned(COMPLETE, FAILURE_TARGET),
+         "cannot set Complete=True and FailureTarget=true conditions"),
+        (failed and not target and turned(FAILED, FAILURE_TARGET),
+         "cannot set Failed=True condition without the FailureTarget=true condition"),
+        (complete and not met and turned(COMPLETE, SUCCESS_CRITERIA_MET),
+         "cannot set Complete=True condition without the SuccessCriteriaMet=true condition"),
+        (met and failed, "cannot set SuccessCriteriaMet=True and Failed=true conditions"),
+        (met and target, "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"),
+        (new.spec.HasField("success_policy") and complete and not met,
+         "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True"),
+        *(
+            (had(kind) and not has(kind), f"cannot disable the terminal {kind}=True condition")
+            for kind in (FAILED, COMPLETE, FAILURE_TARGET)
+        ),
+        (had(SUCCESS_CRITERIA_MET) and not met, "cannot disable the SuccessCriteriaMet=True condition"),
+        (had(COMPLETE) and not had(SUCCESS_CRITERIA_MET) and met,
+         "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions"),
+    )  # fmt: skip
+    errors.extend(wrong(_CONDITIONS, detail) for broken, detail in rules if broken)
+
+
+def _check_times(errors: Errors, new: Job, old: Job) -> None:
+    status, before = new.status, old.status
+    complete, was_complete = is_true(status.conditions, COMPLETE), is_true(before.conditions, COMPLETE)
+    at, shown = _STATUS.child("completionTime"), format_time(status.completion_time)
+    ended, started = status.HasField("completion_time"), status.HasField("start_time")
+    completion_changed, start_changed = (
+        _changed(new, old, "completion_time"),
+        _changed(new, old, "start_time"),
+    )
+    if completion_changed or complete != was_complete:
+        if ended and not complete:
+            detail = "cannot set completionTime when there is no Complete=True condition"
+            errors.append(invalid(at, shown, detail))
+        if complete and not ended:
+            errors.append(required(at, "completionTime is required for Complete jobs"))
+    earlier = ended and started and seconds_of(status.completion_time) < seconds_of(status.start_time)
+    if earlier and (completion_changed or start_changed):
+        errors.append(invalid(at, shown, "completionTime cannot be set before startTime"))
+    if ended and before.HasField("completion_time") and completion_changed:
+        errors.append(invalid(at, shown, "completionTime cannot be mutated"))
+    if before.HasField("start_time") and start_changed and not new.spec.suspend:
+        errors.append(required(_STATUS.child("startTime"), "startTime cannot be removed for unsuspended job"))
+
+
+def _check_finished(errors: Errors, new: Job, old: Job) -> None:
+    """What is still under way may not be told of a Job that has ended."""
+    status, finished = new.status, is_finished(new)
+    ended_now = finished and not is_finished(old)
+
+    def asked(field: str) -> bool:
+        return finished and (ended_now or _changed(new, old, field))
+
+    if asked("active") and status.active > 0:
+        errors.append(invalid(_STATUS.child("active"), status.active, "active>0 is invalid for finished job"))
+    if asked("start_time") and not status.HasField("start_time"):
+        errors.append(required(_STATUS.child("startTime"), "startTime is required for finished job"))
+    uncounted = status.uncounted_terminated_pods
+    if asked("uncounted_terminated_pods") and (uncounted.succeeded or uncounted.failed):
+        detail = "uncountedTerminatedPods needs to be empty for finished job"
+        errors.append(invalid(_STATUS.child("uncountedTerminatedPods"), uncounted, detail))
+    if asked("terminating") and status.terminating > 0:
+        detail = "terminating>0 is invalid for finished job"
+        errors.append(invalid(_STATUS.child("terminating"), status.terminating, detail))
+
+
+def _check_indexes(errors: Errors, new: Job, old: Job) -> None:
+    spec, status = new.spec, new.status
+    completed, failed = _STATUS.child("completedIndexes"), _STATUS.child("failedIndexes")
+    completed_changed = _changed(new, old, "completed_indexes")
+    failed_changed = _changed(new, old, "failed_indexes")
+    per_index, told = spec.HasField("backoff_limit_per_index"), status.HasField("failed_indexes")
+    if completed_changed and spec.HasField("completions"):
+        _check_format(errors, completed, status.completed_indexes, spec.completions)
+    if failed_changed and spec.HasField("completions") and per_index and told:
+        _check_format(errors, failed, status.failed_indexes, spec.completions)
+    if completed_changed and status.completed_indexes and not is_indexed(spec):
+        detail = "cannot set non-empty completedIndexes when non-indexed completion mode"
+        errors.append(invalid(completed, status.completed_indexes, detail))
+    if failed_changed and told and not per_index:
+        detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
+        errors.append(invalid(failed, status.failed_indexes, detail))
+    if (completed_changed or failed_changed) and spec.HasField("completions") and told:
+        both = [parse(text, spec.completions) for text in (status.completed_indexes, status.failed_indexes)]
+        overlap = first_overlap(*both)
+        if overlap is not None:
+            detail = f"failedIndexes and completedIndexes overlap at index: {overlap}"
+            errors.append(invalid(failed, status.failed_indexes, detail))
+
+
+def _check_format(errors: Errors, path: Path, text: str, completions: int) -> None:
+    try:
+        parse_strict(text, completions)
+    except IndexesError as error:
+        field = str(path).removeprefix("status.")
+        errors.append(invalid(path, text, f"error parsing {field}: {error}"))
+
+
+def _check_counters(errors: Errors, new: Job, old: Job) -> None:
+    spec, status, before = new.spec, new.status, old.status
+    if status.failed < before.failed:
+        errors.append(invalid(_STATUS.child("failed"), status.failed, "cannot decrease the failed counter"))
+    # The completions of an indexed Job may have been lowered together with its parallelism.
+    elastic = is_indexed(spec) and spec.completions == spec.parallelism
+    if status.succeeded < before.succeeded and not elastic:
+        detail = "cannot decrease the succeeded counter"
+        errors.append(invalid(_STATUS.child("succeeded"), status.succeeded, detail))
+    if status.ready > status.active and (_changed(new, old, "ready") or _changed(new, old, "active")):
+        errors.append(invalid(_STATUS.child("ready"), status.ready, "cannot set more ready pods than active"))
