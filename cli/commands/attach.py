@@ -58,9 +58,15 @@ async def attach_to(
         shell.err("If you don't see a command prompt, try pressing enter.")
     with shell.terminal.raw(enabled=tty and options.stdin):
         await _run(shell, clients, start, stdin=options.stdin, tty=tty)
-    if options.stdin and tty and not options.quiet and pod.spec.restart_policy == "Always":
+    if options.stdin and tty and not options.quiet:
         command = f"vaina attach {pod.metadata.name} -c {container} -i -t"
-        shell.out(f"Session ended, resume using '{command}' command when the pod is running\n")
+        if any(item.ephemeral_container_common.name == container for item in pod.spec.ephemeral_containers):
+            shell.out(
+                "Session ended, the ephemeral container will not be restarted but may be reattached using "
+                f"'{command}' if it is still running\n"
+            )
+        elif pod.spec.restart_policy == "Always":
+            shell.out(f"Session ended, resume using '{command}' command when the pod is running\n")
 
 
 def _wants_terminal(shell: Shell, pod: pod_pb2.Pod, container: str, options: AttachOptions) -> bool:
