@@ -190,6 +190,31 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     )
 
 
+def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
+    """Make the runtime over this node's CRI socket (containerd)."""
+    # Only these nodes have the messages in memory.
+    from kubelet.network.pod_network import PodNetwork
+    from kubelet.runtime.cri.connection import Connection
+    from kubelet.runtime.cri.images import CriImages
+    from kubelet.runtime.cri.network import CniNetwork
+    from kubelet.runtime.cri.runtime import CriRuntime
+
+    root = Path(config.root_dir)
+    connection = Connection(config.cri_socket)
+    volumes = VolumeManager(root, ApiObjects(client))
+    return NodeRuntime(
+        runtime=CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs"),
+        images=CriImages(connection),
+        volumes=volumes,
+        files=PodDirectory(root, volumes),
+        network=CniNetwork(
+            PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr)),
+            directory=Path(config.cni_conf_dir),
+            pool=root / "cni",
+        ),
+    )
+
+
 def _address_towards(target: str) -> str:
     """Return the address of this machine from which the apiserver is reached."""
     host, _, port = target.rpartition(":")
@@ -255,6 +280,8 @@ class _Process:
         if self.config.runtime == "hollow":
             cidr = next(IPv4Network(self.config.hollow_cidr).subnets(new_prefix=24))
             node_runtime = hollow_runtime(self.config, self.clock, self.rng, cidr=cidr)
+        elif self.config.runtime == "cri":
+            node_runtime = cri_runtime(self.config, self.client, self.clock)
         else:
             node_runtime = docker_runtime(self.config, self.client)
         status = self._status(self.steps)

@@ -16,9 +16,12 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_name: str = ""
     #: empty: the address that leads to the apiserver
     node_ip: str = ""
-    #: docker or hollow
+    #: docker, cri or hollow
     runtime: str = "docker"
     docker_socket: str = "/var/run/docker.sock"
+    #: with cri: the runtime's socket, and the directory that it reads its CNI configuration from
+    cri_socket: str = "/run/containerd/containerd.sock"
+    cni_conf_dir: str = "/etc/cni/net.d"
     #: where Pods' files are
     root_dir: str = "/var/lib/kubelet"
     #: quantities; empty: what the machine has

@@ -1,4 +1,4 @@
-"""Generate `vaina/api` (messages, typed stubs, service stubs) from `protos/`.
+"""Generate `vaina/api` and `kubelet/runtime/cri/*_pb2*` (messages, typed stubs, service stubs) from `protos/`.
 
 Called by `make protos`. The result is never edited and never committed. Nothing is written when it is newer than every
 .proto file, so the target is cheap to depend on. Generated with the pinned grpcio-tools, so no network is needed.
@@ -15,12 +15,14 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 OUT = ROOT / "vaina" / "api"
+#: generated beside the hand-written modules that use it, and used by nobody else
+CRI = Path("kubelet") / "runtime" / "cri"
 STAMP = OUT / ".generated"
 
 
 def is_current(sources: list[Path]) -> bool:
     """Say whether the generated tree is newer than every source and than this script."""
-    if not STAMP.exists():
+    if not STAMP.exists() or not (ROOT / CRI / "cri_pb2.py").exists():
         return False
     made = STAMP.stat().st_mtime
     return all(source.stat().st_mtime < made for source in [*sources, Path(__file__)])
@@ -39,6 +41,9 @@ def generate(sources: list[Path]) -> int:
         code = protoc.main(messages) or protoc.main(stubs)
         if code == 0:
             _replace(Path(made) / "vaina" / "api")
+            for path in sorted((Path(made) / CRI).glob("*_pb2*")):
+                (ROOT / CRI).mkdir(parents=True, exist_ok=True)
+                path.replace(ROOT / CRI / path.name)
     return code
 
 
@@ -57,7 +62,7 @@ def _replace(made: Path) -> None:
 
 def main() -> int:
     """Generate unless current."""
-    sources = sorted(PROTOS.glob("vaina/**/*.proto"))
+    sources = sorted(PROTOS.glob("**/*.proto"))
     if is_current(sources):
         return 0
     code = generate(sources)

@@ -117,6 +117,9 @@ def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> Sa
         host_pid=spec.host_pid,
         host_ipc=spec.host_ipc,
         share_process_namespace=spec.share_process_namespace,
+        privileged=any(
+            item.security_context.privileged for item in (*spec.init_containers, *spec.containers)
+        ),
         dns=dns_config(pod, settings),
         port_mappings=ports,
         sysctls={item.name: item.value for item in spec.security_context.sysctls},

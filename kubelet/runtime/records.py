@@ -61,6 +61,8 @@ class SandboxConfig:
     host_ipc: bool = False
     #: containers of the Pod see each other's processes, and the sandbox's own process is their init
     share_process_namespace: bool = False
+    #: a privileged container is to be made in it: CRI runtimes want to know beforehand
+    privileged: bool = False
     dns: DnsConfig | None = None
     port_mappings: tuple[PortMapping, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict[str, str])

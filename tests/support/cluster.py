@@ -128,17 +128,23 @@ class Cluster:
     """One compose project; `with Cluster() as cluster` brings it up and removes every trace of it."""
 
     def __init__(
-        self, project: str = "vaina-test", nodes: int = 3, settings: Mapping[str, str] | None = None
+        self,
+        project: str = "vaina-test",
+        nodes: int = 3,
+        settings: Mapping[str, str] | None = None,
+        containerd_nodes: int = 0,
     ) -> None:
         """Name a cluster; nothing is started yet.
 
         Args:
             project: the compose project, unlike any other on this machine.
-            nodes: how many.
+            nodes: how many, with Docker.
             settings: variables that docker-compose.yml passes on to the services.
+            containerd_nodes: how many more, with containerd.
         """
         self.project = project
         self.node_count = nodes
+        self.containerd_count = containerd_nodes
         ports = published_ports(project) or dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.env = {
             **ports,
@@ -146,6 +152,7 @@ class Cluster:
             "COMPOSE_PROJECT_NAME": project,
             "VAINA_TAG": project,
             "VAINA_NODES": str(nodes),
+            "VAINA_CONTAINERD_NODES": str(containerd_nodes),
         }
         self.apiserver = f"127.0.0.1:{ports['VAINA_PORT']}"
         self.scheduler = f"127.0.0.1:{ports['VAINA_SCHEDULER_PORT']}"
@@ -218,8 +225,20 @@ class Cluster:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The containers of the nodes, which are also the names of the Node objects."""
+        """The containers of the nodes with Docker, which are also the names of the Node objects."""
         return tuple(f"{self.project}-node-{number}" for number in range(1, self.node_count + 1))
+
+    @property
+    def containerd_nodes(self) -> tuple[str, ...]:
+        """As above, of those with containerd."""
+        return tuple(
+            f"{self.project}-node-containerd-{number}" for number in range(1, self.containerd_count + 1)
+        )
+
+    @property
+    def all_nodes(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.nodes + self.containerd_nodes
 
     def node_port(self, node: str, port: int = 10250) -> str:
         """Return host:port at which a node's port is published now; it changes when the container restarts."""
@@ -278,7 +297,7 @@ class Cluster:
     @contextmanager
     def stopped(self, service: str) -> Iterator[None]:
         """Keep one service (or one node's container) stopped for the length of a `with` block."""
-        name = service if service in self.nodes else self.container(service)
+        name = service if service in self.all_nodes else self.container(service)
         run("docker", "stop", "--time", "10", name)
         try:
             yield
@@ -288,7 +307,7 @@ class Cluster:
     @contextmanager
     def frozen(self, service: str) -> Iterator[None]:
         """Keep one service (or one node's container) from running, sockets open, for the length of a `with` block."""
-        name = service if service in self.nodes else self.container(service)
+        name = service if service in self.all_nodes else self.container(service)
         wait_until(lambda: _paused(name), 30, f"{name} is paused")
         try:
             yield

@@ -7,26 +7,14 @@ source "$(dirname "$0")/prepare.sh"
 
 RUN=/run/vaina
 PAUSE_IMAGE=vaina/pause:1
+PAUSE_FILE=/usr/local/lib/vaina/pause-image.tar
 LONGEST_DELAY=10
 
 say() { printf 'node: %s\n' "$*" >&2; }
 
-engine_answers() { docker version >/dev/null 2>&1; }
-
-# The unix socket only: a TCP listener without TLS delays the start by 15 s. No bridge and no iptables rules:
-# the Pod network is the kubelet's.
-run_engine() {
-  exec dockerd --log-level=warn --host=unix:///var/run/docker.sock --live-restore \
-    --bridge=none --iptables=false --ip6tables=false --userland-proxy=false \
-    --exec-opt=native.cgroupdriver=cgroupfs --cgroup-parent="/vaina/$VAINA_NODE_NAME" \
-    --registry-mirror=http://registry:5000 --insecure-registry=registry:5000 \
-    2> >(grep --line-buffered -v level=info >&2)
-}
-
 run_kubelet() {
   until engine_answers; do sleep 0.2; done
-  docker image inspect "$PAUSE_IMAGE" >/dev/null 2>&1 ||
-    docker import -c 'ENTRYPOINT ["/pause","-P"]' /usr/local/lib/vaina/pause.tar "$PAUSE_IMAGE" >/dev/null
+  load_pause
   exec python -m kubelet
 }
 
@@ -65,6 +53,13 @@ shut_down() {
 }
 
 take_identity
+case ${VAINA_RUNTIME:-docker} in
+  # shellcheck source=deploy/images/node/docker.sh
+  docker) source "$(dirname "$0")/docker.sh" ;;
+  # shellcheck source=deploy/images/node/containerd.sh
+  cri) source "$(dirname "$0")/containerd.sh" ;;
+  *) say "VAINA_RUNTIME is docker or cri, not $VAINA_RUNTIME" && exit 1 ;;
+esac
 take_capacity
 prepare_kernel
 clear_cgroups

@@ -47,7 +47,8 @@ take_identity() {
 
 # Several nodes on one machine must not each claim the whole of it: unless told, a node has its share.
 take_capacity() {
-  local nodes=${NODES_ON_THIS_MACHINE:-1} memory
+  local nodes=$((${NODES_ON_THIS_MACHINE:-1} + ${CONTAINERD_NODES_ON_THIS_MACHINE:-0})) memory
+  ((nodes > 0)) || nodes=1
   memory=$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)
   export VAINA_CAPACITY_CPU=${VAINA_CAPACITY_CPU:-$(($(nproc) * 1000 / nodes))m}
   export VAINA_CAPACITY_MEMORY=${VAINA_CAPACITY_MEMORY:-$((memory / nodes))Ki}

@@ -1,0 +1,1 @@
+"""The runtime interface over a CRI socket (containerd)."""

@@ -1,0 +1,70 @@
+"""The one door to the CRI socket: a channel, the services' stubs, and what their errors become. Called by every module of the CRI runtime."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from kubelet.runtime.cri import cri_service_pb2_grpc
+from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
+
+#: what the runtime may take for one ordinary call (upstream's runtimeRequestTimeout); a sandbox gets twice as much
+CALL_SECONDS = 120.0
+SANDBOX_SECONDS = 2 * CALL_SECONDS
+#: of one answer: ExecSync brings up to 16 MiB of each stream
+MAX_ANSWER_BYTES = 34 * 1024 * 1024
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    # A runtime that was restarted answers after a second or two: without these it would be tried again after minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+_GO_NAMES = {"CANCELLED": "Canceled"}
+
+
+class Connection:
+    """A runtime's socket. Made on the event loop that uses it; safe to be used by any task."""
+
+    def __init__(self, socket_path: str) -> None:
+        """Make it; nothing is opened yet.
+
+        Args:
+            socket_path: of the runtime's unix socket.
+        """
+        self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
+        self.runtime = cri_service_pb2_grpc.RuntimeServiceStub(self._channel)
+        self.images = cri_service_pb2_grpc.ImageServiceStub(self._channel)
+
+    async def close(self) -> None:
+        """Close it; calls under way are cancelled."""
+        await self._channel.close(None)
+
+
+def words(error: grpc.aio.AioRpcError) -> str:
+    """Return an error as a kubelet in Go shows it."""
+    code = error.code().name
+    name = _GO_NAMES.get(code) or "".join(part.capitalize() for part in code.split("_"))
+    return f"rpc error: code = {name} desc = {error.details() or ''}"
+
+
+@contextmanager
+def translated(refusal: type[RuntimeFailure] = RuntimeFailure) -> Iterator[None]:
+    """Raise the interface's errors in place of gRPC's.
+
+    Args:
+        refusal: what an answer of the runtime becomes that says no.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        code, details = error.code(), error.details() or ""
+        if code is grpc.StatusCode.NOT_FOUND:
+            raise NotFoundInRuntime(words(error)) from error
+        # A containerd that has just been started answers before its CRI plugin is ready.
+        if code is grpc.StatusCode.UNAVAILABLE or "server is not initialized yet" in details:
+            raise RuntimeUnavailable(f"the container runtime does not answer: {details}") from error
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise RuntimeUnavailable(f"the container runtime takes too long: {details}") from error
+        raise refusal(words(error)) from error

@@ -1,0 +1,283 @@
+"""PURE: the kubelet's records as CRI messages, and what the runtime says as records.
+
+What the interface has no field for is in labels and annotations of our own, which no caller sees. Paths that a container's /proc and /sys hide
+are upstream's defaults (`pkg/securitycontext`), log directories are named as upstream names them (`pkg/kubelet/kuberuntime/helpers.go`).
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from kubelet.runtime.cri import cri_pb2 as cri
+from kubelet.runtime.records import (
+    ContainerConfig,
+    ContainerPhase,
+    ContainerState,
+    DnsConfig,
+    ImageState,
+    LinuxResources,
+    SandboxConfig,
+    SandboxState,
+    SecurityConfig,
+    Uid,
+)
+
+_OWN = "vaina.dev/cri."
+#: labels: what containers are found by
+POD_UID = f"{_OWN}pod-uid"
+#: annotations
+_IMAGE = f"{_OWN}image"
+_STOP_SIGNAL = f"{_OWN}stop-signal"
+
+_PROPAGATION = {
+    "None": cri.PROPAGATION_PRIVATE,
+    "HostToContainer": cri.PROPAGATION_HOST_TO_CONTAINER,
+    "Bidirectional": cri.PROPAGATION_BIDIRECTIONAL,
+}
+_MASKED = (
+    "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+)  # fmt: skip
+_READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_MAX_FILE_NAME = 255
+_NANOS = 1_000_000_000
+#: of a container that a runtime lost sight of (upstream's ContainerStatusUnknown has no code of its own; containerd says 255)
+_UNKNOWN_CODE = 255
+
+
+def log_directory(root: str, config: SandboxConfig) -> str:
+    """Return the directory of a Pod's logs: of its own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut)."""
+    if config.log_directory:
+        return config.log_directory
+    end = f"_{config.uid}"
+    return f"{root}/{f'{config.namespace}_{config.name}'[: _MAX_FILE_NAME - len(end)]}{end}"
+
+
+def log_path(config: ContainerConfig) -> str:
+    """Return the path of an attempt's log below the Pod's directory."""
+    return config.log_path or str(PurePosixPath(config.name, f"{config.attempt}.log"))
+
+
+def _annotations(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    return {**given, **{key: value for key, value in own.items() if value}}
+
+
+def _without_own(items: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in items.items() if not key.startswith(_OWN)}
+
+
+def _namespaces(sandbox: SandboxConfig) -> cri.NamespaceOption:
+    pid = cri.CONTAINER
+    if sandbox.host_pid:
+        pid = cri.NODE
+    elif sandbox.share_process_namespace:
+        pid = cri.POD
+    return cri.NamespaceOption(
+        network=cri.NODE if sandbox.host_network else cri.POD,
+        pid=pid,
+        ipc=cri.NODE if sandbox.host_ipc else cri.POD,
+    )
+
+
+def sandbox_message(
+    config: SandboxConfig, *, node_dns: DnsConfig, log_root: str, privileged: bool = False
+) -> cri.PodSandboxConfig:
+    """Return what a sandbox is made of.
+
+    Args:
+        config: of the sandbox.
+        node_dns: resolv.conf of sandboxes that bring none.
+        log_root: below which Pods have their log directories.
+        privileged: whether a privileged container is to be made in it: the runtime refuses one in a sandbox that is not.
+    """
+    dns = config.dns or node_dns
+    seccomp = cri.SecurityProfile.Unconfined if privileged else cri.SecurityProfile.RuntimeDefault
+    message = cri.PodSandboxConfig(
+        metadata=cri.PodSandboxMetadata(
+            name=config.name, uid=config.uid, namespace=config.namespace, attempt=config.attempt
+        ),
+        hostname=config.hostname,
+        log_directory=log_directory(log_root, config),
+        # The node's own file is taken where nothing is said at all, and its servers are out of the Pods' reach:
+        # one dot is what the resolver takes anyway.
+        dns_config=cri.DNSConfig(
+            servers=dns.nameservers, searches=dns.searches, options=dns.options or ("ndots:1",)
+        ),
+        labels={**config.labels, POD_UID: config.uid},
+        annotations=dict(config.annotations),
+        linux=cri.LinuxPodSandboxConfig(
+            cgroup_parent=config.cgroup_parent,
+            security_context=cri.LinuxSandboxSecurityContext(
+                namespace_options=_namespaces(config),
+                privileged=privileged,
+                seccomp=cri.SecurityProfile(profile_type=seccomp),
+            ),
+            sysctls=dict(config.sysctls),
+        ),
+    )
+    for port in config.port_mappings:
+        message.port_mappings.add(
+            protocol=cri.Protocol.Value(port.protocol), container_port=port.container_port,
+            host_port=port.host_port, host_ip=port.host_ip,
+        )  # fmt: skip
+    return message
+
+
+def container_message(
+    config: ContainerConfig, sandbox: SandboxConfig, *, image_user: str = ""
+) -> cri.ContainerConfig:
+    """Return what a container is made of.
+
+    Args:
+        config: of the container.
+        sandbox: what its sandbox was made of.
+        image_user: the image's user: a group alone is refused, and has to be told with it.
+    """
+    message = cri.ContainerConfig(
+        metadata=cri.ContainerMetadata(name=config.name, attempt=config.attempt),
+        image=cri.ImageSpec(image=config.image_id, user_specified_image=config.image),
+        command=config.command,
+        args=config.args,
+        working_dir=config.working_dir,
+        envs=[cri.KeyValue(key=name, value=value) for name, value in config.env],
+        labels={**config.labels, POD_UID: sandbox.uid},
+        annotations=_annotations(
+            {_IMAGE: config.image, _STOP_SIGNAL: config.stop_signal}, config.annotations
+        ),
+        log_path=log_path(config),
+        stdin=config.stdin,
+        stdin_once=config.stdin_once,
+        tty=config.tty,
+        linux=cri.LinuxContainerConfig(
+            resources=resources_message(config.resources, whole=True),
+            security_context=_security(config.security, sandbox, image_user),
+        ),
+        stop_signal=_signal(config.stop_signal),
+    )
+    for mount in config.mounts:
+        message.mounts.add(
+            container_path=mount.container_path, host_path=mount.host_path, readonly=mount.readonly,
+            propagation=_PROPAGATION[mount.propagation],
+        )  # fmt: skip
+    return message
+
+
+def _signal(name: str) -> str:
+    return name if name in cri.Signal.keys() else "RUNTIME_DEFAULT"  # noqa: SIM118 - no mapping
+
+
+def resources_message(resources: LinuxResources, *, whole: bool = False) -> cri.LinuxContainerResources:
+    """Return limits; with `whole` also what can be set at the start only."""
+    message = cri.LinuxContainerResources(
+        cpu_shares=resources.cpu_shares,
+        cpu_quota=resources.cpu_quota_micros,
+        cpu_period=resources.cpu_period_micros if resources.cpu_quota_micros else 0,
+        memory_limit_in_bytes=resources.memory_limit_bytes,
+        # The same number for memory with swap: a limit that could be left by swapping would be none.
+        memory_swap_limit_in_bytes=resources.memory_limit_bytes,
+    )
+    if whole:
+        message.oom_score_adj = resources.oom_score_adj
+    return message
+
+
+def _profile(name: str, *, privileged: bool) -> cri.SecurityProfile:
+    if name.startswith("Localhost/"):
+        return cri.SecurityProfile(
+            profile_type=cri.SecurityProfile.Localhost, localhost_ref=name.removeprefix("Localhost/")
+        )
+    unconfined = name == "Unconfined" or (privileged and not name)
+    kind = cri.SecurityProfile.Unconfined if unconfined else cri.SecurityProfile.RuntimeDefault
+    return cri.SecurityProfile(profile_type=kind)
+
+
+def _security(
+    security: SecurityConfig, sandbox: SandboxConfig, image_user: str
+) -> cri.LinuxContainerSecurityContext:
+    message = cri.LinuxContainerSecurityContext(
+        capabilities=cri.Capability(
+            add_capabilities=security.add_capabilities, drop_capabilities=security.drop_capabilities
+        ),
+        privileged=security.privileged,
+        namespace_options=_namespaces(sandbox),
+        readonly_rootfs=security.readonly_rootfs,
+        supplemental_groups=security.supplemental_groups,
+        no_new_privs=security.no_new_privs,
+        # Without a word about it an engine's default is the default profile, as Docker's is.
+        seccomp=_profile(security.seccomp_profile, privileged=security.privileged),
+    )
+    if security.apparmor_profile:
+        message.apparmor.CopyFrom(_profile(security.apparmor_profile, privileged=security.privileged))
+    if not security.privileged:
+        message.masked_paths.extend(_MASKED)
+        message.readonly_paths.extend(_READONLY)
+    user = security.run_as_user
+    if security.run_as_group is not None:
+        message.run_as_group.value = security.run_as_group
+        name = image_user.partition(":")[0]
+        if user is None and name and not name.isdecimal():
+            message.run_as_username = name
+        elif user is None:
+            user = int(name or "0")
+    if user is not None:
+        message.run_as_user.value = user
+    return message
+
+
+def sandbox_state(
+    listed: cri.PodSandbox | cri.PodSandboxStatus,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    *,
+    ip: str,
+) -> SandboxState:
+    """Return a sandbox from what the runtime lists; the address is asked for by itself."""
+    meta = listed.metadata
+    return SandboxState(
+        id=listed.id, name=meta.name, namespace=meta.namespace, uid=Uid(meta.uid), attempt=meta.attempt,
+        ready=listed.state == cri.SANDBOX_READY, ip=ip, created_at=listed.created_at / _NANOS,
+        labels=_without_own(labels), annotations=dict(annotations),
+    )  # fmt: skip
+
+
+def container_state(listed: cri.Container, status: cri.ContainerStatus) -> ContainerState:
+    """Return a container from its item of the list (which has the image's id and the sandbox) and its status (times and end).
+
+    One that the runtime lost sight of (CONTAINER_UNKNOWN) has ended: whoever asks sees to it first that this is so.
+    """
+    phase, reason, code = ContainerPhase.EXITED, status.reason, status.exit_code
+    if status.state == cri.CONTAINER_CREATED:
+        phase = ContainerPhase.CREATED
+    elif status.state == cri.CONTAINER_RUNNING:
+        phase = ContainerPhase.RUNNING
+    elif status.state == cri.CONTAINER_UNKNOWN:
+        code, reason = _UNKNOWN_CODE, "Error"
+    ended = phase is ContainerPhase.EXITED
+    created, started = status.created_at / _NANOS, status.started_at / _NANOS
+    finished = max(status.finished_at / _NANOS, started) or created
+    return ContainerState(
+        id=status.id, sandbox_id=listed.pod_sandbox_id, pod_uid=Uid(status.labels[POD_UID]), name=status.metadata.name,
+        attempt=status.metadata.attempt, phase=phase, image=status.annotations.get(_IMAGE, status.image.image),
+        image_id=listed.image_ref, created_at=created, started_at=started, finished_at=finished if ended else 0.0,
+        exit_code=code if ended else 0,
+        reason=(reason or ("Error" if code else "Completed")) if ended else "",
+        message=status.message if ended else "",
+        labels=_without_own(status.labels), annotations=_without_own(status.annotations),
+    )  # fmt: skip
+
+
+def own_stop_signal(status: cri.ContainerStatus) -> str:
+    """Return the signal that the container is to be stopped with though the runtime does not know it; "" when it does, or none was asked for."""
+    wanted = status.annotations.get(_STOP_SIGNAL, "")
+    return "" if status.stop_signal != cri.RUNTIME_DEFAULT else wanted
+
+
+def image_state(image: cri.Image) -> ImageState:
+    """Return an image."""
+    return ImageState(
+        id=image.id,
+        tags=tuple(image.repo_tags),
+        digests=tuple(image.repo_digests),
+        size_bytes=image.size,
+        user=str(image.uid.value) if image.HasField("uid") else image.username,
+        pinned=image.pinned,
+    )

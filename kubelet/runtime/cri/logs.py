@@ -1,0 +1,167 @@
+"""Logs of containers, from the files that the runtime writes. Called by the CRI runtime.
+
+A log that is rotated is moved aside and begun anew at its path: a reader that follows reads the old file to its end and goes on with the new one. Only
+the newest file is read from the beginning, as upstream does.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from kubelet.runtime.cri.log_format import LogFormat, ends_a_line
+from kubelet.runtime.interface import NotFoundInRuntime
+from kubelet.runtime.records import LogOptions
+from vaina.clock import Clock
+
+#: bytes read, and handed on, at once
+_CHUNK = 64 * 1024
+#: a line of the file that is longer is not one of a runtime's (16 KiB and what stands before it): it is dropped
+_MAX_LINE = 256 * 1024
+#: between two looks at a file that is followed
+_LOOK_SECONDS = 0.1
+#: between two questions whether its container still runs
+_ASK_LOOKS = 5
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a log and what it was rotated to (`0.log.20261122-130000`, `.gz`)."""
+    return [path, *path.parent.glob(f"{path.name}.*")] if path.name else []
+
+
+def log_bytes(path: Path) -> int:
+    """Return what a container's log takes on disk, rotated files included."""
+    total = 0
+    for file in _files(path):
+        try:
+            total += file.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def remove_logs(path: Path) -> None:
+    """Remove a container's log, and its directory with the last one."""
+    for file in _files(path):
+        file.unlink(missing_ok=True)
+    try:
+        path.parent.rmdir()
+    except OSError:
+        # Other attempts have logs there, or it is gone.
+        return
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def tail_offset(file: BinaryIO, lines: int) -> int:
+    """Return where the last so many of the container's lines begin; a line that is not finished counts."""
+    position = file.seek(0, os.SEEK_END)
+    if lines <= 0:
+        return position
+    rest, found, after = b"", 0, position
+    while position > 0:
+        size = min(_CHUNK, position)
+        position -= size
+        file.seek(position)
+        block = file.read(size) + rest
+        parts = block.split(b"\n")
+        # The first part may begin further to the front.
+        rest = parts[0]
+        offset = position + len(parts[0]) + 1
+        starts = []
+        for part in parts[1:]:
+            starts.append((offset, part))
+            offset += len(part) + 1
+        for start, part in reversed(starts):
+            if not part:
+                continue
+            if ends_a_line(part):
+                if found == lines:
+                    return after
+                found += 1
+            after = start
+        if len(rest) > _MAX_LINE:
+            return after
+    if rest and ends_a_line(rest) and found == lines:
+        return after
+    return 0
+
+
+class _Reader:
+    """One file, read line by line. Its methods block."""
+
+    def __init__(self, path: Path, options: LogOptions, form: LogFormat, *, from_tail: bool) -> None:
+        self._file = _open(path)
+        self.inode = os.fstat(self._file.fileno()).st_ino
+        self._form, self._rest = form, b""
+        start = (
+            tail_offset(self._file, options.tail_lines) if from_tail and options.tail_lines is not None else 0
+        )
+        self._file.seek(start)
+
+    def read(self) -> tuple[bytes, bool]:
+        """Return what the next chunk shows, and whether there was one."""
+        data = self._file.read(_CHUNK)
+        if not data:
+            return b"", False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _MAX_LINE:
+            self._rest = b""
+        return b"".join([self._form.shown(line) for line in lines]), True
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _moved(path: Path, inode: int) -> bool:
+    """Say whether another file is at the path by now."""
+    try:
+        return path.stat().st_ino != inode
+    except FileNotFoundError:
+        return False
+
+
+async def container_logs(
+    look: Callable[[], Awaitable[tuple[Path, bool]]], options: LogOptions, clock: Clock
+) -> AsyncIterator[bytes]:
+    """Yield a container's log, and with `follow` what comes, until the container ends.
+
+    Args:
+        look: returns the log's path and whether the container runs; raises NotFoundInRuntime.
+        options: which part.
+        clock: for the looks at a file that is followed.
+    """
+    path, running = await look()
+    form = LogFormat(options)
+    try:
+        reader = await asyncio.to_thread(_Reader, path, options, form, from_tail=True)
+    except FileNotFoundError:
+        # The container was never started.
+        return
+    looks = 0
+    try:
+        while True:
+            shown, more = await asyncio.to_thread(reader.read)
+            if shown:
+                yield shown
+            if more:
+                continue
+            if await asyncio.to_thread(_moved, path, reader.inode):
+                reader.close()
+                reader = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
+                continue
+            if not options.follow or not running:
+                return
+            await clock.sleep(_LOOK_SECONDS)
+            looks += 1
+            if looks % _ASK_LOOKS == 0:
+                # What it wrote last is read after it is known to have ended.
+                try:
+                    path, running = await look()
+                except NotFoundInRuntime:
+                    running = False
+    finally:
+        reader.close()

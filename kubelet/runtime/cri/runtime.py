@@ -1,0 +1,418 @@
+"""The runtime interface over CRI: step 4 (SANDBOXED) and step 6 (STARTED) on a containerd node. Made by `kubelet.build`.
+
+A sandbox is the runtime's own, its network a CNI plugin's (`network.py` configures it). The runtime's metadata is the only memory. A list has neither
+addresses nor ends, so these cost a call each, and what can no longer change is kept by (id, state).
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import grpc
+import structlog
+
+from kubelet.runtime.cri import convert
+from kubelet.runtime.cri import cri_pb2 as cri
+from kubelet.runtime.cri.connection import CALL_SECONDS, SANDBOX_SECONDS, Connection, translated
+from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
+from kubelet.runtime.cri.sessions import CriSession
+from kubelet.runtime.cri.stopping import Stops
+from kubelet.runtime.interface import (
+    CreateFailed,
+    NotFoundInRuntime,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    SandboxFailed,
+    StartFailed,
+)
+from kubelet.runtime.records import (
+    ContainerConfig,
+    ContainerState,
+    ContainerStats,
+    DiskUsage,
+    DnsConfig,
+    ExecConfig,
+    ExecResult,
+    LinuxResources,
+    LogOptions,
+    RuntimeEvent,
+    RuntimeEventType,
+    RuntimeStatus,
+    RuntimeVersion,
+    SandboxConfig,
+    SandboxState,
+    Uid,
+)
+from vaina.clock import Clock
+
+log = structlog.stdlib.get_logger(__name__)
+
+_EVENTS = {
+    cri.CONTAINER_STARTED_EVENT: RuntimeEventType.STARTED,
+    cri.CONTAINER_STOPPED_EVENT: RuntimeEventType.STOPPED,
+    cri.CONTAINER_DELETED_EVENT: RuntimeEventType.REMOVED,
+}
+#: records kept of containers and sandboxes that no longer change; forgotten all at once, because they cost one call each to make again
+_RECORDS = 4096
+#: kept of each stream of a command that is run to its end: as much as a probe's message shows
+_OUTPUT_BYTES = 10 * 1024
+
+
+class CriRuntime:
+    """Sandboxes and containers of one runtime. Its methods may be called by any task; calls for one Pod come one at a time."""
+
+    def __init__(self, connection: Connection, clock: Clock, *, node_dns: DnsConfig, log_root: Path) -> None:
+        """Make it.
+
+        Args:
+            connection: to its socket.
+            clock: for those who follow a log.
+            node_dns: resolv.conf of sandboxes that bring none.
+            log_root: where Pods' logs are.
+        """
+        self._cri, self._clock = connection, clock
+        self._node_dns, self._log_root = node_dns, log_root
+        self._stops = Stops(connection)
+        self._records: dict[tuple[str, int], ContainerState] = {}
+        self._addresses: dict[str, str] = {}
+
+    async def version(self) -> RuntimeVersion:
+        with translated():
+            answer = await self._cri.runtime.Version(cri.VersionRequest(version="v1"), timeout=CALL_SECONDS)
+        return RuntimeVersion(answer.runtime_name, answer.runtime_version.removeprefix("v").partition("~")[0])
+
+    async def status(self) -> RuntimeStatus:
+        try:
+            with translated():
+                answer = await self._cri.runtime.Status(cri.StatusRequest(), timeout=CALL_SECONDS)
+        except RuntimeFailure as error:
+            return RuntimeStatus(ready=False, network_ready=False, message=str(error))
+        conditions = {item.type: item for item in answer.status.conditions}
+        ready, network = conditions.get("RuntimeReady"), conditions.get("NetworkReady")
+        wrong = next((item for item in (ready, network) if item is not None and not item.status), None)
+        return RuntimeStatus(
+            ready=ready is not None and ready.status,
+            network_ready=network is not None and network.status,
+            message="" if wrong is None else wrong.message,
+        )
+
+    # Sandboxes
+
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+        message = convert.sandbox_message(
+            config, node_dns=self._node_dns, log_root=str(self._log_root), privileged=config.privileged
+        )
+        await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
+        try:
+            with translated(SandboxFailed):
+                made = await self._cri.runtime.RunPodSandbox(
+                    cri.RunPodSandboxRequest(config=message), timeout=SANDBOX_SECONDS
+                )
+        except SandboxFailed:
+            # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked for.
+            for found in await self.list_pod_sandboxes(config.uid):
+                if found.attempt == config.attempt and found.ready:
+                    return found
+            raise
+        with translated(SandboxFailed):
+            status = await self._sandbox_status(made.pod_sandbox_id)
+        if status.state != cri.SANDBOX_READY:
+            raise SandboxFailed(
+                f"sandbox {status.id} of {config.namespace}/{config.name} ended right after its start"
+            )
+        return convert.sandbox_state(
+            status, message.labels, message.annotations, ip=self._remember_address(status)
+        )
+
+    async def _sandbox_status(self, sandbox_id: str) -> cri.PodSandboxStatus:
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
+        answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
+        return answer.status
+
+    def _remember_address(self, status: cri.PodSandboxStatus) -> str:
+        ip = status.network.ip
+        if ip and status.state == cri.SANDBOX_READY:
+            if len(self._addresses) >= _RECORDS:
+                self._addresses.clear()
+            self._addresses[status.id] = ip
+        return ip
+
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
+        self._addresses.pop(sandbox_id, None)
+        try:
+            with translated():
+                await self._cri.runtime.StopPodSandbox(
+                    cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
+                )
+        except NotFoundInRuntime:
+            return
+
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
+        listed = await self._listed_sandboxes(cri.PodSandboxFilter(id=sandbox_id))
+        for container in await self._listed_containers(cri.ContainerFilter(pod_sandbox_id=sandbox_id)):
+            await self.remove_container(container.id)
+        await self.stop_pod_sandbox(sandbox_id)
+        try:
+            with translated():
+                await self._cri.runtime.RemovePodSandbox(
+                    cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
+                )
+        except NotFoundInRuntime:
+            return
+        for item in listed:
+            await self._remove_log_directory(item)
+
+    async def _remove_log_directory(self, sandbox: cri.PodSandbox) -> None:
+        """Remove the Pod's directory of logs with its last sandbox."""
+        uid = Uid(sandbox.metadata.uid)
+        if await self._listed_sandboxes(cri.PodSandboxFilter(label_selector={convert.POD_UID: uid})):
+            return
+        meta = sandbox.metadata
+        config = SandboxConfig(meta.name, meta.namespace, uid, meta.attempt, "")
+        path = convert.log_directory(str(self._log_root), config)
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+    async def _listed_sandboxes(self, wanted: cri.PodSandboxFilter) -> Sequence[cri.PodSandbox]:
+        with translated():
+            answer = await self._cri.runtime.ListPodSandbox(
+                cri.ListPodSandboxRequest(filter=wanted), timeout=CALL_SECONDS
+            )
+        # Others may use the socket too (crictl, ctr): what has no label of ours is theirs.
+        return [item for item in answer.items if convert.POD_UID in item.labels]
+
+    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
+        states = []
+        for item in await self._listed_sandboxes(_sandbox_filter(pod_uid)):
+            ready = item.state == cri.SANDBOX_READY
+            ip = self._addresses.get(item.id, "") if ready else ""
+            if not ip:
+                try:
+                    with translated():
+                        ip = self._remember_address(await self._sandbox_status(item.id))
+                except NotFoundInRuntime:
+                    continue
+            states.append(convert.sandbox_state(item, item.labels, item.annotations, ip=ip))
+        return states
+
+    async def network_namespace(self, sandbox_id: str) -> str:
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
+        with translated():
+            answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
+        if answer.status.state != cri.SANDBOX_READY:
+            raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")
+        # Not part of the interface: containerd and CRI-O both tell the process here.
+        pid = int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
+        if not pid:
+            raise RuntimeFailure(f"the runtime does not say which process sandbox {sandbox_id} has")
+        return f"/proc/{pid}/ns/net"
+
+    # Containers
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+        user = await self._image_user(config)
+        privileged = sandbox.privileged or config.security.privileged
+        whole = convert.sandbox_message(
+            sandbox, node_dns=self._node_dns, log_root=str(self._log_root), privileged=privileged
+        )
+        message = convert.container_message(config, sandbox, image_user=user)
+        log_file = Path(whole.log_directory, message.log_path)
+        await asyncio.to_thread(log_file.parent.mkdir, parents=True, exist_ok=True)
+        request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=message, sandbox_config=whole)
+        try:
+            with translated(CreateFailed):
+                made = await self._cri.runtime.CreateContainer(request, timeout=CALL_SECONDS)
+        except CreateFailed:
+            # As with sandboxes: the name is taken by what was asked for before.
+            for found in await self._listed_containers(_container_filter(sandbox.uid)):
+                if (found.metadata.name, found.metadata.attempt) == (config.name, config.attempt):
+                    return str(found.id)
+            raise
+        return str(made.container_id)
+
+    async def _image_user(self, config: ContainerConfig) -> str:
+        security = config.security
+        if security.run_as_group is None or security.run_as_user is not None:
+            return ""
+        request = cri.ImageStatusRequest(image=cri.ImageSpec(image=config.image_id))
+        with translated(CreateFailed):
+            answer = await self._cri.images.ImageStatus(request, timeout=CALL_SECONDS)
+        return convert.image_state(answer.image).user
+
+    async def start_container(self, container_id: str) -> None:
+        try:
+            with translated(StartFailed):
+                await self._cri.runtime.StartContainer(
+                    cri.StartContainerRequest(container_id=container_id), timeout=CALL_SECONDS
+                )
+        except StartFailed as error:
+            # One that runs or has ended is refused: nothing is to be done for it.
+            status = await self._status(container_id)
+            if status.reason == "StartError" or status.state == cri.CONTAINER_CREATED:
+                raise StartFailed(status.message or str(error)) from error
+
+    async def _status(self, container_id: str) -> cri.ContainerStatus:
+        request = cri.ContainerStatusRequest(container_id=container_id)
+        with translated():
+            answer = await self._cri.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
+        return answer.status
+
+    async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
+        if grace_seconds <= 0:
+            await self._stops.kill(container_id)
+        else:
+            await self._stops.stop(container_id, grace_seconds)
+
+    async def remove_container(self, container_id: str) -> None:
+        try:
+            status = await self._status(container_id)
+            with translated():
+                await self._cri.runtime.RemoveContainer(
+                    cri.RemoveContainerRequest(container_id=container_id), timeout=CALL_SECONDS
+                )
+        except NotFoundInRuntime:
+            return
+        await asyncio.to_thread(remove_logs, Path(status.log_path))
+
+    async def _listed_containers(self, wanted: cri.ContainerFilter) -> Sequence[cri.Container]:
+        with translated():
+            answer = await self._cri.runtime.ListContainers(
+                cri.ListContainersRequest(filter=wanted), timeout=CALL_SECONDS
+            )
+        return [item for item in answer.containers if convert.POD_UID in item.labels]
+
+    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+        states = []
+        for item in await self._listed_containers(_container_filter(pod_uid)):
+            state = self._records.get((item.id, item.state)) or await self._inspect(item)
+            if state is not None:
+                states.append(state)
+        return states
+
+    async def _inspect(self, item: cri.Container) -> ContainerState | None:
+        try:
+            if item.state == cri.CONTAINER_UNKNOWN:
+                # The runtime lost sight of it (a restart at a bad moment): a stop settles that it does not run.
+                await self._stops.kill(item.id)
+            status = await self._status(item.id)
+        except NotFoundInRuntime:
+            return None
+        state = convert.container_state(item, status)
+        if status.state in {cri.CONTAINER_RUNNING, cri.CONTAINER_EXITED}:
+            if len(self._records) >= _RECORDS:
+                self._records.clear()
+            self._records[item.id, status.state] = state
+        return state
+
+    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+        request = cri.UpdateContainerResourcesRequest(
+            container_id=container_id, linux=convert.resources_message(resources)
+        )
+        with translated():
+            await self._cri.runtime.UpdateContainerResources(request, timeout=CALL_SECONDS)
+
+    async def _stats(self, container_id: str) -> cri.ContainerStats:
+        with translated():
+            answer = await self._cri.runtime.ContainerStats(
+                cri.ContainerStatsRequest(container_id=container_id), timeout=CALL_SECONDS
+            )
+        return answer.stats
+
+    async def container_stats(self, container_id: str) -> ContainerStats:
+        stats = await self._stats(container_id)
+        if not stats.HasField("cpu"):
+            raise NotFoundInRuntime(f"container {container_id} is not running")
+        return ContainerStats(
+            at=stats.cpu.timestamp / 1e9,
+            cpu_usage_nanos=stats.cpu.usage_core_nano_seconds.value,
+            memory_working_set_bytes=stats.memory.working_set_bytes.value,
+        )
+
+    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+        status = await self._status(container_id)
+        stats = await self._stats(container_id)
+        logs = await asyncio.to_thread(log_bytes, Path(status.log_path))
+        return DiskUsage(stats.writable_layer.used_bytes.value, logs)
+
+    # Streams
+
+    async def exec_sync(
+        self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
+    ) -> ExecResult:
+        # The runtime counts whole seconds and ends the command; a fraction is ours to keep.
+        whole = max(int(timeout_seconds + 0.999), 1)
+        request = cri.ExecSyncRequest(container_id=container_id, cmd=argv, timeout=whole)
+        try:
+            with translated():
+                answer = await self._cri.runtime.ExecSync(request, timeout=timeout_seconds)
+        except RuntimeUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError from error
+            raise
+        return ExecResult(answer.exit_code, answer.stdout[:_OUTPUT_BYTES], answer.stderr[:_OUTPUT_BYTES])
+
+    async def exec(self, container_id: str, config: ExecConfig) -> CriSession:
+        request = cri.ExecRequest(
+            container_id=container_id, cmd=config.argv, tty=config.tty, stdin=config.stdin, stdout=True,
+            stderr=not config.tty,
+        )  # fmt: skip
+        with translated():
+            answer = await self._cri.runtime.Exec(request, timeout=CALL_SECONDS)
+        session = await CriSession.connect(answer.url, stdin=config.stdin, tty=config.tty)
+        if config.tty and all(config.size):
+            await session.resize(*config.size)
+        return session
+
+    async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> CriSession:
+        request = cri.AttachRequest(
+            container_id=container_id, stdin=stdin, stdout=True, stderr=not tty, tty=tty
+        )
+        with translated():
+            answer = await self._cri.runtime.Attach(request, timeout=CALL_SECONDS)
+        return await CriSession.connect(
+            answer.url, stdin=stdin, tty=tty, exit_code=lambda: self._exit_code(container_id)
+        )
+
+    async def _exit_code(self, container_id: str) -> int:
+        """Return the code of a container whose streams have ended; the runtime hears of its end a moment later."""
+        for _ in range(20):
+            status = await self._status(container_id)
+            if status.state == cri.CONTAINER_EXITED:
+                return int(status.exit_code)
+            await self._clock.sleep(0.05)
+        return 0
+
+    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        async def look() -> tuple[Path, bool]:
+            status = await self._status(container_id)
+            return Path(status.log_path), status.state == cri.CONTAINER_RUNNING
+
+        return container_logs(look, options, self._clock)
+
+    async def reopen_log(self, container_id: str) -> None:
+        """Have the runtime write a container's log to its path anew, after the file there was moved away (log rotation)."""
+        with translated():
+            await self._cri.runtime.ReopenContainerLog(
+                cri.ReopenContainerLogRequest(container_id=container_id), timeout=CALL_SECONDS
+            )
+
+    async def events(self) -> AsyncIterator[RuntimeEvent]:
+        with translated(RuntimeUnavailable):
+            async for event in self._cri.runtime.GetContainerEvents(cri.GetEventsRequest()):
+                uid = event.pod_sandbox_status.metadata.uid
+                if event.container_event_type in _EVENTS and uid:
+                    yield RuntimeEvent(_EVENTS[event.container_event_type], Uid(uid))
+        raise RuntimeUnavailable("the runtime's stream of events has ended")
+
+    async def close(self) -> None:
+        await self._cri.close()
+
+
+def _sandbox_filter(pod_uid: Uid | None) -> cri.PodSandboxFilter:
+    return cri.PodSandboxFilter(label_selector={convert.POD_UID: pod_uid} if pod_uid is not None else {})
+
+
+def _container_filter(pod_uid: Uid | None) -> cri.ContainerFilter:
+    return cri.ContainerFilter(label_selector={convert.POD_UID: pod_uid} if pod_uid is not None else {})

@@ -1,0 +1,91 @@
+"""Ending containers over CRI, which has no verb for a signal. Called by the CRI runtime.
+
+StopContainer sends the stop signal, waits, and kills. Nobody may wait for that here: the call is left under way with the remaining grace, a shorter
+grace is a second call in its place, and a kill is a call with no grace at all. When the kubelet ends, calls under way are cancelled, and the runtime
+then kills nothing: the next kubelet asks again.
+"""
+
+import json
+import os
+import signal
+from contextlib import suppress
+from math import ceil
+
+import grpc
+import structlog
+
+from kubelet.runtime.cri import convert
+from kubelet.runtime.cri import cri_pb2 as cri
+from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
+from kubelet.runtime.interface import NotFoundInRuntime
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: calls under way, one for each container that is ending: more than a node has containers
+_MOST = 4096
+
+
+class Stops:
+    """Owned by the runtime."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._cri = connection
+        self._under_way: dict[str, grpc.aio.Call] = {}
+
+    async def stop(self, container_id: str, grace_seconds: float) -> None:
+        """Have the container's stop signal sent, and it killed after the grace. Returns without waiting for either."""
+        try:
+            if await self._sent_own_signal(container_id):
+                return
+        except NotFoundInRuntime:
+            return
+        before = self._under_way.pop(container_id, None)
+        while len(self._under_way) >= _MOST:
+            self._under_way.pop(next(iter(self._under_way))).cancel()
+        # An aio call is under way from here on, whether anybody awaits it or not.
+        call = self._cri.runtime.StopContainer(
+            cri.StopContainerRequest(container_id=container_id, timeout=max(ceil(grace_seconds), 1))
+        )
+        self._under_way[container_id] = call
+        call.add_done_callback(lambda ended: self._forget(container_id, ended))
+        if before is not None:
+            # Its signal was sent; the new call waits with the new grace.
+            before.cancel()
+
+    def _forget(self, container_id: str, call: grpc.aio.Call) -> None:
+        if self._under_way.get(container_id) is call:
+            del self._under_way[container_id]
+
+    async def kill(self, container_id: str) -> None:
+        """Kill the container; return when it has ended. Success when it is gone."""
+        try:
+            with translated():
+                await self._cri.runtime.StopContainer(
+                    cri.StopContainerRequest(container_id=container_id, timeout=0), timeout=CALL_SECONDS
+                )
+        except NotFoundInRuntime:
+            return
+
+    async def _sent_own_signal(self, container_id: str) -> bool:
+        """Send the Pod's own stop signal (lifecycle.stopSignal) where the runtime does not know of it: CRI has the field since 1.33.
+
+        The runtime's own stop would send another signal along, so it is not used then: the kubelet kills when the grace is over.
+        """
+        request = cri.ContainerStatusRequest(container_id=container_id)
+        with translated():
+            status = (await self._cri.runtime.ContainerStatus(request, timeout=CALL_SECONDS)).status
+        name = convert.own_stop_signal(status)
+        if not name or status.state != cri.CONTAINER_RUNNING or name not in signal.Signals.__members__:
+            return False
+        request.verbose = True
+        with translated():
+            answer = await self._cri.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
+        pid = int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
+        if not pid:
+            log.warning(
+                "stop signal not sent: the runtime names no process", container=container_id, signal=name
+            )
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.Signals[name])
+        return True

@@ -1,0 +1,55 @@
+"""The runtime spec over CRI. Runs inside a node with containerd: `test_runtime_spec.py` takes it there."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from kubelet.network.pod_network import PodNetwork
+from kubelet.runtime.cri.connection import Connection
+from kubelet.runtime.cri.images import CriImages
+from kubelet.runtime.cri.network import CniNetwork
+from kubelet.runtime.cri.runtime import CriRuntime
+from kubelet.runtime.records import DnsConfig, Uid
+from tests.conformance.runtime_spec import Harness, RuntimeSpec
+from vaina.clock import SystemClock
+
+
+class TestCri(RuntimeSpec):
+    @pytest.fixture
+    async def harness(self) -> AsyncIterator[Harness]:
+        # The kubelet's own: addresses are then given out of one pool.
+        root = Path(os.environ["VAINA_ROOT_DIR"])  # noqa: TID251
+        network = CniNetwork(
+            PodNetwork(cluster_cidr=IPv4Network("10.244.0.0/16")),
+            directory=Path("/run/vaina/cni"),
+            pool=root / "cni",
+        )
+        await network.configure(IPv4Network(os.environ["SPEC_POD_CIDR"]))  # noqa: TID251
+        connection = Connection("/run/containerd/containerd.sock")
+        images = CriImages(connection)
+        if await images.image_status("busybox:latest") is None:
+            await images.pull_image("busybox:latest")
+        clock = SystemClock()
+        runtime = CriRuntime(connection, clock, node_dns=DnsConfig(), log_root=root / "logs")
+
+        async def wait() -> None:
+            await asyncio.sleep(0.05)  # noqa: TID251 - the spec asks an engine that has a clock of its own
+
+        async def is_ready() -> bool:
+            return (await runtime.status()).network_ready
+
+        harness = Harness(
+            runtime=runtime, images=images, image="busybox:latest", missing_image="nosuch:1", wait=wait,
+            uid=Uid(f"spec-{uuid.uuid4()}"),
+        )  # fmt: skip
+        await harness.until(is_ready, "the network is ready")
+        yield harness
+        for sandbox in await runtime.list_pod_sandboxes():
+            if sandbox.uid.startswith("spec-"):
+                await runtime.remove_pod_sandbox(sandbox.id)
+        await runtime.close()
