@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from controller.base import Controller, Tools
 from controller.config import ControllerConfig
 from controller.deployment.controller import DeploymentController
+from controller.disruption.controller import DisruptionController, StaleDisruptionController
 from controller.ephemeral_volume.controller import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
 from controller.local_path.controller import LocalPathController
@@ -92,6 +93,8 @@ def build(
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),
             hollow=Range.parse(config.hollow_cidr, config.hollow_cidr_mask),
         ),
+        "disruption": lambda: DisruptionController(tools, factory, recorder("controllermanager")),
+        "stale-pod-disruption": lambda: StaleDisruptionController(tools, factory),
         "garbage-collector": lambda: GarbageCollector(tools, factory, recorder("garbage-collector-controller")),
         "node-lifecycle": lambda: NodeLifecycleController(
             tools, factory, recorder("node-controller"), times, registry

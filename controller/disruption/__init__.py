@@ -1,0 +1,1 @@
+"""PodDisruptionBudgets: how many of their Pods may go now."""

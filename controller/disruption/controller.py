@@ -1,0 +1,152 @@
+"""The shell of the disruption controller: budgets follow their Pods, and Pods that were to end and did not are told apart again.
+
+Follows `pkg/controller/disruption`. The eviction itself is the apiserver's (`apiserver/registry/eviction.py`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+from controller.base import Controller, Tools
+from controller.disruption.reconcile import NoScale, Scale, failed, no_longer_target, reconcile, stale_in
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import Informer
+from vaina.client.events import NORMAL, WARNING, EventRecorder
+from vaina.errors import Conflict, NotFound
+from vaina.kinds import DEPLOYMENT, KINDS, POD, POD_DISRUPTION_BUDGET, REPLICA_SET
+from vaina.objects.disruption_budgets import covers
+from vaina.objects.meta import controller_of, object_key
+
+log = structlog.stdlib.get_logger(__name__)
+
+Budget = pod_disruption_budget_pb2.PodDisruptionBudget
+
+_UNMANAGED = (
+    "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of the PDB "
+    "cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set "
+    '".spec.minAvailable" field of the PDB to an integer value.'
+)
+
+
+class DisruptionController(Controller):
+    """Keys are `namespace/name` of budgets."""
+
+    name = "disruption"
+
+    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+        self._budgets, self._pods = factory.informer(POD_DISRUPTION_BUDGET), factory.informer(POD)
+        #: kinds that say how many Pods there should be
+        self._scaled: dict[str, Informer[Any]] = {
+            kind.kind: factory.informer(kind) for kind in KINDS if kind.has_scale
+        }
+        super().__init__(tools, [*self._scaled.values()])
+        self._client, self._recorder = factory.clientset.pod_disruption_budgets, recorder
+        self.watch(self._budgets)
+        self.watch(self._pods, self._covering)
+        for informer in self._scaled.values():
+            informer.add_handler(on_update=self._on_scale)
+
+    async def sync(self, key: str) -> float | None:
+        budget = self._budgets.lister.get(key)
+        if budget is None:
+            return None
+        pods = [
+            pod
+            for pod in self._pods.lister.list(namespace=budget.metadata.namespace)
+            if covers(budget, pod.metadata.labels)
+        ]
+        if not pods:
+            self._recorder.event(budget, NORMAL, "NoPods", "No matching pods found")
+        namespace, now = budget.metadata.namespace, self.clock.now()
+        try:
+            verdict = reconcile(budget, pods, lambda reference: self._scale_of(reference, namespace), now)
+        except NoScale as error:
+            self._recorder.event(
+                budget, WARNING, "CalculateExpectedPodCountFailed",
+                f"Failed to calculate the number of expected pods: {error}",
+            )  # fmt: skip
+            await self._write(failed(budget, str(error), now))
+            return None
+        if verdict.unmanaged:
+            self._recorder.event(budget, WARNING, "UnmanagedPods", _UNMANAGED.format(_shown(budget)))
+        for pod in verdict.not_deleted:
+            self._recorder.event(
+                pod, WARNING, "NotDeleted",
+                f"Pod was expected by PDB {namespace}/{budget.metadata.name} to be deleted but it wasn't",
+            )  # fmt: skip
+        await self._write(verdict.wanted)
+        return verdict.recheck
+
+    async def _write(self, wanted: Budget | None) -> None:
+        if wanted is None:
+            return
+        try:
+            # Compared by version: an eviction that was granted meanwhile is not forgotten.
+            await self._client.update_status(wanted)
+        except NotFound:
+            return
+        log.info(
+            "budget counted", budget=object_key(wanted), uid=wanted.metadata.uid,
+            allowed=wanted.status.disruptions_allowed, healthy=wanted.status.current_healthy,
+        )  # fmt: skip
+
+    def _covering(self, pod: pod_pb2.Pod) -> Iterator[str]:
+        for budget in self._budgets.lister.list(namespace=pod.metadata.namespace):
+            if covers(budget, pod.metadata.labels):
+                yield object_key(budget)
+
+    def _on_scale(self, old: Any, new: Any) -> None:
+        """Look again at the budgets of a namespace in which a controller wishes for another number of Pods."""
+        if old.spec.replicas != new.spec.replicas:
+            for budget in self._budgets.lister.list(namespace=new.metadata.namespace):
+                self.queue.add(object_key(budget))
+
+    def _scale_of(self, reference: meta_pb2.OwnerReference, namespace: str) -> Scale | None:
+        informer = self._scaled.get(reference.kind)
+        if informer is None:
+            group = reference.api_version.partition("/")[0] if "/" in reference.api_version else ""
+            resource = f"{reference.kind.lower()}s.{group}".rstrip(".")
+            raise NoScale(f"{resource} does not implement the scale subresource")
+        obj = informer.lister.get(f"{namespace}/{reference.name}")
+        if obj is None or obj.metadata.uid != reference.uid:
+            return None
+        parent = controller_of(obj.metadata)
+        if reference.kind == REPLICA_SET.kind and parent is not None and parent.kind == DEPLOYMENT.kind:
+            return self._scale_of(parent, namespace)
+        return Scale(obj.metadata.uid, obj.spec.replicas if obj.spec.HasField("replicas") else 1)
+
+
+class StaleDisruptionController(Controller):
+    """Keys are `namespace/name` of Pods that were said to be about to end, and did not."""
+
+    name = "stale-pod-disruption"
+
+    def __init__(self, tools: Tools, factory: InformerFactory) -> None:
+        self._pods = factory.informer(POD)
+        super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._pods,))
+        self._client = factory.clientset.pods
+        self.watch(self._pods, self._marked)
+
+    def _marked(self, pod: pod_pb2.Pod) -> str | None:
+        return None if stale_in(pod, self.clock.now()) is None else object_key(pod)
+
+    async def sync(self, key: str) -> float | None:
+        pod, now = self._pods.lister.get(key), self.clock.now()
+        left = None if pod is None else stale_in(pod, now)
+        if pod is None or left is None or left > 0:
+            return left
+        try:
+            await self._client.update_status(no_longer_target(pod, now), mask=("conditions",))
+        except (NotFound, Conflict):
+            return None
+        log.info("pod is no longer about to end", pod=key, uid=pod.metadata.uid)
+        return None
+
+
+def _shown(budget: Budget) -> str:
+    pairs = ",".join(f"{key}={value}" for key, value in sorted(budget.spec.selector.match_labels.items()))
+    return pairs or "by expressions"
