@@ -5,16 +5,19 @@ restarted kubelet finds them (I11).
 """
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
 from typing import Protocol
 
-from kubelet.containers.config import ConfigProblem, hostname_of
-from kubelet.containers.env import expand
+import structlog
+
+from kubelet.containers.config import hostname_of
 from kubelet.runtime.records import ContainerState, Mount, Uid
+from kubelet.volumes import mounting
+from kubelet.volumes.container_mounts import volume_mounts
 from kubelet.volumes.interface import Volumes
 from vaina.api.core.v1 import pod_pb2
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: upstream's bound of a termination message, and of what is taken from the log instead
 MAX_TERMINATION_MESSAGE = 4096
@@ -68,7 +71,9 @@ class PodDirectory:
         pod_ip: str,
         env: dict[str, str],
     ) -> tuple[Mount, ...]:
-        mounts = await asyncio.to_thread(self._volume_mounts, pod, container, env)
+        mounts = await asyncio.to_thread(
+            volume_mounts, pod, container, env, self._volumes, self._root / pod.metadata.uid
+        )
         taken = {mount.container_path for mount in mounts}
         uid = Uid(pod.metadata.uid)
         path = container.termination_message_path or "/dev/termination-log"
@@ -79,25 +84,6 @@ class PodDirectory:
             hosts = await asyncio.to_thread(self._etc_hosts, pod, pod_ip)
             mounts.append(Mount(hosts, "/etc/hosts"))
         return tuple(mounts)
-
-    def _volume_mounts(
-        self, pod: pod_pb2.Pod, container: pod_pb2.Container, env: dict[str, str]
-    ) -> list[Mount]:
-        volumes = {volume.name: volume for volume in pod.spec.volumes}
-        mounts = []
-        for mount in container.volume_mounts:
-            volume = volumes.get(mount.name)
-            if volume is None:
-                raise ConfigProblem(
-                    f'cannot find volume "{mount.name}" to mount into container "{container.name}"'
-                )
-            source = Path(self._volumes.host_path(Uid(pod.metadata.uid), volume))
-            part = expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
-            if part:
-                source = _sub_path(source, part, container.name)
-            path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
-            mounts.append(Mount(str(source), path, mount.read_only, mount.mount_propagation or "None"))
-        return mounts
 
     def _termination_log(self, uid: Uid, name: str, attempt: int) -> str:
         path = self._root / uid / "containers" / name / str(attempt)
@@ -137,7 +123,11 @@ class PodDirectory:
         return (await asyncio.to_thread(read)).decode("utf-8", errors="replace")
 
     async def remove(self, uid: Uid) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._root / uid, True)
+        try:
+            await asyncio.to_thread(mounting.clear, self._root / uid)
+        except OSError as error:
+            # What is still mounted shows somebody's data: better a directory that is left.
+            log.warning("pod directory not removed", uid=uid, error=str(error))
 
 
 class NoFiles:
@@ -159,17 +149,3 @@ class NoFiles:
 
     async def remove(self, uid: Uid) -> None:
         return
-
-
-def _sub_path(volume: Path, part: str, container: str) -> Path:
-    """Return a path in a volume, made when it is not there; links must not lead out of it."""
-    if part.startswith("/") or ".." in part.split("/"):
-        raise ConfigProblem(f'unable to provision SubPath `{part}`: must not be absolute or contain ".."')
-    path = volume / part
-    root = os.path.realpath(volume)
-    if os.path.commonpath([root, os.path.realpath(path)]) != root:
-        raise ConfigProblem(f'failed to prepare subPath for volumeMount of container "{container}"')
-    if not path.exists():
-        path.mkdir(mode=0o750, parents=True)
-        path.chmod(0o777 & volume.stat().st_mode)
-    return path

@@ -25,10 +25,14 @@ def write(directory: Path, files: Files, *, group: int | None = None) -> bool:
     """
     directory.mkdir(parents=True, exist_ok=True)
     link = directory / DATA_LINK
+    names = {path.split("/")[0] for path in files}
     if link.is_symlink() and _current(directory / link.readlink()) == {
         path: (file.data, _mode(file.mode, group)) for path, file in files.items()
     }:
+        # Whoever wrote them may have been ended before the names were there.
+        _link_names(directory, names)
         return False
+    _clear_unfinished(directory, link)
     new = Path(tempfile.mkdtemp(prefix="..", dir=directory))
     new.chmod(0o755)
     for path, file in files.items():
@@ -43,7 +47,7 @@ def write(directory: Path, files: Files, *, group: int | None = None) -> bool:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(new.name)
     temporary.rename(link)
-    _link_names(directory, {path.split("/")[0] for path in files})
+    _link_names(directory, names)
     if old is not None and old.is_dir():
         shutil.rmtree(old)
     return True
@@ -59,6 +63,14 @@ def _current(data: Path) -> dict[str, tuple[bytes, int]]:
         for path in data.rglob("*")
         if path.is_file()
     }
+
+
+def _clear_unfinished(directory: Path, link: Path) -> None:
+    """Remove what a writer left that was ended in the middle."""
+    current = link.readlink().name if link.is_symlink() else ""
+    for entry in directory.iterdir():
+        if entry.name.startswith("..") and entry.name not in {DATA_LINK, _NEW_LINK, current}:
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _link_names(directory: Path, names: set[str]) -> None:

@@ -9,7 +9,7 @@ from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
 
 
 class VolumeFailed(Exception):
-    """A volume cannot be mounted (now); the message is for the user."""
+    """A volume cannot be mounted (now); the message is for the user, as an event of reason FailedMount."""
 
     def __init__(self, volume: str, message: str) -> None:
         super().__init__(message)

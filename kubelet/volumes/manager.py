@@ -1,52 +1,69 @@
 """The node's volumes on its file system: <root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, as upstream lays them out.
 
-What is mounted is asked of the file system, so that a restarted kubelet knows it. Blocking work runs in threads. Called by the pod workers' executor
-(step 5, MOUNTED; row B5).
+What is mounted is asked of the file system, so that a restarted kubelet knows it. A claim's volume is a link to its directory, not a mount: nothing that removes a
+Pod's tree can reach its data (decision 115). Blocking work runs in threads. Called by the pod workers' executor (step 5, MOUNTED; row B5).
 """
 
 import asyncio
 import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
-from kubelet.volumes import atomic, payload
+from kubelet.volumes import atomic, host_path, mounting, subpath
+from kubelet.volumes.claims import ClaimProblem, ClaimSource, LocalDirectory, check_claim, check_volume
+from kubelet.volumes.files import volume_files
 from kubelet.volumes.interface import ObjectSource, VolumeFailed
-from kubelet.volumes.kinds import REFRESHED, plugin_directory, source_kind
-from kubelet.volumes.payload import DEFAULT_MODE, Files, PayloadError
+from kubelet.volumes.kinds import (
+    CLAIM_DIRECTORY,
+    CLAIMED,
+    REFRESHED,
+    claim_name,
+    is_read_only,
+    memory_bytes,
+    plugin_directory,
+    source_kind,
+)
+from kubelet.volumes.ownership import give_to_group
+from kubelet.volumes.payload import PayloadError
 from vaina.api.core.v1 import pod_pb2, volume_pb2
-from vaina.errors import ApiError
-from vaina.objects.quantity import value
+from vaina.errors import ApiError, Conflict
 
-#: hostPath type -> what has to be there; types that create have None
-_HOST_PATH_TESTS: dict[str, tuple[Callable[[Path], bool], str]] = {
-    "Directory": (Path.is_dir, "directory"),
-    "File": (Path.is_file, "file"),
-    "Socket": (Path.is_socket, "socket"),
-    "CharDevice": (Path.is_char_device, "character device"),
-    "BlockDevice": (Path.is_block_device, "block device"),
-}
+
+class VolumeObjects(ObjectSource, ClaimSource, Protocol):
+    """Everything that volumes are made of."""
 
 
 class VolumeManager:
-    """Volumes under one root directory. Stateless: any task may call it; each Pod's volumes are touched by its worker alone."""
+    """Volumes under one root directory. Any task may call it; each Pod's volumes are touched by its worker alone."""
 
-    def __init__(self, root: Path, objects: ObjectSource) -> None:
+    def __init__(self, root: Path, objects: VolumeObjects) -> None:
+        """Make a manager.
+
+        Args:
+            root: of the kubelet.
+            objects: where ConfigMaps, Secrets and claims come from.
+        """
         self._root, self._objects = root, objects
+        #: a volume for one Pod at a time is looked at and taken in one go
+        self._taking = asyncio.Lock()
 
     def _pod(self, uid: Uid) -> Path:
-        return self._root / "pods" / uid / "volumes"
+        return self._root / "pods" / uid
 
     def _path(self, uid: Uid, volume: volume_pb2.Volume) -> Path:
         plugin = plugin_directory(volume)
         if plugin is None:
             return Path(volume.volume_source.host_path.path)
-        return self._pod(uid) / plugin / volume.name
+        return self._pod(uid) / "volumes" / plugin / volume.name
 
     def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
-        return str(self._path(uid, volume))
+        path = self._path(uid, volume)
+        if source_kind(volume) in CLAIMED and path.is_symlink():
+            return os.readlink(path)
+        return str(path)
 
     async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
         uid = Uid(pod.metadata.uid)
@@ -55,12 +72,13 @@ class VolumeManager:
         )
 
     def _is_mounted(self, uid: Uid, volume: volume_pb2.Volume) -> bool:
-        path = self._path(uid, volume)
-        kind = source_kind(volume)
+        path, kind = self._path(uid, volume), source_kind(volume)
         if kind in REFRESHED:
             return (path / atomic.DATA_LINK).is_symlink()
+        if kind in CLAIMED:
+            return path.is_symlink()
         if kind == "empty_dir" and volume.volume_source.empty_dir.medium == "Memory":
-            return path.is_mount()
+            return mounting.is_mounted(os.path.realpath(path))
         return path.exists() and kind in {"empty_dir", "host_path"}
 
     async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
@@ -76,122 +94,127 @@ class VolumeManager:
 
     async def _mount(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
         path, kind = self._path(Uid(pod.metadata.uid), volume), source_kind(volume)
-        context = pod.spec.security_context
-        group = context.fs_group if context.HasField("fs_group") else None
+        group = _group(pod)
         if kind == "host_path":
-            await asyncio.to_thread(_check_host_path, volume.volume_source.host_path)
+            source = volume.volume_source.host_path
+            await asyncio.to_thread(host_path.check, source.path, source.type)
         elif kind == "empty_dir":
-            await self._empty_dir(volume.volume_source.empty_dir, path, group)
+            empty = volume.volume_source.empty_dir
+            size = memory_bytes(pod, empty, facts.allocatable) if empty.medium == "Memory" else None
+            await asyncio.to_thread(_make_empty_dir, path, size, group)
         elif kind in REFRESHED:
-            files = await self._files(pod, volume, facts)
+            files = await volume_files(pod, volume, self._objects, facts)
             await asyncio.to_thread(atomic.write, path, files, group=group)
+        elif kind in CLAIMED:
+            await self._mount_claim(pod, volume, path)
         else:
             raise PayloadError(f"volumes of kind {kind} are not supported by this node")
 
-    async def _empty_dir(
-        self, source: volume_pb2.EmptyDirVolumeSource, path: Path, group: int | None
-    ) -> None:
-        def make() -> bool:
-            path.mkdir(parents=True, exist_ok=True)
-            if group is not None:
-                os.chown(path, -1, group)
-            path.chmod(0o2777 if group is not None else 0o777)
-            return path.is_mount()
-
-        if await asyncio.to_thread(make) or source.medium != "Memory":
-            return
-        options = ["mode=0777"]
-        if source.size_limit.string and (size := value(source.size_limit.string)):
-            options.append(f"size={size}")
-        await _run("mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(path))
-        await asyncio.to_thread(make)
-
-    async def _files(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> Files:
-        source, namespace = volume.volume_source, pod.metadata.namespace
-        if source.HasField("config_map"):
-            config = source.config_map
-            name = config.local_object_reference.name
-            return payload.config_map_files(
-                name, await self._objects.config_map(namespace, name), config.items,
-                optional=config.optional, mode=_default_mode(config),
-            )  # fmt: skip
-        if source.HasField("secret"):
-            secret = source.secret
-            return payload.secret_files(
-                secret.secret_name, await self._objects.secret(namespace, secret.secret_name), secret.items,
-                optional=secret.optional, mode=_default_mode(secret),
-            )  # fmt: skip
-        if source.HasField("downward_api"):
-            down = source.downward_api
-            return payload.downward_files(pod, down.items, facts, mode=_default_mode(down))
-        return await self._projected(pod, source.projected, facts)
-
-    async def _projected(
-        self, pod: pod_pb2.Pod, projected: volume_pb2.ProjectedVolumeSource, facts: PodFacts
-    ) -> Files:
-        files: dict[str, payload.File] = {}
-        namespace, mode = pod.metadata.namespace, _default_mode(projected)
-        for source in projected.sources:
-            if source.HasField("config_map"):
-                name = source.config_map.local_object_reference.name
-                files |= payload.config_map_files(
-                    name, await self._objects.config_map(namespace, name), source.config_map.items,
-                    optional=source.config_map.optional, mode=mode,
+    async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path) -> None:
+        try:
+            found = await self._find_claimed(pod, volume)
+        except ClaimProblem as error:
+            words = (
+                f"Unable to attach or mount volumes: unmounted volumes=[{volume.name}], unattached volumes=[], "
+                f"failed to process volumes=[{volume.name}]: {error}"
+            )
+            raise VolumeFailed(volume.name, words) from error
+        setup = f'MountVolume.SetUp failed for volume "{found.name}" : '
+        try:
+            await asyncio.to_thread(_check_directory, found)
+            group, context = _group(pod), pod.spec.security_context
+            if group is not None and found.host_path_type is None:
+                await asyncio.to_thread(
+                    give_to_group, Path(found.path), group, context.fs_group_change_policy,
+                    read_only=is_read_only(volume),
                 )  # fmt: skip
-            elif source.HasField("secret"):
-                name = source.secret.local_object_reference.name
-                files |= payload.secret_files(
-                    name, await self._objects.secret(namespace, name), source.secret.items,
-                    optional=source.secret.optional, mode=mode,
-                )  # fmt: skip
-            elif source.HasField("downward_api"):
-                files |= payload.downward_files(pod, source.downward_api.items, facts, mode=mode)
-            else:
-                raise PayloadError("projected sources of this kind are not supported by this node")
-        return files
+            async with self._taking:
+                if found.exclusive and await asyncio.to_thread(self._is_taken, found.path, pod.metadata.uid):
+                    words = (
+                        "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+                    )
+                    raise VolumeFailed(volume.name, setup + words)
+                await asyncio.to_thread(_link, path, found.path)
+        except _Missing as error:
+            words = f'MountVolume.NewMounter initialization failed for volume "{found.name}" : {error}'
+            raise VolumeFailed(volume.name, words) from error
+        except (PayloadError, OSError) as error:
+            raise VolumeFailed(volume.name, f"{setup}{error}") from error
+
+    async def _find_claimed(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> LocalDirectory:
+        """Return the directory of a claim. One that was never mounted is made, and that is written down before it is used."""
+        claims, name = self._objects, claim_name(pod, volume)
+        claim = check_claim(await claims.claim(pod.metadata.namespace, name), name, pod, volume)
+        bound = await claims.volume(claim.spec.volume_name)
+        found = check_volume(bound, claim, volume.name)
+        if found.unmade and bound is not None:
+            await asyncio.to_thread(_make_volume, found.path)
+            try:
+                await claims.mark_made(bound)
+            except Conflict as error:
+                raise ClaimProblem(error.message) from error
+        return found
+
+    def _is_taken(self, directory: str, uid: str) -> bool:
+        """Say whether another Pod of this node has a directory."""
+        for link in self._root.glob(f"pods/*/volumes/{CLAIM_DIRECTORY}/*"):
+            if link.parts[-4] != uid and link.is_symlink() and os.readlink(link) == directory:
+                return True
+        return False
+
+    def is_used(self, directory: str) -> bool:
+        """Say whether any Pod of this node has a directory; blocking."""
+        return self._is_taken(directory, "")
 
     async def unmount(self, uid: Uid) -> None:
         root = self._pod(uid)
 
-        def mounts() -> list[Path]:
-            return [path for path in root.glob("*/*") if path.is_mount()]
+        def undo() -> None:
+            subpath.clean(root)
+            mounting.clear(root / "volumes")
 
         try:
-            for path in await asyncio.to_thread(mounts):
-                await _run("umount", str(path))
-            await asyncio.to_thread(shutil.rmtree, root, True)
+            await asyncio.to_thread(undo)
         except OSError as error:
             raise VolumeFailed("", f"volumes of pod {uid} cannot be unmounted: {error}") from error
 
 
-def _default_mode(
-    source: volume_pb2.ConfigMapVolumeSource
-    | volume_pb2.SecretVolumeSource
-    | volume_pb2.DownwardAPIVolumeSource
-    | volume_pb2.ProjectedVolumeSource,
-) -> int:
-    return source.default_mode if source.HasField("default_mode") else DEFAULT_MODE
+class _Missing(Exception):
+    """There is nothing at the path of a local volume."""
 
 
-def _check_host_path(source: volume_pb2.HostPathVolumeSource) -> None:
-    path = Path(source.path)
-    if source.type == "DirectoryOrCreate":
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
-    elif source.type == "FileOrCreate":
-        path.touch(mode=0o644)
-    elif source.type in _HOST_PATH_TESTS:
-        test, words = _HOST_PATH_TESTS[source.type]
-        if not test(path):
-            raise PayloadError(f"hostPath type check failed: {source.path} is not a {words}")
-    elif not source.type and not path.exists():
-        # As the engines do for a bind mount of what is not there.
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+def _group(pod: pod_pb2.Pod) -> int | None:
+    context = pod.spec.security_context
+    return context.fs_group if context.HasField("fs_group") else None
 
 
-async def _run(*command: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
-    _, error = await process.communicate()
-    if process.returncode:
-        raise OSError(f"{command[0]}: {error.decode(errors='replace').strip()}")
+def _make_empty_dir(path: Path, memory: int | None, group: int | None) -> None:
+    """Make an emptyDir; with `memory` bytes at most in memory (0: no bound), None: on disk."""
+    path.mkdir(parents=True, exist_ok=True)
+    if memory is not None and not mounting.is_mounted(os.path.realpath(path)):
+        mounting.tmpfs(os.path.realpath(path), size_bytes=memory, mode=0o777)
+    if group is not None:
+        os.chown(path, -1, group)
+    path.chmod(0o2777 if group is not None else 0o777)
+
+
+def _make_volume(path: str) -> None:
+    Path(path).mkdir(parents=True, exist_ok=True)
+    # Whoever its Pod runs as may write in it, as in an emptyDir.
+    Path(path).chmod(0o777)
+
+
+def _check_directory(found: LocalDirectory) -> None:
+    if found.host_path_type is not None:
+        host_path.check(found.path, found.host_path_type)
+    elif not os.path.exists(found.path):
+        raise _Missing(f'path "{found.path}" does not exist')
+
+
+def _link(path: Path, target: str) -> None:
+    """Have the link show the target, whatever was there, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"..{path.name}")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.rename(path)

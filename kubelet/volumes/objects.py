@@ -1,16 +1,17 @@
-"""ConfigMaps and Secrets from the apiserver, as volumes and environments need them.
+"""ConfigMaps, Secrets, claims and volumes from the apiserver, as volumes and environments need them.
 
 Always read anew: a Pod that is retried because a ConfigMap was missing must see it as soon as it is there. Refreshing mounted volumes goes through here too,
-once a minute per Pod.
+once a minute per Pod, and at once where the watch says so (`following`).
 """
 
-from vaina.api.core.v1 import config_pb2
+from vaina.api.core.v1 import config_pb2, persistent_volume_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
+from vaina.objects.local_path import MADE_ANNOTATION
 
 
 class ApiObjects:
-    """An `ObjectSource` over the clientset."""
+    """An `ObjectSource` and a `ClaimSource` over the clientset."""
 
     def __init__(self, client: Clientset) -> None:
         self._client = client
@@ -26,3 +27,21 @@ class ApiObjects:
             return await self._client.secrets.get(name, namespace)
         except NotFound:
             return None
+
+    async def claim(self, namespace: str, name: str) -> persistent_volume_pb2.PersistentVolumeClaim | None:
+        try:
+            return await self._client.persistent_volume_claims.get(name, namespace)
+        except NotFound:
+            return None
+
+    async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None:
+        try:
+            return await self._client.persistent_volumes.get(name)
+        except NotFound:
+            return None
+
+    async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
+        made = persistent_volume_pb2.PersistentVolume()
+        made.CopyFrom(volume)
+        made.metadata.annotations[MADE_ANNOTATION] = "true"
+        await self._client.persistent_volumes.update(made)

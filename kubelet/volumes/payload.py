@@ -11,6 +11,8 @@ from kubelet.containers.downward import DownwardError, PodFacts, field_value, re
 from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
 
 DEFAULT_MODE = 0o644
+#: of a path and of a name in it (PATH_MAX, NAME_MAX)
+MAX_PATH, MAX_NAME = 4096, 255
 
 
 class PayloadError(Exception):
@@ -75,10 +77,13 @@ def _select(
 ) -> Files:
     items = tuple(items)
     if not items:
+        for key in data:
+            check_path(key)
         return {key: File(value, mode) for key, value in data.items()}
     files = {}
     for item in items:
         if item.key in data:
+            check_path(item.path)
             files[item.path] = File(data[item.key], item.mode if item.HasField("mode") else mode)
         elif not optional:
             raise PayloadError(f"{missing}: {item.key}")
@@ -103,5 +108,25 @@ def downward_files(
                 text = resource_value(container, wanted.resource, wanted.divisor.string, facts)
         except DownwardError as error:
             raise PayloadError(str(error)) from error
+        check_path(item.path)
         files[item.path] = File(text.encode(), item.mode if item.HasField("mode") else mode)
     return files
+
+
+def check_path(path: str) -> None:
+    """See that a file stays in its volume: validation has seen to it, but here it would be written by root (atomic_writer.go, validatePath).
+
+    Raises:
+        PayloadError: it would not.
+    """
+    if not path:
+        raise PayloadError("invalid path: must not be empty")
+    if path.startswith("/"):
+        raise PayloadError(f"invalid path: must be relative path: {path}")
+    parts = path.split("/")
+    if ".." in parts:
+        raise PayloadError(f"invalid path: must not contain '..': {path}")
+    if parts[0].startswith(".."):
+        raise PayloadError(f"invalid path: must not start with '..': {path}")
+    if len(path) > MAX_PATH or any(len(part) > MAX_NAME for part in parts):
+        raise PayloadError(f"invalid path: must be less than or equal to {MAX_PATH} characters: {path}")

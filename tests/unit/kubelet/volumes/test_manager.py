@@ -12,9 +12,12 @@ from kubelet.containers.config import ConfigProblem
 from kubelet.containers.downward import PodFacts
 from kubelet.pod.directory import PodDirectory
 from kubelet.runtime.records import ContainerPhase, ContainerState, Mount, Uid
+from kubelet.volumes import mounting
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
-from vaina.api.core.v1 import config_pb2, pod_pb2
+from tests.unit.kubelet.volumes.mounts import needs_mounts
+from vaina.api.core.v1 import config_pb2, persistent_volume_pb2, pod_pb2
+from vaina.objects.local_path import MADE_ANNOTATION
 from vaina.testing.builders import make_config_map, make_pod
 
 FACTS = PodFacts("10.244.1.2", "192.0.2.1", "node-1")
@@ -27,12 +30,26 @@ class Objects:
 
     config_maps: dict[str, config_pb2.ConfigMap] = field(default_factory=dict)
     secrets: dict[str, config_pb2.Secret] = field(default_factory=dict)
+    claims: dict[str, persistent_volume_pb2.PersistentVolumeClaim] = field(default_factory=dict)
+    volumes: dict[str, persistent_volume_pb2.PersistentVolume] = field(default_factory=dict)
 
     async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
         return self.config_maps.get(name)
 
     async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
         return self.secrets.get(name)
+
+    async def claim(self, namespace: str, name: str) -> persistent_volume_pb2.PersistentVolumeClaim | None:
+        return self.claims.get(name)
+
+    async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None:
+        return self.volumes.get(name)
+
+    async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
+        made = persistent_volume_pb2.PersistentVolume()
+        made.CopyFrom(volume)
+        made.metadata.annotations[MADE_ANNOTATION] = "true"
+        self.volumes[volume.metadata.name] = made
 
 
 def with_volume(name: str) -> pod_pb2.Pod:
@@ -139,9 +156,7 @@ async def test_projected_sources_come_together(volumes: VolumeManager, objects: 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("Directory", "is not a directory"),
-        ("File", "is not a file"),
-        ("Socket", "is not a socket"),
+        ("Directory", "host doesn't exist"),
         ("DirectoryOrCreate", None),
         ("FileOrCreate", None),
         ("", None),
@@ -197,6 +212,7 @@ async def test_a_container_gets_its_volumes_its_hosts_file_and_a_place_for_its_l
     assert await directory.last_words(state) == ""
 
 
+@needs_mounts
 async def test_a_part_of_a_volume_is_made_when_it_is_not_there(
     volumes: VolumeManager, tmp_path: Path
 ) -> None:
@@ -206,8 +222,10 @@ async def test_a_part_of_a_volume_is_made_when_it_is_not_there(
 
     mount, *_ = await mounts_of(PodDirectory(tmp_path, volumes), pod)
 
-    assert mount.host_path.endswith("/data/logs/a")
-    assert Path(mount.host_path).is_dir()
+    Path(mount.host_path, "line").write_text("x")
+    assert (Path(volumes.host_path(UID, pod.spec.volumes[0])) / "logs/a/line").read_text() == "x"
+    await volumes.unmount(UID)
+    assert not mounting.mounts_below(tmp_path)
 
 
 async def test_a_link_does_not_lead_out_of_a_volume(volumes: VolumeManager, tmp_path: Path) -> None:

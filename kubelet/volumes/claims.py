@@ -1,0 +1,112 @@
+"""What a claim stands for on this node: which directory, and whether this Pod may have it. PURE, but for the Protocol that fetches.
+
+Follows `pkg/kubelet/volumemanager/populator` (getPVCExtractPV, getPVSpec, createVolumeSpec), words included.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, volume_pb2
+from vaina.objects.local_path import MADE_ANNOTATION, is_ours
+from vaina.objects.meta import is_controlled_by
+
+Claim = persistent_volume_pb2.PersistentVolumeClaim
+Volume = persistent_volume_pb2.PersistentVolume
+
+
+class ClaimProblem(Exception):
+    """The claim cannot be used now; the message is upstream's."""
+
+
+class ClaimSource(Protocol):
+    """Where claims and volumes come from. None: there is no such object. Raises ApiError when nobody can say."""
+
+    async def claim(self, namespace: str, name: str) -> Claim | None:
+        """Return a claim."""
+        ...
+
+    async def volume(self, name: str) -> Volume | None:
+        """Return a PersistentVolume."""
+        ...
+
+    async def mark_made(self, volume: Volume) -> None:
+        """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDirectory:
+    """What a claim stands for."""
+
+    #: of the PersistentVolume
+    name: str
+    path: str
+    #: hostPath's type; None for a local volume, which has to be there
+    host_path_type: str | None
+    #: the directory is still to be made: it was never mounted
+    unmade: bool
+    #: one Pod at a time (ReadWriteOncePod)
+    exclusive: bool
+
+
+def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> Claim:
+    """Return the claim of a Pod's volume, if it may be used. Raises ClaimProblem."""
+    where = f"error processing PVC {pod.metadata.namespace}/{name}: "
+    if claim is None:
+        raise ClaimProblem(
+            f'{where}failed to fetch PVC from API server: persistentvolumeclaims "{name}" not found'
+        )
+    if volume.volume_source.HasField("ephemeral") and not is_controlled_by(claim.metadata, pod.metadata.uid):
+        mine = pod.metadata
+        raise ClaimProblem(
+            f"PVC {mine.namespace}/{name} was not created for pod {mine.namespace}/{mine.name} (pod is not owner)"
+        )
+    if claim.metadata.HasField("deletion_timestamp"):
+        raise ClaimProblem(f"{where}PVC is being deleted")
+    if claim.status.phase != "Bound":
+        raise ClaimProblem(f"{where}PVC is not bound")
+    if not claim.spec.volume_name:
+        raise ClaimProblem(f"{where}PVC has empty pvc.Spec.VolumeName")
+    return claim
+
+
+def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDirectory:
+    """Return the directory of a claim's volume.
+
+    Args:
+        volume: that the claim names.
+        claim: see `check_claim`.
+        used_as: the name of the volume in the Pod.
+
+    Raises:
+        ClaimProblem: it is not this claim's, or nothing this node can mount.
+    """
+    name = claim.spec.volume_name
+    where = f"error processing PVC {claim.metadata.namespace}/{claim.metadata.name}: "
+    if volume is None:
+        raise ClaimProblem(
+            f'{where}failed to fetch PV {name} from API server: persistentvolumes "{name}" not found'
+        )
+    if not volume.spec.HasField("claim_ref"):
+        words = f"found PV object {name} but it has a nil pv.Spec.ClaimRef indicating it is not yet bound to the claim"
+        raise ClaimProblem(where + words)
+    if volume.spec.claim_ref.uid != claim.metadata.uid:
+        words = (
+            f"found PV object {name} but its pv.Spec.ClaimRef.UID {volume.spec.claim_ref.uid} "
+            f"does not point to claim.UID {claim.metadata.uid}"
+        )
+        raise ClaimProblem(where + words)
+    if volume.spec.volume_mode == "Block":
+        raise ClaimProblem(f"volume {used_as} has volumeMode Block, but is specified in volumeMounts")
+    exclusive = [*volume.spec.access_modes] == ["ReadWriteOncePod"]
+    source = volume.spec.persistent_volume_source
+    if source.HasField("local"):
+        unmade = is_ours(volume) and MADE_ANNOTATION not in volume.metadata.annotations
+        return LocalDirectory(name, source.local.path, None, unmade, exclusive)
+    if source.HasField("host_path"):
+        return LocalDirectory(
+            name, source.host_path.path, source.host_path.type, unmade=False, exclusive=exclusive
+        )
+    fields = source.ListFields()
+    kind = fields[0][0].json_name if fields else "none"
+    raise ClaimProblem(f"{where}volumes of kind {kind} are not supported by this node")

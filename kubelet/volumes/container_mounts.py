@@ -1,0 +1,82 @@
+"""The places of a Pod's volumes in one of its containers. Shell: blocking, so called in threads.
+
+Follows `pkg/kubelet/kubelet_pods.go` (makeMounts), words included: what goes wrong here is a container's CreateContainerConfigError.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from kubelet.containers.config import ConfigProblem
+from kubelet.containers.env import expand
+from kubelet.runtime.records import Mount, Uid
+from kubelet.volumes import subpath
+from kubelet.volumes.interface import Volumes
+from kubelet.volumes.kinds import is_read_only
+from vaina.api.core.v1 import pod_pb2
+
+log = structlog.stdlib.get_logger(__name__)
+
+_NAMES: Final = re.compile(r"\$\$|\$\(([^()]*)\)")
+
+
+def volume_mounts(
+    pod: pod_pb2.Pod, container: pod_pb2.Container, env: Mapping[str, str], volumes: Volumes, pod_root: Path
+) -> list[Mount]:
+    """Return the mounts of a container's volumes, parts of volumes made and bound.
+
+    Args:
+        pod: whose volumes are mounted.
+        container: that is about to be made.
+        env: its variables, for subPathExpr.
+        volumes: of the node.
+        pod_root: the Pod's own directory.
+
+    Raises:
+        ConfigProblem: a mount cannot be made; the message is upstream's.
+    """
+    by_name = {volume.name: volume for volume in pod.spec.volumes}
+    mounts = []
+    for index, mount in enumerate(container.volume_mounts):
+        volume = by_name.get(mount.name)
+        if volume is None:
+            raise ConfigProblem(
+                f'cannot find volume "{mount.name}" to mount into container "{container.name}"'
+            )
+        source = volumes.host_path(Uid(pod.metadata.uid), volume)
+        part = _expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
+        if part:
+            place = subpath.place(pod_root, mount.name, container.name, index)
+            source = str(_bind(Path(source), part, place, mount.name, container.name))
+        path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
+        read_only = mount.read_only or is_read_only(volume)
+        mounts.append(Mount(source, path, read_only, mount.mount_propagation or "None"))
+    return mounts
+
+
+def _expand(text: str, env: Mapping[str, str]) -> str:
+    """Expand variables, all of which have to be there (ExpandContainerVolumeMounts)."""
+    for match in _NAMES.finditer(text):
+        if match[1] is not None and match[1] not in env:
+            raise ConfigProblem(f'missing value for "{match[1]}"')
+    return expand(text, env)
+
+
+def _bind(volume: Path, part: str, place: Path, mount: str, container: str) -> Path:
+    if part.startswith("/"):
+        raise ConfigProblem(f"error SubPath `{part}` must not be an absolute path")
+    if ".." in part.split("/"):
+        raise ConfigProblem(f"unable to provision SubPath `{part}`: must not contain '..'")
+    where = f'volumeMount "{mount}" of container "{container}"'
+    what = "failed to create subPath directory for"
+    try:
+        subpath.make_directory(volume, part)
+        what = "failed to prepare subPath for"
+        return subpath.bind(volume, part, place)
+    except (subpath.SubPathError, OSError) as error:
+        # The reason names paths of the node: it is for whoever looks after it.
+        log.warning("sub path not mounted", volume=str(volume), sub_path=part, error=str(error))
+        raise ConfigProblem(f"{what} {where}") from error

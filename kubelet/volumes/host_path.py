@@ -1,0 +1,61 @@
+"""hostPath: what has to be at a path of the node, and what is made there. Shell: blocking, so called in threads.
+
+Follows `pkg/volume/hostpath/host_path.go`, words included.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from kubelet.volumes.payload import PayloadError
+
+#: type -> words for what should be there
+_WORDS: Final = {
+    "Directory": "directory",
+    "File": "file",
+    "Socket": "socket file",
+    "CharDevice": "character device",
+    "BlockDevice": "block device",
+}
+_KINDS: Final = {
+    stat.S_IFDIR: "Directory",
+    stat.S_IFREG: "File",
+    stat.S_IFSOCK: "Socket",
+    stat.S_IFCHR: "CharDevice",
+    stat.S_IFBLK: "BlockDevice",
+}
+
+
+def check(path: str, kind: str) -> None:
+    """See that what is at a path is of the type that was said, or make it.
+
+    Raises:
+        PayloadError: it is not; the message is upstream's.
+        OSError: it cannot be looked at or made.
+    """
+    if kind == "DirectoryOrCreate":
+        if not os.path.exists(path):
+            Path(path).mkdir(mode=0o755, parents=True, exist_ok=True)
+            return
+        kind = "Directory"
+    elif kind == "FileOrCreate":
+        if not os.path.exists(path):
+            Path(path).touch(mode=0o644)
+            return
+        kind = "File"
+    elif not kind:
+        # As the engines do for a bind mount of what is not there.
+        if not os.path.exists(path):
+            Path(path).mkdir(mode=0o755, parents=True, exist_ok=True)
+        return
+    words = _WORDS.get(kind)
+    if words is None:
+        raise PayloadError(f"{kind} is an invalid volume type")
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise PayloadError(f"hostPath {path} doesn't exist") from None
+    what = _KINDS.get(stat.S_IFMT(found.st_mode), "")
+    if what != kind:
+        raise PayloadError(f"hostPath type check failed: {path} is not a {words}, it's a {what or 'pipe'}")

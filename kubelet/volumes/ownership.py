@@ -1,0 +1,57 @@
+"""fsGroup: a volume's files belong to a group, which may read and write them. Shell: blocking, so called in threads.
+
+Follows `pkg/volume/volume_linux.go` (SetVolumeOwnership).
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+_READ_WRITE: Final = 0o660
+_READ_ONLY: Final = 0o440
+_EXECUTE: Final = 0o110
+
+
+def give_to_group(root: Path, group: int, policy: str, *, read_only: bool = False) -> None:
+    """Give a volume to a group.
+
+    Args:
+        root: of the volume.
+        group: its number.
+        policy: Always (or empty), or OnRootMismatch: nothing is done when the root is right already.
+        read_only: the group may only read.
+
+    Raises:
+        OSError: the file system does not allow it.
+    """
+    if policy == "OnRootMismatch" and _is_right(os.stat(root), group, read_only=read_only):
+        return
+    # Bottom up: the root is right only when everything is, so that one which was interrupted is done again.
+    for folder, names, files, descriptor in os.fwalk(root, topdown=False):
+        for name in (*files, *names):
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                _give(name, found, group, descriptor, read_only=read_only)
+        if Path(folder) != root:
+            _give(".", os.fstat(descriptor), group, descriptor, read_only=read_only)
+    _give(str(root), os.stat(root), group, None, read_only=read_only)
+
+
+def _wanted(mode: int, *, read_only: bool) -> int:
+    mask = _READ_ONLY if read_only else _READ_WRITE
+    if stat.S_ISDIR(mode):
+        mask |= _EXECUTE | stat.S_ISGID
+    return mask
+
+
+def _is_right(found: os.stat_result, group: int, *, read_only: bool) -> bool:
+    mask = _wanted(found.st_mode, read_only=read_only)
+    return found.st_gid == group and found.st_mode & mask == mask
+
+
+def _give(name: str, found: os.stat_result, group: int, parent: int | None, *, read_only: bool) -> None:
+    os.chown(name, -1, group, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISLNK(found.st_mode):
+        mode = stat.S_IMODE(found.st_mode) | _wanted(found.st_mode, read_only=read_only)
+        os.chmod(name, mode, dir_fd=parent)
