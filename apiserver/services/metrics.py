@@ -35,6 +35,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "DeleteCollection": ("DELETECOLLECTION", "", "namespace"),
     "Bind": ("POST", "binding", "resource"),
     "BindBatch": ("POST", "binding", "cluster"),
+    "Evict": ("POST", "eviction", "resource"),
     "GetScale": ("GET", "scale", "resource"),
     "UpdateScale": ("PUT", "scale", "resource"),
     "Logs": ("CONNECT", "log", "resource"),
