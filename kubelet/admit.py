@@ -1,4 +1,4 @@
-"""Whether this node takes a Pod: resources, host ports, node name, node selector and affinity, NoExecute taints. PURE.
+"""Whether this node takes a Pod: pressure, sysctls, resources, host ports, node name, node selector and affinity, NoExecute taints. PURE.
 
 The scheduler has asked the same, but somebody may bind by hand, and the node may have changed: what a kubelet admits never exceeds its
 allocatable (I8). Reasons and messages are upstream's (`pkg/kubelet/lifecycle/predicate.go`).
@@ -7,11 +7,16 @@ allocatable (I8). Reasons and messages are upstream's (`pkg/kubelet/lifecycle/pr
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kubelet import sysctls
+from kubelet.eviction.ranking import REASON as EVICTED
+from kubelet.eviction.ranking import is_critical, pressure_message
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.objects.nodes import allocatable
-from vaina.objects.pods import pod_requests
+from vaina.objects.pods import BEST_EFFORT, pod_requests, qos_class
 
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
+MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
+PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 _ANY_ADDRESS = frozenset({"", "0.0.0.0"})
 
 
@@ -23,17 +28,26 @@ class Rejection:
     message: str
 
 
-def admit(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], node: node_pb2.Node) -> Rejection | None:
+def admit(
+    pod: pod_pb2.Pod,
+    others: Iterable[pod_pb2.Pod],
+    node: node_pb2.Node,
+    *,
+    allowed_unsafe_sysctls: Iterable[str] = (),
+) -> Rejection | None:
     """Return why the node does not take the Pod; None: it does.
 
     Args:
         pod: that wants to run.
         others: Pods that this kubelet has taken and that have not ended.
-        node: with allocatable, labels and taints.
+        node: with allocatable, labels, taints and conditions.
+        allowed_unsafe_sysctls: that Pods may set besides the safe ones.
     """
     others = tuple(others)
     return (
-        _node_name(pod, node)
+        _pressure(pod, node)
+        or _sysctls(pod, allowed_unsafe_sysctls)
+        or _node_name(pod, node)
         or _resources(pod, others, node)
         or _node_affinity(pod, node)
         or _ports(pod, others)
@@ -43,6 +57,23 @@ def admit(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], node: node_pb2.Node) 
 
 def _predicate(name: str, description: str) -> Rejection:
     return Rejection(name, f"Predicate {name} failed: {description}")
+
+
+def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
+    """Under pressure a node takes critical Pods alone; under that of memory also those that have requested some, or tolerate it."""
+    under = {item.type for item in node.status.conditions if item.type in PRESSURES and item.status == "True"}
+    if not under or is_critical(pod):
+        return None
+    if under == {"MemoryPressure"}:
+        taint = node_pb2.Taint(key=MEMORY_PRESSURE, effect="NoSchedule")
+        if qos_class(pod) != BEST_EFFORT or any(_tolerates(item, taint) for item in pod.spec.tolerations):
+            return None
+    return Rejection(EVICTED, pressure_message(under))
+
+
+def _sysctls(pod: pod_pb2.Pod, allowed_unsafe: Iterable[str]) -> Rejection | None:
+    message = sysctls.forbidden(pod, allowed_unsafe)
+    return Rejection(sysctls.REASON, message) if message else None
 
 
 def _node_name(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:

@@ -13,11 +13,17 @@ from prometheus_client import CollectorRegistry
 
 from kubelet.config import KubeletConfig
 from kubelet.containers.config import NodeSettings
+from kubelet.eviction.manager import EvictionSettings
+from kubelet.eviction.signals import parse_thresholds
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
+from kubelet.images.collector import ImageCollector
+from kubelet.images.inventory import ImagePolicy
 from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
-from kubelet.node.capacity import allocatable, configured
+from kubelet.node.capacity import Resources, allocatable, configured
+from kubelet.node.care import CareTools, NodeCare
+from kubelet.node.cgroups import Cgroups, PodCgroups
 from kubelet.node.lease import NodeLease
 from kubelet.node.machine import Machine, least_oom_score_adj, node_dns, read_machine
 from kubelet.node.manager import NodeManager, NodeNetwork, NodeTimes
@@ -28,8 +34,9 @@ from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
 from kubelet.server.service import KubeletService
+from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
-from kubelet.status.node_status import NodeFacts
+from kubelet.status.node_status import NodeFacts, NodeSeen
 from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.nothing import NoVolumes
@@ -61,6 +68,8 @@ class NodeRuntime:
     files: PodFiles
     #: that the kubelet has to configure; None: the runtime has its own
     network: NodeNetwork | None
+    #: something runs there, so memory, disk and cgroups are looked after
+    runs_processes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +121,18 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         renew_seconds=config.lease_renew_seconds,
     )  # fmt: skip
     times = NodeTimes(status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds)
+    cgroups = PodCgroups(Cgroups(), config.cgroup_parent)
+    care = None
+    if node_runtime.runs_processes:
+        care = make_care(config, node_runtime, clock, outlets, capacity=capacity, room=room, cgroups=cgroups)
     node = NodeManager(
         client.nodes, lease, runtime, clock, facts=facts, network=node_runtime.network, events=outlets.events,
-        times=times, rng=rng,
+        times=times, rng=rng, look=care.look if care else NodeSeen, beside=(care.run,) if care else (),
     )  # fmt: skip
     settings = NodeSettings(
         memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,
         cluster_dns=config.cluster_dns, cluster_domain=config.cluster_domain, allocatable=room.amounts(),
+        pod_pids_limit=max(config.pod_pids_limit, 0), allowed_unsafe_sysctls=config.allowed_unsafe_sysctls,
     )  # fmt: skip
     pulls = PullSettings(
         Backoff(config.image_backoff_seconds, config.image_backoff_cap_seconds), config.parallel_pulls
@@ -137,13 +151,60 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         clock=clock,
         rng=rng,
         settings=worker_settings(config),
+        cgroups=cgroups,
     )
-    return Kubelet(
+    kubelet = Kubelet(
         client, tools, node, status, relist_seconds=config.relist_seconds,
         # Many hollow nodes have no folder each.
         static_pod_path="" if config.hollow_nodes else config.static_pod_path,
         file_check_seconds=config.file_check_seconds,
     )  # fmt: skip
+    if care is not None:
+        care.attach(lambda: kubelet.workers, lambda: node.node, node.look_again)
+    return kubelet
+
+
+def make_care(
+    config: KubeletConfig,
+    node_runtime: NodeRuntime,
+    clock: Clock,
+    outlets: Outlets,
+    *,
+    capacity: Resources,
+    room: Resources,
+    cgroups: PodCgroups,
+) -> NodeCare:
+    """Make what a node does for itself. Raises ThresholdError."""
+    policy = ImagePolicy(
+        config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
+        config.image_minimum_gc_age_seconds,
+    )  # fmt: skip
+    evictions = EvictionSettings(
+        parse_thresholds(
+            config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
+            min_reclaim=config.eviction_minimum_reclaim,
+        ),
+        transition_seconds=config.eviction_pressure_transition_seconds,
+        max_pod_grace_seconds=config.eviction_max_pod_grace_seconds,
+        interval_seconds=config.eviction_interval_seconds,
+    )  # fmt: skip
+    stats = NodeStats(
+        Cgroups(), node_runtime.runtime, node_runtime.volumes, clock,
+        StatsSettings(capacity, room, config.cgroup_parent, Path(config.root_dir)),
+    )  # fmt: skip
+
+    def tell(reason: str, message: str) -> None:
+        care.tell(reason, message)
+
+    care = NodeCare(
+        CareTools(
+            clock=clock, events=outlets.events, metrics=outlets.metrics, stats=stats, cgroups=cgroups,
+            images=ImageCollector(node_runtime.images, node_runtime.runtime, clock, policy, tell=tell),
+            cgroup_parent=config.cgroup_parent, allocatable=room, pod_pids_limit=max(config.pod_pids_limit, 0),
+        ),
+        evictions,
+    )  # fmt: skip
+    return care
 
 
 def hollow_runtime(
@@ -187,6 +248,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
         volumes=volumes,
         files=PodDirectory(Path(config.root_dir), volumes),
         network=network,
+        runs_processes=True,
     )
 
 
@@ -212,6 +274,7 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
             directory=Path(config.cni_conf_dir),
             pool=root / "cni",
         ),
+        runs_processes=True,
     )
 
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kubelet.eviction.signals import DEFAULT_HARD
+
 
 class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Read once, by `__main__`. Times in seconds."""
@@ -38,6 +40,30 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster_domain: str = "cluster.local"
     #: cgroup below which Pods are; empty: as the engine is configured
     cgroup_parent: str = ""
+    #: process ids of each Pod; -1: no limit
+    pod_pids_limit: int = -1
+    #: sysctls that Pods may set besides the safe ones: kernel.msgmax, net.core.*
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
+    #: of each container's log
+    container_log_max_size: str = "10Mi"
+    container_log_max_files: int = 5
+    #: node pressure: memory.available<100Mi,nodefs.available<10% (`kubelet/eviction/signals.py`); <0 and <0% switch one off
+    eviction_hard: str = DEFAULT_HARD
+    eviction_soft: str = ""
+    #: of each soft threshold: memory.available=1m30s
+    eviction_soft_grace_period: str = ""
+    eviction_minimum_reclaim: str = ""
+    #: how long a condition stays after it was last seen
+    eviction_pressure_transition_seconds: float = 300.0
+    #: what a Pod gets at a soft threshold, at most
+    eviction_max_pod_grace_seconds: float = 0.0
+    #: between two looks at the node
+    eviction_interval_seconds: float = 10.0
+    #: of the disk: unused images go above the one, until it is at the other
+    image_gc_high_threshold_percent: int = 85
+    image_gc_low_threshold_percent: int = 80
+    #: an image that came later does not go
+    image_minimum_gc_age_seconds: float = 120.0
     lease_seconds: int = 40
     lease_renew_seconds: float = 10.0
     node_status_seconds: float = 10.0

@@ -169,7 +169,10 @@ class Kubelet:
         if pod.status.phase in _TERMINAL or pod.metadata.HasField("deletion_timestamp"):
             return
         try:
-            rejection = admit(pod, others, self._node.node)
+            rejection = admit(
+                pod, others, self._node.node,
+                allowed_unsafe_sysctls=self._tools.node.settings.allowed_unsafe_sysctls,
+            )  # fmt: skip
         except ValueError as error:
             # Something in a Pod or in the Node that validation lets pass and that cannot be counted.
             rejection = Rejection("UnexpectedAdmissionError", f"Unexpected error: {error}")

@@ -97,6 +97,12 @@ class KubeletMetrics:
             "kubelet_static_pod_manifest_problems", "Files among the static Pods' manifests that are none.",
             registry=registry,
         )  # fmt: skip
+        self.evictions = Counter(
+            "kubelet_evictions",
+            "Pods evicted, by the signal that led to it.",
+            ["eviction_signal"],
+            registry=registry,
+        )
         self.node_name = Gauge("kubelet_node_name", "The node's name; always 1.", ["node"], registry=registry)
 
     def forget_probe(self, labels: tuple[str, ...]) -> None:

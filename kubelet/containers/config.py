@@ -7,6 +7,7 @@ containers know what they see; what a restarted kubelet needs stands in annotati
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kubelet.containers.cgroups import pod_cgroup
 from kubelet.containers.env import expand_all
 from kubelet.containers.resources import linux_resources
 from kubelet.labels import (
@@ -48,12 +49,17 @@ class NodeSettings:
     """What configs need to know of the node."""
 
     memory_capacity_bytes: int = 0
+    #: below which the tree of Pods' cgroups is; empty: the engine's own choice
     cgroup_parent: str = ""
     log_root: str = ""
     #: DNS of the cluster: empty until there is one, then Pods with ClusterFirst use it
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: process ids of each Pod; 0: no limit
+    pod_pids_limit: int = 0
+    #: that Pods may set besides the safe ones
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
 
 
 def pod_labels(pod: pod_pb2.Pod) -> dict[str, str]:
@@ -123,7 +129,7 @@ def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> Sa
         dns=dns_config(pod, settings),
         port_mappings=ports,
         sysctls={item.name: item.value for item in spec.security_context.sysctls},
-        cgroup_parent=settings.cgroup_parent,
+        cgroup_parent=pod_cgroup(settings.cgroup_parent, pod),
         log_directory=f"{settings.log_root}/{meta.namespace}_{meta.name}_{meta.uid}"
         if settings.log_root
         else "",

@@ -54,6 +54,8 @@ class EvictionSettings:
     interval_seconds: float = 10.0
 
 
+#: how long the end of an evicted Pod is waited for before the next one goes
+CLEANUP_SECONDS = 30.0
 #: what a Pod gets at a hard threshold, and for a limit of its own
 IMMEDIATE_SECONDS = 1.0
 
@@ -95,6 +97,8 @@ class EvictionManager:
         self._pods, self._evict, self._clear_up = pods, evict, clear_up
         self._tell, self._tell_pod, self._count, self._changed = tell, tell_pod, count, changed
         self._state = PressureState()
+        #: Pods that were evicted and have not ended -> when
+        self._ending: dict[str, float] = {}
         self._conditions: frozenset[str] = frozenset()
 
     @property
@@ -126,7 +130,16 @@ class EvictionManager:
             self._changed()
         if await self._evict_above_own_limits() or not judgement.due:
             return
-        await self._reclaim(judgement.due[0], observed)
+        if not self._waits():
+            await self._reclaim(judgement.due[0], observed)
+
+    def _waits(self) -> bool:
+        """Say whether a Pod that was evicted is still ending: what it gives back is not measured yet."""
+        now, active = self._clock.now(), {pod.metadata.uid for pod in self._active()}
+        self._ending = {
+            uid: at for uid, at in self._ending.items() if uid in active and now - at < CLEANUP_SECONDS
+        }
+        return bool(self._ending)
 
     def _active(self) -> list[pod_pb2.Pod]:
         return [pod for pod in self._pods() if not is_terminal(pod)]
@@ -169,6 +182,7 @@ class EvictionManager:
         if not self._evict(pod, Eviction(message, grace, disruption, self._clock.now())):
             return False
         log.warning("pod evicted", pod=name, uid=pod.metadata.uid, signal=signal, message=message)
+        self._ending[pod.metadata.uid] = self._clock.now()
         self._tell_pod(pod, REASON, message)
         self._count(signal)
         return True

@@ -163,10 +163,9 @@ class PodCgroups:
             self._applied.pop(path, None)
             self._cgroups.remove(path)
 
-    def remove_strangers(self, known: frozenset[str]) -> None:
-        """Remove the cgroups of Pods that nobody knows: those of a kubelet before this one."""
-        for uid in (self._cgroups.pods(self._parent) if self._parent else frozenset[str]()) - known:
-            self.remove(uid)
+    def present(self) -> frozenset[str]:
+        """Return the uids of the Pods that have a cgroup: also those of a kubelet before this one."""
+        return self._cgroups.pods(self._parent) if self._parent else frozenset()
 
 
 def _write(path: Path, text: str) -> None:

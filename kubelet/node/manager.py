@@ -6,10 +6,10 @@ somebody has deleted it.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -82,6 +82,7 @@ class NodeManager:
         times: NodeTimes,
         rng: random.Random | None = None,
         look: Callable[[], NodeSeen] = NodeSeen,
+        beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         """Make it.
 
@@ -96,6 +97,7 @@ class NodeManager:
             times: how often.
             rng: for jitter.
             look: says what the node is under, and its images.
+            beside: what else is to be done for the node, apiserver or not, each until cancelled.
         """
         self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
         self._facts, self._network, self._events, self._times = facts, network, events, times
@@ -106,7 +108,7 @@ class NodeManager:
         self._changed = asyncio.Event()
         self._reported_at = 0.0
         self._ready: bool | None = None
-        self._look = look
+        self._look, self._beside = look, beside
         self._pressures: frozenset[str] | None = None
         # Its own record is watched, for others write to it too: a control plane that lost sight of the node says Unknown, and only this
         # kubelet takes that back. The network needs all nodes.
@@ -126,9 +128,11 @@ class NodeManager:
 
     async def run(self) -> None:
         """Keep the node's record until cancelled."""
-        await self._register()
-        self._events.event(self._node, "Normal", "Starting", "Starting kubelet.")
         async with asyncio.TaskGroup() as group:
+            for job in self._beside:
+                group.create_task(job())
+            await self._register()
+            self._events.event(self._node, "Normal", "Starting", "Starting kubelet.")
             group.create_task(self._lease.run())
             group.create_task(self._report())
             group.create_task(self._informer.run())

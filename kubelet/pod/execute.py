@@ -11,8 +11,10 @@ from typing import assert_never
 import structlog
 
 from kubelet.containers import config
+from kubelet.containers.cgroups import pod_cgroup_limits
 from kubelet.containers.env import EnvError, Sources, make_env, references
 from kubelet.containers.lifecycle import HookFailed, run_hook
+from kubelet.containers.resources import linux_resources
 from kubelet.images.keyring import find_auths
 from kubelet.pod.actions import (
     Action,
@@ -133,11 +135,13 @@ class PodExecutor:
             self._event(
                 pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
+        wanted = config.sandbox_config(pod, action.attempt, tools.node.settings)
+        if wanted.cgroup_parent:
+            limits = pod_cgroup_limits(pod, pids_limit=tools.node.settings.pod_pids_limit)
+            tools.cgroups.apply(wanted.cgroup_parent, limits)
         try:
             with metrics.operation("run_podsandbox"):
-                memory.sandbox = await tools.runtime.run_pod_sandbox(
-                    config.sandbox_config(pod, action.attempt, tools.node.settings)
-                )
+                memory.sandbox = await tools.runtime.run_pod_sandbox(wanted)
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kubelet.containers.cgroups import CgroupLimits
 from kubelet.containers.config import NodeSettings
 from kubelet.containers.downward import PodFacts
 from kubelet.images.manager import ImageManager
@@ -62,6 +63,28 @@ class StepsOfApiPods:
     ) -> None:
         if not is_static(pod_meta):
             self._steps.report(pod_meta, step, start, end, message, node_name)
+
+
+class PodCgroupKeeper(Protocol):
+    """The cgroups of Pods (`kubelet.node.cgroups`); never fails: what the kernel refuses is logged."""
+
+    def apply(self, path: str, limits: CgroupLimits) -> None:
+        """Make a cgroup what it should be."""
+        ...
+
+    def remove(self, uid: str) -> None:
+        """Remove a Pod's."""
+        ...
+
+
+class NoCgroups:
+    """`PodCgroupKeeper` of nodes that have none."""
+
+    def apply(self, path: str, limits: CgroupLimits) -> None:
+        return
+
+    def remove(self, uid: str) -> None:
+        return
 
 
 class StatusSink(Protocol):
@@ -127,3 +150,4 @@ class PodTools:
     clock: Clock
     rng: random.Random
     settings: WorkerSettings = field(default_factory=WorkerSettings)
+    cgroups: PodCgroupKeeper = field(default_factory=NoCgroups)

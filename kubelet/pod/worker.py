@@ -122,6 +122,7 @@ class PodWorker:
                 self._prober.stop(self._pod)
                 tasks.cancel()
         await self._tools.files.remove(self.uid)
+        self._tools.cgroups.remove(self.uid)
 
     async def _loop(self, tasks: Children, executor: PodExecutor) -> None:
         before: tuple[Action, ...] = ()

@@ -1,0 +1,154 @@
+"""What a node does for itself beside its Pods: it measures, makes room, evicts, and keeps the tree of cgroups. Shell.
+
+Made by `kubelet.build` for nodes that run something (hollow ones have nothing to measure). One TaskGroup, run by the node's manager.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from kubelet.containers.cgroups import (
+    CgroupLimits,
+    burstable_limits,
+    pod_cgroup,
+    pod_cgroup_limits,
+    qos_cgroup,
+)
+from kubelet.containers.resources import cpu_shares
+from kubelet.eviction.manager import Eviction, EvictionManager, EvictionSettings
+from kubelet.eviction.ranking import REASON
+from kubelet.eviction.signals import Observation, Signal
+from kubelet.images.collector import ImageCollector
+from kubelet.metrics import KubeletMetrics
+from kubelet.node.capacity import Resources
+from kubelet.node.cgroups import PodCgroups
+from kubelet.pod.termination import Verdict
+from kubelet.pod.tools import EventSink
+from kubelet.pod.workers import PodWorkers
+from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.records import Uid
+from kubelet.stats.provider import NodeStats
+from kubelet.stats.sampler import Sampler
+from kubelet.status.node_status import NodeSeen
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import Clock
+from vaina.objects.pods import BEST_EFFORT, BURSTABLE
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: how often the shares of the QoS classes are brought up to date, and strangers' cgroups removed
+TIDY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CareTools:
+    """What it works with."""
+
+    clock: Clock
+    events: EventSink
+    metrics: KubeletMetrics
+    stats: NodeStats
+    cgroups: PodCgroups
+    images: ImageCollector
+    cgroup_parent: str
+    allocatable: Resources
+    #: 0: no limit
+    pod_pids_limit: int
+
+
+class NodeCare:
+    """Owned by the kubelet's build."""
+
+    def __init__(self, tools: CareTools, settings: EvictionSettings) -> None:
+        self._tools = tools
+        self._workers: Callable[[], PodWorkers | None] = lambda: None
+        self._node: Callable[[], node_pb2.Node | None] = lambda: None
+        self._changed: Callable[[], None] = lambda: None
+        self.sampler = Sampler(tools.stats, tools.clock, self._pods)
+        self.evictions = EvictionManager(
+            settings, tools.clock, observe=self._observe, measures=tools.stats, pods=self._pods,
+            evict=self._evict, clear_up=self._clear_up, tell=self.tell, tell_pod=self._tell_pod,
+            count=lambda signal: tools.metrics.evictions.labels(signal).inc(), changed=self._say_changed,
+        )  # fmt: skip
+
+    def attach(
+        self,
+        workers: Callable[[], PodWorkers],
+        node: Callable[[], node_pb2.Node],
+        changed: Callable[[], None],
+    ) -> None:
+        """Say whose node it is, once that is made."""
+        self._workers, self._node, self._changed = workers, node, changed
+
+    def look(self) -> NodeSeen:
+        """Return what the Node's status says of it."""
+        return NodeSeen(self.evictions.conditions, tuple(self._tools.images.images))
+
+    def tell(self, reason: str, message: str) -> None:
+        """Say something about the node in an event."""
+        node = self._node()
+        if node is not None:
+            self._tools.events.event(node, "Warning", reason, message)
+
+    async def run(self) -> None:
+        """Care until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for job in (self._tools.images.run, self.evictions.run, self.sampler.run, self._tidy):
+                group.create_task(job())
+
+    def _pods(self) -> Iterable[pod_pb2.Pod]:
+        workers = self._workers()
+        return (
+            [worker.pod for worker in workers.all() if worker.holds_resources] if workers is not None else []
+        )
+
+    def _say_changed(self) -> None:
+        self._changed()
+
+    async def _observe(self) -> Mapping[Signal, Observation]:
+        try:
+            images = await self._tools.images.filesystem()
+        except (RuntimeFailure, OSError):
+            images = None
+        return await self._tools.stats.signals(images)
+
+    async def _clear_up(self) -> int:
+        return await self._tools.images.free()
+
+    def _tell_pod(self, pod: pod_pb2.Pod, reason: str, message: str) -> None:
+        self._tools.events.event(pod, "Warning", reason, message)
+
+    def _evict(self, pod: pod_pb2.Pod, eviction: Eviction) -> bool:
+        workers = self._workers()
+        worker = workers.get(Uid(pod.metadata.uid)) if workers is not None else None
+        if worker is None:
+            return False
+        since = eviction.at if eviction.disruption else None
+        return worker.evict(Verdict(REASON, eviction.message, eviction.grace_seconds, since))
+
+    async def _tidy(self) -> None:
+        tools = self._tools
+        if not tools.cgroup_parent:
+            return
+        room = tools.allocatable
+        tools.cgroups.apply(
+            qos_cgroup(tools.cgroup_parent, ""),
+            CgroupLimits(cpu_shares=cpu_shares(room.cpu_millis), memory_bytes=room.memory_bytes),
+        )
+        tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BEST_EFFORT), CgroupLimits())
+        while True:
+            pods = tuple(self._pods())
+            tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BURSTABLE), burstable_limits(pods))
+            for pod in pods:
+                # What a Pod may use changes when it is resized.
+                limits = pod_cgroup_limits(pod, pids_limit=tools.pod_pids_limit)
+                tools.cgroups.apply(pod_cgroup(tools.cgroup_parent, pod), limits)
+            # Who is known is asked last: a Pod that comes meanwhile is no stranger.
+            present = await asyncio.to_thread(tools.cgroups.present)
+            workers = self._workers()
+            if workers is not None:
+                for uid in [uid for uid in present if Uid(uid) not in workers]:
+                    await asyncio.to_thread(tools.cgroups.remove, uid)
+            await tools.clock.sleep(TIDY_SECONDS)
