@@ -36,7 +36,6 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Bind": ("POST", "binding", "resource"),
     "BindBatch": ("POST", "binding", "cluster"),
     "Evict": ("POST", "eviction", "resource"),
-    "Evict": ("POST", "eviction", "resource"),
     "GetScale": ("GET", "scale", "resource"),
     "UpdateScale": ("PUT", "scale", "resource"),
     "Logs": ("CONNECT", "log", "resource"),
