@@ -9,8 +9,11 @@ from google.protobuf.message import Message
 
 from cli import flags
 from cli.files import Source, read_objects, read_sources
+from cli.following import Wanted, follow
 from cli.printers.objects import object_name, print_json, print_names, print_yaml
+from cli.printers.rollout import PROGRESS
 from cli.shell import Failure, Shell
+from cli.targets import parse_duration
 from vaina.api.core.v1 import manifest_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, from_status
@@ -34,6 +37,10 @@ class WriteOptions:
     #: empty, name, json or yaml
     output: str = ""
     validate: str = "Strict"
+    #: until what was applied is ready
+    wait: bool = False
+    #: seconds; 0 waits without end
+    timeout: float = 0.0
 
 
 def _suffix(dry_run: str) -> str:
@@ -46,9 +53,14 @@ class _Written:
     def __init__(self, shell: Shell, options: WriteOptions) -> None:
         self._shell, self._options = shell, options
         self._items: list[tuple[Kind[Any], Message]] = []
+        #: what can be waited for
+        self.wanted: list[Wanted] = []
 
     def add(self, kind: Kind[Any], message: Message, action: str) -> None:
         fields: Any = message
+        if kind.kind in PROGRESS:
+            meta = fields.metadata
+            self.wanted.append(Wanted(kind, meta.namespace, meta.name, PROGRESS[kind.kind]))
         if self._options.output in ("json", "yaml"):
             self._items.append((kind, message))
         elif self._options.output == "name":
@@ -73,6 +85,16 @@ async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None
     written.finish()
     if not count and not shell.failures:
         raise Failure(NOTHING)
+    if options.wait and options.dry_run == "none":
+        await _wait(shell, clients, written.wanted, options.timeout)
+
+
+async def _wait(shell: Shell, clients: Clientset, wanted: Sequence[Wanted], seconds: float) -> None:
+    """Tell how far each object is, one after the other; the time is for all of them."""
+    end = shell.clock.monotonic() + seconds
+    for item in wanted:
+        left = max(end - shell.clock.monotonic(), 0.001) if seconds else 0.0
+        await follow(shell, clients, item, seconds=left)
 
 
 async def _apply_source(
@@ -167,18 +189,16 @@ async def create_one(
     default="strict",
     help="Unknown and duplicate fields.",
 )
+@click.option(
+    "--wait", is_flag=True, help="Until Deployments, ReplicaSets and Pods are ready; tell why they are not."
+)
+@click.option("--timeout", default="0s", help="How long to wait: 30s; 0 waits without end.")
 def apply_command(**options: Any) -> None:
     """Bring objects to what manifests say: create them, or change what is different."""
     options["validate"] = str(options["validate"]).capitalize()
-    given = WriteOptions(**options)
-    flags.start(lambda shell, clients: apply(shell, clients, given))
 
+    async def command(shell: Shell, clients: Clientset) -> None:
+        options["timeout"] = parse_duration(options["timeout"])
+        await apply(shell, clients, WriteOptions(**options))
 
-@click.command("create")
-@flags.files
-@flags.writing
-@flags.namespace
-def create_command(**options: Any) -> None:
-    """Create objects from manifests."""
-    given = WriteOptions(**options)
-    flags.start(lambda shell, clients: create(shell, clients, given))
+    flags.start(command)
