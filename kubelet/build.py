@@ -41,6 +41,7 @@ from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.nothing import NoVolumes
 from kubelet.volumes.objects import ApiObjects
+from kubelet.volumes.tasks import volume_tasks
 from vaina import log as logging_setup
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
@@ -355,7 +356,13 @@ class _Process:
             self.clock,
             pods=lambda: tuple(worker.pod for worker in kubelet.workers.all()),
         )
-        jobs = (kubelet.run, status.run, self.events.run, self.steps.run)
+        jobs = (
+            kubelet.run, status.run, self.events.run, self.steps.run,
+            *volume_tasks(
+                node_runtime.volumes, self.client, self.clock, node=self.name,
+                directory=self.config.local_path_directory, events=self.events,
+            ),
+        )  # fmt: skip
         try:
             await self._serve(stop, service, jobs)
         finally:

@@ -26,6 +26,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cni_conf_dir: str = "/etc/cni/net.d"
     #: where Pods' files are
     root_dir: str = "/var/lib/kubelet"
+    #: where the node-local provisioner has its volumes, as the controllers are told; nothing outside of it is ever deleted
+    local_path_directory: str = "/var/lib/vaina/local-path"
     #: quantities; empty: what the machine has
     capacity_cpu: str = ""
     capacity_memory: str = ""

@@ -7,14 +7,18 @@ Pod's tree can reach its data (decision 115). Blocking work runs in threads. Cal
 import asyncio
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+import structlog
 
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes import atomic, host_path, mounting, subpath
 from kubelet.volumes.claims import ClaimProblem, ClaimSource, LocalDirectory, check_claim, check_volume
 from kubelet.volumes.files import volume_files
+from kubelet.volumes.following import ObjectFollower
 from kubelet.volumes.interface import ObjectSource, VolumeFailed
 from kubelet.volumes.kinds import (
     CLAIM_DIRECTORY,
@@ -30,6 +34,8 @@ from kubelet.volumes.ownership import give_to_group
 from kubelet.volumes.payload import PayloadError
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import ApiError, Conflict
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class VolumeObjects(ObjectSource, ClaimSource, Protocol):
@@ -49,6 +55,13 @@ class VolumeManager:
         self._root, self._objects = root, objects
         #: a volume for one Pod at a time is looked at and taken in one go
         self._taking = asyncio.Lock()
+        self._follower: ObjectFollower | None = None
+        #: volumes that are made of objects, by Pod
+        self._shown: dict[Uid, _Shown] = {}
+
+    def follow_with(self, follower: ObjectFollower) -> None:
+        """Have what mounted volumes show followed from now on."""
+        self._follower = follower
 
     def _pod(self, uid: Uid) -> Path:
         return self._root / "pods" / uid
@@ -103,12 +116,43 @@ class VolumeManager:
             size = memory_bytes(pod, empty, facts.allocatable) if empty.medium == "Memory" else None
             await asyncio.to_thread(_make_empty_dir, path, size, group)
         elif kind in REFRESHED:
-            files = await volume_files(pod, volume, self._objects, facts)
-            await asyncio.to_thread(atomic.write, path, files, group=group)
+            await self._show(pod, volume, facts)
         elif kind in CLAIMED:
             await self._mount_claim(pod, volume, path)
         else:
             raise PayloadError(f"volumes of kind {kind} are not supported by this node")
+
+    async def _show(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
+        """Show a volume's files as they are now, and from now on."""
+        uid = Uid(pod.metadata.uid)
+        shown = self._shown.setdefault(uid, _Shown(pod, facts))
+        shown.pod, shown.facts = pod, facts
+        async with shown.lock:
+            await self._write(pod, volume, facts)
+        shown.names.add(volume.name)
+        if self._follower is not None:
+            self._follower.follow(pod, (volume,))
+
+    async def _write(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
+        files = await volume_files(pod, volume, self._objects, facts)
+        path = self._path(Uid(pod.metadata.uid), volume)
+        await asyncio.to_thread(atomic.write, path, files, group=_group(pod))
+
+    async def refresh(self, uid: Uid) -> None:
+        """Bring the files of a Pod's volumes up to date: something that they are made of has changed. What fails is tried again with the next resync."""
+        shown = self._shown.get(uid)
+        if shown is None:
+            return
+        async with shown.lock:
+            if self._shown.get(uid) is not shown:
+                return
+            for volume in shown.pod.spec.volumes:
+                if volume.name not in shown.names:
+                    continue
+                try:
+                    await self._write(shown.pod, volume, shown.facts)
+                except (PayloadError, ApiError, OSError) as error:
+                    log.warning("volume not refreshed", uid=uid, volume=volume.name, error=str(error))
 
     async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path) -> None:
         try:
@@ -168,6 +212,12 @@ class VolumeManager:
 
     async def unmount(self, uid: Uid) -> None:
         root = self._pod(uid)
+        shown = self._shown.pop(uid, None)
+        if shown is not None:
+            if self._follower is not None:
+                self._follower.forget(uid)
+            async with shown.lock:
+                pass  # whoever writes has ended, and nobody begins
 
         def undo() -> None:
             subpath.clean(root)
@@ -177,6 +227,17 @@ class VolumeManager:
             await asyncio.to_thread(undo)
         except OSError as error:
             raise VolumeFailed("", f"volumes of pod {uid} cannot be unmounted: {error}") from error
+
+
+@dataclass(slots=True)
+class _Shown:
+    """Volumes of one Pod that are made of objects."""
+
+    pod: pod_pb2.Pod
+    facts: PodFacts
+    names: set[str] = field(default_factory=set)
+    #: one writer at a time
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class _Missing(Exception):

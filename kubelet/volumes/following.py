@@ -1,0 +1,133 @@
+"""Follows the ConfigMaps and Secrets that mounted volumes show, one watch an object, so that a change is seen at once. Shell.
+
+As upstream's watch-based manager (`pkg/kubelet/util/manager/watch_based_manager.go`): a kubelet watches what its Pods name and nothing else. What is not followed
+(too many, or the watch is away) is still refreshed with the Pod's resync.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from kubelet.runtime.records import Uid
+from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+from vaina.cache.informer import Informer
+from vaina.client.clientset import Clientset
+from vaina.clock import Clock
+from vaina.kinds import CONFIG_MAP, SECRET, Kind
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: objects that are followed on one node; those beyond change with the resync
+MAX_FOLLOWED: Final = 1000
+#: what changes meanwhile is refreshed together
+GATHER_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One ConfigMap or Secret."""
+
+    #: ConfigMap or Secret
+    kind: str
+    namespace: str
+    name: str
+
+
+def references(namespace: str, volume: volume_pb2.Volume) -> frozenset[Reference]:
+    """Return what a volume shows. PURE."""
+    source = volume.volume_source
+    found = set()
+    if source.HasField("config_map"):
+        found.add(Reference("ConfigMap", namespace, source.config_map.local_object_reference.name))
+    if source.HasField("secret"):
+        found.add(Reference("Secret", namespace, source.secret.secret_name))
+    for part in source.projected.sources:
+        if part.HasField("config_map"):
+            found.add(Reference("ConfigMap", namespace, part.config_map.local_object_reference.name))
+        if part.HasField("secret"):
+            found.add(Reference("Secret", namespace, part.secret.local_object_reference.name))
+    return frozenset(found)
+
+
+class ObjectFollower:
+    """Owned by the node's volumes; everything in it is on one event loop."""
+
+    def __init__(self, client: Clientset, clock: Clock, refresh: Callable[[Uid], Awaitable[None]]) -> None:
+        """Make a follower.
+
+        Args:
+            client: of the apiserver.
+            clock: for back-off.
+            refresh: brings a Pod's volumes up to date; raises nothing.
+        """
+        self._client, self._clock, self._refresh = client, clock, refresh
+        #: Pod -> what its volumes show
+        self._wanted: dict[Uid, frozenset[Reference]] = {}
+        self._users: dict[Reference, set[Uid]] = {}
+        self._watches: dict[Reference, asyncio.Task[None]] = {}
+        self._changed: set[Reference] = set()
+        self._wake = asyncio.Event()
+
+    def follow(self, pod: pod_pb2.Pod, volumes: Iterable[volume_pb2.Volume]) -> None:
+        """Follow what these volumes of a Pod show, besides what is followed for it."""
+        uid = Uid(pod.metadata.uid)
+        found = {reference for volume in volumes for reference in references(pod.metadata.namespace, volume)}
+        if found <= self._wanted.get(uid, frozenset()):
+            return
+        self._wanted[uid] = self._wanted.get(uid, frozenset()) | found
+        for reference in found:
+            self._users.setdefault(reference, set()).add(uid)
+        self._wake.set()
+
+    def forget(self, uid: Uid) -> None:
+        """Follow nothing for a Pod any more."""
+        for reference in self._wanted.pop(uid, ()):
+            users = self._users[reference]
+            users.discard(uid)
+            if not users:
+                del self._users[reference]
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._wake.wait()
+                await self._clock.sleep(GATHER_SECONDS)
+                self._wake.clear()
+                self._adjust(group)
+                await self._refresh_changed()
+
+    def _adjust(self, group: asyncio.TaskGroup) -> None:
+        for reference in self._watches.keys() - self._users.keys():
+            self._watches.pop(reference).cancel()
+        for reference in self._users.keys() - self._watches.keys():
+            if len(self._watches) >= MAX_FOLLOWED:
+                log.warning("too many objects to follow", followed=len(self._watches))
+                return
+            self._watches[reference] = group.create_task(
+                self._watch(reference), name=f"follow-{reference.kind}-{reference.name}"
+            )
+
+    async def _refresh_changed(self) -> None:
+        changed, self._changed = self._changed, set()
+        for uid in {uid for reference in changed for uid in self._users.get(reference, ())}:
+            await self._refresh(uid)
+
+    async def _watch(self, reference: Reference) -> None:
+        kind: Kind[Any] = CONFIG_MAP if reference.kind == "ConfigMap" else SECRET
+        informer: Informer[config_pb2.ConfigMap | config_pb2.Secret] = Informer(
+            self._client.kind(kind), self._clock, namespace=reference.namespace,
+            field_selector=f"metadata.name={reference.name}",
+        )  # fmt: skip
+
+        def tell(*_: object) -> None:
+            self._changed.add(reference)
+            self._wake.set()
+
+        # What is there at first is told as well: it may have changed since it was mounted.
+        informer.add_handler(on_add=tell, on_update=tell)
+        await informer.run()

@@ -1,0 +1,152 @@
+"""Deletes the data of this node's volumes once nobody has them, and then the volume: what of the node-local provisioner has to happen on the node.
+
+Decision 114. Level-triggered: the volume is there as long as its data may be, held by a finalizer, so that a kubelet which was killed, or a node that was away,
+goes on where it was. Data of which the apiserver knows nothing are never deleted.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from kubelet.volumes import mounting
+from vaina.api.core.v1 import persistent_volume_pb2
+from vaina.cache.informer import Informer
+from vaina.client.clientset import Clientset
+from vaina.clock import Clock
+from vaina.controller import Controller, Tools
+from vaina.errors import NotFound
+from vaina.objects.local_path import FINALIZER, NODE_LABEL, is_ours, is_to_be_deleted, node_label, node_of
+from vaina.objects.meta import remove_finalizer
+
+log = structlog.stdlib.get_logger(__name__)
+
+Volume = persistent_volume_pb2.PersistentVolume
+
+#: a volume that a Pod still has, or whose data cannot be deleted, is looked at again
+USED_SECONDS: Final = 2.0
+FAILED_SECONDS: Final = 30.0
+#: what is being deleted has another name, so that half of it is never taken for a volume
+_DELETED: Final = ".deleted-"
+
+
+class Events(Protocol):
+    """Where events go; never blocks."""
+
+    def event(self, obj: Volume, type: str, reason: str, message: str) -> None:
+        """Record an event about a volume."""
+        ...
+
+
+class LocalPaths(Controller):
+    """Keys are names of volumes."""
+
+    name = "local-path-deleter"
+
+    def __init__(
+        self,
+        client: Clientset,
+        clock: Clock,
+        *,
+        node: str,
+        directory: Path,
+        is_used: Callable[[str], bool],
+        events: Events,
+    ) -> None:
+        """Make the deleter.
+
+        Args:
+            client: of the apiserver.
+            clock: for back-off.
+            node: this one.
+            directory: nothing outside of it is ever deleted.
+            is_used: says whether a Pod of this node has a directory; may block.
+            events: of volumes.
+        """
+        super().__init__(Tools(clock, workers=1))
+        self._client, self._node, self._directory = client, node, directory
+        self._is_used, self._events = is_used, events
+        self._informer: Informer[Volume] = Informer(
+            client.persistent_volumes, clock, label_selector=f"{NODE_LABEL}={node_label(node)}"
+        )
+        self._volumes = self.watch(self._informer)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._informer.run(), name="volumes-of-node")
+            await self._informer.wait_synced()
+            await asyncio.to_thread(self._sweep, {volume.metadata.name for volume in self._volumes.list()})
+            await super().run()
+
+    def _sweep(self, known: Iterable[str]) -> None:
+        """Finish what an earlier kubelet began to delete, and say what belongs to nobody."""
+        if not self._directory.is_dir():
+            return
+        names = frozenset(known)
+        for found in self._directory.iterdir():
+            if found.name.startswith(_DELETED):
+                shutil.rmtree(found, ignore_errors=True)
+            elif found.name not in names:
+                log.warning("directory of a volume that is not there", path=str(found))
+
+    async def sync(self, key: str) -> float | None:
+        shown = self._volumes.get(key)
+        if shown is None or not self._may_go(shown):
+            return None
+        try:
+            # Data are deleted on the word of the apiserver, not of a cache.
+            volume = await self._client.persistent_volumes.get(key)
+        except NotFound:
+            return None
+        if volume.metadata.uid != shown.metadata.uid or not self._may_go(volume):
+            return None
+        path = volume.spec.persistent_volume_source.local.path
+        if volume.spec.persistent_volume_reclaim_policy == "Delete":
+            if await asyncio.to_thread(self._is_used, path):
+                return USED_SECONDS
+            try:
+                await asyncio.to_thread(self._remove, path)
+            except OSError as error:
+                self._events.event(volume, "Warning", "VolumeFailedDelete", str(error))
+                log.warning("volume not deleted", volume=key, uid=volume.metadata.uid, error=str(error))
+                return FAILED_SECONDS
+        await self._let_go(volume)
+        return None
+
+    def _may_go(self, volume: Volume) -> bool:
+        if not is_ours(volume) or node_of(volume) != self._node:
+            return False
+        ending = volume.metadata.HasField("deletion_timestamp") and volume.status.phase != "Bound"
+        return is_to_be_deleted(volume) or (ending and FINALIZER in volume.metadata.finalizers)
+
+    def _remove(self, path: str) -> None:
+        """Delete a directory of this node. Raises OSError."""
+        target = Path(path)
+        if target.parent != self._directory or target.name.startswith("."):
+            raise PermissionError(f"{path} is not a volume below {self._directory}")
+        hidden = target.with_name(f"{_DELETED}{target.name}")
+        if target.exists() and not hidden.exists():
+            target.rename(hidden)
+        if hidden.exists():
+            for mounted in mounting.mounts_below(os.path.realpath(hidden)):
+                mounting.unmount(mounted)
+            shutil.rmtree(hidden)
+        if target.exists():
+            raise FileExistsError(f"{path} was there again")
+
+    async def _let_go(self, volume: Volume) -> None:
+        meta = volume.metadata
+        if FINALIZER in meta.finalizers:
+            changed = Volume()
+            changed.CopyFrom(volume)
+            remove_finalizer(changed.metadata, FINALIZER)
+            await self._client.persistent_volumes.update(changed)
+        with suppress(NotFound):
+            await self._client.persistent_volumes.delete(meta.name, uid=meta.uid)
+        log.info("volume deleted", volume=meta.name, uid=meta.uid)

@@ -1,0 +1,34 @@
+"""What of the volumes runs beside the Pods' workers. Called by `kubelet.build`."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from kubelet.volumes.following import ObjectFollower
+from kubelet.volumes.interface import Volumes
+from kubelet.volumes.local_paths import Events, LocalPaths
+from kubelet.volumes.manager import VolumeManager
+from vaina.client.clientset import Clientset
+from vaina.clock import Clock
+
+
+def volume_tasks(
+    volumes: Volumes, client: Clientset, clock: Clock, *, node: str, directory: str, events: Events
+) -> tuple[Callable[[], Awaitable[None]], ...]:
+    """Return what is to be run for a node's volumes; nothing for a hollow node's.
+
+    Args:
+        volumes: of the node.
+        client: of the apiserver.
+        clock: for back-off.
+        node: its name.
+        directory: where the node-local provisioner has its volumes.
+        events: about volumes.
+    """
+    if not isinstance(volumes, VolumeManager):
+        return ()
+    follower = ObjectFollower(client, clock, volumes.refresh)
+    volumes.follow_with(follower)
+    paths = LocalPaths(
+        client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events
+    )
+    return follower.run, paths.run
