@@ -71,7 +71,7 @@ async def _find_pod(clients: Clientset, name: str, namespace: str) -> pod_pb2.Po
         return None
 
 
-async def _find_trace(
+async def find_trace(
     clients: Clientset, name: str, namespace: str, pod: pod_pb2.Pod | None
 ) -> trace_pb2.PodTrace | None:
     """Return the trace of the Pod that is there; otherwise of the newest one that had the name, or the uid."""
@@ -94,7 +94,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
     """Show the seven steps of a Pod."""
     name, namespace = parse_pod(options.word), options.namespace or shell.namespace
     pod = await _find_pod(clients, name, namespace)
-    found = await _find_trace(clients, name, namespace, pod)
+    found = await find_trace(clients, name, namespace, pod)
     if found is None and pod is None and not options.watch:
         raise NotFound(f'podtraces "{name}" not found', kind="podtraces", name=name)
     if found is not None and options.output:

@@ -18,6 +18,8 @@ class FakeNode:
         self.closed = False
         #: refuses to be attached to
         self.refusal: ApiError | None = None
+        #: refuses to give logs
+        self.log_refusal: ApiError | None = None
 
     def over(self, handlers: Handlers) -> Handlers:
         """Return the handlers with ours before them."""
@@ -32,6 +34,8 @@ class FakeNode:
     async def _logs(self, request: bytes, _: RequestContext) -> AsyncIterator[bytes]:
         options = pod_stream_pb2.PodLogRequest.FromString(request).options
         self.log_options.append(options)
+        if self.log_refusal is not None:
+            raise self.log_refusal
         for part in (b"one\n", b"two \xff\n"):
             yield pod_stream_pb2.PodLogResponse(
                 data=options.container.encode() + b" " + part

@@ -68,7 +68,12 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         return [from_status(status) if status.status == "Failure" else None for status in answer.results]
 
     async def evict(
-        self, namespace: str, name: str, options: meta_pb2.DeleteOptions | None = None, *, dry_run: bool = False
+        self,
+        namespace: str,
+        name: str,
+        options: meta_pb2.DeleteOptions | None = None,
+        *,
+        dry_run: bool = False,
     ) -> None:
         """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests when it does not, NotFound, Conflict."""
         request = pod_service_pb2.EvictPodRequest(options={"dry_run": ["All"] if dry_run else []})
@@ -95,20 +100,32 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         return pod_pb2.Pod.FromString(answer)
 
     async def logs(
-        self, namespace: str, name: str, options: pod_pb2.PodLogOptions, *, uid: str = ""
+        self,
+        namespace: str,
+        name: str,
+        options: pod_pb2.PodLogOptions,
+        *,
+        uid: str = "",
+        timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what a container wrote, as it comes when `options.follow`."""
-        async with aclosing(self.log_stream(namespace, name, options, uid=uid)) as answers:
+        """Yield what a container wrote, as it comes when `options.follow`; all of it within `timeout` seconds."""
+        async with aclosing(self.log_stream(namespace, name, options, uid=uid, timeout=timeout)) as answers:
             async for answer in answers:
                 if answer.data:
                     yield answer.data
 
     async def log_stream(
-        self, namespace: str, name: str, options: pod_pb2.PodLogOptions, *, uid: str = ""
+        self,
+        namespace: str,
+        name: str,
+        options: pod_pb2.PodLogOptions,
+        *,
+        uid: str = "",
+        timeout: float | None = None,
     ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
         """Yield what `logs` does; the first message says which of the container's lives it is."""
         request = pod_stream_pb2.PodLogRequest(namespace=namespace, name=name, options=options, uid=uid)
-        stream = self.transport.stream(self.kind.method("Logs"), request.SerializeToString())
+        stream = self.transport.stream(self.kind.method("Logs"), request.SerializeToString(), timeout=timeout)
         async with aclosing(stream) as answers:
             async for answer in answers:
                 yield pod_stream_pb2.PodLogResponse.FromString(answer)
