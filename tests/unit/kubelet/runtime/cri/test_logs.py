@@ -1,0 +1,95 @@
+"""Reading the files of a CRI runtime: ends, rotation, followers, what is left over."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs, tail_offset
+from kubelet.runtime.interface import NotFoundInRuntime
+from kubelet.runtime.records import LogOptions
+from vaina.testing.clock import FakeClock
+
+STAMP = "2026-11-22T13:00:00.000000001Z"
+
+
+def line(text: str, tag: str = "F") -> str:
+    return f"{STAMP} stdout {tag} {text}\n"
+
+
+class Container:
+    """What the runtime says of one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.running, self.gone = path, False, False
+
+    async def look(self) -> tuple[Path, bool]:
+        if self.gone:
+            raise NotFoundInRuntime("gone")
+        return self.path, self.running
+
+
+async def read(container: Container, options: LogOptions, clock: FakeClock | None = None) -> str:
+    pieces = container_logs(container.look, options, clock or FakeClock())
+    return b"".join([piece async for piece in pieces]).decode()
+
+
+@pytest.mark.parametrize(
+    ("tail", "expected"), [(None, "ab\nc\nd\n"), (0, ""), (1, "d\n"), (2, "c\nd\n"), (3, "ab\nc\nd\n"), (9, "ab\nc\nd\n")]
+)  # fmt: skip
+async def test_a_tail_counts_whole_lines(tmp_path: Path, tail: int | None, expected: str) -> None:
+    path = tmp_path / "0.log"
+    path.write_text(line("a", "P") + line("b") + line("c") + line("d"))
+    assert await read(Container(path), LogOptions(tail_lines=tail)) == expected
+
+
+@pytest.mark.parametrize("lines", [1, 2, 700, 3999, 4000])
+def test_a_tail_is_found_across_many_blocks(tmp_path: Path, lines: int) -> None:
+    path = tmp_path / "0.log"
+    written = [line(f"{number:05d}" + "x" * (number % 97)) for number in range(4000)]
+    path.write_text("".join(written))
+    with path.open("rb") as file:
+        file.seek(tail_offset(file, lines))
+        assert file.read().decode() == "".join(written[-lines:])
+
+
+async def test_the_log_of_what_never_started_is_empty(tmp_path: Path) -> None:
+    assert await read(Container(tmp_path / "0.log"), LogOptions(follow=True)) == ""
+
+
+async def test_the_log_of_what_is_gone_is_not_found(tmp_path: Path) -> None:
+    container = Container(tmp_path / "0.log")
+    container.gone = True
+    with pytest.raises(NotFoundInRuntime):
+        await read(container, LogOptions())
+
+
+async def test_a_follower_goes_on_after_a_rotation_and_ends_with_the_container(tmp_path: Path) -> None:
+    path, clock = tmp_path / "0.log", FakeClock()
+    path.write_text(line("one"))
+    container = Container(path)
+    container.running = True
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(read(container, LogOptions(follow=True), clock))
+        await clock.advance(0.3)
+        with path.open("a") as old:
+            old.write(line("two"))
+        path.rename(tmp_path / "0.log.20261122-130000")
+        path.write_text(line("three"))
+        while not reading.done():
+            container.running = False
+            await clock.advance(0.1)
+    assert reading.result() == "one\ntwo\nthree\n"
+
+
+async def test_a_log_goes_with_all_it_was_rotated_to_and_the_next_attempt_keeps_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "main"
+    folder.mkdir()
+    for name in ("0.log", "0.log.20261122-130000.gz", "1.log"):
+        (folder / name).write_text("12345")
+    assert log_bytes(folder / "0.log") == 10
+    remove_logs(folder / "0.log")
+    assert [path.name for path in folder.iterdir()] == ["1.log"]
+    remove_logs(folder / "1.log")
+    remove_logs(folder / "1.log")
+    assert not folder.exists()
