@@ -131,7 +131,7 @@ def _crash_loop(given: Evidence, pod: pod_pb2.Pod, status: Status, where: str) -
         return Finding(
             f"{where[:1].upper()}{where[1:]} is ended again and again because it fails its {'liveness' if probe else 'startup'} probe",
             [shortened(failed.message), *details, *_log(given, status)],
-            [_previous(given, pod, status), given.command("describe", "pod", pod.metadata.name)],
+            [_logs(given, pod, status), given.command("describe", "pod", pod.metadata.name)],
         )
     return Finding(
         f"{where[:1].upper()}{where[1:]} ends again and again: {how}",
@@ -181,12 +181,13 @@ def _look_ended(
         return [given.command("get", limits), given.command("top", "pod", name, "--containers")]
     if ended.reason in {"StartError", "ContainerCannotRun"}:
         return [given.command("get", f"pod {name} -o yaml")]
-    return [_previous(given, pod, status)]
+    return [_logs(given, pod, status)]
 
 
-def _previous(given: Evidence, pod: pod_pb2.Pod, status: Status) -> str:
-    ended_now = status.state.HasField("terminated") or not status.last_state.HasField("terminated")
-    words = [pod.metadata.name, "-c", status.name, *([] if ended_now else ["--previous"])]
+def _logs(given: Evidence, pod: pod_pb2.Pod, status: Status) -> str:
+    # While it waits to be run again, the newest life is the one that failed.
+    running = status.state.HasField("running")
+    words = [pod.metadata.name, "-c", status.name, *(["--previous"] if running else [])]
     return given.command("logs", *words)
 
 

@@ -255,24 +255,24 @@ CASES = (
         "crash loop", crashing(1),
         ["Pod default/web is Running and not ready.", "Container main ends again and again: exit code 1.",
          f"  Restarted 4 times; {BACK_OFF}", "  The last lines of its log:", "    cannot open /etc/app.conf", "Look at:",
-         "  vaina logs web -c main --previous"],
+         "  vaina logs web -c main"],
         logs={"main": ["", "cannot open /etc/app.conf"]},
     ),
     Case(
         "crash loop with a message", crashing(127, restarts=1, message="sh: nginx: not found"),
         ["Pod default/web is Running and not ready.", "Container main ends again and again: exit code 127: its command was not found.",
-         "  sh: nginx: not found", f"  Restarted once; {BACK_OFF}", "Look at:", "  vaina logs web -c main --previous"],
+         "  sh: nginx: not found", f"  Restarted once; {BACK_OFF}", "Look at:", "  vaina logs web -c main"],
     ),
     Case(
         "ends well, again and again", crashing(0, "Completed"),
         ["Pod default/web is Running and not ready.",
          "Container main ends again and again: exit code 0: it ends well, and its restartPolicy starts it again.",
-         f"  Restarted 4 times; {BACK_OFF}", "Look at:", "  vaina logs web -c main --previous"],
+         f"  Restarted 4 times; {BACK_OFF}", "Look at:", "  vaina logs web -c main"],
     ),
     Case(
         "crash by signal", crashing(139),
         ["Pod default/web is Running and not ready.", "Container main ends again and again: exit code 139: signal SIGSEGV.",
-         f"  Restarted 4 times; {BACK_OFF}", "Look at:", "  vaina logs web -c main --previous"],
+         f"  Restarted 4 times; {BACK_OFF}", "Look at:", "  vaina logs web -c main"],
     ),
     Case(
         "out of memory", crashing(137, "OOMKilled"),
@@ -291,7 +291,7 @@ CASES = (
         "killed by its liveness probe", crashing(137),
         ["Pod default/web is Running and not ready.", "Container main is ended again and again because it fails its liveness probe.",
          "  Liveness probe failed: HTTP probe failed with statuscode: 500", f"  Restarted 4 times; {BACK_OFF}", "Look at:",
-         "  vaina logs web -c main --previous", "  vaina describe pod web"],
+         "  vaina logs web -c main", "  vaina describe pod web"],
         events=[event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")],
     ),
     Case(
@@ -331,7 +331,7 @@ CASES = (
             waiting("CrashLoopBackOff", BACK_OFF, name="init", restartCount=2, lastState=terminated(1))],
          "containerStatuses": [waiting("PodInitializing")]},
         ["Pod default/web is Pending.", "Init container init ends again and again: exit code 1.", f"  Restarted 2 times; {BACK_OFF}",
-         "  The last lines of its log:", "    no database", "Look at:", "  vaina logs web -c init --previous"],
+         "  The last lines of its log:", "    no database", "Look at:", "  vaina logs web -c init"],
         spec={"initContainers": [{"name": "init", "image": "b"}]}, logs={"init": ["no database"]},
     ),
     Case(
@@ -443,6 +443,20 @@ CASES = (
          "  Its node is there: it may be slow to stop containers or to unmount volumes.", "Look at:", "  vaina describe pod web",
          "  vaina describe node node-1", "  vaina delete pod web --grace-period=0 --force"],
         meta={"deletionTimestamp": AGO_5M, "deletionGracePeriodSeconds": 30},
+    ),
+    Case(
+        "runs again after it failed, and is not ready yet",
+        {
+            "phase": "Running",
+            "conditions": conditions(Ready="False"),
+            "containerStatuses": [runs(ready=False, restartCount=1, lastState=terminated(2))],
+        },
+        [
+            "Pod default/web is Running and not ready.",
+            "Container main has ended: exit code 2, 2m ago.",
+            "Look at:",
+            "  vaina logs web -c main --previous",
+        ],
     ),
     Case(
         "done", {"phase": "Succeeded", "containerStatuses": [{"name": "main", "image": "b", "imageID": "i", "state": terminated(0, "Completed")}]},
