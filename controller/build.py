@@ -13,12 +13,14 @@ from controller.deployment.controller import DeploymentController
 from controller.disruption.controller import DisruptionController, StaleDisruptionController
 from controller.ephemeral_volume.controller import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
+from controller.job.controller import JobController
 from controller.local_path.controller import LocalPathController
 from controller.manager import Manager
 from controller.namespace.controller import NamespaceController
 from controller.node_ipam.allocate import Range
 from controller.node_ipam.controller import NodeIpamController
 from controller.node_lifecycle.controller import NodeLifecycleController, NodeTimes
+from controller.node_lifecycle.zones import Rates
 from controller.persistent_volume.controller import PersistentVolumeController
 from controller.pod_gc.controller import PodGcController
 from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
@@ -81,6 +83,10 @@ def build(
         grace=config.node_monitor_grace_seconds, startup_grace=config.node_startup_grace_seconds,
         monitor_period=config.node_monitor_period_seconds, eviction=config.pod_eviction_seconds,
         unhealthy_threshold=config.unhealthy_node_threshold,
+        rates=Rates(
+            config.node_eviction_rate, config.secondary_node_eviction_rate, config.large_cluster_size_threshold,
+            config.unhealthy_node_threshold,
+        ),
     )  # fmt: skip
     constructors: dict[str, Callable[[], Controller]] = {
         "replicaset": lambda: ReplicaSetController(tools, factory, recorder("replicaset-controller")),
@@ -88,6 +94,7 @@ def build(
             tools, factory, recorder("replication-controller")
         ),
         "deployment": lambda: DeploymentController(tools, factory, recorder("deployment-controller")),
+        "job": lambda: JobController(tools, factory, recorder("job-controller"), registry),
         "node-ipam": lambda: NodeIpamController(
             tools, factory, recorder("cidrAllocator"),
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),

@@ -44,7 +44,7 @@ def check_status_update(new: Job, old: Job) -> Errors:
 
 
 def _changed(new: Job, old: Job, field: str) -> bool:
-    return _value(new, field) != _value(old, field)
+    return bool(_value(new, field) != _value(old, field))
 
 
 def _value(job: Job, field: str) -> Any:

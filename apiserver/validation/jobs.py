@@ -224,7 +224,7 @@ def _check_mode(errors: Errors, path: Path, spec: JobSpec) -> None:
         _check_indexed(errors, path, spec)
     if spec.completion_mode in ("", NON_INDEXED):
         for field, shown in _COUNTS[-2:]:
-            if spec.HasField(field):  # type: ignore[arg-type]  # a name of the table
+            if spec.HasField(field):
                 detail = "requires indexed completion mode"
                 errors.append(invalid(path.child(shown), getattr(spec, field), detail))
 

@@ -1,0 +1,1 @@
+"""Jobs run Pods until enough of them have succeeded (requirement D2)."""

@@ -1,0 +1,76 @@
+"""What is measured of Jobs, under upstream's names (`pkg/controller/job/metrics/metrics.go`)."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from vaina.api.batch.v1 import job_pb2
+from vaina.objects.completion_indexes import parse
+from vaina.objects.jobs import COMPLETE, NON_INDEXED, finished_as, get_condition, is_indexed
+
+_BUCKETS = tuple(0.001 * 2**power for power in range(15))
+
+
+class JobMetrics:
+    """The metrics of one process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sync_seconds = Histogram(
+            "job_controller_job_sync_duration_seconds", "The time it took to sync a job",
+            ("completion_mode", "result", "action"), registry=registry, buckets=_BUCKETS,
+        )  # fmt: skip
+        self.syncs = Counter(
+            "job_controller_job_syncs_total", "The number of job syncs",
+            ("completion_mode", "result", "action"), registry=registry,
+        )  # fmt: skip
+        self.finished = Counter(
+            "job_controller_jobs_finished_total", "The number of finished jobs",
+            ("completion_mode", "result", "reason"), registry=registry,
+        )  # fmt: skip
+        self.pods_finished = Counter(
+            "job_controller_job_pods_finished_total", "The number of finished Pods that are fully tracked",
+            ("completion_mode", "result"), registry=registry,
+        )  # fmt: skip
+        self.indexes_finished = Counter(
+            "job_controller_job_finished_indexes_total", "The number of finished indexes",
+            ("status", "backoffLimit"), registry=registry,
+        )  # fmt: skip
+        self.failures_handled = Counter(
+            "job_controller_pod_failures_handled_by_failure_policy_total",
+            "The number of failed Pods handled by failure policy, by its action",
+            ("action",), registry=registry,
+        )  # fmt: skip
+
+    def synced(self, job: job_pb2.Job, seconds: float, *, ok: bool, action: str) -> None:
+        """Note a sync."""
+        labels = (_mode(job.spec), "success" if ok else "error", action)
+        self.syncs.labels(*labels).inc()
+        self.sync_seconds.labels(*labels).observe(seconds)
+
+    def status_written(self, spec: job_pb2.JobSpec, old: job_pb2.JobStatus, new: job_pb2.JobStatus) -> None:
+        """Note what a status counts that it did not count before, and an end."""
+        mode = _mode(spec)
+        for name in ("succeeded", "failed"):
+            more = getattr(new, name) - getattr(old, name)
+            self.pods_finished.labels(mode, name).inc(max(0, more))
+        if is_indexed(spec):
+            limit = "perIndex" if spec.HasField("backoff_limit_per_index") else "global"
+            for name, field in (("succeeded", "completed_indexes"), ("failed", "failed_indexes")):
+                counts = [len(parse(getattr(status, field), spec.completions)) for status in (old, new)]
+                self.indexes_finished.labels(name, limit).inc(max(0, counts[1] - counts[0]))
+        job = job_pb2.Job(status=new)
+        kind = finished_as(job)
+        if kind and not finished_as(job_pb2.Job(status=old)):
+            condition = get_condition(new.conditions, kind)
+            reason = condition.reason if condition is not None and kind != COMPLETE else ""
+            self.finished.labels(mode, "succeeded" if kind == COMPLETE else "failed", reason).inc()
+
+    def handled(self, actions: Iterable[str]) -> None:
+        """Note what a failure policy did."""
+        for action, count in Tally(actions).items():
+            self.failures_handled.labels(action).inc(count)
+
+
+def _mode(spec: job_pb2.JobSpec) -> str:
+    return spec.completion_mode or NON_INDEXED
