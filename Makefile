@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit sim test-sim soak-scheduler test-component test-cluster bench bench-writes bench-scheduler up down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-unit sim test-sim soak-scheduler test-component test-cluster bench bench-writes bench-scheduler up up-self-hosted down logs trace verify-requirements update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
@@ -61,6 +61,9 @@ bench-scheduler: setup ## How fast Pods get nodes: the table of workloads, or on
 
 up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps
 	@bash deploy/up.sh
+
+up-self-hosted: setup ## Start a cluster whose etcd, apiserver, scheduler and controllers are static Pods of a node
+	@bash deploy/up-self-hosted.sh
 
 down: ## Stop the cluster; nothing is left behind
 	@bash deploy/down.sh
