@@ -18,7 +18,7 @@ MAX_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class ImagePolicy:
-    """When images go. Upstream's numbers."""
+    """When images go. Upstream's numbers; with 100 as the high threshold none does."""
 
     high_threshold_percent: int = 85
     low_threshold_percent: int = 80
@@ -62,6 +62,8 @@ def detect(
 def bytes_to_free(capacity: int, available: int, policy: ImagePolicy) -> int:
     """Return how many bytes must go; 0 below the high threshold."""
     available = min(available, capacity)
+    if policy.high_threshold_percent >= 100:
+        return 0
     if capacity <= 0 or 100 - available * 100 // capacity < policy.high_threshold_percent:
         return 0
     return max(capacity * (100 - policy.low_threshold_percent) // 100 - available, 0)

@@ -16,12 +16,14 @@ import structlog
 
 from kubelet.network import ipam
 from kubelet.network.commands import NetworkCommandError, ip_batch, run
+from kubelet.network.host_ports import HostPort, ruleset
 from kubelet.network.routes import plan_routes
 
 log = structlog.get_logger()
 
 BRIDGE = "cni0"
 _LINKS = Path("/sys/class/net")
+_SETTINGS = Path("/proc/sys/net/ipv4/conf")
 #: marks our routes among the kernel's (`ip route show proto 86`): no other is ever touched
 ROUTE_PROTOCOL = "86"
 
@@ -52,6 +54,8 @@ class PodNetwork:
         #: addresses given to sandboxes that the runtime does not list yet
         self._reserved: set[IPv4Address] = set()
         self._lock = asyncio.Lock()
+        #: what was applied last; None: by a kubelet before this one
+        self._host_ports: str | None = None
 
     @property
     def cidr(self) -> IPv4Network | None:
@@ -136,11 +140,41 @@ class PodNetwork:
             ],
             pid=pid,
         )
-        await ip_batch([f"link set {host} up", f"link set {host} master {BRIDGE}"])
+        await ip_batch(
+            [
+                f"link set {host} up",
+                f"link set {host} master {BRIDGE}",
+                # A Pod that asks the node's port that leads to itself gets its answer through the door it left by.
+                f"link set {host} type bridge_slave hairpin on",
+            ]
+        )
 
     def is_attached(self, sandbox_id: str) -> bool:
         """Say whether the sandbox's network is complete: what is done last is done. Reads one link of sysfs."""
         return (_LINKS / host_interface(sandbox_id) / "master").exists()
+
+    @property
+    def leads_ports(self) -> bool:
+        """Whether ports of the node may lead to Pods: False only when it is known that none does."""
+        return self._host_ports is None or " dnat to " in self._host_ports
+
+    async def set_host_ports(self, ports: Iterable[HostPort]) -> None:
+        """Make the node's ports lead to these Pods, and no others. What is so already is left alone.
+
+        Raises:
+            NetworkNotReady, NetworkCommandError.
+        """
+        if self._cidr is None:
+            raise NetworkNotReady("the node has no Pod CIDR yet")
+        rules = ruleset(ports, bridge=BRIDGE, cidr=self._cidr)
+        async with self._lock:
+            if rules == self._host_ports:
+                return
+            # Connections to the node's own loopback are to be led away too.
+            (_SETTINGS / BRIDGE / "route_localnet").write_text("1")
+            await run(["nft", "-f", "-"], rules)
+            self._host_ports = rules
+            log.info("host ports set", rules=rules.count(" dnat to "))
 
     async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
         """Make the routes to the other nodes' Pods what they should be, and touch no other route.

@@ -10,6 +10,7 @@ run_engine() {
     --bridge=none --iptables=false --ip6tables=false --userland-proxy=false \
     --exec-opt=native.cgroupdriver=cgroupfs --cgroup-parent="/vaina/$VAINA_NODE_NAME" \
     --registry-mirror=http://registry:5000 --insecure-registry=registry:5000 \
+    --insecure-registry=private-registry:5000 \
     2> >(grep --line-buffered -v level=info >&2)
 }
 

@@ -15,6 +15,9 @@ say() { printf 'node: %s\n' "$*" >&2; }
 run_kubelet() {
   until engine_answers; do sleep 0.2; done
   load_pause
+  # Settings that the next start of the kubelet takes: what an administrator would write into its configuration.
+  # shellcheck source=/dev/null
+  [[ ! -s $RUN/kubelet.env ]] || source "$RUN/kubelet.env"
   exec python -m kubelet
 }
 

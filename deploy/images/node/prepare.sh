@@ -55,6 +55,11 @@ take_capacity() {
   # The engine and the kubelet need some of it; the rest is what Pods get.
   export VAINA_SYSTEM_RESERVED_CPU=${VAINA_SYSTEM_RESERVED_CPU:-50m}
   export VAINA_SYSTEM_RESERVED_MEMORY=${VAINA_SYSTEM_RESERVED_MEMORY:-200Mi}
+  export VAINA_CGROUP_PARENT="/vaina/$VAINA_NODE_NAME"
+  # The disk is the machine's, whose owner fills it with other things too: evicting Pods or removing images would not
+  # help, so only memory counts, of which each node has its share (decision 126).
+  export VAINA_EVICTION_HARD=${VAINA_EVICTION_HARD:-memory.available<100Mi}
+  export VAINA_IMAGE_GC_HIGH_THRESHOLD_PERCENT=${VAINA_IMAGE_GC_HIGH_THRESHOLD_PERCENT:-100}
 }
 
 prepare_kernel() {

@@ -4,10 +4,12 @@ Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engi
 names and the `io.kubernetes.*` labels are those that Kubernetes' own Docker runtime used, which tools for Docker nodes know.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from kubelet.network.host_ports import HostPort
 from kubelet.runtime.records import (
     ContainerConfig,
     ContainerPhase,
@@ -15,6 +17,7 @@ from kubelet.runtime.records import (
     ImageState,
     LinuxResources,
     Mount,
+    PortMapping,
     SandboxConfig,
     SandboxState,
     SecurityConfig,
@@ -28,6 +31,7 @@ POD_NAME, POD_NAMESPACE, POD_UID = (
 )
 CONTAINER_NAME, SANDBOX_ID = "io.kubernetes.container.name", "io.kubernetes.sandbox.id"
 TYPE, ATTEMPT, ADDRESS, IMAGE = "vaina.dev/type", "vaina.dev/attempt", "vaina.dev/pod-ip", "vaina.dev/image"
+HOST_PORTS = "vaina.dev/host-ports"
 SANDBOX, CONTAINER = "podsandbox", "container"
 #: the callers' own labels and annotations, so that these and ours never meet
 _LABEL, _ANNOTATION = "label.", "annotation."
@@ -69,6 +73,10 @@ def sandbox_body(config: SandboxConfig, address: str) -> dict[str, Any]:
         TYPE: SANDBOX, POD_NAME: config.name, POD_NAMESPACE: config.namespace, POD_UID: config.uid,
         ATTEMPT: str(config.attempt), ADDRESS: address,
     }  # fmt: skip
+    if config.port_mappings and address:
+        own[HOST_PORTS] = json.dumps(
+            [[m.container_port, m.host_port, m.protocol, m.host_ip] for m in config.port_mappings]
+        )
     host: dict[str, Any] = {
         "NetworkMode": "host" if config.host_network else "none",
         "IpcMode": "host" if config.host_ipc else "shareable",
@@ -228,6 +236,16 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
         ip="" if listed["State"] in _ENDED else labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
     )  # fmt: skip
+
+
+def host_ports(sandboxes: Iterable[Mapping[str, Any]]) -> tuple[HostPort, ...]:
+    """Return the ports of the node that lead to sandboxes: items of the engine's list; those of ended ones are free again."""
+    return tuple(
+        HostPort(PortMapping(*mapping), item["Labels"][ADDRESS])
+        for item in sandboxes
+        if item["State"] not in _ENDED and HOST_PORTS in item["Labels"]
+        for mapping in json.loads(item["Labels"][HOST_PORTS])
+    )
 
 
 def addresses_held(sandboxes: Iterable[Mapping[str, Any]], running: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ container's record) is kept by (id, status); whether a container is there and in
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 
 from kubelet.network.commands import NetworkCommandError
+from kubelet.network.host_ports import HostPort
 from kubelet.network.ipam import AddressesExhausted
 from kubelet.network.pod_network import NetworkNotReady
 from kubelet.runtime.docker import convert
@@ -73,6 +74,9 @@ class SandboxNetwork(Protocol):
     def release(self, address: IPv4Address) -> None: ...
     async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None: ...
     def is_attached(self, sandbox_id: str) -> bool: ...
+    @property
+    def leads_ports(self) -> bool: ...
+    async def set_host_ports(self, ports: Iterable[HostPort]) -> None: ...
 
 
 class DockerRuntime:
@@ -91,6 +95,8 @@ class DockerRuntime:
         """
         self._engine, self._network = engine, network
         self._node_dns, self._least_oom_score_adj = node_dns, least_oom_score_adj
+        #: host ports were brought in line with the sandboxes since this kubelet began
+        self._ports_led = False
         self._records: dict[tuple[str, str], ContainerState] = {}
 
     async def version(self) -> RuntimeVersion:
@@ -106,6 +112,12 @@ class DockerRuntime:
             return RuntimeStatus(
                 ready=False, network_ready=self._network.cidr is not None, message=str(error)
             )
+        if self._network.cidr is not None and not self._ports_led:
+            # A kubelet before this one may have died between a sandbox and its ports, or before it gave them back.
+            try:
+                await self._lead_ports()
+            except RuntimeFailure as error:
+                return RuntimeStatus(ready=True, network_ready=False, message=str(error))
         if self._network.cidr is None:
             return RuntimeStatus(ready=True, network_ready=False, message="the node has no Pod CIDR yet")
         return RuntimeStatus(ready=True, network_ready=True)
@@ -123,6 +135,8 @@ class DockerRuntime:
             if address is not None:
                 await self._attach(inspected, address)
             self._write_resolv_conf(inspected, config.dns or self._node_dns)
+            if config.port_mappings:
+                await self._lead_ports()
         except BaseException:
             # What is half made is taken away, so that its address is free; what cannot be, is listed as not ready.
             if sandbox_id:
@@ -194,10 +208,35 @@ class DockerRuntime:
         if path:
             Path(path).write_text("".join(f"{line}\n" for line in lines))
 
+    async def _lead_ports(self) -> None:
+        """Have the node's ports lead to the sandboxes that there are. Raises SandboxFailed."""
+        listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
+        try:
+            await self._network.set_host_ports(convert.host_ports(listed))
+        except (NetworkNotReady, NetworkCommandError, OSError) as error:
+            raise SandboxFailed(f"the ports of the node could not be led to the Pod: {error}") from error
+        self._ports_led = True
+
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
             await self._kill(item["Id"], "SIGKILL")
         await self._kill(sandbox_id, "SIGKILL")
+        await self._give_ports_back(sandbox_id)
+
+    async def _give_ports_back(self, sandbox_id: str) -> None:
+        """Take away the ports of a sandbox that ends. A node on which no Pod has any is not asked."""
+        if not self._network.leads_ports:
+            return
+        if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
+            return
+        # It may take a moment to end: its ports go now.
+        listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
+        try:
+            await self._network.set_host_ports(
+                convert.host_ports(item for item in listed if item["Id"] != sandbox_id)
+            )
+        except (NetworkNotReady, NetworkCommandError, OSError) as error:
+            raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):

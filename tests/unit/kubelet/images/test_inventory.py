@@ -53,6 +53,10 @@ def test_nothing_goes_below_the_high_threshold_and_then_down_to_the_low_one(
     assert bytes_to_free(100, available, POLICY) == wanted
 
 
+def test_a_high_threshold_of_100_switches_collection_off() -> None:
+    assert bytes_to_free(100, 0, ImagePolicy(100)) == 0
+
+
 def test_a_disk_without_a_size_asks_for_nothing() -> None:
     assert bytes_to_free(0, 0, POLICY) == 0
 
