@@ -51,6 +51,7 @@ from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.metrics import new_registry
+from vaina.objects.quantity import value
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
@@ -69,6 +70,8 @@ class NodeRuntime:
     files: PodFiles
     #: that the kubelet has to configure; None: the runtime has its own
     network: NodeNetwork | None
+    #: of the runtime itself: run as long as the kubelet
+    jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
     #: something runs there, so memory, disk and cgroups are looked after
     runs_processes: bool = False
 
@@ -260,13 +263,16 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
     from kubelet.runtime.cri.connection import Connection
     from kubelet.runtime.cri.images import CriImages
     from kubelet.runtime.cri.network import CniNetwork
+    from kubelet.runtime.cri.rotation import LogPolicy, LogRotation
     from kubelet.runtime.cri.runtime import CriRuntime
 
     root = Path(config.root_dir)
     connection = Connection(config.cri_socket)
+    runtime = CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs")
+    logs = LogPolicy(value(config.container_log_max_size), config.container_log_max_files)
     volumes = VolumeManager(root, ApiObjects(client))
     return NodeRuntime(
-        runtime=CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs"),
+        runtime=runtime,
         images=CriImages(connection),
         volumes=volumes,
         files=PodDirectory(root, volumes),
@@ -275,6 +281,7 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
             directory=Path(config.cni_conf_dir),
             pool=root / "cni",
         ),
+        jobs=(LogRotation(runtime, clock, logs).run,),
         runs_processes=True,
     )
 
@@ -357,7 +364,7 @@ class _Process:
             pods=lambda: tuple(worker.pod for worker in kubelet.workers.all()),
         )
         jobs = (
-            kubelet.run, status.run, self.events.run, self.steps.run,
+            kubelet.run, status.run, self.events.run, self.steps.run, *node_runtime.jobs,
             *volume_tasks(
                 node_runtime.volumes, self.client, self.clock, node=self.name,
                 directory=self.config.local_path_directory, events=self.events,

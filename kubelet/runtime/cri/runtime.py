@@ -7,7 +7,7 @@ addresses nor ends, so these cost a call each, and what can no longer change is 
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -390,6 +390,16 @@ class CriRuntime:
             return Path(status.log_path), status.state == cri.CONTAINER_RUNNING
 
         return container_logs(look, options, self._clock)
+
+    async def log_paths(self, known: Mapping[str, Path]) -> dict[str, Path]:
+        """Return the log of every running container; asked for are only those that are not known yet."""
+        paths: dict[str, Path] = {}
+        for item in await self._listed_containers(_container_filter(None)):
+            if item.state == cri.CONTAINER_RUNNING:
+                path = known.get(item.id) or Path((await self._status(item.id)).log_path)
+                if path.name:
+                    paths[item.id] = path
+        return paths
 
     async def reopen_log(self, container_id: str) -> None:
         """Have the runtime write a container's log to its path anew, after the file there was moved away (log rotation)."""

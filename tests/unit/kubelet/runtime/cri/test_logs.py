@@ -82,7 +82,9 @@ async def test_a_follower_goes_on_after_a_rotation_and_ends_with_the_container(t
     assert reading.result() == "one\ntwo\nthree\n"
 
 
-async def test_a_log_goes_with_all_it_was_rotated_to_and_the_next_attempt_keeps_its_own(tmp_path: Path) -> None:
+async def test_a_log_goes_with_all_it_was_rotated_to_and_the_next_attempt_keeps_its_own(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "main"
     folder.mkdir()
     for name in ("0.log", "0.log.20261122-130000.gz", "1.log"):

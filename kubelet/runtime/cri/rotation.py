@@ -1,0 +1,129 @@
+"""Keeps containers' logs small: CRI runtimes write files, and leave their size to the kubelet. Made and run by `kubelet.build`.
+
+As upstream does (`pkg/kubelet/logs/container_log_manager.go`): a log that has grown to its limit is moved aside under the time and begun anew, older ones are
+compressed, and the oldest go. Looked at every so often, so a log may be larger by what is written in between.
+"""
+
+import asyncio
+import gzip
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from kubelet.runtime.interface import RuntimeFailure
+from vaina.clock import Clock
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: upstream's containerLogMonitorInterval
+LOOK_SECONDS = 10.0
+_STAMP = "%Y%m%d-%H%M%S"
+
+
+class LogWriter(Protocol):
+    """What rotation asks of the runtime."""
+
+    async def log_paths(self, known: Mapping[str, Path]) -> dict[str, Path]: ...
+    async def reopen_log(self, container_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogPolicy:
+    """How large the logs of one container may get."""
+
+    #: of one file, in bytes; 0: no limit
+    max_bytes: int = 10 * 1024 * 1024
+    #: the newest included
+    max_files: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tidying:
+    """What is to be done with rotated files, before another one is made."""
+
+    remove: tuple[str, ...]
+    compress: tuple[str, ...]
+
+
+def plan_tidying(name: str, rotated: list[str], max_files: int) -> Tidying:
+    """PURE: return what is to be done with the files that a log was rotated to.
+
+    Room is made for the file that is about to be written and the one that is about to be rotated. What is half compressed goes.
+
+    Args:
+        name: of the log (0.log).
+        rotated: names of the files beside it that begin with its name.
+        max_files: to be kept, the newest included.
+    """
+    half = [item for item in rotated if item.endswith(".tmp")]
+    whole = sorted({item.removesuffix(".gz") for item in rotated if item not in half and item != name})
+    keep = max(max_files - 2, 0)
+    old, kept = (whole[:-keep], whole[-keep:]) if keep else (whole, [])
+    there = set(rotated)
+    gone = [item for stem in old for item in (stem, f"{stem}.gz") if item in there]
+    # One that is there twice was compressed to its end, and not removed any more.
+    gone += [stem for stem in kept if stem in there and f"{stem}.gz" in there]
+    return Tidying(
+        tuple(half + gone), tuple(stem for stem in kept if stem in there and f"{stem}.gz" not in there)
+    )
+
+
+def _tidy(path: Path, max_files: int) -> None:
+    plan = plan_tidying(path.name, [item.name for item in path.parent.glob(f"{path.name}.*")], max_files)
+    for name in plan.remove:
+        path.with_name(name).unlink(missing_ok=True)
+    for name in plan.compress:
+        whole, made = path.with_name(name), path.with_name(f"{name}.tmp")
+        with whole.open("rb") as source, gzip.open(made, "wb") as target:
+            shutil.copyfileobj(source, target)
+        made.replace(path.with_name(f"{name}.gz"))
+        whole.unlink()
+
+
+class LogRotation:
+    """Owned by the kubelet's build; one task runs it."""
+
+    def __init__(self, runtime: LogWriter, clock: Clock, policy: LogPolicy) -> None:
+        self._runtime, self._clock, self._policy = runtime, clock, policy
+        #: of running containers
+        self._paths: dict[str, Path] = {}
+
+    async def run(self) -> None:
+        """Look after all logs until cancelled."""
+        while self._policy.max_bytes > 0:
+            await self._clock.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except (RuntimeFailure, OSError) as error:
+                log.warning("logs not looked at", error=str(error))
+
+    async def look(self) -> None:
+        """Rotate every log that is too large. Raises RuntimeFailure, OSError."""
+        self._paths = await self._runtime.log_paths(self._paths)
+        for container_id, path in self._paths.items():
+            try:
+                size = (await asyncio.to_thread(path.stat)).st_size
+            except FileNotFoundError:
+                # A kubelet that died in the middle had moved it away: the runtime still writes to the old one.
+                await self._runtime.reopen_log(container_id)
+                continue
+            if size >= self._policy.max_bytes:
+                await self._rotate(container_id, path)
+
+    async def _rotate(self, container_id: str, path: Path) -> None:
+        await asyncio.to_thread(_tidy, path, self._policy.max_files)
+        stamp = datetime.fromtimestamp(self._clock.now(), UTC).strftime(_STAMP)
+        aside = path.with_name(f"{path.name}.{stamp}")
+        await asyncio.to_thread(path.rename, aside)
+        try:
+            await self._runtime.reopen_log(container_id)
+        except RuntimeFailure:
+            # The runtime goes on with the old file: as it was.
+            await asyncio.to_thread(aside.rename, path)
+            raise
+        log.info("log rotated", container=container_id, file=str(aside))

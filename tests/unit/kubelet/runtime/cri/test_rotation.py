@@ -1,0 +1,88 @@
+"""Logs of containers are moved aside when they are large, the older ones compressed, the oldest removed."""
+
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from kubelet.runtime.cri.rotation import LogPolicy, LogRotation, plan_tidying
+from kubelet.runtime.interface import RuntimeFailure
+from vaina.testing.clock import FakeClock
+
+
+@pytest.mark.parametrize(
+    ("rotated", "remove", "compress"),
+    [
+        ([], (), ()),
+        (["0.log.1"], (), ("0.log.1",)),
+        (["0.log.1.gz", "0.log.2", "0.log.3"], (), ("0.log.2", "0.log.3")),
+        (["0.log.1.gz", "0.log.2.gz", "0.log.3", "0.log.4"], ("0.log.1.gz",), ("0.log.3", "0.log.4")),
+        # What a kubelet that died left: half a file, and one that is there twice.
+        (["0.log.1.tmp", "0.log.1"], ("0.log.1.tmp",), ("0.log.1",)),
+        (["0.log.1", "0.log.1.gz"], ("0.log.1",), ()),
+    ],
+)
+def test_room_is_made_before_a_log_is_rotated(
+    rotated: list[str], remove: tuple[str, ...], compress: tuple[str, ...]
+) -> None:
+    plan = plan_tidying("0.log", rotated, 5)
+    assert (plan.remove, plan.compress) == (remove, compress)
+
+
+class Writer:
+    """A runtime with one container."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.refuses, self.reopened = path, False, 0
+
+    async def log_paths(self, known: Mapping[str, Path]) -> dict[str, Path]:
+        return {"c1": self.path}
+
+    async def reopen_log(self, container_id: str) -> None:
+        if self.refuses:
+            raise RuntimeFailure("not now")
+        self.reopened += 1
+        self.path.touch()
+
+
+def files(folder: Path) -> list[Path]:
+    """Return what is in a folder, the log itself first."""
+    return sorted(folder.iterdir())
+
+
+async def test_a_log_that_grows_is_kept_small(tmp_path: Path) -> None:
+    path, clock = tmp_path / "0.log", FakeClock()
+    writer = Writer(path)
+    path.write_text("")
+    rotation = LogRotation(writer, clock, LogPolicy(max_bytes=10, max_files=3))
+    for number in range(5):
+        path.write_text(f"{number}" * 10)
+        await rotation.look()
+        assert path.read_text() == ""
+        await clock.advance(1)
+    path.write_text("small")
+    await rotation.look()
+    # The newest, the one before it as it was, and one compressed.
+    left = files(tmp_path)[1:]
+    assert [item.suffix == ".gz" for item in left] == [True, False]
+    assert gzip.decompress(left[0].read_bytes()) == b"3" * 10
+    assert left[1].read_text() == "4" * 10
+    assert (path.read_text(), writer.reopened) == ("small", 5)
+
+
+async def test_a_runtime_that_does_not_reopen_keeps_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_text("x" * 10)
+    writer = Writer(path)
+    writer.refuses = True
+    rotation = LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10))
+    with pytest.raises(RuntimeFailure):
+        await rotation.look()
+    assert files(tmp_path) == [path]
+
+
+async def test_a_log_that_was_moved_away_by_a_kubelet_that_died_is_reopened(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "0.log")
+    await LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10)).look()
+    assert writer.reopened == 1
