@@ -31,6 +31,10 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     pod_eviction_seconds: float = 300.0
     #: share of silent nodes from which on nothing is evicted
     unhealthy_node_threshold: float = 0.55
+    #: nodes of a zone that are driven empty in a second; of one that is partly disrupted; the size up to which that is none
+    node_eviction_rate: float = 0.1
+    secondary_node_eviction_rate: float = 0.01
+    large_cluster_size_threshold: int = 50
     #: ended Pods beyond this number are removed, oldest first
     terminated_pod_threshold: int = 12500
     #: how long a node must be missing before its Pods are removed

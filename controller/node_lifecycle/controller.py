@@ -6,16 +6,24 @@ plane suspects itself, NoExecute taints are taken back and nothing is evicted (I
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
 from controller.node_lifecycle.heartbeats import Heartbeats
-from controller.node_lifecycle.reconcile import Life, NodePlan, reconcile, suspects_itself
-from controller.node_lifecycle.taints import NO_EXECUTE
+from controller.node_lifecycle.metrics import NodeMetrics
+from controller.node_lifecycle.reconcile import (
+    Life,
+    NodePlan,
+    driven_away,
+    reconcile,
+    suspects_itself,
+)
+from controller.node_lifecycle.taints import NO_EXECUTE, wants_no_execute
+from controller.node_lifecycle.zones import Rates, Tokens, count_zones, rate_of, state_of, zone_of
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.factory import InformerFactory
@@ -44,26 +52,8 @@ class NodeTimes:
     eviction: float = 300.0
     #: share of silent nodes from which on nothing is evicted
     unhealthy_threshold: float = 0.55
-
-
-class Metrics:
-    """The node_collector_* metrics; there is one zone."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.evictions = Counter(
-            "node_collector_evictions", "Number of Pod evictions that happened since this process started.",
-            ["zone"], registry=registry,
-        ).labels("")  # fmt: skip
-        self.size = Gauge(
-            "node_collector_zone_size", "Number of registered Nodes per zone.", ["zone"], registry=registry
-        ).labels("")
-        self.unhealthy = Gauge(
-            "node_collector_unhealthy_nodes_in_zone", "Number of not Ready Nodes per zone.", ["zone"],
-            registry=registry,
-        ).labels("")  # fmt: skip
-        self.health = Gauge(
-            "node_collector_zone_health", "Percentage of healthy nodes per zone.", ["zone"], registry=registry
-        ).labels("")
+    #: how many nodes of a zone are driven empty in a second
+    rates: Rates = field(default_factory=Rates)
 
 
 class NodeLifecycleController(Controller):
@@ -85,7 +75,8 @@ class NodeLifecycleController(Controller):
             Tools(tools.clock, tools.metrics, workers=8), (self._nodes, self._leases, self._pods)
         )
         self._client, self._recorder, self._times = factory.clientset, recorder, times
-        self._metrics = Metrics(registry)
+        self._metrics = NodeMetrics(registry)
+        self._tokens = Tokens()
         self._beats = Heartbeats(grace_seconds=times.grace, startup_grace_seconds=times.startup_grace)
         self._silent: frozenset[str] = frozenset()
         #: nothing is evicted before the monitor has judged once
@@ -106,13 +97,25 @@ class NodeLifecycleController(Controller):
             return None
         # A node is silent when the monitor says so, which has looked at all of them: until then it may be this side's fault (I13).
         life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else Life.HEARD
+        wait = self._wait_for_turn(node, life)
         plan = reconcile(
             node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
-            default_seconds=self._times.eviction, now=self.clock.now(),
+            default_seconds=self._times.eviction, now=self.clock.now(), may_begin=wait == 0.0,
         )  # fmt: skip
         await self._write_node(node, plan)
         await self._write_pods(node, plan)
-        return plan.wake_seconds
+        wakes = [seconds for seconds in (plan.wake_seconds, wait) if seconds]
+        return min(wakes, default=None)
+
+    def _wait_for_turn(self, node: node_pb2.Node, life: Life) -> float | None:
+        """Return the seconds until a node may be driven empty: 0 is now; None: until its zone is better, or it need not be."""
+        name = node.metadata.name
+        if not self._may_evict:
+            return None
+        if life is Life.HEARD and not wants_no_execute(node):
+            self._tokens.give_back(name)
+            return None
+        return self._tokens.take(name, zone_of(node), self.clock.monotonic())
 
     async def _write_node(self, node: node_pb2.Node, plan: NodePlan) -> None:
         name, current = node.metadata.name, node
@@ -150,7 +153,7 @@ class NodeLifecycleController(Controller):
             for pod in plan.lost:
                 group.create_task(one(self._lose(node, pod)))
             for pod in plan.evict:
-                group.create_task(one(self._evict(pod)))
+                group.create_task(one(self._evict(node, pod)))
         if errors:
             raise errors[0]
 
@@ -161,14 +164,16 @@ class NodeLifecycleController(Controller):
             "pod is unknown", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", node=node.metadata.name
         )
 
-    async def _evict(self, pod: pod_pb2.Pod) -> None:
+    async def _evict(self, node: node_pb2.Node, pod: pod_pb2.Pod) -> None:
         meta = pod.metadata
         try:
+            # It says why it goes, for whoever finds it ending (upstream: addConditionAndDeletePod of tainteviction).
+            await self._client.pods.update_status(driven_away(pod, self.clock.now()), mask=("conditions",))
             await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid)
         except Conflict:
             # Another Pod of the same name: this one has gone.
             return
-        self._metrics.evictions.inc()
+        self._metrics.evicted(zone_of(node))
         words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
         self._recorder.event(pod, NORMAL, "TaintManagerEviction", words)
         log.info("pod evicted", pod=f"{meta.namespace}/{meta.name}", node=pod.spec.node_name)
@@ -180,7 +185,8 @@ class NodeLifecycleController(Controller):
 
     def _judge(self) -> None:
         """Find the nodes whose time is up, and decide whether they or this side are at fault."""
-        now, names = self.clock.monotonic(), [node.metadata.name for node in self._nodes.lister.list()]
+        now, nodes = self.clock.monotonic(), self._nodes.lister.list()
+        names = [node.metadata.name for node in nodes]
         silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
         suspect = suspects_itself(len(silent), len(names), self._times.unhealthy_threshold)
         if suspect is self._may_evict:
@@ -193,9 +199,25 @@ class NodeLifecycleController(Controller):
         for name in silent ^ self._silent:
             self.queue.add(name)
         self._silent = silent
-        self._metrics.size.set(len(names))
-        self._metrics.unhealthy.set(len(silent))
-        self._metrics.health.set(100.0 * (len(names) - len(silent)) / len(names) if names else 100.0)
+        self._judge_zones(nodes)
+
+    def _judge_zones(self, nodes: Sequence[node_pb2.Node]) -> None:
+        """Decide how fast the nodes of each zone may be driven empty; who waits is looked at again when that changes."""
+        zones = count_zones((zone_of(node), self._is_ready(node)) for node in nodes)
+        rates = {name: rate_of(zone, self._times.rates) for name, zone in zones.items()}
+        changed = {name for name, rate in rates.items() if rate != self._tokens.rates.get(name, rate)}
+        for name in sorted(changed):
+            log.info("zone changes its pace", zone=name, state=state_of(zones[name], self._times.rates).value)
+        self._tokens.rates = rates
+        self._tokens.forget_zones(zones)
+        for node in nodes:
+            if zone_of(node) in changed:
+                self.queue.add(node.metadata.name)
+        self._metrics.show(zones)
+
+    def _is_ready(self, node: node_pb2.Node) -> bool:
+        ready = get_condition(node.status, "Ready")
+        return node.metadata.name not in self._silent and ready is not None and ready.status == "True"
 
     def _on_node(self, node: node_pb2.Node) -> None:
         ready = get_condition(node.status, "Ready")
@@ -206,6 +228,7 @@ class NodeLifecycleController(Controller):
 
     def _on_gone(self, node: node_pb2.Node) -> None:
         self._beats.forget(node.metadata.name)
+        self._tokens.give_back(node.metadata.name)
 
     def _on_lease(self, lease: lease_pb2.Lease) -> None:
         if lease.metadata.namespace == LEASE_NAMESPACE:

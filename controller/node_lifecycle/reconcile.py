@@ -56,6 +56,7 @@ def reconcile(
     may_evict: bool,
     default_seconds: float,
     now: float,
+    may_begin: bool = True,
 ) -> NodePlan:
     """Decide what to do for one node.
 
@@ -66,6 +67,7 @@ def reconcile(
         may_evict: whether anything may be driven from anywhere: not while most nodes seem gone (I13).
         default_seconds: how long a Pod that says nothing may stay on a silent node.
         now: seconds since the epoch.
+        may_begin: whether the node may be driven empty if it is not yet: its zone has a token for it (`zones`).
     """
     conditions = _silence(node, life, now)
     after = node
@@ -74,7 +76,7 @@ def reconcile(
         after.CopyFrom(node)
         for condition in conditions:
             set_condition(after.status, condition, now)
-    taints = compute_taints(after, may_evict=may_evict, now=now)
+    taints = compute_taints(after, may_evict=may_evict, now=now, may_begin=may_begin)
     ready = find_condition(after.status.conditions, "Ready")
     silent = life is not Life.HEARD and ready is not None and ready.status == "Unknown"
     lost = tuple(_lost(pod, node.metadata.name, now) for pod in pods if silent and _can_be_lost(pod))
@@ -135,6 +137,17 @@ def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:
         ready.status = "False"
         ready.last_transition_time.CopyFrom(timestamp(now))
     return lost
+
+
+def driven_away(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
+    """Return what to write of a Pod's status before it is deleted for a NoExecute taint."""
+    meta, driven = pod.metadata, pod_pb2.Pod()
+    driven.metadata.name, driven.metadata.namespace, driven.metadata.uid = meta.name, meta.namespace, meta.uid
+    driven.status.conditions.add(
+        type="DisruptionTarget", status="True", reason="DeletionByTaintManager",
+        message="Taint manager: deleting due to NoExecute taint", last_transition_time=timestamp(now),
+    )  # fmt: skip
+    return driven
 
 
 def _is_static(pod: pod_pb2.Pod) -> bool:

@@ -17,6 +17,8 @@ UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 DEFAULT_TOLERATION_SECONDS = 300
 NO_SCHEDULE, NO_EXECUTE = "NoSchedule", "NoExecute"
 
+_SILENT = (NOT_READY, UNREACHABLE)
+
 #: condition type -> status -> taint
 _BY_CONDITION = {
     "Ready": {"False": NOT_READY, "Unknown": UNREACHABLE},
@@ -30,6 +32,12 @@ MANAGED = frozenset(
     {(key, NO_SCHEDULE) for statuses in _BY_CONDITION.values() for key in statuses.values()}
     | {(UNSCHEDULABLE, NO_SCHEDULE), (NOT_READY, NO_EXECUTE), (UNREACHABLE, NO_EXECUTE)}
 )
+
+
+def wants_no_execute(node: node_pb2.Node) -> bool:
+    """Say whether a node's Ready condition calls for a NoExecute taint."""
+    ready = find_condition(node.status.conditions, "Ready")
+    return ready is not None and ready.status in _BY_CONDITION["Ready"]
 
 
 def wanted_taints(node: node_pb2.Node, *, may_evict: bool) -> set[tuple[str, str]]:
@@ -52,9 +60,21 @@ def wanted_taints(node: node_pb2.Node, *, may_evict: bool) -> set[tuple[str, str
     return wanted
 
 
-def compute_taints(node: node_pb2.Node, *, may_evict: bool, now: float) -> tuple[node_pb2.Taint, ...] | None:
-    """Return all taints that a node should have, or None when it has them. Taints of others stay as they are."""
+def compute_taints(
+    node: node_pb2.Node, *, may_evict: bool, now: float, may_begin: bool = True
+) -> tuple[node_pb2.Taint, ...] | None:
+    """Return all taints that a node should have, or None when it has them. Taints of others stay as they are.
+
+    Args:
+        node: with its conditions as they are or are about to be.
+        may_evict: whether it may have NoExecute taints.
+        now: seconds since the epoch; when a new taint was added.
+        may_begin: whether it may get one now that it has none; one that it has is changed as its condition is.
+    """
     wanted = wanted_taints(node, may_evict=may_evict)
+    has_one = any(taint.key in _SILENT and taint.effect == NO_EXECUTE for taint in node.spec.taints)
+    if not may_begin and not has_one:
+        wanted = {(key, effect) for key, effect in wanted if effect != NO_EXECUTE}
     kept = [
         taint
         for taint in node.spec.taints
