@@ -28,10 +28,18 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: index of controllers by uid
 BY_UID = "uid"
+#: index of controllers by the uid of what controls them
+BY_PARENT = "parent-uid"
 #: look again after this time when the cache does not show what was done
 RECHECK_SECONDS = 15.0
 #: controllers of more replicas than this gather the reports of their Pods, for so long for each replica
 GATHER_FROM, GATHER_SECONDS_EACH = 100, 0.0002
+
+
+def by_parent(obj: Any) -> Iterable[str]:
+    """Index function of controllers: those of one Deployment stand together."""
+    reference = controller_of(obj.metadata)
+    return () if reference is None else (reference.uid,)
 
 
 class ReplicationBase(Controller):
@@ -51,6 +59,7 @@ class ReplicationBase(Controller):
         self._adapt = ADAPTERS[self.kind.kind]
         self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
         self._owners.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
+        self._owners.ensure_indexer(BY_PARENT, by_parent)
         self._owners.add_handler(
             on_add=lambda obj: self.queue.add(object_key(obj)),
             on_update=lambda old, new: self.queue.add(object_key(new)),
@@ -80,7 +89,8 @@ class ReplicationBase(Controller):
             return RECHECK_SECONDS
         observed = observe(owner, pods)
         plan = reconcile(
-            owner, observed, may_act=True, now=now, related=self._related(owner),
+            owner, observed, may_act=True, now=now,
+            related=self._related(owner) if len(observed.active) > owner.replicas else (),
             taken=Taken(self._pods.lister, self._recent, owner.meta.namespace),
         )  # fmt: skip
         if plan.adopt or plan.create or plan.delete:
@@ -144,9 +154,8 @@ class ReplicationBase(Controller):
         if reference is None:
             return []
         found: list[pod_pb2.Pod] = []
-        for sibling in self._owners.lister.list(namespace=owner.meta.namespace):
-            parent = controller_of(sibling.metadata)
-            if parent is not None and parent.uid == reference.uid and sibling.metadata.uid != owner.meta.uid:
+        for sibling in self._owners.lister.by_index(BY_PARENT, reference.uid):
+            if sibling.metadata.uid != owner.meta.uid:
                 found += self._pods.lister.by_index(BY_CONTROLLER, sibling.metadata.uid)
         return [pod for pod in found if is_active(pod)]
 

@@ -84,6 +84,56 @@ def test_plan(case):
     assert reconcile(owner, observe(owner, case.pods), may_act=case.may_act, now=EPOCH) == case.want
 
 
+LOOSE = make_pod("loose", labels={"app": "x"})
+GONE = mine("gone", labels={"app": "x"})
+DONE, DEAD = mine("done", phase="Succeeded"), mine("dead", phase="Failed")
+ENDING = mine("ending", deleted=EPOCH)
+THEIRS = make_pod("theirs", labels=LABELS, owner=OTHER, phase="Running")
+#: replicas, Pods, what is to be done: (number of creations, deleted, adopted, released)
+MIXTURES = {
+    "an orphan too many is adopted, not deleted": (0, (ORPHAN,), (0, "", "orphan", "")),
+    "an orphan makes one of its own too many": (1, (C, ORPHAN), (0, "c", "orphan", "")),
+    "an orphan and what is missing besides": (3, (A, ORPHAN), (1, "", "orphan", "")),
+    "two orphans at once": (2, (ORPHAN, make_pod("o2", labels=LABELS)), (0, "", "o2 orphan", "")),
+    "an orphan that matches nothing stays one": (1, (A, LOOSE), (0, "", "", "")),
+    "an orphan that is ending is left alone": (1, (A, make_pod("o", labels=LABELS, deleted=EPOCH)), (0, "", "", "")),
+    "an orphan with more labels is adopted": (1, (make_pod("o", labels={**LABELS, "b": "c"}),), (0, "", "o", "")),
+    "what matches no longer does not count": (2, (A, GONE), (1, "", "", "gone")),
+    "what matches no longer and one too many": (0, (A, GONE), (0, "a", "", "gone")),
+    "released and adopted together": (1, (GONE, ORPHAN), (0, "", "orphan", "gone")),
+    "what matches no longer is released though it has ended": (0, (mine("g", labels={}, phase="Failed"),), (0, "", "", "g")),
+    "what matches no longer is released though it is ending": (0, (mine("g", labels={}, deleted=EPOCH),), (0, "", "", "g")),
+    "what has succeeded is replaced": (1, (DONE,), (1, "", "", "")),
+    "what has ended is not deleted when there are too many": (0, (DONE, DEAD), (0, "", "", "")),
+    "what is ending is not deleted again": (0, (ENDING,), (0, "", "", "")),
+    "what is ending is replaced at once": (2, (A, ENDING), (1, "", "", "")),
+    "all ending: all are replaced": (3, (ENDING, mine("e2", deleted=EPOCH)), (3, "", "", "")),
+    "another's Pods with the same labels are nobody here": (2, (A, B, THEIRS), (0, "", "", "")),
+    "another's Pods do not stand in": (1, (THEIRS,), (1, "", "", "")),
+    "two too many: pending before running": (1, (A, B, C), (0, "c ", "", "")),
+    "none too many while some are on a lost node": (2, (mine("u", phase="Unknown"), A), (0, "", "", "")),
+    "of too many the one on the lost node goes": (1, (mine("u", phase="Unknown"), A), (0, "u", "", "")),
+    "without a node first": (1, (mine("z", phase="Pending"), mine("y", phase="Pending", node="n1")), (0, "z", "", "")),
+    "not ready first": (1, (mine("a", ready=True), mine("b", ready=False)), (0, "b", "", "")),
+    "no replicas and no Pods": (0, (), (0, "", "", "")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures(name):
+    replicas, pods, (created, deleted, adopted, released) = MIXTURES[name]
+    owner = of_replica_set(make_replica_set("web", replicas=replicas))
+    plan = reconcile(owner, observe(owner, pods), may_act=True, now=EPOCH)
+    told = [sorted(pod.metadata.name for pod in group) for group in (plan.delete, plan.adopt, plan.release)]
+    assert len(plan.create) == created
+    assert told[1:] == [adopted.split(), released.split()]
+    if deleted.endswith(" "):
+        assert len(told[0]) == 2
+        assert deleted.strip() in told[0]
+    else:
+        assert told[0] == deleted.split()
+
+
 @pytest.mark.parametrize("replicas", [0, 1, 7])
 def test_carrying_out_a_plan_leaves_nothing_to_do(replicas):
     owner = of_replica_set(make_replica_set("web", replicas=replicas))
