@@ -1,13 +1,13 @@
 """`vaina logs`: what a container wrote, or writes."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from cli import flags
+from cli.log_streams import Source, prefixes, write_lines, write_one, write_side_by_side
 from cli.shell import Failure, Shell
 from cli.targets import find_kind, parse_duration, parse_pod
 from vaina.api.core.v1 import pod_pb2
@@ -15,6 +15,8 @@ from vaina.client.clientset import Clientset
 from vaina.objects import selectors
 from vaina.objects.times import TimeError, parse_time
 
+#: lines of each Pod's log where a selector chose them
+_SELECTED_TAIL = 10
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -22,7 +24,7 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 class LogOptions:
     """What `logs` was asked for."""
 
-    word: str
+    word: str = ""
     container: str = ""
     namespace: str = ""
     follow: bool = False
@@ -33,6 +35,11 @@ class LogOptions:
     since_time: str = ""
     limit_bytes: int = 0
     all_containers: bool = False
+    label_selector: str = ""
+    all_pods: bool = False
+    #: None: where it helps, on a terminal with several containers
+    prefix: bool | None = None
+    max_log_requests: int = 5
 
 
 def container_names(pod: pod_pb2.Pod) -> list[str]:
@@ -72,32 +79,44 @@ async def resolve_pod(shell: Shell, clients: Clientset, word: str, namespace: st
         Failure: a controller has no Pod.
         ApiError: it is not there.
     """
-    kind, slash, name = word.partition("/")
+    kind, slash, _ = word.partition("/")
     if not slash or find_kind(kind).kind == "Pod":
         return await clients.pods.get(parse_pod(word), namespace)
+    found = await _owned(clients, word, namespace)
+    chosen = min(found, key=lambda pod: (pod.status.phase != "Running", pod.metadata.name))
+    if len(found) > 1:
+        shell.err(f"Found {len(found)} pods, using pod/{chosen.metadata.name}")
+    return chosen
+
+
+async def _owned(clients: Clientset, word: str, namespace: str) -> Sequence[pod_pb2.Pod]:
+    """Return the Pods that a controller's selector finds. Raises Failure when it has none."""
+    kind, _, name = word.partition("/")
     found = find_kind(kind)
-    if not found.has_scale:
+    spec = found.message.DESCRIPTOR.fields_by_name.get("spec")
+    fields = spec.message_type.fields_by_name if spec is not None and spec.message_type is not None else {}
+    if not {"selector", "template"} <= set(fields):
         raise Failure(f"cannot get the logs from {word}: it has no pods")
     owner: Any = await clients.kind(found).get(name, namespace)
     selector = owner.spec.selector
     wanted = (
-        selectors.from_message(selector) if found.kind == "ReplicaSet" else selectors.from_labels(selector)
+        selectors.from_labels(selector)
+        if found.kind == "ReplicationController"
+        else selectors.from_message(selector)
     )
     listed = await clients.pods.list_all(namespace, label_selector=str(wanted))
     if not listed.items:
         raise Failure(f"no pods found for {word}")
-    chosen = min(listed.items, key=lambda pod: (pod.status.phase != "Running", pod.metadata.name))
-    if len(listed.items) > 1:
-        shell.err(f"Found {len(listed.items)} pods, using pod/{chosen.metadata.name}")
-    return chosen
+    return sorted(listed.items, key=lambda pod: pod.metadata.name)
 
 
 def _request(options: LogOptions, container: str) -> pod_pb2.PodLogOptions:
     request = pod_pb2.PodLogOptions(
         container=container, follow=options.follow, previous=options.previous, timestamps=options.timestamps
     )
-    if options.tail >= 0:
-        request.tail_lines = options.tail
+    tail = _SELECTED_TAIL if options.tail == -1 and options.label_selector else options.tail
+    if tail >= 0:
+        request.tail_lines = tail
     if options.since and options.since_time:
         raise Failure("at most one of --since and --since-time may be used")
     if options.since:
@@ -113,26 +132,60 @@ def _request(options: LogOptions, container: str) -> pod_pb2.PodLogOptions:
 
 
 async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
-    """Write a container's log to standard output, byte for byte."""
+    """Write logs to standard output: of one container byte for byte, of several one after the other, or side by side.
+
+    Raises:
+        Failure: the options make no sense, or there would be too many streams.
+    """
+    sources = await _sources(shell, clients, options)
+    before = prefixes(shell, sources, wanted=options.prefix or (True if options.all_pods else options.prefix))
+    if options.follow and len(sources) > 1:
+        if len(sources) > options.max_log_requests:
+            raise Failure(
+                f"you are attempting to follow {len(sources)} log streams, but maximum allowed concurrency is "
+                f"{options.max_log_requests}, use --max-log-requests to increase the limit"
+            )
+        await write_side_by_side(shell, clients, sources, before)
+        return
+    for source, prefix in zip(sources, before, strict=True):
+        if prefix:
+            await write_lines(shell, clients, source, prefix)
+        else:
+            await write_one(shell, clients, source)
+
+
+async def _sources(shell: Shell, clients: Clientset, options: LogOptions) -> list[Source]:
     namespace = options.namespace or shell.namespace
-    pod = await resolve_pod(shell, clients, options.word, namespace)
-    if options.all_containers:
-        if options.follow:
-            raise Failure("--all-containers cannot follow; follow one with -c")
-        chosen: Sequence[str] = [name.split(" ")[0] for name in container_names(pod)]
-    else:
-        chosen = [choose_container(shell, pod, options.container)]
-    for container in chosen:
-        stream = clients.pods.logs(
-            namespace, pod.metadata.name, _request(options, container), uid=pod.metadata.uid
+    if options.word and options.label_selector:
+        raise Failure("only a selector (-l) or a POD name is allowed")
+    if options.label_selector:
+        listed = await clients.pods.list_all(namespace, label_selector=options.label_selector)
+        found: Sequence[pod_pb2.Pod] = sorted(listed.items, key=lambda pod: pod.metadata.name)
+        if not found:
+            shell.err(f"No resources found in {namespace} namespace.")
+    elif not options.word:
+        raise Failure(
+            "logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]\nPOD or TYPE/NAME is a required argument for the logs command"
         )
-        async with aclosing(stream) as parts:
-            async for part in parts:
-                shell.out_bytes(part)
+    elif options.all_pods:
+        found = await _owned(clients, options.word, namespace)
+    else:
+        found = [await resolve_pod(shell, clients, options.word, namespace)]
+    sources: list[Source] = []
+    for pod in found:
+        if options.all_containers:
+            # As they start.
+            order = (*pod.spec.init_containers, *pod.spec.containers)
+            names = [item.name for item in order]
+            names += [item.ephemeral_container_common.name for item in pod.spec.ephemeral_containers]
+        else:
+            names = [choose_container(shell, pod, options.container)]
+        sources.extend(Source(pod, name, _request(options, name)) for name in names)
+    return sources
 
 
 @click.command("logs")
-@click.argument("word", metavar="POD")
+@click.argument("word", default="", metavar="POD")
 @click.argument("name", default="", metavar="[CONTAINER]")
 @flags.namespace
 @click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
@@ -143,7 +196,20 @@ async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
 @click.option("--since", default="", help="Not older than: 5s, 2m, 3h.")
 @click.option("--since-time", default="", help="Not older than a time: 2026-11-21T08:00:00Z.")
 @click.option("--limit-bytes", type=int, default=0, help="At most so many bytes.")
-@click.option("--all-containers", is_flag=True, help="Of all containers, one after the other.")
+@click.option("--all-containers", is_flag=True, help="Of all containers.")
+@click.option(
+    "-l", "--selector", "label_selector", default="", help="Of all Pods with these labels: a=b,c!=d."
+)
+@click.option("--all-pods", is_flag=True, help="Of all Pods of TYPE/NAME.")
+@click.option(
+    "--prefix",
+    type=bool,
+    is_flag=False,
+    flag_value=True,
+    default=None,
+    help="Each line after [pod/POD/CONTAINER].",
+)
+@click.option("--max-log-requests", type=int, default=5, help="How many are followed at once (5).")
 def logs_command(name: str, **options: Any) -> None:
     """Show what a container wrote."""
     options["container"] = options["container"] or name
