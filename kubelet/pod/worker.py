@@ -49,6 +49,9 @@ class PodWorker:
         self._rejection: tuple[str, str] | None = None
         self._verdict: Verdict | None = None
         self._memory = PodMemory(first_seen=tools.clock.now())
+        if adopted:
+            # What volumes show may have changed while there was no kubelet.
+            self._memory.refreshed_at = 0.0
         self._ending: Ending | None = None
         self._wake = asyncio.Event()
         self._prober = Prober(
@@ -87,6 +90,10 @@ class PodWorker:
             # The echo of what was just reported asks for nothing.
             if not was_gone and _same_wish(before, pod, self._memory.reported):
                 return
+            old, new = before.metadata, pod.metadata
+            if old.labels != new.labels or old.annotations != new.annotations:
+                # Files may show them.
+                self._memory.refreshed_at = 0.0
         self._wake.set()
 
     def reject(self, reason: str, message: str) -> None:
