@@ -13,16 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from kubelet.config import KubeletConfig
 from kubelet.containers.config import NodeSettings
-from kubelet.eviction.manager import EvictionSettings
-from kubelet.eviction.signals import parse_thresholds
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
-from kubelet.images.collector import ImageCollector
-from kubelet.images.inventory import ImagePolicy
 from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
-from kubelet.node.capacity import Resources, allocatable, configured
-from kubelet.node.care import CareTools, NodeCare
+from kubelet.node.capacity import allocatable, configured
+from kubelet.node.care import make_care
 from kubelet.node.cgroups import Cgroups, PodCgroups
 from kubelet.node.lease import NodeLease
 from kubelet.node.machine import Machine, least_oom_score_adj, node_dns, read_machine
@@ -33,6 +29,7 @@ from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, StepsOfAp
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
+from kubelet.runtime.records import DnsConfig
 from kubelet.server.service import KubeletService
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
@@ -128,7 +125,14 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
     cgroups = PodCgroups(Cgroups(), config.cgroup_parent)
     care = None
     if node_runtime.runs_processes:
-        care = make_care(config, node_runtime, clock, outlets, capacity=capacity, room=room, cgroups=cgroups)
+        stats = NodeStats(
+            Cgroups(), runtime, node_runtime.volumes, clock,
+            StatsSettings(capacity, room, config.cgroup_parent, Path(config.root_dir)),
+        )  # fmt: skip
+        care = make_care(
+            config, runtime, node_runtime.images, clock, outlets.events, outlets.metrics, stats=stats, room=room,
+            cgroups=cgroups,
+        )  # fmt: skip
     node = NodeManager(
         client.nodes, lease, runtime, clock, facts=facts, network=node_runtime.network, events=outlets.events,
         times=times, rng=rng, look=care.look if care else NodeSeen, beside=(care.run,) if care else (),
@@ -136,6 +140,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
     settings = NodeSettings(
         memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,
         cluster_dns=config.cluster_dns, cluster_domain=config.cluster_domain, allocatable=room.amounts(),
+        node_dns=node_dns() if node_runtime.runs_processes else DnsConfig(), seccomp_default=config.seccomp_default,
         pod_pids_limit=max(config.pod_pids_limit, 0), allowed_unsafe_sysctls=config.allowed_unsafe_sysctls,
     )  # fmt: skip
     pulls = PullSettings(
@@ -168,49 +173,6 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
     return kubelet
 
 
-def make_care(
-    config: KubeletConfig,
-    node_runtime: NodeRuntime,
-    clock: Clock,
-    outlets: Outlets,
-    *,
-    capacity: Resources,
-    room: Resources,
-    cgroups: PodCgroups,
-) -> NodeCare:
-    """Make what a node does for itself. Raises ThresholdError."""
-    policy = ImagePolicy(
-        config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
-        config.image_minimum_gc_age_seconds,
-    )  # fmt: skip
-    evictions = EvictionSettings(
-        parse_thresholds(
-            config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
-            min_reclaim=config.eviction_minimum_reclaim,
-        ),
-        transition_seconds=config.eviction_pressure_transition_seconds,
-        max_pod_grace_seconds=config.eviction_max_pod_grace_seconds,
-        interval_seconds=config.eviction_interval_seconds,
-    )  # fmt: skip
-    stats = NodeStats(
-        Cgroups(), node_runtime.runtime, node_runtime.volumes, clock,
-        StatsSettings(capacity, room, config.cgroup_parent, Path(config.root_dir)),
-    )  # fmt: skip
-
-    def tell(reason: str, message: str) -> None:
-        care.tell(reason, message)
-
-    care = NodeCare(
-        CareTools(
-            clock=clock, events=outlets.events, metrics=outlets.metrics, stats=stats, cgroups=cgroups,
-            images=ImageCollector(node_runtime.images, node_runtime.runtime, clock, policy, tell=tell),
-            cgroup_parent=config.cgroup_parent, allocatable=room, pod_pids_limit=max(config.pod_pids_limit, 0),
-        ),
-        evictions,
-    )  # fmt: skip
-    return care
-
-
 def hollow_runtime(
     config: KubeletConfig,
     clock: Clock,
@@ -237,6 +199,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     """Make the runtime over this node's Docker engine."""
     # The SDK takes a while to import, and a hollow node may be without it.
     from kubelet.network.pod_network import PodNetwork
+    from kubelet.runtime.docker.convert import LogLimits
     from kubelet.runtime.docker.engine import Engine
     from kubelet.runtime.docker.images import DockerImages
     from kubelet.runtime.docker.runtime import DockerRuntime
@@ -246,11 +209,16 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     volumes = VolumeManager(Path(config.root_dir), ApiObjects(client))
     return NodeRuntime(
         runtime=DockerRuntime(
-            engine, network, node_dns=node_dns(), least_oom_score_adj=least_oom_score_adj()
+            engine,
+            network,
+            node_dns=node_dns(),
+            least_oom_score_adj=least_oom_score_adj(),
+            logs=LogLimits(value(config.container_log_max_size), config.container_log_max_files),
+            seccomp_root=Path(config.root_dir) / "seccomp",
         ),
         images=DockerImages(engine),
         volumes=volumes,
-        files=PodDirectory(Path(config.root_dir), volumes),
+        files=PodDirectory(Path(config.root_dir), volumes, cluster_domain=config.cluster_domain),
         network=network,
         runs_processes=True,
     )
@@ -275,7 +243,7 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
         runtime=runtime,
         images=CriImages(connection),
         volumes=volumes,
-        files=PodDirectory(root, volumes),
+        files=PodDirectory(root, volumes, cluster_domain=config.cluster_domain),
         network=CniNetwork(
             PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr)),
             directory=Path(config.cni_conf_dir),

@@ -46,6 +46,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pod_pids_limit: int = -1
     #: sysctls that Pods may set besides the safe ones: kernel.msgmax, net.core.*
     allowed_unsafe_sysctls: tuple[str, ...] = ()
+    #: containers that ask for no seccomp profile get the runtime's own instead of none
+    seccomp_default: bool = False
     #: of each container's log
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5

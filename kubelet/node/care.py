@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from kubelet.config import KubeletConfig
 from kubelet.containers.cgroups import (
     CgroupLimits,
     burstable_limits,
@@ -19,15 +20,16 @@ from kubelet.containers.cgroups import (
 from kubelet.containers.resources import cpu_shares
 from kubelet.eviction.manager import Eviction, EvictionManager, EvictionSettings
 from kubelet.eviction.ranking import REASON
-from kubelet.eviction.signals import Observation, Signal
+from kubelet.eviction.signals import Observation, Signal, parse_thresholds
 from kubelet.images.collector import ImageCollector
+from kubelet.images.inventory import ImagePolicy
 from kubelet.metrics import KubeletMetrics
 from kubelet.node.capacity import Resources
 from kubelet.node.cgroups import PodCgroups
 from kubelet.pod.termination import Verdict
 from kubelet.pod.tools import EventSink
 from kubelet.pod.workers import PodWorkers
-from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
 from kubelet.runtime.records import Uid
 from kubelet.stats.provider import NodeStats
 from kubelet.stats.sampler import Sampler
@@ -101,7 +103,9 @@ class NodeCare:
     def _pods(self) -> Iterable[pod_pb2.Pod]:
         workers = self._workers()
         return (
-            [worker.pod for worker in workers.all() if worker.holds_resources] if workers is not None else []
+            [worker.allocated_pod for worker in workers.all() if worker.holds_resources]
+            if workers is not None
+            else []
         )
 
     def _say_changed(self) -> None:
@@ -152,3 +156,45 @@ class NodeCare:
                 for uid in [uid for uid in present if Uid(uid) not in workers]:
                     await asyncio.to_thread(tools.cgroups.remove, uid)
             await tools.clock.sleep(TIDY_SECONDS)
+
+
+def make_care(  # noqa: PLR0913 - a node's parts
+    config: KubeletConfig,
+    runtime: Runtime,
+    images: ImageService,
+    clock: Clock,
+    events: EventSink,
+    metrics: KubeletMetrics,
+    *,
+    stats: NodeStats,
+    room: Resources,
+    cgroups: PodCgroups,
+) -> NodeCare:
+    """Make what a node does for itself, as it is configured. Raises ThresholdError, QuantityError."""
+    policy = ImagePolicy(
+        config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
+        config.image_minimum_gc_age_seconds,
+    )  # fmt: skip
+    thresholds = parse_thresholds(
+        config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
+        min_reclaim=config.eviction_minimum_reclaim,
+    )  # fmt: skip
+    evictions = EvictionSettings(
+        thresholds,
+        transition_seconds=config.eviction_pressure_transition_seconds,
+        max_pod_grace_seconds=config.eviction_max_pod_grace_seconds,
+        interval_seconds=config.eviction_interval_seconds,
+    )
+
+    def tell(reason: str, message: str) -> None:
+        care.tell(reason, message)
+
+    care = NodeCare(
+        CareTools(
+            clock=clock, events=events, metrics=metrics, stats=stats, cgroups=cgroups,
+            images=ImageCollector(images, runtime, clock, policy, tell=tell),
+            cgroup_parent=config.cgroup_parent, allocatable=room, pod_pids_limit=max(config.pod_pids_limit, 0),
+        ),
+        evictions,
+    )  # fmt: skip
+    return care

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from kubelet.containers.config import hostname_of
+from kubelet.containers.names import host_network_hosts_file, hosts_file
 from kubelet.runtime.records import ContainerState, Mount, Uid
 from kubelet.volumes import mounting
 from kubelet.volumes.container_mounts import volume_mounts
@@ -22,14 +22,9 @@ log = structlog.stdlib.get_logger(__name__)
 #: upstream's bound of a termination message, and of what is taken from the log instead
 MAX_TERMINATION_MESSAGE = 4096
 
-_HOSTS = """# Kubernetes-managed hosts file.
-127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::0\tip6-localnet
-fe00::0\tip6-mcastprefix
-fe00::1\tip6-allnodes
-fe00::2\tip6-allrouters
-"""
+
+#: of the node: what Pods on its network see, with their aliases
+_NODE_HOSTS = Path("/etc/hosts")
 
 
 class PodFiles(Protocol):
@@ -59,8 +54,8 @@ class PodFiles(Protocol):
 class PodDirectory:
     """Pods' files below one root. Stateless."""
 
-    def __init__(self, root: Path, volumes: Volumes) -> None:
-        self._root, self._volumes = root / "pods", volumes
+    def __init__(self, root: Path, volumes: Volumes, *, cluster_domain: str = "cluster.local") -> None:
+        self._root, self._volumes, self._cluster_domain = root / "pods", volumes, cluster_domain
 
     async def mounts(
         self,
@@ -80,7 +75,7 @@ class PodDirectory:
         if path not in taken:
             log = await asyncio.to_thread(self._termination_log, uid, container.name, attempt)
             mounts.append(Mount(log, path))
-        if "/etc/hosts" not in taken and not pod.spec.host_network and pod_ip:
+        if "/etc/hosts" not in taken and (pod.spec.host_network or pod_ip):
             hosts = await asyncio.to_thread(self._etc_hosts, pod, pod_ip)
             mounts.append(Mount(hosts, "/etc/hosts"))
         return tuple(mounts)
@@ -96,15 +91,10 @@ class PodDirectory:
     def _etc_hosts(self, pod: pod_pb2.Pod, pod_ip: str) -> str:
         path = self._root / pod.metadata.uid / "etc-hosts"
         path.parent.mkdir(parents=True, exist_ok=True)
-        name = hostname_of(pod)
-        names = [name]
-        if pod.spec.subdomain:
-            names.insert(0, f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.cluster.local")
-        lines = [_HOSTS, f"{pod_ip}\t" + "\t".join(names) + "\n"]
-        if pod.spec.host_aliases:
-            lines.append("\n# Entries added by HostAliases.\n")
-            lines += [f"{alias.ip}\t" + "\t".join(alias.hostnames) + "\n" for alias in pod.spec.host_aliases]
-        text = "".join(lines)
+        if pod.spec.host_network:
+            text = host_network_hosts_file(pod, _NODE_HOSTS.read_text() if _NODE_HOSTS.exists() else "")
+        else:
+            text = hosts_file(pod, pod_ip=pod_ip, cluster_domain=self._cluster_domain)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             path.chmod(0o644)

@@ -125,14 +125,18 @@ class SecurityConfig:
     drop_capabilities: tuple[str, ...] = ()
     #: None: as the image says
     run_as_user: int | None = None
+    #: a user that only the image's passwd knows; in place of `run_as_user`
+    run_as_username: str = ""
     run_as_group: int | None = None
     supplemental_groups: tuple[int, ...] = ()
     readonly_rootfs: bool = False
     no_new_privs: bool = False
-    #: RuntimeDefault, Unconfined or Localhost/<profile>; empty: the engine's default
+    #: RuntimeDefault, Unconfined or Localhost/<profile>, a file below the kubelet's <root>/seccomp; empty: the engine's default
     seccomp_profile: str = ""
-    #: as above
+    #: as above, but a profile's name; never Unconfined unless somebody asked for it
     apparmor_profile: str = ""
+    #: nothing of /proc is hidden or read-only (procMount: Unmasked)
+    unmasked_proc: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ names and the `io.kubernetes.*` labels are those that Kubernetes' own Docker run
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,10 +38,16 @@ SANDBOX, CONTAINER = "podsandbox", "container"
 _LABEL, _ANNOTATION = "label.", "annotation."
 
 PAUSE_IMAGE = "vaina/pause:1"
-#: kept of a container's log: as a kubelet keeps by default (containerLogMaxSize, containerLogMaxFiles)
-_LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
 _ENDED = frozenset({"exited", "dead", "removing"})
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """What is kept of a container's log: containerLogMaxSize and containerLogMaxFiles of a kubelet."""
+
+    max_bytes: int = 10 * 1024**2
+    max_files: int = 5
 
 
 def sandbox_name(config: SandboxConfig) -> str:
@@ -99,7 +106,13 @@ def sandbox_body(config: SandboxConfig, address: str) -> dict[str, Any]:
 
 
 def container_body(
-    sandbox_id: str, sandbox: SandboxConfig, config: ContainerConfig, *, least_oom_score_adj: int
+    sandbox_id: str,
+    sandbox: SandboxConfig,
+    config: ContainerConfig,
+    *,
+    least_oom_score_adj: int,
+    logs: LogLimits | None = None,
+    seccomp: str = "",
 ) -> dict[str, Any]:
     """Return the body that creates a container in a sandbox.
 
@@ -108,7 +121,10 @@ def container_body(
         sandbox: what that one was made of.
         config: of the container.
         least_oom_score_adj: what this machine may set at least: lowering it takes CAP_SYS_RESOURCE.
+        logs: how much is kept.
+        seccomp: the text of the profile that `localhost_profile` names.
     """
+    logs = logs or LogLimits()
     own = {
         TYPE: CONTAINER, POD_NAME: sandbox.name, POD_NAMESPACE: sandbox.namespace, POD_UID: sandbox.uid,
         CONTAINER_NAME: config.name, SANDBOX_ID: sandbox_id, ATTEMPT: str(config.attempt), IMAGE: config.image,
@@ -117,10 +133,13 @@ def container_body(
     host: dict[str, Any] = {
         "NetworkMode": joined,
         "IpcMode": "host" if sandbox.host_ipc else joined,
-        "LogConfig": _LOG_CONFIG,
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": str(logs.max_bytes), "max-file": str(logs.max_files)},
+        },
         "Mounts": [_mount(mount) for mount in config.mounts],
         **_resources(config.resources, least_oom_score_adj),
-        **_security(config.security),
+        **_security(config.security, seccomp),
     }
     if config.target_container_id:
         host["PidMode"] = f"container:{config.target_container_id}"
@@ -184,24 +203,32 @@ def _resources(resources: LinuxResources, least_oom_score_adj: int) -> dict[str,
 
 
 def _user(security: SecurityConfig) -> str:
-    if security.run_as_user is None:
-        return "" if security.run_as_group is None else f"0:{security.run_as_group}"
-    return (
-        f"{security.run_as_user}"
-        if security.run_as_group is None
-        else f"{security.run_as_user}:{security.run_as_group}"
-    )
+    user = security.run_as_username
+    if security.run_as_user is not None:
+        user = str(security.run_as_user)
+    return user if security.run_as_group is None else f"{user or 0}:{security.run_as_group}"
 
 
-def _security(security: SecurityConfig) -> dict[str, Any]:
+def localhost_profile(security: SecurityConfig) -> str:
+    """Return which file has the container's seccomp profile; "" when none has."""
+    _, slash, file = security.seccomp_profile.partition("Localhost/")
+    return file if slash else ""
+
+
+def _security(security: SecurityConfig, seccomp: str) -> dict[str, Any]:
     options = []
     if security.no_new_privs:
         options.append("no-new-privileges")
-    for name, profile in (("seccomp", security.seccomp_profile), ("apparmor", security.apparmor_profile)):
-        if profile == "Unconfined":
-            options.append(f"{name}=unconfined")
-        elif profile.startswith("Localhost/"):
-            options.append(f"{name}={profile.removeprefix('Localhost/')}")
+    if security.seccomp_profile == "Unconfined":
+        options.append("seccomp=unconfined")
+    elif seccomp:
+        # The engine takes the profile itself here, not its name.
+        options.append(f"seccomp={seccomp}")
+    if security.apparmor_profile == "Unconfined":
+        options.append("apparmor=unconfined")
+    elif security.apparmor_profile.startswith("Localhost/"):
+        options.append(f"apparmor={security.apparmor_profile.removeprefix('Localhost/')}")
+    unmasked: dict[str, Any] = {"MaskedPaths": [], "ReadonlyPaths": []} if security.unmasked_proc else {}
     return {
         "Privileged": security.privileged,
         "CapAdd": list(security.add_capabilities),
@@ -209,6 +236,7 @@ def _security(security: SecurityConfig) -> dict[str, Any]:
         "GroupAdd": [str(group) for group in security.supplemental_groups],
         "ReadonlyRootfs": security.readonly_rootfs,
         "SecurityOpt": options,
+        **unmasked,
     }
 
 

@@ -50,6 +50,7 @@ from kubelet.runtime.records import (
     RuntimeVersion,
     SandboxConfig,
     SandboxState,
+    SecurityConfig,
     Uid,
 )
 
@@ -83,7 +84,14 @@ class DockerRuntime:
     """Sandboxes and containers of one engine. Its methods may be called by any task; calls for one Pod come one at a time."""
 
     def __init__(
-        self, engine: Engine, network: SandboxNetwork, *, node_dns: DnsConfig, least_oom_score_adj: int
+        self,
+        engine: Engine,
+        network: SandboxNetwork,
+        *,
+        node_dns: DnsConfig,
+        least_oom_score_adj: int,
+        logs: convert.LogLimits | None = None,
+        seccomp_root: Path = Path("/var/lib/kubelet/seccomp"),
     ) -> None:
         """Make it.
 
@@ -92,7 +100,10 @@ class DockerRuntime:
             network: gives sandboxes their addresses.
             node_dns: resolv.conf of sandboxes that bring none.
             least_oom_score_adj: what this machine may set at least.
+            logs: how much is kept of each container's.
+            seccomp_root: where profiles of type Localhost are.
         """
+        self._logs, self._seccomp_root = logs, seccomp_root
         self._engine, self._network = engine, network
         self._node_dns, self._least_oom_score_adj = node_dns, least_oom_score_adj
         #: host ports were brought in line with the sandboxes since this kubelet began
@@ -257,8 +268,9 @@ class DockerRuntime:
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
         body = convert.container_body(
-            sandbox_id, sandbox, config, least_oom_score_adj=self._least_oom_score_adj
-        )
+            sandbox_id, sandbox, config, least_oom_score_adj=self._least_oom_score_adj, logs=self._logs,
+            seccomp=await self._seccomp(config.security),
+        )  # fmt: skip
         name = convert.container_name(sandbox, config)
         with translated(CreateFailed):
             try:
@@ -268,6 +280,16 @@ class DockerRuntime:
                     raise
             found = await self._engine.call(lambda client: client.inspect_container(name))
         return str(found["Id"])
+
+    async def _seccomp(self, security: SecurityConfig) -> str:
+        """Return the text of a container's own profile. Raises CreateFailed."""
+        name = convert.localhost_profile(security)
+        if not name:
+            return ""
+        try:
+            return await asyncio.to_thread((self._seccomp_root / name).read_text)
+        except (OSError, ValueError) as error:
+            raise CreateFailed(f'failed to load the seccomp profile "{name}": {error}') from error
 
     async def start_container(self, container_id: str) -> None:
         def start(client: APIClient) -> None:

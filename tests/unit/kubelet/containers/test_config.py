@@ -1,25 +1,20 @@
 """What the runtime is told about sandboxes and containers."""
 
-from dataclasses import replace
-
 import pytest
 
 from kubelet.containers.config import (
     ConfigProblem,
     NodeSettings,
     container_config,
-    dns_config,
-    hostname_of,
     sandbox_config,
     security_config,
 )
 from kubelet.pod.actions import ContainerKind, StartContainer
-from kubelet.runtime.records import DnsConfig, PortMapping, SecurityConfig
+from kubelet.runtime.records import PortMapping, SecurityConfig
 from vaina.testing.builders import make_pod
 
 START = StartContainer("app", ContainerKind.MAIN, 2, "sha256:x", 3)
 SETTINGS = NodeSettings(memory_capacity_bytes=1024**3)
-WITH_DNS = replace(SETTINGS, cluster_dns=("10.96.0.10",))
 
 
 def test_a_container_carries_what_a_restarted_kubelet_needs() -> None:
@@ -58,41 +53,6 @@ def test_host_ports_belong_to_the_sandbox_unless_it_has_the_hosts_network() -> N
 
     made = sandbox_config(pod, 0, SETTINGS)
     assert (made.port_mappings, made.host_network, made.hostname) == ((), True, "")
-
-
-def test_the_hostname_is_the_pods_name_unless_it_says_otherwise() -> None:
-    assert hostname_of(make_pod("jumpod")) == "jumpod"
-    assert hostname_of(make_pod("a" * 62 + ".b")) == "a" * 62
-    pod = make_pod()
-    pod.spec.hostname = "other"
-    assert hostname_of(pod) == "other"
-
-
-def test_dns_follows_the_policy() -> None:
-    pod = make_pod()
-    assert dns_config(pod, SETTINGS) is None
-    searches = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
-    assert dns_config(pod, WITH_DNS) == DnsConfig(("10.96.0.10",), searches, ("ndots:5",))
-
-    pod.spec.dns_policy = "Default"
-    assert dns_config(pod, WITH_DNS) is None
-
-    pod.spec.dns_policy = "None"
-    pod.spec.dns_config.nameservers.append("192.0.2.53")
-    pod.spec.dns_config.options.add(name="edns0")
-    assert dns_config(pod, WITH_DNS) == DnsConfig(("192.0.2.53",), (), ("edns0",))
-
-
-def test_the_hosts_network_has_the_hosts_dns() -> None:
-    pod = make_pod()
-    pod.spec.host_network = True
-    assert dns_config(pod, WITH_DNS) is None
-
-    pod.spec.dns_policy = "ClusterFirstWithHostNet"
-
-    made = dns_config(pod, WITH_DNS)
-    assert made is not None
-    assert made.nameservers == ("10.96.0.10",)
 
 
 def test_a_containers_own_rights_go_before_the_pods() -> None:
@@ -137,3 +97,28 @@ def test_what_must_not_be_root(user: int | None, image_user: str, words: str | N
         security_config(pod, pod.spec.containers[0], image_user=image_user)
 
     assert words in str(refused.value)
+
+
+def test_a_group_stands_beside_the_images_user_where_no_other_is_named() -> None:
+    pod = make_pod()
+    pod.spec.security_context.run_as_group = 3000
+
+    def rights(image_user: str) -> SecurityConfig:
+        return security_config(pod, pod.spec.containers[0], image_user=image_user)
+
+    assert (rights("").run_as_user, rights("").run_as_group) == (0, 3000)
+    assert rights("1000:1000").run_as_user == 1000
+    assert (rights("nobody").run_as_user, rights("nobody").run_as_username) == (None, "nobody")
+
+
+@pytest.mark.parametrize(("default", "profile"), [(False, "Unconfined"), (True, "RuntimeDefault")])
+def test_no_seccomp_profile_is_none_unless_the_node_has_a_default(default: bool, profile: str) -> None:
+    pod = make_pod()
+    made = security_config(pod, pod.spec.containers[0], image_user="", seccomp_default=default)
+    assert made.seccomp_profile == profile
+
+
+def test_proc_may_be_shown_whole() -> None:
+    pod = make_pod()
+    pod.spec.containers[0].security_context.proc_mount = "Unmasked"
+    assert security_config(pod, pod.spec.containers[0], image_user="").unmasked_proc
