@@ -156,7 +156,7 @@ class Kubelet:
             self._status.reconcile(pod)
             return
         adopted = uid in self._adopted
-        others = [other.pod for other in self._workers.all() if other.holds_resources]
+        others = [other.allocated_pod for other in self._workers.all() if other.holds_resources]
         worker = self._workers.start(pod, adopted=adopted)
         if adopted:
             log.info("pod adopted", pod=_key(pod), uid=uid)

@@ -41,7 +41,16 @@ def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestam
 
 
 def merge_conditions(current: Any, sent: Any, now: Timestamp) -> None:
-    """Bring conditions into a list of conditions, by type. A transition time moves only when the status does."""
+    """Bring conditions into a list of conditions, by type. A transition time moves only when the status does.
+
+    A condition that is sent without a status holds no longer, and is taken away (decision 122).
+    """
+    gone = {condition.type for condition in sent if not condition.status}
+    if gone:
+        kept = [condition for condition in current if condition.type not in gone]
+        del current[:]
+        current.extend(kept)
+        sent = [condition for condition in sent if condition.status]
     by_type = {condition.type: condition for condition in current}
     for condition in sent:
         found = by_type.get(condition.type)

@@ -34,6 +34,8 @@ class KillReason(StrEnum):
     LIVENESS = "liveness"
     STARTUP = "startup"
     POST_START = "post start hook"
+    #: its resizePolicy wants a new start for what has changed
+    RESIZE = "resize"
     #: of a sandbox that is no longer the Pod's
     SANDBOX_CHANGED = "sandbox changed"
 
@@ -103,6 +105,14 @@ class StartContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeContainer:
+    """Tell a running container what it has now: as the Pod's allocated spec says."""
+
+    container_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunPreStop:
     """Begin the preStop hook; TERM follows when it is done or at the deadline."""
 
@@ -147,6 +157,7 @@ Action: TypeAlias = (
     | PullImage
     | CancelPulls
     | StartContainer
+    | ResizeContainer
     | RunPreStop
     | TermContainer
     | KillContainer

@@ -19,6 +19,7 @@ from kubelet.pod.actions import (
     PullPolicy,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     StartContainer,
     StopSandbox,
     earliest,
@@ -42,8 +43,10 @@ from kubelet.pod.observation import (
     PodObservation,
     ProbeKind,
     ProbeResult,
+    resize_key,
     start_key,
 )
+from kubelet.pod.resize import needs_restart, sizes_of
 from kubelet.pod.termination import (
     Ending,
     EndReason,
@@ -272,7 +275,7 @@ class _Planner:
     def _check_health(self, view: ContainerView) -> None:
         assert view.current is not None
         stopping = self.observed.stopping.get(view.current.id)
-        reason = stopping.reason if stopping is not None else self._fault(view)
+        reason = stopping.reason if stopping is not None else self._fault(view) or self._resize(view)
         if reason is None:
             return
         action, again = stop_container(
@@ -294,16 +297,30 @@ class _Planner:
             return KillReason.LIVENESS
         return None
 
+    def _resize(self, view: ContainerView) -> KillReason | None:
+        """Plan that a running container gets what it was allocated; say whether it has to be started again for that."""
+        assert view.current is not None
+        have, want = self.observed.sizes.get(view.current.id), sizes_of(view.spec.resources)
+        if have is None or have == want:
+            return None
+        if needs_restart(view.spec, have, want):
+            return KillReason.RESIZE
+        if not self._backing_off(resize_key(view.name)):
+            self.actions.append(ResizeContainer(view.current.id, view.name))
+        return None
+
     def _kill_grace(self, view: ContainerView, reason: KillReason) -> float:
         probe = view.spec.startup_probe if reason is KillReason.STARTUP else view.spec.liveness_probe
-        if reason is not KillReason.POST_START and probe.HasField("termination_grace_period_seconds"):
+        if reason in {KillReason.STARTUP, KillReason.LIVENESS} and probe.HasField(
+            "termination_grace_period_seconds"
+        ):
             return float(probe.termination_grace_period_seconds)
         return grace_seconds(self.pod)
 
     def _start(self, view: ContainerView) -> None:
         """Plan to start the container's next attempt, once back-off is over and its image is there."""
         step = 0
-        if view.exited is not None:
+        if view.exited is not None and not self._was_resized(view.exited):
             restart_at = view.exited.finished_at + backoff_delay(view.exited, self.policy)
             if self.now < restart_at:
                 self._wake(restart_at)
@@ -326,6 +343,11 @@ class _Planner:
         target = next((item for item in self.views if item.name == wanted), None)
         running = target is not None and target.running and target.in_sandbox
         return target.current.id if running and target is not None and target.current is not None else ""
+
+    def _was_resized(self, ended: ContainerState) -> bool:
+        """Say whether it ended for a resize, which is nobody's failure and waits for nothing."""
+        stopping = self.observed.stopping.get(ended.id)
+        return stopping is not None and stopping.reason is KillReason.RESIZE
 
     def _image(self, view: ContainerView) -> str | None:
         image = self.observed.images.get(view.name, ImageObservation())

@@ -5,7 +5,6 @@ hooks go on in tasks of the worker's group, which poke it when they end.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 import structlog
@@ -13,18 +12,17 @@ import structlog
 from kubelet.containers import config
 from kubelet.containers.cgroups import pod_cgroup_limits
 from kubelet.containers.env import EnvError, Sources, make_env, references
-from kubelet.containers.names import NameTooLong
 from kubelet.images.keyring import find_auths
 from kubelet.pod.actions import (
     Action,
     CancelPulls,
     CreateSandbox,
     KillContainer,
-    KillReason,
     MountVolumes,
     PullImage,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     RunPreStop,
     StartContainer,
     StopSandbox,
@@ -36,22 +34,21 @@ from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
-    HookProgress,
     ImageObservation,
     ImageProgress,
-    Stopping,
     start_key,
 )
+from kubelet.pod.resize import sizes_of
+from kubelet.pod.running import NORMAL, WARNING, RunningContainers
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import (
     CreateFailed,
     ImagePullError,
     RuntimeFailure,
     RuntimeUnavailable,
-    SandboxFailed,
     StartFailed,
 )
-from kubelet.runtime.records import ContainerConfig, RegistryAuth, SandboxConfig, Uid
+from kubelet.runtime.records import ContainerConfig, RegistryAuth, Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.kinds import REFRESHED, source_kind
@@ -60,10 +57,6 @@ from vaina.errors import ApiError
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
-
-NORMAL, WARNING = "Normal", "Warning"
-#: of a postStart hook, which upstream lets run as long as it likes
-POST_START_SECONDS = 3600.0
 
 
 class ActionError(Exception):
@@ -79,6 +72,7 @@ class PodExecutor:
 
     def __init__(self, tools: PodTools, memory: PodMemory, group: Children, poke: Callable[[], None]) -> None:
         self._tools, self._memory, self._group, self._poke = tools, memory, group, poke
+        self._running = RunningContainers(tools, memory, group, poke)
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
         """Do one action. Raises ActionError."""
@@ -105,12 +99,14 @@ class PodExecutor:
                     self._cancel_pulls()
                 case StartContainer():
                     await self._start(pod, action)
+                case ResizeContainer():
+                    await self._running.resize(pod, action)
                 case RunPreStop():
-                    self._pre_stop(pod, action)
+                    self._running.pre_stop(pod, action)
                 case TermContainer():
-                    await self._term(pod, action)
+                    await self._running.term(pod, action)
                 case KillContainer():
-                    await self._kill(pod, action)
+                    await self._running.kill(pod, action)
                 case RemoveContainer(container_id):
                     with metrics.operation("remove_container"):
                         await runtime.remove_container(container_id)
@@ -135,8 +131,11 @@ class PodExecutor:
             self._event(
                 pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
+        wanted = config.sandbox_config(pod, action.attempt, tools.node.settings)
+        if wanted.cgroup_parent:
+            limits = pod_cgroup_limits(pod, pids_limit=tools.node.settings.pod_pids_limit)
+            tools.cgroups.apply(wanted.cgroup_parent, limits)
         try:
-            wanted = self._sandbox_config(pod, action.attempt)
             with metrics.operation("run_podsandbox"):
                 memory.sandbox = await tools.runtime.run_pod_sandbox(wanted)
         except RuntimeUnavailable:
@@ -152,18 +151,6 @@ class PodExecutor:
         metrics.started_pods.inc()
         address = self._pod_ip(pod)
         self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
-
-    def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
-        """Return it, with the Pod's cgroup made. Raises SandboxFailed."""
-        tools = self._tools
-        try:
-            wanted = config.sandbox_config(pod, attempt, tools.node.settings)
-        except NameTooLong as error:
-            raise SandboxFailed(str(error)) from error
-        if wanted.cgroup_parent:
-            limits = pod_cgroup_limits(pod, pids_limit=tools.node.settings.pod_pids_limit)
-            tools.cgroups.apply(wanted.cgroup_parent, limits)
-        return wanted
 
     def _step(self, pod: pod_pb2.Pod, step: PodStep, begun: float, message: str) -> None:
         tools = self._tools
@@ -281,6 +268,7 @@ class PodExecutor:
             self._event(pod, WARNING, "Failed", f"Error: {error}", action.name)
             raise
         memory.failures.pop(start_key(action.name), None)
+        memory.sizes[container_id] = sizes_of(spec.resources)
         tools.metrics.started_containers.labels(action.kind.value).inc()
         self._event(pod, NORMAL, "Started", f"Started container {action.name}", action.name)
         log.info(
@@ -288,8 +276,7 @@ class PodExecutor:
             attempt=action.attempt, step=PodStep.STARTED,
         )  # fmt: skip
         if spec.lifecycle.HasField("post_start"):
-            memory.post_start[container_id] = HookProgress.RUNNING
-            self._group.create_task(self._post_start(pod, spec, container_id))
+            self._running.post_start(pod, spec, container_id)
 
     def _start_failed(self, pod: pod_pb2.Pod, action: StartContainer, reason: str, message: str) -> None:
         tools = self._tools
@@ -314,84 +301,8 @@ class PodExecutor:
         env = make_env(pod, spec, sources, tools.node.facts(address))
         mounts = await tools.files.mounts(pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env))
         user = ""
-        if config.needs_image_user(pod, spec):
+        if spec.security_context.run_as_non_root or pod.spec.security_context.run_as_non_root:
             user = await tools.images.user_of(action.image_id)
         return config.container_config(
             pod, spec, action, env=env, mounts=mounts, settings=tools.node.settings, image_user=user
         )
-
-    async def _post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
-        try:
-            await self._hook(pod, spec, spec.lifecycle.post_start, container_id, POST_START_SECONDS)
-        except HookFailed as error:
-            self._event(pod, WARNING, "FailedPostStartHook", f"PostStartHook failed: {error}", spec.name)
-            self._memory.post_start[container_id] = HookProgress.FAILED
-        else:
-            self._memory.post_start[container_id] = HookProgress.DONE
-        self._poke()
-
-    async def _hook(
-        self,
-        pod: pod_pb2.Pod,
-        spec: pod_pb2.Container,
-        handler: pod_pb2.LifecycleHandler,
-        container_id: str,
-        seconds: float,
-    ) -> None:
-        await run_hook(
-            self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,
-            pod_ip=self._pod_ip(pod), timeout_seconds=seconds,
-        )  # fmt: skip
-
-    def _pre_stop(self, pod: pod_pb2.Pod, action: RunPreStop) -> None:
-        self._memory.stopping[action.container_id] = Stopping(
-            action.reason, action.deadline, hook=HookProgress.RUNNING
-        )
-        self._killing(pod, action.name, action.reason)
-        spec = next(spec for spec, _ in specs(pod) if spec.name == action.name)
-        self._group.create_task(self._pre_stop_to_end(pod, spec, action))
-
-    async def _pre_stop_to_end(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: RunPreStop) -> None:
-        seconds = max(action.deadline - self._tools.clock.now(), 0.0)
-        progress = HookProgress.DONE
-        try:
-            await self._hook(pod, spec, spec.lifecycle.pre_stop, action.container_id, seconds)
-        except HookFailed as error:
-            self._event(pod, WARNING, "FailedPreStopHook", f"PreStopHook failed: {error}", spec.name)
-            progress = HookProgress.FAILED
-        self._memory.hook_ended(action.container_id, progress)
-        self._poke()
-
-    def _killing(self, pod: pod_pb2.Pod, name: str, reason: KillReason) -> None:
-        words = f"Stopping container {name}"
-        if reason in {KillReason.LIVENESS, KillReason.STARTUP}:
-            words = f"Container {name} failed {reason.value} probe, will be restarted"
-        elif reason is KillReason.POST_START:
-            words = "FailedPostStartHook"
-        self._event(pod, NORMAL, "Killing", words, name)
-
-    def _stopping(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> Stopping:
-        stopping = self._memory.stopping.get(action.container_id)
-        if stopping is None:
-            self._killing(pod, action.name, action.reason)
-            deadline = action.deadline if isinstance(action, TermContainer) else self._tools.clock.now()
-            stopping = Stopping(action.reason, deadline)
-        return stopping
-
-    async def _term(self, pod: pod_pb2.Pod, action: TermContainer) -> None:
-        now = self._tools.clock.now()
-        stopping = self._stopping(pod, action)
-        self._memory.stopping[action.container_id] = replace(stopping, termed_at=now)
-        # Above 0, for with 0 it would be killed.
-        grace = max(action.deadline - now, 1.0)
-        with self._tools.metrics.operation("stop_container"):
-            await self._tools.runtime.stop_container(action.container_id, grace_seconds=grace)
-
-    async def _kill(self, pod: pod_pb2.Pod, action: KillContainer) -> None:
-        now = self._tools.clock.now()
-        stopping = self._stopping(pod, action)
-        self._memory.stopping[action.container_id] = replace(
-            stopping, termed_at=now if stopping.termed_at is None else stopping.termed_at, killed_at=now
-        )
-        with self._tools.metrics.operation("stop_container"):
-            await self._tools.runtime.stop_container(action.container_id, grace_seconds=0.0)

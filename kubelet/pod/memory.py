@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from kubelet.pod.observation import Failure, HookProgress, ImageObservation, Stopping
+from kubelet.pod.resize import Pending, Sizes
 from kubelet.runtime.records import SandboxState
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
@@ -37,6 +38,12 @@ class PodMemory:
     post_start: dict[str, HookProgress] = field(default_factory=dict)
     stopping: dict[str, Stopping] = field(default_factory=dict)
     last_words: dict[str, str] = field(default_factory=dict)
+    #: by container name: what the node has agreed to give; None: not asked yet
+    allocated: dict[str, Sizes] | None = None
+    #: by container id: what it was told last
+    sizes: dict[str, Sizes] = field(default_factory=dict)
+    #: why the Pod does not get what it wishes
+    resize: Pending | None = None
     #: ids of sandboxes that were stopped
     stopped: set[str] = field(default_factory=set)
     #: None: not asked yet
@@ -67,6 +74,6 @@ class PodMemory:
 
     def forget_containers(self, present: frozenset[str]) -> None:
         """Drop what concerns containers that the runtime has no more."""
-        for known in (self.post_start, self.stopping, self.last_words):
+        for known in (self.post_start, self.stopping, self.last_words, self.sizes):
             for container_id in [key for key in known if key not in present]:
                 del known[container_id]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kubelet.pod.actions import KillReason
+from kubelet.pod.resize import Pending, Sizes
 from kubelet.runtime.records import ContainerState, SandboxState
 from vaina.api.core.v1 import pod_pb2
 
@@ -72,11 +73,12 @@ class Stopping:
 
     @property
     def is_failure(self) -> bool:
-        """The container was ended because something was wrong with it: restart policy OnFailure runs it again whatever its code."""
+        """The container was ended so that another may begin: restart policy OnFailure runs it again whatever its code."""
         return self.reason in _FAILURES
 
 
-_FAILURES = frozenset({KillReason.LIVENESS, KillReason.STARTUP, KillReason.POST_START})
+#: a resize is no failure, but wants a new start as one does
+_FAILURES = frozenset({KillReason.LIVENESS, KillReason.STARTUP, KillReason.POST_START, KillReason.RESIZE})
 
 
 class ProbeKind(StrEnum):
@@ -100,6 +102,11 @@ SANDBOX_KEY = "sandbox"
 VOLUMES_KEY = "volumes"
 
 
+def resize_key(name: str) -> str:
+    """Return the key of a container's failures to be resized."""
+    return f"resize/{name}"
+
+
 def start_key(name: str) -> str:
     """Return the key of a container's failures to be created."""
     return f"start/{name}"
@@ -120,7 +127,7 @@ class PodObservation:
     mounted: frozenset[str] = frozenset()
     #: by container name
     images: Mapping[str, ImageObservation] = field(default_factory=dict[str, ImageObservation])
-    #: by SANDBOX_KEY, VOLUMES_KEY, start_key(name)
+    #: by SANDBOX_KEY, VOLUMES_KEY, start_key(name), resize_key(name)
     failures: Mapping[str, Failure] = field(default_factory=dict[str, Failure])
     #: by container id; of postStart
     post_start: Mapping[str, HookProgress] = field(default_factory=dict[str, HookProgress])
@@ -132,6 +139,10 @@ class PodObservation:
     )
     #: by container id; what an ended container left as its last words
     termination_messages: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: by container id: the CPU and memory that running containers have; one that is not there has what it should
+    sizes: Mapping[str, Sizes] = field(default_factory=dict[str, Sizes])
+    #: why the Pod does not get the CPU and memory that it wishes
+    resize: Pending | None = None
     #: what was reported last: remembers containers that the runtime has no more
     previous: pod_pb2.PodStatus | None = None
 

@@ -13,6 +13,7 @@ from kubelet.pod.actions import ContainerKind, PullPolicy
 from kubelet.pod.containers import ContainerView, init_done, restart_wanted, view_containers
 from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
+from kubelet.pod.resize import Sizes, made_with, reported
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import NotFoundInRuntime
 from kubelet.runtime.records import ContainerPhase, ContainerState, LogOptions, Uid
@@ -54,6 +55,7 @@ async def observe(
     if memory.mounted is None:
         memory.mounted = await tools.volumes.mounted(pod)
     await _last_words(tools, memory, containers)
+    previous = memory.reported if memory.reported is not None else pod.status
     observed = PodObservation(
         observed_at=begun,
         first_seen=memory.first_seen,
@@ -66,12 +68,30 @@ async def observe(
         stopping=dict(memory.stopping),
         probes=probes,
         termination_messages=dict(memory.last_words),
-        previous=memory.reported if memory.reported is not None else pod.status,
+        previous=previous,
+        sizes=_sizes(memory, containers, previous),
+        resize=memory.resize,
         images={name: record.observation for name, record in memory.images.items()},
     )
     if ending:
         return observed
     return replace(observed, images=await _images(pod, tools, memory, observed))
+
+
+def _sizes(
+    memory: PodMemory, containers: Sequence[ContainerState], previous: pod_pb2.PodStatus
+) -> dict[str, Sizes]:
+    """Return what running containers have: what they were told, said to have (by an earlier kubelet) or made with."""
+    said: dict[str, Sizes] | None = None
+    for state in containers:
+        if state.phase is not ContainerPhase.RUNNING or state.id in memory.sizes:
+            continue
+        if said is None:
+            said = reported(previous)
+        found = said.get(state.id) or made_with(state)
+        if found is not None:
+            memory.sizes[state.id] = found
+    return {state.id: memory.sizes[state.id] for state in containers if state.id in memory.sizes}
 
 
 async def _last_words(tools: PodTools, memory: PodMemory, containers: Sequence[ContainerState]) -> None:

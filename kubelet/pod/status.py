@@ -20,6 +20,7 @@ from kubelet.pod.containers import (
 )
 from kubelet.pod.observation import ImageProgress, PodObservation, start_key
 from kubelet.pod.phase import TERMINAL, compute_conditions, compute_phase
+from kubelet.pod.resize_status import resize_conditions, write_resources
 from kubelet.pod.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
@@ -115,6 +116,8 @@ class _Writer:
         self._addresses()
         ready = self.sandbox is not None
         status.conditions.extend(compute_conditions(pod, status, sandbox_ready=ready, now=self.now))
+        if self.ending is None and status.phase not in TERMINAL:
+            status.conditions.extend(resize_conditions(pod, self.observed, now=self.now))
         self._disruption()
         return status
 
@@ -153,6 +156,8 @@ class _Writer:
             item.ready = is_ready(view, self.observed)
         if view.kind is ContainerKind.INIT:
             item.ready, item.started = init_done(self.pod, view), view.running
+        if view.kind is not ContainerKind.EPHEMERAL:
+            write_resources(item, view, self.observed)
         if current is not None:
             item.restart_count = current.attempt
             if current.phase is not ContainerPhase.CREATED:

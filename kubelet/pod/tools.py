@@ -129,6 +129,8 @@ class WorkerSettings:
     volume_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
     #: after a container could not be created
     create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 60.0))
+    #: after a container could not be resized
+    resize_backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))
     #: after a pass that failed or changed nothing
     retry_backoff: Backoff = field(default_factory=lambda: Backoff(0.2, 10.0))
 

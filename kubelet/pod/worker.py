@@ -5,6 +5,7 @@ else. Called by `kubelet.pod.workers`.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -16,6 +17,15 @@ from kubelet.pod.memory import PodMemory
 from kubelet.pod.observation import PodObservation, ProbeKind
 from kubelet.pod.observe import observe
 from kubelet.pod.phase import TERMINAL
+from kubelet.pod.resize import (
+    DEFERRED,
+    IN_PROGRESS,
+    Pending,
+    desired,
+    first_allocation,
+    message,
+    with_allocated,
+)
 from kubelet.pod.status import compute_pod_status
 from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
 from kubelet.pod.tools import PodTools
@@ -27,25 +37,49 @@ from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.errors import ApiError
+from vaina.objects.conditions import get_condition
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
+
+#: a Pod as it wishes to be -> why this node cannot have it so
+Judge = Callable[[pod_pb2.Pod], Pending | None]
+
+
+def _everything_fits(_: pod_pb2.Pod) -> Pending | None:
+    return None
+
+
+def _nobody_waits() -> None:
+    """A node of one Pod."""
 
 
 class PodWorker:
     """Owns one Pod: its memory, its probes, and whatever is under way for it. All methods are called on one event loop."""
 
-    def __init__(self, pod: pod_pb2.Pod, tools: PodTools, *, adopted: bool = False) -> None:
+    def __init__(
+        self,
+        pod: pod_pb2.Pod,
+        tools: PodTools,
+        *,
+        adopted: bool = False,
+        judge: Judge = _everything_fits,
+        on_room: Callable[[], None] = _nobody_waits,
+    ) -> None:
         """Make a worker.
 
         Args:
             pod: the first wish.
             tools: of the kubelet.
             adopted: something of the Pod was in the runtime before this kubelet was.
+            judge: says whether this node has room for a Pod that is resized.
+            on_room: is told when the Pod takes less of the node than before.
         """
         self.uid = Uid(pod.metadata.uid)
         self._pod, self._tools, self._adopted = pod, tools, adopted
         self._gone = False
+        self._judge, self._on_room = judge, on_room
+        self._held_resources = True
         self._rejection: tuple[str, str] | None = None
         self._verdict: Verdict | None = None
         self._memory = PodMemory(first_seen=tools.clock.now())
@@ -66,6 +100,18 @@ class PodWorker:
     def pod(self) -> pod_pb2.Pod:
         """The newest wish (the last one, when the Pod is gone)."""
         return self._pod
+
+    @property
+    def allocated_pod(self) -> pod_pb2.Pod:
+        """The newest wish, with the CPU and memory that this node has agreed to."""
+        return (
+            self._pod if self._memory.allocated is None else with_allocated(self._pod, self._memory.allocated)
+        )
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether a resize was put off because the node is full."""
+        return self._memory.resize is not None and self._memory.resize.reason == DEFERRED
 
     @property
     def has_sandbox(self) -> bool:
@@ -179,6 +225,7 @@ class PodWorker:
             self._tools.metrics.worker_start.observe(max(clock.now() - self._memory.first_seen, 0.0))
         try:
             self._decide_ending(pod)
+            pod = self._allocate(pod)
             self._adopt_probes(pod)
             observed = await observe(
                 pod, self._tools, self._memory, self._prober.results(), ending=self._ending is not None
@@ -209,6 +256,28 @@ class PodWorker:
             self._tools.status.finish(pod)
         self._tools.metrics.worker.labels(kind).observe(clock.monotonic() - begun)
         return plan
+
+    def _allocate(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        """Give the Pod what it wishes, if the node has it; return the Pod with what it was given."""
+        memory = self._memory
+        if memory.allocated is None:
+            memory.allocated = first_allocation(pod)
+        wished = desired(pod)
+        before = memory.resize
+        if self._ending is not None or wished == memory.allocated:
+            memory.resize = None
+            memory.allocated = wished if self._ending is None else memory.allocated
+        else:
+            memory.resize = self._judge(pod)
+            if memory.resize is None:
+                memory.allocated = wished
+                self._tools.events.event(pod, "Normal", "ResizeStarted", message("Pod resize started", pod))
+                self._on_room()
+            elif before != memory.resize:
+                reason = memory.resize.reason
+                words = message(f"Pod resize {reason}", pod, memory.resize.message)
+                self._tools.events.event(pod, "Warning", f"Resize{reason}", words)
+        return with_allocated(pod, memory.allocated)
 
     def _effective_pod(self) -> pod_pb2.Pod:
         if self._rejection is None:
@@ -249,11 +318,23 @@ class PodWorker:
             policy=tools.settings.restarts,
         )  # fmt: skip
         self._say_back_off(pod, status)
+        self._say_resized(pod, status)
         self._memory.reported = status
         tools.status.set(self._pod, status)
+        if self._held_resources and not self.holds_resources:
+            self._held_resources = False
+            self._on_room()
         if not self._started_reported and status.phase not in {"", "Pending"}:
             self._started_reported = True
             self._say_started(pod, observed)
+
+    def _say_resized(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
+        """Say when all containers have what the Pod was allocated."""
+        before = get_condition(self._memory.reported or pod.status, IN_PROGRESS)
+        now = get_condition(status, IN_PROGRESS)
+        if before is not None and before.status == "True" and (now is None or not now.status):
+            words = message("Pod resize completed", pod)
+            self._tools.events.event(pod, "Normal", "ResizeCompleted", words)
 
     def _say_started(self, pod: pod_pb2.Pod, observed: PodObservation) -> None:
         tools, memory = self._tools, self._memory

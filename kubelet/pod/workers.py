@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from kubelet.pod.resize import Pending, judge
 from kubelet.pod.tools import PodTools
 from kubelet.pod.worker import PodWorker
 from kubelet.runtime.records import Uid
@@ -45,13 +46,35 @@ class PodWorkers:
 
     def start(self, pod: pod_pb2.Pod, *, adopted: bool) -> PodWorker:
         """Make the worker of a Pod that has none."""
-        worker = PodWorker(pod, self._tools, adopted=adopted)
+        uid = Uid(pod.metadata.uid)
+        worker = PodWorker(
+            pod,
+            self._tools,
+            adopted=adopted,
+            judge=lambda wish: self._judge(uid, wish),
+            on_room=self._on_room,
+        )
         self._workers[worker.uid] = worker
         if self._group is None:
             self._waiting.append(worker)
         else:
             self._group.create_task(self._run(worker), name=f"pod-{worker.uid}")
         return worker
+
+    def _judge(self, uid: Uid, pod: pod_pb2.Pod) -> Pending | None:
+        """Say why the node has no room for a Pod of its own that is resized."""
+        others = [
+            worker.allocated_pod
+            for worker in self._workers.values()
+            if worker.uid != uid and worker.holds_resources
+        ]
+        return judge(pod, others, self._tools.node.settings.allocatable)
+
+    def _on_room(self) -> None:
+        """Have those look again whose resize waits for room."""
+        for worker in self._workers.values():
+            if worker.waits_for_room:
+                worker.poke()
 
     def poke(self, uid: Uid) -> None:
         """Have a Pod's worker look again."""
@@ -83,4 +106,5 @@ class PodWorkers:
             failures += 1
         if self._workers.get(worker.uid) is worker:
             del self._workers[worker.uid]
+        self._on_room()
         self._on_end(worker.uid)

@@ -261,7 +261,8 @@ def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:
 def _same(ours: pod_pb2.PodStatus, theirs: pod_pb2.PodStatus) -> bool:
     """Say whether the apiserver's status says what ours does, in the kubelet's fields and conditions."""
     conditions = {item.type: item for item in theirs.conditions}
-    if any(conditions.get(item.type) != item for item in ours.conditions):
+    # One without a status is to be taken away.
+    if any(conditions.get(item.type) != (item if item.status else None) for item in ours.conditions):
         return False
     mine, other = pod_pb2.PodStatus(), pod_pb2.PodStatus()
     for name in STATUS_MASK:

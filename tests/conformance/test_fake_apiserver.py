@@ -194,6 +194,10 @@ async def test_a_masked_status_writes_its_fields_and_merges_conditions(client: C
     found = await client.pods.update_status(second, mask=("conditions",))
     assert (found.status.phase, found.status.pod_ip) == ("Running", "")
     assert {condition.type for condition in found.status.conditions} == {"Ready", "PodScheduled"}
+    third = pod()
+    third.status.conditions.add(type="Ready")
+    found = await client.pods.update_status(third, mask=("conditions",))
+    assert [condition.type for condition in found.status.conditions] == ["PodScheduled"]
 
 
 async def test_lists_are_in_order_and_selected_by_labels_and_fields(client: Clientset) -> None:

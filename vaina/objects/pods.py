@@ -135,11 +135,20 @@ def pod_requests(pod: pod_pb2.Pod) -> Amounts:
 
 
 def is_resized(pod: pod_pb2.Pod) -> bool:
-    """Say whether the status tells of amounts that containers have, apart from what the spec asks (KEP-1287)."""
-    status = pod.status
-    for statuses in (status.container_statuses, status.init_container_statuses):
+    """Say whether the status tells of amounts that containers have, apart from what the spec asks (KEP-1287).
+
+    Kubelets say of every container what it has; that is nearly always what is asked, letter for letter.
+    """
+    status, spec = pod.status, pod.spec
+    for statuses, containers in (
+        (status.container_statuses, spec.containers),
+        (status.init_container_statuses, spec.init_containers),
+    ):
         for item in statuses:
-            if item.allocated_resources or item.HasField("resources"):
+            if not item.allocated_resources and not item.resources.requests:
+                continue
+            asked = next((one.resources.requests for one in containers if one.name == item.name), None)
+            if asked is None or asked != item.allocated_resources or asked != item.resources.requests:
                 return True
     return False
 

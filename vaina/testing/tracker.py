@@ -140,7 +140,12 @@ class Tracker:
         for field in mask:
             if field == "conditions":
                 for condition in sent.status.conditions:
-                    set_condition(new.status, condition, self._clock.now())
+                    if condition.status:
+                        set_condition(new.status, condition, self._clock.now())
+                    else:
+                        kept = [one for one in new.status.conditions if one.type != condition.type]
+                        del new.status.conditions[:]
+                        new.status.conditions.extend(kept)
                 continue
             if field not in new.status.DESCRIPTOR.fields_by_name:
                 raise BadRequest(f"status_mask: no such field of {new.status.DESCRIPTOR.name}: {field}")

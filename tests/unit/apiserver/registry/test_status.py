@@ -76,6 +76,16 @@ CASES = [
         Status(conditions=[_condition("Ready", "True", 500)]),
     ),
     Case(
+        "a condition without a status is taken away, and the others stay",
+        Status(conditions=[_condition("PodResizePending", "True", 1), _condition("Ready", "True", 2)]),
+        Status(conditions=[_condition("PodResizePending", "")]), ("conditions",),
+        Status(conditions=[_condition("Ready", "True", 2)]),
+    ),
+    Case(
+        "a condition that is not there is taken away without a word",
+        Status(), Status(conditions=[_condition("PodResizePending", "")]), ("conditions",), Status(),
+    ),
+    Case(
         "a new condition that says no time takes the present one",
         Status(), Status(conditions=[_condition("Ready", "True")]), ("conditions",),
         Status(conditions=[_condition("Ready", "True", 500)]),

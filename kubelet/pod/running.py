@@ -1,0 +1,186 @@
+"""What is done with a container that runs: its hooks, other CPU and memory, its end. Shell.
+
+Called by `PodExecutor`. Hooks go on in tasks of the worker's group, which poke it when they end; nothing here waits for a container.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
+from kubelet.containers.lifecycle import HookFailed, run_hook
+from kubelet.containers.resources import linux_resources
+from kubelet.pod.actions import KillContainer, KillReason, ResizeContainer, RunPreStop, TermContainer
+from kubelet.pod.containers import field_path, specs
+from kubelet.pod.memory import PodMemory
+from kubelet.pod.observation import HookProgress, Stopping, resize_key
+from kubelet.pod.resize import Sizes, message, sizes_of
+from kubelet.pod.tools import PodTools
+from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
+from kubelet.tasks import Children
+from vaina.api.core.v1 import pod_pb2
+
+log = structlog.stdlib.get_logger(__name__)
+
+NORMAL, WARNING = "Normal", "Warning"
+#: of a postStart hook, which upstream lets run as long as it likes
+POST_START_SECONDS = 3600.0
+
+
+class RunningContainers:
+    """Of one Pod. Owned by its worker."""
+
+    def __init__(self, tools: PodTools, memory: PodMemory, group: Children, poke: Callable[[], None]) -> None:
+        self._tools, self._memory, self._group, self._poke = tools, memory, group, poke
+
+    def _event(self, pod: pod_pb2.Pod, type: str, reason: str, words: str, container: str) -> None:
+        self._tools.events.event(pod, type, reason, words, field_path=field_path(pod, container))
+
+    def _pod_ip(self, pod: pod_pb2.Pod) -> str:
+        if pod.spec.host_network:
+            return self._tools.node.host_ip
+        return self._memory.sandbox.ip if self._memory.sandbox is not None else ""
+
+    def post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
+        """Begin the postStart hook of a container that was just started."""
+        self._memory.post_start[container_id] = HookProgress.RUNNING
+        self._group.create_task(self._post_start(pod, spec, container_id))
+
+    async def resize(self, pod: pod_pb2.Pod, action: ResizeContainer) -> None:
+        """Tell a container what the Pod's (allocated) spec says. Raises RuntimeFailure."""
+        tools, memory = self._tools, self._memory
+        spec = next(spec for spec, _ in specs(pod) if spec.name == action.name)
+        settings = tools.node.settings
+        wanted = linux_resources(pod, spec, memory_capacity_bytes=settings.memory_capacity_bytes)
+        sizes = sizes_of(spec.resources)
+        try:
+            await self._check_memory(action, wanted.memory_limit_bytes, sizes)
+            # What grows needs room in the Pod's cgroup first, what shrinks must have shrunk before that does.
+            self._resize_pod(pod)
+            with tools.metrics.operation("update_container"):
+                await tools.runtime.update_container_resources(action.container_id, wanted)
+            self._resize_pod(pod)
+        except NotFoundInRuntime:
+            # It has ended meanwhile; the next look sees that.
+            return
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            now, backoff = tools.clock.now(), tools.settings.resize_backoff
+            memory.fail(resize_key(action.name), "", str(error), backoff=backoff, now=now)
+            tools.events.event(pod, WARNING, "ResizeError", message("Pod resize error", pod, str(error)))
+            raise
+        memory.failures.pop(resize_key(action.name), None)
+        memory.sizes[action.container_id] = sizes
+        log.info(
+            "container resized", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", container=action.name,
+            uid=pod.metadata.uid,
+        )  # fmt: skip
+
+    def _resize_pod(self, pod: pod_pb2.Pod) -> None:
+        settings = self._tools.node.settings
+        path = pod_cgroup(settings.cgroup_parent, pod)
+        if path:
+            self._tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=settings.pod_pids_limit))
+
+    async def _check_memory(self, action: ResizeContainer, limit: int, sizes: Sizes) -> None:
+        """Refuse a limit below what is used: the kernel would kill for it. Raises RuntimeFailure."""
+        have = self._memory.sizes.get(action.container_id, Sizes())
+        if not limit or dict(have.limits).get("memory") == dict(sizes.limits).get("memory"):
+            return
+        stats = await self._tools.runtime.container_stats(action.container_id)
+        if stats.memory_working_set_bytes > limit:
+            raise RuntimeFailure(
+                f"attempting to set container {action.name} memory limit ({limit}) below current usage "
+                f"({stats.memory_working_set_bytes})"
+            )
+
+    async def _post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
+        try:
+            await self._hook(pod, spec, spec.lifecycle.post_start, container_id, POST_START_SECONDS)
+        except HookFailed as error:
+            self._hook_failed(pod, spec, "PostStart", error)
+            self._memory.post_start[container_id] = HookProgress.FAILED
+        else:
+            self._memory.post_start[container_id] = HookProgress.DONE
+        self._poke()
+
+    def _hook_failed(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, hook: str, error: HookFailed) -> None:
+        # What the hook said may be secret: as upstream, the event does not tell it.
+        self._event(pod, WARNING, f"Failed{hook}Hook", f"{hook}Hook failed", spec.name)
+        log.warning(
+            "hook failed", hook=hook, pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=pod.metadata.uid,
+            container=spec.name, error=str(error),
+        )  # fmt: skip
+
+    async def _hook(
+        self,
+        pod: pod_pb2.Pod,
+        spec: pod_pb2.Container,
+        handler: pod_pb2.LifecycleHandler,
+        container_id: str,
+        seconds: float,
+    ) -> None:
+        await run_hook(
+            self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,
+            pod_ip=self._pod_ip(pod), timeout_seconds=seconds,
+        )  # fmt: skip
+
+    def pre_stop(self, pod: pod_pb2.Pod, action: RunPreStop) -> None:
+        """Begin the preStop hook."""
+        self._memory.stopping[action.container_id] = Stopping(
+            action.reason, action.deadline, hook=HookProgress.RUNNING
+        )
+        self._killing(pod, action.name, action.reason)
+        spec = next(spec for spec, _ in specs(pod) if spec.name == action.name)
+        self._group.create_task(self._pre_stop_to_end(pod, spec, action))
+
+    async def _pre_stop_to_end(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: RunPreStop) -> None:
+        seconds = max(action.deadline - self._tools.clock.now(), 0.0)
+        progress = HookProgress.DONE
+        try:
+            await self._hook(pod, spec, spec.lifecycle.pre_stop, action.container_id, seconds)
+        except HookFailed as error:
+            self._hook_failed(pod, spec, "PreStop", error)
+            progress = HookProgress.FAILED
+        self._memory.hook_ended(action.container_id, progress)
+        self._poke()
+
+    def _killing(self, pod: pod_pb2.Pod, name: str, reason: KillReason) -> None:
+        words = f"Stopping container {name}"
+        if reason in {KillReason.LIVENESS, KillReason.STARTUP}:
+            words = f"Container {name} failed {reason.value} probe, will be restarted"
+        elif reason is KillReason.POST_START:
+            words = "FailedPostStartHook"
+        elif reason is KillReason.RESIZE:
+            words = f"Container {name} resize requires restart"
+        self._event(pod, NORMAL, "Killing", words, name)
+
+    def _stopping(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> Stopping:
+        stopping = self._memory.stopping.get(action.container_id)
+        if stopping is None:
+            self._killing(pod, action.name, action.reason)
+            deadline = action.deadline if isinstance(action, TermContainer) else self._tools.clock.now()
+            stopping = Stopping(action.reason, deadline)
+        return stopping
+
+    async def term(self, pod: pod_pb2.Pod, action: TermContainer) -> None:
+        """Send the stop signal. Raises RuntimeFailure."""
+        now = self._tools.clock.now()
+        stopping = self._stopping(pod, action)
+        self._memory.stopping[action.container_id] = replace(stopping, termed_at=now)
+        # Above 0, for with 0 it would be killed.
+        grace = max(action.deadline - now, 1.0)
+        with self._tools.metrics.operation("stop_container"):
+            await self._tools.runtime.stop_container(action.container_id, grace_seconds=grace)
+
+    async def kill(self, pod: pod_pb2.Pod, action: KillContainer) -> None:
+        """End the container at once. Raises RuntimeFailure."""
+        now = self._tools.clock.now()
+        stopping = self._stopping(pod, action)
+        self._memory.stopping[action.container_id] = replace(
+            stopping, termed_at=now if stopping.termed_at is None else stopping.termed_at, killed_at=now
+        )
+        with self._tools.metrics.operation("stop_container"):
+            await self._tools.runtime.stop_container(action.container_id, grace_seconds=0.0)
