@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubelet.containers.cgroups import pod_cgroup
+from kubelet.containers.dns import dns_config
 from kubelet.containers.env import expand_all
+from kubelet.containers.names import kernel_name
 from kubelet.containers.resources import linux_resources
 from kubelet.labels import (
     BACKOFF_STEP,
@@ -39,8 +41,6 @@ from kubelet.runtime.records import (
 from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2
 
-MAX_HOSTNAME = 63
-
 
 class ConfigProblem(Exception):
     """The container may not run as it is specified (CreateContainerConfigError); the message is upstream's."""
@@ -57,6 +57,10 @@ class NodeSettings:
     #: DNS of the cluster: empty until there is one, then Pods with ClusterFirst use it
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
+    #: what Pods without cluster DNS use
+    node_dns: DnsConfig = field(default_factory=DnsConfig)
+    #: a container that asks for no seccomp profile gets the runtime's own instead of none
+    seccomp_default: bool = False
     allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
     #: process ids of each Pod; 0: no limit
     pod_pids_limit: int = 0
@@ -75,37 +79,12 @@ def _source(pod: pod_pb2.Pod) -> dict[str, str]:
     return {SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
 
 
-def hostname_of(pod: pod_pb2.Pod) -> str:
-    """Return the Pod's host name: its own choice, else its name, cut to 63 characters (row B3)."""
-    return (pod.spec.hostname or pod.metadata.name)[:MAX_HOSTNAME].rstrip("-.")
-
-
-def dns_config(pod: pod_pb2.Pod, settings: NodeSettings) -> DnsConfig | None:
-    """Return the Pod's resolv.conf; None: as the node's own. Follows dnsPolicy and dnsConfig."""
-    policy = pod.spec.dns_policy or "ClusterFirst"
-    cluster_first = policy == "ClusterFirstWithHostNet" or (
-        policy == "ClusterFirst" and not pod.spec.host_network
-    )
-    nameservers: list[str] = []
-    searches: list[str] = []
-    options: dict[str, str] = {}
-    if cluster_first and settings.cluster_dns:
-        nameservers += settings.cluster_dns
-        domain = settings.cluster_domain
-        searches += [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain]
-        options["ndots"] = "5"
-    elif policy != "None" and not pod.spec.HasField("dns_config"):
-        return None
-    extra = pod.spec.dns_config
-    nameservers += [item for item in extra.nameservers if item not in nameservers]
-    searches += [item for item in extra.searches if item not in searches]
-    options.update({item.name: item.value for item in extra.options})
-    lines = tuple(f"{name}:{value}" if value else name for name, value in options.items())
-    return DnsConfig(tuple(nameservers), tuple(searches), lines)
-
-
 def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> SandboxConfig:
-    """Return what the Pod's sandbox is made of (step 4)."""
+    """Return what the Pod's sandbox is made of (step 4).
+
+    Raises:
+        NameTooLong: its full name cannot be its host name.
+    """
     meta, spec = pod.metadata, pod.spec
     ports = tuple(
         PortMapping(port.container_port, port.host_port, port.protocol or "TCP", port.host_ip)
@@ -118,7 +97,7 @@ def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> Sa
         namespace=meta.namespace,
         uid=Uid(meta.uid),
         attempt=attempt,
-        hostname="" if spec.host_network else hostname_of(pod),
+        hostname="" if spec.host_network else kernel_name(pod, settings.cluster_domain),
         labels={**meta.labels, **pod_labels(pod)},
         annotations={GRACE_ANNOTATION: f"{grace_seconds(pod):g}", **_source(pod)},
         host_network=spec.host_network,
@@ -128,7 +107,12 @@ def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> Sa
         privileged=any(
             item.security_context.privileged for item in (*spec.init_containers, *spec.containers)
         ),
-        dns=dns_config(pod, settings),
+        dns=dns_config(
+            pod,
+            cluster_dns=settings.cluster_dns,
+            cluster_domain=settings.cluster_domain,
+            node=settings.node_dns,
+        ),
         port_mappings=ports,
         sysctls={item.name: item.value for item in spec.security_context.sysctls},
         cgroup_parent=pod_cgroup(settings.cgroup_parent, pod),
@@ -165,7 +149,9 @@ def container_config(
         working_dir=container.working_dir,
         mounts=mounts,
         resources=linux_resources(pod, container, memory_capacity_bytes=settings.memory_capacity_bytes),
-        security=security_config(pod, container, image_user=image_user),
+        security=security_config(
+            pod, container, image_user=image_user, seccomp_default=settings.seccomp_default
+        ),
         stdin=container.stdin,
         stdin_once=container.stdin_once,
         tty=container.tty,
@@ -178,8 +164,8 @@ def container_config(
         annotations={
             BACKOFF_STEP: str(action.backoff_step),
             RESTART_COUNT_ANNOTATION: str(action.attempt),
-            SIZES_ANNOTATION: encode_sizes(sizes_of(container.resources)),
             GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
+            SIZES_ANNOTATION: encode_sizes(sizes_of(container.resources)),
             **_source(pod),
             TERMINATION_PATH_ANNOTATION: container.termination_message_path,
             TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
@@ -189,8 +175,24 @@ def container_config(
     )
 
 
-def security_config(pod: pod_pb2.Pod, container: pod_pb2.Container, *, image_user: str) -> SecurityConfig:
+def needs_image_user(pod: pod_pb2.Pod, container: pod_pb2.Container) -> bool:
+    """Say whether `security_config` has to know who the image runs as."""
+    own, whole = container.security_context, pod.spec.security_context
+    if _first(own, whole, "run_as_user") is not None:
+        return False
+    return bool(_first(own, whole, "run_as_non_root")) or _first(own, whole, "run_as_group") is not None
+
+
+def security_config(
+    pod: pod_pb2.Pod, container: pod_pb2.Container, *, image_user: str, seccomp_default: bool = False
+) -> SecurityConfig:
     """Return the rights of the container: its own settings before the Pod's.
+
+    Args:
+        pod: of the container.
+        container: whose rights.
+        image_user: who the image runs as: "1000:1000", "nobody", "".
+        seccomp_default: a container that asks for no profile gets the runtime's own.
 
     Raises:
         ConfigProblem: runAsNonRoot is asked for, and it would run as root.
@@ -200,6 +202,11 @@ def security_config(pod: pod_pb2.Pod, container: pod_pb2.Container, *, image_use
     group = _first(own, whole, "run_as_group")
     if _first(own, whole, "run_as_non_root"):
         _check_non_root(pod, container, user, image_user)
+    name = ""
+    if group is not None and user is None:
+        # A group stands beside a user: that of the image then.
+        image = image_user.partition(":")[0] or "0"
+        user, name = (int(image), "") if image.isdecimal() else (None, image)
     groups = [*whole.supplemental_groups]
     if whole.HasField("fs_group") and whole.fs_group not in groups:
         groups.append(whole.fs_group)
@@ -208,12 +215,16 @@ def security_config(pod: pod_pb2.Pod, container: pod_pb2.Container, *, image_use
         add_capabilities=tuple(own.capabilities.add),
         drop_capabilities=tuple(own.capabilities.drop),
         run_as_user=user,
+        run_as_username=name,
         run_as_group=group,
         supplemental_groups=tuple(groups),
         readonly_rootfs=own.read_only_root_filesystem,
         no_new_privs=own.HasField("allow_privilege_escalation") and not own.allow_privilege_escalation,
-        seccomp_profile=_profile(own, whole, "seccomp_profile"),
+        # Privileged containers have none, whatever is asked (upstream's `pkg/kubelet/kuberuntime/helpers.go`, as the runtimes).
+        seccomp_profile=_profile(own, whole, "seccomp_profile")
+        or ("RuntimeDefault" if seccomp_default else "Unconfined"),
         apparmor_profile=_profile(own, whole, "app_armor_profile"),
+        unmasked_proc=own.proc_mount == "Unmasked",
     )
 
 

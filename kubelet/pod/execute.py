@@ -12,6 +12,7 @@ import structlog
 from kubelet.containers import config
 from kubelet.containers.cgroups import pod_cgroup_limits
 from kubelet.containers.env import EnvError, Sources, make_env, references
+from kubelet.containers.names import NameTooLong
 from kubelet.images.keyring import find_auths
 from kubelet.pod.actions import (
     Action,
@@ -46,9 +47,10 @@ from kubelet.runtime.interface import (
     ImagePullError,
     RuntimeFailure,
     RuntimeUnavailable,
+    SandboxFailed,
     StartFailed,
 )
-from kubelet.runtime.records import ContainerConfig, RegistryAuth, Uid
+from kubelet.runtime.records import ContainerConfig, RegistryAuth, SandboxConfig, Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.kinds import REFRESHED, source_kind
@@ -131,11 +133,8 @@ class PodExecutor:
             self._event(
                 pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
-        wanted = config.sandbox_config(pod, action.attempt, tools.node.settings)
-        if wanted.cgroup_parent:
-            limits = pod_cgroup_limits(pod, pids_limit=tools.node.settings.pod_pids_limit)
-            tools.cgroups.apply(wanted.cgroup_parent, limits)
         try:
+            wanted = self._sandbox_config(pod, action.attempt)
             with metrics.operation("run_podsandbox"):
                 memory.sandbox = await tools.runtime.run_pod_sandbox(wanted)
         except RuntimeUnavailable:
@@ -151,6 +150,18 @@ class PodExecutor:
         metrics.started_pods.inc()
         address = self._pod_ip(pod)
         self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
+
+    def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
+        """Return it, with the Pod's cgroup made. Raises SandboxFailed."""
+        tools = self._tools
+        try:
+            wanted = config.sandbox_config(pod, attempt, tools.node.settings)
+        except NameTooLong as error:
+            raise SandboxFailed(str(error)) from error
+        if wanted.cgroup_parent:
+            limits = pod_cgroup_limits(pod, pids_limit=tools.node.settings.pod_pids_limit)
+            tools.cgroups.apply(wanted.cgroup_parent, limits)
+        return wanted
 
     def _step(self, pod: pod_pb2.Pod, step: PodStep, begun: float, message: str) -> None:
         tools = self._tools
@@ -301,7 +312,7 @@ class PodExecutor:
         env = make_env(pod, spec, sources, tools.node.facts(address))
         mounts = await tools.files.mounts(pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env))
         user = ""
-        if spec.security_context.run_as_non_root or pod.spec.security_context.run_as_non_root:
+        if config.needs_image_user(pod, spec):
             user = await tools.images.user_of(action.image_id)
         return config.container_config(
             pod, spec, action, env=env, mounts=mounts, settings=tools.node.settings, image_user=user
