@@ -39,7 +39,7 @@ _POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] 
 #: fields of a Pod's security context
 _POD_SECURITY: Final = (
     ("se_linux_options", "seLinuxOptions"), ("windows_options", "windowsOptions"),
-    ("fs_group_change_policy", "fsGroupChangePolicy"), ("supplemental_groups_policy", "supplementalGroupsPolicy"),
+    ("supplemental_groups_policy", "supplementalGroupsPolicy"),
     ("se_linux_change_policy", "seLinuxChangePolicy"),
 )  # fmt: skip
 _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
@@ -58,6 +58,8 @@ _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...
 )
 #: resources whose limits nothing enforces yet
 _UNLIMITED: Final = ("ephemeral-storage", "hugepages-")
+#: sources that stand for a volume of their own
+_CLAIMED: Final = frozenset({"persistent_volume_claim", "ephemeral"})
 _FILE_SOURCES: Final = frozenset({"secret", "config_map", "downward_api", "projected"})
 #: sources of volumes that nothing mounts: upstream's words where it has some
 _VOLUME_WORDS: Final = {
@@ -143,6 +145,8 @@ def _host_ports(spec: pod_pb2.PodSpec, path: Path) -> Iterator[str]:
 def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
     for field, value in source.ListFields():
         at = path.child(field.json_name)
+        if field.name in _CLAIMED:
+            continue
         if field.name in LEGACY:
             yield f"{at}: {_VOLUME_WORDS.get(field.name, _NOT_YET)}"
         elif field.name == "image":
@@ -161,8 +165,6 @@ def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
 def _empty_dir(path: Path, source: volume_pb2.EmptyDirVolumeSource) -> Iterator[str]:
     if source.medium not in {"", "Memory"}:
         yield f"{path.child('medium')}: {_NOT_YET}"
-    elif source.HasField("size_limit") and source.medium != "Memory":
-        yield f"{path.child('sizeLimit')}: {_NOT_YET}"
     if source.HasField("mode"):
         yield f"{path.child('mode')}: {_NOT_YET}"
 

@@ -22,7 +22,7 @@ PODS = (
              "affinity.podAffinity", "affinity.podAntiAffinity", "runtimeClassName", "resourceClaims", "resources.limits",
              "serviceAccountName", "automountServiceAccountToken", "hostUsers", "setHostnameAsFQDN", "schedulingGroup",
              "evictionResponders", "securityContext.seLinuxOptions", "securityContext.windowsOptions",
-             "securityContext.fsGroupChangePolicy", "securityContext.supplementalGroupsPolicy",
+             "securityContext.supplementalGroupsPolicy",
              "securityContext.seLinuxChangePolicy"))),
     case("a name that overrides and another operating system are not acted on", "hostnameOverride: a\nos: {name: windows}",
          f"spec.hostnameOverride: {NOT_YET}", f"spec.os: {NOT_YET}"),
@@ -39,7 +39,7 @@ PODS = (
          "path: p}, {key: k, path: q, user: 1}]}}, {name: e, projected: {sources: [{downwardAPI: {items: [{path: p, user: 1, "
          "fieldRef: {fieldPath: metadata.name}}]}}]}}]",
          f"spec.volumes[0].emptyDir.medium: {NOT_YET}", f"spec.volumes[0].emptyDir.mode: {NOT_YET}",
-         f"spec.volumes[1].emptyDir.sizeLimit: {NOT_YET}", f"spec.volumes[3].secret.defaultUser: {NOT_YET}",
+         f"spec.volumes[3].secret.defaultUser: {NOT_YET}",
          f"spec.volumes[3].secret.items[1].user: {NOT_YET}",
          f"spec.volumes[4].projected.sources[0].downwardAPI.items[0].user: {NOT_YET}"),
     case("host aliases and pull secrets are named once, and are named",
@@ -63,7 +63,6 @@ CONTAINERS = (
          "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}], volumeMounts: [{name: v, mountPath: "
          "/v, readOnly: true, recursiveReadOnly: IfPossible, bindMountOptions: [noexec]}]",
          f"spec.resourceClaims: {NOT_YET}", f"spec.hostUsers: {NOT_YET}",
-         f"spec.volumes[0].persistentVolumeClaim: {NOT_YET}",
          *(f"spec.containers[0].{field}: {NOT_YET}" for field in (
              "resizePolicy", "volumeDevices", "resources.claims",
              "securityContext.seLinuxOptions", "securityContext.windowsOptions", "securityContext.procMount",
