@@ -71,9 +71,10 @@ def _action(item: Field) -> _Action | None:
         case Shape.QUANTITY:
             return _each(item, _quantity) if item.is_map or item.is_list else _one_quantity(item)
         case Shape.INT_OR_STRING:
-            return (
-                _each(item, _int_or_string) if item.is_map or item.is_list else _cleared(item, _int_or_string)
-            )
+            if item.is_map or item.is_list:
+                return _each(item, _int_or_string)
+            # Behind a pointer a zero is something else than nothing: maxUnavailable: 0.
+            return _cleared(item, _int_or_string) if item.is_struct else _inside(item, _int_or_string)
         case Shape.TIME:
             return _each(item, _whole_seconds) if item.is_map or item.is_list else _time(item, _SECOND)
         case Shape.MICRO_TIME:

@@ -6,6 +6,7 @@ import pytest
 
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.errors import BadRequest
 from vaina.objects.normalise import normalise
 
@@ -59,6 +60,15 @@ def test_quantities_become_canonical() -> None:
         "cpu": "500m",
         "none": "0",
     }
+
+
+def test_none_at_all_is_something_else_than_nothing_said() -> None:
+    budget = pod_disruption_budget_pb2.PodDisruptionBudget()
+    budget.spec.max_unavailable.int_val = 0
+    budget.spec.max_unavailable.SetInParent()
+    normalise(budget)
+    assert budget.spec.HasField("max_unavailable")
+    assert not budget.spec.HasField("min_available")
 
 
 def test_a_port_keeps_the_arm_that_counts() -> None:
