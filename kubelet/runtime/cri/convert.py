@@ -65,9 +65,11 @@ def _without_own(items: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in items.items() if not key.startswith(_OWN)}
 
 
-def _namespaces(sandbox: SandboxConfig) -> cri.NamespaceOption:
+def _namespaces(sandbox: SandboxConfig, target_id: str = "") -> cri.NamespaceOption:
     pid = cri.CONTAINER
-    if sandbox.host_pid:
+    if target_id:
+        pid = cri.TARGET
+    elif sandbox.host_pid:
         pid = cri.NODE
     elif sandbox.share_process_namespace:
         pid = cri.POD
@@ -75,6 +77,7 @@ def _namespaces(sandbox: SandboxConfig) -> cri.NamespaceOption:
         network=cri.NODE if sandbox.host_network else cri.POD,
         pid=pid,
         ipc=cri.NODE if sandbox.host_ipc else cri.POD,
+        target_id=target_id,
     )
 
 
@@ -149,7 +152,9 @@ def container_message(
         tty=config.tty,
         linux=cri.LinuxContainerConfig(
             resources=resources_message(config.resources, whole=True),
-            security_context=_security(config.security, sandbox, image_user),
+            security_context=_security(
+                config.security, sandbox, image_user, target_id=config.target_container_id
+            ),
         ),
         stop_signal=_signal(config.stop_signal),
     )
@@ -191,14 +196,14 @@ def _profile(name: str, *, privileged: bool) -> cri.SecurityProfile:
 
 
 def _security(
-    security: SecurityConfig, sandbox: SandboxConfig, image_user: str
+    security: SecurityConfig, sandbox: SandboxConfig, image_user: str, *, target_id: str = ""
 ) -> cri.LinuxContainerSecurityContext:
     message = cri.LinuxContainerSecurityContext(
         capabilities=cri.Capability(
             add_capabilities=security.add_capabilities, drop_capabilities=security.drop_capabilities
         ),
         privileged=security.privileged,
-        namespace_options=_namespaces(sandbox),
+        namespace_options=_namespaces(sandbox, target_id),
         readonly_rootfs=security.readonly_rootfs,
         supplemental_groups=security.supplemental_groups,
         no_new_privs=security.no_new_privs,

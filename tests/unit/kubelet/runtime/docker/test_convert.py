@@ -58,6 +58,13 @@ def test_process_namespaces(sandbox: SandboxConfig, want: str) -> None:
     assert container(APP, sandbox)["HostConfig"]["PidMode"] == want
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_debug_container_joins_its_targets_processes_whatever_the_pod_shares(shared: bool) -> None:
+    config = ContainerConfig("shell", 0, "sha256:1", "busybox:1", target_container_id="app-0")
+    sandbox = SandboxConfig("a", "b", Uid("c"), 0, "a", share_process_namespace=shared)
+    assert container(config, sandbox)["HostConfig"]["PidMode"] == "container:app-0"
+
+
 def test_what_the_pod_does_not_say_is_left_to_the_image() -> None:
     body = container(APP)
     assert not {"Entrypoint", "Cmd", "WorkingDir", "StopSignal"} & set(body)
