@@ -23,6 +23,7 @@ VERBS = {
     "attach": "attach",
     "debug": "debug",
     "port-forward": "port_forward",
+    "cp": "cp",
     "run": "run",
     "scale": "scale",
     "rollout": "rollout",

@@ -44,8 +44,9 @@ class World:
             )
         lives = self.lives.get(key, [f"{key} says hello\n".encode()])
         yield pod_stream_pb2.PodLogResponse(attempt=len(lives) - 1).SerializeToString()
-        for start in range(0, len(lives[-1]), 5):
-            yield pod_stream_pb2.PodLogResponse(data=lives[-1][start : start + 5]).SerializeToString()
+        size = max(5, len(lives[-1]) // 50)
+        for start in range(0, len(lives[-1]), size):
+            yield pod_stream_pb2.PodLogResponse(data=lives[-1][start : start + size]).SerializeToString()
 
     async def pod(self, name: str, *containers: str, policy: str = "Always") -> pod_pb2.Pod:
         made = [make_container(one) for one in containers or ("main",)]

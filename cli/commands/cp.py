@@ -1,0 +1,243 @@
+"""`vaina cp`: files and folders to and from containers, by the container's own tar. Words as kubectl cp has them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import click
+
+from cli import flags
+from cli.archive import ArchiveError, pack, prefix_of, unpack
+from cli.commands.logs import choose_container
+from cli.shell import Exit, Failure, Shell
+from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
+from vaina.client.clientset import Clientset
+
+_PIECE: Final = 8_000
+#: bytes of what the container's tar complains of
+_STDERR: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One end of a copy. Without a Pod it is here."""
+
+    path: str
+    pod: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """What `cp` was asked for."""
+
+    source: str
+    target: str
+    container: str = ""
+    namespace: str = ""
+    no_preserve: bool = False
+
+
+def parse_place(text: str) -> Place:
+    """Read PATH, POD:PATH or NAMESPACE/POD:PATH. A colon after the first slash of a path does not count.
+
+    Raises:
+        Failure: it names a Pod and no path, or nothing.
+    """
+    pod, colon, path = text.partition(":")
+    if not colon or pod.startswith((".", "/")) or not pod:
+        return Place(text)
+    namespace, slash, name = pod.partition("/")
+    if "/" in name:
+        return Place(text)
+    if not path:
+        raise Failure("filepath can not be empty")
+    return Place(path, name if slash else namespace, namespace if slash else "")
+
+
+async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
+    """Copy one way or the other.
+
+    Raises:
+        Failure: there is nothing to copy, or what came back is not what was asked for.
+        Exit: the container's tar ended with an error.
+    """
+    source, target = parse_place(options.source), parse_place(options.target)
+    if not options.source or not options.target:
+        raise Failure("filepath can not be empty")
+    if source.pod and target.pod:
+        raise Failure("one of src or dest must be a local file specification")
+    if not source.pod and not target.pod:
+        raise Failure("one of src or dest must be a remote file specification")
+    remote = source if source.pod else target
+    namespace = remote.namespace or options.namespace or shell.namespace
+    pod = await clients.pods.get(remote.pod, namespace)
+    session = _Container(shell, clients, pod, choose_container(shell, pod, options.container))
+    if source.pod:
+        await _download(session, source.path, Path(target.path))
+    else:
+        await _upload(session, Path(source.path), target.path, keep=not options.no_preserve)
+
+
+@dataclass(frozen=True, slots=True)
+class _Container:
+    """Where commands are run."""
+
+    shell: Shell
+    clients: Clientset
+    pod: pod_pb2.Pod
+    name: str
+
+    async def run(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: AsyncIterator[bytes] | None = None,
+        take: Callable[[bytes], Any] | None = None,
+    ) -> tuple[int, str]:
+        """Run a command; return its exit code and what it complained of. `take` is awaited for each piece of its output."""
+        start = pod_stream_pb2.PodExecStart(
+            namespace=self.pod.metadata.namespace, name=self.pod.metadata.name, uid=self.pod.metadata.uid,
+            options=pod_pb2.PodExecOptions(
+                stdin=stdin is not None, stdout=True, stderr=True, container=self.name, command=command
+            ),
+        )  # fmt: skip
+        finished = asyncio.Event()
+
+        async def inputs() -> AsyncIterator[pod_stream_pb2.PodExecRequest]:
+            if stdin is not None:
+                async for data in stdin:
+                    yield pod_stream_pb2.PodExecRequest(stdin=data)
+                yield pod_stream_pb2.PodExecRequest(close_stdin=True)
+            await finished.wait()
+
+        said = b""
+        try:
+            async with aclosing(self.clients.pods.exec(start, inputs())) as answers:
+                async for answer in answers:
+                    match answer.WhichOneof("output"):
+                        case "stdout" if take is not None:
+                            await take(answer.stdout)
+                        case "stderr":
+                            said = (said + answer.stderr)[-_STDERR:]
+                        case "exit_code":
+                            return answer.exit_code, said.decode(errors="replace")
+                        case _:
+                            pass
+        finally:
+            finished.set()
+        raise Failure("the connection ended before the command did")
+
+
+async def _upload(session: _Container, source: Path, target: str, *, keep: bool) -> None:
+    name = _local_name(source)
+    wanted = PurePosixPath(target)
+    code, _ = await session.run(["test", "-d", target])
+    if code == 0:
+        wanted = wanted / name
+    elif target.endswith("/"):
+        raise Failure(f"{target} is not a directory")
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader(limit=_PIECE)
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
+    )
+
+    def packing() -> None:
+        with os.fdopen(writing, "wb") as out:
+            pack(source, wanted.name or name, out)
+
+    async def archive() -> AsyncIterator[bytes]:
+        while data := await reader.read(_PIECE):
+            yield data
+
+    owner = [] if keep else ["--no-same-permissions", "--no-same-owner"]
+    command = ["tar", *owner, "-xmf", "-", "-C", str(wanted.parent)]
+    packed = loop.run_in_executor(None, packing)
+    try:
+        code, said = await session.run(command, stdin=archive())
+    finally:
+        # A tar that ended early leaves the rest: whoever packs it is told by the broken pipe.
+        pipe.close()
+        with suppress(BrokenPipeError):
+            await packed
+    _end(session, code, said)
+
+
+async def _download(session: _Container, source: str, target: Path) -> None:
+    target = _local_target(target, PurePosixPath(source).name)
+    reading, writing = os.pipe()
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(writing, "wb", buffering=0)
+    )
+    writer = asyncio.StreamWriter(transport, protocol, None, loop)
+    warnings: list[str] = []
+
+    def unpacking() -> int:
+        with os.fdopen(reading, "rb") as archive:
+            count = unpack(archive, prefix_of(source), target, warnings.append)
+            # The padding behind the end of the archive.
+            while archive.read(_PIECE):
+                pass
+            return count
+
+    async def take(data: bytes) -> None:
+        with suppress(OSError):  # told by whoever reads the other end
+            writer.write(data)
+            await writer.drain()
+
+    unpacked = loop.run_in_executor(None, unpacking)
+    try:
+        code, said = await session.run(["tar", "cf", "-", source], take=take)
+    finally:
+        writer.close()
+        results = await asyncio.gather(unpacked, return_exceptions=True)
+    for warning in warnings:
+        session.shell.err(warning)
+    _end(session, code, said)
+    (result,) = results
+    if isinstance(result, ArchiveError | OSError):
+        raise Failure(str(result))
+    if isinstance(result, BaseException):
+        raise result
+
+
+def _local_name(source: Path) -> str:
+    if not os.path.lexists(source):
+        raise Failure(f"{source} doesn't exist in local filesystem")
+    return source.name or source.resolve().name
+
+
+def _local_target(target: Path, name: str) -> Path:
+    """What goes into a folder that is there keeps its name."""
+    return target / name if name and target.is_dir() else target
+
+
+def _end(session: _Container, code: int, said: str) -> None:
+    if said.strip():
+        session.shell.err(said.rstrip())
+    if code:
+        raise Exit(code, f"command terminated with exit code {code}")
+
+
+@click.command("cp")
+@click.argument("source", metavar="<file-spec-src>")
+@click.argument("target", metavar="<file-spec-dest>")
+@flags.namespace
+@click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
+@click.option("--no-preserve", is_flag=True, help="Do not keep owner and permissions in the container.")
+def cp_command(**options: Any) -> None:
+    """Copy files and folders to and from containers; one side is POD:PATH, and the container needs tar.
+
+    \b
+      vaina cp ./site web:/www           a file or folder into a container
+      vaina cp web:/var/log ./log        and out of one
+    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
+    given = CopyOptions(**options)
+    flags.start(lambda shell, clients: cp(shell, clients, given))
