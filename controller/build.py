@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
 from controller.config import ControllerConfig
+from controller.cronjob.controller import CronJobController
 from controller.deployment.controller import DeploymentController
 from controller.disruption.controller import DisruptionController, StaleDisruptionController
 from controller.ephemeral_volume.controller import EphemeralVolumeController
@@ -27,6 +28,7 @@ from controller.replicaset.controller import ReplicaSetController, ReplicationCo
 from controller.resource_quota.controller import ResourceQuotaController
 from controller.service import SERVICE, ControllerService
 from controller.trace_collector.controller import TraceCollector
+from controller.ttl_after_finished.controller import TtlAfterFinishedController
 from controller.volume_protection.controller import ClaimProtectionController, VolumeProtectionController
 from vaina import log
 from vaina.cache.factory import InformerFactory
@@ -95,6 +97,8 @@ def build(
         ),
         "deployment": lambda: DeploymentController(tools, factory, recorder("deployment-controller")),
         "job": lambda: JobController(tools, factory, recorder("job-controller"), registry),
+        "cronjob": lambda: CronJobController(tools, factory, recorder("cronjob-controller"), registry),
+        "ttl-after-finished": lambda: TtlAfterFinishedController(tools, factory, registry),
         "node-ipam": lambda: NodeIpamController(
             tools, factory, recorder("cidrAllocator"),
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),

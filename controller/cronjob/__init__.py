@@ -1,0 +1,1 @@
+"""CronJobs make Jobs by the clock (requirement D2)."""

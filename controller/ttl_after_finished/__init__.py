@@ -1,0 +1,1 @@
+"""Jobs that have ended are deleted after a time that they say (`ttlSecondsAfterFinished`)."""

@@ -1,0 +1,57 @@
+"""The shell of the TTL controller: deletes Jobs whose time is over, with all that they own."""
+
+import structlog
+from prometheus_client import CollectorRegistry, Histogram
+
+from controller.base import Controller, Tools
+from controller.ttl_after_finished.reconcile import seconds_left
+from vaina.cache.factory import InformerFactory
+from vaina.errors import Conflict, NotFound
+from vaina.kinds import JOB
+from vaina.objects.meta import split_key
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class TtlAfterFinishedController(Controller):
+    """Jobs that have ended."""
+
+    name = "ttl-after-finished"
+
+    def __init__(self, tools: Tools, factory: InformerFactory, registry: CollectorRegistry) -> None:
+        super().__init__(tools)
+        self._client = factory.clientset.jobs
+        self._jobs = self.watch(factory.informer(JOB))
+        self._seconds = Histogram(
+            "ttl_after_finished_controller_job_deletion_duration_seconds",
+            "The time it took to delete the job since it became eligible for deletion",
+            registry=registry, buckets=tuple(0.1 * 2**power for power in range(14)),
+        )  # fmt: skip
+
+    async def sync(self, key: str) -> float | None:
+        job = self._jobs.get(key)
+        left = seconds_left(job, self.clock.now()) if job is not None else None
+        if left is None or left > 0:
+            return left
+        namespace, name = split_key(key)
+        try:
+            # Its time may have been changed, or it may be another Job, and the cache does not know yet.
+            fresh = await self._client.get(name, namespace)
+        except NotFound:
+            return None
+        left = seconds_left(fresh, self.clock.now())
+        if left is None or left > 0:
+            return left
+        meta = fresh.metadata
+        try:
+            await self._client.delete(
+                name, namespace, uid=meta.uid, resource_version=meta.resource_version,
+                propagation_policy="Foreground",
+            )  # fmt: skip
+        except NotFound:
+            return None
+        except Conflict:
+            return 0.0
+        self._seconds.observe(-left)
+        log.info("job deleted after its time", job=key, uid=meta.uid)
+        return None

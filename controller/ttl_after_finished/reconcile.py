@@ -1,0 +1,22 @@
+"""PURE: when a Job that has ended is to go. Follows upstream's `pkg/controller/ttlafterfinished`."""
+
+from vaina.api.batch.v1 import job_pb2
+from vaina.clock import seconds_of
+from vaina.objects.jobs import finished_as, get_condition
+
+
+def seconds_left(job: job_pb2.Job, now: float) -> float | None:
+    """Return the seconds until a Job is to be deleted, 0 or less: now; None: never.
+
+    Args:
+        job: the Job.
+        now: seconds since the epoch.
+    """
+    kind = finished_as(job)
+    if not kind or not job.spec.HasField("ttl_seconds_after_finished"):
+        return None
+    if job.metadata.HasField("deletion_timestamp"):
+        return None
+    condition = get_condition(job.status.conditions, kind)
+    since = seconds_of(condition.last_transition_time) if condition is not None else now
+    return since + job.spec.ttl_seconds_after_finished - now
