@@ -1,0 +1,85 @@
+"""Files of ConfigMaps and Secrets follow them, and nothing else is watched."""
+# A test may look at files in place:
+# ruff: noqa: ASYNC240
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kubelet.containers.downward import PodFacts
+from kubelet.runtime.records import Uid
+from kubelet.volumes.following import ObjectFollower, Reference, references
+from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.objects import ApiObjects
+from tests.support.apiserver import Harness, make_apiserver
+from vaina.api.core.v1 import pod_pb2, volume_pb2
+from vaina.testing.builders import make_config_map, make_pod
+from vaina.testing.clock import settle
+
+
+@pytest.fixture
+async def server() -> Harness:
+    made = make_apiserver()
+    await made.app.bootstrap()
+    return made
+
+
+def new_pod(name: str = "web") -> pod_pb2.Pod:
+    pod = make_pod(name)
+    volume = pod.spec.volumes.add(name="paint")
+    volume.volume_source.config_map.local_object_reference.name = "paint"
+    return pod
+
+
+async def paint(server: Harness, colour: str) -> None:
+    stored = await server.client.config_maps.get("paint", "default")
+    stored.data["colour"] = colour
+    await server.client.config_maps.update(stored)
+
+
+async def until_reads(server: Harness, path: Path, text: str) -> None:
+    for _ in range(300):
+        await settle(50)
+        if path.exists() and path.read_text() == text:
+            return
+        await asyncio.to_thread(lambda: None)
+        await server.clock.advance(0.25)
+    raise AssertionError(f"never read {text}")
+
+
+async def test_a_change_is_seen_without_anybody_asking(server: Harness, tmp_path: Path) -> None:
+    await server.client.config_maps.create(make_config_map("paint", data={"colour": "red"}))
+    volumes = VolumeManager(tmp_path, ApiObjects(server.client))
+    follower = ObjectFollower(server.client, server.clock, volumes.refresh)
+    volumes.follow_with(follower)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(follower.run())
+        pod, other = new_pod(), new_pod("other")
+        for one in (pod, other):
+            await volumes.mount(one, ["paint"], PodFacts())
+        files = [Path(volumes.host_path(Uid(one.metadata.uid), one.spec.volumes[0])) for one in (pod, other)]
+
+        await paint(server, "blue")
+        for path in files:
+            await until_reads(server, path / "colour", "blue")
+
+        # A Pod that is gone is not written to, though its ConfigMap changes for others.
+        await volumes.unmount(Uid(pod.metadata.uid))
+        await paint(server, "green")
+        await until_reads(server, files[1] / "colour", "green")
+        assert not files[0].exists()
+        task.cancel()
+
+
+def test_what_a_volume_shows() -> None:
+    volume = volume_pb2.Volume(name="all")
+    sources = volume.volume_source.projected.sources
+    sources.add().config_map.local_object_reference.name = "paint"
+    sources.add().secret.local_object_reference.name = "keys"
+    sources.add().downward_api.SetInParent()
+
+    assert references("here", volume) == {
+        Reference("ConfigMap", "here", "paint"), Reference("Secret", "here", "keys"),
+    }  # fmt: skip
+    assert references("here", volume_pb2.Volume(name="scratch")) == frozenset()
