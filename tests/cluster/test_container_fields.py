@@ -5,6 +5,8 @@ import pytest
 from tests.support.manifests import config_map, container, pod, secret
 from tests.support.workspace import Workspace, phase, status_of
 
+pytestmark = pytest.mark.both_runtimes
+
 
 @pytest.mark.requirement("B17")
 def test_command_arguments_and_working_directory(space: Workspace) -> None:

@@ -20,16 +20,16 @@ def node_object(space: Workspace, name: str) -> node_pb2.Node:
     return node
 
 
-@pytest.mark.requirement("C1", "C4")
+@pytest.mark.both_runtimes
+@pytest.mark.requirement("C1", "C3", "C4")
 def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Workspace) -> None:
-    node = space.cluster.nodes[0]
+    node = space.node(0)
     before, mortal = space.start(
         pod("adopted", container("one"), container("two"), **on_node(node)), pod("mortal", **on_node(node))
     )
     # The kubelet sees nothing of what happens from here on: it is stopped first, then killed.
     space.cluster.kill(node, "kubelet", signal.SIGSTOP)
-    victim = status_of(mortal).container_id.removeprefix("docker://")
-    space.cluster.execute(node, "docker", "kill", "--signal", "KILL", victim)
+    space.cluster.kill_containers(node, status_of(mortal).container_id.removeprefix(f"{space.runtime}://"))
     space.cluster.kill_kubelet(node)
     space.wait("mortal", lambda p: status_of(p).restart_count == 1 and ready(p), "was restarted")
     after = space.pod("adopted")
@@ -42,9 +42,10 @@ def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Wo
     space.cluster.wait_healthy()
 
 
-@pytest.mark.requirement("C1")
+@pytest.mark.both_runtimes
+@pytest.mark.requirement("C1", "C3")
 def test_pod_deleted_while_its_kubelet_is_away_is_cleared_afterwards(space: Workspace) -> None:
-    node = space.cluster.nodes[1]
+    node = space.node(1)
     [one] = space.start(pod("orphan", **on_node(node)))
     space.cluster.kill(node, "kubelet", signal.SIGSTOP)
     space.delete("orphan", grace=0)
@@ -54,12 +55,13 @@ def test_pod_deleted_while_its_kubelet_is_away_is_cleared_afterwards(space: Work
     space.cluster.wait_healthy()
 
 
-@pytest.mark.requirement("C1")
+@pytest.mark.both_runtimes
+@pytest.mark.requirement("C1", "C3")
 def test_sandbox_that_dies_is_made_anew_with_its_containers(space: Workspace) -> None:
     [before] = space.start(pod("resandboxed"))
     [containers] = space.node_containers(before.metadata.uid).values()
     [pause] = [c["Id"] for c in containers if "io.kubernetes.container.name" not in c["Config"]["Labels"]]
-    space.cluster.execute(before.spec.node_name, "docker", "kill", pause)
+    space.cluster.kill_containers(before.spec.node_name, pause)
     after = space.wait(
         "resandboxed",
         lambda p: ready(p) and status_of(p).container_id != status_of(before).container_id,
@@ -69,9 +71,10 @@ def test_sandbox_that_dies_is_made_anew_with_its_containers(space: Workspace) ->
     assert space.shell("resandboxed", "ip -4 -o addr show dev eth0").count(f" {after.status.pod_ip}/") == 1
 
 
-@pytest.mark.requirement("C1")
+@pytest.mark.both_runtimes
+@pytest.mark.requirement("C1", "C3")
 def test_pods_run_again_after_their_node_was_restarted(space: Workspace) -> None:
-    node = space.cluster.nodes[1]
+    node = space.node(1)
     volume = {"volumes": [{"name": "kept", "emptyDir": {}}]}
     kept = container(volumeMounts=[{"name": "kept", "mountPath": "/kept"}])
     [before] = space.start(pod("rebooted", kept, **volume, **on_node(node)))
@@ -88,7 +91,7 @@ def test_pods_run_again_after_their_node_was_restarted(space: Workspace) -> None
 @pytest.mark.requirement("C2")
 def test_node_reports_capacity_and_allocatable_that_sum_to_the_machine(space: Workspace) -> None:
     total = 0
-    for name in space.cluster.nodes:
+    for name in space.cluster.all_nodes:
         status = node_object(space, name).status
         capacity = {resource: status.capacity[resource].string for resource in status.capacity}
         allocatable = {resource: status.allocatable[resource].string for resource in status.allocatable}
@@ -134,7 +137,7 @@ def test_kubelet_refuses_what_somebody_binds_to_it_by_hand_and_does_not_fit(spac
 
 @pytest.mark.requirement("C4")
 def test_node_is_ready_describes_itself_and_renews_its_lease(space: Workspace) -> None:
-    for name in space.cluster.nodes:
+    for name in space.cluster.all_nodes:
         node = node_object(space, name)
         conditions = {c.type: c.status for c in node.status.conditions}
         assert conditions["Ready"] == "True"
@@ -142,7 +145,8 @@ def test_node_is_ready_describes_itself_and_renews_its_lease(space: Workspace) -
         addresses = {a.type: a.address for a in node.status.addresses}
         assert addresses["InternalIP"] == space.cluster.address(name)
         assert node.metadata.labels["kubernetes.io/hostname"] == name
-        assert node.status.node_info.container_runtime_version.startswith("docker://")
+        engine = "docker" if name in space.cluster.nodes else "containerd"
+        assert node.status.node_info.container_runtime_version.startswith(f"{engine}://")
         assert (
             node.status.node_info.machine_id == space.cluster.execute(name, "cat", "/etc/machine-id").strip()
         )

@@ -1,5 +1,7 @@
 """A node that is out of reach: its Pods become Unknown, replicas are made elsewhere, and it is taken back afterwards."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.support.cluster import hold, wait_until
@@ -69,7 +71,9 @@ def test_when_most_nodes_are_silent_nothing_is_evicted(space: Workspace) -> None
                  "tolerationSeconds": 6}  # fmt: skip
     space.start(*(pod(f"on-{n}", tolerations=[impatient], **on_node(n)) for n in space.cluster.nodes))
     with space.api.history(POD, space.namespace) as history:
-        with space.cluster.frozen(first), space.cluster.frozen(second):
+        with ExitStack() as frozen:
+            for node in (*space.cluster.containerd_nodes, first, second):
+                frozen.enter_context(space.cluster.frozen(node))
             for node in (first, second):
                 space.wait(f"on-{node}", lambda p: p.status.phase == "Unknown", "is Unknown", timeout=NOTICED)
             hold(9)  # longer than the Pods tolerate

@@ -5,10 +5,12 @@ import pytest
 from tests.support.manifests import container, on_node, pod, web_server
 from tests.support.workspace import Workspace, phase, status_of
 
+pytestmark = pytest.mark.both_runtimes
+
 
 @pytest.mark.requirement("B2")
 def test_same_port_collides_inside_a_pod_and_not_across_pods(space: Workspace) -> None:
-    node = on_node(space.cluster.nodes[0])
+    node = on_node(space.node(0))
     second = container("second", "exec httpd -f -p 8080")
     space.apply(pod("quarrel", web_server("first"), second, **node, restartPolicy="Never"))
     apart = space.start(pod("east", web_server(), **node), pod("west", web_server(), **node))

@@ -1,4 +1,4 @@
-"""The Docker runtime keeps the same spec as the hollow one (tests/conformance/runtime_spec.py), on a node's own engine."""
+"""The runtimes over Docker and over CRI keep the same spec as the hollow one (tests/conformance/runtime_spec.py), on a node's own engine."""
 
 import io
 import signal
@@ -12,38 +12,40 @@ from tests.support.cluster import ROOT, Cluster
 
 #: what pytest is made of: pure Python all of it, so a node's Python runs the checkout's
 PACKAGES = ("iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-asyncio")
-FILES = ("tests/conformance/runtime_spec.py", "tests/cluster/docker_runtime_spec.py")
+SPEC = "tests/conformance/runtime_spec.py"
 
 
-def archive() -> bytes:
-    """Return pytest and the spec as a tar archive."""
+def archive(*files: str) -> bytes:
+    """Return pytest and files of the checkout as a tar archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in PACKAGES:
             for file in distribution(name).files or ():
                 if ".." not in file.parts and file.suffix != ".pyc":
                     tar.add(str(file.locate()), str(file))
-        for name in FILES:
+        for name in files:
             tar.add(ROOT / name, name)
     return buffer.getvalue()
 
 
-@pytest.mark.requirement("C1")
-def test_docker_keeps_the_runtime_spec(cluster: Cluster) -> None:
+@pytest.mark.requirement("C1", "C3")
+@pytest.mark.parametrize("runtime", ["docker", "cri"])
+def test_runtime_keeps_the_spec(cluster: Cluster, runtime: str) -> None:
     """The node's kubelet holds still meanwhile: it would clear away sandboxes of Pods that it does not know."""
-    node = cluster.nodes[-1]
+    node = cluster.nodes[-1] if runtime == "docker" else cluster.containerd_nodes[-1]
+    spec = f"tests/cluster/{runtime}_runtime_spec.py"
     cidr = cluster.execute(node, "sh", "-c", "ip -4 -brief address show cni0 | awk '{print $3}'").strip()
     network = cidr.rsplit(".", 1)[0] + ".0/" + cidr.rpartition("/")[2]
     cluster.execute(node, "mkdir", "-p", "/tmp/spec")
     subprocess.run(
-        ["docker", "exec", "-i", node, "tar", "-x", "-C", "/tmp/spec"], input=archive(), check=True
+        ["docker", "exec", "-i", node, "tar", "-x", "-C", "/tmp/spec"], input=archive(SPEC, spec), check=True
     )
     cluster.kill(node, "kubelet", signal.SIGSTOP)
     try:
         done = subprocess.run(
             ["docker", "exec", "-e", "PYTHONPATH=/opt/vaina:/tmp/spec", "-e", f"SPEC_POD_CIDR={network}", "-w", "/tmp/spec", node,
              "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--import-mode=importlib",
-             "tests/cluster/docker_runtime_spec.py"],
+             spec],
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
     finally:

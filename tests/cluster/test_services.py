@@ -17,7 +17,7 @@ def test_compose_brings_up_every_part_healthy(cluster: Cluster) -> None:
     listing = cluster.compose("ps", "-a", "--format", "json")
     rows = [json.loads(line) for line in listing.splitlines() if line.strip()]
     assert sorted(row["Service"] for row in rows) == [
-        "apiserver", "controller", "etcd", "node", "node", "node", "registry", "scheduler",
+        "apiserver", "controller", "etcd", "node", "node", "node", "node-containerd", "registry", "scheduler",
     ]  # fmt: skip
     assert {(row["State"], row["Health"]) for row in rows} == {("running", "healthy")}
     published = [port for row in rows for port in row["Publishers"] if port["PublishedPort"]]
@@ -27,7 +27,7 @@ def test_compose_brings_up_every_part_healthy(cluster: Cluster) -> None:
 @pytest.mark.requirement("E1")
 def test_every_node_is_registered_with_a_pod_cidr_of_its_own(space: Workspace) -> None:
     nodes = {node.metadata.name: node for node in space.api.list(NODE)}
-    assert sorted(nodes) == sorted(space.cluster.nodes)
+    assert sorted(nodes) == sorted(space.cluster.all_nodes)
     cidrs = [ipaddress.ip_network(node.spec.pod_cidr) for node in nodes.values()]
     assert all(
         cidr.subnet_of(ipaddress.ip_network("10.244.0.0/16")) and cidr.prefixlen == 24 for cidr in cidrs
@@ -61,7 +61,7 @@ def test_only_the_apiserver_talks_to_etcd(cluster: Cluster) -> None:
     addresses = {
         cluster.address(name): name
         for name in (
-            *cluster.nodes,
+            *cluster.all_nodes,
             *(cluster.container(s) for s in ("apiserver", "scheduler", "controller")),
         )
     }

@@ -55,7 +55,9 @@ def test_pod_that_fits_nowhere_says_why_and_runs_as_soon_as_it_fits(space: Works
     reason = next(one for one in waiting.status.conditions if one.type == "PodScheduled")
     assert (waiting.status.phase, waiting.spec.node_name) == ("Pending", "")
     assert reason.reason == "Unschedulable"
-    assert reason.message.startswith("0/3 nodes are available: 3 Insufficient cpu.")
+    assert reason.message.startswith(
+        "0/4 nodes are available: 1 node(s) had untolerated taint {vaina.dev/runtime: containerd}, 3 Insufficient cpu."
+    )
 
     space.apply(pod("choosy", nodeSelector={LABEL: space.namespace}))
     space.wait("choosy", lambda p: condition(p, "PodScheduled") == "False", "is not scheduled")

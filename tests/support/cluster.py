@@ -317,11 +317,25 @@ class Cluster:
     # What a node's own engine has.
 
     def engine_containers(self, node: str) -> list[dict[str, Any]]:
-        """Inspect every container of a node's engine, also those that have ended."""
+        """Inspect every container of a node's engine, also those that have ended; of one in containerd Id and labels are told."""
         # One that goes between the two commands is an error of the second, which shows the others all the same.
         script = "ids=$(docker ps -aq --no-trunc); docker inspect $ids 2>/dev/null || true"
+        if node in self.containerd_nodes:
+            script = (
+                "ctr='ctr -n k8s.io containers'; printf '['; "
+                "for id in $($ctr ls -q); do $ctr info $id 2>/dev/null && printf ','; done; printf 'null]'"
+            )
+            listed = json.loads(self.execute(node, "sh", "-c", script))
+            return [{"Id": one["ID"], "Config": {"Labels": one["Labels"]}} for one in listed if one]
         found: list[dict[str, Any]] = json.loads(self.execute(node, "sh", "-c", script) or "[]")
         return found
+
+    def kill_containers(self, node: str, *ids: str) -> None:
+        """SIGKILL the first processes of containers, past the kubelet."""
+        if node in self.nodes:
+            self.execute(node, "docker", "kill", "--signal", "KILL", *ids)
+        for one in ids if node in self.containerd_nodes else ():
+            self.execute(node, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", one)
 
     @contextmanager
     def recorded_events(self) -> Iterator[dict[str, list[dict[str, Any]]]]:

@@ -4,6 +4,7 @@
 then removes it, and the next run takes it as it is.
 """
 
+import json
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.cluster import ROOT, Cluster, engine_answers, run
-from tests.support.workspace import Workspace
+from tests.support.workspace import RUNTIME_TAINT, Workspace
 
 LOGS = ROOT / ".cache" / "cluster-logs"
 FOLDERS = (ROOT / "tests" / "flow", ROOT / "tests" / "cluster")
@@ -60,14 +61,39 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def keep_apart(running: Cluster) -> None:
+    """Taint the nodes with containerd: Pods go there that were sent there (`Workspace.pinned`), and no others."""
+    patch = {"spec": {"taints": [{"key": RUNTIME_TAINT, "value": "containerd", "effect": "NoSchedule"}]}}
+    with Api(running.apiserver) as client:
+        for node in running.containerd_nodes:
+            client.call(
+                client.clients.nodes.patch(
+                    node, json.dumps(patch).encode(), patch_type="application/merge-patch+json"
+                )
+            )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that are marked so on both sorts of nodes."""
+    if "space" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_runtimes"):
+        metafunc.parametrize("runtime", ["docker", "containerd"])
+
+
+@pytest.fixture
+def runtime() -> str:
+    """Say on which sort of nodes a test's Pods run."""
+    return "docker"
+
+
 @pytest.fixture(scope="session")
 def whole_cluster() -> Iterator[Cluster]:
     """Bring the cluster up once for all tests, and see at the end that nothing of it is left."""
     if not engine_answers():
         reason = "no Docker engine answers; `make test-cluster` sees to one"
         pytest.fail(reason) if setting("CI") else pytest.skip(reason)
-    running = Cluster(settings=SETTINGS)
+    running = Cluster(settings=SETTINGS, containerd_nodes=1)
     running.up()
+    keep_apart(running)
     yield running
     if not setting("VAINA_KEEP_CLUSTER"):
         # The hard way: a node that is killed cannot clear up after itself.
@@ -102,11 +128,12 @@ def numbers() -> Iterator[int]:
 
 @pytest.fixture
 def space(
-    cluster: Cluster, api: Api, numbers: Iterator[int], request: pytest.FixtureRequest
+    cluster: Cluster, api: Api, numbers: Iterator[int], runtime: str, request: pytest.FixtureRequest
 ) -> Iterator[Workspace]:
     """Give one test a namespace of its own, named after it; everything in it goes when the test ends."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
-    workspace = Workspace(cluster, api, f"t{os.getpid() % 1000}-{next(numbers)}-{words[:40].strip('-')}")
+    name = f"t{os.getpid() % 1000}-{next(numbers)}-{words[:40].strip('-')}"
+    workspace = Workspace(cluster, api, name, runtime)
     workspace.open()
     yield workspace
     workspace.close()

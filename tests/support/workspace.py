@@ -1,13 +1,30 @@
 """One namespace of a real cluster, as a user of it: what the tests in tests/flow and tests/cluster work with."""
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import yaml
 
 from tests.support.api import PATIENCE, Api, Output
 from tests.support.cluster import Cluster
-from tests.support.manifests import Manifest
+from tests.support.manifests import Manifest, as_text
 from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.kinds import EVENT, NAMESPACE, POD
+
+#: of nodes with containerd, in the tests' cluster
+RUNTIME_TAINT = "vaina.dev/runtime"
+
+
+def pod_specs(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the specs of Pods in a manifest: its own, or that of its template."""
+    spec = manifest.get("spec", {})
+    if manifest.get("kind") == "Pod":
+        yield spec
+    elif manifest.get("kind") == "CronJob":
+        yield spec["jobTemplate"]["spec"]["template"]["spec"]
+    elif "template" in spec:
+        yield spec["template"]["spec"]
 
 
 def phase(*wanted: str) -> Callable[[pod_pb2.Pod], bool]:
@@ -34,10 +51,38 @@ def status_of(pod: pod_pb2.Pod, container: str = "main") -> pod_pb2.ContainerSta
 
 
 class Workspace:
-    """A namespace with the verbs of a user. `cluster` and `api` are there for everything else."""
+    """A namespace with the verbs of a user. `cluster` and `api` are there for everything else.
 
-    def __init__(self, cluster: Cluster, api: Api, namespace: str) -> None:
-        self.cluster, self.api, self.namespace = cluster, api, namespace
+    `runtime` is docker or containerd: Pods run on nodes of that sort. Those with containerd are tainted, so that nobody gets there who was not sent.
+    """
+
+    def __init__(self, cluster: Cluster, api: Api, namespace: str, runtime: str = "docker") -> None:
+        self.cluster, self.api, self.namespace, self.runtime = cluster, api, namespace, runtime
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes of the workspace's runtime; a number too many is counted from the first one again."""
+        return self.cluster.nodes if self.runtime == "docker" else self.cluster.containerd_nodes
+
+    def node(self, number: int) -> str:
+        """Name one of them."""
+        return self.nodes[number % len(self.nodes)]
+
+    def pinned(self, manifest: Manifest) -> Manifest:
+        """Return a manifest (or the text of several) whose Pods go to nodes of this workspace's runtime."""
+        if self.runtime == "docker":
+            return manifest
+        if isinstance(manifest, str):
+            documents = [one for one in yaml.safe_load_all(manifest) if one]
+            return as_text(*[self.pinned(one) for one in documents])
+        found = copy.deepcopy(dict(manifest))
+        for spec in pod_specs(found):
+            spec["tolerations"] = [*spec.get("tolerations", []), {"key": RUNTIME_TAINT, "operator": "Exists"}]
+            if "nodeName" not in spec:
+                spec["nodeSelector"] = {
+                    "kubernetes.io/hostname": self.node(0), **spec.get("nodeSelector", {})
+                }  # fmt: skip
+        return found
 
     def open(self) -> None:
         """Create the namespace."""
@@ -52,7 +97,7 @@ class Workspace:
 
     def apply(self, *manifests: Manifest) -> None:
         """Apply manifests."""
-        self.api.apply(*manifests, namespace=self.namespace)
+        self.api.apply(*[self.pinned(one) for one in manifests], namespace=self.namespace)
 
     def pod(self, name: str) -> pod_pb2.Pod:
         """Return a Pod that is there."""
@@ -135,6 +180,6 @@ class Workspace:
                 for one in self.cluster.engine_containers(node)
                 if (one["Config"]["Labels"] or {}).get("io.kubernetes.pod.uid") == uid
             ]
-            for node in self.cluster.nodes
+            for node in self.nodes
         }
         return {node: containers for node, containers in found.items() if containers}
