@@ -120,11 +120,10 @@ def test_a_change_of_a_config_map_is_seen_without_a_restart(space: Workspace) ->
 
 @pytest.mark.requirement("B5")
 @pytest.mark.both_runtimes
-@pytest.mark.parametrize("target", ["/", "../../../../../../../etc"], ids=["absolute", "relative"])
-def test_a_part_of_a_volume_does_not_lead_out_of_it(space: Workspace, target: str) -> None:
+def test_a_part_of_a_volume_does_not_lead_out_of_it(space: Workspace) -> None:
     node = space.node(0)
     mount = {"name": "data", "mountPath": "/data"}
-    attacker = container("attacker", f"ln -s {target} /data/out", volumeMounts=[mount])
+    attacker = container("attacker", "ln -s / /data/out", volumeMounts=[mount])
     through = {"name": "data", "mountPath": "/seen"}
     victims = [
         container("link", volumeMounts=[{**through, "subPath": "out"}]),
@@ -155,4 +154,3 @@ def test_a_part_of_a_volume_does_not_lead_out_of_it(space: Workspace, target: st
     assert words == 'failed to prepare subPath for volumeMount "data" of container "link"'
     assert not ready(found)
     assert node_files(space, node, "/made") == []
-    assert node_files(space, node, "/etc/made") == []
