@@ -131,15 +131,25 @@ def compute_pod_plan(
 def natural_ending(pod: pod_pb2.Pod, observed: PodObservation, now: float) -> Ending | None:
     """Return that the Pod has come to its end by itself, if it has."""
     views = view_containers(pod, observed)
-    lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views)
+    lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views, observed)
     # With its sandbox lost, what may not start twice (Never) has no place to go on: it fails.
     if lost or is_finished(pod, views, observed):
         return Ending(EndReason.FINISHED, now + grace_seconds(pod))
     return None
 
 
-def _has_run_and_may_not_again(pod: pod_pb2.Pod, views: tuple[ContainerView, ...]) -> bool:
-    return pod.spec.restart_policy == "Never" and any(
+def _has_run_and_may_not_again(
+    pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation
+) -> bool:
+    """Say whether a Pod that may start nothing twice has begun; one with a main container that may goes on (KEP-5307)."""
+    if pod.spec.restart_policy != "Never":
+        return False
+    again = any(
+        view.exited is not None and restart_wanted(view, pod, observed)
+        for view in views
+        if view.kind is ContainerKind.MAIN
+    )
+    return not again and any(
         view.current is not None for view in views if view.kind is not ContainerKind.EPHEMERAL
     )
 

@@ -164,6 +164,8 @@ class _Writer:
                 item.image = current.image or view.spec.image
                 item.image_id = current.image_id
                 item.container_id = self._id(current)
+                if view.spec.lifecycle.stop_signal:
+                    item.stop_signal = view.spec.lifecycle.stop_signal
         self._state(item, view)
         return item
 

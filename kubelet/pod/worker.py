@@ -26,9 +26,10 @@ from kubelet.pod.resize import (
     message,
     with_allocated,
 )
-from kubelet.pod.status import compute_pod_status
+from kubelet.pod.status import DEADLINE_MESSAGE, compute_pod_status
 from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
 from kubelet.pod.tools import PodTools
+from kubelet.probes.outcome import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import ContainerPhase, Uid
@@ -296,6 +297,8 @@ class PodWorker:
             verdict=self._verdict,
         )  # fmt: skip
         if before is None and self._ending is not None:
+            if self._ending.reason is EndReason.DEADLINE_EXCEEDED:
+                self._tools.events.event(pod, "Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
             log.info(
                 "pod ends", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=self.uid,
                 reason=self._ending.reason,
@@ -380,8 +383,10 @@ class PodWorker:
         path = field_path(pod, container)
         self._tools.events.event(pod, type, reason, message, field_path=path)
 
-    def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, message: str) -> None:
-        self._event(self._pod, "Warning", "Unhealthy", f"{kind.value} probe failed: {message}", spec.name)
+    def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, outcome: Outcome) -> None:
+        reason, what = ("ProbeWarning", "warning") if outcome.succeeded else ("Unhealthy", "failed")
+        words = f"{kind.value} probe {what}: {outcome.message}"
+        self._event(self._pod, "Warning", reason, words, spec.name)
 
     def _attend(
         self, tasks: Children, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None

@@ -113,7 +113,8 @@ async def probe(target: Target) -> Outcome:
                 break
             url = urlsplit(urljoin(target.url, answer.location))
             if url.hostname != target.address or url.scheme not in {"http", "https"}:
-                return Outcome(True, f"Probe terminated redirects, Response body: {answer.body}")
+                words = f"Probe terminated redirects, Response body: {answer.body}"
+                return Outcome(True, words, warning=True)
             path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
             port = url.port or (443 if url.scheme == "https" else 80)
             target = Target(url.scheme, target.address, port, path, target.headers)

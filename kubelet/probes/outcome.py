@@ -9,3 +9,5 @@ class Outcome:
 
     succeeded: bool
     message: str = ""
+    #: it succeeded, and somebody should look all the same: a ProbeWarning event
+    warning: bool = False

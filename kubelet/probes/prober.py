@@ -14,14 +14,15 @@ from kubelet.metrics import KubeletMetrics
 from kubelet.pod.observation import ProbeKind, ProbeResult
 from kubelet.probes.handlers import Executor, run_probe
 from kubelet.probes.machine import ProbeState, advance, initial, thresholds_of
+from kubelet.probes.outcome import Outcome
 from kubelet.runtime.records import ContainerState
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
 
 Key = tuple[str, ProbeKind]
-#: (container, kind, outcome's message) -> nothing: an Unhealthy event
-OnUnhealthy = Callable[[pod_pb2.Container, ProbeKind, str], None]
+#: (container, kind, outcome) -> nothing: an Unhealthy event, or a ProbeWarning
+OnUnhealthy = Callable[[pod_pb2.Container, ProbeKind, Outcome], None]
 
 _LABELS = {
     ProbeKind.LIVENESS: "Liveness",
@@ -53,6 +54,8 @@ class Prober:
         self._on_unhealthy, self._metrics, self._rng = on_unhealthy, metrics, rng
         self._tasks: dict[Key, _Running] = {}
         self._states: dict[Key, ProbeState] = {}
+        #: by container id: set once its startup probe has succeeded; the others wait for it
+        self._up: dict[str, asyncio.Event] = {}
 
     def results(self) -> Mapping[Key, ProbeResult]:
         """Return what has been established, by (container id, kind)."""
@@ -64,6 +67,7 @@ class Prober:
             self._states.setdefault((container_id, ProbeKind.READINESS), ProbeState(ProbeResult.SUCCESS))
         if started:
             self._states.setdefault((container_id, ProbeKind.STARTUP), ProbeState(ProbeResult.SUCCESS))
+            self._is_up(container_id).set()
 
     def sync(
         self,
@@ -81,12 +85,15 @@ class Prober:
                 wanted[container_id, ProbeKind.READINESS] = spec.readiness_probe
             if spec.HasField("liveness_probe") and not ending:
                 wanted[container_id, ProbeKind.LIVENESS] = spec.liveness_probe
-            if spec.HasField("startup_probe") and not ending:
+            # One that is up stays so, also for a kubelet that was restarted meanwhile.
+            up = self._result(container_id, ProbeKind.STARTUP) is ProbeResult.SUCCESS
+            if spec.HasField("startup_probe") and not ending and not up:
                 wanted[container_id, ProbeKind.STARTUP] = spec.startup_probe
         for key in [key for key in self._tasks if key not in wanted]:
             self._tasks.pop(key).task.cancel()
             if key[0] not in running:
                 self._states.pop(key, None)
+                self._up.pop(key[0], None)
         for key, probe in wanted.items():
             if key in self._tasks:
                 continue
@@ -101,6 +108,7 @@ class Prober:
             running.task.cancel()
         self._tasks.clear()
         self._states.clear()
+        self._up.clear()
         meta = pod.metadata
         names = [spec.name for spec in (*pod.spec.init_containers, *pod.spec.containers)]
         for kind in _LABELS.values():
@@ -125,32 +133,35 @@ class Prober:
         if self._clock.now() - state.started_at > period:
             await self._clock.sleep(self._rng.random() * period)
         await self._clock.sleep(state.started_at + probe.initial_delay_seconds - self._clock.now())
+        if kind is not ProbeKind.STARTUP and spec.HasField("startup_probe"):
+            # As soon as it is up it may be ready: nobody waits for the next period.
+            await self._is_up(container_id).wait()
         while True:
-            if self._is_due(key, spec):
-                outcome = await run_probe(
-                    self._runtime, probe.handler, spec, container_id=container_id, pod_ip=pod_ip,
-                    timeout_seconds=float(probe.timeout_seconds or 1),
-                )  # fmt: skip
-                self._count(kind, outcome.succeeded if outcome else None, pod, spec)
-                if outcome is not None:
-                    if not outcome.succeeded:
-                        self._on_unhealthy(spec, kind, outcome.message)
-                    before = self._states.get(key, initial(kind))
-                    after = self._states[key] = advance(before, outcome.succeeded, thresholds)
-                    if after.result is not before.result:
-                        self._poke()
-                    if after.result is ProbeResult.FAILURE and kind is not ProbeKind.READINESS:
-                        return
-                    if kind is ProbeKind.STARTUP and after.result is ProbeResult.SUCCESS:
-                        return
+            outcome = await run_probe(
+                self._runtime, probe.handler, spec, container_id=container_id, pod_ip=pod_ip,
+                timeout_seconds=float(probe.timeout_seconds or 1),
+            )  # fmt: skip
+            self._count(kind, outcome.succeeded if outcome else None, pod, spec)
+            if outcome is not None:
+                if not outcome.succeeded or outcome.warning:
+                    self._on_unhealthy(spec, kind, outcome)
+                before = self._states.get(key, initial(kind))
+                after = self._states[key] = advance(before, outcome.succeeded, thresholds)
+                if after.result is not before.result:
+                    self._poke()
+                if after.result is ProbeResult.FAILURE and kind is not ProbeKind.READINESS:
+                    return
+                if kind is ProbeKind.STARTUP and after.result is ProbeResult.SUCCESS:
+                    self._is_up(container_id).set()
+                    return
             await self._clock.sleep(period)
 
-    def _is_due(self, key: Key, spec: pod_pb2.Container) -> bool:
-        container_id, kind = key
-        if kind is ProbeKind.STARTUP or not spec.HasField("startup_probe"):
-            return True
-        startup = self._states.get((container_id, ProbeKind.STARTUP))
-        return startup is not None and startup.result is ProbeResult.SUCCESS
+    def _result(self, container_id: str, kind: ProbeKind) -> ProbeResult | None:
+        state = self._states.get((container_id, kind))
+        return None if state is None else state.result
+
+    def _is_up(self, container_id: str) -> asyncio.Event:
+        return self._up.setdefault(container_id, asyncio.Event())
 
     def _count(
         self, kind: ProbeKind, succeeded: bool | None, pod: pod_pb2.Pod, spec: pod_pb2.Container
