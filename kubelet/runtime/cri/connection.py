@@ -18,8 +18,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
     # A runtime that was restarted answers after a second or two: without these it would be tried again after minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # What one attempt may take, by its effect: on a busy machine more than one would think.
+    ("grpc.min_reconnect_backoff_ms", 10_000),
 ]
 _GO_NAMES = {"CANCELLED": "Canceled"}
 
