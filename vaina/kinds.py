@@ -10,7 +10,13 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
+from vaina.api.apps.v1 import (
+    apps_pb2,
+    controller_revision_pb2,
+    daemon_set_pb2,
+    deployment_pb2,
+    stateful_set_pb2,
+)
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
@@ -115,6 +121,14 @@ DEPLOYMENT = Kind(
     "Deployment", "deployments", deployment_pb2.Deployment, "vaina.api.apps.v1.DeploymentService", "deployments",
     group="apps", singular="deployment", short_names=("deploy",), categories=("all",), has_status=True, has_scale=True,
 )  # fmt: skip
+STATEFUL_SET = Kind(
+    "StatefulSet", "statefulsets", stateful_set_pb2.StatefulSet, "vaina.api.apps.v1.StatefulSetService", "statefulsets",
+    group="apps", singular="statefulset", short_names=("sts",), categories=("all",), has_status=True, has_scale=True,
+)  # fmt: skip
+DAEMON_SET = Kind(
+    "DaemonSet", "daemonsets", daemon_set_pb2.DaemonSet, "vaina.api.apps.v1.DaemonSetService", "daemonsets",
+    group="apps", singular="daemonset", short_names=("ds",), categories=("all",), has_status=True,
+)  # fmt: skip
 CONTROLLER_REVISION = Kind(
     "ControllerRevision", "controllerrevisions", controller_revision_pb2.ControllerRevision,
     "vaina.api.apps.v1.ControllerRevisionService", "controllerrevisions", group="apps", singular="controllerrevision",
@@ -175,7 +189,7 @@ POD_TRACE = Kind(
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
-    CONTROLLER_REVISION, JOB, CRON_JOB, RESOURCE_QUOTA, LIMIT_RANGE,
+    STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, LEASE,
     POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.defaulting import jobs, limits, objects, storage
+from apiserver.defaulting import jobs, limits, objects, sets, storage
 from vaina import kinds
 from vaina.kinds import Kind
 from vaina.objects.defaults import pods
@@ -25,6 +25,8 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.REPLICATION_CONTROLLER.kind: objects.default_replication_controller,
     kinds.REPLICA_SET.kind: objects.default_replica_set,
     kinds.DEPLOYMENT.kind: objects.default_deployment,
+    kinds.STATEFUL_SET.kind: sets.default_stateful_set,
+    kinds.DAEMON_SET.kind: sets.default_daemon_set,
     kinds.JOB.kind: jobs.default_job,
     kinds.CRON_JOB.kind: jobs.default_cron_job,
     kinds.RESOURCE_QUOTA.kind: limits.default_resource_quota,

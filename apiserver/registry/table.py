@@ -39,6 +39,8 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
     "Deployment": ReplicasStrategy(),
+    "StatefulSet": ReplicasStrategy(),
+    "DaemonSet": ReplicasStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),
 }
 

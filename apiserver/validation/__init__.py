@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from apiserver.validation import (
     config,
     cron_jobs,
+    daemon_sets,
     deployments,
     disruption_budgets,
     job_status,
@@ -28,6 +29,7 @@ from apiserver.validation import (
     priority_classes,
     quotas,
     records,
+    stateful_sets,
     storage,
     warnings,
     workloads,
@@ -77,6 +79,16 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         deployments.check_revision_update,
         _metadata_update,
     ),
+    kinds.STATEFUL_SET.kind: (
+        stateful_sets.check_create,
+        stateful_sets.check_update,
+        stateful_sets.check_status_update,
+    ),
+    kinds.DAEMON_SET.kind: (
+        daemon_sets.check_create,
+        daemon_sets.check_update,
+        daemon_sets.check_status_update,
+    ),
     kinds.JOB.kind: (jobs.check_create, jobs.check_update, job_status.check_status_update),
     kinds.CRON_JOB.kind: (cron_jobs.check_create, cron_jobs.check_update, cron_jobs.check_status_update),
     kinds.RESOURCE_QUOTA.kind: (quotas.check_create, quotas.check_update, quotas.check_status_update),
@@ -108,6 +120,9 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
 }
 
 
+_SETS = (kinds.STATEFUL_SET, kinds.DAEMON_SET)
+
+
 def _each_once(errors: list[FieldError]) -> list[FieldError]:
     """Drop repetitions: an update is checked as a whole and as a change, and both may find the same."""
     return list(dict.fromkeys(errors)) if len(errors) > 1 else errors
@@ -134,7 +149,7 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind is kinds.POD:
         named = warnings.warnings_for_name(found.metadata)
         return named + warnings.warnings_for_pod(Path(), found.metadata, found.spec)
-    if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT):
+    if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT, *_SETS):
         template = found.spec.template
         return warnings.warnings_for_pod(Path("spec", "template"), template.metadata, template.spec)
     if kind is kinds.JOB:

@@ -8,7 +8,13 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from vaina import kinds
-from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
+from vaina.api.apps.v1 import (
+    apps_pb2,
+    controller_revision_pb2,
+    daemon_set_pb2,
+    deployment_pb2,
+    stateful_set_pb2,
+)
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
@@ -33,6 +39,7 @@ from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
+from vaina.client.resource_metrics import ResourceMetricsClient
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.errors import ApiError, from_status
 from vaina.kinds import Kind
@@ -252,6 +259,11 @@ class Clientset:
         return ResourceClient(self.transport, kind, timeout=self._timeout)
 
     @cached_property
+    def metrics(self) -> ResourceMetricsClient:
+        """What nodes and Pods use now."""
+        return ResourceMetricsClient(self.transport, timeout=self._timeout)
+
+    @cached_property
     def pods(self) -> PodClient:
         """Pods."""
         return PodClient(self.transport, kinds.POD, timeout=self._timeout)
@@ -295,6 +307,16 @@ class Clientset:
     def deployments(self) -> ScalableClient[deployment_pb2.Deployment]:
         """Deployments."""
         return ScalableClient(self.transport, kinds.DEPLOYMENT, timeout=self._timeout)
+
+    @cached_property
+    def stateful_sets(self) -> ScalableClient[stateful_set_pb2.StatefulSet]:
+        """StatefulSets."""
+        return ScalableClient(self.transport, kinds.STATEFUL_SET, timeout=self._timeout)
+
+    @cached_property
+    def daemon_sets(self) -> ResourceClient[daemon_set_pb2.DaemonSet]:
+        """DaemonSets."""
+        return self.kind(kinds.DAEMON_SET)
 
     @cached_property
     def controller_revisions(self) -> ResourceClient[controller_revision_pb2.ControllerRevision]:

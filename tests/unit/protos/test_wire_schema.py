@@ -9,7 +9,13 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tests.support.golden import DATA, needs_data
-from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
+from vaina.api.apps.v1 import (
+    apps_pb2,
+    controller_revision_pb2,
+    daemon_set_pb2,
+    deployment_pb2,
+    stateful_set_pb2,
+)
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
@@ -41,7 +47,7 @@ FILES = {
         config_pb2, event_pb2, limit_range_pb2, namespace_pb2, node_pb2, pod_pb2, reference_pb2, replication_controller_pb2,
         resource_quota_pb2, volume_pb2, persistent_volume_pb2, topology_selector_pb2,
     ),
-    "apps/v1": (apps_pb2, controller_revision_pb2, deployment_pb2),
+    "apps/v1": (apps_pb2, controller_revision_pb2, daemon_set_pb2, deployment_pb2, stateful_set_pb2),
     "batch/v1": (job_pb2,),
     "coordination/v1": (lease_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
