@@ -9,8 +9,8 @@ from cli import flags
 from cli.commands.apply import WriteOptions, create
 
 #: what can be made without a manifest -> module of cli.commands; it has a click command of that name behind `create_`
-MADE: Final = {"deployment": "create_deployment"}
-_SHORT: Final = {"deploy": "deployment"}
+MADE: Final = {"deployment": "create_deployment", "job": "create_job", "cronjob": "create_job"}
+_SHORT: Final = {"deploy": "deployment", "cj": "cronjob"}
 
 
 class _Kinds(click.Group):
@@ -37,6 +37,9 @@ class _Kinds(click.Group):
 @click.pass_context
 def create_command(context: click.Context, /, **options: Any) -> None:
     """Create objects from manifests, or of a kind: vaina create deployment web --image busybox."""
+    if options["namespace"]:
+        # Also where it stands before the kind.
+        flags.shell_of(context).namespace = options["namespace"]
     if context.invoked_subcommand is None:
         given = WriteOptions(**options)
         flags.start(lambda shell, clients: create(shell, clients, given))

@@ -210,6 +210,8 @@ def _start(namespace: str, command: Callable[[Shell, Clientset], Any]) -> None:
 
 
 @click.group("rollout")
+@flags.default_namespace
+@flags.server
 def rollout_command() -> None:
     """Look at and steer rollouts: status, history, undo, pause, resume, restart."""
 

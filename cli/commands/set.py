@@ -197,6 +197,8 @@ def _start(namespace: str, command: Callable[[Shell, Clientset], Any]) -> None:
 
 
 @click.group("set")
+@flags.default_namespace
+@flags.server
 def set_command() -> None:
     """Change containers of templates and Pods: image, env, resources."""
 

@@ -87,6 +87,17 @@ def test_create_still_takes_manifests(vaina: CommandLine) -> None:
     assert vaina.run("create", "-f", "-", stdin=text).out == "configmap/a created\n"
 
 
+def test_the_namespace_may_stand_before_the_verb_of_a_group(vaina: CommandLine) -> None:
+    vaina.run("create", "-f", "-", stdin="{apiVersion: v1, kind: Namespace, metadata: {name: ns1}}")
+    assert vaina.run("create", "-n", "ns1", "deployment", "web", "--image", "a").code == 0
+    assert vaina.run("rollout", "-n", "ns1", "pause", "deployment/web").out == "deployment.apps/web paused\n"
+    assert (
+        vaina.run("set", "-n", "ns1", "image", "deployment/web", "a=b").out
+        == "deployment.apps/web image updated\n"
+    )
+    assert vaina.run("get", "deployments", "-n", "ns1", "-o", "name").out == "deployment.apps/web\n"
+
+
 def test_scale_changes_the_number(web: CommandLine) -> None:
     assert web.run("scale", "deployment/web", "--replicas=5").out == "deployment.apps/web scaled\n"
     assert get(web).spec.replicas == 5
