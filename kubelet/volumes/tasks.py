@@ -1,18 +1,28 @@
 """What of the volumes runs beside the Pods' workers. Called by `kubelet.build`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
+from kubelet.runtime.records import Uid
 from kubelet.volumes.following import ObjectFollower
 from kubelet.volumes.interface import Volumes
 from kubelet.volumes.local_paths import Events, LocalPaths
 from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.orphans import OrphanedDirectories
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
 
 
-def volume_tasks(
-    volumes: Volumes, client: Clientset, clock: Clock, *, node: str, directory: str, events: Events
+def volume_tasks(  # noqa: PLR0913 - one node's parts
+    volumes: Volumes,
+    client: Clientset,
+    clock: Clock,
+    *,
+    node: str,
+    root: str,
+    directory: str,
+    events: Events,
+    known: Callable[[], Collection[Uid] | None],
 ) -> tuple[Callable[[], Awaitable[None]], ...]:
     """Return what is to be run for a node's volumes; nothing for a hollow node's.
 
@@ -21,8 +31,10 @@ def volume_tasks(
         client: of the apiserver.
         clock: for back-off.
         node: its name.
+        root: of the kubelet.
         directory: where the node-local provisioner has its volumes.
         events: about volumes.
+        known: the Pods that have a worker; None while not all are known.
     """
     if not isinstance(volumes, VolumeManager):
         return ()
@@ -31,4 +43,5 @@ def volume_tasks(
     paths = LocalPaths(
         client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events
     )
-    return follower.run, paths.run
+    orphans = OrphanedDirectories(Path(root), volumes, clock, known)
+    return follower.run, paths.run, orphans.run
