@@ -28,6 +28,7 @@ from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
 from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, StepsOfApiPods, WorkerSettings
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
+from kubelet.runtime.records import Uid
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig
 from kubelet.server.service import KubeletService
@@ -334,8 +335,9 @@ class _Process:
         jobs = (
             kubelet.run, status.run, self.events.run, self.steps.run, *node_runtime.jobs,
             *volume_tasks(
-                node_runtime.volumes, self.client, self.clock, node=self.name,
+                node_runtime.volumes, self.client, self.clock, node=self.name, root=self.config.root_dir,
                 directory=self.config.local_path_directory, events=self.events,
+                known=lambda: _looked_after(kubelet),
             ),
         )  # fmt: skip
         try:
@@ -402,6 +404,13 @@ class _Process:
                 await stop.wait()
             for task in tasks:
                 task.cancel()
+
+
+def _looked_after(kubelet: Kubelet) -> frozenset[Uid] | None:
+    """Return the Pods that have a worker; None while a source has not told all it has."""
+    if not kubelet.source.informer.synced or not kubelet.files.synced:
+        return None
+    return frozenset(worker.uid for worker in kubelet.workers.all())
 
 
 async def _job(job: Callable[[], Awaitable[None]]) -> None:
