@@ -7,6 +7,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from cli.printers.duration import age, human_duration, precise
+from cli.printers.job_columns import CRON_JOB_HEADERS, JOB_HEADERS, WIDE, cron_job_row, job_row
 from cli.printers.pod_summary import summarise
 from cli.printers.table import Styler, Table
 from vaina.clock import seconds_of
@@ -36,7 +37,7 @@ def status_style(word: str) -> str:
     plain = word.split(",")[0].removeprefix("Init:")
     if plain in ("Running", "Ready", "Active", "Normal", "True"):
         return "green"
-    if plain in ("Completed", "Succeeded"):
+    if plain in ("Completed", "Complete", "Succeeded"):
         return "dim"
     if (
         plain in ("Failed", "Error", "NotReady", "Unknown", "Evicted", "OOMKilled", "NodeLost")
@@ -162,6 +163,28 @@ def _deployment(found: Any, now: float) -> Sequence[str]:
     return (
         found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
         str(status.updated_replicas), str(status.available_replicas), age(found.metadata.creation_timestamp, now),
+        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
+    )  # fmt: skip
+
+
+def _stateful_set(found: Any, now: float) -> Sequence[str]:
+    spec, status = found.spec, found.status
+    containers = spec.template.spec.containers
+    return (
+        found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
+        age(found.metadata.creation_timestamp, now),
+        ",".join(c.name for c in containers), ",".join(c.image for c in containers),
+    )  # fmt: skip
+
+
+def _daemon_set(found: Any, now: float) -> Sequence[str]:
+    spec, status = found.spec, found.status
+    containers, selector = spec.template.spec.containers, spec.template.spec.node_selector
+    return (
+        found.metadata.name, str(status.desired_number_scheduled), str(status.current_number_scheduled),
+        str(status.number_ready), str(status.updated_number_scheduled), str(status.number_available),
+        ",".join(f"{key}={value}" for key, value in sorted(selector.items())) or NONE,
+        age(found.metadata.creation_timestamp, now),
         ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
     )  # fmt: skip
 
@@ -334,7 +357,15 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
         ("CONTAINERS", "IMAGES", "SELECTOR"),
         _deployment,
     ),
+    "StatefulSet": Columns(("NAME", "READY", "AGE"), ("CONTAINERS", "IMAGES"), _stateful_set),
+    "DaemonSet": Columns(
+        ("NAME", "DESIRED", "CURRENT", "READY", "UP-TO-DATE", "AVAILABLE", "NODE SELECTOR", "AGE"),
+        ("CONTAINERS", "IMAGES", "SELECTOR"),
+        _daemon_set,
+    ),
     "ControllerRevision": Columns(("NAME", "CONTROLLER", "REVISION", "AGE"), (), _controller_revision),
+    "Job": Columns(JOB_HEADERS, WIDE, job_row),
+    "CronJob": Columns(CRON_JOB_HEADERS, WIDE, cron_job_row),
     "ResourceQuota": Columns(("NAME", "REQUEST", "LIMIT", "AGE"), (), _resource_quota),
     "LimitRange": Columns(("NAME", "CREATED AT"), (), _limit_range),
     "PriorityClass": Columns(

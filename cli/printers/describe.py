@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from cli.printers.columns import event_count, event_source, event_times, show_selector
 from cli.printers.describe_budget import describe_budget
 from cli.printers.describe_deployment import describe_deployment
+from cli.printers.describe_job import describe_cron_job, describe_job
 from cli.printers.describe_limits import (
     describe_limit_range,
     describe_namespace,
@@ -150,6 +151,8 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "ReplicaSet": _replicas,
     "Deployment": describe_deployment,
     "ReplicationController": _replicas,
+    "Job": describe_job,
+    "CronJob": describe_cron_job,
     "ConfigMap": _config_map,
     "Secret": _secret,
     "Namespace": describe_namespace,

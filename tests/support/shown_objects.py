@@ -142,6 +142,76 @@ spec:
 status: {replicas: 2, readyReplicas: 1}
 """
 
+JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: pi
+  namespace: default
+  uid: j
+  creationTimestamp: "2026-01-01T00:50:00Z"
+  labels: {app: pi}
+  ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: nightly, uid: c, controller: true}]
+spec:
+  parallelism: 2
+  completions: 5
+  completionMode: Indexed
+  backoffLimit: 6
+  suspend: false
+  activeDeadlineSeconds: 600
+  ttlSecondsAfterFinished: 100
+  selector: {matchLabels: {batch.kubernetes.io/controller-uid: j}}
+  template:
+    metadata: {labels: {batch.kubernetes.io/controller-uid: j}}
+    spec:
+      restartPolicy: Never
+      containers: [{name: pi, image: "perl:5.34", command: [perl]}]
+status:
+  startTime: "2026-01-01T00:50:00Z"
+  completionTime: "2026-01-01T00:51:05Z"
+  active: 0
+  ready: 0
+  succeeded: 5
+  failed: 1
+  completedIndexes: 0-4
+  conditions: [{type: Complete, status: "True"}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: queue, namespace: default, uid: k, creationTimestamp: "2026-01-01T00:58:00Z"}
+spec: {parallelism: 3, template: {spec: {containers: [{name: a, image: busybox}]}}}
+status: {startTime: "2026-01-01T00:58:00Z", active: 3}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: waiting, namespace: default, uid: l, creationTimestamp: "2026-01-01T00:58:00Z"}
+spec: {parallelism: 1, completions: 1, template: {spec: {containers: [{name: a, image: busybox}]}}}
+status: {conditions: [{type: Suspended, status: "True"}]}
+"""
+
+CRON_JOB = """
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: default, uid: c, creationTimestamp: "2026-01-01T00:50:00Z"}
+spec:
+  schedule: 30 3 * * *
+  timeZone: Europe/Berlin
+  concurrencyPolicy: Forbid
+  suspend: false
+  successfulJobsHistoryLimit: 3
+  failedJobsHistoryLimit: 1
+  startingDeadlineSeconds: 200
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: OnFailure
+          containers: [{name: backup, image: busybox}]
+status:
+  lastScheduleTime: "2026-01-01T00:55:00Z"
+  active: [{kind: Job, name: nightly-29453730, namespace: default}]
+"""
+
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment

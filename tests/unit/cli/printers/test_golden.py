@@ -12,8 +12,10 @@ from cli.printers.style import Paint
 from cli.printers.table import render_table
 from tests.support.golden_text import check_golden
 from tests.support.shown_objects import (
+    CRON_JOB,
     DEPLOYMENT,
     EVENTS,
+    JOB,
     NODE,
     NOW,
     REPLICA_SET,
@@ -30,6 +32,8 @@ from vaina.testing.builders import make_pod
 
 GOLDEN = Path(__file__).parent / "golden"
 OTHERS = {
+    "job": JOB,
+    "cronjob": CRON_JOB,
     "configmap": "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: ns1}, data: {b: 'x', a: \"1\\n2\\n\"}, binaryData: {c: aGk=}}",
     "secret": "{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: ns1}, type: Opaque, data: {key: aGVsbG8=}}",
     "namespace": "{apiVersion: v1, kind: Namespace, metadata: {name: a}, status: {phase: Active}}",
@@ -62,6 +66,8 @@ TABLES = {
     "replicasets": (REPLICA_SET, "replicasets"),
     "deployments": (DEPLOYMENT, "deployments"),
     "controllerrevisions": (REVISIONS, "controllerrevisions"),
+    "jobs": (JOB, "jobs"),
+    "cronjobs": (CRON_JOB, "cronjobs"),
     "events": (EVENTS, "events"),
     "resourcequotas": (
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
