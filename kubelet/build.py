@@ -28,9 +28,8 @@ from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
 from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, StepsOfApiPods, WorkerSettings
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
-from kubelet.runtime.records import Uid
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
-from kubelet.runtime.records import DnsConfig
+from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.server.service import KubeletService
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
