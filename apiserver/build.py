@@ -30,6 +30,7 @@ from apiserver.registry.direct import Direct
 from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Sampler, Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
+from apiserver.registry.resource_metrics import ResourceMetrics
 from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
@@ -39,6 +40,7 @@ from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
+from apiserver.services.resource_metrics import resource_metrics_handlers
 from apiserver.services.scale import scale_handlers
 from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
@@ -177,6 +179,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
             handlers |= scale_handlers(store)
     evictor = Evictor(pods, made["PodDisruptionBudget"])
     handlers |= pod_handlers(Binder(pods, nodes), evictor, PodStreams(pods, nodes, kubelets))
+    handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
     handlers |= version_handlers()

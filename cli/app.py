@@ -39,6 +39,7 @@ VERBS = {
     "load": "load",
     "api-resources": "info",
     "version": "info",
+    "top": "top",
 }
 #: verbs that need a package which an image of the product does not have
 _NEEDS = {"load": "bench"}

@@ -18,7 +18,7 @@ from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
 from kubelet.node.capacity import allocatable, configured
-from kubelet.node.care import make_care
+from kubelet.node.care import NodeCare, make_care
 from kubelet.node.cgroups import Cgroups, PodCgroups
 from kubelet.node.lease import NodeLease
 from kubelet.node.machine import Machine, least_oom_score_adj, node_dns, read_machine
@@ -31,6 +31,8 @@ from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.server.service import KubeletService
+from kubelet.server.stats import StatsService
+from kubelet.stats.exposition import ResourceCollector
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
@@ -170,6 +172,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
     )  # fmt: skip
     if care is not None:
         care.attach(lambda: kubelet.workers, lambda: node.node, node.look_again)
+        kubelet.care = care
     return kubelet
 
 
@@ -340,7 +343,7 @@ class _Process:
             ),
         )  # fmt: skip
         try:
-            await self._serve(stop, service, jobs)
+            await self._serve(stop, service, jobs, kubelet.care)
         finally:
             await node_runtime.runtime.close()
 
@@ -383,21 +386,33 @@ class _Process:
         await self._serve(stop, service, (nodes.run, status.run, self.steps.run))
 
     async def _serve(
-        self, stop: asyncio.Event, service: KubeletService, jobs: Sequence[Callable[[], Awaitable[None]]]
+        self,
+        stop: asyncio.Event,
+        service: KubeletService,
+        jobs: Sequence[Callable[[], Awaitable[None]]],
+        care: NodeCare | None = None,
     ) -> None:
         config = self.config
+        handlers, more = dict(service.handlers()), {}
+        if care is not None:
+            handlers |= StatsService(care.sampler, self.name).handlers()
+            more["/metrics/resource"] = CollectorRegistry(auto_describe=False)
+            more["/metrics/resource"].register(ResourceCollector(care.sampler))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_job(job)) for job in jobs]
             async with (
                 serve(
-                    service.handlers(),
+                    handlers,
                     listen=config.listen,
                     clock=self.clock,
                     registry=self.registry,
                     drain_seconds=2.0,
                 ) as server,
                 serve_metrics(
-                    self.registry, listen=config.metrics_listen, healthy=lambda: server.health.serving
+                    self.registry,
+                    listen=config.metrics_listen,
+                    healthy=lambda: server.health.serving,
+                    more=more,
                 ),
             ):
                 await stop.wait()

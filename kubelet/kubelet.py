@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from kubelet.admit import Rejection, admit
+from kubelet.node.care import NodeCare
 from kubelet.node.manager import NodeManager
 from kubelet.pod.tools import PodTools
 from kubelet.pod.workers import PodWorkers
@@ -47,6 +48,8 @@ class Kubelet:
         file_check_seconds: float = 1.0,
     ) -> None:
         self._tools, self._node, self._status = tools, node, status
+        #: what looks after the node itself; None where nothing runs
+        self.care: NodeCare | None = None
         self._workers = PodWorkers(tools, on_end=self._on_end)
         self.source = ApiserverSource(
             client.pods, tools.clock, node_name=tools.node.name, on_change=self._on_change, rng=tools.rng

@@ -169,9 +169,7 @@ class PodCgroups:
 
 
 def _write(path: Path, text: str) -> None:
-    # What is there already is not written again: the kernel refuses some writes that change nothing.
-    if path.read_text().strip() != text:
-        path.write_text(text)
+    path.write_text(text)
 
 
 def _lines(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -23,7 +23,11 @@ MAX_CONNECTIONS = 50
 
 @asynccontextmanager
 async def serve_metrics(
-    registry: CollectorRegistry, *, listen: str, healthy: Callable[[], bool] = lambda: True
+    registry: CollectorRegistry,
+    *,
+    listen: str,
+    healthy: Callable[[], bool] = lambda: True,
+    more: Mapping[str, CollectorRegistry] | None = None,
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
 
@@ -31,8 +35,9 @@ async def serve_metrics(
         registry: what /metrics shows.
         listen: host:port; port 0 takes a free one.
         healthy: what /healthz and /readyz ask; /livez answers ok as long as the loop runs.
+        more: what other paths show (/metrics/resource).
     """
-    door = _Door(registry, healthy)
+    door = _Door({"/metrics": registry, **(more or {})}, healthy)
     host, _, port = listen.rpartition(":")
     server = await asyncio.start_server(
         door.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES
@@ -47,8 +52,8 @@ async def serve_metrics(
 
 
 class _Door:
-    def __init__(self, registry: CollectorRegistry, healthy: Callable[[], bool]) -> None:
-        self.registry, self.healthy = registry, healthy
+    def __init__(self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool]) -> None:
+        self.registries, self.healthy = registries, healthy
         self.connections = 0
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,8 +86,8 @@ class _Door:
         text = "text/plain; charset=utf-8"
         if method not in ("GET", "HEAD"):
             return "405 Method Not Allowed", text, b"method not allowed\n"
-        if path == "/metrics":
-            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(self.registry)
+        if path in self.registries:
+            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(self.registries[path])
         if path == "/livez" or (path in ("/healthz", "/readyz") and self.healthy()):
             return "200 OK", text, b"ok"
         if path in ("/healthz", "/readyz"):

@@ -1,0 +1,139 @@
+"""NodeMetrics and PodMetrics (metrics.k8s.io): what kubelets have measured, asked when somebody asks. Nothing is stored (decision 127).
+
+Takes the place of metrics-server (https://kubernetes-sigs.github.io/metrics-server/). A kubelet measures every 15 s; its answer is kept for some seconds here, so
+that `vaina top` and autoscalers do not ask twice for the same. A node that does not answer is left out: who asks shows it as unknown.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from apiserver.registry import refusals
+from apiserver.registry.options import ListOptions
+from apiserver.registry.store import Store
+from apiserver.registry.strategy import M
+from apiserver.registry.streams import Kubelets, kubelet_address
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.kubelet.v1 import stats_service_pb2
+from vaina.api.metrics.v1beta1 import metrics_pb2
+from vaina.clock import Clock
+from vaina.errors import ApiError, NotFound
+from vaina.kinds import NODE
+
+log = structlog.stdlib.get_logger(__name__)
+
+_SUMMARY = "/vaina.api.kubelet.v1.StatsService/Summary"
+#: for how long an answer holds
+FRESH_SECONDS = 5.0
+#: how long a kubelet may take, and how many are asked at once
+TIMEOUT_SECONDS, AT_ONCE = 3.0, 32
+#: answers kept; the oldest go
+KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    at: float
+    summary: stats_service_pb2.SummaryResponse
+
+
+class ResourceMetrics:
+    """Owned by the apiserver's build; one event loop."""
+
+    def __init__(
+        self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], kubelets: Kubelets, clock: Clock
+    ) -> None:
+        self._pods, self._nodes, self._kubelets, self._clock = pods, nodes, kubelets, clock
+        self._answers: dict[str, _Answer] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def node(self, name: str) -> metrics_pb2.NodeMetrics:
+        """Return what a node uses. Raises NotFound: there is no such node, or it has not been measured."""
+        node = await self._nodes.find("", name)
+        if node is None:
+            raise refusals.not_found(NODE, name)
+        summaries = await self._ask([node])
+        if name not in summaries or not summaries[name].HasField("node"):
+            raise NotFound(f'nodemetrics.metrics.k8s.io "{name}" not found', kind="nodemetrics", name=name)
+        return _labelled(summaries[name].node, node)
+
+    async def nodes(self, options: ListOptions) -> list[metrics_pb2.NodeMetrics]:
+        """Return what the selected nodes use, by name; those that have not been measured are left out."""
+        nodes = {node.metadata.name: node for node in await _all(self._nodes, options)}
+        summaries = await self._ask(nodes.values())
+        return [
+            _labelled(summaries[name].node, nodes[name])
+            for name in sorted(summaries)
+            if summaries[name].HasField("node")
+        ]
+
+    async def pod(self, namespace: str, name: str) -> metrics_pb2.PodMetrics:
+        """Return what a Pod uses. Raises NotFound: there is no such Pod, or it has not been measured."""
+        pod = self._pods.decode(await self._pods.get(namespace, name))
+        for found in await self._of([pod]):
+            return found
+        where = f"{pod.metadata.namespace}/{name}"
+        raise NotFound(f'podmetrics.metrics.k8s.io "{where}" not found', kind="podmetrics", name=name)
+
+    async def pods(self, options: ListOptions) -> list[metrics_pb2.PodMetrics]:
+        """Return what the selected Pods use; those that have not been measured are left out."""
+        return await self._of(await _all(self._pods, options))
+
+    async def _of(self, pods: Sequence[pod_pb2.Pod]) -> list[metrics_pb2.PodMetrics]:
+        names = sorted({pod.spec.node_name for pod in pods if pod.spec.node_name})
+        nodes = [node for node in [await self._nodes.find("", name) for name in names] if node is not None]
+        measured = {
+            (item.metadata.namespace, item.metadata.name): item
+            for summary in (await self._ask(nodes)).values()
+            for item in summary.pods
+        }
+        keys = [(pod.metadata.namespace, pod.metadata.name) for pod in pods]
+        return [measured[key] for key in keys if key in measured]
+
+    async def _ask(self, nodes: Iterable[node_pb2.Node]) -> Mapping[str, stats_service_pb2.SummaryResponse]:
+        wanted = list(nodes)
+        answers = await asyncio.gather(*(self._summary(node) for node in wanted))
+        return {
+            node.metadata.name: answer
+            for node, answer in zip(wanted, answers, strict=True)
+            if answer is not None
+        }
+
+    async def _summary(self, node: node_pb2.Node) -> stats_service_pb2.SummaryResponse | None:
+        name, now = node.metadata.name, self._clock.monotonic()
+        known = self._answers.get(name)
+        if known is not None and now - known.at < FRESH_SECONDS:
+            return known.summary
+        request = stats_service_pb2.SummaryRequest(node=name).SerializeToString()
+        try:
+            async with self._slots, self._kubelets.to(kubelet_address(node)) as kubelet:
+                data = await kubelet.unary(_SUMMARY, request, timeout=TIMEOUT_SECONDS)
+        except ApiError as error:
+            log.debug("a kubelet did not say what it uses", node=name, error=error.message)
+            return None
+        answer = stats_service_pb2.SummaryResponse.FromString(data)
+        self._answers.pop(name, None)
+        while len(self._answers) >= KEPT:
+            del self._answers[next(iter(self._answers))]
+        self._answers[name] = _Answer(self._clock.monotonic(), answer)
+        return answer
+
+
+async def _all(store: Store[M], options: ListOptions) -> list[M]:
+    """Return what is selected, page by page: objects may be large, what is said of them is not."""
+    found: list[M] = []
+    while True:
+        page = await store.list(options)
+        found += [store.decode(item) for item in page.items]
+        if not page.continue_token:
+            return found
+        options = replace(options, continue_token=page.continue_token, resource_version="")
+
+
+def _labelled(found: metrics_pb2.NodeMetrics, node: node_pb2.Node) -> metrics_pb2.NodeMetrics:
+    made = metrics_pb2.NodeMetrics()
+    made.CopyFrom(found)
+    made.metadata.labels.update(node.metadata.labels)
+    return made

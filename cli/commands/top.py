@@ -1,0 +1,117 @@
+"""`vaina top nodes|pods`: what they use now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from cli import flags
+from cli.printers.table import Table, render_table
+from cli.printers.usage import Usage, node_rows, pod_rows
+from cli.shell import Failure, Shell
+from vaina.api.metrics.v1beta1 import metrics_pb2
+from vaina.client.clientset import Clientset
+
+_NODE_HEADERS = ("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)")
+
+
+@dataclass(frozen=True, slots=True)
+class TopOptions:
+    """What `top` was asked for."""
+
+    name: str = ""
+    namespace: str = ""
+    all_namespaces: bool = False
+    selector: str = ""
+    sort_by: str = ""
+    containers: bool = False
+    headers: bool = True
+
+
+async def top_nodes(shell: Shell, clients: Clientset, options: TopOptions) -> None:
+    """Show what nodes use, as a share of what is allocatable; <unknown> where nothing was measured."""
+    if options.name:
+        nodes = [await clients.nodes.get(options.name)]
+        measured: Sequence[metrics_pb2.NodeMetrics] = [await clients.metrics.node(options.name)]
+    else:
+        nodes = list((await clients.nodes.list_all("", label_selector=options.selector)).items)
+        measured = await clients.metrics.nodes(label_selector=options.selector)
+    if not nodes:
+        shell.err("No resources found")
+        return
+    rows = node_rows(nodes, {item.metadata.name: item for item in measured}, _order(options.sort_by))
+    _show(shell, _NODE_HEADERS, rows, options)
+
+
+async def top_pods(shell: Shell, clients: Clientset, options: TopOptions) -> None:
+    """Show what Pods, or their containers, use."""
+    namespace = "" if options.all_namespaces else options.namespace or shell.namespace
+    if options.name:
+        measured: Sequence[metrics_pb2.PodMetrics] = [await clients.metrics.pod(options.name, namespace)]
+    else:
+        measured = await clients.metrics.pods(namespace, label_selector=options.selector)
+    if not measured:
+        # They may be too young to have been looked at twice.
+        listed = await clients.pods.list_all(namespace, label_selector=options.selector)
+        if listed.items:
+            raise Failure("metrics not available yet")
+        shell.err(f"No resources found in {namespace} namespace." if namespace else "No resources found")
+        return
+    headers = [*(["NAMESPACE"] if options.all_namespaces else []), *(["POD"] if options.containers else [])]
+    rows = pod_rows(
+        measured,
+        _order(options.sort_by),
+        with_namespace=options.all_namespaces,
+        containers=options.containers,
+    )
+    _show(shell, (*headers, "NAME", "CPU(cores)", "MEMORY(bytes)"), rows, options)
+
+
+def _order(sort_by: str) -> Callable[[Usage, str], tuple[int, str]]:
+    if sort_by:
+        return lambda usage, name: (-(usage.cpu_millis if sort_by == "cpu" else usage.memory_bytes), name)
+    return lambda _, name: (0, name)
+
+
+def _show(shell: Shell, headers: Sequence[str], rows: Sequence[Sequence[str]], options: TopOptions) -> None:
+    shell.out(render_table(Table(headers, rows), paint=shell.paint, show_headers=options.headers))
+
+
+@click.group("top")
+def top_command() -> None:
+    """Show what nodes and Pods use now (measured every 15 s)."""
+
+
+def _shared(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option("-l", "--selector", default="", help="Only those with these labels.")(command)
+    command = click.option("--sort-by", type=click.Choice(["", "cpu", "memory"]), default="")(command)
+    return click.option("--no-headers", "headers", is_flag=True, flag_value=False, default=True)(command)
+
+
+@click.command("nodes")
+@click.argument("name", default="")
+@flags.server
+@_shared
+def _nodes_command(**options: Any) -> None:
+    """Show what nodes use."""
+    given = TopOptions(**options)
+    flags.start(lambda shell, clients: top_nodes(shell, clients, given))
+
+
+@click.command("pods")
+@click.argument("name", default="")
+@flags.namespace
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
+@click.option("--containers", is_flag=True, help="Show each container.")
+@_shared
+def _pods_command(**options: Any) -> None:
+    """Show what Pods use."""
+    given = TopOptions(**options)
+    flags.start(lambda shell, clients: top_pods(shell, clients, given))
+
+
+for _name in ("nodes", "node", "no"):
+    top_command.add_command(_nodes_command, _name)
+for _name in ("pods", "pod", "po"):
+    top_command.add_command(_pods_command, _name)

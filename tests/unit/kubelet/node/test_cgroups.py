@@ -1,0 +1,159 @@
+"""Cgroups of Pods: where they are, what they may use, and what is read of them. The kernel is played by a folder."""
+
+from pathlib import Path
+
+import pytest
+
+from kubelet.containers.cgroups import (
+    CgroupLimits,
+    burstable_limits,
+    cgroups_of,
+    pod_cgroup,
+    pod_cgroup_limits,
+)
+from kubelet.node.cgroups import Cgroups, CgroupUse, PodCgroups, weight_of
+from vaina.api.core.v1 import pod_pb2
+from vaina.testing.builders import make_container, make_pod
+
+MI = 1024**2
+PARENT = "/vaina/node-1"
+LIMITS = CgroupLimits(cpu_shares=512, cpu_quota_micros=50_000, memory_bytes=64 * MI, pids=100)
+
+
+def pod(*resources: dict[str, dict[str, str]]) -> pod_pb2.Pod:
+    made = make_pod(containers=[make_container(f"c{number}") for number in range(len(resources))])
+    made.metadata.uid = "u1"
+    for container, wanted in zip(made.spec.containers, resources, strict=True):
+        for kind, amounts in wanted.items():
+            for name, amount in amounts.items():
+                getattr(container.resources, kind)[name].string = amount
+    return made
+
+
+def version_1(root: Path) -> Cgroups:
+    for name in ("cpu", "cpuacct", "memory", "pids", "freezer"):
+        (root / name).mkdir()
+    return Cgroups(root)
+
+
+def version_2(root: Path) -> Cgroups:
+    (root / "cgroup.controllers").write_text("cpu memory pids")
+    return Cgroups(root)
+
+
+GUARANTEED = pod({"limits": {"cpu": "500m", "memory": "64Mi"}, "requests": {"cpu": "500m", "memory": "64Mi"}})
+BURSTABLE = pod({"requests": {"cpu": "250m"}, "limits": {"memory": "64Mi"}}, {"requests": {"cpu": "250m"}})
+
+
+@pytest.mark.requirement("B4")
+def test_a_pod_is_below_its_class() -> None:
+    assert pod_cgroup(PARENT, GUARANTEED) == "/vaina/node-1/kubepods/podu1"
+    assert pod_cgroup(PARENT, BURSTABLE) == "/vaina/node-1/kubepods/burstable/podu1"
+    assert pod_cgroup(PARENT, pod({})) == "/vaina/node-1/kubepods/besteffort/podu1"
+    assert pod_cgroup("", GUARANTEED) == ""
+    assert {pod_cgroup(PARENT, item) for item in (GUARANTEED, BURSTABLE, pod({}))} == set(
+        cgroups_of(PARENT, "u1")
+    )
+
+
+@pytest.mark.requirement("B4")
+def test_a_pod_has_a_limit_where_all_its_containers_have_one() -> None:
+    assert pod_cgroup_limits(GUARANTEED, pids_limit=100) == LIMITS
+    # The second container has no limit of memory, none of CPU.
+    assert pod_cgroup_limits(BURSTABLE) == CgroupLimits(cpu_shares=512)
+    assert pod_cgroup_limits(pod({})) == CgroupLimits(cpu_shares=2)
+
+
+def test_limits_of_the_whole_pod_hold_whatever_its_containers_say() -> None:
+    made = pod({}, {})
+    made.spec.resources.limits["memory"].string = "64Mi"
+    made.spec.resources.requests["cpu"].string = "500m"
+    assert pod_cgroup_limits(made) == CgroupLimits(cpu_shares=512, memory_bytes=64 * MI)
+
+
+def test_the_burstable_class_shares_as_its_pods_have_requested() -> None:
+    assert burstable_limits([BURSTABLE, GUARANTEED, BURSTABLE]).cpu_shares == 1024
+
+
+@pytest.mark.parametrize(("shares", "weight"), [(2, 1), (1024, 39), (262_144, 10_000)])
+def test_shares_become_weights(shares: int, weight: int) -> None:
+    assert weight_of(shares) == weight
+
+
+@pytest.mark.requirement("B4")
+def test_version_1_has_a_file_a_limit_in_each_hierarchy(tmp_path: Path) -> None:
+    version_1(tmp_path).apply("/vaina/a", LIMITS)
+    seen = {
+        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert seen == {
+        "cpu/vaina/a/cpu.shares": "512", "cpu/vaina/a/cpu.cfs_period_us": "100000",
+        "cpu/vaina/a/cpu.cfs_quota_us": "50000", "memory/vaina/a/memory.limit_in_bytes": str(64 * MI),
+        "pids/vaina/a/pids.max": "100",
+    }  # fmt: skip
+
+
+@pytest.mark.requirement("B4")
+def test_version_2_hands_the_controllers_down(tmp_path: Path) -> None:
+    version_2(tmp_path).apply("/vaina/a", CgroupLimits(cpu_shares=512, memory_bytes=64 * MI))
+    own = tmp_path / "vaina" / "a"
+    assert (own / "cpu.max").read_text() == "max 100000"
+    assert (own / "memory.max").read_text() == str(64 * MI)
+    assert (own / "pids.max").read_text() == "max"
+    assert (own / "cpu.weight").read_text() == str(weight_of(512))
+    for above in (tmp_path, tmp_path / "vaina"):
+        assert (above / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+
+
+def test_use_is_read_of_both_versions(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    first, second = version_1(one), version_2(two)
+    first.apply("/p", LIMITS)
+    (one / "cpuacct" / "p").mkdir()
+    (one / "cpuacct" / "p" / "cpuacct.usage").write_text("5000\n")
+    (one / "memory" / "p" / "memory.usage_in_bytes").write_text("100\n")
+    (one / "memory" / "p" / "memory.stat").write_text("cache 70\ntotal_inactive_file 30\n")
+    (one / "pids" / "p" / "pids.current").write_text("7\n")
+    second.apply("/p", LIMITS)
+    (two / "p" / "cpu.stat").write_text("usage_usec 5\nuser_usec 3\n")
+    (two / "p" / "memory.current").write_text("100\n")
+    (two / "p" / "memory.stat").write_text("anon 70\ninactive_file 30\n")
+    (two / "p" / "pids.current").write_text("7\n")
+
+    assert first.use("/p") == second.use("/p") == CgroupUse(5000, 70, 7)
+    assert first.use("/none") == second.use("/none") == CgroupUse()
+
+
+def test_cgroups_of_pods_are_found_and_removed(tmp_path: Path) -> None:
+    class Folder(Cgroups):
+        """Removes the files that the kernel would take away with their folder."""
+
+        def remove(self, path: str) -> None:
+            for file in [
+                item for item in tmp_path.rglob("*") if item.is_file() and path.lstrip("/") in str(item)
+            ]:
+                file.unlink()
+            super().remove(path)
+
+    for name in ("cpu", "memory", "pids"):
+        (tmp_path / name).mkdir()
+    pods = PodCgroups(Folder(tmp_path), PARENT)
+    for item in (GUARANTEED, BURSTABLE):
+        pods.apply(pod_cgroup(PARENT, item), LIMITS)
+    assert pods.present() == {"u1"}
+
+    pods.remove("u1")
+
+    assert pods.present() == frozenset()
+    # What was removed is made anew when it is asked for.
+    pods.apply(pod_cgroup(PARENT, GUARANTEED), LIMITS)
+    assert pods.present() == {"u1"}
+
+
+def test_what_the_kernel_refuses_stops_no_pod(tmp_path: Path) -> None:
+    (tmp_path / "cpu").write_text("no folder")
+    pods = PodCgroups(Cgroups(tmp_path), PARENT)
+    pods.apply(f"{PARENT}/kubepods/podu1", LIMITS)
+    assert pods.present() == frozenset()
