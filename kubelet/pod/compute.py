@@ -144,14 +144,18 @@ def _has_run_and_may_not_again(
     """Say whether a Pod that may start nothing twice has begun; one with a main container that may goes on (KEP-5307)."""
     if pod.spec.restart_policy != "Never":
         return False
-    again = any(
-        view.exited is not None and restart_wanted(view, pod, observed)
-        for view in views
-        if view.kind is ContainerKind.MAIN
-    )
+    again = any(_may_again(view, pod, observed) for view in views if view.kind is ContainerKind.MAIN)
     return not again and any(
         view.current is not None for view in views if view.kind is not ContainerKind.EPHEMERAL
     )
+
+
+def _may_again(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    """Say whether a container that has begun may have another attempt; of one that runs nobody knows with which code it will end."""
+    if view.running:
+        own = view.spec.restart_policy or pod.spec.restart_policy
+        return own in {"Always", "OnFailure"} or bool(view.spec.restart_policy_rules)
+    return view.exited is not None and restart_wanted(view, pod, observed)
 
 
 class _Planner:

@@ -26,13 +26,14 @@ class _Counts:
     succeeded: int = 0
 
 
-def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -> str:
+def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool, ending: bool = False) -> str:
     """Return the phase.
 
     Args:
         pod: for its restart policy and kinds of containers.
         status: with container statuses filled in.
         ended: the Pod ends, and none of its containers runs: its phase is final whatever its restart policy.
+        ending: it was asked to end before it had come to its end by itself: nothing is final while anything runs.
     """
     if pod.status.phase in TERMINAL:
         return str(pod.status.phase)
@@ -44,6 +45,10 @@ def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool) -
     if initializing:
         return PENDING
     counts = _count(status.container_statuses)
+    # A sidecar that runs still keeps the phase from being final, not the Pod from ending (KEP-753).
+    counts.running += _running(status.init_container_statuses)
+    if ending:
+        counts.running += _running(status.ephemeral_container_statuses)
     if counts.waiting or not status.container_statuses:
         return PENDING
     if counts.running or counts.restarting:
@@ -82,6 +87,10 @@ def _has_started(item: pod_pb2.ContainerStatus) -> bool:
         or item.state.HasField("terminated")
         or item.last_state.HasField("terminated")
     )
+
+
+def _running(statuses: Iterable[pod_pb2.ContainerStatus]) -> int:
+    return sum(item.state.HasField("running") for item in statuses)
 
 
 def _count(statuses: Iterable[pod_pb2.ContainerStatus]) -> _Counts:

@@ -98,7 +98,9 @@ class _Writer:
                     target = status.init_container_statuses
             target.append(self._container(view))
         running = any(item.phase is ContainerPhase.RUNNING for item in self.observed.containers)
-        status.phase = compute_phase(pod, status, ended=self.ending is not None and not running)
+        asked = self.ending is not None and self.ending.reason is not EndReason.FINISHED
+        ended = self.ending is not None and not running
+        status.phase = compute_phase(pod, status, ended=ended, ending=asked)
         status.qos_class = qos_class(pod)
         status.observed_generation = pod.metadata.generation
         if pod.status.phase in TERMINAL:
