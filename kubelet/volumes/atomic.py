@@ -29,8 +29,9 @@ def write(directory: Path, files: Files, *, group: int | None = None) -> bool:
     if link.is_symlink() and _current(directory / link.readlink()) == {
         path: (file.data, _mode(file.mode, group)) for path, file in files.items()
     }:
-        # Whoever wrote them may have been ended before the names were there.
+        # Whoever wrote them may have been ended before the names were there, and the old ones gone.
         _link_names(directory, names)
+        _clear_unfinished(directory, link)
         return False
     _clear_unfinished(directory, link)
     new = Path(tempfile.mkdtemp(prefix="..", dir=directory))

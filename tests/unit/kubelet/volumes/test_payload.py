@@ -81,3 +81,21 @@ def test_a_pod_can_read_about_itself() -> None:
     assert downward_files(pod, about.items, PodFacts(), mode=MODE) == {
         "name": File(b"web", MODE), "labels": File(b'a="say \\"hi\\""\nb="2"', MODE), "memory": File(b"64", 0o400),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("", "invalid path: must not be empty"),
+        ("/etc/passwd", "invalid path: must be relative path: /etc/passwd"),
+        ("../key", "invalid path: must not contain '..': ../key"),
+        ("a/../../key", "invalid path: must not contain '..': a/../../key"),
+        ("..data", "invalid path: must not start with '..': ..data"),
+        ("a" * 256, f"invalid path: must be less than or equal to 4096 characters: {'a' * 256}"),
+    ],
+)
+def test_no_file_leaves_its_volume_though_validation_let_it_pass(path: str, words: str) -> None:
+    with pytest.raises(PayloadError) as refused:
+        config_map_files("paint", PAINT, items(("colour", path, None)), optional=False, mode=MODE)
+
+    assert str(refused.value) == words
