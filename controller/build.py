@@ -27,6 +27,7 @@ from controller.pod_gc.controller import PodGcController
 from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from controller.resource_quota.controller import ResourceQuotaController
 from controller.service import SERVICE, ControllerService
+from controller.statefulset.controller import StatefulSetController
 from controller.trace_collector.controller import TraceCollector
 from controller.ttl_after_finished.controller import TtlAfterFinishedController
 from controller.volume_protection.controller import ClaimProtectionController, VolumeProtectionController
@@ -104,6 +105,7 @@ def build(
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),
             hollow=Range.parse(config.hollow_cidr, config.hollow_cidr_mask),
         ),
+        "statefulset": lambda: StatefulSetController(tools, factory, recorder("statefulset-controller")),
         "disruption": lambda: DisruptionController(tools, factory, recorder("controllermanager")),
         "stale-pod-disruption": lambda: StaleDisruptionController(tools, factory),
         "garbage-collector": lambda: GarbageCollector(tools, factory, recorder("garbage-collector-controller")),

@@ -1,0 +1,141 @@
+"""PURE: the history of a template as ControllerRevisions, for StatefulSets and DaemonSets.
+
+A revision keeps the template as a patch of its owner, `{"spec":{"template":{..., "$patch":"replace"}}}`, as upstream does; its name is the
+owner's with a hash of that. The same template again is the same revision, with a new number. Follows `pkg/controller/history`. The
+hash is ours: it differs from upstream's.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from controller.naming import ALPHABET
+from vaina.api.apps.v1 import controller_revision_pb2
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.decode import dict_to_message
+from vaina.objects.encode import message_to_dict
+from vaina.objects.tree import compact_json, parse_one
+
+Revision = controller_revision_pb2.ControllerRevision
+
+#: label of revisions, and of Pods: which template made them
+REVISION_HASH: Final = "controller-revision-hash"
+_HASH_LENGTH: Final = 10
+#: a name may have so many characters before the hash (upstream: 223)
+_MAX_BASE: Final = 223
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The revisions of an owner after a look at its template."""
+
+    #: of the template as it is wished for now
+    update: Revision
+    #: of what was rolled out last
+    current: Revision
+    #: `update` is to be made
+    create: bool = False
+    #: `update` is there, and is to get its number
+    renumber: bool = False
+    #: that nobody needs any more, the oldest first
+    surplus: tuple[Revision, ...] = ()
+
+
+def template_data(template: pod_pb2.PodTemplateSpec) -> bytes:
+    """Return what a revision keeps of a template. The same for equal templates."""
+    kept = {**message_to_dict(template), "$patch": "replace"}
+    return compact_json({"spec": {"template": kept}}, sort_keys=True)
+
+
+def template_of(revision: Revision) -> pod_pb2.PodTemplateSpec:
+    """Return the template that a revision keeps."""
+    tree: Any = parse_one(revision.data.raw)
+    kept = {key: value for key, value in tree["spec"]["template"].items() if key != "$patch"}
+    template, _ = dict_to_message(pod_pb2.PodTemplateSpec, kept)
+    assert isinstance(template, pod_pb2.PodTemplateSpec), f"revision {revision.metadata.name} keeps no template"
+    return template
+
+
+def hash_of(data: bytes, collisions: int) -> str:
+    """Return the hash of a revision's data; with other collisions another one."""
+    value = int.from_bytes(hashlib.sha256(data + str(collisions).encode()).digest()[:8], "big")
+    letters = []
+    for _ in range(_HASH_LENGTH):
+        value, index = divmod(value, len(ALPHABET))
+        letters.append(ALPHABET[index])
+    return "".join(letters)
+
+
+def look_back(  # noqa: PLR0913 - what a history depends on, by keyword
+    owner: meta_pb2.ObjectMeta,
+    reference: meta_pb2.OwnerReference,
+    template: pod_pb2.PodTemplateSpec,
+    revisions: Iterable[Revision],
+    *,
+    current_name: str = "",
+    live: Collection[str] = (),
+    limit: int = 10,
+    collisions: int = 0,
+) -> History:
+    """Return what is to become of an owner's revisions.
+
+    Args:
+        owner: metadata of the StatefulSet or DaemonSet.
+        reference: by which a revision names it as its controller.
+        template: of Pods, as it is wished for now.
+        revisions: that the owner has.
+        current_name: of the revision that was rolled out last; empty: the newest is.
+        live: names of revisions that Pods have.
+        limit: how many that nobody has any more are kept.
+        collisions: how often a hash was taken by another template.
+    """
+    known = sorted(revisions, key=_age)
+    data, create, renumber = template_data(template), False, False
+    number = known[-1].revision + 1 if known else 1
+    same = [revision for revision in known if revision.data.raw == data]
+    if same and same[-1] is known[-1]:
+        update = same[-1]
+    elif same:
+        update, renumber = Revision(), True
+        update.CopyFrom(same[-1])
+        update.revision = number
+    else:
+        update, create = _new(owner, reference, template, data, number, collisions), True
+    current = next((revision for revision in known if revision.metadata.name == current_name), update)
+    needed = {update.metadata.name, current.metadata.name, *live}
+    unused = [revision for revision in known if revision.metadata.name not in needed]
+    return History(update, current, create, renumber, tuple(unused[: max(0, len(unused) - limit)]))
+
+
+def _age(revision: Revision) -> tuple[int, int, str]:
+    return revision.revision, revision.metadata.creation_timestamp.seconds, revision.metadata.name
+
+
+def _new(
+    owner: meta_pb2.ObjectMeta,
+    reference: meta_pb2.OwnerReference,
+    template: pod_pb2.PodTemplateSpec,
+    data: bytes,
+    number: int,
+    collisions: int,
+) -> Revision:
+    found = hash_of(data, collisions)
+    made = Revision(revision=number)
+    made.metadata.name, made.metadata.namespace = f"{owner.name[:_MAX_BASE]}-{found}", owner.namespace
+    made.metadata.labels.update(template.metadata.labels)
+    made.metadata.labels[REVISION_HASH] = found
+    made.metadata.annotations.update(owner.annotations)
+    made.metadata.owner_references.append(reference)
+    made.data.raw = data
+    return made
+
+
+def owned_by(revisions: Sequence[Revision], uid: str) -> list[Revision]:
+    """Return the revisions whose controller has a uid."""
+    return [
+        revision
+        for revision in revisions
+        if any(item.controller and item.uid == uid for item in revision.metadata.owner_references)
+    ]

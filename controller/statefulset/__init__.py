@@ -1,0 +1,1 @@
+"""StatefulSets: Pods with names and volumes that stay."""

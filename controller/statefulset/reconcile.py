@@ -1,0 +1,269 @@
+"""PURE: what a StatefulSet does next: which Pods come, which go, and what its status says.
+
+Follows `updateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go`. In order: what is missing is made, first to last; what is
+too much goes, last to first; then Pods of an older revision go, last to first, and come back new. With podManagementPolicy OrderedReady each
+waits for the one before to be available. No Pod is ever made beside one of its name (at most one a name: I18).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from controller.pods import available_in
+from controller.revisions import REVISION_HASH
+from controller.statefulset.identity import (
+    Claim,
+    StatefulSet,
+    claims_of,
+    identify,
+    is_identified,
+    new_claims,
+    new_pod,
+    ordinal_of,
+    owned_as_wished,
+    pod_name,
+    replicas_of,
+    start_of,
+)
+from vaina.api.apps.v1 import stateful_set_pb2
+from vaina.api.core.v1 import pod_pb2
+from vaina.objects.pods import is_ready, is_terminal
+from vaina.objects.rollouts import amount_of
+
+Status = stateful_set_pb2.StatefulSetStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A revision: its name, and the template that it keeps."""
+
+    name: str
+    template: pod_pb2.PodTemplateSpec
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to write, in this order. Empty: nothing until something changes."""
+
+    claims: list[Claim] = field(default_factory=list[Claim])
+    #: claims that get other owners
+    retain: list[Claim] = field(default_factory=list[Claim])
+    create: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    #: Pods that lost what tells them apart
+    repair: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    #: of those: Pods that ended by themselves, and come again
+    ended: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    status: Status | None = None
+    #: when the next Pod counts as available, seconds from now
+    wake_seconds: float | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Say whether anything but the status is written."""
+        return bool(self.claims or self.retain or self.create or self.repair or self.delete)
+
+
+def reconcile(
+    stateful_set: StatefulSet,
+    pods: Sequence[pod_pb2.Pod],
+    claims: Mapping[str, Claim],
+    current: Version,
+    update: Version,
+    now: float,
+) -> Plan:
+    """Decide for one StatefulSet.
+
+    Args:
+        stateful_set: as it is known.
+        pods: that it controls.
+        claims: of its namespace, by name.
+        current: the revision that was rolled out last.
+        update: of its template now.
+        now: seconds since the epoch.
+    """
+    step = _Step(stateful_set, pods, claims, current, update, now)
+    if not stateful_set.metadata.HasField("deletion_timestamp"):
+        step.run()
+    status = compute_status(stateful_set, pods, current, update, now)
+    step.plan.status = None if status == stateful_set.status else status
+    return step.plan
+
+
+class _Step:
+    """One look. Lives for one call."""
+
+    def __init__(
+        self,
+        stateful_set: StatefulSet,
+        pods: Sequence[pod_pb2.Pod],
+        claims: Mapping[str, Claim],
+        current: Version,
+        update: Version,
+        now: float,
+    ) -> None:
+        self.set, self.claims, self.now = stateful_set, claims, now
+        self.current, self.update = current, update
+        self.ordered = stateful_set.spec.pod_management_policy != "Parallel"
+        self.plan = Plan()
+        first = start_of(stateful_set)
+        self.wanted = range(first, first + replicas_of(stateful_set))
+        known = {ordinal_of(stateful_set, pod.metadata.name): pod for pod in pods}
+        self.pods = {ordinal: pod for ordinal, pod in known.items() if ordinal is not None}
+
+    def run(self) -> None:
+        """Plan; in order, nothing more after something that must be waited for."""
+        if all(self._keep(ordinal) for ordinal in self.wanted) and self._shrink():
+            self._roll()
+
+    def _keep(self, ordinal: int) -> bool:
+        """See to one of the Pods that there should be; say whether the next may be looked at."""
+        pod = self.pods.get(ordinal)
+        if pod is None:
+            self._create(ordinal)
+            return not self.ordered
+        if is_terminal(pod):
+            if not _is_ending(pod):
+                self.plan.ended.append(pod)
+                self.plan.delete.append(pod)
+            return not self.ordered
+        missing = new_claims(self.set, ordinal, self.claims)
+        if pod.status.phase in ("", "Pending") and missing:
+            self.plan.claims.extend(missing)
+        if self.ordered and not self._is_available(pod):
+            return False
+        if not is_identified(self.set, pod, ordinal) and not _is_ending(pod):
+            repaired = pod_pb2.Pod()
+            repaired.CopyFrom(pod)
+            volumes = [*pod.spec.volumes]
+            identify(self.set, repaired, ordinal)
+            repaired.spec.ClearField("volumes")
+            repaired.spec.volumes.extend(volumes)
+            self.plan.repair.append(repaired)
+        self._retain(ordinal, None)
+        return True
+
+    def _create(self, ordinal: int) -> None:
+        self._retain(ordinal, None)
+        self.plan.claims.extend(new_claims(self.set, ordinal, self.claims))
+        version = self._version_for(ordinal)
+        self.plan.create.append(new_pod(self.set, version.template, version.name, ordinal))
+
+    def _version_for(self, ordinal: int) -> Version:
+        strategy = self.set.spec.update_strategy
+        held = (
+            strategy.type == "RollingUpdate"
+            and ordinal < self.wanted.start + strategy.rolling_update.partition
+        )
+        return self.current if held else self.update
+
+    def _retain(self, ordinal: int, condemned: pod_pb2.Pod | None) -> None:
+        for claim in claims_of(self.set, ordinal, self.claims):
+            wanted = owned_as_wished(self.set, claim, condemned)
+            if wanted is not None:
+                self.plan.retain.append(wanted)
+
+    def _shrink(self) -> bool:
+        """Take away Pods that are too many, the last first; say whether nothing is to be waited for."""
+        condemned = sorted((ordinal for ordinal in self.pods if ordinal not in self.wanted), reverse=True)
+        unhealthy = [ordinal for ordinal in sorted(self.pods) if not self._is_available(self.pods[ordinal])]
+        for ordinal in condemned:
+            pod = self.pods[ordinal]
+            if _is_ending(pod):
+                if self.ordered:
+                    return False
+                continue
+            if self.ordered and not self._is_available(pod) and unhealthy and unhealthy[0] != ordinal:
+                # Another one is not well: two at a time would be away.
+                return False
+            self._retain(ordinal, pod)
+            self.plan.delete.append(pod)
+            if self.ordered:
+                return False
+        return not condemned or not self.ordered
+
+    def _roll(self) -> None:
+        """Take away Pods of older revisions, the last first, as many at a time as may be away."""
+        strategy = self.set.spec.update_strategy
+        if strategy.type == "OnDelete":
+            return
+        lowest = self.wanted.start + strategy.rolling_update.partition
+        targets = [ordinal for ordinal in reversed(self.wanted) if ordinal >= lowest]
+        if not strategy.rolling_update.HasField("max_unavailable"):
+            self._roll_one(targets)
+            return
+        total = len(self.wanted)
+        most = max(1, amount_of(strategy.rolling_update.max_unavailable, total, round_up=False))
+        away = sum(1 for ordinal in targets if not self._is_healthy(ordinal))
+        old = [ordinal for ordinal in targets if self._is_old(ordinal)]
+        self.plan.delete.extend(self.pods[ordinal] for ordinal in old[: max(0, most - away)])
+
+    def _roll_one(self, targets: Sequence[int]) -> None:
+        for ordinal in targets:
+            if self._is_old(ordinal):
+                self.plan.delete.append(self.pods[ordinal])
+                return
+            if not self._is_healthy(ordinal):
+                return
+
+    def _is_old(self, ordinal: int) -> bool:
+        pod = self.pods.get(ordinal)
+        return (
+            pod is not None
+            and not _is_ending(pod)
+            and pod not in self.plan.delete
+            and pod.metadata.labels.get(REVISION_HASH) != self.update.name
+        )
+
+    def _is_healthy(self, ordinal: int) -> bool:
+        pod = self.pods.get(ordinal)
+        return pod is not None and self._is_available(pod)
+
+    def _is_available(self, pod: pod_pb2.Pod) -> bool:
+        """Say whether a Pod runs, and has been ready for long enough; look again when it will have been."""
+        if _is_ending(pod) or pod.status.phase != "Running" or not is_ready(pod):
+            return False
+        left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
+        if left > 0:
+            wake = self.plan.wake_seconds
+            self.plan.wake_seconds = left if wake is None else min(wake, left)
+        return left <= 0
+
+
+def _is_ending(pod: pod_pb2.Pod) -> bool:
+    return pod.metadata.HasField("deletion_timestamp")
+
+
+def compute_status(
+    stateful_set: StatefulSet, pods: Sequence[pod_pb2.Pod], current: Version, update: Version, now: float
+) -> Status:
+    """Return what the status should say. Follows computeReplicaStatus and completeRollingUpdate."""
+    status = Status()
+    status.CopyFrom(stateful_set.status)
+    created = [pod for pod in pods if ordinal_of(stateful_set, pod.metadata.name) is not None]
+    ready = [pod for pod in created if pod.status.phase == "Running" and is_ready(pod)]
+    steady = [pod for pod in created if not _is_ending(pod)]
+    wait = stateful_set.spec.min_ready_seconds
+    status.observed_generation = stateful_set.metadata.generation
+    status.replicas, status.ready_replicas = len(created), len(ready)
+    status.available_replicas = sum(1 for pod in ready if available_in(pod, wait, now) <= 0)
+    status.current_replicas = _count(steady, current.name)
+    status.updated_replicas = _count(steady, update.name)
+    status.current_revision, status.update_revision = current.name, update.name
+    wished = replicas_of(stateful_set)
+    rolling = stateful_set.spec.update_strategy.type == "RollingUpdate"
+    counts = (status.updated_replicas, status.ready_replicas, status.replicas)
+    if rolling and counts == (wished, wished, wished):
+        status.current_replicas, status.current_revision = status.updated_replicas, update.name
+    return status
+
+
+def _count(pods: Sequence[pod_pb2.Pod], revision: str) -> int:
+    return sum(1 for pod in pods if pod.metadata.labels.get(REVISION_HASH) == revision)
+
+
+def missing_names(stateful_set: StatefulSet, pods: Sequence[pod_pb2.Pod]) -> list[str]:
+    """Return the names of Pods that there should be and are not."""
+    there = {pod.metadata.name for pod in pods}
+    first = start_of(stateful_set)
+    names = (pod_name(stateful_set, ordinal) for ordinal in range(first, first + replicas_of(stateful_set)))
+    return [name for name in names if name not in there]
