@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from apiserver.admission.chain import Chain
+from apiserver.admission.claim_resize import ClaimResize
 from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
@@ -159,6 +160,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         NamespaceLifecycle(storage, make_namespace),
         Priority(Followed(PRIORITY_CLASS, storage)),
         DefaultStorageClass(Followed(STORAGE_CLASS, storage)),
+        ClaimResize(Followed(STORAGE_CLASS, storage)),
         LimitRanger(Followed(LIMIT_RANGE, storage)),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
