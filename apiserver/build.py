@@ -41,6 +41,8 @@ from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
 from apiserver.services.pod_traces import trace_handlers
 from apiserver.services.pods import pod_handlers
+from apiserver.services.resource_metrics import NODES as METRICS_OF_NODES
+from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
 from apiserver.services.resource_metrics import resource_metrics_handlers
 from apiserver.services.scale import scale_handlers
 from apiserver.services.version import version_handlers
@@ -60,7 +62,7 @@ from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
-from vaina.kinds import KINDS, LIMIT_RANGE, PRIORITY_CLASS, RESOURCE_QUOTA, STORAGE_CLASS
+from vaina.kinds import KINDS, LIMIT_RANGE, NODE, POD, PRIORITY_CLASS, RESOURCE_QUOTA, STORAGE_CLASS
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -262,8 +264,14 @@ def _drain(config: ApiserverConfig) -> Drain:
     )
 
 
-def _limits(config: ApiserverConfig, clock: Clock, storage: Cacher) -> FlowControl:
+def listed_prefixes() -> dict[str, str]:
+    """Return, for each service that lists, where the objects are that a list looks at."""
     prefixes = {kind.service: resource_of(kind).prefix for kind in KINDS}
+    return prefixes | {METRICS_OF_NODES: prefixes[NODE.service], METRICS_OF_PODS: prefixes[POD.service]}
+
+
+def _limits(config: ApiserverConfig, clock: Clock, storage: Cacher) -> FlowControl:
+    prefixes = listed_prefixes()
     return FlowControl(
         clock,
         streams=StreamLimits(total=config.max_streams, per_client=config.max_streams_per_client),

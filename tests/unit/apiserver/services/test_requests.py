@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apiserver.build import listed_prefixes
 from apiserver.services.generic import MAX_BATCH
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
@@ -130,3 +131,9 @@ async def test_a_bound_pod_is_answered_with_success() -> None:
 
     answer = await api.client.transport.unary(POD.method("Bind"), request.SerializeToString())
     assert meta_pb2.Status.FromString(answer).status == "Success"
+
+
+def test_the_cost_of_every_list_is_known() -> None:
+    handlers = make_apiserver().app.handlers
+    listing = {path.split("/")[1] for path in handlers if path.endswith("/List")}
+    assert listing <= set(listed_prefixes())
