@@ -190,5 +190,9 @@ def _check_counters(errors: Errors, new: Job, old: Job) -> None:
     if status.succeeded < before.succeeded and not elastic:
         detail = "cannot decrease the succeeded counter"
         errors.append(invalid(_STATUS.child("succeeded"), status.succeeded, detail))
-    if status.ready > status.active and (_changed(new, old, "ready") or _changed(new, old, "active")):
+    if (
+        status.HasField("ready")
+        and status.ready > status.active
+        and (_changed(new, old, "ready") or _changed(new, old, "active"))
+    ):
         errors.append(invalid(_STATUS.child("ready"), status.ready, "cannot set more ready pods than active"))

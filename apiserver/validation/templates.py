@@ -1,6 +1,6 @@
 """Rules for Pod templates, and for the templates of workloads that end.
 
-Called by `workloads`; `check_finite_template` waits for Jobs. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec,
+Called by `workloads` and `jobs`. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec,
 and `pkg/apis/batch/validation` for the last.
 """
 
@@ -68,6 +68,6 @@ def check_finite_template(errors: Errors, path: Path, template: pod_pb2.PodTempl
         quoted = ", ".join(f'"{name}"' for name in _FINITE_POLICIES)
         errors.append(
             required(at, f"valid values: {quoted}")
-            if not policy
+            if policy in ("", "Always")
             else not_supported(at, policy, _FINITE_POLICIES)
         )

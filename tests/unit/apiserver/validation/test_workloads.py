@@ -169,7 +169,7 @@ def test_a_job_that_has_its_restart_policy_on_the_container_is_told_where_it_bel
 @pytest.mark.requirement("D2")
 def test_a_job_whose_pods_would_be_restarted_for_ever_is_refused() -> None:
     assert finite("restartPolicy: Always") == violations(
-        'spec.template.spec.restartPolicy: Unsupported value: "Always": supported values: "OnFailure", "Never"'
+        'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'
     )
 
 
