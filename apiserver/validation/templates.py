@@ -1,7 +1,7 @@
 """Rules for Pod templates, and for the templates of workloads that end.
 
-Called by `workloads` and `jobs`. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec,
-and `pkg/apis/batch/validation` for the last.
+Called by `workloads` and `jobs`. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec, and `pkg/apis/batch/validation`
+for the last.
 """
 
 from typing import Final
