@@ -21,25 +21,23 @@ _NOT_YET: Final = "accepted, but vaina does not act on it yet"
 
 #: (field path in manifests, does a spec use it)
 _POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] = (
-    ("affinity.podAffinity", lambda spec: bool(spec.affinity.pod_affinity.ByteSize())),
-    ("affinity.podAntiAffinity", lambda spec: bool(spec.affinity.pod_anti_affinity.ByteSize())),
-    ("topologySpreadConstraints", lambda spec: bool(spec.topology_spread_constraints)),
     ("runtimeClassName", lambda spec: bool(spec.runtime_class_name)),
     ("resourceClaims", lambda spec: bool(spec.resource_claims)),
-    ("resources.limits", lambda spec: bool(spec.resources.limits)),
     ("serviceAccountName", lambda spec: spec.service_account_name not in {"", "default"}),
     ("automountServiceAccountToken", lambda spec: spec.automount_service_account_token),
     ("hostUsers", lambda spec: spec.HasField("host_users") and not spec.host_users),
-    ("setHostnameAsFQDN", lambda spec: spec.set_hostname_as_fqdn),
-    ("hostnameOverride", lambda spec: bool(spec.hostname_override)),
     ("schedulingGroup", lambda spec: spec.HasField("scheduling_group")),
     ("evictionResponders", lambda spec: bool(spec.eviction_responders)),
     ("os", lambda spec: spec.os.name == "windows"),
+    (
+        "securityContext.supplementalGroupsPolicy",
+        lambda spec: spec.security_context.supplemental_groups_policy == "Strict",
+    ),
 )
 #: fields of a Pod's security context
 _POD_SECURITY: Final = (
     ("se_linux_options", "seLinuxOptions"), ("windows_options", "windowsOptions"),
-    ("supplemental_groups_policy", "supplementalGroupsPolicy"),
+
     ("se_linux_change_policy", "seLinuxChangePolicy"),
 )  # fmt: skip
 _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
@@ -54,10 +52,9 @@ _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...
         "securityContext.windowsOptions",
         lambda container: container.security_context.HasField("windows_options"),
     ),
-    ("securityContext.procMount", lambda container: container.security_context.proc_mount == "Unmasked"),
 )
 #: resources whose limits nothing enforces yet
-_UNLIMITED: Final = ("ephemeral-storage", "hugepages-")
+_UNLIMITED: Final = ("hugepages-",)
 #: sources that stand for a volume of their own
 _CLAIMED: Final = frozenset({"persistent_volume_claim", "ephemeral"})
 _FILE_SOURCES: Final = frozenset({"secret", "config_map", "downward_api", "projected"})
@@ -111,7 +108,6 @@ def warnings_for_pod(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpe
         warnings.append(
             f"{at.child('terminationGracePeriodSeconds')}: must be >= 0; negative values are invalid and will be treated as 1"
         )
-    warnings.extend(_host_ports(spec, at))
     return warnings
 
 
@@ -130,16 +126,6 @@ def _labels_and_annotations(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2
     for key, words in _ANNOTATIONS.items():
         if key in meta.annotations:
             yield f"{path.child('metadata', 'annotations').key(key)}: {words}"
-
-
-def _host_ports(spec: pod_pb2.PodSpec, path: Path) -> Iterator[str]:
-    """Warn of ports of the node: the scheduler keeps them apart, but nothing leads them to the Pod yet (hostNetwork is the node's own)."""
-    if spec.host_network:
-        return
-    for container, at in visit_containers(spec, path):
-        for index, port in enumerate(container.ports):
-            if port.host_port:
-                yield f"{at.child('ports').index(index).child('hostPort')}: {_NOT_YET}"
 
 
 def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:

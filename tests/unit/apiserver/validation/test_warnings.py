@@ -11,22 +11,24 @@ NOT_YET = "accepted, but vaina does not act on it yet"
 PODS = (
     case("a plain Pod gives none", ""),
     case("each feature that is not acted on is named",
-         "runtimeClassName: r\nautomountServiceAccountToken: true\nhostUsers: false\nsetHostnameAsFQDN: true\n"
+         "runtimeClassName: r\nautomountServiceAccountToken: true\nhostUsers: false\n"
          "schedulingGroup: {podGroupName: g}\nevictionResponders: [{name: a.b/c, priority: 1}]\n"
          "serviceAccountName: builder\nresources: {limits: {cpu: 1}}\nresourceClaims: [{name: a, resourceClaimName: b}]\n"
-         "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}, podAntiAffinity: "
-         "{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}}\n"
          "securityContext: {seLinuxOptions: {level: a}, windowsOptions: {}, fsGroupChangePolicy: Always, "
-         "supplementalGroupsPolicy: Merge, seLinuxChangePolicy: Recursive}",
+         "supplementalGroupsPolicy: Strict, seLinuxChangePolicy: Recursive}",
          *(f"spec.{field}: {NOT_YET}" for field in (
-             "affinity.podAffinity", "affinity.podAntiAffinity", "runtimeClassName", "resourceClaims", "resources.limits",
-             "serviceAccountName", "automountServiceAccountToken", "hostUsers", "setHostnameAsFQDN", "schedulingGroup",
-             "evictionResponders", "securityContext.seLinuxOptions", "securityContext.windowsOptions",
-             "securityContext.supplementalGroupsPolicy",
+             "runtimeClassName", "resourceClaims",
+             "serviceAccountName", "automountServiceAccountToken", "hostUsers", "schedulingGroup",
+             "evictionResponders", "securityContext.supplementalGroupsPolicy", "securityContext.seLinuxOptions",
+             "securityContext.windowsOptions",
              "securityContext.seLinuxChangePolicy"))),
-    case("a name that overrides and another operating system are not acted on", "hostnameOverride: a\nos: {name: windows}",
-         f"spec.hostnameOverride: {NOT_YET}", f"spec.os: {NOT_YET}"),
-    case("an empty affinity is no affinity", "affinity: {}"),
+    case("another operating system is not acted on", "os: {name: windows}", f"spec.os: {NOT_YET}"),
+    case("names and limits of the whole Pod are acted on, and groups of the image that stay",
+         "hostnameOverride: a\nresources: {limits: {cpu: 1}}\nsecurityContext: {supplementalGroupsPolicy: Merge}"),
+    case("a full name as the host name is acted on", "setHostnameAsFQDN: true"),
+    case("affinity of all kinds is acted on",
+         "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}, podAntiAffinity: "
+         "{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}}"),
     case("volumes that nothing mounts are named, in upstream's words where it has some",
          "volumes: [{name: a, nfs: {server: s, path: /p}}, {name: b, gitRepo: {repository: r}}, {name: c, image: "
          "{reference: r}}, {name: d, projected: {sources: [{clusterTrustBundle: {name: b, path: p}}]}}, {name: e, "
@@ -59,14 +61,14 @@ CONTAINERS = (
          "resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}], restartPolicy: Never, restartPolicyRules: "
          "[{action: Restart, exitCodes: {operator: In, values: [42]}}], securityContext: {seLinuxOptions: {level: a}, "
          "windowsOptions: {}, procMount: Unmasked}, volumeDevices: [{name: c, devicePath: /dev/x}], "
-         "resources: {limits: {cpu: 1, ephemeral-storage: 1Gi}, claims: [{name: d}]}, "
+         "resources: {limits: {cpu: 1, ephemeral-storage: 1Gi, hugepages-2Mi: 2Mi}, claims: [{name: d}]}, "
          "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}], volumeMounts: [{name: v, mountPath: "
          "/v, readOnly: true, recursiveReadOnly: IfPossible, bindMountOptions: [noexec]}]",
          f"spec.resourceClaims: {NOT_YET}", f"spec.hostUsers: {NOT_YET}",
          *(f"spec.containers[0].{field}: {NOT_YET}" for field in (
              "resizePolicy", "volumeDevices", "resources.claims",
-             "securityContext.seLinuxOptions", "securityContext.windowsOptions", "securityContext.procMount",
-             "resources.limits[ephemeral-storage]", "volumeMounts[0].recursiveReadOnly",
+             "securityContext.seLinuxOptions", "securityContext.windowsOptions",
+             "resources.limits[hugepages-2Mi]", "volumeMounts[0].recursiveReadOnly",
              "volumeMounts[0].bindMountOptions", "env[0].valueFrom.fileKeyRef")),
          spec="hostUsers: false\nresourceClaims: [{name: d, resourceClaimName: d}]\n"
          "volumes: [{name: c, persistentVolumeClaim: {claimName: c}}, {name: v}]"),
@@ -86,8 +88,7 @@ CONTAINERS = (
          "protocol: UDP}]",
          "spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
          "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[0]",
-         "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]",
-         f"spec.containers[0].ports[2].hostPort: {NOT_YET}"),
+         "spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]"),
     case("on the node's own network a port is the node's by itself", "ports: [{containerPort: 80, hostPort: 80}]",
          spec="hostNetwork: true"),
 )  # fmt: skip
