@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from cli import flags
 from cli.printers.columns import make_table, sort_items
+from cli.printers.custom_columns import PREFIX, ColumnsError, make_custom_table
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import Item, as_values, print_json, print_names, print_yaml
 from cli.printers.table import column_widths, render_table
@@ -51,10 +52,10 @@ class GetOptions:
 
 def _check(options: GetOptions, targets: Sequence[Target]) -> None:
     plain = options.output in ("", "wide", "name", "json", "yaml")
-    if not plain and not options.output.startswith(_JSONPATH):
+    if not plain and not options.output.startswith((_JSONPATH, PREFIX)):
         raise Failure(
             f'unable to match a printer suitable for the output format "{options.output}", allowed formats are: '
-            "json,jsonpath=...,name,wide,yaml"
+            "custom-columns=...,json,jsonpath=...,name,wide,yaml"
         )
     if any(target.name for target in targets):
         if options.all_namespaces:
@@ -81,7 +82,7 @@ async def get(shell: Shell, clients: Clientset, options: GetOptions) -> None:
         _print_tables(shell, groups, targets, options, silent=bool(errors))
     elif items or not errors:
         single = len(targets) == 1 and bool(targets[0].name)
-        shell.out(_format(items, options.output, single=single))
+        shell.out(_format(items, options.output, single=single, headers=options.headers))
     for error in errors:
         shell.report(error)
 
@@ -128,7 +129,7 @@ def _sort_key(text: str) -> tuple[int, int, str]:
     return (0, int(text), "") if text.lstrip("-").isdigit() else (1, 0, text)
 
 
-def _format(items: Sequence[Item], output: str, *, single: bool) -> str:
+def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool = True) -> str:
     match output:
         case "json":
             return print_json(items, single=single)
@@ -136,6 +137,14 @@ def _format(items: Sequence[Item], output: str, *, single: bool) -> str:
             return print_yaml(items, single=single)
         case "name":
             return print_names(items)
+        case _ if output.startswith(PREFIX):
+            found = [as_values([item], single=True) for item in items]
+            try:
+                return render_table(
+                    make_custom_table(output.removeprefix(PREFIX), found), show_headers=headers
+                )
+            except ColumnsError as error:
+                raise Failure(str(error)) from error
         case _:
             try:
                 return render(output.removeprefix(_JSONPATH), as_values(items, single=single))
@@ -180,7 +189,9 @@ class _WatchPrinter:
         options = self._options
         if options.output and options.output != "wide":
             for item in items:
-                self._shell.out(_format([(self._kind, item)], options.output, single=True))
+                text = _format([(self._kind, item)], options.output, single=True, headers=self._headers)
+                self._shell.out(text)
+                self._headers = False
             return
         table = make_table(
             self._kind, items, self._shell.clock.now(), wide=options.output == "wide",
@@ -229,7 +240,11 @@ def _is_change(event: WatchEvent[Message]) -> bool:
 @flags.selecting
 @flags.namespace
 @click.option(
-    "-o", "--output", default="", metavar="FORMAT", help="wide, name, json, yaml or jsonpath=TEMPLATE."
+    "-o",
+    "--output",
+    default="",
+    metavar="FORMAT",
+    help="wide, name, json, yaml, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,....",
 )
 @click.option("-w", "--watch", is_flag=True, help="Then show changes as they happen.")
 @click.option("--watch-only", is_flag=True, help="Show changes only.")

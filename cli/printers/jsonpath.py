@@ -39,6 +39,15 @@ def render(template: str, value: Any) -> str:
     return _render(_parse(template), value, value)
 
 
+def values(path: str, value: Any) -> list[str]:
+    """Return what a path (without braces) finds in an object, each as text.
+
+    Raises:
+        JsonPathError: it cannot be read.
+    """
+    return [_show(found) for found in _find(path, value, value)]
+
+
 def _parse(template: str) -> list[str | tuple[str]]:
     """Return literal texts as (text,) and expressions as str."""
     parts: list[str | tuple[str]] = []
