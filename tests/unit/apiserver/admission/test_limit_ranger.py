@@ -6,6 +6,7 @@ from apiserver.admission.limit_range import check_claim, check_pod, set_defaults
 from tests.support.apiserver import make_apiserver
 from tests.unit.apiserver.validation.cases import Case, case, container, each, pod, read_default
 from vaina.api.core.v1 import limit_range_pb2, persistent_volume_pb2, volume_pb2
+from vaina.api.storage.v1 import storage_class_pb2
 from vaina.errors import Forbidden
 from vaina.kinds import LIMIT_RANGE
 from vaina.testing.builders import make_namespace, make_pod
@@ -141,9 +142,13 @@ async def test_a_new_claim_is_held() -> None:
 async def test_a_claim_that_grows_is_held() -> None:
     api = make_apiserver()
     claims = api.client.persistent_volume_claims
+    grows = storage_class_pb2.StorageClass(provisioner="example.com/disk", allow_volume_expansion=True)
+    grows.metadata.name = "grows"
+    await api.client.storage_classes.create(grows)
     made = persistent_volume_pb2.PersistentVolumeClaim()
     made.metadata.name, made.metadata.namespace = "disk", "default"
     made.spec.access_modes.append("ReadWriteOnce")
+    made.spec.storage_class_name = "grows"
     made.spec.resources.requests["storage"].string = "4Gi"
     made = await claims.create(made)
     made.status.phase = "Bound"
