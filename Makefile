@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit sim test-sim soak-scheduler test-component test-cluster bench bench-writes bench-scheduler up up-self-hosted down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-unit sim test-sim soak-scheduler test-component test-cluster bench bench-kubelet soak bench-writes bench-scheduler up up-self-hosted down logs trace verify-requirements update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
@@ -58,6 +58,12 @@ bench-writes: setup ## How fast the apiserver writes, beside a no-op server and 
 bench-scheduler: setup ## How fast Pods get nodes: the table of workloads, or one: make bench-scheduler WORKLOAD=SchedulingBasic/500Nodes
 	@deploy/trixie.sh etcd
 	@$(if $(WORKLOAD),$(PY) -m cli load run $(WORKLOAD) --local,$(PY) -m bench.scheduler) $(ARGS)
+
+bench-kubelet: setup ## What a kubelet costs beside the engine's own calls: starts, ends, rest, a full node
+	@bash bench/kubelet.sh $(ARGS)
+
+soak: setup ## The kubelet killed 100 times in a mixed load; the report goes to bench/reports (ten minutes)
+	@bash tools/soak.sh $(ARGS)
 
 up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps
 	@bash deploy/up.sh

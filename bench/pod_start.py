@@ -2,7 +2,7 @@
 
     python -m bench.pod_start --apiserver HOST:PORT [--node NAME] [-n 30] [--output bench/results/pod_start.json]
 
-A Pod of one container whose image is there, one at a time and ten at once, each round followed by a round of the floor
+A Pod of one container whose image is there, one at a time and twenty at once, each round followed by a round of the floor
 (`bench/floor.py`, run inside a node), so that both meet the same machine. The time of ours is from the call of Create to
 the watch event that says Running. The share of each of the seven steps is from the Pods' traces. Nothing is asserted. Sends
 to one cluster on this machine only.
@@ -33,6 +33,8 @@ from vaina.steps import PodStep
 FLOOR = Path(__file__).with_name("floor.py")
 NAMESPACE = "default"
 IMAGE = "busybox:latest"
+#: that of the floor: ends at once when it is asked to
+SCRIPT = ["sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait"]
 LABEL = "bench.vaina.dev/pod-start"
 WAIT_SECONDS = 120.0
 
@@ -43,6 +45,9 @@ class Samples:
 
     ours: list[float] = field(default_factory=list)
     floor: list[float] = field(default_factory=list)
+    #: from the call of Delete to the object being gone, and the floor's stop and remove
+    ends: list[float] = field(default_factory=list)
+    floor_ends: list[float] = field(default_factory=list)
     steps: dict[str, list[float]] = field(default_factory=lambda: {step.value: [] for step in PodStep})
     gaps: dict[str, list[float]] = field(default_factory=lambda: {step.value: [] for step in PodStep})
 
@@ -61,12 +66,21 @@ class Floor:
         assert process.stdout is not None
         self._stdin, self._stdout = process.stdin, process.stdout
 
-    async def start(self, count: int) -> list[float]:
-        """Return the seconds that each of `count` pairs of containers took, started at once."""
-        self._stdin.write(f"{count}\n".encode())
+    async def pods(self, count: int, samples: Samples | None = None) -> None:
+        """Start `count` pairs of containers at once and end them at once, and note the seconds that each took."""
+        answer = await self._ask(f"pods {count}")
+        if samples is not None:
+            samples.floor += answer["start"]
+            samples.floor_ends += answer["end"]
+
+    async def kill(self, container: str) -> float:
+        """Kill a container; return when its engine says that it ended, in seconds since the epoch."""
+        return float(await self._ask(f"kill {container}"))
+
+    async def _ask(self, line: str) -> Any:
+        self._stdin.write(f"{line}\n".encode())
         await self._stdin.drain()
-        seconds: list[float] = json.loads(await self._stdout.readline())
-        return seconds
+        return json.loads(await self._stdout.readline())
 
 
 @asynccontextmanager
@@ -90,11 +104,10 @@ def make_pod(name: str, node: str) -> pod_pb2.Pod:
         metadata=meta_pb2.ObjectMeta(name=name, namespace=NAMESPACE, labels={LABEL: "yes"}),
         spec=pod_pb2.PodSpec(
             containers=[
-                pod_pb2.Container(
-                    name="main", image=IMAGE, image_pull_policy="IfNotPresent", command=["sleep", "3600"]
-                )
+                pod_pb2.Container(name="main", image=IMAGE, image_pull_policy="IfNotPresent", command=SCRIPT)
             ],
-            termination_grace_period_seconds=0,
+            # Not 0: then the object is gone before anything has ended.
+            termination_grace_period_seconds=1,
         ),
     )
     if node:
@@ -108,7 +121,7 @@ class Bench:
     def __init__(self, clients: Clientset, node: str) -> None:
         self._clients, self._node = clients, node
         self._running: dict[str, asyncio.Future[float]] = {}
-        self._gone: dict[str, asyncio.Future[None]] = {}
+        self._gone: dict[str, asyncio.Future[float]] = {}
         self._number = 0
 
     async def watch(self, synced: asyncio.Event) -> None:
@@ -123,7 +136,7 @@ class Bench:
                     waiting.set_result(now)
                 leaving = self._gone.get(name)
                 if event.type == "DELETED" and leaving is not None and not leaving.done():
-                    leaving.set_result(None)
+                    leaving.set_result(now)
 
     async def round(self, count: int, samples: Samples | None) -> None:
         """Start `count` Pods at once, wait until all run, note their times, and remove them."""
@@ -142,10 +155,12 @@ class Bench:
             samples.ours += [at - begun for at in ended]
             for pod in made:
                 await self._steps(pod.metadata.uid, samples)
-        for name in names:
-            await self._clients.pods.delete(name, NAMESPACE)
+        begun = time.monotonic()
+        await asyncio.gather(*(self._clients.pods.delete(name, NAMESPACE) for name in names))
         async with asyncio.timeout(WAIT_SECONDS):
-            await asyncio.gather(*(self._gone[name] for name in names))
+            gone = await asyncio.gather(*(self._gone[name] for name in names))
+        if samples is not None:
+            samples.ends += [at - begun for at in gone]
 
     async def _steps(self, uid: str, samples: Samples) -> None:
         """Note how long each step took, and how long the Pod waited before it."""
@@ -166,21 +181,27 @@ class Bench:
             before = max(before, end)
 
 
-async def measure(clients: Clientset, node: str, count: int) -> dict[str, Samples]:
-    """Measure one at a time and ten at once, each interleaved with the floor; the first round of each warms up."""
+#: Pods at once, in words
+WIDTHS = (("one at a time", 1), ("20 at once", 20))
+
+
+async def measure(
+    clients: Clientset, node: str, count: int, widths: Sequence[tuple[str, int]] = WIDTHS
+) -> dict[str, Samples]:
+    """Measure so many at once, each round interleaved with the floor; the first round of each warms up."""
     results: dict[str, Samples] = {}
     bench = Bench(clients, node)
     synced = asyncio.Event()
     async with floor(node) as below, asyncio.TaskGroup() as group:
         watching = group.create_task(bench.watch(synced))
         await synced.wait()
-        for words, width in (("one at a time", 1), ("10 at once", 10)):
+        for words, width in widths:
             samples = results[words] = Samples()
             await bench.round(width, None)
-            await below.start(width)
+            await below.pods(width)
             for _ in range(-(-count // width)):
                 await bench.round(width, samples)
-                samples.floor += await below.start(width)
+                await below.pods(width, samples)
             print(f"measured: {words}", file=sys.stderr, flush=True)
         watching.cancel()
     return results
@@ -206,9 +227,17 @@ def summary(samples: Samples) -> dict[str, Any]:
         }
         for step in samples.steps
     }
-    ours, below = figures(samples.ours), figures(samples.floor)
-    ratio = round(ours["p50_ms"] / below["p50_ms"], 2) if below["p50_ms"] else None
-    return {"ours": ours, "floor": below, "ratio_p50": ratio, "steps": steps}
+
+    def beside(values: Sequence[float], floor: Sequence[float]) -> dict[str, Any]:
+        ours, below = figures(values), figures(floor)
+        ratio = round(ours["p50_ms"] / below["p50_ms"], 2) if below["p50_ms"] else None
+        return {"ours": ours, "floor": below, "ratio_p50": ratio}
+
+    return {
+        **beside(samples.ours, samples.floor),
+        "steps": steps,
+        "deletion": beside(samples.ends, samples.floor_ends),
+    }
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
@@ -217,7 +246,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         "| create → Running | n | p50 ms | p90 ms | max ms | p50 / floor |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for words, one in results.items():
+    rows = list(results.items())
+    rows += [(f"deletion, {words}", one["deletion"]) for words, one in results.items()]
+    for words, one in rows:
         for who, ratio in (("ours", one["ratio_p50"]), ("floor", "")):
             f = one[who]
             lines.append(

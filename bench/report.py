@@ -83,6 +83,11 @@ def show(rows: Sequence[Row], targets: Sequence[Target]) -> None:
     for one in rows:
         cpu = "".join(f"{one.cpu_us[n]:11.0f}" if n in one.cpu_us else f"{'':11}" for n in names)
         print(f"{one.case:38}{one.rate:10,.0f}{one.p50_ms:9.2f}{one.p99_ms:9.2f}{'':20}{cpu}")
+    show_targets(targets)
+
+
+def show_targets(targets: Sequence[Target]) -> None:
+    """Print what was reached beside what is to be."""
     for target in targets:
         verdict = "met" if target.is_met else "MISSED"
         sign = "≤" if target.at_most else "≥"

@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/../deploy/lib.sh"
+# shellcheck source=bench/cluster.sh
+source "$(dirname "$0")/cluster.sh"
 
 cd "$ROOT"
 # First what needs the machine for itself: etcd, apiserver and scheduler as processes, no containers.
@@ -21,17 +23,7 @@ say "bench: storage over etcd"
 say "bench: an informer of 20,000 Pods"
 .venv/bin/python -m bench.informer
 
-if [[ -z ${COMPOSE_PROJECT_NAME:-} ]]; then
-  # Free ports, and images of their own: a cluster that runs is not touched.
-  export COMPOSE_PROJECT_NAME=vaina-bench VAINA_TAG=vaina-bench
-  export VAINA_PORT=0 VAINA_METRICS_PORT=0 VAINA_SCHEDULER_PORT=0 VAINA_SCHEDULER_METRICS_PORT=0
-  export VAINA_CONTROLLER_PORT=0 VAINA_CONTROLLER_METRICS_PORT=0
-  deploy/build.sh
-  say "bench: bringing up a cluster for it"
-  trap 'deploy/down.sh' EXIT
-  deploy/compose.sh --progress quiet up -d --no-build --wait
-fi
-address=$(deploy/compose.sh port apiserver 6443)
+bring_up
 
-say "bench: create to Running beside the engine's floor"
-.venv/bin/python -m bench.pod_start --apiserver "$address" --node "$COMPOSE_PROJECT_NAME-node-1" "$@"
+say "bench: what a kubelet costs, beside the engine's floor"
+.venv/bin/python -m bench.kubelet --apiserver "$address" --node "$COMPOSE_PROJECT_NAME-node-1" "$@"
