@@ -1,11 +1,13 @@
 """Deployments over the real apiserver in process, with the real ReplicaSet controller, under a fake clock."""
 
+import pytest
+
 from tests.support.controlplane import control_plane
 from vaina.errors import NotFound
 from vaina.objects.conditions import get_condition
 from vaina.objects.meta import controller_of
 from vaina.objects.rollouts import REVISION, replicas_of
-from vaina.testing.builders import make_deployment
+from vaina.testing.builders import make_deployment, make_replica_set
 
 
 async def sets(plane):
@@ -105,6 +107,36 @@ async def test_a_new_template_takes_over_step_by_step_and_can_be_undone():
         assert back.metadata.annotations[REVISION] == "3"
         assert back.metadata.annotations["deployment.kubernetes.io/revision-history"] == "1"
         assert (await fetch(plane)).metadata.annotations[REVISION] == "3"
+
+
+@pytest.mark.requirement("D3")
+async def test_a_changed_template_moves_no_pod_of_a_replica_set_and_all_of_a_deployment():
+    async with control_plane() as plane:
+        await plane.add_node("n1")
+        await plane.client.deployments.create(make_deployment("web", replicas=2))
+        await plane.client.replica_sets.create(make_replica_set("bare", replicas=2))
+        await plane.until(runs(plane))
+
+        async def images(app):
+            pods = await plane.pods(selector=f"app={app}")
+            return {pod.metadata.uid: pod.spec.containers[0].image for pod in pods}
+
+        bare, web = await images("bare"), await images("web")
+        rs = await plane.client.replica_sets.get("bare", "default")
+        rs.spec.template.spec.containers[0].image = "busybox:2"
+        await plane.client.replica_sets.update(rs)
+        await roll(plane, "busybox:2")
+        await plane.until(runs(plane))
+        assert await images("bare") == bare
+        assert set((await images("web")).values()) == {"busybox:2"}
+        assert not set(await images("web")) & set(web)
+        victim = next(pod for pod in await plane.pods(selector="app=bare"))
+        await plane.client.pods.delete(victim.metadata.name, "default", grace_period_seconds=0)
+
+        async def replaced():
+            return set((await images("bare")).values()) == {victim.spec.containers[0].image, "busybox:2"}
+
+        await plane.until(replaced)
 
 
 async def test_recreate_waits_until_the_last_old_pod_has_ended():
