@@ -63,6 +63,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     eviction_max_pod_grace_seconds: float = 0.0
     #: between two looks at the node
     eviction_interval_seconds: float = 10.0
+    #: between two looks at what containers use (`vaina top`)
+    sample_seconds: float = 15.0
     #: of the disk: unused images go above the one, until it is at the other
     image_gc_high_threshold_percent: int = 85
     image_gc_low_threshold_percent: int = 80

@@ -58,6 +58,8 @@ class CareTools:
     allocatable: Resources
     #: 0: no limit
     pod_pids_limit: int
+    #: between two looks at what containers use
+    sample_seconds: float
 
 
 class NodeCare:
@@ -68,7 +70,7 @@ class NodeCare:
         self._workers: Callable[[], PodWorkers | None] = lambda: None
         self._node: Callable[[], node_pb2.Node | None] = lambda: None
         self._changed: Callable[[], None] = lambda: None
-        self.sampler = Sampler(tools.stats, tools.clock, self._pods)
+        self.sampler = Sampler(tools.stats, tools.clock, self._pods, seconds=tools.sample_seconds)
         self.evictions = EvictionManager(
             settings, tools.clock, observe=self._observe, measures=tools.stats, pods=self._pods,
             evict=self._evict, clear_up=self._clear_up, tell=self.tell, tell_pod=self._tell_pod,
@@ -194,6 +196,7 @@ def make_care(  # noqa: PLR0913 - a node's parts
             clock=clock, events=events, metrics=metrics, stats=stats, cgroups=cgroups,
             images=ImageCollector(images, runtime, clock, policy, tell=tell),
             cgroup_parent=config.cgroup_parent, allocatable=room, pod_pids_limit=max(config.pod_pids_limit, 0),
+            sample_seconds=config.sample_seconds,
         ),
         evictions,
     )  # fmt: skip

@@ -59,8 +59,15 @@ def rate(before: Rate | None, use: CgroupUse, *, at: float, started_at: float = 
 class Sampler:
     """Owned by the node's housekeeping; read by the service."""
 
-    def __init__(self, stats: NodeStats, clock: Clock, pods: Callable[[], Iterable[pod_pb2.Pod]]) -> None:
-        self._stats, self._clock, self._pods = stats, clock, pods
+    def __init__(
+        self,
+        stats: NodeStats,
+        clock: Clock,
+        pods: Callable[[], Iterable[pod_pb2.Pod]],
+        *,
+        seconds: float = SAMPLE_SECONDS,
+    ) -> None:
+        self._stats, self._clock, self._pods, self._seconds = stats, clock, pods, seconds
         self._node: Rate | None = None
         #: by container id
         self._containers: dict[str, Rate] = {}
@@ -84,7 +91,7 @@ class Sampler:
                 await self.look()
             except (RuntimeFailure, OSError) as error:
                 log.warning("use of resources not measured", error=str(error))
-            await self._clock.sleep(SAMPLE_SECONDS)
+            await self._clock.sleep(self._seconds)
 
     async def look(self) -> None:
         """Read all counters once. Raises RuntimeFailure."""

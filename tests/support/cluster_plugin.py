@@ -30,6 +30,10 @@ SETTINGS = {
     "VAINA_LEADER_ELECT_LEASE_DURATION_SECONDS": "10",
     "VAINA_LEADER_ELECT_RENEW_DEADLINE_SECONDS": "8",
     "VAINA_LEADER_ELECT_RETRY_PERIOD_SECONDS": "1",
+    # Nodes look at themselves and their containers more often, and no Pod can take all process ids of the machine.
+    "VAINA_EVICTION_INTERVAL_SECONDS": "2",
+    "VAINA_SAMPLE_SECONDS": "3",
+    "VAINA_POD_PIDS_LIMIT": "300",
 }
 
 
