@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from controller.base import Controller, Tools
 from controller.config import ControllerConfig
 from controller.cronjob.controller import CronJobController
+from controller.daemonset.controller import DaemonSetController
 from controller.deployment.controller import DeploymentController
 from controller.disruption.controller import DisruptionController, StaleDisruptionController
 from controller.ephemeral_volume.controller import EphemeralVolumeController
@@ -105,6 +106,7 @@ def build(
             cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),
             hollow=Range.parse(config.hollow_cidr, config.hollow_cidr_mask),
         ),
+        "daemonset": lambda: DaemonSetController(tools, factory, recorder("daemonset-controller")),
         "statefulset": lambda: StatefulSetController(tools, factory, recorder("statefulset-controller")),
         "disruption": lambda: DisruptionController(tools, factory, recorder("controllermanager")),
         "stale-pod-disruption": lambda: StaleDisruptionController(tools, factory),

@@ -36,6 +36,11 @@ def pod_names(owner: str, uid: str, count: int, taken: Container[str] = frozense
     return tuple(names)
 
 
+def suffixed(owner: str, seed: str) -> str:
+    """Return the name of a Pod that follows from a seed: always the same."""
+    return f"{owner}-"[:MAX_BASE] + _suffix(seed)
+
+
 def _suffix(seed: str) -> str:
     value = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
     letters = []

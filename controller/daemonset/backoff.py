@@ -1,0 +1,40 @@
+"""PURE: how long a node waits for a new Pod after one has ended there: 1 s, doubling to 15 min. Follows upstream's failedPodsBackoff."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from vaina.backoff import Backoff
+
+_BACKOFF: Final = Backoff(base_seconds=1.0, cap_seconds=900.0)
+#: a node without an end for so long begins again
+_FORGET_SECONDS: Final = 1800.0
+#: nodes that are remembered, of all DaemonSets; the oldest is forgotten first
+MAX_NODES: Final = 20_000
+
+
+@dataclass(slots=True)
+class _Ends:
+    count: int
+    last: float
+
+
+class EndedPods:
+    """By DaemonSet and node. Owned by the controller; times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[str, str], _Ends] = {}
+
+    def note(self, uid: str, node: str, now: float) -> None:
+        """A Pod has ended, and was taken away."""
+        known = self._ends.pop((uid, node), None)
+        count = known.count + 1 if known is not None and now - known.last < _FORGET_SECONDS else 1
+        self._ends[uid, node] = _Ends(count, now)
+        if len(self._ends) > MAX_NODES:
+            del self._ends[next(iter(self._ends))]
+
+    def wait(self, uid: str, node: str, now: float) -> float:
+        """Return the seconds until the next one may be taken away; 0: now."""
+        known = self._ends.get((uid, node))
+        if known is None or now - known.last >= _FORGET_SECONDS:
+            return 0.0
+        return max(0.0, known.last + _BACKOFF.delay(known.count - 1) - now)

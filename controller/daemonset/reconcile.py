@@ -1,0 +1,224 @@
+"""PURE: what a DaemonSet does next: which nodes get a Pod, which Pods go, and what its status says.
+
+Follows `manage`, `rollingUpdate` and `updateDaemonSetStatus` of `pkg/controller/daemon`
+(https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from controller.daemonset.daemons import DaemonSet, fit, node_of
+from controller.pods import available_in
+from controller.revisions import REVISION_HASH
+from vaina.api.apps.v1 import daemon_set_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import seconds_of
+from vaina.objects.pods import is_ready, is_terminal
+from vaina.objects.rollouts import amount_of
+
+Status = daemon_set_pb2.DaemonSetStatus
+Pods = Sequence[pod_pb2.Pod]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to write. Empty: nothing until something changes."""
+
+    #: nodes that get a Pod
+    create: list[str] = field(default_factory=list[str])
+    delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    #: of those: Pods that ended by themselves
+    ended: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    status: Status | None = None
+    #: when to look again, seconds from now
+    wake_seconds: float | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Say whether Pods come or go."""
+        return bool(self.create or self.delete)
+
+
+def reconcile(
+    daemon_set: DaemonSet,
+    nodes: Iterable[node_pb2.Node],
+    pods: Pods,
+    revision_hash: str,
+    now: float,
+    held_back: Collection[str] = frozenset(),
+) -> Plan:
+    """Decide for one DaemonSet.
+
+    Args:
+        daemon_set: as it is known.
+        nodes: all of them.
+        pods: that it controls.
+        revision_hash: of its template now.
+        now: seconds since the epoch.
+        held_back: nodes on which a Pod that ended may not be replaced yet.
+    """
+    by_node: dict[str, list[pod_pb2.Pod]] = {}
+    for pod in sorted(pods, key=_age):
+        by_node.setdefault(node_of(pod), []).append(pod)
+    step = _Step(daemon_set, {node.metadata.name: node for node in nodes}, by_node, revision_hash, now)
+    if not daemon_set.metadata.HasField("deletion_timestamp"):
+        step.manage(held_back)
+        if not step.plan.acts and daemon_set.spec.update_strategy.type == "RollingUpdate":
+            step.roll()
+    status = step.status()
+    step.plan.status = None if status == daemon_set.status else status
+    return step.plan
+
+
+def _age(pod: pod_pb2.Pod) -> tuple[float, str]:
+    return seconds_of(pod.metadata.creation_timestamp), pod.metadata.uid
+
+
+def _is_ending(pod: pod_pb2.Pod) -> bool:
+    return pod.metadata.HasField("deletion_timestamp")
+
+
+class _Step:
+    """One look. Lives for one call."""
+
+    def __init__(
+        self,
+        daemon_set: DaemonSet,
+        nodes: Mapping[str, node_pb2.Node],
+        by_node: Mapping[str, Pods],
+        revision_hash: str,
+        now: float,
+    ) -> None:
+        self.set, self.nodes, self.by_node = daemon_set, nodes, by_node
+        self.hash, self.now, self.plan = revision_hash, now, Plan()
+        self.fits = {name: fit(daemon_set, node) for name, node in nodes.items()}
+        self.desired = sum(1 for found in self.fits.values() if found.runs)
+        rolling = daemon_set.spec.update_strategy.rolling_update
+        self.surge = amount_of(rolling.max_surge, self.desired, round_up=True)
+        self.away = amount_of(rolling.max_unavailable, self.desired, round_up=True)
+        if not self.surge and not self.away:
+            # A share of no node at all: something has to move all the same.
+            self.away = 1
+
+    def manage(self, held_back: Collection[str]) -> None:
+        """See that each node has the Pods that it should have."""
+        for name, found in self.fits.items():
+            pods = self.by_node.get(name, ())
+            if found.runs and not pods:
+                self.plan.create.append(name)
+            elif not found.stays:
+                self.plan.delete.extend(pod for pod in pods if not _is_ending(pod))
+            else:
+                self._clear(name, pods, held_back)
+        for name, pods in self.by_node.items():
+            # Of nodes that are gone the Pod collector takes care; a Pod for none at all was changed by hand.
+            if name and name not in self.nodes:
+                self.plan.delete.extend(pod for pod in pods if not _is_ending(pod) and not pod.spec.node_name)
+
+    def _clear(self, node: str, pods: Pods, held_back: Collection[str]) -> None:
+        """Take away what ended, and what is one too many."""
+        running: list[pod_pb2.Pod] = []
+        for pod in pods:
+            if _is_ending(pod):
+                continue
+            if is_terminal(pod):
+                if node not in held_back:
+                    self.plan.delete.append(pod)
+                    self.plan.ended.append(pod)
+            else:
+                running.append(pod)
+        if not self.surge:
+            self.plan.delete.extend(running[1:])
+            return
+        new = [pod for pod in running if self._is_new(pod)]
+        old = [pod for pod in running if not self._is_new(pod)]
+        # Two of them may be there for a while: the oldest of either.
+        self.plan.delete.extend([*new[1:], *old[1:]])
+
+    def roll(self) -> None:
+        """Bring in a new template, node by node."""
+        if self.surge:
+            self._roll_with_surge()
+        else:
+            self._roll_in_place()
+
+    def _pair(self, name: str) -> tuple[pod_pb2.Pod | None, pod_pb2.Pod | None, bool]:
+        """Return a node's Pods of the new and of an older template, and whether any is ending."""
+        pods = self.by_node.get(name, ())
+        steady = [pod for pod in pods if not _is_ending(pod)]
+        new = next((pod for pod in steady if self._is_new(pod)), None)
+        old = next((pod for pod in steady if not self._is_new(pod)), None)
+        return new, old, len(steady) < len(pods)
+
+    def _roll_in_place(self) -> None:
+        unavailable = 0
+        candidates: list[pod_pb2.Pod] = []
+        for name in self._meant():
+            new, old, _ = self._pair(name)
+            if new is not None:
+                unavailable += not self._is_available(new)
+            elif old is None:
+                unavailable += 1
+            elif not self._is_available(old):
+                # It serves nobody: its place may be taken at once.
+                unavailable += 1
+                self.plan.delete.append(old)
+            else:
+                candidates.append(old)
+        self.plan.delete.extend(candidates[: max(0, self.away - unavailable)])
+
+    def _roll_with_surge(self) -> None:
+        surging = 0
+        candidates: list[str] = []
+        for name in self._meant():
+            new, old, ending = self._pair(name)
+            if old is None:
+                surging += ending and new is not None
+            elif new is None:
+                if self._is_available(old):
+                    candidates.append(name)
+                else:
+                    self.plan.create.append(name)
+            elif self._is_available(new):
+                self.plan.delete.append(old)
+            else:
+                surging += 1
+        self.plan.create.extend(candidates[: max(0, self.surge - surging)])
+
+    def _meant(self) -> list[str]:
+        return [name for name, found in self.fits.items() if found.runs]
+
+    def _is_new(self, pod: pod_pb2.Pod) -> bool:
+        return pod.metadata.labels.get(REVISION_HASH) == self.hash
+
+    def _is_available(self, pod: pod_pb2.Pod) -> bool:
+        if not is_ready(pod) or _is_ending(pod):
+            return False
+        left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
+        if left > 0:
+            wake = self.plan.wake_seconds
+            self.plan.wake_seconds = left if wake is None else min(wake, left)
+        return left <= 0
+
+    def status(self) -> Status:
+        """Return what the status should say."""
+        status = Status()
+        status.CopyFrom(self.set.status)
+        current = misplaced = ready = available = updated = 0
+        for name, found in self.fits.items():
+            pods = self.by_node.get(name, ())
+            if not found.runs:
+                misplaced += bool(pods)
+                continue
+            if not pods:
+                continue
+            current += 1
+            ready += any(is_ready(pod) for pod in pods)
+            available += any(self._is_available(pod) for pod in pods)
+            updated += any(self._is_new(pod) for pod in pods)
+        status.observed_generation = self.set.metadata.generation
+        status.desired_number_scheduled, status.current_number_scheduled = self.desired, current
+        status.number_misscheduled, status.number_ready = misplaced, ready
+        status.number_available, status.number_unavailable = available, self.desired - available
+        status.updated_number_scheduled = updated
+        return status
