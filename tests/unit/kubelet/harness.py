@@ -80,6 +80,8 @@ class Node:
         self.volumes = NoVolumes()
         self.recorder = Recorder()
         self.kubelet: Kubelet
+        #: in which its kubelets run
+        self.group: asyncio.TaskGroup
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start_kubelet(self, group: asyncio.TaskGroup) -> None:
@@ -147,6 +149,7 @@ async def node(stages: Stages | None = None, config: KubeletConfig = CONFIG) -> 
     made = Node(clock, stages or Stages(), config)
     await made.app.bootstrap()
     async with asyncio.TaskGroup() as group:
+        made.group = group
         app = group.create_task(made.app.run())
         await made.start_kubelet(group)
         try:
