@@ -36,7 +36,8 @@ supervise() {
     # A signal ends `wait` early; the child is still ending then.
     wait "$child" 2>/dev/null || true
     [[ -z $stopping ]] || break
-    ((SECONDS - started < 60)) || delay=1
+    # What somebody killed (137) does not fail by itself: nobody need wait for it longer each time.
+    ((code != 137 && SECONDS - started < 60)) || delay=1
     say "$name ended with code $code; starting it again in $delay s"
     sleep "$delay"
     delay=$((delay * 2 > LONGEST_DELAY ? LONGEST_DELAY : delay * 2))
