@@ -5,7 +5,11 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from cli.app import invoke
+import click
+from click.shell_completion import shell_complete
+
+from cli.app import cli, invoke
+from cli.commands.completion import VARIABLE
 from cli.printers.style import Paint
 from cli.shell import DEFAULT_SCHEDULER, Shell
 from cli.terminal import ProcessTerminal, colours_wanted
@@ -39,7 +43,11 @@ def main() -> None:
         width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
         scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
         namespace=environment.get("VAINA_NAMESPACE") or "default",
+        # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.
+        edit=lambda text: click.edit(text, editor=environment.get("KUBE_EDITOR"), extension=".yaml"),
     )
+    if VARIABLE in environment:
+        sys.exit(shell_complete(cli, {"obj": shell}, "vaina", VARIABLE, environment[VARIABLE]))
     try:
         code = invoke(shell, sys.argv[1:])
         sys.stdout.flush()

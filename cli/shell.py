@@ -64,6 +64,8 @@ class Shell:
     width: Callable[[], int] = lambda: 160
     #: for objects that name none
     namespace: str = "default"
+    #: opens a text in the user's editor; None: it was left without saving
+    edit: Callable[[str], str | None] = lambda _: None
     #: address of the scheduler, for what only it knows
     scheduler: str = DEFAULT_SCHEDULER
     connect_scheduler: ConnectScheduler = connect_scheduler
