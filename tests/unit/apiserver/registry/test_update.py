@@ -177,12 +177,10 @@ async def test_a_namespace_goes_when_it_is_ending_and_nothing_holds_it() -> None
 async def test_an_update_warns_of_what_is_not_acted_on_once() -> None:
     api = make_apiserver()
     created = await api.client.replica_sets.create(make_replica_set())
-    created.spec.template.spec.topology_spread_constraints.add(
-        max_skew=1, topology_key="zone", when_unsatisfiable="ScheduleAnyway"
-    ).label_selector.match_labels["app"] = "web"
+    created.spec.template.spec.runtime_class_name = "gvisor"
     assert api.warnings == []
     changed = await api.client.replica_sets.update(created)
-    words = "spec.template.spec.topologySpreadConstraints: accepted, but vaina does not act on it yet"
+    words = "spec.template.spec.runtimeClassName: accepted, but vaina does not act on it yet"
     assert api.warnings == [words]
     changed.metadata.labels["a"] = "b"
     await api.client.replica_sets.update(changed)
