@@ -18,6 +18,7 @@ from kubelet.pod.actions import (
     PullImage,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     RunPreStop,
     StartContainer,
     StopSandbox,
@@ -25,8 +26,17 @@ from kubelet.pod.actions import (
     UnmountVolumes,
 )
 from kubelet.pod.compute import RestartPolicy, compute_pod_plan, natural_ending
-from kubelet.pod.observation import HookProgress, ImageObservation, ImageProgress, PodObservation, Stopping
+from kubelet.pod.observation import (
+    HookProgress,
+    ImageObservation,
+    ImageProgress,
+    PodObservation,
+    ProbeKind,
+    ProbeResult,
+    Stopping,
+)
 from kubelet.pod.phase import TERMINAL
+from kubelet.pod.resize import Sizes, desired
 from kubelet.pod.status import NodeAddresses, compute_pod_status
 from kubelet.pod.termination import Ending, next_ending
 from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
@@ -40,6 +50,8 @@ pytestmark = pytest.mark.timeout(120)
 UID = Uid("uid-default-web")
 POLICY = RestartPolicy()
 NODE = NodeAddresses("192.0.2.1", "docker")
+#: of eight
+_RARE = 5
 
 
 class PodLife(RuleBasedStateMachine):
@@ -53,6 +65,9 @@ class PodLife(RuleBasedStateMachine):
         volumes=st.integers(0, 1),
         hook=st.booleans(),
         stop_removes=st.booleans(),
+        own=st.sampled_from(["", "", "Always", "OnFailure", "Never", "rule"]),
+        debug=st.integers(0, 1),
+        probed=st.booleans(),
     )
     def begin(
         self,
@@ -63,6 +78,9 @@ class PodLife(RuleBasedStateMachine):
         volumes: int,
         hook: bool,
         stop_removes: bool,
+        own: str,
+        debug: int,
+        probed: bool,
     ) -> None:
         self.stop_removes = stop_removes
         pod = make_pod(containers=[make_container(f"main{index}") for index in range(mains)])
@@ -77,6 +95,20 @@ class PodLife(RuleBasedStateMachine):
             pod.spec.volumes.add(name=f"volume{index}")
         if hook:
             pod.spec.containers[0].lifecycle.pre_stop.sleep.seconds = 5
+        if own:
+            pod.spec.containers[0].restart_policy = "Never" if own == "rule" else own
+        if own == "rule":
+            rule = pod.spec.containers[0].restart_policy_rules.add(action="Restart")
+            rule.exit_codes.operator = "In"
+            rule.exit_codes.values.append(1)
+        for index in range(debug):
+            ephemeral = pod.spec.ephemeral_containers.add().ephemeral_container_common
+            ephemeral.name, ephemeral.image = f"debug{index}", "registry.local/tools:1"
+        if probed:
+            for container in (*pod.spec.containers, *pod.spec.init_containers):
+                if container.restart_policy == "Always" or not container.name.startswith("init"):
+                    container.startup_probe.period_seconds = 1
+                    container.liveness_probe.period_seconds = 1
         self.pod = pod
         self.now = 1_000_000.0
         self.gone = False
@@ -92,6 +124,9 @@ class PodLife(RuleBasedStateMachine):
 
     def forget(self) -> None:
         self.images: dict[str, ImageObservation] = {}
+        #: what probes have established; as long as nothing goes wrong a container is up as soon as it runs
+        self.failed_probes: dict[str, ProbeKind] = {}
+        self.sizes: dict[str, Sizes] = {}
         self.mounted: frozenset[str] = frozenset()
         self.stopping: dict[str, Stopping] = {}
         self.stopped: set[str] = set()
@@ -105,7 +140,18 @@ class PodLife(RuleBasedStateMachine):
             containers=tuple(self.containers.values()), mounted=self.mounted, images=dict(self.images),
             stopping={key: item for key, item in self.stopping.items() if key in self.containers},
             stopped=frozenset(self.stopped), previous=self.reported or self.pod.status,
+            probes=self.probes(), sizes=dict(self.sizes),
         )  # fmt: skip
+
+    def probes(self) -> dict[tuple[str, ProbeKind], ProbeResult]:
+        found: dict[tuple[str, ProbeKind], ProbeResult] = {}
+        for item in self.containers.values():
+            if item.phase is ContainerPhase.RUNNING:
+                found[item.id, ProbeKind.STARTUP] = ProbeResult.SUCCESS
+                found[item.id, ProbeKind.LIVENESS] = ProbeResult.SUCCESS
+                if item.id in self.failed_probes:
+                    found[item.id, self.failed_probes[item.id]] = ProbeResult.FAILURE
+        return found
 
     def look(self) -> tuple[PodObservation, PodPlan]:
         self.ending = next_ending(
@@ -180,6 +226,9 @@ class PodLife(RuleBasedStateMachine):
                 self.images.clear()
             case StartContainer():
                 self.start(action)
+            case ResizeContainer(key, name):
+                assert self.containers[key].phase is ContainerPhase.RUNNING, "only what runs is resized"
+                self.sizes[key] = desired(self.pod)[name]
             case RunPreStop(key, _, reason, deadline):
                 self.stopping[key] = Stopping(reason, deadline, hook=HookProgress.RUNNING)
             case TermContainer(key, _, reason, deadline):
@@ -200,6 +249,8 @@ class PodLife(RuleBasedStateMachine):
         assert {volume.name for volume in self.pod.spec.volumes} <= self.mounted
         assert not self.ended_for_good, "what has ended for good starts nothing"
         self.starts.append((action.name, action.attempt))
+        if action.name in desired(self.pod):
+            self.sizes[key] = desired(self.pod)[action.name]
         self.containers[key] = ContainerState(
             key, sandbox.id, UID, action.name, action.attempt, ContainerPhase.RUNNING, "image", "sha256:app",
             created_at=self.now, started_at=self.now, annotations={BACKOFF_STEP: str(action.backoff_step)},
@@ -218,6 +269,31 @@ class PodLife(RuleBasedStateMachine):
         live = [item.id for item in self.containers.values() if item.phase is ContainerPhase.RUNNING]
         if live:
             self.end(live[which % len(live)], code)
+
+    @rule(which=st.integers(0, 5), kind=st.sampled_from([ProbeKind.STARTUP, ProbeKind.LIVENESS]))
+    def a_probe_fails(self, which: int, kind: ProbeKind) -> None:
+        specs = {spec.name: spec for spec in (*self.pod.spec.containers, *self.pod.spec.init_containers)}
+        live = [
+            item.id
+            for item in self.containers.values()
+            if item.phase is ContainerPhase.RUNNING
+            and item.name in specs
+            and specs[item.name].HasField("liveness_probe")
+        ]
+        if live:
+            self.failed_probes[live[which % len(live)]] = kind
+
+    @rule(cpu=st.sampled_from(["1", "2"]))
+    def it_is_resized(self, cpu: str) -> None:
+        self.pod.spec.containers[0].resources.requests["cpu"].string = cpu
+
+    @rule()
+    def an_event_comes_late_or_twice(self) -> None:
+        """Somebody pokes the worker: it looks, and does nothing that it would not have done."""
+        _, plan = self.look()
+        for _ in range(2):
+            _, again = self.look()
+            assert again == plan
 
     @rule(seconds=st.sampled_from([1.0, 12.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
@@ -251,15 +327,15 @@ class PodLife(RuleBasedStateMachine):
     @precondition(lambda self: not self.pod.metadata.HasField("deletion_timestamp"))
     @rule(chance=st.integers(0, 7))
     def somebody_deletes_it(self, chance: int) -> None:
-        # Rarely: it ends most of what could happen.
-        if chance:
+        # Rarely: it ends most of what could happen. (Ends of a range are tried more often than what lies between.)
+        if chance != _RARE:
             return
         self.pod.metadata.deletion_timestamp.CopyFrom(timestamp(self.now + 30))
         self.pod.metadata.deletion_grace_period_seconds = 30
 
     @rule(chance=st.integers(0, 7))
     def it_goes_from_the_api(self, chance: int) -> None:
-        self.gone = self.gone or not chance
+        self.gone = self.gone or chance == _RARE
 
     @invariant()
     def at_most_one_sandbox_has_a_process(self) -> None:
@@ -278,9 +354,27 @@ class PodLife(RuleBasedStateMachine):
 
     @invariant()
     def never_starts_once(self) -> None:
+        specs = {spec.name: spec for spec in (*self.pod.spec.containers, *self.pod.spec.init_containers)}
         if self.pod.spec.restart_policy == "Never":
-            names = [name for name, _ in self.starts if not name.startswith("side")]
+            names = [
+                name
+                for name, _ in self.starts
+                if name in specs and not specs[name].restart_policy and not self.may_begin_anew
+            ]
             assert len(names) == len(set(names))
+
+    @property
+    def may_begin_anew(self) -> bool:
+        """A Pod that may start nothing twice gets another sandbox for a container that may; its init containers run there again."""
+        return any(
+            spec.restart_policy in {"Always", "OnFailure"} or spec.restart_policy_rules
+            for spec in self.pod.spec.containers
+        )
+
+    @invariant()
+    def a_debug_container_starts_once(self) -> None:
+        names = [name for name, _ in self.starts if name.startswith("debug")]
+        assert len(names) == len(set(names))
 
     @invariant()
     def a_final_phase_starts_nothing(self) -> None:
@@ -291,17 +385,53 @@ class PodLife(RuleBasedStateMachine):
         if not hasattr(self, "pod"):
             return
         self.settle()
+        self.check_at_rest()
+        self.it_is_resized("3")
+        self.settle()
+        self.check_at_rest()
         self.gone = True
         self.settle()
         assert not self.sandboxes
         assert not self.containers
         assert not self.mounted
 
+    def check_at_rest(self) -> None:
+        """The Pod is what its spec says: everything that should run does, or it has come to its end and nothing does."""
+        live = {item.name for item in self.containers.values() if item.phase is ContainerPhase.RUNNING}
+        if self.gone or self.pod.metadata.HasField("deletion_timestamp") or self.pod.status.phase in TERMINAL:
+            assert not live
+            assert not any(item.ready for item in self.sandboxes.values())
+            return
+        assert sum(item.ready for item in self.sandboxes.values()) == 1
+        assert {spec.name for spec in self.pod.spec.init_containers if spec.restart_policy} <= live
+        mains = {spec.name: spec for spec in self.pod.spec.containers}
+        ended = {
+            item.name: item.exit_code for item in self.containers.values() if item.name in mains.keys() - live
+        }
+        assert mains.keys() - live <= ended.keys()
+        for name in mains.keys() - live:
+            own = mains[name].restart_policy or self.pod.spec.restart_policy
+            assert own in {"Never", "OnFailure"}, f"{name} should run"
+        for item in self.containers.values():
+            if item.phase is ContainerPhase.RUNNING and item.name in mains:
+                assert self.sizes[item.id] == desired(self.pod)[item.name], "it has what it should"
+        assert self.pod.status.phase == "Running"
+
     def settle(self) -> None:
+        # Nothing goes wrong from now on: init containers end well, and what they wait for comes.
+        self.failed_probes.clear()
         for _ in range(200):
             _, plan = self.look()
             for action in plan.actions:
                 self.do(action)
+            initial = [
+                item.id
+                for item in self.containers.values()
+                if item.name.startswith("init") and item.phase is ContainerPhase.RUNNING
+            ]
+            if not plan.actions and initial and self.ending is None:
+                self.end(initial[0], 0)
+                continue
             if not plan.actions:
                 if plan.wake_at is None or plan.terminal:
                     return
@@ -309,5 +439,5 @@ class PodLife(RuleBasedStateMachine):
         raise AssertionError("the Pod never came to rest")
 
 
-PodLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+PodLife.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 TestPodLife = PodLife.TestCase
