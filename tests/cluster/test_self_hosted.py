@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_each_part_is_killed_once_and_pods_keep_running(
         for part in PARTS:
             restarts = status_of(mirror(api, hosted, part), part).restart_count
             # Another one may have ended and be on its way back meanwhile: who leads ends when its lease is lost.
-            killed = wait_until(lambda part=part: hosted.container_of(part), 60, f"{part} runs")
+            killed = wait_until(partial(hosted.container_of, part), 60, f"{part} runs")
             begun = time.monotonic()  # noqa: TID251 (told, not asserted)
             hosted.execute(hosted.control_plane, "docker", "kill", "--signal", "KILL", killed)
             # The bound of the requirements is 15 s, on a machine that nobody else keeps busy.
