@@ -131,7 +131,7 @@ class PersistentVolumeController(Controller):
         if isinstance(made, Volume):
             volumes = self._client.persistent_volumes
             if write.verb is Verb.STATUS:
-                made.status.last_phase_transition_time.CopyFrom(timestamp(self.clock.now()))
+                made.status.last_phase_transition_time.CopyFrom(timestamp(int(self.clock.now())))
                 self._known.note(await volumes.update_status(made))
             else:
                 self._known.note(await volumes.update(made))

@@ -118,7 +118,7 @@ def administer(store: Store, action: str, name: str, size: str, *, flag: bool) -
                 store.put(name, freed)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(ACTIONS, SIZES), max_size=40))
 def test_a_volume_never_has_two_claims(actions: list[tuple[tuple[str, int, bool], str]]) -> None:
     store = Store()
