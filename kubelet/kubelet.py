@@ -64,7 +64,7 @@ class Kubelet:
         )  # fmt: skip
         self._mirrors = MirrorPods(
             client.pods, tools.clock, statics=lambda: self._statics, mirrors=self._mirror_pods,
-            node=lambda: node.node, metrics=tools.metrics, rng=tools.rng,
+            outlived=self._outlived, node=lambda: node.node, metrics=tools.metrics, rng=tools.rng,
         )  # fmt: skip
         #: the static Pods that are wished for
         self._statics: dict[Uid, pod_pb2.Pod] = {}
@@ -142,8 +142,14 @@ class Kubelet:
     def _mirror_pods(self) -> Sequence[pod_pb2.Pod]:
         return [pod for pod in self.source.informer.lister.list() if is_mirror(pod)]
 
+    def _outlived(self, static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
+        """Say whether a mirror shows an end that is none: a final phase stays in the API, and a kubelet that begins anew may take what an earlier one refused."""
+        worker = self._workers.get(Uid(static.metadata.uid))
+        phase = worker.reported_phase if worker is not None else ""
+        return mirror.status.phase in _TERMINAL and phase != "" and phase not in _TERMINAL
+
     def _match_mirrors(self) -> None:
-        found = shown(self._statics.values(), self._mirror_pods())
+        found = shown(self._statics.values(), self._mirror_pods(), self._outlived)
         for uid in self._statics:
             self._status.mirrored(uid, found.get(uid))
         self._mirrors.poke()
@@ -208,6 +214,8 @@ class Kubelet:
         self._tools.metrics.desired_pods.labels("false").set(
             len(self.source.informer.lister.list()) - mirrors
         )
+        if self._statics:
+            self._match_mirrors()
         self._end_orphans(pods)
 
     def _end_orphans(self, pods: Mapping[Uid, RuntimePod]) -> None:

@@ -120,6 +120,11 @@ class PodWorker:
         return self._memory.sandbox is not None
 
     @property
+    def reported_phase(self) -> str:
+        """The phase that was reported last; "": none yet."""
+        return self._memory.reported.phase if self._memory.reported is not None else ""
+
+    @property
     def holds_resources(self) -> bool:
         """Whether the Pod counts against the node's allocatable: it is not known to have ended."""
         if self._rejection is not None:

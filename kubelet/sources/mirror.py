@@ -3,7 +3,7 @@
 Follows `pkg/kubelet/pod/mirror_client.go` and what `pkg/kubelet/kubelet.go` (SyncPod, HandlePodCleanups) does with it. Carried out by `kubelet.sources.mirrors`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from kubelet.runtime.records import Uid
@@ -34,19 +34,37 @@ def is_mirror_of(mirror: pod_pb2.Pod, static: pod_pb2.Pod) -> bool:
     )
 
 
-def shown(statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod]) -> dict[Uid, pod_pb2.Pod]:
+#: says of a static Pod and its mirror that the mirror shows an end that is none
+Outlived = Callable[[pod_pb2.Pod, pod_pb2.Pod], bool]
+
+
+def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
+    """Take every mirror for what it says."""
+    return False
+
+
+def shown(
+    statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], outlived: Outlived = never
+) -> dict[Uid, pod_pb2.Pod]:
     """Return the mirror of each static Pod that has one, by the static Pod's uid. One that is being deleted shows nothing any more."""
     by_name = {full_name(mirror): mirror for mirror in mirrors}
     found = {}
     for static in statics:
         mirror = by_name.get(full_name(static))
-        if mirror is not None and is_mirror_of(mirror, static) and not _ends(mirror):
+        if (
+            mirror is not None
+            and is_mirror_of(mirror, static)
+            and not (_ends(mirror) or outlived(static, mirror))
+        ):
             found[Uid(static.metadata.uid)] = mirror
     return found
 
 
 def plan_mirrors(
-    statics: Mapping[Uid, pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], node: node_pb2.Node
+    statics: Mapping[Uid, pod_pb2.Pod],
+    mirrors: Iterable[pod_pb2.Pod],
+    node: node_pb2.Node,
+    outlived: Outlived = never,
 ) -> MirrorPlan:
     """Return what is due.
 
@@ -54,9 +72,10 @@ def plan_mirrors(
         statics: the static Pods, by uid.
         mirrors: the mirror Pods that the API has for this node.
         node: owns the mirrors; one without a uid is not registered yet, and one that is being deleted gets no new ones.
+        outlived: mirrors of which it says so are made anew.
     """
     mirrors = tuple(mirrors)
-    right = shown(statics.values(), mirrors)
+    right = shown(statics.values(), mirrors, outlived)
     kept = {mirror.metadata.uid for mirror in right.values()}
     delete = tuple(mirror for mirror in mirrors if mirror.metadata.uid not in kept)
     if not node.metadata.uid or node.metadata.HasField("deletion_timestamp"):

@@ -11,7 +11,7 @@ import structlog
 
 from kubelet.metrics import KubeletMetrics
 from kubelet.runtime.records import Uid
-from kubelet.sources.mirror import MirrorPlan, is_mirror_of, plan_mirrors
+from kubelet.sources.mirror import MirrorPlan, Outlived, is_mirror_of, plan_mirrors
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.backoff import Backoff
 from vaina.client.clientset import PodClient
@@ -26,13 +26,14 @@ _RETRY = Backoff(0.5, 20.0, jitter=0.2)
 class MirrorPods:
     """Owned by the kubelet."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - tools, all by keyword
         self,
         client: PodClient,
         clock: Clock,
         *,
         statics: Callable[[], Mapping[Uid, pod_pb2.Pod]],
         mirrors: Callable[[], Iterable[pod_pb2.Pod]],
+        outlived: Outlived,
         node: Callable[[], node_pb2.Node],
         metrics: KubeletMetrics,
         rng: random.Random | None = None,
@@ -44,12 +45,14 @@ class MirrorPods:
             clock: for back-off.
             statics: gives the static Pods, by uid.
             mirrors: gives the mirror Pods that the API has for this node.
+            outlived: says whether a mirror shows an end that is none.
             node: gives the Node that owns them.
             metrics: of the kubelet.
             rng: for jitter.
         """
         self._client, self._clock, self._rng = client, clock, rng
         self._statics, self._mirrors, self._node, self._metrics = statics, mirrors, node, metrics
+        self._outlived = outlived
         self._wake = asyncio.Event()
 
     def poke(self) -> None:
@@ -63,7 +66,7 @@ class MirrorPods:
             self._wake.clear()
             mirrors = tuple(self._mirrors())
             self._metrics.mirror_pods.set(len(mirrors))
-            if await self._carry_out(plan_mirrors(self._statics(), mirrors, self._node())):
+            if await self._carry_out(plan_mirrors(self._statics(), mirrors, self._node(), self._outlived)):
                 failures = 0
                 await self._wake.wait()
                 continue

@@ -12,6 +12,7 @@ from kubelet.runtime.records import ContainerPhase
 from tests.unit.kubelet.harness import NODE, Node, node
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import Forbidden, Invalid
+from vaina.testing.builders import make_container, make_pod
 from vaina.testing.clock import settle
 
 NAME = f"web-{NODE}"
@@ -254,3 +255,26 @@ async def test_a_pod_of_the_api_with_the_annotations_of_a_static_one_is_an_ordin
         await at.on.client.pods.delete("web", "default", uid=found.metadata.uid)
         await until_gone(at.on, "web")
         assert await at.alive() == []
+
+
+async def test_a_pod_that_was_refused_and_is_taken_later_is_shown_anew(tmp_path: Path) -> None:
+    async with folder(tmp_path) as at:
+        big = make_pod("big", containers=[make_container("main", "busybox")])
+        big.spec.containers[0].resources.requests["cpu"].string = "31500m"
+        await at.on.create(big)
+        await until(at.on, "big", lambda pod: pod.status.phase == "Running")
+        (tmp_path / "web.yaml").write_text(
+            manifest().replace("command:", "resources: {requests: {cpu: 1}}, command:")
+        )
+        await at.look()
+        refused = await until(at.on, NAME, lambda pod: pod.status.phase == "Failed")
+        assert refused.status.reason == "OutOfcpu"
+        await at.on.client.pods.delete("big", "default", grace_period_seconds=1)
+        await until_gone(at.on, "big")
+
+        await at.on.stop_kubelet()
+        await at.on.start_kubelet(at.on.group)
+        await first_look(at.on)
+
+        taken = await at.running()
+        assert taken.metadata.uid != refused.metadata.uid
