@@ -80,7 +80,9 @@ def _action(item: Field) -> _Action | None:
         case Shape.MICRO_TIME:
             return _time(item, 1000)
         case Shape.RAW:
-            return _each(item, _raw) if item.is_map or item.is_list else _inside(item, _raw)
+            if item.is_map or item.is_list:
+                return _each(item, _raw)
+            return _cleared(item, _raw) if item.is_struct else _inside(item, _raw)
         case Shape.MESSAGE:
             assert item.message is not None
             if item.is_map or item.is_list:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from vaina.api.apps.v1 import controller_revision_pb2
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -69,6 +70,13 @@ def test_none_at_all_is_something_else_than_nothing_said() -> None:
     normalise(budget)
     assert budget.spec.HasField("max_unavailable")
     assert not budget.spec.HasField("min_available")
+
+
+def test_a_revision_that_keeps_nothing_has_no_data() -> None:
+    revision = controller_revision_pb2.ControllerRevision()
+    revision.data.SetInParent()
+    normalise(revision)
+    assert not revision.HasField("data")
 
 
 def test_a_port_keeps_the_arm_that_counts() -> None:
