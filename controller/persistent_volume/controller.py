@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
+from controller.persistent_volume.metrics import BindingCollector
 from controller.persistent_volume.objects import (
     BIND_COMPLETED,
     Claim,
@@ -39,7 +41,13 @@ class PersistentVolumeController(Controller):
 
     name = "persistentvolume-binder"
 
-    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        factory: InformerFactory,
+        recorder: EventRecorder,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         super().__init__(Tools(tools.clock, tools.metrics, workers=1))
         self._client, self._recorder = factory.clientset, recorder
         claims, volumes = factory.informer(PERSISTENT_VOLUME_CLAIM), factory.informer(PERSISTENT_VOLUME)
@@ -50,6 +58,8 @@ class PersistentVolumeController(Controller):
         self.watch(volumes, self._keys_of_volume)
         self.watch(classes, self._keys_of_class)
         self.watch(pods, self._keys_of_pod)
+        if registry is not None:
+            BindingCollector(registry, claims.lister, volumes.lister)
 
     def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
         yield f"volume {volume.metadata.name}"
