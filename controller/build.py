@@ -122,7 +122,7 @@ def build(
         "resourcequota": lambda: ResourceQuotaController(tools, factory),
         "trace-collector": lambda: TraceCollector(tools, factory),
         "persistentvolume-binder": lambda: PersistentVolumeController(
-            tools, factory, recorder("persistentvolume-controller")
+            tools, factory, recorder("persistentvolume-controller"), registry
         ),
         "local-path": lambda: LocalPathController(
             tools, factory, recorder("vaina.dev/local-path"),
