@@ -27,6 +27,8 @@ def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:
         page.value(0, "Controlled By", controlled_by(pod))
     _containers(page, "Init Containers", spec.init_containers, status.init_container_statuses, 0)
     _containers(page, "Containers", spec.containers, status.container_statuses, 0)
+    debug = [item.ephemeral_container_common for item in spec.ephemeral_containers]
+    _containers(page, "Ephemeral Containers", debug, status.ephemeral_container_statuses, 0)
     if status.conditions:
         page.line(0, "Conditions:")
         page.line(1, "Type", "Status")

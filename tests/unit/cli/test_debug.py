@@ -50,6 +50,15 @@ def test_a_debug_container_gets_a_name_and_the_right_to_trace(vaina: CommandLine
     assert [(item.name, item.value) for item in common.env] == [("A", "b")]
 
 
+def test_it_is_described(vaina: CommandLine) -> None:
+    vaina.run("debug", "web", "--image", "busybox", "-c", "shell", "-q", "--", "sleep", "9")
+    text = vaina.run("describe", "pod", "web").out
+    _, title, after = text.partition("Ephemeral Containers:\n")
+    assert title
+    assert after.startswith("  shell:\n")
+    assert "busybox" in after
+
+
 def test_a_second_one_leaves_the_first_alone(vaina: CommandLine) -> None:
     for name in ("one", "two"):
         assert vaina.run("debug", "pod/web", "--image", "busybox", "-c", name, "--", "sleep", "9").out == ""
