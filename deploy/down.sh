@@ -19,7 +19,7 @@ if ((${#containers[@]})); then
     "${containers[@]}" | awk 'NF')
 fi
 say "cluster: removing containers, networks and volumes of project $PROJECT"
-"$ROOT/deploy/compose.sh" --progress quiet down -v --remove-orphans
+"$ROOT/deploy/compose.sh" --progress quiet --profile private-registry down -v --remove-orphans
 ((${#volumes[@]} == 0)) || docker volume rm -f "${volumes[@]}" >/dev/null
 
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the
