@@ -68,7 +68,7 @@ def test_a_rolling_update_loses_no_request_and_is_undone(space: Workspace) -> No
 
     assert space.cli("rollout", "undo", "deployment/web") == "deployment.apps/web rolled back\n"
     space.cli("rollout", "status", "deployment/web", "--timeout=240s", timeout=250)
-    assert space.shell("jump", f"wget -q -O - http://{serving(space, 'web')[0]}:8080/") == "first\n"
+    assert space.shell("jump", f"wget -q -O - http://{serving(space, 'web')[0]}:8080/") == "first"
     sets = space.cli("get", "rs", "--no-headers").splitlines()
     assert sorted(line.split()[1] for line in sets) == ["0", str(REPLICAS)]
 

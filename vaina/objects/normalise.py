@@ -71,18 +71,14 @@ def _action(item: Field) -> _Action | None:
         case Shape.QUANTITY:
             return _each(item, _quantity) if item.is_map or item.is_list else _one_quantity(item)
         case Shape.INT_OR_STRING:
-            if item.is_map or item.is_list:
-                return _each(item, _int_or_string)
             # Behind a pointer a zero is something else than nothing: maxUnavailable: 0.
-            return _cleared(item, _int_or_string) if item.is_struct else _inside(item, _int_or_string)
+            return _struct(item, _int_or_string)
         case Shape.TIME:
             return _each(item, _whole_seconds) if item.is_map or item.is_list else _time(item, _SECOND)
         case Shape.MICRO_TIME:
             return _time(item, 1000)
         case Shape.RAW:
-            if item.is_map or item.is_list:
-                return _each(item, _raw)
-            return _cleared(item, _raw) if item.is_struct else _inside(item, _raw)
+            return _struct(item, _raw)
         case Shape.MESSAGE:
             assert item.message is not None
             if item.is_map or item.is_list:
@@ -143,6 +139,13 @@ def _inside(item: Field, change: Callable[[Any], None]) -> _Action:
             raise
 
     return act
+
+
+def _struct(item: Field, change: Callable[[Any], None]) -> _Action:
+    """Bring the value, or each of several, into its normal form; a struct in which nothing is left is unset, a pointer is not."""
+    if item.is_map or item.is_list:
+        return _each(item, change)
+    return _cleared(item, change) if item.is_struct else _inside(item, change)
 
 
 def _cleared(item: Field, change: Callable[[Any], None]) -> _Action:
