@@ -69,7 +69,24 @@ class ResourceQuotas:
         self._tills: dict[str, _Till] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        """Nothing is refused before it is complete."""
+        """Nothing is refused before it is complete. What a resize takes more is held to what quotas have left.
+
+        It is judged and not charged: the quota controller counts the Pod anew. Resizes that come together may take more than is left.
+        """
+        if attributes.subresource != "resize":
+            return
+        quotas = await self._quotas.list(attributes.namespace)
+        if quotas:
+            attributes.checks.append(lambda new, old: self._hold_resize(attributes, quotas, new, old))
+
+    def _hold_resize(self, attributes: Attributes, quotas: Sequence[Quota], new: Any, old: Any) -> None:
+        now = self._clock.now()
+        after, before = (usage_of(attributes.kind, pod, now) for pod in (new, old))
+        demand = Demand(attributes.kind, new, amounts.minus(after, before), dry_run=True)
+        for quota in quotas:
+            refusal = quota_check.evaluate(quota, [demand]).verdicts[0].refusal
+            if refusal:
+                raise refusals.forbidden(attributes.kind, attributes.name, refusal)
 
     async def counts(self, attributes: Attributes) -> bool:
         """Say whether a new object counts for any quota."""

@@ -144,7 +144,7 @@ class ResourceQuotaController(Controller):
                 self.queue.add_after(key, GATHER_SECONDS)
 
         def on_update(old: Any, new: Any) -> None:
-            if _takes_less(old, new):
+            if _takes_other(old, new):
                 on_delete(new)
 
         informer.add_handler(on_add=on_add, on_update=on_update if kind is POD else None, on_delete=on_delete)
@@ -155,7 +155,8 @@ class ResourceQuotaController(Controller):
                 yield object_key(quota), quota
 
 
-def _takes_less(old: Any, new: Any) -> bool:
-    """Say whether a Pod has ended, or begun to: it will take less, or does."""
+def _takes_other(old: Any, new: Any) -> bool:
+    """Say whether a Pod has ended, or begun to, or was resized: it takes something else than before, or will."""
     ending = new.metadata.HasField("deletion_timestamp") and not old.metadata.HasField("deletion_timestamp")
-    return bool(ending or old.status.phase != new.status.phase)
+    resized = old.metadata.generation != new.metadata.generation
+    return bool(ending or resized or old.status.phase != new.status.phase)
