@@ -3,6 +3,7 @@
 from controller.config import ControllerConfig
 from tests.support.controlplane import control_plane
 from tests.unit.controller.job.world import finish, finished, job_of, make_job, pods_of, run_all, tracked
+from vaina.api.batch.v1 import job_pb2
 from vaina.objects.jobs import COMPLETION_INDEX, is_tracked
 
 CONFIG = ControllerConfig(controllers=("job", "garbage-collector"))
@@ -188,8 +189,6 @@ async def test_the_deadline_ends_a_job_and_its_pods():
 
 
 async def test_a_success_policy_ends_the_rest():
-    from vaina.api.batch.v1 import job_pb2
-
     policy = job_pb2.SuccessPolicy(rules=[job_pb2.SuccessPolicyRule(succeeded_indexes="1")])
     async with control_plane(CONFIG) as plane:
         await plane.client.jobs.create(
