@@ -61,6 +61,8 @@ class NodeSettings:
     node_dns: DnsConfig = field(default_factory=DnsConfig)
     #: a container that asks for no seccomp profile gets the runtime's own instead of none
     seccomp_default: bool = False
+    #: directory of profiles of type Localhost; empty: they are named as they are
+    seccomp_root: str = ""
     allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
     #: process ids of each Pod; 0: no limit
     pod_pids_limit: int = 0
@@ -150,7 +152,11 @@ def container_config(
         mounts=mounts,
         resources=linux_resources(pod, container, memory_capacity_bytes=settings.memory_capacity_bytes),
         security=security_config(
-            pod, container, image_user=image_user, seccomp_default=settings.seccomp_default
+            pod,
+            container,
+            image_user=image_user,
+            seccomp_default=settings.seccomp_default,
+            seccomp_root=settings.seccomp_root,
         ),
         stdin=container.stdin,
         stdin_once=container.stdin_once,
@@ -184,7 +190,12 @@ def needs_image_user(pod: pod_pb2.Pod, container: pod_pb2.Container) -> bool:
 
 
 def security_config(
-    pod: pod_pb2.Pod, container: pod_pb2.Container, *, image_user: str, seccomp_default: bool = False
+    pod: pod_pb2.Pod,
+    container: pod_pb2.Container,
+    *,
+    image_user: str,
+    seccomp_default: bool = False,
+    seccomp_root: str = "",
 ) -> SecurityConfig:
     """Return the rights of the container: its own settings before the Pod's.
 
@@ -193,6 +204,7 @@ def security_config(
         container: whose rights.
         image_user: who the image runs as: "1000:1000", "nobody", "".
         seccomp_default: a container that asks for no profile gets the runtime's own.
+        seccomp_root: where profiles of type Localhost are.
 
     Raises:
         ConfigProblem: runAsNonRoot is asked for, and it would run as root.
@@ -221,7 +233,7 @@ def security_config(
         readonly_rootfs=own.read_only_root_filesystem,
         no_new_privs=own.HasField("allow_privilege_escalation") and not own.allow_privilege_escalation,
         # Privileged containers have none, whatever is asked (upstream's `pkg/kubelet/kuberuntime/helpers.go`, as the runtimes).
-        seccomp_profile=_profile(own, whole, "seccomp_profile")
+        seccomp_profile=_profile(own, whole, "seccomp_profile", root=seccomp_root)
         or ("RuntimeDefault" if seccomp_default else "Unconfined"),
         apparmor_profile=_profile(own, whole, "app_armor_profile"),
         unmasked_proc=own.proc_mount == "Unmasked",
@@ -235,11 +247,19 @@ def _first(own: pod_pb2.SecurityContext, whole: pod_pb2.PodSecurityContext, name
     return None
 
 
-def _profile(own: pod_pb2.SecurityContext, whole: pod_pb2.PodSecurityContext, name: str) -> str:
+def _profile(
+    own: pod_pb2.SecurityContext, whole: pod_pb2.PodSecurityContext, name: str, *, root: str = ""
+) -> str:
     for message in (own, whole):
         if message.HasField(name):
             profile: pod_pb2.SeccompProfile = getattr(message, name)
-            return f"Localhost/{profile.localhost_profile}" if profile.type == "Localhost" else profile.type
+            if profile.type != "Localhost":
+                return profile.type
+            return (
+                f"Localhost/{root}/{profile.localhost_profile}"
+                if root
+                else f"Localhost/{profile.localhost_profile}"
+            )
     return ""
 
 

@@ -131,9 +131,9 @@ class SecurityConfig:
     supplemental_groups: tuple[int, ...] = ()
     readonly_rootfs: bool = False
     no_new_privs: bool = False
-    #: RuntimeDefault, Unconfined or Localhost/<profile>, a file below the kubelet's <root>/seccomp; empty: the engine's default
+    #: RuntimeDefault, Unconfined or Localhost/<path of the file on the node>; empty: the engine's default
     seccomp_profile: str = ""
-    #: as above, but a profile's name; never Unconfined unless somebody asked for it
+    #: as above, but by the profile's name; never Unconfined unless somebody asked for it
     apparmor_profile: str = ""
     #: nothing of /proc is hidden or read-only (procMount: Unmasked)
     unmasked_proc: bool = False

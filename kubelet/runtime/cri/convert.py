@@ -212,7 +212,7 @@ def _security(
     )
     if security.apparmor_profile:
         message.apparmor.CopyFrom(_profile(security.apparmor_profile, privileged=security.privileged))
-    if not security.privileged:
+    if not security.privileged and not security.unmasked_proc:
         message.masked_paths.extend(_MASKED)
         message.readonly_paths.extend(_READONLY)
     user = security.run_as_user

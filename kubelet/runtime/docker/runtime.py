@@ -91,7 +91,6 @@ class DockerRuntime:
         node_dns: DnsConfig,
         least_oom_score_adj: int,
         logs: convert.LogLimits | None = None,
-        seccomp_root: Path = Path("/var/lib/kubelet/seccomp"),
     ) -> None:
         """Make it.
 
@@ -101,9 +100,8 @@ class DockerRuntime:
             node_dns: resolv.conf of sandboxes that bring none.
             least_oom_score_adj: what this machine may set at least.
             logs: how much is kept of each container's.
-            seccomp_root: where profiles of type Localhost are.
         """
-        self._logs, self._seccomp_root = logs, seccomp_root
+        self._logs = logs
         self._engine, self._network = engine, network
         self._node_dns, self._least_oom_score_adj = node_dns, least_oom_score_adj
         #: host ports were brought in line with the sandboxes since this kubelet began
@@ -287,7 +285,7 @@ class DockerRuntime:
         if not name:
             return ""
         try:
-            return await asyncio.to_thread((self._seccomp_root / name).read_text)
+            return await asyncio.to_thread(Path(name).read_text)
         except (OSError, ValueError) as error:
             raise CreateFailed(f'failed to load the seccomp profile "{name}": {error}') from error
 
