@@ -8,7 +8,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cli.printers.rollout import Progress, reasons
+from cli.printers.progress import Progress
+from cli.printers.rollout import reasons
 from cli.shell import Failure, Shell
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient

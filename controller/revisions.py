@@ -1,27 +1,19 @@
 """PURE: the history of a template as ControllerRevisions, for StatefulSets and DaemonSets.
 
-A revision keeps the template as a patch of its owner, `{"spec":{"template":{..., "$patch":"replace"}}}`, as upstream does; its name is the
-owner's with a hash of that. The same template again is the same revision, with a new number. Follows `pkg/controller/history`. The
+A revision keeps the template as a patch of its owner (`vaina/objects/revisions.py`); its name is the owner's with a hash of that. The same template again is the same revision, with a new number. Follows `pkg/controller/history`. The
 hash is ours: it differs from upstream's.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from controller.naming import ALPHABET
-from vaina.api.apps.v1 import controller_revision_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.decode import dict_to_message
-from vaina.objects.encode import message_to_dict
-from vaina.objects.tree import compact_json, parse_one
+from vaina.objects.revisions import REVISION_HASH, Revision, template_data
 
-Revision = controller_revision_pb2.ControllerRevision
-
-#: label of revisions, and of Pods: which template made them
-REVISION_HASH: Final = "controller-revision-hash"
 _HASH_LENGTH: Final = 10
 #: a name may have so many characters before the hash (upstream: 223)
 _MAX_BASE: Final = 223
@@ -41,21 +33,6 @@ class History:
     renumber: bool = False
     #: that nobody needs any more, the oldest first
     surplus: tuple[Revision, ...] = ()
-
-
-def template_data(template: pod_pb2.PodTemplateSpec) -> bytes:
-    """Return what a revision keeps of a template. The same for equal templates."""
-    kept = {**message_to_dict(template), "$patch": "replace"}
-    return compact_json({"spec": {"template": kept}}, sort_keys=True)
-
-
-def template_of(revision: Revision) -> pod_pb2.PodTemplateSpec:
-    """Return the template that a revision keeps."""
-    tree: Any = parse_one(revision.data.raw)
-    kept = {key: value for key, value in tree["spec"]["template"].items() if key != "$patch"}
-    template, _ = dict_to_message(pod_pb2.PodTemplateSpec, kept)
-    assert isinstance(template, pod_pb2.PodTemplateSpec), f"revision {revision.metadata.name} keeps no template"
-    return template
 
 
 def hash_of(data: bytes, collisions: int) -> str:
@@ -130,12 +107,3 @@ def _new(
     made.metadata.owner_references.append(reference)
     made.data.raw = data
     return made
-
-
-def owned_by(revisions: Sequence[Revision], uid: str) -> list[Revision]:
-    """Return the revisions whose controller has a uid."""
-    return [
-        revision
-        for revision in revisions
-        if any(item.controller and item.uid == uid for item in revision.metadata.owner_references)
-    ]

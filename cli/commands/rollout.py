@@ -1,6 +1,7 @@
 """`vaina rollout`: how far a new template is, what came before, and back to it. In kubectl's words (`pkg/cmd/rollout`)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -15,10 +16,13 @@ from cli.printers.rollout import PROGRESS
 from cli.printers.table import Table, render_table
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_duration, parse_targets
+from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import rfc3339
 from vaina.errors import ApiError
+from vaina.kinds import DEPLOYMENT
 from vaina.objects.meta import is_controlled_by
+from vaina.objects.revisions import owned_by, template_data, template_of
 from vaina.objects.rollouts import (
     CHANGE_CAUSE,
     OWN_ANNOTATIONS,
@@ -33,7 +37,11 @@ RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 _Act = Callable[[Shell, Clientset, Target], Any]
 
 
-def _named(words: Sequence[str], *, kinds: Sequence[str] = ("Deployment",)) -> list[Target]:
+#: kinds whose template is brought in step by step
+_ROLLED: Final = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+def _named(words: Sequence[str], *, kinds: Sequence[str] = _ROLLED) -> list[Target]:
     found: list[Target] = []
     for target in parse_targets(words, "roll out"):
         if not target.name:
@@ -44,8 +52,10 @@ def _named(words: Sequence[str], *, kinds: Sequence[str] = ("Deployment",)) -> l
     return found
 
 
-async def _each(shell: Shell, clients: Clientset, words: Sequence[str], act: _Act) -> None:
-    for target in _named(words):
+async def _each(
+    shell: Shell, clients: Clientset, words: Sequence[str], act: _Act, kinds: Sequence[str] = _ROLLED
+) -> None:
+    for target in _named(words, kinds=kinds):
         try:
             await act(shell, clients, target)
         except ApiError as error:
@@ -68,6 +78,24 @@ async def status(
         shell.out(f"{progress.text}\n")
 
 
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """A revision: the object that keeps it, and its template."""
+
+    keeper: Any
+    template: pod_pb2.PodTemplateSpec
+
+
+async def _revisions_of(clients: Clientset, target: Target, found: Any) -> dict[int, _Earlier]:
+    """Return what a Deployment's ReplicaSets, or the ControllerRevisions of the other kinds, keep: by number."""
+    if target.kind is DEPLOYMENT:
+        sets = await _sets_of(clients, found)
+        return {number: _Earlier(rs, rs.spec.template) for number, rs in sets.items()}
+    listed = (await clients.controller_revisions.list_all(found.metadata.namespace)).items
+    own = owned_by(listed, found.metadata.uid)
+    return {item.revision: _Earlier(item, template_of(item)) for item in own}
+
+
 async def _sets_of(clients: Clientset, deployment: Any) -> dict[int, Any]:
     """Return the ReplicaSets of a Deployment by revision."""
     meta = deployment.metadata
@@ -81,19 +109,19 @@ async def history(shell: Shell, clients: Clientset, words: Sequence[str], *, rev
     """Tell the revisions there are, or the template of one."""
 
     async def one(shell: Shell, clients: Clientset, target: Target) -> None:
-        found = await clients.deployments.get(target.name, shell.namespace)
-        sets = await _sets_of(clients, found)
+        found = await clients.kind(target.kind).get(target.name, shell.namespace)
+        sets = await _revisions_of(clients, target, found)
         name = object_name(target.kind, target.name)
         if revision:
             if revision not in sets:
                 raise Failure("unable to find the specified revision")
             page = Page()
             page.line(0, "Pod Template:")
-            describe_template(page, sets[revision].spec.template)
+            describe_template(page, sets[revision].template)
             shell.out(f"{name} with revision #{revision}\n{page.text()}\n")
             return
         rows = [
-            (str(number), sets[number].metadata.annotations.get(CHANGE_CAUSE) or NONE)
+            (str(number), sets[number].keeper.metadata.annotations.get(CHANGE_CAUSE) or NONE)
             for number in sorted(sets)
         ]
         shell.out(f"{name} \n{render_table(Table(('REVISION', 'CHANGE-CAUSE'), rows))}\n")
@@ -107,23 +135,27 @@ async def undo(
     """Go back to the template, and the annotations, of an earlier revision: the last one when none is named."""
 
     async def one(shell: Shell, clients: Clientset, target: Target) -> None:
-        found = await clients.deployments.get(target.name, shell.namespace)
-        if found.spec.paused:
+        found: Any = await clients.kind(target.kind).get(target.name, shell.namespace)
+        if target.kind is DEPLOYMENT and found.spec.paused:
             raise Failure(
                 f"you cannot rollback a paused deployment; resume it first with 'vaina rollout resume deployment/{target.name}' "
                 "and try again"
             )
-        number, earlier = _choose(await _sets_of(clients, found), target.name, to_revision)
+        number, earlier = _choose(
+            await _revisions_of(clients, target, found),
+            f'{target.kind.singular} "{target.name}"',
+            to_revision,
+        )
         suffix = " (server dry run)" if dry_run else ""
         name = object_name(target.kind, target.name)
-        if same_template(earlier.spec.template, found.spec.template):
+        if _is_same(target, earlier.template, found.spec.template):
             shell.out(f"{name} skipped rollback (current template already matches revision {number})\n")
             return
         await change(
             clients.kind(target.kind),
             shell.namespace,
             target.name,
-            lambda it: _go_back(it, earlier),
+            lambda it: _go_back(it, earlier, annotations=target.kind is DEPLOYMENT),
             dry_run=dry_run,
         )
         shell.out(f"{name} rolled back{suffix}\n")
@@ -131,24 +163,36 @@ async def undo(
     await _each(shell, clients, words, one)
 
 
-def _choose(sets: dict[int, Any], name: str, wanted: int) -> tuple[int, Any]:
+def _choose(sets: dict[int, _Earlier], name: str, wanted: int) -> tuple[int, _Earlier]:
     if wanted < 0 or (wanted and wanted not in sets):
         raise Failure(f"unable to find specified revision {wanted} in history")
     if wanted:
         return wanted, sets[wanted]
     numbers = sorted(number for number in sets if number)
     if len(numbers) < 2:
-        raise Failure(f'no rollout history found for deployment "{name}"')
+        raise Failure(f"no rollout history found for {name}")
     return numbers[-2], sets[numbers[-2]]
 
 
-def _go_back(deployment: Any, earlier: Any) -> None:
-    deployment.spec.template.CopyFrom(earlier.spec.template)
-    deployment.spec.template.metadata.labels.pop(POD_TEMPLATE_HASH, None)
-    annotations = deployment.metadata.annotations
+def _is_same(target: Target, first: pod_pb2.PodTemplateSpec, second: pod_pb2.PodTemplateSpec) -> bool:
+    if target.kind is DEPLOYMENT:
+        return same_template(first, second)
+    # As JSON: what went through a revision has empty parts that were not there.
+    return template_data(first) == template_data(second)
+
+
+def _go_back(found: Any, earlier: _Earlier, *, annotations: bool) -> None:
+    found.spec.template.CopyFrom(earlier.template)
+    if not annotations:
+        return
+    found.spec.template.metadata.labels.pop(POD_TEMPLATE_HASH, None)
+    _take_annotations(found.metadata.annotations, earlier.keeper.metadata.annotations)
+
+
+def _take_annotations(annotations: Any, earlier: Any) -> None:
     for key in [key for key in annotations if key not in OWN_ANNOTATIONS]:
         del annotations[key]
-    for key, value in earlier.metadata.annotations.items():
+    for key, value in earlier.items():
         if key not in OWN_ANNOTATIONS:
             annotations[key] = value
 
@@ -174,7 +218,7 @@ async def _set_paused(shell: Shell, clients: Clientset, words: Sequence[str], *,
             raise Failure(f'{target.kind.resource} "{target.name}" is {state}')
         shell.out(f"{object_name(target.kind, target.name)} {'paused' if paused else 'resumed'}\n")
 
-    await _each(shell, clients, words, one)
+    await _each(shell, clients, words, one, ("Deployment",))
 
 
 async def restart(shell: Shell, clients: Clientset, words: Sequence[str]) -> None:
@@ -183,7 +227,7 @@ async def restart(shell: Shell, clients: Clientset, words: Sequence[str]) -> Non
 
     async def one(shell: Shell, clients: Clientset, target: Target) -> None:
         def mutate(it: Any) -> None:
-            if it.spec.paused:
+            if target.kind is DEPLOYMENT and it.spec.paused:
                 raise Failure(
                     f'{target.kind.resource} "{target.name}" can\'t restart paused deployment (run rollout resume first)'
                 )

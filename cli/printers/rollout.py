@@ -1,23 +1,15 @@
 """PURE: how far a rollout is, in kubectl's words (`pkg/polymorphichelpers`: rollout_status.go, history.go); and what its Pods wait for."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from cli.printers.progress import Progress
+from cli.printers.set_progress import daemon_set_progress, stateful_set_progress
 from cli.printers.steps import waiting_for
 from cli.printers.table import one_line
 from vaina.objects.conditions import get_condition
 from vaina.objects.pods import is_terminal
 from vaina.objects.rollouts import replicas_of, revision_of
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far something is: a line, and whether it is over, well or not."""
-
-    text: str
-    done: bool = False
-    failed: bool = False
 
 
 def deployment_progress(found: Any, revision: int = 0) -> Progress:
@@ -75,6 +67,8 @@ def pod_progress(found: Any, revision: int = 0) -> Progress:
 #: kinds that can be waited for
 PROGRESS: Final[Mapping[str, Callable[..., Progress]]] = {
     "Deployment": deployment_progress,
+    "StatefulSet": stateful_set_progress,
+    "DaemonSet": daemon_set_progress,
     "ReplicaSet": replicas_progress,
     "ReplicationController": replicas_progress,
     "Pod": pod_progress,

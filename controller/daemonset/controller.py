@@ -14,7 +14,7 @@ from controller.naming import suffixed
 from controller.ownership import claim, with_controller, without_owner
 from controller.pod_control import PodControl
 from controller.pods import BY_CONTROLLER, RecentNames, Taken, by_controller, candidates
-from controller.revisions import REVISION_HASH, History, look_back, owned_by
+from controller.revisions import History, look_back
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.factory import InformerFactory
@@ -23,6 +23,7 @@ from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
 from vaina.kinds import CONTROLLER_REVISION, DAEMON_SET, NODE, POD
 from vaina.objects.meta import controller_of, is_controlled_by, object_key
 from vaina.objects.pods import is_terminal
+from vaina.objects.revisions import REVISION_HASH, owned_by
 from vaina.objects.selectors import from_message
 
 log = structlog.stdlib.get_logger(__name__)

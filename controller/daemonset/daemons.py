@@ -7,13 +7,13 @@ names its node by an affinity to metadata.name.
 from typing import Final, NamedTuple
 
 from controller.pods import pod_from_template
-from controller.revisions import REVISION_HASH
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import DAEMON_SET
 from vaina.objects.meta import new_controller_ref
 from vaina.objects.placement import selects, untolerated
+from vaina.objects.revisions import REVISION_HASH
 
 DaemonSet = daemon_set_pb2.DaemonSet
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from controller.daemonset.daemons import DaemonSet, fit, node_of
 from controller.pods import available_in
-from controller.revisions import REVISION_HASH
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects.pods import is_ready, is_terminal
+from vaina.objects.revisions import REVISION_HASH
 from vaina.objects.rollouts import amount_of
 
 Status = daemon_set_pb2.DaemonSetStatus

@@ -13,7 +13,7 @@ from controller.base import Controller, Tools
 from controller.expectations import Expectations
 from controller.ownership import claim, with_controller, without_owner
 from controller.pods import BY_CONTROLLER, by_controller, candidates
-from controller.revisions import History, Revision, look_back, owned_by, template_of
+from controller.revisions import History, look_back
 from controller.statefulset.identity import Claim, StatefulSet, ordinal_of, reference
 from controller.statefulset.reconcile import Plan, Version, reconcile
 from vaina.api.core.v1 import pod_pb2
@@ -22,6 +22,7 @@ from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
 from vaina.kinds import CONTROLLER_REVISION, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from vaina.objects.meta import controller_of, is_controlled_by, object_key
+from vaina.objects.revisions import Revision, owned_by, template_of
 from vaina.objects.selectors import from_message
 
 log = structlog.stdlib.get_logger(__name__)

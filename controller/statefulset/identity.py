@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from controller.pods import pod_from_template
-from controller.revisions import REVISION_HASH
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import POD, STATEFUL_SET
 from vaina.objects.meta import new_controller_ref
+from vaina.objects.revisions import REVISION_HASH
 
 StatefulSet = stateful_set_pb2.StatefulSet
 Claim = persistent_volume_pb2.PersistentVolumeClaim

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.pods import available_in
-from controller.revisions import REVISION_HASH
 from controller.statefulset.identity import (
     Claim,
     StatefulSet,
@@ -27,6 +26,7 @@ from controller.statefulset.identity import (
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import is_ready, is_terminal
+from vaina.objects.revisions import REVISION_HASH
 from vaina.objects.rollouts import amount_of
 
 Status = stateful_set_pb2.StatefulSetStatus
@@ -163,18 +163,18 @@ class _Step:
                 self.plan.retain.append(wanted)
 
     def _shrink(self) -> bool:
-        """Take away Pods that are too many, the last first; say whether nothing is to be waited for."""
+        """Take away Pods that are too many, the last first; say whether nothing is to be waited for.
+
+        In order, all that are to stay are available here. Upstream waits also for unready ones among those that go, but for the first:
+        of a set that is broken twice it takes none away.
+        """
         condemned = sorted((ordinal for ordinal in self.pods if ordinal not in self.wanted), reverse=True)
-        unhealthy = [ordinal for ordinal in sorted(self.pods) if not self._is_available(self.pods[ordinal])]
         for ordinal in condemned:
             pod = self.pods[ordinal]
             if _is_ending(pod):
                 if self.ordered:
                     return False
                 continue
-            if self.ordered and not self._is_available(pod) and unhealthy and unhealthy[0] != ordinal:
-                # Another one is not well: two at a time would be away.
-                return False
             self._retain(ordinal, pod)
             self.plan.delete.append(pod)
             if self.ordered:

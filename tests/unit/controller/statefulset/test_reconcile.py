@@ -118,7 +118,7 @@ PARALLEL = stateful_set(policy="Parallel")
         (stateful_set(0), ["0"], ["-0"]),
         (stateful_set(1), ["0 unready", "1", "2"], []),
         (stateful_set(1), ["0", "1", "2 unready"], ["-2"]),
-        (stateful_set(1), ["0", "1 unready", "2 unready"], []),
+        (stateful_set(1), ["0", "1 unready", "2 unready"], ["-2"]),
         (stateful_set(1), ["0", "1 unready", "2"], ["-2"]),
         (stateful_set(1, policy="Parallel"), ["0", "1", "2"], ["-2", "-1"]),
         (stateful_set(1, policy="Parallel"), ["0 unready", "1 ending", "2"], ["-2"]),
