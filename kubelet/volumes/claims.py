@@ -6,9 +6,10 @@ Follows `pkg/kubelet/volumemanager/populator` (getPVCExtractPV, getPVSpec, creat
 from dataclasses import dataclass
 from typing import Protocol
 
-from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, volume_pb2
+from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
 from vaina.objects.local_path import MADE_ANNOTATION, is_ours
 from vaina.objects.meta import is_controlled_by
+from vaina.objects.placement import selects
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 Volume = persistent_volume_pb2.PersistentVolume
@@ -27,6 +28,10 @@ class ClaimSource(Protocol):
 
     async def volume(self, name: str) -> Volume | None:
         """Return a PersistentVolume."""
+        ...
+
+    async def node(self, name: str) -> node_pb2.Node | None:
+        """Return a node."""
         ...
 
     async def mark_made(self, volume: Volume) -> None:
@@ -110,3 +115,15 @@ def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDire
     fields = source.ListFields()
     kind = fields[0][0].json_name if fields else "none"
     raise ClaimProblem(f"{where}volumes of kind {kind} are not supported by this node")
+
+
+def is_reached(volume: Volume, node: node_pb2.Node | None) -> bool:
+    """Say whether a volume can be had on a node (CheckNodeAffinity). A Pod that names its node itself may be on another."""
+    if not volume.spec.node_affinity.HasField("required"):
+        return True
+    if node is None:
+        return False
+    asked = pod_pb2.PodSpec()
+    required = asked.affinity.node_affinity.required_during_scheduling_ignored_during_execution
+    required.CopyFrom(volume.spec.node_affinity.required)
+    return selects(asked, node)

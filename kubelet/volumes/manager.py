@@ -16,7 +16,14 @@ import structlog
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes import atomic, host_path, mounting, subpath
-from kubelet.volumes.claims import ClaimProblem, ClaimSource, LocalDirectory, check_claim, check_volume
+from kubelet.volumes.claims import (
+    ClaimProblem,
+    ClaimSource,
+    LocalDirectory,
+    check_claim,
+    check_volume,
+    is_reached,
+)
 from kubelet.volumes.files import volume_files
 from kubelet.volumes.following import ObjectFollower
 from kubelet.volumes.interface import ObjectSource, VolumeFailed
@@ -118,7 +125,7 @@ class VolumeManager:
         elif kind in REFRESHED:
             await self._show(pod, volume, facts)
         elif kind in CLAIMED:
-            await self._mount_claim(pod, volume, path)
+            await self._mount_claim(pod, volume, path, facts.node_name)
         else:
             raise PayloadError(f"volumes of kind {kind} are not supported by this node")
 
@@ -154,9 +161,9 @@ class VolumeManager:
                 except (PayloadError, ApiError, OSError) as error:
                     log.warning("volume not refreshed", uid=uid, volume=volume.name, error=str(error))
 
-    async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path) -> None:
+    async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path, node: str) -> None:
         try:
-            found = await self._find_claimed(pod, volume)
+            found = await self._find_claimed(pod, volume, node)
         except ClaimProblem as error:
             words = (
                 f"Unable to attach or mount volumes: unmounted volumes=[{volume.name}], unattached volumes=[], "
@@ -185,13 +192,18 @@ class VolumeManager:
         except (PayloadError, OSError) as error:
             raise VolumeFailed(volume.name, f"{setup}{error}") from error
 
-    async def _find_claimed(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> LocalDirectory:
+    async def _find_claimed(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, node: str) -> LocalDirectory:
         """Return the directory of a claim. One that was never mounted is made, and that is written down before it is used."""
         claims, name = self._objects, claim_name(pod, volume)
         claim = check_claim(await claims.claim(pod.metadata.namespace, name), name, pod, volume)
         bound = await claims.volume(claim.spec.volume_name)
         found = check_volume(bound, claim, volume.name)
-        if found.unmade and bound is not None:
+        assert bound is not None, "it was checked"
+        placed = bound.spec.node_affinity.HasField("required")
+        if placed and not is_reached(bound, await claims.node(node)):
+            words = f'MountVolume.NodeAffinity check failed for volume "{found.name}" : no matching NodeSelectorTerms'
+            raise VolumeFailed(volume.name, words)
+        if found.unmade:
             await asyncio.to_thread(_make_volume, found.path)
             try:
                 await claims.mark_made(bound)

@@ -4,7 +4,7 @@ Always read anew: a Pod that is retried because a ConfigMap was missing must see
 once a minute per Pod, and at once where the watch says so (`following`).
 """
 
-from vaina.api.core.v1 import config_pb2, persistent_volume_pb2
+from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
 from vaina.objects.local_path import MADE_ANNOTATION
@@ -37,6 +37,12 @@ class ApiObjects:
     async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None:
         try:
             return await self._client.persistent_volumes.get(name)
+        except NotFound:
+            return None
+
+    async def node(self, name: str) -> node_pb2.Node | None:
+        try:
+            return await self._client.nodes.get(name)
         except NotFound:
             return None
 

@@ -92,6 +92,22 @@ async def test_a_directory_is_made_once_and_never_again(volumes: VolumeManager, 
     )
 
 
+async def test_a_volume_of_another_node_is_neither_mounted_nor_made(
+    volumes: VolumeManager, objects: Objects
+) -> None:
+    volume = objects.volumes["disk"]
+    term = volume.spec.node_affinity.required.node_selector_terms.add()
+    term.match_expressions.add(key="kubernetes.io/hostname", operator="In", values=["node-2"])
+
+    assert await why_not(volumes, new_pod()) == (
+        'MountVolume.NodeAffinity check failed for volume "disk" : no matching NodeSelectorTerms'
+    )
+    assert not Path(volume.spec.persistent_volume_source.local.path).exists()
+
+    term.match_expressions[0].values.append("node-1")
+    await volumes.mount(new_pod(), ["data"], FACTS)
+
+
 async def test_a_volume_that_a_person_made_has_to_be_there(volumes: VolumeManager, objects: Objects) -> None:
     objects.volumes["disk"].metadata.annotations.clear()
 

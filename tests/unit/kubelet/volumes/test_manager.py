@@ -16,9 +16,9 @@ from kubelet.volumes import mounting
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
 from tests.unit.kubelet.volumes.mounts import needs_mounts
-from vaina.api.core.v1 import config_pb2, persistent_volume_pb2, pod_pb2
+from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION
-from vaina.testing.builders import make_config_map, make_pod
+from vaina.testing.builders import make_config_map, make_node, make_pod
 
 FACTS = PodFacts("10.244.1.2", "192.0.2.1", "node-1")
 UID = Uid("uid-default-web")
@@ -44,6 +44,9 @@ class Objects:
 
     async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None:
         return self.volumes.get(name)
+
+    async def node(self, name: str) -> node_pb2.Node | None:
+        return make_node(name, labels={"kubernetes.io/hostname": name})
 
     async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
         made = persistent_volume_pb2.PersistentVolume()
