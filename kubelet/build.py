@@ -124,7 +124,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         renew_seconds=config.lease_renew_seconds,
     )  # fmt: skip
     times = NodeTimes(status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds)
-    cgroups = PodCgroups(Cgroups(), config.cgroup_parent)
+    cgroups = PodCgroups(Cgroups(), config.cgroup_parent, timed=outlets.metrics.cgroup_operation)
     care = None
     if node_runtime.runs_processes:
         stats = NodeStats(

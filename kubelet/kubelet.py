@@ -185,6 +185,8 @@ class Kubelet:
         except ValueError as error:
             # Something in a Pod or in the Node that validation lets pass and that cannot be counted.
             rejection = Rejection("UnexpectedAdmissionError", f"Unexpected error: {error}")
+        if rejection is None:
+            self._tools.metrics.containers_per_pod.observe(len(pod.spec.containers))
         if rejection is not None:
             log.info("pod rejected", pod=_key(pod), uid=uid, reason=rejection.reason)
             self._tools.events.event(pod, "Warning", rejection.reason, rejection.message)

@@ -11,6 +11,7 @@ from vaina.metrics import exponential_buckets
 _START_BUCKETS = (
     0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600,
 )  # fmt: skip
+RUN_POD_SANDBOX = "run_podsandbox"
 _SYNC_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60)
 
 
@@ -103,12 +104,43 @@ class KubeletMetrics:
             ["eviction_signal"],
             registry=registry,
         )
+        self.run_podsandbox = Histogram(
+            "kubelet_run_podsandbox_duration_seconds", "Making a sandbox, by runtime handler.", ["runtime_handler"],
+            registry=registry,
+        )  # fmt: skip
+        self.run_podsandbox_errors = Counter(
+            "kubelet_run_podsandbox_errors", "Sandboxes that could not be made, by runtime handler.",
+            ["runtime_handler"], registry=registry,
+        )  # fmt: skip
+        self.containers_per_pod = Histogram(
+            "kubelet_containers_per_pod_count", "The number of containers per pod.",
+            buckets=exponential_buckets(1, 2, 5), registry=registry,
+        )  # fmt: skip
+        self.cgroup_manager = Histogram(
+            "kubelet_cgroup_manager_duration_seconds", "Making and removing cgroups of Pods.", ["operation_type"],
+            registry=registry,
+        )  # fmt: skip
+        self.images_collected = Counter(
+            "kubelet_image_garbage_collected",
+            "Images removed to make room, by why.",
+            ["reason"],
+            registry=registry,
+        )
         self.node_name = Gauge("kubelet_node_name", "The node's name; always 1.", ["node"], registry=registry)
 
     def forget_probe(self, labels: tuple[str, ...]) -> None:
         """Drop a probe's series: label values that name Pods stay bounded by the Pods there are."""
         with suppress(KeyError):
             self.probes.remove(*labels)
+
+    @contextmanager
+    def cgroup_operation(self, operation_type: str) -> Iterator[None]:
+        """Time an operation on cgroups."""
+        begun = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.cgroup_manager.labels(operation_type).observe(self._clock.monotonic() - begun)
 
     @contextmanager
     def operation(self, operation_type: str) -> Iterator[None]:
@@ -119,6 +151,12 @@ class KubeletMetrics:
             yield
         except BaseException:
             self.operation_errors.labels(operation_type).inc()
+            if operation_type == RUN_POD_SANDBOX:
+                self.run_podsandbox_errors.labels("").inc()
             raise
         finally:
-            self.operation_duration.labels(operation_type).observe(self._clock.monotonic() - begun)
+            took = self._clock.monotonic() - begun
+            self.operation_duration.labels(operation_type).observe(took)
+            if operation_type == RUN_POD_SANDBOX:
+                # There are no runtime classes, so no handlers: the default one has no name.
+                self.run_podsandbox.labels("").observe(took)

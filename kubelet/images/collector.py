@@ -23,6 +23,10 @@ LIST_SECONDS = 30.0
 COLLECT_SECONDS = 300.0
 
 
+def _uncounted() -> None:
+    """Nobody counts."""
+
+
 class ImageCollector:
     """One node's."""
 
@@ -34,6 +38,7 @@ class ImageCollector:
         policy: ImagePolicy,
         *,
         tell: Callable[[str, str], None],
+        count: Callable[[], None] = _uncounted,
         measure: Callable[[str], FilesystemUse] = filesystem_use,
     ) -> None:
         """Make it.
@@ -44,10 +49,11 @@ class ImageCollector:
             clock: for times.
             policy: when images go.
             tell: called with reason and message of an event about the node.
+            count: called for each image that was removed.
             measure: says how full a path's file system is. Called in a thread.
         """
         self._service, self._runtime, self._clock = service, runtime, clock
-        self._policy, self._tell, self._measure = policy, tell, measure
+        self._policy, self._tell, self._count, self._measure = policy, tell, count, measure
         self._records: dict[str, ImageRecord] = {}
         self._images: Sequence[ImageState] = ()
         self._looked = False
@@ -118,5 +124,6 @@ class ImageCollector:
                 continue
             log.info("image removed", image=image.id, bytes=image.size_bytes)
             self._records.pop(image.id, None)
+            self._count()
             freed += image.size_bytes
         return freed

@@ -194,7 +194,9 @@ def make_care(  # noqa: PLR0913 - a node's parts
     care = NodeCare(
         CareTools(
             clock=clock, events=events, metrics=metrics, stats=stats, cgroups=cgroups,
-            images=ImageCollector(images, runtime, clock, policy, tell=tell),
+            images=ImageCollector(
+                images, runtime, clock, policy, tell=tell, count=metrics.images_collected.labels("space").inc
+            ),
             cgroup_parent=config.cgroup_parent, allocatable=room, pod_pids_limit=max(config.pod_pids_limit, 0),
             sample_seconds=config.sample_seconds,
         ),

@@ -4,8 +4,8 @@ Only the hierarchies in which something is limited are touched; the runtime make
 """
 
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,17 +133,28 @@ class Cgroups:
         return ""
 
 
+def _untimed(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class PodCgroups:
     """The cgroups of one node's Pods. Called by the Pods' workers (one Pod at a time) and the node's housekeeping."""
 
-    def __init__(self, cgroups: Cgroups, parent: str) -> None:
+    def __init__(
+        self,
+        cgroups: Cgroups,
+        parent: str,
+        *,
+        timed: Callable[[str], AbstractContextManager[None]] = _untimed,
+    ) -> None:
         """Make it.
 
         Args:
             cgroups: of the machine.
             parent: below which the node's are; "": the engine's own choice, and nothing is made here.
+            timed: times an operation: update, destroy.
         """
-        self._cgroups, self._parent = cgroups, parent
+        self._cgroups, self._parent, self._timed = cgroups, parent, timed
         self._applied: dict[str, CgroupLimits] = {}
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
@@ -151,7 +162,8 @@ class PodCgroups:
         if not self._parent or self._applied.get(path) == limits:
             return
         try:
-            self._cgroups.apply(path, limits)
+            with self._timed("update"):
+                self._cgroups.apply(path, limits)
         except OSError as error:
             log.warning("cgroup not set", cgroup=path, error=str(error))
         else:
@@ -161,7 +173,8 @@ class PodCgroups:
         """Remove a Pod's cgroup: nothing of it runs any more."""
         for path in cgroups_of(self._parent, uid) if self._parent else ():
             self._applied.pop(path, None)
-            self._cgroups.remove(path)
+            with self._timed("destroy"):
+                self._cgroups.remove(path)
 
     def present(self) -> frozenset[str]:
         """Return the uids of the Pods that have a cgroup: also those of a kubelet before this one."""
