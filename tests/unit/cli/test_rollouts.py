@@ -215,7 +215,10 @@ def test_restart_makes_the_template_another_one(web: CommandLine) -> None:
 
 
 def test_rollouts_are_of_kinds_that_have_them(web: CommandLine) -> None:
-    assert web.run("rollout", "status", "pod/a").err == "error: no rollouts of pods: only of Deployment, StatefulSet, DaemonSet\n"
+    assert (
+        web.run("rollout", "status", "pod/a").err
+        == "error: no rollouts of pods: only of Deployment, StatefulSet, DaemonSet\n"
+    )
     assert web.run("rollout", "status", "deploy").err == (
         "error: resource(s) were provided, but no name was specified\n"
     )
