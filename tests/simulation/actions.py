@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from tests.simulation.story import Step
 from tests.simulation.world import World
 from vaina.api.core.v1 import pod_pb2
-from vaina.errors import ApiError, Conflict
-from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.errors import ApiError, Conflict, NotFound
+from vaina.kinds import DEPLOYMENT, REPLICA_SET, REPLICATION_CONTROLLER
 from vaina.testing.builders import (
     make_container,
+    make_deployment,
     make_pod,
     make_replica_set,
     make_replication_controller,
@@ -24,6 +25,13 @@ COMMANDS = {
     "2 s, then 1": ["sh", "-c", "sleep 2; exit 1"],
 }
 GRACE_SECONDS = 5
+#: how a Deployment brings in a new template: surge, unavailable, whether all at once
+ROLLOUTS: dict[str, tuple[int | str, int | str, bool]] = {
+    "a quarter": ("25%", "25%", False),
+    "one more": (1, 0, False),
+    "one less": (0, 1, False),
+    "all at once": (0, 0, True),
+}
 
 
 async def perform(world: World, step: Step) -> None:
@@ -45,11 +53,12 @@ def _container(cpu: int, command: str = "for ever") -> pod_pb2.Container:
 
 
 def _sets(world: World) -> list[Any]:
-    return [*world.model.of(REPLICA_SET), *world.model.of(REPLICATION_CONTROLLER)]
+    kinds = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT)
+    return [owner for kind in kinds for owner in world.model.of(kind)]
 
 
 def _client(world: World, owner: Any) -> Any:
-    kinds = {"ReplicaSet": REPLICA_SET, "ReplicationController": REPLICATION_CONTROLLER}
+    kinds = {kind.kind: kind for kind in (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT)}
     return world.user.kind(kinds[owner.DESCRIPTOR.name])
 
 
@@ -63,6 +72,43 @@ async def _create_rc(world: World, name: str, replicas: int, cpu: int) -> None:
     made = make_replication_controller(name, replicas=replicas)
     _fill(made.spec.template, cpu)
     await world.user.replication_controllers.create(made)
+
+
+async def _create_deployment(world: World, name: str, replicas: int, cpu: int, how: str) -> None:
+    surge, away, recreate = ROLLOUTS[how]
+    made = make_deployment(name, replicas=replicas, max_surge=surge, max_unavailable=away, recreate=recreate)
+    _fill(made.spec.template, cpu)
+    await world.user.deployments.create(made)
+
+
+async def _roll(world: World, number: int, cpu: int) -> None:
+    """Give a Deployment another template; the same number brings back what it was."""
+    found = _nth([*world.model.of(DEPLOYMENT)], number)
+    if found is not None:
+        wanted = type(found)()
+        wanted.CopyFrom(found)
+        _fill(wanted.spec.template, cpu)
+        await world.user.deployments.update(wanted)
+
+
+async def _pause(world: World, number: int, seconds: float) -> None:
+    found = _nth([*world.model.of(DEPLOYMENT)], number)
+    if found is None:
+        return
+    name = found.metadata.name
+    await world.user.deployments.patch(name, '{"spec":{"paused":true}}', namespace="default")
+    try:
+        await world.clock.sleep(seconds)
+    finally:
+        while True:
+            try:
+                await world.user.deployments.patch(name, '{"spec":{"paused":false}}', namespace="default")
+            except NotFound:
+                return
+            except ApiError:
+                await world.clock.sleep(1.0)
+            else:
+                return
 
 
 def _fill(template: pod_pb2.PodTemplateSpec, cpu: int) -> None:
@@ -262,6 +308,9 @@ async def _skew(world: World, part: str, seconds: float) -> None:
 ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "create-rs": _create_rs,
     "create-rc": _create_rc,
+    "create-deployment": _create_deployment,
+    "roll": _roll,
+    "pause": _pause,
     "create-pod": _create_pod,
     "generate-pod": _generate_pod,
     "hold-pod": _hold_pod,

@@ -112,6 +112,15 @@ def _seconds(rng: random.Random, least: float, most: float) -> float:
 WORK: Mapping[str, tuple[float, Draw]] = {
     "create-rs": (3, lambda r, s: (f"rs{r.randrange(3)}", r.randrange(1, 6), r.choice((100, 300, 700)))),
     "create-rc": (1, lambda r, s: (f"rc{r.randrange(2)}", r.randrange(1, 4), r.choice((100, 300)))),
+    "create-deployment": (
+        2,
+        lambda r, s: (
+            f"dep{r.randrange(2)}", r.randrange(1, 6), r.choice((100, 300)),
+            r.choice(("a quarter", "one more", "one less", "all at once")),
+        ),
+    ),
+    "roll": (2, lambda r, s: (r.randrange(2), r.choice((100, 101, 102)))),
+    "pause": (0.5, lambda r, s: (r.randrange(2), _seconds(r, 1, 10))),
     "create-pod": (
         3,
         lambda r, s: (

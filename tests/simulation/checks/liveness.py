@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from tests.simulation.checks.model import TERMINAL, Model
 from tests.simulation.checks.nodes import Nodes, NodeState
-from vaina.kinds import NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.kinds import DEPLOYMENT, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.objects.meta import is_controlled_by
 from vaina.objects.pods import is_ready, pod_requests, resource_amount
+from vaina.objects.rollouts import fenceposts, new_replica_set, replicas_of
 
 
 def replicas_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
@@ -25,6 +27,27 @@ def replicas_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
             ready = sum(is_ready(pod) for pod in active)
             if owner.status.ready_replicas != ready:
                 yield f"{kind.kind} {name} says {owner.status.ready_replicas} Pods are ready, and {ready} are"
+
+
+def rollouts_are_over(model: Model, nodes: Nodes) -> Iterator[str]:
+    """I15: Deployments have what they were asked for, unless a Pod of theirs fits nowhere; within their bounds in any case."""
+    del nodes
+    for found in model.of(DEPLOYMENT):
+        meta, name, wished = found.metadata, found.metadata.name, replicas_of(found)
+        if meta.HasField("deletion_timestamp"):
+            yield f"Deployment {name} was deleted, and is there (finalizers {[*meta.finalizers]})"
+            continue
+        if found.status.observed_generation != meta.generation:
+            yield f"Deployment {name} says nothing of its generation {meta.generation}"
+        sets = [rs for rs in model.of(REPLICA_SET) if is_controlled_by(rs.metadata, meta.uid)]
+        total = sum(replicas_of(rs) for rs in sets)
+        if total > wished + fenceposts(found)[0]:
+            yield f"Deployment {name} wants {wished} Pods, and its ReplicaSets want {total}"
+        if not all(is_ready(pod) for rs in sets for pod in model.owned_by(rs.metadata.uid)):
+            continue
+        new = new_replica_set(found, sets)
+        if new is None or total != wished or replicas_of(new) != wished:
+            yield f"Deployment {name} is not rolled out: {total} wanted of {wished}, all ready"
 
 
 def pods_run(model: Model, nodes: Nodes) -> Iterator[str]:
@@ -101,7 +124,10 @@ def nodes_are_ready(model: Model, nodes: Nodes) -> Iterator[str]:
             yield f"node {name} has {', '.join(taints)}"
 
 
-LIVENESS = {"I15": (replicas_are_there, pods_run, nothing_is_left), "I17": (nodes_are_ready,)}
+LIVENESS = {
+    "I15": (replicas_are_there, rollouts_are_over, pods_run, nothing_is_left),
+    "I17": (nodes_are_ready,),
+}
 
 
 def missing(model: Model, nodes: Nodes) -> list[tuple[str, str]]:

@@ -7,12 +7,12 @@ from typing import Any
 from apiserver.storage.interface import EventType, StorageEvent
 from apiserver.storage.resources import resource_of
 from tests.simulation.journal import Author
-from vaina.kinds import KINDS, NAMESPACE, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
+from vaina.kinds import DEPLOYMENT, KINDS, NAMESPACE, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
 from vaina.objects.meta import controller_of
 
 _PREFIXES = {resource_of(kind).prefix: kind for kind in KINDS}
 #: kinds whose objects are looked into
-KNOWN = (POD, NODE, NAMESPACE, REPLICA_SET, REPLICATION_CONTROLLER)
+KNOWN = (POD, NODE, NAMESPACE, REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT)
 _ELECTIONS = "/registry/leases/kube-system/"
 TERMINAL = ("Succeeded", "Failed")
 
