@@ -5,6 +5,7 @@ Both are given batches: a batch of `ip` takes about 3 ms whatever its length, an
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 #: longer than any batch of ours takes; a hanging netlink call must not hold a Pod's worker for ever
 _LIMIT_SECONDS = 10.0
@@ -27,16 +28,21 @@ async def run(argv: Sequence[str], stdin: str = "") -> str:
         async with asyncio.timeout(_LIMIT_SECONDS):
             out, err = await process.communicate(stdin.encode())
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await _end(process)
         raise NetworkCommandError(f"{' '.join(argv)}: no answer in {_LIMIT_SECONDS:.0f} s") from None
     except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
+        await _end(process)
         raise
     if process.returncode:
         raise NetworkCommandError(f"{' '.join(argv)}: {err.decode(errors='replace').strip()}")
     return out.decode(errors="replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    # It may have ended while we were on our way; its last output may still be unread then.
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:

@@ -139,7 +139,8 @@ def test_create_refuses_another_namespace_than_the_manifests(vaina: CommandLine)
 
 
 def test_get_shows_tables(vaina: CommandLine) -> None:
-    vaina.run("apply", "-f", str(EXAMPLES))
+    for name in ("config", "init-containers", "jumpod", "probes", "replicaset", "shared-volume"):
+        vaina.run("apply", "-f", str(EXAMPLES / f"{name}.yaml"))
     assert names(vaina.run("get", "pods").out) == ["configured", "init", "jumpod", "probes", "shared"]
     assert names(vaina.run("get", "po", "--field-selector", "metadata.name=init").out) == ["init"]
     assert vaina.run("get", "pods", "--no-headers").out.startswith("configured ")

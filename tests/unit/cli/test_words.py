@@ -55,12 +55,11 @@ def test_a_kind_has_many_names(word: str) -> None:
 
 
 def test_kinds_and_targets() -> None:
-    assert [kind.kind for kind in parse_kinds("all,po,cm")] == [
-        "Pod",
-        "ReplicationController",
-        "ReplicaSet",
-        "ConfigMap",
-    ]
+    found = [kind.kind for kind in parse_kinds("all,po,cm")]
+    assert found[0] == "Pod"
+    assert found[-1] == "ConfigMap"
+    assert {"ReplicationController", "ReplicaSet"} < set(found)
+    assert len(found) == len(set(found))
     assert [(t.kind.kind, t.name) for t in parse_targets(["po,rs", "a", "b"], "get")] == [
         ("Pod", "a"), ("Pod", "b"), ("ReplicaSet", "a"), ("ReplicaSet", "b"),
     ]  # fmt: skip
