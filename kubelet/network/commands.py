@@ -43,6 +43,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
+    # Who still holds its outputs must not keep our ends open; asyncio has no other way to let go of them.
+    process._transport.close()  # type: ignore[attr-defined]  # the stubs do not know it
 
 
 async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:
