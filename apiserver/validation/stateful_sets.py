@@ -80,7 +80,7 @@ def _fixed(spec: Spec) -> Spec:
     fixed = Spec()
     fixed.CopyFrom(spec)
     for field in _CHANGING:
-        fixed.ClearField(field)  # type: ignore[arg-type]  # one of the names above
+        fixed.ClearField(field)
     return fixed
 
 
