@@ -264,7 +264,7 @@ def _drain(config: ApiserverConfig) -> Drain:
     )
 
 
-def listed_prefixes() -> dict[str, str]:
+def listed_prefixes() -> dict[str, Key]:
     """Return, for each service that lists, where the objects are that a list looks at."""
     prefixes = {kind.service: resource_of(kind).prefix for kind in KINDS}
     return prefixes | {METRICS_OF_NODES: prefixes[NODE.service], METRICS_OF_PODS: prefixes[POD.service]}
