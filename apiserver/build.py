@@ -50,7 +50,7 @@ from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.store import EtcdStorage
-from apiserver.storage.interface import Storage
+from apiserver.storage.interface import Key, Storage
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import Resource, resource_of
