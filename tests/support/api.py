@@ -99,6 +99,11 @@ class Api:
             future.cancel()
             raise
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> Callable[[], T]:
+        """Start a coroutine of the client library; what comes back waits for its result."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return lambda: future.result(PATIENCE)
+
     # Objects.
 
     def apply(
