@@ -15,11 +15,12 @@ from kubelet.runtime.cri.images import CriImages
 from kubelet.runtime.cri.network import CniNetwork
 from kubelet.runtime.cri.runtime import CriRuntime
 from kubelet.runtime.records import DnsConfig, Uid
+from tests.conformance.runtime_process_spec import ProcessSpec
 from tests.conformance.runtime_spec import Harness, RuntimeSpec
 from vaina.clock import SystemClock
 
 
-class TestCri(RuntimeSpec):
+class TestCri(RuntimeSpec, ProcessSpec):
     @pytest.fixture
     async def harness(self) -> AsyncIterator[Harness]:
         # The kubelet's own: addresses are then given out of one pool.

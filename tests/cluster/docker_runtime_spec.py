@@ -13,10 +13,11 @@ from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.docker.images import DockerImages
 from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.records import DnsConfig, Uid
+from tests.conformance.runtime_process_spec import ProcessSpec
 from tests.conformance.runtime_spec import Harness, RuntimeSpec
 
 
-class TestDocker(RuntimeSpec):
+class TestDocker(RuntimeSpec, ProcessSpec):
     @pytest.fixture
     async def harness(self) -> AsyncIterator[Harness]:
         engine = Engine("/var/run/docker.sock", threads=4)

@@ -12,7 +12,7 @@ from tests.support.cluster import ROOT, Cluster
 
 #: what pytest is made of: pure Python all of it, so a node's Python runs the checkout's
 PACKAGES = ("iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-asyncio")
-SPEC = "tests/conformance/runtime_spec.py"
+SPEC = ("tests/conformance/runtime_spec.py", "tests/conformance/runtime_process_spec.py")
 
 
 def archive(*files: str) -> bytes:
@@ -38,7 +38,7 @@ def test_runtime_keeps_the_spec(cluster: Cluster, runtime: str) -> None:
     network = cidr.rsplit(".", 1)[0] + ".0/" + cidr.rpartition("/")[2]
     cluster.execute(node, "mkdir", "-p", "/tmp/spec")
     subprocess.run(
-        ["docker", "exec", "-i", node, "tar", "-x", "-C", "/tmp/spec"], input=archive(SPEC, spec), check=True
+        ["docker", "exec", "-i", node, "tar", "-x", "-C", "/tmp/spec"], input=archive(*SPEC, spec), check=True
     )
     cluster.kill(node, "kubelet", signal.SIGSTOP)
     try:

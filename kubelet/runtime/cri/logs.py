@@ -23,6 +23,8 @@ _MAX_LINE = 256 * 1024
 _LOOK_SECONDS = 0.1
 #: between two questions whether its container still runs
 _ASK_LOOKS = 5
+#: a runtime may tell of the end a moment before it has written the last lines
+_LAST_LINES_SECONDS = 0.3
 
 
 def _files(path: Path) -> list[Path]:
@@ -125,16 +127,16 @@ def _moved(path: Path, inode: int) -> bool:
 
 
 async def container_logs(
-    look: Callable[[], Awaitable[tuple[Path, bool]]], options: LogOptions, clock: Clock
+    look: Callable[[], Awaitable[tuple[Path, float | None]]], options: LogOptions, clock: Clock
 ) -> AsyncIterator[bytes]:
     """Yield a container's log, and with `follow` what comes, until the container ends.
 
     Args:
-        look: returns the log's path and whether the container runs; raises NotFoundInRuntime.
+        look: returns the log's path and when the container ended (None: it runs); raises NotFoundInRuntime.
         options: which part.
         clock: for the looks at a file that is followed.
     """
-    path, running = await look()
+    path, ended_at = await look()
     form = LogFormat(options)
     try:
         reader = await asyncio.to_thread(_Reader, path, options, form, from_tail=True)
@@ -144,24 +146,39 @@ async def container_logs(
     looks = 0
     try:
         while True:
-            shown, more = await asyncio.to_thread(reader.read)
-            if shown:
+            async for shown in _rest(reader):
                 yield shown
-            if more:
-                continue
             if await asyncio.to_thread(_moved, path, reader.inode):
+                # The old file is whole now, and may have grown since it was read.
+                async for shown in _rest(reader):
+                    yield shown
                 reader.close()
                 reader = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
                 continue
-            if not options.follow or not running:
+            if _is_over(options, ended_at, clock.now()):
                 return
             await clock.sleep(_LOOK_SECONDS)
             looks += 1
             if looks % _ASK_LOOKS == 0:
                 # What it wrote last is read after it is known to have ended.
-                try:
-                    path, running = await look()
-                except NotFoundInRuntime:
-                    running = False
+                path, ended_at = await look()
+    except NotFoundInRuntime:
+        # Removed while it was followed.
+        return
     finally:
         reader.close()
+
+
+async def _rest(reader: _Reader) -> AsyncIterator[bytes]:
+    """Yield what there is."""
+    more = True
+    while more:
+        shown, more = await asyncio.to_thread(reader.read)
+        if shown:
+            yield shown
+
+
+def _is_over(options: LogOptions, ended_at: float | None, now: float) -> bool:
+    if ended_at is None:
+        return not options.follow
+    return now >= ended_at + _LAST_LINES_SECONDS

@@ -385,9 +385,10 @@ class CriRuntime:
         return 0
 
     def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        async def look() -> tuple[Path, bool]:
+        async def look() -> tuple[Path, float | None]:
             status = await self._status(container_id)
-            return Path(status.log_path), status.state == cri.CONTAINER_RUNNING
+            running = status.state == cri.CONTAINER_RUNNING
+            return Path(status.log_path), None if running else status.finished_at / 1e9
 
         return container_logs(look, options, self._clock)
 

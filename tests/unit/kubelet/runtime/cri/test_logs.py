@@ -21,12 +21,14 @@ class Container:
     """What the runtime says of one."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.running, self.gone = path, False, False
+        self.path, self.gone = path, False
+        #: None: it runs
+        self.ended_at: float | None = 0.0
 
-    async def look(self) -> tuple[Path, bool]:
+    async def look(self) -> tuple[Path, float | None]:
         if self.gone:
             raise NotFoundInRuntime("gone")
-        return self.path, self.running
+        return self.path, self.ended_at
 
 
 async def read(container: Container, options: LogOptions, clock: FakeClock | None = None) -> str:
@@ -68,18 +70,40 @@ async def test_a_follower_goes_on_after_a_rotation_and_ends_with_the_container(t
     path, clock = tmp_path / "0.log", FakeClock()
     path.write_text(line("one"))
     container = Container(path)
-    container.running = True
+    container.ended_at = None
+    pieces = container_logs(container.look, LogOptions(follow=True), clock)
+    first = await anext(pieces)
+
+    async def rest() -> bytes:
+        return first + b"".join([piece async for piece in pieces])
+
     async with asyncio.TaskGroup() as group:
-        reading = group.create_task(read(container, LogOptions(follow=True), clock))
-        await clock.advance(0.3)
+        reading = group.create_task(rest())
         with path.open("a") as old:
             old.write(line("two"))
         path.rename(tmp_path / "0.log.20261122-130000")
         path.write_text(line("three"))
+        container.ended_at = clock.now()
         while not reading.done():
-            container.running = False
             await clock.advance(0.1)
-    assert reading.result() == "one\ntwo\nthree\n"
+    assert reading.result() == b"one\ntwo\nthree\n"
+
+
+async def test_lines_that_come_a_moment_after_the_end_are_read(tmp_path: Path) -> None:
+    path, clock = tmp_path / "0.log", FakeClock()
+    path.write_text(line("one"))
+    container = Container(path)
+    container.ended_at = clock.now()
+    pieces = container_logs(container.look, LogOptions(), clock)
+    assert await anext(pieces) == b"one\n"
+    with path.open("a") as file:
+        file.write(line("last"))
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(anext(pieces, b""))  # type: ignore[arg-type] - a coroutine at run time
+        while not reading.done():
+            await clock.advance(0.1)
+    assert reading.result() == b"last\n"
+    await pieces.aclose()  # type: ignore[attr-defined] - a generator
 
 
 async def test_a_log_goes_with_all_it_was_rotated_to_and_the_next_attempt_keeps_its_own(
