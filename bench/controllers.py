@@ -20,6 +20,7 @@ from controller.deployment.reconcile import reconcile as plan_deployment
 from controller.replicaset.owner import of_replica_set
 from controller.replicaset.reconcile import observe, reconcile
 from controller.replicaset.status import compute_status
+from controller.rest import AtRest
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.testing.builders import make_deployment, make_pod, make_replica_set, owner_ref
@@ -188,8 +189,16 @@ def plans() -> dict[str, float]:
     deployment = make_deployment("web", replicas=PLAN_PODS)
     made = plan_deployment(deployment, [], EPOCH)
     assert made.create is not None
+    rest = AtRest()
+    rest.note("web", replica_set, pods)
+
+    def look_again() -> None:
+        # As the controller does: the Pods come out of the cache, a list of their own each time.
+        assert rest.is_same("web", replica_set, [*pods])
+
     return {
-        f"a ReplicaSet of {PLAN_PODS:,} Pods": _microseconds(keep),
+        f"a ReplicaSet of {PLAN_PODS:,} Pods, again": _microseconds(look_again),
+        f"a ReplicaSet of {PLAN_PODS:,} Pods, for the first time": _microseconds(keep),
         "a Deployment with one ReplicaSet": _microseconds(
             lambda: plan_deployment(deployment, [made.create] if made.create else [], EPOCH)
         ),

@@ -17,6 +17,7 @@ from controller.pods import BY_CONTROLLER, RecentNames, Taken, by_controller, ca
 from controller.replicaset.owner import ADAPTERS, Owner
 from controller.replicaset.reconcile import ReplicaPlan, observe, reconcile
 from controller.replicaset.status import compute_status
+from controller.rest import AtRest
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder
@@ -55,6 +56,7 @@ class ReplicationBase(Controller):
         self._owner_client = factory.clientset.kind(self.kind)
         self._expectations = Expectations()
         self._recent = RecentNames()
+        self._rest = AtRest()
         self._control = PodControl(factory.clientset.pods, recorder, self._expectations, tools.clock)
         self._adapt = ADAPTERS[self.kind.kind]
         self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
@@ -73,6 +75,7 @@ class ReplicationBase(Controller):
         obj = self._owners.lister.get(key)
         if obj is None:
             self._expectations.forget(key)
+            self._rest.forget(key)
             return None
         owner = self._adapt(obj)
         self._settle_seen(key, owner)
@@ -87,13 +90,16 @@ class ReplicationBase(Controller):
         if not may_act:
             # The event that brings the cache up to date comes back here; until then nothing can be said or done.
             return RECHECK_SECONDS
+        if self._rest.is_same(key, obj, pods):
+            return None
+        self._rest.forget(key)
         observed = observe(owner, pods)
         plan = reconcile(
             owner, observed, may_act=True, now=now,
             related=self._related(owner) if len(observed.active) > owner.replicas else (),
             taken=Taken(self._pods.lister, self._recent, owner.meta.namespace),
         )  # fmt: skip
-        if plan.adopt or plan.create or plan.delete:
+        if plan.acts:
             await self._confirm(owner)
         await self._claim(owner, plan)
         error, failure = await self._act(key, owner, plan)
@@ -102,6 +108,8 @@ class ReplicationBase(Controller):
             await self._write_status(owner, status.status)
         if error is not None:
             raise error
+        if not plan.acts and not plan.release and status.status is None and status.wake_seconds is None:
+            self._rest.note(key, obj, pods)
         return status.wake_seconds
 
     def _settle_seen(self, key: str, owner: Owner) -> None:
@@ -161,8 +169,15 @@ class ReplicationBase(Controller):
 
     @staticmethod
     def _is_ending(pods: Iterable[pod_pb2.Pod]) -> Any:
-        there = {pod.metadata.uid for pod in pods if not pod.metadata.HasField("deletion_timestamp")}
-        return lambda uid: uid not in there
+        there: set[str] | None = None
+
+        def is_ending(uid: str) -> bool:
+            nonlocal there
+            if there is None:
+                there = {pod.metadata.uid for pod in pods if not pod.metadata.HasField("deletion_timestamp")}
+            return uid not in there
+
+        return is_ending
 
     def _on_pod_gone(self, pod: pod_pb2.Pod) -> None:
         if controller_of(pod.metadata) is not None:

@@ -29,6 +29,11 @@ class ReplicaPlan:
     create: tuple[str, ...] = ()
     delete: tuple[pod_pb2.Pod, ...] = ()
 
+    @property
+    def acts(self) -> bool:
+        """Say whether Pods are adopted, come or go."""
+        return bool(self.adopt or self.create or self.delete)
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
