@@ -37,7 +37,10 @@ def test_a_static_pod_lives_by_its_manifest_and_the_api_only_shows_it(space: Wor
         static_uid = before.metadata.annotations[MIRROR]
         assert space.shell(name, "echo inside") == "inside"
         assert space.logs(name) == "begun\n"
-        assert "Started container main" in space.cli("describe", "pod", name)
+        # Events come a moment later.
+        wait_until(
+            lambda: "Started container main" in space.cli("describe", "pod", name), 20, "it is described"
+        )
 
         # Its spec is the node's, and so is its end.
         changed = space.pod(name)
