@@ -17,6 +17,7 @@ from vaina.api.apps.v1 import (
     deployment_pb2,
     stateful_set_pb2,
 )
+from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
@@ -141,6 +142,11 @@ CRON_JOB = Kind(
     "CronJob", "cronjobs", job_pb2.CronJob, "vaina.api.batch.v1.CronJobService", "cronjobs", group="batch",
     singular="cronjob", short_names=("cj",), categories=("all",), has_status=True,
 )  # fmt: skip
+HORIZONTAL_POD_AUTOSCALER = Kind(
+    "HorizontalPodAutoscaler", "horizontalpodautoscalers", horizontal_pod_autoscaler_pb2.HorizontalPodAutoscaler,
+    "vaina.api.autoscaling.v2.HorizontalPodAutoscalerService", "horizontalpodautoscalers", group="autoscaling",
+    version="v2", singular="horizontalpodautoscaler", short_names=("hpa",), categories=("all",), has_status=True,
+)  # fmt: skip
 RESOURCE_QUOTA = Kind(
     "ResourceQuota", "resourcequotas", resource_quota_pb2.ResourceQuota, "vaina.api.core.v1.ResourceQuotaService",
     "resourcequotas", singular="resourcequota", short_names=("quota",), has_status=True,
@@ -189,7 +195,8 @@ POD_TRACE = Kind(
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
-    STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, RESOURCE_QUOTA, LIMIT_RANGE,
+    STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
+    RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, LEASE,
     POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout

@@ -1,7 +1,7 @@
 """Defaulting: what an object means where its manifest says nothing. PURE.
 
 Called by the registry before validation, on create and update, for every kind of `vaina.kinds`. Follows
-`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`, `pkg/apis/batch/v1/defaults.go`, `pkg/apis/scheduling/v1/defaults.go`,
+`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`, `pkg/apis/batch/v1/defaults.go`, `pkg/apis/autoscaling/v2/defaults.go`, `pkg/apis/scheduling/v1/defaults.go`,
 `pkg/apis/storage/v1/defaults.go` and, where named, admission plugins. Doing it again changes
 nothing.
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.defaulting import jobs, limits, objects, sets, storage
+from apiserver.defaulting import autoscalers, jobs, limits, objects, sets, storage
 from vaina import kinds
 from vaina.kinds import Kind
 from vaina.objects.defaults import pods
@@ -29,6 +29,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.DAEMON_SET.kind: sets.default_daemon_set,
     kinds.JOB.kind: jobs.default_job,
     kinds.CRON_JOB.kind: jobs.default_cron_job,
+    kinds.HORIZONTAL_POD_AUTOSCALER.kind: autoscalers.default_autoscaler,
     kinds.RESOURCE_QUOTA.kind: limits.default_resource_quota,
     kinds.LIMIT_RANGE.kind: limits.default_limit_range,
     kinds.PRIORITY_CLASS.kind: limits.default_priority_class,

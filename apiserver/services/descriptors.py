@@ -10,6 +10,7 @@ from vaina.api.apps.v1 import (
     deployment_service_pb2,
     stateful_set_service_pb2,
 )
+from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_service_pb2
 from vaina.api.batch.v1 import cron_job_service_pb2, job_service_pb2
 from vaina.api.coordination.v1 import lease_service_pb2
 from vaina.api.core.v1 import (
@@ -40,6 +41,7 @@ _MODULES = (
     daemon_set_service_pb2,
     deployment_service_pb2,
     event_service_pb2,
+    horizontal_pod_autoscaler_service_pb2,
     job_service_pb2,
     lease_service_pb2,
     limit_range_service_pb2,

@@ -10,6 +10,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from apiserver.validation import (
+    autoscalers,
     config,
     cron_jobs,
     daemon_sets,
@@ -91,6 +92,11 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
     ),
     kinds.JOB.kind: (jobs.check_create, jobs.check_update, job_status.check_status_update),
     kinds.CRON_JOB.kind: (cron_jobs.check_create, cron_jobs.check_update, cron_jobs.check_status_update),
+    kinds.HORIZONTAL_POD_AUTOSCALER.kind: (
+        autoscalers.check_create,
+        autoscalers.check_update,
+        autoscalers.check_status_update,
+    ),
     kinds.RESOURCE_QUOTA.kind: (quotas.check_create, quotas.check_update, quotas.check_status_update),
     kinds.LIMIT_RANGE.kind: (limit_ranges.check_create, limit_ranges.check_update, _metadata_update),
     kinds.PRIORITY_CLASS.kind: (

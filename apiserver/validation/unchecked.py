@@ -107,6 +107,12 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
         ("api_version", "kind", "name", "uid", "resource_version", "field_path"), "part of what an Event tells of"
     ),
     "LeaseSpec": {"holder_identity": "any text, chosen by the holders", "acquire_time": _WHEN, "renew_time": _WHEN},
+    "HorizontalPodAutoscalerCondition": {**_CONDITION, "observed_generation": _TOLD},
+    "HorizontalPodAutoscalerStatus": {"observed_generation": _TOLD, "last_scale_time": _WHEN},
+    "MetricStatus": {"type": _TOLD},
+    "MetricValueStatus": {"value": _TOLD, "average_value": _TOLD, "average_utilization": _TOLD},
+    "ResourceMetricStatus": {"name": _TOLD},
+    "ContainerResourceMetricStatus": {"name": _TOLD, "container": _TOLD},
     "PersistentVolumeSpec": {"mount_options": _DRIVER},
     "PersistentVolumeStatus": {
         "phase": _TOLD, "message": _TOLD, "reason": _TOLD, "last_phase_transition_time": _WHEN,

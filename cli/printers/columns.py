@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from cli.printers.autoscaler_columns import AUTOSCALER_HEADERS, autoscaler_row
 from cli.printers.duration import age, human_duration, precise
 from cli.printers.job_columns import CRON_JOB_HEADERS, JOB_HEADERS, WIDE, cron_job_row, job_row
 from cli.printers.pod_summary import summarise
@@ -366,6 +367,7 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     "ControllerRevision": Columns(("NAME", "CONTROLLER", "REVISION", "AGE"), (), _controller_revision),
     "Job": Columns(JOB_HEADERS, WIDE, job_row),
     "CronJob": Columns(CRON_JOB_HEADERS, WIDE, cron_job_row),
+    "HorizontalPodAutoscaler": Columns(AUTOSCALER_HEADERS, (), autoscaler_row),
     "ResourceQuota": Columns(("NAME", "REQUEST", "LIMIT", "AGE"), (), _resource_quota),
     "LimitRange": Columns(("NAME", "CREATED AT"), (), _limit_range),
     "PriorityClass": Columns(

@@ -26,6 +26,11 @@ def golden_kinds() -> list[Kind[Message]]:
     return [kind for kind in KINDS if not kind.group.endswith("vaina.dev")]
 
 
+def stored_kinds() -> list[Kind[Message]]:
+    """Return the kinds of which there is a golden object here."""
+    return [kind for kind in golden_kinds() if not DATA.is_dir() or golden_path(kind, "pb").exists()]
+
+
 def golden_bytes(kind: Kind[Any]) -> bytes:
     """Return the stored bytes of the object inside upstream's envelope."""
     stored = golden_path(kind, "pb").read_bytes()

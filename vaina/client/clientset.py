@@ -16,6 +16,7 @@ from vaina.api.apps.v1 import (
     stateful_set_pb2,
 )
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
@@ -317,6 +318,13 @@ class Clientset:
     def daemon_sets(self) -> ResourceClient[daemon_set_pb2.DaemonSet]:
         """DaemonSets."""
         return self.kind(kinds.DAEMON_SET)
+
+    @cached_property
+    def horizontal_pod_autoscalers(
+        self,
+    ) -> ResourceClient[horizontal_pod_autoscaler_pb2.HorizontalPodAutoscaler]:
+        """HorizontalPodAutoscalers."""
+        return self.kind(kinds.HORIZONTAL_POD_AUTOSCALER)
 
     @cached_property
     def controller_revisions(self) -> ResourceClient[controller_revision_pb2.ControllerRevision]:

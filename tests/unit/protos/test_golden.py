@@ -9,13 +9,13 @@ from google.protobuf.internal.decoder import _DecodeVarint  # type: ignore[attr-
 from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
 from google.protobuf.message import Message
 
-from tests.support.golden import golden_bytes, golden_json, golden_kinds, needs_data
+from tests.support.golden import golden_bytes, golden_json, needs_data, stored_kinds
 from vaina.kinds import Kind
 from vaina.objects.manifest import decode_documents, decode_json, encode_json, encode_yaml, to_dict
 from vaina.objects.normalise import normalise
 
 pytestmark = needs_data
-kinds = pytest.mark.parametrize("kind", golden_kinds(), ids=lambda kind: kind.kind)
+kinds = pytest.mark.parametrize("kind", stored_kinds(), ids=lambda kind: kind.kind)
 
 
 def without_zeros(raw: bytes, descriptor: Descriptor) -> bytes:

@@ -111,6 +111,14 @@ _OBJECTS: Final[Mapping[str, str]] = {
           selector: {matchLabels: {a: b}}
           template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}
 """,
+    "HorizontalPodAutoscaler": """
+        spec:
+          scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}
+          maxReplicas: 2
+          behavior: {scaleUp: {tolerance: '1', policies: [{type: Pods, value: 1, periodSeconds: 1}]}, scaleDown: {}}
+          metrics:
+          - {type: Object, object: {describedObject: {apiVersion: v1, kind: Pod, name: a}, metric: {name: a}, target: {type: Value, value: '1'}}}
+""",
     "Lease": """
         spec: {leaseDurationSeconds: 1, preferredHolder: a, strategy: OldestEmulationVersion}
 """,

@@ -69,6 +69,18 @@ TABLES = {
     "jobs": (JOB, "jobs"),
     "cronjobs": (CRON_JOB, "cronjobs"),
     "events": (EVENTS, "events"),
+    "horizontalpodautoscalers": (
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n"
+        "metadata: {name: web, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec:\n  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n  minReplicas: 2\n  maxReplicas: 9\n"
+        "  metrics:\n"
+        "  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}\n"
+        "  - {type: ContainerResource, containerResource: {name: memory, container: a, target: {type: AverageValue, averageValue: 512Mi}}}\n"
+        "  - {type: Pods, pods: {metric: {name: calls}, target: {type: AverageValue, averageValue: '10'}}}\n"
+        "status:\n  currentReplicas: 3\n  currentMetrics:\n"
+        "  - {type: Resource, resource: {name: cpu, current: {averageUtilization: 41, averageValue: 82m}}}\n",
+        "horizontalpodautoscalers",
+    ),
     "resourcequotas": (
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
         "status: {hard: {pods: 10, limits.cpu: 4, requests.memory: 1Gi}, used: {pods: 3, limits.cpu: 1500m}}\n",
