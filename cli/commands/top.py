@@ -79,6 +79,8 @@ def _show(shell: Shell, headers: Sequence[str], rows: Sequence[Sequence[str]], o
 
 
 @click.group("top")
+@flags.default_namespace
+@flags.server
 def top_command() -> None:
     """Show what nodes and Pods use now (measured every 15 s)."""
 
