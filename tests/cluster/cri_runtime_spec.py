@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kubelet.runtime.cri.connection import Connection
 from kubelet.runtime.cri.images import CriImages
 from kubelet.runtime.cri.network import CniNetwork
 from kubelet.runtime.cri.runtime import CriRuntime
-from kubelet.runtime.records import DnsConfig, Uid
+from kubelet.runtime.records import DnsConfig, RuntimeEvent, RuntimeEventType, Uid
 from tests.conformance.runtime_process_spec import ProcessSpec
 from tests.conformance.runtime_spec import Harness, RuntimeSpec
 from vaina.clock import SystemClock
@@ -54,3 +55,23 @@ class TestCri(RuntimeSpec, ProcessSpec):
             if sandbox.uid.startswith("spec-"):
                 await runtime.remove_pod_sandbox(sandbox.id)
         await runtime.close()
+
+    async def test_an_end_is_hinted_at(self, harness: Harness) -> None:
+        """Of several: the node's kubelet holds still, and takes every other event all the same (decision 112)."""
+        hinted = asyncio.Event()
+
+        async def listen() -> None:
+            async with aclosing(harness.runtime.events()) as events:  # type: ignore[type-var]
+                async for event in events:
+                    if event == RuntimeEvent(RuntimeEventType.STOPPED, harness.uid):
+                        hinted.set()
+
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(listen())
+            for attempt in range(20):
+                await harness.ended(await harness.start("sh", "-c", "exit 0", attempt=attempt))
+                await harness.wait()
+                if hinted.is_set():
+                    break
+            listening.cancel()
+        assert hinted.is_set()
