@@ -28,8 +28,6 @@ OPEN = {
     "B13": "privileged mode shown (Everything a Pod is)",
     "B15": "what is kept of a dead Pod (Everything a Pod is)",
     "B18": "the warning of a bare Pod, everywhere (Controllers and templates)",
-    "C5": "static Pods (Everything a Pod is)",
-    "C6": "self-hosted control plane (Everything a Pod is)",
     "D2": "Deployments and Jobs (Controllers and templates)",
 }
 

@@ -23,7 +23,7 @@ SEED = int(os.environ.get("VAINA_SEED", "1"))  # noqa: TID251 (a setting of the 
 REPORT = os.environ.get("VAINA_SOAK_REPORT", "")  # noqa: TID251 (a setting of the test run)
 
 
-@pytest.mark.requirement("C1", "I11", "I12")
+@pytest.mark.requirement("C1")
 @pytest.mark.timeout(300 + 30 * KILLS)
 def test_a_kubelet_that_is_killed_again_and_again_restarts_and_loses_nothing(space: Workspace) -> None:
     rng, words = random.Random(SEED), f"VAINA_SEED={SEED} VAINA_KUBELET_KILLS={KILLS}"

@@ -65,7 +65,7 @@ def test_a_static_pod_lives_by_its_manifest_and_the_api_only_shows_it(space: Wor
         wait_until(lambda: space.node_containers(newest) == {}, 40, "nothing of it is left")
 
 
-@pytest.mark.requirement("C5", "I14")
+@pytest.mark.requirement("C5")
 def test_static_pods_start_without_an_apiserver_and_among_garbage(space: Workspace) -> None:
     cluster, node = space.cluster, space.node(1)
     garbage = {
