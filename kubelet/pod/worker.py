@@ -29,6 +29,7 @@ from kubelet.pod.resize import (
 from kubelet.pod.status import DEADLINE_MESSAGE, compute_pod_status
 from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
 from kubelet.pod.tools import PodTools
+from kubelet.pod.waits import Waits
 from kubelet.probes.outcome import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeFailure
@@ -94,7 +95,7 @@ class PodWorker:
             rng=tools.rng,
         )  # fmt: skip
         self._started_reported = adopted
-        self._waiting_reasons: dict[str, str] = {}
+        self._waits = Waits(tools.events)
         self._failing = 0
 
     @property
@@ -325,7 +326,7 @@ class PodWorker:
             pod, observed, node=tools.node.addresses, ending=ending, now=tools.clock.now(),
             policy=tools.settings.restarts,
         )  # fmt: skip
-        self._say_back_off(pod, status)
+        self._waits.say(pod, status)
         self._say_resized(pod, status)
         self._memory.reported = status
         tools.status.set(self._pod, status)
@@ -356,42 +357,11 @@ class PodWorker:
         created = seconds_of(pod.metadata.creation_timestamp)
         tools.metrics.pod_start_sli.observe(max(end - created, 0.0))
 
-    def _say_back_off(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
-        """Say once for each wait that a container is in back-off, as upstream's events do."""
-        meta = pod.metadata
-        for item in (
-            *status.init_container_statuses,
-            *status.container_statuses,
-            *status.ephemeral_container_statuses,
-        ):
-            reason = item.state.waiting.reason
-            if self._waiting_reasons.get(item.name, "") == reason:
-                continue
-            self._waiting_reasons[item.name] = reason
-            if reason == "CrashLoopBackOff":
-                words = (
-                    f"Back-off restarting failed container {item.name} in pod "
-                    f"{meta.name}_{meta.namespace}({meta.uid})"
-                )
-                self._event(pod, "Warning", "BackOff", words, item.name)
-            elif reason == "ImagePullBackOff":
-                self._event(pod, "Normal", "BackOff", f'Back-off pulling image "{item.image}"', item.name)
-                self._event(pod, "Warning", "Failed", "Error: ImagePullBackOff", item.name)
-            elif reason == "ErrImageNeverPull":
-                self._event(pod, "Warning", reason, item.state.waiting.message, item.name)
-                self._event(pod, "Warning", "Failed", "Error: ErrImageNeverPull", item.name)
-            elif reason == "InvalidImageName":
-                self._event(pod, "Warning", "InspectFailed", item.state.waiting.message, item.name)
-                self._event(pod, "Warning", "Failed", "Error: InvalidImageName", item.name)
-
-    def _event(self, pod: pod_pb2.Pod, type: str, reason: str, message: str, container: str) -> None:
-        path = field_path(pod, container)
-        self._tools.events.event(pod, type, reason, message, field_path=path)
-
     def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, outcome: Outcome) -> None:
         reason, what = ("ProbeWarning", "warning") if outcome.succeeded else ("Unhealthy", "failed")
         words = f"{kind.value} probe {what}: {outcome.message}"
-        self._event(self._pod, "Warning", reason, words, spec.name)
+        path = field_path(self._pod, spec.name)
+        self._tools.events.event(self._pod, "Warning", reason, words, field_path=path)
 
     def _attend(
         self, tasks: Children, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None
