@@ -24,11 +24,8 @@ ROWS = [
 CLUSTER = {"flow", "cluster"}
 #: rows that wait for a later issue: what is missing
 OPEN = {
-    "B5": "persistent volume claims (Everything a Pod is)",
-    "B13": "privileged mode shown (Everything a Pod is)",
     "B15": "what is kept of a dead Pod (Everything a Pod is)",
     "B18": "the warning of a bare Pod, everywhere (Controllers and templates)",
-    "D2": "Deployments and Jobs (Controllers and templates)",
 }
 
 
