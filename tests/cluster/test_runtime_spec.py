@@ -46,7 +46,7 @@ def test_runtime_keeps_the_spec(cluster: Cluster, runtime: str) -> None:
             ["docker", "exec", "-e", "PYTHONPATH=/opt/vaina:/tmp/spec", "-e", f"SPEC_POD_CIDR={network}", "-w", "/tmp/spec", node,
              "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--import-mode=importlib",
              spec],
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
     finally:
         cluster.kill(node, "kubelet", signal.SIGCONT)
