@@ -39,9 +39,13 @@ class CommandError(Exception):
 
 
 def run(
-    *command: str | Path, env: dict[str, str] | None = None, timeout: float = 120, stdin: str = ""
+    *command: str | Path,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+    stdin: str = "",
+    errors: bool = False,
 ) -> str:
-    """Run a command and return its standard output.
+    """Run a command and return its standard output; with `errors` also what it said on standard error, after it.
 
     Raises:
         CommandError: The exit code was not 0.
@@ -60,7 +64,7 @@ def run(
         raise CommandError(
             f"`{words}` ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
         )
-    return done.stdout
+    return done.stdout + (done.stderr if errors else "")
 
 
 def engine_answers() -> bool:
@@ -199,10 +203,12 @@ class Cluster:
         mounts = Path("/proc/self/mounts").read_text().splitlines()
         return left + [f"mount {line}" for line in mounts if "/var/lib/vaina/" in line]
 
-    def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
-        """Run the command `vaina` against this cluster, as a user does; return what it printed."""
+    def cli(self, *arguments: str, stdin: str = "", timeout: float = 60, errors: bool = False) -> str:
+        """Run the command `vaina` against this cluster, as a user does; return what it printed, with `errors` its warnings too."""
         env = {"VAINA_SERVER": self.apiserver, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        return run(sys.executable, "-m", "cli", *arguments, env=env, stdin=stdin, timeout=timeout)
+        return run(
+            sys.executable, "-m", "cli", *arguments, env=env, stdin=stdin, timeout=timeout, errors=errors
+        )
 
     def etcd_get(self, key: str) -> bytes | None:
         """Read a key of etcd past the apiserver; None when it is not there."""

@@ -167,10 +167,12 @@ class Workspace:
             timeout=timeout,
         )
 
-    def cli(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
+    def cli(self, *arguments: str, stdin: str = "", timeout: float = 60, errors: bool = False) -> str:
         """Run the command `vaina` in this namespace; return what it printed. `CommandError` when it failed."""
         verb, *rest = arguments
-        return self.cluster.cli(verb, "-n", self.namespace, *rest, stdin=stdin, timeout=timeout)
+        return self.cluster.cli(
+            verb, "-n", self.namespace, *rest, stdin=stdin, timeout=timeout, errors=errors
+        )
 
     def node_containers(self, uid: str) -> dict[str, list[dict[str, Any]]]:
         """Return the containers that each node's engine has of a Pod, the sandbox's pause included; nodes without are left out."""
