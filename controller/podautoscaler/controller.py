@@ -1,0 +1,194 @@
+"""The shell of HorizontalPodAutoscalers: looks at each every 15 seconds, sets the scale of its target.
+
+Follows upstream's `pkg/controller/podautoscaler/horizontal.go`: changes of Pods wake nobody, time does. What it remembers of the last
+minutes is lost with the process; then the number that is there counts as the last recommendation.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from controller.base import Controller, Tools
+from controller.podautoscaler.behavior import History
+from controller.podautoscaler.reconcile import (
+    Autoscaler,
+    Plan,
+    Rules,
+    Seen,
+    no_scale,
+    not_rescaled,
+    reconcile,
+    rescaled,
+    wants_metrics,
+)
+from vaina.api.autoscaling.v1 import scale_pb2
+from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
+from vaina.api.core.v1 import pod_pb2
+from vaina.api.metrics.v1beta1 import metrics_pb2
+from vaina.cache.factory import InformerFactory
+from vaina.client.clientset import ScalableClient
+from vaina.client.events import EventRecorder
+from vaina.errors import ApiError, NotFound
+from vaina.kinds import HORIZONTAL_POD_AUTOSCALER, KINDS, POD, Kind
+from vaina.objects.meta import object_key
+from vaina.objects.selectors import LabelSelector, SelectorError, parse_label_selector
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class MetricsSource(Protocol):
+    """Who knows what Pods use: the apiserver's metrics.k8s.io, or whoever a test hands in."""
+
+    async def pods(self, namespace: str, *, label_selector: str) -> Sequence[metrics_pb2.PodMetrics]:
+        """Return what the selected Pods of a namespace use. Raises ApiError."""
+        ...
+
+
+class PodAutoscalerController(Controller):
+    """Keys are `namespace/name` of HorizontalPodAutoscalers."""
+
+    name = "horizontalpodautoscaling"
+
+    def __init__(
+        self,
+        tools: Tools,
+        factory: InformerFactory,
+        recorder: EventRecorder,
+        registry: CollectorRegistry,
+        metrics: MetricsSource,
+        rules: Rules,
+        *,
+        period_seconds: float,
+    ) -> None:
+        self._autoscalers = factory.informer(HORIZONTAL_POD_AUTOSCALER)
+        self._pods = factory.informer(POD)
+        super().__init__(tools, (self._autoscalers, self._pods))
+        self._clients, self._recorder, self._metrics = factory.clientset, recorder, metrics
+        self._rules, self._period = rules, period_seconds
+        #: by key, of autoscalers that are there
+        self._histories: dict[str, History] = {}
+        self._selectors: dict[str, LabelSelector] = {}
+        labels = ("action", "error")
+        self._count = Counter(
+            "horizontal_pod_autoscaler_controller_reconciliations_total",
+            "Number of reconciliations of HPA controller",
+            labels,
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "horizontal_pod_autoscaler_controller_reconciliation_duration_seconds",
+            "The time(seconds) that the HPA controller takes to reconcile once",
+            labels, registry=registry, buckets=tuple(0.001 * 2.0**power for power in range(15)),
+        )  # fmt: skip
+        self._autoscalers.add_handler(
+            on_add=lambda obj: self.queue.add(object_key(obj)),
+            on_update=self._on_update,
+            on_delete=lambda obj: self.queue.add(object_key(obj)),
+        )
+
+    def _on_update(self, old: Autoscaler, new: Autoscaler) -> None:
+        # A status is written at each look: it calls for no other.
+        if old.spec != new.spec:
+            self.queue.add(object_key(new))
+
+    async def sync(self, key: str) -> float | None:
+        autoscaler = self._autoscalers.lister.get(key)
+        if autoscaler is None:
+            self._histories.pop(key, None)
+            self._selectors.pop(key, None)
+            return None
+        started = self.clock.monotonic()
+        plan, action = await self._plan(key, autoscaler)
+        self._histories[key] = plan.history
+        for note in plan.notes:
+            self._recorder.event(autoscaler, note.type, note.reason, note.message)
+        labels = (action, "internal" if plan.error else "none")
+        self._count.labels(*labels).inc()
+        self._seconds.labels(*labels).observe(self.clock.monotonic() - started)
+        if plan.error:
+            log.warning(
+                "autoscaler is in trouble", autoscaler=key, uid=autoscaler.metadata.uid, error=plan.error
+            )
+        await self._write(autoscaler, plan)
+        return self._period
+
+    async def _plan(self, key: str, autoscaler: Autoscaler) -> tuple[Plan, str]:
+        """Decide and set the scale; returns what happened, and upstream's word for it."""
+        history, spec = self._histories.get(key, History()), autoscaler.spec
+        now = self.clock.now()
+        kind = _scalable(spec.scale_target_ref)
+        if kind is None:
+            reference = spec.scale_target_ref
+            group = reference.api_version.rpartition("/")[0]
+            why = f'no matches for kind "{reference.kind}" in group "{group}"'
+            return no_scale(autoscaler, history, why, now), "none"
+        client: ScalableClient[Any] = ScalableClient(self._clients.transport, kind)
+        try:
+            scale = await client.get_scale(spec.scale_target_ref.name, autoscaler.metadata.namespace)
+        except ApiError as error:
+            return no_scale(autoscaler, history, error.message, now), "none"
+        current = scale.spec.replicas
+        plan = reconcile(autoscaler, await self._look(key, autoscaler, scale), history, self._rules, now)
+        if plan.replicas is None:
+            return plan, "none"
+        action = "scale_up" if plan.replicas > current else "scale_down"
+        # Compared by version: somebody who scaled it meanwhile is not overruled.
+        scale.spec.replicas = plan.replicas
+        try:
+            await client.update_scale(scale)
+        except ApiError as error:
+            return not_rescaled(autoscaler, plan, error.message, now), action
+        log.info(
+            "rescaled", autoscaler=key, uid=autoscaler.metadata.uid, target=spec.scale_target_ref.name,
+            before=current, after=plan.replicas, reason=plan.reason,
+        )  # fmt: skip
+        return rescaled(autoscaler, plan, current, now), action
+
+    async def _look(self, key: str, autoscaler: Autoscaler, scale: scale_pb2.Scale) -> Seen:
+        namespace, text = autoscaler.metadata.namespace, scale.status.selector
+        if not text:
+            self._selectors.pop(key, None)
+            return Seen(scale)
+        try:
+            selector = parse_label_selector(text)
+        except SelectorError:
+            return Seen(scale)
+        self._selectors[key] = selector
+        pods = self._pods.lister.list(selector, namespace)
+        seen = Seen(scale, pods, (), self._autoscalers_of(namespace, pods))
+        if not wants_metrics(autoscaler, scale):
+            return seen
+        metrics: Sequence[metrics_pb2.PodMetrics] | str
+        try:
+            metrics = await self._metrics.pods(namespace, label_selector=text)
+        except ApiError as error:
+            metrics = error.message
+        return Seen(scale, pods, metrics, seen.autoscalers)
+
+    def _autoscalers_of(self, namespace: str, pods: Sequence[pod_pb2.Pod]) -> list[str]:
+        """Return the keys of the autoscalers that select one of these Pods."""
+        return [
+            key
+            for key, selector in self._selectors.items()
+            if key.startswith(f"{namespace}/") and any(selector.matches(pod.metadata.labels) for pod in pods)
+        ]
+
+    async def _write(self, autoscaler: Autoscaler, plan: Plan) -> None:
+        if plan.status == autoscaler.status:
+            return
+        changed = v2.HorizontalPodAutoscaler()
+        changed.CopyFrom(autoscaler)
+        changed.status.CopyFrom(plan.status)
+        try:
+            await self._clients.horizontal_pod_autoscalers.update_status(changed)
+        except NotFound:
+            return
+
+
+def _scalable(reference: v2.CrossVersionObjectReference) -> Kind[Any] | None:
+    """Return the kind that a reference names, whatever the version of its group; None: there is none with replicas."""
+    group = reference.api_version.rpartition("/")[0]
+    named = (kind for kind in KINDS if (kind.group, kind.kind) == (group, reference.kind))
+    return next((kind for kind in named if kind.has_scale), None)
