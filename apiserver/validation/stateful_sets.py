@@ -97,7 +97,9 @@ def _check_spec(errors: Errors, spec: Spec) -> None:
     if spec.service_name:
         # It becomes the subdomain of every Pod.
         where = _SPEC.child("serviceName")
-        errors.extend(invalid(where, spec.service_name, why) for why in names.dns_1123_label(spec.service_name))
+        errors.extend(
+            invalid(where, spec.service_name, why) for why in names.dns_1123_label(spec.service_name)
+        )
     if spec.HasField("ordinals"):
         check_non_negative(errors, _SPEC.child("ordinals", "start"), spec.ordinals.start)
     if spec.HasField("revision_history_limit"):
