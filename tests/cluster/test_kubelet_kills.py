@@ -40,7 +40,12 @@ def test_a_kubelet_that_is_killed_again_and_again_restarts_and_loses_nothing(spa
                 cluster.kill_kubelet(node)
         cluster.wait_healthy()
         patience = 60 + 6 * KILLS
-        wait_until(lambda: not load.unfinished(space), patience, f"every Pod ends as its spec says ({words})", every=1.0)
+        wait_until(
+            lambda: not load.unfinished(space),
+            patience,
+            f"every Pod ends as its spec says ({words})",
+            every=1.0,
+        )
         there = {one.metadata.name: one for one in space.pods()}
         stay = [one for name, one in there.items() if sort_of(name).name in FOREVER_SORTS]
         assert stay, f"no Pod was there to be left alone ({words})"
