@@ -25,6 +25,9 @@ from controller.node_lifecycle.controller import NodeLifecycleController, NodeTi
 from controller.node_lifecycle.zones import Rates
 from controller.persistent_volume.controller import PersistentVolumeController
 from controller.pod_gc.controller import PodGcController
+from controller.podautoscaler.controller import MetricsSource, PodAutoscalerController
+from controller.podautoscaler.reconcile import Rules
+from controller.podautoscaler.replicas import Readiness
 from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from controller.resource_quota.controller import ResourceQuotaController
 from controller.service import SERVICE, ControllerService
@@ -49,7 +52,7 @@ from vaina.serving.server import serve
 COMPONENT = "controller"
 
 
-def build(
+def build(  # noqa: PLR0913 - all but three by keyword
     clientset: Clientset,
     clock: Clock,
     config: ControllerConfig,
@@ -58,6 +61,7 @@ def build(
     instance: str = COMPONENT,
     detector: MutationDetector | None = None,
     rng: random.Random | None = None,
+    metrics: MetricsSource | None = None,
 ) -> Manager:
     """Construct the controllers over any clientset.
 
@@ -69,6 +73,7 @@ def build(
         instance: this process, in Events.
         detector: finds who changes cached objects; for tests.
         rng: for jitter.
+        metrics: who knows what Pods use; None: the apiserver.
 
     Raises:
         ValueError: a range or a controller's name is wrong.
@@ -92,6 +97,13 @@ def build(
             config.unhealthy_node_threshold,
         ),
     )  # fmt: skip
+    autoscaling = Rules(
+        config.horizontal_pod_autoscaler_downscale_stabilization_seconds, config.horizontal_pod_autoscaler_tolerance,
+        Readiness(
+            config.horizontal_pod_autoscaler_cpu_initialization_period_seconds,
+            config.horizontal_pod_autoscaler_initial_readiness_delay_seconds,
+        ),
+    )  # fmt: skip
     constructors: dict[str, Callable[[], Controller]] = {
         "replicaset": lambda: ReplicaSetController(tools, factory, recorder("replicaset-controller")),
         "replicationcontroller": lambda: ReplicationControllerController(
@@ -100,6 +112,10 @@ def build(
         "deployment": lambda: DeploymentController(tools, factory, recorder("deployment-controller")),
         "job": lambda: JobController(tools, factory, recorder("job-controller"), registry),
         "cronjob": lambda: CronJobController(tools, factory, recorder("cronjob-controller"), registry),
+        "horizontalpodautoscaling": lambda: PodAutoscalerController(
+            tools, factory, recorder("horizontal-pod-autoscaler"), registry, metrics or clientset.metrics, autoscaling,
+            period_seconds=config.horizontal_pod_autoscaler_sync_period_seconds,
+        ),
         "ttl-after-finished": lambda: TtlAfterFinishedController(tools, factory, registry),
         "node-ipam": lambda: NodeIpamController(
             tools, factory, recorder("cidrAllocator"),

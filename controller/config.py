@@ -39,6 +39,13 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     terminated_pod_threshold: int = 12500
     #: how long a node must be missing before its Pods are removed
     missing_node_quarantine_seconds: float = 40.0
+    #: how often autoscalers look; how long the highest recommendation holds; how far from its target a metric may be
+    horizontal_pod_autoscaler_sync_period_seconds: float = 15.0
+    horizontal_pod_autoscaler_downscale_stabilization_seconds: float = 300.0
+    horizontal_pod_autoscaler_tolerance: float = 0.1
+    #: how long after its start the CPU of an unready Pod does not count; how soon after it a Pod becomes ready
+    horizontal_pod_autoscaler_cpu_initialization_period_seconds: float = 300.0
+    horizontal_pod_autoscaler_initial_readiness_delay_seconds: float = 30.0
     #: where the node-local provisioner has its volumes, on every node
     local_path_directory: str = "/var/lib/vaina/local-path"
     #: a StorageClass of the node-local provisioner that is made at the start unless it is there, for claims that name none; empty: none

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from controller.build import build
 from controller.config import ControllerConfig
 from controller.manager import Manager
+from controller.podautoscaler.controller import MetricsSource
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2, pod_pb2
@@ -132,13 +133,22 @@ def _new_lease(name: str) -> lease_pb2.Lease:
 
 @asynccontextmanager
 async def controllers(
-    server: Harness, config: ControllerConfig | None = None, *, client: Clientset | None = None
+    server: Harness,
+    config: ControllerConfig | None = None,
+    *,
+    client: Clientset | None = None,
+    metrics: MetricsSource | None = None,
 ) -> AsyncIterator[ControlPlane]:
     """Run controllers over an apiserver; leaving the block kills them in the middle of whatever they do."""
     detector = MutationDetector()
     client = client or server.client
     manager = build(
-        client, server.clock, config or ControllerConfig(), registry=CollectorRegistry(), detector=detector
+        client,
+        server.clock,
+        config or ControllerConfig(),
+        registry=CollectorRegistry(),
+        detector=detector,
+        metrics=metrics,
     )
     plane = ControlPlane(server, manager, server.client, server.clock)
     async with asyncio.TaskGroup() as group:
@@ -152,9 +162,11 @@ async def controllers(
 
 
 @asynccontextmanager
-async def control_plane(config: ControllerConfig | None = None) -> AsyncIterator[ControlPlane]:
+async def control_plane(
+    config: ControllerConfig | None = None, *, metrics: MetricsSource | None = None
+) -> AsyncIterator[ControlPlane]:
     """Run an apiserver and the controllers."""
     server = make_apiserver()
     await server.app.bootstrap()
-    async with controllers(server, config) as plane:
+    async with controllers(server, config, metrics=metrics) as plane:
         yield plane
