@@ -26,6 +26,7 @@ VERBS = {
     "cp": "cp",
     "run": "run",
     "scale": "scale",
+    "autoscale": "autoscale",
     "edit": "edit",
     "replace": "replace",
     "diff": "replace",

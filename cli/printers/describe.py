@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from cli.printers.columns import event_count, event_source, event_times, show_selector
+from cli.printers.describe_autoscaler import describe_autoscaler
 from cli.printers.describe_budget import describe_budget
 from cli.printers.describe_deployment import describe_deployment
 from cli.printers.describe_job import describe_cron_job, describe_job
@@ -153,6 +154,7 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "ReplicationController": _replicas,
     "Job": describe_job,
     "CronJob": describe_cron_job,
+    "HorizontalPodAutoscaler": describe_autoscaler,
     "ConfigMap": _config_map,
     "Secret": _secret,
     "Namespace": describe_namespace,

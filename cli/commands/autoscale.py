@@ -1,0 +1,143 @@
+"""`vaina autoscale`: a HorizontalPodAutoscaler from the command line, as kubectl makes it (`pkg/cmd/autoscale`)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from cli import flags
+from cli.printers.objects import object_name, print_json, print_yaml
+from cli.shell import Failure, Shell
+from cli.targets import Target, parse_targets
+from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
+from vaina.client.clientset import Clientset, ScalableClient
+from vaina.errors import ApiError
+from vaina.kinds import HORIZONTAL_POD_AUTOSCALER
+from vaina.objects import quantity
+
+#: what a number without a unit means
+_UNITS = {"cpu": "m", "memory": "Mi"}
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscaleOptions:
+    """What `autoscale` was asked for."""
+
+    words: Sequence[str]
+    most: int = -1
+    least: int = -1
+    cpu_percent: int = -1
+    cpu: str = ""
+    memory: str = ""
+    name: str = ""
+    namespace: str = ""
+    dry_run: str = "none"
+    output: str = ""
+
+
+def make_autoscaler(options: AutoscaleOptions, target: Target, namespace: str) -> v2.HorizontalPodAutoscaler:
+    """Make the autoscaler of a target.
+
+    Raises:
+        Failure: the options make no sense.
+    """
+    made = v2.HorizontalPodAutoscaler(
+        metadata={"name": options.name or target.name, "namespace": namespace},
+        spec={
+            "scale_target_ref": {
+                "api_version": target.kind.api_version,
+                "kind": target.kind.kind,
+                "name": target.name,
+            },
+            "max_replicas": options.most,
+        },
+    )
+    if options.least > 0:
+        made.spec.min_replicas = options.least
+    if options.cpu_percent > 0:
+        _add(made, "cpu", f"{options.cpu_percent}%")
+    for resource, text in (("cpu", options.cpu), ("memory", options.memory)):
+        if text:
+            _add(made, resource, text)
+    return made
+
+
+def _add(made: v2.HorizontalPodAutoscaler, resource: str, text: str) -> None:
+    """Add a target: 70% of what is asked for, or an amount; a number alone is of milliCPU, or of mebibytes."""
+    text = text.strip()
+    target = made.spec.metrics.add(type="Resource", resource={"name": resource}).resource.target
+    if text.endswith("%"):
+        if not re.fullmatch(r"[0-9]{1,9}%", text):
+            raise Failure(f"invalid percentage value: {text[:-1]}")
+        target.type, target.average_utilization = "Utilization", int(text[:-1])
+        return
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        text += _UNITS[resource]
+    try:
+        amount = quantity.canonical(text)
+    except quantity.QuantityError as error:
+        raise Failure(f"invalid resource {resource} value: {text}") from error
+    target.type, target.average_value.string = "AverageValue", amount
+
+
+def _check(options: AutoscaleOptions) -> None:
+    if options.most < 1:
+        raise Failure(f"--max=MAXPODS is required and must be at least 1, max: {options.most}")
+    if options.most < options.least:
+        raise Failure(
+            f"--max=MAXPODS must be larger or equal to --min=MINPODS, max: {options.most}, min: {options.least}"
+        )
+    if options.cpu_percent > 0 and options.cpu:
+        raise Failure("--cpu-percent and --cpu are mutually exclusive")
+
+
+async def autoscale(shell: Shell, clients: Clientset, options: AutoscaleOptions) -> None:
+    """Make an autoscaler for each target."""
+    _check(options)
+    for target in parse_targets(options.words, "autoscale"):
+        if not target.name:
+            raise Failure("resource(s) were provided, but no name was specified")
+        if not target.kind.has_scale:
+            raise Failure(
+                f"cannot autoscale a {target.kind.kind}: the server could not find the requested resource"
+            )
+        try:
+            await _autoscale_one(shell, clients, target, options)
+        except ApiError as error:
+            shell.report(error)
+
+
+async def _autoscale_one(shell: Shell, clients: Clientset, target: Target, options: AutoscaleOptions) -> None:
+    namespace = options.namespace or shell.namespace
+    scalable: ScalableClient[Any] = ScalableClient(clients.transport, target.kind)
+    await scalable.get_scale(target.name, namespace)
+    made = make_autoscaler(options, target, namespace)
+    if options.dry_run != "client":
+        made = await clients.horizontal_pod_autoscalers.create(
+            made, dry_run=options.dry_run == "server", field_manager="vaina-autoscale"
+        )
+    if options.output in ("json", "yaml"):
+        write = print_json if options.output == "json" else print_yaml
+        shell.out(write([(HORIZONTAL_POD_AUTOSCALER, made)], single=True))
+        return
+    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
+    name = object_name(HORIZONTAL_POD_AUTOSCALER, made.metadata.name)
+    shell.out(f"{name}\n" if options.output == "name" else f"{name} autoscaled{suffix}\n")
+
+
+@click.command("autoscale")
+@click.argument("words", nargs=-1, metavar="TYPE/NAME...")
+@flags.writing
+@flags.namespace
+@click.option("--max", "most", type=int, default=-1, help="The upper limit of replicas. Required.")
+@click.option("--min", "least", type=int, default=-1, help="The lower limit; the server says 1.")
+@click.option("--cpu-percent", type=int, default=-1, help="CPU, in percent of what the Pods ask for.")
+@click.option("--cpu", default="", help="CPU: 70% of what the Pods ask for, or 500m of each.")
+@click.option("--memory", default="", help="Memory: 60% of what the Pods ask for, or 200Mi of each.")
+@click.option("--name", default="", help="Of the autoscaler; the target's without this.")
+def autoscale_command(**options: Any) -> None:
+    """Keep as many replicas as what they use calls for."""
+    given = AutoscaleOptions(**options)
+    flags.start(lambda shell, clients: autoscale(shell, clients, given))
