@@ -78,7 +78,7 @@ def _check_spec(
     _check_metrics(errors, _SPEC.child("metrics"), spec)
     if spec.HasField("behavior"):
         for field, shown in (("scale_up", "scaleUp"), ("scale_down", "scaleDown")):
-            if spec.behavior.HasField(field):  # type: ignore[arg-type]  # both are names of fields
+            if spec.behavior.HasField(field):
                 _check_rules(errors, _SPEC.child("behavior", shown), getattr(spec.behavior, field))
 
 
@@ -117,7 +117,7 @@ def _check_metric(errors: Errors, path: Path, metric: v2.MetricSpec) -> None:
         errors.append(required(path.child("type"), "must specify a metric source type"))
     if metric.type not in _SOURCES:
         errors.append(not_supported(path.child("type"), metric.type, _SOURCES))
-    present = [shown for field, shown, *_ in _CHECKS if metric.HasField(field)]  # type: ignore[arg-type]  # names of fields
+    present = [shown for field, shown, *_ in _CHECKS if metric.HasField(field)]
     for field, shown, _, check in _CHECKS:
         if present and shown == present[0]:
             check(errors, path.child(shown), getattr(metric, field))
