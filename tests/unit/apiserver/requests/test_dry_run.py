@@ -175,6 +175,15 @@ def _bind_batch(node: str) -> Callable[..., Awaitable[Any]]:
     return send
 
 
+def _evict(name: str) -> Callable[..., Awaitable[Any]]:
+    def send(api: Harness, dry: tuple[str, ...] = ALL) -> Awaitable[Any]:
+        request = pod_service_pb2.EvictPodRequest(options=meta_pb2.CreateOptions(dry_run=dry))
+        request.eviction.metadata.name, request.eviction.metadata.namespace = name, "default"
+        return call(api, "Evict", request, meta_pb2.Status)
+
+    return send
+
+
 def _scale(replicas: int) -> Callable[..., Awaitable[Any]]:
     def send(api: Harness, dry: tuple[str, ...] = ALL) -> Awaitable[Any]:
         scale = scale_pb2.Scale()
@@ -215,6 +224,7 @@ DOORS = [
     Door("delete collection", _delete_collection(""), _delete_collection("Sideways"), Invalid),
     Door("bind", _bind("node-1"), _bind("node-2"), NotFound),
     Door("bind batch", _bind_batch("node-1"), _bind_batch("node-2"), NotFound),
+    Door("evict", _evict("web"), _evict("nobody"), NotFound),
     Door("scale", _scale(5), _scale(-1), Invalid),
     Door("apply of a new object", _apply("new", "x"), _apply("Bad_Name", "x"), Invalid),
     Door("apply of a change", _apply("web", "other:2"), _apply("web", "''"), Invalid),
@@ -263,7 +273,7 @@ async def test_any_other_word_than_all_is_refused(door: Door) -> None:
 def test_every_verb_that_writes_is_among_the_doors() -> None:
     """A new verb fails here until a door is made for it."""
     known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
-             "DeleteCollection", "Bind", "BindBatch", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize"}  # fmt: skip
+             "DeleteCollection", "Bind", "BindBatch", "Evict", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize"}  # fmt: skip
     reads = {"Get", "List", "Watch", "Logs", "Exec", "Attach", "PortForward", "GetScale"}
     own = {"Report"}  # PodTraces: best effort, told not written
     verbs = {name for kind in KINDS for name in service_descriptor(kind.service).methods_by_name}
