@@ -89,11 +89,10 @@ def count(
 
 
 def is_complete(deployment: Deployment, status: Status) -> bool:
-    """Say whether a rollout is over: all replicas are of the new template, and enough of them are available."""
-    wished, (_, unavailable) = replicas_of(deployment), fenceposts(deployment)
+    """Say whether a rollout is over: all replicas are of the new template, and all of them are available (DeploymentComplete)."""
+    wished = replicas_of(deployment)
     return (
-        status.updated_replicas == status.replicas == wished
-        and status.available_replicas >= wished - unavailable
+        status.updated_replicas == status.replicas == status.available_replicas == wished
         and status.observed_generation >= deployment.metadata.generation
     )
 

@@ -59,10 +59,12 @@ class Progress:
 
 
 STEADY = {"replicas": 5, "updated_replicas": 3, "ready_replicas": 2, "available_replicas": 2}
+ONE_AWAY = {"replicas": 4, "updated_replicas": 4, "ready_replicas": 3, "available_replicas": 3}
 PROGRESSES = [
     Progress("a set that was found is told", None, (3, 0), (2, 2), STEADY, "FoundNewReplicaSet"),
     Progress("complete", ("ReplicaSetUpdated", 9), (4, 4), want="NewReplicaSetAvailable"),
-    Progress("complete with as many away as may be", ("ReplicaSetUpdated", 9), (4, 3), want="NewReplicaSetAvailable"),
+    Progress("not complete with as many away as may be", ("ReplicaSetUpdated", 9), (4, 3), status=ONE_AWAY, want="ReplicaSetUpdated"),
+    Progress("one of all that never comes is overdue", ("ReplicaSetUpdated", 601), (4, 3), status=ONE_AWAY, want="ProgressDeadlineExceeded"),
     Progress("complete after it was overdue", ("ProgressDeadlineExceeded", 9999), (4, 4), want="NewReplicaSetAvailable"),
     Progress("more new ones", ("NewReplicaSetCreated", 9), (3, 0), (2, 2), {**STEADY, "updated_replicas": 2}, "ReplicaSetUpdated"),
     Progress("fewer old ones", ("NewReplicaSetCreated", 9), (3, 0), (2, 2), {**STEADY, "replicas": 6}, "ReplicaSetUpdated"),
