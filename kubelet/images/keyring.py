@@ -6,7 +6,6 @@ they hold for a part of one, and `*` within a part of the host's name. All that 
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -77,7 +76,7 @@ def _entries(secret: config_pb2.Secret) -> Iterable[_Entry]:
 def _servers(data: bytes) -> Mapping[str, Mapping[str, Any]]:
     try:
         parsed = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(parsed, dict):
         return {}
@@ -92,7 +91,7 @@ def _auth(entry: Mapping[str, Any]) -> RegistryAuth:
     if not username and _text(entry, "auth"):
         try:
             username, _, password = base64.b64decode(_text(entry, "auth")).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             username = password = ""
     return RegistryAuth(username, password, _text(entry, "identitytoken"))
 

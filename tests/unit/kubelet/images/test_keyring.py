@@ -76,6 +76,8 @@ def test_a_secret_of_another_type_is_none_of_them() -> None:
         b'{"auths": {"docker.io": 3}}',
         b'{"auths": []}',
         b'{"auths": {"docker.io": {"username": 5}}}',
+        '{"auths": {"docker.io": {"auth": "é"}}}'.encode(),
+        b"[" * 100_000,
     ],
 )
 def test_what_cannot_be_read_gives_nobodys_name(data: bytes) -> None:
