@@ -1,8 +1,13 @@
-"""The Pods that the apiserver has for this node: a watch on spec.nodeName. Shell."""
+"""The Pods that the apiserver has for this node: a watch on spec.nodeName. Shell.
+
+Where a Pod comes from is for the kubelet to say, not for the Pod: as upstream does (`pkg/kubelet/config/config.go`, updatePodsFunc), one that claims to come from a file
+is told apart. Otherwise anybody could make a Pod that is never evicted, and whose status is never written.
+"""
 
 import random
 from collections.abc import Callable, Sequence
 
+from kubelet.labels import SOURCE_ANNOTATION
 from kubelet.runtime.records import Uid
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import Informer
@@ -50,7 +55,7 @@ class ApiserverSource:
                 wishes.pop(uid, None)
                 gone[uid] = None
             if new is not None:
-                wishes[Uid(new.metadata.uid)] = new
+                wishes[Uid(new.metadata.uid)] = _from_here(new)
         self._on_change([*wishes.values()], [*gone])
 
     def has(self, uid: Uid) -> bool:
@@ -60,6 +65,16 @@ class ApiserverSource:
     async def run(self) -> None:
         """Watch until cancelled."""
         await self.informer.run()
+
+
+def _from_here(pod: pod_pb2.Pod) -> pod_pb2.Pod:
+    """Return the Pod with the source that it has; the informer's own is not changed."""
+    if pod.metadata.annotations.get(SOURCE_ANNOTATION, "api") == "api":
+        return pod
+    told = pod_pb2.Pod()
+    told.CopyFrom(pod)
+    told.metadata.annotations[SOURCE_ANNOTATION] = "api"
+    return told
 
 
 def _uids(pod: pod_pb2.Pod) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from kubelet.config import KubeletConfig
-from kubelet.runtime.records import ContainerPhase
+from kubelet.eviction.ranking import is_critical
+from kubelet.pod.termination import Verdict
+from kubelet.runtime.records import ContainerPhase, Uid
 from tests.unit.kubelet.harness import NODE, Node, node
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import Forbidden, Invalid
@@ -278,3 +280,22 @@ async def test_a_pod_that_was_refused_and_is_taken_later_is_shown_anew(tmp_path:
 
         taken = await at.running()
         assert taken.metadata.uid != refused.metadata.uid
+
+
+async def test_a_pod_of_the_api_that_claims_to_be_of_a_file_is_none() -> None:
+    """It would never be evicted, and what becomes of it would never be told."""
+    async with node() as on:
+        pod = make_pod(name="web", containers=[make_container(image="busybox")])
+        pod.metadata.annotations["kubernetes.io/config.source"] = "file"
+        made = await on.create(pod)
+        running = await on.until(lambda pod: pod.status.phase == "Running")
+        running.metadata.annotations[HASH] = made.metadata.uid
+        await on.client.pods.update(running)
+        await settle()
+
+        worker = on.kubelet.workers.get(Uid(made.metadata.uid))
+        assert worker is not None
+        assert worker.evict(Verdict("Evicted", "no room", 1.0))
+
+        assert not is_critical(worker.pod)
+        assert (await on.until(lambda pod: pod.status.phase == "Failed")).status.reason == "Evicted"
