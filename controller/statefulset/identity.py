@@ -118,6 +118,14 @@ def claims_of(stateful_set: StatefulSet, ordinal: int, there: Mapping[str, Claim
     return [there[name] for name in names if name in there]
 
 
+def is_left_over(stateful_set: StatefulSet, claim: Claim) -> bool:
+    """Say whether a claim of an ordinal without a Pod is about to go with the Pod that was there (upstream: PodClaimIsStale)."""
+    return any(
+        item.kind == POD.kind and _is_ours(stateful_set, claim, item.name)
+        for item in claim.metadata.owner_references
+    )
+
+
 def owned_as_wished(stateful_set: StatefulSet, claim: Claim, condemned: pod_pb2.Pod | None) -> Claim | None:
     """Return a claim with the owners that the retention policy gives it; None: it has them (KEP-1847).
 

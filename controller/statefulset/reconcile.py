@@ -7,6 +7,7 @@ waits for the one before to be available. No Pod is ever made beside one of its 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from controller.pods import available_in
 from controller.statefulset.identity import (
@@ -15,6 +16,7 @@ from controller.statefulset.identity import (
     claims_of,
     identify,
     is_identified,
+    is_left_over,
     new_claims,
     new_pod,
     ordinal_of,
@@ -30,6 +32,9 @@ from vaina.objects.revisions import REVISION_HASH
 from vaina.objects.rollouts import amount_of
 
 Status = stateful_set_pb2.StatefulSetStatus
+
+#: between two looks at a claim that is about to go, before a Pod of its name may come
+LEFT_OVER_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Plan:
     #: of those: Pods that ended by themselves, and come again
     ended: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     status: Status | None = None
-    #: when the next Pod counts as available, seconds from now
+    #: when the next Pod counts as available, or what goes may have gone, seconds from now
     wake_seconds: float | None = None
 
     @property
@@ -119,7 +124,11 @@ class _Step:
         """See to one of the Pods that there should be; say whether the next may be looked at."""
         pod = self.pods.get(ordinal)
         if pod is None:
-            self._create(ordinal)
+            if any(is_left_over(self.set, claim) for claim in claims_of(self.set, ordinal, self.claims)):
+                # The data of a Pod that was one too many are to go; its successor begins with new ones.
+                self._wake_in(LEFT_OVER_SECONDS)
+            else:
+                self._create(ordinal)
             return not self.ordered
         if is_terminal(pod):
             if not _is_ending(pod):
@@ -224,9 +233,12 @@ class _Step:
             return False
         left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
         if left > 0:
-            wake = self.plan.wake_seconds
-            self.plan.wake_seconds = left if wake is None else min(wake, left)
+            self._wake_in(left)
         return left <= 0
+
+    def _wake_in(self, seconds: float) -> None:
+        wake = self.plan.wake_seconds
+        self.plan.wake_seconds = seconds if wake is None else min(wake, seconds)
 
 
 def _is_ending(pod: pod_pb2.Pod) -> bool:

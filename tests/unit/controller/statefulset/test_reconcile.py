@@ -206,6 +206,19 @@ def test_claims_come_before_their_pod_and_once() -> None:
     assert (again.claims, said(again)) == ([], ["+1"])
 
 
+@pytest.mark.parametrize(("policy", "made_otherwise"), [("OrderedReady", []), ("Parallel", ["+0"])])
+def test_no_pod_gets_a_claim_that_is_about_to_go_with_the_one_before(
+    policy: str, made_otherwise: list[str]
+) -> None:
+    made = stateful_set(2, claims=True, scaled="Delete", policy=policy)
+    left = claim(made, 1, ("Pod", "uid-of-one-that-is-gone"))
+    there = () if made_otherwise else ("0",)
+    plan = plan_of(made, *there, claims={"data-db-0": claim(made, 0), "data-db-1": left})
+    assert (said(plan), plan.claims, plan.retain) == (made_otherwise, [], [])
+    assert plan.wake_seconds is not None
+    assert said(plan_of(made, *there, claims={"data-db-0": claim(made, 0)})) == [*made_otherwise, "+1"]
+
+
 def test_a_pod_waits_until_it_was_ready_for_long_enough() -> None:
     made = stateful_set()
     made.spec.min_ready_seconds = 130
