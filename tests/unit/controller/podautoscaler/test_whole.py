@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from controller.config import ControllerConfig
-from tests.support.controlplane import ControlPlane, control_plane
+from tests.support.apiserver import make_apiserver
+from tests.support.controlplane import ControlPlane, control_plane, controllers
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.clock import timestamp
@@ -16,6 +17,7 @@ from vaina.testing.builders import make_deployment, make_meta
 CONFIG = ControllerConfig(
     controllers=("deployment", "replicaset", "horizontalpodautoscaling"),
     horizontal_pod_autoscaler_cpu_initialization_period_seconds=0,
+    horizontal_pod_autoscaler_downscale_stabilization_seconds=45,
 )
 
 
@@ -126,7 +128,7 @@ async def test_more_replicas_under_load_and_fewer_when_it_has_been_gone_for_a_wh
         meter.load = 40
         await plane.until(until_condition(plane, "AbleToScale", "ScaleDownStabilized"))
         assert (await plane.client.deployments.get("web", "default")).spec.replicas == 8
-        await running(plane, 1, seconds=400)
+        await running(plane, 1, seconds=120)
         await until_events(plane, "New size: 1; reason: All metrics below target")
 
 
@@ -207,3 +209,19 @@ async def test_two_for_the_same_pods_do_nothing():
         meter.fails = False
         await plane.clock.advance(40)
         assert (await plane.client.deployments.get("web", "default")).spec.replicas == 2
+
+
+async def test_one_that_begins_anew_takes_nothing_away_before_a_whole_window():
+    meter, server = Meter(load=400), make_apiserver()
+    await server.app.bootstrap()
+    async with controllers(server, CONFIG, metrics=meter) as plane:
+        meter.plane = plane
+        await deploy(plane, 8)
+        await plane.client.horizontal_pod_autoscalers.create(autoscaler())
+        await plane.until(until_condition(plane, "AbleToScale", "ReadyForNewScale"))
+    meter.load = 40
+    async with controllers(server, CONFIG, metrics=meter) as plane:
+        meter.plane, begun = plane, plane.clock.now()
+        await plane.until(until_condition(plane, "AbleToScale", "ScaleDownStabilized"))
+        await running(plane, 1, seconds=120)
+        assert plane.clock.now() - begun >= 45
