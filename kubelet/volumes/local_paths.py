@@ -43,6 +43,13 @@ class Events(Protocol):
         ...
 
 
+def _destroy(hidden: Path) -> None:
+    """Delete what was a volume, and nothing that is mounted in it. Raises OSError."""
+    for mounted in mounting.mounts_below(os.path.realpath(hidden)):
+        mounting.unmount(mounted)
+    shutil.rmtree(hidden)
+
+
 class LocalPaths(Controller):
     """Keys are names of volumes."""
 
@@ -91,7 +98,10 @@ class LocalPaths(Controller):
         names = frozenset(known)
         for found in self._directory.iterdir():
             if found.name.startswith(_DELETED):
-                shutil.rmtree(found, ignore_errors=True)
+                try:
+                    _destroy(found)
+                except OSError as error:
+                    log.warning("rest of a volume not deleted", path=str(found), error=str(error))
             elif found.name not in names:
                 log.warning("directory of a volume that is not there", path=str(found))
 
@@ -134,9 +144,7 @@ class LocalPaths(Controller):
         if target.exists() and not hidden.exists():
             target.rename(hidden)
         if hidden.exists():
-            for mounted in mounting.mounts_below(os.path.realpath(hidden)):
-                mounting.unmount(mounted)
-            shutil.rmtree(hidden)
+            _destroy(hidden)
         if target.exists():
             raise FileExistsError(f"{path} was there again")
 

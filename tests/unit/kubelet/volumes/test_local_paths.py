@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from kubelet.volumes import mounting
 from kubelet.volumes.local_paths import LocalPaths
 from tests.support.apiserver import Harness, make_apiserver
+from tests.unit.kubelet.volumes.mounts import needs_mounts
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.errors import NotFound
 from vaina.objects.local_path import FINALIZER, NODE_ANNOTATION, NODE_LABEL, PROVISIONED_BY, PROVISIONER
@@ -112,6 +114,25 @@ async def test_a_released_volume_goes_with_its_data(world: World) -> None:
         await world.until(world.let_go)
     assert not path.exists()
     assert [*world.directory.iterdir()] == []
+
+
+@needs_mounts
+async def test_what_is_mounted_in_a_volume_stays_when_a_new_kubelet_goes_on_with_its_end(
+    world: World, tmp_path: Path
+) -> None:
+    (world.directory / ".deleted-pvc-1" / "mounted").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "data").write_text("precious")
+    mounting.bind(str(tmp_path / "elsewhere"), world.directory / ".deleted-pvc-1" / "mounted")
+
+    async with kubelet(world):
+
+        async def is_done() -> bool:
+            return not [*world.directory.iterdir()]
+
+        await world.until(is_done)
+
+    assert (tmp_path / "elsewhere" / "data").read_text() == "precious"
 
 
 @pytest.mark.parametrize(
