@@ -76,7 +76,7 @@ def _bind(volume: Path, part: str, place: Path, mount: str, container: str) -> P
         subpath.make_directory(volume, part)
         what = "failed to prepare subPath for"
         return subpath.bind(volume, part, place)
-    except (subpath.SubPathError, OSError) as error:
-        # The reason names paths of the node: it is for whoever looks after it.
+    except (subpath.SubPathError, OSError, ValueError) as error:
+        # ValueError: a path that no system call takes (it has a byte 0). The reason names paths of the node: it is for whoever looks after it.
         log.warning("sub path not mounted", volume=str(volume), sub_path=part, error=str(error))
         raise ConfigProblem(f"{what} {where}") from error

@@ -107,7 +107,8 @@ class VolumeManager:
             if volume.name in wanted:
                 try:
                     await self._mount(pod, volume, facts)
-                except (PayloadError, ApiError, OSError) as error:
+                # ValueError: a path that no system call takes (it has a byte 0).
+                except (PayloadError, ApiError, OSError, ValueError) as error:
                     raise VolumeFailed(
                         volume.name, f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
                     ) from error
@@ -158,7 +159,7 @@ class VolumeManager:
                     continue
                 try:
                     await self._write(shown.pod, volume, shown.facts)
-                except (PayloadError, ApiError, OSError) as error:
+                except (PayloadError, ApiError, OSError, ValueError) as error:
                     log.warning("volume not refreshed", uid=uid, volume=volume.name, error=str(error))
 
     async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path, node: str) -> None:

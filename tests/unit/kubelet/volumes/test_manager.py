@@ -185,6 +185,23 @@ async def test_a_host_path_is_what_it_is_said_to_be(
     assert words in str(refused.value)
 
 
+async def test_a_path_that_no_system_call_takes_is_told_and_not_met_over_and_over(
+    volumes: VolumeManager, tmp_path: Path
+) -> None:
+    host, config = with_volume("host"), config_pod()
+    host.spec.volumes[0].volume_source.host_path.path = "/a\0b"
+    config.spec.volumes[0].volume_source.config_map.items.add(key="colour", path="a\0b")
+    for pod, name in ((host, "host"), (config, "config")):
+        with pytest.raises(VolumeFailed, match=f'MountVolume.SetUp failed for volume "{name}"'):
+            await volumes.mount(pod, [name], FACTS)
+
+    parts = with_volume("scratch")
+    parts.spec.containers[0].volume_mounts.add(name="scratch", mount_path="/x", sub_path="a\0b")
+    await volumes.mount(parts, ["scratch"], FACTS)
+    with pytest.raises(ConfigProblem, match="failed to create subPath directory"):
+        await mounts_of(PodDirectory(tmp_path, volumes), parts)
+
+
 async def mounts_of(directory: PodDirectory, pod: pod_pb2.Pod) -> tuple[Mount, ...]:
     return await directory.mounts(
         pod, pod.spec.containers[0], attempt=1, pod_ip="10.244.1.2", env={"PART": "a"}
