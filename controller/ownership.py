@@ -15,6 +15,16 @@ from vaina.objects.meta import controller_of, metadata
 
 M = TypeVar("M", bound=Message)
 
+#: index of objects by the uid of their controller; orphans stand under "orphan/<namespace>"
+BY_CONTROLLER = "controller-uid"
+
+
+def by_controller(obj: Message) -> Iterable[str]:
+    """Index function of objects of any kind, for `BY_CONTROLLER`."""
+    meta = metadata(obj)
+    reference = controller_of(meta)
+    return (reference.uid if reference is not None else f"orphan/{meta.namespace}",)
+
 
 @dataclass(frozen=True, slots=True)
 class Claims(Generic[M]):

@@ -1,22 +1,13 @@
 """What all controllers of Pods share: which Pods count, finding them by their controller, making one from a template."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 
+from controller.ownership import BY_CONTROLLER
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.lister import Lister
 from vaina.clock import seconds_of
-from vaina.objects.meta import controller_of
 from vaina.objects.pods import get_condition, is_terminal
-
-#: index of Pods by the uid of their controller; orphans stand under "orphan/<namespace>"
-BY_CONTROLLER = "controller-uid"
-
-
-def by_controller(pod: pod_pb2.Pod) -> Iterable[str]:
-    """Index function of Pods, for `BY_CONTROLLER`."""
-    reference = controller_of(pod.metadata)
-    return (reference.uid if reference is not None else f"orphan/{pod.metadata.namespace}",)
 
 
 def candidates(pods: Lister[pod_pb2.Pod], owner: meta_pb2.ObjectMeta) -> list[pod_pb2.Pod]:

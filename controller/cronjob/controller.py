@@ -3,14 +3,13 @@
 Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go`.
 """
 
-from collections.abc import Iterable
-
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
 from controller.base import Controller, Tools
 from controller.cronjob.reconcile import CronPlan, reconcile
 from controller.cronjob.timing import seconds_to_next
+from controller.ownership import BY_CONTROLLER, by_controller
 from controller.pod_control import NAMESPACE_TERMINATING
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import reference_pb2
@@ -24,15 +23,10 @@ from vaina.objects.schedules import ScheduleError, parse
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: indexes: of Jobs by the uid of their controller, of CronJobs by their own
-BY_CONTROLLER, BY_UID = "controller-uid", "uid"
+#: index of CronJobs by uid
+BY_UID = "uid"
 #: look again after this time when the cache does not show what was written
 RECHECK_SECONDS = 15.0
-
-
-def _by_controller(job: job_pb2.Job) -> Iterable[str]:
-    reference = controller_of(job.metadata)
-    return (reference.uid,) if reference is not None else ()
 
 
 class CronJobController(Controller):
@@ -53,7 +47,7 @@ class CronJobController(Controller):
             "Time between when a cronjob is scheduled to be run, and when the corresponding job is created",
             registry=registry, buckets=tuple(2.0**power for power in range(10)),
         )  # fmt: skip
-        self._jobs.ensure_indexer(BY_CONTROLLER, _by_controller)
+        self._jobs.ensure_indexer(BY_CONTROLLER, by_controller)
         self._cron_jobs.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
         self._cron_jobs.add_handler(
             on_add=lambda obj: self.queue.add(object_key(obj)),

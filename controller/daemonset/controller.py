@@ -11,9 +11,9 @@ from controller.daemonset.daemons import DaemonSet, new_pod, node_of, reference
 from controller.daemonset.reconcile import Plan, reconcile
 from controller.expectations import Expectations
 from controller.naming import suffixed
-from controller.ownership import claim, with_controller, without_owner
+from controller.ownership import BY_CONTROLLER, by_controller, claim, with_controller, without_owner
 from controller.pod_control import PodControl
-from controller.pods import BY_CONTROLLER, RecentNames, Taken, by_controller, candidates
+from controller.pods import RecentNames, Taken, candidates
 from controller.revisions import History, look_back
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -23,7 +23,7 @@ from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
 from vaina.kinds import CONTROLLER_REVISION, DAEMON_SET, NODE, POD
 from vaina.objects.meta import controller_of, is_controlled_by, object_key
 from vaina.objects.pods import is_terminal
-from vaina.objects.revisions import REVISION_HASH, owned_by
+from vaina.objects.revisions import REVISION_HASH
 from vaina.objects.selectors import from_message
 
 log = structlog.stdlib.get_logger(__name__)
@@ -67,6 +67,7 @@ class DaemonSetController(Controller):
         self._recent, self._ended = RecentNames(), EndedPods()
         self._targets: dict[str, dict[str, str]] = {}
         self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
+        self._revisions.ensure_indexer(BY_CONTROLLER, by_controller)
         self._sets.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
         self.watch(self._sets)
         self.watch(self._pods, self._concerned)
@@ -116,7 +117,7 @@ class DaemonSetController(Controller):
 
     def _look_back(self, daemon_set: DaemonSet) -> History:
         meta = daemon_set.metadata
-        own = owned_by(self._revisions.lister.list(namespace=meta.namespace), meta.uid)
+        own = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
         hashes = {
             pod.metadata.labels.get(REVISION_HASH, "")
             for pod in self._pods.lister.by_index(BY_CONTROLLER, meta.uid)

@@ -12,7 +12,7 @@ from controller.base import Controller, Tools
 from controller.deployment import status
 from controller.deployment.reconcile import Change, Plan, reconcile
 from controller.expectations import Expectations
-from controller.ownership import with_controller, without_owner
+from controller.ownership import BY_CONTROLLER, by_controller, with_controller, without_owner
 from vaina.api.apps.v1 import apps_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
@@ -24,8 +24,6 @@ from vaina.objects.selectors import from_message
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: index of ReplicaSets by the uid of their controller; orphans stand under "orphan/<namespace>"
-BY_CONTROLLER = "controller-uid"
 BY_UID = "uid"
 #: look again after this time when the caches do not show what was written
 RECHECK_SECONDS = 15.0
@@ -34,12 +32,6 @@ SCALING = "ScalingReplicaSet"
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 ReplicaSet = apps_pb2.ReplicaSet
-
-
-def by_controller(rs: ReplicaSet) -> Iterable[str]:
-    """Index function of ReplicaSets."""
-    reference = controller_of(rs.metadata)
-    return (reference.uid if reference is not None else f"orphan/{rs.metadata.namespace}",)
 
 
 class DeploymentController(Controller):

@@ -20,9 +20,9 @@ from controller.job.release import release, release_one
 from controller.job.state import JobState
 from controller.job.tracking import Done, after_release, before_release
 from controller.job.view import View, observe
-from controller.ownership import Claims, claim, with_controller, without_owner
+from controller.ownership import BY_CONTROLLER, Claims, by_controller, claim, with_controller, without_owner
 from controller.pod_control import PodControl
-from controller.pods import BY_CONTROLLER, RecentNames, Taken, by_controller, candidates
+from controller.pods import RecentNames, Taken, candidates
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory

@@ -11,9 +11,9 @@ import structlog
 
 from controller.base import Controller, Tools
 from controller.expectations import Expectations
-from controller.ownership import with_controller, without_owner
+from controller.ownership import BY_CONTROLLER, by_controller, with_controller, without_owner
 from controller.pod_control import Failure, PodControl, failure_of
-from controller.pods import BY_CONTROLLER, RecentNames, Taken, by_controller, candidates, is_active
+from controller.pods import RecentNames, Taken, candidates, is_active
 from controller.replicaset.owner import ADAPTERS, Owner
 from controller.replicaset.reconcile import ReplicaPlan, observe, reconcile
 from controller.replicaset.status import compute_status

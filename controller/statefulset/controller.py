@@ -11,10 +11,10 @@ import structlog
 
 from controller.base import Controller, Tools
 from controller.expectations import Expectations
-from controller.ownership import claim, with_controller, without_owner
-from controller.pods import BY_CONTROLLER, by_controller, candidates
+from controller.ownership import BY_CONTROLLER, by_controller, claim, with_controller, without_owner
+from controller.pods import candidates
 from controller.revisions import History, look_back
-from controller.statefulset.identity import Claim, StatefulSet, ordinal_of, reference
+from controller.statefulset.identity import Claim, StatefulSet, claim_keys, ordinal_of, reference
 from controller.statefulset.reconcile import Plan, Version, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
@@ -22,7 +22,7 @@ from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
 from vaina.kinds import CONTROLLER_REVISION, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from vaina.objects.meta import controller_of, is_controlled_by, object_key
-from vaina.objects.revisions import Revision, owned_by, template_of
+from vaina.objects.revisions import Revision, template_of
 from vaina.objects.selectors import from_message
 
 log = structlog.stdlib.get_logger(__name__)
@@ -45,6 +45,7 @@ class StatefulSetController(Controller):
         self._client, self._recorder = factory.clientset, recorder
         self._pod_writes, self._set_writes = Expectations(), Expectations()
         self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
+        self._revisions.ensure_indexer(BY_CONTROLLER, by_controller)
         self._sets.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
         self.watch(self._sets)
         self.watch(self._pods, self._concerned)
@@ -59,10 +60,8 @@ class StatefulSetController(Controller):
             return RECHECK_SECONDS
         pods = await self._claim(key, stateful_set)
         history = await self._remember(key, stateful_set, pods)
-        claims = {
-            item.metadata.name: item
-            for item in self._claims.lister.list(namespace=stateful_set.metadata.namespace)
-        }
+        named = map(self._claims.lister.get, claim_keys(stateful_set, pods))
+        claims = {item.metadata.name: item for item in named if item is not None}
         plan = reconcile(
             stateful_set, pods, claims, _version(history.current), _version(history.update), self.clock.now()
         )
@@ -111,7 +110,7 @@ class StatefulSetController(Controller):
     async def _remember(self, key: str, stateful_set: StatefulSet, pods: Iterable[pod_pb2.Pod]) -> History:
         """Keep the revisions of the template; return them."""
         meta = stateful_set.metadata
-        revisions = owned_by(self._revisions.lister.list(namespace=meta.namespace), meta.uid)
+        revisions = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
         history = look_back(
             meta, reference(stateful_set), stateful_set.spec.template, revisions,
             current_name=stateful_set.status.current_revision,

@@ -4,7 +4,7 @@ Follows `pkg/controller/statefulset/stateful_set_utils.go` and https://kubernete
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from controller.pods import pod_from_template
@@ -49,6 +49,17 @@ def ordinal_of(stateful_set: StatefulSet, name: str) -> int | None:
 def claim_name(stateful_set: StatefulSet, template: Claim, ordinal: int) -> str:
     """Return the name of a Pod's claim."""
     return f"{template.metadata.name}-{stateful_set.metadata.name}-{ordinal}"
+
+
+def claim_keys(stateful_set: StatefulSet, pods: Iterable[pod_pb2.Pod]) -> Iterator[str]:
+    """Return namespace/name of the claims of all Pods that there should be, and of those that are there."""
+    first = start_of(stateful_set)
+    wanted = range(first, first + replicas_of(stateful_set))
+    there = (ordinal_of(stateful_set, pod.metadata.name) for pod in pods)
+    ordinals = [*wanted, *(ordinal for ordinal in there if ordinal is not None and ordinal not in wanted)]
+    for template in stateful_set.spec.volume_claim_templates:
+        for ordinal in ordinals:
+            yield f"{stateful_set.metadata.namespace}/{claim_name(stateful_set, template, ordinal)}"
 
 
 def reference(stateful_set: StatefulSet) -> meta_pb2.OwnerReference:
