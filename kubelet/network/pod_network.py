@@ -54,7 +54,7 @@ class PodNetwork:
         #: addresses given to sandboxes that the runtime does not list yet
         self._reserved: set[IPv4Address] = set()
         self._lock = asyncio.Lock()
-        #: what was applied last; None: by a kubelet before this one
+        #: what was applied last; None: not known, by a kubelet before this one or by a command that did not end well
         self._host_ports: str | None = None
 
     @property
@@ -172,6 +172,7 @@ class PodNetwork:
                 return
             # Connections to the node's own loopback are to be led away too.
             (_SETTINGS / BRIDGE / "route_localnet").write_text("1")
+            self._host_ports = None
             await run(["nft", "-f", "-"], rules)
             self._host_ports = rules
             log.info("host ports set", rules=rules.count(" dnat to "))

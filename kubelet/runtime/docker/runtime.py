@@ -106,6 +106,8 @@ class DockerRuntime:
         self._node_dns, self._least_oom_score_adj = node_dns, least_oom_score_adj
         #: host ports were brought in line with the sandboxes since this kubelet began
         self._ports_led = False
+        #: held from asking for sandboxes until the ports are theirs: an older answer must not come after a newer one
+        self._ports = asyncio.Lock()
         self._records: dict[tuple[str, str], ContainerState] = {}
 
     async def version(self) -> RuntimeVersion:
@@ -219,12 +221,19 @@ class DockerRuntime:
 
     async def _lead_ports(self) -> None:
         """Have the node's ports lead to the sandboxes that there are. Raises SandboxFailed."""
-        listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
         try:
-            await self._network.set_host_ports(convert.host_ports(listed))
+            await self._set_ports("")
         except (NetworkNotReady, NetworkCommandError, OSError) as error:
             raise SandboxFailed(f"the ports of the node could not be led to the Pod: {error}") from error
         self._ports_led = True
+
+    async def _set_ports(self, ending: str) -> None:
+        """Have the node's ports lead to all sandboxes but one. Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
+        async with self._ports:
+            listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
+            await self._network.set_host_ports(
+                convert.host_ports(item for item in listed if item["Id"] != ending)
+            )
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
@@ -238,12 +247,9 @@ class DockerRuntime:
             return
         if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
             return
-        # It may take a moment to end: its ports go now.
-        listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
         try:
-            await self._network.set_host_ports(
-                convert.host_ports(item for item in listed if item["Id"] != sandbox_id)
-            )
+            # It may take a moment to end: its ports go now.
+            await self._set_ports(sandbox_id)
         except (NetworkNotReady, NetworkCommandError, OSError) as error:
             raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
 
