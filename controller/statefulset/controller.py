@@ -67,12 +67,19 @@ class StatefulSetController(Controller):
         )
         if plan.acts:
             await self._confirm(stateful_set)
-        await self._act(key, stateful_set, plan)
+        failure: ApiError | None = None
+        try:
+            await self._act(key, stateful_set, plan)
+        except ApiError as error:
+            # What was seen is told all the same, as upstream does.
+            failure = error
         if plan.status is not None:
             changed = StatefulSet()
             changed.CopyFrom(stateful_set)
             changed.status.CopyFrom(plan.status)
             await self._write_status(key, changed)
+        if failure is not None:
+            raise failure
         return plan.wake_seconds
 
     def _is_up_to_date(self, key: str, stateful_set: StatefulSet) -> bool:

@@ -209,6 +209,21 @@ async def test_a_pod_on_a_silent_node_is_not_made_a_second_time() -> None:
         assert (await pod(plane, "db-0")).metadata.uid != first.metadata.uid
 
 
+async def test_a_set_whose_pods_are_refused_is_observed_all_the_same() -> None:
+    async with control_plane() as plane:
+        made = stateful_set(1)
+        # Too long for a host name.
+        made.metadata.name = "d" * 70
+        await plane.client.stateful_sets.create(made)
+
+        async def observed() -> bool:
+            found = await plane.client.stateful_sets.get(made.metadata.name, "default")
+            return found.status.observed_generation == 1 and found.status.update_revision != ""
+
+        await plane.until(observed)
+        assert await names(plane) == []
+
+
 async def test_a_pod_that_failed_comes_again() -> None:
     async with control_plane() as plane:
         await plane.add_node("node-1")
