@@ -30,6 +30,8 @@ OWN_ANNOTATIONS: Final = frozenset(
         "deprecated.deployment.rollback.to",
     }
 )  # fmt: skip
+#: digits that fit into 64 bits
+_MAX_DIGITS: Final = 18
 #: this progress deadline, or history limit, is none
 UNLIMITED: Final = 2**31 - 1
 
@@ -43,11 +45,11 @@ def replicas_of(obj: Deployment | ReplicaSet) -> int:
 
 
 def amount_of(amount: meta_pb2.IntOrString, total: int, *, round_up: bool) -> int:
-    """Return a number, or a share of `total` in per cent, as a number. A text that is no share is nothing."""
+    """Return a number, or a share of `total` in per cent, as a number. A text that is no share, or no number of 64 bits, is nothing."""
     if amount.type == 0:
         return amount.int_val
     share = amount.str_val.removesuffix("%")
-    if not share.isascii() or not share.isdigit():
+    if not share.isascii() or not share.isdigit() or len(share) > _MAX_DIGITS:
         return 0
     return -(-int(share) * total // 100) if round_up else int(share) * total // 100
 
@@ -114,7 +116,7 @@ def revision_of(meta: meta_pb2.ObjectMeta) -> int:
 def int_annotation(meta: meta_pb2.ObjectMeta, key: str) -> int | None:
     """Return a number that an annotation tells; None when it tells none."""
     text = meta.annotations.get(key, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def has_deadline(deployment: Deployment) -> bool:

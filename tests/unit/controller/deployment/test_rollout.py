@@ -7,6 +7,7 @@ import pytest
 
 from controller.deployment.rollout import is_scaling, may_recreate, new_size, roll, scale, size_of
 from tests.unit.controller.deployment.cases import NEW, deployment, replica_set
+from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.rollouts import amount_of, fenceposts
 from vaina.testing.builders import make_deployment
 
@@ -44,6 +45,12 @@ def test_a_text_that_is_no_share_is_nothing_and_recreate_has_no_fences():
     made = make_deployment(max_surge="many")
     assert amount_of(made.spec.strategy.rolling_update.max_surge, 10, round_up=True) == 0
     assert fenceposts(make_deployment(replicas=5, recreate=True)) == (0, 0)
+
+
+def test_a_share_of_more_digits_than_a_number_has_is_nothing():
+    # The apiserver takes any share as maxSurge, as upstream's does.
+    amount = meta_pb2.IntOrString(type=1, str_val="9" * 5000 + "%")
+    assert amount_of(amount, 10, round_up=True) == 0
 
 
 @dataclass(frozen=True)
