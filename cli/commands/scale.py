@@ -58,6 +58,6 @@ async def _scale_one(shell: Shell, clients: Clientset, target: Target, options: 
 @click.option("--replicas", type=int, required=True, help="How many there should be.")
 @click.option("--current-replicas", type=int, default=-1, help="Only when there are this many now.")
 def scale_command(**options: Any) -> None:
-    """Set the number of replicas of a ReplicaSet or ReplicationController."""
+    """Set the number of replicas of Deployments, StatefulSets, ReplicaSets, ReplicationControllers."""
     given = ScaleOptions(**options)
     flags.start(lambda shell, clients: scale(shell, clients, given))
