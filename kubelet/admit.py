@@ -4,14 +4,15 @@ The scheduler has asked the same, but somebody may bind by hand, and the node ma
 allocatable (I8). Reasons and messages are upstream's (`pkg/kubelet/lifecycle/predicate.go`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubelet import sysctls
 from kubelet.eviction.ranking import REASON as EVICTED
 from kubelet.eviction.ranking import is_critical, pressure_message
-from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.nodes import allocatable
+from vaina.objects.placement import selects, tolerates
 from vaina.objects.pods import BEST_EFFORT, pod_requests, qos_class
 
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
@@ -66,7 +67,7 @@ def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
         return None
     if under == {"MemoryPressure"}:
         taint = node_pb2.Taint(key=MEMORY_PRESSURE, effect="NoSchedule")
-        if qos_class(pod) != BEST_EFFORT or any(_tolerates(item, taint) for item in pod.spec.tolerations):
+        if qos_class(pod) != BEST_EFFORT or any(tolerates(item, taint) for item in pod.spec.tolerations):
             return None
     return Rejection(EVICTED, pressure_message(under))
 
@@ -113,49 +114,9 @@ def _short(name: str, requested: int, used: int, capacity: int) -> Rejection:
 
 
 def _node_affinity(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
-    labels = node.metadata.labels
-    matches = all(labels.get(key) == value for key, value in pod.spec.node_selector.items())
-    required = pod.spec.affinity.node_affinity
-    if required.HasField("required_during_scheduling_ignored_during_execution"):
-        terms = required.required_during_scheduling_ignored_during_execution.node_selector_terms
-        matches = matches and any(_term_matches(term, node) for term in terms)
-    if matches:
+    if selects(pod.spec, node):
         return None
     return _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
-
-
-def _term_matches(term: reference_pb2.NodeSelectorTerm, node: node_pb2.Node) -> bool:
-    if not term.match_expressions and not term.match_fields:
-        return False
-    fields = {"metadata.name": node.metadata.name}
-    return all(_requirement(item, node.metadata.labels) for item in term.match_expressions) and all(
-        _requirement(item, fields) for item in term.match_fields
-    )
-
-
-def _requirement(item: reference_pb2.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    present, value = item.key in labels, labels.get(item.key, "")
-    match item.operator:
-        case "In":
-            return present and value in item.values
-        case "NotIn":
-            return value not in item.values if present else True
-        case "Exists":
-            return present
-        case "DoesNotExist":
-            return not present
-        case "Gt" | "Lt":
-            return _compares(item.operator, value, item.values)
-    return False
-
-
-def _compares(operator: str, value: str, values: Iterable[str]) -> bool:
-    bounds = [*values]
-    try:
-        number, bound = int(value), int(bounds[0])
-    except (ValueError, IndexError):
-        return False
-    return number > bound if operator == "Gt" else number < bound
 
 
 def _host_ports(pod: pod_pb2.Pod) -> set[tuple[str, str, int]]:
@@ -180,16 +141,8 @@ def _ports(pod: pod_pb2.Pod, others: tuple[pod_pb2.Pod, ...]) -> Rejection | Non
 
 def _taints(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
     for taint in node.spec.taints:
-        if taint.effect == "NoExecute" and not any(_tolerates(item, taint) for item in pod.spec.tolerations):
+        if taint.effect == "NoExecute" and not any(tolerates(item, taint) for item in pod.spec.tolerations):
             return _predicate(
                 "TaintToleration", f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
             )
     return None
-
-
-def _tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
-    if toleration.effect not in {"", taint.effect} or toleration.key not in {"", taint.key}:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and toleration.value == taint.value

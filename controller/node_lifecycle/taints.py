@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of, timestamp
 from vaina.objects.conditions import find_condition
+from vaina.objects.placement import tolerates
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -88,17 +89,6 @@ def compute_taints(
     if not added and len(kept) == len(node.spec.taints):
         return None
     return (*kept, *added)
-
-
-def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
-    """Say whether a toleration covers a taint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and toleration.value == taint.value
 
 
 def _is_default(toleration: pod_pb2.Toleration) -> bool:
