@@ -52,6 +52,14 @@ def _is_right(found: os.stat_result, group: int, *, read_only: bool) -> bool:
 
 def _give(name: str, found: os.stat_result, group: int, parent: int | None, *, read_only: bool) -> None:
     os.chown(name, -1, group, dir_fd=parent, follow_symlinks=False)
-    if not stat.S_ISLNK(found.st_mode):
-        mode = stat.S_IMODE(found.st_mode) | _wanted(found.st_mode, read_only=read_only)
-        os.chmod(name, mode, dir_fd=parent)
+    if parent is None:
+        os.chmod(name, stat.S_IMODE(found.st_mode) | _wanted(found.st_mode, read_only=read_only))
+        return
+    # By descriptor: whoever writes in the volume may have made it a link meanwhile, which chmod would follow.
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISLNK(mode):
+            os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(mode) | _wanted(mode, read_only=read_only))
+    finally:
+        os.close(descriptor)

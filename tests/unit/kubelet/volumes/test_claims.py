@@ -4,6 +4,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from kubelet.pod.directory import PodDirectory
 from kubelet.runtime.records import Uid
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.ownership import give_to_group
 from tests.unit.kubelet.volumes.test_manager import Objects
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION, PROVISIONED_BY, PROVISIONER
@@ -29,6 +31,30 @@ def new_pod(name: str = "web", claim: str = "data") -> pod_pb2.Pod:
     pod.spec.volumes.add(name="data").volume_source.persistent_volume_claim.claim_name = claim
     pod.spec.containers[0].volume_mounts.add(name="data", mount_path="/data")
     return pod
+
+
+def test_a_file_that_becomes_a_link_meanwhile_leads_the_kubelet_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes in a volume may change it while it is given to a group."""
+    outside, volume = tmp_path / "outside", tmp_path / "volume"
+    outside.write_text("the node's")
+    outside.chmod(0o600)
+    volume.mkdir()
+    (volume / "file").write_text("the pod's")
+    chown = os.chown
+
+    def swap(name: str, *args: int, **how: Any) -> None:
+        chown(name, *args, **how)
+        if name == "file":
+            (volume / "file").unlink()
+            (volume / "file").symlink_to(outside)
+
+    monkeypatch.setattr(os, "chown", swap)
+
+    give_to_group(volume, os.getgid(), "Always")
+
+    assert outside.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.fixture
