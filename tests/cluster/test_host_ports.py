@@ -13,7 +13,10 @@ PORT = 18080
 @pytest.mark.requirement("B4")
 def test_a_port_of_the_node_leads_to_its_pod_as_long_as_that_lives(space: Workspace) -> None:
     node = space.cluster.nodes[0]
-    serving = container(script=SERVER, ports=[{"containerPort": 8080, "hostPort": PORT}])
+    listens = {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "timeoutSeconds": 5}
+    serving = container(
+        script=SERVER, ports=[{"containerPort": 8080, "hostPort": PORT}], readinessProbe=listens
+    )
     space.start(pod("web", serving, nodeName=node), pod("client", container(), nodeName=node))
     address = space.cluster.address(node)
 

@@ -107,9 +107,13 @@ def settings(cluster: Cluster, node: str, **values: str) -> Iterator[None]:
 def test_a_node_short_of_memory_says_so_and_evicts_who_uses_most_above_its_request(space: Workspace) -> None:
     [modest] = space.start(pod("modest", container(), nodeName=space.cluster.nodes[0]))
     name = modest.spec.node_name
-    [measured] = [
-        item for item in space.api.call(space.api.clients.metrics.nodes()) if item.metadata.name == name
-    ]
+    [measured] = wait_until(
+        lambda: [
+            item for item in space.api.call(space.api.clients.metrics.nodes()) if item.metadata.name == name
+        ],
+        40,
+        "the node was measured",
+    )
     node = space.api.find(NODE, name)
     assert node is not None
     left = value(node.status.capacity["memory"].string) - value(measured.usage["memory"].string)

@@ -69,7 +69,9 @@ def test_attach_joins_a_process_that_runs(space: Workspace) -> None:
 @pytest.mark.requirement("B16")
 def test_a_port_leads_to_the_pods_own_loopback(space: Workspace) -> None:
     script = "mkdir /www; head -c 2000000 /dev/zero > /www/big; exec httpd -f -p 127.0.0.1:8080 -h /www"
-    space.start(pod("server", container(script=script)))
+    asked = ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/big"]
+    listens = {"exec": {"command": asked}, "periodSeconds": 1, "timeoutSeconds": 5}
+    space.start(pod("server", container(script=script, readinessProbe=listens)))
     with beside(space, "port-forward", "server", ":8080", "--address=127.0.0.1") as forwarding:
         first = line(forwarding)
         local = first.removeprefix("Forwarding from 127.0.0.1:").partition(" ")[0]
