@@ -5,6 +5,7 @@ before the caches show what was written last (I7), nor on their word alone: the 
 """
 
 from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -117,7 +118,7 @@ class StatefulSetController(Controller):
     async def _remember(self, key: str, stateful_set: StatefulSet, pods: Iterable[pod_pb2.Pod]) -> History:
         """Keep the revisions of the template; return them."""
         meta = stateful_set.metadata
-        revisions = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
+        revisions = await self._revisions_of(stateful_set)
         history = look_back(
             meta, reference(stateful_set), stateful_set.spec.template, revisions,
             current_name=stateful_set.status.current_revision,
@@ -137,6 +138,17 @@ class StatefulSetController(Controller):
             except (NotFound, Conflict):
                 continue
         return history
+
+    async def _revisions_of(self, stateful_set: StatefulSet) -> list[Revision]:
+        """Return the revisions of a set, with the one that was rolled out last: a cache that is late would have the newest taken for it."""
+        meta, current = stateful_set.metadata, stateful_set.status.current_revision
+        found = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
+        if current and all(revision.metadata.name != current for revision in found):
+            with suppress(NotFound):
+                asked = await self._client.controller_revisions.get(current, meta.namespace)
+                if is_controlled_by(asked.metadata, meta.uid):
+                    found.append(asked)
+        return found
 
     async def _make_revision(self, key: str, stateful_set: StatefulSet, wanted: Revision) -> None:
         try:
