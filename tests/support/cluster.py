@@ -263,13 +263,14 @@ class Cluster:
 
     def process(self, container: str, module: str) -> int:
         """Return the id, inside the container, of its `python -m MODULE`; 0 while there is none."""
-        script = 'for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\\0" " " <$p/cmdline)"; done 2>/dev/null'
+        # Commands may have line ends in them, as those of health checks have.
+        script = 'for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\\0\\r\\n" "   " <$p/cmdline)"; done 2>/dev/null'
         try:
             listing = self.execute(container, "sh", "-c", script)
         except CommandError:
             return 0  # the container itself is ending or starting
         for line in listing.splitlines():
-            number, *words = line.split()
+            number, *words = line.split() or [""]
             if words[1:3] == ["-m", module] and "python" in words[0]:
                 return int(number)
         return 0
