@@ -17,6 +17,8 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _MAX_NAME: Final = 253
 _POLICIES: Final = ("Always", "OnFailure", "Never")
+_PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+_MAX_PORT: Final = 65535
 #: what the objects are called that a volume of each kind refers to
 _VOLUME_OBJECTS: Final[Mapping[str, str]] = {
     "config_map": "configmaps",
@@ -42,7 +44,14 @@ _ENV_OBJECTS: Final[Mapping[str, str]] = {
 def mistake(pod: pod_pb2.Pod) -> str:
     """Return what is wrong with a Pod that has its defaults; "": nothing."""
     return next(
-        chain(_of_names(pod), _of_spec(pod.spec), _of_containers(pod.spec), _of_objects(pod.spec)), ""
+        chain(
+            _of_names(pod),
+            _of_spec(pod.spec),
+            _of_containers(pod.spec),
+            _of_ports(pod.spec),
+            _of_objects(pod.spec),
+        ),
+        "",
     )
 
 
@@ -82,6 +91,19 @@ def _of_containers(spec: pod_pb2.PodSpec) -> Iterator[str]:
         for mount in container.volume_mounts:
             if mount.name not in volumes:
                 yield f'spec.containers[{container.name}].volumeMounts: Not found: "{mount.name}"'
+
+
+def _of_ports(spec: pod_pb2.PodSpec) -> Iterator[str]:
+    """One that the kernel does not know would keep the ports of all Pods of the node from being led to them."""
+    for container in (*spec.init_containers, *spec.containers):
+        where = f"spec.containers[{container.name}].ports"
+        for port in container.ports:
+            for number in (port.container_port, port.host_port or 1):
+                if not 1 <= number <= _MAX_PORT:
+                    yield f"{where}: Invalid value: {number}: must be between 1 and {_MAX_PORT}, inclusive"
+            if port.protocol not in _PROTOCOLS:
+                supported = ", ".join(f'"{protocol}"' for protocol in _PROTOCOLS)
+                yield f'{where}: Unsupported value: "{port.protocol}": supported values: {supported}'
 
 
 def _of_objects(spec: pod_pb2.PodSpec) -> Iterator[str]:

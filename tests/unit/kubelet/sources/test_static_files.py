@@ -108,6 +108,18 @@ def test_what_a_manifest_may_not_say_of_itself_is_left_out() -> None:
             pod_with("containers: [{name: a, image: i}], initContainers: [{name: a, image: i}]"),
             'Duplicate value: "a"',
         ),
+        (
+            pod_with("containers: [{name: a, image: i, ports: [{containerPort: 80, hostPort: 70000}]}]"),
+            "spec.containers[a].ports: Invalid value: 70000: must be between 1 and 65535, inclusive",
+        ),
+        (
+            pod_with("containers: [{name: a, image: i, ports: [{containerPort: -1}]}]"),
+            "spec.containers[a].ports: Invalid value: -1: must be between 1 and 65535, inclusive",
+        ),
+        (
+            pod_with("containers: [{name: a, image: i, ports: [{containerPort: 80, protocol: tcp}]}]"),
+            'spec.containers[a].ports: Unsupported value: "tcp": supported values: "SCTP", "TCP", "UDP"',
+        ),
         (pod_with(f"{MAIN}, restartPolicy: Sometimes"), 'spec.restartPolicy: Unsupported value: "Sometimes"'),
         (pod_with(f"{MAIN}, volumes: [{{name: .., emptyDir: {{}}}}]"), 'spec.volumes: Invalid value: ".."'),
         (
