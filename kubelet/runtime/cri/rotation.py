@@ -99,21 +99,28 @@ class LogRotation:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 await self.look()
-            except (RuntimeFailure, OSError) as error:
+            except RuntimeFailure as error:
                 log.warning("logs not looked at", error=str(error))
 
     async def look(self) -> None:
-        """Rotate every log that is too large. Raises RuntimeFailure, OSError."""
+        """Rotate every log that is too large. Raises RuntimeFailure: the runtime does not say which there are."""
         self._paths = await self._runtime.log_paths(self._paths)
         for container_id, path in self._paths.items():
             try:
-                size = (await asyncio.to_thread(path.stat)).st_size
-            except FileNotFoundError:
-                # A kubelet that died in the middle had moved it away: the runtime still writes to the old one.
-                await self._runtime.reopen_log(container_id)
-                continue
-            if size >= self._policy.max_bytes:
-                await self._rotate(container_id, path)
+                await self._keep_small(container_id, path)
+            except (RuntimeFailure, OSError) as error:
+                # One that is refused must not keep the others from it.
+                log.warning("log not rotated", container=container_id, error=str(error))
+
+    async def _keep_small(self, container_id: str, path: Path) -> None:
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+        except FileNotFoundError:
+            # A kubelet that died in the middle had moved it away: the runtime still writes to the old one.
+            await self._runtime.reopen_log(container_id)
+            return
+        if size >= self._policy.max_bytes:
+            await self._rotate(container_id, path)
 
     async def _rotate(self, container_id: str, path: Path) -> None:
         await asyncio.to_thread(_tidy, path, self._policy.max_files)

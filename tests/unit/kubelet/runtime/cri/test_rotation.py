@@ -31,19 +31,21 @@ def test_room_is_made_before_a_log_is_rotated(
 
 
 class Writer:
-    """A runtime with one container."""
+    """A runtime with a container for each path: c1, c2."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.refuses, self.reopened = path, False, 0
+    def __init__(self, *paths: Path) -> None:
+        self.paths = {f"c{number}": path for number, path in enumerate(paths, 1)}
+        self.refused: frozenset[str] = frozenset()
+        self.reopened = 0
 
     async def log_paths(self, known: Mapping[str, Path]) -> dict[str, Path]:
-        return {"c1": self.path}
+        return self.paths
 
     async def reopen_log(self, container_id: str) -> None:
-        if self.refuses:
+        if container_id in self.refused:
             raise RuntimeFailure("not now")
         self.reopened += 1
-        self.path.touch()
+        self.paths[container_id].touch()
 
 
 def files(folder: Path) -> list[Path]:
@@ -71,15 +73,18 @@ async def test_a_log_that_grows_is_kept_small(tmp_path: Path) -> None:
     assert (path.read_text(), writer.reopened) == ("small", 5)
 
 
-async def test_a_runtime_that_does_not_reopen_keeps_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "0.log"
-    path.write_text("x" * 10)
-    writer = Writer(path)
-    writer.refuses = True
-    rotation = LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10))
-    with pytest.raises(RuntimeFailure):
-        await rotation.look()
-    assert files(tmp_path) == [path]
+async def test_a_runtime_that_does_not_reopen_keeps_its_file_and_the_others_are_kept_small(
+    tmp_path: Path,
+) -> None:
+    paths = tmp_path / "one" / "0.log", tmp_path / "other" / "0.log"
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("x" * 10)
+    writer = Writer(*paths)
+    writer.refused = frozenset({"c1"})
+    await LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10)).look()
+    assert files(tmp_path / "one") == [paths[0]]
+    assert [path.read_text() for path in paths] == ["x" * 10, ""]
 
 
 async def test_a_log_that_was_moved_away_by_a_kubelet_that_died_is_reopened(tmp_path: Path) -> None:
