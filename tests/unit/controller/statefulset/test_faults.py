@@ -1,13 +1,17 @@
-"""StatefulSets whose controller has an old cache: what was rolled out last is not forgotten."""
+"""StatefulSets whose controllers have old caches, lose answers, die, or are two: never more away than one, nothing forgotten."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
+
+import pytest
 
 from controller.config import ControllerConfig
 from tests.support.apiserver import make_apiserver
-from tests.support.controlplane import controllers
+from tests.support.controlplane import ControlPlane, controllers
+from tests.support.faults import FaultyTransport
 from tests.unit.controller.statefulset.test_controller import end, grow, pod, stateful_set, until_names
 from vaina.client.clientset import Clientset
 from vaina.client.transport import Transport
@@ -61,3 +65,65 @@ async def test_a_cache_without_the_revision_that_was_rolled_out_last_does_not_ma
         assert (await pod(plane, "db-0")).spec.containers[0].image == "a"
         found = await sets.get("db", "default")
         assert found.status.update_revision != found.status.current_revision == before.status.current_revision
+
+
+SIZE = 3
+OTHERS, MINE = (ControllerConfig(controllers=(name,)) for name in ("node-lifecycle", "statefulset"))
+WRITES = ("Create", "Update", "UpdateStatus", "Delete")
+
+
+async def look(plane: ControlPlane, image: str) -> bool:
+    """Start and end Pods; say whether all have an image. Of a set that is complete one at a time goes."""
+    await plane.start_all("node-1")
+    pods = await plane.pods()
+    ending = [found for found in pods if found.metadata.HasField("deletion_timestamp")]
+    if image != "a":
+        assert len(pods) - len(ending) >= SIZE - 1
+    for found in ending:
+        await plane.end(found)
+    return not ending and [found.spec.containers[0].image for found in pods] == [image] * SIZE
+
+
+async def change_image(plane: ControlPlane) -> None:
+    found = await plane.client.stateful_sets.get("db", "default")
+    found.spec.template.spec.containers[0].image = "b"
+    await plane.client.stateful_sets.update(found)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_two_that_both_think_they_lead_and_lose_answers_roll_one_after_the_other(seed: int) -> None:
+    server, rng = make_apiserver(), random.Random(seed)
+    await server.app.bootstrap()
+    async with AsyncExitStack() as stack:
+        plane = await stack.enter_async_context(controllers(server, OTHERS))
+        await plane.add_node("node-1")
+        await plane.client.stateful_sets.create(stateful_set(SIZE, claims=True))
+        for _ in range(2):
+            faulty = FaultyTransport(
+                server.client.transport, rng, lose_request=0.05, lose_answer=0.2, break_stream=0.05, verbs=WRITES
+            )  # fmt: skip
+            await stack.enter_async_context(controllers(server, MINE, client=Clientset(faulty)))
+        await plane.until(lambda: look(plane, "a"), seconds=300)
+        await change_image(plane)
+        await plane.until(lambda: look(plane, "b"), seconds=300)
+        assert len((await plane.client.persistent_volume_claims.list("default")).items) == SIZE
+        assert len((await plane.client.controller_revisions.list("default")).items) == 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_killed_between_any_two_writes_it_gets_there(seed: int) -> None:
+    server, rng = make_apiserver(), random.Random(seed)
+    await server.app.bootstrap()
+    async with controllers(server, OTHERS) as plane:
+        await plane.add_node("node-1")
+        await plane.client.stateful_sets.create(stateful_set(SIZE, claims=True))
+        for image in ("a", "b"):
+            for _ in range(100):
+                async with controllers(server, MINE):
+                    await plane.clock.advance(rng.random() * 0.02)
+                    if await look(plane, image):
+                        break
+                    await plane.clock.advance(rng.random() * 0.005)
+            assert await look(plane, image)
+            if image == "a":
+                await change_image(plane)
