@@ -84,7 +84,9 @@ class CriSession:
         return cls(connection, streams, exit_code)
 
     async def write(self, data: bytes) -> None:
-        await self._connection.write(self._streams["stdin"], data)
+        # Without a stream for it: the caller did not ask to send any.
+        if "stdin" in self._streams:
+            await self._connection.write(self._streams["stdin"], data)
 
     async def close_stdin(self) -> None:
         if "stdin" in self._streams:

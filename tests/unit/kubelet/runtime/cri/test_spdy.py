@@ -95,6 +95,8 @@ async def test_output_of_both_streams_and_the_code_come_through() -> None:
 
     async with serving(handle) as url:
         session = await CriSession.connect(url, stdin=False, tty=False)
+        # Input that was not announced has no stream, and does no harm.
+        await session.write(b"unasked")
         written = await finished(session)
         await session.close()
     assert (written[OutputStream.STDOUT], written[OutputStream.STDERR]) == (b"o" * 100_000, b"e")
