@@ -131,6 +131,9 @@ class DaemonSetController(Controller):
     async def _remember(self, key: str, daemon_set: DaemonSet, history: History) -> None:
         """Write what is new of the revisions."""
         client = self._client.controller_revisions
+        if history.create or history.renumber or history.surplus:
+            # Of an old template the newest revision would be made: two leaders would number them in turn.
+            await self._confirm(daemon_set)
         if history.create:
             wanted = history.update
             try:

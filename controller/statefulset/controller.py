@@ -128,6 +128,9 @@ class StatefulSetController(Controller):
         if meta.HasField("deletion_timestamp"):
             return history
         client = self._client.controller_revisions
+        if history.create or history.renumber or history.surplus:
+            # Of an old template the newest revision would be made: two leaders would number them in turn.
+            await self._confirm(stateful_set)
         if history.create:
             await self._make_revision(key, stateful_set, history.update)
         elif history.renumber:
