@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What is too long for `make test` (`make soak`): a kubelet killed 100 times in a mixed load. The last report is kept in bench/reports.
+# What is too long for `make test` (`make soak`): a kubelet killed 100 times in a mixed load, a crowd of 100 Pods. The last report is kept in bench/reports.
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/../deploy/lib.sh"
 
 VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 cd "$ROOT"
-export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORT=bench/reports/kubelet_kills.json
-exec .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py -p no:xdist -q "$@"
+export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORT=bench/reports/kubelet_kills.json VAINA_CROWD=100
+exec .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py tests/cluster/test_crowd.py -p no:xdist -q "$@"

@@ -56,7 +56,7 @@ def test_pod_that_fits_nowhere_says_why_and_runs_as_soon_as_it_fits(space: Works
     assert (waiting.status.phase, waiting.spec.node_name) == ("Pending", "")
     assert reason.reason == "Unschedulable"
     assert reason.message.startswith(
-        "0/4 nodes are available: 1 node(s) had untolerated taint {vaina.dev/runtime: containerd}, 3 Insufficient cpu."
+        "0/4 nodes are available: 1 node(s) had untolerated taint(s), 3 Insufficient cpu."
     )
 
     space.apply(pod("choosy", nodeSelector={LABEL: space.namespace}))
