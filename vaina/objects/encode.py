@@ -129,7 +129,8 @@ def _field_writer(item: Field) -> Callable[[Any, dict[str, Json]], None]:
     if item.is_map:
 
         def write_map(value: Any, out: dict[str, Json]) -> None:
-            out[name] = {key: write(value[key]) for key in value}
+            # Sorted, as Go does: the order of a map in memory changes from process to process.
+            out[name] = {key: write(value[key]) for key in sorted(value)}
 
         return write_map
     if item.is_list:
@@ -160,7 +161,7 @@ def _message_writer(item: Field, descriptor: Descriptor) -> Callable[[Any, dict[
         _encoder(descriptor).write(value, out)
 
     def write_map(value: Any, out: dict[str, Json]) -> None:
-        out[name] = {key: one(value[key]) for key in value}
+        out[name] = {key: one(value[key]) for key in sorted(value)}
 
     def write_list(value: Any, out: dict[str, Json]) -> None:
         out[name] = [one(entry) for entry in value]

@@ -3,9 +3,10 @@
 import pytest
 
 from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
 from vaina.objects import field_path
-from vaina.objects.field_path import Path
+from vaina.objects.field_path import Path, show_value
 from vaina.objects.quoting import go_quote
 
 SPEC = Path("spec")
@@ -69,3 +70,14 @@ def test_strings_are_quoted_as_go_does(text: str, quoted: str) -> None:
 
 def test_a_violation_carries_its_reason() -> None:
     assert field_path.required(SPEC).type == "FieldValueRequired"
+
+
+def test_maps_in_messages_are_shown_in_the_order_of_their_keys() -> None:
+    """Whatever order they have in memory: it changes from process to process, and with what was there before."""
+    selector = meta_pb2.LabelSelector()
+    for number in range(40):
+        selector.match_labels[f"key-{number:02}"] = "x"
+    words = show_value(selector)
+    assert words.startswith('{"matchLabels":{"key-00":"x","key-01":"x",')
+    places = [words.index(f"key-{number:02}") for number in range(40)]
+    assert places == sorted(places)
