@@ -11,6 +11,18 @@ from tests.support.workspace import Workspace
 from vaina.kinds import NAMESPACE, NODE, POD, PRIORITY_CLASS
 
 
+#: SchedulingBasic without the Pods that are there before: ten of them fit on the three nodes of a machine with two cores
+TEN_PODS = """
+- name: TenPods
+  description: Ten small Pods.
+  workloadTemplate:
+  - {opcode: createPods, countParam: $measurePods, collectMetrics: true}
+  workloads:
+  - name: RealNodes
+    params: {measurePods: 10}
+"""
+
+
 def load(space: Workspace, tmp_path: Path, workload: str, *options: str) -> Path:
     """Run a workload as a user does; return the report."""
     cluster, report = space.cluster, tmp_path / "report.json"
@@ -35,7 +47,9 @@ def left(space: Workspace) -> list[str]:
 @pytest.mark.requirement("E3")
 def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace, tmp_path: Path) -> None:
     limits = "--slo=unscheduled<=0,throughput>=0.001"
-    path = load(space, tmp_path, "SchedulingBasic/5Nodes", limits)
+    workloads = tmp_path / "workloads.yaml"
+    workloads.write_text(TEN_PODS)
+    path = load(space, tmp_path, "TenPods/RealNodes", f"--filename={workloads}", limits)
     report = decode(path.read_bytes())
     [one] = report.measurements
     assert (one.pods, one.bound, one.running) == (10, 10, 10)

@@ -34,8 +34,6 @@ SETTINGS = {
     "VAINA_EVICTION_INTERVAL_SECONDS": "2",
     "VAINA_SAMPLE_SECONDS": "3",
     "VAINA_POD_PIDS_LIMIT": "300",
-    # Pods of load tests fit on the three nodes with Docker, whatever share the one with containerd would take.
-    "VAINA_CAPACITY_CPU": "660m",
 }
 
 
