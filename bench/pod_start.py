@@ -30,7 +30,11 @@ from vaina.clock import seconds_of
 from vaina.errors import NotFound
 from vaina.steps import PodStep
 
-FLOOR = Path(__file__).with_name("floor.py")
+#: by runtime
+FLOORS = {
+    "docker": Path(__file__).with_name("floor.py"),
+    "cri": Path(__file__).with_name("floor_cri.py"),
+}
 NAMESPACE = "default"
 IMAGE = "busybox:latest"
 #: that of the floor: ends at once when it is asked to
@@ -84,10 +88,10 @@ class Floor:
 
 
 @asynccontextmanager
-async def floor(container: str) -> Any:
-    """Run bench/floor.py in a node."""
+async def floor(container: str, runtime: str = "docker") -> Any:
+    """Run bench/floor.py (or that of CRI) in a node."""
     process = await asyncio.create_subprocess_exec(
-        "docker", "exec", "-i", container, "python", "-c", FLOOR.read_text(), f"/vaina/{container}/floor",
+        "docker", "exec", "-i", container, "python", "-c", FLOORS[runtime].read_text(), f"/vaina/{container}/floor",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -186,13 +190,17 @@ WIDTHS = (("one at a time", 1), ("20 at once", 20))
 
 
 async def measure(
-    clients: Clientset, node: str, count: int, widths: Sequence[tuple[str, int]] = WIDTHS
+    clients: Clientset,
+    node: str,
+    count: int,
+    widths: Sequence[tuple[str, int]] = WIDTHS,
+    runtime: str = "docker",
 ) -> dict[str, Samples]:
     """Measure so many at once, each round interleaved with the floor; the first round of each warms up."""
     results: dict[str, Samples] = {}
     bench = Bench(clients, node)
     synced = asyncio.Event()
-    async with floor(node) as below, asyncio.TaskGroup() as group:
+    async with floor(node, runtime) as below, asyncio.TaskGroup() as group:
         watching = group.create_task(bench.watch(synced))
         await synced.wait()
         for words, width in widths:

@@ -6,5 +6,5 @@ source "$(dirname "$0")/../deploy/lib.sh"
 
 VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 cd "$ROOT"
-export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORT=bench/reports/kubelet_kills.json VAINA_CROWD=100
+export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORTS=bench/reports VAINA_CROWD=100
 exec .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py tests/cluster/test_crowd.py -p no:xdist -q "$@"

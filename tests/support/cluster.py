@@ -104,6 +104,15 @@ def wait_until(look: Callable[[], T], timeout: float, what: str, every: float = 
     return seen
 
 
+def becomes(look: Callable[[], object], timeout: float) -> bool:
+    """Look each second until the answer is truthy; False when it is not within `timeout` seconds."""
+    try:
+        wait_until(look, timeout, "", every=1.0)
+    except AssertionError:
+        return False
+    return True
+
+
 def hold(seconds: float) -> None:
     """Let a fault last; nothing is waited for."""
     time.sleep(seconds)  # noqa: TID251 (a fault's length is no state that could be watched)

@@ -1,7 +1,8 @@
 """Fixtures and marks of the tests on a real cluster (tests/flow, tests/cluster). Loaded by tests/conftest.py.
 
 `VAINA_KEEP_CLUSTER=1` leaves the cluster running after the tests, to look at; `COMPOSE_PROJECT_NAME=vaina-test deploy/down.sh`
-then removes it, and the next run takes it as it is.
+then removes it, and the next run takes it as it is. `VAINA_TEST_PROJECT` names another project than vaina-test, `VAINA_TEST_NODES` and
+`VAINA_TEST_CONTAINERD_NODES` say of how many nodes (3 and 1): some tests need all of these.
 """
 
 import json
@@ -95,7 +96,10 @@ def whole_cluster() -> Iterator[Cluster]:
     if not engine_answers():
         reason = "no Docker engine answers; `make test-cluster` sees to one"
         pytest.fail(reason) if setting("CI") else pytest.skip(reason)
-    running = Cluster(settings=SETTINGS, containerd_nodes=1)
+    running = Cluster(
+        setting("VAINA_TEST_PROJECT") or "vaina-test", int(setting("VAINA_TEST_NODES") or 3), SETTINGS,
+        containerd_nodes=int(setting("VAINA_TEST_CONTAINERD_NODES") or 1),
+    )  # fmt: skip
     running.up()
     keep_apart(running)
     yield running

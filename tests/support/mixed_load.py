@@ -31,6 +31,8 @@ class Sort:
     right: Callable[[pod_pb2.Pod], bool]
     #: somebody deletes it a moment later
     deleted: bool = False
+    #: how often a container of it is started, by its spec
+    runs: int = 1
 
 
 def _ends(phase: str, restarts: int = 0, code: int = 0) -> Callable[[pod_pb2.Pod], bool]:
@@ -82,6 +84,7 @@ SORTS = (
             **_FLAG,
         ),
         _ends("Succeeded", restarts=1),
+        runs=2,
     ),
     Sort(
         "init",
@@ -113,6 +116,11 @@ FOREVER_SORTS = frozenset({"stays", "pair", "probed"})
 def sort_of(name: str) -> Sort:
     """Return the sort of a Pod of this load."""
     return _BY_NAME[name.rpartition("-")[0]]
+
+
+def expected_runs(name: str) -> int:
+    """Return how often a container of a Pod of this load is started at most, whatever is killed meanwhile."""
+    return sort_of(name).runs
 
 
 class MixedLoad:
@@ -184,4 +192,4 @@ class MixedLoad:
         return wrong
 
 
-__all__ = ["FOREVER", "FOREVER_SORTS", "SORTS", "MixedLoad", "Sort", "sort_of"]
+__all__ = ["FOREVER", "FOREVER_SORTS", "SORTS", "MixedLoad", "Sort", "expected_runs", "sort_of"]
