@@ -108,6 +108,8 @@ class DockerRuntime:
         self._ports_led = False
         #: held from asking for sandboxes until the ports are theirs: an older answer must not come after a newer one
         self._ports = asyncio.Lock()
+        #: sandboxes that were killed, and may be listed as running for a moment yet; with those that the engine lists no more forgotten
+        self._ending: set[str] = set()
         self._records: dict[tuple[str, str], ContainerState] = {}
 
     async def version(self) -> RuntimeVersion:
@@ -222,17 +224,19 @@ class DockerRuntime:
     async def _lead_ports(self) -> None:
         """Have the node's ports lead to the sandboxes that there are. Raises SandboxFailed."""
         try:
-            await self._set_ports("")
+            await self._set_ports()
         except (NetworkNotReady, NetworkCommandError, OSError) as error:
             raise SandboxFailed(f"the ports of the node could not be led to the Pod: {error}") from error
         self._ports_led = True
 
-    async def _set_ports(self, ending: str) -> None:
-        """Have the node's ports lead to all sandboxes but one. Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
+    async def _set_ports(self) -> None:
+        """Have the node's ports lead to all sandboxes that are to stay. Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
         async with self._ports:
+            ending = frozenset(self._ending)
             listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
+            self._ending -= ending.difference(item["Id"] for item in listed)
             await self._network.set_host_ports(
-                convert.host_ports(item for item in listed if item["Id"] != ending)
+                convert.host_ports(item for item in listed if item["Id"] not in self._ending)
             )
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
@@ -248,8 +252,9 @@ class DockerRuntime:
         if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
             return
         try:
-            # It may take a moment to end: its ports go now.
-            await self._set_ports(sandbox_id)
+            # It may take a moment to end: its ports go now, and do not come back with another Pod's.
+            self._ending.add(sandbox_id)
+            await self._set_ports()
         except (NetworkNotReady, NetworkCommandError, OSError) as error:
             raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
 

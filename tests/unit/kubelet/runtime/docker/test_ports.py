@@ -89,3 +89,16 @@ async def test_an_old_list_of_sandboxes_takes_no_ports_away() -> None:
         engine.sandboxes += [sandbox(3), sandbox(4)]
         group.create_task(runtime.stop_pod_sandbox("s4"))
     assert network.ports == {8002, 8003}
+
+
+async def test_the_ports_of_a_sandbox_that_takes_its_time_to_end_do_not_come_back() -> None:
+    engine = SlowEngine()
+    engine.answered_second.set()
+    network = Network(engine)
+    runtime = DockerRuntime(engine, network, node_dns=DnsConfig(), least_oom_score_adj=0)
+    engine.sandboxes = [sandbox(2), sandbox(3), sandbox(4)]
+    await runtime.stop_pod_sandbox("s4")
+    assert network.ports == {8002, 8003}
+    # The engine lists the fourth as running still when the third ends.
+    await runtime.stop_pod_sandbox("s3")
+    assert network.ports == {8002}
