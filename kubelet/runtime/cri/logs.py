@@ -55,7 +55,14 @@ def remove_logs(path: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
+    """Open a log. In the middle of a rotation it is not at its path: the runtime writes to the newest of the old files then. Raises FileNotFoundError."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        aside = sorted(file for file in _files(path)[1:] if file.suffix not in {".gz", ".tmp"})
+        if not aside:
+            raise
+        return aside[-1].open("rb")
 
 
 def tail_offset(file: BinaryIO, lines: int) -> int:
@@ -152,9 +159,11 @@ async def container_logs(
                 # The old file is whole now, and may have grown since it was read.
                 async for shown in _rest(reader):
                     yield shown
-                reader.close()
-                reader = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
-                continue
+                newer = await _next_reader(path, options, form, reader.inode)
+                if newer is not None:
+                    reader.close()
+                    reader = newer
+                    continue
             if _is_over(options, ended_at, clock.now()):
                 return
             await clock.sleep(_LOOK_SECONDS)
@@ -167,6 +176,18 @@ async def container_logs(
         return
     finally:
         reader.close()
+
+
+async def _next_reader(path: Path, options: LogOptions, form: LogFormat, before: int) -> _Reader | None:
+    """Return a reader of the file that a log was begun anew with; None: it is gone again. `before` is the inode of the one that was read."""
+    try:
+        newer = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
+    except FileNotFoundError:
+        return None
+    if newer.inode == before:
+        newer.close()
+        return None
+    return newer
 
 
 async def _rest(reader: _Reader) -> AsyncIterator[bytes]:

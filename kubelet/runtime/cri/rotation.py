@@ -6,8 +6,10 @@ compressed, and the oldest go. Looked at every so often, so a log may be larger 
 
 import asyncio
 import gzip
+import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +87,13 @@ def _tidy(path: Path, max_files: int) -> None:
         whole.unlink()
 
 
+def _put_back(aside: Path, path: Path) -> None:
+    """Have the log as it was: the runtime goes on with the old file. Unless it has begun a new one, and only its answer was lost."""
+    with suppress(FileExistsError):
+        os.link(aside, path)
+        aside.unlink()
+
+
 class LogRotation:
     """Owned by the kubelet's build; one task runs it."""
 
@@ -130,7 +139,6 @@ class LogRotation:
         try:
             await self._runtime.reopen_log(container_id)
         except RuntimeFailure:
-            # The runtime goes on with the old file: as it was.
-            await asyncio.to_thread(aside.rename, path)
+            await asyncio.to_thread(_put_back, aside, path)
             raise
         log.info("log rotated", container=container_id, file=str(aside))

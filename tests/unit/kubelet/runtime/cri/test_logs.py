@@ -89,6 +89,43 @@ async def test_a_follower_goes_on_after_a_rotation_and_ends_with_the_container(t
     assert reading.result() == b"one\ntwo\nthree\n"
 
 
+async def test_in_the_middle_of_a_rotation_the_log_is_where_it_was_moved_to(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    for name, text in (("20261122-120000", "old"), ("20261122-130000", "newest"), ("20261122-125000.gz", "")):
+        path.with_name(f"0.log.{name}").write_text(line(text))
+    container = Container(path)
+    container.ended_at = None
+    assert await read(container, LogOptions(tail_lines=5)) == "newest\n"
+
+
+async def test_a_follower_bears_a_log_that_is_moved_again_and_again(tmp_path: Path) -> None:
+    path, clock, rotations = tmp_path / "0.log", FakeClock(), 100
+    path.write_text(line("0"))
+    container = Container(path)
+    container.ended_at = None
+
+    def write() -> None:
+        for number in range(1, rotations):
+            path.rename(tmp_path / f"0.log.{number:09d}")
+            # Nothing is at the path meanwhile: the runtime has not reopened it yet.
+            path.write_text(line(str(number)))
+
+    async def follow() -> list[int]:
+        return [int(shown) for shown in (await read(container, LogOptions(follow=True), clock)).splitlines()]
+
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(follow())
+        writing = group.create_task(asyncio.to_thread(write))
+        while not following.done():
+            if writing.done():
+                container.ended_at = clock.now()
+            await clock.advance(0.1)
+    # Files may be moved faster than they are read; what is read comes once and in order, the last file to its end.
+    seen = following.result()
+    assert seen == sorted(set(seen))
+    assert seen[-1] == rotations - 1
+
+
 async def test_lines_that_come_a_moment_after_the_end_are_read(tmp_path: Path) -> None:
     path, clock = tmp_path / "0.log", FakeClock()
     path.write_text(line("one"))

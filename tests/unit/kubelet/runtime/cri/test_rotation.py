@@ -87,6 +87,18 @@ async def test_a_runtime_that_does_not_reopen_keeps_its_file_and_the_others_are_
     assert [path.read_text() for path in paths] == ["x" * 10, ""]
 
 
+async def test_a_new_log_whose_beginning_was_not_heard_of_is_not_written_over(tmp_path: Path) -> None:
+    class Hasty(Writer):
+        async def reopen_log(self, container_id: str) -> None:
+            self.paths[container_id].write_text("new")
+            raise RuntimeFailure("the container runtime takes too long")
+
+    path = tmp_path / "0.log"
+    path.write_text("x" * 10)
+    await LogRotation(Hasty(path), FakeClock(), LogPolicy(max_bytes=10)).look()
+    assert [item.read_text() for item in files(tmp_path)] == ["new", "x" * 10]
+
+
 async def test_a_log_that_was_moved_away_by_a_kubelet_that_died_is_reopened(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "0.log")
     await LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10)).look()
