@@ -21,6 +21,10 @@ _HEADER = 8
 _CHUNK = 32 * 1024
 #: a control frame that is longer is none that a streaming server sends
 _MAX_CONTROL = 64 * 1024
+#: until the server has upgraded the connection: it is a process of this node, and has prepared the session (upstream's streaming server forgets one after a minute)
+CONNECT_SECONDS = 30.0
+#: kept of what a server says that refuses
+_MAX_REFUSAL = 4096
 
 
 class StreamRefused(Exception):
@@ -118,40 +122,50 @@ class SpdyConnection:
         return 0 if kind == _GOAWAY else None
 
 
-async def connect(url: str, *, protocol: str) -> SpdyConnection:
+async def connect(url: str, *, protocol: str, timeout_seconds: float = CONNECT_SECONDS) -> SpdyConnection:
     """Open the stream that a runtime's answer names.
 
     Args:
         url: http://host:port/exec/TOKEN.
         protocol: of the streams: v4.channel.k8s.io.
+        timeout_seconds: until the server has said yes or no.
 
     Raises:
-        StreamRefused: the server answered with an error.
-        OSError: it did not answer at all.
+        StreamRefused: the server answered with an error, or with what is no answer.
+        OSError: it did not answer at all, or not in time.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise StreamRefused(f"cannot stream over {url.partition('?')[0]}")
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     request = (
         f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 0\r\nConnection: Upgrade\r\n"
         f"Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {protocol}\r\n\r\n"
     )
-    refusal = ""
     try:
-        writer.write(request.encode())
-        await writer.drain()
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        if head.split(" ", 2)[1] != "101":
-            body = (await reader.read(4096)).decode(errors="replace")
-            refusal = body.strip() or head.partition("\r\n")[0]
-    except asyncio.IncompleteReadError:
-        refusal = "the streaming server closed the connection"
-    except BaseException:
-        writer.close()
-        raise
-    if refusal:
-        writer.close()
-        raise StreamRefused(refusal)
+        async with asyncio.timeout(timeout_seconds):
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+            try:
+                writer.write(request.encode())
+                await writer.drain()
+                await _upgraded(reader)
+            except BaseException:
+                writer.close()
+                raise
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {timeout_seconds:g} s") from error
     return SpdyConnection(reader, writer)
+
+
+async def _upgraded(reader: asyncio.StreamReader) -> None:
+    """Read the server's answer. Raises StreamRefused: it is not the one that was asked for."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError as error:
+        raise StreamRefused("the streaming server closed the connection") from error
+    except asyncio.LimitOverrunError as error:
+        raise StreamRefused("the streaming server's answer is too long") from error
+    line = head.partition("\r\n")[0]
+    if line.split(" ")[1:2] != ["101"]:
+        body = (await reader.read(_MAX_REFUSAL)).decode(errors="replace")
+        raise StreamRefused(body.strip() or line)

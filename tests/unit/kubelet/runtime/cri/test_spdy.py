@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from kubelet.runtime.cri.sessions import CriSession, exit_code_of
-from kubelet.runtime.cri.spdy import control_frame, data_frame
+from kubelet.runtime.cri.spdy import connect, control_frame, data_frame
 from kubelet.runtime.interface import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import OutputStream
 
@@ -190,6 +190,33 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
         await CriSession.connect(url, stdin=False, tty=False)
     with pytest.raises(RuntimeFailure, match="cannot stream over file"):
         await CriSession.connect("file:///etc/passwd", stdin=False, tty=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", "answer is too long"),
+        (b"garbage\r\n\r\n", "garbage"),
+        (b"", "closed the connection"),
+    ],
+)
+async def test_what_is_no_answer_is_a_refusal(answer: bytes, words: str) -> None:
+    async def handle(server: Server) -> None:
+        return
+
+    async with serving(handle, answer) as url:
+        with pytest.raises(RuntimeFailure, match=words):
+            await CriSession.connect(url, stdin=False, tty=False)
+
+
+async def test_a_server_that_never_answers_is_given_up() -> None:
+    async def handle(server: Server) -> None:
+        # It ends when the client has gone.
+        await server.reader.read()
+
+    async with serving(handle, b"") as url:
+        with pytest.raises(TimeoutError, match="no answer within"):
+            await connect(url, protocol="v4.channel.k8s.io", timeout_seconds=0.05)
 
 
 @pytest.mark.parametrize(
