@@ -1,6 +1,8 @@
 """Removes directories of Pods that nobody looks after any more: a kubelet that was killed at the end of a Pod leaves one. Shell.
 
 As upstream's housekeeping (`pkg/kubelet/kubelet_volumes.go`, cleanupOrphanedPodDirs): claims are links and mounts are undone first, so that no data can go with it.
+A static Pod may come back under its uid at any moment. So a directory is moved aside in one step, right after it was seen that nobody has it: whoever comes
+then makes a new one, and is not met by what is removed.
 """
 
 import asyncio
@@ -13,30 +15,28 @@ import structlog
 
 from kubelet.runtime.records import Uid
 from kubelet.volumes import mounting
-from kubelet.volumes.interface import VolumeFailed, Volumes
 from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: a directory that belongs to nobody in two looks is removed
 PERIOD_SECONDS: Final = 30.0
+#: below the kubelet's root, where what is to be removed waits for it
+ASIDE: Final = "orphans"
 
 
 class OrphanedDirectories:
     """Owned by the node's volumes."""
 
-    def __init__(
-        self, root: Path, volumes: Volumes, clock: Clock, known: Callable[[], Collection[Uid] | None]
-    ) -> None:
+    def __init__(self, root: Path, clock: Clock, known: Callable[[], Collection[Uid] | None]) -> None:
         """Make the sweeper.
 
         Args:
             root: of the kubelet.
-            volumes: of the node.
             clock: between looks.
             known: the Pods that have a worker; None while not all are known.
         """
-        self._pods, self._volumes, self._clock, self._known = root / "pods", volumes, clock, known
+        self._pods, self._aside, self._clock, self._known = root / "pods", root / ASIDE, clock, known
         self._suspected: frozenset[Uid] = frozenset()
 
     async def run(self) -> None:
@@ -46,24 +46,37 @@ class OrphanedDirectories:
             await self.look()
 
     async def look(self) -> None:
-        """Remove what belonged to nobody last time either."""
+        """Remove what belonged to nobody last time either, and what an earlier look did not get to remove."""
         known = self._known()
         if known is None:
             return
-        found = await asyncio.to_thread(self._list)
-        nobodys = frozenset(found.difference(known))
+        found = await asyncio.to_thread(_names, self._pods)
+        nobodys = frozenset(Uid(name) for name in found).difference(known)
         for uid in sorted(nobodys & self._suspected):
-            try:
-                await self._volumes.unmount(uid)
-                await asyncio.to_thread(mounting.clear, self._pods / uid)
-            except (VolumeFailed, OSError) as error:
-                log.warning("orphaned pod directory not removed", uid=uid, error=str(error))
-            else:
-                log.info("orphaned pod directory removed", uid=uid)
+            self._move_aside(uid)
         self._suspected = nobodys
+        for name in sorted(await asyncio.to_thread(_names, self._aside)):
+            try:
+                await asyncio.to_thread(mounting.clear, self._aside / name)
+            except OSError as error:
+                log.warning("orphaned pod directory not removed", uid=name, error=str(error))
+            else:
+                log.info("orphaned pod directory removed", uid=name)
 
-    def _list(self) -> frozenset[Uid]:
+    def _move_aside(self, uid: Uid) -> None:
+        """Move a directory, unless its Pod has come. Nothing is awaited between the question and the answer: no worker can begin meanwhile."""
+        known = self._known()
+        if known is None or uid in known:
+            return
         try:
-            return frozenset(Uid(name) for name in os.listdir(self._pods))
-        except FileNotFoundError:
-            return frozenset()
+            self._aside.mkdir(exist_ok=True)
+            (self._pods / uid).rename(self._aside / uid)
+        except OSError as error:
+            log.warning("orphaned pod directory not removed", uid=uid, error=str(error))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

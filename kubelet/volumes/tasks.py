@@ -43,5 +43,5 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     paths = LocalPaths(
         client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events
     )
-    orphans = OrphanedDirectories(Path(root), volumes, clock, known)
+    orphans = OrphanedDirectories(Path(root), clock, known)
     return follower.run, paths.run, orphans.run

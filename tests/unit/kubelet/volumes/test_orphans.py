@@ -5,10 +5,8 @@ from pathlib import Path
 
 from kubelet.runtime.records import Uid
 from kubelet.volumes import mounting
-from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.orphans import OrphanedDirectories
 from tests.unit.kubelet.volumes.mounts import needs_mounts
-from tests.unit.kubelet.volumes.test_manager import Objects
 from vaina.testing.clock import FakeClock
 
 
@@ -18,8 +16,16 @@ class Node:
     def __init__(self, root: Path) -> None:
         self.pods = root / "pods"
         self.known: set[Uid] | None = set()
-        volumes = VolumeManager(root, Objects())
-        self.sweeper = OrphanedDirectories(root, volumes, FakeClock(), lambda: self.known)
+        #: what the kubelet says when it is asked more often
+        self.next: list[set[Uid]] = []
+        self.aside = root / "orphans"
+        self.sweeper = OrphanedDirectories(root, FakeClock(), self.looked_after)
+
+    def looked_after(self) -> set[Uid] | None:
+        known = self.known
+        if self.next:
+            self.known = self.next.pop(0)
+        return known
 
     def pod(self, name: str) -> Path:
         path = self.pods / name / "volumes/kubernetes.io~empty-dir/data"
@@ -45,6 +51,7 @@ async def test_what_belongs_to_nobody_twice_is_removed(tmp_path: Path) -> None:
     await node.sweeper.look()
 
     assert node.left() == ["lives"]
+    assert list(node.aside.iterdir()) == []
     assert (tmp_path / "precious").is_dir(), "a claim's data are no part of a Pod"
 
 
@@ -55,6 +62,23 @@ async def test_a_pod_that_just_came_is_left_alone(tmp_path: Path) -> None:
     node.known = {Uid("new")}
     await node.sweeper.look()
     assert node.left() == ["new"]
+
+
+async def test_a_static_pod_that_comes_back_while_others_are_looked_at_is_left_alone(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.pod("gone")
+    node.pod("returns")
+    await node.sweeper.look()
+    node.next = [set(), {Uid("returns")}]
+    await node.sweeper.look()
+    assert node.left() == ["returns"]
+
+
+async def test_what_was_moved_aside_by_a_kubelet_that_died_is_removed(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    (node.aside / "gone" / "volumes").mkdir(parents=True)
+    await node.sweeper.look()
+    assert list(node.aside.iterdir()) == []
 
 
 async def test_nothing_is_removed_before_all_pods_are_known(tmp_path: Path) -> None:
