@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: Pods in one call; a batch is one transaction for etcd
 MAX_BATCH = 100
-#: deletions under way at once
+#: deletions, or Pods that are asked for, under way at once
 PARALLEL_DELETES = 32
 #: the cause of a refusal in a namespace that is ending
 NAMESPACE_TERMINATING = "NamespaceTerminating"
@@ -82,14 +82,24 @@ class PodControl:
             size = min(size * 2, MAX_BATCH)
         return None
 
-    async def delete(self, key: str, owner: PodOwner, pods: Sequence[pod_pb2.Pod]) -> ApiError | None:
-        """Delete Pods, by name and uid; returns the first failure."""
+    async def delete(
+        self, key: str, owner: PodOwner, pods: Sequence[pod_pb2.Pod], *, as_seen: Sequence[pod_pb2.Pod] = ()
+    ) -> ApiError | None:
+        """Delete Pods, by name and uid; returns the first failure.
+
+        Args:
+            key: of the owner.
+            owner: whose Pods they are.
+            pods: to delete.
+            as_seen: of those, Pods that go for the state that they are in: one that has changed meanwhile stays.
+        """
+        states = {pod.metadata.uid: pod.metadata.resource_version for pod in as_seen}
         gate = asyncio.Semaphore(PARALLEL_DELETES)
         errors: list[ApiError] = []
 
         async def one(pod: pod_pb2.Pod) -> None:
             async with gate:
-                error = await self._delete_one(key, owner, pod)
+                error = await self._delete_one(key, owner, pod, states.get(pod.metadata.uid))
             if error is not None:
                 errors.append(error)
 
@@ -97,6 +107,24 @@ class PodControl:
             for pod in pods:
                 group.create_task(one(pod))
         return errors[0] if errors else None
+
+    async def confirm(self, pods: Sequence[pod_pb2.Pod]) -> None:
+        """Raise Conflict when one of these Pods is no longer as the cache has it. Raises ApiError."""
+        gate = asyncio.Semaphore(PARALLEL_DELETES)
+
+        async def is_same(pod: pod_pb2.Pod) -> bool:
+            meta = pod.metadata
+            try:
+                async with gate:
+                    fresh = (await self._pods.get(meta.name, meta.namespace)).metadata
+            except NotFound:
+                return False
+            return (fresh.uid, fresh.resource_version) == (meta.uid, meta.resource_version)
+
+        same = await asyncio.gather(*map(is_same, pods))
+        if not all(same):
+            changed = pods[same.index(False)].metadata
+            raise Conflict(f"Pod {changed.name} has changed meanwhile")
 
     async def _create_batch(self, key: str, owner: PodOwner, names: Sequence[str]) -> ApiError | None:
         """Create Pods of these names in one call; returns the first failure."""
@@ -143,12 +171,14 @@ class PodControl:
             return
         self._recorder.event(owner.object, WARNING, "FailedCreate", f"Error creating: {error.message}")
 
-    async def _delete_one(self, key: str, owner: PodOwner, pod: pod_pb2.Pod) -> ApiError | None:
+    async def _delete_one(
+        self, key: str, owner: PodOwner, pod: pod_pb2.Pod, version: str | None
+    ) -> ApiError | None:
         meta = pod.metadata
         try:
-            await self._pods.delete(meta.name, meta.namespace, uid=meta.uid)
+            await self._pods.delete(meta.name, meta.namespace, uid=meta.uid, resource_version=version)
         except (NotFound, Conflict):
-            # Gone, or another Pod by now: either way this one is no more.
+            # Gone, another Pod by now, or in another state: the cache will show it.
             return None
         except ApiError as error:
             self._recorder.event(owner.object, WARNING, "FailedDelete", f"Error deleting: {error.message}")

@@ -93,6 +93,7 @@ class DaemonSetController(RevisionedController[DaemonSet]):
         )
         if plan.acts:
             await self._confirm(daemon_set)
+            await self._control.confirm([pod for pod in plan.unserving if pod not in plan.delete])
         error = await self._act(key, owner, plan)
         if plan.status is not None:
             await self._write_status(key, daemon_set, plan.status)
@@ -128,7 +129,9 @@ class DaemonSetController(RevisionedController[DaemonSet]):
                 f"Found {word} daemon pod {object_key(pod)} on node {node_of(pod)}, will try to {verb} it",
             )  # fmt: skip
             self._ended.note(owner.meta.uid, node_of(pod), self.clock.monotonic())
-        gone = await self._control.delete(key, owner, plan.delete) if plan.delete else None
+        gone = (
+            await self._control.delete(key, owner, plan.delete, as_seen=plan.unserving) if plan.delete else None
+        )
         made = await self._control.create(key, owner, self._names(owner, plan)) if plan.create else None
         return made or gone
 

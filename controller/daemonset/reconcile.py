@@ -29,6 +29,8 @@ class Plan:
     delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     #: of those: Pods that ended by themselves
     ended: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
+    #: Pods that serve nobody, and may go or be doubled for that reason alone, beyond all bounds: only as long as it is so
+    unserving: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     status: Status | None = None
     #: when to look again, seconds from now
     wake_seconds: float | None = None
@@ -51,16 +53,18 @@ def reconcile(
 
     Args:
         daemon_set: as it is known.
-        nodes: all of them.
+        nodes: all of them, in any order.
         pods: that it controls.
         revision_hash: of its template now.
         now: seconds since the epoch.
         held_back: nodes on which a Pod that ended may not be replaced yet.
     """
     by_node: dict[str, list[pod_pb2.Pod]] = {}
-    for pod in sorted(pods, key=_age):
+    for pod in sorted(pods, key=_order):
         by_node.setdefault(node_of(pod), []).append(pod)
-    step = _Step(daemon_set, {node.metadata.name: node for node in nodes}, by_node, revision_hash, now)
+    # By name, so that of two that think they lead both choose the same nodes first.
+    named = {node.metadata.name: node for node in sorted(nodes, key=lambda node: node.metadata.name)}
+    step = _Step(daemon_set, named, by_node, revision_hash, now)
     if not daemon_set.metadata.HasField("deletion_timestamp"):
         step.manage(held_back)
         if not step.plan.acts and daemon_set.spec.update_strategy.type == "RollingUpdate":
@@ -70,8 +74,9 @@ def reconcile(
     return step.plan
 
 
-def _age(pod: pod_pb2.Pod) -> tuple[float, str]:
-    return seconds_of(pod.metadata.creation_timestamp), pod.metadata.uid
+def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:
+    """Of a node's Pods: those that are bound first, then the oldest (podByCreationTimestampAndPhase)."""
+    return not pod.spec.node_name, seconds_of(pod.metadata.creation_timestamp), pod.metadata.name
 
 
 def _is_ending(pod: pod_pb2.Pod) -> bool:
@@ -110,6 +115,9 @@ class _Step:
                 self.plan.delete.extend(pod for pod in pods if not _is_ending(pod))
             else:
                 self._clear(name, pods, held_back)
+                if self.surge and found.runs and all(map(_is_ending, pods)):
+                    # There may be two: the next one need not wait.
+                    self.plan.create.append(name)
         for name, pods in self.by_node.items():
             # Of nodes that are gone the Pod collector takes care; a Pod for none at all was changed by hand.
             if name and name not in self.nodes:
@@ -132,8 +140,12 @@ class _Step:
             return
         new = [pod for pod in running if self._is_new(pod)]
         old = [pod for pod in running if not self._is_new(pod)]
-        # Two of them may be there for a while: the oldest of either.
+        # Two of them may be there for a while: the oldest of either, as long as the old one serves and the new one does not yet.
         self.plan.delete.extend([*new[1:], *old[1:]])
+        if new and old and not is_ready(old[0]):
+            self._replace(old[0])
+        elif new and old and self._is_available(new[0]):
+            self.plan.delete.append(old[0])
 
     def roll(self) -> None:
         """Bring in a new template, node by node."""
@@ -162,7 +174,7 @@ class _Step:
             elif not self._is_available(old):
                 # It serves nobody: its place may be taken at once.
                 unavailable += 1
-                self.plan.delete.append(old)
+                self._replace(old)
             else:
                 candidates.append(old)
         self.plan.delete.extend(candidates[: max(0, self.away - unavailable)])
@@ -179,11 +191,15 @@ class _Step:
                     candidates.append(name)
                 else:
                     self.plan.create.append(name)
-            elif self._is_available(new):
-                self.plan.delete.append(old)
+                    self.plan.unserving.append(old)
             else:
+                # `manage` sees when the old one may go.
                 surging += 1
         self.plan.create.extend(candidates[: max(0, self.surge - surging)])
+
+    def _replace(self, old: pod_pb2.Pod) -> None:
+        self.plan.delete.append(old)
+        self.plan.unserving.append(old)
 
     def _meant(self) -> list[str]:
         return [name for name, found in self.fits.items() if found.runs]
@@ -192,7 +208,7 @@ class _Step:
         return pod.metadata.labels.get(REVISION_HASH) == self.hash
 
     def _is_available(self, pod: pod_pb2.Pod) -> bool:
-        if not is_ready(pod) or _is_ending(pod):
+        if not is_ready(pod):
             return False
         left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
         if left > 0:
@@ -213,9 +229,10 @@ class _Step:
             if not pods:
                 continue
             current += 1
-            ready += any(is_ready(pod) for pod in pods)
-            available += any(self._is_available(pod) for pod in pods)
-            updated += any(self._is_new(pod) for pod in pods)
+            # Of two Pods the first one counts, as upstream: with surge a node is updated when its old Pod has gone.
+            ready += is_ready(pods[0])
+            available += self._is_available(pods[0])
+            updated += self._is_new(pods[0])
         status.observed_generation = self.set.metadata.generation
         status.desired_number_scheduled, status.current_number_scheduled = self.desired, current
         status.number_misscheduled, status.number_ready = misplaced, ready

@@ -1,30 +1,35 @@
 """What each verb of a story does. A step that finds nothing to act on does nothing; errors that a user may get are fine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
+from tests.simulation.making import GRACE_SECONDS, container, fill, nth
 from tests.simulation.story import Step
+from tests.simulation.workloads import ACTIONS as OF_WORKLOADS
 from tests.simulation.world import World
 from vaina.api.core.v1 import pod_pb2
-from vaina.errors import ApiError, Conflict, NotFound
-from vaina.kinds import DEPLOYMENT, REPLICA_SET, REPLICATION_CONTROLLER
+from vaina.errors import ApiError, Conflict
+from vaina.kinds import (
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+    Kind,
+)
 from vaina.testing.builders import (
-    make_container,
     make_deployment,
     make_pod,
     make_replica_set,
     make_replication_controller,
 )
 
-T = TypeVar("T")
-#: what its containers run, by the words of a story
-COMMANDS = {
-    "for ever": [],
-    "3 s, then 0": ["sh", "-c", "sleep 3; exit 0"],
-    "2 s, then 1": ["sh", "-c", "sleep 2; exit 1"],
-}
-GRACE_SECONDS = 5
+#: what a user may scale, and what may be deleted besides
+_SCALED = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, JOB)
+_SETS = {kind.kind: kind for kind in (*_SCALED, DAEMON_SET, CRON_JOB)}
 #: how a Deployment brings in a new template: surge, unavailable, whether all at once
 ROLLOUTS: dict[str, tuple[int | str, int | str, bool]] = {
     "a quarter": ("25%", "25%", False),
@@ -42,83 +47,35 @@ async def perform(world: World, step: Step) -> None:
         world.journal.note(world.now, f"refused {step.verb}: {type(error).__name__} {error.message}")
 
 
-def _nth(items: Sequence[T], number: int) -> T | None:
-    return items[number % len(items)] if items else None
-
-
-def _container(cpu: int, command: str = "for ever") -> pod_pb2.Container:
-    container = make_container(requests={"cpu": f"{cpu}m"})
-    container.command.extend(COMMANDS[command])
-    return container
-
-
-def _sets(world: World) -> list[Any]:
-    kinds = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT)
-    return [owner for kind in kinds for owner in world.model.of(kind)]
+def _sets(world: World, kinds: Iterable[Kind[Any]] = ()) -> list[Any]:
+    return [owner for kind in kinds or _SETS.values() for owner in world.model.of(kind)]
 
 
 def _client(world: World, owner: Any) -> Any:
-    kinds = {kind.kind: kind for kind in (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT)}
-    return world.user.kind(kinds[owner.DESCRIPTOR.name])
+    return world.user.kind(_SETS[owner.DESCRIPTOR.name])
 
 
 async def _create_rs(world: World, name: str, replicas: int, cpu: int) -> None:
     made = make_replica_set(name, replicas=replicas)
-    _fill(made.spec.template, cpu)
+    fill(made.spec.template, cpu)
     await world.user.replica_sets.create(made)
 
 
 async def _create_rc(world: World, name: str, replicas: int, cpu: int) -> None:
     made = make_replication_controller(name, replicas=replicas)
-    _fill(made.spec.template, cpu)
+    fill(made.spec.template, cpu)
     await world.user.replication_controllers.create(made)
 
 
 async def _create_deployment(world: World, name: str, replicas: int, cpu: int, how: str) -> None:
     surge, away, recreate = ROLLOUTS[how]
     made = make_deployment(name, replicas=replicas, max_surge=surge, max_unavailable=away, recreate=recreate)
-    _fill(made.spec.template, cpu)
+    fill(made.spec.template, cpu)
     await world.user.deployments.create(made)
 
 
-async def _roll(world: World, number: int, cpu: int) -> None:
-    """Give a Deployment another template; the same number brings back what it was."""
-    found = _nth([*world.model.of(DEPLOYMENT)], number)
-    if found is not None:
-        wanted = type(found)()
-        wanted.CopyFrom(found)
-        _fill(wanted.spec.template, cpu)
-        await world.user.deployments.update(wanted)
-
-
-async def _pause(world: World, number: int, seconds: float) -> None:
-    found = _nth([*world.model.of(DEPLOYMENT)], number)
-    if found is None:
-        return
-    name = found.metadata.name
-    await world.user.deployments.patch(name, '{"spec":{"paused":true}}', namespace="default")
-    try:
-        await world.clock.sleep(seconds)
-    finally:
-        while True:
-            try:
-                await world.user.deployments.patch(name, '{"spec":{"paused":false}}', namespace="default")
-            except NotFound:
-                return
-            except ApiError:
-                await world.clock.sleep(1.0)
-            else:
-                return
-
-
-def _fill(template: pod_pb2.PodTemplateSpec, cpu: int) -> None:
-    template.spec.termination_grace_period_seconds = GRACE_SECONDS
-    del template.spec.containers[:]
-    template.spec.containers.append(_container(cpu))
-
-
 def _pod(name: str, cpu: int = 100, policy: str = "Always", command: str = "for ever") -> pod_pb2.Pod:
-    pod = make_pod(name, containers=[_container(cpu, command)])
+    pod = make_pod(name, containers=[container(cpu, command)])
     pod.spec.restart_policy = policy
     pod.spec.termination_grace_period_seconds = GRACE_SECONDS
     return pod
@@ -136,7 +93,7 @@ async def _generate_pod(world: World) -> None:
 
 async def _hold_pod(world: World, number: int, seconds: float, end: str) -> None:
     """Put a finalizer on a Pod, and take it off later, however often that takes."""
-    pod = _nth(world.model.pods(), number)
+    pod = nth(world.model.pods(), number)
     if pod is None:
         return
     name = pod.metadata.name
@@ -161,21 +118,22 @@ async def _let_go(world: World, pod: Any) -> None:
 
 
 async def _scale(world: World, number: int, replicas: int) -> None:
-    owner = _nth(_sets(world), number)
+    owner = nth(_sets(world, _SCALED), number)
     if owner is None:
         return
-    patch = f'{{"spec":{{"replicas":{replicas}}}}}'
+    field = "parallelism" if owner.DESCRIPTOR.name == JOB.kind else "replicas"
+    patch = f'{{"spec":{{"{field}":{replicas}}}}}'
     await _client(world, owner).patch(owner.metadata.name, patch, namespace="default")
 
 
 async def _delete_set(world: World, number: int, propagation: str) -> None:
-    owner = _nth(_sets(world), number)
+    owner = nth(_sets(world), number)
     if owner is not None:
         await _client(world, owner).delete(owner.metadata.name, "default", propagation_policy=propagation)
 
 
 async def _delete_pod(world: World, number: int, grace: int) -> None:
-    pod = _nth(world.model.pods(), number)
+    pod = nth(world.model.pods(), number)
     if pod is not None:
         seconds = None if grace < 0 else grace
         await world.user.pods.delete(
@@ -184,14 +142,14 @@ async def _delete_pod(world: World, number: int, grace: int) -> None:
 
 
 async def _relabel_pod(world: World, number: int) -> None:
-    pod = _nth([pod for pod in world.model.pods() if pod.metadata.labels], number)
+    pod = nth([pod for pod in world.model.pods() if pod.metadata.labels], number)
     if pod is not None:
         patch = '{"metadata":{"labels":{"app":"stray"}}}'
         await world.user.pods.patch(pod.metadata.name, patch, namespace="default")
 
 
 async def _annotate(world: World, number: int, value: int) -> None:
-    owner = _nth(_sets(world), number)
+    owner = nth(_sets(world), number)
     if owner is not None:
         patch = f'{{"metadata":{{"annotations":{{"note":"{value}"}}}}}}'
         await _client(world, owner).patch(owner.metadata.name, patch, namespace="default")
@@ -199,7 +157,7 @@ async def _annotate(world: World, number: int, value: int) -> None:
 
 async def _race(world: World, number: int) -> None:
     """Two updates of one version at once."""
-    owner = _nth(_sets(world), number)
+    owner = nth(_sets(world), number)
     if owner is None:
         return
     client = _client(world, owner)
@@ -239,7 +197,7 @@ async def _exit_container(world: World, number: int, code: int) -> None:
         for container in node.state().running
         if world.model.pod_by_uid(container.pod_uid) is not None
     ]
-    found = _nth(running, number)
+    found = nth(running, number)
     if found is not None:
         node, container_id = found
         world.on_fault("exit-container", container_id)
@@ -295,6 +253,12 @@ async def _slow(world: World, part: str, seconds_each: float, seconds: float) ->
     link.slow = 0.0
 
 
+async def _stale(world: World, part: str, kind: str, seconds: float) -> None:
+    """Hold what a part is told of one kind: its caches show different times."""
+    if world.link(part).hold(kind, seconds):
+        world.on_fault("stale", f"{part} {kind}")
+
+
 async def _compact(world: World, behind: int) -> None:
     world.on_fault("compact", str(behind))
     world.storage.compact(world.storage.behind(behind))
@@ -309,8 +273,6 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "create-rs": _create_rs,
     "create-rc": _create_rc,
     "create-deployment": _create_deployment,
-    "roll": _roll,
-    "pause": _pause,
     "create-pod": _create_pod,
     "generate-pod": _generate_pod,
     "hold-pod": _hold_pod,
@@ -332,5 +294,7 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "cut-storage": _cut_storage,
     "slow": _slow,
     "compact": _compact,
+    "stale": _stale,
     "skew": _skew,
+    **OF_WORKLOADS,
 }

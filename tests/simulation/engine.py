@@ -13,6 +13,7 @@ from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import NoFiles
+from kubelet.runtime.hollow.program import FOREVER
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtime.interface import RuntimeUnavailable
@@ -104,9 +105,18 @@ class SimulatedNode:
         await self._judge(Verb("before", self.name, verb, _subject(args), kwargs.get("grace_seconds", 0.0)))
         try:
             result = await getattr(self.runtime, verb)(*args, **kwargs)
+            if verb == "start_container" and self.rng.random() < self.world.faults.container_fails:
+                self._fail(_subject(args))
         finally:
             await self._judge(Verb("after", self.name, verb, _subject(args)))
         return result
+
+    def _fail(self, container_id: str) -> None:
+        """Have a container that would end by itself end badly."""
+        container = self.runtime._containers.get(container_id)
+        if container is not None and container.program.runs_seconds != FOREVER and container.is_running(self._clock.now()):
+            self.world.on_fault("container-fails", f"{self.name} {container_id}")
+            container.exit_code = 1
 
     async def _judge(self, verb: Verb) -> None:
         await self.world.on_verb(verb)

@@ -11,6 +11,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.journal import AUTHOR, Author
+from vaina.api.meta.v1 import raw_pb2
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, InProcessTransport, Metadata
 from vaina.errors import ApiError, Timeout, Unavailable
 
@@ -34,6 +35,22 @@ class Link:
         self._changed: asyncio.Event = asyncio.Event()
         self._epoch = 0
         self.pipes: dict[Pipe, None] = {}
+        #: service of a kind -> when its streams may go on, seconds since the beginning
+        self._held: dict[str, float] = {}
+
+    def hold(self, kind: str, seconds: float) -> bool:
+        """Let no event of a kind pass for a while; say whether anybody follows one."""
+        self._held[kind] = asyncio.get_running_loop().time() + seconds
+        return any(pipe.kind == kind for pipe in self.pipes)
+
+    def let_go(self) -> None:
+        """Hold nothing any more: what waits passes within a second."""
+        self._held.clear()
+
+    async def _passes(self, kind: str) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := self._held.get(kind, 0.0) - loop.time()) > 0:
+            await asyncio.sleep(min(left, 1.0))  # noqa: TID251 - the loop's own time, which a seed moves
 
     def set(self, mode: str) -> None:
         """Change the mode; what has been silent for too long ends its streams."""
@@ -65,8 +82,10 @@ class Link:
         if self.mode == "refused":
             raise Unavailable("connection refused")
 
-    async def answer_passes(self) -> None:
-        """Return when an answer gets through. Raises Unavailable."""
+    async def answer_passes(self, kind: str = "") -> None:
+        """Return when an answer gets through; `kind` when it is of a watch. Raises Unavailable."""
+        if kind in self._held:
+            await self._passes(kind)
         while self.mode in {"silent", "deaf"}:
             await self._changed.wait()
         if self.mode == "refused":
@@ -76,7 +95,9 @@ class Link:
 class Pipe:
     """One stream of answers: the server puts, the client takes. Ends once, with or without an error."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "") -> None:
+        #: what is watched
+        self.kind = kind
         self._items: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
@@ -114,6 +135,11 @@ class Pipe:
             await self._changed.wait()
 
 
+def _is_one_event(answer: bytes) -> bool:
+    events = raw_pb2.RawWatchResponse.FromString(answer).events
+    return len(events) == 1 and events[0].type in ("ADDED", "MODIFIED", "DELETED")
+
+
 class ServerCalls:
     """The calls that one process of an apiserver is serving."""
 
@@ -146,7 +172,7 @@ class ServerCalls:
         self, author: Author, method: str, request: bytes, timeout: float | None, metadata: Metadata
     ) -> tuple[Pipe, asyncio.Task[None]]:
         """Serve a stream."""
-        pipe = Pipe()
+        pipe = Pipe(method.rpartition("/")[0].rpartition(".")[2].removesuffix("Service"))
 
         async def serve() -> None:
             stream = self._transport.stream(method, request, timeout=timeout, metadata=metadata)
@@ -250,12 +276,15 @@ class Connection:
                 await self._late()
                 if self._link.slow:
                     await self._world.clock.sleep(self._link.slow)
-                await self._link.answer_passes()
+                await self._link.answer_passes(pipe.kind)
                 if self._lost("cut_stream", method):
                     raise Unavailable("Socket closed")
                 if check is not None:
                     check(answer)
                 yield answer
+                if self._doubled(answer):
+                    self._world.on_fault("double", f"{self._part} {pipe.kind}")
+                    yield answer
         except ApiError as error:
             self._world.on_error(self._part, method, error)
             raise
@@ -290,6 +319,11 @@ class Connection:
             self._world.on_fault(kind.replace("_", "-"), f"{self._part} {method.rpartition('.')[2]}")
             return True
         return False
+
+    def _doubled(self, answer: bytes) -> bool:
+        """Say whether an answer comes twice. Of several events the first would go back before the last (I7): of one only."""
+        share = self._world.faults.double
+        return bool(share) and self._rng.random() < share and _is_one_event(answer)
 
     def _author(self, method: str) -> Author:
         task = asyncio.current_task()

@@ -31,6 +31,10 @@ class Faults:
     #: the same of the nodes' container engines
     engine_refuses: float = 0.0
     engine_silent: float = 0.0
+    #: of answers of streams that come twice
+    double: float = 0.0
+    #: of containers with an end whose end is a bad one
+    container_fails: float = 0.0
 
     def without(self, *names: str) -> "Faults":
         """Return them with some switched off."""
@@ -44,7 +48,7 @@ class Faults:
 #: the most of each that a story may have
 WORST = Faults(
     late=0.15, lose_request=0.05, lose_answer=0.08, cut_stream=0.03, storage_refuses=0.02, storage_silent=0.02,
-    engine_refuses=0.05, engine_silent=0.05,
+    engine_refuses=0.05, engine_silent=0.05, double=0.1, container_fails=0.3,
 )  # fmt: skip
 CALM = Faults()
 
@@ -90,6 +94,9 @@ class Story:
         return max((step.at for step in self.steps), default=0.0)
 
 
+#: of what caches may be held back on their own
+STALE_KINDS = ("Pod", "Pod", "ReplicaSet", "Deployment", "Job", "StatefulSet", "DaemonSet", "Node", "ControllerRevision")
+
 Draw = Callable[[random.Random, "Story"], tuple[str | int | float, ...]]
 
 
@@ -108,21 +115,76 @@ def _seconds(rng: random.Random, least: float, most: float) -> float:
     return round(rng.uniform(least, most), 2)
 
 
-#: verb -> (weight, arguments)
-WORK: Mapping[str, tuple[float, Draw]] = {
-    "create-rs": (3, lambda r, s: (f"rs{r.randrange(3)}", r.randrange(1, 6), r.choice((100, 300, 700)))),
-    "create-rc": (1, lambda r, s: (f"rc{r.randrange(2)}", r.randrange(1, 4), r.choice((100, 300)))),
-    "create-deployment": (
-        2,
+Table = Mapping[str, tuple[float, Draw]]
+#: verb -> (weight, arguments), by what makes the Pods: a story has one or two of these
+FAMILIES: Mapping[str, Table] = {
+    "replicas": {
+        "create-rs": (3, lambda r, s: (f"rs{r.randrange(3)}", r.randrange(1, 6), r.choice((100, 300, 700)))),
+        "create-rc": (1, lambda r, s: (f"rc{r.randrange(2)}", r.randrange(1, 4), r.choice((100, 300)))),
+    },
+    "deployments": {
+        "create-deployment": (
+            3,
+            lambda r, s: (
+                f"dep{r.randrange(2)}", r.randrange(1, 6), r.choice((100, 300)),
+                r.choice(("a quarter", "one more", "one less", "all at once")),
+            ),
+        ),
+        "roll": (3, lambda r, s: (r.randrange(2), r.choice((100, 101, 102)))),
+        "pause": (0.7, lambda r, s: (r.randrange(2), _seconds(r, 1, 10))),
+    },
+    "jobs": {
+        "create-job": (
+            4,
+            lambda r, s: (
+                f"job{r.randrange(2)}", r.randrange(1, 4), r.randrange(1, 6),
+                r.choice(("plain", "indexed", "plain failed", "indexed failed")),
+                r.choice(("3 s, then 0", "3 s, then 0", "3 s, then 0", "2 s, then 1")), r.randrange(3),
+            ),
+        ),
+        "create-cron-job": (
+            0.7, lambda r, s: (f"cron{r.randrange(2)}", r.choice(("Allow", "Forbid", "Replace")))
+        ),
+        "suspend": (1, lambda r, s: (r.randrange(2), _seconds(r, 1, 10))),
+    },
+    "stateful": {
+        "create-stateful-set": (
+            3,
+            lambda r, s: (
+                f"sts{r.randrange(2)}", r.randrange(1, 5), r.choice((100, 300)),
+                r.choice(("OrderedReady", "OrderedReady", "Parallel")),
+            ),
+        ),
+        "roll": (3, lambda r, s: (r.randrange(2), r.choice((100, 101, 102)))),
+    },
+    "daemons": {
+        "create-daemon-set": (
+            2,
+            lambda r, s: (
+                f"ds{r.randrange(2)}", r.choice((100, 300)), r.choice(("in place", "surge")),
+                r.choice(("everywhere", "pool")),
+            ),
+        ),
+        "label-node": (2.5, lambda r, s: (_node(r, s), r.choice(("yes", "yes", "no")))),
+        "roll": (3, lambda r, s: (r.randrange(2), r.choice((100, 101, 102)))),
+    },
+}  # fmt: skip
+#: beside those that have a scale
+BUDGETS: Table = {
+    "create-budget": (
+        3,
         lambda r, s: (
-            f"dep{r.randrange(2)}", r.randrange(1, 6), r.choice((100, 300)),
-            r.choice(("a quarter", "one more", "one less", "all at once")),
+            f"pdb{r.randrange(2)}", r.randrange(3), r.choice(("keep 1", "keep 2", "miss 1", "miss 1", "miss 0"))
         ),
     ),
-    "roll": (2, lambda r, s: (r.randrange(2), r.choice((100, 101, 102)))),
-    "pause": (0.5, lambda r, s: (r.randrange(2), _seconds(r, 1, 10))),
+    "delete-budget": (0.3, lambda r, s: (r.randrange(2),)),
+    "evict": (4, lambda r, s: (r.randrange(12),)),
+    "drain": (1, lambda r, s: (_node(r, s), _seconds(r, 2, 12))),
+}  # fmt: skip
+#: what any story may have
+COMMON: Table = {
     "create-pod": (
-        3,
+        2,
         lambda r, s: (
             f"pod{r.randrange(4)}", r.choice((100, 500, 1200)), r.choice(("Always", "Never", "OnFailure")),
             r.choice(("for ever", "for ever", "3 s, then 0", "2 s, then 1")),
@@ -133,14 +195,14 @@ WORK: Mapping[str, tuple[float, Draw]] = {
     "scale": (3, lambda r, s: (r.randrange(5), r.randrange(6))),
     "delete-set": (1.5, lambda r, s: (r.randrange(5), r.choice(("Background", "Foreground", "Orphan")))),
     "delete-pod": (3, lambda r, s: (r.randrange(12), r.choice((-1, -1, 1, 5, 0)))),
-    "relabel-pod": (1.5, lambda r, s: (r.randrange(12),)),
-    "annotate": (1, lambda r, s: (r.randrange(5), r.randrange(100))),
+    "relabel-pod": (1, lambda r, s: (r.randrange(12),)),
+    "annotate": (0.7, lambda r, s: (r.randrange(5), r.randrange(100))),
     "race": (1, lambda r, s: (r.randrange(5),)),
     "cordon": (1, lambda r, s: (_node(r, s),)),
     "uncordon": (1, lambda r, s: (_node(r, s),)),
     "exit-container": (1, lambda r, s: (r.randrange(12), r.randrange(2))),
 }  # fmt: skip
-TROUBLE: Mapping[str, tuple[float, Draw]] = {
+TROUBLE: Table = {
     "kill": (4, lambda r, s: (_part(r, s), _seconds(r, 1, 8))),
     "crash-apiserver": (3, lambda r, s: (r.randrange(s.servers), _seconds(r, 0.5, 8))),
     "partition": (
@@ -152,10 +214,18 @@ TROUBLE: Mapping[str, tuple[float, Draw]] = {
     "cut-streams": (2, lambda r, s: (_part(r, s),)),
     "cut-storage": (1.5, lambda r, s: (r.randrange(s.servers),)),
     "slow": (1, lambda r, s: (_part(r, s), _seconds(r, 0.1, 2), _seconds(r, 1, 15))),
+    "stale": (
+        2,
+        lambda r, s: (
+            r.choice(("controller", "controller", "scheduler")), r.choice(STALE_KINDS), _seconds(r, 0.5, 20)
+        ),
+    ),
     "compact": (1.5, lambda r, s: (r.choice((0, 0, 20)),)),
     "skew": (1, lambda r, s: (_part(r, s), round(r.choice((-1, 1)) * 10 ** r.uniform(-1, 3), 2))),
 }  # fmt: skip
-VERBS = (*WORK, *TROUBLE)
+VERBS = tuple(dict.fromkeys(verb for table in (*FAMILIES.values(), BUDGETS, COMMON, TROUBLE) for verb in table))
+#: shares of stories that have two families, and budgets where there is something to have them for
+_SECOND, _BUDGET = 0.4, 0.35
 
 
 def draw(seed: int) -> Story:
@@ -174,8 +244,14 @@ def draw(seed: int) -> Story:
         (),
     )
     seconds = rng.uniform(*SECONDS)
-    steps = [Step(0.0, "create-rs", WORK["create-rs"][1](rng, story))]
-    for table, count in ((WORK, rng.randint(4, 12)), (TROUBLE, rng.randint(1, 8))):
+    names = rng.sample([*FAMILIES], 1 + (rng.random() < _SECOND))
+    work: dict[str, tuple[float, Draw]] = {verb: row for name in names for verb, row in FAMILIES[name].items()}
+    first = next(iter(work))
+    if rng.random() < _BUDGET and not {"jobs", "daemons"}.issuperset(names):
+        work |= BUDGETS
+    work |= COMMON
+    steps = [Step(0.0, first, work[first][1](rng, story))]
+    for table, count in ((work, rng.randint(4, 12)), (TROUBLE, rng.randint(1, 8))):
         for verb in rng.choices([*table], [weight for weight, _ in table.values()], k=count):
             # Much of it comes together: that is when it hurts.
             at = rng.random() ** 2 * seconds

@@ -15,9 +15,10 @@ from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.build import build as build_scheduler
 from scheduler.scheduler import Scheduler
-from tests.simulation.checks.commits import COMMIT_CHECKS, EVICTION, GRACE, MONITOR
+from tests.simulation.checks import COMMIT_CHECKS, VERB_CHECKS
+from tests.simulation.checks.commits import EVICTION, GRACE, MONITOR
 from tests.simulation.checks.model import KNOWN, Model
-from tests.simulation.checks.nodes import VERB_CHECKS, NodeState, Verb, containers_first
+from tests.simulation.checks.nodes import NodeState, Verb, containers_first
 from tests.simulation.checks.watches import acknowledged, listed, watch_check
 from tests.simulation.engine import Engine, SimulatedNode
 from tests.simulation.journal import AUTHOR, Author, Journal, Violation
@@ -315,8 +316,9 @@ class World:
         """Judge what a kubelet has its runtime do."""
         self._note(f"{verb.when} {verb.node} {verb.verb} {verb.subject} {verb.grace_seconds:g}")
         nodes = self.node_states()
-        for invariant, check in VERB_CHECKS.items():
-            self.judge(invariant, check(verb, nodes, self.model))
+        for invariant, checks in VERB_CHECKS.items():
+            for check in checks:
+                self.judge(invariant, check(verb, nodes, self.model))
 
     def on_answer(self, method: str, request: bytes, answer: bytes, version_before: int) -> None:
         """Judge what a part was answered; `version_before` was there when it asked."""
@@ -380,6 +382,7 @@ class World:
         for link in self._links.values():
             link.set("up")
             link.slow = 0.0
+            link.let_go()
         for clock in self._clocks.values():
             clock.skew = 0.0
         for part in (*self.servers, *self._candidates(), *self.nodes, READER):

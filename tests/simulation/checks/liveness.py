@@ -1,11 +1,14 @@
 """PURE: what must be reached once all faults are over: I15, I16, I17. Each gives what is still missing, in words."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from tests.simulation.checks.model import TERMINAL, Model
-from tests.simulation.checks.nodes import Nodes, NodeState
+from tests.simulation.checks.nodes import Nodes
+from tests.simulation.checks.reached import REACHED
 from vaina.kinds import DEPLOYMENT, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER
 from vaina.objects.meta import is_controlled_by
+from vaina.objects.placement import selects, untolerated
 from vaina.objects.pods import is_ready, pod_requests, resource_amount
 from vaina.objects.rollouts import fenceposts, new_replica_set, replicas_of
 
@@ -53,6 +56,9 @@ def rollouts_are_over(model: Model, nodes: Nodes) -> Iterator[str]:
 def pods_run(model: Model, nodes: Nodes) -> Iterator[str]:
     """I15: a Pod runs on its node, has ended, or fits nowhere; I16: none that was deleted is there."""
     known = {node.metadata.name for node in model.of(NODE)}
+    running: Counter[tuple[str, str]] = Counter(
+        (name, item.pod_uid) for name, state in nodes.items() for item in state.running
+    )
     for pod in model.of(POD):
         meta, name = pod.metadata, pod.spec.node_name
         if meta.HasField("deletion_timestamp"):
@@ -64,24 +70,25 @@ def pods_run(model: Model, nodes: Nodes) -> Iterator[str]:
                 yield f"Pod {meta.name} has no node, and would fit on {', '.join(fits)}"
         elif name not in known:
             yield f"Pod {meta.name} is on {name}, which is not there"
-        elif not _runs(pod, nodes[name]):
+        elif not _runs(pod, running[name, meta.uid]):
             yield f"Pod {meta.name} is {pod.status.phase} on {name}, ready: {is_ready(pod)}"
 
 
-def _runs(pod: object, state: NodeState) -> bool:
+def _runs(pod: object, running: int) -> bool:
     """Say whether a Pod is Running as it says; one whose containers end and are started again may be between two runs."""
-    meta, status, spec = pod.metadata, pod.status, pod.spec  # type: ignore[attr-defined]  # a Pod
-    running = [item for item in state.running if item.pod_uid == meta.uid]
+    status, spec = pod.status, pod.spec  # type: ignore[attr-defined]  # a Pod
     if any(container.command for container in spec.containers):
         return True
-    return status.phase == "Running" and is_ready(pod) and len(running) == len(spec.containers)  # type: ignore[arg-type]  # a Pod
+    return status.phase == "Running" and is_ready(pod) and running == len(spec.containers)  # type: ignore[arg-type]  # a Pod
 
 
 def _nodes_with_room(model: Model, pod: object) -> Iterator[str]:
     wanted = {**pod_requests(pod), "pods": 1}  # type: ignore[arg-type]  # a Pod
     for node in model.of(NODE):
         name = node.metadata.name
-        if node.spec.unschedulable or any(taint.effect != "PreferNoSchedule" for taint in node.spec.taints):
+        if untolerated(pod.spec.tolerations, node.spec.taints, ("NoSchedule", "NoExecute")):  # type: ignore[attr-defined]  # a Pod
+            continue
+        if not selects(pod.spec, node):  # type: ignore[attr-defined]  # a Pod
             continue
         there = [
             {**pod_requests(other), "pods": 1}
@@ -125,7 +132,7 @@ def nodes_are_ready(model: Model, nodes: Nodes) -> Iterator[str]:
 
 
 LIVENESS = {
-    "I15": (replicas_are_there, rollouts_are_over, pods_run, nothing_is_left),
+    "I15": (replicas_are_there, rollouts_are_over, *REACHED, pods_run, nothing_is_left),
     "I17": (nodes_are_ready,),
 }
 

@@ -1,18 +1,35 @@
 """What is stored, kept from the commits alone, with as much history as the checkers need. PURE but for being changed by its world."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from apiserver.storage.interface import EventType, StorageEvent
 from apiserver.storage.resources import resource_of
 from tests.simulation.journal import Author
-from vaina.kinds import DEPLOYMENT, KINDS, NAMESPACE, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
+from vaina.kinds import (
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    KINDS,
+    NAMESPACE,
+    NODE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+    Kind,
+)
 from vaina.objects.meta import controller_of
+from vaina.objects.pods import is_ready
 
 _PREFIXES = {resource_of(kind).prefix: kind for kind in KINDS}
+#: kinds that make Pods, or say how many may go
+OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, JOB, CRON_JOB)
 #: kinds whose objects are looked into
-KNOWN = (POD, NODE, NAMESPACE, REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT)
+KNOWN = (POD, NODE, NAMESPACE, *OWNERS, POD_DISRUPTION_BUDGET)
 _ELECTIONS = "/registry/leases/kube-system/"
 TERMINAL = ("Succeeded", "Failed")
 
@@ -44,19 +61,43 @@ class Commit:
         return what
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A Pod that served and does so no more."""
+
+    at: float
+    #: as it was while it served
+    pod: Any
+    #: the task of the controllers that ended it, the verb of a user, or the part that said so
+    cause: str
+    #: who stood above it then: its controller, and the controller of that
+    owners: tuple[str, ...]
+
+
 class Model:
     """The objects of the known kinds, and where every version was written."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, Any] = {}
-        self.kinds: dict[str, Kind[Any]] = {}
+        self._objects: dict[str, dict[str, Any]] = {kind.plural: {} for kind in KNOWN}
+        self._pods_by_uid: dict[str, Any] = {}
+        self._kinds: dict[str, Kind[Any]] = {}
         #: version -> key, of all kinds
         self.written: dict[int, str] = {}
         #: commits of known kinds, in order, by plural
         self.history: dict[str, list[Commit]] = {kind.plural: [] for kind in KNOWN}
         self.version = 0
-        #: controller's uid -> (version, replicas) as it was wished for over time
-        self.replicas: dict[str, list[tuple[int, int]]] = {}
+        #: uid of an owner or budget -> (time, version, object) for each of its specs
+        self.states: dict[str, list[tuple[float, int, Any]]] = {}
+        #: Pods that stopped to serve, in order
+        self.losses: list[Loss] = []
+        #: uid of every Pod that ever was -> as it was last
+        self.ever: dict[str, Any] = {}
+        #: Job's uid -> uid of Pod -> how it ended; while it was tracked
+        self.ended: dict[str, dict[str, Any]] = {}
+        #: names of Pods that a user ended without waiting for their kubelet
+        self.forced: set[str] = set()
+        #: Deployment's uid -> when somebody else last changed the size of a ReplicaSet of it
+        self.meddled: dict[str, float] = {}
         #: node -> times of its Lease's renewals
         self.beats: dict[str, list[float]] = {}
         #: role -> who holds its lease, where there is an election
@@ -64,7 +105,7 @@ class Model:
 
     def apply(self, event: StorageEvent, at: float, author: Author) -> Commit:
         """Take a change in."""
-        kind = _kind_of(event.key)
+        kind = self._kind_of(event.key)
         self.written[event.version] = event.key
         self.version = event.version
         if kind not in KNOWN:
@@ -74,23 +115,62 @@ class Model:
             elif kind.kind == "Lease":
                 self.beats.setdefault(event.key.rpartition("/")[2], []).append(at)
             return Commit(at, event.version, event.type, kind, event.key, author)
-        old = self.objects.get(event.key)
-        new = None
+        objects = self._objects[kind.plural]
+        old, new = objects.get(event.key), None
         if event.type is EventType.DELETED:
-            self.objects.pop(event.key, None)
+            objects.pop(event.key, None)
         else:
             assert event.object is not None
-            new = self.objects[event.key] = kind.message.FromString(event.object.data)
-            self.kinds[event.key] = kind
-            if kind in (REPLICA_SET, REPLICATION_CONTROLLER):
-                self.replicas.setdefault(new.metadata.uid, []).append((event.version, new.spec.replicas))
+            new = objects[event.key] = kind.message.FromString(event.object.data)
         commit = Commit(at, event.version, event.type, kind, event.key, author, old, new)
         self.history[kind.plural].append(commit)
+        if kind is POD:
+            self._on_pod(commit)
+        elif new is not None and kind not in (NODE, NAMESPACE):
+            self._on_owner(commit)
         return commit
+
+    def _kind_of(self, key: str) -> Kind[Any]:
+        prefix = key[: key.index("/", len("/registry/")) + 1]
+        kind = self._kinds.get(prefix)
+        if kind is None:
+            kind = self._kinds[prefix] = next(
+                kind for known, kind in _PREFIXES.items() if key.startswith(known)
+            )
+        return kind
+
+    def _on_pod(self, commit: Commit) -> None:
+        old, new, author = commit.old, commit.new, commit.author
+        uid = commit.last.metadata.uid
+        self.ever[uid] = commit.last
+        if new is None:
+            self._pods_by_uid.pop(uid, None)
+        else:
+            self._pods_by_uid[uid] = new
+            job = controller_of(new.metadata)
+            if job is not None and job.kind == JOB.kind and new.status.phase in TERMINAL:
+                self.ended.setdefault(job.uid, {})[uid] = new
+        if author.part == "user" and author.verb == "Delete" and old.spec.node_name:
+            if new is None or not new.metadata.deletion_grace_period_seconds:
+                self.forced.add(old.metadata.name)
+        if old is not None and serves(old) and (new is None or not serves(new) or _controller(new) != _controller(old)):
+            by_controllers = author.role == "controller"
+            cause = author.task if by_controllers else author.verb if author.part == "user" else author.part
+            owner = _controller(old)
+            self.losses.append(Loss(commit.at, old, cause, (owner, self.parent_of(owner))))
+
+    def _on_owner(self, commit: Commit) -> None:
+        old, new = commit.old, commit.new
+        states = self.states.setdefault(new.metadata.uid, [])
+        if old is None or old.spec != new.spec or not states:
+            states.append((commit.at, commit.version, new))
+        if commit.kind is REPLICA_SET and commit.author.part == "user":
+            self.meddled[_controller(new)] = commit.at
 
     def of(self, kind: Kind[Any]) -> Iterator[Any]:
         """Give the objects of a kind, in the order of keys."""
-        return (self.objects[key] for key in sorted(self.objects) if self.kinds[key] is kind)
+        objects = self._objects[kind.plural]
+        return (objects[key] for key in sorted(objects))
 
     def pods(self) -> list[Any]:
         """Return the Pods there are."""
@@ -98,11 +178,29 @@ class Model:
 
     def pod_by_uid(self, uid: str) -> Any:
         """Return a Pod, or None."""
-        return next((pod for pod in self.of(POD) if pod.metadata.uid == uid), None)
+        return self._pods_by_uid.get(uid)
+
+    def owner(self, uid: str) -> Any:
+        """Return what makes Pods and has this uid, as it was wished for last; None when it never was."""
+        states = self.states.get(uid)
+        return states[-1][2] if states else None
+
+    def parent_of(self, uid: str) -> str:
+        """Return the uid of the controller of a Pod's controller; empty when there is none."""
+        owner = self.owner(uid)
+        return _controller(owner) if owner is not None else ""
 
     def owned_by(self, uid: str) -> list[Any]:
         """Return the Pods that count as a controller's replicas."""
         return [pod for pod in self.of(POD) if is_active(pod) and _controller(pod) == uid]
+
+    def below(self, uid: str) -> list[Any]:
+        """Return all Pods of a controller, or of those that it controls."""
+        return [pod for pod in self.of(POD) if uid in (owner := _controller(pod), self.parent_of(owner))]
+
+    def lost(self, since: float, mine: Callable[[Loss], bool]) -> list[Loss]:
+        """Return the losses since a time that one asks for."""
+        return [loss for loss in self.losses if loss.at >= since and mine(loss)]
 
     def as_of(self, kind: Kind[Any], version: int) -> dict[str, int]:
         """Return key -> version of the objects there were."""
@@ -122,10 +220,18 @@ def is_active(pod: Any) -> bool:
     return pod.status.phase not in TERMINAL and not pod.metadata.HasField("deletion_timestamp")
 
 
-def _controller(pod: Any) -> str:
-    owner = controller_of(pod.metadata)
+def serves(pod: Any) -> bool:
+    """Say whether a Pod is ready, and not about to go."""
+    return is_active(pod) and is_ready(pod)
+
+
+def meant_for(pod: Any) -> str:
+    """Return the node of a daemon's Pod."""
+    required = pod.spec.affinity.node_affinity.required_during_scheduling_ignored_during_execution
+    names = [value for term in required.node_selector_terms for item in term.match_fields for value in item.values]
+    return names[0] if names else str(pod.spec.node_name)
+
+
+def _controller(obj: Any) -> str:
+    owner = controller_of(obj.metadata)
     return owner.uid if owner is not None else ""
-
-
-def _kind_of(key: str) -> Kind[Any]:
-    return next(kind for prefix, kind in _PREFIXES.items() if key.startswith(prefix))

@@ -104,14 +104,6 @@ def never_twice(verb: Verb, nodes: Nodes, model: Model) -> Iterator[str]:
         yield f"{verb.node}: {verb.subject} is started, and its Pod has the restartPolicy Never"
 
 
-VERB_CHECKS: Mapping[str, VerbCheck] = {
-    "I2": one_set_of_containers,
-    "I3": own_address,
-    "I11": healthy_ones_stay,
-    "I12": never_twice,
-}
-
-
 def containers_first(commit: Commit, nodes: Nodes) -> Iterator[str]:
     """I16: when its kubelet lets a Pod go, nothing of it runs any more."""
     if commit.kind is not POD or commit.new is not None or not commit.author.part.startswith("node-"):
