@@ -91,6 +91,5 @@ def test_command_that_is_not_there_is_an_error_of_the_container(space: Workspace
     space.apply(pod("absent", container(command=["/no/such/program"]), restartPolicy="Never"))
     failed = space.wait("absent", phase("Failed"), "has failed")
     end = status_of(failed).state.terminated
-    # Runtimes differ in the code: containerd says 128, Docker 127.
-    assert (end.reason, end.exit_code) in (("StartError", 128), ("StartError", 127))
+    assert (end.reason, end.exit_code) == ("StartError", 128)
     assert "/no/such/program" in end.message

@@ -39,6 +39,8 @@ _LABEL, _ANNOTATION = "label.", "annotation."
 
 PAUSE_IMAGE = "vaina/pause:1"
 _ENDED = frozenset({"exited", "dead", "removing"})
+#: of a container that could not be started: containerd's (pkg/cri/server/container_start.go: errorStartExitCode)
+_START_ERROR_CODE = 128
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -305,9 +307,14 @@ def container_state(inspected: Mapping[str, Any]) -> ContainerState:
         attempt=int(labels[ATTEMPT]), phase=phase, image=labels.get(IMAGE, ""), image_id=inspected["Image"],
         created_at=created, started_at=started,
         finished_at=(finished or created) if ended else 0.0,
-        exit_code=int(state.get("ExitCode", 0)) if ended else 0, reason=reason, message=message,
+        exit_code=_exit_code(state, reason) if ended else 0, reason=reason, message=message,
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
     )  # fmt: skip
+
+
+def _exit_code(state: Mapping[str, Any], reason: str) -> int:
+    # The engine tells 126 or 127 of one that could not be started, as a shell would: a program's own codes.
+    return _START_ERROR_CODE if reason == "StartError" else int(state.get("ExitCode", 0))
 
 
 def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:

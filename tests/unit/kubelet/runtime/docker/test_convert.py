@@ -124,7 +124,7 @@ def inspected(**state: Any) -> dict[str, Any]:
         pytest.param({"Status": "exited"}, (ContainerPhase.EXITED, "Completed", 0), id="ended well"),
         pytest.param({"Status": "exited", "ExitCode": 3}, (ContainerPhase.EXITED, "Error", 3), id="ended with a code"),
         pytest.param({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, (ContainerPhase.EXITED, "OOMKilled", 137), id="killed for its memory"),
-        pytest.param({"Status": "created", "ExitCode": 127, "Error": "no such file"}, (ContainerPhase.EXITED, "StartError", 127), id="a failed start stays created in the engine"),
+        pytest.param({"Status": "created", "ExitCode": 127, "Error": "no such file"}, (ContainerPhase.EXITED, "StartError", 128), id="a failed start stays created in the engine"),
         pytest.param({"Status": "dead", "ExitCode": 255}, (ContainerPhase.EXITED, "Error", 255), id="dead"),
     ],
 )  # fmt: skip
