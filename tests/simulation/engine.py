@@ -114,7 +114,11 @@ class SimulatedNode:
     def _fail(self, container_id: str) -> None:
         """Have a container that would end by itself end badly."""
         container = self.runtime._containers.get(container_id)
-        if container is not None and container.program.runs_seconds != FOREVER and container.is_running(self._clock.now()):
+        if (
+            container is not None
+            and container.program.runs_seconds != FOREVER
+            and container.is_running(self._clock.now())
+        ):
             self.world.on_fault("container-fails", f"{self.name} {container_id}")
             container.exit_code = 1
 

@@ -35,22 +35,22 @@ class Link:
         self._changed: asyncio.Event = asyncio.Event()
         self._epoch = 0
         self.pipes: dict[Pipe, None] = {}
-        #: service of a kind -> when its streams may go on, seconds since the beginning
-        self._held: dict[str, float] = {}
+        #: kind -> set when its streams may go on
+        self._held: dict[str, asyncio.Event] = {}
 
     def hold(self, kind: str, seconds: float) -> bool:
         """Let no event of a kind pass for a while; say whether anybody follows one."""
-        self._held[kind] = asyncio.get_running_loop().time() + seconds
+        loop, released = asyncio.get_running_loop(), asyncio.Event()
+        self.release(kind)
+        self._held[kind] = released
+        loop.call_later(seconds, released.set)
         return any(pipe.kind == kind for pipe in self.pipes)
 
-    def let_go(self) -> None:
-        """Hold nothing any more: what waits passes within a second."""
-        self._held.clear()
-
-    async def _passes(self, kind: str) -> None:
-        loop = asyncio.get_running_loop()
-        while (left := self._held.get(kind, 0.0) - loop.time()) > 0:
-            await asyncio.sleep(min(left, 1.0))  # noqa: TID251 - the loop's own time, which a seed moves
+    def release(self, *kinds: str) -> None:
+        """Let the events of some kinds pass, or of all that are held."""
+        for kind in kinds or [*self._held]:
+            if (released := self._held.pop(kind, None)) is not None:
+                released.set()
 
     def set(self, mode: str) -> None:
         """Change the mode; what has been silent for too long ends its streams."""
@@ -84,8 +84,8 @@ class Link:
 
     async def answer_passes(self, kind: str = "") -> None:
         """Return when an answer gets through; `kind` when it is of a watch. Raises Unavailable."""
-        if kind in self._held:
-            await self._passes(kind)
+        if (released := self._held.get(kind)) is not None:
+            await released.wait()
         while self.mode in {"silent", "deaf"}:
             await self._changed.wait()
         if self.mode == "refused":

@@ -95,7 +95,17 @@ class Story:
 
 
 #: of what caches may be held back on their own
-STALE_KINDS = ("Pod", "Pod", "ReplicaSet", "Deployment", "Job", "StatefulSet", "DaemonSet", "Node", "ControllerRevision")
+STALE_KINDS = (
+    "Pod",
+    "Pod",
+    "ReplicaSet",
+    "Deployment",
+    "Job",
+    "StatefulSet",
+    "DaemonSet",
+    "Node",
+    "ControllerRevision",
+)
 
 Draw = Callable[[random.Random, "Story"], tuple[str | int | float, ...]]
 
@@ -223,7 +233,9 @@ TROUBLE: Table = {
     "compact": (1.5, lambda r, s: (r.choice((0, 0, 20)),)),
     "skew": (1, lambda r, s: (_part(r, s), round(r.choice((-1, 1)) * 10 ** r.uniform(-1, 3), 2))),
 }  # fmt: skip
-VERBS = tuple(dict.fromkeys(verb for table in (*FAMILIES.values(), BUDGETS, COMMON, TROUBLE) for verb in table))
+VERBS = tuple(
+    dict.fromkeys(verb for table in (*FAMILIES.values(), BUDGETS, COMMON, TROUBLE) for verb in table)
+)
 #: shares of stories that have two families, and budgets where there is something to have them for
 _SECOND, _BUDGET = 0.4, 0.35
 
@@ -245,7 +257,9 @@ def draw(seed: int) -> Story:
     )
     seconds = rng.uniform(*SECONDS)
     names = rng.sample([*FAMILIES], 1 + (rng.random() < _SECOND))
-    work: dict[str, tuple[float, Draw]] = {verb: row for name in names for verb, row in FAMILIES[name].items()}
+    work: dict[str, tuple[float, Draw]] = {
+        verb: row for name in names for verb, row in FAMILIES[name].items()
+    }
     first = next(iter(work))
     if rng.random() < _BUDGET and not {"jobs", "daemons"}.issuperset(names):
         work |= BUDGETS

@@ -382,7 +382,7 @@ class World:
         for link in self._links.values():
             link.set("up")
             link.slow = 0.0
-            link.let_go()
+            link.release()
         for clock in self._clocks.values():
             clock.skew = 0.0
         for part in (*self.servers, *self._candidates(), *self.nodes, READER):

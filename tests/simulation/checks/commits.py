@@ -131,7 +131,9 @@ def acted_on(commit: Commit, model: Model, seen: Seen, uid: str) -> list[Any]:
     What is under way goes on with what it began with.
     """
     states = model.states.get(uid, [])
-    long_known = [version for at, version in seen.get((commit.author.part, uid), ()) if commit.at - at > _SYNC]
+    long_known = [
+        version for at, version in seen.get((commit.author.part, uid), ()) if commit.at - at > _SYNC
+    ]
     known = max(long_known, default=0)
     newest_known = max((version for _, version, _ in states if version <= known), default=0)
     return [obj for _, version, obj in states if version >= newest_known]

@@ -150,10 +150,14 @@ class Model:
             job = controller_of(new.metadata)
             if job is not None and job.kind == JOB.kind and new.status.phase in TERMINAL:
                 self.ended.setdefault(job.uid, {})[uid] = new
-        if author.part == "user" and author.verb == "Delete" and old.spec.node_name:
-            if new is None or not new.metadata.deletion_grace_period_seconds:
-                self.forced.add(old.metadata.name)
-        if old is not None and serves(old) and (new is None or not serves(new) or _controller(new) != _controller(old)):
+        by_hand = author.part == "user" and author.verb == "Delete" and bool(old.spec.node_name)
+        if by_hand and (new is None or not new.metadata.deletion_grace_period_seconds):
+            self.forced.add(old.metadata.name)
+        if (
+            old is not None
+            and serves(old)
+            and (new is None or not serves(new) or _controller(new) != _controller(old))
+        ):
             by_controllers = author.role == "controller"
             cause = author.task if by_controllers else author.verb if author.part == "user" else author.part
             owner = _controller(old)
@@ -228,7 +232,9 @@ def serves(pod: Any) -> bool:
 def meant_for(pod: Any) -> str:
     """Return the node of a daemon's Pod."""
     required = pod.spec.affinity.node_affinity.required_during_scheduling_ignored_during_execution
-    names = [value for term in required.node_selector_terms for item in term.match_fields for value in item.values]
+    names = [
+        value for term in required.node_selector_terms for item in term.match_fields for value in item.values
+    ]
     return names[0] if names else str(pod.spec.node_name)
 
 
