@@ -15,7 +15,7 @@ from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.build import build as build_scheduler
 from scheduler.scheduler import Scheduler
-from tests.simulation.checks import COMMIT_CHECKS, VERB_CHECKS
+from tests.simulation.checks.every import COMMIT_CHECKS, VERB_CHECKS
 from tests.simulation.checks.commits import EVICTION, GRACE, MONITOR
 from tests.simulation.checks.model import KNOWN, Model
 from tests.simulation.checks.nodes import NodeState, Verb, containers_first

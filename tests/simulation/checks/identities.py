@@ -19,8 +19,8 @@ def one_running_a_name(verb: Verb, nodes: Nodes, model: Model) -> Iterator[str]:
     running: dict[str, dict[str, str]] = defaultdict(dict)
     for node, state in nodes.items():
         for container in state.running:
-            pod = model.ever.get(container.pod_uid)
-            reference = controller_of(pod.metadata) if pod is not None else None
+            pod = model.ever[container.pod_uid]
+            reference = controller_of(pod.metadata)
             if reference is not None and reference.kind == STATEFUL_SET.kind:
                 running[pod.metadata.name][container.pod_uid] = node
     for name, found in running.items():
