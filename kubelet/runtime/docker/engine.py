@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 from docker import APIClient
 
+from kubelet.runtime.docker.quick import QuickClient
+
 T = TypeVar("T")
 
 #: of the Engine API: Docker 20.10 and newer serve it
@@ -108,7 +110,7 @@ class Engine:
         return client
 
     def _new_client(self) -> APIClient:
-        return APIClient(f"unix://{self.socket_path}", version=API_VERSION, timeout=CALL_SECONDS)
+        return QuickClient(self.socket_path, version=API_VERSION, timeout=CALL_SECONDS)
 
     async def call(self, operation: Callable[[APIClient], T]) -> T:
         """Run an SDK call in the pool.
