@@ -23,6 +23,7 @@ def pull_secret(name: str, **login: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+@pytest.mark.both_runtimes
 @pytest.mark.requirement("B17")
 def test_a_registry_that_asks_for_a_password_gets_it_from_the_pods_secrets(space: Workspace) -> None:
     space.cluster.compose("up", "-d", "--no-build", "--wait", "private-registry")

@@ -48,7 +48,7 @@ class CriImages:
             raise _pull_error(error) from error
         image = await self.image_status(answer.image_ref)
         if image is None:
-            raise ImagePullError(f'failed to pull image "{reference}": it was removed right after the pull')
+            raise ImagePullError(f'image "{reference}" was not found: it was removed right after the pull')
         return image
 
     async def list_images(self) -> Sequence[ImageState]:

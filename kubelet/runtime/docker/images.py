@@ -54,18 +54,18 @@ class DockerImages:
         try:
             async for line in self._engine.stream(open_pull):
                 if "error" in line:
-                    raise ImagePullError(f'failed to pull image "{reference}": {line["error"]}')
+                    raise ImagePullError(str(line["error"]))
                 if on_progress is not None and "status" in line:
                     on_progress(line["status"])
         except APIError as error:
             text = error.explanation or str(error)
             reason = "InvalidImageName" if "invalid reference format" in text else "ErrImagePull"
-            raise ImagePullError(f'failed to pull image "{reference}": {text}', reason=reason) from error
+            raise ImagePullError(text, reason=reason) from error
         except (DockerException, RequestException) as error:
-            raise ImagePullError(f'failed to pull image "{reference}": {error}') from error
+            raise ImagePullError(f"the Docker engine does not answer: {error}") from error
         image = await self.image_status(reference)
         if image is None:
-            raise ImagePullError(f'failed to pull image "{reference}": it was removed right after the pull')
+            raise ImagePullError(f'image "{reference}" was not found: it was removed right after the pull')
         return image
 
     async def list_images(self) -> Sequence[ImageState]:

@@ -1,5 +1,6 @@
 """What must stay true of the files in deploy/ and of docker-compose.yml, without running them."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,11 @@ def test_every_service_restarts_and_has_an_init_and_a_health_check(service: str)
     assert (parts["restart"], parts["init"]) == ("unless-stopped", True)
     assert parts["healthcheck"]["test"][0] == "CMD"
     assert "start_interval" not in parts["healthcheck"]  # engines before 25 refuse it
+
+
+def test_containerd_is_told_a_host_for_every_registry() -> None:
+    # It refuses a file that names none, and then asks over TLS.
+    files = sorted((ROOT / "deploy" / "images" / "node" / "containerd" / "certs.d").glob("*/hosts.toml"))
+    assert [file.parent.name for file in files] == ["docker.io", "private-registry_5000_", "registry_5000_"]
+    for file in files:
+        assert tomllib.loads(file.read_text())["host"]
