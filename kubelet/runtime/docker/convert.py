@@ -38,7 +38,8 @@ SANDBOX, CONTAINER = "podsandbox", "container"
 _LABEL, _ANNOTATION = "label.", "annotation."
 
 PAUSE_IMAGE = "vaina/pause:1"
-_ENDED = frozenset({"exited", "dead", "removing"})
+#: states in which nothing of a container runs any more
+ENDED = frozenset({"exited", "dead", "removing"})
 #: of a container that could not be started: containerd's (pkg/cri/server/container_start.go: errorStartExitCode)
 _START_ERROR_CODE = 128
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
@@ -263,7 +264,7 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
         id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=Uid(labels[POD_UID]),
         attempt=int(labels[ATTEMPT]), ready=listed["State"] == "running" and networked,
         # An ended one has given its address back; `addresses_held` knows when somebody in it still uses it.
-        ip="" if listed["State"] in _ENDED else labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
+        ip="" if listed["State"] in ENDED else labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
     )  # fmt: skip
 
@@ -273,7 +274,7 @@ def host_ports(sandboxes: Iterable[Mapping[str, Any]]) -> tuple[HostPort, ...]:
     return tuple(
         HostPort(PortMapping(*mapping), item["Labels"][ADDRESS])
         for item in sandboxes
-        if item["State"] not in _ENDED and HOST_PORTS in item["Labels"]
+        if item["State"] not in ENDED and HOST_PORTS in item["Labels"]
         for mapping in json.loads(item["Labels"][HOST_PORTS])
     )
 
@@ -289,7 +290,7 @@ def addresses_held(sandboxes: Iterable[Mapping[str, Any]], running: Iterable[Map
     return [
         item["Labels"].get(ADDRESS, "")
         for item in sandboxes
-        if item["State"] not in _ENDED or item["Id"] in used
+        if item["State"] not in ENDED or item["Id"] in used
     ]
 
 
@@ -310,6 +311,11 @@ def container_state(inspected: Mapping[str, Any]) -> ContainerState:
         exit_code=_exit_code(state, reason) if ended else 0, reason=reason, message=message,
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
     )  # fmt: skip
+
+
+def stop_signal(inspected: Mapping[str, Any]) -> str:
+    """Return the signal that asks a container to end: its own, its image's, or TERM."""
+    return inspected["Config"].get("StopSignal") or "SIGTERM"
 
 
 def _exit_code(state: Mapping[str, Any], reason: str) -> int:

@@ -111,6 +111,8 @@ class DockerRuntime:
         #: sandboxes that were killed, and may be listed as running for a moment yet; with those that the engine lists no more forgotten
         self._ending: set[str] = set()
         self._records: dict[tuple[str, str], ContainerState] = {}
+        #: of running containers: what ends them is known beforehand
+        self._stop_signals: dict[str, str] = {}
 
     async def version(self) -> RuntimeVersion:
         with translated():
@@ -166,6 +168,7 @@ class DockerRuntime:
         )
 
     async def _reserve(self) -> IPv4Address:
+        # In this order: what starts between the two starts in a sandbox that is listed as running.
         sandboxes = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}"]})
         running = await self._list({"label": [f"{convert.TYPE}={convert.CONTAINER}"], "status": ["running"]})
         try:
@@ -240,8 +243,11 @@ class DockerRuntime:
             )
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
-            await self._kill(item["Id"], "SIGKILL")
+        # What has ended need not be killed; what ends meanwhile bears it.
+        mine = await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]})
+        for item in mine:
+            if item["State"] not in convert.ENDED:
+                await self._kill(item["Id"], "SIGKILL")
         await self._kill(sandbox_id, "SIGKILL")
         await self._give_ports_back(sandbox_id)
 
@@ -314,12 +320,15 @@ class DockerRuntime:
         await self._kill(container_id, signal)
 
     async def _stop_signal(self, container_id: str) -> str:
+        known = self._stop_signals.get(container_id)
+        if known is not None:
+            return known
         try:
             with translated():
                 inspected = await self._engine.call(lambda client: client.inspect_container(container_id))
         except NotFoundInRuntime:
             return "SIGTERM"
-        return inspected["Config"].get("StopSignal") or "SIGTERM"
+        return convert.stop_signal(inspected)
 
     async def _kill(self, container_id: str, signal: str) -> None:
         def kill(client: APIClient) -> None:
@@ -376,7 +385,12 @@ class DockerRuntime:
         if status in {"running", "exited"}:
             if len(self._records) >= _RECORDS:
                 self._records.clear()
+                self._stop_signals.clear()
             self._records[container_id, status] = state
+            if status == "running":
+                self._stop_signals[container_id] = convert.stop_signal(inspected)
+            else:
+                self._stop_signals.pop(container_id, None)
         return state
 
     async def _list(self, filters: dict[str, Any]) -> list[dict[str, Any]]:
