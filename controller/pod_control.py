@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: Pods in one call; a batch is one transaction for etcd
 MAX_BATCH = 100
-#: deletions, or Pods that are asked for, under way at once
+#: calls that delete, or Pods that are asked for, under way at once
 PARALLEL_DELETES = 32
 #: the cause of a refusal in a namespace that is ending
 NAMESPACE_TERMINATING = "NamespaceTerminating"
@@ -94,18 +94,22 @@ class PodControl:
             as_seen: of those, Pods that go for the state that they are in: one that has changed meanwhile stays.
         """
         states = {pod.metadata.uid: pod.metadata.resource_version for pod in as_seen}
+        anyhow = [pod for pod in pods if pod.metadata.uid not in states]
         gate = asyncio.Semaphore(PARALLEL_DELETES)
         errors: list[ApiError] = []
 
-        async def one(pod: pod_pb2.Pod) -> None:
+        async def some(batch: Sequence[pod_pb2.Pod]) -> None:
             async with gate:
-                error = await self._delete_one(key, owner, pod, states.get(pod.metadata.uid))
-            if error is not None:
-                errors.append(error)
+                outcomes = await self._delete_batch(batch, states.get(batch[0].metadata.uid))
+            found = [self._deleted(key, owner, *each) for each in zip(batch, outcomes, strict=True)]
+            errors.extend(error for error in found if error is not None)
 
         async with asyncio.TaskGroup() as group:
+            for start in range(0, len(anyhow), MAX_BATCH):
+                group.create_task(some(anyhow[start : start + MAX_BATCH]))
             for pod in pods:
-                group.create_task(one(pod))
+                if pod.metadata.uid in states:
+                    group.create_task(some([pod]))
         return errors[0] if errors else None
 
     async def confirm(self, pods: Sequence[pod_pb2.Pod]) -> None:
@@ -171,16 +175,30 @@ class PodControl:
             return
         self._recorder.event(owner.object, WARNING, "FailedCreate", f"Error creating: {error.message}")
 
-    async def _delete_one(
-        self, key: str, owner: PodOwner, pod: pod_pb2.Pod, version: str | None
-    ) -> ApiError | None:
-        meta = pod.metadata
+    async def _delete_batch(
+        self, pods: Sequence[pod_pb2.Pod], version: str | None
+    ) -> Sequence[ApiError | None]:
+        """Delete Pods in one call; `version` is that in which a single one goes. Returns for each why it did not."""
         try:
-            await self._pods.delete(meta.name, meta.namespace, uid=meta.uid, resource_version=version)
-        except (NotFound, Conflict):
+            if len(pods) == 1:
+                meta = pods[0].metadata
+                await self._pods.delete(meta.name, meta.namespace, uid=meta.uid, resource_version=version)
+                return [None]
+            doomed = [(pod.metadata.namespace, pod.metadata.name, pod.metadata.uid) for pod in pods]
+            results = await self._pods.delete_batch(doomed)
+        except ApiError as error:
+            return [error] * len(pods)
+        return [result if isinstance(result, ApiError) else None for result in results]
+
+    def _deleted(
+        self, key: str, owner: PodOwner, pod: pod_pb2.Pod, error: ApiError | None
+    ) -> ApiError | None:
+        """Note what became of a deletion; returns why it failed."""
+        meta = pod.metadata
+        if isinstance(error, NotFound | Conflict):
             # Gone, another Pod by now, or in another state: the cache will show it.
             return None
-        except ApiError as error:
+        if error is not None:
             self._recorder.event(owner.object, WARNING, "FailedDelete", f"Error deleting: {error.message}")
             return error
         self._expectations.deleted(key, meta.uid, self._clock.monotonic())

@@ -130,7 +130,9 @@ class DaemonSetController(RevisionedController[DaemonSet]):
             )  # fmt: skip
             self._ended.note(owner.meta.uid, node_of(pod), self.clock.monotonic())
         gone = (
-            await self._control.delete(key, owner, plan.delete, as_seen=plan.unserving) if plan.delete else None
+            await self._control.delete(key, owner, plan.delete, as_seen=plan.unserving)
+            if plan.delete
+            else None
         )
         made = await self._control.create(key, owner, self._names(owner, plan)) if plan.create else None
         return made or gone

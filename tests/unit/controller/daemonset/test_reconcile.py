@@ -96,8 +96,30 @@ def plan_of(made: DaemonSet, count: int, *there: str, held: tuple[str, ...] = ()
         (daemon_set(unavailable=0, surge=2), 2, ["n1 old", "n2 old"], ["n1", "n2"], []),
         (daemon_set(unavailable=0, surge="50%"), 3, ["n1 old", "n2 old", "n3 old"], ["n1", "n2"], []),
         (daemon_set(unavailable=0, surge=1), 2, ["n1 old", "n1 new second unready", "n2 old"], [], []),
-        (daemon_set(unavailable=0, surge=1), 2, ["n1 old", "n1 new second", "n2 old"], ["n2"], ["n1 old"]),
+        # one that goes comes before the next one comes
+        (daemon_set(unavailable=0, surge=1), 2, ["n1 old", "n1 new second", "n2 old"], [], ["n1 old"]),
         (daemon_set(unavailable=0, surge=1), 2, ["n1 old unready", "n2 old"], ["n1", "n2"], []),
+        # neither serves: the one of the new template stays
+        (
+            daemon_set(unavailable=0, surge=1),
+            1,
+            ["n1 old unready", "n1 new second unready"],
+            [],
+            ["n1 old unready"],
+        ),
+        (daemon_set(unavailable=0, surge=1), 1, ["n1 old unready", "n1 new pending"], [], ["n1 old unready"]),
+        (
+            daemon_set(unavailable=0, surge=1),
+            1,
+            ["n1 old", "n1 old second", "n1 new", "n1 new second"],
+            [],
+            ["n1 new second", "n1 old second", "n1 old"],
+        ),
+        # with surge a node whose Pod is ending has room for the next one
+        (daemon_set(unavailable=0, surge=1), 1, ["n1 new ending"], ["n1"], []),
+        (daemon_set(unavailable=0, surge=1), 1, ["n1 new failed"], [], ["n1 new failed"]),
+        # of two the one that is bound stays
+        (daemon_set(), 1, ["n1 new pending", "n1 new second"], [], ["n1 new pending"]),
         (daemon_set(unavailable=0, surge=1), 2, ["n1 new", "n1 old ending", "n2 old"], [], []),
         (daemon_set(unavailable=0, surge=1), 1, ["n1 new", "n1 new second"], [], ["n1 new second"]),
     ],
@@ -140,6 +162,44 @@ def test_the_status() -> None:
         status.desired_number_scheduled, status.current_number_scheduled, status.number_misscheduled, status.number_ready,
         status.number_available, status.number_unavailable, status.updated_number_scheduled, status.observed_generation,
     ) == (3, 2, 1, 1, 1, 2, 1, 2)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("there", "ready", "available", "updated"),
+    [
+        (["n1 old", "n1 new second"], 1, 1, 0),
+        (["n1 old unready", "n1 new second"], 0, 0, 0),
+        (["n1 old ending", "n1 new second unready"], 1, 1, 0),
+        (["n1 new", "n1 old second"], 1, 1, 1),
+        (["n1 old second", "n1 new pending"], 1, 1, 0),
+        (["n1 new second"], 1, 1, 1),
+    ],
+)
+def test_of_two_pods_of_a_node_the_first_one_counts(
+    there: list[str], ready: int, available: int, updated: int
+) -> None:
+    status = plan_of(daemon_set(unavailable=0, surge=1), 1, *there).status
+    assert status is not None
+    assert (status.number_ready, status.number_available, status.updated_number_scheduled) == (
+        ready,
+        available,
+        updated,
+    )
+    assert status.current_number_scheduled == 1
+
+
+def test_what_goes_or_is_doubled_since_it_serves_nobody_is_told_apart() -> None:
+    in_place = plan_of(daemon_set(), 3, "n1 old", "n2 old unready", "n3 new")
+    assert [item.metadata.uid for item in in_place.unserving] == ["n2 old unready"]
+    surging = plan_of(daemon_set(unavailable=0, surge=1), 2, "n1 old unready", "n2 old")
+    assert [item.metadata.uid for item in surging.unserving] == ["n1 old unready"]
+    assert surging.delete == []
+
+
+def test_the_order_of_nodes_does_not_matter() -> None:
+    there = [pod(text) for text in ("n1 old", "n2 old", "n3 old")]
+    plans = [reconcile(daemon_set(), order, there, "new", NOW) for order in (nodes(3), nodes(3)[::-1])]
+    assert [plan.delete for plan in plans] == [there[:1], there[:1]]
 
 
 def test_a_second_look_writes_nothing() -> None:
