@@ -3,12 +3,13 @@
 Follows `pkg/controller/disruption`. The eviction itself is the apiserver's (`apiserver/registry/eviction.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 
 from controller.base import Controller, Tools
+from controller.disruption.covered import Coverage
 from controller.disruption.reconcile import NoScale, Scale, failed, no_longer_target, reconcile, stale_in
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -18,7 +19,6 @@ from vaina.cache.informer import Informer
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import DEPLOYMENT, KINDS, POD, POD_DISRUPTION_BUDGET, REPLICA_SET
-from vaina.objects.disruption_budgets import covers
 from vaina.objects.meta import controller_of, object_key
 
 log = structlog.stdlib.get_logger(__name__)
@@ -44,33 +44,46 @@ class DisruptionController(Controller):
             kind.kind: factory.informer(kind) for kind in KINDS if kind.has_scale
         }
         super().__init__(tools, [*self._scaled.values()])
+        self.informers += [self._budgets, self._pods]
         self._client, self._recorder = factory.clientset.pod_disruption_budgets, recorder
-        self.watch(self._budgets)
-        self.watch(self._pods, self._covering)
+        self._coverage = Coverage()
+        self._budgets.add_handler(
+            on_add=self._on_budget,
+            on_update=lambda _, new: self._on_budget(new),
+            on_delete=self._on_budget_gone,
+        )
+        self._pods.add_handler(
+            on_add=self._on_pod,
+            on_update=lambda _, new: self._on_pod(new),
+            on_delete=lambda pod: self._look_at(self._coverage.drop_pod(object_key(pod))),
+        )
         for informer in self._scaled.values():
-            informer.add_handler(on_update=self._on_scale)
+            informer.add_handler(on_add=self._on_scaled, on_update=self._on_scale, on_delete=self._on_scaled)
 
     async def sync(self, key: str) -> float | None:
         budget = self._budgets.lister.get(key)
         if budget is None:
             return None
-        pods = [
-            pod
-            for pod in self._pods.lister.list(namespace=budget.metadata.namespace)
-            if covers(budget, pod.metadata.labels)
-        ]
+        namespace, now = budget.metadata.namespace, self.clock.now()
+        keys = self._coverage.pods(key, lambda: self._pods.lister.list(namespace=namespace))
+        pods = [pod for pod in map(self._pods.lister.get, sorted(keys)) if pod is not None]
         if not pods:
             self._recorder.event(budget, NORMAL, "NoPods", "No matching pods found")
-        namespace, now = budget.metadata.namespace, self.clock.now()
+        asked: set[str] = set()
         try:
-            verdict = reconcile(budget, pods, lambda reference: self._scale_of(reference, namespace), now)
+            verdict = reconcile(
+                budget, pods, lambda reference: self._scale_of(reference, namespace, asked), now
+            )
         except NoScale as error:
             self._recorder.event(
                 budget, WARNING, "CalculateExpectedPodCountFailed",
                 f"Failed to calculate the number of expected pods: {error}",
             )  # fmt: skip
+            # When what was asked in vain comes, it is looked at again.
+            self._coverage.rests_on(key, asked)
             await self._write(failed(budget, str(error), now))
             return None
+        self._coverage.rests_on(key, asked)
         if verdict.unmanaged:
             self._recorder.event(budget, WARNING, "UnmanagedPods", _UNMANAGED.format(_shown(budget)))
         for pod in verdict.not_deleted:
@@ -94,18 +107,32 @@ class DisruptionController(Controller):
             allowed=wanted.status.disruptions_allowed, healthy=wanted.status.current_healthy,
         )  # fmt: skip
 
-    def _covering(self, pod: pod_pb2.Pod) -> Iterator[str]:
-        for budget in self._budgets.lister.list(namespace=pod.metadata.namespace):
-            if covers(budget, pod.metadata.labels):
-                yield object_key(budget)
+    def _look_at(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.queue.add(key)
+
+    def _on_budget(self, budget: Budget) -> None:
+        self._coverage.put(budget)
+        self.queue.add(object_key(budget))
+
+    def _on_budget_gone(self, budget: Budget) -> None:
+        self._coverage.drop(object_key(budget))
+
+    def _on_pod(self, pod: pod_pb2.Pod) -> None:
+        self._look_at(self._coverage.put_pod(pod))
+
+    def _on_scaled(self, obj: Any) -> None:
+        """Look again at the budgets that asked for an object: it is there, gone, or wishes for another number of Pods."""
+        self._look_at(self._coverage.resting_on(obj.metadata.uid))
 
     def _on_scale(self, old: Any, new: Any) -> None:
-        """Look again at the budgets of a namespace in which a controller wishes for another number of Pods."""
-        if old.spec.replicas != new.spec.replicas:
-            for budget in self._budgets.lister.list(namespace=new.metadata.namespace):
-                self.queue.add(object_key(budget))
+        before, after = ((obj.spec.replicas, _parent(obj)) for obj in (old, new))
+        if before != after:
+            self._on_scaled(new)
 
-    def _scale_of(self, reference: meta_pb2.OwnerReference, namespace: str) -> Scale | None:
+    def _scale_of(self, reference: meta_pb2.OwnerReference, namespace: str, asked: set[str]) -> Scale | None:
+        """Return what a controller wishes for; adds the uids of all that was asked to `asked`."""
+        asked.add(reference.uid)
         informer = self._scaled.get(reference.kind)
         if informer is None:
             group = reference.api_version.partition("/")[0] if "/" in reference.api_version else ""
@@ -116,7 +143,7 @@ class DisruptionController(Controller):
             return None
         parent = controller_of(obj.metadata)
         if reference.kind == REPLICA_SET.kind and parent is not None and parent.kind == DEPLOYMENT.kind:
-            return self._scale_of(parent, namespace)
+            return self._scale_of(parent, namespace, asked)
         return Scale(obj.metadata.uid, obj.spec.replicas if obj.spec.HasField("replicas") else 1)
 
 
@@ -145,6 +172,11 @@ class StaleDisruptionController(Controller):
             return None
         log.info("pod is no longer about to end", pod=key, uid=pod.metadata.uid)
         return None
+
+
+def _parent(obj: Any) -> str:
+    reference = controller_of(obj.metadata)
+    return "" if reference is None else reference.uid
 
 
 def _shown(budget: Budget) -> str:

@@ -1,7 +1,10 @@
-"""A transport that loses what it carries, as networks and dying servers do: before a call arrives, or after it was served."""
+"""Transports that lose what they carry, as networks and dying servers do, before a call arrives or after it was served; and that are late."""
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing
+from typing import Any
 
 from vaina.client.transport import Metadata, Transport
 from vaina.errors import Unavailable
@@ -73,3 +76,23 @@ class FaultyTransport:
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+class StalledTransport:
+    """A way to the apiserver on which the watches of some services bring nothing until `go` is set: their caches grow old."""
+
+    def __init__(self, inner: Transport, *services: str) -> None:
+        self._inner, self._services, self.go = inner, services, asyncio.Event()
+
+    async def unary(self, method: str, request: bytes, **options: Any) -> bytes:
+        return await self._inner.unary(method, request, **options)
+
+    async def stream(self, method: str, request: bytes, **options: Any) -> AsyncGenerator[bytes]:
+        async with aclosing(self._inner.stream(method, request, **options)) as items:
+            async for item in items:
+                if any(service in method for service in self._services):
+                    await self.go.wait()
+                yield item
+
+    async def close(self) -> None:
+        pass

@@ -9,7 +9,7 @@ from typing import Final
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.objects.conditions import get_condition, set_condition
-from vaina.objects.selectors import SelectorError, from_message
+from vaina.objects.selectors import NOTHING, LabelSelector, SelectorError, from_message
 
 Budget = pod_disruption_budget_pb2.PodDisruptionBudget
 
@@ -24,15 +24,20 @@ DELETION_TIMEOUT_SECONDS: Final = 120.0
 DISRUPTION_TARGET: Final = "DisruptionTarget"
 
 
-def covers(budget: Budget, labels: Mapping[str, str]) -> bool:
-    """Say whether a budget is about Pods with these labels. Without a selector, with an empty or unreadable one: about none."""
+def selector_of(budget: Budget) -> LabelSelector:
+    """Return what selects a budget's Pods. Without a selector, with an empty or unreadable one: none."""
     selector = budget.spec.selector
     if not selector.match_labels and not selector.match_expressions:
-        return False
+        return NOTHING
     try:
-        return from_message(selector).matches(labels)
+        return from_message(selector)
     except SelectorError:
-        return False
+        return NOTHING
+
+
+def covers(budget: Budget, labels: Mapping[str, str]) -> bool:
+    """Say whether a budget is about Pods with these labels."""
+    return selector_of(budget).matches(labels)
 
 
 def set_disruption_allowed(budget: Budget, now: float) -> None:

@@ -2,11 +2,15 @@
 
 import pytest
 
-from tests.support.controlplane import ControlPlane, control_plane
+from controller.config import ControllerConfig
+from tests.support.apiserver import make_apiserver
+from tests.support.controlplane import ControlPlane, control_plane, controllers
+from tests.support.faults import StalledTransport
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.client.clientset import Clientset
 from vaina.errors import TooManyRequests
 from vaina.objects.conditions import get_condition
-from vaina.testing.builders import make_replica_set
+from vaina.testing.builders import make_deployment, make_replica_set
 
 Budget = pod_disruption_budget_pb2.PodDisruptionBudget
 
@@ -93,3 +97,56 @@ async def test_a_pod_that_was_to_end_and_did_not_is_none_of_those_any_more() -> 
             return found is not None and found.status == "False"
 
         await plane.until(cleared)
+
+
+@pytest.mark.parametrize(
+    "late", [("ReplicaSetService",), ("DeploymentService",), ("ReplicaSetService", "DeploymentService")]
+)
+async def test_a_budget_whose_pods_come_before_their_controllers_is_counted_when_those_come(
+    late: tuple[str, ...],
+) -> None:
+    server = make_apiserver()
+    await server.app.bootstrap()
+    stalled = StalledTransport(server.client.transport, *late)
+    stalled.go.set()
+    makers = ControllerConfig(controllers=("deployment", "replicaset", "node-lifecycle"))
+    async with (
+        controllers(server, makers) as plane,
+        controllers(server, ControllerConfig(controllers=("disruption",)), client=Clientset(stalled)),
+    ):
+        stalled.go.clear()
+        await plane.add_node("node-1")
+        await plane.client.deployments.create(make_deployment("web", replicas=3))
+
+        async def there() -> bool:
+            return len(await plane.pods()) == 3
+
+        await plane.until(there)
+        await plane.start_all("node-1")
+        await plane.client.pod_disruption_budgets.create(budget(most=1))
+
+        async def failed() -> bool:
+            status = (await plane.client.pod_disruption_budgets.get("web", "default")).status
+            condition = get_condition(status, "DisruptionAllowed")
+            return condition is not None and condition.reason == "SyncFailed"
+
+        await plane.until(failed)
+        stalled.go.set()
+        await until_counted(plane, 1, 3)
+
+
+async def test_a_budget_is_counted_anew_when_its_selector_or_the_labels_of_pods_change() -> None:
+    async with control_plane() as plane:
+        await replicas(plane, 3)
+        other = budget(most=1)
+        other.spec.selector.match_labels["tier"] = "front"
+        await plane.client.pod_disruption_budgets.create(other)
+        await until_counted(plane, 0, 0)
+        for pod in await plane.pods():
+            pod.metadata.labels["tier"] = "front"
+            await plane.client.pods.update(pod)
+        await until_counted(plane, 1, 3)
+        changed = await plane.client.pod_disruption_budgets.get("web", "default")
+        changed.spec.selector.match_labels["tier"] = "back"
+        await plane.client.pod_disruption_budgets.update(changed)
+        await until_counted(plane, 0, 0)

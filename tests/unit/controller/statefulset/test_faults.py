@@ -1,46 +1,22 @@
 """StatefulSets whose controllers have old caches, lose answers, die, or are two: never more away than one, nothing forgotten."""
 
-import asyncio
 import random
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from contextlib import AsyncExitStack
 
 import pytest
 
 from controller.config import ControllerConfig
 from tests.support.apiserver import make_apiserver
 from tests.support.controlplane import ControlPlane, controllers
-from tests.support.faults import FaultyTransport
+from tests.support.faults import FaultyTransport, StalledTransport
 from tests.unit.controller.statefulset.test_controller import end, grow, pod, stateful_set, until_names
 from vaina.client.clientset import Clientset
-from vaina.client.transport import Transport
-
-
-class Stalled:
-    """A way to the apiserver on which the watches of one service bring nothing until `go` is set."""
-
-    def __init__(self, inner: Transport, service: str) -> None:
-        self._inner, self._service, self.go = inner, service, asyncio.Event()
-
-    async def unary(self, method: str, request: bytes, **options: Any) -> bytes:
-        return await self._inner.unary(method, request, **options)
-
-    async def stream(self, method: str, request: bytes, **options: Any) -> AsyncGenerator[bytes]:
-        async with aclosing(self._inner.stream(method, request, **options)) as items:
-            async for item in items:
-                if self._service in method:
-                    await self.go.wait()
-                yield item
-
-    async def close(self) -> None:
-        pass
 
 
 async def test_a_cache_without_the_revision_that_was_rolled_out_last_does_not_make_it_the_new_one() -> None:
     server = make_apiserver()
     await server.app.bootstrap()
-    stalled = Stalled(server.client.transport, "ControllerRevisionService")
+    stalled = StalledTransport(server.client.transport, "ControllerRevisionService")
     stalled.go.set()
     mine = ControllerConfig(controllers=("statefulset", "node-lifecycle"))
     async with controllers(server, mine, client=Clientset(stalled)) as plane:
