@@ -181,12 +181,15 @@ class StatusManager:
             self._metrics.status_sync.observe(self._clock.monotonic() - begun)
             if failed:
                 log.warning("statuses not written", pods=len(failed), error=failed[0].message)
-        for uid in batch:
-            entry = self._entries.get(uid)
-            if entry is not None and entry.finished and entry.written == entry.status:
-                error = await self._delete(uid, entry)
-                if error is not None:
-                    failed.append(error)
+        ended = [
+            (uid, entry)
+            for uid in batch
+            if (entry := self._entries.get(uid)) is not None
+            and entry.finished
+            and entry.written == entry.status
+        ]
+        if ended:
+            failed.extend(await self._delete(ended))
         self._failures = self._failures + 1 if failed else 0
         if failed:
             await self._clock.sleep(self._backoff.delay(self._failures - 1, self._rng))
@@ -235,19 +238,34 @@ class StatusManager:
             meta, now = entry.pod.metadata, self._clock.now()
             self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
 
-    async def _delete(self, uid: Uid, entry: _Entry) -> ApiError | None:
-        meta = entry.pod.metadata
+    async def _delete(self, ended: Sequence[tuple[Uid, _Entry]]) -> list[ApiError]:
+        """Delete Pods that have ended; returns why some were not, which are due again."""
+        metas = [entry.pod.metadata for _, entry in ended]
+        results: Sequence[pod_pb2.Pod | ApiError]
         try:
-            await self._client.delete(meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
-        except (NotFound, Conflict):
-            return None
+            if len(metas) == 1:
+                one = metas[0]
+                results = [
+                    await self._client.delete(one.name, one.namespace, grace_period_seconds=0, uid=one.uid)
+                ]
+            else:
+                results = await self._client.delete_batch(
+                    [(meta.namespace, meta.name, meta.uid) for meta in metas], grace_period_seconds=0
+                )
         except ApiError as error:
-            log.warning("ended pod not deleted", pod=meta.name, uid=uid, error=error.message)
-            self._pending[uid] = None
-            return error
-        # Gone; or kept by a finalizer, in which case nothing of ours is left to say.
-        log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
-        return None
+            results = [error] * len(metas)
+        failed: list[ApiError] = []
+        for (uid, _), meta, result in zip(ended, metas, results, strict=True):
+            if isinstance(result, NotFound | Conflict):
+                continue
+            if isinstance(result, ApiError):
+                log.warning("ended pod not deleted", pod=meta.name, uid=uid, error=result.message)
+                self._pending[uid] = None
+                failed.append(result)
+                continue
+            # Gone; or kept by a finalizer, in which case nothing of ours is left to say.
+            log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
+        return failed
 
 
 def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:

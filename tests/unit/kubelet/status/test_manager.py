@@ -63,6 +63,18 @@ class Pods:
         self.deleted.append((name, grace_period_seconds, uid))
         return pod_pb2.Pod()
 
+    async def delete_batch(
+        self, objects: Sequence[tuple[str, str, str]], *, grace_period_seconds: int | None = None
+    ) -> Sequence[pod_pb2.Pod | ApiError]:
+        results: list[pod_pb2.Pod | ApiError] = []
+        for _, name, uid in objects:
+            if self.errors:
+                results.append(self.errors.pop(0))
+            else:
+                self.deleted.append((name, grace_period_seconds, uid))
+                results.append(pod_pb2.Pod())
+        return results
+
 
 @dataclass
 class Given:
@@ -185,6 +197,20 @@ async def test_a_deletion_that_failed_is_repeated_unless_there_is_nothing_to_del
         await on.clock.advance(60)
 
         assert len(on.pods.deleted) == 1
+
+
+async def test_of_pods_that_end_together_those_are_deleted_again_whose_deletion_failed() -> None:
+    async with running() as on:
+        pods = [make_pod(name, phase="Failed") for name in ("away", "gone", "last")]
+        on.pods.errors += [Unavailable("away"), NotFound("gone")]
+        for pod in pods:
+            on.manager.set(pod, phase("Failed"))
+            on.manager.finish(pod)
+        await settle()
+        assert on.pods.deleted == [("last", 0, pods[2].metadata.uid)]
+
+        await on.clock.advance(60)
+        assert on.pods.deleted[1:] == [("away", 0, pods[0].metadata.uid)]
 
 
 async def test_what_somebody_else_wrote_is_put_right() -> None:
