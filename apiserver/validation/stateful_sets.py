@@ -41,15 +41,16 @@ Spec = stateful_set_pb2.StatefulSetSpec
 
 
 def check_create(new: StatefulSet) -> Errors:
-    """Check a new StatefulSet."""
-    errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
+    """Check a new StatefulSet. Its name is a label: it begins the hostnames of its Pods."""
+    errors = metadata.check_create(new.metadata, names.dns_1123_label, namespaced=True)
     _check_spec(errors, new.spec)
     return errors
 
 
 def check_update(new: StatefulSet, old: StatefulSet) -> Errors:
-    """Check a changed StatefulSet: most of what makes its Pods theirs stays."""
-    errors = check_create(new)
+    """Check a changed StatefulSet: most of what makes its Pods theirs stays. One that was let in under another name may still go."""
+    errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
+    _check_spec(errors, new.spec)
     errors.extend(metadata.check_update(new.metadata, old.metadata))
     if _fixed(new.spec) != _fixed(old.spec):
         errors.append(forbidden(_SPEC, _MAY_CHANGE))

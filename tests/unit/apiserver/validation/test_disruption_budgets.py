@@ -3,7 +3,7 @@
 from typing import Any
 
 from apiserver.validation import validate_create, validate_status_update, validate_update
-from tests.unit.apiserver.validation.cases import Case, case, each, read_default, violations
+from tests.unit.apiserver.validation.cases import QUALIFIED, VALUE, Case, case, each, read_default, violations
 from vaina.errors import FieldError
 from vaina.kinds import POD_DISRUPTION_BUDGET as KIND
 
@@ -38,6 +38,18 @@ SPECS = (
          f'spec.maxUnavailable: Invalid value: "-5%": {PERCENT}'),
     case("a policy that is none", "{unhealthyPodEvictionPolicy: Never}",
          'spec.unhealthyPodEvictionPolicy: Unsupported value: "Never": supported values: "AlwaysAllow", "IfHealthyBudget"'),
+    case("a fraction of a share", "{minAvailable: 2.5%}", f'spec.minAvailable: Invalid value: "2.5%": {PERCENT}'),
+    case("a number as text", "{maxUnavailable: '1'}", f'spec.maxUnavailable: Invalid value: "1": {PERCENT}'),
+    case("both, and both wrong", "{minAvailable: -1, maxUnavailable: 200%}",
+         'spec: Invalid value: {"minAvailable":-1,"maxUnavailable":"200%"}: minAvailable and maxUnavailable cannot be both set',
+         "spec.minAvailable: Invalid value: -1: must be greater than or equal to 0",
+         'spec.maxUnavailable: Invalid value: "200%": must not be greater than 100%'),
+    case("a label that is none", "{selector: {matchLabels: {-a: -b}}}",
+         f'spec.selector.matchLabels: Invalid value: "-a": {QUALIFIED}', f'spec.selector.matchLabels: Invalid value: "-b": {VALUE}'),
+    case("one of no values", "{selector: {matchExpressions: [{key: a, operator: In}]}}",
+         "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"),
+    case("there, with values", "{selector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}",
+         "spec.selector.matchExpressions[0].values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
     case("a selector that cannot be", "{selector: {matchExpressions: [{key: a, operator: Near}]}}",
          'spec.selector.matchExpressions[0].operator: Invalid value: "Near": not a valid selector operator'),
 )  # fmt: skip
@@ -53,6 +65,13 @@ def test_a_name_only_has_to_fit_in_a_path() -> None:
     assert created("spec: {}", "{name: a%b, namespace: b}") == violations(
         "metadata.name: Invalid value: \"a%b\": may not contain '%'"
     )
+
+
+def test_what_it_covers_and_how_much_may_change() -> None:
+    stored = "{name: a, namespace: b, resourceVersion: '1'}"
+    old = make("spec: {minAvailable: 1, selector: {matchLabels: {app: a}}}", stored)
+    new = make("spec: {maxUnavailable: 50%, selector: {matchLabels: {app: b}}}", stored)
+    assert validate_update(KIND, new, old) == []
 
 
 def test_a_changed_one_is_checked_as_a_new_one() -> None:

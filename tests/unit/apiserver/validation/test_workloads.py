@@ -187,3 +187,42 @@ def test_a_job_without_any_policy_is_told_the_valid_ones() -> None:
         "spec.template.spec.restartPolicy: Required value",
         'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',
     )
+
+
+STORED = "metadata: {name: web, namespace: default, resourceVersion: '1'}"
+SETS_CHANGED = (
+    case("no number below zero", f"replicas: -1, {SELECTOR}, {TEMPLATE}",
+         "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
+    case("a selector that selects more", f"selector: {{matchExpressions: [{{key: app, operator: Exists}}]}}, {TEMPLATE}",
+         'spec.selector: Invalid value: {"matchExpressions":[{"key":"app","operator":"Exists"}]}: field is immutable'),
+    case("a selector and labels with it", f"{SELECTOR}, {TEMPLATE}".replace("app: a", "app: b"),
+         'spec.selector: Invalid value: {"matchLabels":{"app":"b"}}: field is immutable'),
+    case("Pods that end", f"{SELECTOR}, {TEMPLATE}".replace("spec: {", "spec: {restartPolicy: Never, "),
+         'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"'),
+)  # fmt: skip
+
+
+@each(SETS_CHANGED)
+def test_what_may_not_change_of_a_replica_set(case: Case) -> None:
+    head = f"apiVersion: apps/v1\nkind: ReplicaSet\n{STORED}\nspec: {{"
+    old = read_default(REPLICA_SET, f"{head}{SELECTOR}, {TEMPLATE}}}")
+    assert validate_update(
+        REPLICA_SET, read_default(REPLICA_SET, f"{head}{case.given}}}"), old
+    ) == violations(*case.want)
+
+
+CONTROLLERS_CHANGED = (
+    case("no number below zero", f"replicas: -1, {TEMPLATE}",
+         "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
+    case("a selector that selects others", f"selector: {{app: c}}, {TEMPLATE}",
+         f'spec.template.metadata.labels: Invalid value: {{"app":"a"}}: {NO_MATCH}'),
+    case("no template", "selector: {app: a}", "spec.template: Required value"),
+)  # fmt: skip
+
+
+@each(CONTROLLERS_CHANGED)
+def test_what_may_not_change_of_a_replication_controller(case: Case) -> None:
+    head = f"apiVersion: v1\nkind: ReplicationController\n{STORED}\nspec: {{"
+    old = read_default(REPLICATION_CONTROLLER, f"{head}{TEMPLATE}}}")
+    new = read_default(REPLICATION_CONTROLLER, f"{head}{case.given}}}")
+    assert validate_update(REPLICATION_CONTROLLER, new, old) == violations(*case.want)
