@@ -21,7 +21,7 @@ from vaina.objects.pods import is_terminal
 
 CONFIG = ControllerConfig(controllers=("job",))
 COMPLETIONS, PARALLELISM = 8, 3
-WRITES = ("CreateBatch", "UpdateStatus", "Patch", "Delete")
+WRITES = ("CreateBatch", "UpdateStatus", "Patch", "Delete", "DeleteBatch")
 
 
 class Runner:
