@@ -53,13 +53,16 @@ def observe(owner: Owner, pods: Iterable[pod_pb2.Pod]) -> Observed:
     """Sort the Pods that name a controller as theirs, and the orphans of its namespace."""
     claims = claim(owner.meta, pods, owner.matches)
     adopt = tuple(pod for pod in claims.adopt if is_active(pod))
+    active: list[pod_pb2.Pod] = []
+    terminating: list[pod_pb2.Pod] = []
+    for pod in claims.owned:
+        if is_active(pod):
+            active.append(pod)
+        elif not is_terminal(pod):
+            terminating.append(pod)
     return Observed(
-        active=(*(pod for pod in claims.owned if is_active(pod)), *adopt),
-        terminating=tuple(
-            pod
-            for pod in claims.owned
-            if pod.metadata.HasField("deletion_timestamp") and not is_terminal(pod)
-        ),
+        active=(*active, *adopt),
+        terminating=tuple(terminating),
         adopt=adopt,
         release=claims.release,
     )

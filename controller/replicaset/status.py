@@ -40,10 +40,14 @@ def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None,
     new.CopyFrom(old)
     wake: float | None = None
     ready = available = labelled = 0
-    template_labels = owner.template.metadata.labels.items()
+    template_labels = tuple(owner.template.metadata.labels.items())
     for pod in observed.active:
         labels = pod.metadata.labels
-        labelled += all(labels.get(key) == value for key, value in template_labels)
+        for key, value in template_labels:
+            if labels.get(key) != value:
+                break
+        else:
+            labelled += 1
         if not is_ready(pod):
             continue
         ready += 1
