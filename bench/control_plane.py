@@ -64,7 +64,8 @@ class ControlPlane:
             at = f"--apiserver={api.target}"
             for name, more in (
                 ("scheduler", ("--leader-elect=false",)),
-                ("controller", ("--leader-elect=false",)),
+                # Signs of life that come late on a busy machine are no case of these.
+                ("controller", ("--leader-elect=false", f"--node-monitor-grace-seconds={PATIENCE_SECONDS}")),
                 ("kubelet", (f"--hollow-nodes={options.nodes}", "--hollow-prefix=hollow")),
             ):
                 self.processes[name] = ServiceProcess(name, at, quiet, *more, profile=profiles.get(name))

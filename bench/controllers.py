@@ -286,6 +286,7 @@ def main() -> None:
                 print(f"{'unchanged: ' + name:60}{cost:12,.0f} µs")
             continue
         rows += asyncio.run(run(case, options))
+        # Whoever ends this between two cases has the first.
         _write(options, rows, costs)
     targets = _write(options, rows, costs)
     show_targets(targets)
