@@ -128,13 +128,23 @@ def compute_pod_plan(
     return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod)))
 
 
-def natural_ending(pod: pod_pb2.Pod, observed: PodObservation, now: float) -> Ending | None:
-    """Return that the Pod has come to its end by itself, if it has."""
+def natural_ending(
+    pod: pod_pb2.Pod, observed: PodObservation, now: float, *, before: Ending | None = None
+) -> Ending | None:
+    """Return that the Pod has come to its end by itself, if it has.
+
+    Args:
+        pod: of which it is asked.
+        observed: what is known of it.
+        now: seconds since the epoch.
+        before: what was said when it was asked last: its deadline holds. Sidecars end one after the other within one grace, as upstream's
+            (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
+    """
     views = view_containers(pod, observed)
     lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views, observed)
     # With its sandbox lost, what may not start twice (Never) has no place to go on: it fails.
     if lost or is_finished(pod, views, observed):
-        return Ending(EndReason.FINISHED, now + grace_seconds(pod))
+        return before or Ending(EndReason.FINISHED, now + grace_seconds(pod))
     return None
 
 
@@ -151,8 +161,8 @@ def _has_run_and_may_not_again(
 
 
 def _may_again(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether a container that has begun may have another attempt; of one that runs nobody knows with which code it will end."""
-    if view.running:
+    """Say whether a container may have another attempt; of one that runs or never began nobody knows with which code it will end."""
+    if view.running or view.current is None:
         own = view.spec.restart_policy or pod.spec.restart_policy
         return own in {"Always", "OnFailure"} or bool(view.spec.restart_policy_rules)
     return view.exited is not None and restart_wanted(view, pod, observed)
@@ -264,21 +274,21 @@ class _Planner:
                 self._keep_running(view)
 
     def _initialize(self) -> None:
-        """Plan for the init containers: up to and including the first that is not done."""
+        """Plan for the init containers: up to and including the first that is not done; sidecars that run are cared for in any case."""
+        waits = False
         for view in self.views:
             if view.kind is ContainerKind.MAIN:
                 return
             if view.kind is ContainerKind.SIDECAR:
-                self._keep_running(view)
-                if not is_started(view, self.observed):
-                    return
-                continue
-            if init_done(self.pod, view):
-                continue
-            if view.running and view.in_sandbox:
-                return
-            self._start(view)
-            return
+                if not waits:
+                    self._keep_running(view)
+                elif view.running and view.in_sandbox:
+                    self._check_health(view)
+                waits = waits or not is_started(view, self.observed)
+            elif not waits and not init_done(self.pod, view):
+                waits = True
+                if not (view.running and view.in_sandbox):
+                    self._start(view)
 
     def _keep_running(self, view: ContainerView) -> None:
         if view.running and view.in_sandbox:
@@ -334,12 +344,14 @@ class _Planner:
     def _start(self, view: ContainerView) -> None:
         """Plan to start the container's next attempt, once back-off is over and its image is there."""
         step = 0
-        if view.exited is not None and not self._was_resized(view.exited):
-            restart_at = view.exited.finished_at + backoff_delay(view.exited, self.policy)
+        # One that was created and never started (the kubelet was killed in between) does not make up for the one before it.
+        ended = view.exited or view.previous
+        if ended is not None and not self._was_resized(ended):
+            restart_at = ended.finished_at + backoff_delay(ended, self.policy)
             if self.now < restart_at:
                 self._wake(restart_at)
                 return
-            step = backoff_step(view.exited, self.policy) + 1
+            step = backoff_step(ended, self.policy) + 1
         if self._backing_off(start_key(view.name)):
             return
         image_id = self._image(view)

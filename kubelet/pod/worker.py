@@ -89,6 +89,8 @@ class PodWorker:
             # What volumes show may have changed while there was no kubelet.
             self._memory.refreshed_at = 0.0
         self._ending: Ending | None = None
+        #: that it has come to its end by itself, since the first look that showed it
+        self._natural: Ending | None = None
         self._wake = asyncio.Event()
         self._prober = Prober(
             tools.runtime, tools.clock, poke=self.poke, on_unhealthy=self._unhealthy, metrics=tools.metrics,
@@ -243,7 +245,8 @@ class PodWorker:
             return PodPlan(wake_at=clock.now() + settings.retry_backoff.delay(self._failing - 1))
         self._failing = 0
         now = clock.now()
-        ending = self._ending or natural_ending(pod, observed, now)
+        self._natural = natural_ending(pod, observed, now, before=self._natural)
+        ending = self._ending or self._natural
         self._report(pod, observed, ending)
         self._attend(tasks, pod, observed, ending)
         plan = compute_pod_plan(pod, observed, ending=ending, now=now, policy=settings.restarts)
