@@ -28,6 +28,7 @@ from kubelet.runtime.records import ContainerPhase
 from kubelet.sources.apiserver import ApiserverSource
 from kubelet.status.manager import StatusManager
 from scheduler.cache import Cache
+from tests.simulation.controller_mutations import CONTROLLER_MUTATIONS
 from tests.simulation.engine import Engine
 from tests.simulation.storage import CommittingStorage
 from vaina.cache.list_watch import ListWatch, State, WatchCall
@@ -303,4 +304,5 @@ MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
     leads_without_asking: ("I18",),
     leaks_watches: ("I19",),
     has_a_bug: ("I20",),
+    **CONTROLLER_MUTATIONS,
 }

@@ -249,14 +249,19 @@ class Connection:
     async def _unary(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
         await self._request(method)
         calls = self._world.pick_server(self._part, self._rng)
+        number = await self._world.before_call(self._part, method)
         reply, task = calls.unary(self._author(method), method, request, timeout, metadata)
         try:
             answer = await reply
+        except ApiError:
+            await self._world.after_call(number)
+            raise
         except asyncio.CancelledError:
             # The client gave up; whether the server hears of it in time is chance.
             if self._rng.random() < 0.5:
                 task.cancel()
             raise
+        await self._world.after_call(number)
         await self._late()
         await self._link.answer_passes()
         if self._lost("lose_answer", method):

@@ -20,8 +20,6 @@ from vaina.testing.loop import SimulatedLoop, Stuck, run_simulated
 
 #: after the last fault everything must be as it should within this time: a silent node's return, the longest back-offs
 CALM_SECONDS = 120.0
-#: ... and stay so
-KEEP_SECONDS = 12.0
 #: tasks of a whole world: some 40 a part, and a few for each Pod
 MAX_TASKS = 600
 
@@ -102,7 +100,7 @@ async def _reach(world: World) -> None:
         left = missing(world.model, world.node_states())
         if not left:
             good_since = world.now if good_since is None else good_since
-            if world.now - good_since >= KEEP_SECONDS:
+            if world.now - good_since >= world.keep_seconds:
                 break
         elif good_since is not None and left:
             good_since = None

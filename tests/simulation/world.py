@@ -15,8 +15,8 @@ from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.build import build as build_scheduler
 from scheduler.scheduler import Scheduler
-from tests.simulation.checks.every import COMMIT_CHECKS, VERB_CHECKS
 from tests.simulation.checks.commits import EVICTION, GRACE, MONITOR
+from tests.simulation.checks.every import COMMIT_CHECKS, VERB_CHECKS
 from tests.simulation.checks.model import KNOWN, Model
 from tests.simulation.checks.nodes import NodeState, Verb, containers_first
 from tests.simulation.checks.watches import acknowledged, listed, watch_check
@@ -112,6 +112,11 @@ class Process:
 class World:
     """Owned by the task that tells a story in it."""
 
+    #: which run; as `ControllerConfig` has it
+    controllers: tuple[str, ...] = ("*",)
+    #: for how long everything must stay as it should be once it is
+    keep_seconds = 12.0
+
     def __init__(self, story: Story) -> None:
         self.story, self.journal = story, Journal()
         self.faults: Faults = story.faults
@@ -167,6 +172,14 @@ class World:
         if not up:
             raise Unavailable("connection refused")
         return up[int(rng.random() * len(up))].calls
+
+    async def before_call(self, part: str, method: str) -> int:
+        """Return a number for a call that is about to be made; may never return."""
+        del part, method
+        return 0
+
+    async def after_call(self, number: int) -> None:
+        """A call has been served, and its caller does not know yet; may never return."""
 
     # -- parts
 
@@ -225,6 +238,7 @@ class World:
             node_monitor_grace_seconds=GRACE,
             pod_eviction_seconds=EVICTION,
             node_monitor_period_seconds=MONITOR,
+            controllers=self.controllers,
         )
         manager = build_controllers(client, clock, config, detector=process.detector, rng=rng)
         return _lead(elector, manager.follow, manager.wait_synced, manager.lead)

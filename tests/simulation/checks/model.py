@@ -86,6 +86,8 @@ class Model:
         #: commits of known kinds, in order, by plural
         self.history: dict[str, list[Commit]] = {kind.plural: [] for kind in KNOWN}
         self.version = 0
+        #: when something was written last, whatever it was, seconds since the beginning
+        self.at = 0.0
         #: uid of an owner or budget -> (time, version, object) for each of its specs
         self.states: dict[str, list[tuple[float, int, Any]]] = {}
         #: Pods that stopped to serve, in order
@@ -107,7 +109,7 @@ class Model:
         """Take a change in."""
         kind = self._kind_of(event.key)
         self.written[event.version] = event.key
-        self.version = event.version
+        self.version, self.at = event.version, at
         if kind not in KNOWN:
             if event.key.startswith(_ELECTIONS) and event.object is not None:
                 lease = kind.message.FromString(event.object.data)

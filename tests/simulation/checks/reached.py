@@ -8,11 +8,16 @@ from typing import Any
 
 from tests.simulation.checks.model import TERMINAL, Model, is_active, meant_for, serves
 from tests.simulation.checks.nodes import Nodes
+from vaina.clock import seconds_of
 from vaina.kinds import CRON_JOB, DAEMON_SET, JOB, NODE, POD, POD_DISRUPTION_BUDGET, STATEFUL_SET
 from vaina.objects.disruption_budgets import covers
 from vaina.objects.jobs import finished_as, is_tracked
 from vaina.objects.placement import selects
 from vaina.objects.revisions import REVISION_HASH
+from vaina.testing.clock import EPOCH
+
+#: seconds after the full minute by which its Job must be there
+LATE = 10.0
 
 
 def jobs_are_over(model: Model, nodes: Nodes) -> Iterator[str]:
@@ -36,9 +41,22 @@ def jobs_are_over(model: Model, nodes: Nodes) -> Iterator[str]:
                 yield f"Job {name} is to have no Pods, and has {len(active)}"
         elif not any(not pod.spec.node_name for pod in active):
             yield f"Job {name} has not ended: {status.succeeded} of {job.spec.completions}, {status.failed} failed"
+
+
+def cron_jobs_are_in_time(model: Model, nodes: Nodes) -> Iterator[str]:
+    """I15: what is to be done each minute was done in the last one, if it is known for so long."""
+    del nodes
+    now = EPOCH + model.at
+    minute = now // 60 * 60
     for cron in model.of(CRON_JOB):
-        if cron.metadata.HasField("deletion_timestamp"):
-            yield f"CronJob {cron.metadata.name} was deleted, and is there"
+        name, meta = cron.metadata.name, cron.metadata
+        if meta.HasField("deletion_timestamp"):
+            yield f"CronJob {name} was deleted, and is there"
+        elif now - minute > LATE and seconds_of(meta.creation_timestamp) < minute - LATE:
+            last = seconds_of(cron.status.last_schedule_time)
+            # Forbid waits for the Job before.
+            if last < minute and not cron.status.active:
+                yield f"CronJob {name} was last at work at {last:.0f}, and should have been at {minute:.0f}"
 
 
 def stateful_sets_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
@@ -119,4 +137,10 @@ def _is_unsynced(budget: Any) -> bool:
     return any(condition.reason == "SyncFailed" for condition in budget.status.conditions)
 
 
-REACHED = (jobs_are_over, stateful_sets_are_there, daemons_are_there, budgets_are_counted)
+REACHED = (
+    jobs_are_over,
+    cron_jobs_are_in_time,
+    stateful_sets_are_there,
+    daemons_are_there,
+    budgets_are_counted,
+)

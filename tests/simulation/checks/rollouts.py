@@ -69,22 +69,18 @@ def _deployment_has_enough(commit: Commit, model: Model, seen: Seen, uid: str) -
 
 
 def _stateful_set_has_enough(commit: Commit, model: Model, seen: Seen, uid: str) -> Iterator[str]:
+    """One at a time (maxUnavailable is a feature gate upstream). Of a Parallel one those before do not matter: it goes from the last."""
     states = [*acted_on(commit, model, seen, uid), *_lately(commit, model, uid)]
-    least = min(replicas_of(state) for state in states)
-    name = states[0].metadata.name
-
-    def stays(pod: object) -> bool:
-        ordinal = pod.metadata.name.removeprefix(f"{name}-")  # type: ignore[attr-defined]  # a Pod
-        return ordinal.isdecimal() and int(ordinal) < least
-
-    if not stays(commit.old):
+    least, name = min(map(replicas_of, states)), states[0].metadata.name
+    mine = int(commit.old.metadata.name.removeprefix(f"{name}-"))
+    if mine >= least:
         return
-    serving = sum(serves(pod) and stays(pod) for pod in model.below(uid))
-    lost = model.lost(
-        commit.at - LATELY, lambda loss: _by_others(loss, uid, "statefulset") and stays(loss.pod)
-    )
-    # maxUnavailable is a feature gate upstream: one at a time.
-    yield from _judge(commit, f"StatefulSet {name}", serving, len(lost), least - 1)
+    parallel = any(state.spec.pod_management_policy == "Parallel" for state in states)
+    others = {f"{name}-{ordinal}" for ordinal in range(mine + 1 if parallel else 0, least) if ordinal != mine}
+    serving = {pod.metadata.name for pod in model.below(uid) if serves(pod)} & others
+    lost = model.lost(commit.at - LATELY, lambda loss: _by_others(loss, uid, "statefulset"))
+    left = {loss.pod.metadata.name for loss in lost} & others - serving
+    yield from _judge(commit, f"StatefulSet {name}", len(serving), len(left), len(others))
 
 
 def _daemon_set_has_enough(commit: Commit, model: Model, seen: Seen, uid: str) -> Iterator[str]:
