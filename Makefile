@@ -28,11 +28,11 @@ format: setup ## Format and fix what can be fixed
 test-unit: setup ## Pure code, properties, conformance in memory (five minutes)
 	@$(PY) -m pytest tests/unit tests/property tests/conformance tests/simulation -n 2 -m "not component and not cluster and not simulation" -q $(ORDER)
 
-sim: setup ## Simulate the control plane: make sim SEEDS=20000 FIRST=1000 MINUTES=60, make sim REPLAY='{...}'
+sim: setup ## Simulate the control plane: make sim SEEDS=20000 FIRST=1000 MINUTES=60, make sim REPLAY='{...}', make sim CRASHES=1
 	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) --first $(or $(FIRST),1) --minutes $(or $(MINUTES),0) \
-		$(if $(REPLAY),--log --replay '$(REPLAY)')
+		$(if $(REPLAY),--log --replay '$(REPLAY)') $(if $(CRASHES),--crashes)
 
-test-sim: setup ## Mistakes made on purpose are found; then the seeds 1 to 500 (five minutes)
+test-sim: setup ## Mistakes made on purpose are found; a crash at every write changes nothing; then the seeds 1 to 500 (five minutes)
 	@$(PY) -m pytest tests/simulation -n 2 -m simulation -q $(ORDER)
 	@$(PY) -m tests.simulation --seeds 500 --first 1
 

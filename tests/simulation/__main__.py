@@ -3,6 +3,7 @@
 python -m tests.simulation --seeds 500 --first 1
 python -m tests.simulation --seeds 20000 --first 1000 --minutes 60
 python -m tests.simulation --replay '{"seed":7,...}' --log
+python -m tests.simulation --crashes
 """
 
 import argparse
@@ -11,6 +12,7 @@ import multiprocessing
 import os
 import sys
 
+from tests.simulation.crashes import MORE, STORIES, findings, tell
 from tests.simulation.replay import from_text, to_text
 from tests.simulation.shrink import shrink
 from tests.simulation.simulate import Outcome, simulate
@@ -39,7 +41,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--log", action="store_true", help="print everything that happened (with --replay, or one seed)"
     )
+    parser.add_argument(
+        "--crashes", action="store_true", help="instead: kill the controllers at every write of some stories"
+    )
     options = parser.parse_args(argv)
+    if options.crashes:
+        return _crash(options.processes)
     if options.replay or options.log:
         story = from_text(options.replay) if options.replay else draw(options.first)
         return _tell(story, log=options.log)
@@ -81,6 +88,24 @@ def _run(options: argparse.Namespace) -> int:
         _say(f"these never happened, so nothing is known of them: {', '.join(never)}")
         return 1
     return 0
+
+
+def _crash(processes: int) -> int:
+    """Tell every story with a crash at every write; return 0 when all come to the same end."""
+    found = 0
+    stories = {**STORIES, **MORE}
+    with multiprocessing.Pool(processes or os.cpu_count(), initializer=gc.freeze) as pool:
+        for name, count, wrong in pool.imap(_crash_one, stories):
+            _say(f"{name}: {count} writes, {2 * count} crashes, {len(wrong)} with another end")
+            for text in wrong:
+                _say(f"  {text}")
+            found += len(wrong)
+    return 1 if found else 0
+
+
+def _crash_one(name: str) -> tuple[str, int, list[str]]:
+    story = {**STORIES, **MORE}[name]
+    return name, len(tell(story).writes), [*findings(story)]
 
 
 def _simulate(seed: int) -> Outcome:

@@ -1,0 +1,38 @@
+"""The controllers are killed at every write of a story, before it and after it, and it comes to the same end (`make test-sim`)."""
+
+import pytest
+
+from tests.simulation.crashes import MORE, STORIES, Crash, findings, tell
+
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(400)]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_crash_at_any_write_changes_nothing_in_the_end(name):
+    assert [*findings(STORIES[name])] == []
+
+
+@pytest.mark.parametrize("name", ["a scale-down"])
+def test_a_write_is_killed_on_either_side_of_it(name):
+    quiet = tell(STORIES[name])
+    deletion = quiet.writes.index("Pod DeleteBatch") + 1
+    for after in (False, True):
+        told = tell(STORIES[name], Crash(deletion, after))
+        assert told.outcome.faults["crash-at-write"] == 1
+        # What was not done is done by the next process; what was done is not done again.
+        assert told.writes.count("Pod DeleteBatch") == (1 if after else 2)
+
+
+def test_stories_write_what_they_are_about():
+    told = {name: tell(story) for name, story in (STORIES | MORE).items()}
+    assert {name: item.outcome.violation for name, item in told.items()} == dict.fromkeys(told)
+    kinds = {write.split()[0] for item in told.values() for write in item.writes}
+    assert {
+        "Deployment",
+        "ReplicaSet",
+        "Job",
+        "StatefulSet",
+        "DaemonSet",
+        "PodDisruptionBudget",
+        "ControllerRevision",
+    } <= kinds
