@@ -18,7 +18,8 @@ from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import CALL_SECONDS, SANDBOX_SECONDS, Connection, translated
 from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
 from kubelet.runtime.cri.sessions import CriSession
-from kubelet.runtime.cri.stopping import Stops
+from kubelet.runtime.cri.stopping import Stops, first_process
+from kubelet.runtime.cut_off import end_command, find_command
 from kubelet.runtime.interface import (
     CreateFailed,
     NotFoundInRuntime,
@@ -360,10 +361,27 @@ class CriRuntime:
         )  # fmt: skip
         with translated():
             answer = await self._cri.runtime.Exec(request, timeout=CALL_SECONDS)
-        session = await CriSession.connect(answer.url, stdin=config.stdin, tty=config.tty)
+        session = await CriSession.connect(
+            answer.url,
+            stdin=config.stdin,
+            tty=config.tty,
+            hang_up=lambda: self._hang_up(container_id, config.argv),
+        )
         if config.tty and all(config.size):
             await session.resize(*config.size)
         return session
+
+    async def _hang_up(self, container_id: str, argv: Sequence[str]) -> None:
+        """End a command whose caller went away. CRI does not tell its process: one that cannot be told from another is left alone."""
+        try:
+            pid = await first_process(self._cri, container_id)
+        except RuntimeFailure:
+            return
+        command = await asyncio.to_thread(find_command, pid, argv) if pid else 0
+        if command:
+            end_command(command)
+        else:
+            log.info("a command that was cut off has ended, or is left alone", container=container_id)
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> CriSession:
         request = cri.AttachRequest(

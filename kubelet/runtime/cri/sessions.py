@@ -48,13 +48,22 @@ class CriSession:
         connection: SpdyConnection,
         streams: dict[str, int],
         exit_code: Callable[[], Awaitable[int]] | None,
+        hang_up: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self._connection, self._streams, self._exit_code = connection, streams, exit_code
+        #: for as long as there is somebody to be told to end
+        self._hang_up = hang_up
         self._status = bytearray()
 
     @classmethod
     async def connect(
-        cls, url: str, *, stdin: bool, tty: bool, exit_code: Callable[[], Awaitable[int]] | None = None
+        cls,
+        url: str,
+        *,
+        stdin: bool,
+        tty: bool,
+        exit_code: Callable[[], Awaitable[int]] | None = None,
+        hang_up: Callable[[], Awaitable[None]] | None = None,
     ) -> "CriSession":
         """Connect.
 
@@ -63,6 +72,7 @@ class CriSession:
             stdin: whether input is to be sent.
             tty: whether there is a terminal: all output is one stream then.
             exit_code: asks for it when the session does not tell (attach).
+            hang_up: ends the process when the session is closed before its output has ended (exec).
 
         Raises:
             RuntimeFailure: it was refused.
@@ -81,7 +91,7 @@ class CriSession:
             if isinstance(error, OSError):
                 raise RuntimeUnavailable(f"the runtime's streaming server went away: {error}") from error
             raise
-        return cls(connection, streams, exit_code)
+        return cls(connection, streams, exit_code, hang_up)
 
     async def write(self, data: bytes) -> None:
         # Without a stream for it: the caller did not ask to send any.
@@ -111,7 +121,8 @@ class CriSession:
             if frame.last:
                 open_streams.discard(frame.stream)
                 if not open_streams:
-                    return
+                    break
+        self._hang_up = None
 
     async def exit_code(self) -> int:
         if self._exit_code is not None:
@@ -120,3 +131,6 @@ class CriSession:
 
     async def close(self) -> None:
         self._connection.close()
+        hang_up, self._hang_up = self._hang_up, None
+        if hang_up is not None:
+            await hang_up()

@@ -25,6 +25,15 @@ log = structlog.stdlib.get_logger(__name__)
 _MOST = 4096
 
 
+async def first_process(connection: Connection, container_id: str) -> int:
+    """Return the id, on the node, of a container's first process; 0: the runtime does not tell. Raises RuntimeFailure."""
+    request = cri.ContainerStatusRequest(container_id=container_id, verbose=True)
+    with translated():
+        answer = await connection.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
+    # Not part of the interface: containerd and CRI-O both tell it here.
+    return int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
+
+
 class Stops:
     """Owned by the runtime."""
 
@@ -77,10 +86,7 @@ class Stops:
         name = convert.own_stop_signal(status)
         if not name or status.state != cri.CONTAINER_RUNNING or name not in signal.Signals.__members__:
             return False
-        request.verbose = True
-        with translated():
-            answer = await self._cri.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
-        pid = int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
+        pid = await first_process(self._cri, container_id)
         if not pid:
             log.warning(
                 "stop signal not sent: the runtime names no process", container=container_id, signal=name

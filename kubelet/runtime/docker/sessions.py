@@ -5,6 +5,7 @@ from typing import Any
 
 from docker import APIClient
 
+from kubelet.runtime.cut_off import end_command
 from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.docker.failures import translated
 from kubelet.runtime.docker.streams import STDERR, RawStream, StreamRefused, upgrade
@@ -47,6 +48,8 @@ class DockerExec(_Session):
     def __init__(self, engine: Engine, stream: RawStream, exec_id: str, *, tty: bool) -> None:
         super().__init__(engine, stream, tty=tty)
         self._id = exec_id
+        #: nobody is left to be told to end
+        self._over = False
 
     @classmethod
     async def start(cls, engine: Engine, container_id: str, config: ExecConfig) -> "DockerExec":
@@ -72,8 +75,27 @@ class DockerExec(_Session):
             # The process ends whenever it likes; its terminal needs no size then.
             return
 
+    async def output(self) -> AsyncIterator[Output]:
+        async for output in super().output():
+            yield output
+        self._over = True
+
     async def exit_code(self) -> int:
         return await exec_exit_code(self._engine, self._id)
+
+    async def close(self) -> None:
+        await super().close()
+        if self._over:
+            return
+        self._over = True
+        try:
+            with translated():
+                inspected = await self._engine.call(lambda client: client.exec_inspect(self._id))
+        except RuntimeFailure:
+            # Gone with its container.
+            return
+        if inspected.get("Running") and inspected.get("Pid"):
+            end_command(int(inspected["Pid"]))
 
 
 class DockerAttach(_Session):
