@@ -22,7 +22,7 @@ from bench import report
 from bench.objects import make_node, make_pod
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycle import Cycles
+from scheduler.cycles import Cycles
 from scheduler.event_handlers import EventHandlers
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework

@@ -6,7 +6,7 @@ decision (its own placement, other classes' placements, Pods that went):
   domains   filters of reach DOMAIN, a code a row each; the plugin says which rows a change reached
   scaled    scores that depend on all feasible rows, or on domains (`scheduler.scaling`)
 and above them the sum by row and the best rows (`scheduler.ranking`). The decisions are those of one Pod at a time from
-scratch; a plain reference scheduler in the tests is the judge. `Cycles` keeps the classes that were lately asked for.
+scratch; a plain reference scheduler in the tests is the judge. `scheduler.cycles` keeps the classes that were lately asked for.
 
 Figures are in docs/performance.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes under
 it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast enough to look at all.
@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.columns.pod_info import PodClass, Shape
-from scheduler.columns.pod_terms import PodTerm
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
     Affected,
@@ -44,8 +43,6 @@ TieBreak = Callable[[int], int]
 PASSED, NO_NODE = -1, -2
 #: so many changed rows are computed one by one; more, as columns
 ONE_BY_ONE: Final = 24
-#: classes kept; each holds some 30 bytes a node
-CLASSES: Final = 64
 
 
 class ClassCycle:
@@ -425,64 +422,3 @@ def _merge(touched: Sequence[int] | None, affected: Affected, rows: Sequence[int
     if touched is None or isinstance(affected, slice):
         return None
     return touched if not affected or affected is rows else [*dict.fromkeys((*touched, *affected))]
-
-
-class Cycles:
-    """The classes that were lately asked for, bounded. Owned by the scheduling task."""
-
-    def __init__(
-        self,
-        table: NodeTable,
-        framework: Framework,
-        *,
-        limit: int = CLASSES,
-        residents: Residents | None = None,
-    ) -> None:
-        self._table, self._framework, self._limit = table, framework, limit
-        self._residents = residents
-        self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
-
-    @property
-    def kept(self) -> int:
-        """How many classes are kept."""
-        return len(self._cycles)
-
-    def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
-        """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
-        cycle = self._of(pod)
-        try:
-            return cycle.decide(tie_break, in_view)
-        except Exception:
-            # A plugin has a bug: what was brought up to date, and what was not, nobody knows.
-            self._cycles = {key: other for key, other in self._cycles.items() if other is not cycle}
-            raise
-
-    def _of(self, pod: PodClass) -> ClassCycle:
-        if pod.claims:
-            # What storage there is stands in no column, and each such Pod has claims of its own.
-            return ClassCycle(pod, self._table, self._framework, self._residents)
-        cycles = self._cycles
-        # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms make of it (the shape).
-        key = (pod.shape, self._table.topology.terms_matching(pod.group))
-        cycle = cycles.pop(key, None)
-        if cycle is None:
-            if len(cycles) >= self._limit:
-                # The one that was not asked for longest goes; when it comes back that costs a full pass.
-                del cycles[next(iter(cycles))]
-            cycle = ClassCycle(pod, self._table, self._framework, self._residents)
-        else:
-            cycle.adopt(pod)
-        cycles[key] = cycle
-        return cycle
-
-
-def schedule_pod(
-    pod: PodClass,
-    table: NodeTable,
-    framework: Framework,
-    *,
-    tie_break: TieBreak,
-    residents: Residents | None = None,
-) -> Decision:
-    """Return where one Pod goes, from scratch. Without `residents` (the Pods of a node) nobody is evicted."""
-    return ClassCycle(pod, table, framework, residents).decide(tie_break)

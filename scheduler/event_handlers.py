@@ -77,6 +77,7 @@ class EventHandlers:
         settler: Settler,
         expectant: Expectant,
         wake: Callable[[], None],
+        observe: Callable[[ClusterEvent, float], None] = lambda _event, _seconds: None,
     ) -> None:
         """Make the handlers.
 
@@ -90,10 +91,11 @@ class EventHandlers:
             settler: is told of every Pod that is bound or gone.
             expectant: is told who has a node in view, and where something changed.
             wake: called after each batch: there may be something to decide.
+            observe: is told how many seconds the queue took over an event.
         """
         self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
         self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
-        self._expectant = expectant
+        self._expectant, self._observe = expectant, observe
 
     def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
         """Take in a batch of (before, after)."""
@@ -216,7 +218,9 @@ class EventHandlers:
 
     def _happened(self, event: ClusterEvent, before: Changed, after: Changed) -> None:
         if event in self._heard:
-            self._queue.on_event(event, before, after, now=self._clock.monotonic())
+            now = self._clock.monotonic()
+            self._queue.on_event(event, before, after, now=now)
+            self._observe(event, self._clock.monotonic() - now)
 
 
 def _was_started(before: pod_pb2.Pod, after: pod_pb2.Pod) -> bool:

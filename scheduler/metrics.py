@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from scheduler.framework.events import ClusterEvent
 from scheduler.queue.queued_pod import Place
 from vaina.clock import Clock
 from vaina.metrics import exponential_buckets
@@ -63,10 +64,11 @@ class SchedulerMetrics:
             "Number of pods added to scheduling queues by event and queue type.",
             ["queue", "event"], registry=registry,
         )  # fmt: skip
-        self.event_handling = Histogram(
+        event_handling = Histogram(
             "scheduler_event_handling_duration_seconds", "Event handling latency in seconds.",
             ["event"], buckets=exponential_buckets(0.0001, 2, 12), registry=registry,
         )  # fmt: skip
+        self._event_handling = {event: event_handling.labels(event.value) for event in ClusterEvent}
         self.bind_batch = Histogram(
             "scheduler_bind_batch_size", "Number of bindings in one call.",
             buckets=exponential_buckets(1, 2, 8), registry=registry,
@@ -78,6 +80,10 @@ class SchedulerMetrics:
         self.attempt_seconds[profile, "scheduled"].observe(attempt_seconds)
         self._sli[min(attempts, _ATTEMPT_LABELS + 1) - 1].observe(sli_seconds)
         self.pod_attempts.observe(attempts)
+
+    def event_handled(self, event: ClusterEvent, seconds: float) -> None:
+        """Count how long the queue took to look whom a change could help."""
+        self._event_handling[event].observe(seconds)
 
     def failed(self, profile: str, result: str, seconds: float) -> None:
         """Count an attempt that ended as unschedulable or error."""

@@ -17,7 +17,8 @@ from scheduler.cache import Cache
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.conditions import ConditionWriter
-from scheduler.cycle import Cycles, TieBreak
+from scheduler.cycle import TieBreak
+from scheduler.cycles import Cycles
 from scheduler.eviction import Evictor, Preemption
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import Reach

@@ -18,7 +18,8 @@ from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.conditions import ConditionWriter
-from scheduler.cycle import Cycles, TieBreak
+from scheduler.cycle import TieBreak
+from scheduler.cycles import Cycles
 from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
 from scheduler.eviction import Evictor
@@ -146,6 +147,7 @@ class Scheduler:
         handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
             heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
+            observe=metrics.event_handled,
         )  # fmt: skip
         self.catalogue = catalogue or Catalogue()
         self.storage = VolumeWatch(
@@ -239,8 +241,14 @@ class Scheduler:
             group.create_task(self._cycles_forever(), name="cycles")
 
     def _storage_happened(self, event: ClusterEvent) -> None:
-        self.queue.on_event(event, None, None, now=self._clock.monotonic())
+        self._happened(event, None)
         self._wake.set()
+
+    def _happened(self, event: ClusterEvent, before: PodInfo | None) -> None:
+        """Tell the queue of a change that did not come by the watch of Pods or nodes."""
+        now = self._clock.monotonic()
+        self.queue.on_event(event, before, None, now=now)
+        self._metrics.event_handled(event, self._clock.monotonic() - now)
 
     def _labels_of(self, node_name: str) -> Mapping[str, str]:
         node = self.cache.node(node_name)
@@ -288,7 +296,7 @@ class Scheduler:
         if info is not None:
             node_name = pending.where.node_name
             self._preempting.unplaced(info, node_name)
-            self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name), None, now=now)
+            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
         self.decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
         self.queue.requeue(pending.pod, now=now)
         log.info(
@@ -303,7 +311,7 @@ class Scheduler:
     def _lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:
         """A Pod is not bound after all, though its binding was acknowledged: its room is free, and it waits again."""
         now = self._clock.monotonic()
-        self.queue.on_event(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name), None, now=now)
+        self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
         self._preempting.room_on(node_name)
         if pod is not None and not pod.metadata.HasField("deletion_timestamp"):
             self.queue.add(info, now=now)
@@ -341,6 +349,10 @@ class Scheduler:
         started = self._clock.monotonic()
         try:
             decision = self._preempting.decide(pod.info, self._cycles[name], self._tie_break)
+            volumes = self._volumes.get(name) if pod.info.pod_class.claims else None
+            plan = None
+            if volumes is not None and isinstance(decision, Scheduled):
+                plan = volumes.plan(pod.info.pod_class, self.cache.table.snapshot(), decision.row)
         except Exception as error:
             # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
             log.exception("cycle failed", pod=pod.info.key)
@@ -354,11 +366,9 @@ class Scheduler:
             self.cache.assume(pod.info, decision.node_name)
             self._conditions.drop(pod.info.uid)
             pending = PendingBinding(pod, pod.info.uid, decision, now)
-            volumes = self._volumes.get(name) if pod.info.pod_class.claims else None
-            if volumes is None:
+            if volumes is None or plan is None:
                 self._binder.submit(pending)
             else:
-                plan = volumes.plan(pod.info.pod_class, self.cache.table.snapshot(), decision.row)
                 self._volume_binder.begin(pending, plan, timeout_seconds=volumes.timeout_seconds)
         else:
             self._park(pod, decision, now)

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.domain_sums import DomainSum, Sources
 from scheduler.columns.snapshot import Snapshot
-from scheduler.columns.topology import DomainSum, Sources
 
 
 @dataclass(frozen=True, slots=True)

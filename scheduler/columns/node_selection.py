@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.pod_info import NodeRequirement, NodeTerm
+from scheduler.columns.pod_asks import NodeRequirement, NodeTerm
 from scheduler.columns.snapshot import Snapshot
 
 NAME_FIELD: Final = "metadata.name"

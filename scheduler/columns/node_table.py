@@ -15,7 +15,8 @@ from scheduler.columns.claim_use import ClaimUse
 from scheduler.columns.interner import Interner
 from scheduler.columns.journal import Journal
 from scheduler.columns.node_info import NodeInfo, Taint
-from scheduler.columns.pod_info import HostPort, PodClass, Shape
+from scheduler.columns.pod_asks import HostPort
+from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.snapshot import LabelColumn, PortColumn, Resolved, Snapshot
 from scheduler.columns.topology import Topology
 

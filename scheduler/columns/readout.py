@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.domain_sums import DomainSum
 from scheduler.columns.pod_terms import Peers, PodGroup, PodTerm
 from scheduler.columns.snapshot import Snapshot
-from scheduler.columns.topology import DomainSum
 
 #: of whatever dtype the column has
 Column: TypeAlias = NDArray[Any]

@@ -14,7 +14,8 @@ from scheduler.columns.claim_use import ClaimUse
 from scheduler.columns.interner import ABSENT, Interner
 from scheduler.columns.labels import LabelColumn
 from scheduler.columns.node_info import Taint
-from scheduler.columns.pod_info import ANY_ADDRESS, HostPort, PodClass
+from scheduler.columns.pod_asks import ANY_ADDRESS, HostPort
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.topology import Topology
 
 #: all rows (a slice), or some

@@ -1,9 +1,7 @@
 """How many Pods of some kind there are on each node and in each topology domain, true at any moment.
 
-    PodColumn    Pods that some selectors mean (all of them), or Pods that carry a term, by row
-    DomainSum    columns, weighted, summed by the domains of one topology key
-
-Both live as long as somebody holds them (a class's cycle, at most `scheduler.cycle.CLASSES` of those; a term's column also as
+The counters are those of `scheduler.columns.domain_sums`: columns of Pods, and their sums by domain.
+Both live as long as somebody holds them (a class's cycle, at most `scheduler.cycles.CLASSES` of those; a term's column also as
 long as a Pod carries it). While they live each placement costs the columns and sums it concerns; a new column is filled from
 the groups of Pods that are there, found by label. Nothing is asked of Pods that no selector means.
 """
@@ -15,6 +13,7 @@ from weakref import WeakValueDictionary, ref
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.domain_sums import DomainSum, PodColumn, Sources
 from scheduler.columns.labels import LabelColumn
 from scheduler.columns.peer_index import Label, PeerIndex, marks, required_marks
 from scheduler.columns.pod_info import PodClass
@@ -22,86 +21,6 @@ from scheduler.columns.pod_terms import NOTHING_ASKED, Namespaces, Peers, PodGro
 
 #: groups whose terms are remembered; more, and all are forgotten
 MEMO: Final = 16_384
-
-#: columns with their weights
-Sources = tuple[tuple["PodColumn", int], ...]
-
-
-class PodColumn:
-    """Some Pods by row."""
-
-    __slots__ = ("__weakref__", "carried", "peers", "rows", "sums")
-
-    def __init__(self, peers: tuple[Peers, ...], *, carried: bool = False) -> None:
-        #: all of which mean each Pod that is counted; or (carried) whom the term means that each counted Pod carries
-        self.peers, self.carried = peers, carried
-        #: row -> how many
-        self.rows: dict[int, int] = {}
-        #: the sums that count it, and with what weight
-        self.sums: list[tuple[ref[DomainSum], int]] = []
-
-
-class DomainSum:
-    """Columns summed by the domains of a topology key."""
-
-    __slots__ = ("__weakref__", "eligible", "key", "sources", "values", "version")
-
-    def __init__(self, key: str, sources: Sources, eligible: NDArray[np.bool_] | None) -> None:
-        self.key, self.sources = key, sources
-        #: bool[N]: rows that count; None: all
-        self.eligible = eligible
-        #: int64[domains], by the code of the label's value; code 0 (no such label) stays 0
-        self.values = np.zeros(1, np.int64)
-        #: moves with every change
-        self.version = 0
-
-    def add(self, row: int, code: int, amount: int) -> None:
-        """Count on a row, which is in a domain."""
-        if code == 0 or not self._counts(row):
-            return
-        self.version += 1
-        if code >= len(self.values):
-            self._grow(code)
-        self.values[code] += amount
-
-    def fill(self, codes: NDArray[np.int32] | None, size: int) -> None:
-        """Sum from scratch. `codes` by row; None: no node has the label."""
-        self.version += 1
-        self.values = np.zeros(max(size, 1), np.int64)
-        if codes is None:
-            return
-        for column, weight in self.sources:
-            count = len(column.rows)
-            if not count:
-                continue
-            rows = np.fromiter(column.rows.keys(), np.intp, count)
-            amounts = np.fromiter(column.rows.values(), np.int64, count)
-            if self.eligible is not None:
-                known = rows < len(self.eligible)
-                rows, amounts = rows[known], amounts[known]
-                amounts = amounts * self.eligible[rows]
-            np.add.at(self.values, codes[rows], amounts * weight)
-        self.values[0] = 0
-
-    def reserve(self, size: int) -> None:
-        """Have values for so many codes at least."""
-        if size > len(self.values):
-            self._grow(size - 1)
-
-    def move(self, row: int, before: int, after: int) -> None:
-        """Follow a node to another domain."""
-        amount = sum(weight * column.rows.get(row, 0) for column, weight in self.sources)
-        if amount:
-            self.add(row, before, -amount)
-            self.add(row, after, amount)
-
-    def _counts(self, row: int) -> bool:
-        return self.eligible is None or (row < len(self.eligible) and bool(self.eligible[row]))
-
-    def _grow(self, code: int) -> None:
-        longer = np.zeros(max(code + 1, 2 * len(self.values)), np.int64)
-        longer[: len(self.values)] = self.values
-        self.values = longer
 
 
 class _Placed:

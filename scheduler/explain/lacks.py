@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, Taint
 from scheduler.columns.node_selection import term_matches
-from scheduler.columns.pod_info import NodeRequirement, NodeTerm, PodClass
+from scheduler.columns.pod_asks import NodeRequirement, NodeTerm
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
 from scheduler.explain.evaluate import Evaluation, FilterAnswer
 from vaina.objects.quantity import format_bytes, format_count, format_millis

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.domain_sums import DomainSum, PodColumn
 from scheduler.columns.domains import Domains, combine, domains_of, sum_over
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.columns.topology import DomainSum, PodColumn
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (
     MAX_SCORE,

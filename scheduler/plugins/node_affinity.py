@@ -11,14 +11,14 @@ import numpy as np
 
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.node_selection import NAME_FIELD, any_matches, holds, labels_of, matches, term_matches
-from scheduler.columns.pod_info import (
+from scheduler.columns.pod_asks import (
     NodeRequirement,
     NodeTerm,
-    PodClass,
     PreferredTerm,
     preferred_terms,
     required_terms,
 )
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (

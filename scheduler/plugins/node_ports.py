@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.columns.pod_info import ANY_ADDRESS, PodClass, PodInfo
+from scheduler.columns.pod_asks import ANY_ADDRESS
+from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import Changed, ClusterEvent, Hint, always
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from scheduler.columns.node_selection import holds
-from scheduler.columns.pod_info import NodeRequirement, PodClass
+from scheduler.columns.pod_asks import NodeRequirement
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import ClusterEvent, Hint, always
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach

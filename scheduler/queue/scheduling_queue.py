@@ -159,7 +159,7 @@ class SchedulingQueue:
         missed = self._missed(pod, rejected_by)
         self._leave(pod)
         pod.rejected_by = rejected_by
-        gated = self._gate(pod.info.pod_class)
+        gated = self._gate_of(pod)
         if missed and not gated:
             self._back_off(pod, ATTEMPT_FAILURE)
         elif gated:
@@ -255,6 +255,15 @@ class SchedulingQueue:
                 return True
         return False
 
+    def _gate_of(self, pod: QueuedPod) -> str:
+        """Return the plugin that keeps a Pod out, or an empty text."""
+        try:
+            return self._gate(pod.info.pod_class)
+        except Exception:
+            # As with hints: one attempt too many is better than a Pod that nobody looks at, or a watch that ends.
+            log.exception("gate failed", pod=pod.info.key)
+            return ""
+
     def _wake(self, pod: QueuedPod, event: str, now: float) -> None:
         if self._backoff.due(pod) > now:
             self._back_off(pod, event)
@@ -267,7 +276,7 @@ class SchedulingQueue:
         self.incoming[Place.BACKOFF, event] += 1
 
     def _enter(self, pod: QueuedPod, event: str) -> None:
-        if self._gate(pod.info.pod_class):
+        if self._gate_of(pod):
             pod.place = Place.GATED
             self._gated += 1
         else:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE
 from scheduler.columns.node_selection import any_matches, holds
-from scheduler.columns.pod_info import NodeRequirement, PodClass
+from scheduler.columns.pod_asks import NodeRequirement
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.interface import MAX_SCORE, Scores

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.domain_sums import DomainSum, PodColumn
 from scheduler.columns.domains import Domains, combine, domains_of, sum_over
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.columns.topology import DomainSum, PodColumn
 from scheduler.framework.interface import Affected, Scores
 from scheduler.spreading.rules import HOSTNAME, eligible, soft_score, soft_scores, weight
 

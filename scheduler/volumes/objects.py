@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler.columns.pod_info import NodeRequirement, NodeTerm, node_terms
+from scheduler.columns.pod_asks import NodeRequirement, NodeTerm, node_terms
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2

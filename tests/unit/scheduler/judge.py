@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from scheduler.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler
-from scheduler.cycle import Cycles, schedule_pod
+from scheduler.cycles import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable

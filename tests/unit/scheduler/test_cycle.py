@@ -10,7 +10,8 @@ from scheduler.cache import Cache
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.cycle import ClassCycle, Cycles, schedule_pod
+from scheduler.cycle import ClassCycle
+from scheduler.cycles import Cycles, schedule_pod
 from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,

@@ -2,7 +2,7 @@
 
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycle import Cycles
+from scheduler.cycles import Cycles
 from scheduler.event_handlers import EventHandlers
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.registry import default_profile

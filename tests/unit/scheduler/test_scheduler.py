@@ -363,6 +363,7 @@ async def test_attempts_and_queues_are_counted_under_upstreams_names() -> None:
         assert value("scheduler_pod_scheduling_attempts_count") == 1
         assert value("scheduler_pod_scheduling_sli_duration_seconds_count", {"attempts": "1"}) == 1
         assert value("scheduler_queue_incoming_pods_total", {"queue": "active", "event": "PodAdd"}) == 2
+        assert value("scheduler_event_handling_duration_seconds_count", {"event": "NodeAdd"}) == 1
         assert value(
             "scheduler_framework_extension_point_duration_seconds_count",
             {"extension_point": "Filter", "status": "Success", **labels},

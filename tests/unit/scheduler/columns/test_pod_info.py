@@ -2,7 +2,8 @@
 
 import pytest
 
-from scheduler.columns.pod_info import HostPort, PodCompiler
+from scheduler.columns.pod_asks import HostPort
+from scheduler.columns.pod_info import PodCompiler
 from tests.unit.scheduler.objects import pod
 from vaina.objects.quantity import QuantityError
 from vaina.testing.builders import make_container, make_pod

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scheduler.columns.node_info import NodeInfo, Taint
-from scheduler.columns.pod_info import Toleration
+from scheduler.columns.pod_asks import Toleration
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.interface import decode
 from scheduler.framework.state import CycleState

@@ -137,3 +137,12 @@ def test_a_hint_that_fails_wakes() -> None:
     queue = SchedulingQueue(hints={ClusterEvent.NODE_ADD: {"Theirs": fails}})
     parked(queue, labelled(1), "Theirs")
     assert queue.on_event(ClusterEvent.NODE_ADD, None, None, now=10.0) == 1
+
+
+def test_a_gate_that_fails_lets_the_pod_in() -> None:
+    def fails(_pod: PodClass) -> str:
+        raise KeyError("a bug of a plugin")
+
+    queue = SchedulingQueue(hints={}, gate=fails)
+    queue.add(info(labelled(1)), now=0.0)
+    assert queue.pop(now=0.0) is not None
