@@ -3,14 +3,22 @@
 Follows `pkg/controller/disruption`. The eviction itself is the apiserver's (`apiserver/registry/eviction.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
 
 from controller.base import Controller, Tools
 from controller.disruption.covered import Coverage
-from controller.disruption.reconcile import NoScale, Scale, failed, no_longer_target, reconcile, stale_in
+from controller.disruption.reconcile import (
+    NoScale,
+    Scale,
+    Verdict,
+    failed,
+    no_longer_target,
+    reconcile,
+    stale_in,
+)
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -19,6 +27,7 @@ from vaina.cache.informer import Informer
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import DEPLOYMENT, KINDS, POD, POD_DISRUPTION_BUDGET, REPLICA_SET
+from vaina.objects.disruption_budgets import selector_of
 from vaina.objects.meta import controller_of, object_key
 
 log = structlog.stdlib.get_logger(__name__)
@@ -46,6 +55,7 @@ class DisruptionController(Controller):
         super().__init__(tools, [*self._scaled.values()])
         self.informers += [self._budgets, self._pods]
         self._client, self._recorder = factory.clientset.pod_disruption_budgets, recorder
+        self._pod_client = factory.clientset.pods
         self._coverage = Coverage()
         self._budgets.add_handler(
             on_add=self._on_budget,
@@ -67,23 +77,20 @@ class DisruptionController(Controller):
         namespace, now = budget.metadata.namespace, self.clock.now()
         keys = self._coverage.pods(key, lambda: self._pods.lister.list(namespace=namespace))
         pods = [pod for pod in map(self._pods.lister.get, sorted(keys)) if pod is not None]
-        if not pods:
-            self._recorder.event(budget, NORMAL, "NoPods", "No matching pods found")
-        asked: set[str] = set()
         try:
-            verdict = reconcile(
-                budget, pods, lambda reference: self._scale_of(reference, namespace, asked), now
-            )
+            verdict = self._count(budget, pods, now)
+            if self._is_in_doubt(budget, verdict):
+                pods = await self._covered_now(budget)
+                verdict = self._count(budget, pods, now)
         except NoScale as error:
             self._recorder.event(
                 budget, WARNING, "CalculateExpectedPodCountFailed",
                 f"Failed to calculate the number of expected pods: {error}",
             )  # fmt: skip
-            # When what was asked in vain comes, it is looked at again.
-            self._coverage.rests_on(key, asked)
             await self._write(failed(budget, str(error), now))
             return None
-        self._coverage.rests_on(key, asked)
+        if not pods:
+            self._recorder.event(budget, NORMAL, "NoPods", "No matching pods found")
         if verdict.unmanaged:
             self._recorder.event(budget, WARNING, "UnmanagedPods", _UNMANAGED.format(_shown(budget)))
         for pod in verdict.not_deleted:
@@ -93,6 +100,35 @@ class DisruptionController(Controller):
             )  # fmt: skip
         await self._write(verdict.wanted)
         return verdict.recheck
+
+    def _count(self, budget: Budget, pods: Sequence[pod_pb2.Pod], now: float) -> Verdict:
+        """Count a budget's Pods, and remember what was asked for it: when that comes, goes or is scaled it is counted again. Raises NoScale."""
+        asked: set[str] = set()
+        namespace = budget.metadata.namespace
+        try:
+            return reconcile(budget, pods, lambda reference: self._scale_of(reference, namespace, asked), now)
+        finally:
+            self._coverage.rests_on(object_key(budget), asked)
+
+    def _is_in_doubt(self, budget: Budget, verdict: Verdict) -> bool:
+        """Say whether more is to be allowed on the word of a cache that may not show what went last.
+
+        Another process may have counted a Pod as gone that this one's cache still has: Pods as old as the budget's own state do not count.
+        """
+        if verdict.not_deleted:
+            return True
+        wanted = verdict.wanted
+        more = wanted is not None and wanted.status.disruptions_allowed > budget.status.disruptions_allowed
+        return more and self._pods.resource_version < int(budget.metadata.resource_version)
+
+    async def _covered_now(self, budget: Budget) -> list[pod_pb2.Pod]:
+        """Return a budget's Pods as the apiserver has them. Raises ApiError."""
+        selector = selector_of(budget)
+        if selector.nothing:
+            return []
+        return (
+            await self._pod_client.list_all(budget.metadata.namespace, label_selector=str(selector))
+        ).items
 
     async def _write(self, wanted: Budget | None) -> None:
         if wanted is None:

@@ -149,7 +149,7 @@ def _disrupted(
         if pod.metadata.HasField("deletion_timestamp") or pod.metadata.name not in granted:
             continue
         left = seconds_of(granted[pod.metadata.name]) + DELETION_TIMEOUT_SECONDS - now
-        if left < 0:
+        if left <= 0:
             late.append(pod)
         else:
             kept[pod.metadata.name] = left
