@@ -38,7 +38,7 @@ class Attributes:
     name: str
     #: may be changed by plugins; None for DELETE, and for a patch
     object: Message | None = None
-    #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise, runs again on conflict
+    #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise (also Owed), runs again on conflict
     checks: list[Callable[[Any, Any], None]] = field(default_factory=list)
     #: of an update: the part of the object that it is about, or empty
     subresource: str = ""
@@ -80,6 +80,14 @@ Refund = Callable[[], Awaitable[None]]
 
 async def nothing_to_refund() -> None:
     """Give nothing back."""
+
+
+class Owed(Exception):
+    """Raised by a check of an update: it has to be charged first (`apiserver.registry.paying`). Nothing is written then."""
+
+    def __init__(self, pay: Callable[[], Awaitable[Refund | None]]) -> None:
+        super().__init__("the update is not paid for")
+        self.pay = pay
 
 
 @runtime_checkable

@@ -18,11 +18,11 @@ Quota = resource_quota_pb2.ResourceQuota
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One new object, complete and valid."""
+    """One new object, or one that takes more than before; complete and valid."""
 
     kind: Kind[Any]
     object: Any
-    #: `vaina.objects.quota.usage_of` the object
+    #: `vaina.objects.quota.usage_of` the object; of a change: what it takes more
     usage: Amounts
     #: nothing is given away for it
     dry_run: bool = False

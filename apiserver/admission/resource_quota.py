@@ -1,4 +1,4 @@
-"""ResourceQuotas: what a new object takes is charged before the object is stored, by compare-and-swap on the quota's status.
+"""ResourceQuotas: what a new object takes, or a grown one more, is charged before it is stored, by compare-and-swap on the quota's status.
 
 So it is exact with any number of apiservers. Demands of one namespace that come while a charge is under way go together in the next
 one: a batch of a thousand Pods costs two writes. What is charged and then not stored is given back here where that is certain, and
@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from apiserver.admission import quota_check
-from apiserver.admission.chain import Attributes, Operation, Refund
+from apiserver.admission.chain import Attributes, Operation, Owed, Refund
 from apiserver.admission.followed import Followed
 from apiserver.admission.quota_check import Demand, Outcome, Verdict
 from apiserver.registry import refusals
@@ -23,7 +23,7 @@ from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, St
 from vaina.api.core.v1 import resource_quota_pb2
 from vaina.clock import Clock
 from vaina.errors import ApiError, TooManyRequests
-from vaina.kinds import RESOURCE_QUOTA
+from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD, RESOURCE_QUOTA, Kind
 from vaina.objects import amounts
 from vaina.objects.amounts import Amounts
 from vaina.objects.quota import UNCOUNTED, is_counted, usage_of
@@ -69,24 +69,23 @@ class ResourceQuotas:
         self._tills: dict[str, _Till] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        """Nothing is refused before it is complete. What a resize takes more is held to what quotas have left.
+        """Have an update that may take more than before charged, once what is stored is known: a resize of a Pod, any change of a claim.
 
-        It is judged and not charged: the quota controller counts the Pod anew. Resizes that come together may take more than is left.
+        Other updates of Pods change nothing that a quota counts, or only less. Follows `Handles` of `pkg/quota/v1/evaluator/core`.
         """
-        if attributes.subresource != "resize":
+        kind, subresource = attributes.kind, attributes.subresource
+        grows = (kind is POD and subresource == "resize") or (
+            kind is PERSISTENT_VOLUME_CLAIM and not subresource
+        )
+        if not grows or attributes.operation is not Operation.UPDATE:
             return
         quotas = await self._quotas.list(attributes.namespace)
         if quotas:
-            attributes.checks.append(lambda new, old: self._hold_resize(attributes, quotas, new, old))
+            attributes.checks.append(_Growth(self, attributes, quotas).check)
 
-    def _hold_resize(self, attributes: Attributes, quotas: Sequence[Quota], new: Any, old: Any) -> None:
-        now = self._clock.now()
-        after, before = (usage_of(attributes.kind, pod, now) for pod in (new, old))
-        demand = Demand(attributes.kind, new, amounts.minus(after, before), dry_run=True)
-        for quota in quotas:
-            refusal = quota_check.evaluate(quota, [demand]).verdicts[0].refusal
-            if refusal:
-                raise refusals.forbidden(attributes.kind, attributes.name, refusal)
+    def usage(self, kind: Kind[Any], obj: Any) -> Amounts:
+        """Return what an object takes now."""
+        return usage_of(kind, obj, self._clock.now())
 
     async def counts(self, attributes: Attributes) -> bool:
         """Say whether a new object counts for any quota."""
@@ -106,13 +105,18 @@ class ResourceQuotas:
         kind, namespace = attributes.kind, attributes.namespace
         if not await self.counts(attributes):
             return None
-        usage = usage_of(kind, attributes.object, self._clock.now())
-        claim = _Claim(Demand(kind, attributes.object, usage, attributes.context.dry_run))
+        usage = self.usage(kind, attributes.object)
+        demand = Demand(kind, attributes.object, usage, attributes.context.dry_run)
+        return await self.take(namespace, attributes.name, demand)
+
+    async def take(self, namespace: str, name: str, demand: Demand) -> Refund | None:
+        """Charge a demand. Raises as `charge` does."""
+        claim = _Claim(demand)
         await self._settle(namespace, claim)
         if claim.error is not None:
             raise claim.error
         if claim.refusal:
-            raise refusals.forbidden(kind, attributes.name, claim.refusal)
+            raise refusals.forbidden(demand.kind, name, claim.refusal)
         given = claim.given
         return (lambda: self._refund(given)) if given else None
 
@@ -207,6 +211,34 @@ class ResourceQuotas:
         raise TooManyRequests(
             "the quota is written by too many at once, please try again later", retry_seconds=1
         )
+
+
+class _Growth:
+    """What one update takes more than what is stored: owed until it was charged. A decrease is never owed (CheckRequest: nothing below 0)."""
+
+    def __init__(self, quotas: "ResourceQuotas", attributes: Attributes, counting: Sequence[Quota]) -> None:
+        self._quotas, self._attributes, self._counting = quotas, attributes, counting
+        self._paid: Amounts | None = None
+
+    def check(self, new: Any, old: Any) -> None:
+        """Raise Owed when the change was not charged, or another amount."""
+        attributes = self._attributes
+        kind = attributes.kind
+        if not any(is_counted(quota, kind, new, quota.status.hard) for quota in self._counting):
+            return
+        more = amounts.minus(self._quotas.usage(kind, new), self._quotas.usage(kind, old))
+        more = {resource: amount for resource, amount in more.items() if amount.nanos}
+        if self._paid is not None and amounts.equal(more, self._paid):
+            return
+        demand = Demand(kind, new, more, attributes.context.dry_run)
+
+        async def pay() -> Refund | None:
+            self._paid = None
+            taken = await self._quotas.take(attributes.namespace, attributes.name, demand)
+            self._paid = more
+            return taken
+
+        raise Owed(pay)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None], claim: _Claim) -> None:

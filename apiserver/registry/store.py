@@ -20,6 +20,7 @@ from apiserver.registry.creating_many import ManyCreator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patching import apply_patch, read_patch
+from apiserver.registry.paying import paid
 from apiserver.registry.status import merge_status
 from apiserver.registry.strategy import M, Subresource, copy_field, spec_bytes
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
@@ -90,7 +91,8 @@ class Store(ManyCreator[M]):
             new.CopyFrom(sent)
             return self._prepare_update(ctx, new, old, checks)
 
-        return await self.change(Edit(ctx, meta.namespace, meta.name, build, meta.uid, version))
+        edit = Edit(ctx, meta.namespace, meta.name, build, meta.uid, version)
+        return await paid(lambda: self.change(edit))
 
     async def update_status(
         self, ctx: Context, sent: M, *, mask: Sequence[str] = (), namespace: str = "", name: str = ""
@@ -152,7 +154,8 @@ class Store(ManyCreator[M]):
             copy_field(whole, new, "status")
             return self._prepare_status(whole, old)
 
-        return await self.change(Edit(ctx, namespace, name, build))
+        edit = Edit(ctx, namespace, name, build)
+        return await paid(lambda: self.change(edit))
 
     async def change(self, edit: Edit[M]) -> Stored:
         """Change an object by a pure function. Raises NotFound, Conflict, and what the function raises."""

@@ -17,7 +17,7 @@ from vaina.api.core.v1 import resource_quota_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
 from vaina.errors import NotFound
-from vaina.kinds import POD, RESOURCE_QUOTA, Kind
+from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD, RESOURCE_QUOTA, Kind
 from vaina.objects import amounts
 from vaina.objects.amounts import Amounts
 from vaina.objects.meta import metadata, object_key
@@ -130,13 +130,8 @@ class ResourceQuotaController(Controller):
 
     def _register(self, kind: Kind[Any], informer: Informer[Any]) -> None:
         def on_add(obj: Any) -> None:
-            for key, quota in self._concerned(kind, obj):
-                watched = self._watched.get(key)
-                if watched is None or not is_counted(quota, kind, obj, quota.spec.hard):
-                    continue
-                usage = amounts.only(usage_of(kind, obj, self.clock.now()), quota.spec.hard)
-                version = int(metadata(obj).resource_version)
-                if not watched.charges.on_object(version, usage, self.clock.monotonic()):
+            for key, paid in self._came(kind, obj, usage_of(kind, obj, self.clock.now())):
+                if not paid:
                     self.queue.add_after(key, GATHER_SECONDS)
 
         def on_delete(obj: Any) -> None:
@@ -144,10 +139,26 @@ class ResourceQuotaController(Controller):
                 self.queue.add_after(key, GATHER_SECONDS)
 
         def on_update(old: Any, new: Any) -> None:
-            if _takes_other(old, new):
+            if _takes_other(kind, old, new):
+                now = self.clock.now()
+                # What it takes more was charged, as a new object is.
+                more = amounts.minus(usage_of(kind, new, now), usage_of(kind, old, now))
+                self._came(kind, new, more)
                 on_delete(new)
 
-        informer.add_handler(on_add=on_add, on_update=on_update if kind is POD else None, on_delete=on_delete)
+        changes = kind in (POD, PERSISTENT_VOLUME_CLAIM)
+        informer.add_handler(on_add=on_add, on_update=on_update if changes else None, on_delete=on_delete)
+
+    def _came(self, kind: Kind[Any], obj: Any, usage: Amounts) -> list[tuple[str, bool]]:
+        """Note what has come, with what it takes; return each quota that counts it, and whether all of it had been charged."""
+        found: list[tuple[str, bool]] = []
+        for key, quota in self._concerned(kind, obj):
+            watched = self._watched.get(key)
+            if watched is not None and is_counted(quota, kind, obj, quota.spec.hard):
+                taken = amounts.only(usage, quota.spec.hard)
+                version = int(metadata(obj).resource_version)
+                found.append((key, watched.charges.on_object(version, taken, self.clock.monotonic())))
+        return found
 
     def _concerned(self, kind: Kind[Any], obj: Any) -> Iterator[tuple[str, Quota]]:
         for quota in self._quotas.lister.list(namespace=metadata(obj).namespace):
@@ -155,8 +166,10 @@ class ResourceQuotaController(Controller):
                 yield object_key(quota), quota
 
 
-def _takes_other(old: Any, new: Any) -> bool:
-    """Say whether a Pod has ended, or begun to, or was resized: it takes something else than before, or will."""
+def _takes_other(kind: Kind[Any], old: Any, new: Any) -> bool:
+    """Say whether a Pod has ended, or begun to, or was resized, or a claim has grown: it takes something else than before, or will."""
+    if kind is PERSISTENT_VOLUME_CLAIM:
+        return bool(old.spec.resources != new.spec.resources)
     ending = new.metadata.HasField("deletion_timestamp") and not old.metadata.HasField("deletion_timestamp")
     resized = old.metadata.generation != new.metadata.generation
     return bool(ending or resized or old.status.phase != new.status.phase)

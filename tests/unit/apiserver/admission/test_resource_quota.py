@@ -158,22 +158,6 @@ async def test_a_quota_that_is_not_counted_yet_limits_nothing() -> None:
     await api.pod("web")
 
 
-async def test_a_resize_takes_no_more_than_is_left() -> None:
-    api = make_apiserver()
-    await give(api.client, quota(used={"requests.cpu": "1"}, **{"requests.cpu": "4"}))
-    made = make_pod("web")
-    made.spec.containers[0].resources.requests["cpu"].string = "1"
-    pod = await api.client.pods.create(made)
-    pod.spec.containers[0].resources.requests["cpu"].string = "4"
-    with pytest.raises(Forbidden) as refused:
-        await api.client.pods.update_resize(pod)
-    assert refused.value.message == (
-        'pods "web" is forbidden: exceeded quota: q, requested: requests.cpu=3, used: requests.cpu=2, limited: requests.cpu=4'
-    )
-    pod.spec.containers[0].resources.requests["cpu"].string = "3"
-    await api.client.pods.update_resize(pod)
-
-
 async def test_generated_names_cost_once() -> None:
     api = make_apiserver()
     await give(api.client, quota(pods="5"))

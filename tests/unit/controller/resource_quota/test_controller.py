@@ -152,3 +152,17 @@ async def test_a_quota_that_is_right_is_not_written() -> None:
         before = (await plane.client.resource_quotas.get("q", "default")).metadata.resource_version
         await plane.clock.advance(700)
         assert (await plane.client.resource_quotas.get("q", "default")).metadata.resource_version == before
+
+
+async def test_what_a_resize_took_and_gave_back_is_counted_at_once() -> None:
+    async with control_plane() as plane:
+        await plane.client.resource_quotas.create(quota(**{"requests.cpu": "4"}))
+        await until_used(plane, **{"requests.cpu": "0/4"})
+        made = make_pod("web")
+        made.spec.containers[0].resources.requests["cpu"].string = "1"
+        pod = await plane.client.pods.create(made)
+        for cpu in ("4", "2", "3"):
+            pod.metadata.resource_version = ""
+            pod.spec.containers[0].resources.requests["cpu"].string = cpu
+            await plane.client.pods.update_resize(pod)
+            await until_used(plane, **{"requests.cpu": f"{cpu}/4"})
