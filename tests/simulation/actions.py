@@ -28,8 +28,8 @@ from vaina.testing.builders import (
 )
 
 #: what a user may scale, and what may be deleted besides
-_SCALED = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, JOB)
-_SETS = {kind.kind: kind for kind in (*_SCALED, DAEMON_SET, CRON_JOB)}
+_SCALED = (DEPLOYMENT, STATEFUL_SET, JOB, REPLICATION_CONTROLLER, REPLICA_SET)
+_SETS = {kind.kind: kind for kind in (CRON_JOB, DAEMON_SET, *_SCALED)}
 #: how a Deployment brings in a new template: surge, unavailable, whether all at once
 ROLLOUTS: dict[str, tuple[int | str, int | str, bool]] = {
     "a quarter": ("25%", "25%", False),

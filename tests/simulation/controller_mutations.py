@@ -175,3 +175,21 @@ CONTROLLER_MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
     counts_the_unready: ("budget", "I15"),
     sleeps_through: ("I15",),
 }
+#: a step without which a mistake cannot show: stories that have none are not told
+NEEDED: Mapping[Mutation, str] = {
+    surges_too_far: "create-deployment",
+    takes_all_old_ones: "create-deployment",
+    rolls_without_waiting: "create-stateful-set",
+    rolls_all_nodes_at_once: "create-daemon-set",
+    forgets_a_node: "label-node",
+    runs_one_more: "create-job",
+    tries_an_index_twice: "create-job",
+    counts_again: "create-job",
+    lets_go_before_it_notes: "create-job",
+    forces_its_pods: "create-stateful-set",
+    makes_all_in_a_row: "create-stateful-set",
+    makes_one_beside_the_ending: "create-daemon-set",
+    grants_without_counting: "create-budget",
+    counts_the_unready: "create-budget",
+    sleeps_through: "create-cron-job",
+}

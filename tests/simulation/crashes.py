@@ -163,7 +163,7 @@ MORE: Mapping[str, Story] = {
         Step(0.0, "create-deployment", ("dep0", 2, 100, "all at once")), Step(3.0, "roll", (0, 101))
     ),
     "a scale-down of a Deployment in its rollout": _story(
-        Step(0.0, "create-deployment", ("dep0", 4, 100, "one less")), Step(3.0, "roll", (0, 101)), Step(3.3, "scale", (1, 1))
+        Step(0.0, "create-deployment", ("dep0", 4, 100, "one less")), Step(3.0, "roll", (0, 101)), Step(3.3, "scale", (0, 1))
     ),
     "a Job that is suspended": _story(
         Step(0.0, "create-job", ("job0", 2, 3, "plain", "3 s, then 0", 1)), Step(1.5, "suspend", (0, 2.0))
@@ -187,10 +187,10 @@ MORE: Mapping[str, Story] = {
         Step(3.0, "evict", (0,)), Step(3.1, "evict", (1,)),
     ),
     "a deletion of all below": _story(
-        Step(0.0, "create-deployment", ("dep0", 2, 100, "one more")), Step(3.0, "delete-set", (1, "Foreground"))
+        Step(0.0, "create-deployment", ("dep0", 2, 100, "one more")), Step(3.0, "delete-set", (0, "Foreground"))
     ),
     "a deletion that leaves the Pods": _story(
-        Step(0.0, "create-deployment", ("dep0", 2, 100, "one more")), Step(3.0, "delete-set", (1, "Orphan"))
+        Step(0.0, "create-deployment", ("dep0", 2, 100, "one more")), Step(3.0, "delete-set", (0, "Orphan"))
     ),
 }  # fmt: skip
 

@@ -80,7 +80,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._turns_at_once = 0
         # BaseEventLoop appends and clears only: a list is drawn from in one step.
         self._ready: list[asyncio.Handle] = []
-        self._scheduled: list[asyncio.TimerHandle] = []
+        # Tuples: handles compare in Python, one by one, and that is what a heap does all the time. Of one moment the first comes first. BaseEventLoop clears it only.
+        self._scheduled: list[tuple[float, int, asyncio.TimerHandle]] = []
 
     def time(self) -> float:
         return self._now
@@ -94,6 +95,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             parent = asyncio.current_task(self)
             name = parent.get_name() if parent is not None else "main"
         return SimulatedTask(coro, number=number, loop=self, name=name, context=context)
+
+    def call_at(  # type: ignore[override]  # typeshed's is generic in the arguments
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, (when, next(self._numbers), timer))
+        timer._scheduled = True  # type: ignore[attr-defined]  # as BaseEventLoop marks it
+        return timer
 
     def create_future(self) -> asyncio.Future[Any]:
         future: SimulatedFuture[Any] = SimulatedFuture(loop=self)
@@ -122,14 +131,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         """Run one callback. `run_forever` calls this until somebody stops it."""
         ready, scheduled = self._ready, self._scheduled
-        while scheduled and scheduled[0].cancelled():
-            heapq.heappop(scheduled)._scheduled = False  # type: ignore[attr-defined]  # as BaseEventLoop marks it
+        while scheduled and scheduled[0][2].cancelled():
+            heapq.heappop(scheduled)[2]._scheduled = False  # type: ignore[attr-defined]  # as BaseEventLoop marks it
         if not ready:
             if not scheduled:
                 raise Stuck("nobody can run, and nobody waits for a time")
-            self._advance(scheduled[0].when())
-        while scheduled and scheduled[0].when() <= self._now:
-            timer = heapq.heappop(scheduled)
+            self._advance(scheduled[0][0])
+        while scheduled and scheduled[0][0] <= self._now:
+            timer = heapq.heappop(scheduled)[2]
             timer._scheduled = False  # type: ignore[attr-defined]  # as BaseEventLoop marks it
             ready.append(timer)
         index = 0
