@@ -2,7 +2,9 @@
 
 import pytest
 
+from controller.replicaset.controller import ReplicaSetController
 from tests.simulation.crashes import MORE, STORIES, Crash, findings, tell
+from vaina.clock import seconds_of
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(400)]
 
@@ -36,3 +38,26 @@ def test_stories_write_what_they_are_about():
         "PodDisruptionBudget",
         "ControllerRevision",
     } <= kinds
+
+
+def test_a_mistake_that_only_a_crash_shows_is_found(monkeypatch):
+    """A controller that takes what was there before it for done."""
+    made, sync = ReplicaSetController.__init__, ReplicaSetController.sync
+
+    def init(self, *args):
+        made(self, *args)
+        self.begun = self.clock.now()
+
+    async def looks_at_new_ones(self, key):
+        found = self._owners.lister.get(key)
+        if found is not None and seconds_of(found.metadata.creation_timestamp) < self.begun:
+            return None
+        return await sync(self, key)
+
+    monkeypatch.setattr(ReplicaSetController, "__init__", init)
+    monkeypatch.setattr(ReplicaSetController, "sync", looks_at_new_ones)
+    story = STORIES["a scale-down"]
+    assert tell(story).outcome.violation is None
+    violation = tell(story, Crash(1, after=False)).outcome.violation
+    assert violation is not None
+    assert violation.invariant == "I15"
