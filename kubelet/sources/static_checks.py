@@ -1,6 +1,6 @@
 """What a static Pod may not be. PURE.
 
-Only what would keep it from running, or would need an apiserver: the mirror Pod is judged by all of the apiserver's rules. Words are upstream's where it has them
+What would keep it from running (values: `static_values`), or would need an apiserver: the mirror Pod is judged by all of the apiserver's rules. Words are upstream's where it has them
 (`pkg/kubelet/config/common.go`, `pkg/api/pod/util.go` HasAPIObjectReference).
 """
 
@@ -11,6 +11,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from kubelet.sources.static_values import bad_values
 from vaina.api.core.v1 import pod_pb2
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -49,6 +50,7 @@ def mistake(pod: pod_pb2.Pod) -> str:
             _of_spec(pod.spec),
             _of_containers(pod.spec),
             _of_ports(pod.spec),
+            (f"{error.field}: {error.detail}" for error in bad_values(pod.spec)),
             _of_objects(pod.spec),
         ),
         "",

@@ -182,6 +182,8 @@ def decode(data: bytes, *, path: str, node_name: str, now: float) -> pod_pb2.Pod
     pod.spec.node_name = node_name
     _tolerate_everything(pod.spec)
     default_pod(pod)
+    # Upstream accepts less, and gives a second whatever is said (`pkg/kubelet/pod_workers.go`, calculateEffectiveGracePeriod).
+    pod.spec.termination_grace_period_seconds = max(pod.spec.termination_grace_period_seconds, 1)
     if wrong := static_checks.mistake(pod):
         raise ManifestError(wrong)
     meta.annotations.pop(MIRROR, None)
