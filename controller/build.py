@@ -28,7 +28,11 @@ from controller.pod_gc.controller import PodGcController
 from controller.podautoscaler.controller import MetricsSource, PodAutoscalerController
 from controller.podautoscaler.reconcile import Rules
 from controller.podautoscaler.replicas import Readiness
-from controller.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from controller.replicaset.controller import (
+    ReplicaSetController,
+    ReplicationControllerController,
+    new_age_ratio,
+)
 from controller.resource_quota.controller import ResourceQuotaController
 from controller.service import SERVICE, ControllerService
 from controller.statefulset.controller import StatefulSetController
@@ -104,10 +108,13 @@ def build(  # noqa: PLR0913 - all but three by keyword
             config.horizontal_pod_autoscaler_initial_readiness_delay_seconds,
         ),
     )  # fmt: skip
+    age_ratio = new_age_ratio(registry)
     constructors: dict[str, Callable[[], Controller]] = {
-        "replicaset": lambda: ReplicaSetController(tools, factory, recorder("replicaset-controller")),
+        "replicaset": lambda: ReplicaSetController(
+            tools, factory, recorder("replicaset-controller"), age_ratio
+        ),
         "replicationcontroller": lambda: ReplicationControllerController(
-            tools, factory, recorder("replication-controller")
+            tools, factory, recorder("replication-controller"), age_ratio
         ),
         "deployment": lambda: DeploymentController(tools, factory, recorder("deployment-controller")),
         "job": lambda: JobController(tools, factory, recorder("job-controller"), registry),
@@ -131,7 +138,7 @@ def build(  # noqa: PLR0913 - all but three by keyword
             tools, factory, recorder("node-controller"), times, registry
         ),
         "pod-gc": lambda: PodGcController(
-            tools, factory, quarantine_seconds=config.missing_node_quarantine_seconds,
+            tools, factory, registry, quarantine_seconds=config.missing_node_quarantine_seconds,
             keep_terminated=config.terminated_pod_threshold,
         ),
         "namespace": lambda: NamespaceController(tools, factory),
@@ -147,7 +154,7 @@ def build(  # noqa: PLR0913 - all but three by keyword
         "pvc-protection": lambda: ClaimProtectionController(tools, factory),
         "pv-protection": lambda: VolumeProtectionController(tools, factory),
         "ephemeral-volume": lambda: EphemeralVolumeController(
-            tools, factory, recorder("ephemeral_volume")
+            tools, factory, recorder("ephemeral_volume"), registry
         ),
     }  # fmt: skip
     return Manager(factory, recorders, constructors, config.controllers)

@@ -4,7 +4,7 @@ Follows upstream's RealPodControl and slowStartBatch (`pkg/controller/controller
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,15 +68,18 @@ class PodControl:
             if error is not None:
                 raise error
 
-    async def create(self, key: str, owner: PodOwner, names: Sequence[str]) -> ApiError | None:
+    async def create(
+        self, key: str, owner: PodOwner, names: Sequence[str], *, tell: Callable[[bool], None] | None = None
+    ) -> ApiError | None:
         """Create Pods in batches of 1, 2, 4, ...; a batch in which something fails is the last.
 
         What every creation is refused for (a quota, a bad template) is then met once, not a thousand times.
+        `tell` hears of each Pod that was asked for whether it is there.
         """
         size, rest = 1, list(names)
         while rest:
             batch, rest = rest[:size], rest[size:]
-            error = await self._create_batch(key, owner, batch)
+            error = await self._create_batch(key, owner, batch, tell)
             if error is not None:
                 return error
             size = min(size * 2, MAX_BATCH)
@@ -130,7 +133,13 @@ class PodControl:
             changed = pods[same.index(False)].metadata
             raise Conflict(f"Pod {changed.name} has changed meanwhile")
 
-    async def _create_batch(self, key: str, owner: PodOwner, names: Sequence[str]) -> ApiError | None:
+    async def _create_batch(
+        self,
+        key: str,
+        owner: PodOwner,
+        names: Sequence[str],
+        tell: Callable[[bool], None] | None = None,
+    ) -> ApiError | None:
         """Create Pods of these names in one call; returns the first failure."""
         now = self._clock.monotonic()
         # Noted before the call: whatever ends this task in the middle, the outcome is unknown, not forgotten.
@@ -144,6 +153,8 @@ class PodControl:
         failure: ApiError | None = None
         for name, result in zip(names, results, strict=True):
             outcome = await self._mine(owner, name) if isinstance(result, AlreadyExists) else result
+            if tell is not None:
+                tell(not isinstance(outcome, ApiError))
             if isinstance(outcome, ApiError):
                 self._refused(key, owner, name, outcome)
                 failure = failure or outcome

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools
 from controller.ephemeral_volume.reconcile import claim_names, reconcile
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder
-from vaina.errors import AlreadyExists, Conflict
+from vaina.errors import AlreadyExists, ApiError, Conflict
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD
 from vaina.objects.meta import controller_of, object_key, split_key
 
@@ -21,9 +22,14 @@ class EphemeralVolumeController(Controller):
 
     name = "ephemeral-volume"
 
-    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+    def __init__(
+        self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, registry: CollectorRegistry
+    ) -> None:
         super().__init__(tools)
         self._client, self._recorder = factory.clientset, recorder
+        text = "Number of PersistentVolumeClaim creation requests"
+        self._creates = Counter("ephemeral_volume_controller_create_total", text, registry=registry)
+        self._failures = Counter("ephemeral_volume_controller_create_failures_total", text, registry=registry)
         self._pods = self.watch(factory.informer(POD), _key_of_pod)
         self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), _key_of_owner)
 
@@ -37,11 +43,16 @@ class EphemeralVolumeController(Controller):
         for problem in plan.problems:
             self._recorder.event(pod, "Warning", "FailedBinding", f"ephemeral volume: {problem}")
         for claim in plan.create:
+            self._creates.inc()
             try:
                 await self._client.persistent_volume_claims.create(claim)
             except AlreadyExists as error:
+                self._failures.inc()
                 # The cache is late, or it is somebody else's: look again.
                 raise Conflict(error.message) from error
+            except ApiError:
+                self._failures.inc()
+                raise
             log.info("claim created", claim=object_key(claim), pod=key, uid=pod.metadata.uid)
         return None
 

@@ -74,12 +74,12 @@ class JobController(Controller):
         self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
         self._jobs.ensure_indexer(BY_UID, lambda job: (job.metadata.uid,))
         self._jobs.add_handler(
-            on_add=lambda job: self.queue.add(object_key(job)),
+            on_add=self._on_job,
             on_update=lambda _, job: self.queue.add(object_key(job)),
             on_delete=self._on_job_gone,
         )
         self._pods.add_handler(
-            on_add=self._look_at, on_update=self._on_pod_update, on_delete=self._on_pod_gone
+            on_add=self._on_pod, on_update=self._on_pod_update, on_delete=self._on_pod_gone
         )
 
     async def sync(self, key: str) -> float | None:
@@ -224,7 +224,12 @@ class JobController(Controller):
         owner = JobOwner(view.job, state.asked)
         if plan.create:
             state.asked.update((new.name, new) for new in plan.create)
-            error = await self._control.create(key, owner, [new.name for new in plan.create])
+            error = await self._control.create(
+                key,
+                owner,
+                [new.name for new in plan.create],
+                tell=lambda ok: self._metrics.created(view, ok=ok),
+            )
             # After a failure it is not known how many there are: the cache will say.
             return Done(created=0 if error is not None else len(plan.create)), error
         victims: Sequence[pod_pb2.Pod] = plan.remove or plan.terminate
@@ -316,17 +321,28 @@ class JobController(Controller):
             if is_tracked(pod):
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
 
+    def _on_job(self, job: job_pb2.Job) -> None:
+        if managed_by_other(job.spec):
+            self._metrics.managed_elsewhere.labels(job.spec.managed_by).inc()
+        self.queue.add(object_key(job))
+
     def _on_job_gone(self, job: job_pb2.Job) -> None:
         self.queue.add(object_key(job))
         self._look_for_orphans(job)
 
+    def _on_pod(self, pod: pod_pb2.Pod) -> None:
+        self._metrics.seen(None, pod)
+        self._look_at(pod)
+
     def _on_pod_gone(self, pod: pod_pb2.Pod) -> None:
+        self._metrics.seen(pod, None)
         reference = controller_of(pod.metadata)
         if reference is not None and reference.kind == JOB.kind:
             self._recent.add(object_key(pod), self.clock.monotonic())
         self._look_at(pod)
 
     def _on_pod_update(self, old: pod_pb2.Pod, new: pod_pb2.Pod) -> None:
+        self._metrics.seen(old, new)
         before, after = controller_of(old.metadata), controller_of(new.metadata)
         if before is not None and (after is None or after.uid != before.uid):
             self._look_at(old)

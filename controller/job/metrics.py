@@ -5,11 +5,22 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from controller.job.view import View
 from vaina.api.batch.v1 import job_pb2
+from vaina.api.core.v1 import pod_pb2
 from vaina.objects.completion_indexes import parse
-from vaina.objects.jobs import COMPLETE, NON_INDEXED, finished_as, get_condition, is_indexed
+from vaina.objects.jobs import (
+    COMPLETE,
+    NON_INDEXED,
+    finished_as,
+    get_condition,
+    is_indexed,
+    is_tracked,
+    replaces_failed_only,
+)
+from vaina.objects.pods import is_terminal
 
-_BUCKETS = tuple(0.001 * 2**power for power in range(15))
+_BUCKETS = tuple(0.004 * 2**power for power in range(15))
 
 
 class JobMetrics:
@@ -41,6 +52,20 @@ class JobMetrics:
             "The number of failed Pods handled by failure policy, by its action",
             ("action",), registry=registry,
         )  # fmt: skip
+        self.pods_created = Counter(
+            "job_controller_job_pods_creation_total",
+            "The number of Pods created by the Job controller labelled with a reason for the Pod creation",
+            ("reason", "status"), registry=registry,
+        )  # fmt: skip
+        self.held = Counter(
+            "job_controller_terminated_pods_tracking_finalizer_total",
+            "The number of terminated pods (phase=Failed|Succeeded) that have the finalizer batch.kubernetes.io/job-tracking",
+            ("event",), registry=registry,
+        )  # fmt: skip
+        self.managed_elsewhere = Counter(
+            "job_controller_jobs_by_external_controller_total",
+            "The number of Jobs managed by an external controller", ("controller_name",), registry=registry,
+        )  # fmt: skip
 
     def synced(self, job: job_pb2.Job, seconds: float, *, ok: bool, action: str) -> None:
         """Note a sync."""
@@ -63,8 +88,24 @@ class JobMetrics:
         kind = finished_as(job)
         if kind and not finished_as(job_pb2.Job(status=old)):
             condition = get_condition(new.conditions, kind)
-            reason = condition.reason if condition is not None and kind != COMPLETE else ""
+            reason = condition.reason if condition is not None else ""
             self.finished.labels(mode, "succeeded" if kind == COMPLETE else "failed", reason).inc()
+
+    def created(self, view: View, *, ok: bool) -> None:
+        """Note a Pod that was created, or not; of a creation whose answer was lost it is not known, and it counts as failed."""
+        if replaces_failed_only(view.spec) and view.failed:
+            reason = "recreate_failed"
+        elif view.failed or view.terminating:
+            reason = "recreate_terminating_or_failed"
+        else:
+            reason = "new"
+        self.pods_created.labels(reason, "succeeded" if ok else "failed").inc()
+
+    def seen(self, old: pod_pb2.Pod | None, new: pod_pb2.Pod | None) -> None:
+        """Note a Pod that has ended and is held until it is counted, or is held no more."""
+        was, now = (pod is not None and is_terminal(pod) and is_tracked(pod) for pod in (old, new))
+        if was is not now:
+            self.held.labels("add" if now else "delete").inc()
 
     def handled(self, actions: Iterable[str]) -> None:
         """Note what a failure policy did."""

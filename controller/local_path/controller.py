@@ -41,6 +41,8 @@ log = structlog.stdlib.get_logger(__name__)
 RETRY_SECONDS: Final = 30.0
 #: how long a node must be missing before its volumes are given up
 QUARANTINE_SECONDS: Final = 60.0
+#: index of the provisioner's volumes by node
+BY_NODE: Final = "local-path-node"
 
 
 class LocalPathController(Controller):
@@ -71,12 +73,20 @@ class LocalPathController(Controller):
         self._directory, self._default_class = directory, default_class
         self._classes = self.watch(factory.informer(STORAGE_CLASS), lambda _: None)
         self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), self._keys_of_claim)
-        self._volumes = self.watch(factory.informer(PERSISTENT_VOLUME), _keys_of_volume)
+        volumes = factory.informer(PERSISTENT_VOLUME)
+        volumes.ensure_indexer(BY_NODE, _nodes_of_volume)
+        self._volumes = volumes.lister
+        self.watch(volumes, self._keys_of_volume)
         self._nodes = self.watch(factory.informer(NODE), self._keys_of_node)
-        #: node that is missing -> since when (monotonic seconds)
+        #: node that is missing and that volumes are on -> since when (monotonic seconds)
         self._missing: dict[str, float] = {}
         if default_class:
             self.queue.add(f"class {default_class}")
+
+    @property
+    def missing_nodes(self) -> frozenset[str]:
+        """Names of nodes that are gone and that volumes are left on; no others are remembered."""
+        return frozenset(self._missing)
 
     def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
         yield f"claim {claim_key(claim)}"
@@ -86,9 +96,18 @@ class LocalPathController(Controller):
         name = node.metadata.name
         if (self._nodes.get(name) is None) is (name in self._missing):
             return
-        for volume in self._volumes.list():
-            if node_of(volume) == name:
-                yield f"volume {volume.metadata.name}"
+        for volume in self._volumes.by_index(BY_NODE, name):
+            yield f"volume {volume.metadata.name}"
+
+    def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
+        if not is_ours(volume):
+            return
+        node = node_of(volume)
+        if not self._volumes.by_index(BY_NODE, node):
+            # Its last volume has gone: nothing is left that waits for the node.
+            self._missing.pop(node, None)
+        yield f"volume {volume.metadata.name}"
+        yield f"claim {reference_key(volume)}"
 
     async def sync(self, key: str) -> float | None:
         what, _, name = key.partition(" ")
@@ -181,7 +200,6 @@ class LocalPathController(Controller):
         return None
 
 
-def _keys_of_volume(volume: Volume) -> Iterable[str]:
+def _nodes_of_volume(volume: Volume) -> Iterable[str]:
     if is_ours(volume):
-        yield f"volume {volume.metadata.name}"
-        yield f"claim {reference_key(volume)}"
+        yield node_of(volume)

@@ -22,7 +22,7 @@ from controller.node_lifecycle.reconcile import (
     reconcile,
     suspects_itself,
 )
-from controller.node_lifecycle.taints import NO_EXECUTE, wants_no_execute
+from controller.node_lifecycle.taints import NO_EXECUTE, eviction_of, wants_no_execute
 from controller.node_lifecycle.zones import Rates, Tokens, count_zones, rate_of, state_of, zone_of
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -153,7 +153,7 @@ class NodeLifecycleController(Controller):
             for pod in plan.lost:
                 group.create_task(one(self._lose(node, pod)))
             for pod in plan.evict:
-                group.create_task(one(self._evict(node, pod)))
+                group.create_task(one(self._evict(node, pod, plan.taints or node.spec.taints)))
         if errors:
             raise errors[0]
 
@@ -164,7 +164,7 @@ class NodeLifecycleController(Controller):
             "pod is unknown", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", node=node.metadata.name
         )
 
-    async def _evict(self, node: node_pb2.Node, pod: pod_pb2.Pod) -> None:
+    async def _evict(self, node: node_pb2.Node, pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint]) -> None:
         meta = pod.metadata
         try:
             # It says why it goes, for whoever finds it ending (upstream: addConditionAndDeletePod of tainteviction).
@@ -173,14 +173,18 @@ class NodeLifecycleController(Controller):
         except Conflict:
             # Another Pod of the same name: this one has gone.
             return
-        self._metrics.evicted(zone_of(node))
+        now = self.clock.now()
+        due = eviction_of(pod, taints, default_seconds=self._times.eviction, now=now).at
+        self._metrics.evicted(zone_of(node), 0.0 if due is None else now - due)
         words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
         self._recorder.event(pod, NORMAL, "TaintManagerEviction", words)
         log.info("pod evicted", pod=f"{meta.namespace}/{meta.name}", node=pod.spec.node_name)
 
     async def _monitor(self) -> None:
         while True:
+            started = self.clock.monotonic()
             self._judge()
+            self._metrics.judged_seconds.observe(self.clock.monotonic() - started)
             await self.clock.sleep(self._times.monitor_period)
 
     def _judge(self) -> None:

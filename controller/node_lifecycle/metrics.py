@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from controller.node_lifecycle.zones import Zone
 
@@ -25,13 +25,30 @@ class NodeMetrics:
         self._health = Gauge(
             "node_collector_zone_health", "Percentage of healthy nodes per zone.", ["zone"], registry=registry
         )
+        self.judged_seconds = Histogram(
+            "node_collector_update_all_nodes_health_duration_seconds",
+            "Duration in seconds for NodeController to update the health of all nodes.",
+            registry=registry, buckets=tuple(0.01 * 4.0**power for power in range(8)),
+        )  # fmt: skip
+        self._deletions = Counter(
+            "taint_eviction_controller_pod_deletions",
+            "Total number of Pods deleted by TaintEvictionController since its start.", registry=registry,
+        )  # fmt: skip
+        self._late = Histogram(
+            "taint_eviction_controller_pod_deletion_duration_seconds",
+            "Latency, in seconds, between the time when a taint effect has been activated for the Pod and its deletion via "
+            "TaintEvictionController.",
+            registry=registry, buckets=(0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240),
+        )  # fmt: skip
         self._zones: set[str] = {""}
         self.show({"": Zone()})
         self._evictions.labels("")
 
-    def evicted(self, zone: str) -> None:
-        """Count a Pod that was driven from a node of a zone."""
+    def evicted(self, zone: str, late: float) -> None:
+        """Count a Pod that was driven from a node of a zone, so many seconds after its time was up."""
         self._evictions.labels(zone).inc()
+        self._deletions.inc()
+        self._late.observe(max(0.0, late))
 
     def show(self, zones: Mapping[str, Zone]) -> None:
         """Say how many nodes each zone has; one that is gone has none, and is shown no more."""

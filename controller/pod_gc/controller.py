@@ -1,6 +1,7 @@
 """The shell of the Pod collector: looks at all Pods every 20 s, as upstream does. Deletions here are without grace: no kubelet answers for these Pods."""
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools
 from controller.pod_gc.reconcile import AbsentNodes, reconcile
@@ -25,6 +26,7 @@ class PodGcController(Controller):
         self,
         tools: Tools,
         factory: InformerFactory,
+        registry: CollectorRegistry,
         *,
         period_seconds: float = 20.0,
         quarantine_seconds: float = 40.0,
@@ -35,6 +37,17 @@ class PodGcController(Controller):
         self._client, self._period = factory.clientset, period_seconds
         self._keep_terminated = keep_terminated
         self._absent = AbsentNodes(quarantine_seconds)
+        labels = ("namespace", "reason")
+        self._removed = Counter(
+            "pod_gc_collector_force_delete_pods_total",
+            "Number of pods that are being forcefully deleted since the Pod GC Controller started.",
+            labels, registry=registry,
+        )  # fmt: skip
+        self._errors = Counter(
+            "pod_gc_collector_force_delete_pod_errors_total",
+            "Number of errors encountered when forcefully deleting the pods since the Pod GC Controller started.",
+            labels, registry=registry,
+        )  # fmt: skip
         self.queue.add(_KEY)
 
     async def sync(self, key: str) -> float | None:
@@ -48,11 +61,11 @@ class PodGcController(Controller):
         }
         plan = reconcile(pods, absent_nodes=absent, keep_terminated=self._keep_terminated)
         for pod in plan.orphaned:
-            await self._remove(pod, "node is gone", failed=not is_terminal(pod))
+            await self._remove(pod, "orphaned", failed=not is_terminal(pod))
         for pod in plan.unscheduled:
-            await self._remove(pod, "ending and never scheduled")
+            await self._remove(pod, "unscheduled")
         for pod in plan.surplus:
-            await self._remove(pod, "too many ended")
+            await self._remove(pod, "terminated")
         return self._period
 
     async def _exists(self, node: str) -> bool:
@@ -63,7 +76,9 @@ class PodGcController(Controller):
         return True
 
     async def _remove(self, pod: pod_pb2.Pod, why: str, *, failed: bool = False) -> None:
+        """Delete a Pod without grace; `why` is upstream's word."""
         meta = pod.metadata
+        self._removed.labels(meta.namespace, why).inc()
         try:
             if failed:
                 await self._client.pods.update_status(
@@ -73,6 +88,7 @@ class PodGcController(Controller):
         except (NotFound, Conflict):
             return
         except ApiError as error:
+            self._errors.labels(meta.namespace, why).inc()
             log.warning("pod not removed", pod=f"{meta.namespace}/{meta.name}", error=error.message)
             return
         log.info("pod removed", pod=f"{meta.namespace}/{meta.name}", why=why)

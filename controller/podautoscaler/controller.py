@@ -17,6 +17,7 @@ from controller.podautoscaler.reconcile import (
     Plan,
     Rules,
     Seen,
+    action,
     no_scale,
     not_rescaled,
     reconcile,
@@ -82,6 +83,16 @@ class PodAutoscalerController(Controller):
             "The time(seconds) that the HPA controller takes to reconcile once",
             labels, registry=registry, buckets=tuple(0.001 * 2.0**power for power in range(15)),
         )  # fmt: skip
+        labels = ("action", "error", "metric_type")
+        self._computations = Counter(
+            "horizontal_pod_autoscaler_controller_metric_computation_total",
+            "Number of metric computations", labels, registry=registry,
+        )  # fmt: skip
+        self._computation_seconds = Histogram(
+            "horizontal_pod_autoscaler_controller_metric_computation_duration_seconds",
+            "The time(seconds) that the HPA controller takes to calculate one metric",
+            labels, registry=registry, buckets=tuple(0.001 * 2.0**power for power in range(15)),
+        )  # fmt: skip
         self._autoscalers.add_handler(
             on_add=lambda obj: self.queue.add(object_key(obj)),
             on_update=self._on_update,
@@ -100,11 +111,11 @@ class PodAutoscalerController(Controller):
             self._selectors.pop(key, None)
             return None
         started = self.clock.monotonic()
-        plan, action = await self._plan(key, autoscaler)
+        plan, word = await self._plan(key, autoscaler)
         self._histories[key] = plan.history
         for note in plan.notes:
             self._recorder.event(autoscaler, note.type, note.reason, note.message)
-        labels = (action, "internal" if plan.error else "none")
+        labels = (word, "internal" if plan.error else "none")
         self._count.labels(*labels).inc()
         self._seconds.labels(*labels).observe(self.clock.monotonic() - started)
         if plan.error:
@@ -130,21 +141,26 @@ class PodAutoscalerController(Controller):
         except ApiError as error:
             return no_scale(autoscaler, history, error.message, now), "none"
         current = scale.spec.replicas
+        started = self.clock.monotonic()
         plan = reconcile(autoscaler, await self._look(key, autoscaler, scale), history, self._rules, now)
+        for labels in plan.computed:
+            # All metrics of a look are asked for at once: each took as long as they did.
+            self._computations.labels(*labels).inc()
+            self._computation_seconds.labels(*labels).observe(self.clock.monotonic() - started)
         if plan.replicas is None:
             return plan, "none"
-        action = "scale_up" if plan.replicas > current else "scale_down"
+        word = action(plan.replicas, current)
         # Compared by version: somebody who scaled it meanwhile is not overruled.
         scale.spec.replicas = plan.replicas
         try:
             await client.update_scale(scale)
         except ApiError as error:
-            return not_rescaled(autoscaler, plan, error.message, now), action
+            return not_rescaled(autoscaler, plan, error.message, now), word
         log.info(
             "rescaled", autoscaler=key, uid=autoscaler.metadata.uid, target=spec.scale_target_ref.name,
             before=current, after=plan.replicas, reason=plan.reason,
         )  # fmt: skip
-        return rescaled(autoscaler, plan, current, now), action
+        return rescaled(autoscaler, plan, current, now), word
 
     async def _look(self, key: str, autoscaler: Autoscaler, scale: scale_pb2.Scale) -> Seen:
         namespace, text = autoscaler.metadata.namespace, scale.status.selector

@@ -72,6 +72,18 @@ class Plan:
     reason: str = ""
     #: what went wrong with metrics
     error: str = ""
+    #: of each metric that was asked: action, error and type, as upstream's metrics label them
+    computed: tuple[tuple[str, str, str], ...] = ()
+
+
+def action(wanted: int, current: int) -> str:
+    """Return upstream's word for a change of the number of replicas."""
+    return "scale_up" if wanted > current else "scale_down" if wanted < current else "none"
+
+
+def known_type(metric: v2.MetricSpec) -> bool:
+    """Say whether a metric is of a type that there is: if not, its failure is the user's."""
+    return metric.type in ("Resource", "ContainerResource", "Pods", "Object", "External")
 
 
 def wants_metrics(autoscaler: Autoscaler, scale: scale_pb2.Scale) -> bool:
@@ -130,11 +142,12 @@ def _by_metrics(
     now: float,
 ) -> Plan:
     spec, current, notes = autoscaler.spec, seen.scale.spec.replicas, list[Note]()
-    chosen, shown, error = _ask(autoscaler, seen, rules, status, notes, now)
+    computed = list[tuple[str, str, str]]()
+    chosen, shown, error = _ask(autoscaler, seen, rules, status, notes, computed, now)
     if chosen is None:
         notes.append(Note(WARNING, "FailedComputeMetricsReplicas", error))
         _counted(status, current, autoscaler.status.desired_replicas, shown)
-        return Plan(status, history, tuple(notes), error=error)
+        return Plan(status, history, tuple(notes), error=error, computed=tuple(computed))
     reason = ""
     if chosen.replicas > current:
         reason = f"{chosen.name} above target"
@@ -147,7 +160,7 @@ def _by_metrics(
     _set(status, LIMITED, "True" if verdict.limited else "False", *verdict.limit, now)
     _counted(status, current, current, shown)
     moved = verdict.replicas if verdict.replicas != current else None
-    return Plan(status, verdict.history, tuple(notes), moved, reason, error)
+    return Plan(status, verdict.history, tuple(notes), moved, reason, error, tuple(computed))
 
 
 def _ask(
@@ -156,6 +169,7 @@ def _ask(
     rules: Rules,
     status: v2.HorizontalPodAutoscalerStatus,
     notes: list[Note],
+    computed: list[tuple[str, str, str]],
     now: float,
 ) -> tuple[Answer | None, list[v2.MetricStatus], str]:
     """Ask all metrics: the one that calls for most holds, if those that failed could not have called for more."""
@@ -175,7 +189,9 @@ def _ask(
             notes.append(Note(WARNING, error.reason, error.detail))
             shown.append(v2.MetricStatus())
             first, failed = first or error, failed + 1
+            computed.append(("none", "internal" if known_type(metric) else "spec", metric.type))
             continue
+        computed.append((action(answer.replicas, known.current), "none", metric.type))
         shown.append(answer.status)
         if chosen is None or answer.replicas > chosen.replicas:
             chosen = answer

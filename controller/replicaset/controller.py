@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import structlog
+from prometheus_client import CollectorRegistry, Histogram
 
 from controller.base import Controller, Tools
 from controller.expectations import Expectations
@@ -18,6 +19,7 @@ from controller.replicaset.owner import ADAPTERS, Owner
 from controller.replicaset.reconcile import ReplicaPlan, observe, reconcile
 from controller.replicaset.status import compute_status
 from controller.rest import AtRest
+from controller.victims import age_ratios
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder
@@ -43,12 +45,37 @@ def by_parent(obj: Any) -> Iterable[str]:
     return () if reference is None else (reference.uid,)
 
 
+def new_age_ratio(registry: CollectorRegistry) -> Histogram:
+    """Make the metric that both controllers share (`pkg/controller/replicaset/metrics`)."""
+    return Histogram(
+        "replicaset_controller_sorting_deletion_age_ratio",
+        "The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. "
+        "This only considers Ready pods when calculating and reporting.",
+        registry=registry, buckets=tuple(0.25 * 2.0**power for power in range(6)),
+    )  # fmt: skip
+
+
 class ReplicationBase(Controller):
     """Replication of one kind."""
 
     kind: ClassVar[Kind[Any]]
 
-    def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        factory: InformerFactory,
+        recorder: EventRecorder,
+        age_ratio: Histogram | None = None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            tools: clock, metrics, how many workers.
+            factory: of caches and clients.
+            recorder: of Events.
+            age_ratio: where it is noted how old victims are (`new_age_ratio`); None: nowhere.
+        """
+        self._age_ratio = age_ratio
         self._owners = factory.informer(self.kind)
         self._pods = factory.informer(POD)
         super().__init__(tools, (self._owners, self._pods))
@@ -124,6 +151,14 @@ class ReplicationBase(Controller):
             error = await self._control.create(key, owner, plan.create)
             return error, failure_of(error, "FailedCreate")
         if plan.delete:
+            if self._age_ratio is not None:
+                active = observe(owner, candidates(self._pods.lister, owner.meta)).active
+                for ratio in (
+                    age_ratios(active, plan.delete, self.clock.now())
+                    if len(active) > len(plan.delete)
+                    else ()
+                ):
+                    self._age_ratio.observe(ratio)
             error = await self._control.delete(key, owner, plan.delete)
             return error, failure_of(error, "FailedDelete")
         return None, None

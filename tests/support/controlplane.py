@@ -36,6 +36,8 @@ class ControlPlane:
     manager: Manager
     client: Clientset
     clock: FakeClock
+    #: where the controllers' metrics are
+    registry: CollectorRegistry
 
     async def settle(self) -> None:
         """Let everything happen that needs no time."""
@@ -141,16 +143,16 @@ async def controllers(
 ) -> AsyncIterator[ControlPlane]:
     """Run controllers over an apiserver; leaving the block kills them in the middle of whatever they do."""
     detector = MutationDetector()
-    client = client or server.client
+    client, registry = client or server.client, CollectorRegistry()
     manager = build(
         client,
         server.clock,
         config or ControllerConfig(),
-        registry=CollectorRegistry(),
+        registry=registry,
         detector=detector,
         metrics=metrics,
     )
-    plane = ControlPlane(server, manager, server.client, server.clock)
+    plane = ControlPlane(server, manager, server.client, server.clock, registry)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(manager.run())
         try:

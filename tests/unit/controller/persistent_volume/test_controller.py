@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.local_path.controller import LocalPathController
 from tests.support.controlplane import ControlPlane, control_plane
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.errors import NotFound
@@ -181,7 +182,15 @@ async def test_a_made_volume_waits_for_its_kubelet_and_goes_with_its_node(plane:
     assert not await is_gone(plane, name)
 
     await plane.client.nodes.delete("node-1")
+    (provisioner,) = [item for item in plane.manager.controllers if isinstance(item, LocalPathController)]
+    await plane.until(lambda: _is(provisioner.missing_nodes == {"node-1"}))
     await plane.until(lambda: is_gone(plane, name), seconds=120)
+    # Nodes come and go for years: what needs them no more is not remembered.
+    await plane.until(lambda: _is(not provisioner.missing_nodes))
+
+
+async def _is(state: bool) -> bool:
+    return state
 
 
 async def test_a_claim_that_a_pod_uses_stays_until_the_pod_is_gone(plane: ControlPlane) -> None:
