@@ -1,3 +1,4 @@
+import random
 from dataclasses import dataclass
 
 import pytest
@@ -87,3 +88,20 @@ def test_replicas_of_siblings_count_for_how_crowded_a_node_is():
     assert [
         pod.metadata.name for pod in choose_victims(pods, 1, now=NOW, related=(running("c", node="y"),))
     ] == ["b"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_those_that_go_are_the_first_of_all_in_order(seed):
+    rng = random.Random(seed)
+    pods = [
+        running(
+            f"p{number}", node=rng.choice(("", "n1", "n1", "n2", "n3")), phase=rng.choice(("Running", "Running", "Pending")),
+            ready=rng.random() < 0.8, created=NOW - rng.choice((1, 5, HOUR)),
+        )
+        for number in range(30)
+    ]  # fmt: skip
+    everyone = choose_victims([*pods, running("last", node="alone")], 30, now=NOW)
+    assert {pod.metadata.name for pod in everyone} == {pod.metadata.name for pod in pods}
+    for count in (0, 1, 7, 29):
+        shuffled = rng.sample([*pods, running("last", node="alone")], 31)
+        assert choose_victims(shuffled, count, now=NOW) == everyone[:count]
