@@ -46,7 +46,8 @@ test-cluster: setup ## Docker-in-Docker nodes, the whole flow
 	@bash tools/test_cluster.sh
 
 test: ## Everything: what CI runs
-	@$(MAKE) --no-print-directory lint test-unit test-sim test-component test-cluster verify-requirements
+	@$(MAKE) --no-print-directory -j2 -Oline lint test-component
+	@$(MAKE) --no-print-directory test-unit test-sim test-cluster verify-requirements
 
 bench: setup ## Benchmarks: tables and JSON, no timed assertions
 	@bash bench/run.sh

@@ -10,6 +10,17 @@ VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 "$ROOT/deploy/grpcurl.sh" || say "grpcurl: not here; a client in Python makes the page's calls instead"
 
 cd "$ROOT"
-# One cluster for all tests, so one process; the tests that wait longest are not many. CI tries once more what failed,
-# and says so (decision 141).
-exec .venv/bin/python -m pytest tests/flow tests/cluster -p no:xdist --durations=15 ${CI:+--randomly-seed=1 --reruns 1 -r R} "$@"
+# CI tries once more what failed, and says so (decision 141).
+tests() {
+  .venv/bin/python -m pytest tests/flow tests/cluster --durations=15 ${CI:+--randomly-seed=1 --reruns 1 -r R} "$@"
+}
+none=5 # pytest's exit code when there was nothing to run, as with -k
+# Most tests keep to a namespace of their own and wait more than they work: two at a time. Those that kill, stop and count go
+# alone, afterwards, on the same cluster, and take it down (decision 164).
+beside=0 alone=0
+VAINA_KEEP_CLUSTER=1 tests -m beside_others -n 2 "$@" || beside=$?
+tests -m "not beside_others" -p no:xdist "$@" || alone=$?
+if ((alone == none)) && [[ -z ${VAINA_KEEP_CLUSTER:-} ]]; then
+  COMPOSE_PROJECT_NAME=${VAINA_TEST_PROJECT:-vaina-test} deploy/down.sh
+fi
+((beside == 0 || beside == none)) && ((alone == 0 || alone == none)) && ((beside != none || alone != none))

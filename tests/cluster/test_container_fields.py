@@ -5,7 +5,7 @@ import pytest
 from tests.support.manifests import config_map, container, pod, secret
 from tests.support.workspace import Workspace, phase, status_of
 
-pytestmark = pytest.mark.both_runtimes
+pytestmark = [pytest.mark.both_runtimes, pytest.mark.beside_others]
 
 
 @pytest.mark.requirement("B17")

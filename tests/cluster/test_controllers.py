@@ -10,6 +10,8 @@ from tests.support.workspace import Workspace, ready
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER
 
+pytestmark = pytest.mark.beside_others
+
 
 def replicas(space: Workspace, app: str, count: int, timeout: float = 60) -> list[pod_pb2.Pod]:
     """Wait until exactly so many Pods of an app are there, all ready and none of them going."""

@@ -13,6 +13,8 @@ from tests.support.workspace import ready as is_ready
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import CONFIG_MAP
 
+pytestmark = pytest.mark.beside_others
+
 FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
 #: for the last of so many Pods that start at once on few cores
 PATIENCE = 180.0

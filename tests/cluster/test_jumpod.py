@@ -10,6 +10,8 @@ from tests.support.cluster import ROOT, CommandError
 from tests.support.manifests import EXAMPLES, container, on_node, pod, web_server
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.beside_others
+
 
 @pytest.mark.requirement("B16")
 def test_jumpod_is_entered_and_reaches_pods_of_every_node(space: Workspace) -> None:

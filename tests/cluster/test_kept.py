@@ -5,6 +5,8 @@ import pytest
 from tests.support.manifests import as_text, container, pod, replica_set
 from tests.support.workspace import Workspace, status_of
 
+pytestmark = pytest.mark.beside_others
+
 
 @pytest.mark.requirement("B18")
 def test_who_makes_a_bare_pod_is_told_that_nothing_will_replace_it(space: Workspace) -> None:

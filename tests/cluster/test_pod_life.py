@@ -10,7 +10,7 @@ from tests.support.workspace import Workspace, condition, phase, ready, status_o
 from vaina.clock import seconds_of
 from vaina.kinds import POD
 
-pytestmark = pytest.mark.both_runtimes
+pytestmark = [pytest.mark.both_runtimes, pytest.mark.beside_others]
 
 
 @pytest.mark.requirement("B8")

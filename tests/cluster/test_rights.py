@@ -5,6 +5,8 @@ import pytest
 from tests.support.manifests import container, pod
 from tests.support.workspace import Workspace, phase, status_of
 
+pytestmark = pytest.mark.beside_others
+
 SYS_ADMIN = 1 << 21
 
 

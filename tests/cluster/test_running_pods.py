@@ -9,7 +9,7 @@ from tests.support.workspace import Workspace, condition, status_of
 from vaina.clock import seconds_of
 from vaina.kinds import POD
 
-pytestmark = pytest.mark.both_runtimes
+pytestmark = [pytest.mark.both_runtimes, pytest.mark.beside_others]
 
 #: the quota, or "max", of whoever asks, in either version of cgroups
 QUOTA = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 /sys/fs/cgroup/cpu.max"

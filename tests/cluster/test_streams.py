@@ -13,7 +13,7 @@ from tests.support.cluster import ROOT, CommandError
 from tests.support.manifests import container, pod
 from tests.support.workspace import Workspace, status_of
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.beside_others]
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from tests.support.workspace import Workspace, ready, status_of
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 
+pytestmark = pytest.mark.beside_others
+
 DIRECTORY = "/var/lib/vaina/local-path"
 
 

@@ -9,7 +9,7 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.kinds import POD
 
-pytestmark = pytest.mark.step(1)
+pytestmark = [pytest.mark.step(1), pytest.mark.beside_others]
 
 MAGIC = b"k8s\0"
 

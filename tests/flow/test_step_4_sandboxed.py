@@ -8,7 +8,7 @@ from tests.support.manifests import container, on_node, pod, web_server
 from tests.support.workspace import Workspace, status_of
 from vaina.kinds import NODE
 
-pytestmark = pytest.mark.step(4)
+pytestmark = [pytest.mark.step(4), pytest.mark.beside_others]
 
 ADDRESSES = "ip -4 -o addr show dev eth0 | awk '{sub(/\\/.*/, \"\", $4); print $4}'"
 

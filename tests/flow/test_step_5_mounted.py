@@ -6,7 +6,7 @@ from tests.support.cluster import wait_until
 from tests.support.manifests import config_map, container, pod, secret
 from tests.support.workspace import Workspace
 
-pytestmark = pytest.mark.step(5)
+pytestmark = [pytest.mark.step(5), pytest.mark.beside_others]
 
 
 @pytest.mark.requirement("A5")

@@ -8,7 +8,7 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.kinds import POD
 
-pytestmark = pytest.mark.step(6)
+pytestmark = [pytest.mark.step(6), pytest.mark.beside_others]
 
 WORK = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
 VOLUMES = {"volumes": [{"name": "work", "emptyDir": {}}]}

@@ -10,7 +10,7 @@ from tests.support.workspace import Workspace, phase, ready, status_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import POD
 
-pytestmark = pytest.mark.step(7)
+pytestmark = [pytest.mark.step(7), pytest.mark.beside_others]
 
 #: generous for a machine that is busy with other things; it is usually below one second
 SOON = 5.0

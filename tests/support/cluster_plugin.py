@@ -5,10 +5,12 @@ then removes it, and the next run takes it as it is. `VAINA_TEST_PROJECT` names 
 `VAINA_TEST_CONTAINERD_NODES` say of how many nodes (3 and 1): some tests need all of these.
 """
 
+import fcntl
 import json
 import os
 import re
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -34,6 +36,7 @@ SETTINGS = {
     # Nodes look at themselves and their containers more often, and no Pod can take all process ids of the machine.
     "VAINA_EVICTION_INTERVAL_SECONDS": "2",
     "VAINA_SAMPLE_SECONDS": "3",
+    "VAINA_HORIZONTAL_POD_AUTOSCALER_SYNC_PERIOD_SECONDS": "3",
     "VAINA_POD_PIDS_LIMIT": "300",
 }
 
@@ -66,6 +69,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Keep other processes of tests on this checkout out of a `with` block."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def keep_apart(running: Cluster) -> None:
     """Taint the nodes with containerd: Pods go there that were sent there (`Workspace.pinned`), and no others."""
     patch = {"spec": {"taints": [{"key": RUNTIME_TAINT, "value": "containerd", "effect": "NoSchedule"}]}}
@@ -96,12 +108,14 @@ def whole_cluster() -> Iterator[Cluster]:
     if not engine_answers():
         reason = "no Docker engine answers; `make test-cluster` sees to one"
         pytest.fail(reason) if setting("CI") else pytest.skip(reason)
-    running = Cluster(
-        setting("VAINA_TEST_PROJECT") or "vaina-test", int(setting("VAINA_TEST_NODES") or 3), SETTINGS,
-        containerd_nodes=int(setting("VAINA_TEST_CONTAINERD_NODES") or 1),
-    )  # fmt: skip
-    running.up()
-    keep_apart(running)
+    # Of several processes of tests the first brings it up; the others find it.
+    with one_at_a_time():
+        running = Cluster(
+            setting("VAINA_TEST_PROJECT") or "vaina-test", int(setting("VAINA_TEST_NODES") or 3), SETTINGS,
+            containerd_nodes=int(setting("VAINA_TEST_CONTAINERD_NODES") or 1),
+        )  # fmt: skip
+        running.up()
+        keep_apart(running)
     yield running
     if not setting("VAINA_KEEP_CLUSTER"):
         # The hard way: a node that is killed cannot clear up after itself.
