@@ -217,26 +217,29 @@ class ReplicationBase(Controller):
     def _on_pod_gone(self, pod: pod_pb2.Pod) -> None:
         if controller_of(pod.metadata) is not None:
             self._recent.add(object_key(pod), self.clock.monotonic())
-        self._look_at(pod)
+        # One that was ending had been replaced already: its end changes the status alone.
+        self._look_at(pod, gather=pod.metadata.HasField("deletion_timestamp"))
 
     def _on_pod_update(self, old: pod_pb2.Pod, new: pod_pb2.Pod) -> None:
         before, after = controller_of(old.metadata), controller_of(new.metadata)
         if before is not None and (after is None or after.uid != before.uid):
             self._look_at(old)
-        self._look_at(new, gather=not new.metadata.HasField("deletion_timestamp"))
+        ends = new.metadata.HasField("deletion_timestamp") and not old.metadata.HasField("deletion_timestamp")
+        self._look_at(new, gather=not ends)
 
     def _look_at(self, pod: pod_pb2.Pod, *, gather: bool = False) -> None:
         """Queue the controller of a Pod, or every one that might adopt it.
 
         With `gather` a controller of many replicas is queued a little later: reports of thousands of Pods come one by one, and
-        each sync looks at all of them (90 ms for 5,000).
+        each sync looks at all of them (30 ms for 5,000).
         """
         reference = controller_of(pod.metadata)
         if reference is not None:
             if reference.kind == self.kind.kind:
                 for obj in self._owners.lister.by_index(BY_UID, reference.uid):
-                    many = gather and obj.spec.replicas > GATHER_FROM
-                    delay = min(obj.spec.replicas * GATHER_SECONDS_EACH, 1.0) if many else 0.0
+                    # One that is scaled down has more Pods than it wishes for.
+                    size = max(obj.spec.replicas, obj.status.replicas)
+                    delay = min(size * GATHER_SECONDS_EACH, 1.0) if gather and size > GATHER_FROM else 0.0
                     self.queue.add_after(object_key(obj), delay)
             return
         for obj in self._owners.lister.list(namespace=pod.metadata.namespace):
