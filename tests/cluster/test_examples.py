@@ -16,6 +16,16 @@ from vaina.kinds import CONFIG_MAP
 pytestmark = pytest.mark.beside_others
 
 FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+#: run on a containerd node as well: those that ask most of what runs containers
+ON_BOTH = (
+    "host-port",
+    "network-tool",
+    "persistent-volume-claim",
+    "pre-stop",
+    "security-context",
+    "shared-processes",
+)
+RUNS = [*((name, "docker") for name in FILES), *((name, "containerd") for name in ON_BOTH)]
 #: for the last of so many Pods that start at once on few cores
 PATIENCE = 180.0
 Check = Callable[[Workspace], None]
@@ -33,10 +43,15 @@ def check(name: str) -> Callable[[Check], Check]:
 
 
 @pytest.fixture(scope="module")
-def spaces(whole_cluster: Cluster, api: Api, numbers: Iterator[int]) -> Iterator[dict[str, Workspace]]:
+def spaces(
+    whole_cluster: Cluster, api: Api, numbers: Iterator[int]
+) -> Iterator[dict[tuple[str, str], Workspace]]:
     """Apply all examples, each in a namespace of its own; everything goes when the last test has ended."""
-    opened = {name: Workspace(whole_cluster, api, f"example-{next(numbers)}-{name}") for name in FILES}
-    for name, space in opened.items():
+    opened = {
+        (name, runtime): Workspace(whole_cluster, api, f"example-{next(numbers)}-{name}", runtime)
+        for name, runtime in RUNS
+    }
+    for (name, _), space in opened.items():
         space.open()
         space.apply((EXAMPLES / f"{name}.yaml").read_text())
     yield opened
@@ -45,9 +60,9 @@ def spaces(whole_cluster: Cluster, api: Api, numbers: Iterator[int]) -> Iterator
 
 
 @pytest.mark.requirement("A6", "B16")
-@pytest.mark.parametrize("name", FILES)
-def test_example(spaces: dict[str, Workspace], cluster: Cluster, name: str) -> None:
-    CHECKS[name](spaces[name])
+@pytest.mark.parametrize(("name", "on"), RUNS)
+def test_example(spaces: dict[tuple[str, str], Workspace], cluster: Cluster, name: str, on: str) -> None:
+    CHECKS[name](spaces[name, on])
 
 
 def waited(space: Workspace, name: str, accept: Callable[[pod_pb2.Pod], object], what: str) -> pod_pb2.Pod:
