@@ -83,15 +83,15 @@ class PodAutoscalerController(Controller):
             "The time(seconds) that the HPA controller takes to reconcile once",
             labels, registry=registry, buckets=tuple(0.001 * 2.0**power for power in range(15)),
         )  # fmt: skip
-        labels = ("action", "error", "metric_type")
+        of_metric = ("action", "error", "metric_type")
         self._computations = Counter(
             "horizontal_pod_autoscaler_controller_metric_computation_total",
-            "Number of metric computations", labels, registry=registry,
+            "Number of metric computations", of_metric, registry=registry,
         )  # fmt: skip
         self._computation_seconds = Histogram(
             "horizontal_pod_autoscaler_controller_metric_computation_duration_seconds",
             "The time(seconds) that the HPA controller takes to calculate one metric",
-            labels, registry=registry, buckets=tuple(0.001 * 2.0**power for power in range(15)),
+            of_metric, registry=registry, buckets=tuple(0.001 * 2.0**power for power in range(15)),
         )  # fmt: skip
         self._autoscalers.add_handler(
             on_add=lambda obj: self.queue.add(object_key(obj)),
