@@ -1,4 +1,4 @@
-"""Whether this node takes a Pod: pressure, sysctls, resources, host ports, node name, node selector and affinity, NoExecute taints. PURE.
+"""Whether this node takes a Pod: pressure, sysctls, what it cannot do, resources, host ports, node name, node selector and affinity, NoExecute taints. PURE.
 
 The scheduler has asked the same, but somebody may bind by hand, and the node may have changed: what a kubelet admits never exceeds its
 allocatable (I8). Reasons and messages are upstream's (`pkg/kubelet/lifecycle/predicate.go`).
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubelet import sysctls
+from kubelet.containers import unsupported
 from kubelet.eviction.ranking import REASON as EVICTED
 from kubelet.eviction.ranking import is_critical, pressure_message
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -48,6 +49,7 @@ def admit(
     return (
         _pressure(pod, node)
         or _sysctls(pod, allowed_unsafe_sysctls)
+        or _features(pod, node)
         or _node_name(pod, node)
         or _resources(pod, others, node)
         or _node_affinity(pod, node)
@@ -75,6 +77,11 @@ def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
 def _sysctls(pod: pod_pb2.Pod, allowed_unsafe: Iterable[str]) -> Rejection | None:
     message = sysctls.forbidden(pod, allowed_unsafe)
     return Rejection(sysctls.REASON, message) if message else None
+
+
+def _features(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
+    found = unsupported.why_never(pod, node)
+    return Rejection(*found) if found else None
 
 
 def _node_name(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:

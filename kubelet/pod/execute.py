@@ -9,7 +9,7 @@ from typing import assert_never
 
 import structlog
 
-from kubelet.containers import config
+from kubelet.containers import config, unsupported
 from kubelet.containers.cgroups import pod_cgroup_limits
 from kubelet.containers.env import EnvError, Sources, make_env, references
 from kubelet.containers.names import NameTooLong
@@ -147,6 +147,9 @@ class PodExecutor:
             memory.fail(SANDBOX_KEY, "", message, backoff=tools.settings.sandbox_backoff, now=now)
             raise
         memory.failures.pop(SANDBOX_KEY, None)
+        if action.attempt == 0 and (fields := unsupported.left_aside(pod)):
+            words = f"Fields that have no effect on this node: {', '.join(fields)}"
+            self._event(pod, WARNING, "FieldsIgnored", words)
         metrics.started_pods.inc()
         address = self._pod_ip(pod)
         self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
@@ -154,6 +157,8 @@ class PodExecutor:
     def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
         """Return it, with the Pod's cgroup made. Raises SandboxFailed."""
         tools = self._tools
+        if problem := unsupported.why_no_sandbox(pod):
+            raise SandboxFailed(problem)
         try:
             wanted = config.sandbox_config(pod, attempt, tools.node.settings)
         except NameTooLong as error:
@@ -302,6 +307,8 @@ class PodExecutor:
         tools, namespace, address = self._tools, pod.metadata.namespace, self._pod_ip(pod)
         if action.target_id == "":
             raise config.ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
+        if problem := unsupported.why_no_container(spec):
+            raise config.ConfigProblem(problem)
         wanted = references(spec)
         config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}
         secrets = {name: await tools.objects.secret(namespace, name) for name in wanted.secrets}

@@ -103,6 +103,8 @@ def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDire
         raise ClaimProblem(where + words)
     if volume.spec.volume_mode == "Block":
         raise ClaimProblem(f"volume {used_as} has volumeMode Block, but is specified in volumeMounts")
+    if volume.spec.mount_options:
+        raise ClaimProblem(f"{where}Mount options are not supported for this volume type")
     exclusive = [*volume.spec.access_modes] == ["ReadWriteOncePod"]
     source = volume.spec.persistent_volume_source
     if source.HasField("local"):

@@ -1,0 +1,107 @@
+"""What a Pod may ask for and this node cannot do. PURE. Nothing of it is left aside in silence: docs/node.md has the whole table.
+
+Called by admission (what makes the Pod fail), before a sandbox (FailedCreatePodSandBox) and before a container (CreateContainerConfigError). Words are upstream's where
+it has some: `pkg/kubelet/lifecycle/predicate.go`, `pkg/kubelet/kubelet_pods.go` (resolveRecursiveReadOnly, makeBlockVolumes).
+"""
+
+from collections.abc import Iterator
+
+from vaina.api.core.v1 import node_pb2, pod_pb2
+
+_STRICT = "Strict"
+
+
+def why_never(pod: pod_pb2.Pod, node: node_pb2.Node) -> tuple[str, str] | None:
+    """Return reason and message for which a Pod cannot run on a node at all; None: it may."""
+    if pod.spec.os.name not in {"", "linux"}:
+        return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    strict = pod.spec.security_context.supplemental_groups_policy == _STRICT
+    if strict and not node.status.features.supplemental_groups_policy:
+        # Engines merge the groups of the image's /etc/group; who asks for no more than the Pod's own must not get more.
+        return (
+            "SupplementalGroupsPolicyNotSupported",
+            f"SupplementalGroupsPolicy={_STRICT} is not supported in this node",
+        )
+    return None
+
+
+def why_no_sandbox(pod: pod_pb2.Pod) -> str:
+    """Say why the Pod's sandbox cannot be as it asks; empty: it can."""
+    spec = pod.spec
+    if spec.runtime_class_name:
+        return f'failed to get sandbox runtime: RuntimeClass "{spec.runtime_class_name}" not found'
+    if spec.HasField("host_users") and not spec.host_users and not spec.host_network:
+        return "user namespaces are not supported by the runtime"
+    if spec.resource_claims:
+        names = ", ".join(claim.name for claim in spec.resource_claims)
+        return f"resource claims are not supported by this node: {names}"
+    return ""
+
+
+def why_no_container(container: pod_pb2.Container) -> str:
+    """Say why a container cannot be as it asks; empty: it can."""
+    return next(_problems(container), "")
+
+
+def _problems(container: pod_pb2.Container) -> Iterator[str]:
+    for mount in container.volume_mounts:
+        if mount.recursive_read_only == "Enabled":
+            yield (
+                f'failed to resolve recursive read-only mode: volume "{mount.name}" requested recursive read-only mode, '
+                "but it is not supported by the runtime"
+            )
+        if mount.bind_mount_options:
+            yield f'volume "{mount.name}": bindMountOptions are not supported by this node'
+    for device in container.volume_devices:
+        # A claim of volumeMode Block is refused when it is to be mounted: what comes here is a file system.
+        yield f"volume {device.name} has volumeMode Filesystem, but is specified in volumeDevices"
+    for variable in container.env:
+        if variable.value_from.HasField("file_key_ref"):
+            yield f"environment variable {variable.name}: fileKeyRef is not supported by this node"
+    for rule in container.restart_policy_rules:
+        if rule.action not in {"", "Restart"}:
+            yield f"restartPolicyRules: action {rule.action} is not supported by this node"
+
+
+def left_aside(pod: pod_pb2.Pod) -> tuple[str, ...]:
+    """Return the fields that are set and have no effect on this node: an event names them."""
+    return tuple(dict.fromkeys(_left_aside(pod)))
+
+
+def _left_aside(pod: pod_pb2.Pod) -> Iterator[str]:
+    spec = pod.spec
+    if spec.service_account_name not in {"", "default"}:
+        yield "spec.serviceAccountName"
+    if spec.automount_service_account_token:
+        yield "spec.automountServiceAccountToken"
+    if spec.HasField("scheduling_group"):
+        yield "spec.schedulingGroup"
+    if spec.eviction_responders:
+        yield "spec.evictionResponders"
+    whole = spec.security_context
+    yield from _labels("spec.securityContext", whole)
+    if whole.HasField("se_linux_change_policy"):
+        yield "spec.securityContext.seLinuxChangePolicy"
+    for index, volume in enumerate(spec.volumes):
+        if volume.volume_source.empty_dir.HasField("mode"):
+            yield f"spec.volumes[{index}].emptyDir.mode"
+    for field, containers in (("initContainers", spec.init_containers), ("containers", spec.containers)):
+        for index, container in enumerate(containers):
+            yield from _left_aside_of(f"spec.{field}[{index}]", container)
+
+
+def _left_aside_of(where: str, container: pod_pb2.Container) -> Iterator[str]:
+    yield from _labels(f"{where}.securityContext", container.security_context)
+    for name in ("startup", "liveness", "readiness"):
+        handler = getattr(container, f"{name}_probe").handler
+        if handler.http_get.HasField("protocol"):
+            yield f"{where}.{name}Probe.httpGet.protocol"
+        if handler.grpc.HasField("mode"):
+            yield f"{where}.{name}Probe.grpc.mode"
+
+
+def _labels(where: str, context: pod_pb2.PodSecurityContext | pod_pb2.SecurityContext) -> Iterator[str]:
+    if context.HasField("se_linux_options"):
+        yield f"{where}.seLinuxOptions"
+    if context.HasField("windows_options"):
+        yield f"{where}.windowsOptions"
