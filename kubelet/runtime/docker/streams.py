@@ -13,6 +13,8 @@ from typing import Any
 
 _CHUNK = 32 * 1024
 _HEADER = 8
+#: until the engine has begun a command: on a loaded node that takes seconds, as any of its calls (`engine.CALL_SECONDS`)
+UPGRADE_SECONDS = 120.0
 STDOUT, STDERR = 1, 2
 
 
@@ -63,32 +65,43 @@ class RawStream:
                 yield (STDERR if stream == STDERR else STDOUT), data
 
 
-async def upgrade(socket_path: str, path: str, body: dict[str, Any]) -> RawStream:
+async def upgrade(
+    socket_path: str, path: str, body: dict[str, Any], *, timeout_seconds: float = UPGRADE_SECONDS
+) -> RawStream:
     """Post `body` to the engine's `path` and take over the connection.
 
     Raises:
-        StreamRefused: the engine answered with an error.
-        OSError: it did not answer at all.
+        StreamRefused: the engine answered with an error, or with what is no answer.
+        OSError: it did not answer at all, or not in time.
     """
-    reader, writer = await asyncio.open_unix_connection(socket_path)
-    stream = RawStream(reader, writer)
     text = json.dumps(body).encode()
     request = (
         f"POST {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n"
         "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
     )
     try:
-        await stream.write(request.encode() + text)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        refusal = (
-            ""
-            if head.split(" ", 2)[1] in {"101", "200"}
-            else (await reader.read(4096)).decode(errors="replace")
-        )
-    except BaseException:
-        stream.close()
-        raise
-    if refusal:
-        stream.close()
-        raise StreamRefused(refusal.strip())
+        async with asyncio.timeout(timeout_seconds):
+            stream = RawStream(*await asyncio.open_unix_connection(socket_path))
+            try:
+                await stream.write(request.encode() + text)
+                await _upgraded(stream.reader)
+            except BaseException:
+                stream.close()
+                raise
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {timeout_seconds:g} s") from error
     return stream
+
+
+async def _upgraded(reader: asyncio.StreamReader) -> None:
+    """Read the engine's answer. Raises StreamRefused: it is not the one that was asked for."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError as error:
+        raise ConnectionResetError("it closed the connection") from error
+    except asyncio.LimitOverrunError as error:
+        raise StreamRefused("the engine's answer is too long") from error
+    line = head.partition("\r\n")[0]
+    if line.split(" ")[1:2] not in (["101"], ["200"]):
+        body = (await reader.read(4096)).decode(errors="replace")
+        raise StreamRefused(body.strip() or line)

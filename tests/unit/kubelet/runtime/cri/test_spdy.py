@@ -210,13 +210,18 @@ async def test_what_is_no_answer_is_a_refusal(answer: bytes, words: str) -> None
 
 
 async def test_a_server_that_never_answers_is_given_up() -> None:
+    left = asyncio.Event()
+
     async def handle(server: Server) -> None:
-        # It ends when the client has gone.
         await server.reader.read()
+        server.writer.close()
+        await server.writer.wait_closed()
+        left.set()
 
     async with serving(handle, b"") as url:
         with pytest.raises(TimeoutError, match="no answer within"):
             await connect(url, protocol="v4.channel.k8s.io", timeout_seconds=0.05)
+        await left.wait()
 
 
 @pytest.mark.parametrize(

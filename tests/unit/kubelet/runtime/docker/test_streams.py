@@ -55,3 +55,34 @@ async def test_a_refusal_carries_the_engines_words(tmp_path: Path) -> None:
     async with await served(tmp_path / "s", answer):
         with pytest.raises(StreamRefused, match="not running"):
             await upgrade(str(tmp_path / "s"), "/x", {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (b"", ConnectionResetError, "closed the connection"),
+        (b"garbage\r\n\r\n", StreamRefused, "garbage"),
+        (b"HTTP/1.1 101 UPGRADED\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", StreamRefused, "too long"),
+    ],
+)
+async def test_what_is_no_answer_is_told(
+    tmp_path: Path, answer: bytes, error: type[Exception], words: str
+) -> None:
+    async with await served(tmp_path / "s", answer):
+        with pytest.raises(error, match=words):
+            await upgrade(str(tmp_path / "s"), "/x", {})
+
+
+async def test_an_engine_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    left = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_unix_server(handle, tmp_path / "s"):
+        with pytest.raises(TimeoutError, match="no answer within"):
+            await upgrade(str(tmp_path / "s"), "/x", {}, timeout_seconds=0.05)
+        await left.wait()
