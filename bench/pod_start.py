@@ -196,7 +196,7 @@ async def measure(
     widths: Sequence[tuple[str, int]] = WIDTHS,
     runtime: str = "docker",
 ) -> dict[str, Samples]:
-    """Measure so many at once, each round interleaved with the floor; the first round of each warms up."""
+    """Measure so many at once, each round interleaved with the floor; a first round of each, of twenty at most, warms up."""
     results: dict[str, Samples] = {}
     bench = Bench(clients, node)
     synced = asyncio.Event()
@@ -205,8 +205,8 @@ async def measure(
         await synced.wait()
         for words, width in widths:
             samples = results[words] = Samples()
-            await bench.round(width, None)
-            await below.pods(width)
+            await bench.round(min(width, 20), None)
+            await below.pods(min(width, 20))
             for _ in range(-(-count // width)):
                 await bench.round(width, samples)
                 await below.pods(width, samples)
