@@ -128,9 +128,13 @@ def _view(
     if remembered is not None and (not attempts or attempts[0].attempt < remembered.attempt):
         attempts = [remembered, *attempts]
     current = attempts[0] if attempts else None
+    # Its record may be gone: what was said of it is known as long as the next attempt has not begun.
+    older = remembered if remembered is not None and current is not remembered else None
     ended = (state for state in attempts[1:] if state.phase is ContainerPhase.EXITED)
     in_sandbox = current is not None and sandbox is not None and current.sandbox_id == sandbox.id
-    return ContainerView(spec, kind, current, next(ended, None), in_sandbox)
+    if older is not None and current is not None and older.attempt >= current.attempt:
+        older = None
+    return ContainerView(spec, kind, current, next(ended, older), in_sandbox)
 
 
 def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, ContainerState]:
@@ -152,6 +156,7 @@ def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, Cont
 
 def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> ContainerState | None:
     """Return what a reported status says of a container that has run, as an ended one."""
+    attempt = item.restart_count
     if item.state.HasField("terminated"):
         ended = item.state.terminated
     elif item.state.HasField("running"):
@@ -162,6 +167,8 @@ def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> Contain
         ended.finished_at.seconds = int(now)
     elif item.last_state.HasField("terminated"):
         ended = item.last_state.terminated
+        # The next one may have been made, and its number said, without having begun.
+        attempt -= ended.container_id != item.container_id
     else:
         return None
     _, _, container_id = (ended.container_id or item.container_id).rpartition("://")
@@ -170,7 +177,7 @@ def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> Contain
         sandbox_id="",
         pod_uid=uid,
         name=item.name,
-        attempt=item.restart_count,
+        attempt=max(attempt, 0),
         phase=ContainerPhase.EXITED,
         image=item.image,
         image_id=item.image_id,

@@ -401,9 +401,9 @@ class Judge:
         """Return until when everything of a Pod that ends must have been killed."""
         grace = float(self.pod.spec.termination_grace_period_seconds)
         asked = [*self.asked_to_end]
-        asked += [
-            (at, grace) for at in (self.deadline(), self.ended_at) if at is not None and at <= self.node.now
-        ]
+        # Somebody who asks may give more time than there was left.
+        own = self.ended_at if not asked else None
+        asked += [(at, grace) for at in (self.deadline(), own) if at is not None and at <= self.node.now]
         # A kubelet that was restarted begins anew; what has used up its grace with its hook gets 2 s more.
         times = [max(at, self.kubelet.since) + seconds for at, seconds in asked]
         return max([self.node.now, min(times, default=self.node.now + grace)]) + 2.0
@@ -416,6 +416,9 @@ class Judge:
         item = self.here(name)
         kind = kind_of(self.pod, name)
         if item is not None and item.lives:
+            if item.id in self.kubelet.memory.stopping:
+                late = wake - max(self.node.now, self._may_kill(item) + 2.0)
+                assert late <= EPS, f"it wakes {late:g} s too late to kill {name}"
             if kind != "init" and item.id not in self.kubelet.memory.stopping:
                 faults = (ProbeKind.LIVENESS, ProbeKind.STARTUP)
                 failed = any(

@@ -14,14 +14,18 @@ from kubelet.runtime.records import ContainerPhase
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
-#: every mistake of this file
-MUTATIONS: list[Mutation] = []
+#: every mistake of this file -> a story that is known to show it; when stories are drawn in another way, another will
+MUTATIONS: dict[Mutation, int] = {}
 
 
-def mistake(function: Mutation) -> Mutation:
+def mistake(shown_by: int) -> Callable[[Mutation], Mutation]:
     """Have a function listed."""
-    MUTATIONS.append(function)
-    return function
+
+    def listed(function: Mutation) -> Mutation:
+        MUTATIONS[function] = shown_by
+        return function
+
+    return listed
 
 
 def everywhere(patch: Patch, name: str, make: Callable[[Any], Any]) -> None:
@@ -34,14 +38,14 @@ def everywhere(patch: Patch, name: str, make: Callable[[Any], Any]) -> None:
             patch.setattr(module, name, make(found))
 
 
-@mistake
+@mistake(shown_by=10)
 def sidecars_end_in_order(patch: Patch) -> None:
     """The first sidecar is ended first."""
     before = termination.view_containers
     patch.setattr(termination, "view_containers", lambda pod, seen: tuple(reversed(before(pod, seen))))
 
 
-@mistake
+@mistake(shown_by=2)
 def sidecars_end_with_the_rest(patch: Patch) -> None:
     """A Pod that ends ends its sidecars together with the main containers."""
     before = termination.view_containers
@@ -51,7 +55,7 @@ def sidecars_end_with_the_rest(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=0)
 def always_again(patch: Patch) -> None:
     """Every policy is Always."""
     everywhere(
@@ -63,7 +67,7 @@ def always_again(patch: Patch) -> None:
     )
 
 
-@mistake
+@mistake(shown_by=2)
 def failures_alone(patch: Patch) -> None:
     """Always is taken for OnFailure."""
     everywhere(
@@ -72,7 +76,7 @@ def failures_alone(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=0)
 def own_policy_ignored(patch: Patch) -> None:
     """A container's own restart policy is not looked at."""
 
@@ -88,13 +92,13 @@ def own_policy_ignored(patch: Patch) -> None:
     everywhere(patch, "restart_wanted", make)
 
 
-@mistake
+@mistake(shown_by=68)
 def rules_ignored(patch: Patch) -> None:
     """restartPolicyRules are not looked at."""
     patch.setattr(containers, "_rule_matches", lambda rule, code: False)
 
 
-@mistake
+@mistake(shown_by=203)
 def kills_are_no_failures(patch: Patch) -> None:
     """A container that was ended by its probe and left well is done, where failures alone are restarted."""
     everywhere(
@@ -103,7 +107,7 @@ def kills_are_no_failures(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=18)
 def init_runs_again(patch: Patch) -> None:
     """An init container that was done runs again when its kubelet or the one after it was restarted."""
     everywhere(
@@ -111,13 +115,13 @@ def init_runs_again(patch: Patch) -> None:
     )
 
 
-@mistake
+@mistake(shown_by=18)
 def init_is_done_for_ever(patch: Patch) -> None:
     """Init containers do not run again in a new sandbox."""
     everywhere(patch, "init_done", lambda _: lambda pod, view: view.succeeded)
 
 
-@mistake
+@mistake(shown_by=2)
 def init_beside_main(patch: Patch) -> None:
     """A container that fails has the init containers looked at again."""
     everywhere(
@@ -128,13 +132,13 @@ def init_beside_main(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=2)
 def no_startup_gate(patch: Patch) -> None:
     """A container that runs has started, whatever its startup probe says."""
     everywhere(patch, "is_started", lambda _: lambda view, seen: view.running)
 
 
-@mistake
+@mistake(shown_by=2)
 def nobody_waits_for_hooks(patch: Patch) -> None:
     """A postStart hook under way holds nothing up."""
     everywhere(
@@ -142,32 +146,32 @@ def nobody_waits_for_hooks(patch: Patch) -> None:
     )
 
 
-@mistake
+@mistake(shown_by=1)
 def grace_ignored(patch: Patch) -> None:
     """Everything that ends is killed at once."""
     everywhere(patch, "grace_seconds", lambda _: lambda pod: 0.0)
 
 
-@mistake
+@mistake(shown_by=17)
 def spec_grace_alone(patch: Patch) -> None:
     """The grace of a delete is not looked at."""
     everywhere(patch, "grace_seconds", lambda _: lambda pod: float(pod.spec.termination_grace_period_seconds))
 
 
-@mistake
+@mistake(shown_by=10)
 def probe_grace_ignored(patch: Patch) -> None:
     """A probe's own grace is not looked at."""
     patch.setattr(_Planner, "_kill_grace", lambda self, view, reason: compute.grace_seconds(self.pod))
 
 
-@mistake
+@mistake(shown_by=95)
 def grace_begins_anew(patch: Patch) -> None:
     """Each look gives those that end by themselves the whole grace again."""
     found = compute.natural_ending
     patch.setattr(compute, "natural_ending", lambda pod, seen, now, before=None: found(pod, seen, now))
 
 
-@mistake
+@mistake(shown_by=15)
 def hook_left_out(patch: Patch) -> None:
     """preStop hooks are not run."""
     found = termination.stop_container
@@ -179,7 +183,7 @@ def hook_left_out(patch: Patch) -> None:
     patch.setattr(compute, "stop_container", stop)
 
 
-@mistake
+@mistake(shown_by=15)
 def hook_not_waited_for(patch: Patch) -> None:
     """TERM is sent with the preStop hook."""
     found = termination.stop_container
@@ -192,13 +196,13 @@ def hook_not_waited_for(patch: Patch) -> None:
     patch.setattr(compute, "stop_container", stop)
 
 
-@mistake
+@mistake(shown_by=0)
 def backoff_forgotten(patch: Patch) -> None:
     """A restarted kubelet begins with a clean record: what is kept with the container is not read."""
     patch.setattr(compute, "backoff_step", lambda ended, policy: 0)
 
 
-@mistake
+@mistake(shown_by=58)
 def backoff_never_reset(patch: Patch) -> None:
     """A long good run changes nothing."""
     found = compute.backoff_step
@@ -207,7 +211,7 @@ def backoff_never_reset(patch: Patch) -> None:
     )
 
 
-@mistake
+@mistake(shown_by=0)
 def restart_count_begins_anew(patch: Patch) -> None:
     """In a new sandbox attempts are counted from 0."""
     patch.setattr(
@@ -216,13 +220,13 @@ def restart_count_begins_anew(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=0)
 def forgets_removed_records(patch: Patch) -> None:
     """What the runtime has no record of never ran."""
     patch.setattr(containers, "_remembered", lambda pod, seen: {})
 
 
-@mistake
+@mistake(shown_by=15)
 def sidecars_hold_the_pod(patch: Patch) -> None:
     """A Pod whose main containers are done goes on as long as a sidecar runs."""
     found = compute.is_finished
@@ -234,7 +238,7 @@ def sidecars_hold_the_pod(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=31)
 def debug_containers_hold_the_pod(patch: Patch) -> None:
     """A Pod whose main containers are done goes on as long as somebody debugs it."""
     found = compute.is_finished
@@ -246,7 +250,7 @@ def debug_containers_hold_the_pod(patch: Patch) -> None:
     )  # fmt: skip
 
 
-@mistake
+@mistake(shown_by=2)
 def strays_are_left(patch: Patch) -> None:
     """What runs in a sandbox that died is not ended before the next is made."""
     found = _Planner._sandbox
@@ -265,13 +269,13 @@ def strays_are_left(patch: Patch) -> None:
     patch.setattr(_Planner, "_sandbox", sandbox)
 
 
-@mistake
+@mistake(shown_by=42)
 def sandbox_made_while_it_ends(patch: Patch) -> None:
     """A Pod that may start nothing twice gets another sandbox."""
     patch.setattr(compute, "_has_run_and_may_not_again", lambda pod, views, seen: False)
 
 
-@mistake
+@mistake(shown_by=0)
 def volumes_go_first(patch: Patch) -> None:
     """Volumes are unmounted while containers end."""
     found = termination._stop_all
@@ -283,7 +287,7 @@ def volumes_go_first(patch: Patch) -> None:
     patch.setattr(termination, "_stop_all", stop)
 
 
-@mistake
+@mistake(shown_by=0)
 def sandbox_goes_first(patch: Patch) -> None:
     """The sandbox is stopped while containers end."""
     found = termination._stop_all
@@ -296,7 +300,7 @@ def sandbox_goes_first(patch: Patch) -> None:
     patch.setattr(termination, "_stop_all", stop)
 
 
-@mistake
+@mistake(shown_by=85)
 def later_delete_wins(patch: Patch) -> None:
     """A deadline that was given may be put off: by a look, by another delete."""
     found = termination.next_ending
@@ -309,7 +313,7 @@ def later_delete_wins(patch: Patch) -> None:
     )
 
 
-@mistake
+@mistake(shown_by=17)
 def first_delete_wins(patch: Patch) -> None:
     """A second delete with a shorter grace changes nothing."""
     found = termination.next_ending
@@ -322,19 +326,19 @@ def first_delete_wins(patch: Patch) -> None:
     patch.setattr(termination, "next_ending", ending)
 
 
-@mistake
+@mistake(shown_by=8)
 def deadline_ignored(patch: Patch) -> None:
     """activeDeadlineSeconds are not looked at."""
     patch.setattr(termination, "active_deadline", lambda pod: None)
 
 
-@mistake
+@mistake(shown_by=0)
 def wakes_for_nothing(patch: Patch) -> None:
     """Nobody looks again when back-off is over."""
     patch.setattr(_Planner, "_wake", lambda self, at: None)
 
 
-@mistake
+@mistake(shown_by=0)
 def newest_record_removed(patch: Patch) -> None:
     """An ended container is removed as soon as another attempt is due."""
     found = _Planner._collect_garbage
@@ -354,7 +358,7 @@ def newest_record_removed(patch: Patch) -> None:
     patch.setattr(_Planner, "_collect_garbage", collect)
 
 
-@mistake
+@mistake(shown_by=1)
 def term_without_end(patch: Patch) -> None:
     """A container that has got its TERM gets it again with each look."""
     found = termination.stop_container
@@ -368,7 +372,7 @@ def term_without_end(patch: Patch) -> None:
     patch.setattr(termination, "stop_container", stop)
 
 
-@mistake
+@mistake(shown_by=4)
 def final_phase_changes(patch: Patch) -> None:
     """A final phase is computed anew with each status."""
     found = phase.compute_phase
@@ -381,13 +385,13 @@ def final_phase_changes(patch: Patch) -> None:
     patch.setattr(status, "compute_phase", compute_phase)
 
 
-@mistake
+@mistake(shown_by=2)
 def sidecars_are_not_ready(patch: Patch) -> None:
     """ContainersReady does not count sidecars."""
     patch.setattr(phase, "kind_of_init", lambda spec: ContainerKind.INIT)
 
 
-@mistake
+@mistake(shown_by=2)
 def gates_ignored(patch: Patch) -> None:
     """Readiness gates are not looked at."""
 
@@ -399,7 +403,7 @@ def gates_ignored(patch: Patch) -> None:
     patch.setattr(phase, "_ready", ready)
 
 
-@mistake
+@mistake(shown_by=23)
 def resize_policy_ignored(patch: Patch) -> None:
     """A resize that wants a new start is done in place, and never seen to be done."""
     patch.setattr(compute, "needs_restart", lambda spec, have, want: True)

@@ -56,7 +56,7 @@ def draw_run(seed: str, spec: pod_pb2.Container, kind: str, *, calm: bool) -> Ru
         "ephemeral": (pick([NEVER, 5.0]), pick([0, 1])),
     }[kind]
     run = Run(
-        seconds=seconds, code=code, heeds=pick([0.0, 0.5, 4.0, NEVER]), term_code=pick([0, 0, 143]),
+        seconds=seconds, code=code, heeds=pick([0.0, 0.5, 4.0, NEVER, NEVER]), term_code=pick([0, 0, 143]),
         starts=rng.random() > 0.05, up=pick([0.1, 2.0]), comes_up=rng.random() > 0.2,
         lives=pick([NEVER, NEVER, 6.0]), ready=pick([0.1, 2.0]), post_start=pick([0.5, 2.0]),
         post_start_works=rng.random() > 0.15, pre_stop=pick([0.5, 3.0, NEVER]),
@@ -74,7 +74,7 @@ def draw_pod(rng: random.Random) -> pod_pb2.Pod:
     """Return a Pod with all that a plan looks at."""
     pod = make_pod(containers=[make_container(f"main{index}") for index in range(rng.choice([1, 1, 2]))])
     spec = pod.spec
-    spec.restart_policy = rng.choice(["Always", "Always", "OnFailure", "Never"])
+    spec.restart_policy = rng.choice(["Always", "Always", "OnFailure", "Never", "Never"])
     spec.termination_grace_period_seconds = rng.choice([1, 5, 30])
     for kind in rng.choice(["", "", "i", "s", "ii", "si", "is", "sis", "ss"]):
         spec.init_containers.append(

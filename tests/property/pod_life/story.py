@@ -12,11 +12,17 @@ from vaina.clock import timestamp
 
 #: passes at one moment, and looks until a Pod that is left alone is at rest
 _PASSES, _LOOKS = 60, 400
-_EVENTS = (
-    ("nothing", 6), ("exits", 5), ("restarts", 5), ("cut", 5), ("sandbox", 3), ("machine", 2), ("records", 1),
-    ("resize", 3), ("debug", 2), ("gate", 2), ("pokes", 3), ("blind", 3), ("slow", 2), ("delete", 2), ("shorter", 2),
-    ("gone", 1), ("evict", 1), ("fails", 3),
-)  # fmt: skip
+_EVENTS: dict[str, int] = {
+    "nothing": 6, "exits": 5, "restarts": 5, "cut": 5, "sandbox": 3, "machine": 2, "records": 1, "resize": 3, "debug": 2,
+    "gate": 2, "pokes": 3, "blind": 3, "slow": 2, "delete": 1, "shorter": 1, "gone": 1, "evict": 1, "fails": 3,
+}  # fmt: skip
+#: what some stories have more of, so that each kind of life is well known after a few dozen
+_THEMES: tuple[dict[str, int], ...] = (
+    {},
+    {"delete": 14, "shorter": 22, "restarts": 8},
+    {"sandbox": 12, "machine": 8, "records": 6, "debug": 8},
+    {"fails": 14, "exits": 14, "nothing": 14, "debug": 8},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +46,18 @@ class Story:
 def draw(seed: int) -> Story:
     """Return the story of a seed."""
     rng = random.Random(f"story {seed}")
-    names, weights = [name for name, _ in _EVENTS], [weight for _, weight in _EVENTS]
-    return Story(
-        seed,
-        tuple(
-            Step(
-                rng.choice([0.0, 0.3, 1.0, 4.0, 11.0, 45.0, 400.0]),
-                rng.choices(names, weights)[0],
-                rng.randrange(12),
-            )
-            for _ in range(rng.randrange(3, 14))
-        ),
-    )
+    weights = {**_EVENTS, **_THEMES[seed % len(_THEMES)]}
+    steps = []
+    for _ in range(rng.randrange(3, 14)):
+        what = rng.choices([*weights], [*weights.values()])[0]
+        # What shortens a grace has to come while there is one.
+        seconds = rng.choice(
+            [0.3, 1.0, 4.0] if what == "shorter" else [0.0, 0.3, 1.0, 4.0, 11.0, 45.0, 400.0]
+        )
+        steps.append(Step(seconds, what, rng.randrange(12)))
+    if seed % len(_THEMES) == 1:
+        steps.insert(rng.randrange(2), Step(rng.choice([1.0, 4.0, 11.0]), "delete", rng.randrange(12)))
+    return Story(seed, tuple(steps))
 
 
 class Life:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kubelet.pod.compute import RestartPolicy, compute_pod_plan, natural_ending
+from kubelet.pod.status import NodeAddresses, compute_pod_status
 from tests.unit.kubelet.pod.lines import known_of, plan_line, pod_of
 from tests.unit.kubelet.pod.observations import NOW
 
@@ -39,3 +40,26 @@ def test_sidecars_that_end_one_after_the_other_have_one_grace():
     assert first.deadline == NOW + 30
     later = replace(known, observed_at=NOW + 20)
     assert natural_ending(pod, later, NOW + 20, before=first) == first
+
+
+@pytest.mark.parametrize("known", ["app:made/3", "app:hooking/3"])
+def test_what_was_said_of_an_attempt_whose_record_is_gone_holds_until_the_next_has_begun(known):
+    """Somebody removed the records of a Pod that runs; its next attempt is made: neither its phase nor its last state go back."""
+    pod = pod_of("Always app>")
+    ran = known_of("app:run/2")
+    for seen in (ran, replace(ran, containers=()), known_of(known), known_of(known)):
+        status = compute_pod_status(
+            pod, replace(seen, previous=said(pod)), node=NodeAddresses("192.0.2.1", "docker"), ending=None, now=NOW,
+            policy=RestartPolicy(),
+        )  # fmt: skip
+        pod.status.CopyFrom(status)
+        assert status.phase == "Running"
+    assert status.container_statuses[0].restart_count == 3
+    assert status.container_statuses[0].last_state.terminated.reason == "ContainerStatusUnknown"
+
+
+def said(pod):
+    """Return what was said last, as the worker keeps it: not the message that is written to."""
+    copy = type(pod.status)()
+    copy.CopyFrom(pod.status)
+    return copy
