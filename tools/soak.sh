@@ -7,4 +7,6 @@ source "$(dirname "$0")/../deploy/lib.sh"
 VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 cd "$ROOT"
 export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORTS=bench/reports VAINA_CROWD=100
+# In pieces: VAINA_SOAK_MORE=1 with another VAINA_SEED each adds to the report that is there.
+[[ -n ${VAINA_SOAK_MORE:-} ]] || rm -f bench/reports/kubelet_kills.json bench/reports/crowd.json
 exec .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py tests/cluster/test_crowd.py -p no:xdist -q "$@"
