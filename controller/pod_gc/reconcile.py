@@ -37,9 +37,15 @@ def reconcile(
     ended = [pod for pod in pods if is_terminal(pod) and pod.spec.node_name not in absent_nodes]
     surplus: tuple[pod_pb2.Pod, ...] = ()
     if keep_terminated > 0 and len(ended) > keep_terminated:
-        ended.sort(key=lambda pod: (seconds_of(pod.metadata.creation_timestamp), pod.metadata.uid))
+        ended.sort(key=_order)
         surplus = tuple(ended[: len(ended) - keep_terminated])
     return PodGcPlan(orphaned=orphaned, unscheduled=unscheduled, surplus=surplus)
+
+
+def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:
+    """Evicted Pods first, then the oldest (byEvictionAndCreationTimestamp)."""
+    evicted = pod.status.phase == "Failed" and pod.status.reason == "Evicted"
+    return not evicted, seconds_of(pod.metadata.creation_timestamp), pod.metadata.name
 
 
 class AbsentNodes:

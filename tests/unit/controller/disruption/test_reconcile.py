@@ -179,6 +179,21 @@ def test_who_has_not_gone_in_time_counts_again_and_is_told_of() -> None:
     assert [pod.metadata.name for pod in verdict.not_deleted] == ["rs-0"]
 
 
+@pytest.mark.parametrize(
+    ("age", "recheck", "late"),
+    [(0, 120.0, []), (1, 119.0, []), (119, 1.0, []), (120, None, ["rs-0"]), (9999, None, ["rs-0"])],
+)
+def test_when_an_eviction_that_was_granted_counts_as_not_done(
+    age: int, recheck: float | None, late: list[str]
+) -> None:
+    made = budget(least=2)
+    made.status.disrupted_pods["rs-0"].seconds = int(NOW) - age
+    verdict = reconcile(made, pods(3), of(3), NOW)
+    # Never at once: a look that asks for the next one without time in between would not end.
+    assert verdict.recheck == recheck
+    assert [pod.metadata.name for pod in verdict.not_deleted] == late
+
+
 def test_who_has_gone_is_forgotten() -> None:
     made = budget(least=1)
     made.status.disrupted_pods["gone"].seconds = int(NOW)

@@ -1,4 +1,7 @@
+import pytest
+
 from controller.pod_gc.reconcile import AbsentNodes, PodGcPlan, reconcile
+from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import EPOCH
 
@@ -39,3 +42,64 @@ def test_a_node_must_be_missing_for_the_whole_quarantine():
     assert absent.observe({"a"}, set(), 42) == frozenset(), (
         "a node that came back and went again has its time again"
     )
+
+
+PHASES = ("", "Pending", "Running", "Unknown", "Succeeded", "Failed")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("node", "ending", "kind"),
+    [
+        ("", False, ""),
+        ("", True, "unscheduled"),
+        ("n1", False, ""),
+        ("n1", True, ""),
+        ("gone", False, "orphaned"),
+        ("gone", True, "orphaned"),
+    ],
+)
+def test_whose_pods_go_and_why(phase: str, node: str, ending: bool, kind: str) -> None:
+    pod = make_pod("a", node=node, phase=phase, deleted=EPOCH if ending else None)
+    plan = reconcile([pod], absent_nodes={"gone"}, keep_terminated=1)
+    want = PodGcPlan(**{kind: (pod,)}) if kind else PodGcPlan()
+    assert plan == want
+
+
+def of(text: str) -> pod_pb2.Pod:
+    """Read a Pod that has ended: its age, and words: done, failed, evicted, runs, gone (its node)."""
+    age, *words = text.split()
+    phase = "Running" if "runs" in words else "Succeeded" if "done" in words else "Failed"
+    made = make_pod(text, node="gone" if "gone" in words else "n1", phase=phase, created=EPOCH - int(age))
+    if "evicted" in words:
+        made.status.reason = "Evicted"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("there", "keep", "surplus"),
+    [
+        (["1 done", "2 done"], 2, []),
+        (["1 done", "2 done"], 1, ["2 done"]),
+        (["1 done", "2 failed", "3 done"], 1, ["3 done", "2 failed"]),
+        (["1 done", "2 done"], 0, []),
+        (["1 done", "2 done"], -1, []),
+        # those that run do not count
+        (["1 done", "9 runs", "8 runs"], 1, []),
+        (["1 done", "2 done", "9 runs"], 1, ["2 done"]),
+        # evicted ones first, whatever their age
+        (["1 evicted", "5 done"], 1, ["1 evicted"]),
+        (["1 evicted", "5 done", "2 evicted"], 1, ["2 evicted", "1 evicted"]),
+        (["1 evicted done", "5 done"], 1, ["5 done"]),
+        # who goes for another reason is not counted, nor taken twice
+        (["9 done gone", "1 done"], 1, []),
+        (["9 done gone", "1 done", "2 done"], 1, ["2 done"]),
+        # of the same age by name
+        (["1 failed", "1 done"], 1, ["1 done"]),
+    ],
+)
+def test_which_of_too_many_go(there: list[str], keep: int, surplus: list[str]) -> None:
+    plan = reconcile([of(text) for text in there], absent_nodes={"gone"}, keep_terminated=keep)
+    assert names(plan.surplus) == surplus
+    left = [of(text) for text in there if text not in surplus]
+    assert reconcile(left, absent_nodes={"gone"}, keep_terminated=keep).surplus == ()

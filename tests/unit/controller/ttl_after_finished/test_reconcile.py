@@ -44,3 +44,24 @@ def make_job(ended: str = "Complete", ttl: int | None = 10, deleted: float | Non
 )
 def test_the_seconds_left(job: job_pb2.Job, now: float, want: float | None) -> None:
     assert seconds_left(job, now) == want
+
+
+@pytest.mark.parametrize("ended", ["Complete", "Failed"])
+@pytest.mark.parametrize("ttl", [0, 1, 10, 3600, 2**31 - 1])
+@pytest.mark.parametrize("age", [0, 1, 10, 86400])
+def test_it_is_due_when_its_time_is_over_and_not_before(ended: str, ttl: int, age: int) -> None:
+    left = seconds_left(make_job(ended, ttl), 100 + age)
+    assert left == ttl - age
+    # Who waits for so long finds it due.
+    assert seconds_left(make_job(ended, ttl), 100 + age + max(0, left)) == min(left, 0)
+
+
+@pytest.mark.parametrize("other", ["SuccessCriteriaMet", "FailureTarget", "Suspended"])
+def test_what_is_about_to_end_has_not(other: str) -> None:
+    assert seconds_left(make_job(other), 500) is None
+
+
+def test_a_condition_that_was_taken_back_does_not_count() -> None:
+    job = make_job("")
+    job.status.conditions.add(type="Failed", status="False", last_transition_time=timestamp(100))
+    assert seconds_left(job, 500) is None
