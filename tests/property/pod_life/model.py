@@ -214,8 +214,7 @@ class ModelKubelet:
         self.probes.setdefault(key, first.get(kind, ProbeResult.UNKNOWN))
 
         def answer() -> None:
-            if result is ProbeResult.SUCCESS or not self.node.calm:
-                self.probes[key] = result
+            self.probes[key] = ProbeResult.SUCCESS if self.node.calm else result
 
         self.later(max(seconds, 0.1), answer)
 
