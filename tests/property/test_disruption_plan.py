@@ -10,7 +10,7 @@ from tests.unit.controller.disruption.test_reconcile import budget
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import get_condition
-from vaina.objects.disruption_budgets import Budget
+from vaina.objects.disruption_budgets import DELETION_TIMEOUT_SECONDS, Budget
 from vaina.objects.pods import is_ready
 from vaina.objects.rollouts import amount_of
 from vaina.testing.builders import make_pod, owner_ref
@@ -25,6 +25,8 @@ class World:
     def __init__(self, made: Budget, replicas: int) -> None:
         self.budget, self.replicas, self.now, self._count = made, replicas, EPOCH, 0
         self.pods: dict[str, pod_pb2.Pod] = {}
+        #: when an eviction was granted, whatever the budget remembers of it
+        self._granted: dict[str, float] = {}
         self.replace()
 
     def replace(self) -> None:
@@ -52,6 +54,7 @@ class World:
             return False
         self.budget.status.disruptions_allowed -= 1
         self.budget.status.disrupted_pods[name].CopyFrom(timestamp(self.now))
+        self._granted[name] = self.now
         return True
 
     def healthy(self) -> int:
@@ -59,7 +62,7 @@ class World:
         return sum(
             is_ready(pod)
             and not pod.metadata.HasField("deletion_timestamp")
-            and name not in self.budget.status.disrupted_pods
+            and self.now - self._granted.get(name, -DELETION_TIMEOUT_SECONDS) >= DELETION_TIMEOUT_SECONDS
             for name, pod in self.pods.items()
         )
 
