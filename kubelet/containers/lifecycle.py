@@ -1,13 +1,13 @@
-"""Lifecycle hooks: postStart and preStop by exec, http, tcp and sleep (row B6).
+"""Lifecycle hooks: postStart and preStop by exec, http and sleep (row B6).
 
 Called by the executor in a task of its own: nothing waits for a hook but the plan, which sees its progress.
 """
 
 import asyncio
 
-from kubelet.probes import http, tcp
+from kubelet.probes import http
 from kubelet.probes.handlers import Executor
-from kubelet.probes.ports import PortError, resolve_port
+from kubelet.probes.ports import PortError
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
@@ -62,12 +62,9 @@ async def run_hook(
 
 
 async def _request(handler: pod_pb2.LifecycleHandler, container: pod_pb2.Container, pod_ip: str) -> None:
-    if handler.HasField("http_get"):
-        outcome = await http.probe(http.target_of(handler.http_get, container, pod_ip))
-    elif handler.HasField("tcp_socket"):
-        port = resolve_port(handler.tcp_socket.port, container)
-        outcome = await tcp.probe(handler.tcp_socket.host or pod_ip, port)
-    else:
+    if not handler.HasField("http_get"):
+        # Upstream takes tcpSocket and does not do it either.
         raise HookFailed("invalid handler: no action is specified")
+    outcome = await http.probe(http.target_of(handler.http_get, container, pod_ip))
     if not outcome.succeeded:
         raise HookFailed(outcome.message)

@@ -66,6 +66,32 @@ async def test_a_deaf_sidecar_is_killed_at_the_end_of_the_grace() -> None:
 
 
 @pytest.mark.requirement("B11")
+async def test_deaf_sidecars_of_a_pod_that_is_done_have_one_grace_together() -> None:
+    async with node() as on:
+        deaf = tuple(shell(name, f"trap '' TERM; {FOREVER}", "Always") for name in ("one", "two"))
+        await on.create(pod_of(shell("app", "sleep 5; exit 0"), init=deaf, restart="Never"))
+        await on.until(is_running)
+        await on.clock.advance(6)
+        done = on.clock.now()
+        await on.until(lambda pod: pod.status.phase == "Succeeded", steps=400)
+        assert on.clock.now() - done < 32
+
+
+@pytest.mark.requirement("B11")
+async def test_main_containers_wait_for_the_startup_probe_of_a_sidecar() -> None:
+    async with node() as on:
+        side = shell("side", FOREVER, "Always")
+        side.startup_probe.handler.exec.command.append("true")
+        side.startup_probe.initial_delay_seconds = 7
+        pod = pod_of(shell("app", FOREVER), init=(side,))
+        await on.create(pod)
+        await on.clock.advance(5)
+        assert await running(on) == {"side"}
+        await on.until(is_running)
+        assert await running(on) == {"side", "app"}
+
+
+@pytest.mark.requirement("B11")
 async def test_a_sidecar_that_ends_while_init_containers_run_is_started_again() -> None:
     async with node() as on:
         init = (shell("side", "sleep 2; exit 1", "Always"), shell("prepare", "sleep 8; exit 0"))
