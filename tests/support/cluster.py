@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -354,20 +354,23 @@ class Cluster:
             self.execute(node, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", one)
 
     @contextmanager
-    def recorded_events(self) -> Iterator[dict[str, list[dict[str, Any]]]]:
-        """Record the events of all nodes' engines during a `with` block.
+    def recorded_events(
+        self, *, since: float | None = None, nodes: Sequence[str] = ()
+    ) -> Iterator[dict[str, list[dict[str, Any]]]]:
+        """Record the events of nodes' engines during a `with` block, of all nodes when none is named.
 
         Yields a dict that is filled when the block ends: node name to events, oldest first. Recorded as they come,
-        because an engine remembers its last 256 only.
+        because an engine remembers its last 256 only; of those before the block it repeats what came after `since`
+        (seconds since the epoch). Of a node whose power goes the recording ends there.
         """
         events: dict[str, list[dict[str, Any]]] = {}
         pid_file = "/run/vaina/events.pid"
         # From now, not from when the recorders get to run: the engine repeats what it remembers since.
-        since = f"{time.time():.6f}"  # noqa: TID251 (the engines' clock is this machine's)
-        script = f"echo $$ >{pid_file}; exec docker events --since {since} --format '{{{{json .}}}}'"
+        begin = time.time() if since is None else since  # noqa: TID251 (the engines' clock is this machine's)
+        script = f"echo $$ >{pid_file}; exec docker events --since {begin:.6f} --format '{{{{json .}}}}'"
         with ExitStack() as stack:
             recorders = {}
-            for node in self.nodes:
+            for node in nodes or self.nodes:
                 file = stack.enter_context(tempfile.TemporaryFile("w+"))
                 recorders[node] = (
                     file,
@@ -377,7 +380,7 @@ class Cluster:
                 yield events
             finally:
                 for node, (file, recorder) in recorders.items():
-                    self.execute(node, "sh", "-c", f"kill $(cat {pid_file}) || true")
+                    self.execute(node, "sh", "-c", f"kill $(cat {pid_file}) || true; rm -f {pid_file}")
                     recorder.wait(timeout=10)
                     file.seek(0)
-                    events[node] = [json.loads(line) for line in file]
+                    events[node] = [json.loads(line) for line in file if line.endswith("\n")]
