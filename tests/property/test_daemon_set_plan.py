@@ -87,6 +87,20 @@ class World:
                 found.add(node_of(pod))
         return found & {*self.meant()}
 
+    def live(self, rng: random.Random, *, unrest: bool) -> None:
+        """Some Pods that are ending have gone, some become ready; in unrest some end by themselves, or are ready no more."""
+        for pod in [*self.pods.values()]:
+            if is_ending(pod):
+                if rng.random() < 0.6:
+                    del self.pods[pod.metadata.name]
+            elif unrest and rng.random() < 0.05:
+                pod.status.phase = rng.choice(["Failed", "Succeeded"])
+                self.make_ready(pod, False)
+            elif unrest and rng.random() < 0.1:
+                self.make_ready(pod, False)
+            elif pod.status.phase == "Running" and not is_ready(pod) and rng.random() < 0.4:
+                self.make_ready(pod, True)
+
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
@@ -136,17 +150,7 @@ def test_plans_lead_there_and_break_no_bound(world: World, seed: int) -> None:
             assert now_doubled <= max(doubled, surge + unserved + doubled * (surge == 0))
         if not plan.acts and step > UNREST + 10 and is_there(world):
             break
-        for pod in [*world.pods.values()]:
-            if is_ending(pod):
-                if rng.random() < 0.6:
-                    del world.pods[pod.metadata.name]
-            elif step < UNREST and rng.random() < 0.05:
-                pod.status.phase = rng.choice(["Failed", "Succeeded"])
-                world.make_ready(pod, False)
-            elif step < UNREST and rng.random() < 0.1:
-                world.make_ready(pod, False)
-            elif pod.status.phase == "Running" and not is_ready(pod) and rng.random() < 0.4:
-                world.make_ready(pod, True)
+        world.live(rng, unrest=step < UNREST)
         if step == UNREST + 10:
             # A new template when all is calm: now all have to go, one after the other.
             for pod in world.pods.values():
