@@ -15,6 +15,8 @@ from vaina.objects.pods import is_terminal
 log = structlog.stdlib.get_logger(__name__)
 
 _KEY = "pods"
+#: what the DisruptionTarget condition of an orphaned Pod says
+_NO_NODE = "PodGC: node no longer exists"
 
 
 class PodGcController(Controller):
@@ -61,7 +63,7 @@ class PodGcController(Controller):
         }
         plan = reconcile(pods, absent_nodes=absent, keep_terminated=self._keep_terminated)
         for pod in plan.orphaned:
-            await self._remove(pod, "orphaned", failed=not is_terminal(pod))
+            await self._remove(pod, "orphaned", because=_NO_NODE)
         for pod in plan.unscheduled:
             await self._remove(pod, "unscheduled")
         for pod in plan.surplus:
@@ -75,15 +77,18 @@ class PodGcController(Controller):
             return False
         return True
 
-    async def _remove(self, pod: pod_pb2.Pod, why: str, *, failed: bool = False) -> None:
-        """Delete a Pod without grace; `why` is upstream's word."""
+    async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str = "") -> None:
+        """Delete a Pod without grace; `why` is upstream's word, `because` what its DisruptionTarget condition says.
+
+        One that has not ended is Failed first, whatever it goes for: a finalizer may hold it, as one of a Job, and no kubelet would ever
+        say what has become of it (markFailedAndDeletePodWithCondition of pkg/controller/podgc/gc_controller.go).
+        """
         meta = pod.metadata
         self._removed.labels(meta.namespace, why).inc()
         try:
-            if failed:
-                await self._client.pods.update_status(
-                    _failed(pod, self.clock.now()), mask=("phase", "conditions")
-                )
+            if not is_terminal(pod):
+                mask = ("phase", "conditions") if because else ("phase",)
+                await self._client.pods.update_status(_failed(pod, because, self.clock.now()), mask=mask)
             await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
         except (NotFound, Conflict):
             return
@@ -94,13 +99,14 @@ class PodGcController(Controller):
         log.info("pod removed", pod=f"{meta.namespace}/{meta.name}", why=why)
 
 
-def _failed(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
+def _failed(pod: pod_pb2.Pod, because: str, now: float) -> pod_pb2.Pod:
     failed = pod_pb2.Pod()
     failed.metadata.name, failed.metadata.namespace = pod.metadata.name, pod.metadata.namespace
     failed.metadata.uid = pod.metadata.uid
     failed.status.phase = "Failed"
-    failed.status.conditions.add(
-        type="DisruptionTarget", status="True", reason="DeletionByPodGC",
-        message="PodGC: node no longer exists", last_transition_time=timestamp(now),
-    )  # fmt: skip
+    if because:
+        failed.status.conditions.add(
+            type="DisruptionTarget", status="True", reason="DeletionByPodGC", message=because,
+            last_transition_time=timestamp(now),
+        )  # fmt: skip
     return failed

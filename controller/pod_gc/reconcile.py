@@ -10,9 +10,9 @@ from vaina.objects.pods import is_terminal
 
 @dataclass(frozen=True, slots=True)
 class PodGcPlan:
-    """Pods to delete without grace, by why."""
+    """Pods to delete without grace, by why. Those that have not ended are marked Failed first."""
 
-    #: their node is no more; they are marked Failed first
+    #: their node is no more
     orphaned: tuple[pod_pb2.Pod, ...] = ()
     #: ending, and never given to a node: no kubelet will end them
     unscheduled: tuple[pod_pb2.Pod, ...] = ()
