@@ -151,7 +151,7 @@ STORIES: Mapping[str, Story] = {
         Step(0.0, "create-stateful-set", ("sts0", 2, 100, "OrderedReady")), Step(2.5, "roll", (0, 101))
     ),
     "an update of a DaemonSet": _story(
-        Step(0.0, "create-daemon-set", ("ds0", 100, "surge", "everywhere")), Step(2.0, "roll", (0, 101)), nodes=2
+        Step(0.0, "create-daemon-set", ("ds0", 100, "surge", "everywhere")), Step(2.0, "roll", (0, 101))
     ),
 }  # fmt: skip
 #: the rest is for `make sim CRASHES=1`
@@ -177,6 +177,9 @@ MORE: Mapping[str, Story] = {
     "a StatefulSet all at once": _story(
         Step(0.0, "create-stateful-set", ("sts0", 3, 100, "Parallel")), Step(3.0, "roll", (0, 101)),
         Step(4.0, "scale", (0, 2)),
+    ),
+    "an update of a DaemonSet on two nodes": _story(
+        Step(0.0, "create-daemon-set", ("ds0", 100, "surge", "everywhere")), Step(3.0, "roll", (0, 101)), nodes=2
     ),
     "an update of a DaemonSet in place": _story(
         Step(0.0, "create-daemon-set", ("ds0", 100, "in place", "pool")), Step(0.1, "label-node", ("node-0", "yes")),

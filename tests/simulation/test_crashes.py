@@ -26,7 +26,8 @@ def test_a_write_is_killed_on_either_side_of_it(name):
 
 
 def test_stories_write_what_they_are_about():
-    told = {name: tell(story) for name, story in (STORIES | MORE).items()}
+    # That the others come to a good end is asked before they are disturbed.
+    told = {name: tell(story) for name, story in MORE.items()}
     assert {name: item.outcome.violation for name, item in told.items()} == dict.fromkeys(told)
     kinds = {write.split()[0] for item in told.values() for write in item.writes}
     assert {

@@ -1,8 +1,5 @@
 """The simulation finds what is broken on purpose: every invariant it checks has a mistake that it tells of (`make test-sim`)."""
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 
 from tests.simulation.controller_mutations import NEEDED
@@ -15,15 +12,6 @@ from tests.simulation.table import INVARIANTS
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(400)]
 #: seeds that a mistake may take to be found; most show in the first two that are about what is broken
 SEEDS = range(1, 201)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _heap_that_stays() -> Iterator[None]:
-    """Each story begins with a collection of garbage: of its own, not of all modules there are."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def found(invariants: tuple[str, ...], needed: str = "") -> Story | None:

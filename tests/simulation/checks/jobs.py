@@ -20,8 +20,7 @@ def counted_once(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     if commit.kind is not JOB or commit.new is None:
         return
     job, status, name = commit.new, commit.new.status, commit.new.metadata.name
-    ended = model.ended.get(job.metadata.uid, {})
-    succeeded = [pod for pod in ended.values() if pod.status.phase == "Succeeded"]
+    succeeded = [*model.succeeded(job.metadata.uid).values()]
     noted = len(status.uncounted_terminated_pods.succeeded)
     if is_indexed(job.spec):
         done = _done(job)
@@ -76,13 +75,7 @@ def noted_before_it_goes(commit: Commit, model: Model, seen: Seen) -> Iterator[s
             yield f"{commit.key} was let go, and Job {reference.name} does not say that {index} has succeeded"
         return
     uncounted = job.status.uncounted_terminated_pods
-    if pod.metadata.uid in uncounted.failed:
-        return
-    let_go = [
-        uid
-        for uid, ended in model.ended.get(reference.uid, {}).items()
-        if ended.status.phase == "Succeeded" and not is_tracked(model.ever[uid])
-    ]
+    let_go = [uid for uid in model.succeeded(reference.uid) if not is_tracked(model.ever[uid])]
     if job.status.succeeded + len(uncounted.succeeded) < len(let_go):
         yield (
             f"{commit.key} was let go, {len(let_go)} Pods that succeeded are, and Job {reference.name} says "

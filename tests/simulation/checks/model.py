@@ -22,6 +22,7 @@ from vaina.kinds import (
     STATEFUL_SET,
     Kind,
 )
+from vaina.objects.jobs import is_tracked
 from vaina.objects.meta import controller_of
 from vaina.objects.pods import is_ready
 
@@ -96,6 +97,8 @@ class Model:
         self.ever: dict[str, Any] = {}
         #: Job's uid -> uid of Pod -> how it ended; while it was tracked
         self.ended: dict[str, dict[str, Any]] = {}
+        #: uids of Pods that a Job has noted as failed: it does so when they begin to end, and some succeed after all
+        self.noted_failed: set[str] = set()
         #: names of Pods that a user ended without waiting for their kubelet
         self.forced: set[str] = set()
         #: Deployment's uid -> when somebody else last changed the size of a ReplicaSet of it
@@ -150,7 +153,7 @@ class Model:
         else:
             self._pods_by_uid[uid] = new
             job = controller_of(new.metadata)
-            if job is not None and job.kind == JOB.kind and new.status.phase in TERMINAL:
+            if job is not None and job.kind == JOB.kind and new.status.phase in TERMINAL and is_tracked(new):
                 self.ended.setdefault(job.uid, {})[uid] = new
         by_hand = author.part == "user" and author.verb == "Delete" and bool(old.spec.node_name)
         if by_hand and (new is None or not new.metadata.deletion_grace_period_seconds):
@@ -170,8 +173,19 @@ class Model:
         states = self.states.setdefault(new.metadata.uid, [])
         if old is None or old.spec != new.spec or not states:
             states.append((commit.at, commit.version, new))
+        if commit.kind is JOB:
+            self.noted_failed.update(new.status.uncounted_terminated_pods.failed)
         if commit.kind is REPLICA_SET and commit.author.part == "user":
             self.meddled[_controller(new)] = commit.at
+
+    def succeeded(self, job: str) -> dict[str, Any]:
+        """Return the Pods of a Job that count as its successes, by uid, as they were while they were held for it."""
+        ended = self.ended.get(job, {})
+        return {
+            uid: pod
+            for uid, pod in ended.items()
+            if pod.status.phase == "Succeeded" and uid not in self.noted_failed
+        }
 
     def of(self, kind: Kind[Any]) -> Iterator[Any]:
         """Give the objects of a kind, in the order of keys."""

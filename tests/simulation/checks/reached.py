@@ -74,7 +74,10 @@ def stateful_sets_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
             # One that fits nowhere; that the others run is told of each Pod.
             continue
         wanted = {f"{name}-{ordinal}" for ordinal in range(found.spec.replicas)}
-        if pods.keys() != wanted and not _taken(model, wanted - pods.keys(), meta.uid):
+        if _taken(model, wanted - pods.keys(), meta.uid):
+            # It waits until the name is free, and until then for all that comes after it.
+            continue
+        if pods.keys() != wanted:
             yield f"StatefulSet {name} wants {sorted(wanted)}, and has {sorted(pods)}"
         old = [
             key
