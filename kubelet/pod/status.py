@@ -221,6 +221,8 @@ class _Writer:
                 f"back-off {go_duration(delay)} restarting failed container={view.name} "
                 f"pod={meta.name}_{meta.namespace}({meta.uid})"
             )
+        if view.exited is not None and view.exited.reason == "StartError":
+            return "RunContainerError", view.exited.message
         return ("PodInitializing" if self.pod.spec.init_containers else "ContainerCreating"), ""
 
     def _terminated(self, state: ContainerState) -> pod_pb2.ContainerStateTerminated:

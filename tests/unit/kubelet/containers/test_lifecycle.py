@@ -53,12 +53,13 @@ async def test_a_command_that_fails_or_takes_too_long_fails(argv, words):
     assert str(failed.value) == words
 
 
-async def test_a_request_is_sent_to_the_pod():
+@pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
+async def test_a_request_is_sent_to_the_pod_and_any_answer_will_do(status):
     asked = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
         writer.close()
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as listening:

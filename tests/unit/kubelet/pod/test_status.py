@@ -1,6 +1,6 @@
 """What is said about a Pod."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -121,6 +121,10 @@ CASES = [
         "a container that cannot be made says why",
         pod(), seen(failures={start_key("app"): Failure(1, "CreateContainerConfigError", "no", NOW + 9)}),
         "Pending", {"app": "CreateContainerConfigError"}, NOT_READY,
+    ),
+    Case(
+        "a container that could not be started says so until it is tried again",
+        pod(), seen(replace(exited(code=128), reason="StartError")), "Running", {"app": "RunContainerError"}, NOT_READY,
     ),
     Case(
         "a container does not count as running while its postStart hook runs",
