@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from tests.support.apiserver_process import ApiserverProcess
-from tests.support.etcd import EtcdServer
+from tests.support.etcd import EtcdServer, wipe
 from tests.unit.apiserver.validation.cases import (
     CONFIG_KEY,
     ENV_NAME,
@@ -398,6 +398,7 @@ UNREADABLE = (
 
 @pytest.fixture(scope="module")
 def server(shared_etcd: EtcdServer) -> Iterator[ApiserverProcess]:
+    asyncio.run(wipe(shared_etcd))
     process = ApiserverProcess(shared_etcd.target)
     try:
         asyncio.run(process.start())

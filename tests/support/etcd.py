@@ -95,11 +95,16 @@ def shared_etcd() -> Iterator[EtcdServer]:
     server.close()
 
 
+async def wipe(server: EtcdServer) -> None:
+    """Take away what other tests left in an etcd."""
+    async with RawEtcd(server.target) as raw:
+        await raw.wipe()
+
+
 @pytest.fixture
 async def etcd(shared_etcd: EtcdServer) -> EtcdServer:
     """The shared etcd, empty."""
-    async with RawEtcd(shared_etcd.target) as raw:
-        await raw.wipe()
+    await wipe(shared_etcd)
     return shared_etcd
 
 
