@@ -212,8 +212,8 @@ async def test_a_pod_on_a_silent_node_is_not_made_a_second_time() -> None:
 async def test_a_set_whose_pods_are_refused_is_observed_all_the_same() -> None:
     async with control_plane() as plane:
         made = stateful_set(1)
-        # Too long for a host name.
-        made.metadata.name = "d" * 70
+        # As long as it may be: with an ordinal it is too long for the label that holds a Pod's name.
+        made.metadata.name = "d" * 63
         await plane.client.stateful_sets.create(made)
 
         async def observed() -> bool:
