@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from controller.disruption.reconcile import Scale, reconcile
 from tests.unit.controller.disruption.test_reconcile import budget
 from vaina.api.core.v1 import pod_pb2
-from vaina.clock import timestamp
+from vaina.clock import seconds_of, timestamp
 from vaina.objects.conditions import get_condition
 from vaina.objects.disruption_budgets import DELETION_TIMEOUT_SECONDS, Budget
 from vaina.objects.pods import is_ready
@@ -54,7 +54,8 @@ class World:
             return False
         self.budget.status.disruptions_allowed -= 1
         self.budget.status.disrupted_pods[name].CopyFrom(timestamp(self.now))
-        self._granted[name] = self.now
+        # Times of the API are whole seconds.
+        self._granted[name] = seconds_of(self.budget.status.disrupted_pods[name])
         return True
 
     def healthy(self) -> int:
@@ -87,8 +88,7 @@ def test_what_is_allowed_is_never_too_much(replicas: int, amount: int | str, lea
         desired = replicas - amount_of(spec.max_unavailable, replicas, round_up=True)
     granted: list[str] = []
     for _ in range(STEPS):
-        # Sums of these are exact: two ways to reckon a time's end agree.
-        world.now += rng.choice([0.125, 1, 5])
+        world.now += rng.choice([0.1, 1, 5])
         match rng.randrange(6):
             case 0 | 1:
                 world.look()
