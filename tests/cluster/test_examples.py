@@ -13,8 +13,7 @@ from tests.support.workspace import ready as is_ready
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import CONFIG_MAP
 
-#: all in one of the processes that run tests: each would apply all of them
-pytestmark = [pytest.mark.beside_others, pytest.mark.xdist_group("examples")]
+pytestmark = pytest.mark.beside_others
 
 FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
 #: run on a containerd node as well: those that ask most of what runs containers. None that takes a port of the one node there is.
