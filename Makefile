@@ -63,7 +63,7 @@ bench-scheduler: setup ## How fast Pods get nodes: the table of workloads, or on
 bench-kubelet: setup ## What a kubelet costs beside the engine's own calls: starts, ends, rest, a full node
 	@bash bench/kubelet.sh $(ARGS)
 
-soak: setup ## The kubelet killed 100 times in a mixed load; the report goes to bench/reports (ten minutes)
+soak: setup ## The kubelet killed 100 times, and cluster tests that are too long for make test; reports go to bench/reports (twenty minutes)
 	@bash tools/soak.sh $(ARGS)
 
 up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# What is too long for `make test` (`make soak`): a kubelet killed 100 times in a mixed load, a crowd of 100 Pods. The last report is kept in bench/reports.
+# What is too long for `make test` (`make soak`): a kubelet killed 100 times in a mixed load, and the tests that are marked `soak`, a crowd of 100 Pods
+# among them. The last reports of kills and crowd are kept in bench/reports.
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/../deploy/lib.sh"
 
 VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 cd "$ROOT"
-export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORTS=bench/reports VAINA_CROWD=100
+export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORTS=bench/reports
 # In pieces: VAINA_SOAK_MORE=1 with another VAINA_SEED each adds to the report that is there.
 [[ -n ${VAINA_SOAK_MORE:-} ]] || rm -f bench/reports/kubelet_kills.json bench/reports/crowd.json
-exec .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py tests/cluster/test_crowd.py -p no:xdist -q "$@"
+VAINA_KEEP_CLUSTER=1 .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py -p no:xdist -q "$@"
+exec .venv/bin/python -m pytest tests/cluster -m soak -p no:xdist -q "$@"

@@ -18,8 +18,8 @@ none=5 # pytest's exit code when there was nothing to run, as with -k
 # Most tests keep to a namespace of their own and wait more than they work: two at a time. Those that kill, stop and count go
 # alone, afterwards, on the same cluster, and take it down (decision 164). A file stays with one process: the examples are applied once.
 beside=0 alone=0
-VAINA_KEEP_CLUSTER=1 tests -m beside_others -n 2 --dist loadscope "$@" || beside=$?
-tests -m "not beside_others" -p no:xdist "$@" || alone=$?
+VAINA_KEEP_CLUSTER=1 tests -m "beside_others and not soak" -n 2 --dist loadscope "$@" || beside=$?
+tests -m "not beside_others and not soak" -p no:xdist "$@" || alone=$?
 if ((alone == none)) && [[ -z ${VAINA_KEEP_CLUSTER:-} ]]; then
   COMPOSE_PROJECT_NAME=${VAINA_TEST_PROJECT:-vaina-test} deploy/down.sh
 fi

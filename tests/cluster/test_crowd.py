@@ -1,4 +1,4 @@
-"""A crowd on one node: Pods made and deleted at once leave nothing behind. Forty of them in make test, a hundred in make soak."""
+"""A crowd on one node: a hundred Pods made and deleted at once leave nothing behind."""
 
 import os
 import time
@@ -12,10 +12,11 @@ from tests.support.traces_of_pods import left, things
 from tests.support.workspace import Workspace, ready
 from vaina.kinds import NODE
 
-CROWD = int(os.environ.get("VAINA_CROWD", "40"))  # noqa: TID251 (a setting of the test run)
+CROWD = int(os.environ.get("VAINA_CROWD", "100"))  # noqa: TID251 (a setting of the test run)
 BEGUN = 10
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("C1")
 def test_a_crowd_of_pods_made_and_deleted_at_once_leave_nothing(space: Workspace) -> None:
     node = space.node(0)

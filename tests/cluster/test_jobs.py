@@ -64,6 +64,7 @@ def test_the_template_of_a_job_stays(space: Workspace) -> None:
     assert "field is immutable" in str(refused.value)
 
 
+@pytest.mark.soak
 def test_each_index_succeeds_exactly_once_though_a_node_goes_away(space: Workspace) -> None:
     if len(space.nodes) < 2:
         pytest.skip("the Pods of a lost node need another one")

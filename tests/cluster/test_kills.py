@@ -156,6 +156,7 @@ def test_thirty_replicas_come_up_while_every_part_is_killed_once(space: Workspac
     assert history.resumed > 0, "the watch was never broken: the apiserver was not killed"
 
 
+@pytest.mark.soak
 def test_thirty_replicas_come_up_though_etcd_is_away_for_ten_seconds(space: Workspace) -> None:
     rng = random.Random(SEED)
     moment, words = rng.randrange(3, REPLICAS - 8), f"VAINA_SEED={SEED}"

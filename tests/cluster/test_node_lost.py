@@ -63,6 +63,7 @@ def ready_count(space: Workspace) -> int:
     return sum(ready(p) for p in space.pods("app=web"))
 
 
+@pytest.mark.soak
 def test_when_most_nodes_are_silent_nothing_is_evicted(space: Workspace) -> None:
     """The control plane suspects itself (I13)."""
     first, second, _ = space.cluster.nodes
@@ -84,6 +85,7 @@ def test_when_most_nodes_are_silent_nothing_is_evicted(space: Workspace) -> None
     space.cluster.wait_healthy()
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("B14")
 def test_short_silence_makes_pods_unknown_for_no_longer_than_it_lasts(space: Workspace) -> None:
     """A killed and slow kubelet is forgiven: its next report puts the phase right."""

@@ -90,6 +90,7 @@ def overlapping(names: dict[str, str], found: Sequence[invariants.Run]) -> list[
     ]
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("D3", "D4")
 def test_a_rolling_update_goes_on_without_a_node_and_nobody_runs_twice(space: Workspace) -> None:
     cluster = space.cluster
