@@ -15,9 +15,6 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
 from vaina.kinds import POD
 
-#: it has a cluster of its own
-pytestmark = pytest.mark.beside_others
-
 PARTS = ("etcd", "kube-apiserver", "kube-scheduler", "kube-controller-manager")
 
 
