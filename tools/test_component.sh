@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 etcd --version 2>/dev/null | grep -qE 'etcd Version: 3\.(5\.([3-9]|[1-9][0-9])|[6-9])' || bash deploy/trixie.sh etcd
 # Kubernetes' own types, for the tests that hold us to them. Under CI they must be there.
 bash deploy/interop.sh || { [[ -z ${CI:-} ]] || exit 1; echo "interop: not built; its tests are skipped" >&2; }
-# Four at a time on two cores: they wait for processes more than they work.
+# Three at a time on two cores: they wait for processes more than they work.
 # Real processes on a machine that does other things as well: CI tries once more what failed, and says so (decision 141).
-exec .venv/bin/python -m pytest tests/component tests/conformance -m component -n 4 -q \
+exec .venv/bin/python -m pytest tests/component tests/conformance -m component -n 3 -q \
   ${CI:+--randomly-seed=1 --reruns 1 -r R} "$@"
