@@ -41,8 +41,10 @@ def choose_victims(
     return tuple(pod for _, pod in near[:count])
 
 
-def age_ratios(pods: Sequence[pod_pb2.Pod], victims: Iterable[pod_pb2.Pod], now: float) -> list[float]:
-    """Return how many times as old as the youngest ready Pod each ready victim is, in whole numbers as upstream."""
+def age_ratios(pods: Sequence[pod_pb2.Pod], victims: Sequence[pod_pb2.Pod], now: float) -> list[float]:
+    """Return how many times as old as the youngest ready Pod each ready victim is, in whole numbers as upstream; none when all go."""
+    if len(victims) >= len(pods):
+        return []
     youngest = max(
         (seconds_of(pod.metadata.creation_timestamp) for pod in pods if is_ready(pod)), default=now
     )

@@ -16,7 +16,7 @@ from controller.ownership import BY_CONTROLLER, by_controller, with_controller, 
 from controller.pod_control import Failure, PodControl, failure_of
 from controller.pods import RecentNames, Taken, candidates, is_active
 from controller.replicaset.owner import ADAPTERS, Owner
-from controller.replicaset.reconcile import ReplicaPlan, observe, reconcile
+from controller.replicaset.reconcile import Observed, ReplicaPlan, observe, reconcile
 from controller.replicaset.status import compute_status
 from controller.rest import AtRest
 from controller.victims import age_ratios
@@ -129,7 +129,7 @@ class ReplicationBase(Controller):
         if plan.acts:
             await self._confirm(owner)
         await self._claim(owner, plan)
-        error, failure = await self._act(key, owner, plan)
+        error, failure = await self._act(key, owner, plan, observed)
         status = compute_status(owner, observed, failure=failure, now=now)
         if status.status is not None:
             await self._write_status(owner, status.status)
@@ -146,18 +146,15 @@ class ReplicationBase(Controller):
             if pod is not None and is_controlled_by(pod.metadata, owner.meta.uid):
                 self._expectations.settled(key, name)
 
-    async def _act(self, key: str, owner: Owner, plan: ReplicaPlan) -> tuple[ApiError | None, Failure | None]:
+    async def _act(
+        self, key: str, owner: Owner, plan: ReplicaPlan, observed: Observed
+    ) -> tuple[ApiError | None, Failure | None]:
         if plan.create:
             error = await self._control.create(key, owner, plan.create)
             return error, failure_of(error, "FailedCreate")
         if plan.delete:
             if self._age_ratio is not None:
-                active = observe(owner, candidates(self._pods.lister, owner.meta)).active
-                for ratio in (
-                    age_ratios(active, plan.delete, self.clock.now())
-                    if len(active) > len(plan.delete)
-                    else ()
-                ):
+                for ratio in age_ratios(observed.active, plan.delete, self.clock.now()):
                     self._age_ratio.observe(ratio)
             error = await self._control.delete(key, owner, plan.delete)
             return error, failure_of(error, "FailedDelete")

@@ -117,7 +117,7 @@ class RuntimeSpec:
 
     @pytest.fixture
     def harness(self) -> Harness:
-        raise NotImplementedError
+        raise NotImplementedError("the test module of each runtime provides it")
 
     # Sandboxes
 

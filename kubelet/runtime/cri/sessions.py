@@ -7,9 +7,10 @@ terminal's size, told apart by the header streamType; the stream of errors ends 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from kubelet.runtime.cri.spdy import SpdyConnection, StreamRefused, connect
+from kubelet.runtime.cri.spdy import SpdyConnection, connect
 from kubelet.runtime.interface import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import Output, OutputStream
+from kubelet.runtime.upgrading import StreamRefused
 
 PROTOCOL = "v4.channel.k8s.io"
 #: of the Status at the end

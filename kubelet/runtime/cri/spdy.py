@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from kubelet.runtime.upgrading import StreamRefused, upgrade
+
 _VERSION = 3
 _SYN_STREAM, _RST_STREAM, _PING, _GOAWAY = 1, 3, 6, 7
 _CONTROL = 0x8000
@@ -23,12 +25,6 @@ _CHUNK = 32 * 1024
 _MAX_CONTROL = 64 * 1024
 #: until the server has upgraded the connection: it is a process of this node, and has prepared the session (upstream's streaming server forgets one after a minute)
 CONNECT_SECONDS = 30.0
-#: kept of what a server says that refuses
-_MAX_REFUSAL = 4096
-
-
-class StreamRefused(Exception):
-    """The server did not upgrade the connection; the message has its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,30 +138,8 @@ async def connect(url: str, *, protocol: str, timeout_seconds: float = CONNECT_S
         f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 0\r\nConnection: Upgrade\r\n"
         f"Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {protocol}\r\n\r\n"
     )
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-            try:
-                writer.write(request.encode())
-                await writer.drain()
-                await _upgraded(reader)
-            except BaseException:
-                writer.close()
-                raise
-    except TimeoutError as error:
-        raise TimeoutError(f"no answer within {timeout_seconds:g} s") from error
-    return SpdyConnection(reader, writer)
-
-
-async def _upgraded(reader: asyncio.StreamReader) -> None:
-    """Read the server's answer. Raises StreamRefused: it is not the one that was asked for."""
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError as error:
-        raise StreamRefused("the streaming server closed the connection") from error
-    except asyncio.LimitOverrunError as error:
-        raise StreamRefused("the streaming server's answer is too long") from error
-    line = head.partition("\r\n")[0]
-    if line.split(" ")[1:2] != ["101"]:
-        body = (await reader.read(_MAX_REFUSAL)).decode(errors="replace")
-        raise StreamRefused(body.strip() or line)
+    streams = await upgrade(
+        asyncio.open_connection(parts.hostname, parts.port or 80), request.encode(),
+        server="the streaming server", accepted=("101",), timeout_seconds=timeout_seconds,
+    )  # fmt: skip
+    return SpdyConnection(*streams)

@@ -8,9 +8,10 @@ from docker import APIClient
 from kubelet.runtime.cut_off import end_command
 from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.docker.failures import translated
-from kubelet.runtime.docker.streams import STDERR, RawStream, StreamRefused, upgrade
+from kubelet.runtime.docker.streams import STDERR, RawStream, upgrade
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ExecConfig, Output, OutputStream
+from kubelet.runtime.upgrading import StreamRefused
 
 
 async def _connect(engine: Engine, path: str, body: dict[str, Any]) -> RawStream:

@@ -11,15 +11,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from kubelet.runtime.upgrading import upgrade as take_over
+
 _CHUNK = 32 * 1024
 _HEADER = 8
 #: until the engine has begun a command: on a loaded node that takes seconds, as any of its calls (`engine.CALL_SECONDS`)
 UPGRADE_SECONDS = 120.0
 STDOUT, STDERR = 1, 2
-
-
-class StreamRefused(Exception):
-    """The engine did not upgrade the connection; the message has its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +77,8 @@ async def upgrade(
         f"POST {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n"
         "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
     )
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            stream = RawStream(*await asyncio.open_unix_connection(socket_path))
-            try:
-                await stream.write(request.encode() + text)
-                await _upgraded(stream.reader)
-            except BaseException:
-                stream.close()
-                raise
-    except TimeoutError as error:
-        raise TimeoutError(f"no answer within {timeout_seconds:g} s") from error
-    return stream
-
-
-async def _upgraded(reader: asyncio.StreamReader) -> None:
-    """Read the engine's answer. Raises StreamRefused: it is not the one that was asked for."""
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError as error:
-        raise ConnectionResetError("it closed the connection") from error
-    except asyncio.LimitOverrunError as error:
-        raise StreamRefused("the engine's answer is too long") from error
-    line = head.partition("\r\n")[0]
-    if line.split(" ")[1:2] not in (["101"], ["200"]):
-        body = (await reader.read(4096)).decode(errors="replace")
-        raise StreamRefused(body.strip() or line)
+    streams = await take_over(
+        asyncio.open_unix_connection(socket_path), request.encode() + text,
+        server="the Docker engine", accepted=("101", "200"), timeout_seconds=timeout_seconds,
+    )  # fmt: skip
+    return RawStream(*streams)

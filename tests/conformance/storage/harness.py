@@ -41,7 +41,7 @@ class Spec:
 
     @pytest.fixture
     def harness(self) -> Harness:
-        raise NotImplementedError
+        raise NotImplementedError("the test module of each storage provides it")
 
     @pytest.fixture
     def storage(self, harness: Harness) -> Storage:

@@ -226,28 +226,26 @@ def forgets_removed_records(patch: Patch) -> None:
     patch.setattr(containers, "_remembered", lambda pod, seen: {})
 
 
-@mistake(shown_by=15)
-def sidecars_hold_the_pod(patch: Patch) -> None:
-    """A Pod whose main containers are done goes on as long as a sidecar runs."""
+def _unfinished_beside(patch: Patch, kind: ContainerKind) -> None:
     found = compute.is_finished
     patch.setattr(
         compute, "is_finished",
         lambda pod, views, seen: (
-            found(pod, views, seen) and not any(view.running and view.kind is ContainerKind.SIDECAR for view in views)
+            found(pod, views, seen) and not any(view.running and view.kind is kind for view in views)
         ),
     )  # fmt: skip
+
+
+@mistake(shown_by=15)
+def sidecars_hold_the_pod(patch: Patch) -> None:
+    """A Pod whose main containers are done goes on as long as a sidecar runs."""
+    _unfinished_beside(patch, ContainerKind.SIDECAR)
 
 
 @mistake(shown_by=31)
 def debug_containers_hold_the_pod(patch: Patch) -> None:
     """A Pod whose main containers are done goes on as long as somebody debugs it."""
-    found = compute.is_finished
-    patch.setattr(
-        compute, "is_finished",
-        lambda pod, views, seen: (
-            found(pod, views, seen) and not any(view.running and view.kind is ContainerKind.EPHEMERAL for view in views)
-        ),
-    )  # fmt: skip
+    _unfinished_beside(patch, ContainerKind.EPHEMERAL)
 
 
 @mistake(shown_by=2)

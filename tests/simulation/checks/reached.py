@@ -64,11 +64,9 @@ def stateful_sets_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
     del nodes
     for found in model.of(STATEFUL_SET):
         name, meta, status = found.metadata.name, found.metadata, found.status
+        yield from _is_looked_at("StatefulSet", found)
         if meta.HasField("deletion_timestamp"):
-            yield f"StatefulSet {name} was deleted, and is there (finalizers {[*meta.finalizers]})"
             continue
-        if status.observed_generation != meta.generation:
-            yield f"StatefulSet {name} says nothing of its generation {meta.generation}"
         pods = {pod.metadata.name: pod for pod in model.below(meta.uid)}
         if not all(map(serves, pods.values())):
             # One that fits nowhere; that the others run is told of each Pod.
@@ -90,6 +88,15 @@ def stateful_sets_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
             yield f"StatefulSet {name} says {status.ready_replicas} of {status.replicas} Pods are ready, and {len(pods)} are"
 
 
+def _is_looked_at(kind: str, found: Any) -> Iterator[str]:
+    """Say so when a set is still there after it was deleted, or when its newest generation was not looked at."""
+    meta = found.metadata
+    if meta.HasField("deletion_timestamp"):
+        yield f"{kind} {meta.name} was deleted, and is there (finalizers {[*meta.finalizers]})"
+    elif found.status.observed_generation != meta.generation:
+        yield f"{kind} {meta.name} says nothing of its generation {meta.generation}"
+
+
 def _taken(model: Model, names: set[str], uid: str) -> bool:
     """Say whether Pods of these names are somebody else's: they were orphaned, and carry other labels by now."""
     return any(
@@ -103,11 +110,9 @@ def daemons_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
     del nodes
     for found in model.of(DAEMON_SET):
         name, meta, status = found.metadata.name, found.metadata, found.status
+        yield from _is_looked_at("DaemonSet", found)
         if meta.HasField("deletion_timestamp"):
-            yield f"DaemonSet {name} was deleted, and is there (finalizers {[*meta.finalizers]})"
             continue
-        if status.observed_generation != meta.generation:
-            yield f"DaemonSet {name} says nothing of its generation {meta.generation}"
         wanted = sorted(
             node.metadata.name for node in model.of(NODE) if selects(found.spec.template.spec, node)
         )

@@ -61,13 +61,13 @@ class Network:
         self.engine, self.ports = engine, frozenset[int]()
 
     async def reserve(self, taken: Sequence[str]) -> IPv4Address:
-        raise NotImplementedError
+        raise AssertionError("no sandbox is begun here")
 
     def release(self, address: IPv4Address) -> None:
-        raise NotImplementedError
+        raise AssertionError("no sandbox is begun here")
 
     async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None:
-        raise NotImplementedError
+        raise AssertionError("no sandbox is begun here")
 
     def is_attached(self, sandbox_id: str) -> bool:
         return True

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.docker.streams import STDERR, STDOUT, StreamRefused, upgrade
+from kubelet.runtime.docker.streams import STDERR, STDOUT, upgrade
+from kubelet.runtime.upgrading import StreamRefused
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
