@@ -3,7 +3,7 @@
 Follows upstream's getPhase and `pkg/kubelet/status/generate.go`; their reasons and messages are facts that tools read (rows B14, A7).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from kubelet.pod.actions import ContainerKind
@@ -26,25 +26,28 @@ class _Counts:
     succeeded: int = 0
 
 
-def compute_phase(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, ended: bool, ending: bool = False) -> str:
+def compute_phase(
+    pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, again: Set[str], ended: bool, ending: bool = False
+) -> str:
     """Return the phase.
 
     Args:
         pod: for its restart policy and kinds of containers.
         status: with container statuses filled in.
+        again: names of containers that have ended and will run again, whether they are told as terminated or as waiting.
         ended: the Pod ends, and none of its containers runs: its phase is final whatever its restart policy.
         ending: it was asked to end before it had come to its end by itself: nothing is final while anything runs.
     """
     if pod.status.phase in TERMINAL:
         return str(pod.status.phase)
-    initializing, failed = _initialization(pod, status)
+    initializing, failed = _initialization(pod, status, again)
     if failed:
         return FAILED
     if ended:
         return SUCCEEDED if _all_succeeded(status) and not initializing else FAILED
     if initializing:
         return PENDING
-    counts = _count(status.container_statuses)
+    counts = _count(status.container_statuses, again)
     # A sidecar that runs still keeps the phase from being final, not the Pod from ending (KEP-753).
     counts.running += _running(status.init_container_statuses)
     if ending:
@@ -63,7 +66,7 @@ def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
     )
 
 
-def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> tuple[bool, bool]:
+def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, again: Set[str]) -> tuple[bool, bool]:
     """Return (init containers are still to be done, one has failed for good)."""
     if any(_has_started(item) for item in status.container_statuses):
         return False, False
@@ -74,10 +77,9 @@ def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> tuple[bool, 
         if kind_of_init(spec) is ContainerKind.SIDECAR:
             pending |= item is None or not item.started
             continue
-        # One that will run again is waiting; one that shows its end has come to it.
         code = item.state.terminated.exit_code if item and item.state.HasField("terminated") else None
-        pending |= code != 0
-        failed |= bool(code)
+        pending |= code != 0 or spec.name in again
+        failed |= bool(code) and spec.name not in again
     return pending, failed
 
 
@@ -93,11 +95,13 @@ def _running(statuses: Iterable[pod_pb2.ContainerStatus]) -> int:
     return sum(item.state.HasField("running") for item in statuses)
 
 
-def _count(statuses: Iterable[pod_pb2.ContainerStatus]) -> _Counts:
+def _count(statuses: Iterable[pod_pb2.ContainerStatus], again: Set[str]) -> _Counts:
     counts = _Counts()
     for item in statuses:
         if item.state.HasField("running"):
             counts.running += 1
+        elif item.name in again:
+            counts.restarting += 1
         elif item.state.HasField("terminated"):
             counts.stopped += 1
             counts.succeeded += item.state.terminated.exit_code == 0

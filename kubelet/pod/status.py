@@ -85,10 +85,14 @@ class _Writer:
         self.ending, self.now, self.policy = ending, now, policy
         self.sandbox = current_sandbox(observed)
         self.status = pod_pb2.PodStatus()
+        #: containers whose newest attempt has ended, and which run again
+        self.again: set[str] = set()
 
     def write(self) -> pod_pb2.PodStatus:
         status, pod = self.status, self.pod
         for view in view_containers(pod, self.observed):
+            if self._will_restart(view):
+                self.again.add(view.name)
             match view.kind:
                 case ContainerKind.MAIN:
                     target = status.container_statuses
@@ -100,7 +104,7 @@ class _Writer:
         running = any(item.phase is ContainerPhase.RUNNING for item in self.observed.containers)
         asked = self.ending is not None and self.ending.reason is not EndReason.FINISHED
         ended = self.ending is not None and not running
-        status.phase = compute_phase(pod, status, ended=ended, ending=asked)
+        status.phase = compute_phase(pod, status, again=self.again, ended=ended, ending=asked)
         status.qos_class = qos_class(pod)
         status.observed_generation = pod.metadata.generation
         if pod.status.phase in TERMINAL:
@@ -179,11 +183,13 @@ class _Writer:
             and view.current.id not in self.observed.post_start_pending
         ):
             item.state.running.started_at.CopyFrom(timestamp(view.current.started_at))
-        elif view.exited is not None and not self._will_restart(view):
+        elif view.exited is not None and (view.name not in self.again or self._why_waiting(view) is None):
+            # It has ended, also where it will run again in a moment: nothing keeps it waiting yet.
             item.state.terminated.CopyFrom(self._terminated(view.exited))
         else:
             last = view.exited or view.previous
-            reason, message = self._waiting(view)
+            starting = "PodInitializing" if self.pod.spec.init_containers else "ContainerCreating"
+            reason, message = self._why_waiting(view) or (starting, "")
             item.state.waiting.reason, item.state.waiting.message = reason, message
         if last is not None:
             item.last_state.terminated.CopyFrom(self._terminated(last))
@@ -204,7 +210,8 @@ class _Writer:
             if view.kind is ContainerKind.MAIN
         )
 
-    def _waiting(self, view: ContainerView) -> tuple[str, str]:
+    def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
+        """Return what keeps a container from its next start, as reason and message; None: it is about to start."""
         image = self.observed.images.get(view.name)
         if image is not None and image.progress is ImageProgress.FAILED:
             if image.reason == "ErrImagePull" and self.now >= image.backoff_from:
@@ -223,7 +230,7 @@ class _Writer:
             )
         if view.exited is not None and view.exited.reason == "StartError":
             return "RunContainerError", view.exited.message
-        return ("PodInitializing" if self.pod.spec.init_containers else "ContainerCreating"), ""
+        return None
 
     def _terminated(self, state: ContainerState) -> pod_pb2.ContainerStateTerminated:
         ended = pod_pb2.ContainerStateTerminated(

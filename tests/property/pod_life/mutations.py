@@ -383,6 +383,24 @@ def final_phase_changes(patch: Patch) -> None:
     patch.setattr(status, "compute_phase", compute_phase)
 
 
+@mistake(shown_by=0)
+def ends_are_final(patch: Patch) -> None:
+    """A container that shows its end is taken for done, though it will run again."""
+    found = phase.compute_phase
+    patch.setattr(
+        status, "compute_phase", lambda pod, said, **more: found(pod, said, **{**more, "again": frozenset()})
+    )
+
+
+@mistake(shown_by=0)
+def ends_are_not_told(patch: Patch) -> None:
+    """A container that has ended and will run again is told as one that is being made."""
+    found = status._Writer._why_waiting
+    patch.setattr(
+        status._Writer, "_why_waiting", lambda self, view: found(self, view) or ("ContainerCreating", "")
+    )
+
+
 @mistake(shown_by=2)
 def sidecars_are_not_ready(patch: Patch) -> None:
     """ContainersReady does not count sidecars."""

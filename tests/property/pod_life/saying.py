@@ -69,6 +69,9 @@ def _container(judge: "Judge", item: pod_pb2.ContainerStatus) -> None:
         assert newest is not None
         assert not lives, f"{item.name} is said to have ended"
         assert item.state.terminated.exit_code == newest.code, f"{item.name} ended with another code"
+    if item.state.waiting.reason in {"ContainerCreating", "PodInitializing"}:
+        made = newest is not None and item.restart_count > newest.number
+        assert newest is None or lives or made, f"{item.name} has ended, and is said to be on its way"
     if item.state.waiting.reason == "CrashLoopBackOff":
         assert newest is not None
         assert not lives

@@ -132,9 +132,9 @@ CASES = [
         {"app": "ContainerCreating"}, NOT_READY,
     ),
     Case(
-        "a sandbox that is lost makes its containers wait again",
+        "what ended with its sandbox shows its end until it runs in the next",
         pod(), seen(exited("app", code=137), sandboxes=(sandbox(ready=False),)), "Running",
-        {"app": "ContainerCreating"}, NOT_READY,
+        {"app": "exited(137)"}, NOT_READY,
     ),
 ]  # fmt: skip
 
