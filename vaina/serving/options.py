@@ -1,7 +1,7 @@
 """What the server asks of gRPC's core: bounds and times of connections, and why. `docs/limits.md` has them as a table.
 
 What the core bounds by itself (seen in `tests/component/test_wire_attacks*.py`): a length prefix is judged before anything is
-buffered, decompression ends at the limit of messages, CONTINUATION frames, resets, pings and SETTINGS have their own counts.
+buffered, CONTINUATION frames, resets, pings and SETTINGS have their own counts.
 What it cannot bound: connections of one address, and the memory of connections together (resource quotas are not for Python).
 """
 
@@ -37,6 +37,9 @@ def server_options(*, max_connections: int = MAX_CONNECTIONS) -> tuple[tuple[str
         # `vaina.serving.server` counts itself before that.
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        # No request is decompressed (nor is one by Kubernetes' apiserver): 50 kB may be 50 MiB, and the core would find out on all processors
+        # before anybody can refuse it. The bit is "identity"; whoever sends another encoding is told UNIMPLEMENTED by its header alone.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         ("grpc.max_allowed_incoming_connections", max_connections),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),

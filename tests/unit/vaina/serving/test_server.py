@@ -1,6 +1,7 @@
 """The wrapper around each method: the server's own deadline."""
 
 import asyncio
+import gzip
 
 import grpc
 import pytest
@@ -137,6 +138,35 @@ async def test_more_metadata_than_the_limit_is_refused_before_the_client_knows_t
         {POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()
     ) as server:
         assert b"Request metadata too large: limit is 16384" in await asyncio.to_thread(ask, server.port)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_compressed_request_is_refused_by_its_header_and_the_connection_goes_on(
+    encoding: str,
+) -> None:
+    """Nobody has to decompress what could be a bomb; the core must not stand still for the next call either."""
+
+    def ask(port: int) -> tuple[bytes, bytes]:
+        with http2.Connection(port, timeout=5) as connection:
+            block = http2.request_headers(POD.method("Get"), grpc_encoding=encoding)
+            connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
+            refused = connection.until(http2.HEADERS, stream=1)
+            body = http2.message(gzip.compress(bytes(1000)), compressed=True)
+            connection.send(http2.frame(http2.DATA, http2.END_STREAM, 1, body))
+            connection.send(http2.call(3, POD.method("Get"), b"plain"))
+            answered = connection.until(http2.DATA, stream=3)
+            return (
+                b"" if refused is None else refused.payload,
+                b"" if answered is None else answered.payload,
+            )
+
+    async with serve(
+        {POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()
+    ) as server:
+        refused, answered = await asyncio.to_thread(ask, server.port)
+    assert b"grpc-status\x0212" in refused
+    assert f"Compression algorithm '{encoding}' is disabled.".encode() in refused
+    assert answered.endswith(b"plain")
 
 
 async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once() -> None:
