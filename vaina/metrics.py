@@ -5,6 +5,9 @@ child, or a small observer), never the registry.
 """
 
 import platform
+from collections.abc import Iterator
+from typing import Protocol
+from weakref import WeakSet
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +19,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 VERSION = "0.1.0"
 
@@ -25,6 +30,51 @@ WENT_BACK = Counter(
     "Times that an informer found the storage older than what it had seen (restored from an older copy, or data was lost).",
     ["kind"], registry=None,
 )  # fmt: skip
+
+#: likewise, and upstream has none: its recorders write a line into the log
+EVENTS_DROPPED = Counter(
+    "vaina_events_dropped",
+    "Events that were said and never written: too many waited, too much was said about one object, or the apiserver refused.",
+    ["component"], registry=None,
+)  # fmt: skip
+
+
+class Recording(Protocol):
+    """A recorder of Events."""
+
+    component: str
+
+    @property
+    def waiting(self) -> int:
+        """Return how many Events it has not written yet."""
+        ...
+
+
+class EventsWaiting(Collector):
+    """vaina_events_waiting: asked of the process' recorders when somebody reads it."""
+
+    def __init__(self) -> None:
+        self._recorders: WeakSet[Recording] = WeakSet()
+
+    def add(self, recorder: Recording) -> None:
+        """Take in a recorder, for as long as it lives."""
+        self._recorders.add(recorder)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the sums by component."""
+        sums: dict[str, int] = {}
+        for recorder in self._recorders:
+            sums[recorder.component] = sums.get(recorder.component, 0) + recorder.waiting
+        family = GaugeMetricFamily(
+            "vaina_events_waiting", "Events that were said and are not written yet.", labels=["component"]
+        )
+        for component, waiting in sums.items():
+            family.add_metric([component], waiting)
+        yield family
+
+
+#: likewise
+EVENTS_WAITING = EventsWaiting()
 
 #: of most upstream histograms of requests
 REQUEST_BUCKETS = (
@@ -49,7 +99,8 @@ def new_registry(component: str) -> CollectorRegistry:
         "kubernetes_build_info", "The version of the component, as labels; the value is always 1.",
         ["component", "git_version", "python_version"], registry=registry,
     )  # fmt: skip
-    registry.register(WENT_BACK)
+    for ours in (WENT_BACK, EVENTS_DROPPED, EVENTS_WAITING):
+        registry.register(ours)
     build.labels(component, f"v{VERSION}", platform.python_version()).set(1)
     return registry
 

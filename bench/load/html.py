@@ -76,6 +76,9 @@ def _measurement(one: Measurement, report: Report) -> str:
     ]
     if one.scheduled_events is not None:
         counts.append(("Pods with an Event Scheduled", f"{one.scheduled_events:,}"))
+    if one.events_waiting is not None and one.events_dropped is not None:
+        counts.append(("Events not written yet when the last Pod was bound", f"{one.events_waiting:,}"))
+        counts.append(("Events dropped until then", f"{one.events_dropped:,}"))
     threshold = (
         f" The reference's CI asks {report.reference_threshold:,.0f} of itself."
         if report.reference_threshold

@@ -115,6 +115,8 @@ class Measuring:
             nodes: how many nodes Pods could have gone to.
         """
         lag = self._lag
+        scheduler = await page_of(self._target.scheduler_page)
+        waiting, dropped = _events_left(self._scheduler, scheduler)
         await asyncio.sleep(AFTERWORK_SECONDS)
         after = await self._usage()
         scheduler = await page_of(self._target.scheduler_page)
@@ -146,6 +148,8 @@ class Measuring:
             lag_seconds=lag,
             retries=dict(self.retries),
             scheduled_events=await _scheduled_events(self._client, self.pods),
+            events_waiting=waiting,
+            events_dropped=dropped,
         )
 
     def _processes(self, after: Mapping[str, Usage], count: int) -> dict[str, ProcessUse]:
@@ -189,6 +193,14 @@ async def _scheduled_events(client: Clientset, sets: Sequence[PodSet]) -> int | 
         return None
     about = (event.involved_object for events in found for event in events.items)
     return len(names & {(one.namespace, one.name) for one in about})
+
+
+def _events_left(before: Page, now: Page) -> tuple[int | None, int | None]:
+    """Return how many Events the scheduler has not written yet, and how many it dropped since; None where it does not tell."""
+    if not now.has("vaina_events_waiting"):
+        return None, None
+    dropped = now.total("vaina_events_dropped_total") - before.total("vaina_events_dropped_total")
+    return int(now.total("vaina_events_waiting")), int(dropped)
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:

@@ -74,8 +74,12 @@ class Measurement(msgspec.Struct, frozen=True):
     lag_seconds: float
     #: refused and asked again, by reason
     retries: dict[str, int]
-    #: measured Pods of which an Event `Scheduled` was stored; the scheduler drops what is too much. None: not counted
+    #: measured Pods of which an Event `Scheduled` was stored a second after the last binding. None: not counted
     scheduled_events: int | None = None
+    #: what the scheduler had said and not written yet when the last Pod was bound, and what it had dropped since the start;
+    #: None: it does not tell
+    events_waiting: int | None = None
+    events_dropped: int | None = None
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -130,6 +134,8 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     found["lag"] = measurement.lag_seconds
     if measurement.scheduled_events is not None:
         found["events_scheduled"] = float(measurement.scheduled_events)
+    if measurement.events_dropped is not None:
+        found["events_dropped"] = float(measurement.events_dropped)
     return found
 
 
@@ -214,6 +220,7 @@ def table(report: Report) -> list[str]:
         if one.scheduled_events is not None:
             lines.append(
                 f"  Events Scheduled    {one.scheduled_events:,} stored for {one.bound:,} bound Pods"
+                + _left(one)
             )
         balance = one.balance
         lines.append(
@@ -228,6 +235,13 @@ def table(report: Report) -> list[str]:
 
 def _words(how: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in how.items() if value not in ("", None))
+
+
+def _left(one: Measurement) -> str:
+    """Say what of the Events was not written when the measured part ended."""
+    if one.events_waiting is None or one.events_dropped is None:
+        return ""
+    return f"; when the last was bound {one.events_waiting:,} waited to be written and {one.events_dropped:,} were dropped"
 
 
 def _counts(counts: Mapping[str, float]) -> str:

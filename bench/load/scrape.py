@@ -31,6 +31,10 @@ class Page:
                     continue  # no page of metrics, or cut off
                 self._samples.setdefault(found[1], []).append((labels, value))
 
+    def has(self, name: str) -> bool:
+        """Say whether the page has a metric."""
+        return name in self._samples
+
     def total(self, name: str) -> float:
         """Return the sum of a metric's samples."""
         return sum(value for _, value in self._samples.get(name, ()))

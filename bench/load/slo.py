@@ -10,7 +10,7 @@ _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "m": 60.0}
 _FIXED = (
     "throughput", "throughput_p50", "throughput_p90", "throughput_p95", "throughput_p99", "unscheduled",
     "attempts_scheduled", "attempts_unschedulable", "attempts_error", "etcd_requests", "balance_deviation",
-    "balance_most", "lag", "events_scheduled",
+    "balance_most", "lag", "events_scheduled", "events_dropped",
 )  # fmt: skip
 _LATENCIES = tuple(
     f"{latency}_{name}"

@@ -1,14 +1,19 @@
 """EventRecorder: Events about objects, for people (`vaina describe`, `vaina get events`).
 
-Never blocks and never fails its caller: `event` returns at once, `run` sends, new ones in batches. What is said too often is
-counted, combined or held back at the source (`vaina.client.event_correlator`). An apiserver that is away is tried again; what it
-refuses is dropped, as by client-go's `recordToSink`. Bounded everywhere: what is too much is dropped and counted.
+Never blocks and never fails its caller: `event` puts what is said into a queue and returns, `run` sends, new ones in batches. What
+is said too often is counted, combined or held back (`vaina.client.event_correlator`). An apiserver that is away is tried again;
+what it refuses is dropped, as by client-go's `recordToSink`.
+
+Events yield to the work they tell of: no more than a stated rate of them is written, beyond a burst, and what does not fit the
+queue is dropped and counted. client-go's broadcaster queues 1,000, writes one at a time, and drops what does not fit
+(tools/record/event.go: `maxQueuedEvents`, `DropIfChannelFull`); ours keeps more, so that 10,000 Pods at once lose none
+(docs/decisions/170).
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -16,16 +21,22 @@ from vaina.api.core.v1 import event_pb2, reference_pb2
 from vaina.backoff import Backoff
 from vaina.client.event_correlator import MAX_REMEMBERED, Correlated, EventCorrelator, Key, Said
 from vaina.client.resource import ResourceClient
-from vaina.clock import Clock, timestamp
+from vaina.clock import Clock
 from vaina.errors import AlreadyExists, ApiError, NotFound, Timeout, TooManyRequests, Unavailable
 from vaina.kinds import KINDS
+from vaina.metrics import EVENTS_DROPPED, EVENTS_WAITING
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Events that wait to be sent; further ones are dropped
-MAX_WAITING = 4000
+#: what was said and is not written yet; more is dropped
+MAX_WAITING = 16_000
+#: Events written a second, by one recorder, and how many more at once after a quiet time
+RATE_PER_SECOND = 1000.0
+BURST = 500
 #: Events in one call
 MAX_BATCH = 250
+#: things said that are looked at in one go: most that are said again and again are never sent, and the loop is others' too
+MAX_HEARD = 1000
 #: what comes within this time travels together
 GATHER_SECONDS = 0.1
 #: Kubernetes' limit of a note
@@ -40,11 +51,41 @@ NORMAL, WARNING = "Normal", "Warning"
 _AWAY = (Unavailable, Timeout, TooManyRequests)
 
 
+class _About(NamedTuple):
+    """An object, in words: a tuple costs a third of a message, and each bound Pod is spoken of."""
+
+    kind: str
+    api_version: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    field_path: str
+
+
+class _Heard(NamedTuple):
+    """Something that was said."""
+
+    about: _About
+    type: str
+    reason: str
+    message: str
+    action: str
+    related: reference_pb2.ObjectReference | None
+    #: seconds since the epoch
+    at: float
+
+
 @dataclass(slots=True)
 class _Known:
-    event: event_pb2.Event
+    """One Event: as it should be, and what is stored of it."""
+
+    heard: _Heard
+    correlated: Correlated
+    name: str
     #: as stored; None before it was sent
-    stored: event_pb2.Event | None = None
+    uid: str | None = None
+    count: int = 0
     tries: int = 0
 
 
@@ -52,14 +93,36 @@ class EventRecorder:
     """Collects Events; `run` sends them. All users are on one event loop."""
 
     def __init__(
-        self, client: ResourceClient[event_pb2.Event], component: str, instance: str, clock: Clock
+        self,
+        client: ResourceClient[event_pb2.Event],
+        component: str,
+        instance: str,
+        clock: Clock,
+        *,
+        rate: float = RATE_PER_SECOND,
+        burst: int = BURST,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
-        self._client, self._clock = client, clock
+        """Make a recorder.
+
+        Args:
+            client: of Events.
+            component: the source of what is said.
+            instance: its host.
+            clock: the time.
+            rate: Events written a second.
+            burst: that many more after a quiet time.
+            max_waiting: of what was said and is not written yet; more is dropped.
+        """
+        self._client, self._clock, self.component = client, clock, component
         self._correlator = EventCorrelator()
-        #: by what is said about what, least recently said first
+        self._rate, self._burst, self._max_waiting = rate, float(burst), max_waiting
+        self._tokens, self._refilled = self._burst, clock.monotonic()
+        self._heard: deque[_Heard] = deque()
+        #: Events to be sent next, in order
+        self._pending: dict[Key, _Known] = {}
+        #: Events that were sent, by what they say about what, least recently said first
         self._known: OrderedDict[Key, _Known] = OrderedDict()
-        #: keys that wait to be sent, in order
-        self._waiting: dict[Key, None] = {}
         self._wake = asyncio.Event()
         #: what all our Events have in common
         self._blank = event_pb2.Event(
@@ -68,8 +131,15 @@ class EventRecorder:
         )  # fmt: skip
         #: of the names given, in nanoseconds; two Events of one moment differ
         self._last_stamp = 0
-        #: Events that were never sent, or not sent to the last count
+        #: what was said and never sent, or not sent to the last count
         self.dropped = 0
+        self._dropped = EVENTS_DROPPED.labels(component)
+        EVENTS_WAITING.add(self)
+
+    @property
+    def waiting(self) -> int:
+        """How much was said and is not written yet."""
+        return len(self._heard) + len(self._pending)
 
     def event(
         self,
@@ -93,157 +163,190 @@ class EventRecorder:
             action: what was done, as upstream has it.
             related: a second object that it is about.
         """
-        about = reference(obj)
-        if field_path:
-            about.field_path = field_path
-        now = self._clock.now()
-        who = about.uid or f"{about.api_version}/{about.kind}/{about.namespace}/{about.name}"
-        said = Said(who, about.field_path, type, reason, message[:MAX_MESSAGE])
-        correlated = self._correlator.correlate(said, now=now)
-        if not correlated.send:
-            self.dropped += 1
+        if len(self._heard) >= self._max_waiting:
+            self._drop()
             return
-        known = self._known.get(correlated.key)
-        if known is None:
-            if len(self._waiting) >= MAX_WAITING:
-                self.dropped += 1
-                return
-            known = self._known[correlated.key] = _Known(self._new(about, said, correlated, now))
-            known.event.action = action
-            if related is not None:
-                known.event.related.CopyFrom(reference(related))
-            if len(self._known) > MAX_REMEMBERED:
-                old, _ = self._known.popitem(last=False)
-                if self._waiting.pop(old, 0) is None:
-                    self.dropped += 1
-        else:
-            known.event.count, known.event.message = correlated.times, correlated.message[:MAX_MESSAGE]
-            known.event.last_timestamp.CopyFrom(timestamp(now))
-            known.tries = 0
-            self._known.move_to_end(correlated.key)
-        self._waiting[correlated.key] = None
+        other = None if related is None else reference(related)
+        now = self._clock.now()
+        self._heard.append(
+            _Heard(_about(obj, field_path), type, reason, message[:MAX_MESSAGE], action, other, now)
+        )
         self._wake.set()
 
     async def run(self) -> None:
-        """Send Events until cancelled."""
+        """Send Events until cancelled; what waits then is lost."""
         failures = 0
         while True:
             await self._wake.wait()
             await self._clock.sleep(GATHER_SECONDS)
             self._wake.clear()
-            while self._waiting:
-                keys = [*self._waiting][:MAX_BATCH]
-                for key in keys:
-                    del self._waiting[key]
-                # What waits and is forgotten is counted as dropped when it is forgotten.
-                known = {key: self._known[key] for key in keys if key in self._known}
-                away = await self._send(known)
+            while self._heard or self._pending:
+                wait = self._until_worth_it()
+                if wait > 0:
+                    await self._clock.sleep(wait)
+                self._correlate(self._allowance())
+                self._tokens -= len(self._pending)
+                away = await self._send() if self._pending else None
                 failures = 0 if away is None else failures + 1
-                if away is not None:
-                    await self._clock.sleep(max(BACKOFF.delay(failures - 1), away.retry_seconds))
+                # Also without a failure: what is held back is said without end, and others are on this loop.
+                pause = 0.0 if away is None else max(BACKOFF.delay(failures - 1), away.retry_seconds)
+                await self._clock.sleep(pause)
 
-    async def _send(self, known: dict[Key, _Known]) -> ApiError | None:
-        """Send a batch; returns the error when the server is away, and what is left waits again."""
-        left = dict(known)
+    def _until_worth_it(self) -> float:
+        """Return the seconds until a whole batch may be sent, or all that waits."""
+        want = min(MAX_BATCH, self.waiting, max(1.0, self._burst))
+        return 0.0 if self._allowance() >= want else (want - self._tokens) / self._rate
+
+    def _allowance(self) -> int:
+        """Return how many Events may be written now."""
+        now = self._clock.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._refilled) * self._rate)
+        self._refilled = now
+        # A clock's rounding must not cost another turn.
+        return int(self._tokens + 1e-6)
+
+    def _correlate(self, limit: int) -> None:
+        """Make Events of what was said, oldest first, until there are enough to send."""
+        heard, pending = self._heard, self._pending
+        for _ in range(min(len(heard), MAX_HEARD)):
+            if len(pending) >= min(limit, MAX_BATCH):
+                return
+            self._take(heard.popleft())
+
+    def _take(self, heard: _Heard) -> None:
+        about = heard.about
+        who = about.uid or f"{about.api_version}/{about.kind}/{about.namespace}/{about.name}"
+        said = Said(who, about.field_path, heard.type, heard.reason, heard.message)
+        correlated = self._correlator.correlate(said, now=heard.at)
+        if not correlated.send:
+            self._drop()
+            return
+        key = correlated.key
+        known = self._pending.get(key) or self._known.pop(key, None)
+        if known is None:
+            known = _Known(heard, correlated, self._new_name(about.name, heard.at))
+        else:
+            known.correlated, known.tries = correlated, 0
+            # The first is what the Event is about, to its version; it was last seen now.
+            known.heard = known.heard._replace(at=heard.at)
+        self._pending[key] = known
+
+    async def _send(self) -> ApiError | None:
+        """Send what is pending; returns the error when the server is away, and what is left stays."""
+        batch = self._pending
         try:
-            await self._create({key: item for key, item in known.items() if item.stored is None}, left)
-            for key, item in known.items():
-                if item.stored is not None and item.stored.count != item.event.count:
-                    await self._count_up(key, item, left)
+            await self._create([(key, item) for key, item in batch.items() if item.uid is None])
+            for key, item in [*batch.items()]:
+                if item.count != item.correlated.times:
+                    await self._count_up(key, item)
                 else:
-                    left.pop(key, None)
+                    self._done(key, item)
         except _AWAY as error:
-            log.debug("events not sent", events=len(left), error=error.message)
-            self._again(left)
+            log.debug("events not sent", events=len(batch), error=error.message)
+            for key, item in [*batch.items()]:
+                item.tries += 1
+                if item.tries >= MAX_TRIES:
+                    self._forget(key)
             return error
         return None
 
-    def _again(self, left: dict[Key, _Known]) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for key, item in left.items():
-            item.tries += 1
-            if item.tries < MAX_TRIES and key in self._known:
-                self._waiting[key] = None
-            else:
-                self.dropped += 1
-        # In the old order; those that came meanwhile are behind.
-        self._waiting |= waiting
-
-    async def _create(self, items: dict[Key, _Known], left: dict[Key, _Known]) -> None:
+    async def _create(self, items: list[tuple[Key, _Known]]) -> None:
         """Create Events. Raises Unavailable, Timeout or TooManyRequests when some are to be tried again."""
         if not items:
             return
         try:
-            results = await self._client.create_batch([item.event for item in items.values()])
+            results = await self._client.create_batch([self._message(item) for _, item in items])
         except _AWAY:
             raise
         except ApiError as error:
             log.debug("events refused", events=len(items), error=error.message)
-            self.dropped += len(items)
-            for key in items:
-                self._forget(key, left)
+            for key, _ in items:
+                self._forget(key)
             return
         away: ApiError | None = None
-        for (key, item), result in zip(items.items(), results, strict=False):
+        for (key, item), result in zip(items, results, strict=False):
             if isinstance(result, AlreadyExists):
                 # An earlier call of ours whose answer was lost; its count is not known, and is brought up to date next.
-                item.stored = event_pb2.Event(metadata=item.event.metadata)
+                item.uid, item.count = "", 0
             elif isinstance(result, _AWAY):
                 away = result
             elif isinstance(result, ApiError):
-                log.debug("event refused", reason=item.event.reason, error=result.message)
-                self.dropped += 1
-                self._forget(key, left)
+                log.debug("event refused", reason=item.heard.reason, error=result.message)
+                self._forget(key)
             else:
-                item.stored = result
+                item.uid, item.count = result.metadata.uid, item.correlated.times
+                self._done(key, item)
         if away is not None:
             raise away
 
-    def _forget(self, key: Key, left: dict[Key, _Known]) -> None:
-        """Said again it is tried again, under a new name."""
-        left.pop(key, None)
-        self._known.pop(key, None)
+    def _done(self, key: Key, item: _Known) -> None:
+        """It is stored; said again it is counted up."""
+        self._pending.pop(key, None)
+        self._known[key] = item
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
 
-    async def _count_up(self, key: Key, item: _Known, left: dict[Key, _Known]) -> None:
-        assert item.stored is not None
-        changed = event_pb2.Event()
-        changed.CopyFrom(item.event)
+    def _forget(self, key: Key) -> None:
+        """It is dropped; said again it is tried again, under a new name."""
+        if self._pending.pop(key, None) is not None:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._dropped.inc()
+
+    async def _count_up(self, key: Key, item: _Known) -> None:
+        changed = self._message(item)
         # Whoever else wrote meanwhile, the newest count is what matters: no version, so no conflict.
-        changed.metadata.resource_version = ""
-        changed.metadata.uid = item.stored.metadata.uid
+        changed.metadata.uid = item.uid or ""
         try:
-            item.stored = await self._client.update(changed)
+            await self._client.update(changed)
         except NotFound:
             # Expired after an hour, or deleted: made again, with its count, as client-go does.
-            item.stored = None
-            await self._create({key: item}, left)
+            item.uid = None
+            await self._create([(key, item)])
+            return
         except _AWAY:
             raise
         except ApiError as error:
-            log.debug("event not counted", reason=item.event.reason, error=error.message)
-            self.dropped += 1
-        left.pop(key, None)
+            log.debug("event not counted", reason=item.heard.reason, error=error.message)
+            self._drop()
+        else:
+            item.count = item.correlated.times
+        self._done(key, item)
 
-    def _new(
-        self, about: reference_pb2.ObjectReference, said: Said, correlated: Correlated, now: float
-    ) -> event_pb2.Event:
-        # Field by field: messages built of messages, by keyword, cost three times as much, and each bound Pod has an Event.
+    def _message(self, item: _Known) -> event_pb2.Event:
+        # Field by field: messages built of messages, by keyword, cost three times as much.
+        heard, correlated, about = item.heard, item.correlated, item.heard.about
         event = event_pb2.Event()
         event.CopyFrom(self._blank)
-        event.involved_object.CopyFrom(about)
-        event.reason, event.type, event.count = said.reason, said.type, correlated.times
-        event.message = correlated.message[:MAX_MESSAGE]
+        object_ = event.involved_object
+        object_.kind, object_.api_version, object_.namespace, object_.name = about[:4]
+        object_.uid, object_.resource_version, object_.field_path = about[4:]
+        event.reason, event.type, event.count = heard.reason, heard.type, correlated.times
+        event.message, event.action = correlated.message[:MAX_MESSAGE], heard.action
+        if heard.related is not None:
+            event.related.CopyFrom(heard.related)
         event.first_timestamp.seconds = int(correlated.first // 1)
-        event.last_timestamp.seconds = int(now // 1)
-        meta = event.metadata
-        meta.namespace = about.namespace or "default"
-        # client-go's names: the object's, and the time in nanoseconds as hexadecimal.
-        meta.name = f"{about.name[:200]}.{self._sequence(now):x}"
+        event.last_timestamp.seconds = int(heard.at // 1)
+        event.metadata.namespace, event.metadata.name = about.namespace or "default", item.name
         return event
 
-    def _sequence(self, now: float) -> int:
+    def _new_name(self, name: str, now: float) -> str:
+        """Return client-go's name: the object's, and the time in nanoseconds as hexadecimal."""
         self._last_stamp = max(self._last_stamp + 1, int(now * 1e9))
-        return self._last_stamp
+        return f"{name[:200]}.{self._last_stamp:x}"
+
+
+def _about(obj: Any, field_path: str) -> _About:
+    if isinstance(obj, reference_pb2.ObjectReference):
+        return _About(
+            obj.kind, obj.api_version, obj.namespace, obj.name, obj.uid, obj.resource_version,
+            field_path or obj.field_path,
+        )  # fmt: skip
+    kind, api_version = _KIND_OF.get(obj.DESCRIPTOR.full_name) or (obj.DESCRIPTOR.name, "v1")
+    meta = obj.metadata
+    return _About(kind, api_version, meta.namespace, meta.name, meta.uid, meta.resource_version, field_path)
 
 
 def reference(obj: Any) -> reference_pb2.ObjectReference:

@@ -5,10 +5,20 @@ import pytest
 
 from vaina.api.core.v1 import event_pb2, event_service_pb2
 from vaina.client.clientset import Clientset
-from vaina.client.events import MAX_TRIES, MAX_WAITING, NORMAL, WARNING, EventRecorder, reference
+from vaina.client.events import (
+    BURST,
+    MAX_TRIES,
+    MAX_WAITING,
+    NORMAL,
+    RATE_PER_SECOND,
+    WARNING,
+    EventRecorder,
+    reference,
+)
 from vaina.client.transport import InProcessTransport
 from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
 from vaina.kinds import EVENT
+from vaina.metrics import new_registry
 from vaina.serving.server import RequestContext, typed
 from vaina.testing.builders import make_pod, make_replica_set, object_reference
 from vaina.testing.clock import FakeClock
@@ -56,13 +66,13 @@ class Server:
         self.events[request.object.metadata.name] = request.object
         return request.object
 
-    def recorder(self, clock: FakeClock) -> EventRecorder:
+    def recorder(self, clock: FakeClock, component: str = "kubelet", **options: float) -> EventRecorder:
         handlers = {
             EVENT.method("CreateBatch"): typed(self.create_batch, event_service_pb2.CreateEventBatchRequest),
             EVENT.method("Update"): typed(self.update, event_service_pb2.UpdateEventRequest),
         }
         client = Clientset(InProcessTransport(handlers)).events
-        return EventRecorder(client, "kubelet", "n1", clock)
+        return EventRecorder(client, component, "n1", clock, **options)
 
 
 @asynccontextmanager
@@ -254,3 +264,60 @@ def test_references_to_any_kind():
     ready_made = object_reference("Node", "n1", "")
     assert reference(ready_made) == ready_made
     assert reference(ready_made) is not ready_made
+
+
+async def test_a_burst_of_ten_thousand_is_written_at_a_steady_rate_and_loses_none(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for number in range(10_000):
+            recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
+        await clock.advance(1)
+        # The burst, and a second's worth at most: the rest of the machine belongs to what is being told of.
+        assert BURST <= len(server.events) <= BURST + RATE_PER_SECOND
+        assert recorder.waiting == 10_000 - len(server.events)
+        await clock.advance(9)
+    assert (len(server.events), recorder.waiting, recorder.dropped) == (10_000, 0, 0)
+
+
+async def test_a_few_are_written_at_once_after_any_number_that_were_spread_over_time(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for number in range(20):
+            recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
+            await clock.advance(0.2)
+            assert len(server.events) == number + 1
+
+
+async def test_a_recorder_may_be_given_another_rate(clock):
+    server = Server()
+    recorder = server.recorder(clock, rate=10, burst=5, max_waiting=8)
+    for number in range(9):
+        recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
+    async with running(recorder):
+        await clock.advance(0.15)
+        assert len(server.events) == 5
+        await clock.advance(0.4)
+    assert (len(server.events), recorder.dropped) == (8, 1)
+
+
+async def test_what_is_held_back_does_not_wait_for_the_rate(clock):
+    server = Server()
+    recorder = server.recorder(clock)
+    async with running(recorder):
+        for _ in range(5000):
+            recorder.event(make_pod("noisy"), WARNING, "BackOff", "Back-off restarting")
+        recorder.event(make_pod("web"), NORMAL, "Scheduled", "words")
+        await clock.advance(0.2)
+    assert {event.involved_object.name for event in server.events.values()} == {"noisy", "web"}
+
+
+async def test_metrics_tell_what_waits_and_what_was_dropped(clock):
+    registry = new_registry("scheduler")
+    recorder = Server().recorder(clock, "told-of", max_waiting=3)
+    for number in range(5):
+        recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
+    labels = {"component": "told-of"}
+    assert registry.get_sample_value("vaina_events_waiting", labels) == 3
+    assert registry.get_sample_value("vaina_events_dropped_total", labels) == 2
