@@ -39,6 +39,7 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
+from apiserver.storage.judging import judge_of
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
 from apiserver.storage.resources import Resource
@@ -204,10 +205,11 @@ class Cacher:
         version = kind.cache.version
         if read.exact is not None:
             version = versions.whole(versions.revision_of(read.exact))
+        selects = judge_of(kind.cache.resource, selection)
         for number, entry in enumerate(kind.cache.candidates(selection, after)):
             if number % _FAIR == _FAIR - 1:
                 await self._clock.sleep(0)
-            if not entry.is_selected(selection):
+            if not selects(entry):
                 continue
             if filler.is_full or not filler.add(entry.stored):
                 last = filler.items[-1].key

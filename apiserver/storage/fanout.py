@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from apiserver.storage.cached import CacheEvent
 from apiserver.storage.codec import bookmark, event_frame, version_frame
 from apiserver.storage.interface import EventType, Key, Version
+from apiserver.storage.judging import judge_of
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
@@ -90,15 +91,18 @@ class Group:
         "_left",
         "_log",
         "_max_bytes",
+        "_selects",
         "_tidy_at",
         "_waiting",
         "_watchers",
         "selection",
     )
 
-    def __init__(self, selection: Selection, *, capacity: int, max_bytes: int) -> None:
+    def __init__(self, resource: Resource, selection: Selection, *, capacity: int, max_bytes: int) -> None:
         """Make a group of nobody. A watcher behind by more events, or more bytes of objects, is cut (one event always fits)."""
         self.selection = selection
+        has_selectors = selection.labels is not None or selection.fields is not None
+        self._selects = judge_of(resource, selection) if has_selectors else None
         self._capacity, self._max_bytes = capacity, max_bytes
         self._log: list[Pending] = []
         #: the number of the log's first event; they are counted for ever
@@ -142,7 +146,8 @@ class Group:
 
     def append(self, event: CacheEvent) -> tuple[int, int]:
         """Take an event if it concerns the selection; return how many watchers got it, and how many were cut for it."""
-        kind = event.type_for(self.selection)
+        # Without selectors the place of the group has said it all.
+        kind = event.type if self._selects is None else event.type_for(self._selects)
         if kind is None:
             return 0, 0
         handed, cut = len(self._watchers), 0
@@ -295,7 +300,9 @@ class Fanout:
         groups = self._places.setdefault(place, {})
         group = groups.get(selection)
         if group is None:
-            group = groups[selection] = Group(selection, capacity=self._capacity, max_bytes=self._max_bytes)
+            group = groups[selection] = Group(
+                self._resource, selection, capacity=self._capacity, max_bytes=self._max_bytes
+            )
             self._indexed += place[0] == "index"
         return group.join(bookmarks=bookmarks)
 

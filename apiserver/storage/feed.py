@@ -16,6 +16,7 @@ from apiserver.storage.cached import Entry
 from apiserver.storage.fanout import Fanout
 from apiserver.storage.freshness import Freshness
 from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Stored, Version
+from apiserver.storage.judging import judge_of
 from apiserver.storage.keys import REGISTRY
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import too_large
@@ -57,7 +58,8 @@ class CachedKind:
 
     def is_selected(self, item: Stored, selection: Selection) -> bool:
         """Tell whether a selection has an object that may not be in the cache."""
-        return Entry(item, self.cache.resource).is_selected(selection)
+        resource = self.cache.resource
+        return judge_of(resource, selection)(Entry(item, resource))
 
     def apply(self, events: Sequence[StorageEvent]) -> None:
         """Take the events of whole revisions, and hand them on."""

@@ -104,7 +104,7 @@ class WatchCache:
     def candidates(self, selection: Selection, after: Key | None = None) -> list[Entry]:
         """Return the objects that may be selected, in the order of keys, after a key: by index where there is one.
 
-        As of now; whoever takes time to look at each (`Entry.is_selected`) still sees one version.
+        As of now; whoever takes time to look at each (`judging`) still sees one version.
         """
         entries = self._entries
         if selection.key is not None:
@@ -157,7 +157,7 @@ class WatchCache:
     def _replace(self, entry: Entry, previous: Entry) -> None:
         """Change an object; its place among the keys stays, and mostly its places in the indexes do."""
         self._entries[entry.stored.key] = entry
-        if entry.index_pairs() != previous.index_pairs():
+        if entry.index_values() != previous.index_values():
             self._forget(previous)
             self._index_all(entry)
 

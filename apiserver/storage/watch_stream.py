@@ -13,6 +13,7 @@ from apiserver.storage.fanout import Pending, Slice, Subscription
 from apiserver.storage.feed import CachedKind
 from apiserver.storage.history import History
 from apiserver.storage.interface import EventType, Version
+from apiserver.storage.judging import judge_of
 from apiserver.storage.selection import Selection
 from vaina.clock import Clock
 
@@ -62,6 +63,7 @@ class WatchStream:
         self, history: History, kind: CachedKind, selection: Selection, *, bookmarks: bool, clock: Clock
     ) -> None:
         self._history, self._kind, self._selection = history, kind, selection
+        self._selects = judge_of(kind.cache.resource, selection)
         self._bookmarks, self._clock = bookmarks, clock
 
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
@@ -106,7 +108,7 @@ class WatchStream:
         for number, entry in enumerate(entries):
             if number % BATCH_EVENTS == BATCH_EVENTS - 1:
                 await self._clock.sleep(0)
-            if not entry.is_selected(self._selection):
+            if not self._selects(entry):
                 continue
             at = entry.stored.version
             item = Pending(EventType.ADDED, at, CacheEvent(EventType.ADDED, at, entry, None))
@@ -127,7 +129,7 @@ class WatchStream:
     def _pending(self, events: Sequence[CacheEvent]) -> list[Pending]:
         found: list[Pending] = []
         for event in events:
-            kind = event.type_for(self._selection)
+            kind = event.type_for(self._selects)
             if kind is not None:
                 found.append(Pending(kind, event.version, event))
         return found

@@ -9,6 +9,7 @@ from apiserver.storage import versions
 from apiserver.storage.cached import CacheEvent
 from apiserver.storage.fanout import Fanout, Subscription
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
+from apiserver.storage.judging import judge_of
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
 from apiserver.storage.watch_cache import WatchCache
@@ -19,6 +20,7 @@ from vaina.objects.selectors import parse_field_selector, parse_label_selector
 PREFIX = Key("/registry/pods/")
 KEYS = [Key(f"{PREFIX}{namespace}/{name}") for namespace in ("x", "xx", "y") for name in ("a", "b")]
 META = ("v1", "Pod")
+POD_RESOURCE = resource_of(POD)
 SELECTIONS = {
     "all": Selection(PREFIX),
     "namespace": Selection(Key(f"{PREFIX}x/")),
@@ -26,6 +28,13 @@ SELECTIONS = {
     "label": Selection(PREFIX, labels=parse_label_selector("app=web")),
     "node": Selection(PREFIX, fields=parse_field_selector("spec.nodeName=n1"), index=("spec.nodeName", "n1")),
     "unbound": Selection(PREFIX, fields=parse_field_selector("spec.nodeName="), index=("spec.nodeName", "")),
+    "bound": Selection(PREFIX, fields=parse_field_selector("spec.nodeName!=")),
+    "labelled on others": Selection(
+        PREFIX, labels=parse_label_selector("app=web"), fields=parse_field_selector("spec.nodeName!=n1")
+    ),
+    "bound that did not fail": Selection(
+        PREFIX, fields=parse_field_selector("spec.nodeName!=,status.phase!=Failed")
+    ),
     "phase in namespace": Selection(Key(f"{PREFIX}y/"), fields=parse_field_selector("status.phase!=Failed")),
 }
 
@@ -49,11 +58,18 @@ def is_selected(selection: Selection, stored: Stored) -> bool:
         return False
     if selection.index is not None:
         return message.spec.node_name == selection.index[1]
-    return selection.fields is None or message.status.phase != "Failed"
+    if selection.fields is None:
+        return True
+    text, node = str(selection.fields), message.spec.node_name
+    if "spec.nodeName!=" in text and node == ("n1" if "n1" in text else ""):
+        return False
+    return "status.phase" not in text or message.status.phase != "Failed"
 
 
 def selected(cache: WatchCache, selection: Selection) -> list[Stored]:
-    return [entry.stored for entry in cache.candidates(selection) if entry.is_selected(selection)]
+    return [
+        entry.stored for entry in cache.candidates(selection) if judge_of(cache.resource, selection)(entry)
+    ]
 
 
 @dataclass
@@ -156,7 +172,7 @@ class CacheMachine(RuleBasedStateMachine):
                 key: stored.version for key, stored in state.items() if is_selected(selection, stored)
             }
             for later in events:
-                kind = later.type_for(selection)
+                kind = later.type_for(judge_of(POD_RESOURCE, selection))
                 if kind is not None:
                     watcher.see(kind, later)
             assert watcher.known == self.expected(selection)
@@ -217,7 +233,7 @@ def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_versi
     cache.apply(event(EventType.ADDED, KEYS[0], 200, before))
     cached = cache.apply(event(EventType.MODIFIED, KEYS[0], 300, after))
     assert cached is not None
-    assert cached.type_for(SELECTIONS["label"]) is EventType.DELETED
+    assert cached.type_for(judge_of(POD_RESOURCE, SELECTIONS["label"])) is EventType.DELETED
     sent = pod_pb2.Pod.FromString(cached.object_as(EventType.DELETED))
     assert (sent.metadata.labels["app"], sent.metadata.resource_version) == ("web", "300")
     assert pod_pb2.Pod.FromString(cached.object_as(EventType.MODIFIED)).metadata.labels["app"] == "db"
