@@ -57,6 +57,8 @@ class DisruptionController(Controller):
         self._client, self._recorder = factory.clientset.pod_disruption_budgets, recorder
         self._pod_client = factory.clientset.pods
         self._coverage = Coverage()
+        #: Pods with several budgets, with those that an event has named; as many as there are such Pods
+        self._told: dict[str, frozenset[str]] = {}
         self._budgets.add_handler(
             on_add=self._on_budget,
             on_update=lambda _, new: self._on_budget(new),
@@ -65,7 +67,7 @@ class DisruptionController(Controller):
         self._pods.add_handler(
             on_add=self._on_pod,
             on_update=lambda _, new: self._on_pod(new),
-            on_delete=lambda pod: self._look_at(self._coverage.drop_pod(object_key(pod))),
+            on_delete=self._on_pod_gone,
         )
         for informer in self._scaled.values():
             informer.add_handler(on_add=self._on_scaled, on_update=self._on_scale, on_delete=self._on_scaled)
@@ -77,6 +79,7 @@ class DisruptionController(Controller):
         namespace, now = budget.metadata.namespace, self.clock.now()
         keys = self._coverage.pods(key, lambda: self._pods.lister.list(namespace=namespace))
         pods = [pod for pod in map(self._pods.lister.get, sorted(keys)) if pod is not None]
+        self._tell_of_several(pods)
         try:
             verdict = self._count(budget, pods, now)
             if self._is_in_doubt(budget, verdict):
@@ -100,6 +103,21 @@ class DisruptionController(Controller):
             )  # fmt: skip
         await self._write(verdict.wanted)
         return verdict.recheck
+
+    def _tell_of_several(self, pods: Iterable[pod_pb2.Pod]) -> None:
+        """Say of each Pod that several budgets cover that it cannot be evicted, once for the same budgets (getPdbForPod)."""
+        for pod in pods:
+            key = object_key(pod)
+            budgets = self._coverage.covering(key)
+            if len(budgets) < 2:
+                self._told.pop(key, None)
+            elif self._told.get(key) != budgets:
+                self._told[key] = budgets
+                meta, first = pod.metadata, min(budgets).partition("/")[2]
+                self._recorder.event(
+                    pod, WARNING, "MultiplePodDisruptionBudgets",
+                    f'Pod "{meta.namespace}"/"{meta.name}" matches multiple PodDisruptionBudgets.  Chose "{first}" arbitrarily.',
+                )  # fmt: skip
 
     def _count(self, budget: Budget, pods: Sequence[pod_pb2.Pod], now: float) -> Verdict:
         """Count a budget's Pods, and remember what was asked for it: when that comes, goes or is scaled it is counted again. Raises NoScale."""
@@ -156,6 +174,11 @@ class DisruptionController(Controller):
 
     def _on_pod(self, pod: pod_pb2.Pod) -> None:
         self._look_at(self._coverage.put_pod(pod))
+
+    def _on_pod_gone(self, pod: pod_pb2.Pod) -> None:
+        key = object_key(pod)
+        self._told.pop(key, None)
+        self._look_at(self._coverage.drop_pod(key))
 
     def _on_scaled(self, obj: Any) -> None:
         """Look again at the budgets that asked for an object: it is there, gone, or wishes for another number of Pods."""

@@ -82,6 +82,10 @@ class Coverage:
             self._remove(key, name)
         return before
 
+    def covering(self, name: str) -> frozenset[str]:
+        """Return the keys of the budgets that are known to cover a Pod, by its key."""
+        return frozenset(self._of_pod.get(name, ()))
+
     def pods(self, key: str, all_pods: Callable[[], Iterable[pod_pb2.Pod]]) -> Collection[str]:
         """Return the keys of the Pods that a budget covers.
 

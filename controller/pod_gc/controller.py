@@ -4,7 +4,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools
-from controller.pod_gc.reconcile import AbsentNodes, reconcile
+from controller.pod_gc.reconcile import AbsentNodes, is_out_of_service, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.clock import timestamp
@@ -53,17 +53,22 @@ class PodGcController(Controller):
         self.queue.add(_KEY)
 
     async def sync(self, key: str) -> float | None:
-        pods = self._pods.lister.list()
-        existing = {node.metadata.name for node in self._nodes.lister.list()}
+        pods, nodes = self._pods.lister.list(), self._nodes.lister.list()
+        existing = {node.metadata.name for node in nodes}
         used = {pod.spec.node_name for pod in pods}
         absent = {
             name
             for name in self._absent.observe(used, existing, self.clock.monotonic())
             if not await self._exists(name)
         }
-        plan = reconcile(pods, absent_nodes=absent, keep_terminated=self._keep_terminated)
+        plan = reconcile(
+            pods, absent_nodes=absent, keep_terminated=self._keep_terminated,
+            out_of_service={node.metadata.name for node in nodes if is_out_of_service(node)},
+        )  # fmt: skip
         for pod in plan.orphaned:
             await self._remove(pod, "orphaned", because=_NO_NODE)
+        for pod in plan.out_of_service:
+            await self._remove(pod, "out-of-service")
         for pod in plan.unscheduled:
             await self._remove(pod, "unscheduled")
         for pod in plan.surplus:

@@ -3,9 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
+from vaina.objects.nodes import is_ready
 from vaina.objects.pods import is_terminal
+
+#: a person gives it to a node that is off and stays off for a while
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +18,28 @@ class PodGcPlan:
 
     #: their node is no more
     orphaned: tuple[pod_pb2.Pod, ...] = ()
+    #: ending on a node that is not ready and that a person has said to be out of service: its kubelet will not end them
+    out_of_service: tuple[pod_pb2.Pod, ...] = ()
     #: ending, and never given to a node: no kubelet will end them
     unscheduled: tuple[pod_pb2.Pod, ...] = ()
     #: ended, the oldest of too many
     surplus: tuple[pod_pb2.Pod, ...] = ()
 
 
+def is_out_of_service(node: node_pb2.Node) -> bool:
+    """Say whether a person has marked a node as one that is off, and it is not ready.
+
+    https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
+    """
+    return not is_ready(node) and any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints)
+
+
 def reconcile(
-    pods: Sequence[pod_pb2.Pod], *, absent_nodes: Collection[str], keep_terminated: int
+    pods: Sequence[pod_pb2.Pod],
+    *,
+    absent_nodes: Collection[str],
+    keep_terminated: int,
+    out_of_service: Collection[str] = (),
 ) -> PodGcPlan:
     """Decide which Pods to delete.
 
@@ -29,17 +47,30 @@ def reconcile(
         pods: all of them.
         absent_nodes: nodes that were asked for and certainly do not exist, for some time.
         keep_terminated: how many ended Pods may stay; 0 or less: all.
+        out_of_service: nodes of which `is_out_of_service` holds.
     """
     orphaned = tuple(pod for pod in pods if pod.spec.node_name in absent_nodes)
-    unscheduled = tuple(
-        pod for pod in pods if pod.metadata.HasField("deletion_timestamp") and not pod.spec.node_name
+    ending = [pod for pod in pods if pod.metadata.HasField("deletion_timestamp")]
+    unscheduled = tuple(pod for pod in ending if not pod.spec.node_name)
+    given_up = sorted(
+        (
+            pod
+            for pod in ending
+            if pod.spec.node_name in out_of_service and pod.spec.node_name not in absent_nodes
+        ),
+        key=_order,
     )
-    ended = [pod for pod in pods if is_terminal(pod) and pod.spec.node_name not in absent_nodes]
+    gone = {pod.metadata.uid for pod in given_up}
+    ended = [
+        pod
+        for pod in pods
+        if is_terminal(pod) and pod.spec.node_name not in absent_nodes and pod.metadata.uid not in gone
+    ]
     surplus: tuple[pod_pb2.Pod, ...] = ()
     if keep_terminated > 0 and len(ended) > keep_terminated:
         ended.sort(key=_order)
         surplus = tuple(ended[: len(ended) - keep_terminated])
-    return PodGcPlan(orphaned=orphaned, unscheduled=unscheduled, surplus=surplus)
+    return PodGcPlan(orphaned, tuple(given_up), unscheduled, surplus)
 
 
 def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:

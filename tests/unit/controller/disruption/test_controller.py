@@ -8,7 +8,7 @@ from tests.support.controlplane import ControlPlane, control_plane, controllers
 from tests.support.faults import StalledTransport
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.client.clientset import Clientset
-from vaina.errors import TooManyRequests
+from vaina.errors import InternalError, TooManyRequests
 from vaina.objects.conditions import get_condition
 from vaina.testing.builders import make_deployment, make_replica_set
 
@@ -75,6 +75,35 @@ async def test_a_budget_follows_the_number_that_is_wished_for() -> None:
         await plane.client.replica_sets.update_scale(scale)
         # Three of six are there: none may go.
         await until_counted(plane, 0, 3)
+
+
+async def test_a_pod_that_two_budgets_cover_is_told_and_not_evicted() -> None:
+    async with control_plane() as plane:
+        first, *_ = await replicas(plane, 2)
+        other = budget(most=1)
+        other.metadata.name = "all"
+        for made in (budget(most=1), other):
+            await plane.client.pod_disruption_budgets.create(made)
+
+        async def told() -> bool:
+            await plane.clock.advance(1)
+            return (
+                len([one for one in await plane.events() if one.reason == "MultiplePodDisruptionBudgets"])
+                == 2
+            )
+
+        await plane.until(told)
+        [event] = [
+            one
+            for one in await plane.events()
+            if one.reason == "MultiplePodDisruptionBudgets" and one.involved_object.name == first
+        ]
+        assert event.message == (
+            f'Pod "default"/"{first}" matches multiple PodDisruptionBudgets.  Chose "all" arbitrarily.'
+        )
+        assert (event.type, event.count) == ("Warning", 1)
+        with pytest.raises(InternalError, match="more than one PodDisruptionBudget"):
+            await plane.client.pods.evict("default", first)
 
 
 async def test_a_pod_that_was_to_end_and_did_not_is_none_of_those_any_more() -> None:

@@ -1,8 +1,8 @@
 import pytest
 
-from controller.pod_gc.reconcile import AbsentNodes, PodGcPlan, reconcile
+from controller.pod_gc.reconcile import AbsentNodes, PodGcPlan, is_out_of_service, reconcile
 from vaina.api.core.v1 import pod_pb2
-from vaina.testing.builders import make_pod
+from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import EPOCH
 
 
@@ -103,3 +103,61 @@ def test_which_of_too_many_go(there: list[str], keep: int, surplus: list[str]) -
     assert names(plan.surplus) == surplus
     left = [of(text) for text in there if text not in surplus]
     assert reconcile(left, absent_nodes={"gone"}, keep_terminated=keep).surplus == ()
+
+
+OFF = "node.kubernetes.io/out-of-service"
+
+
+@pytest.mark.parametrize(
+    ("ready", "taints", "want"),
+    [
+        ("False", [OFF], True),
+        ("Unknown", ["node.kubernetes.io/unreachable", OFF], True),
+        ("", [OFF], True),
+        ("True", [OFF], False),
+        ("False", [], False),
+        ("Unknown", ["node.kubernetes.io/unreachable"], False),
+    ],
+)
+def test_a_node_is_out_of_service_when_it_is_said_and_it_is_not_ready(
+    ready: str, taints: list[str], want: bool
+) -> None:
+    node = make_node("n1")
+    del node.status.conditions[:]
+    if ready:
+        node.status.conditions.add(type="Ready", status=ready)
+    for key in taints:
+        node.spec.taints.add(key=key, effect="NoExecute", value="nodeshutdown")
+    assert is_out_of_service(node) is want
+
+
+@pytest.mark.parametrize(
+    ("node", "ending", "kind"),
+    [
+        ("off", True, "out_of_service"),
+        # Whose time has not come is deleted by whoever heeds the taint, or by a person.
+        ("off", False, ""),
+        ("n1", True, ""),
+        ("", True, "unscheduled"),
+        ("gone", True, "orphaned"),
+    ],
+)
+@pytest.mark.parametrize("phase", PHASES)
+def test_what_ends_on_a_node_out_of_service_is_not_waited_for(
+    phase: str, node: str, ending: bool, kind: str
+) -> None:
+    pod = make_pod("a", node=node, phase=phase, deleted=EPOCH if ending else None)
+    plan = reconcile([pod], absent_nodes={"gone"}, keep_terminated=1, out_of_service={"off", "gone"})
+    assert plan == (PodGcPlan(**{kind: (pod,)}) if kind else PodGcPlan())
+
+
+def test_those_out_of_service_go_evicted_ones_first_and_are_not_counted_as_too_many() -> None:
+    young, old, evicted = (
+        make_pod(name, node="off", phase="Failed", created=EPOCH - age, deleted=EPOCH)
+        for name, age in (("young", 1), ("old", 5), ("evicted", 0))
+    )
+    evicted.status.reason = "Evicted"
+    done = make_pod("done", node="n1", phase="Succeeded", created=EPOCH)
+    plan = reconcile([young, old, done, evicted], absent_nodes=(), keep_terminated=1, out_of_service={"off"})
+    assert names(plan.out_of_service) == ["evicted", "old", "young"]
+    assert plan.surplus == ()
