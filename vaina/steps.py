@@ -4,6 +4,12 @@ They are the steps of the document "Qué pasa realmente cuando creas un Pod"; AR
 """
 
 from enum import StrEnum
+from typing import Final
+
+#: where a UUID says its version, and how long it is
+_VERSION_AT, _LENGTH = 14, 36
+#: of random UUIDs, and of those of a vendor's own meaning (RFC 9562, 5.4 and 5.8)
+_RANDOM, _OURS = "4", "8"
 
 
 class PodStep(StrEnum):
@@ -28,7 +34,26 @@ class PodStep(StrEnum):
         return _WORDS[self]
 
 
-_WORDS = {
+def can_say(pod_uid: str) -> bool:
+    """Say whether a uid can be made to say that its Pod has no trace: whether it is a random UUID."""
+    return len(pod_uid) == _LENGTH and pod_uid[_VERSION_AT] == _RANDOM
+
+
+def without_trace(pod_uid: str) -> str:
+    """Return a random UUID as the uid of a Pod whose steps nobody writes down: one of version 8.
+
+    The apiserver chooses the Pods that have a trace when it creates them (`apiserver.registry.pod_traces`), and so says it to
+    everybody who would report a step, without a word on the wire (docs/decisions/171).
+    """
+    return f"{pod_uid[:_VERSION_AT]}{_OURS}{pod_uid[_VERSION_AT + 1 :]}"
+
+
+def may_have_trace(pod_uid: str) -> bool:
+    """Say whether a step of the Pod is worth reporting; True for uids that do not say."""
+    return pod_uid[_VERSION_AT : _VERSION_AT + 1] != _OURS or len(pod_uid) != _LENGTH
+
+
+_WORDS: Final = {
     PodStep.ADMITTED: "applied, validated, stored in etcd",
     PodStep.SCHEDULED: "a node was chosen and bound",
     PodStep.OBSERVED: "the node's kubelet saw it",

@@ -112,7 +112,7 @@ class Creator(Reader[M]):
     def _prepare(self, new: "New[M]") -> None:
         """Set what the server decides, once the object is admitted."""
         meta = new.meta
-        metadata.prepare_for_create(meta, self._world.new_uid(), new.started)
+        metadata.prepare_for_create(meta, self._new_uid(new.ctx), new.started)
         new.draft.prepare(self.strategy, new.started)
         if self.strategy.has_generation:
             meta.generation = 1
@@ -130,6 +130,10 @@ class Creator(Reader[M]):
             self._name_anew(new)
         self._validate(meta.name, new.draft.errors())
         return self._put(new)
+
+    def _new_uid(self, ctx: Context) -> str:
+        uid = self._world.new_uid()
+        return uid if self._observer is None or ctx.dry_run else self._observer.uid(uid)
 
     def _name_anew(self, new: "New[M]") -> None:
         new.meta.name = metadata.generate_name(new.meta.generate_name, self._world.rng)

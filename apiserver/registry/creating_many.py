@@ -142,7 +142,7 @@ class ManyCreator(Creator[M]):
             if mould is None:
                 left.append(index)
                 continue
-            follower.uid = self._world.new_uid()
+            follower.uid = self._new_uid(leader.ctx)
             like, key = leader.put, self.key(leader.meta.namespace, follower.name)
             data = mould.cast(follower.name, follower.uid)
             follower.put = Put(key, data, like.type_meta, None, like.ttl_seconds)

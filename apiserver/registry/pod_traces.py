@@ -30,7 +30,7 @@ from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.clock import Clock, micro_timestamp, timestamp
 from vaina.errors import ApiError
 from vaina.kinds import POD_TRACE
-from vaina.steps import PodStep
+from vaina.steps import PodStep, can_say, may_have_trace, without_trace
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -77,8 +77,8 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
 class Sampler:
     """Chooses the Pods that get a trace: all of them, up to so many at once and so many a second. Owned by the event loop.
 
-    Whole Pods are chosen, when they are created: whoever reports a later step of a Pod that was not chosen finds no trace and
-    begins none. A trace costs the apiserver more than the bind it tells of.
+    Whole Pods are chosen, when they are created, and the uid of one that was not chosen says so: of its later steps nobody
+    reports (decision 171). A trace costs the apiserver more than the bind it tells of.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Traces:
         """
         by_pod: dict[tuple[str, str], list[StepReport]] = {}
         for report in reports:
-            if report.pod_uid and report.namespace:
+            if report.pod_uid and report.namespace and may_have_trace(report.pod_uid):
                 by_pod.setdefault((report.namespace, report.pod_uid), []).append(report)
         known = await self._known([self._key(namespace, uid) for namespace, uid in by_pod])
         width = asyncio.Semaphore(_WIDTH)
@@ -239,9 +239,14 @@ class TraceWriter:
         self._gone: deque[tuple[str, str]] = deque(maxlen=_QUEUE_LIMIT)
         self._wake = asyncio.Event()
 
+    def uid(self, uid: str) -> str:
+        """Choose whether a Pod is to have a trace; return the uid that says it."""
+        return uid if not can_say(uid) or self._sampler.take() else without_trace(uid)
+
     def created(self, obj: pod_pb2.Pod, *, started: float) -> None:
         """A Pod was admitted and stored."""
-        if not self._sampler.take():
+        uid = obj.metadata.uid
+        if not may_have_trace(uid) or not (can_say(uid) or self._sampler.take()):
             return
         key = f"{obj.metadata.namespace}/{obj.metadata.name}"
         log.info("pod admitted", pod=key, uid=obj.metadata.uid, step=PodStep.ADMITTED)
@@ -258,8 +263,9 @@ class TraceWriter:
 
     def removed(self, obj: pod_pb2.Pod) -> None:
         """A Pod has gone."""
-        self._gone.append((obj.metadata.namespace, obj.metadata.uid))
-        self._wake.set()
+        if may_have_trace(obj.metadata.uid):
+            self._gone.append((obj.metadata.namespace, obj.metadata.uid))
+            self._wake.set()
 
     async def run(self, traces: Traces) -> None:
         """Write until cancelled; what comes soon after a write gathers, for that costs a question to storage each time."""

@@ -42,6 +42,10 @@ class SelectingStorage(CachedStorage, Protocol):
 class Observer(Protocol):
     """Is told of what was done; must return at once."""
 
+    def uid(self, uid: str) -> str:
+        """Return the uid of an object that is about to be stored, from the one that was made for it."""
+        ...
+
     def created(self, obj: Any, *, started: float) -> None:
         """An object was stored; `started` is when its request came (seconds since the epoch)."""
         ...

@@ -1,7 +1,7 @@
 """StepReporter: tells the apiserver which of the seven steps a component has done for a Pod (requirement A8).
 
 Best effort and never on the path of the work: `report` returns at once; reports travel in batches of what has come together;
-when too many wait the oldest are dropped and counted.
+when too many wait the oldest are dropped and counted. Of a Pod whose uid says that it has no trace nothing is said (decision 171).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.clientset import PodTraceClient
 from vaina.clock import Clock, set_micros
 from vaina.errors import ApiError
-from vaina.steps import PodStep
+from vaina.steps import PodStep, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,11 +60,14 @@ class StepReporter:
             message: what happened, in a few words.
             node_name: the Pod's node, where it is known.
         """
+        uid = pod_meta.uid
+        if not may_have_trace(uid):
+            return
         if len(self._waiting) == MAX_WAITING:
             self.dropped += 1
-        # Field by field: messages built of messages, by keyword, cost twice as much, and each bound Pod has a report.
+        # Field by field: messages built of messages, by keyword, cost twice as much.
         report = trace_service_pb2.StepReport()
-        report.namespace, report.pod_name, report.pod_uid = pod_meta.namespace, pod_meta.name, pod_meta.uid
+        report.namespace, report.pod_name, report.pod_uid = pod_meta.namespace, pod_meta.name, uid
         report.node_name = node_name
         record = report.record
         record.CopyFrom(self._blank)

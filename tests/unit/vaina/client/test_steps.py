@@ -11,7 +11,7 @@ from vaina.clock import micro_timestamp
 from vaina.errors import Unavailable
 from vaina.kinds import POD_TRACE
 from vaina.serving.server import RequestContext, typed
-from vaina.steps import PodStep
+from vaina.steps import PodStep, without_trace
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import EPOCH, FakeClock
 
@@ -126,3 +126,16 @@ async def test_too_many_push_out_the_oldest(clock):
     async with running(reporter):
         await clock.advance(1)
     assert server.batches[0][0].pod_name == "p3"
+
+
+async def test_of_a_pod_without_a_trace_nothing_is_said(clock):
+    server = Server()
+    reporter = server.reporter(clock)
+    with_one, without = make_pod("with").metadata, make_pod("without").metadata
+    with_one.uid = "0b9a4f5e-5c0b-4c55-9f0a-3b1f3c6e7d10"
+    without.uid = without_trace(with_one.uid)
+    async with running(reporter):
+        for meta in (with_one, without):
+            reporter.report(meta, PodStep.STARTED, EPOCH, EPOCH + 1)
+        await clock.advance(1)
+    assert [report.pod_name for batch in server.batches for report in batch] == ["with"]
