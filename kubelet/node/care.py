@@ -151,6 +151,7 @@ class NodeCare:
                 # What a Pod may use changes when it is resized.
                 limits = pod_cgroup_limits(pod, pids_limit=tools.pod_pids_limit)
                 tools.cgroups.apply(pod_cgroup(tools.cgroup_parent, pod), limits)
+            await asyncio.to_thread(tools.cgroups.share_up)
             # Who is known is asked last: a Pod that comes meanwhile is no stranger.
             present = await asyncio.to_thread(tools.cgroups.present)
             workers = self._workers()

@@ -18,6 +18,8 @@ log = structlog.stdlib.get_logger(__name__)
 SYSTEM = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("cpu", "memory", "pids")
 _UNLIMITED = -1
+#: the kernel's own bounds
+_MOST_SHARES, _MOST_WEIGHT = 262_144, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,22 @@ class Cgroups:
             ("memory", "memory.limit_in_bytes", str(limits.memory_bytes or _UNLIMITED)),
             ("pids", "pids.max", pids),
         )
+
+    def share_up(self, path: str) -> None:
+        """Give a cgroup, and each one above it, the CPU shares of those below it together. Raises OSError.
+
+        Else all Pods of a node, and of all nodes of the machine, would share what one container of the machine has (1024 of version 1, 100 of
+        version 2). Others may write at the same time: it is looked at again and again.
+        """
+        name, most = ("cpu.weight", _MOST_WEIGHT) if self.unified else ("cpu.shares", _MOST_SHARES)
+        folder = self._folder("cpu", path)
+        top = self._system if self.unified else self._system / "cpu"
+        while folder != top:
+            below = [_number(item / name) for item in folder.iterdir() if item.is_dir()]
+            wanted = min(sum(found or 0 for found in below), most)
+            if wanted and wanted != _number(folder / name):
+                _write(folder / name, str(wanted))
+            folder = folder.parent
 
     def remove(self, path: str) -> None:
         """Remove a cgroup with those below it, in every hierarchy. One in which something still runs stays."""
@@ -168,6 +186,14 @@ class PodCgroups:
             log.warning("cgroup not set", cgroup=path, error=str(error))
         else:
             self._applied[path] = limits
+
+    def share_up(self) -> None:
+        """Have what is above the node's Pods share CPU as these do together. What the kernel refuses is logged."""
+        if self._parent:
+            try:
+                self._cgroups.share_up(self._parent)
+            except OSError as error:
+                log.warning("cgroup not set", cgroup=self._parent, error=str(error))
 
     def remove(self, uid: str) -> None:
         """Remove a Pod's cgroup: nothing of it runs any more."""

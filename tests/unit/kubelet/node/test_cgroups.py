@@ -1,5 +1,6 @@
 """Cgroups of Pods: where they are, what they may use, and what is read of them. The kernel is played by a folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,37 @@ def test_what_the_kernel_refuses_stops_no_pod(tmp_path: Path) -> None:
     pods = PodCgroups(Cgroups(tmp_path), PARENT)
     pods.apply(f"{PARENT}/kubepods/podu1", LIMITS)
     assert pods.present() == frozenset()
+
+
+@pytest.mark.requirement("B4")
+@pytest.mark.parametrize(
+    ("version", "name", "most"), [(version_1, "cpu.shares", 262_144), (version_2, "cpu.weight", 10_000)]
+)
+def test_what_is_above_the_pods_shares_as_they_do_together(
+    tmp_path: Path, version: Callable[[Path], Cgroups], name: str, most: int
+) -> None:
+    cgroups = version(tmp_path)
+    top = tmp_path if cgroups.unified else tmp_path / "cpu"
+    for path, share in {
+        "vaina": 7, "vaina/node-1": 7, "vaina/node-2": 300, "vaina/node-1/kubepods": 500,
+        "vaina/node-1/kubepods/burstable": 9000, "vaina/node-1/other": 100, "stranger": 3,
+    }.items():  # fmt: skip
+        (top / path).mkdir()
+        (top / path / name).write_text(f"{share}\n")
+    pods = PodCgroups(cgroups, PARENT)
+
+    def shares(*paths: str) -> list[int]:
+        return [int((top / path / name).read_text()) for path in paths]
+
+    pods.share_up()
+    assert shares("vaina/node-1", "vaina", "vaina/node-1/kubepods", "stranger") == [600, 900, 500, 3]
+    # Another node comes, and one has more than the kernel takes.
+    (top / "vaina/node-2" / name).write_text(str(most))
+    pods.share_up()
+    assert shares("vaina/node-1", "vaina") == [600, most]
+    assert not (top / name).exists()
+
+
+def test_cgroups_that_are_not_there_are_logged_and_nothing_more(tmp_path: Path) -> None:
+    PodCgroups(version_1(tmp_path), PARENT).share_up()
+    PodCgroups(version_1(tmp_path / "cpu"), "").share_up()
