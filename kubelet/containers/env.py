@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
+from kubelet.containers.env_file import EnvFileError, find_variable
 from vaina.api.core.v1 import config_pb2, pod_pb2, reference_pb2
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
@@ -24,19 +25,22 @@ class References:
 
     config_maps: frozenset[str]
     secrets: frozenset[str]
+    #: (volume, path in it)
+    files: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The objects themselves; a name that is absent does not exist."""
+    """The objects themselves, and the text of files; a name that is absent does not exist."""
 
     config_maps: Mapping[str, config_pb2.ConfigMap] = field(default_factory=dict[str, config_pb2.ConfigMap])
     secrets: Mapping[str, config_pb2.Secret] = field(default_factory=dict[str, config_pb2.Secret])
+    files: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 
 def references(container: pod_pb2.Container) -> References:
     """Return what has to be fetched before `make_env`."""
-    config_maps, secrets = set(), set()
+    config_maps, secrets, files = set(), set(), set()
     for source in container.env_from:
         if source.HasField("config_map_ref"):
             config_maps.add(source.config_map_ref.local_object_reference.name)
@@ -48,7 +52,9 @@ def references(container: pod_pb2.Container) -> References:
             config_maps.add(source_of.config_map_key_ref.local_object_reference.name)
         if source_of.HasField("secret_key_ref"):
             secrets.add(source_of.secret_key_ref.local_object_reference.name)
-    return References(frozenset(config_maps), frozenset(secrets))
+        if source_of.HasField("file_key_ref"):
+            files.add((source_of.file_key_ref.volume_name, source_of.file_key_ref.path))
+    return References(frozenset(config_maps), frozenset(secrets), frozenset(files))
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
@@ -121,6 +127,8 @@ def _value_from(
         raise EnvError(str(error)) from error
     if source.HasField("config_map_key_ref"):
         return _config_map_key(pod, source.config_map_key_ref, sources)
+    if source.HasField("file_key_ref"):
+        return _file_key(source.file_key_ref, sources)
     return _secret_key(pod, source.secret_key_ref, sources) if source.HasField("secret_key_ref") else None
 
 
@@ -146,6 +154,21 @@ def _secret_key(pod: pod_pb2.Pod, reference: reference_pb2.SecretKeySelector, so
         return _text(found.data[reference.key])
     where = f"Secret {pod.metadata.namespace}/{name}"
     return _missing(reference.optional, f"couldn't find key {reference.key} in {where}")
+
+
+def _file_key(reference: reference_pb2.FileKeySelector, sources: Sources) -> str | None:
+    """Return a variable that another container wrote; an empty value counts as none, as upstream."""
+    text = sources.files.get((reference.volume_name, reference.path))
+    if text is None:
+        return _missing(reference.optional, "couldn't parse env file")
+    try:
+        value = find_variable(text, reference.key)
+    except EnvFileError as error:
+        raise EnvError(f"couldn't parse env file: {error}") from error
+    where = f'file "{reference.path}" of volume "{reference.volume_name}"'
+    return value or _missing(
+        reference.optional, f'environment variable key "{reference.key}" not found in {where}'
+    )
 
 
 def _resource(

@@ -55,9 +55,6 @@ def _problems(container: pod_pb2.Container) -> Iterator[str]:
     for device in container.volume_devices:
         # A claim of volumeMode Block is refused when it is to be mounted: what comes here is a file system.
         yield f"volume {device.name} has volumeMode Filesystem, but is specified in volumeDevices"
-    for variable in container.env:
-        if variable.value_from.HasField("file_key_ref"):
-            yield f"environment variable {variable.name}: fileKeyRef is not supported by this node"
     for rule in container.restart_policy_rules:
         if rule.action not in {"", "Restart"}:
             yield f"restartPolicyRules: action {rule.action} is not supported by this node"

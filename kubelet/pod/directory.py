@@ -10,9 +10,10 @@ from typing import Protocol
 
 import structlog
 
+from kubelet.containers.env import EnvError
 from kubelet.containers.names import host_network_hosts_file, hosts_file
 from kubelet.runtime.records import ContainerState, Mount, Uid
-from kubelet.volumes import mounting
+from kubelet.volumes import mounting, subpath
 from kubelet.volumes.container_mounts import volume_mounts
 from kubelet.volumes.interface import Volumes
 from vaina.api.core.v1 import pod_pb2
@@ -21,6 +22,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: upstream's bound of a termination message, and of what is taken from the log instead
 MAX_TERMINATION_MESSAGE = 4096
+#: of a file that variables are read from
+MAX_ENV_FILE = 64 * 1024
 
 
 #: of the node: what Pods on its network see, with their aliases
@@ -40,6 +43,10 @@ class PodFiles(Protocol):
         env: dict[str, str],
     ) -> tuple[Mount, ...]:
         """Make the files a container needs, and return all its mounts. Raises ConfigProblem."""
+        ...
+
+    async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
+        """Return a file that variables are read from; None: it is not there. Raises EnvError."""
         ...
 
     async def last_words(self, state: ContainerState) -> str:
@@ -100,6 +107,23 @@ class PodDirectory:
             path.chmod(0o644)
         return str(path)
 
+    async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
+        found = next((item for item in pod.spec.volumes if item.name == volume), None)
+        if found is None:
+            raise EnvError(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+        root = Path(self._volumes.host_path(Uid(pod.metadata.uid), found))
+        try:
+            data = await asyncio.to_thread(subpath.read, root, path, MAX_ENV_FILE)
+        except FileNotFoundError:
+            return None
+        # ValueError: a path that no system call takes (it has a byte 0).
+        except (subpath.SubPathError, OSError, ValueError) as error:
+            log.warning("file of variables not read", volume=volume, path=path, error=str(error))
+            raise EnvError("couldn't parse env file") from error
+        if len(data) > MAX_ENV_FILE:
+            raise EnvError(f"couldn't parse env file: it has more than {MAX_ENV_FILE} bytes")
+        return data.decode("utf-8", errors="replace")
+
     async def last_words(self, state: ContainerState) -> str:
         path = self._root / state.pod_uid / "containers" / state.name / str(state.attempt)
 
@@ -133,6 +157,9 @@ class NoFiles:
         env: dict[str, str],
     ) -> tuple[Mount, ...]:
         return ()
+
+    async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
+        return None
 
     async def last_words(self, state: ContainerState) -> str:
         return ""

@@ -312,9 +312,11 @@ class PodExecutor:
         wanted = references(spec)
         config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}
         secrets = {name: await tools.objects.secret(namespace, name) for name in wanted.secrets}
+        files = {place: await tools.files.env_file(pod, *place) for place in wanted.files}
         sources = Sources(
             {name: item for name, item in config_maps.items() if item is not None},
             {name: item for name, item in secrets.items() if item is not None},
+            {place: text for place, text in files.items() if text is not None},
         )
         env = make_env(pod, spec, sources, tools.node.facts(address))
         mounts = await tools.files.mounts(pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env))

@@ -80,6 +80,25 @@ def bind(volume: Path, part: str, target: Path) -> Path:
     return target
 
 
+def read(volume: Path, part: str, limit: int) -> bytes:
+    """Return a file of a volume, at most `limit` bytes of it and one more. Links inside of the volume are followed.
+
+    Raises:
+        SubPathError: it is outside of the volume, or was changed while it was looked at.
+        OSError: it is not there, or is no file.
+    """
+    root = os.path.realpath(volume)
+    resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
+    with ExitStack() as opened:
+        current = _open(opened, root, None)
+        for name in resolved:
+            current = _open(opened, name, current)
+        if not stat.S_ISREG(os.fstat(current).st_mode):
+            raise SubPathError(f"{part} is no file")
+        with open(f"/proc/self/fd/{current}", "rb") as file:
+            return file.read(limit + 1)
+
+
 def _inside(root: str, path: str) -> list[str]:
     if path == root:
         return []

@@ -13,6 +13,7 @@ FACTS = PodFacts("10.244.1.2", "192.0.2.1", "node-1", {"cpu": 4000, "memory": 8 
 SOURCES = Sources(
     {"paint": make_config_map("paint", data={"colour": "red", "gloss": "no"})},
     {"keys": config_pb2.Secret(data={"user": b"me"})},
+    {("shared", "app.env"): "A='x'\nB=''\n", ("shared", "bad.env"): "A=x\n"},
 )
 
 
@@ -43,6 +44,8 @@ class Ref:
     secret: tuple[str, str] | None = None
     field: str = ""
     resource: tuple[str, str] | None = None
+    #: path and key, in the volume "shared"
+    file: tuple[str, str] | None = None
     optional: bool = False
 
 
@@ -57,6 +60,9 @@ def variable(ref: Ref) -> pod_pb2.EnvVar:
         name, source.secret_key_ref.key = ref.secret
         source.secret_key_ref.local_object_reference.name = name
         source.secret_key_ref.optional = ref.optional
+    elif ref.file is not None:
+        source.file_key_ref.path, source.file_key_ref.key = ref.file
+        source.file_key_ref.volume_name, source.file_key_ref.optional = "shared", ref.optional
     elif ref.resource is not None:
         source.resource_field_ref.resource, source.resource_field_ref.divisor.string = ref.resource
     else:
@@ -89,6 +95,7 @@ def env_of(*variables: pod_pb2.EnvVar) -> tuple[tuple[str, str], ...]:
         (Ref(resource=("limits.memory", "1Mi")), "64"),
         (Ref(resource=("requests.memory", "1Mi")), "64"),
         (Ref(resource=("limits.cpu", "1m")), "4000"),
+        (Ref(file=("app.env", "A")), "x"),
     ],
 )
 def test_a_reference_is_resolved(ref: Ref, want: str) -> None:
@@ -103,6 +110,19 @@ def test_a_reference_is_resolved(ref: Ref, want: str) -> None:
         (Ref(secret=("none", "user")), 'secret "none" not found'),
         (Ref(secret=("keys", "none")), "couldn't find key none in Secret default/keys"),
         (Ref(field="status.foo"), "unsupported fieldPath: status.foo"),
+        (Ref(file=("none.env", "A")), "couldn't parse env file"),
+        (
+            Ref(file=("app.env", "C")),
+            'environment variable key "C" not found in file "app.env" of volume "shared"',
+        ),
+        (
+            Ref(file=("app.env", "B")),
+            'environment variable key "B" not found in file "app.env" of volume "shared"',
+        ),
+        (
+            Ref(file=("bad.env", "A"), optional=True),
+            "couldn't parse env file: invalid environment variable format at line 1: value must be enclosed in single quotes",
+        ),
     ],
 )
 def test_what_is_missing_is_told(ref: Ref, message: str) -> None:
@@ -113,8 +133,12 @@ def test_what_is_missing_is_told(ref: Ref, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "ref", [Ref(config_map=("none", "x"), optional=True), Ref(secret=("keys", "x"), optional=True)]
-)
+    "ref",
+    [
+        Ref(config_map=("none", "x"), optional=True), Ref(secret=("keys", "x"), optional=True),
+        Ref(file=("none.env", "A"), optional=True), Ref(file=("app.env", "C"), optional=True),
+    ],
+)  # fmt: skip
 def test_what_may_be_missing_is_left_out(ref: Ref) -> None:
     assert env_of(variable(ref)) == ()
 

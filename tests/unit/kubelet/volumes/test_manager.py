@@ -10,7 +10,8 @@ import pytest
 
 from kubelet.containers.config import ConfigProblem
 from kubelet.containers.downward import PodFacts
-from kubelet.pod.directory import PodDirectory
+from kubelet.containers.env import EnvError
+from kubelet.pod.directory import MAX_ENV_FILE, PodDirectory
 from kubelet.runtime.records import ContainerPhase, ContainerState, Mount, Uid
 from kubelet.volumes import mounting
 from kubelet.volumes.interface import VolumeFailed
@@ -256,3 +257,26 @@ async def test_a_link_does_not_lead_out_of_a_volume(volumes: VolumeManager, tmp_
 
     with pytest.raises(ConfigProblem):
         await mounts_of(PodDirectory(tmp_path, volumes), pod)
+
+
+async def test_a_file_of_variables_is_read_out_of_its_volume_and_nothing_else(
+    volumes: VolumeManager, tmp_path: Path
+) -> None:
+    pod, directory = with_volume("data"), PodDirectory(tmp_path, volumes)
+    await volumes.mount(pod, ["data"], FACTS)
+    root = Path(volumes.host_path(UID, pod.spec.volumes[0]))
+    (root / "config").mkdir()
+    (root / "config" / "app.env").write_text("A='x'\n")
+    (root / "here").symlink_to("config/app.env")
+    for path in ("config/app.env", "here"):
+        assert await directory.env_file(pod, "data", path) == "A='x'\n"
+    assert await directory.env_file(pod, "data", "config/none.env") is None
+
+    (root / "out").symlink_to("/etc/hostname")
+    os.mkfifo(root / "pipe")
+    (root / "large").write_bytes(b"x" * (MAX_ENV_FILE + 1))
+    for path in ("out", "pipe", "large", "config", "a\0b"):
+        with pytest.raises(EnvError, match="couldn't parse env file"):
+            await directory.env_file(pod, "data", path)
+    with pytest.raises(EnvError, match='cannot find the volume "other" referenced by FileKeyRef'):
+        await directory.env_file(pod, "other", "app.env")
