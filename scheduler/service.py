@@ -262,7 +262,7 @@ class SchedulerService:
                 return compiler.compile(made)
             pod_class = compiler.class_of(
                 made.spec, wanted_node=node_name, namespace=made.metadata.namespace, labels=made.metadata.labels,
-                pod_name=made.metadata.name,
+                identity=(made.metadata.name, made.metadata.uid),
             )  # fmt: skip
         except ValueError as error:
             raise BadRequest(f"pod cannot be read: {error}") from error

@@ -98,6 +98,9 @@ class Claim:
     name: str
     #: made for this Pod, and called after it and its volume
     ephemeral: bool = False
+    #: name and uid of the Pod that an ephemeral one is made for
+    pod_name: str = ""
+    owner: str = ""
 
 
 def nonzero_requests(spec: pod_pb2.PodSpec) -> tuple[int, int]:
@@ -114,7 +117,7 @@ def nonzero_requests(spec: pod_pb2.PodSpec) -> tuple[int, int]:
     return min(amounts.get("cpu", 0), MAX_AMOUNT), min(amounts.get("memory", 0), MAX_AMOUNT)
 
 
-def claims_of(spec: pod_pb2.PodSpec, pod_name: str) -> tuple[Claim, ...]:
+def claims_of(spec: pod_pb2.PodSpec, pod_name: str, pod_uid: str = "") -> tuple[Claim, ...]:
     """Return the claims that its volumes are, each once."""
     found: dict[Claim, None] = {}
     for volume in spec.volumes:
@@ -122,7 +125,8 @@ def claims_of(spec: pod_pb2.PodSpec, pod_name: str) -> tuple[Claim, ...]:
         if source.HasField("persistent_volume_claim"):
             found[Claim(source.persistent_volume_claim.claim_name)] = None
         elif source.HasField("ephemeral"):
-            found[Claim(f"{pod_name}-{volume.name}", ephemeral=True)] = None
+            name = f"{pod_name}-{volume.name}"
+            found[Claim(name, ephemeral=True, pod_name=pod_name, owner=pod_uid)] = None
     return tuple(found)
 
 

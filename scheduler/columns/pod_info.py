@@ -39,6 +39,8 @@ from vaina.objects.pods import counted_spec, pod_requests
 MEMO_SIZE: Final = 4096
 
 DEFAULT_SCHEDULER_NAME: Final = "default-scheduler"
+#: name and uid of no Pod in particular
+NOBODY: Final = ("", "")
 
 
 class Shape:
@@ -82,9 +84,9 @@ class PodClass:
         spec: pod_pb2.PodSpec,
         *,
         wanted_node: str = "",
-        pod_name: str = "",
+        identity: tuple[str, str] = NOBODY,
     ) -> None:
-        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question); `pod_name` matters to ephemeral volumes.
+        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question); `identity` (name, uid) matters to ephemeral volumes.
 
         Raises:
             QuantityError: an amount cannot be read.
@@ -119,7 +121,7 @@ class PodClass:
         #: of init containers, containers and image volumes, with their tags; one that is used twice is there twice
         self.images = images_of(spec)
         #: PersistentVolumeClaims that its volumes are
-        self.claims = claims_of(spec, pod_name)
+        self.claims = claims_of(spec, *identity)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
@@ -217,7 +219,7 @@ class PodCompiler:
         meta = pod.metadata
         pod_class = self.class_of(
             counted_spec(pod), namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
-            terminating=meta.HasField("deletion_timestamp"), pod_name=meta.name,
+            terminating=meta.HasField("deletion_timestamp"), identity=(meta.name, meta.uid),
         )  # fmt: skip
         return PodInfo(pod, pod_class)
 
@@ -230,7 +232,7 @@ class PodCompiler:
         labels: Mapping[str, str] | None = None,
         owner: str = "",
         terminating: bool = False,
-        pod_name: str = "",
+        identity: tuple[str, str] = NOBODY,
     ) -> PodClass:
         """Return the class of a spec, whatever node it is bound to.
 
@@ -241,13 +243,13 @@ class PodCompiler:
             labels: of the Pod.
             owner: uid of the Pod's controller.
             terminating: whether it is being deleted.
-            pod_name: after which the claims of its ephemeral volumes are called.
+            identity: name and uid of the Pod, after which the claims of its ephemeral volumes are called and for which they are made.
 
         Raises:
             QuantityError: an amount cannot be read.
             SelectorError: a selector cannot be read.
         """
-        known = self._spec(spec, wanted_node, pod_name)
+        known = self._spec(spec, wanted_node, identity)
         group = self._terms.group(namespace, labels or {}, owner=owner, terminating=terminating)
         bare, asked, shape = known.bare, NOTHING_ASKED, known.bare.shape
         if known.asks:
@@ -263,7 +265,7 @@ class PodCompiler:
             found = self._classes[shape, group] = bare.derive(shape, group, asked)
         return found
 
-    def _spec(self, spec: pod_pb2.PodSpec, wanted_node: str, pod_name: str) -> _Spec:
+    def _spec(self, spec: pod_pb2.PodSpec, wanted_node: str, identity: tuple[str, str]) -> _Spec:
         if spec.node_name:
             bare = pod_pb2.PodSpec()
             bare.CopyFrom(spec)
@@ -272,11 +274,11 @@ class PodCompiler:
         # Deterministic, because maps have no order of their own: equal specs would become many classes.
         memo_key = spec.SerializeToString(deterministic=True)
         if spec.volumes and any(volume.volume_source.HasField("ephemeral") for volume in spec.volumes):
-            # Its claims are called after the Pod.
-            memo_key += pod_name.encode()
+            # Its claims are called after the Pod, and are its own.
+            memo_key += "/".join(identity).encode()
         found = None if wanted_node else self._memo.get(memo_key)
         if found is None:
-            made = PodClass(spec, wanted_node=wanted_node, pod_name=pod_name)
+            made = PodClass(spec, wanted_node=wanted_node, identity=identity)
             made.shape = self._shape(made.signature)
             found = _Spec(spec, made)
             if wanted_node:

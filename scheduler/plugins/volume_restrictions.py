@@ -15,7 +15,7 @@ from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Rea
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
-REASON: Final = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+REASON: Final = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 MODE: Final = "ReadWriteOncePod"
 
 
@@ -38,12 +38,18 @@ class VolumeRestrictions:
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:
             return SKIP
-        alone = tuple(
-            key
-            for key in pod.claim_keys()
-            if (claim := self._catalogue.claims.get(key)) is not None and MODE in claim.access_modes
-        )
-        state.write(self.name, alone)
+        alone: list[str] = []
+        for wanted in pod.claims:
+            if wanted.ephemeral:
+                # It has one user by itself.
+                continue
+            key = f"{pod.group.namespace}/{wanted.name}"
+            claim = self._catalogue.claims.get(key)
+            if claim is None:
+                return PreFilterResult(rejected=f'persistentvolumeclaim "{wanted.name}" not found')
+            if MODE in claim.access_modes:
+                alone.append(key)
+        state.write(self.name, tuple(alone))
         return RUN if alone else SKIP
 
     def reasons(self, pod: PodClass) -> Sequence[str]:

@@ -1,6 +1,8 @@
 """VolumeZone: a Pod goes to the zone and region that its bound volumes are labelled with (`plugins/volumezone`).
 
-A node without any such label is in no zone, and takes everything. Values of a volume may be several, joined by `__`.
+A node without any such label is in no zone, and takes everything. Values of a volume may be several, joined by `__`. What an
+older label of a volume says is compared with the node's own older label where it has one, else with today's. Claims of ephemeral
+volumes are not looked at, as upstream.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +51,15 @@ class VolumeZone:
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:
             return SKIP
-        wanted = [item for volume in self._volumes(pod) for item in _zones(volume)]
+        wanted: list[tuple[str, tuple[str, ...]]] = []
+        for claim in pod.claims:
+            if claim.ephemeral:
+                continue
+            volume = self._volume(claim.name, pod.group.namespace)
+            if isinstance(volume, str):
+                return PreFilterResult(rejected=volume)
+            if volume is not None:
+                wanted += _zones(volume)
         if not wanted:
             return SKIP
         placed = np.zeros(nodes.size, np.bool_)
@@ -58,8 +68,9 @@ class VolumeZone:
         refused = np.zeros(nodes.size, np.bool_)
         for label, values in wanted:
             fits = holds(NodeRequirement(label, "In", values), nodes)
-            if label in LABELS and LABELS[label] != label:
-                fits |= holds(NodeRequirement(LABELS[label], "In", values), nodes)
+            if LABELS[label] != label:
+                unsaid = holds(NodeRequirement(label, "DoesNotExist"), nodes)
+                fits |= unsaid & holds(NodeRequirement(LABELS[label], "In", values), nodes)
             refused |= ~fits
         state.write(self.name, (refused & placed) * np.int64(UNRESOLVABLE | 1))
         return RUN
@@ -74,11 +85,23 @@ class VolumeZone:
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         return int(state.read(self.name, np.ndarray)[row])
 
-    def _volumes(self, pod: PodClass) -> list[VolumeInfo]:
-        claims = [self._catalogue.claims.get(key) for key in pod.claim_keys()]
-        found = [self._catalogue.volumes.get(claim.volume_name) for claim in claims if claim is not None]
-        return [volume for volume in found if volume is not None]
+    def _volume(self, name: str, namespace: str) -> VolumeInfo | str | None:
+        """Return the volume of a claim; None: it waits for its first consumer; a text: why the Pod can go nowhere."""
+        claim = self._catalogue.claims.get(f"{namespace}/{name}")
+        if claim is None:
+            return f'persistentvolumeclaim "{name}" not found'
+        if claim.volume_name:
+            volume = self._catalogue.volumes.get(claim.volume_name)
+            return f'persistentvolume "{claim.volume_name}" not found' if volume is None else volume
+        if not claim.class_name:
+            return "PersistentVolumeClaim had no pv name and storageClass name"
+        found = self._catalogue.classes.get(claim.class_name)
+        if found is None:
+            return f'storageclass.storage.k8s.io "{claim.class_name}" not found'
+        return None if found.waits else "PersistentVolume had no name"
 
 
 def _zones(volume: VolumeInfo) -> list[tuple[str, tuple[str, ...]]]:
-    return [(key, tuple(volume.labels[key].split("__"))) for key in LABELS if key in volume.labels]
+    """Return the labels of zones with their values; one with an empty value among others is not counted (LabelZonesToSet)."""
+    found = [(key, tuple(volume.labels[key].split("__"))) for key in LABELS if key in volume.labels]
+    return [(key, values) for key, values in found if all(values)]

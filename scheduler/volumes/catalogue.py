@@ -4,6 +4,7 @@ A promise is made in the same step in which a Pod gets its node, so that the nex
 again. It ends when the watch shows it done, or when the Pod's binding fails.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
@@ -60,6 +61,8 @@ class Catalogue:
         self._selected: dict[str, str] = {}
         #: Pod -> what was promised for it
         self._plans: dict[str, Plan] = {}
+        #: (claim, what was promised to it) -> for how many Pods: several may share a claim
+        self._held: Counter[tuple[str, str]] = Counter()
         #: objects that could not be read: name -> why
         self.unreadable: dict[str, str] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -92,23 +95,34 @@ class Catalogue:
 
     def promise(self, uid: str, plan: Plan) -> None:
         """Give away what a plan needs, for a Pod."""
+        self.forget(uid)
         self._plans[uid] = plan
         for claim, volume in plan.binds:
             self._promised[volume] = claim
+            self._held[claim, volume] += 1
         for claim in plan.provisions:
             self._selected[claim] = plan.node_name
+            self._held[claim, plan.node_name] += 1
 
     def forget(self, uid: str) -> None:
-        """Take back what was promised for a Pod and is not shown: its binding failed, or is done."""
+        """Take back what was promised for a Pod, and for no other: its binding failed, or is done and shown."""
         plan = self._plans.pop(uid, None)
         if plan is None:
             return
         for claim, volume in plan.binds:
-            if self._promised.get(volume) == claim:
+            if self._release(claim, volume) and self._promised.get(volume) == claim:
                 del self._promised[volume]
         for claim in plan.provisions:
-            if self._selected.get(claim) == plan.node_name:
+            if self._release(claim, plan.node_name) and self._selected.get(claim) == plan.node_name:
                 del self._selected[claim]
+
+    def _release(self, claim: str, promised: str) -> bool:
+        """Count one Pod less; say whether it was the last."""
+        self._held[claim, promised] -= 1
+        if self._held[claim, promised]:
+            return False
+        del self._held[claim, promised]
+        return True
 
     def on_claims(self, changes: Changes[persistent_volume_pb2.PersistentVolumeClaim]) -> None:
         """Take in a batch of (before, after)."""

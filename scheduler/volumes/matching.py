@@ -56,6 +56,10 @@ def needs(catalogue: Catalogue, pod: PodClass) -> Need:
             return Need(f'{words} "{claim.volume_name}"')
         if claim.deleting:
             return Need(f'persistentvolumeclaim "{claim.name}" is being deleted')
+        if wanted.owner and claim.controller != wanted.owner:
+            # Somebody's claim of the same name (KEP-1698): its data are not this Pod's.
+            made_for = f"{namespace}/{wanted.pod_name}"
+            return Need(f"PVC {claim.key} was not created for pod {made_for} (pod is not owner)")
         found = catalogue.classes.get(claim.class_name)
         if claim.bound:
             need.bound.append((claim, catalogue.volumes.get(claim.volume_name)))
@@ -135,10 +139,11 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
     """Find the nodes that the claims allow."""
     codes = np.zeros(nodes.size, np.int64)
     for _, volume in need.bound:
+        # The first that will not do is told of a node (checkBoundClaims).
         if volume is None:
-            codes |= UNRESOLVABLE | 4
+            codes[codes == 0] = UNRESOLVABLE | 4
         elif volume.terms is not None:
-            codes |= np.where(any_matches(volume.terms, nodes), np.int64(0), np.int64(UNRESOLVABLE | 2))
+            codes[(codes == 0) & ~any_matches(volume.terms, nodes)] = UNRESOLVABLE | 2
     found = Found(codes, [], [])
     fits = np.ones(nodes.size, np.bool_)
     reach = _Reach(nodes)

@@ -73,6 +73,8 @@ class ClaimInfo:
     bound: bool
     lost: bool
     deleting: bool
+    #: uid of the object that controls it; empty: none
+    controller: str
     #: the informer's own: read only
     message: persistent_volume_pb2.PersistentVolumeClaim
 
@@ -141,6 +143,7 @@ def compile_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> ClaimIn
         bound=bool(spec.volume_name) and BIND_COMPLETED in meta.annotations,
         lost=claim.status.phase == "Lost",
         deleting=meta.HasField("deletion_timestamp"),
+        controller=next((owner.uid for owner in meta.owner_references if owner.controller), ""),
         message=claim,
     )
 

@@ -12,8 +12,7 @@ from tests.unit.scheduler.clusters import NAMESPACES, Storyteller, play
 from tests.unit.scheduler.judge import Judge, plugins
 from vaina.api.core.v1 import pod_pb2
 
-PROFILE = default_profile()
-PLUGINS = plugins(PROFILE)
+PLUGINS = plugins(default_profile())
 STORIES, PARTS = 40, 4
 
 
@@ -28,12 +27,12 @@ class Explaining(Judge):
         made.metadata.name = made.metadata.uid = "asked"
         made.status.start_time.seconds = self.number + 1
         pod, before = self.compiler.compile(made).pod_class, read_out(self.cache.table.snapshot())
-        seen = evaluate(pod, self.cache.table, PROFILE)
+        seen = evaluate(pod, self.cache.table, self.profile)
         verdict = self.reference.decide(made, "")
         assert {seen.name(index) for index in seen.ties()} == verdict.best
         assert (seen.feasible, seen.message) == (verdict.feasible, verdict.message)
         self._compare_groups(seen)
-        found = would_decide(pod, self.cache.table, PROFILE, self.cache.on)
+        found = would_decide(pod, self.cache.table, self.profile, self.cache.on)
         assert (found is None) == bool(verdict.best)
         if found is not None:
             assert found.message == " ".join(
@@ -67,7 +66,7 @@ class Explaining(Judge):
             pass
         want, have = read_out(fit.cache.table.snapshot()), read_out(self.cache.table.snapshot())
         assert not any(compare(have, want)), "the copy differs"
-        for _ in fill(self.compiler.compile(made), PROFILE, 3, fit):
+        for _ in fill(self.compiler.compile(made), self.profile, 3, fit):
             pass
         assert (fit.count > 0) == (seen.feasible > 0)
         self.fits += fit.count

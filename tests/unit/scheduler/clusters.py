@@ -10,11 +10,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from google.protobuf import text_format
+from google.protobuf.message import Message
 
 from tests.unit.scheduler.judge import Judge
 from tests.unit.scheduler.objects import node, term
+from tests.unit.scheduler.storage_stories import OLD_ZONE, REGION, Storekeeper, budget
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.testing.builders import make_container, make_pod
 
 HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
@@ -36,11 +39,13 @@ class Step:
     what: str
     node: node_pb2.Node | None = None
     pod: pod_pb2.Pod | None = None
+    #: an object of storage, or a budget
+    thing: Message | None = None
     #: of Pods in a row; or which of the Pods that are there
     number: int = 1
 
     def __str__(self) -> str:
-        about = self.node if self.node is not None else self.pod
+        about = next((item for item in (self.node, self.pod, self.thing) if item is not None), None)
         return f"{self.what} {self.number} {text_format.MessageToString(about, as_one_line=True) if about else ''}"
 
 
@@ -61,14 +66,31 @@ def play(judge: Judge, steps: Sequence[Step]) -> None:
             case "namespace is relabelled":
                 name = [*NAMESPACES][step.number % len(NAMESPACES)]
                 judge.set_namespace(name, {"team": "ab"[step.number // 3 % 2]})
-            case "room is made":
-                judge.make_room()
+            case "room is made" | "room is being made":
+                judge.make_room(slowly=step.what == "room is being made")
+            case "volumes are bound" | "volumes are refused":
+                judge.bind_volumes(refused=step.what == "volumes are refused")
+            case _ if step.thing is not None:
+                _play_thing(judge, step.thing, step.what)
             case _ if judge.placed:
-                uid = sorted(judge.placed)[step.number % len(judge.placed)]
-                if step.what == "pod goes":
-                    judge.remove_pod(uid)
-                else:
-                    judge.change_pod(_changed(judge.placed[uid], step))
+                _play_pod(judge, step)
+
+
+def _play_thing(judge: Judge, thing: Message, what: str) -> None:
+    if isinstance(thing, pod_disruption_budget_pb2.PodDisruptionBudget):
+        judge.set_budget(thing)
+    elif what == "storage":
+        judge.stores.put(thing)
+    else:
+        judge.stores.take(thing)
+
+
+def _play_pod(judge: Judge, step: Step) -> None:
+    uid = sorted(judge.placed)[step.number % len(judge.placed)]
+    if step.what == "pod goes":
+        judge.remove_pod(uid)
+    else:
+        judge.change_pod(_changed(judge.placed[uid], step))
 
 
 def _changed(before: pod_pb2.Pod, step: Step) -> pod_pb2.Pod:
@@ -115,38 +137,70 @@ class Storyteller:
         self._plugins = frozenset(plugins)
         #: few nodes, most Pods with a priority: somebody has to go
         self._crowded = self._rng.random() < 0.25
+        #: Pods want volumes
+        self._stored = "VolumeBinding" in self._plugins and self._rng.random() < 0.3
+        self._keeper = Storekeeper(self._rng)
         features = {
             "NodeResourcesFit": self._large, "NodeAffinity": self._choosy, "TaintToleration": self._tolerant,
             "NodePorts": self._with_port, "ImageLocality": self._with_image, "InterPodAffinity": self._sociable,
             "PodTopologySpread": self._spreading, "DefaultPreemption": self._important,
         }  # fmt: skip
         self._features = [add for name, add in features.items() if name in self._plugins]
+        if (self._stored or self._crowded) and self._rng.random() < 0.5:
+            # Nothing else is in the way of what volumes and budgets do.
+            self._features = []
 
     def story(self) -> list[Step]:
         """Return the steps."""
         rng = self._rng
         names = [f"n{number}" for number in range(rng.randint(3, 5 if self._crowded else 12))]
         steps = [self._node(name) for name in names]
+        if self._stored:
+            steps += [Step("storage", thing=thing) for thing in self._keeper.everything(names)]
+        if self._crowded:
+            steps += [Step("budget", thing=budget(rng)) for _ in range(rng.randint(0, 3))]
         templates = [self._pod() for _ in range(rng.randint(2, 4))]
         for _ in range(rng.randint(8, 12) if self._crowded else rng.randint(4, 8)):
-            dice = rng.random()
-            if dice < 0.6:
-                steps.append(Step("pods", pod=rng.choice(templates), number=rng.randint(1, 4)))
-            elif dice < 0.7:
-                steps.append(Step("pod goes", number=rng.randrange(100)))
-            elif dice < 0.76:
-                steps.append(Step("pod is about to go", number=rng.randrange(100)))
-            elif dice < 0.84:
-                steps.append(Step("pod is relabelled", pod=rng.choice(templates), number=rng.randrange(100)))
-            elif dice < 0.87:
-                steps.append(Step("namespace is relabelled", number=rng.randrange(6)))
-            elif dice < 0.92:
-                steps.append(Step("room is made"))
-            elif dice < 0.97:
-                steps.append(self._node(rng.choice(names)))
-            else:
-                steps.append(Step("node goes", node=node(rng.choice(names))))
+            if self._stored and rng.random() < 0.35:
+                steps.append(self._of_storage(names))
+            if self._crowded and rng.random() < 0.15:
+                steps.append(Step("budget", thing=budget(rng)))
+            steps.append(self._next(names, templates))
         return steps
+
+    def _next(self, names: Sequence[str], templates: Sequence[pod_pb2.Pod]) -> Step:
+        rng = self._rng
+        often = {
+            "pods": 60,
+            "pod": 24,
+            "namespace": 3,
+            "room": 9 if self._crowded else 5,
+            "node": 5,
+            "node goes": 3,
+        }
+        match rng.choices([*often], [*often.values()])[0]:
+            case "pods":
+                return Step("pods", pod=rng.choice(templates), number=rng.randint(1, 4))
+            case "pod":
+                what = rng.choices(("pod goes", "pod is about to go", "pod is relabelled"), (10, 6, 8))[0]
+                return Step(what, pod=rng.choice(templates), number=rng.randrange(100))
+            case "namespace":
+                return Step("namespace is relabelled", number=rng.randrange(6))
+            case "room":
+                return Step("room is made" if rng.random() < 0.7 else "room is being made")
+            case "node":
+                return self._node(rng.choice(names))
+            case _:
+                return Step("node goes", node=node(rng.choice(names)))
+
+    def _of_storage(self, nodes: Sequence[str]) -> Step:
+        rng = self._rng
+        dice = rng.random()
+        if dice < 0.45:
+            return Step("volumes are bound")
+        if dice < 0.6:
+            return Step("volumes are refused")
+        return Step("storage" if dice < 0.9 else "storage goes", thing=self._keeper.another(nodes))
 
     def _node(self, name: str) -> Step:
         rng = self._rng
@@ -159,6 +213,8 @@ class Storyteller:
         for key in (HOSTNAME, ZONE, "disk", "size"):
             if rng.random() < 0.08:
                 del labels[key]
+        if self._stored and rng.random() < 0.3:
+            labels[rng.choice([OLD_ZONE, REGION])] = rng.choice("abc")
         made = node(
             name, cpu=rng.choice(["2", "4", "4", "3500m", "0"]), memory=rng.choice(["4Gi", "8Gi", "8Gi", "3Gi"]),
             pods=rng.choice(["4", "5", "3"] if self._crowded else ["110", "110", "3"]), labels=labels, taints=self._taints(),
@@ -191,6 +247,8 @@ class Storyteller:
                 add(made)
         if self._crowded and "DefaultPreemption" in self._plugins and rng.random() < 0.6:
             self._important(made)
+        if self._stored and rng.random() < 0.7:
+            self._keeper.add_claims(made)
         return made
 
     def _requests(self) -> dict[str, str] | None:

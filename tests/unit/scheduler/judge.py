@@ -6,17 +6,24 @@ did not change.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scheduler.cache import Cache
 from scheduler.columns.node_info import compile_node
-from scheduler.columns.pod_info import PodCompiler
+from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.cycles import Cycles, schedule_pod
+from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
+from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
+from scheduler.plugins.volume_binding import VolumeBinding
+from scheduler.volumes.catalogue import Catalogue
 from tests.unit.scheduler.reference import ReferenceScheduler, Verdict
+from tests.unit.scheduler.storage_judge import Stores
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 
 
 def plugins(profile: Profile) -> frozenset[str]:
@@ -45,11 +52,18 @@ class Judge:
     number: int = 0
 
     def __post_init__(self) -> None:
-        profile = default_profile()
+        catalogue = Catalogue()
+        self.profile = profile = default_profile(handle=Handle(catalogue))
+        [self._binding] = [plugin for plugin in profile.filters if isinstance(plugin, VolumeBinding)]
+        self.context = PreemptionContext()
+        for plugin in profile.post_filters:
+            assert isinstance(plugin, DefaultPreemption)
+            plugin.context = self.context
         self.cache, self.compiler, self.framework = Cache(), PodCompiler(), Framework(profile)
         self.cycles = Cycles(self.cache.table, self.framework, limit=self.classes, residents=self.cache.on)
         self.reference = ReferenceScheduler(plugins(profile) - {self.without})
         self.world = self.reference.world
+        self.stores = Stores(catalogue, self.world.storage)
         self._ours, self._theirs = random.Random(self.seed), random.Random(self.seed)
 
     def set_node(self, made: node_pb2.Node) -> None:
@@ -68,6 +82,12 @@ class Judge:
             self.cache.remove_node(name)
             self.world.remove_node(name)
 
+    def set_budget(self, made: pod_disruption_budget_pb2.PodDisruptionBudget) -> None:
+        """A PodDisruptionBudget comes, or what it allows has changed."""
+        key = f"{made.metadata.namespace}/{made.metadata.name}"
+        self.context.budgets.on_budgets([(self.world.budgets.get(key), made)])
+        self.world.budgets[key] = made
+
     def change_pod(self, made: pod_pb2.Pod) -> None:
         """A Pod that has a node changes."""
         self.placed[made.metadata.uid] = made
@@ -79,6 +99,7 @@ class Judge:
         del self.placed[uid]
         self.cache.remove(uid)
         self.world.remove(uid)
+        self.stores.forget(uid)
 
     def schedule(self, template: pod_pb2.Pod) -> bool:
         """A Pod like this comes. Decide, compare, and let it be placed, or let room be made for it; says whether it was placed."""
@@ -90,19 +111,37 @@ class Judge:
         made.status.start_time.seconds = self.number
         return self._decide(made)
 
-    def make_room(self) -> None:
-        """The victims of the Pod that has waited longest go, and it is tried again."""
+    def bind_volumes(self, *, refused: bool) -> None:
+        """The volumes of the Pod that has waited longest for them are bound; or they cannot be, and it goes."""
+        for uid in [*self.stores.pending][:1]:
+            node = self.world.nodes.get(self.world.pods[uid].node)
+            if refused or not self.stores.bind(uid, node):
+                self.remove_pod(uid)
+            self.stores.forget(uid)
+
+    def make_room(self, *, slowly: bool = False) -> None:
+        """The victims of the Pod that has waited longest go (slowly: are about to go), and it is tried again."""
         if not self.waiting:
             return
         made, node, victims = self.waiting.pop(0)
         for uid in victims:
-            if uid in self.placed:
+            if uid in self.placed and slowly:
+                self._let_go(self.placed[uid])
+            elif uid in self.placed:
                 self.remove_pod(uid)
         self.cache.nominations.lift(made.metadata.uid)
         del self.world.coming[made.metadata.uid]
-        self._decide(made, node)
+        self._decide(made, node, victims)
 
-    def _decide(self, made: pod_pb2.Pod, in_view: str = "") -> bool:
+    def _let_go(self, before: pod_pb2.Pod) -> None:
+        after = pod_pb2.Pod()
+        after.CopyFrom(before)
+        after.metadata.generation += 1
+        after.metadata.deletion_timestamp.seconds = 1
+        after.status.conditions.add(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
+        self.change_pod(after)
+
+    def _decide(self, made: pod_pb2.Pod, in_view: str = "", victims: Sequence[str] = ()) -> bool:
         info = self.compiler.compile(made)
         before = self._ours.getstate()
         decision = self.cycles.decide(info.pod_class, self._ours.randrange, in_view)
@@ -118,16 +157,24 @@ class Judge:
         if isinstance(decision, Unschedulable):
             self._compare_refusal(verdict, decision)
             if decision.nominated:
-                self.cache.nominations.put(info, decision.nominated)
-                self.world.nominate(made, decision.nominated)
-                self.waiting.append((made, decision.nominated, [other.uid for other in decision.victims]))
+                self._wait(info, decision.nominated, [other.uid for other in decision.victims])
+            elif decision.waits and in_view in self.world.nodes:
+                self._wait(info, in_view, victims)
             return False
         self._compare_placement(verdict, decision)
+        if info.pod_class.claims:
+            plan = self._binding.plan(info.pod_class, self.cache.table.snapshot(), decision.row)
+            self.stores.promise(info.uid, plan, self.reference.gives(made, decision.node_name))
         made.spec.node_name = decision.node_name
         self.cache.assume(info, decision.node_name)
         self.world.place(made, decision.node_name)
         self.placed[made.metadata.uid] = made
         return True
+
+    def _wait(self, info: PodInfo, node: str, victims: Sequence[str]) -> None:
+        self.cache.nominations.put(info, node)
+        self.world.nominate(info.pod, node)
+        self.waiting.append((info.pod, node, [*victims]))
 
     def _compare_placement(self, verdict: Verdict, decision: Scheduled) -> None:
         assert decision.node_name in verdict.best, f"{decision} is not the best: {verdict}"

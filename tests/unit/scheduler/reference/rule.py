@@ -24,6 +24,10 @@ class Rule:
     def __init__(self, world: World, wanting: Placed) -> None:
         self.world, self.wanting, self.pod = world, wanting, wanting.pod
 
+    def rejected(self) -> str:
+        """Say why the Pod can go nowhere, whatever the nodes are; an empty text: it may."""
+        return ""
+
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
         """Say why a node will not do; None: it will."""
         return None

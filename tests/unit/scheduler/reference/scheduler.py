@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from tests.unit.scheduler.reference.images import Images
 from tests.unit.scheduler.reference.inter_pod import InterPod
 from tests.unit.scheduler.reference.node_rules import Affinity, Taints, Unschedulable, named_nodes
-from tests.unit.scheduler.reference.preemption import NOT_HELPFUL, Candidate, candidate
+from tests.unit.scheduler.reference.preemption import NOT_HELPFUL, Candidate, candidate, is_being_left
 from tests.unit.scheduler.reference.room import Balance, Fit, Ports
 from tests.unit.scheduler.reference.rule import Refusal, Rule
 from tests.unit.scheduler.reference.spread import Spread
+from tests.unit.scheduler.reference.storage import Given
+from tests.unit.scheduler.reference.volumes import Alone, Binding, Limits, Zone
 from tests.unit.scheduler.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
 #: in the order in which they are asked, and how much their scores count (kube-scheduler's default configuration)
 RULES: Mapping[type[Rule], int] = {
-    Unschedulable: 0, Taints: 3, Affinity: 2, Ports: 0, Fit: 1, Spread: 2, InterPod: 2, Balance: 1, Images: 1,
+    Unschedulable: 0, Taints: 3, Affinity: 2, Ports: 0, Fit: 1, Alone: 0, Limits: 0, Binding: 0, Zone: 0, Spread: 2, InterPod: 2,
+    Balance: 1, Images: 1,
 }  # fmt: skip
 
 
@@ -53,9 +56,12 @@ class ReferenceScheduler:
             return Verdict(message="no nodes available to schedule pods")
         names = named_nodes(pod)
         if names is not None and not names:
-            return self._rejected(pod, "pod affinity terms conflict")
+            return self._rejected(pod, "NodeAffinity", "pod affinity terms conflict", in_view)
         wanting = Placed(pod)
         rules = self._rules_in(world, wanting)
+        for rule in rules:
+            if reason := rule.rejected():
+                return self._rejected(pod, rule.name, reason, in_view)
         refusals: dict[str, Refusal] = {}
         rejected_by: set[str] = set()
         feasible: list[node_pb2.Node] = []
@@ -77,8 +83,14 @@ class ReferenceScheduler:
                 {name for name, score in scores.items() if score == best}, len(feasible), scores=scores
             )
         verdict = Verdict(message=sentence(refusals.values()), rejected_by=frozenset(rejected_by))
-        self._preempt(wanting, refusals, verdict)
+        self._preempt(wanting, refusals, verdict, in_view)
         return verdict
+
+    def gives(self, pod: pod_pb2.Pod, node: str) -> Given:
+        """Return what the claims of a Pod get on a node that will do."""
+        found = Binding(self.world, Placed(pod)).give(self.world.nodes[node])
+        assert found is not None
+        return found
 
     def refuse(self, world: World, wanting: Placed, node: node_pb2.Node) -> tuple[str, Refusal] | None:
         """Say which plugin refuses a node in a world, and why; None: it will do.
@@ -104,14 +116,14 @@ class ReferenceScheduler:
         ]
         return _first(self._rules_in(world.with_more(coming), wanting), node, names) if coming else None
 
-    def _rejected(self, pod: pod_pb2.Pod, reason: str) -> Verdict:
+    def _rejected(self, pod: pod_pb2.Pod, plugin: str, reason: str, in_view: str) -> Verdict:
         """No node was looked at."""
         everywhere = dict.fromkeys(self.world.nodes, Refusal((reason,), helpless=True))
         verdict = Verdict(
             message=f"0/{len(everywhere)} nodes are available: {reason}.",
-            rejected_by=frozenset(["NodeAffinity"]),
+            rejected_by=frozenset([plugin]),
         )
-        self._preempt(Placed(pod), everywhere, verdict)
+        self._preempt(Placed(pod), everywhere, verdict, in_view)
         return verdict
 
     def _scores(self, rules: list[Rule], feasible: list[node_pb2.Node]) -> dict[str, int]:
@@ -122,9 +134,15 @@ class ReferenceScheduler:
                 total[name] += weight * score
         return {node.metadata.name: total[node.metadata.name] for node in feasible}
 
-    def _preempt(self, wanting: Placed, refusals: Mapping[str, Refusal], verdict: Verdict) -> None:
+    def _preempt(
+        self, wanting: Placed, refusals: Mapping[str, Refusal], verdict: Verdict, in_view: str
+    ) -> None:
         if wanting.pod.spec.preemption_policy == "Never":
             verdict.preemption = "preemption: not eligible due to preemptionPolicy=Never."
+            return
+        refused = refusals.get(in_view)
+        if refused is not None and not refused.helpless and is_being_left(self.world, wanting, in_view):
+            verdict.preemption = "preemption: not eligible due to a terminating pod on the nominated node."
             return
 
         def refuse(world: World, node: node_pb2.Node) -> Refusal | None:

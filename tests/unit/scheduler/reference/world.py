@@ -5,7 +5,9 @@ from copy import copy
 from functools import cached_property
 
 from tests.unit.scheduler.reference.amounts import Amounts, asked, asked_for_scoring, read
+from tests.unit.scheduler.reference.storage import Storage
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 
 _Terms = list[pod_pb2.PodAffinityTerm]
 #: (protocol, port, address)
@@ -79,6 +81,9 @@ class World:
         self.coming: dict[str, Placed] = {}
         #: of each namespace
         self.namespaces: dict[str, dict[str, str]] = {}
+        self.storage = Storage()
+        #: PodDisruptionBudgets by namespace/name
+        self.budgets: dict[str, pod_disruption_budget_pb2.PodDisruptionBudget] = {}
 
     def set_node(self, node: node_pb2.Node) -> None:
         """Take in a node as it is now."""

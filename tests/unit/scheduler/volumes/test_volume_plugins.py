@@ -23,7 +23,7 @@ NO_VOLUME = "node(s) didn't find available persistent volumes to bind"
 ELSEWHERE = "node(s) didn't match PersistentVolume's node affinity"
 NOT_THERE = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 NO_ZONE = "node(s) had no available volume zone"
-ALONE = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+ALONE = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 FULL = "node(s) exceed max volume count"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 

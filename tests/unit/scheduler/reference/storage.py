@@ -1,0 +1,160 @@
+"""Storage as the reference sees it: API objects, and what was given away that they do not show yet.
+
+docs: *Persistent Volumes*, *Storage Classes* (volume binding mode, allowed topologies), *Ephemeral Volumes*, *Node-specific Volume
+Limits*.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.unit.scheduler.reference.selectors import holds, selects, term_holds
+from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
+from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.objects.quantity import value
+
+Claim = persistent_volume_pb2.PersistentVolumeClaim
+Volume = persistent_volume_pb2.PersistentVolume
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a Pod's claims get on its node: volumes, by claim, and the claims for which a volume is made there."""
+
+    node: str
+    #: (namespace/name of the claim, name of the volume)
+    volumes: frozenset[tuple[str, str]] = frozenset()
+    made: frozenset[str] = frozenset()
+
+
+@dataclass
+class Storage:
+    """What there is."""
+
+    #: by namespace/name
+    claims: dict[str, Claim] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    classes: dict[str, storage_class_pb2.StorageClass] = field(default_factory=dict)
+    #: by the name of the node
+    limits: dict[str, csi_node_pb2.CSINode] = field(default_factory=dict)
+    #: uid of a Pod -> what was given to it, and is not written down yet
+    given: dict[str, Given] = field(default_factory=dict)
+
+    def owner(self, volume: Volume) -> tuple[str, str] | None:
+        """Return whose a volume is: claim and uid; without a uid it was reserved by name. None: nobody's."""
+        for given in self.given.values():
+            for claim, name in given.volumes:
+                if name == volume.metadata.name:
+                    return claim, ""
+        if not volume.spec.HasField("claim_ref"):
+            return None
+        ref = volume.spec.claim_ref
+        return f"{ref.namespace}/{ref.name}", ref.uid
+
+    def node_of(self, claim: Claim) -> str:
+        """Return the node for which a claim's volume is being made."""
+        for given in self.given.values():
+            if key_of(claim) in given.made:
+                return given.node
+        return str(claim.metadata.annotations.get(SELECTED_NODE, ""))
+
+    def class_of(self, claim: Claim) -> storage_class_pb2.StorageClass | None:
+        """Return the class of a claim, if it is there."""
+        return self.classes.get(claim.spec.storage_class_name)
+
+
+def key_of(claim: Claim) -> str:
+    """Return namespace/name."""
+    return f"{claim.metadata.namespace}/{claim.metadata.name}"
+
+
+def is_bound(claim: Claim) -> bool:
+    """Say whether claim and volume have agreed."""
+    return bool(claim.spec.volume_name) and "pv.kubernetes.io/bind-completed" in claim.metadata.annotations
+
+
+def waits(found: storage_class_pb2.StorageClass | None) -> bool:
+    """Say whether volumes of a class are bound when a Pod needs them."""
+    return found is not None and found.volume_binding_mode == "WaitForFirstConsumer"
+
+
+def claim_names(pod: pod_pb2.Pod) -> Iterator[tuple[str, bool]]:
+    """Yield the claims that a Pod's volumes are, and whether they are made for it."""
+    for volume in pod.spec.volumes:
+        if volume.volume_source.HasField("persistent_volume_claim"):
+            yield volume.volume_source.persistent_volume_claim.claim_name, False
+        elif volume.volume_source.HasField("ephemeral"):
+            yield f"{pod.metadata.name}-{volume.name}", True
+
+
+def size_of(claim: Claim) -> int:
+    """Return the bytes that a claim wants."""
+    return value(claim.spec.resources.requests["storage"].string)
+
+
+def reaches(node: node_pb2.Node, volume: Volume) -> bool:
+    """Say whether a volume can be had on a node."""
+    if not volume.spec.node_affinity.HasField("required"):
+        return True
+    return any(term_holds(term, node) for term in volume.spec.node_affinity.required.node_selector_terms)
+
+
+def can_be_made(storage: Storage, claim: Claim, node: node_pb2.Node) -> bool:
+    """Say whether somebody makes volumes of a claim's class for a node."""
+    found = storage.class_of(claim)
+    if found is None or found.provisioner in ("", "kubernetes.io/no-provisioner"):
+        return False
+    if not found.allowed_topologies:
+        return True
+    return any(
+        all(
+            holds("In", list(item.values), node.metadata.labels.get(item.key))
+            for item in term.match_label_expressions
+        )
+        for term in found.allowed_topologies
+    )
+
+
+def choose(storage: Storage, claims: list[Claim], node: node_pb2.Node) -> Given | None:
+    """Choose for claims that wait what they get on a node: the smallest claim first, the smallest volume; None: one gets nothing."""
+    volumes: dict[str, str] = {}
+    made: set[str] = set()
+    for claim in sorted(claims, key=size_of):
+        selected = storage.node_of(claim)
+        if selected and selected != node.metadata.name:
+            return None
+        found = None if selected else _volume_for(storage, claim, node, set(volumes.values()))
+        if found is not None:
+            volumes[key_of(claim)] = found
+        elif can_be_made(storage, claim, node):
+            made.add(key_of(claim))
+        else:
+            return None
+    return Given(node.metadata.name, frozenset(volumes.items()), frozenset(made))
+
+
+def _volume_for(storage: Storage, claim: Claim, node: node_pb2.Node, taken: set[str]) -> str | None:
+    """Return the volume that a claim gets on a node. One that is meant for it is taken or nothing; of equals the first by name."""
+    free: list[tuple[int, str]] = []
+    for name in sorted(storage.volumes):
+        volume = storage.volumes[name]
+        owner, spec = storage.owner(volume), volume.spec
+        if name in taken or volume.metadata.HasField("deletion_timestamp"):
+            continue
+        if spec.storage_class_name != claim.spec.storage_class_name:
+            continue
+        if value(spec.capacity["storage"].string) < size_of(claim):
+            continue
+        if (spec.volume_mode or "Filesystem") != (claim.spec.volume_mode or "Filesystem"):
+            continue
+        if owner is not None:
+            if owner[0] == key_of(claim) and owner[1] in ("", claim.metadata.uid):
+                return name if reaches(node, volume) else None
+            continue
+        if volume.status.phase != "Available" or not set(claim.spec.access_modes) <= set(spec.access_modes):
+            continue
+        if claim.spec.HasField("selector") and not selects(claim.spec.selector, volume.metadata.labels):
+            continue
+        if reaches(node, volume):
+            free.append((value(spec.capacity["storage"].string), name))
+    return min(free)[1] if free else None

@@ -1,0 +1,192 @@
+"""Rules about volumes: who else has a claim, how many a node takes, where a claim has its volume or gets one, zones.
+
+docs: *Persistent Volumes* (access modes, ReadWriteOncePod), *Node-specific Volume Limits*, *Storage Classes* (volume binding mode,
+allowed topologies), *Running in multiple zones*.
+"""
+
+from collections.abc import Iterable
+
+from tests.unit.scheduler.reference.rule import Refusal, Rule
+from tests.unit.scheduler.reference.storage import (
+    Claim,
+    Given,
+    choose,
+    claim_names,
+    is_bound,
+    key_of,
+    reaches,
+    waits,
+)
+from tests.unit.scheduler.reference.world import Placed, World
+from vaina.api.core.v1 import node_pb2
+
+_ZONE, _REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+_OLD_ZONE, _OLD_REGION = (
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+)
+_TODAY = {_OLD_ZONE: _ZONE, _OLD_REGION: _REGION, _ZONE: _ZONE, _REGION: _REGION}
+
+
+class _OfVolumes(Rule):
+    def __init__(self, world: World, wanting: Placed) -> None:
+        super().__init__(world, wanting)
+        self.storage = world.storage
+        #: (name, whether it is made for the Pod, the claim if it is there), each once
+        self.claims = [
+            (name, own, self.storage.claims.get(f"{wanting.namespace}/{name}"))
+            for name, own in dict.fromkeys(claim_names(wanting.pod))
+        ]
+
+
+class Alone(_OfVolumes):
+    """A claim with access mode ReadWriteOncePod is for one Pod."""
+
+    name = "VolumeRestrictions"
+
+    def rejected(self) -> str:
+        for name, own, claim in self.claims:
+            if claim is None and not own:
+                return f'persistentvolumeclaim "{name}" not found'
+        return ""
+
+    def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        for name, own, claim in self.claims:
+            if own or claim is None or "ReadWriteOncePod" not in claim.spec.access_modes:
+                continue
+            users = (
+                other for other, _ in self.world.everybody() if other.namespace == self.wanting.namespace
+            )
+            if any(name in dict(claim_names(other.pod)) for other in users):
+                words = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+                return Refusal((words,))
+        return None
+
+
+class Limits(_OfVolumes):
+    """A node takes so many volumes of a driver; one that several Pods have counts once."""
+
+    name = "NodeVolumeLimits"
+
+    def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        says = self.storage.limits.get(node.metadata.name)
+        if says is None:
+            return None
+        wanted = self._attached([self.wanting])
+        there = self._attached(self.world.on(node.metadata.name))
+        for driver in says.spec.drivers:
+            new = {one for one in wanted - there if one[0] == driver.name}
+            old = {one for one in there if one[0] == driver.name}
+            if (
+                driver.allocatable.HasField("count")
+                and new
+                and len(new) + len(old) > driver.allocatable.count
+            ):
+                return Refusal(("node(s) exceed max volume count",))
+        return None
+
+    def _attached(self, pods: Iterable[Placed]) -> set[tuple[str, str]]:
+        """Return (driver, volume) of all claims of Pods; a volume that is not there yet goes by its claim."""
+        found: set[tuple[str, str]] = set()
+        for placed in pods:
+            for name, _ in claim_names(placed.pod):
+                claim = self.storage.claims.get(f"{placed.namespace}/{name}")
+                if claim is None:
+                    continue
+                volume = self.storage.volumes.get(claim.spec.volume_name)
+                driver = self.storage.class_of(claim)
+                if volume is not None:
+                    csi = volume.spec.persistent_volume_source.csi
+                    if csi.driver:
+                        found.add((csi.driver, csi.volume_handle))
+                elif driver is not None:
+                    found.add((driver.provisioner, f"to be made for {key_of(claim)}"))
+        return found
+
+
+class Binding(_OfVolumes):
+    """A Pod goes where its volumes are or can be had."""
+
+    name = "VolumeBinding"
+
+    def rejected(self) -> str:
+        at_once = False
+        for name, own, claim in self.claims:
+            words = f'persistentvolumeclaim "{name}"'
+            if claim is None:
+                made = "waiting for ephemeral volume controller to create the "
+                return f"{made}{words}" if own else f"{words} not found"
+            if claim.status.phase == "Lost":
+                return f'{words} bound to non-existent persistentvolume "{claim.spec.volume_name}"'
+            if claim.metadata.HasField("deletion_timestamp"):
+                return f"{words} is being deleted"
+            if own and not self._is_ours(claim):
+                pod = f"{self.wanting.namespace}/{self.pod.metadata.name}"
+                return f"PVC {key_of(claim)} was not created for pod {pod} (pod is not owner)"
+            at_once |= not is_bound(claim) and not self._may_wait(claim)
+        return "pod has unbound immediate PersistentVolumeClaims" if at_once else ""
+
+    def _is_ours(self, claim: Claim) -> bool:
+        return any(
+            owner.controller and owner.uid == self.wanting.uid for owner in claim.metadata.owner_references
+        )
+
+    def _may_wait(self, claim: Claim) -> bool:
+        return not claim.spec.volume_name and waits(self.storage.class_of(claim))
+
+    def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        words: list[str] = []
+        for _, _, claim in self.claims:
+            if claim is None or not is_bound(claim) or words:
+                continue
+            volume = self.storage.volumes.get(claim.spec.volume_name)
+            if volume is None:
+                words.append("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)")
+            elif not reaches(node, volume):
+                words.append("node(s) didn't match PersistentVolume's node affinity")
+        if self.give(node) is None:
+            words.append("node(s) didn't find available persistent volumes to bind")
+        return Refusal(tuple(words), helpless=True) if words else None
+
+    def give(self, node: node_pb2.Node) -> Given | None:
+        """Return what the claims get on a node; None: something is lacking."""
+        waiting = [claim for _, _, claim in self.claims if claim is not None and not is_bound(claim)]
+        return choose(self.storage, waiting, node)
+
+
+class Zone(_OfVolumes):
+    """A Pod goes to the zone and region that its volumes are labelled with."""
+
+    name = "VolumeZone"
+
+    def rejected(self) -> str:
+        for name, own, claim in self.claims:
+            if own:
+                continue
+            if claim is None:
+                return f'persistentvolumeclaim "{name}" not found'
+            if claim.spec.volume_name:
+                if claim.spec.volume_name not in self.storage.volumes:
+                    return f'persistentvolume "{claim.spec.volume_name}" not found'
+            elif not claim.spec.storage_class_name:
+                return "PersistentVolumeClaim had no pv name and storageClass name"
+            elif self.storage.class_of(claim) is None:
+                return f'storageclass.storage.k8s.io "{claim.spec.storage_class_name}" not found'
+            elif not waits(self.storage.class_of(claim)):
+                return "PersistentVolume had no name"
+        return ""
+
+    def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        labels = node.metadata.labels
+        if not any(label in labels for label in _TODAY):
+            return None
+        for _, own, claim in self.claims:
+            volume = None if own or claim is None else self.storage.volumes.get(claim.spec.volume_name)
+            for label in _TODAY if volume is not None else ():
+                wanted = volume.metadata.labels.get(label, "").split("__") if volume is not None else []
+                if not all(wanted):
+                    # It has no such label, or one that cannot be read.
+                    continue
+                if (labels[label] if label in labels else labels.get(_TODAY[label])) not in wanted:
+                    return Refusal(("node(s) had no available volume zone",), helpless=True)
+        return None
