@@ -143,7 +143,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,
         cluster_dns=config.cluster_dns, cluster_domain=config.cluster_domain, allocatable=room.amounts(),
         node_dns=node_dns() if node_runtime.runs_processes else DnsConfig(), seccomp_default=config.seccomp_default,
-        seccomp_root=f"{config.root_dir}/seccomp",
+        seccomp_root=f"{config.root_dir}/seccomp", recursive_readonly=version.recursive_readonly,
         pod_pids_limit=max(config.pod_pids_limit, 0), allowed_unsafe_sysctls=config.allowed_unsafe_sysctls,
     )  # fmt: skip
     pulls = PullSettings(

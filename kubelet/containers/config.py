@@ -5,7 +5,7 @@ containers know what they see; what a restarted kubelet needs stands in annotati
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubelet.containers.cgroups import pod_cgroup
 from kubelet.containers.dns import dns_config
@@ -64,6 +64,8 @@ class NodeSettings:
     #: directory of profiles of type Localhost; empty: they are named as they are
     seccomp_root: str = ""
     allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: the runtime can mount read-only with all that is mounted below
+    recursive_readonly: bool = False
     #: process ids of each Pod; 0: no limit
     pod_pids_limit: int = 0
     #: that Pods may set besides the safe ones
@@ -149,7 +151,7 @@ def container_config(
         args=expand_all(container.args, variables),
         env=env,
         working_dir=container.working_dir,
-        mounts=mounts,
+        mounts=mounts if settings.recursive_readonly else tuple(map(_shallow, mounts)),
         resources=linux_resources(pod, container, memory_capacity_bytes=settings.memory_capacity_bytes),
         security=security_config(
             pod,
@@ -179,6 +181,11 @@ def container_config(
         log_path=f"{container.name}/{action.attempt}.log" if settings.log_root else "",
         target_container_id=action.target_id or "",
     )
+
+
+def _shallow(mount: Mount) -> Mount:
+    """Return a mount as it is for a runtime that cannot do more: IfPossible asks for no more than that."""
+    return replace(mount, recursive_readonly=False) if mount.recursive_readonly else mount
 
 
 def needs_image_user(pod: pod_pb2.Pod, container: pod_pb2.Container) -> bool:

@@ -38,14 +38,19 @@ def why_no_sandbox(pod: pod_pb2.Pod) -> str:
     return ""
 
 
-def why_no_container(container: pod_pb2.Container) -> str:
-    """Say why a container cannot be as it asks; empty: it can."""
-    return next(_problems(container), "")
+def why_no_container(container: pod_pb2.Container, *, recursive_readonly: bool = False) -> str:
+    """Say why a container cannot be as it asks; empty: it can.
+
+    Args:
+        container: that is about to be made.
+        recursive_readonly: the runtime can mount read-only with all that is mounted below.
+    """
+    return next(_problems(container, recursive_readonly=recursive_readonly), "")
 
 
-def _problems(container: pod_pb2.Container) -> Iterator[str]:
+def _problems(container: pod_pb2.Container, *, recursive_readonly: bool) -> Iterator[str]:
     for mount in container.volume_mounts:
-        if mount.recursive_read_only == "Enabled":
+        if mount.recursive_read_only == "Enabled" and not recursive_readonly:
             yield (
                 f'failed to resolve recursive read-only mode: volume "{mount.name}" requested recursive read-only mode, '
                 "but it is not supported by the runtime"

@@ -307,7 +307,9 @@ class PodExecutor:
         tools, namespace, address = self._tools, pod.metadata.namespace, self._pod_ip(pod)
         if action.target_id == "":
             raise config.ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
-        if problem := unsupported.why_no_container(spec):
+        if problem := unsupported.why_no_container(
+            spec, recursive_readonly=tools.node.settings.recursive_readonly
+        ):
             raise config.ConfigProblem(problem)
         wanted = references(spec)
         config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}

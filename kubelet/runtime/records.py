@@ -99,6 +99,8 @@ class Mount:
     host_path: str
     container_path: str
     readonly: bool = False
+    #: what is mounted below it is read-only too; only of a runtime that says it can
+    recursive_readonly: bool = False
     #: None, HostToContainer or Bidirectional
     propagation: str = "None"
 
@@ -295,6 +297,8 @@ class RuntimeVersion:
 
     name: str
     version: str
+    #: it can mount read-only with all that is mounted below
+    recursive_readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

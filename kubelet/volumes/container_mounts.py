@@ -53,7 +53,8 @@ def volume_mounts(
             source = str(_bind(Path(source), part, place, mount.name, container.name))
         path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
         read_only = mount.read_only or is_read_only(volume)
-        mounts.append(Mount(source, path, read_only, mount.mount_propagation or "None"))
+        deep = mount.read_only and mount.recursive_read_only in {"Enabled", "IfPossible"}
+        mounts.append(Mount(source, path, read_only, deep, mount.mount_propagation or "None"))
     return mounts
 
 

@@ -5,6 +5,7 @@ names and the `io.kubernetes.*` labels are those that Kubernetes' own Docker run
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ PAUSE_IMAGE = "vaina/pause:1"
 ENDED = frozenset({"exited", "dead", "removing"})
 #: of a container that could not be started: containerd's (pkg/cri/server/container_start.go: errorStartExitCode)
 _START_ERROR_CODE = 128
+#: since which the engine can mount read-only with all below; kernels can since Linux 5.12
+RECURSIVE_API = "1.44"
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -176,13 +179,32 @@ def container_body(
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
+    options: dict[str, Any] = {"Propagation": _PROPAGATION[mount.propagation]}
+    if mount.readonly and mount.recursive_readonly:
+        # Before API 1.44, which everything else is asked of, no mount is.
+        options["ReadOnlyForceRecursive"] = True
     return {
-        "Type": "bind",
-        "Source": mount.host_path,
-        "Target": mount.container_path,
-        "ReadOnly": mount.readonly,
-        "BindOptions": {"Propagation": _PROPAGATION[mount.propagation]},
-    }
+        "Type": "bind", "Source": mount.host_path, "Target": mount.container_path, "ReadOnly": mount.readonly,
+        "BindOptions": options,
+    }  # fmt: skip
+
+
+def is_recursive(body: Mapping[str, Any]) -> bool:
+    """Say whether the body of a create call has a mount that is read-only with all below."""
+    mounts = body["HostConfig"].get("Mounts", ())
+    return any("ReadOnlyForceRecursive" in mount["BindOptions"] for mount in mounts)
+
+
+def can_mount_recursively(version: Mapping[str, Any]) -> bool:
+    """Say, by an engine's own words, whether it can mount read-only with all that is mounted below: API 1.44 on Linux 5.12."""
+    api, kernel = (_numbers(str(version.get(name, ""))) for name in ("ApiVersion", "KernelVersion"))
+    return api >= _numbers(RECURSIVE_API) and kernel >= (5, 12)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version; () where there are none."""
+    found = re.match(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else ()
 
 
 def limits_body(resources: LinuxResources) -> dict[str, Any]:

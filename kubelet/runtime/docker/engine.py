@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -109,8 +109,8 @@ class Engine:
             client = self._local.client = self._new_client()
         return client
 
-    def _new_client(self) -> APIClient:
-        return QuickClient(self.socket_path, version=API_VERSION, timeout=CALL_SECONDS)
+    def _new_client(self, version: str = API_VERSION) -> APIClient:
+        return QuickClient(self.socket_path, version=version, timeout=CALL_SECONDS)
 
     async def call(self, operation: Callable[[APIClient], T]) -> T:
         """Run an SDK call in the pool.
@@ -120,6 +120,15 @@ class Engine:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: operation(self._client()))
+
+    async def call_as_of(self, version: str, operation: Callable[[APIClient], T]) -> T:
+        """Run an SDK call in the pool with another version of the API, on a connection of its own. Raises as `call`."""
+
+        def run() -> T:
+            with closing(self._new_client(version)) as client:
+                return operation(client)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
     async def stream(self, open_stream: Callable[[APIClient], ClosableIterator]) -> AsyncIterator[Any]:
         """Yield what an SDK stream yields, until it ends or the caller leaves.

@@ -117,7 +117,9 @@ class DockerRuntime:
     async def version(self) -> RuntimeVersion:
         with translated():
             answer = await self._engine.call(lambda client: client.version())
-        return RuntimeVersion("docker", str(answer["Version"]))
+        return RuntimeVersion(
+            "docker", str(answer["Version"]), recursive_readonly=convert.can_mount_recursively(answer)
+        )
 
     async def status(self) -> RuntimeStatus:
         try:
@@ -199,10 +201,13 @@ class DockerRuntime:
         return str(found["Id"]), IPv4Address(given) if given else None
 
     async def _create(self, body: dict[str, Any], name: str) -> dict[str, Any]:
-        made: dict[str, Any] = await self._engine.call(
-            lambda client: client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-        )
-        return made
+        def create(client: APIClient) -> dict[str, Any]:
+            made: dict[str, Any] = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+            return made
+
+        if convert.is_recursive(body):
+            return await self._engine.call_as_of(convert.RECURSIVE_API, create)
+        return await self._engine.call(create)
 
     async def _attach(self, inspected: dict[str, Any], address: IPv4Address) -> None:
         sandbox_id, pid = str(inspected["Id"]), int(inspected["State"]["Pid"])

@@ -85,6 +85,11 @@ def test_container(container, words):
     assert why_no_container(pod("", container).spec.containers[0]) == words
 
 
+def test_a_runtime_that_can_is_asked_for_all_that_is_mounted_below():
+    asks = pod("", ", volumeMounts: [{name: v, mountPath: /a, readOnly: true, recursiveReadOnly: Enabled}]")
+    assert why_no_container(asks.spec.containers[0], recursive_readonly=True) == ""
+
+
 def test_what_has_no_effect_is_named():
     found = left_aside(
         pod(

@@ -180,3 +180,28 @@ def test_an_ended_sandbox_gives_its_address_back_unless_somebody_in_it_still_run
     survivor = {"Id": "c", "State": "running", "Labels": {convert.SANDBOX_ID: "s4"}}
     assert convert.addresses_held(sandboxes, [survivor]) == ["10.244.1.2", "10.244.1.4", "10.244.1.5"]
     assert convert.sandbox_state(sandboxes[1], networked=True).ip == ""
+
+
+@pytest.mark.parametrize(
+    ("api", "kernel", "can"),
+    [
+        ("1.45", "6.18.44-fc", True),
+        ("1.44", "5.12", True),
+        ("1.43", "6.1.0", False),
+        ("1.45", "5.11.9", False),
+        ("2.0", "10.1", True),
+        ("", "6.1", False),
+        ("1.45", "odd", False),
+    ],
+)
+def test_an_engine_says_whether_it_mounts_read_only_with_all_below(api: str, kernel: str, can: bool) -> None:
+    assert convert.can_mount_recursively({"ApiVersion": api, "KernelVersion": kernel}) is can
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_is_mounted_below_is_read_only_where_that_is_asked_for(deep: bool) -> None:
+    mount = Mount("/var/x", "/x", readonly=True, recursive_readonly=deep)
+    body = container(ContainerConfig("a", 0, "i", "i", mounts=(mount,)))
+    [made] = body["HostConfig"]["Mounts"]
+    assert made["BindOptions"].get("ReadOnlyForceRecursive", False) is deep
+    assert convert.is_recursive(body) is deep
