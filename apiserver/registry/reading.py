@@ -50,6 +50,14 @@ class Reader(Generic[M]):
             return Key(self._prefix + name)
         return Key(f"{self._prefix}{namespace or DEFAULT_NAMESPACE}/{name}")
 
+    def peek(self, namespace: str, name: str) -> Stored | None:
+        """Return what the cache has of an object; None when it has nothing: it may be stored all the same. Raises BadRequest."""
+        return self.storage.peek(self.key(namespace, name), Version(0))
+
+    async def give_way(self) -> None:
+        """Let others have their turn."""
+        await self._world.clock.sleep(0)
+
     def now(self) -> float:
         """Return seconds since the epoch."""
         return self._world.clock.now()

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, cast
 
 from apiserver import validation
@@ -33,6 +34,7 @@ from vaina.objects.normalise import normalise
 Checks = Sequence[Callable[[Any, Any], None]]
 #: how often storage, which itself tries some thirty times, is asked to write what others were quicker to change
 _ROUNDS = 16
+_NOTHING_READY: Mapping[int, Put] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -161,21 +163,28 @@ class Store(ManyCreator[M]):
         """Change an object by a pure function. Raises NotFound, Conflict, and what the function raises."""
         return await self._write(edit.ctx, edit.namespace, edit.name, self._decider(edit))
 
-    async def change_all(self, makers: Sequence[Callable[[], Edit[M]]]) -> list[Stored | ApiError]:
+    async def change_all(
+        self, makers: Sequence[Callable[[], Edit[M]]], ready: Mapping[int, Put] = _NOTHING_READY
+    ) -> list[Stored | ApiError]:
         """Change objects; return for each, in its place, what making its edit and `change` would return or raise.
+
+        Args:
+            makers: of the edits.
+            ready: how to write what the caller has made of the cache's objects already, by its place: what its edit would make.
 
         What the cache has is changed and written with one call to storage. Whatever is not as simple as that (a conflict, an object that
         the cache does not have, a refusal, which a stale cache may be the reason of) is done again by itself.
         """
         results: dict[int, Stored | ApiError] = {}
-        edits: dict[int, Edit[M]] = {}
         puts: dict[int, Put] = {}
         for index, make in enumerate(makers):
+            if index in ready:
+                puts[index] = ready[index]
+                continue
             if index % FAIR == FAIR - 1:
-                await self._world.clock.sleep(0)
+                await self.give_way()
             try:
-                edits[index] = make()
-                put = self._quick_put(edits[index])
+                put = self._quick_put(make())
             except ApiError as error:
                 results[index] = error
             else:
@@ -183,27 +192,26 @@ class Store(ManyCreator[M]):
                     puts[index] = put
         tried = zip(puts, await self._try(list(puts.values())), strict=True)
         results |= {index: result for index, result in tried if isinstance(result, Stored | ApiError)}
-        await self._change_alone(
-            {index: edit for index, edit in edits.items() if index not in results}, results
-        )
+        left = {index: make for index, make in enumerate(makers) if index not in results}
+        results |= await self._change_alone(left)
         return [results[index] for index in range(len(makers))]
 
     async def _change_alone(
-        self, edits: Mapping[int, Edit[M]], results: dict[int, Stored | ApiError]
-    ) -> None:
-        async def alone(index: int, edit: Edit[M]) -> None:
+        self, makers: Mapping[int, Callable[[], Edit[M]]]
+    ) -> dict[int, Stored | ApiError]:
+        async def alone(make: Callable[[], Edit[M]]) -> Stored | ApiError:
             try:
-                results[index] = await self.change(edit)
+                return await self.change(make())
             except ApiError as error:
-                results[index] = error
+                return error
 
-        async with asyncio.TaskGroup() as tasks:
-            for index, edit in edits.items():
-                tasks.create_task(alone(index, edit))
+        async with asyncio.TaskGroup() as group:
+            tasks = {index: group.create_task(alone(make)) for index, make in makers.items()}
+        return {index: task.result() for index, task in tasks.items()}
 
     def _quick_put(self, edit: Edit[M]) -> Put | None:
         """Return how to write a change of what the cache has; None when it must be seen what is stored. Raises BadRequest."""
-        current = self.storage.peek(self.key(edit.namespace, edit.name), Version(0))
+        current = self.peek(edit.namespace, edit.name)
         if current is None or edit.ctx.dry_run:
             return None
         try:

@@ -72,6 +72,24 @@ def varint(size: int) -> bytes:
     return bytes((size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14 & 0x7F | 0x80, size >> 21))
 
 
+def record_at_start(data: bytes, tag: int) -> tuple[int, int] | None:
+    """Return where the content of the first record of an encoded message begins and ends; None when it has another tag, or is cut off.
+
+    Args:
+        data: a message.
+        tag: of a field with a length, below 16.
+    """
+    if len(data) < 2 or data[0] != tag:
+        return None
+    size, at, shift = data[1], 2, 7
+    while size >> shift:
+        if at == len(data) or at > 4:
+            return None
+        size, at, shift = size & (1 << shift) - 1 | data[at] << shift, at + 1, shift + 7
+    end = at + size
+    return (at, end) if end <= len(data) else None
+
+
 def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:
     """Return what was stored at a revision.
 
