@@ -30,7 +30,7 @@ MAX_BATCH: Final = 126
 MAX_WAITING: Final = 8 * MAX_BATCH
 #: calls under way; a second one begins only with a full batch, so that what comes slowly still gathers
 MAX_CALLS: Final = 2
-BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=5.0)
+BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=1.0)
 
 
 @dataclass(slots=True, eq=False)

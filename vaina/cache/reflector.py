@@ -1,7 +1,7 @@
 """The shell around ListWatch: opens watches, feeds the store, comes back after every kind of end.
 
-Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s; none after a stream that ended in good order,
-unless it was short, and none after the first Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
+Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while nobody answers (decision 187); none
+after a stream that ended in good order, unless it was short, and none after the first Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
 
 A server that does not have the version to resume from yet may lag, then the watch is opened again; when a quorum read has not it
 either, the storage went back in time (decision 024): the watch is never resumed, and a list taken only once it is newer.
@@ -19,7 +19,7 @@ from vaina.backoff import Backoff
 from vaina.cache.list_watch import Apply, ListWatch, Replace, StaleList, State
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
-from vaina.errors import ApiError, Expired, Timeout, is_version_too_large
+from vaina.errors import ApiError, Expired, Timeout, Unavailable, is_version_too_large
 from vaina.metrics import WENT_BACK
 
 log = structlog.stdlib.get_logger(__name__)
@@ -27,6 +27,8 @@ log = structlog.stdlib.get_logger(__name__)
 M = TypeVar("M", bound=Message)
 
 BACKOFF = Backoff(base_seconds=0.2, cap_seconds=5.0, factor=2.0, jitter=1.0)
+#: while the server is away: most of these calls never leave the channel, which has a back-off of its own
+AWAY = Backoff(base_seconds=0.2, cap_seconds=1.5, factor=2.0, jitter=1.0)
 #: a stream that lived so long has done its work: the next failure starts from the beginning
 RESET_SECONDS = 10.0
 #: a stream that ended in good order before this counts as a failure
@@ -64,7 +66,7 @@ class Reflector(Generic[M]):
         failures = 0
         while True:
             start = self._clock.monotonic()
-            at_once, at_least = False, 0.0
+            at_once, at_least, backoff = False, 0.0, BACKOFF
             try:
                 await self._watch()
                 at_once = self._clock.monotonic() - start >= SHORT_SECONDS
@@ -83,9 +85,11 @@ class Reflector(Generic[M]):
                 log.debug("watch failed", kind=self._client.kind.kind, error=error.message)
                 # A server that names a time (TooManyRequests) is not asked before it, nor by all at the same moment.
                 at_least = error.retry_seconds * (1.0 + self._rng.random())
+                if isinstance(error, Unavailable):
+                    backoff = AWAY
             if self._clock.monotonic() - start >= RESET_SECONDS:
                 failures = 0
-            delay = 0.0 if at_once else max(BACKOFF.delay(failures, self._rng), at_least)
+            delay = 0.0 if at_once else max(backoff.delay(failures, self._rng), at_least)
             failures += 1
             await self._clock.sleep(delay)
 

@@ -47,7 +47,7 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     # gRPC's own reconnecting: quick, because heartbeats and workers wait for it (I17). Its default goes up to 120 s.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 1_500),
     # A server that came back under another address is found within seconds (default 30 s).
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 )

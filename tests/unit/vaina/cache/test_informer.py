@@ -395,3 +395,14 @@ async def test_an_index_follows_every_change_and_is_made_for_what_is_there_alrea
         assert (on("n1"), on("n2"), informer.lister.index_values("node")) == ([], ["a"], ["n2"])
         with pytest.raises(ValueError, match="index node exists"):
             informer.add_indexer("node", lambda obj: ())
+
+
+async def test_a_server_that_was_away_for_a_minute_is_found_within_three_seconds():
+    script = Script(*([Unavailable("connection refused")] for _ in range(300)))
+    clock = FakeClock()
+    async with running(script, clock):
+        await clock.advance(60)
+        for _ in range(20):
+            asked = len(script.asked)
+            await clock.advance(3.1)
+            assert len(script.asked) > asked
