@@ -100,6 +100,8 @@ class ConditionWriter:
 
     async def landed(self, uids: Iterable[str]) -> None:
         """Return when no write for any of these Pods is under way."""
+        if not self._flying:
+            return
         wanted = frozenset(uids)
         while self._flying & wanted:
             self._landed.clear()

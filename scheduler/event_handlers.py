@@ -77,7 +77,7 @@ class EventHandlers:
         settler: Settler,
         expectant: Expectant,
         wake: Callable[[], None],
-        observe: Callable[[ClusterEvent, float], None] = lambda _event, _seconds: None,
+        observe: Callable[[ClusterEvent, Sequence[float]], None] = lambda _event, _seconds: None,
     ) -> None:
         """Make the handlers.
 
@@ -91,11 +91,13 @@ class EventHandlers:
             settler: is told of every Pod that is bound or gone.
             expectant: is told who has a node in view, and where something changed.
             wake: called after each batch: there may be something to decide.
-            observe: is told how many seconds the queue took over an event.
+            observe: is told how many seconds the queue took over each of some events of a kind.
         """
         self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
         self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
         self._expectant, self._observe = expectant, observe
+        #: event -> seconds that the queue took, for those that were not told of yet
+        self._took: dict[ClusterEvent, list[float]] = {}
 
     def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
         """Take in a batch of (before, after)."""
@@ -110,7 +112,7 @@ class EventHandlers:
                 self._bound(new)
             else:
                 self._pending(new)
-        self._wake()
+        self._tell()
 
     def on_nodes(self, changes: Sequence[tuple[node_pb2.Node | None, node_pb2.Node | None]]) -> None:
         """Take in a batch of (before, after)."""
@@ -121,7 +123,7 @@ class EventHandlers:
                 before = self._cache.remove_node(old.metadata.name)
                 self._expectant.node_gone(old.metadata.name)
                 self._happened(ClusterEvent.NODE_DELETE, before, None)
-        self._wake()
+        self._tell()
 
     def on_namespaces(
         self, changes: Sequence[tuple[namespace_pb2.Namespace | None, namespace_pb2.Namespace | None]]
@@ -220,7 +222,14 @@ class EventHandlers:
         if event in self._heard:
             now = self._clock.monotonic()
             self._queue.on_event(event, before, after, now=now)
-            self._observe(event, self._clock.monotonic() - now)
+            self._took.setdefault(event, []).append(self._clock.monotonic() - now)
+
+    def _tell(self) -> None:
+        """A batch is taken in."""
+        took, self._took = self._took, {}
+        for event, seconds in took.items():
+            self._observe(event, seconds)
+        self._wake()
 
 
 def _was_started(before: pod_pb2.Pod, after: pod_pb2.Pod) -> bool:

@@ -1,13 +1,13 @@
 """The scheduler's metrics under upstream's names, units and buckets (metrics.md), and the observer around plugins."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from scheduler.framework.events import ClusterEvent
 from scheduler.queue.queued_pod import Place
 from vaina.clock import Clock
-from vaina.metrics import exponential_buckets
+from vaina.metrics import exponential_buckets, observe_all
 
 _ATTEMPT_LABELS = 15
 
@@ -35,7 +35,7 @@ class SchedulerMetrics:
         self.attempt_seconds = {
             (profile, result): durations.labels(result, profile) for profile, result in self.attempts
         }
-        self.algorithm_seconds = Histogram(
+        self._algorithm_seconds = Histogram(
             "scheduler_scheduling_algorithm_duration_seconds", "Scheduling algorithm latency in seconds",
             buckets=exponential_buckets(0.001, 2, 15), registry=registry,
         )  # fmt: skip
@@ -74,16 +74,24 @@ class SchedulerMetrics:
             buckets=exponential_buckets(1, 2, 8), registry=registry,
         )  # fmt: skip
 
-    def scheduled(self, profile: str, *, attempt_seconds: float, sli_seconds: float, attempts: int) -> None:
-        """Count a Pod that is bound."""
-        self.attempts[profile, "scheduled"].inc()
-        self.attempt_seconds[profile, "scheduled"].observe(attempt_seconds)
-        self._sli[min(attempts, _ATTEMPT_LABELS + 1) - 1].observe(sli_seconds)
-        self.pod_attempts.observe(attempts)
+    def scheduled(self, profile: str, bound: Sequence[tuple[float, float, int]]) -> None:
+        """Count Pods that are bound: for each the seconds of its attempt, those since it came, and its attempts."""
+        self.attempts[profile, "scheduled"].inc(len(bound))
+        observe_all(self.attempt_seconds[profile, "scheduled"], [attempt for attempt, _, _ in bound])
+        since: dict[int, list[float]] = {}
+        for _, seconds, attempts in bound:
+            since.setdefault(min(attempts, _ATTEMPT_LABELS + 1), []).append(seconds)
+        for label, values in since.items():
+            observe_all(self._sli[label - 1], values)
+        observe_all(self.pod_attempts, [attempts for _, _, attempts in bound])
 
-    def event_handled(self, event: ClusterEvent, seconds: float) -> None:
-        """Count how long the queue took to look whom a change could help."""
-        self._event_handling[event].observe(seconds)
+    def decided(self, seconds: Sequence[float]) -> None:
+        """Count how long each of some decisions for a node took."""
+        observe_all(self._algorithm_seconds, seconds)
+
+    def events_handled(self, event: ClusterEvent, seconds: Sequence[float]) -> None:
+        """Count how long the queue took, for each of some changes, to look whom it could help."""
+        observe_all(self._event_handling[event], seconds)
 
     def failed(self, profile: str, result: str, seconds: float) -> None:
         """Count an attempt that ended as unschedulable or error."""

@@ -49,7 +49,7 @@ from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
 from vaina.clock import Clock
 from vaina.errors import ApiError
-from vaina.steps import PodStep
+from vaina.steps import PodStep, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -112,6 +112,8 @@ class Scheduler:
             tie_break,
         )
         self.cache = Cache()
+        #: seconds of the decisions of this cycle that found a node
+        self._decided: list[float] = []
         self._wake = asyncio.Event()
         self._conditions = ConditionWriter(clients.pods, clock)
         context = _share_context(frameworks, tie_break)
@@ -147,7 +149,7 @@ class Scheduler:
         handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
             heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
-            observe=metrics.event_handled,
+            observe=metrics.events_handled,
         )  # fmt: skip
         self.catalogue = catalogue or Catalogue()
         self.storage = VolumeWatch(
@@ -248,7 +250,7 @@ class Scheduler:
         """Tell the queue of a change that did not come by the watch of Pods or nodes."""
         now = self._clock.monotonic()
         self.queue.on_event(event, before, None, now=now)
-        self._metrics.event_handled(event, self._clock.monotonic() - now)
+        self._metrics.events_handled(event, [self._clock.monotonic() - now])
 
     def _labels_of(self, node_name: str) -> Mapping[str, str]:
         node = self.cache.node(node_name)
@@ -262,23 +264,23 @@ class Scheduler:
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         """Bindings were acknowledged."""
         now, wall = self._clock.monotonic(), self._clock.now()
+        bound: dict[str, list[tuple[float, float, int]]] = {}
         for pending in bindings:
-            pod, where = pending.pod, pending.where
-            self.cache.acknowledged(pending.uid, now=now)
-            self.queue.done(pending.uid)
-            name = pod.info.pod_class.scheduler_name
-            self._metrics.scheduled(
-                name,
-                attempt_seconds=now - pending.started,
-                sli_seconds=now - pod.added,
-                attempts=pod.attempts,
-            )
-            message = f"Successfully assigned {pod.info.key} to {where.node_name}"
-            self._recorders[name].event(pod.info.pod, "Normal", "Scheduled", message)
-            self._reporter.report(
-                pod.info.pod.metadata, PodStep.SCHEDULED, wall - (now - pod.added), wall,
-                f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
-            )  # fmt: skip
+            pod, where, uid = pending.pod, pending.where, pending.uid
+            info = pod.info
+            self.cache.acknowledged(uid, now=now)
+            self.queue.done(uid)
+            name = info.pod_class.scheduler_name
+            bound.setdefault(name, []).append((now - pending.started, now - pod.added, pod.attempts))
+            message = f"Successfully assigned {info.key} to {where.node_name}"
+            self._recorders[name].event(info.pod, "Normal", "Scheduled", message)
+            if may_have_trace(uid):
+                self._reporter.report(
+                    info.pod.metadata, PodStep.SCHEDULED, wall - (now - pod.added), wall,
+                    f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
+                )  # fmt: skip
+        for name, values in bound.items():
+            self._metrics.scheduled(name, values)
         self._metrics.bind_batch.observe(len(bindings))
         if len(bindings) == 1:
             first = bindings[0]
@@ -330,6 +332,7 @@ class Scheduler:
         clock, queue, binder = self._clock, self.queue, self._binder
         now = clock.monotonic()
         deadline = now + BUDGET_SECONDS
+        self._decided = []
         decided = 0
         while not binder.full:
             pod = queue.pop(now=now)
@@ -341,6 +344,8 @@ class Scheduler:
             now = clock.monotonic()
             if now > deadline:
                 break
+        if self._decided:
+            self._metrics.decided(self._decided)
         return decided
 
     def _schedule(self, pod: QueuedPod, now: float) -> None:
@@ -362,7 +367,7 @@ class Scheduler:
             return
         self.decisions.record(pod, decision, now)
         if isinstance(decision, Scheduled):
-            self._metrics.algorithm_seconds.observe(self._clock.monotonic() - started)
+            self._decided.append(self._clock.monotonic() - started)
             self.cache.assume(pod.info, decision.node_name)
             self._conditions.drop(pod.info.uid)
             pending = PendingBinding(pod, pod.info.uid, decision, now)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from vaina.objects.meta import metadata, object_key
+from vaina.objects.meta import key_of, metadata, object_key
 from vaina.objects.watch import ADDED, BOOKMARK, DELETED, INITIAL_EVENTS_END, MODIFIED
 
 M = TypeVar("M", bound=Message)
@@ -94,15 +94,16 @@ class ListWatch(Generic[M]):
                 if replace is not None:
                     out.append(replace)
                 continue
-            version = _version(obj)
+            meta = metadata(obj)
+            version = int(meta.resource_version or 0)
             if version <= self.version:
                 # Seen already: a server may repeat itself after a resume, time does not.
                 continue
             self.version = version
             if kind in (ADDED, MODIFIED):
-                changes.append((object_key(obj), obj, obj))
+                changes.append((key_of(meta), obj, obj))
             elif kind == DELETED:
-                changes.append((object_key(obj), None, obj))
+                changes.append((key_of(meta), None, obj))
         if changes:
             out.append(Apply(changes))
         if self.state is State.SYNCED and resource_version:

@@ -138,8 +138,7 @@ class Reflector(Generic[M]):
         )
         async with aclosing(batches) as stream:
             async for batch in stream:
-                events = [(event.type, event.object) for event in batch.events]
-                for what in self.machine.on_batch(events, batch.resource_version):
+                for what in self.machine.on_batch(batch.events, batch.resource_version):
                     self._listener(what)
 
     @property

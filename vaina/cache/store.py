@@ -92,7 +92,10 @@ class Store(Generic[M]):
             self.objects[key] = new
         for name, indexer in self._indexers.items():
             if old is not None:
-                _reindex(self._indexes[name], key, indexer(old), () if new is None else indexer(new))
+                before, after = indexer(old), () if new is None else indexer(new)
+                # Most changes move nothing, and most indexers return tuples.
+                if before != after:
+                    _reindex(self._indexes[name], key, before, after)
             elif new is not None:
                 # The way of every object of a first list: nothing to compare with.
                 index = self._indexes[name]

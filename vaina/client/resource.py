@@ -6,7 +6,7 @@ The raw messages have the field numbers of the typed ones, so one client serves 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
@@ -33,8 +33,7 @@ class ObjectList(Generic[M]):
     continue_token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent(Generic[M]):
+class WatchEvent(NamedTuple, Generic[M]):
     """One event of a watch: ADDED, MODIFIED, DELETED (with the last state), BOOKMARK (with a version only)."""
 
     type: str

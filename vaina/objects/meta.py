@@ -35,8 +35,13 @@ def split_key(key: str) -> tuple[str, str]:
 
 def object_key(message: Message) -> str:
     """Return the key of an object: `namespace/name`, or `name` for kinds without a namespace."""
-    meta = metadata(message)
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+    return key_of(metadata(message))
+
+
+def key_of(meta: meta_pb2.ObjectMeta) -> str:
+    """Return the key of an object with this metadata."""
+    namespace = meta.namespace
+    return f"{namespace}/{meta.name}" if namespace else meta.name
 
 
 def controller_of(meta: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | None:

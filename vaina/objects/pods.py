@@ -140,6 +140,9 @@ def is_resized(pod: pod_pb2.Pod) -> bool:
     Kubelets say of every container what it has; that is nearly always what is asked, letter for letter.
     """
     status, spec = pod.status, pod.spec
+    if not (status.container_statuses or status.init_container_statuses):
+        # Not started yet: asked of each Pod that gets a node.
+        return False
     for statuses, containers in (
         (status.container_statuses, spec.containers),
         (status.init_container_statuses, spec.init_containers),
