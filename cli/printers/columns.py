@@ -7,19 +7,31 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from cli.printers.autoscaler_columns import AUTOSCALER_HEADERS, autoscaler_row
-from cli.printers.duration import age, human_duration, precise
+from cli.printers.cells import NONE, int_or_text, show_amount
+from cli.printers.duration import age, precise
+from cli.printers.event_columns import event_row, event_times
 from cli.printers.job_columns import CRON_JOB_HEADERS, JOB_HEADERS, WIDE, cron_job_row, job_row
+from cli.printers.owner_columns import (
+    controller_revision_row,
+    daemon_set_row,
+    deployment_row,
+    replicas_row,
+    stateful_set_row,
+)
 from cli.printers.pod_summary import summarise
+from cli.printers.storage_columns import (
+    csi_node_row,
+    persistent_volume_claim_row,
+    persistent_volume_row,
+    storage_class_row,
+)
 from cli.printers.table import Styler, Table
 from vaina.clock import seconds_of
 from vaina.kinds import Kind
-from vaina.objects import nodes, selectors
+from vaina.objects import nodes
 from vaina.objects.conditions import get_condition
-from vaina.objects.meta import controller_of
-from vaina.objects.quota_claims import class_of
 from vaina.objects.times import format_time
 
-NONE: Final = "<none>"
 _Row = Callable[[Any, float], Sequence[str]]
 
 
@@ -107,113 +119,6 @@ def _secret(secret: Any, now: float) -> Sequence[str]:
     )
 
 
-def event_times(event: Any) -> tuple[float | None, float | None]:
-    """Return when an event was first and last seen, in seconds; None when it does not say."""
-
-    def first_set(*stamps: Any) -> float | None:
-        return next((seconds_of(stamp) for stamp in stamps if stamp.seconds), None)
-
-    first = first_set(event.first_timestamp, event.event_time)
-    last = first_set(event.series.last_observed_time, event.last_timestamp, event.event_time)
-    return first, last if last is not None else first
-
-
-def event_object(event: Any) -> str:
-    """Return the object of an event: pod/web."""
-    return f"{event.involved_object.kind.lower()}/{event.involved_object.name}"
-
-
-def event_source(event: Any) -> str:
-    """Return who reports an event: kubelet, node-1."""
-    component = event.source.component or event.reporting_component
-    host = event.source.host or event.reporting_instance
-    return f"{component}, {host}" if host else component
-
-
-def event_count(event: Any) -> int:
-    """Return how often an event was seen."""
-    return event.series.count or event.count or 1
-
-
-def _event(event: Any, now: float) -> Sequence[str]:
-    first, last = event_times(event)
-
-    def since(seconds: float | None) -> str:
-        return "<unknown>" if seconds is None else human_duration(now - seconds)
-
-    return (
-        since(last), event.type, event.reason, event_object(event), event.message.strip(),
-        event.involved_object.field_path, event_source(event), since(first), str(event_count(event)), event.metadata.name,
-    )  # fmt: skip
-
-
-def _replicas(owner: Any, now: float) -> Sequence[str]:
-    spec, status = owner.spec, owner.status
-    containers = spec.template.spec.containers
-    desired = spec.replicas if spec.HasField("replicas") else 1
-    return (
-        owner.metadata.name, str(desired), str(status.replicas), str(status.ready_replicas),
-        age(owner.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(owner),
-    )  # fmt: skip
-
-
-def _deployment(found: Any, now: float) -> Sequence[str]:
-    spec, status = found.spec, found.status
-    containers = spec.template.spec.containers
-    return (
-        found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
-        str(status.updated_replicas), str(status.available_replicas), age(found.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
-    )  # fmt: skip
-
-
-def _stateful_set(found: Any, now: float) -> Sequence[str]:
-    spec, status = found.spec, found.status
-    containers = spec.template.spec.containers
-    return (
-        found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
-        age(found.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers),
-    )  # fmt: skip
-
-
-def _daemon_set(found: Any, now: float) -> Sequence[str]:
-    spec, status = found.spec, found.status
-    containers, selector = spec.template.spec.containers, spec.template.spec.node_selector
-    return (
-        found.metadata.name, str(status.desired_number_scheduled), str(status.current_number_scheduled),
-        str(status.number_ready), str(status.updated_number_scheduled), str(status.number_available),
-        ",".join(f"{key}={value}" for key, value in sorted(selector.items())) or NONE,
-        age(found.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
-    )  # fmt: skip
-
-
-def _controller_revision(found: Any, now: float) -> Sequence[str]:
-    owner = controller_of(found.metadata)
-    controller = NONE
-    if owner is not None:
-        group = owner.api_version.rpartition("/")[0]
-        controller = f"{owner.kind.lower()}{'.' + group if group else ''}/{owner.name}"
-    return found.metadata.name, controller, str(found.revision), age(found.metadata.creation_timestamp, now)
-
-
-def show_selector(owner: Any) -> str:
-    """Write the selector of a ReplicaSet or ReplicationController as text."""
-    return selector_text(owner.spec.selector)
-
-
-def selector_text(selector: Any) -> str:
-    """Write a LabelSelector, or a map of labels, as text."""
-    if hasattr(selector, "match_labels"):
-        try:
-            return str(selectors.from_message(selector)) or NONE
-        except selectors.SelectorError:
-            return "<error>"
-    return ",".join(f"{key}={selector[key]}" for key in sorted(selector)) or NONE
-
-
 def _lease(lease: Any, now: float) -> Sequence[str]:
     return lease.metadata.name, lease.spec.holder_identity, age(lease.metadata.creation_timestamp, now)
 
@@ -224,11 +129,6 @@ def _resource_quota(quota: Any, now: float) -> Sequence[str]:
     requests = ", ".join(text for text in shown if not text.startswith("limits"))
     limits = ", ".join(text for text in shown if text.startswith("limits"))
     return quota.metadata.name, requests, limits, age(quota.metadata.creation_timestamp, now)
-
-
-def show_amount(amounts: Any, name: str) -> str:
-    """Write an amount of a map of amounts; what is not there is nothing."""
-    return (amounts[name].string if name in amounts else "") or "0"
 
 
 def _limit_range(limit_range: Any, _: float) -> Sequence[str]:
@@ -252,70 +152,6 @@ def _budget(budget: Any, now: float) -> Sequence[str]:
     )  # fmt: skip
 
 
-def int_or_text(value: Any) -> str:
-    """Write an IntOrString."""
-    return value.str_val if value.type else str(value.int_val)
-
-
-_ACCESS: Final = (
-    ("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP"),
-)  # fmt: skip
-
-
-def _access(modes: Sequence[str]) -> str:
-    return ",".join(short for mode, short in _ACCESS if mode in modes)
-
-
-def _phase(obj: Any) -> str:
-    return "Terminating" if obj.metadata.HasField("deletion_timestamp") else str(obj.status.phase)
-
-
-def _attributes_class(spec: Any) -> str:
-    return spec.volume_attributes_class_name or "<unset>"
-
-
-def _mode(spec: Any) -> str:
-    return spec.volume_mode if spec.HasField("volume_mode") else "<unset>"
-
-
-def _persistent_volume(volume: Any, now: float) -> Sequence[str]:
-    spec, claim = volume.spec, volume.spec.claim_ref
-    return (
-        volume.metadata.name, show_amount(spec.capacity, "storage"), _access(spec.access_modes),
-        spec.persistent_volume_reclaim_policy, _phase(volume),
-        f"{claim.namespace}/{claim.name}" if spec.HasField("claim_ref") else "", class_of(volume),
-        _attributes_class(spec), volume.status.reason, age(volume.metadata.creation_timestamp, now), _mode(spec),
-    )  # fmt: skip
-
-
-def _persistent_volume_claim(claim: Any, now: float) -> Sequence[str]:
-    spec, bound = claim.spec, bool(claim.spec.volume_name)
-    return (
-        claim.metadata.name, _phase(claim), spec.volume_name,
-        show_amount(claim.status.capacity, "storage") if bound else "",
-        _access(claim.status.access_modes) if bound else "", class_of(claim), _attributes_class(spec),
-        age(claim.metadata.creation_timestamp, now), _mode(spec),
-    )  # fmt: skip
-
-
-_DEFAULT_CLASS: Final = (
-    "storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class",
-)  # fmt: skip
-
-
-def _storage_class(found: Any, now: float) -> Sequence[str]:
-    default = any(found.metadata.annotations.get(key) == "true" for key in _DEFAULT_CLASS)
-    return (
-        f"{found.metadata.name} (default)" if default else found.metadata.name, found.provisioner, found.reclaim_policy,
-        found.volume_binding_mode, str(found.allow_volume_expansion).lower(),
-        age(found.metadata.creation_timestamp, now),
-    )  # fmt: skip
-
-
-def _csi_node(node: Any, now: float) -> Sequence[str]:
-    return node.metadata.name, str(len(node.spec.drivers)), age(node.metadata.creation_timestamp, now)
-
-
 def _trace(trace: Any, now: float) -> Sequence[str]:
     steps = trace.status.steps
     took = ""
@@ -330,7 +166,7 @@ def _trace(trace: Any, now: float) -> Sequence[str]:
 
 
 _REPLICAS: Final = Columns(
-    ("NAME", "DESIRED", "CURRENT", "READY", "AGE"), ("CONTAINERS", "IMAGES", "SELECTOR"), _replicas
+    ("NAME", "DESIRED", "CURRENT", "READY", "AGE"), ("CONTAINERS", "IMAGES", "SELECTOR"), replicas_row
 )
 _BY_KIND: Final[Mapping[str, Columns]] = {
     "Pod": Columns(
@@ -349,22 +185,22 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     "Event": Columns(
         ("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"),
         ("SUBOBJECT", "SOURCE", "FIRST SEEN", "COUNT", "NAME"),
-        _event,
+        event_row,
     ),
     "ReplicationController": _REPLICAS,
     "ReplicaSet": _REPLICAS,
     "Deployment": Columns(
         ("NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"),
         ("CONTAINERS", "IMAGES", "SELECTOR"),
-        _deployment,
+        deployment_row,
     ),
-    "StatefulSet": Columns(("NAME", "READY", "AGE"), ("CONTAINERS", "IMAGES"), _stateful_set),
+    "StatefulSet": Columns(("NAME", "READY", "AGE"), ("CONTAINERS", "IMAGES"), stateful_set_row),
     "DaemonSet": Columns(
         ("NAME", "DESIRED", "CURRENT", "READY", "UP-TO-DATE", "AVAILABLE", "NODE SELECTOR", "AGE"),
         ("CONTAINERS", "IMAGES", "SELECTOR"),
-        _daemon_set,
+        daemon_set_row,
     ),
-    "ControllerRevision": Columns(("NAME", "CONTROLLER", "REVISION", "AGE"), (), _controller_revision),
+    "ControllerRevision": Columns(("NAME", "CONTROLLER", "REVISION", "AGE"), (), controller_revision_row),
     "Job": Columns(JOB_HEADERS, WIDE, job_row),
     "CronJob": Columns(CRON_JOB_HEADERS, WIDE, cron_job_row),
     "HorizontalPodAutoscaler": Columns(AUTOSCALER_HEADERS, (), autoscaler_row),
@@ -390,7 +226,7 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
             "AGE",
         ),
         ("VOLUMEMODE",),
-        _persistent_volume,
+        persistent_volume_row,
     ),
     "PersistentVolumeClaim": Columns(
         (
@@ -404,14 +240,14 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
             "AGE",
         ),
         ("VOLUMEMODE",),
-        _persistent_volume_claim,
+        persistent_volume_claim_row,
     ),
     "StorageClass": Columns(
         ("NAME", "PROVISIONER", "RECLAIMPOLICY", "VOLUMEBINDINGMODE", "ALLOWVOLUMEEXPANSION", "AGE"),
         (),
-        _storage_class,
+        storage_class_row,
     ),
-    "CSINode": Columns(("NAME", "DRIVERS", "AGE"), (), _csi_node),
+    "CSINode": Columns(("NAME", "DRIVERS", "AGE"), (), csi_node_row),
     "Lease": Columns(("NAME", "HOLDER", "AGE"), (), _lease),
     "PodTrace": Columns(("NAME", "POD", "STEPS", "TOOK", "AGE"), ("NODE",), _trace),
 }

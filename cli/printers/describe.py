@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from cli.printers.columns import event_count, event_source, event_times, show_selector
+from cli.printers.cells import show_selector
 from cli.printers.describe_autoscaler import describe_autoscaler
 from cli.printers.describe_budget import describe_budget
 from cli.printers.describe_deployment import describe_deployment
@@ -22,6 +22,7 @@ from cli.printers.describe_limits import (
 from cli.printers.describe_node import describe_node
 from cli.printers.describe_pod import describe_pod, describe_template
 from cli.printers.duration import human_duration
+from cli.printers.event_columns import event_count, event_source, event_times
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
 from cli.printers.style import PLAIN, Paint
 from vaina.kinds import Kind

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cli.printers.columns import int_or_text, selector_text
+from cli.printers.cells import int_or_text, selector_text
 from cli.printers.page import Page, describe_meta
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cli.printers.columns import int_or_text, show_selector
+from cli.printers.cells import int_or_text, show_selector
 from cli.printers.describe_pod import describe_template
 from cli.printers.page import NONE, Page, describe_labels, describe_meta, show_time
 from vaina.objects.rollouts import new_replica_set, old_replica_sets, replicas_of

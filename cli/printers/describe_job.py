@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cli.printers.columns import selector_text
+from cli.printers.cells import selector_text
 from cli.printers.describe_pod import describe_template
 from cli.printers.job_columns import job_duration
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time

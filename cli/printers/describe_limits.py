@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cli.printers.columns import show_amount
+from cli.printers.cells import show_amount
 from cli.printers.page import Page, describe_labels, describe_meta
 
 _BOUNDS: Final = ("Min", "Max", "Default Request", "Default Limit", "Max Limit/Request Ratio")
