@@ -23,10 +23,12 @@ from apiserver.flowcontrol.levels import (
     schema_of,
 )
 from apiserver.flowcontrol.metrics import CONCURRENCY_LIMIT, QUEUE_FULL, TIME_OUT, Counts, FlowMetrics
+from apiserver.storage.watch_stream import BATCH_BYTES
 from vaina.api.meta.v1 import request_pb2
 from vaina.clock import Clock
 from vaina.errors import TooLarge, TooManyRequests
 from vaina.serving.handlers import ANONYMOUS, STREAM, UNARY, Method, RequestContext, User, decode
+from vaina.serving.unsent import SMALL_BYTES
 
 #: Kubernetes' limit on the body of a request
 MAX_REQUEST_BYTES: Final = 3 * 1024 * 1024
@@ -143,7 +145,7 @@ class FlowControl:
                 counts.seats_in_use += seats
                 try:
                     if is_list:
-                        _check_unsent(rpc)
+                        check_unsent(rpc, SMALL_BYTES + 1)
                     answer: bytes = await fn(data, rpc)
                 finally:
                     counts.executing -= 1
@@ -173,7 +175,7 @@ class FlowControl:
                 lane.counts.dispatched += 1
                 try:
                     if seats:
-                        _check_unsent(rpc)
+                        check_unsent(rpc, BATCH_BYTES)
                     async with aclosing(fn(request, rpc)) as answers:
                         async for answer in answers:
                             if seats:
@@ -267,9 +269,13 @@ class FlowControl:
             del self._open[client]
 
 
-def _check_unsent(rpc: RequestContext) -> None:
-    """Make nothing large for a client that has not taken what it asked for before. Raises TooManyRequests."""
-    if rpc.unsent is not None and rpc.unsent.is_full(rpc.peer):
+def check_unsent(rpc: RequestContext, size: int) -> None:
+    """Make nothing large for a client that has not taken what it asked for before: it would be refused when it is made.
+
+    Raises:
+        TooManyRequests: there is no room for so many bytes.
+    """
+    if rpc.unsent is not None and not rpc.unsent.has_room(rpc.peer, size):
         raise TooManyRequests(_WORDS, retry_seconds=RETRY_SECONDS)
 
 

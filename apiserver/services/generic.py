@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.collection import delete_collection
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
@@ -85,6 +86,7 @@ class _Verbs:
                 resource_version_match=request.resource_version_match,
             )
         )
+        check_unsent(rpc, sum(len(item.data) for item in result.items))
         return encode(_list_of(result))
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:

@@ -18,14 +18,14 @@ import grpc
 import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # the stubs do not know it
 
-from vaina.serving import unary, wakeups
+from vaina.serving import calls, streaming, unary, wakeups
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: workers of a method that wait for a call: at first, and at most
 WAITING, MAX_WAITING = 2, 64
 
-_NEEDED = ("_handle_rpc", "_schedule_rpc_coro", "_MethodResolver", "_RequestCallError", *unary.NEEDED)
+_NEEDED = ("_handle_rpc", "_schedule_rpc_coro", "_MethodResolver", "_RequestCallError", *calls.NEEDED)
 
 
 class _Method:
@@ -75,7 +75,9 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
 
     async def _work(self, method: _Method) -> None:
         handler = self._methods[method.name]
+        # What serves itself by a context that reads and writes is ours; health and reflection are not.
         is_unary = handler.request_streaming and not handler.response_streaming
+        is_stream = handler.request_streaming and handler.response_streaming
         while self.is_running():
             try:
                 state = await self._request_registered_call(method.path)
@@ -86,19 +88,20 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
                 self._add_workers(method, method.all_have_one())
             if is_unary:
                 await unary.serve(handler.stream_unary, state, self._loop_of_tasks)
+            elif is_stream:
+                self._keep(streaming.serve(handler.stream_stream, state, self._loop_of_tasks))
             else:
-                self._begin_stream(method, state)
+                self._keep(self._as_they_are(method, state))
             # It would keep the call for as long as nobody comes.
             del state
             if method.waiting >= MAX_WAITING:
                 return
             method.waiting += 1
 
-    def _begin_stream(self, method: _Method, state: Any) -> None:
+    def _as_they_are(self, method: _Method, state: Any) -> Any:
         loop, name = self._loop_of_tasks, method.name
-        resolver = cygrpc._MethodResolver([], self._methods)
-        call = cygrpc._handle_rpc(name, resolver, (), state, loop, False)
-        self._keep(cygrpc._schedule_rpc_coro(call, state, loop, name))
+        call = cygrpc._handle_rpc(name, cygrpc._MethodResolver([], self._methods), (), state, loop, False)
+        return cygrpc._schedule_rpc_coro(call, state, loop, name)
 
     def _keep(self, coroutine: Any) -> None:
         task = self._loop_of_tasks.create_task(coroutine)

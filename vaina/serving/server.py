@@ -8,8 +8,8 @@ Streaming handlers are async generators, always closed by the wrapper.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,7 +191,7 @@ class _Wrapped:
         """
         if self.method.kind is MethodKind.UNARY:
             return grpc.stream_unary_rpc_method_handler(self.unary)
-        return grpc.stream_stream_rpc_method_handler(self.answers)
+        return grpc.stream_stream_rpc_method_handler(self.stream)
 
     async def unary(self, _requests: AsyncIterator[bytes] | None, context: Any) -> bytes:
         """Serve a unary call."""
@@ -228,7 +228,7 @@ class _Wrapped:
             self._end(code, start)
         return answer
 
-    async def answers(self, requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
+    async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
         """Serve a stream. The end of the server ends a server stream with OK, between two messages."""
         ctx, start = self._begin(context)
         code = grpc.StatusCode.OK
@@ -247,8 +247,11 @@ class _Wrapped:
                 async for answer in answers:
                     stream.waiting = False
                     self.sent.inc()
-                    with _NOT_COUNTED if len(answer) <= MIN_BYTES else _Sending(self.calls, ctx.peer, answer):
-                        yield answer
+                    if len(answer) <= MIN_BYTES:
+                        await context.write(answer)
+                    else:
+                        with _Sending(self.calls, ctx.peer, answer):
+                            await context.write(answer)
                     if stream.ending:
                         break
                     stream.waiting = True
@@ -325,9 +328,6 @@ class _Wrapped:
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:
             self.sent.inc()
-
-
-_NOT_COUNTED = nullcontext()
 
 
 class _Sending:

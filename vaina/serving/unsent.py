@@ -28,23 +28,22 @@ class Unsent:
 
     def add(self, peer: str, size: int) -> bool:
         """Count an answer to a peer (ipv4:10.0.0.1:4567); False when it does not fit, and is not counted."""
-        address = peer.rpartition(":")[0]
-        free = self.max_bytes - self.bytes
-        if size > free:
-            return False
-        if size > SMALL_BYTES and (
-            self._of.get(address, 0) + size > 2 * free or self._of.get(peer, 0) + size > free
-        ):
+        if not self.has_room(peer, size):
             return False
         self.bytes += size
-        for name in (address, peer):
+        for name in (peer.rpartition(":")[0], peer):
             self._of[name] = self._of.get(name, 0) + size
         return True
 
-    def is_full(self, peer: str) -> bool:
-        """Say whether a large answer to a peer would be refused, before it is made."""
+    def has_room(self, peer: str, size: int) -> bool:
+        """Say whether an answer to a peer would be counted, before it is made."""
         free = self.max_bytes - self.bytes
-        return self._of.get(peer.rpartition(":")[0], 0) >= 2 * free or self._of.get(peer, 0) >= free
+        if size > free:
+            return False
+        if size <= SMALL_BYTES:
+            return True
+        address = peer.rpartition(":")[0]
+        return self._of.get(address, 0) + size <= 2 * free and self._of.get(peer, 0) + size <= free
 
     def remove(self, peer: str, size: int) -> None:
         """An answer that was added is gone, or never will be."""
