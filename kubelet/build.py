@@ -1,4 +1,4 @@
-"""The composition root: the only place that makes the kubelet's parts, and that picks a runtime."""
+"""The composition root: the only place that makes the kubelet's parts; the runtimes to pick from are in `runtimes.py`."""
 
 import asyncio
 import random
@@ -21,24 +21,19 @@ from kubelet.node.capacity import allocatable, configured
 from kubelet.node.care import NodeCare, make_care
 from kubelet.node.cgroups import Cgroups, PodCgroups
 from kubelet.node.lease import NodeLease
-from kubelet.node.machine import Machine, least_oom_score_adj, node_dns, read_machine
-from kubelet.node.manager import NodeManager, NodeNetwork, NodeTimes
+from kubelet.node.machine import Machine, node_dns, read_machine
+from kubelet.node.manager import NodeManager, NodeTimes
 from kubelet.pod.compute import RestartPolicy
-from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
 from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, StepsOfApiPods, WorkerSettings
-from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
-from kubelet.runtime.interface import ImageService, Runtime, RuntimeUnavailable
+from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid
+from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
 from kubelet.server.service import KubeletService
 from kubelet.server.stats import StatsService
 from kubelet.stats.exposition import ResourceCollector
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
-from kubelet.volumes.interface import Volumes
-from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.nothing import NoVolumes
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from vaina import log as logging_setup
@@ -50,29 +45,12 @@ from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.metrics import new_registry
-from vaina.objects.quantity import value
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
 log = structlog.stdlib.get_logger(__name__)
 
 _STATUS_BACKOFF = Backoff(0.3, 5.0, jitter=0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRuntime:
-    """A runtime, and what belongs to it."""
-
-    runtime: Runtime
-    images: ImageService
-    volumes: Volumes
-    files: PodFiles
-    #: that the kubelet has to configure; None: the runtime has its own
-    network: NodeNetwork | None
-    #: of the runtime itself: run as long as the kubelet
-    jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
-    #: something runs there, so memory, disk and cgroups are looked after
-    runs_processes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,86 +153,6 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         care.attach(lambda: kubelet.workers, lambda: node.node, node.look_again)
         kubelet.care = care
     return kubelet
-
-
-def hollow_runtime(
-    config: KubeletConfig,
-    clock: Clock,
-    rng: random.Random,
-    *,
-    cidr: IPv4Network,
-    stages: Stages | None = None,
-) -> NodeRuntime:
-    """Make a node's hollow runtime. Raises ValueError for a table of delays that cannot be read."""
-    start = Delay(config.hollow_start_seconds / 2, config.hollow_start_seconds)
-    if stages is None and config.hollow_stages:
-        stages = parse_stages(config.hollow_stages)
-    stages = stages or Stages(run_sandbox=start, start_container=start)
-    return NodeRuntime(
-        runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),
-        images=HollowImages(clock, rng, stages),
-        volumes=NoVolumes(),
-        files=NoFiles(),
-        network=None,
-    )
-
-
-def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
-    """Make the runtime over this node's Docker engine."""
-    # The SDK takes a while to import, and a hollow node may be without it.
-    from kubelet.network.pod_network import PodNetwork
-    from kubelet.runtime.docker.convert import LogLimits
-    from kubelet.runtime.docker.engine import Engine
-    from kubelet.runtime.docker.images import DockerImages
-    from kubelet.runtime.docker.runtime import DockerRuntime
-
-    engine = Engine(config.docker_socket)
-    network = PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr))
-    volumes = VolumeManager(Path(config.root_dir), ApiObjects(client))
-    return NodeRuntime(
-        runtime=DockerRuntime(
-            engine,
-            network,
-            node_dns=node_dns(),
-            least_oom_score_adj=least_oom_score_adj(),
-            logs=LogLimits(value(config.container_log_max_size), config.container_log_max_files),
-        ),
-        images=DockerImages(engine),
-        volumes=volumes,
-        files=PodDirectory(Path(config.root_dir), volumes, cluster_domain=config.cluster_domain),
-        network=network,
-        runs_processes=True,
-    )
-
-
-def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
-    """Make the runtime over this node's CRI socket (containerd)."""
-    # Only these nodes have the messages in memory.
-    from kubelet.network.pod_network import PodNetwork
-    from kubelet.runtime.cri.connection import Connection
-    from kubelet.runtime.cri.images import CriImages
-    from kubelet.runtime.cri.network import CniNetwork
-    from kubelet.runtime.cri.rotation import LogPolicy, LogRotation
-    from kubelet.runtime.cri.runtime import CriRuntime
-
-    root = Path(config.root_dir)
-    connection = Connection(config.cri_socket)
-    runtime = CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs")
-    logs = LogPolicy(value(config.container_log_max_size), config.container_log_max_files)
-    volumes = VolumeManager(root, ApiObjects(client))
-    return NodeRuntime(
-        runtime=runtime,
-        images=CriImages(connection),
-        volumes=volumes,
-        files=PodDirectory(root, volumes, cluster_domain=config.cluster_domain),
-        network=CniNetwork(
-            PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr)),
-            directory=Path(config.cni_conf_dir),
-            pool=root / "cni",
-        ),
-        jobs=(LogRotation(runtime, clock, logs).run,),
-        runs_processes=True,
-    )
 
 
 def _address_towards(target: str) -> str:

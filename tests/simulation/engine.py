@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from kubelet.build import NodeRuntime, Outlets, build_kubelet
+from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.metrics import KubeletMetrics
@@ -17,6 +17,7 @@ from kubelet.runtime.hollow.program import FOREVER
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtime.interface import RuntimeUnavailable
+from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.volumes.nothing import NoVolumes
 from tests.simulation.checks.nodes import NodeState, Verb

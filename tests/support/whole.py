@@ -15,13 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from controller.build import build as build_controllers
 from controller.config import ControllerConfig
-from kubelet.build import NodeRuntime, Outlets, build_kubelet
+from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import NoFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.volumes.nothing import NoVolumes
 from scheduler.build import build as build_scheduler

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from apiserver.build import build
 from apiserver.registry.direct import Direct
 from apiserver.storage.memory import MemoryStorage
-from kubelet.build import NodeRuntime, Outlets, build_kubelet
+from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.images.manager import ImageManager
@@ -23,6 +23,7 @@ from kubelet.pod.directory import NoFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerState
+from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.volumes.nothing import NoVolumes
 from vaina.api.core.v1 import pod_pb2

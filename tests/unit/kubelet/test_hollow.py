@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry
 from apiserver.build import build
 from apiserver.registry.direct import Direct
 from apiserver.storage.memory import MemoryStorage
-from kubelet.build import Outlets, build_kubelet, hollow_runtime
+from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
 from kubelet.metrics import KubeletMetrics
+from kubelet.runtimes import hollow_runtime
 from kubelet.status.manager import StatusManager
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
