@@ -53,7 +53,7 @@ class Entry:
 class CacheEvent:
     """A change of one object, as watchers see it. What is sent is encoded once for all of them."""
 
-    __slots__ = ("_wires", "entry", "previous", "type", "version")
+    __slots__ = ("_wires", "entry", "previous", "size", "type", "version")
 
     def __init__(self, kind: EventType, version: Version, entry: Entry, previous: Entry | None) -> None:
         """Make an event.
@@ -65,13 +65,10 @@ class CacheEvent:
             previous: the state before; None when there was none.
         """
         self.type, self.version, self.entry, self.previous = kind, version, entry, previous
+        #: bytes of the object; once sent to somebody, an event holds them twice
+        self.size = len(entry.stored.data)
         #: made when somebody watches
         self._wires: dict[EventType, bytes] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the object; once sent to somebody, an event holds them twice."""
-        return len(self.entry.stored.data)
 
     def type_for(self, selects: "Callable[[Entry], bool]") -> EventType | None:
         """Return what the event is to those who see some objects only: beginning to see one is ADDED, seeing it no more DELETED.

@@ -39,7 +39,7 @@ def stamp(data: bytes, version: Version) -> bytes:
 
     Whatever the object had there is overridden: the last of a scalar's values wins.
     """
-    return data + _version_record(version)
+    return data + version_record(version)
 
 
 def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> bytes:
@@ -50,7 +50,7 @@ def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> byte
         type_meta: apiVersion and kind.
         position: of the write in its batch, 0 to 126.
     """
-    record = _version_record(position) if position else b""
+    record = version_record(position) if position else b""
     return b"".join((_beginning(type_meta), varint(len(record) + len(data)), record, data))
 
 
@@ -156,7 +156,7 @@ def event_frame(event_type: str, stamped: bytes) -> bytes:
 
 def stamped_event_frame(event_type: str, data: bytes, version: Version) -> bytes:
     """Return what `event_frame` does of an object that is stamped with a version (`stamp`)."""
-    return _framed(event_type, data, _version_record(version))
+    return _framed(event_type, data, version_record(version))
 
 
 def _framed(event_type: str, data: bytes, record: bytes) -> bytes:
@@ -178,7 +178,7 @@ def version_frame(version: Version) -> bytes:
     return raw_pb2.RawWatchResponse(resource_version=str(version)).SerializeToString()
 
 
-def _version_record(number: int) -> bytes:
+def version_record(number: int) -> bytes:
     """Return an encoded `metadata` field that holds `resourceVersion` and nothing else (a number has at most 20 digits)."""
     digits = b"%d" % number
     length = len(digits)

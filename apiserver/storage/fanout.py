@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from apiserver.storage.cached import CacheEvent
 from apiserver.storage.codec import bookmark, event_frame, version_frame
-from apiserver.storage.interface import EventType, Key, Version
+from apiserver.storage.interface import EventType, Version
 from apiserver.storage.judging import judge_of
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
@@ -25,6 +25,8 @@ QUEUE_BYTES = 64 * 1024 * 1024
 #: A log of several watchers is looked through for what all have when it has so many events.
 _TIDY = 64
 _NOTHING = (-1, -1, -1)
+#: the place of those who watch everything of a kind, or what no other place is for
+_EVERYWHERE = ("all",)
 _NOBODY: "dict[Selection, Group]" = {}
 
 
@@ -62,10 +64,12 @@ class Pending:
 class Slice:
     """A stretch of a log: some events that go out together."""
 
-    __slots__ = ("_response", "_version", "items")
+    __slots__ = ("_response", "_version", "_wires", "items")
 
-    def __init__(self, items: Sequence[Pending]) -> None:
+    def __init__(self, items: Sequence[Pending], wires: Sequence[bytes] | None = None) -> None:
+        """Make a stretch; `wires` are what the items send, where it is known."""
         self.items = items
+        self._wires = [item.wire for item in items] if wires is None else wires
         self._version: Version | None = None
         self._response = b""
 
@@ -75,7 +79,7 @@ class Slice:
     def response(self, version: Version) -> bytes:
         """Return the encoded RawWatchResponse with the version to resume after; made once for all who ask with the same."""
         if version != self._version:
-            self._response = b"".join([*(item.wire for item in self.items), version_frame(version)])
+            self._response = b"".join((*self._wires, version_frame(version)))
             self._version = version
         return self._response
 
@@ -144,16 +148,25 @@ class Group:
         self._watchers.pop(id(subscription), None)
         self._waiting.pop(id(subscription), None)
 
-    def append(self, event: CacheEvent) -> tuple[int, int]:
-        """Take an event if it concerns the selection; return how many watchers got it, and how many were cut for it."""
-        # Without selectors the place of the group has said it all.
-        kind = event.type if self._selects is None else event.type_for(self._selects)
-        if kind is None:
+    def extend(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
+        """Take those of the events that concern the selection; return how many were handed to watchers, and how many of these were cut.
+
+        Nothing else is done meanwhile, so whoever is cut is cut at the end as at the first event too many.
+        """
+        selects, log, size = self._selects, self._log, 0
+        before = len(log)
+        for event in events:
+            # Without selectors the place of the group has said it all.
+            kind = event.type if selects is None else event.type_for(selects)
+            if kind is not None:
+                log.append(Pending(kind, event.version, event))
+                size += event.size
+        count, cut = len(log) - before, 0
+        if not count:
             return 0, 0
-        handed, cut = len(self._watchers), 0
-        self._log.append(Pending(kind, event.version, event))
-        self._bytes += event.size
-        if len(self._log) >= self._tidy_at or self._bytes > self._max_bytes:
+        handed = count * len(self._watchers)
+        self._bytes += size
+        if len(log) >= self._tidy_at or self._bytes > self._max_bytes:
             cut = self._tidy()
         if self._waiting:
             waiting = list(self._waiting.values())
@@ -170,13 +183,15 @@ class Group:
         if asked == wanted:
             self._left -= 1
             return last
-        items = self._log[start - self._first : end - self._first]
+        items, wires = self._log[start - self._first : end - self._first], list[bytes]()
         for index, item in enumerate(items):
-            size += len(item.wire)
+            wire = item.wire
+            size += len(wire)
             if size > max_bytes and index:
                 del items[index:]
                 break
-        found = Slice(items)
+            wires.append(wire)
+        found = Slice(items, wires)
         self._last, self._left = (wanted, found), len(self._watchers) - 1
         return found
 
@@ -319,13 +334,20 @@ class Fanout:
         if not groups:
             del self._places[place]
 
-    def publish(self, event: CacheEvent) -> tuple[int, int]:
-        """Hand an event to those whom it concerns; return how many got it, and how many were cut for it."""
+    def publish(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
+        """Hand events, in their order, to those whom they concern; return how many were handed to watchers, and how many of these were cut."""
         handed = cut = 0
-        for place in self._concerned(event):
-            for group in self._places.get(place, _NOBODY).values():
-                got, lost = group.append(event)
-                handed, cut = handed + got, cut + lost
+        everywhere = self._places.get(_EVERYWHERE, _NOBODY)
+        for group in everywhere.values():
+            got, lost = group.extend(events)
+            handed, cut = handed + got, cut + lost
+        if len(self._places) == (1 if everywhere else 0):
+            return handed, cut
+        for event in events:
+            for place in self._concerned(event):
+                for group in self._places.get(place, _NOBODY).values():
+                    got, lost = group.extend((event,))
+                    handed, cut = handed + got, cut + lost
         return handed, cut
 
     def _place(self, selection: Selection) -> tuple[str, ...]:
@@ -335,14 +357,13 @@ class Fanout:
             return ("index", *selection.index)
         if selection.prefix != self._resource.prefix:
             return ("namespace", selection.prefix)
-        return ("all",)
+        return _EVERYWHERE
 
     def _concerned(self, event: CacheEvent) -> list[tuple[str, ...]]:
+        """Return the places of those whom an event may concern, beside those who stand everywhere."""
         key = event.entry.stored.key
         # The prefix of the key's namespace; for kinds without it is that of the kind, where nobody stands.
-        places: list[tuple[str, ...]] = [
-            ("all",), ("namespace", Key(key[: key.rindex("/") + 1])), ("key", key)
-        ]  # fmt: skip
+        places: list[tuple[str, ...]] = [("namespace", key[: key.rindex("/") + 1]), ("key", key)]
         if self._indexed:
             pairs = dict.fromkeys(event.entry.index_pairs())
             if event.previous is not None:

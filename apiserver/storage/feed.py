@@ -63,12 +63,7 @@ class CachedKind:
 
     def apply(self, events: Sequence[StorageEvent]) -> None:
         """Take the events of whole revisions, and hand them on."""
-        dispatched = cut = 0
-        for event in events:
-            cached = self.cache.apply(event)
-            if cached is not None:
-                handed, lost = self.fanout.publish(cached)
-                dispatched, cut = dispatched + handed, cut + lost
+        dispatched, cut = self.fanout.publish(self.cache.apply_all(events))
         self._received.inc(len(events))
         self._dispatched.inc(dispatched)
         self._terminated.inc(cut)

@@ -21,6 +21,8 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
     if key is None and not prefix and labels is None and fields is None:
         return _everything
     wanted = _of_index(resource, fields)
+    if key is None and not prefix and labels is None and wanted is not None and len(wanted) == 1:
+        return _by_one_field(*wanted[0])
 
     def selects(entry: Entry) -> bool:
         stored = entry.stored.key
@@ -42,6 +44,13 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
 
 def _everything(_entry: Entry) -> bool:
     return True
+
+
+def _by_one_field(place: int, value: str, is_equal: bool) -> Judge:
+    def selects(entry: Entry) -> bool:
+        return (entry.index_values()[place] == value) is is_equal
+
+    return selects
 
 
 def _of_index(resource: Resource, fields: Matcher | None) -> list[tuple[int, str, bool]] | None:

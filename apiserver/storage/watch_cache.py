@@ -5,7 +5,7 @@ all events".
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sortedcontainers import SortedDict
 
@@ -60,14 +60,21 @@ class WatchCache:
             self._add(Entry(item, self.resource))
         self.version = self.oldest = self.changed = version
 
+    def apply_all(self, events: Iterable[StorageEvent]) -> list[CacheEvent]:
+        """Take events; return those that change something, as watchers get them."""
+        applied = map(self.apply, events)
+        return [event for event in applied if event is not None]
+
     def apply(self, event: StorageEvent) -> CacheEvent | None:
         """Take an event; return it as watchers get it. None when it changes nothing here: a deletion of what was not there.
 
         Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower position: as an event that comes
         at the version reached, so that the ring stays in order.
         """
-        assert versions.revision_of(event.version) >= versions.revision_of(self.changed), event.version
-        version = max(event.version, self.changed)
+        version = event.version
+        if version < self.changed:
+            assert versions.revision_of(version) >= versions.revision_of(self.changed), version
+            version = self.changed
         previous: Entry | None = self._entries.get(event.key)
         if event.type is EventType.DELETED or event.object is None:
             if previous is None:
@@ -156,7 +163,8 @@ class WatchCache:
 
     def _replace(self, entry: Entry, previous: Entry) -> None:
         """Change an object; its place among the keys stays, and mostly its places in the indexes do."""
-        self._entries[entry.stored.key] = entry
+        # The dictionary alone: the sorted list of the keys is as it was.
+        dict.__setitem__(self._entries, entry.stored.key, entry)
         if entry.index_values() != previous.index_values():
             self._forget(previous)
             self._index_all(entry)

@@ -76,14 +76,15 @@ def take_batch(pending: "deque[Write]") -> list[Write]:
     size = 0
     while pending and len(taken) < MAX_WRITES:
         write = pending.popleft()
-        if write.key in keys:
+        key = write.key
+        if key in keys:
             later.append(write)
             continue
         more = write.size
         if taken and size + more > MAX_BYTES:
             pending.appendleft(write)
             break
-        keys.add(write.key)
+        keys.add(key)
         size += more
         taken.append(write)
     pending.extendleft(reversed(later))

@@ -156,9 +156,10 @@ class GroupCommit:
         if not writes:
             return []
         call = _Call(len(writes), self._clock.monotonic())
+        waiting, puts, deletions = self._waiting, self._puts, self._deletions
         for index, write in enumerate(writes):
-            self._waiting[write] = call, index
-            (self._puts if write.data is not None else self._deletions).append(write)
+            waiting[write] = call, index
+            (puts if write.data is not None else deletions).append(write)
         self._work.set()
         try:
             await call.future
@@ -217,7 +218,8 @@ class GroupCommit:
             queue = puts if older else deletions
         else:
             queue = puts or deletions
-        batch = [write for write in take_batch(queue) if self._is_waiting(write)]
+        is_waiting = self._is_waiting
+        batch = [write for write in take_batch(queue) if is_waiting(write)]
         if not puts and not deletions:
             self._work.clear()
         self._last_size = len(batch)
@@ -366,8 +368,12 @@ class GroupCommit:
         return found is not None and not found[0].future.done()
 
     def _resolve(self, batch: list[Write], results: list[Outcome]) -> None:
+        waiting = self._waiting
         for write, outcome in zip(batch, results, strict=True):
-            self._answer(write, outcome)
+            found = waiting.pop(write, None)
+            if found is not None:
+                call, index = found
+                call.answer(index, outcome)
 
     def _fail(self, writes: list[Write], error: ApiError | LeaseMissing) -> None:
         for write in writes:

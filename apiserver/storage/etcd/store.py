@@ -283,13 +283,15 @@ def _leaseless() -> Unavailable:
 
 
 def _result(put: Put, outcome: Outcome | ApiError, lease: int) -> PutResult:
-    if isinstance(outcome, Outcome):
-        if outcome.succeeded:
-            return _stored(put.key, put.data, put.type_meta, outcome, lease)
-        if put.expected is None:
-            return KeyExists(put.key)
-        return KeyConflict() if outcome.actual else KeyMissing(put.key)
-    return outcome
+    if not isinstance(outcome, Outcome):
+        return outcome
+    if outcome.succeeded:
+        key, data, type_meta, _, _ = put
+        version = versions.version_of(outcome.revision, outcome.position)
+        return Stored(key, data, version, type_meta, ttl_of(lease) if lease else 0)
+    if put.expected is None:
+        return KeyExists(put.key)
+    return KeyConflict() if outcome.actual else KeyMissing(put.key)
 
 
 def _check(key: Key, outcome: Outcome) -> None:

@@ -33,7 +33,7 @@ class World:
         stored = Stored(key, pod.SerializeToString(deterministic=True), version, ("v1", "Pod"))
         event: CacheEvent | None = self.cache.apply(StorageEvent(EventType.ADDED, key, version, stored))
         assert event is not None
-        return self.fanout.publish(event)
+        return self.fanout.publish([event])
 
     def puts(self, count: int) -> list[str]:
         names = [f"p{self.last + number}" for number in range(count)]

@@ -142,7 +142,7 @@ class CacheMachine(RuleBasedStateMachine):
             cached = self.cache.apply(event)
             assert cached is not None
             assert cached.type is event.type
-            self.fanout.publish(cached)
+            self.fanout.publish([cached])
         self.cache.advance(versions.whole(self.revision))
 
     @rule()
@@ -289,7 +289,7 @@ def test_a_watcher_whose_events_are_too_large_together_is_cut() -> None:
     def offer(number: int) -> None:
         event = cache.apply(_large(number))
         assert event is not None
-        fanout.publish(event)
+        fanout.publish([event])
 
     for number in range(1, 21):
         offer(number)
