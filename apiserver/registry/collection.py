@@ -49,8 +49,12 @@ async def delete_collection(
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(delete_one(meta)) for meta in found]
-        except* ApiError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as errors:
+            # Not `except*`: what is raised there comes out in a group of its own.
+            refused = [error for error in errors.exceptions if isinstance(error, ApiError)]
+            if len(refused) < len(errors.exceptions):
+                raise
+            raise refused[0] from None
         deleted += sum(task.result() for task in tasks)
         if not page.continue_token:
             return deleted

@@ -9,16 +9,15 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
 
-from google.protobuf.message import Message
-
 from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.collection import delete_collection
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.options import ListOptions, ListResult, WatchOptions
+from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.store import Deletion, Edit, Store
 from apiserver.services.descriptors import service_descriptor
+from apiserver.services.lists import encode_list
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage.interface import Stored
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
@@ -87,7 +86,12 @@ class _Verbs:
             )
         )
         check_unsent(rpc, sum(len(item.data) for item in result.items))
-        return encode(_list_of(result))
+        metadata = meta_pb2.ListMeta(
+            resource_version=str(result.version),
+            continue_token=result.continue_token,
+            remaining_item_count=result.remaining,
+        )
+        return encode_list(metadata, result.items)
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
         request = decode(request_pb2.WatchRequest, data)
@@ -210,12 +214,3 @@ def _answers(results: Iterable[Stored | ApiError]) -> bytes:
         else:
             response.results.add(object=answer(result))
     return encode(response)
-
-
-def _list_of(result: ListResult) -> Message:
-    metadata = meta_pb2.ListMeta(
-        resource_version=str(result.version),
-        continue_token=result.continue_token,
-        remaining_item_count=result.remaining,
-    )
-    return raw_pb2.RawList(metadata=metadata, items=[answer(item) for item in result.items])

@@ -12,7 +12,7 @@ from tests.support.calls import call
 from vaina.api.core.v1 import manifest_service_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.client.clientset import binding
-from vaina.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooLarge
+from vaina.errors import AlreadyExists, ApiError, BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge
 from vaina.objects.conditions import get_condition
 from vaina.testing.builders import make_config_map, make_pod
 from vaina.testing.clock import settle
@@ -198,6 +198,10 @@ async def test_a_collection_ends_at_the_first_refusal_and_stays_in_its_namespace
     assert [pod.metadata.name for pod in (await api.client.pods.list()).items] == ["b"]
     with pytest.raises(BadRequest, match=r"^field label not supported: spec\.color$"):
         await api.client.pods.delete_collection("kube-system", field_selector="spec.color=red")
+    with pytest.raises(
+        Forbidden, match=r'^namespaces "\S+" is forbidden: this namespace may not be deleted$'
+    ):
+        await api.client.namespaces.delete_collection()
 
 
 # Batches.
