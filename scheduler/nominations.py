@@ -5,7 +5,7 @@ before us decided, or somebody else. Given back when it is placed, goes elsewher
 Follows upstream's `backend/queue/nominator.go`. Owned by the scheduling task; part of `scheduler.cache`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from scheduler.columns.node_table import NodeTable
@@ -32,6 +32,10 @@ class Nominations:
 
     def __len__(self) -> int:
         return len(self._by_uid)
+
+    def all(self) -> Mapping[str, Nomination]:
+        """Return all, by uid: read only."""
+        return self._by_uid
 
     def node_of(self, uid: str) -> str:
         """Return the node that a Pod has in view, or an empty text."""

@@ -7,10 +7,12 @@ nothing and its queue says nothing of back-offs: `answered_by` says who answered
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from scheduler import nominations_check
 from scheduler.answers import decision_message, evaluation_message, fit_message, verify_message
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.readout import Difference
@@ -20,6 +22,9 @@ from scheduler.explain.fit import Fit, copy, fill
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
 from scheduler.verify import Captured, Rebuilt, capture, compare, rebuild
+from scheduler.volumes.verify import CapturedStorage
+from scheduler.volumes.verify import capture as capture_storage
+from scheduler.volumes.verify import verify as verify_storage
 from scheduler.watch_check import check_watch
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
@@ -120,10 +125,15 @@ class SchedulerService:
         async with self._one_at_a_time():
             answerer = self._answerer()
             captured = self._capture()
+            storage = self._capture_storage()
+            cache = self._scheduler.cache
+            differences = [
+                *nominations_check.verify(cache.nominations.all(), cache.table, captured.pods, captured.held)
+            ]
             rebuilt = Rebuilt()
             await self._in_steps(rebuild(captured, rebuilt))
-            differences: list[Difference] = []
-            for found in compare(captured, rebuilt):
+            found: Difference | None
+            for found in chain(compare(captured, rebuilt), verify_storage(storage)):
                 if found is None:
                     await self._clock.sleep(0)
                 else:
@@ -274,6 +284,13 @@ class SchedulerService:
             scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.list(),
             queued=scheduler.queue.uids(), ours=scheduler.frameworks.names,
             namespaces=scheduler.namespaces.lister.list(),
+        )  # fmt: skip
+
+    def _capture_storage(self) -> CapturedStorage:
+        storage = self._scheduler.storage
+        return capture_storage(
+            self._scheduler.catalogue, volumes=storage.volumes.lister.list(), claims=storage.claims.lister.list(),
+            classes=storage.classes.lister.list(), nodes=storage.nodes.lister.list(),
         )  # fmt: skip
 
     @asynccontextmanager

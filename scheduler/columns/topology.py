@@ -66,7 +66,7 @@ class Topology:
         """How many groups, columns, carried terms and sums there are."""
         return {
             "groups": len(self._placed), "columns": len(self._columns), "terms": len(self._carried),
-            "sums": sum(map(len, self._by_key.values())),
+            "sums": sum(map(len, self._by_key.values())), "keys": len(self._by_key),
         }  # fmt: skip
 
     def count(self, row: int, pod: PodClass, sign: int) -> None:
@@ -158,8 +158,8 @@ class Topology:
         for column, weight in sources:
             sums = column.sums
             sums.append((ref(made, lambda gone, sums=sums: _drop_sum(sums, gone)), weight))  # type: ignore[misc]  # a default argument, not one of ref's
-        there = self._by_key.setdefault(key, [])
-        there.append(ref(made, there.remove))
+        by_key = self._by_key
+        by_key.setdefault(key, []).append(ref(made, lambda gone: _drop_key(by_key, key, gone)))
         return made
 
     def label_changed(self, row: int, key: str, before: int, after: int) -> None:
@@ -237,8 +237,8 @@ class Topology:
             self._fill(again)
             if again.rows != column.rows:
                 found.append(f"column of {[str(item.selector) for item in peers]}")
-        for key, sums in self._by_key.items():
-            for weak in sums:
+        for key, sums in [*self._by_key.items()]:
+            for weak in [*sums]:
                 summed = weak()
                 if summed is None:
                     continue
@@ -322,6 +322,14 @@ class Topology:
 
 def _drop_sum(sums: list[tuple[ref[DomainSum], int]], gone: ref[DomainSum]) -> None:
     sums[:] = [item for item in sums if item[0] is not gone]
+
+
+def _drop_key(by_key: dict[str, list[ref[DomainSum]]], key: str, gone: ref[DomainSum]) -> None:
+    """Forget a sum, and its key with the last one: users may ask for any key."""
+    there = by_key[key]
+    there.remove(gone)
+    if not there:
+        del by_key[key]
 
 
 def _sees_namespaces(column: PodColumn) -> bool:

@@ -124,6 +124,21 @@ class Catalogue:
         del self._held[claim, promised]
         return True
 
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """What was promised, by the Pod's uid."""
+        return self._plans
+
+    def readout(self) -> Mapping[str, Mapping[str, object]]:
+        """Return all that is known by what it means, for `scheduler.volumes.verify`: what -> name -> value."""
+        return {
+            "PersistentVolumeClaim": self.claims, "PersistentVolume": self.volumes, "StorageClass": self.classes,
+            "CSINode": self._limits,
+            "volumes of the class": {name: sorted(there) for name, there in self._by_class.items()},
+            "promised to": self._promised, "is made for node": self._selected,
+            "promises": {" ".join(key): count for key, count in self._held.items()},
+        }  # fmt: skip
+
     def on_claims(self, changes: Changes[persistent_volume_pb2.PersistentVolumeClaim]) -> None:
         """Take in a batch of (before, after)."""
         for old, new in changes:
