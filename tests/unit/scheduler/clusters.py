@@ -160,6 +160,8 @@ class Storyteller:
         if self._crowded:
             steps += [Step("budget", thing=budget(rng)) for _ in range(rng.randint(0, 3))]
         templates = [self._pod() for _ in range(rng.randint(2, 4))]
+        if self._crowded and not self._features:
+            steps += [Step("pods", pod=template, number=5) for template in self._crowd()]
         for _ in range(rng.randint(8, 12) if self._crowded else rng.randint(4, 8)):
             if self._stored and rng.random() < 0.35:
                 steps.append(self._of_storage(names))
@@ -167,6 +169,14 @@ class Storyteller:
                 steps.append(Step("budget", thing=budget(rng)))
             steps.append(self._next(names, templates))
         return steps
+
+    def _crowd(self) -> list[pod_pb2.Pod]:
+        """Return Pods who are there before those that are more important."""
+        crowd = [self._pod() for _ in range(2)]
+        for made in crowd:
+            made.spec.priority = self._rng.choice([0, 0, -5])
+            made.spec.ClearField("volumes")
+        return crowd
 
     def _next(self, names: Sequence[str], templates: Sequence[pod_pb2.Pod]) -> Step:
         rng = self._rng

@@ -17,7 +17,7 @@ OLD_ZONE, REGION = "failure-domain.beta.kubernetes.io/zone", "topology.kubernete
 #: who makes volumes
 DRIVER = "disk.example.com"
 CLAIMS, VOLUMES = [f"c{number}" for number in range(5)], [f"v{number}" for number in range(6)]
-_SIZES = ("1Gi", "2Gi", "2Gi", "5Gi")
+_SIZES, _WANTED = ("2Gi", "5Gi", "5Gi", "8Gi", "1Gi"), ("1Gi", "2Gi", "2Gi", "5Gi")
 _MODES = (["ReadWriteOnce"], ["ReadWriteOnce"], ["ReadWriteOnce", "ReadWriteMany"], ["ReadWriteOncePod"])
 
 
@@ -61,7 +61,7 @@ class Storekeeper:
         """Let a Pod want volumes."""
         rng = self._rng
         made.metadata.namespace = rng.choice(["default"] * 9 + ["other"])
-        wanted = rng.sample(CLAIMS, rng.choice([1, 1, 2, 3]))
+        wanted = rng.sample(CLAIMS, rng.choice([1, 1, 2, 2, 3]))
         if rng.random() < 0.03:
             wanted.append("nowhere")
         for name in wanted:
@@ -110,7 +110,7 @@ class Storekeeper:
         elif dice < 0.37:
             selected = f"n{rng.randrange(4)}"
         return claim(
-            name, rng.choice(_SIZES), storage_class=rng.choice(["wait"] * 8 + ["make"] * 5 + ["now"]),
+            name, rng.choice(_WANTED), storage_class=rng.choice(["wait"] * 8 + ["make"] * 5 + ["now"]),
             bound_to=bound, wants=wants, selected=selected, modes=rng.choice(_MODES)[:1],
             mode=rng.choice(["Filesystem"] * 12 + ["Block"]), selector={"kind": "fast"} if rng.random() < 0.2 else None,
             phase=rng.choice(["Pending"] * 30 + ["Lost"]), deleted=rng.random() < 0.03,

@@ -1,0 +1,327 @@
+"""The scheduler broken on purpose, each time in one place, as a plausible mistake would have it: volumes, budgets, preemption.
+
+The judge must find each (`tests/property/test_scheduler_judge_mistakes.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scheduler.columns import pod_info
+from scheduler.framework.interface import UNRESOLVABLE
+from scheduler.plugins import volume_binding, volume_zone
+from scheduler.plugins.default_preemption import DefaultPreemption
+from scheduler.plugins.node_volume_limits import NodeVolumeLimits
+from scheduler.plugins.volume_restrictions import VolumeRestrictions
+from scheduler.preemption import budgets, search, victims
+from scheduler.preemption.dry_run import DryRun
+from scheduler.volumes import catalogue, matching
+from scheduler.volumes.catalogue import Catalogue
+
+Patch = pytest.MonkeyPatch
+Mistake = Callable[[Patch], None]
+#: what is wrong -> how it is made so
+MISTAKES: dict[str, Mistake] = {}
+
+_EVERY_MODE = frozenset(["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"])
+
+
+def mistake(function: Mistake) -> Mistake:
+    """Have a function listed."""
+    MISTAKES[function.__name__] = function
+    return function
+
+
+def read_as(kind: str, name: str, **fields: Any) -> None:
+    """List a mistake: objects of a kind are read with other fields."""
+
+    def make(patch: Patch) -> None:
+        compiler = getattr(catalogue, f"compile_{kind}")
+
+        def misread(made: Any) -> Any:
+            found = compiler(made)
+            return replace(found, **{key: to(found) if callable(to) else to for key, to in fields.items()})
+
+        patch.setattr(catalogue, f"compile_{kind}", misread)
+
+    MISTAKES[name] = make
+
+
+read_as("volume", "a_volume_is_everywhere", terms=None)
+read_as("volume", "any_access_mode_will_do", access_modes=_EVERY_MODE)
+read_as("volume", "a_released_volume_is_free", phase="Available")
+read_as("volume", "a_volume_that_goes_is_given_away", deleting=False)
+read_as("volume", "a_reserved_volume_is_anybodys", claim=None)
+read_as("volume", "a_claim_of_the_same_name_is_the_same", claim=lambda it: it.claim and (it.claim[0], ""))
+read_as("volume", "a_device_is_a_file_system", volume_mode="Filesystem")
+read_as("volume", "a_node_has_one_volume_however_many", handle="")
+read_as("claim", "the_size_does_not_matter", requested=0)
+read_as("claim", "the_selector_does_not_matter", selector=None)
+read_as("claim", "a_volume_is_made_anywhere_else", selected_node="")
+read_as("claim", "a_claim_that_goes_will_do", deleting=False)
+read_as("claim", "a_claim_that_lost_its_volume_will_do", lost=False)
+read_as("claim", "a_claim_that_is_not_bound_yet_counts_as_bound", bound=lambda it: bool(it.volume_name))
+read_as("class", "every_class_waits", waits=True)
+read_as("class", "volumes_are_made_everywhere", topologies=())
+read_as("class", "volumes_are_made_in_the_first_place_alone", topologies=lambda it: it.topologies[:1])
+
+
+@mistake
+def a_claim_of_another_pod_will_do(patch: Patch) -> None:
+    before = pod_info.claims_of
+    patch.setattr(pod_info, "claims_of", lambda spec, *_identity: before(spec, _identity[0]))
+
+
+@mistake
+def the_largest_volume_first(patch: Patch) -> None:
+    before = matching._candidates
+    patch.setattr(matching, "_candidates", lambda *args: [*reversed(before(*args))])
+
+
+@mistake
+def the_largest_claim_first(patch: Patch) -> None:
+    before = matching.needs
+
+    def other(*args: Any) -> Any:
+        need = before(*args)
+        need.waiting.sort(key=lambda claim: -claim.requested)
+        return need
+
+    patch.setattr(volume_binding, "needs", other)
+
+
+@mistake
+def one_volume_for_two_claims(patch: Patch) -> None:
+    before = matching._give
+
+    def give(storage: Any, claim: Any, nodes: Any, found: Any, reach: Any) -> Any:
+        alone = matching.Found(found.codes, [], [])
+        fits = before(storage, claim, nodes, alone, reach)
+        [chosen] = alone.chosen
+        found.chosen.append(np.where(chosen >= 0, chosen + len(found.volumes), chosen))
+        found.volumes.extend(alone.volumes)
+        return fits
+
+    patch.setattr(matching, "_give", give)
+
+
+@mistake
+def promises_are_not_kept(patch: Patch) -> None:
+    patch.setattr(Catalogue, "promise", lambda *_: None)
+
+
+@mistake
+def promises_are_for_ever(patch: Patch) -> None:
+    patch.setattr(Catalogue, "forget", lambda *_: None)
+
+
+@mistake
+def a_promise_to_two_pods_ends_with_the_first(patch: Patch) -> None:
+    patch.setattr(Catalogue, "_release", lambda *_: True)
+
+
+@mistake
+def a_pod_elsewhere_does_not_have_the_claim(patch: Patch) -> None:
+    patch.setattr(
+        VolumeRestrictions, "filter_row",
+        lambda self, state, _pod, nodes, row: int(any(nodes.claims.on(row).get(key) for key in state.read(self.name, tuple))),
+    )  # fmt: skip
+    patch.setattr(
+        VolumeRestrictions, "filter",
+        lambda self, state, pod, nodes, rows: np.array(
+            [self.filter_row(state, pod, nodes, row) for row in (range(nodes.size)[rows] if isinstance(rows, slice) else rows)]
+        ),
+    )  # fmt: skip
+
+
+@mistake
+def nobody_can_be_made_to_give_the_claim_back(patch: Patch) -> None:
+    before = VolumeRestrictions.filter_row
+    patch.setattr(
+        VolumeRestrictions,
+        "filter_row",
+        lambda *args: before(*args) and before(*args) | UNRESOLVABLE,
+    )
+
+
+@mistake
+def one_volume_more_than_the_limit(patch: Patch) -> None:
+    before = catalogue.compile_limits
+    patch.setattr(
+        catalogue, "compile_limits", lambda made: {name: count + 1 for name, count in before(made).items()}
+    )
+
+
+@mistake
+def volumes_that_are_to_be_made_do_not_count(patch: Patch) -> None:
+    before = NodeVolumeLimits._attached
+
+    def attached(self: Any, claims: Any) -> Any:
+        found = before(self, claims)
+        return {driver: {one for one in volumes if "/" not in one} for driver, volumes in found.items()}
+
+    patch.setattr(NodeVolumeLimits, "_attached", attached)
+
+
+@mistake
+def zones_are_compared_as_one_text(patch: Patch) -> None:
+    patch.setattr(
+        volume_zone,
+        "_zones",
+        lambda volume: [(key, (volume.labels[key],)) for key in volume_zone.LABELS if key in volume.labels],
+    )
+
+
+@mistake
+def regions_do_not_matter(patch: Patch) -> None:
+    before = volume_zone._zones
+    patch.setattr(
+        volume_zone, "_zones", lambda volume: [item for item in before(volume) if "region" not in item[0]]
+    )
+
+
+@mistake
+def budgets_do_not_matter(patch: Patch) -> None:
+    patch.setattr(budgets, "violating", lambda pods, _budgets: [False] * len(pods))
+
+
+@mistake
+def what_a_budget_allows_is_not_used_up(patch: Patch) -> None:
+    def violating(pods: Sequence[Any], some: Any) -> list[bool]:
+        some = [*some]
+        return [
+            any(one.covers(pod, pod.pod.metadata.labels) and one.allowed <= 0 for one in some) for pod in pods
+        ]
+
+    patch.setattr(budgets, "violating", violating)
+
+
+@mistake
+def an_eviction_is_counted_twice(patch: Patch) -> None:
+    before = budgets.compile_budget
+    patch.setattr(budgets, "compile_budget", lambda made: replace(before(made), disrupted=frozenset()))
+
+
+@mistake
+def a_budget_is_for_all_namespaces(patch: Patch) -> None:
+    before = budgets.Budget.covers
+    patch.setattr(
+        budgets.Budget,
+        "covers",
+        lambda self, pod, labels: before(replace(self, namespace=pod.namespace), pod, labels),
+    )
+
+
+@mistake
+def an_empty_selector_is_for_everybody(patch: Patch) -> None:
+    before, from_message = budgets.compile_budget, budgets.from_message
+    patch.setattr(
+        budgets,
+        "compile_budget",
+        lambda made: replace(before(made), selector=from_message(made.spec.selector)),
+    )
+
+
+@mistake
+def broken_budgets_do_not_hurt(patch: Patch) -> None:
+    before = victims.order_of
+    patch.setattr(victims, "order_of", lambda left, _broken: before(left, 0))
+
+
+@mistake
+def the_youngest_stays(patch: Patch) -> None:
+    patch.setattr(victims, "importance", lambda pod: (-pod.pod_class.priority, -victims.started(pod)))
+
+
+@mistake
+def the_least_important_comes_back_first(patch: Patch) -> None:
+    before = victims.importance
+    patch.setattr(victims, "importance", lambda pod: tuple(-item for item in before(pod)))
+
+
+@mistake
+def the_number_of_victims_does_not_matter(patch: Patch) -> None:
+    before = victims.order_of
+
+    def order(left: Any, broken: int) -> Any:
+        found = before(left, broken)
+        return (found[0], found[1], 0, 0, found[4])
+
+    patch.setattr(victims, "order_of", order)
+
+
+@mistake
+def nobody_waits_for_victims(patch: Patch) -> None:
+    patch.setattr(DefaultPreemption, "_is_being_made", lambda *_: False)
+
+
+@mistake
+def room_is_kept_for_nobody(patch: Patch) -> None:
+    patch.setattr(DryRun, "_coming", lambda *_: [])
+
+
+@mistake
+def room_is_kept_against_everybody(patch: Patch) -> None:
+    patch.setattr(DryRun, "_coming", lambda self, row: [*self._table.nominated.get(row, ())])
+
+
+@mistake
+def victims_are_looked_for_with_old_budgets(patch: Patch) -> None:
+    before = search.Search._forget
+
+    def forget(self: Any, what_if: Any) -> None:
+        self._version = self._budgets.version
+        before(self, what_if)
+
+    patch.setattr(search.Search, "_forget", forget)
+
+
+#: a story that is known to show each
+SHOWN_BY: dict[str, int] = {
+    "a_volume_is_everywhere": 22,
+    "any_access_mode_will_do": 28,
+    "a_released_volume_is_free": 195,
+    "a_volume_that_goes_is_given_away": 195,
+    "a_reserved_volume_is_anybodys": 22,
+    "a_claim_of_the_same_name_is_the_same": 387,
+    "a_device_is_a_file_system": 175,
+    "a_node_has_one_volume_however_many": 197,
+    "the_size_does_not_matter": 28,
+    "the_selector_does_not_matter": 69,
+    "a_volume_is_made_anywhere_else": 283,
+    "a_claim_that_goes_will_do": 32,
+    "a_claim_that_lost_its_volume_will_do": 48,
+    "a_claim_that_is_not_bound_yet_counts_as_bound": 538,
+    "every_class_waits": 114,
+    "volumes_are_made_everywhere": 22,
+    "volumes_are_made_in_the_first_place_alone": 48,
+    "a_claim_of_another_pod_will_do": 229,
+    "the_largest_volume_first": 22,
+    "the_largest_claim_first": 281,
+    "one_volume_for_two_claims": 22,
+    "promises_are_not_kept": 22,
+    "promises_are_for_ever": 22,
+    "a_promise_to_two_pods_ends_with_the_first": 981,
+    "a_pod_elsewhere_does_not_have_the_claim": 48,
+    "nobody_can_be_made_to_give_the_claim_back": 48,
+    "one_volume_more_than_the_limit": 22,
+    "volumes_that_are_to_be_made_do_not_count": 22,
+    "zones_are_compared_as_one_text": 134,
+    "regions_do_not_matter": 52,
+    "budgets_do_not_matter": 18,
+    "what_a_budget_allows_is_not_used_up": 18,
+    "an_eviction_is_counted_twice": 31,
+    "a_budget_is_for_all_namespaces": 85,
+    "an_empty_selector_is_for_everybody": 123,
+    "broken_budgets_do_not_hurt": 245,
+    "the_youngest_stays": 14,
+    "the_least_important_comes_back_first": 14,
+    "the_number_of_victims_does_not_matter": 85,
+    "nobody_waits_for_victims": 79,
+    "room_is_kept_for_nobody": 18,
+    "room_is_kept_against_everybody": 123,
+    "victims_are_looked_for_with_old_budgets": 410,
+}
