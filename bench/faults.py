@@ -1,16 +1,19 @@
 """How fast the scheduler is back after a fault: etcd (slow through a proxy), apiserver and scheduler as processes, hollow nodes.
 
-    python -m bench.faults [--nodes 500] [--seconds 20] [--rate 500] [--fault kill|restart|slow] [--output ...]
+    python -m bench.faults [--nodes 500] [--seconds 20] [--rate 500] [--fault kill|restart|slow|refuse] [--output ...]
 
 Pods come at a steady rate, open loop: what is late does not make the next one later. For `--seconds` all is well, then comes the
 fault: the scheduler is killed and started again; the apiserver is killed and started again; etcd answers 100 ms later for ten
-seconds. The table has bindings a second before the fault, the seconds until a window of two seconds had nine tenths of that
-again, counted from the fault (slow: from its end), and how many Pods were behind at worst. Target: back within 30 s. At the end
-the history that etcd saw is judged as in the tests. Nothing is asserted.
+seconds; one binding in a hundred is refused from then on. The table has bindings a second before the fault, the seconds until a
+window of two seconds had nine tenths of that again, counted from the fault (slow: from its end), and how many Pods were behind at
+worst. Of a restart it also says when the apiserver was healthy again, and when the first Pod was created and bound after that:
+`steps`. Target: back within 30 s. At the end the history that etcd saw is judged as in the tests. Nothing is asserted.
 """
 
 import argparse
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +33,7 @@ from vaina.errors import AlreadyExists, ApiError
 WINDOW_SECONDS = 2.0
 SLOW_SECONDS = 10.0
 GIVE_UP_SECONDS = 90.0
+FAULTS = ("kill", "restart", "slow", "refuse")
 #: violations that are shown; the JSON has all
 _TOLD = 10
 
@@ -46,6 +50,8 @@ class Row:
     #: Pods that had come and were not bound, at worst
     behind: int
     pods: int
+    #: what happened first after the fault: what -> seconds
+    steps: dict[str, float]
     #: what was wrong in the history
     violations: list[str]
 
@@ -53,8 +59,8 @@ class Row:
 class Cluster:
     """The processes, a client, and somebody who writes down what happens."""
 
-    def __init__(self, etcd: EtcdProcess, proxy: Proxy) -> None:
-        self.etcd, self.proxy = etcd, proxy
+    def __init__(self, etcd: EtcdProcess, proxy: Proxy, module: str) -> None:
+        self.etcd, self.proxy, self.module = etcd, proxy, module
         self.apiserver = ApiserverProcess(proxy.target)
         self.client: Clientset
         self.recorder: SchedulingRecorder
@@ -68,7 +74,7 @@ class Cluster:
     def start_scheduler(self) -> ServiceProcess:
         """Start a scheduler, without waiting."""
         self.scheduler = ServiceProcess(
-            "scheduler", f"--apiserver={self.apiserver.target}", "--leader-elect=false", "--log-level=warning"
+            self.module, f"--apiserver={self.apiserver.target}", "--leader-elect=false", "--log-level=warning"
         )
         return self.scheduler
 
@@ -110,12 +116,12 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(options: argparse.Namespace) -> AsyncIterator[Cluster]:
-    """Run a cluster with nodes."""
+async def cluster(options: argparse.Namespace, module: str = "scheduler") -> AsyncIterator[Cluster]:
+    """Run a cluster with nodes. Args: module: the scheduler's."""
     etcd = EtcdProcess("--unsafe-no-fsync", "--quota-backend-bytes=4294967296")
     try:
         async with proxy_to(int(etcd.target.rpartition(":")[2])) as proxy:
-            made = Cluster(etcd, proxy)
+            made = Cluster(etcd, proxy, module)
             try:
                 await made.apiserver.start()
                 made.client = made.apiserver.client()
@@ -148,6 +154,10 @@ async def strike(made: Cluster, fault: str) -> float:
             made.apiserver.kill()
             began = time.perf_counter()
             await asyncio.to_thread(made.apiserver.spawn)
+        case "refuse":
+            assert made.scheduler is not None
+            began = time.perf_counter()
+            os.kill(made.scheduler.pid, signal.SIGUSR1)
         case _:
             made.proxy.answers_late_seconds = 0.1
             await asyncio.sleep(SLOW_SECONDS)
@@ -158,7 +168,8 @@ async def strike(made: Cluster, fault: str) -> float:
 
 async def measure(fault: str, options: argparse.Namespace) -> Row:
     """Run one fault over a new cluster."""
-    async with cluster(options) as made:
+    module = "bench.refused_scheduler" if fault == "refuse" else "scheduler"
+    async with cluster(options, module) as made:
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(made.recorder.run()), loop.create_task(made.watch())]
         loading = loop.create_task(made.load(options.rate))
@@ -166,14 +177,23 @@ async def measure(fault: str, options: argparse.Namespace) -> Row:
         before = made.rate(time.perf_counter(), options.seconds / 2)
         began = await strike(made, fault)
         back, behind = -1.0, made.behind
+        healthy = asyncio.create_task(made.apiserver.wait_healthy())
+        came, bound, steps = made.came, len(made.recorder.bound), dict[str, float]()
         while time.perf_counter() - began < GIVE_UP_SECONDS:
             await asyncio.sleep(0.1)
             behind = max(behind, made.behind)
             now = time.perf_counter()
+            happened = {
+                "healthy": healthy.done(),
+                "created": made.came > came,
+                "bound": len(made.recorder.bound) > bound,
+            }
+            steps |= {what: now - began for what, yes in happened.items() if yes and what not in steps}
             if now - began >= WINDOW_SECONDS and made.rate(now, WINDOW_SECONDS) >= 0.9 * before:
                 back = now - began
                 break
         made.is_enough = True
+        healthy.cancel()
         await loading
         try:
             await made.recorder.until(lambda: made.behind <= 0, seconds=60)
@@ -182,7 +202,9 @@ async def measure(fault: str, options: argparse.Namespace) -> Row:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        return Row(fault, before, back, behind, made.came, [str(one) for one in made.recorder.violations()])
+        return Row(
+            fault, before, back, behind, made.came, steps, [str(one) for one in made.recorder.violations()]
+        )
 
 
 def main() -> None:
@@ -193,14 +215,14 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=20.0, help="without a fault first")
     parser.add_argument("--rate", type=float, default=500.0, help="Pods a second that come")
-    parser.add_argument("--fault", action="append", choices=["kill", "restart", "slow"])
+    parser.add_argument("--fault", action="append", choices=FAULTS)
     parser.add_argument("--output", type=Path, default=Path("bench/results/faults.json"))
     options = parser.parse_args()
     rows: list[Row] = []
     print(
         f"{'fault':10}{'before, Pods/s':>16}{'back after, s':>15}{'behind':>9}{'Pods':>8}{'violations':>12}  target: back ≤ 30 s"
     )
-    for fault in options.fault or ["kill", "restart", "slow"]:
+    for fault in options.fault or FAULTS:
         one = asyncio.run(measure(fault, options))
         rows.append(one)
         verdict = "met" if 0 <= one.back_after <= 30 else "MISSED"
@@ -208,6 +230,8 @@ def main() -> None:
             f"{one.fault:10}{one.before:16,.0f}{one.back_after:15.1f}{one.behind:9,}{one.pods:8,}{len(one.violations):12}  {verdict}",
             flush=True,
         )
+        if one.fault == "restart":
+            print("  " + ", ".join(f"{what} after {seconds:.1f} s" for what, seconds in one.steps.items()))
         for violation in one.violations[:_TOLD]:
             print(f"  {violation}", flush=True)
     report.write(

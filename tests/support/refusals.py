@@ -15,7 +15,9 @@ class RefusingTransport:
     """Wraps a transport; of the bindings in its batches a share is refused."""
 
     def __init__(self, inner: Transport, rng: random.Random, *, share: float) -> None:
-        self._inner, self._rng, self._share = inner, rng, share
+        self._inner, self._rng = inner, rng
+        #: of 1; may be changed at any time
+        self.share = share
         self.refused = 0
 
     async def unary(
@@ -38,7 +40,7 @@ class RefusingTransport:
         ).SerializeToString()
 
     def _refusal(self) -> meta_pb2.Status | None:
-        if self._rng.random() >= self._share:
+        if self._rng.random() >= self.share:
             return None
         self.refused += 1
         reason, code = self._rng.choice(REASONS)
