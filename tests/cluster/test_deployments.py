@@ -52,6 +52,7 @@ def requests(space: Workspace, app: str) -> Iterator[list[str]]:
         thread.join()
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("D2")
 def test_a_rolling_update_loses_no_request_and_is_undone(space: Workspace) -> None:
     space.start(pod("jump", container(), **on_node(space.node(0))))
@@ -73,6 +74,7 @@ def test_a_rolling_update_loses_no_request_and_is_undone(space: Workspace) -> No
     assert sorted(line.split()[1] for line in sets) == ["0", str(REPLICAS)]
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("D5")
 def test_deployments_are_made_imperatively_and_declaratively(space: Workspace) -> None:
     made = space.cli(

@@ -16,6 +16,7 @@ def first_process(space: Workspace, node: str, container_id: str) -> str:
 
 
 @pytest.mark.both_runtimes
+@pytest.mark.own_node
 @pytest.mark.requirement("C1", "C3")
 def test_a_killed_engine_takes_no_container_along_and_what_died_meanwhile_is_told_once(
     space: Workspace,
@@ -46,4 +47,4 @@ def test_a_killed_engine_takes_no_container_along_and_what_died_meanwhile_is_tol
     ]
     assert after.status.pod_ip == before.status.pod_ip
     assert space.shell("survivor", "echo still here", "two") == "still here"
-    space.cluster.wait_healthy()
+    space.cluster.wait_healthy(node)

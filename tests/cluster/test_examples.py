@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,16 @@ pytestmark = pytest.mark.beside_others
 FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
 #: run on a containerd node as well: those that ask most of what runs containers. None that takes a port of the one node there is.
 ON_BOTH = ("network-tool", "persistent-volume-claim", "pre-stop", "security-context", "shared-processes")
-RUNS = [*((name, "docker") for name in FILES), *((name, "containerd") for name in ON_BOTH)]
+RUNS = [
+    *(pytest.param(name, "docker", id=f"{name}-docker") for name in FILES),
+    # The others too, in `make soak`.
+    *(
+        pytest.param(
+            name, "containerd", id=f"{name}-containerd", marks=() if name in ON_BOTH else pytest.mark.soak
+        )
+        for name in FILES
+    ),
+]
 #: for the last of so many Pods that start at once on few cores
 PATIENCE = 180.0
 Check = Callable[[Workspace], None]
@@ -37,12 +47,17 @@ def check(name: str) -> Callable[[Check], Check]:
 
 @pytest.fixture(scope="module")
 def spaces(
-    whole_cluster: Cluster, api: Api, numbers: Iterator[int]
+    whole_cluster: Cluster, api: Api, numbers: Iterator[int], request: pytest.FixtureRequest
 ) -> Iterator[dict[tuple[str, str], Workspace]]:
-    """Apply all examples, each in a namespace of its own; everything goes when the last test has ended."""
+    """Apply all examples that are looked at, each in a namespace of its own; everything goes when the last test has ended."""
+    runs = [
+        (str(item.callspec.params["name"]), str(item.callspec.params["on"]))
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == Path(__file__)
+    ]
     opened = {
         (name, runtime): Workspace(whole_cluster, api, f"example-{next(numbers)}-{name}", runtime)
-        for name, runtime in RUNS
+        for name, runtime in runs
     }
     for (name, _), space in opened.items():
         space.open()
@@ -290,7 +305,7 @@ def _(space: Workspace) -> None:
 
 @check("one-per-node")
 def _(space: Workspace) -> None:
-    enough(space, min(len(space.cluster.nodes), 5), is_ready, "a Pod on each node is ready")
+    enough(space, min(len(space.nodes), 5), is_ready, "a Pod on each node is ready")
     placed = [pod.spec.node_name for pod in space.pods() if pod.spec.node_name]
     assert len(placed) == len(set(placed))
 

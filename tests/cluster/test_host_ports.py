@@ -10,6 +10,7 @@ SERVER = "echo from $HOSTNAME >/var/www/index.html; exec httpd -f -p 8080 -h /va
 PORT = 18080
 
 
+@pytest.mark.own_node
 @pytest.mark.requirement("B4")
 def test_a_port_of_the_node_leads_to_its_pod_as_long_as_that_lives(space: Workspace) -> None:
     node = space.cluster.nodes[0]

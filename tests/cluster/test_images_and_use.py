@@ -24,6 +24,7 @@ def pull_secret(name: str, **login: str) -> dict[str, object]:
 
 
 @pytest.mark.both_runtimes
+@pytest.mark.beside_others
 @pytest.mark.requirement("B17")
 def test_a_registry_that_asks_for_a_password_gets_it_from_the_pods_secrets(space: Workspace) -> None:
     space.cluster.compose("up", "-d", "--no-build", "--wait", "private-registry")
@@ -57,6 +58,7 @@ def test_a_registry_that_asks_for_a_password_gets_it_from_the_pods_secrets(space
     )
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("C2")
 def test_what_nodes_and_pods_use_is_seen(space: Workspace) -> None:
     [busy] = space.start(

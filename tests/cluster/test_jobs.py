@@ -28,6 +28,7 @@ MISPLACED = HELLO.replace("      restartPolicy: OnFailure\n", "").replace(
 )
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("D2")
 def test_the_hello_world_job_runs_to_completion(space: Workspace) -> None:
     assert space.cli("create", "-f", "-", stdin=HELLO) == "job.batch/hello-world created\n"
@@ -46,6 +47,7 @@ def test_the_hello_world_job_runs_to_completion(space: Workspace) -> None:
     assert line[:3] == ["hello-world", "Complete", "1/1"]
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("D2")
 def test_a_restart_policy_on_the_container_is_refused_with_where_it_belongs(space: Workspace) -> None:
     with pytest.raises(CommandError) as refused:
@@ -55,6 +57,7 @@ def test_a_restart_policy_on_the_container_is_refused_with_where_it_belongs(spac
     assert "belongs at spec.template.spec.restartPolicy" in words
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("D3")
 def test_the_template_of_a_job_stays(space: Workspace) -> None:
     space.cli("create", "-f", "-", stdin=HELLO)

@@ -21,6 +21,7 @@ def node_object(space: Workspace, name: str) -> node_pb2.Node:
 
 
 @pytest.mark.both_runtimes
+@pytest.mark.own_node
 @pytest.mark.requirement("C1", "C3", "C4")
 def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Workspace) -> None:
     node = space.node(0)
@@ -39,10 +40,11 @@ def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Wo
     assert [c.restart_count for c in after.status.container_statuses] == [0, 0]
     assert after.status.pod_ip == before.status.pod_ip
     assert space.shell("adopted", "echo still here", "two") == "still here"
-    space.cluster.wait_healthy()
+    space.cluster.wait_healthy(node)
 
 
 @pytest.mark.both_runtimes
+@pytest.mark.own_node
 @pytest.mark.requirement("C1", "C3")
 def test_pod_deleted_while_its_kubelet_is_away_is_cleared_afterwards(space: Workspace) -> None:
     node = space.node(1)
@@ -52,10 +54,11 @@ def test_pod_deleted_while_its_kubelet_is_away_is_cleared_afterwards(space: Work
     space.gone("orphan")
     space.cluster.kill_kubelet(node)
     wait_until(lambda: space.node_containers(one.metadata.uid) == {}, 40, "its containers are gone")
-    space.cluster.wait_healthy()
+    space.cluster.wait_healthy(node)
 
 
 @pytest.mark.both_runtimes
+@pytest.mark.beside_others
 @pytest.mark.requirement("C1", "C3")
 def test_sandbox_that_dies_is_made_anew_with_its_containers(space: Workspace) -> None:
     [before] = space.start(pod("resandboxed"))
@@ -72,6 +75,7 @@ def test_sandbox_that_dies_is_made_anew_with_its_containers(space: Workspace) ->
 
 
 @pytest.mark.both_runtimes
+@pytest.mark.own_node
 @pytest.mark.requirement("C1", "C3")
 def test_pods_run_again_after_their_node_was_restarted(space: Workspace) -> None:
     node = space.node(1)
@@ -85,9 +89,10 @@ def test_pods_run_again_after_their_node_was_restarted(space: Workspace) -> None
     assert (after.metadata.uid, after.spec.node_name) == (before.metadata.uid, node)
     assert space.shell("rebooted", "cat /kept/note") == "still"
     assert space.shell("rebooted", "ip -4 -o addr show dev eth0").count(f" {after.status.pod_ip}/") == 1
-    space.cluster.wait_healthy()
+    space.cluster.wait_healthy(node)
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("C2")
 def test_node_reports_capacity_and_allocatable_that_sum_to_the_machine(space: Workspace) -> None:
     total = 0
@@ -124,6 +129,7 @@ def test_requests_are_shared_out_up_to_allocatable_and_no_further(space: Workspa
     space.ready("third")
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("C2")
 def test_kubelet_refuses_what_somebody_binds_to_it_by_hand_and_does_not_fit(space: Workspace) -> None:
     space.apply(
@@ -135,6 +141,7 @@ def test_kubelet_refuses_what_somebody_binds_to_it_by_hand_and_does_not_fit(spac
     assert space.node_containers(refused.metadata.uid) == {}
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("C4")
 def test_node_is_ready_describes_itself_and_renews_its_lease(space: Workspace) -> None:
     for name in space.cluster.all_nodes:

@@ -21,6 +21,7 @@ KILLS = int(os.environ.get("VAINA_KUBELET_KILLS", "10"))  # noqa: TID251 (a sett
 SEED = int(os.environ.get("VAINA_SEED", "1"))  # noqa: TID251 (a setting of the test run)
 
 
+@pytest.mark.own_node
 @pytest.mark.requirement("C1")
 @pytest.mark.timeout(300 + 30 * KILLS)
 def test_a_kubelet_that_is_killed_again_and_again_restarts_and_loses_nothing(space: Workspace) -> None:
@@ -30,14 +31,14 @@ def test_a_kubelet_that_is_killed_again_and_again_restarts_and_loses_nothing(spa
     before = things(cluster, node)
     begun = time.monotonic()  # noqa: TID251 (for the report)
     killed: list[int] = []
-    with cluster.recorded_events() as events, space.api.history(POD, space.namespace) as history:
+    with cluster.recorded_events(nodes=(node,)) as events, space.api.history(POD, space.namespace) as history:
         with load.running():
             wait_until(lambda: len(load.made) >= 3, 60, "the load has begun")
             for _ in range(KILLS):
                 # Some fall into its start, most into its work.
                 hold(rng.uniform(0.0, 3.0))
                 killed.append(cluster.kill_kubelet(node))
-        cluster.wait_healthy()
+        cluster.wait_healthy(node)
         patience = 60 + 6 * KILLS
         settled = becomes(lambda: not load.unfinished(space), patience)
         unfinished = load.unfinished(space)

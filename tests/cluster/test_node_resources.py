@@ -25,6 +25,7 @@ def cgroup_file(space: Workspace, node: str, uid: str, version_1: str, version_2
     return space.cluster.execute(node, "sh", "-c", script).strip()
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("B4")
 def test_a_pod_has_a_cgroup_of_its_own_with_its_limits_and_leaves_none(space: Workspace) -> None:
     limits = {"cpu": "200m", "memory": "64Mi"}
@@ -44,6 +45,7 @@ def test_a_pod_has_a_cgroup_of_its_own_with_its_limits_and_leaves_none(space: Wo
     )
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("B4")
 def test_a_fork_bomb_a_glutton_and_a_full_volume_end_alone(space: Workspace) -> None:
     space.apply(

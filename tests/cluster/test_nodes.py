@@ -27,6 +27,7 @@ def remove(cluster: Cluster, node: str, name: str) -> None:
     cluster.execute(node, "docker", "rm", "-f", name)
 
 
+@pytest.mark.beside_others
 def test_every_node_has_a_name_and_a_machine_id_of_its_own(cluster: Cluster) -> None:
     names = [cluster.execute(node, "hostname").strip() for node in cluster.nodes]
     machine_ids = {cluster.execute(node, "cat", "/etc/machine-id").strip() for node in cluster.nodes}
@@ -35,6 +36,7 @@ def test_every_node_has_a_name_and_a_machine_id_of_its_own(cluster: Cluster) -> 
     assert {len(machine_id) for machine_id in machine_ids} == {32}
 
 
+@pytest.mark.own_node
 def test_killed_kubelet_comes_back_alone(cluster: Cluster) -> None:
     node = cluster.nodes[0]
     start(cluster, node, "bystander")
@@ -50,6 +52,7 @@ def test_killed_kubelet_comes_back_alone(cluster: Cluster) -> None:
     remove(cluster, node, "bystander")
 
 
+@pytest.mark.beside_others
 @pytest.mark.parametrize("limited", ["container", "parent"])
 def test_memory_limit_of_a_container_and_of_its_parent_hold(cluster: Cluster, limited: str) -> None:
     node = cluster.nodes[2]
@@ -69,11 +72,13 @@ def test_memory_limit_of_a_container_and_of_its_parent_hold(cluster: Cluster, li
         cluster.execute(node, "docker", "run", *options, "busybox", "sh", "-c", eat)
 
 
+@pytest.mark.beside_others
 def test_image_that_is_nowhere_fails_at_once(cluster: Cluster) -> None:
     with pytest.raises(CommandError, match=r"Error response from daemon"):
         cluster.execute(cluster.nodes[0], "docker", "pull", "no-such-image-anywhere:never", timeout=10)
 
 
+@pytest.mark.own_node
 def test_stopped_node_takes_its_cgroups_along_and_comes_back_as_itself(cluster: Cluster) -> None:
     node, other = cluster.nodes[0], cluster.nodes[1]
     start(cluster, node, "bystander")
@@ -82,7 +87,7 @@ def test_stopped_node_takes_its_cgroups_along_and_comes_back_as_itself(cluster: 
     assert int(cluster.execute(other, "sh", "-c", look)) > 0
     with cluster.stopped(node):
         assert int(cluster.execute(other, "sh", "-c", look)) == 0
-    cluster.wait_healthy()
+    cluster.wait_healthy(node)
     assert cluster.execute(node, "cat", "/etc/machine-id") == machine_id
     assert running(cluster, node, "bystander")["Running"] is False
     remove(cluster, node, "bystander")
@@ -100,6 +105,7 @@ def test_second_node_of_the_same_name_is_refused_and_the_first_keeps_its_contain
     remove(cluster, node, "bystander")
 
 
+@pytest.mark.beside_others
 def test_engine_events_are_recorded(cluster: Cluster) -> None:
     node = cluster.nodes[1]
     with cluster.recorded_events() as events:

@@ -50,6 +50,8 @@ def spec_on(cluster: Cluster, node: str, runtime: str) -> "subprocess.CompletedP
         cluster.kill(node, "kubelet", signal.SIGCONT)
 
 
+@pytest.mark.own_node
+@pytest.mark.other_side
 @pytest.mark.requirement("C1", "C3")
 def test_the_runtimes_keep_the_spec(cluster: Cluster) -> None:
     """Both at once, each on a node of its own: most of it is waiting.
@@ -61,7 +63,7 @@ def test_the_runtimes_keep_the_spec(cluster: Cluster) -> None:
         with ThreadPoolExecutor(len(nodes)) as pool:
             done = list(pool.map(lambda runtime: spec_on(cluster, nodes[runtime], runtime), nodes))
     finally:
-        cluster.wait_healthy()
+        cluster.wait_healthy(*nodes.values())
     for one in done:
         assert one.returncode == 0, one.stdout[-6000:] + one.stderr[-2000:]
         assert " passed" in one.stdout

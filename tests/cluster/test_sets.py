@@ -26,6 +26,7 @@ def places(space: Workspace, app: str) -> list[str]:
     )
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("D3")
 def test_a_pod_of_a_stateful_set_comes_back_with_its_name_and_its_data(space: Workspace) -> None:
     mounts = [{"name": "data", "mountPath": "/data"}]

@@ -28,6 +28,7 @@ def problems(cluster: Cluster, node: str) -> float:
 
 @pytest.mark.requirement("C5")
 @pytest.mark.both_runtimes
+@pytest.mark.beside_others
 def test_a_static_pod_lives_by_its_manifest_and_the_api_only_shows_it(space: Workspace) -> None:
     node = space.node(0)
     name = f"web-{node}"

@@ -156,3 +156,38 @@ def test_a_part_of_a_volume_does_not_lead_out_of_it(space: Workspace) -> None:
     assert words == 'failed to prepare subPath for volumeMount "data" of container "link"'
     assert not ready(found)
     assert node_files(space, node, "/made") == []
+
+
+@pytest.mark.both_runtimes
+@pytest.mark.requirement("B5")
+def test_what_is_mounted_below_a_read_only_volume_is_so_where_that_is_asked_for(space: Workspace) -> None:
+    """A tmpfs on the node below a hostPath; runtimes that cannot do it say so."""
+    node, path = space.node(0), f"/mnt/{space.namespace}"
+    space.cluster.execute(
+        node, "sh", "-c", f"mkdir -p {path}/below && mount -t tmpfs -o size=1m tmpfs {path}/below"
+    )
+
+    def mounted(name: str, **mode: str) -> dict[str, object]:
+        mount = {"name": "data", "mountPath": "/data", "readOnly": True, "mountPropagation": "None", **mode}
+        volumes = [{"name": "data", "hostPath": {"path": path}}]
+        return pod(name, container(volumeMounts=[mount]), volumes=volumes, **on_node(node))
+
+    def writes(name: str) -> bool:
+        return space.exec(name, "sh", "-c", "echo x >/data/below/file").code == 0
+
+    try:
+        space.start(mounted("plain"), mounted("possible", recursiveReadOnly="IfPossible"))
+        space.apply(mounted("deep", recursiveReadOnly="Enabled"))
+        able = space.runtime == "docker"
+        assert (writes("plain"), writes("possible")) == (True, not able)
+        if able:
+            space.ready("deep")
+            assert not writes("deep")
+        else:
+            words = 'volume "data" requested recursive read-only mode, but it is not supported by the runtime'
+            space.wait("deep", lambda p: words in status_of(p).state.waiting.message, "says that it cannot")
+    finally:
+        for name in ("plain", "possible", "deep"):
+            space.delete(name, grace=0)
+            space.gone(name)
+        space.cluster.execute(node, "sh", "-c", f"umount -l {path}/below; rmdir {path}/below {path}")

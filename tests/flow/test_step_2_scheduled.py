@@ -48,6 +48,7 @@ def test_pod_waits_pending_without_a_scheduler_and_is_bound_exactly_once(space: 
     assert history.gaps == 0
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("A2", "B14")
 def test_pod_that_fits_nowhere_says_why_and_runs_as_soon_as_it_fits(space: Workspace) -> None:
     space.apply(pod("large", container(resources={"requests": {"cpu": "64"}})))
@@ -67,6 +68,7 @@ def test_pod_that_fits_nowhere_says_why_and_runs_as_soon_as_it_fits(space: Works
     label_node(space, node, None)
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("B1")
 def test_all_containers_of_a_pod_are_on_the_one_node_it_was_given(space: Workspace) -> None:
     [together] = space.start(pod("together", container("one"), container("two"), container("three")))

@@ -8,6 +8,7 @@ from tests.support.workspace import Workspace
 pytestmark = pytest.mark.step(3)
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("A3")
 def test_only_the_kubelet_of_the_pods_node_acts(space: Workspace) -> None:
     wanted = {f"on-{number}": node for number, node in enumerate(space.cluster.nodes)}

@@ -28,6 +28,7 @@ def traced(space: Workspace, uid: str, steps: int = len(PodStep)) -> list[tuple[
     ]
 
 
+@pytest.mark.beside_others
 @pytest.mark.requirement("A8")
 def test_seven_steps_of_the_documents_jumpod_are_shown_live_and_afterwards(space: Workspace) -> None:
     applied = space.cli("apply", "-f", str(EXAMPLES / "jumpod.yaml"))

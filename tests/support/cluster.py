@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -298,11 +299,15 @@ class Cluster:
         """SIGKILL a node's kubelet; the node's supervisor starts it again. Returns its old process id."""
         return self.kill(node, "kubelet")
 
-    def wait_healthy(self, timeout: float = 90) -> None:
-        """Wait until every container of the project runs and its health check is content."""
-        wait_until(
-            lambda: not self.unhealthy(), timeout, "all containers of the cluster are healthy", every=0.5
-        )
+    def wait_healthy(self, *names: str, timeout: float = 90) -> None:
+        """Wait until containers of the project (all when none is named) run and their health checks are content."""
+
+        def healthy() -> bool:
+            unhealthy = set(self.unhealthy())
+            return not (unhealthy & set(names) if names else unhealthy)
+
+        what = ", ".join(names) or "all containers of the cluster"
+        wait_until(healthy, timeout, f"{what} are healthy", every=0.5)
 
     def unhealthy(self) -> list[str]:
         """Name the containers that do not run or are not healthy."""
@@ -364,7 +369,8 @@ class Cluster:
         (seconds since the epoch). Of a node whose power goes the recording ends there.
         """
         events: dict[str, list[dict[str, Any]]] = {}
-        pid_file = "/run/vaina/events.pid"
+        # Other tests may record at the same time.
+        pid_file = f"/run/vaina/events-{uuid.uuid4()}.pid"
         # From now, not from when the recorders get to run: the engine repeats what it remembers since.
         begin = time.time() if since is None else since  # noqa: TID251 (the engines' clock is this machine's)
         script = f"echo $$ >{pid_file}; exec docker events --since {begin:.6f} --format '{{{{json .}}}}'"

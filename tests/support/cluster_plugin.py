@@ -56,6 +56,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if on_cluster(item.path):
             item.add_marker(pytest.mark.cluster)
+            runtime = (
+                item.callspec.params.get("runtime")
+                if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+                else ""
+            )
+            if runtime == "containerd" and item.get_closest_marker("own_node"):
+                item.add_marker(pytest.mark.other_side)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(900))
 

@@ -1,0 +1,67 @@
+"""What ends a container before it would end itself: the Pod's deadline, a probe with a grace of its own, a service that says it is not well."""
+
+import pytest
+
+from tests.support.manifests import container, exec_probe, pod
+from tests.support.workspace import Workspace, phase, ready, status_of
+
+pytestmark = [pytest.mark.both_runtimes, pytest.mark.beside_others]
+
+#: hears no TERM: its grace is used up
+DEAF = "trap '' TERM; while :; do sleep 0.2; done"
+#: of the kubelet: a gRPC server with health checks that every node has
+KUBELET_PORT = 10250
+
+
+@pytest.mark.requirement("B6", "B14")
+def test_a_pod_that_is_active_too_long_has_failed_and_its_containers_end(space: Workspace) -> None:
+    space.apply(
+        pod("late", activeDeadlineSeconds=2),
+        pod("deaf", container(script=DEAF), activeDeadlineSeconds=2, terminationGracePeriodSeconds=1),
+        # It was done before.
+        pod("quick", container(script="exit 0"), restartPolicy="Never", activeDeadlineSeconds=60),
+    )
+    for name, code in (("late", 0), ("deaf", 137)):
+        failed = space.wait(name, phase("Failed"), "has failed")
+        assert failed.status.reason == "DeadlineExceeded"
+        assert failed.status.message == "Pod was active on the node longer than the specified deadline"
+        assert "longer than the specified deadline" in space.event(name, "DeadlineExceeded").message
+        ended = space.wait(
+            name, lambda p: status_of(p).state.HasField("terminated"), "its container has ended"
+        )
+        assert (status_of(ended).state.terminated.exit_code, status_of(ended).restart_count) == (code, 0)
+    assert space.wait("quick", phase("Succeeded"), "is done").status.reason == ""
+
+
+@pytest.mark.requirement("B9", "B6")
+def test_a_liveness_probe_kills_after_its_own_grace_and_not_the_pods(space: Workspace) -> None:
+    probe = exec_probe(
+        "test -e /tmp/alive", periodSeconds=1, failureThreshold=1, terminationGracePeriodSeconds=1
+    )
+    mortal = container(script=f"touch /tmp/alive; {DEAF}", livenessProbe=probe)
+    # Longer than anybody here waits.
+    space.start(pod("probed", mortal, terminationGracePeriodSeconds=600))
+    space.shell("probed", "rm /tmp/alive")
+    back = space.wait("probed", lambda p: status_of(p).restart_count == 1 and ready(p), "was restarted")
+    assert status_of(back).last_state.terminated.exit_code == 137
+    space.delete("probed", grace=1)
+
+
+@pytest.mark.requirement("B9")
+def test_grpc_probes_ask_the_health_of_a_service(space: Workspace) -> None:
+    """On the node's own network, where the kubelet serves gRPC."""
+
+    def asks(service: str, **more: int) -> dict[str, object]:
+        return {"grpc": {"port": KUBELET_PORT, "service": service}, "periodSeconds": 1, **more}
+
+    well = container(livenessProbe=asks(""), readinessProbe=asks(""), startupProbe=asks(""))
+    unready = container(readinessProbe=asks("no.such.Service"))
+    sick = container(livenessProbe=asks("no.such.Service", failureThreshold=1))
+    for name, one in (("well", well), ("unready", unready), ("sick", sick)):
+        space.apply(pod(name, one, hostNetwork=True))
+    space.wait("sick", lambda p: status_of(p).restart_count >= 1, "was restarted")
+    assert "Liveness probe failed: " in space.event("sick", "Unhealthy").message
+    assert "Readiness probe failed: " in space.event("unready", "Unhealthy").message
+    assert not ready(space.pod("unready"))
+    assert status_of(space.ready("well")).restart_count == 0
+    assert status_of(space.pod("unready")).restart_count == 0
