@@ -6,7 +6,7 @@ container's record) is kept by (id, status); whether a container is there and in
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 
 from kubelet.network.commands import NetworkCommandError
-from kubelet.network.host_ports import HostPort
 from kubelet.network.ipam import AddressesExhausted
 from kubelet.network.pod_network import NetworkNotReady
 from kubelet.runtime.docker import convert
@@ -24,6 +23,7 @@ from kubelet.runtime.docker.disk import disk_usage
 from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.docker.failures import translated
 from kubelet.runtime.docker.logs import container_logs
+from kubelet.runtime.docker.ports import PortNetwork, SandboxPorts
 from kubelet.runtime.docker.sessions import DockerAttach, DockerExec
 from kubelet.runtime.docker.sync_exec import exec_sync
 from kubelet.runtime.interface import (
@@ -66,7 +66,7 @@ _EVENTS = {
 _RECORDS = 4096
 
 
-class SandboxNetwork(Protocol):
+class SandboxNetwork(PortNetwork, Protocol):
     """What the runtime needs of the node's Pod network (`kubelet.network.pod_network`)."""
 
     @property
@@ -75,9 +75,6 @@ class SandboxNetwork(Protocol):
     def release(self, address: IPv4Address) -> None: ...
     async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None: ...
     def is_attached(self, sandbox_id: str) -> bool: ...
-    @property
-    def leads_ports(self) -> bool: ...
-    async def set_host_ports(self, ports: Iterable[HostPort]) -> None: ...
 
 
 class DockerRuntime:
@@ -104,12 +101,7 @@ class DockerRuntime:
         self._logs = logs
         self._engine, self._network = engine, network
         self._node_dns, self._least_oom_score_adj = node_dns, least_oom_score_adj
-        #: host ports were brought in line with the sandboxes since this kubelet began
-        self._ports_led = False
-        #: held from asking for sandboxes until the ports are theirs: an older answer must not come after a newer one
-        self._ports = asyncio.Lock()
-        #: sandboxes that were killed, and may be listed as running for a moment yet; with those that the engine lists no more forgotten
-        self._ending: set[str] = set()
+        self._ports = SandboxPorts(self._list, network)
         self._records: dict[tuple[str, str], ContainerState] = {}
         #: of running containers: what ends them is known beforehand
         self._stop_signals: dict[str, str] = {}
@@ -129,10 +121,10 @@ class DockerRuntime:
             return RuntimeStatus(
                 ready=False, network_ready=self._network.cidr is not None, message=str(error)
             )
-        if self._network.cidr is not None and not self._ports_led:
+        if self._network.cidr is not None and not self._ports.are_led:
             # A kubelet before this one may have died between a sandbox and its ports, or before it gave them back.
             try:
-                await self._lead_ports()
+                await self._ports.lead()
             except RuntimeFailure as error:
                 return RuntimeStatus(ready=True, network_ready=False, message=str(error))
         if self._network.cidr is None:
@@ -153,7 +145,7 @@ class DockerRuntime:
                 await self._attach(inspected, address)
             self._write_resolv_conf(inspected, config.dns or self._node_dns)
             if config.port_mappings:
-                await self._lead_ports()
+                await self._ports.lead()
         except BaseException:
             # What is half made is taken away, so that its address is free; what cannot be, is listed as not ready.
             if sandbox_id:
@@ -229,24 +221,6 @@ class DockerRuntime:
         if path:
             Path(path).write_text("".join(f"{line}\n" for line in lines))
 
-    async def _lead_ports(self) -> None:
-        """Have the node's ports lead to the sandboxes that there are. Raises SandboxFailed."""
-        try:
-            await self._set_ports()
-        except (NetworkNotReady, NetworkCommandError, OSError) as error:
-            raise SandboxFailed(f"the ports of the node could not be led to the Pod: {error}") from error
-        self._ports_led = True
-
-    async def _set_ports(self) -> None:
-        """Have the node's ports lead to all sandboxes that are to stay. Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
-        async with self._ports:
-            ending = frozenset(self._ending)
-            listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
-            self._ending -= ending.difference(item["Id"] for item in listed)
-            await self._network.set_host_ports(
-                convert.host_ports(item for item in listed if item["Id"] not in self._ending)
-            )
-
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         # What has ended need not be killed; what ends meanwhile bears it.
         mine = await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]})
@@ -254,20 +228,7 @@ class DockerRuntime:
             if item["State"] not in convert.ENDED:
                 await self._kill(item["Id"], "SIGKILL")
         await self._kill(sandbox_id, "SIGKILL")
-        await self._give_ports_back(sandbox_id)
-
-    async def _give_ports_back(self, sandbox_id: str) -> None:
-        """Take away the ports of a sandbox that ends. A node on which no Pod has any is not asked."""
-        if not self._network.leads_ports:
-            return
-        if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
-            return
-        try:
-            # It may take a moment to end: its ports go now, and do not come back with another Pod's.
-            self._ending.add(sandbox_id)
-            await self._set_ports()
-        except (NetworkNotReady, NetworkCommandError, OSError) as error:
-            raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
+        await self._ports.give_back(sandbox_id)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
