@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.ahead import DEPTH, LEAST_ROWS, UNKNOWN, Ahead
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows
@@ -55,9 +56,16 @@ class ClassCycle:
     _verdict: Unschedulable | None
 
     def __init__(
-        self, pod: PodClass, table: NodeTable, framework: Framework, residents: Residents | None = None
+        self,
+        pod: PodClass,
+        table: NodeTable,
+        framework: Framework,
+        residents: Residents | None = None,
+        *,
+        ahead_from: int = LEAST_ROWS,
     ) -> None:
         self._pod, self._table, self._framework, self._residents = pod, table, framework, residents
+        self._ahead_from = ahead_from
         self._start()
 
     def decide(self, tie_break: TieBreak, in_view: str = "") -> Decision:
@@ -91,7 +99,7 @@ class ClassCycle:
         self._pod = pod
 
     def _start(self) -> None:
-        table = self._table
+        table, pod = self._table, self._pod
         self._nodes = nodes = table.snapshot()
         self._position = table.journal.position
         #: the terms of placed Pods that mean this one
@@ -147,6 +155,10 @@ class ClassCycle:
         #: refusals counted when they were last told, and the rows that were touched since
         self._tally: Tally | None = None
         self._untold: list[int] = []
+        #: where nothing matters but the rows themselves
+        self._ahead: Ahead | None = None
+        if not (self._scaled or self._global or self._reach > Reach.ROW or pod.host_ports or pod.claims):
+            self._ahead = Ahead(size, self._ahead_from)
         self._feasible = 0
         if self._count and not prepared.rejected:
             self._compute_all()
@@ -190,7 +202,7 @@ class ClassCycle:
             self._start()
             return
         journal = table.journal
-        if journal.position == self._position:
+        if journal.position == self._position or self._follow_placement(journal.position):
             return
         entries = journal.since(self._position)
         if entries is None or self._global or min(entries) < 0:
@@ -200,7 +212,54 @@ class ClassCycle:
         self._position = journal.position
         self._verdict = None
         if not self._prepared.rejected:
-            self._advance(entries if len(entries) == 1 else [*dict.fromkeys(entries)])
+            rows, ahead = entries if len(entries) == 1 else [*dict.fromkeys(entries)], self._ahead
+            self._advance(rows)
+            if ahead is not None:
+                ahead.forget(rows)
+                if ahead.is_due:
+                    self._look_ahead(ahead)
+
+    def _follow_placement(self, position: int) -> bool:
+        """Follow what was foreseen: that one Pod like these came to one of the best rows, and nothing else. Says whether it was so."""
+        row, shape, at = self._table.last_added
+        ahead = self._ahead
+        if (
+            ahead is None or at != position or position != self._position + 1 or shape is not self._pod.shape
+            or self._table.nominated or self._kept or self._tally is not None
+        ):  # fmt: skip
+            return False
+        total = ahead.take(row)
+        if total == UNKNOWN:
+            return False
+        self._position, self._verdict = position, None
+        self._base[row] = total
+        self._ranking.set(row, total)
+        return True
+
+    def _look_ahead(self, ahead: Ahead) -> None:
+        """Compute what the best rows will be worth with some Pods more."""
+        rows = ahead.unknown(self._ranking.best())
+        if not len(rows):
+            return
+        state, pod, nodes, table = self._prepared.state, self._pod, self._nodes, self._table
+        found = np.empty((DEPTH, len(rows)), np.int64)
+        fits = np.ones(len(rows), np.bool_)
+        supposed = 0
+        try:
+            for level in range(DEPTH):
+                table.suppose_on_each(rows, pod, 1)
+                supposed += 1
+                for _, plugin in self._row_filters:
+                    answers = None if plugin.reach is Reach.NONE else plugin.filter(state, pod, nodes, rows)
+                    if answers is not None:
+                        fits &= answers == 0
+                totals = self._still[rows]
+                for weighted in self._moving_scores:
+                    totals = totals + weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
+                found[level] = np.where(fits, totals, np.int64(UNKNOWN))
+        finally:
+            table.suppose_on_each(rows, pod, -supposed)
+        ahead.put(rows, found)
 
     def _advance(self, rows: Sequence[int]) -> None:
         """Follow Pods that came to or left `rows`, each named once."""

@@ -5,6 +5,7 @@ Called by `scheduler.scheduler` (step 2), and by preemption and explanations for
 
 from typing import Final
 
+from scheduler.ahead import LEAST_ROWS
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
@@ -27,9 +28,19 @@ class Cycles:
         *,
         limit: int = CLASSES,
         residents: Residents | None = None,
+        ahead_from: int = LEAST_ROWS,
     ) -> None:
+        """Keep nothing yet.
+
+        Args:
+            table: of the nodes.
+            framework: of the profile.
+            limit: classes that are kept.
+            residents: the Pods of a node; without them nobody is evicted.
+            ahead_from: so many equally good nodes are worth a look ahead.
+        """
         self._table, self._framework, self._limit = table, framework, limit
-        self._residents = residents
+        self._residents, self._ahead_from = residents, ahead_from
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
 
     @property
@@ -59,7 +70,9 @@ class Cycles:
             if len(cycles) >= self._limit:
                 # The one that was not asked for longest goes; when it comes back that costs a full pass.
                 del cycles[next(iter(cycles))]
-            cycle = ClassCycle(pod, self._table, self._framework, self._residents)
+            cycle = ClassCycle(
+                pod, self._table, self._framework, self._residents, ahead_from=self._ahead_from
+            )
         else:
             cycle.adopt(pod)
         cycles[key] = cycle

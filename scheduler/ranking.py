@@ -28,6 +28,10 @@ class Ranking:
         """Return the best row of a number (0..ties-1), in the order of rows."""
         return self._ties[number] if self._array is None else self._array.item(number)
 
+    def best(self) -> NDArray[np.intp]:
+        """Return the best rows, in their order."""
+        return np.array(self._ties, np.intp) if self._array is None else self._array
+
     def total(self, row: int) -> int:
         """Return a row's total."""
         return self._total.item(row)

@@ -48,6 +48,8 @@ class NodeTable:
         self.rows: dict[str, int] = {}
         self._free: list[int] = []
         self.journal = Journal()
+        #: the Pod that came last: its row, what it asks, and the journal's position after it
+        self.last_added: tuple[int, Shape | None, int] = (-1, None, -1)
         self._resources: dict[str, int] = {name: index for index, name in enumerate(BASIC_RESOURCES)}
         self._allocatable = [self._int64() for _ in BASIC_RESOURCES]
         self._requested = [self._int64() for _ in BASIC_RESOURCES]
@@ -129,6 +131,7 @@ class NodeTable:
         """Count a Pod on a row."""
         self._count(row, pod, 1)
         self.journal.pods_changed(row)
+        self.last_added = row, pod.shape, self.journal.position
 
     def remove_pod(self, row: int, pod: PodClass) -> None:
         """Count a Pod on a row no longer."""
@@ -141,6 +144,20 @@ class NodeTable:
         Nobody is told (the journal has no entry), and the counts by priority stay: no filter looks at them.
         """
         self._count_room(row, pod, sign)
+
+    def suppose_on_each(self, rows: NDArray[np.intp], pod: PodClass, sign: int) -> None:
+        """Count a Pod on each of some rows, or no longer, for the length of a question. Only of classes without ports and claims.
+
+        What other Pods ask of it (`topology`) stays: whoever looks at that is not of the reach of a row.
+        """
+        for index, amount in self._resolve(pod):
+            self._requested[index][rows] += sign * amount
+        self._nonzero_cpu[rows] += sign * pod.nonzero_cpu
+        self._nonzero_memory[rows] += sign * pod.nonzero_memory
+        self._pod_count[rows] += sign
+        level = self._priorities.get(pod.priority)
+        if level is not None:
+            level[rows] += sign
 
     def has_room(self, row: int, pod: PodClass, *, but: PodClass | None = None) -> bool:
         """Say whether what a Pod requests is free on a row, also when the Pods of its priority or more came that have it in view.
