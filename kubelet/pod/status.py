@@ -4,7 +4,7 @@
 (convertToAPIContainerStatuses). The kubelet owns the fields of `STATUS_MASK`; conditions are merged by type (docs/decisions/003-status-masks.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubelet.durations import go_duration
 from kubelet.pod.actions import ContainerKind
@@ -183,8 +183,7 @@ class _Writer:
             and view.current.id not in self.observed.post_start_pending
         ):
             item.state.running.started_at.CopyFrom(timestamp(view.current.started_at))
-        elif view.exited is not None and (view.name not in self.again or self._why_waiting(view) is None):
-            # It has ended, also where it will run again in a moment: nothing keeps it waiting yet.
+        elif view.exited is not None and (view.name not in self.again or self._shows_its_end(view)):
             item.state.terminated.CopyFrom(self._terminated(view.exited))
         else:
             last = view.exited or view.previous
@@ -193,6 +192,17 @@ class _Writer:
             item.state.waiting.reason, item.state.waiting.message = reason, message
         if last is not None:
             item.last_state.terminated.CopyFrom(self._terminated(last))
+
+    def _shows_its_end(self, view: ContainerView) -> bool:
+        """Say whether a container that will run again in a moment is told as terminated: nothing keeps it waiting yet.
+
+        Not so one whose code and policy alone would not have it run again (its probe ended it, and it left well): the API takes no status by
+        which such a one goes on, as upstream, where it is killed and started in one step.
+        """
+        if self._why_waiting(view) is not None:
+            return False
+        by_its_code = restart_wanted(view, self.pod, replace(self.observed, stopping={}))
+        return by_its_code or view.kind is ContainerKind.INIT
 
     def _will_restart(self, view: ContainerView) -> bool:
         if self.ending is not None or self.pod.status.phase in TERMINAL or view.exited is None:

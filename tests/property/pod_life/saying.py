@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from apiserver.validation.pod_status import may_restart
 from kubelet.pod.observation import ProbeKind, ProbeResult
 from tests.property.pod_life.pods import GATE, kind_of, spec_of
 from vaina.api.core.v1 import pod_pb2
@@ -28,7 +29,19 @@ def check_status(judge: "Judge", before: pod_pb2.PodStatus, after: pod_pb2.PodSt
             assert item.restart_count >= old[item.name].restart_count, (
                 f"restartCount of {item.name} goes back"
             )
+            _transition(judge, old[item.name], item)
     _conditions(judge, before, after)
+
+
+def _transition(judge: "Judge", before: pod_pb2.ContainerStatus, after: pod_pb2.ContainerStatus) -> None:
+    """The API takes no status by which what has ended goes on against its policy; an init container in a new sandbox is upstream's own trouble."""
+    if not before.state.HasField("terminated") or after.state.HasField("terminated"):
+        return
+    spec, code = spec_of(judge.pod, before.name), before.state.terminated.exit_code
+    anew = kind_of(judge.pod, before.name) == "init" and code == 0
+    assert anew or may_restart(spec, judge.pod.spec.restart_policy, code), (
+        f"{before.name} ended with {code}, and goes on: the API would refuse it"
+    )
 
 
 def _phase(judge: "Judge", before: pod_pb2.PodStatus, after: pod_pb2.PodStatus) -> None:
@@ -71,7 +84,12 @@ def _container(judge: "Judge", item: pod_pb2.ContainerStatus) -> None:
         assert item.state.terminated.exit_code == newest.code, f"{item.name} ended with another code"
     if item.state.waiting.reason in {"ContainerCreating", "PodInitializing"}:
         made = newest is not None and item.restart_count > newest.number
-        assert newest is None or lives or made, f"{item.name} has ended, and is said to be on its way"
+        by_code = newest is not None and may_restart(
+            spec_of(judge.pod, item.name), judge.pod.spec.restart_policy, newest.code
+        )
+        assert newest is None or lives or made or not by_code, (
+            f"{item.name} has ended, and is said to be on its way"
+        )
     if item.state.waiting.reason == "CrashLoopBackOff":
         assert newest is not None
         assert not lives

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from kubelet.pod.actions import KillReason
 from kubelet.pod.compute import RestartPolicy, natural_ending
 from kubelet.pod.observation import (
     Failure,
@@ -13,6 +14,7 @@ from kubelet.pod.observation import (
     PodObservation,
     ProbeKind,
     ProbeResult,
+    Stopping,
     start_key,
 )
 from kubelet.pod.status import NodeAddresses, compute_pod_status
@@ -263,3 +265,12 @@ def test_names_of_unready_containers_are_listed() -> None:
     [ready] = [item for item in status_of(pod("app", "two"), seen()).conditions if item.type == "Ready"]
 
     assert ready.message == "containers with unready status: [app two]"
+
+
+@pytest.mark.parametrize(("code", "word"), [(0, "ContainerCreating"), (1, "exited(1)")])
+def test_what_its_probe_has_ended_shows_no_end_by_which_the_api_would_have_it_done(
+    code: int, word: str
+) -> None:
+    known = seen(exited(code=code), stopping={"app-0": Stopping(KillReason.LIVENESS, NOW - 1)})
+    status = status_of(pod(restart="OnFailure"), known)
+    assert (status.phase, states(status)) == ("Running", {"app": word})
