@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from apiserver.storage.cached import CacheEvent, Entry, Frame
+from apiserver.storage.codec import stamped_event_frame, version_frame
 from apiserver.storage.fanout import Pending, Slice, Subscription
 from apiserver.storage.feed import CachedKind
 from apiserver.storage.history import History
@@ -104,6 +105,8 @@ class WatchStream:
     async def _initial(self, entries: Sequence[Entry], version: Version) -> AsyncGenerator[WatchBatch, None]:
         """Yield the current state. Only the last batch has a version: a client that lost the others could not resume."""
         chunk: list[Pending] = []
+        # Beside the events, which would keep what they encode for as long as the watcher does not read.
+        parts: list[bytes] = []
         size = 0
         for number, entry in enumerate(entries):
             if number % BATCH_EVENTS == BATCH_EVENTS - 1:
@@ -111,16 +114,24 @@ class WatchStream:
             if not self._selects(entry):
                 continue
             at = entry.stored.version
-            item = Pending(EventType.ADDED, at, CacheEvent(EventType.ADDED, at, entry, None))
-            size += len(item.wire)
+            wire = stamped_event_frame(EventType.ADDED, entry.stored.data, at)
+            size += len(wire)
             if chunk and (len(chunk) >= BATCH_EVENTS or size > BATCH_BYTES):
-                yield WatchBatch(chunk, b"".join([item.wire for item in chunk]), Version(0))
-                chunk, size = [], len(item.wire)
-            chunk.append(item)
+                response = b"".join(parts)
+                parts.clear()
+                yield WatchBatch(chunk, response, Version(0))
+                chunk, size = [], len(wire)
+            chunk.append(Pending(EventType.ADDED, at, CacheEvent(EventType.ADDED, at, entry, None)))
+            parts.append(wire)
         if self._bookmarks:
-            chunk.append(Pending(EventType.BOOKMARK, version, None, initial_events_end=True))
+            end = Pending(EventType.BOOKMARK, version, None, initial_events_end=True)
+            chunk.append(end)
+            parts.append(end.wire)
         if chunk:
-            yield _batch(chunk, version)
+            parts.append(version_frame(version))
+            response = b"".join(parts)
+            parts.clear()
+            yield WatchBatch(chunk, response, version)
 
     def _chunks(self, pending: Sequence[Pending], end: Version) -> Iterator[WatchBatch]:
         for chunk, is_last in _split(pending):

@@ -1,4 +1,4 @@
-"""A tiny HTTP server for what is asked with plain HTTP: /metrics (Prometheus), /healthz, /readyz, /livez.
+"""A tiny HTTP server for what is asked with plain HTTP: /metrics (Prometheus; ?name[]=... some of it), /healthz, /readyz, /livez.
 
 One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST door is a service of
 its own.
@@ -7,6 +7,7 @@ its own.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import parse_qs
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -71,8 +72,9 @@ class _Door:
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        method, path = (words[0], words[1].partition("?")[0]) if len(words) == 3 else ("", "")
-        status, kind, body = self.page(method, path)
+        method, target = (words[0], words[1]) if len(words) == 3 else ("", "")
+        path, _, query = target.partition("?")
+        status, kind, body = self.page(method, path, query)
         lines = [
             f"HTTP/1.1 {status}",
             f"Content-Type: {kind}",
@@ -82,12 +84,15 @@ class _Door:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else body))
         await writer.drain()
 
-    def page(self, method: str, path: str) -> tuple[str, str, bytes]:
+    def page(self, method: str, path: str, query: str = "") -> tuple[str, str, bytes]:
         text = "text/plain; charset=utf-8"
         if method not in ("GET", "HEAD"):
             return "405 Method Not Allowed", text, b"method not allowed\n"
         if path in self.registries:
-            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(self.registries[path])
+            registry, names = self.registries[path], parse_qs(query).get("name[]")
+            # Prometheus' clients' own: only these, at a hundredth of what a whole page costs.
+            some = registry.restricted_registry(names) if names else registry
+            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(some)  # type: ignore[arg-type]  # it is asked to collect alone
         if path == "/livez" or (path in ("/healthz", "/readyz") and self.healthy()):
             return "200 OK", text, b"ok"
         if path in ("/healthz", "/readyz"):

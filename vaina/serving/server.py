@@ -42,6 +42,7 @@ from vaina.serving.handlers import (
 from vaina.serving.health import Health
 from vaina.serving.options import MAX_CONNECTIONS, MAX_METADATA_BYTES, server_options
 from vaina.serving.reflection import add_reflection
+from vaina.serving.turns import Turns
 from vaina.serving.unsent import MIN_BYTES
 
 __all__ = [
@@ -123,11 +124,12 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     names = tuple(services) or tuple(sorted({path.split("/")[1] for path in handlers}))
     server = make_server(server_options(max_connections=max_connections))
     calls = Calls()
+    turns = Turns(asyncio.get_running_loop(), clock.monotonic)
     metrics = RpcMetrics(registry or CollectorRegistry())
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
     for path, method in handlers.items():
         _, service, name = path.split("/")
-        wrapped = _Wrapped(path, method, clock, calls, metrics, default_deadline_seconds)
+        wrapped = _Wrapped(path, method, clock, calls, turns, metrics, default_deadline_seconds)
         by_service.setdefault(service, {})[name] = wrapped.rpc_handler()
     for service, methods in by_service.items():
         server.add_registered_method_handlers(service, methods)  # type: ignore[attr-defined]  # the stubs do not know it
@@ -169,12 +171,15 @@ class _Wrapped:
         method: Method,
         clock: Clock,
         calls: Calls,
+        turns: Turns,
         metrics: RpcMetrics,
         default_deadline_seconds: float,
     ) -> None:
         _, service, name = path.split("/")
         labels = (method.kind.value, service, name)
         self.path, self.method, self.clock, self.calls = path, method, clock, calls
+        #: where the calls of this method wait for each other before they begin
+        self.turns = turns if method.kind is not MethodKind.UNARY or name == "List" else None
         self.started = metrics.started.labels(*labels)
         self.received = metrics.received.labels(*labels)
         self.sent = metrics.sent.labels(*labels)
@@ -204,6 +209,8 @@ class _Wrapped:
         try:
             self._admit(ctx)
             async with asyncio.timeout(own):
+                if self.turns is not None:
+                    await self.turns.take(ctx.peer)
                 request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
             if len(answer) > MIN_BYTES:
@@ -237,6 +244,8 @@ class _Wrapped:
         stream = Stream(task)
         try:
             self._admit(ctx)
+            if self.turns is not None:
+                await self.turns.take(ctx.peer)
             request: bytes | AsyncIterator[bytes] = requests
             if self.method.kind is MethodKind.STREAM:
                 async with asyncio.timeout(REQUEST_SECONDS):
@@ -247,11 +256,7 @@ class _Wrapped:
                 async for answer in answers:
                     stream.waiting = False
                     self.sent.inc()
-                    if len(answer) <= MIN_BYTES:
-                        await context.write(answer)
-                    else:
-                        with _Sending(self.calls, ctx.peer, answer):
-                            await context.write(answer)
+                    await self._send(context, ctx, answer)
                     if stream.ending:
                         break
                     stream.waiting = True
@@ -274,6 +279,14 @@ class _Wrapped:
             ctx.cancelled = True
             self.calls.streams.discard(stream)
             self._end(code, start)
+
+    async def _send(self, context: Any, ctx: RequestContext, answer: bytes) -> None:
+        """Send a message of a stream. Raises TooManyRequests: earlier ones were not read, and it is large."""
+        if len(answer) <= MIN_BYTES:
+            await context.write(answer)
+        else:
+            with _Sending(self.calls, ctx.peer, answer):
+                await context.write(answer)
 
     async def _request(self, context: Any) -> bytes:
         """Return the call's request. Raises BadRequest when the client sends none."""

@@ -7,6 +7,7 @@ violations, then "and N more".
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -73,6 +74,18 @@ def code_of(error: ApiError) -> grpc.StatusCode:
 
 def to_rpc(error: ApiError) -> tuple[grpc.StatusCode, str, bytes]:
     """Return code, message and encoded details of an error, within MAX_BYTES."""
+    if type(error) is errors.TooManyRequests and not error.causes and not error.name:
+        # Whoever is refused a thousand times in a second hears the same words each time.
+        return _too_many(error.message, error.retry_seconds)
+    return _to_rpc(error)
+
+
+@lru_cache(maxsize=32)
+def _too_many(message: str, retry_seconds: float) -> tuple[grpc.StatusCode, str, bytes]:
+    return _to_rpc(errors.TooManyRequests(message, retry_seconds=retry_seconds))
+
+
+def _to_rpc(error: ApiError) -> tuple[grpc.StatusCode, str, bytes]:
     code = code_of(error)
     message, causes = error.message, error.causes
     details = _details(error, code, message, causes)
