@@ -343,6 +343,11 @@ def _(space: Workspace) -> None:
     assert ended(space, "expanded") == "hello Ada, $(UNKNOWN) $(ESCAPED)\n"
 
 
+@check("env-file")
+def _(space: Workspace) -> None:
+    assert ended(space, "filed") == "I live at 10 Downing Street, phone []\n"
+
+
 @check("projected-volume")
 def _(space: Workspace) -> None:
     assert ended(space, "projected") == "colour is green\nsecret/token is abc\nname is projected\n"
