@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from tests.simulation.making import GRACE_SECONDS, container, fill, nth
@@ -9,7 +10,8 @@ from tests.simulation.story import Step
 from tests.simulation.workloads import ACTIONS as OF_WORKLOADS
 from tests.simulation.world import World
 from vaina.api.core.v1 import pod_pb2
-from vaina.errors import ApiError, Conflict
+from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.errors import AlreadyExists, ApiError, Conflict
 from vaina.kinds import (
     CRON_JOB,
     DAEMON_SET,
@@ -22,6 +24,7 @@ from vaina.kinds import (
 )
 from vaina.testing.builders import (
     make_deployment,
+    make_meta,
     make_pod,
     make_replica_set,
     make_replication_controller,
@@ -37,6 +40,9 @@ ROLLOUTS: dict[str, tuple[int | str, int | str, bool]] = {
     "one less": (0, 1, False),
     "all at once": (0, 0, True),
 }
+
+#: of PriorityClasses; other Pods have none, which is 0
+PRIORITIES = {"polite": 100, "important": 100, "urgent": 1000}
 
 
 async def perform(world: World, step: Step) -> None:
@@ -83,6 +89,17 @@ def _pod(name: str, cpu: int = 100, policy: str = "Always", command: str = "for 
 
 async def _create_pod(world: World, name: str, cpu: int, policy: str, command: str) -> None:
     await world.user.pods.create(_pod(name, cpu, policy, command))
+
+
+async def _create_important(world: World, name: str, cpu: int, how: str) -> None:
+    """Create a Pod of a PriorityClass, and that before it."""
+    made = priority_class_pb2.PriorityClass(metadata=make_meta(how), value=PRIORITIES[how])
+    made.preemption_policy = "Never" if how == "polite" else "PreemptLowerPriority"
+    with suppress(AlreadyExists):
+        await world.user.priority_classes.create(made)
+    pod = _pod(name, cpu)
+    pod.spec.priority_class_name = how
+    await world.user.pods.create(pod)
 
 
 async def _generate_pod(world: World) -> None:
@@ -274,6 +291,7 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "create-rc": _create_rc,
     "create-deployment": _create_deployment,
     "create-pod": _create_pod,
+    "create-important": _create_important,
     "generate-pod": _generate_pod,
     "hold-pod": _hold_pod,
     "scale": _scale,

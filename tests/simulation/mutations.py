@@ -28,6 +28,8 @@ from kubelet.runtime.records import ContainerPhase
 from kubelet.sources.apiserver import ApiserverSource
 from kubelet.status.manager import StatusManager
 from scheduler.cache import Cache
+from scheduler.eviction import Evictor
+from scheduler.preemption import search
 from tests.simulation.controller_mutations import CONTROLLER_MUTATIONS
 from tests.simulation.engine import Engine
 from tests.simulation.storage import CommittingStorage
@@ -279,6 +281,17 @@ def leads_without_asking(patch: Patch) -> None:
     patch.setattr(LeaderElector, "is_leader", lambda self: True)
 
 
+def preempts_its_equals(patch: Patch) -> None:
+    """preempted: Pods of the same priority have to go as well."""
+    select = search.select
+    patch.setattr(search, "select", lambda row, priority, *rest: select(row, priority + 1, *rest))
+
+
+def spares_its_victims(patch: Patch) -> None:
+    """I15: room is kept for an important Pod, and nobody is told to go."""
+    patch.setattr(Evictor, "submit", lambda self, preemption: None)
+
+
 Mutation = Callable[[Patch], None]
 #: what is broken, and which invariants may tell
 MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
@@ -304,5 +317,7 @@ MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
     leads_without_asking: ("I18",),
     leaks_watches: ("I19",),
     has_a_bug: ("I20",),
+    preempts_its_equals: ("preempted",),
+    spares_its_victims: ("I15",),
     **CONTROLLER_MUTATIONS,
 }

@@ -191,6 +191,15 @@ BUDGETS: Table = {
     "evict": (4, lambda r, s: (r.randrange(12),)),
     "drain": (1, lambda r, s: (_node(r, s), _seconds(r, 2, 12))),
 }  # fmt: skip
+#: Pods that are more important than all others: somebody has to go for them, unless they are polite
+PRIORITIES: Table = {
+    "create-important": (
+        1,
+        lambda r, s: (
+            f"imp{r.randrange(3)}", r.choice((500, 1200, 1900)), r.choice(("important", "important", "urgent", "polite"))
+        ),
+    ),
+}  # fmt: skip
 #: what any story may have
 COMMON: Table = {
     "create-pod": (
@@ -234,10 +243,14 @@ TROUBLE: Table = {
     "skew": (1, lambda r, s: (_part(r, s), round(r.choice((-1, 1)) * 10 ** r.uniform(-1, 3), 2))),
 }  # fmt: skip
 VERBS = tuple(
-    dict.fromkeys(verb for table in (*FAMILIES.values(), BUDGETS, COMMON, TROUBLE) for verb in table)
+    dict.fromkeys(
+        verb for table in (*FAMILIES.values(), BUDGETS, PRIORITIES, COMMON, TROUBLE) for verb in table
+    )
 )
 #: shares of stories that have two families, and budgets where there is something to have them for
 _SECOND, _BUDGET = 0.4, 0.35
+#: and Pods that are important
+_IMPORTANT = 0.1
 
 
 def draw(seed: int) -> Story:
@@ -270,7 +283,21 @@ def draw(seed: int) -> Story:
             # Much of it comes together: that is when it hurts.
             at = rng.random() ** 2 * seconds
             steps.append(Step(round(at, 3), verb, table[verb][1](rng, story)))
+    steps += _important(seed, story, seconds)
     return replace(story, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _important(seed: int, story: Story, seconds: float) -> list[Step]:
+    """Return what a story has of `PRIORITIES`; by dice of its own, so that nothing else changes by it."""
+    rng = random.Random(f"important {seed}")
+    if rng.random() >= _IMPORTANT:
+        return []
+    # Somebody is in the way, and one of them waits already.
+    steps = [Step(0.0, "create-rs", ("rs-full", 2 * story.nodes + 1, 700))] if rng.random() < 0.6 else []
+    [(verb, (_, arguments))] = PRIORITIES.items()
+    return steps + [
+        Step(round(rng.random() * seconds, 3), verb, arguments(rng, story)) for _ in range(rng.randint(2, 5))
+    ]
 
 
 def keep(story: Story, indices: Sequence[int]) -> Story:

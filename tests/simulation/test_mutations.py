@@ -3,7 +3,13 @@
 import pytest
 
 from tests.simulation.controller_mutations import NEEDED
-from tests.simulation.mutations import MUTATIONS, creates_again, forgets_assumed
+from tests.simulation.mutations import (
+    MUTATIONS,
+    creates_again,
+    forgets_assumed,
+    preempts_its_equals,
+    spares_its_victims,
+)
 from tests.simulation.shrink import shrink
 from tests.simulation.simulate import simulate
 from tests.simulation.story import Story, draw
@@ -29,7 +35,8 @@ def found(invariants: tuple[str, ...], needed: str = "") -> Story | None:
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
 def test_a_mistake_is_found(mutation, monkeypatch):
     mutation(monkeypatch)
-    assert found(MUTATIONS[mutation], NEEDED.get(mutation, "")) is not None
+    needed = {preempts_its_equals: "create-important", spares_its_victims: "create-important", **NEEDED}
+    assert found(MUTATIONS[mutation], needed.get(mutation, "")) is not None
 
 
 def test_every_invariant_has_a_mistake_that_breaks_it():

@@ -4,7 +4,7 @@ Each checker gives the violations in words, none when all is well.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from apiserver.storage.interface import EventType
@@ -179,6 +179,18 @@ def only_the_leader_writes(commit: Commit, model: Model, seen: Seen) -> Iterator
     holder = model.leaders.get(commit.author.role)
     if holder is not None and holder != commit.author.identity:
         yield f"{commit.key} was written by {commit.author.identity}, and {holder or 'nobody'} holds the lease"
+
+
+def preempted_for_somebody(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
+    """The scheduler ends a Pod only for one that is more important, and has no node, or had none lately."""
+    del seen
+    if not _begins_to_end(commit) or commit.author.role != "scheduler":
+        return
+    lately = takewhile(lambda other: commit.at - other.at <= _SLACK, reversed(model.history[POD.plural]))
+    waited = [other.old for other in lately if other.old is not None] + [*model.of(POD)]
+    priority = commit.old.spec.priority
+    if not any(pod.spec.priority > priority and not pod.spec.node_name for pod in waited):
+        yield f"{commit.key} of priority {priority} was preempted, and nobody more important waited for a node"
 
 
 def _begins_to_end(commit: Commit) -> bool:

@@ -16,6 +16,7 @@ COMMIT_CHECKS: Mapping[str, tuple[CommitCheck, ...]] = {
     "I12": (commits.final_phases,),
     "I13": (commits.no_eviction_in_doubt,),
     "I18": (commits.only_the_leader_writes,),
+    "preempted": (commits.preempted_for_somebody,),
     "surge": (rollouts.within_surge,),
     "unavailable": (rollouts.enough_available,),
     "counted": (jobs.counted_once, jobs.noted_before_it_goes, jobs.one_an_index),

@@ -68,6 +68,10 @@ def pods_run(model: Model, nodes: Nodes) -> Iterator[str]:
         elif not name:
             if fits := [*_nodes_with_room(model, pod)]:
                 yield f"Pod {meta.name} has no node, and would fit on {', '.join(fits)}"
+            elif pod.spec.preemption_policy != "Never" and (
+                fits := [*_nodes_with_room(model, pod, pod.spec.priority)]
+            ):
+                yield f"Pod {meta.name} has no node, and could have one by preemption: {', '.join(fits)}"
         elif name not in known:
             yield f"Pod {meta.name} is on {name}, which is not there"
         elif not _runs(pod, running[name, meta.uid]):
@@ -82,7 +86,8 @@ def _runs(pod: object, running: int) -> bool:
     return status.phase == "Running" and is_ready(pod) and running == len(spec.containers)  # type: ignore[arg-type]  # a Pod
 
 
-def _nodes_with_room(model: Model, pod: object) -> Iterator[str]:
+def _nodes_with_room(model: Model, pod: object, but: int | None = None) -> Iterator[str]:
+    """Yield the nodes where a Pod fits, those of less than a priority left out of account."""
     wanted = {**pod_requests(pod), "pods": 1}  # type: ignore[arg-type]  # a Pod
     for node in model.of(NODE):
         name = node.metadata.name
@@ -93,7 +98,9 @@ def _nodes_with_room(model: Model, pod: object) -> Iterator[str]:
         there = [
             {**pod_requests(other), "pods": 1}
             for other in model.of(POD)
-            if other.spec.node_name == name and other.status.phase not in TERMINAL
+            if other.spec.node_name == name
+            and other.status.phase not in TERMINAL
+            and (but is None or other.spec.priority >= but)
         ]
         room: Mapping[str, int] = {
             resource: resource_amount(resource, amount.string) - sum(item.get(resource, 0) for item in there)
