@@ -102,7 +102,8 @@ def new_registry(component: str) -> CollectorRegistry:
     """Make the registry of a process, with what is known of the process itself."""
     # A second series beside every counter and histogram, which upstream does not have.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    registry = CollectorRegistry(auto_describe=False)
+    # Some of a page may be asked for by name: those that cannot say their names beforehand as well.
+    registry = CollectorRegistry(auto_describe=False, support_collectors_without_names=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bench.load.cluster import Target
 from bench.load.podset import PodSet
 from bench.load.report import Balance, Latency, Measurement, ProcessUse, QueueSample
-from bench.load.scrape import Meter, Page, Usage, fetch
+from bench.load.scrape import Meter, Page, Usage, fetch, only
 from bench.load.stats import deviation, distribution, summary, throughput, windows
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
@@ -94,8 +94,9 @@ class Measuring:
 
     async def sample(self) -> None:
         """Look at the queue once a second until cancelled."""
+        url = only(self._target.scheduler_page, "scheduler_pending_pods", "process_resident_memory_bytes")
         while len(self._queue) < _MAX_SAMPLES:
-            page = await page_of(self._target.scheduler_page)
+            page = await page_of(url)
             self._queue.append((time.perf_counter(), page.by("scheduler_pending_pods", "queue")))
             resident = int(page.total("process_resident_memory_bytes"))
             self._peaks["scheduler"] = max(self._peaks.get("scheduler", 0), resident)

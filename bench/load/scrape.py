@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlencode
 
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -58,6 +59,11 @@ def fetch(url: str) -> Page:
     return Page(data.decode(errors="replace"))
 
 
+def only(url: str, *names: str) -> str:
+    """Return where some metrics of a page are: to make a whole one takes a process tens of milliseconds of what is measured."""
+    return f"{url}?{urlencode([('name[]', name) for name in names])}" if url else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a process has used since it began."""
@@ -103,7 +109,7 @@ class PageMeter:
     url: str
 
     def read(self) -> Usage:
-        page = fetch(self.url)
+        page = fetch(only(self.url, "process_cpu_seconds_total", "process_resident_memory_bytes"))
         return Usage(
             page.total("process_cpu_seconds_total"), int(page.total("process_resident_memory_bytes"))
         )

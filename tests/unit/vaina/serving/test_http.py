@@ -1,8 +1,9 @@
 import asyncio
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from vaina.metrics import new_registry
 from vaina.serving.http import MAX_HEAD_BYTES, serve_metrics
 
 
@@ -51,3 +52,14 @@ async def test_a_head_that_is_too_long_is_dropped():
             answer = b""
         assert answer == b""
         assert await get(port, "/livez") == ("200 OK", b"ok")
+
+
+async def test_some_metrics_may_be_asked_for_by_name():
+    registry = new_registry("scheduler")
+    for name in ("wanted", "unwanted"):
+        Gauge(name, "Words.", registry=registry).set(3)
+    async with serve_metrics(registry, listen="127.0.0.1:0") as port:
+        query = "name[]=wanted&name%5B%5D=process_resident_memory_bytes"
+        _, body = await get(port, f"/metrics?{query}")
+        names = {line.split()[0] for line in body.decode().splitlines() if not line.startswith("#")}
+    assert names == {"wanted", "process_resident_memory_bytes"}
