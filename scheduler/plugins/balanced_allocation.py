@@ -49,10 +49,15 @@ class BalancedAllocation:
         allocatable = [part.allocatable[rows] for part in of]
         used = [part.requested[rows] for part in of]
         count = len(nodes.valid[rows])
-        before = _balances(used, allocatable, count)
         with_it = [taken + part.amount for taken, part in zip(used, of, strict=True)]
-        after = _balances(with_it, allocatable, count)
-        change = after - before + _HALF
+        if len(of) == 2 and all(has.min(initial=1) > 0 for has in allocatable):
+            # The usual case, with half the passes over the columns.
+            sizes = [has.astype(np.float64) for has in allocatable]
+            change = _balances_of_two(with_it, sizes)
+            change -= _balances_of_two(used, sizes)
+        else:
+            change = _balances(with_it, allocatable, count) - _balances(used, allocatable, count)
+        change += _HALF
         # Half of it; Go's division cuts towards zero, a shift downwards.
         return _HALF + ((change + (change < 0)) >> 1)
 
@@ -82,15 +87,23 @@ def _balance(shares: Sequence[float]) -> int:
     return int((1.0 - variance**0.5) * MAX_SCORE)
 
 
+def _balances_of_two(used: Sequence[NDArray[np.int64]], sizes: Sequence[NDArray[np.float64]]) -> Scores:
+    """Return what `_balances` does where all have both, in place: for a Pod of a class of its own this is most of its decision."""
+    first: NDArray[np.float64] = used[0] / sizes[0]
+    np.minimum(first, 1.0, out=first)
+    second: NDArray[np.float64] = used[1] / sizes[1]
+    np.minimum(second, 1.0, out=second)
+    first -= second
+    np.abs(first, out=first)
+    first /= 2
+    np.subtract(1.0, first, out=first)
+    first *= MAX_SCORE
+    return first.astype(np.int64)
+
+
 def _balances(
     used: Sequence[NDArray[np.int64]], allocatable: Sequence[NDArray[np.int64]], count: int
 ) -> Scores:
-    if len(used) == 2 and all(has.min(initial=1) > 0 for has in allocatable):
-        # The usual case, with half the passes over the columns.
-        first, second = (np.minimum(taken / has, 1.0) for taken, has in zip(used, allocatable, strict=True))
-        deviation = np.abs(first - second) / 2
-        balance: NDArray[np.float64] = (1.0 - deviation) * MAX_SCORE
-        return balance.astype(np.int64)
     shares = [
         np.minimum(taken / np.maximum(has, 1), 1.0) for taken, has in zip(used, allocatable, strict=True)
     ]
@@ -98,7 +111,7 @@ def _balances(
     if len(shares) == 2:
         # Of two shares the standard deviation is half of their distance; of one it is nothing.
         deviation = np.where(there[0] & there[1], np.abs(shares[0] - shares[1]) / 2, 0.0)
-        balance = (1.0 - deviation) * MAX_SCORE
+        balance: NDArray[np.float64] = (1.0 - deviation) * MAX_SCORE
         return balance.astype(np.int64)
     # Rare: more resources than CPU and memory, of which a node may have any.
     return np.array(
