@@ -123,7 +123,10 @@ class Traces:
         for report in reports:
             if report.pod_uid and report.namespace and may_have_trace(report.pod_uid):
                 by_pod.setdefault((report.namespace, report.pod_uid), []).append(report)
-        known = await self._known([self._key(namespace, uid) for namespace, uid in by_pod])
+        # Who has just been admitted has none yet: there is nothing to ask (a read of etcd for each lone create). Should there be one, `_begin` finds it.
+        old = [pod for pod, group in by_pod.items() if not _is_admitted(group)]
+        found = await self._known([self._key(namespace, uid) for namespace, uid in old])
+        hints = dict(zip(old, found, strict=True))
         width = asyncio.Semaphore(_WIDTH)
 
         async def record_one(group: list[StepReport], hint: Stored | None) -> int:
@@ -137,15 +140,15 @@ class Traces:
 
         async with asyncio.TaskGroup() as tasks:
             done = [
-                tasks.create_task(record_one(group, hint))
-                for group, hint in zip(by_pod.values(), known, strict=True)
-                if hint is not None or self._may_begin(group)
+                tasks.create_task(record_one(group, hints.get(pod)))
+                for pod, group in by_pod.items()
+                if hints.get(pod) is not None or self._may_begin(group)
             ]
         return sum(task.result() for task in done)
 
     def _may_begin(self, reports: Sequence[StepReport]) -> bool:
         """Say whether reports of a Pod without a trace begin one. ADMITTED comes for chosen Pods alone."""
-        return any(report.record.step == PodStep.ADMITTED for report in reports) or self._sampler.take()
+        return _is_admitted(reports) or self._sampler.take()
 
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
         """Return what is stored at each key as of now, with one question to storage at most: most Pods have no trace under load."""
@@ -224,6 +227,10 @@ class Traces:
 
     def _key(self, namespace: str, uid: str) -> Key:
         return keys.object_key(self._traces.kind, namespace, uid)
+
+
+def _is_admitted(reports: Sequence[StepReport]) -> bool:
+    return any(report.record.step == PodStep.ADMITTED for report in reports)
 
 
 class TraceWriter:
