@@ -20,7 +20,7 @@ from scheduler.conditions import ConditionWriter
 from scheduler.cycle import TieBreak
 from scheduler.cycles import Cycles
 from scheduler.eviction import Evictor, Preemption
-from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.events import Changed, ClaimsChanged, ClusterEvent, Hint
 from scheduler.framework.interface import Reach
 from scheduler.framework.status import Decision, Scheduled, Unschedulable
 from scheduler.metrics import PreemptionMetrics
@@ -205,7 +205,7 @@ class Preempting:
     def _could_go(self, pod: PodClass, before: Changed, after: Changed) -> bool:
         """Say whether there is room for a waiting Pod on a node that changed, and that nobody has in view."""
         changed = after or before
-        if changed is None:
+        if changed is None or isinstance(changed, ClaimsChanged):
             return False
         node_name = changed.name if isinstance(changed, NodeInfo) else changed.node_name
         return not self._cache.nominations.on(node_name) and self._has_room(pod, node_name)

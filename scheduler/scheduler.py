@@ -24,7 +24,7 @@ from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
 from scheduler.eviction import Evictor
 from scheduler.explain.details import take_detail
-from scheduler.framework.events import ClusterEvent
+from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
@@ -242,14 +242,16 @@ class Scheduler:
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._cycles_forever(), name="cycles")
 
-    def _storage_happened(self, event: ClusterEvent) -> None:
-        self._happened(event, None)
+    def _storage_happened(self, event: ClusterEvent, claims: ClaimsChanged | None) -> None:
+        self._happened(event, None, claims)
         self._wake.set()
 
-    def _happened(self, event: ClusterEvent, before: PodInfo | None) -> None:
+    def _happened(
+        self, event: ClusterEvent, before: PodInfo | None, after: ClaimsChanged | None = None
+    ) -> None:
         """Tell the queue of a change that did not come by the watch of Pods or nodes."""
         now = self._clock.monotonic()
-        self.queue.on_event(event, before, None, now=now)
+        self.queue.on_event(event, before, after, now=now)
         self._metrics.events_handled(event, [self._clock.monotonic() - now])
 
     def _labels_of(self, node_name: str) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from scheduler.framework.events import ClusterEvent
+from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.volumes.catalogue import Catalogue
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
@@ -18,6 +18,7 @@ from vaina.cache.informer import Informer
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
+from vaina.objects.meta import object_key
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class VolumeWatch:
         clients: Clientset,
         clock: Clock,
         catalogue: Catalogue,
-        happened: Callable[[ClusterEvent], None],
+        happened: Callable[[ClusterEvent, ClaimsChanged | None], None],
         *,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
@@ -44,7 +45,7 @@ class VolumeWatch:
             clients: of the apiserver.
             clock: for back-off.
             catalogue: is filled.
-            happened: is told of each kind of change, once a batch.
+            happened: is told of each kind of change, once a batch; of claims also which.
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
         """
@@ -96,8 +97,13 @@ class VolumeWatch:
         def on_changes(changes: Any) -> None:
             handler(changes)
             self._log_unreadable()
-            for event in {added if old is None else updated for old, new in changes if new is not None}:
-                self._happened(event)
+            keys: dict[ClusterEvent, set[str]] = {}
+            for old, new in changes:
+                if new is not None:
+                    keys.setdefault(added if old is None else updated, set()).add(object_key(new))
+            for event, changed in keys.items():
+                of_claims = event in (ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
+                self._happened(event, ClaimsChanged(frozenset(changed)) if of_claims else None)
 
         informer.add_batch_handler(on_changes)
 

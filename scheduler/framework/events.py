@@ -5,6 +5,7 @@ may say yes too often, never too seldom: a Pod that no hint wakes sleeps for fiv
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.columns.node_info import NodeInfo
@@ -24,7 +25,7 @@ class ClusterEvent(StrEnum):
     ASSIGNED_POD_UPDATE_LABEL = "AssignedPodUpdatePodLabel"
     ASSIGNED_POD_SCALE_DOWN = "AssignedPodUpdatePodScaleDown"
     ASSIGNED_POD_DELETE = "AssignedPodDelete"
-    # Of storage: hints are asked with nothing before and nothing after, the catalogue has it.
+    # Of storage: of claims hints get which (`ClaimsChanged`, after); of the others nothing, the catalogue has it.
     VOLUME_ADD = "PersistentVolumeAdd"
     VOLUME_UPDATE = "PersistentVolumeUpdate"
     CLAIM_ADD = "PersistentVolumeClaimAdd"
@@ -35,10 +36,28 @@ class ClusterEvent(StrEnum):
     CSI_NODE_UPDATE = "CSINodeUpdate"
 
 
-#: a Pod or a node, before or after; None: not there
-Changed = PodInfo | NodeInfo | None
+@dataclass(frozen=True, slots=True)
+class ClaimsChanged:
+    """PersistentVolumeClaims that came or changed, those of one batch together."""
+
+    #: namespace/name
+    keys: frozenset[str]
+
+
+#: a Pod or a node, before or after; which claims; None: not there
+Changed = PodInfo | NodeInfo | ClaimsChanged | None
 #: (a rejected Pod's class, before, after) -> whether it is worth another attempt
 Hint = Callable[[PodClass, Changed, Changed], bool]
+
+
+def of_its_claims(pod: PodClass, _before: Changed, after: Changed) -> bool:
+    """Say whether claims that changed are a Pod's own (upstream's isSchedulableAfterPersistentVolumeClaimChange)."""
+    return not isinstance(after, ClaimsChanged) or not after.keys.isdisjoint(pod.claim_keys())
+
+
+def of_who_had_claims(_pod: PodClass, before: Changed, _after: Changed) -> bool:
+    """Say whether a Pod that gave its place back had claims: what was promised to it may be free."""
+    return not isinstance(before, PodInfo) or bool(before.pod_class.claims)
 
 
 def always(_pod: PodClass, _before: Changed, _after: Changed) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint, always
+from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims, of_who_had_claims
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
@@ -34,10 +34,13 @@ class NodeVolumeLimits:
     def hints(self) -> Mapping[ClusterEvent, Hint]:
         """A Pod that gives its volumes back, and a node that takes more."""
         events = (
-            ClusterEvent.ASSIGNED_POD_DELETE, ClusterEvent.NODE_ADD, ClusterEvent.CSI_NODE_ADD,
-            ClusterEvent.CSI_NODE_UPDATE, ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE, ClusterEvent.VOLUME_ADD,
+            ClusterEvent.NODE_ADD, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE, ClusterEvent.VOLUME_ADD,
         )  # fmt: skip
-        return dict.fromkeys(events, always)
+        return dict.fromkeys(events, always) | {
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+        }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims or not self._catalogue.has_limits:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint, always
+from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims, of_who_had_claims
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue, Plan
@@ -42,13 +42,16 @@ class VolumeBinding:
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Anything of storage, and nodes with other labels."""
+        """Its claims, anything else of storage, nodes with other labels, and a Pod that did not get its volumes after all."""
         events = (
             ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
-            ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE, ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE,
-            ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
+            ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
         )  # fmt: skip
-        return dict.fromkeys(events, always)
+        return dict.fromkeys(events, always) | {
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+        }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint, always
+from scheduler.framework.events import ClusterEvent, Hint, of_its_claims, of_who_had_claims
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
@@ -32,8 +32,11 @@ class VolumeRestrictions:
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
         """A Pod that gives the claim back, or another claim."""
-        events = (ClusterEvent.ASSIGNED_POD_DELETE, ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
-        return dict.fromkeys(events, always)
+        return {
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+        }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:

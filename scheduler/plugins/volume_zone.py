@@ -14,7 +14,7 @@ from scheduler.columns.node_selection import holds
 from scheduler.columns.pod_asks import NodeRequirement
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint, always
+from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
@@ -41,12 +41,13 @@ class VolumeZone:
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Other volumes, claims or classes, and nodes with other labels."""
+        """Its claims, other volumes or classes, and nodes with other labels."""
         events = (
             ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
-            ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE, ClusterEvent.CLASS_ADD,
+            ClusterEvent.CLASS_ADD,
         )  # fmt: skip
-        return dict.fromkeys(events, always)
+        its = (ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
+        return dict.fromkeys(events, always) | dict.fromkeys(its, of_its_claims)
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 
 import pytest
 
-from scheduler.framework.events import Changed, ClusterEvent
+from scheduler.framework.events import Changed, ClaimsChanged, ClusterEvent
 from scheduler.framework.interface import FilterPlugin
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
 from scheduler.plugins.node_resources_fit import NodeResourcesFit
 from scheduler.plugins.node_unschedulable import NodeUnschedulable
+from scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from scheduler.plugins.taint_toleration import TaintToleration
+from scheduler.plugins.volume_binding import VolumeBinding
+from scheduler.plugins.volume_restrictions import VolumeRestrictions
+from scheduler.plugins.volume_zone import VolumeZone
 from tests.unit.scheduler.objects import compiler, info, node, node_info, pod, pod_class
+from tests.unit.scheduler.volumes.storage import user
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
 ADD, DELETE = ClusterEvent.NODE_ADD, ClusterEvent.ASSIGNED_POD_DELETE
@@ -85,3 +90,20 @@ def test_the_wanted_node_wakes_when_it_comes() -> None:
     wants = compiler.class_of(pod().spec, wanted_node="n1")
     assert hint(wants, None, node_info(node("n1")))
     assert not hint(wants, None, node_info(node("n2")))
+
+
+@pytest.mark.parametrize("plugin", [VolumeBinding(), VolumeZone(), VolumeRestrictions(), NodeVolumeLimits()])
+@pytest.mark.parametrize("event", [ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE])
+def test_a_claim_wakes_those_whose_it_is(plugin: FilterPlugin, event: ClusterEvent) -> None:
+    hint = plugin.hints[event]
+    assert hint(pod_class(user("data")), None, ClaimsChanged(frozenset({"default/other", "default/data"})))
+    assert not hint(pod_class(user("data")), None, ClaimsChanged(frozenset({"default/other", "other/data"})))
+
+
+@pytest.mark.parametrize("plugin", [VolumeBinding(), VolumeRestrictions(), NodeVolumeLimits()])
+def test_a_pod_with_claims_that_gives_its_place_back_wakes_who_waits_for_volumes(
+    plugin: FilterPlugin,
+) -> None:
+    hint = plugin.hints[DELETE]
+    assert hint(pod_class(user("data")), info(user("other", name="gone")), None)
+    assert not hint(pod_class(user("data")), info(pod("gone")), None)
