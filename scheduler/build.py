@@ -1,6 +1,7 @@
 """The composition root: the only place that constructs what the scheduler is made of."""
 
 import asyncio
+import gc
 import random
 from collections.abc import Sequence
 
@@ -147,5 +148,7 @@ async def run(
 
 async def _report_ready(scheduler: Scheduler, health: Health) -> None:
     await scheduler.wait_synced()
+    # What is known of the nodes stays: the garbage collector need not look at it again and again, which takes 50 ms each time.
+    gc.freeze()
     await health.set_serving(True)
     log.info("ready", scheduler_name=scheduler.name)
