@@ -83,7 +83,7 @@ POD = Kind(
     "Pod", "pods", pod_pb2.Pod, "vaina.api.core.v1.PodService", "pods", singular="pod", short_names=("po",),
     categories=("all",), has_status=True, indexed_fields=("spec.nodeName",),
     field_selectors=("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-                     "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"),
+                     "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
 )  # fmt: skip
 NODE = Kind(
     "Node", "nodes", node_pb2.Node, "vaina.api.core.v1.NodeService", "minions", singular="node", short_names=("no",),

@@ -34,7 +34,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.LIMIT_RANGE.kind: limits.default_limit_range,
     kinds.PRIORITY_CLASS.kind: limits.default_priority_class,
     kinds.PERSISTENT_VOLUME.kind: storage.default_volume,
-    kinds.PERSISTENT_VOLUME_CLAIM.kind: storage.default_claim,
+    kinds.PERSISTENT_VOLUME_CLAIM.kind: storage.default_claim_object,
     kinds.STORAGE_CLASS.kind: storage.default_class,
 }
 

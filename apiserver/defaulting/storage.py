@@ -1,8 +1,10 @@
 """Defaults of PersistentVolumes, PersistentVolumeClaims and StorageClasses (`pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`)."""
 
-from vaina.api.core.v1 import persistent_volume_pb2
+from vaina.api.core.v1 import persistent_volume_pb2, reference_pb2
 from vaina.api.storage.v1 import storage_class_pb2
 from vaina.objects.defaults.volumes import default_persistent_source, set_defaults
+
+_Reference = reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference
 
 
 def default_volume(volume: persistent_volume_pb2.PersistentVolume) -> None:
@@ -16,6 +18,37 @@ def default_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
     """A claim is for a filesystem."""
     set_defaults(claim.status, phase="Pending")
     set_defaults(claim.spec, volume_mode="Filesystem")
+
+
+def default_claim_object(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
+    """Complete a claim that is an object of its own, not a template: what fills it stands in both places (KEP-1495).
+
+    Source: `NormalizeDataSources` and `EnforceDataSourceBackwardsCompatibility` of `pkg/api/persistentvolumeclaim/util.go`, which its strategy
+    calls: the older field loses what is neither a claim nor a snapshot, then what only one of the fields has goes into the other.
+    """
+    default_claim(claim)
+    spec = claim.spec
+    if spec.HasField("data_source") and not _is_claim_or_snapshot(spec.data_source):
+        spec.ClearField("data_source")
+    if spec.HasField("data_source") and not spec.HasField("data_source_ref"):
+        _copy_reference(spec.data_source, spec.data_source_ref)
+    elif (
+        spec.HasField("data_source_ref")
+        and not spec.HasField("data_source")
+        and not spec.data_source_ref.namespace
+    ):
+        _copy_reference(spec.data_source_ref, spec.data_source)
+
+
+def _is_claim_or_snapshot(source: reference_pb2.TypedLocalObjectReference) -> bool:
+    of = (source.api_group, source.kind)
+    return of in {("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")}
+
+
+def _copy_reference(source: _Reference, target: _Reference) -> None:
+    target.kind, target.name = source.kind, source.name
+    if source.HasField("api_group"):
+        target.api_group = source.api_group
 
 
 def default_class(found: storage_class_pb2.StorageClass) -> None:

@@ -31,6 +31,8 @@ _BY_KIND: Final[Mapping[str, Mapping[str, _Getter]]] = {
         "spec.hostNetwork": lambda o: _bool(o.spec.host_network),
         "status.phase": lambda o: o.status.phase,
         "status.podIP": lambda o: o.status.pod_ip,
+        # Taken by upstream's conversion, and not among what its strategy selects by: as if every Pod had none.
+        "status.podIPs": lambda o: "",
         "status.nominatedNodeName": lambda o: o.status.nominated_node_name,
     },
     "Node": {"spec.unschedulable": lambda o: _bool(o.spec.unschedulable)},
