@@ -28,8 +28,9 @@ def check_at_most_all(errors: Errors, path: Path, amount: meta_pb2.IntOrString) 
     text = amount.str_val
     if amount.type != _STRING or not _PERCENT(text):
         return
-    # Not read when it is long: int() of thousands of digits raises.
-    if len(text) > len("100%") or int(text[:-1]) > 100:
+    # Zeros before it change nothing, as upstream. Not read when it is long: int() of thousands of digits raises.
+    digits = text[:-1].lstrip("0") or "0"
+    if len(digits) > len("100") or int(digits) > 100:
         errors.append(invalid(path, text, "must not be greater than 100%"))
 
 

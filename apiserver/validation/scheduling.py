@@ -200,6 +200,8 @@ def _check_toleration_value(errors: Errors, path: Path, toleration: pod_pb2.Tole
                 detail = "value must be empty when `operator` is 'Exists'"
                 errors.append(invalid(path, toleration.value, detail))
         case _:
+            # Lt and Gt too: upstream has them behind TaintTolerationComparisonOperators, alpha and off in 1.36, and refuses them in these words.
+            # The scheduler knows them, for tolerations that were stored elsewhere.
             errors.append(not_supported(path, toleration.operator, _OPERATORS))
 
 

@@ -23,6 +23,10 @@ PERCENT = (
 SPECS = (
     case("a number", "{minAvailable: 2, selector: {matchLabels: {app: zk}}}"),
     case("a share", "{maxUnavailable: 100%, unhealthyPodEvictionPolicy: AlwaysAllow}"),
+    case("all, with zeros before it", "{maxUnavailable: '0100%'}"),
+    case("none, with many zeros", f"{{minAvailable: {'0' * 50}%}}"),
+    case("more than all, with zeros before it", "{maxUnavailable: '0101%'}",
+         'spec.maxUnavailable: Invalid value: "0101%": must not be greater than 100%'),
     case("nothing at all", "{}"),
     case("none below zero", "{minAvailable: -1}",
          "spec.minAvailable: Invalid value: -1: must be greater than or equal to 0"),
