@@ -27,7 +27,7 @@ from vaina.testing.builders import make_config_map
 pytestmark = [pytest.mark.component, pytest.mark.timeout(90)]
 
 #: MiB that the apiserver may have resident here, whatever comes (docs/limits.md): some 70 when it starts, up to 300 for connections and calls,
-#: and thrice the 256 MiB of answers that were not read, of which one address has two thirds
+#: and thrice the 192 MiB of answers that were not read, of which one address has two thirds
 MEMORY = 900
 #: how long the bystander is looked at, at least
 SECONDS = 2.0

@@ -49,4 +49,5 @@ def test_what_was_taken_makes_room_and_leaves_no_trace() -> None:
 
 def test_sixteen_pages_of_lists_are_on_their_way_to_one_client() -> None:
     unsent = Unsent(MAX_BYTES)
-    assert sum(unsent.add("ipv4:10.0.0.1:1", 8 * MIB) for _ in range(16)) == 16
+    # A page has 4 MiB of objects (`apiserver/registry/reading.py`), and what is around them.
+    assert sum(unsent.add("ipv4:10.0.0.1:1", 5 * MIB) for _ in range(16)) == 16
