@@ -6,12 +6,15 @@ Prints `ready` when every stream has answered, reads until its standard input en
 events, bytes, p50_ms, p99_ms, max_ms, cut (streams that ended by themselves).
 
 The writer puts the monotonic time of a write (nanoseconds, one clock for all processes of a machine) into each object behind `MARK`; an
-event is as late as the difference. Messages are not parsed, so that a client costs little beside the server.
+event is as late as the difference. Messages are not parsed, and of many streams only a hundred, drawn by lot, are looked into for times: the
+others' events are counted. Else the client costs more than the server: a time is 8 µs to find, to read and to keep, half a million of which a
+second are four processors.
 """
 
 import argparse
 import asyncio
 import json
+import random
 import re
 import sys
 import time
@@ -30,6 +33,8 @@ _MARKED = re.compile(re.escape(MARK) + rb"(\d+)")
 #: ends the current state
 _OPENED = INITIAL_EVENTS_END.encode()
 _SECONDS = 600
+#: streams whose events are looked at one by one
+_SAMPLED = 100
 
 
 def node_name(number: int) -> str:
@@ -42,10 +47,16 @@ class Watchers:
 
     def __init__(self) -> None:
         self.late_ns = array("q")
-        self.messages = self.bytes = self.cut = 0
+        self.messages = self.bytes = self.events = self.cut = 0
 
     async def watch(
-        self, channel: grpc.aio.Channel, number: int, by_node: bool, opened: asyncio.Semaphore
+        self,
+        channel: grpc.aio.Channel,
+        number: int,
+        by_node: bool,
+        opened: asyncio.Semaphore,
+        *,
+        is_sampled: bool,
     ) -> None:
         """Read one stream until cancelled."""
         request = request_pb2.WatchRequest(
@@ -56,7 +67,8 @@ class Watchers:
         method = channel.unary_stream(POD.method("Watch"))  # type: ignore[call-arg]  # bytes in and out
         while True:
             try:
-                await self._read(method(request.SerializeToString(), timeout=_SECONDS), opened)
+                stream = method(request.SerializeToString(), timeout=_SECONDS)
+                await self._read(stream, opened, is_sampled=is_sampled)
             except grpc.aio.AioRpcError as error:
                 # So many at once are asked to come again.
                 if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -66,7 +78,9 @@ class Watchers:
                 self.cut += 1
                 return
 
-    async def _read(self, messages: AsyncIterable[bytes], opened: asyncio.Semaphore) -> None:
+    async def _read(
+        self, messages: AsyncIterable[bytes], opened: asyncio.Semaphore, *, is_sampled: bool
+    ) -> None:
         is_open = False
         async for message in messages:
             now = time.monotonic_ns()
@@ -77,7 +91,9 @@ class Watchers:
                 continue
             self.messages += 1
             self.bytes += len(message)
-            self.late_ns.extend(now - int(found) for found in _MARKED.findall(message))
+            self.events += message.count(MARK)
+            if is_sampled:
+                self.late_ns.extend(now - int(found) for found in _MARKED.findall(message))
 
     def summary(self, streams: int) -> dict[str, float]:
         """Return what came."""
@@ -87,7 +103,7 @@ class Watchers:
             return late[min(len(late) - 1, int(len(late) * share))] / 1e6
 
         return {
-            "streams": streams, "messages": self.messages, "events": len(self.late_ns), "bytes": self.bytes,
+            "streams": streams, "messages": self.messages, "events": self.events, "bytes": self.bytes,
             "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0), "cut": self.cut,
             "cpu_seconds": time.process_time(),
         }  # fmt: skip
@@ -100,10 +116,20 @@ async def run(options: argparse.Namespace) -> None:
     channels = [
         grpc.aio.insecure_channel(options.target, options=OPTIONS) for _ in range(options.connections)
     ]
+    # Those of a node have few events each.
+    sampled = set(range(options.watchers))
+    if not options.by_node and options.watchers > _SAMPLED:
+        sampled = set(random.Random(options.watchers).sample(range(options.watchers), _SAMPLED))
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(
-                watchers.watch(channels[number % len(channels)], number, options.by_node, opened)
+                watchers.watch(
+                    channels[number % len(channels)],
+                    number,
+                    options.by_node,
+                    opened,
+                    is_sampled=number in sampled,
+                )
             )
             for number in range(options.watchers)
         ]
