@@ -128,11 +128,6 @@ class ServiceProcess:
         """Return the code with which it ends. Raises TimeoutExpired."""
         return self._process.wait(seconds)
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is no more."""
-        return self._process.poll() is not None
-
     def close(self) -> None:
         """End it in good order, or otherwise."""
         if self._process.poll() is None:

@@ -27,7 +27,7 @@ from vaina.api.scheduler.v1 import scheduler_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.errors import ApiError, Timeout, Unavailable
+from vaina.errors import ApiError
 
 SOAK = int(os.environ.get("SCHEDULER_SOAK", "1"))  # noqa: TID251 - a switch of the test run
 pytestmark = [pytest.mark.component, pytest.mark.timeout(120 * SOAK)]
@@ -134,28 +134,22 @@ async def all_bound(recorder: SchedulingRecorder, count: int = PODS) -> None:
 async def check(recorder: SchedulingRecorder, scheduler: ServiceProcess) -> None:
     """The history is in order, and the columns are those that follow from the objects."""
     await recorder.caught_up()
-    assert recorder.violations() == []
+    # Of 10,000 Pods it takes a minute: beside the loop, on which etcd's proxy runs, or leases are lost meanwhile.
+    assert await asyncio.to_thread(recorder.violations) == []
     assert len(recorder.bound) == PODS
     assert await differences(scheduler.target) == []
 
 
 async def differences(target: str) -> list[str]:
-    """Return where the scheduler's columns are not what the objects say. What is under way is given time, and so is a busy etcd."""
+    """Return where the scheduler's columns are not what the objects say. What is under way is given time."""
     transport = GrpcTransport(target)
     request = scheduler_service_pb2.VerifyRequest(against_apiserver=True)
     found: list[str] = []
     try:
         for _ in range(50):
-            try:
-                answer = await transport.unary(
-                    "/vaina.api.scheduler.v1.SchedulerService/Verify",
-                    request.SerializeToString(),
-                    timeout=60.0,
-                )
-            except (Unavailable, Timeout) as error:
-                found = [str(error)]
-                await CLOCK.sleep(1.0)
-                continue
+            answer = await transport.unary(
+                "/vaina.api.scheduler.v1.SchedulerService/Verify", request.SerializeToString()
+            )
             result = scheduler_service_pb2.VerifyResponse.FromString(answer)
             found = [str(one) for one in result.differences]
             if not found and not result.assumed:
@@ -234,17 +228,6 @@ async def test_a_hand_over_between_two_schedulers(
     await all_bound(recorder, PODS // 6)
     leader, standby = sorted(pair, key=lambda one: one.metric("leader_election_master_status"), reverse=True)
     leader.kill()
-    last = [standby]
-    async with running(kept_going(last, schedulers)):
-        await create(client, PODS // 2)
-        await all_bound(recorder)
-        await recorder.caught_up()
-    await check(recorder, last[-1])
-
-
-async def kept_going(processes: list[ServiceProcess], start: Start) -> None:
-    """Start a scheduler in the place of the last one when that ends: so does one that loses its lease on a busy machine."""
-    while True:
-        if processes[-1].has_ended:
-            processes.append(start())
-        await CLOCK.sleep(0.2)
+    await create(client, PODS // 2)
+    await all_bound(recorder)
+    await check(recorder, standby)
