@@ -76,8 +76,9 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
     async def _work(self, method: _Method) -> None:
         handler = self._methods[method.name]
         # What serves itself by a context that reads and writes is ours; health and reflection are not.
-        is_unary = handler.request_streaming and not handler.response_streaming
-        is_stream = handler.request_streaming and handler.response_streaming
+        is_ours = handler.request_streaming and handler.request_deserializer is None
+        is_unary = is_ours and not handler.response_streaming
+        is_stream = is_ours and handler.response_streaming
         while self.is_running():
             try:
                 state = await self._request_registered_call(method.path)

@@ -5,6 +5,7 @@ import gzip
 
 import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from tests.support import http2
@@ -188,3 +189,16 @@ async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once() -
         answers = await asyncio.gather(*[transport.unary(POD.method("Get"), b"x") for _ in range(250)])
         assert answers == [b"x"] * 250
         await transport.close()
+
+
+async def test_reflection_is_served_beside_our_own_streams() -> None:
+    """It is a stream of requests and of answers too, with serializers, and does not write by a context."""
+    async with (
+        serve({POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
+    names = [service.name for answer in answers for service in answer.list_services_response.service]
+    assert POD.service in names
