@@ -1,6 +1,7 @@
 """The process around the handlers: health, targets, what happens beside requests."""
 
 import asyncio
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -10,9 +11,12 @@ from apiserver.storage.interface import Version
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import make_apiserver
 from tests.support.tasks import running
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
 from vaina.config import ConfigError
 from vaina.errors import ApiError, Unavailable
 from vaina.serving.health import Health
+from vaina.testing.builders import make_pod
 from vaina.testing.clock import FakeClock, settle
 
 
@@ -23,6 +27,17 @@ def test_members_of_etcd_are_named_by_host_and_port() -> None:
         etcd_targets([])
     with pytest.raises(ConfigError, match='etcd_endpoints: "https://etcd:2379" is not host:port'):
         etcd_targets(["https://etcd:2379"])
+
+
+async def test_uids_are_random_uuids_and_never_the_same() -> None:
+    api = build(Direct(MemoryStorage()), FakeClock())
+    client = Clientset(InProcessTransport(api.handlers))
+    pods = [(await client.pods.create(make_pod(f"pod-{number}"))).metadata.uid for number in range(300)]
+    uids = [UUID(uid) for uid in pods]
+    assert len(set(uids)) == len(pods)
+    # 8: of a Pod without a trace (decision 171).
+    assert {(uid.version, uid.variant) for uid in uids} <= {(4, RFC_4122), (8, RFC_4122)}
+    assert [str(uid) for uid in uids] == pods
 
 
 class Flaky(Direct):
