@@ -60,7 +60,7 @@ class Ahead:
     def unknown(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return those of some rows to look at now; none when they are too few to be worth it."""
         self._misses = 0
-        left = rows[self._level[rows] == DEPTH]
+        left: NDArray[np.intp] = rows[self._level[rows] == DEPTH]
         return left[: MOST_ROWS if len(left) >= self._least_rows else 0]
 
     def put(self, rows: NDArray[np.intp], totals: NDArray[np.int64]) -> None:
