@@ -1,4 +1,4 @@
-"""Sends bindings: in batches, the next as soon as the previous is answered, and two calls at once where there is much to do.
+"""Sends bindings: in batches, the next as soon as the previous is answered, and some calls at once where there is much to do.
 
 Every binding ends in exactly one of two ways, told to `Outcome`: bound, or refused. An answer that leaves it open (the
 connection broke, a deadline passed) is settled by the watch, or by sending the *same* binding again, to the same node, until
@@ -28,8 +28,9 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_BATCH: Final = 126
 #: bindings that wait; the scheduler makes no further decisions until there are fewer
 MAX_WAITING: Final = 8 * MAX_BATCH
-#: calls under way; a second one begins only with a full batch, so that what comes slowly still gathers
-MAX_CALLS: Final = 2
+#: calls under way, of which one is in etcd and others are made, or told; after the first, calls begin only with a full batch, so that what
+#: comes slowly still gathers. With two, neither processor was busy all the time: 3,400 to 4,000 Pods a second instead of 4,300 to 5,300
+MAX_CALLS: Final = 4
 BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=1.0)
 
 
