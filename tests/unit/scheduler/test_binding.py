@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from scheduler.binding import MAX_BATCH, Binder, PendingBinding
+from scheduler.binding import MAX_BATCH, MAX_CALLS, Binder, PendingBinding
 from scheduler.conditions import ConditionWriter
 from scheduler.framework.status import Scheduled
 from scheduler.queue.queued_pod import QueuedPod
@@ -94,23 +94,24 @@ async def test_what_comes_while_a_call_is_under_way_gathers() -> None:
         assert world.server.sizes == [1, 5]
 
 
-async def test_a_full_batch_does_not_wait_for_the_answer_and_a_third_one_does() -> None:
+async def test_full_batches_do_not_wait_for_the_answer_until_as_many_are_under_way_as_may_be() -> None:
     async with running() as world:
         await world.submit(1)
-        await world.submit(2 * MAX_BATCH + 3)
-        assert world.server.sizes == [1, MAX_BATCH]
-        # The later one may be answered first.
+        await world.submit(MAX_CALLS * MAX_BATCH + 3)
+        first = [1] + [MAX_BATCH] * (MAX_CALLS - 1)
+        assert world.server.sizes == first
+        # A later one may be answered first.
         world.server.open[1].set_result(None)
         await settle(50)
-        assert world.server.sizes == [1, MAX_BATCH, MAX_BATCH]
+        assert world.server.sizes == [*first, MAX_BATCH]
         for answer in world.server.open:
             answer.set_result(None)
         await settle(50)
-        assert world.server.sizes == [1, MAX_BATCH, MAX_BATCH, 3]
+        assert world.server.sizes == [*first, MAX_BATCH, 3]
         world.server.open[0].set_result(None)
         await settle(50)
         bound = world.outcomes.bound_uids
-        assert len(bound) == len(set(bound)) == 2 * MAX_BATCH + 4
+        assert len(bound) == len(set(bound)) == MAX_CALLS * MAX_BATCH + 4
         assert world.binder.pending == 0
 
 
