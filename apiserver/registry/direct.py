@@ -122,10 +122,10 @@ def _selected(selection: Selection, stored: Stored) -> bool:
         return False
     if selection.labels is None and selection.fields is None:
         return True
-    found = resource_of(KINDS_BY_GVK[stored.type_meta]).attributes(stored.data)
-    if selection.labels is not None and not selection.labels.matches(found.labels):
+    resource = resource_of(KINDS_BY_GVK[stored.type_meta])
+    if selection.labels is not None and not selection.labels.matches(resource.labels(stored.data)):
         return False
-    return selection.fields is None or selection.fields.matches(found.fields)
+    return selection.fields is None or selection.fields.matches(resource.fields(stored.data))
 
 
 def _frame(kind: EventType, stored: Stored, version: Version) -> Frame:

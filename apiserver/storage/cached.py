@@ -3,12 +3,12 @@
 Pure. Hot: plain classes with slots (0.2 µs to make; a frozen dataclass 0.8).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from apiserver.storage.codec import stamp, stamped_event_frame
 from apiserver.storage.interface import EventType, Stored, Version
-from apiserver.storage.resources import Attributes, Resource
+from apiserver.storage.resources import Resource
 
 
 class Frame(NamedTuple):
@@ -23,19 +23,27 @@ class Frame(NamedTuple):
 class Entry:
     """One object at one version."""
 
-    __slots__ = ("_attributes", "_values", "resource", "stored")
+    __slots__ = ("_fields", "_labels", "_values", "resource", "stored")
 
     def __init__(self, stored: Stored, resource: Resource) -> None:
         self.stored, self.resource = stored, resource
-        self._attributes: Attributes | None = None
+        self._labels: Mapping[str, str] | None = None
+        self._fields: Mapping[str, str] | None = None
         self._values: tuple[str, ...] | None = None
 
-    @property
-    def attributes(self) -> Attributes:
-        """Labels and fields; the object is parsed once, when a selector first asks."""
-        if self._attributes is None:
-            self._attributes = self.resource.attributes(self.stored.data)
-        return self._attributes
+    def labels(self) -> Mapping[str, str]:
+        """Return the labels, read when a selector first asks: without the rest of the object (a fifth of the price)."""
+        labels = self._labels
+        if labels is None:
+            labels = self._labels = self.resource.labels(self.stored.data)
+        return labels
+
+    def fields(self) -> Mapping[str, str]:
+        """Return the selectable fields, read when a selector first asks."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = self.resource.fields(self.stored.data)
+        return fields
 
     def index_values(self) -> tuple[str, ...]:
         """Return the values of the indexed fields, in the order of the kind's `index_fields`."""

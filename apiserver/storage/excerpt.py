@@ -19,11 +19,11 @@ def excerpt(message: type[Message], paths: tuple[str, ...]) -> type[Message]:
 
     Args:
         message: the whole one.
-        paths: names as in manifests: spec.nodeName. The fields are texts.
+        paths: names as in manifests: spec.nodeName, metadata.labels. The fields are texts, or maps of texts.
 
     Raises:
         KeyError: there is no such field.
-        ValueError: it is no text.
+        ValueError: it is neither.
     """
     descriptor: Any = message.DESCRIPTOR
     root = DescriptorProto(name=descriptor.name)
@@ -42,16 +42,30 @@ def excerpt(message: type[Message], paths: tuple[str, ...]) -> type[Message]:
                 )  # fmt: skip
             here, source = nested, field.message_type
         field = _field(source, last)
-        if field.type != FieldDescriptor.TYPE_STRING or field.is_repeated:
-            raise ValueError(f"{path} of {descriptor.full_name} is no text")
-        here.field.add(
-            name=field.name, number=field.number, label=_OPTIONAL, type=FieldDescriptorProto.TYPE_STRING
-        )
+        pairs: Any = field.message_type
+        if pairs is not None and _is_map_of_texts(pairs):
+            entry = here.nested_type.add()
+            pairs.CopyToProto(entry)
+            here.field.add(
+                name=field.name, number=field.number, label=FieldDescriptorProto.LABEL_REPEATED,
+                type=FieldDescriptorProto.TYPE_MESSAGE, type_name=f"{name}.{entry.name}",
+            )  # fmt: skip
+        elif field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+            here.field.add(
+                name=field.name, number=field.number, label=_OPTIONAL, type=FieldDescriptorProto.TYPE_STRING
+            )
+        else:
+            raise ValueError(f"{path} of {descriptor.full_name} is no text, and no map of texts")
     file = FileDescriptorProto(name=f"{root.name}.proto", package=_PACKAGE, syntax="proto3")
     file.message_type.append(root)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{root.name}"))
+
+
+def _is_map_of_texts(pairs: Any) -> bool:
+    is_map: bool = pairs.GetOptions().map_entry
+    return is_map and all(part.type == FieldDescriptor.TYPE_STRING for part in pairs.fields)
 
 
 def _field(descriptor: Any, json_name: str) -> FieldDescriptor:

@@ -35,9 +35,9 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
             for place, value, is_equal in wanted:
                 if (values[place] == value) is not is_equal:
                     return False
-        if labels is not None and not labels.matches(entry.attributes.labels):
+        if labels is not None and not labels.matches(entry.labels()):
             return False
-        return wanted is not None or fields is None or fields.matches(entry.attributes.fields)
+        return wanted is not None or fields is None or fields.matches(entry.fields())
 
     return selects
 

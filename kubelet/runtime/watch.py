@@ -115,7 +115,8 @@ class RuntimeWatch:
             count = sum(item.phase is phase for item in containers)
             self._metrics.running_containers.labels(name).set(count)
         now_seen = {uid: frozenset(items) for uid, items in seen.items()}
-        for uid in now_seen.keys() | self._seen.keys():
+        # In the same order in every process: a set of texts has its own in each.
+        for uid in dict.fromkeys((*now_seen, *self._seen)):
             if now_seen.get(uid) != self._seen.get(uid):
                 self._poke(uid)
         self._seen = now_seen

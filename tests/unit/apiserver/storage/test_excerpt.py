@@ -27,8 +27,17 @@ def test_parts_of_a_message_are_merged_as_ever() -> None:
     assert read(data).spec.node_name == pod_pb2.Pod.FromString(data).spec.node_name == "a"  # type: ignore[attr-defined]  # as above
 
 
+def test_maps_of_texts_are_read_and_merged() -> None:
+    first, second = make_pod("web", labels={"app": "web", "tier": "a"}), make_pod("web", labels={"tier": "b"})
+    read = excerpt(pod_pb2.Pod, ("metadata.labels",)).FromString
+    for data in (first.SerializeToString() + second.SerializeToString(), first.SerializeToString(), b""):
+        whole = pod_pb2.Pod.FromString(data)
+        assert dict(read(data).metadata.labels) == dict(whole.metadata.labels)  # type: ignore[attr-defined]  # as above
+
+
 def test_only_texts_that_there_are_can_be_read() -> None:
     with pytest.raises(KeyError, match="nodename"):
         excerpt(pod_pb2.Pod, ("spec.nodename",))
-    with pytest.raises(ValueError, match="no text"):
-        excerpt(event_pb2.Event, ("count",))
+    for path in ("count", "metadata.ownerReferences", "metadata.generation"):
+        with pytest.raises(ValueError, match="no text"):
+            excerpt(event_pb2.Event, (path,))

@@ -87,8 +87,10 @@ CLAIMS = (
          'spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem"'),
     case("nothing is too little", "accessModes: [ReadWriteOnce], resources: {requests: {storage: 0}}",
          'spec.resources[storage]: Invalid value: "0": must be greater than zero'),
-    case("a copy of something", f"{CLAIM}, dataSource: {{kind: Pod, name: a}}",
-         "spec.dataSource: Invalid value: \"Pod\": must be 'PersistentVolumeClaim' when referencing the default apiGroup"),
+    case("a copy of what the older field does not take", f"{CLAIM}, dataSource: {{kind: Pod, name: a}}"),
+    case("a copy of something", f"{CLAIM}, dataSourceRef: {{kind: Pod, name: a}}",
+         "spec.dataSource: Invalid value: \"Pod\": must be 'PersistentVolumeClaim' when referencing the default apiGroup",
+         "spec.dataSourceRef: Invalid value: \"Pod\": must be 'PersistentVolumeClaim' when referencing the default apiGroup"),
 )  # fmt: skip
 CLASSES = (
     case("a class", "provisioner: example.com/disk"),
