@@ -58,12 +58,8 @@ def bind(volume: Path, part: str, target: Path) -> Path:
         SubPathError: it is outside of the volume, or was changed while it was looked at.
         OSError: it is not there, or cannot be mounted.
     """
-    root = os.path.realpath(volume)
-    resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
     with ExitStack() as opened:
-        current = _open(opened, root, None)
-        for name in resolved:
-            current = _open(opened, name, current)
+        current = _reach(opened, volume, part)
         found = os.fstat(current)
         if stat.S_ISLNK(found.st_mode):
             raise SubPathError(f"{part} has become a link")
@@ -87,16 +83,22 @@ def read(volume: Path, part: str, limit: int) -> bytes:
         SubPathError: it is outside of the volume, or was changed while it was looked at.
         OSError: it is not there, or is no file.
     """
-    root = os.path.realpath(volume)
-    resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
     with ExitStack() as opened:
-        current = _open(opened, root, None)
-        for name in resolved:
-            current = _open(opened, name, current)
+        current = _reach(opened, volume, part)
         if not stat.S_ISREG(os.fstat(current).st_mode):
             raise SubPathError(f"{part} is no file")
         with open(f"/proc/self/fd/{current}", "rb") as file:
             return file.read(limit + 1)
+
+
+def _reach(opened: ExitStack, volume: Path, part: str) -> int:
+    """Return an open part of a volume, reached step by step from its root without a link. Raises SubPathError, OSError."""
+    root = os.path.realpath(volume)
+    resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
+    current = _open(opened, root, None)
+    for name in resolved:
+        current = _open(opened, name, current)
+    return current
 
 
 def _inside(root: str, path: str) -> list[str]:
