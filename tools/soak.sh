@@ -10,5 +10,8 @@ cd "$ROOT"
 export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORTS=bench/reports
 # In pieces: VAINA_SOAK_MORE=1 with another VAINA_SEED each adds to the report that is there.
 [[ -n ${VAINA_SOAK_MORE:-} ]] || rm -f bench/reports/kubelet_kills.json bench/reports/crowd.json
-VAINA_KEEP_CLUSTER=1 .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py -p no:xdist -q "$@"
-exec .venv/bin/python -m pytest tests/cluster -m soak -p no:xdist -q "$@"
+# The second part takes the cluster of the first down, also when the first has failed.
+kills=0
+VAINA_KEEP_CLUSTER=1 .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py -p no:xdist -q "$@" || kills=$?
+.venv/bin/python -m pytest tests/cluster -m soak -p no:xdist -q "$@"
+exit "$kills"

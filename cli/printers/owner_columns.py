@@ -11,47 +11,43 @@ from vaina.objects.meta import controller_of
 def replicas_row(owner: Any, now: float) -> Sequence[str]:
     """Return the cells of a ReplicaSet or ReplicationController."""
     spec, status = owner.spec, owner.status
-    containers = spec.template.spec.containers
-    desired = spec.replicas if spec.HasField("replicas") else 1
     return (
-        owner.metadata.name, str(desired), str(status.replicas), str(status.ready_replicas),
+        owner.metadata.name, str(_desired(spec)), str(status.replicas), str(status.ready_replicas),
         age(owner.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(owner),
+        *_containers(spec), show_selector(owner),
     )  # fmt: skip
 
 
 def deployment_row(found: Any, now: float) -> Sequence[str]:
     """Return the cells of a Deployment."""
     spec, status = found.spec, found.status
-    containers = spec.template.spec.containers
     return (
-        found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
+        found.metadata.name, f"{status.ready_replicas}/{_desired(spec)}",
         str(status.updated_replicas), str(status.available_replicas), age(found.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
+        *_containers(spec), show_selector(found),
     )  # fmt: skip
 
 
 def stateful_set_row(found: Any, now: float) -> Sequence[str]:
     """Return the cells of a StatefulSet."""
     spec, status = found.spec, found.status
-    containers = spec.template.spec.containers
     return (
-        found.metadata.name, f"{status.ready_replicas}/{spec.replicas if spec.HasField('replicas') else 1}",
+        found.metadata.name, f"{status.ready_replicas}/{_desired(spec)}",
         age(found.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers),
+        *_containers(spec),
     )  # fmt: skip
 
 
 def daemon_set_row(found: Any, now: float) -> Sequence[str]:
     """Return the cells of a DaemonSet."""
     spec, status = found.spec, found.status
-    containers, selector = spec.template.spec.containers, spec.template.spec.node_selector
+    selector = spec.template.spec.node_selector
     return (
         found.metadata.name, str(status.desired_number_scheduled), str(status.current_number_scheduled),
         str(status.number_ready), str(status.updated_number_scheduled), str(status.number_available),
         ",".join(f"{key}={value}" for key, value in sorted(selector.items())) or NONE,
         age(found.metadata.creation_timestamp, now),
-        ",".join(c.name for c in containers), ",".join(c.image for c in containers), show_selector(found),
+        *_containers(spec), show_selector(found),
     )  # fmt: skip
 
 
@@ -63,3 +59,14 @@ def controller_revision_row(found: Any, now: float) -> Sequence[str]:
         group = owner.api_version.rpartition("/")[0]
         controller = f"{owner.kind.lower()}{'.' + group if group else ''}/{owner.name}"
     return found.metadata.name, controller, str(found.revision), age(found.metadata.creation_timestamp, now)
+
+
+def _desired(spec: Any) -> int:
+    """Return how many replicas are wished for."""
+    return int(spec.replicas) if spec.HasField("replicas") else 1
+
+
+def _containers(spec: Any) -> tuple[str, str]:
+    """Return the names and the images of the containers of a template."""
+    containers = spec.template.spec.containers
+    return ",".join(c.name for c in containers), ",".join(c.image for c in containers)
