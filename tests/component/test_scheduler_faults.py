@@ -1,6 +1,6 @@
 """The real scheduler is killed, and what it stands on is slow, gone or says no: whatever happens, every Pod ends where it may be.
 
-After each fault the history that etcd saw is judged (`tests/support/scheduling_history.py`), and the scheduler compares its columns
+After each fault the history that etcd saw is judged (`bench/judge/history.py`), and the scheduler compares its columns
 with the API objects (`Verify`). `SCHEDULER_SOAK=10` makes ten times as much of everything; `make soak-scheduler` does it.
 """
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from bench.judge.reference.scheduler import RULES
 from scheduler.framework.registry import default_profile
 from tests.unit.scheduler.clusters import NAMESPACES, Step, Storyteller, play, smallest
 from tests.unit.scheduler.judge import Judge, plugins
 from tests.unit.scheduler.objects import node, pod
-from tests.unit.scheduler.reference.scheduler import RULES
 
 CLUSTERS, PARTS = 2_000, 20
 PLUGINS = plugins(default_profile())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-from tests.support.scheduling_history import Happened, violations
+from bench.judge.history import Happened, violations
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Expired

@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.judge.reference import ReferenceScheduler, Verdict
 from scheduler.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
@@ -20,7 +21,6 @@ from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.volumes.catalogue import Catalogue
-from tests.unit.scheduler.reference import ReferenceScheduler, Verdict
 from tests.unit.scheduler.storage_judge import Stores
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2

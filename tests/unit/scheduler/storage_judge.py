@@ -2,8 +2,8 @@
 
 from google.protobuf.message import Message
 
+from bench.judge.reference.storage import Given, Storage
 from scheduler.volumes.catalogue import Catalogue, Plan
-from tests.unit.scheduler.reference.storage import Given, Storage
 from tests.unit.scheduler.volumes.storage import volume
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.scheduling_history import Happened, violations
+from bench.judge.history import Happened, violations
 from tests.unit.scheduler.objects import node, pod, term
 from vaina.api.core.v1 import node_pb2, pod_pb2
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 
-from tests.unit.scheduler.reference.amounts import Amounts, asked, asked_for_scoring, read
-from tests.unit.scheduler.reference.storage import Storage
+from bench.judge.reference.amounts import Amounts, asked, asked_for_scoring, read
+from bench.judge.reference.storage import Storage
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 

@@ -8,10 +8,10 @@ Which nodes count is up to the inclusion policies, and to their having all topol
 import math
 from collections.abc import Mapping, Sequence
 
-from tests.unit.scheduler.reference.node_rules import repelled
-from tests.unit.scheduler.reference.rule import Refusal, Rule
-from tests.unit.scheduler.reference.selectors import selected, selects
-from tests.unit.scheduler.reference.world import Placed, World
+from bench.judge.reference.node_rules import repelled
+from bench.judge.reference.rule import Refusal, Rule
+from bench.judge.reference.selectors import selected, selects
+from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 
@@ -20,6 +20,8 @@ _Constraint = pod_pb2.TopologySpreadConstraint
 
 
 class Spread(Rule):
+    """Topology spread."""
+
     name = "PodTopologySpread"
 
     def __init__(self, world: World, wanting: Placed) -> None:

@@ -9,9 +9,9 @@ Preferences of both sides count, and the required affinity of Pods that are ther
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tests.unit.scheduler.reference.rule import Refusal, Rule
-from tests.unit.scheduler.reference.selectors import selects
-from tests.unit.scheduler.reference.world import Placed, World
+from bench.judge.reference.rule import Refusal, Rule
+from bench.judge.reference.selectors import selects
+from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
 #: (topology key, its value)
@@ -19,6 +19,8 @@ _Domain = tuple[str, str]
 
 
 class InterPod(Rule):
+    """Affinity and anti-affinity to Pods."""
+
     name = "InterPodAffinity"
 
     def __init__(self, world: World, wanting: Placed) -> None:

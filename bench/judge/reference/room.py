@@ -6,13 +6,15 @@ memory), the reference of kube-scheduler's configuration.
 
 from collections.abc import Mapping, Sequence
 
-from tests.unit.scheduler.reference.amounts import Amounts
-from tests.unit.scheduler.reference.rule import Refusal, Rule
-from tests.unit.scheduler.reference.world import HostPort
+from bench.judge.reference.amounts import Amounts
+from bench.judge.reference.rule import Refusal, Rule
+from bench.judge.reference.world import HostPort
 from vaina.api.core.v1 import node_pb2
 
 
 class Ports(Rule):
+    """Host ports."""
+
     name = "NodePorts"
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
@@ -31,6 +33,8 @@ def collide(one: HostPort, other: HostPort) -> bool:
 
 
 class Fit(Rule):
+    """Room."""
+
     name = "NodeResourcesFit"
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
@@ -61,6 +65,8 @@ class Fit(Rule):
 
 
 class Balance(Rule):
+    """Even use of resources."""
+
     name = "NodeResourcesBalancedAllocation"
 
     def scores(self, nodes: Sequence[node_pb2.Node]) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ documentation of the plugin: below 23 MB it does not matter, from 1,000 MB a con
 
 from collections.abc import Mapping, Sequence
 
-from tests.unit.scheduler.reference.rule import Rule
+from bench.judge.reference.rule import Rule
 from vaina.api.core.v1 import node_pb2
 
 _MB = 1024 * 1024
@@ -14,6 +14,8 @@ _LEAST, _MOST = 23 * _MB, 1000 * _MB
 
 
 class Images(Rule):
+    """Images that are there."""
+
     name = "ImageLocality"
 
     def scores(self, nodes: Sequence[node_pb2.Node]) -> Mapping[str, int]:

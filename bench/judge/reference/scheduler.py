@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tests.unit.scheduler.reference.images import Images
-from tests.unit.scheduler.reference.inter_pod import InterPod
-from tests.unit.scheduler.reference.node_rules import Affinity, Taints, Unschedulable, named_nodes
-from tests.unit.scheduler.reference.preemption import NOT_HELPFUL, Candidate, candidate, is_being_left
-from tests.unit.scheduler.reference.room import Balance, Fit, Ports
-from tests.unit.scheduler.reference.rule import Refusal, Rule
-from tests.unit.scheduler.reference.spread import Spread
-from tests.unit.scheduler.reference.storage import Given
-from tests.unit.scheduler.reference.volumes import Alone, Binding, Limits, Zone
-from tests.unit.scheduler.reference.world import Placed, World
+from bench.judge.reference.images import Images
+from bench.judge.reference.inter_pod import InterPod
+from bench.judge.reference.node_rules import Affinity, Taints, Unschedulable, named_nodes
+from bench.judge.reference.preemption import NOT_HELPFUL, Candidate, candidate, is_being_left
+from bench.judge.reference.room import Balance, Fit, Ports
+from bench.judge.reference.rule import Refusal, Rule
+from bench.judge.reference.spread import Spread
+from bench.judge.reference.storage import Given
+from bench.judge.reference.volumes import Alone, Binding, Limits, Zone
+from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
 #: in the order in which they are asked, and how much their scores count (kube-scheduler's default configuration)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.unit.scheduler.reference.world import Placed, World
+from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2
 
 

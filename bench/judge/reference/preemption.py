@@ -9,9 +9,9 @@ priorities, then the fewest victims, then the one whose most important victims s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.unit.scheduler.reference.rule import Refusal
-from tests.unit.scheduler.reference.selectors import selects
-from tests.unit.scheduler.reference.world import Placed, World
+from bench.judge.reference.rule import Refusal
+from bench.judge.reference.selectors import selects
+from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2
 
 NOT_HELPFUL = Refusal(("Preemption is not helpful for scheduling",))

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from tests.unit.scheduler.reference.rule import Refusal, Rule, to_hundred
-from tests.unit.scheduler.reference.selectors import required_terms, selected, term_holds
+from bench.judge.reference.rule import Refusal, Rule, to_hundred
+from bench.judge.reference.selectors import required_terms, selected, term_holds
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
 _CORDON = node_pb2.Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 
 
 class Unschedulable(Rule):
+    """Nodes that take nobody."""
+
     name = "NodeUnschedulable"
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
@@ -19,6 +21,8 @@ class Unschedulable(Rule):
 
 
 class Taints(Rule):
+    """Taints that a Pod does not tolerate."""
+
     name = "TaintToleration"
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
@@ -38,6 +42,8 @@ class Taints(Rule):
 
 
 class Affinity(Rule):
+    """Node selector and node affinity."""
+
     name = "NodeAffinity"
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:

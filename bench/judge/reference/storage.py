@@ -7,7 +7,7 @@ Limits*.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.unit.scheduler.reference.selectors import holds, selects, term_holds
+from bench.judge.reference.selectors import holds, selects, term_holds
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
 from vaina.objects.quantity import value
@@ -133,7 +133,7 @@ def choose(storage: Storage, claims: list[Claim], node: node_pb2.Node) -> Given 
     return Given(node.metadata.name, frozenset(volumes.items()), frozenset(made))
 
 
-def _volume_for(storage: Storage, claim: Claim, node: node_pb2.Node, taken: set[str]) -> str | None:
+def _volume_for(storage: Storage, claim: Claim, node: node_pb2.Node, taken: set[str]) -> str | None:  # noqa: C901 - one rule a line, as the documentation has them
     """Return the volume that a claim gets on a node. One that is meant for it is taken or nothing; of equals the first by name."""
     free: list[tuple[int, str]] = []
     for name in sorted(storage.volumes):

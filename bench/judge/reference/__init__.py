@@ -3,7 +3,7 @@
 Slow, and meant to be read. It shares nothing with `scheduler/`: neither columns, nor classes of Pods, nor what was found before.
 """
 
-from tests.unit.scheduler.reference.scheduler import ReferenceScheduler, Verdict
-from tests.unit.scheduler.reference.world import World
+from bench.judge.reference.scheduler import ReferenceScheduler, Verdict
+from bench.judge.reference.world import World
 
 __all__ = ["ReferenceScheduler", "Verdict", "World"]

@@ -16,8 +16,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.unit.scheduler.reference import ReferenceScheduler, World
-from tests.unit.scheduler.reference.world import Placed
+from bench.judge.reference import ReferenceScheduler, World
+from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 
 #: changes by others that a scheduler may not have seen when it decided

@@ -6,8 +6,8 @@ allowed topologies), *Running in multiple zones*.
 
 from collections.abc import Iterable
 
-from tests.unit.scheduler.reference.rule import Refusal, Rule
-from tests.unit.scheduler.reference.storage import (
+from bench.judge.reference.rule import Refusal, Rule
+from bench.judge.reference.storage import (
     Claim,
     Given,
     choose,
@@ -17,7 +17,7 @@ from tests.unit.scheduler.reference.storage import (
     reaches,
     waits,
 )
-from tests.unit.scheduler.reference.world import Placed, World
+from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2
 
 _ZONE, _REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
@@ -29,6 +29,8 @@ _TODAY = {_OLD_ZONE: _ZONE, _OLD_REGION: _REGION, _ZONE: _ZONE, _REGION: _REGION
 
 
 class _OfVolumes(Rule):
+    """What rules of volumes share."""
+
     def __init__(self, world: World, wanting: Placed) -> None:
         super().__init__(world, wanting)
         self.storage = world.storage
