@@ -12,7 +12,8 @@ from apiserver.registry.alike import Cut, Mould, cut_name, keeps_name, mould_of
 from apiserver.registry.context import Context
 from apiserver.registry.creating import FAIR, NOT_STORED, Creator, New
 from apiserver.registry.strategy import M
-from apiserver.storage.interface import KeyExists, Put, PutResult, Stored
+from apiserver.registry.turns import Item, turns_of
+from apiserver.storage.interface import KeyExists, Put, PutResult, Stored, Version
 from vaina.errors import ApiError, Forbidden, NotFound
 
 #: parses an object that was sent; raises BadRequest
@@ -64,9 +65,11 @@ class ManyCreator(Creator[M]):
             ctx, data = sent[index]
             batch.own[index] = New(ctx, parse(data), started)
         await self._finish_all([batch.own[index] for index in left])
-        whole = [batch.own[index] for index in sorted(batch.own)]
-        await self._charge_all([new for new in whole if new.result is None])
-        await self._store_all(batch)
+        for index, new in batch.own.items():
+            batch.results[index] = new.result
+        for turn in await self._turns(batch):
+            await self._charge_all([batch.own[index] for index in turn if index in batch.own])
+            await self._store_all(batch, turn)
         await self._confirm_all(batch)
         self._close_all(batch)
         answers: list[Stored | ApiError] = []
@@ -156,6 +159,24 @@ class ManyCreator(Creator[M]):
             return None
         return mould_of(leader.put.data, leader.meta.name, leader.meta.uid)
 
+    async def _turns(self, batch: _Batch[M]) -> list[list[int]]:
+        """Return the places of what was not refused, in turns: see `turns`. Most batches have one."""
+        places = [index for index, result in enumerate(batch.results) if result is None]
+        counted = {
+            index
+            for index in places
+            if index in batch.own and await self._world.admission.counts(batch.own[index].attributes)
+        }
+        if not counted and not any(batch.sent[index][0].dry_run for index in places):
+            return [places]
+
+        def item(index: int) -> Item:
+            put = (batch.following.get(index) or batch.own[index]).put
+            taken = index in counted and self.storage.peek(put.key, Version(0)) is not None
+            return Item(index, put.key, batch.sent[index][0].dry_run, index in counted, taken)
+
+        return turns_of(map(item, places))
+
     async def _charge_all(self, batch: Sequence[New[M]]) -> None:
         """Take what the objects cost."""
         taken = await self._world.admission.charge_all([new.attributes for new in batch])
@@ -165,17 +186,15 @@ class ManyCreator(Creator[M]):
             else:
                 new.refund = refund
 
-    async def _store_all(self, batch: _Batch[M]) -> None:
-        """Store what was not refused, in the order of the batch."""
+    async def _store_all(self, batch: _Batch[M], turn: Sequence[int]) -> None:
+        """Store what was not refused of a turn, in the order of the batch."""
         puts: list[tuple[int, Put]] = []
-        for index in range(len(batch.sent)):
+        for index in turn:
             follower = batch.following.get(index)
             if follower is not None:
                 puts.append((index, follower.put))
                 continue
-            new = batch.own.get(index)
-            if new is None:
-                continue
+            new = batch.own[index]
             batch.results[index] = new.result
             if new.result is None:
                 puts.append((index, new.put))

@@ -77,25 +77,13 @@ _TAILS = [
 def batches(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
     """Requests of few shapes and many names, so that most are like another."""
     known = draw(st.lists(st.tuples(shapes(), st.sampled_from(_TAILS)), min_size=1, max_size=3))
-    requests, counted = [], set[str]()
+    requests = []
     for _ in range(draw(st.integers(2, 12))):
         shape, tail = draw(st.sampled_from(known))
         pod = pod_pb2.Pod()
         pod.CopyFrom(shape)
         pod.metadata.name = draw(st.sampled_from(_NAMES))
-        if pod.metadata.namespace == "counted" and pod.metadata.name:
-            # Together they are charged before the first is stored; of one name twice both would be.
-            if pod.metadata.name in counted:
-                continue
-            counted.add(pod.metadata.name)
-        # What is only tried is tried when the others are stored: under names of its own, which no tail changes.
         wanted = draw(st.sampled_from(["", "", "", "", "All", "Some"]))
-        if wanted:
-            tail = b""
-            known_taken = pod.metadata.namespace in {"", "default"}
-            pod.metadata.name = draw(
-                st.sampled_from(["trial", "Bad_Name", *(["taken"] if known_taken else [])])
-            )
         request = raw_pb2.RawCreateRequest(object=pod.SerializeToString(deterministic=True) + tail)
         if wanted:
             request.options.dry_run.append(wanted)

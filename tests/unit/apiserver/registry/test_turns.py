@@ -1,0 +1,36 @@
+"""Which creates of a batch wait for those before them."""
+
+import pytest
+
+from apiserver.registry.turns import Item, turns_of
+from apiserver.storage.interface import Key
+
+
+def _items(words: str) -> list[Item]:
+    """Read a batch: a name, then `?` of what is only tried, `$` of what a quota counts, `!` of what was there before."""
+    return [
+        Item(place, Key(word.rstrip("?$!")), "?" in word, "$" in word, "!" in word)
+        for place, word in enumerate(words.split())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch", "turns"),
+    [
+        ("", []),
+        ("a b c", [[0, 1, 2]]),
+        ("a a", [[0, 1]]),
+        ("a? b? c", [[0, 1, 2]]),
+        ("a a?", [[0], [1]]),
+        ("a? a", [[0], [1]]),
+        ("a? b a", [[0, 1], [2]]),
+        ("a? a?", [[0], [1]]),
+        ("a$ b$ c$", [[0, 1, 2]]),
+        ("a$ a$ b$ c$", [[0], [1], [2, 3]]),
+        ("a$! b$", [[0], [1]]),
+        ("a! b", [[0, 1]]),
+        ("b$ a$!", [[0, 1]]),
+    ],
+)
+def test_turns(batch: str, turns: list[list[int]]) -> None:
+    assert turns_of(_items(batch)) == turns
