@@ -1,12 +1,10 @@
 """The runtime interface over CRI: step 4 (SANDBOXED) and step 6 (STARTED) on a containerd node. Made by `kubelet.build`.
 
-A sandbox is the runtime's own, its network a CNI plugin's (`network.py` configures it). The runtime's metadata is the only memory. A list has neither
-addresses nor ends, so these cost a call each, and what can no longer change is kept by (id, state).
+Sandboxes are `sandboxes.py`'s. The runtime's metadata is the only memory. A list of containers has no ends, so these cost a call each, and what can
+no longer change is kept by (id, state).
 """
 
 import asyncio
-import json
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +13,9 @@ import structlog
 
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.connection import CALL_SECONDS, SANDBOX_SECONDS, Connection, translated
+from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
 from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
+from kubelet.runtime.cri.sandboxes import CriSandboxes
 from kubelet.runtime.cri.sessions import CriSession
 from kubelet.runtime.cri.stopping import Stops, first_process
 from kubelet.runtime.cut_off import end_command, find_command
@@ -25,7 +24,6 @@ from kubelet.runtime.interface import (
     NotFoundInRuntime,
     RuntimeFailure,
     RuntimeUnavailable,
-    SandboxFailed,
     StartFailed,
 )
 from kubelet.runtime.records import (
@@ -55,7 +53,7 @@ _EVENTS = {
     cri.CONTAINER_STOPPED_EVENT: RuntimeEventType.STOPPED,
     cri.CONTAINER_DELETED_EVENT: RuntimeEventType.REMOVED,
 }
-#: records kept of containers and sandboxes that no longer change; forgotten all at once, because they cost one call each to make again
+#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to make again
 _RECORDS = 4096
 #: kept of each stream of a command that is run to its end: as much as a probe's message shows
 _OUTPUT_BYTES = 10 * 1024
@@ -74,10 +72,11 @@ class CriRuntime:
             log_root: where Pods' logs are.
         """
         self._cri, self._clock = connection, clock
-        self._node_dns, self._log_root = node_dns, log_root
+        self._sandboxes = CriSandboxes(
+            connection, node_dns=node_dns, log_root=log_root, remove_containers=self._remove_containers_of
+        )
         self._stops = Stops(connection)
         self._records: dict[tuple[str, int], ContainerState] = {}
-        self._addresses: dict[str, str] = {}
 
     async def version(self) -> RuntimeVersion:
         with translated():
@@ -102,121 +101,30 @@ class CriRuntime:
     # Sandboxes
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        message = convert.sandbox_message(
-            config, node_dns=self._node_dns, log_root=str(self._log_root), privileged=config.privileged
-        )
-        await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
-        try:
-            with translated(SandboxFailed):
-                made = await self._cri.runtime.RunPodSandbox(
-                    cri.RunPodSandboxRequest(config=message), timeout=SANDBOX_SECONDS
-                )
-        except SandboxFailed:
-            # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked for.
-            for found in await self.list_pod_sandboxes(config.uid):
-                if found.attempt == config.attempt and found.ready:
-                    return found
-            raise
-        with translated(SandboxFailed):
-            status = await self._sandbox_status(made.pod_sandbox_id)
-        if status.state != cri.SANDBOX_READY:
-            raise SandboxFailed(
-                f"sandbox {status.id} of {config.namespace}/{config.name} ended right after its start"
-            )
-        return convert.sandbox_state(
-            status, message.labels, message.annotations, ip=self._remember_address(status)
-        )
-
-    async def _sandbox_status(self, sandbox_id: str) -> cri.PodSandboxStatus:
-        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
-        answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
-        return answer.status
-
-    def _remember_address(self, status: cri.PodSandboxStatus) -> str:
-        ip = status.network.ip
-        if ip and status.state == cri.SANDBOX_READY:
-            if len(self._addresses) >= _RECORDS:
-                self._addresses.clear()
-            self._addresses[status.id] = ip
-        return ip
+        return await self._sandboxes.run(config)
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        self._addresses.pop(sandbox_id, None)
-        try:
-            with translated():
-                await self._cri.runtime.StopPodSandbox(
-                    cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
-                )
-        except NotFoundInRuntime:
-            return
+        await self._sandboxes.stop(sandbox_id)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        listed = await self._listed_sandboxes(cri.PodSandboxFilter(id=sandbox_id))
+        await self._sandboxes.remove(sandbox_id)
+
+    async def _remove_containers_of(self, sandbox_id: str) -> None:
         for container in await self._listed_containers(cri.ContainerFilter(pod_sandbox_id=sandbox_id)):
             await self.remove_container(container.id)
-        await self.stop_pod_sandbox(sandbox_id)
-        try:
-            with translated():
-                await self._cri.runtime.RemovePodSandbox(
-                    cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
-                )
-        except NotFoundInRuntime:
-            return
-        for item in listed:
-            await self._remove_log_directory(item)
-
-    async def _remove_log_directory(self, sandbox: cri.PodSandbox) -> None:
-        """Remove the Pod's directory of logs with its last sandbox."""
-        uid = Uid(sandbox.metadata.uid)
-        if await self._listed_sandboxes(cri.PodSandboxFilter(label_selector={convert.POD_UID: uid})):
-            return
-        meta = sandbox.metadata
-        config = SandboxConfig(meta.name, meta.namespace, uid, meta.attempt, "")
-        path = convert.log_directory(str(self._log_root), config)
-        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-
-    async def _listed_sandboxes(self, wanted: cri.PodSandboxFilter) -> Sequence[cri.PodSandbox]:
-        with translated():
-            answer = await self._cri.runtime.ListPodSandbox(
-                cri.ListPodSandboxRequest(filter=wanted), timeout=CALL_SECONDS
-            )
-        # Others may use the socket too (crictl, ctr): what has no label of ours is theirs.
-        return [item for item in answer.items if convert.POD_UID in item.labels]
 
     async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
-        states = []
-        for item in await self._listed_sandboxes(_sandbox_filter(pod_uid)):
-            ready = item.state == cri.SANDBOX_READY
-            ip = self._addresses.get(item.id, "") if ready else ""
-            if not ip:
-                try:
-                    with translated():
-                        ip = self._remember_address(await self._sandbox_status(item.id))
-                except NotFoundInRuntime:
-                    continue
-            states.append(convert.sandbox_state(item, item.labels, item.annotations, ip=ip))
-        return states
+        return await self._sandboxes.states(pod_uid)
 
     async def network_namespace(self, sandbox_id: str) -> str:
-        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
-        with translated():
-            answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
-        if answer.status.state != cri.SANDBOX_READY:
-            raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")
-        # Not part of the interface: containerd and CRI-O both tell the process here.
-        pid = int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
-        if not pid:
-            raise RuntimeFailure(f"the runtime does not say which process sandbox {sandbox_id} has")
-        return f"/proc/{pid}/ns/net"
+        return await self._sandboxes.network_namespace(sandbox_id)
 
     # Containers
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
         user = await self._image_user(config)
         privileged = sandbox.privileged or config.security.privileged
-        whole = convert.sandbox_message(
-            sandbox, node_dns=self._node_dns, log_root=str(self._log_root), privileged=privileged
-        )
+        whole = self._sandboxes.message(sandbox, privileged=privileged)
         message = convert.container_message(config, sandbox, image_user=user)
         log_file = Path(whole.log_directory, message.log_path)
         await asyncio.to_thread(log_file.parent.mkdir, parents=True, exist_ok=True)
@@ -437,10 +345,6 @@ class CriRuntime:
 
     async def close(self) -> None:
         await self._cri.close()
-
-
-def _sandbox_filter(pod_uid: Uid | None) -> cri.PodSandboxFilter:
-    return cri.PodSandboxFilter(label_selector={convert.POD_UID: pod_uid} if pod_uid is not None else {})
 
 
 def _container_filter(pod_uid: Uid | None) -> cri.ContainerFilter:

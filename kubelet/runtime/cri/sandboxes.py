@@ -1,0 +1,163 @@
+"""Sandboxes over CRI, step 4 (SANDBOXED): the runtime's own, their network a CNI plugin's (`network.py` configures it). Owned by the CRI runtime.
+
+A list has no addresses, so these cost a call each, and are kept while a sandbox is ready.
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from kubelet.runtime.cri import convert
+from kubelet.runtime.cri import cri_pb2 as cri
+from kubelet.runtime.cri.connection import CALL_SECONDS, SANDBOX_SECONDS, Connection, translated
+from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, SandboxFailed
+from kubelet.runtime.records import DnsConfig, SandboxConfig, SandboxState, Uid
+
+#: addresses kept; forgotten all at once, because they cost one call each to ask for again
+_ADDRESSES = 4096
+
+
+class CriSandboxes:
+    """The sandboxes of one runtime, as `kubelet.runtime.interface` tells of them. Any task may call it; calls for one Pod come one at a time."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        node_dns: DnsConfig,
+        log_root: Path,
+        remove_containers: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Make it.
+
+        Args:
+            connection: to the runtime's socket.
+            node_dns: resolv.conf of sandboxes that bring none.
+            log_root: where Pods' logs are.
+            remove_containers: removes those of a sandbox with their logs. Raises RuntimeFailure.
+        """
+        self._cri, self._node_dns, self._log_root = connection, node_dns, log_root
+        self._remove_containers = remove_containers
+        self._addresses: dict[str, str] = {}
+
+    def message(self, config: SandboxConfig, *, privileged: bool) -> cri.PodSandboxConfig:
+        """Return the runtime's message of a sandbox, for itself or for a container in it."""
+        return convert.sandbox_message(
+            config, node_dns=self._node_dns, log_root=str(self._log_root), privileged=privileged
+        )
+
+    async def run(self, config: SandboxConfig) -> SandboxState:
+        """Make a sandbox with its network, or find the one that an earlier call made. Raises SandboxFailed, RuntimeFailure."""
+        message = self.message(config, privileged=config.privileged)
+        await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
+        try:
+            with translated(SandboxFailed):
+                made = await self._cri.runtime.RunPodSandbox(
+                    cri.RunPodSandboxRequest(config=message), timeout=SANDBOX_SECONDS
+                )
+        except SandboxFailed:
+            # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked for.
+            for found in await self.states(config.uid):
+                if found.attempt == config.attempt and found.ready:
+                    return found
+            raise
+        with translated(SandboxFailed):
+            status = await self._status(made.pod_sandbox_id)
+        if status.state != cri.SANDBOX_READY:
+            raise SandboxFailed(
+                f"sandbox {status.id} of {config.namespace}/{config.name} ended right after its start"
+            )
+        return convert.sandbox_state(
+            status, message.labels, message.annotations, ip=self._remember_address(status)
+        )
+
+    async def _status(self, sandbox_id: str) -> cri.PodSandboxStatus:
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
+        answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
+        return answer.status
+
+    def _remember_address(self, status: cri.PodSandboxStatus) -> str:
+        ip = status.network.ip
+        if ip and status.state == cri.SANDBOX_READY:
+            if len(self._addresses) >= _ADDRESSES:
+                self._addresses.clear()
+            self._addresses[status.id] = ip
+        return ip
+
+    async def stop(self, sandbox_id: str) -> None:
+        """End it and what runs in it; one that is gone, too. Raises RuntimeFailure."""
+        self._addresses.pop(sandbox_id, None)
+        try:
+            with translated():
+                await self._cri.runtime.StopPodSandbox(
+                    cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
+                )
+        except NotFoundInRuntime:
+            return
+
+    async def remove(self, sandbox_id: str) -> None:
+        """Remove a sandbox with its containers, and the Pod's logs with its last sandbox. Raises RuntimeFailure."""
+        listed = await self._listed(cri.PodSandboxFilter(id=sandbox_id))
+        await self._remove_containers(sandbox_id)
+        await self.stop(sandbox_id)
+        try:
+            with translated():
+                await self._cri.runtime.RemovePodSandbox(
+                    cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
+                )
+        except NotFoundInRuntime:
+            return
+        for item in listed:
+            await self._remove_log_directory(item)
+
+    async def _remove_log_directory(self, sandbox: cri.PodSandbox) -> None:
+        """Remove the Pod's directory of logs with its last sandbox."""
+        uid = Uid(sandbox.metadata.uid)
+        if await self._listed(cri.PodSandboxFilter(label_selector={convert.POD_UID: uid})):
+            return
+        meta = sandbox.metadata
+        config = SandboxConfig(meta.name, meta.namespace, uid, meta.attempt, "")
+        path = convert.log_directory(str(self._log_root), config)
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+    async def _listed(self, wanted: cri.PodSandboxFilter) -> Sequence[cri.PodSandbox]:
+        with translated():
+            answer = await self._cri.runtime.ListPodSandbox(
+                cri.ListPodSandboxRequest(filter=wanted), timeout=CALL_SECONDS
+            )
+        # Others may use the socket too (crictl, ctr): what has no label of ours is theirs.
+        return [item for item in answer.items if convert.POD_UID in item.labels]
+
+    async def states(self, pod_uid: Uid | None) -> Sequence[SandboxState]:
+        """Return the sandboxes of one Pod, or of all. Raises RuntimeFailure."""
+        states = []
+        for item in await self._listed(_filter(pod_uid)):
+            ready = item.state == cri.SANDBOX_READY
+            ip = self._addresses.get(item.id, "") if ready else ""
+            if not ip:
+                try:
+                    with translated():
+                        ip = self._remember_address(await self._status(item.id))
+                except NotFoundInRuntime:
+                    continue
+            states.append(convert.sandbox_state(item, item.labels, item.annotations, ip=ip))
+        return states
+
+    async def network_namespace(self, sandbox_id: str) -> str:
+        """Return the path of a running sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
+        with translated():
+            answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
+        if answer.status.state != cri.SANDBOX_READY:
+            raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")
+        # Not part of the interface: containerd and CRI-O both tell the process here.
+        pid = int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
+        if not pid:
+            raise RuntimeFailure(f"the runtime does not say which process sandbox {sandbox_id} has")
+        return f"/proc/{pid}/ns/net"
+
+
+def _filter(pod_uid: Uid | None) -> cri.PodSandboxFilter:
+    return cri.PodSandboxFilter(label_selector={convert.POD_UID: pod_uid} if pod_uid is not None else {})

@@ -1,0 +1,76 @@
+"""Calls of the engine that mean the same however often they are made. Used by the docker runtime for containers, and for sandboxes, which are containers too."""
+
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError
+
+from kubelet.runtime.docker import convert
+from kubelet.runtime.docker.engine import Engine
+from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.records import Uid
+
+NOT_FOUND, CONFLICT = 404, 409
+
+
+def filters_of(kind: str, pod_uid: Uid | None) -> dict[str, Any]:
+    """Return the filters that list what the node has of a kind (`convert.SANDBOX`, `convert.CONTAINER`), of one Pod or of all."""
+    labels = [f"{convert.TYPE}={kind}"]
+    if pod_uid is not None:
+        labels.append(f"{convert.POD_UID}={pod_uid}")
+    return {"label": labels}
+
+
+async def list_all(engine: Engine, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the containers that the filters pass, in whatever state. Raises RuntimeFailure."""
+    with translated():
+        listed: list[dict[str, Any]] = await engine.call(
+            lambda client: client.containers(all=True, filters=filters)
+        )
+    return listed
+
+
+async def create(engine: Engine, body: dict[str, Any], name: str) -> str:
+    """Create a container of that name, by the version of the API that its body needs, and return its id.
+
+    Raises:
+        docker.errors.APIError: as the engine says it, 409 for a name that is taken among others.
+    """
+
+    def call(client: APIClient) -> str:
+        made: dict[str, Any] = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+        return str(made["Id"])
+
+    if convert.is_recursive(body):
+        return await engine.call_as_of(convert.RECURSIVE_API, call)
+    return await engine.call(call)
+
+
+async def kill(engine: Engine, container_id: str, signal: str) -> None:
+    """Send a signal; to what is gone or does not run there is nothing to send. Raises RuntimeFailure."""
+
+    def call(client: APIClient) -> None:
+        try:
+            client.kill(container_id, signal)
+        except APIError as error:
+            # Gone, or not running: what was wanted.
+            if error.status_code not in {NOT_FOUND, CONFLICT}:
+                raise
+
+    with translated():
+        await engine.call(call)
+
+
+async def remove(engine: Engine, container_id: str) -> None:
+    """Remove a container with its anonymous volumes, whatever it does; one that is gone already, too. Raises RuntimeFailure."""
+
+    def call(client: APIClient) -> None:
+        try:
+            client.remove_container(container_id, v=True, force=True)
+        except APIError as error:
+            # Gone, or somebody's removal of it is under way.
+            if error.status_code not in {NOT_FOUND, CONFLICT}:
+                raise
+
+    with translated():
+        await engine.call(call)
