@@ -67,17 +67,18 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         instance: the name of this process in events and traces.
         tie_break: chooses among equally good nodes; at random by default.
         detector: finds who changes shared objects; for tests.
-        rng: for jitter.
+        rng: for jitter, and to draw whose plugins are timed.
     """
     registry = registry or CollectorRegistry()
     handle = handle or Handle()
     profiles = profiles or (default_profile(name, handle),)
     names = [profile.name for profile in profiles]
     times = PluginMetrics(registry)
+    draw = (rng or random.Random()).random  # noqa: S311 - whose plugins are timed is no secret
     return Scheduler(
         clients, clock,
         frameworks=Frameworks(
-            [Framework(profile, PluginTimes(times, clock, profile.name)) for profile in profiles]
+            [Framework(profile, PluginTimes(times, clock, profile.name, draw)) for profile in profiles]
         ),
         metrics=SchedulerMetrics(registry, names), preemption=PreemptionMetrics(registry),
         recorders={own: EventRecorder(clients.events, own, instance, clock) for own in names},

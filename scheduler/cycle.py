@@ -105,6 +105,7 @@ class ClassCycle:
         #: the terms of placed Pods that mean this one
         self._terms = table.topology.terms_matching(self._pod.group)
         self._verdict = None
+        self._framework.observer.begin()
         self._prepared = prepared = self._framework.prepare(self._pod, nodes)
         self._filters = filters = prepared.filters
         self._count = int(np.count_nonzero(nodes.valid))
@@ -166,30 +167,30 @@ class ClassCycle:
     def _compute_all(self) -> None:
         """Filter and score everything as columns."""
         nodes, prepared, observer = self._nodes, self._prepared, self._framework.observer
-        began = observer.start()
+        began = observer.now()
         self._filter(nodes.all)
         for number, plugin in enumerate(self._filters):
             if plugin.reach is Reach.DOMAIN:
-                started = observer.start()
+                started = observer.now()
                 # Asked once: to ask a Protocol takes longer than to filter.
                 assert isinstance(plugin, DomainFilter)
                 self._domains[number] = plugin, plugin, self._ask_all(plugin)
-                observer.plugin(plugin.name, "Filter", started)
+                observer.plugin(plugin.name, "Filter", observer.now() - started)
         self._see_all()
-        observer.extension_point("Filter", success=self._feasible > 0, started=began)
-        began = observer.start()
+        observer.extension_point("Filter", success=self._feasible > 0, seconds=observer.now() - began)
+        began = observer.now()
         for weighted in self._still_scores:
-            started = observer.start()
+            started = observer.now()
             self._still += (
                 weighted.plugin.score(prepared.state, self._pod, nodes, nodes.all) * weighted.weight
             )
-            observer.plugin(weighted.plugin.name, "Score", started)
+            observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
         self._score(nodes.all)
         for scaled in self._scaled:
-            started = observer.start()
+            started = observer.now()
             scaled.start(self._ok, whole=self._feasible == nodes.size)
-            observer.plugin(scaled.name, "Score", started)
-        observer.extension_point("Score", success=True, started=began)
+            observer.plugin(scaled.name, "Score", observer.now() - started)
+        observer.extension_point("Score", success=True, seconds=observer.now() - began)
         self._rank_all()
 
     def _catch_up(self) -> None:
@@ -311,9 +312,9 @@ class ClassCycle:
         failed = np.where(alive, np.int16(PASSED), np.int16(NO_NODE))
         codes = np.zeros(len(alive), np.int64)
         for number, plugin in self._row_filters:
-            started = observer.start()
+            started = observer.now()
             answers = plugin.filter(state, pod, nodes, rows)
-            observer.plugin(plugin.name, "Filter", started)
+            observer.plugin(plugin.name, "Filter", observer.now() - started)
             if answers is None:
                 continue
             refused = alive & (answers != 0)
@@ -331,9 +332,9 @@ class ClassCycle:
         state, pod, nodes, observer = self._prepared.state, self._pod, self._nodes, self._framework.observer
         total = self._still[rows].copy()
         for weighted in self._moving_scores:
-            started = observer.start()
+            started = observer.now()
             total += weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
-            observer.plugin(weighted.plugin.name, "Score", started)
+            observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
         self._base[rows] = total
 
     def _look_again(self, row: int) -> None:

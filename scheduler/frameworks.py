@@ -41,6 +41,11 @@ class Frameworks:
         """Return the name of the plugin that keeps the Pod out of the queue, or an empty text."""
         return self.of(pod).gate(pod)
 
+    def flush(self) -> None:
+        """Some decisions have been made: let what was measured be read."""
+        for framework in self._by_name.values():
+            framework.observer.flush()
+
     def _merge(self, frameworks: Sequence[Framework]) -> dict[ClusterEvent, dict[str, Hint]]:
         found: dict[ClusterEvent, dict[str, Hint]] = {}
         for framework in frameworks:

@@ -348,6 +348,7 @@ class Scheduler:
                 break
         if self._decided:
             self._metrics.decided(self._decided)
+        self._frameworks.flush()
         return decided
 
     def _schedule(self, pod: QueuedPod, now: float) -> None:

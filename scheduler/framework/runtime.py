@@ -31,29 +31,43 @@ from scheduler.framework.state import CycleState
 class Observer(Protocol):
     """Takes times (scheduler_plugin_execution_duration_seconds and scheduler_framework_extension_point_duration_seconds)."""
 
-    def start(self) -> float:
-        """Return a moment."""
+    def begin(self) -> None:
+        """Plugins are about to be asked for a class."""
         ...
 
-    def plugin(self, plugin: str, extension_point: str, started: float) -> None:
+    def now(self) -> float:
+        """Return a moment in seconds."""
+        ...
+
+    def plugin(self, plugin: str, extension_point: str, seconds: float) -> None:
         """A plugin has answered."""
         ...
 
-    def extension_point(self, name: str, *, success: bool, started: float) -> None:
+    def extension_point(self, name: str, *, success: bool, seconds: float) -> None:
         """All plugins of an extension point have answered."""
+        ...
+
+    def flush(self) -> None:
+        """Some decisions have been made: let what was taken be read."""
         ...
 
 
 class NullObserver:
     """Takes no times."""
 
-    def start(self) -> float:
-        return 0.0
-
-    def plugin(self, plugin: str, extension_point: str, started: float) -> None:
+    def begin(self) -> None:
         pass
 
-    def extension_point(self, name: str, *, success: bool, started: float) -> None:
+    def now(self) -> float:
+        return 0.0
+
+    def plugin(self, plugin: str, extension_point: str, seconds: float) -> None:
+        pass
+
+    def extension_point(self, name: str, *, success: bool, seconds: float) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
 
@@ -147,11 +161,11 @@ class Framework:
         prepared = Prepared(CycleState())
         narrowing: list[str] = []
         names: frozenset[str] | None = None
-        began = observer.start()
+        began = observer.now()
         for plugin in self.profile.filters:
-            started = observer.start()
+            started = observer.now()
             result = plugin.pre_filter(prepared.state, pod, nodes)
-            observer.plugin(plugin.name, "PreFilter", started)
+            observer.plugin(plugin.name, "PreFilter", observer.now() - started)
             if result.rejected:
                 prepared.rejected_by, prepared.rejected = plugin.name, result.rejected
                 break
@@ -160,16 +174,16 @@ class Framework:
                 names = result.names if names is None else names & result.names
             if not result.skip:
                 prepared.filters.append(plugin)
-        observer.extension_point("PreFilter", success=not prepared.rejected, started=began)
+        observer.extension_point("PreFilter", success=not prepared.rejected, seconds=observer.now() - began)
         if names is not None:
             prepared.filters.insert(0, NamedNodes(narrowing, names))
-        began = observer.start()
+        began = observer.now()
         for weighted in self.profile.scores:
-            started = observer.start()
+            started = observer.now()
             if weighted.plugin.pre_score(prepared.state, pod, nodes):
                 prepared.scores.append(weighted)
-            observer.plugin(weighted.plugin.name, "PreScore", started)
-        observer.extension_point("PreScore", success=True, started=began)
+            observer.plugin(weighted.plugin.name, "PreScore", observer.now() - started)
+        observer.extension_point("PreScore", success=True, seconds=observer.now() - began)
         return prepared
 
     def post_filter(
@@ -177,18 +191,18 @@ class Framework:
     ) -> PostFilterResult:
         """Ask the post-filters in order; the first that nominates a node ends it."""
         observer = self.observer
-        began = observer.start()
+        began = observer.now()
         messages: list[str] = []
         waits = False
         for plugin in self.profile.post_filters:
-            started = observer.start()
+            started = observer.now()
             result = plugin.post_filter(prepared.state, pod, nodes, refusals)
-            observer.plugin(plugin.name, "PostFilter", started)
+            observer.plugin(plugin.name, "PostFilter", observer.now() - started)
             if result.nominated:
-                observer.extension_point("PostFilter", success=True, started=began)
+                observer.extension_point("PostFilter", success=True, seconds=observer.now() - began)
                 return result
             if result.message:
                 messages.append(result.message)
             waits |= result.waits
-        observer.extension_point("PostFilter", success=False, started=began)
+        observer.extension_point("PostFilter", success=False, seconds=observer.now() - began)
         return PostFilterResult(message=", ".join(messages), waits=waits)
