@@ -11,17 +11,20 @@ therefore be taken as if it had not happened yet; what the scheduler did itself 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.judge.reference import ReferenceScheduler, World
+from bench.judge.reference.scheduler import RULES
 from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 
 #: changes by others that a scheduler may not have seen when it decided
 LAG: Final = 300
+#: rules that look at every Pod or node there is: what they cost grows with the cluster
+AMONG_PODS: Final = frozenset(("PodTopologySpread", "InterPodAffinity"))
 #: violations that are told
 MOST: Final = 100
 
@@ -52,12 +55,22 @@ class History:
 
     scheduler_name: str = "default-scheduler"
     lag: int = LAG
+    #: plugins whose rules are judged by; None: all of the reference
+    plugins: Collection[str] | None = None
+    #: whether a Pod that is first seen when it has a node was bound just then: who watches only Pods with nodes sees no other
+    is_fresh: Callable[[pod_pb2.Pod], bool] = lambda _: False
+    #: is asked at each binding whether it is judged by the rules `AMONG_PODS` as well
+    is_thorough: Callable[[], bool] = lambda: True
     bindings: int = 0
+    #: bindings that were judged by all rules
+    thorough: int = 0
     found: list[str] = field(default_factory=list)
     pending: dict[str, pod_pb2.Pod] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._reference = ReferenceScheduler()
+        self._reference = ReferenceScheduler(self.plugins)
+        every = {rule.name for rule in RULES} if self.plugins is None else set(self.plugins)
+        self._hasty = ReferenceScheduler(every - AMONG_PODS)
         self._world = self._reference.world
         #: uid -> node
         self._nodes: dict[str, str] = {}
@@ -74,8 +87,14 @@ class History:
             self._take_pod(made, gone)
 
     def end(self) -> None:
-        """Look at what is left: nothing may be pending that fits. Equal Pods are asked about once."""
+        """Look at what is left: nothing may be pending that fits."""
+        for words in self.unfit():
+            self._wrong(words)
+
+    def unfit(self) -> list[str]:
+        """Say which Pods are pending and fit, as things are now. Equal Pods are asked about once."""
         asked: set[bytes] = set()
+        found: list[str] = []
         for pod in self.pending.values():
             ours = (pod.spec.scheduler_name or "default-scheduler") == self.scheduler_name
             if not ours or pod.spec.scheduling_gates or pod.metadata.HasField("deletion_timestamp"):
@@ -83,9 +102,10 @@ class History:
             key = _alike(pod)
             if key not in asked:
                 asked.add(key)
-                best = self._reference.decide(pod).best
-                if best:
-                    self._wrong(f"{_name(pod)} is pending, and fits on {min(best)}")
+                node = self._reference.fits(pod)
+                if node:
+                    found.append(f"{_name(pod)} is pending, and fits on {node}")
+        return found
 
     def _take_node(self, node: node_pb2.Node, gone: bool) -> None:
         world, name = self._world, node.metadata.name
@@ -113,7 +133,7 @@ class History:
         before = self._nodes.get(uid)
         if before and node != before:
             self._wrong(f"{_name(pod)} was bound to {before}, and then to {node or 'nothing'}")
-        if before == "" and node:
+        if node and (before == "" or (before is None and not gone and self.is_fresh(pod))):
             self.bindings += 1
             self._check(pod)
         self._nodes[uid] = node
@@ -139,7 +159,9 @@ class History:
         wanting = pod_pb2.Pod()
         wanting.CopyFrom(pod)
         wanting.spec.node_name = ""
-        refusal = self._refusal(self._world, wanting, name)
+        judge = self._reference if self.is_thorough() else self._hasty
+        self.thorough += judge is self._reference
+        refusal = self._refusal(judge, self._world, wanting, name)
         if refusal is None:
             return
         world = copy(self._world)
@@ -151,15 +173,15 @@ class History:
         world = world.with_more([])
         for undo in reversed(self._lately):
             undo(world)
-            if self._refusal(world, wanting, name) is None:
+            if self._refusal(judge, world, wanting, name) is None:
                 return
         self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
 
-    def _refusal(self, world: World, pod: pod_pb2.Pod, name: str) -> str | None:
+    def _refusal(self, judge: ReferenceScheduler, world: World, pod: pod_pb2.Pod, name: str) -> str | None:
         node = world.nodes.get(name)
         if node is None:
             return "there is no such node"
-        said = self._reference.refuse(world, Placed(pod), node)
+        said = judge.refuse(world, Placed(pod), node)
         return None if said is None else f"{said[0]}: {', '.join(said[1].words)}"
 
     def _wrong(self, words: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from bench.load.report import Report, metrics_of
+from bench.load.report import Report, Verification, metrics_of
 
 #: figures that are better when they are higher; of the others less is better
 _HIGHER = ("throughput",)
@@ -59,6 +59,7 @@ def unlike(first: Report, second: Report) -> list[str]:
         "cores": (first.machine.cores, second.machine.cores),
         "python": (first.machine.python, second.machine.python),
         "etcd": (first.machine.etcd, second.machine.etcd),
+        "verified": (verified(first.verification), verified(second.verification)),
         "load before": (_load(first), _load(second)),
         **{
             name: (first.how.get(name), second.how.get(name))
@@ -71,6 +72,13 @@ def unlike(first: Report, second: Report) -> list[str]:
                 f"{name}: {one if one not in (None, '') else '-'} / {other if other not in (None, '') else '-'}"
             )
     return found
+
+
+def verified(found: Verification | None) -> str:
+    """Say in a word or two how a run was judged."""
+    if found is None or found.reason:
+        return "no"
+    return f"{len(found.violations)} violations" if found.violations else "in order"
 
 
 def _load(report: Report) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from bench.load.report import Measurement, Report, series
+from bench.load.report import Measurement, Report, series, verdict
 
 Points = Sequence[tuple[float, float]]
 
@@ -27,6 +27,10 @@ def page(report: Report) -> str:
         f"<h1>{escape(report.workload)}</h1><p>{escape(report.description)}</p>",
     ]
     parts += [_measurement(measurement, report) for measurement in report.measurements]
+    parts.append(f"<h2>Verified afterwards</h2><p>{escape(verdict(report.verification))}</p>")
+    if report.verification and report.verification.violations:
+        items = "".join(f"<li>{escape(words)}</li>" for words in report.verification.violations)
+        parts.append(f"<ul class=bad>{items}</ul>")
     parts += [f"<p class=note>Note: {escape(note)}</p>" for note in report.notes]
     machine = report.machine
     about = {

@@ -1,7 +1,11 @@
-"""What one watch sees of the run's Pods: when each had a node, ran, and went. The load generator's only witness."""
+"""What one watch sees of the run's Pods: when each had a node, ran, and went. The load generator's only witness.
+
+Beside it messages of watches are kept as they came, for the judge (`verify.py`).
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 
 from bench.load.podset import PodSet
@@ -18,8 +22,11 @@ _RUNNING = frozenset(("Running", "Succeeded", "Failed"))
 class Observer:
     """Times are those at which the watch brought the news, of the clock of `now`. A watch that breaks is resumed: what came meanwhile comes late."""
 
-    def __init__(self, client: Clientset, label_selector: str) -> None:
-        self._client, self._selector = client, label_selector
+    def __init__(
+        self, client: Clientset, label_selector: str, record: Callable[[bytes], None] | None = None
+    ) -> None:
+        """Make it. Args: label_selector: of the Pods that are watched; record: is handed every message as it came."""
+        self._client, self._selector, self._record = client, label_selector, record
         self._places: dict[tuple[str, str], tuple[PodSet, int]] = {}
         #: set when the watch is there
         self.ready = asyncio.Event()
@@ -53,6 +60,8 @@ class Observer:
                 async with aclosing(stream) as answers:
                     async for answer in answers:
                         batch = raw_pb2.RawWatchResponse.FromString(answer)
+                        if self._record is not None:
+                            self._record(answer)
                         self._take(batch)
                         version = batch.resource_version or version
                         self.ready.set()

@@ -94,6 +94,25 @@ class Machine(msgspec.Struct, frozen=True):
     load_before: tuple[float, float, float]
 
 
+class Verification(msgspec.Struct, frozen=True):
+    """Whether the whole run was scheduled as it should be, from what the watches brought (`bench/judge/history.py`)."""
+
+    #: why it was not judged; "": it was
+    reason: str = ""
+    #: of the run's Pods
+    bindings: int = 0
+    #: bindings that were judged by the rules among Pods (affinity, spread) too, not only by all others
+    thorough: int = 0
+    #: at most a hundred, in words
+    violations: list[str] = []
+    #: Pods without a node at the end; none of them fits anywhere, or it is a violation
+    pending: int = 0
+    #: what judging took
+    seconds: float = 0.0
+    #: plugins whose rules were left out
+    without: list[str] = []
+
+
 class Report(msgspec.Struct, frozen=True):
     """A whole run."""
 
@@ -111,6 +130,8 @@ class Report(msgspec.Struct, frozen=True):
     how: dict[str, Any]
     measurements: list[Measurement]
     notes: list[str]
+    #: None: it was not asked for
+    verification: Verification | None = None
     format: str = FORMAT
 
 
@@ -230,7 +251,27 @@ def table(report: Report) -> list[str]:
         lines.append(
             f"  load generator      at most {one.lag_seconds * 1e3:,.0f} ms late" + _retries(one.retries)
         )
+    lines.append(verdict(report.verification))
     return lines + [f"note: {note}" for note in report.notes]
+
+
+def verdict(found: Verification | None) -> str:
+    """Say in a line whether the run was scheduled as it should be."""
+    if found is None:
+        return "not verified: it was not asked for"
+    if found.reason:
+        return f"not verified: {found.reason}"
+    partly = (
+        f"; affinity and spread of {found.thorough:,} of them, evenly chosen"
+        if found.thorough < found.bindings
+        else ""
+    )
+    words = f"{len(found.violations):,} VIOLATIONS" if found.violations else "no violation"
+    without = f", without {', '.join(found.without)}" if found.without else ""
+    return (
+        f"verified: {words} in {found.bindings:,} bindings{partly}, {found.pending:,} Pods pending "
+        f"({found.seconds:.1f} s{without})"
+    )
 
 
 def _words(how: Mapping[str, Any]) -> str:

@@ -15,11 +15,12 @@ from bench.load.measure import Measuring
 from bench.load.observe import Observer
 from bench.load.podset import PodSet
 from bench.load.progress import SHOW_SECONDS, Progress
-from bench.load.report import Measurement
+from bench.load.report import Measurement, Verification
 from bench.load.scrape import Meter, ProcMeter
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.simulated import SimulatedKubelets
 from bench.load.steps import attempted, churn, delete_pods
+from bench.load.verify import Verifying
 from bench.load.workload import (
     AnyOperation,
     Barrier,
@@ -62,13 +63,19 @@ class Run:
                 self.notes.append(
                     "nodes have no heartbeat: where controllers run they are taken for lost after a while"
                 )
-        self._observer = Observer(client, settings.selector)
+        self._verifying = (
+            Verifying(client, settings.run, settings.verify_seconds) if settings.verify else None
+        )
+        # Room is also what others take; where there are no others, this is the cheaper watch.
+        selector = settings.selector if target.is_disposable or self._verifying is None else ""
+        self._observer = Observer(client, selector, self._verifying.pods.take if self._verifying else None)
         self._sets: list[PodSet] = []
         self._measuring: Measuring | None = None
         self._measured_namespaces: list[str] = []
         self._background: list[asyncio.Task[None]] = []
         self._hollow: list[HollowKubelets | SimulatedKubelets] = []
         self.measurements: list[Measurement] = []
+        self.verification: Verification | None = None
 
     async def execute(self) -> None:
         """Do all steps. What was made is deleted in the end, whatever happened, unless the cluster itself goes.
@@ -88,16 +95,30 @@ class Run:
 
     async def _execute(self) -> None:
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(self._observer.run())]
-            self._background = background
+            watching = [group.create_task(self._observer.run())]
+            if self._verifying is not None:
+                watching.append(group.create_task(self._verifying.follower.run()))
             try:
                 await self._until_watched()
                 await self._start_scheduler()
                 for number, step in enumerate(self._workload.case.workload_template):
                     await self._step(group, number, step)
+                await self._stop_background()
+                await self._verify()
             finally:
-                for task in background:
+                for task in (*watching, *self._background):
                     task.cancel()
+
+    async def _stop_background(self) -> None:
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background)
+
+    async def _verify(self) -> None:
+        if self._verifying is not None:
+            self._progress.say("judging what happened")
+            self.verification = await self._verifying.judge(sum(pods.bound_count for pods in self._sets))
 
     async def _until_watched(self) -> None:
         patience = self._settings.patience_seconds

@@ -57,6 +57,7 @@ async def run_workload(
         how=describe(settings, target) | how,
         measurements=run.measurements,
         notes=_distinct(run.notes),
+        verification=run.verification,
     )
 
 

@@ -73,7 +73,10 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
         broken.append("nothing was measured")
     for text in broken:
         shell.err(f"limit: {text}")
-    if broken:
+    violations = report.verification.violations if report.verification else []
+    for text in violations:
+        shell.err(f"violation: {text}")
+    if broken or violations:
         raise Exit(1)
 
 

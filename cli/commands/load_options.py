@@ -23,6 +23,7 @@ _MAX_TRACE = 32 * 1024 * 1024
 #: options that are settings as they are
 _PLAIN = (
     "batch_size", "in_flight", "callers", "rate", "arrivals", "seed", "stages", "window_seconds", "patience_seconds", "keep",
+    "verify", "verify_seconds",
 )  # fmt: skip
 #: ... and those that only `RunOptions` has
 _OTHERS = ("workload", "files", "output", "html", "perf_dash", "scheduler_metrics", "apiserver_metrics")
@@ -124,6 +125,19 @@ _OPTIONS = (
         default=60.0,
         show_default=True,
         help="Give up when nothing has happened for so many seconds.",
+    ),
+    click.option(
+        "--verify/--no-verify",
+        default=True,
+        show_default=True,
+        help="Judge afterwards whether nothing was bound twice or where it may not be, and whether nothing waits that fits; the exit code is 1 otherwise.",
+    ),
+    click.option(
+        "--verify-seconds",
+        type=click.FloatRange(0, 86_400),
+        default=5.0,
+        show_default=True,
+        help="How long the dear rules (affinity and spread among Pods) may take: of a large run some bindings, evenly chosen.",
     ),
     click.option(
         "--keep", is_flag=True, help="Leave everything in the cluster; `vaina load clean` takes it away."

@@ -46,9 +46,10 @@ def left(space: Workspace) -> list[str]:
 @pytest.mark.requirement("E3")
 def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace, tmp_path: Path) -> None:
     limits = "--slo=unscheduled<=0,throughput>=0.001"
+    whole = "--verify-seconds=600"
     workloads = tmp_path / "workloads.yaml"
     workloads.write_text(TEN_PODS)
-    path = load(space, tmp_path, "TenPods/RealNodes", f"--filename={workloads}", limits)
+    path = load(space, tmp_path, "TenPods/RealNodes", f"--filename={workloads}", limits, whole)
     report = decode(path.read_bytes())
     [one] = report.measurements
     assert (one.pods, one.bound, one.running) == (10, 10, 10)
@@ -62,6 +63,10 @@ def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace
     assert all(one.processes[name].cpu_seconds > 0 for name in ("apiserver", "scheduler"))
     assert one.etcd_requests
     assert "<svg" in (tmp_path / "report.html").read_text()
+    # Judged from what the watches brought, with all that others have on these nodes.
+    assert report.verification is not None
+    assert (report.verification.reason, report.verification.violations) == ("", [])
+    assert (report.verification.bindings, report.verification.thorough) == (10, 10)
     assert json.loads(path.read_text())["how"]["nodes"].startswith("real")
     assert left(space) == []
 

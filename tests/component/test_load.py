@@ -16,7 +16,7 @@ import pytest
 from bench.load.cluster import RunningCluster
 from bench.load.parse import find_workload, read_workloads
 from bench.load.progress import Progress
-from bench.load.report import decode
+from bench.load.report import Report, decode
 from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import RUN_LABEL, Settings
@@ -37,6 +37,14 @@ async def scheduler(server: ApiserverProcess) -> AsyncIterator[ServiceProcess]:
     await asyncio.to_thread(process.wait_healthy)
     yield process
     process.close()
+
+
+def verified(report: Report, bindings: int) -> None:
+    """The run was judged whole, and was in order."""
+    found = report.verification
+    assert found is not None
+    assert (found.reason, found.violations) == ("", [])
+    assert (found.bindings, found.thorough) == (bindings, bindings)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -71,7 +79,7 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     report, html, dash = tmp_path / "r.json", tmp_path / "r.html", tmp_path / "d.json"
     done = subprocess.run(
         [
-            sys.executable, "-m", "cli", "load", "run", "SchedulingBasic/5Nodes_20Pods", "--local",
+            sys.executable, "-m", "cli", "load", "run", "SchedulingBasic/5Nodes_20Pods", "--local", "--verify-seconds=600",
             f"--output={report}", f"--html={html}", f"--perf-dash={dash}",
             "--slo=throughput>=0.001,unscheduled<=0,create_to_bound_p50<=0.0001ms",
         ],
@@ -94,6 +102,8 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     assert one.etcd_requests["commit"] > 0
     assert (one.balance.nodes, one.balance.most) == (5, 4)
     assert found.how["fsync"] is True
+    verified(found, 25)
+    assert "verified: no violation in 25 bindings" in done.stdout
     assert html.read_text().count("<svg") == 3
     items = json.loads(dash.read_text())["dataItems"]
     assert {item["labels"]["Metric"] for item in items} >= {"SchedulingThroughput", "SchedulingDuration"}
@@ -103,14 +113,59 @@ async def test_a_run_against_a_cluster_leaves_nothing(
     server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset
 ) -> None:
     workload = find_workload("Unschedulable/5Nodes/1Init/10Pods", read_workloads())
-    settings = Settings(run="load-test", create="unary", rate=100.0, arrivals="poisson", clean_seconds=0.1)
+    settings = Settings(
+        run="load-test", create="unary", rate=100.0, arrivals="poisson", clean_seconds=0.1, verify_seconds=600
+    )
     report = await run_workload(workload, cluster(server, scheduler), client, settings, quiet())
     [one] = report.measurements
     assert (one.pods, one.bound) == (10, 10)
     # A Pod of the churn came at least once, and fits nowhere.
     assert one.attempts["unschedulable"] >= 1
     assert set(one.processes) == {"load", "apiserver", "scheduler"}
+    verified(report, 11)
     assert await left(client) == []
+
+
+async def test_pods_where_they_may_not_be_are_told(
+    server: ApiserverProcess, client: Clientset, tmp_path: Path
+) -> None:
+    config = tmp_path / "scheduler.yaml"
+    config.write_text(
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+        "profiles: [{plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}]}}}]\n"
+    )
+    (tmp_path / "w.yaml").write_text(
+        """
+- name: TooMany
+  workloadTemplate:
+  - {opcode: createNodes, count: 1}
+  - {opcode: createPods, count: 45, collectMetrics: true}
+  workloads: [{name: 1Node}]
+"""
+    )
+    careless = ServiceProcess(
+        "scheduler", f"--apiserver={server.target}", "--log-level=warning", f"--config={config}"
+    )
+    # The command, because its exit code is what scripts go by.
+    try:
+        await asyncio.to_thread(careless.wait_healthy)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [
+                sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "TooMany/1Node",
+                f"--filename={tmp_path / 'w.yaml'}", "--nodes=objects", f"--scheduler-metrics={careless.page}/metrics",
+                "--apiserver-metrics=",
+            ],
+            cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+    finally:
+        careless.close()
+    assert done.returncode == 1, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("violation:")]
+    # The node takes forty.
+    assert len(told) == 5
+    assert all(line.endswith("but NodeResourcesFit: Insufficient cpu") for line in told), told
+    assert "5 VIOLATIONS in 45 bindings" in done.stdout
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -217,6 +272,7 @@ async def test_hollow_nodes_take_pods_to_running_after_their_delays(
         wait_running=True,
         clean_seconds=0.1,
         stages="start_container=0.5-0.6",
+        verify_seconds=600,
     )
     report = await run_workload(workload, cluster(server, scheduler), client, settings, quiet())
     [one] = report.measurements
@@ -225,4 +281,5 @@ async def test_hollow_nodes_take_pods_to_running_after_their_delays(
     assert running.count == 10
     assert running.p50 >= 0.5
     assert "kubelets-0" in one.processes
+    verified(report, 15)
     assert await left(client) == []

@@ -86,6 +86,17 @@ class ReferenceScheduler:
         self._preempt(wanting, refusals, verdict, in_view)
         return verdict
 
+    def fits(self, pod: pod_pb2.Pod) -> str:
+        """Return a node that would take the Pod now, the first by its name; an empty text: none would."""
+        names, world, wanting = named_nodes(pod), self.world, Placed(pod)
+        rules = self._rules_in(world, wanting)
+        if names == set() or any(rule.rejected() for rule in rules):
+            return ""
+        for name, node in sorted(world.nodes.items()):
+            if _first(rules, node, names) is None and self._kept(world, wanting, node, names) is None:
+                return name
+        return ""
+
     def gives(self, pod: pod_pb2.Pod, node: str) -> Given:
         """Return what the claims of a Pod get on a node that will do."""
         found = Binding(self.world, Placed(pod)).give(self.world.nodes[node])

@@ -1,0 +1,164 @@
+"""Whether a load was scheduled as it should be: the watches' messages are kept as they came, and judged when all is over.
+
+While it is measured nothing is done but keep bytes that the load generator gets anyhow. The judge is `bench.judge`: nothing bound
+twice, room and every required constraint at the moment of each binding, nothing pending that fits.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from bench.judge.history import Happened, History
+from bench.judge.reference.scheduler import RULES
+from bench.load.recording import NodeFollower, Recording
+from bench.load.report import Verification
+from bench.load.settings import RUN_LABEL
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.meta.v1 import raw_pb2
+from vaina.client.clientset import Clientset
+from vaina.clock import SystemClock
+
+#: bytes of events that are kept of a run; one with more is not judged
+MAX_BYTES: Final = 512 * 1024 * 1024
+#: Pods that fit may be pending for so long: a back-off is at most ten seconds
+PENDING_SECONDS: Final = 15.0
+#: for the watch of nodes to be where the Pods are
+_CAUGHT_UP_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.5
+#: the run's workloads make no volumes, and the judge does not watch those of others
+_OF_VOLUMES: Final = frozenset(("VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone"))
+
+
+class Thoroughness:
+    """Says which bindings are judged by the rules among Pods too, so that it takes so many seconds: all, or some evenly.
+
+    PURE but for the clock that is handed in.
+    """
+
+    def __init__(self, seconds: float, bindings: int, now: Callable[[], float]) -> None:
+        """Make it. Args: seconds: to spend on such rules; bindings: how many there are to judge; now: CPU or other seconds."""
+        self._left, self._bindings, self._now = seconds, bindings, now
+        self._spent = 0.0
+        self._count = 0
+        self._credit = 0.0
+        self._since: float | None = None
+
+    def __call__(self) -> bool:
+        """Say it of the next binding."""
+        average = self._spent / self._count if self._count else 0.0
+        wanted = average * max(1, self._bindings)
+        self._bindings -= 1
+        self._credit += 1.0 if wanted <= self._left else max(self._left, 0.0) / wanted
+        if self._credit < 1.0:
+            return False
+        self._credit -= 1.0
+        self._since = self._now()
+        return True
+
+    def done(self) -> None:
+        """The event is taken in: what it took is counted where it was judged by all rules."""
+        if self._since is not None:
+            took = self._now() - self._since
+            self._since = None
+            self._spent, self._left, self._count = self._spent + took, self._left - took, self._count + 1
+
+
+class Verifying:
+    """Judges one run. Owned by it."""
+
+    def __init__(self, client: Clientset, run: str, seconds: float) -> None:
+        """Make it.
+
+        Args:
+            client: of the apiserver.
+            run: whose Pods are judged.
+            seconds: how long rules among Pods may take; bindings for which that is too short are judged by the others.
+        """
+        self._client, self._run, self._seconds = client, run, seconds
+        self.pods, self.nodes = Recording(MAX_BYTES), Recording(MAX_BYTES)
+        self.follower = NodeFollower(client, self.nodes.take)
+
+    async def judge(self, bindings: int) -> Verification:
+        """Judge what was recorded so far; Pods that are pending and fit are waited for a while.
+
+        Args:
+            bindings: how many of the run's Pods have been bound, about.
+
+        Raises:
+            ApiError: the apiserver refuses, or does not answer.
+        """
+        began = time.perf_counter()
+        if self.pods.is_full or self.nodes.is_full:
+            return Verification(reason=f"more than {MAX_BYTES // 2**20} MiB happened")
+        if not await self._caught_up():
+            return Verification(reason=f"the watch of nodes was behind for {_CAUGHT_UP_SECONDS:.0f} s")
+        thorough = Thoroughness(self._seconds, bindings, time.perf_counter)
+        history = History(
+            plugins={rule.name for rule in RULES} - _OF_VOLUMES,
+            is_fresh=lambda pod: pod.metadata.labels.get(RUN_LABEL) == self._run,
+            is_thorough=thorough,
+        )
+        for space in (await self._client.namespaces.list_all()).items:
+            history.take(Happened("ADDED", space))
+        pending = await self._pending()
+        await asyncio.to_thread(self._take, history, thorough)
+        unfit = await self._until_nothing_fits(history, thorough, pending)
+        return Verification(
+            bindings=history.bindings, thorough=history.thorough, violations=[*history.found, *unfit],
+            pending=pending, seconds=time.perf_counter() - began, without=sorted(_OF_VOLUMES),
+        )  # fmt: skip
+
+    def _take(self, history: History, thorough: Thoroughness) -> None:
+        for happened in heapq.merge(
+            _events(self.nodes.drain(), node_pb2.Node), _events(self.pods.drain(), pod_pb2.Pod),
+            key=lambda one: one.version,
+        ):  # fmt: skip
+            history.take(happened)
+            thorough.done()
+
+    async def _until_nothing_fits(self, history: History, thorough: Thoroughness, pending: int) -> list[str]:
+        """Return what is wrong with Pods that wait. One that fits may be about to be bound: it is looked at again for a while."""
+        until = time.perf_counter() + PENDING_SECONDS
+        while pending:
+            history.pending.clear()
+            waiting = await self._list_pending()
+            await self._caught_up()
+            await asyncio.to_thread(self._take, history, thorough)
+            for pod in waiting:
+                history.take(Happened("ADDED", pod))
+            found = await asyncio.to_thread(history.unfit)
+            if not found or time.perf_counter() > until:
+                return found
+            await SystemClock().sleep(_LOOK_SECONDS)
+        return []
+
+    async def _pending(self) -> int:
+        return len(await self._list_pending())
+
+    async def _list_pending(self) -> list[pod_pb2.Pod]:
+        found = await self._client.pods.list_all(
+            label_selector=f"{RUN_LABEL}={self._run}", field_selector="spec.nodeName="
+        )
+        return [pod for pod in found.items if pod.status.phase not in ("Succeeded", "Failed")]
+
+    async def _caught_up(self) -> bool:
+        """Wait until every node is recorded as it is now."""
+        wanted = {
+            node.metadata.name: int(node.metadata.resource_version)
+            for node in (await self._client.nodes.list_all()).items
+        }
+        until = time.perf_counter() + _CAUGHT_UP_SECONDS
+        while any(self.follower.seen.get(name, 0) < version for name, version in wanted.items()):
+            if time.perf_counter() > until:
+                return False
+            await SystemClock().sleep(0.02)
+        return True
+
+
+def _events(messages: list[bytes], kind: type[pod_pb2.Pod] | type[node_pb2.Node]) -> Iterator[Happened]:
+    for message in messages:
+        for event in raw_pb2.RawWatchResponse.FromString(message).events:
+            if event.type != "BOOKMARK":
+                yield Happened(event.type, kind.FromString(event.object))
