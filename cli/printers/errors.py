@@ -3,10 +3,6 @@
 from vaina.errors import ApiError, Invalid, Timeout, Unavailable
 
 
-def _of_kind(error: ApiError) -> str:
-    return f"{error.kind}.{error.group}" if error.group else error.kind
-
-
 def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
     """Write an error for people.
 
@@ -15,9 +11,12 @@ def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
         server: address of the apiserver, for errors of the connection.
         doing: what was done and to which file: `creating "pod.yaml"`.
     """
+    if isinstance(error, Invalid) and not (error.causes or error.kind or error.name):
+        return f"The request is invalid: {error.message}"
     if isinstance(error, Invalid) and error.causes:
+        # The kind alone, though the server's own message has its group as well.
         head = (
-            f'The {_of_kind(error)} "{error.name}" is invalid: '
+            f'The {error.kind} "{error.name}" is invalid: '
             if error.kind or error.name
             else "The request is invalid: "
         )

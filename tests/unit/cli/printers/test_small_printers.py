@@ -68,7 +68,11 @@ def invalid(*details: str) -> ApiError:
         ),
         (invalid("Required value"), 'The Pod "a" is invalid: spec.x: Required value'),
         (invalid("one", "two", "one"), 'The Pod "a" is invalid: \n* spec.x: one\n* spec.x: two'),
-        (errors.Invalid("words"), "Error from server (Invalid): words"),
+        (
+            errors.Invalid("all", group="apps", kind="Deployment", name="a", causes=invalid("one").causes),
+            'The Deployment "a" is invalid: spec.x: one',
+        ),
+        (errors.Invalid("words"), "The request is invalid: words"),
         (
             errors.Unavailable("failed to connect to all addresses; last error: Connection refused"),
             "The connection to the server s:1 was refused - did you specify the right host or port?",
