@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -13,7 +12,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from vaina.clock import SystemClock
 from vaina.config import ConfigError
+from vaina.garbage import Freezer
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -23,11 +24,11 @@ def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     `main` is handed an event that the first signal sets: it drains and returns. A second signal ends the process at once.
     As many files may be open as the machine allows, not only the 1,024 of a shell (Go's runtime does the same). The garbage collector does not
-    look at modules, which are here to stay (decision 085).
+    look again and again at what is here to stay (`vaina.garbage`).
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gc.freeze()
+    Freezer(SystemClock().monotonic).install()
     try:
         asyncio.run(_run(main))
     except ConfigError as error:
