@@ -59,7 +59,7 @@ class History:
     plugins: Collection[str] | None = None
     #: whether a Pod that is first seen when it has a node was bound just then: who watches only Pods with nodes sees no other
     is_fresh: Callable[[pod_pb2.Pod], bool] = lambda _: False
-    #: is asked at each binding whether it is judged by the rules `AMONG_PODS` as well
+    #: is asked at each binding that they concern whether it is judged by the rules `AMONG_PODS` as well
     is_thorough: Callable[[], bool] = lambda: True
     bindings: int = 0
     #: bindings that were judged by all rules
@@ -159,7 +159,7 @@ class History:
         wanting = pod_pb2.Pod()
         wanting.CopyFrom(pod)
         wanting.spec.node_name = ""
-        judge = self._reference if self.is_thorough() else self._hasty
+        judge = self._reference if not self._minds_others(pod) or self.is_thorough() else self._hasty
         self.thorough += judge is self._reference
         refusal = self._refusal(judge, self._world, wanting, name)
         if refusal is None:
@@ -176,6 +176,16 @@ class History:
             if self._refusal(judge, world, wanting, name) is None:
                 return
         self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
+
+    def _minds_others(self, pod: pod_pb2.Pod) -> bool:
+        """Say whether the rules `AMONG_PODS` have anything to say of a Pod."""
+        affinity = pod.spec.affinity
+        return bool(
+            self._world.hermits
+            or pod.spec.topology_spread_constraints
+            or affinity.HasField("pod_affinity")
+            or affinity.HasField("pod_anti_affinity")
+        )
 
     def _refusal(self, judge: ReferenceScheduler, world: World, pod: pod_pb2.Pod, name: str) -> str | None:
         node = world.nodes.get(name)

@@ -94,21 +94,35 @@ def table(first: Report, second: Report, *, tolerance: float = 0.1) -> list[str]
         f"B: {second.run} {second.started} {second.commit}",
     ]
     lines += [f"differs: {text}" for text in unlike(first, second)]
-    lines.append(f"{'':28} {'A':>14} {'B':>14} {'B/A':>8}")
+    lines.append(f"{'':28} {'':6} {'A':>14} {'B':>14} {'B/A':>8}")
     place = ""
     for difference in differences(first, second):
         if difference.measurement != place:
             place = difference.measurement
             lines.append(place)
         ratio = f"{difference.ratio:8.2f}" if difference.ratio is not None else f"{'':8}"
+        unit, scale = unit_of(difference.name)
         lines.append(
-            f"  {difference.name:26} {_number(difference.before)} {_number(difference.after)} {ratio} "
+            f"  {difference.name:26} {unit:6} {_number(difference.before, scale)} {_number(difference.after, scale)} {ratio} "
             f"{difference.verdict(tolerance)}".rstrip()
         )
     return lines
 
 
-def _number(value: float | None) -> str:
+def unit_of(name: str) -> tuple[str, float]:
+    """Return in what a figure is shown, and by what it is multiplied for that."""
+    if name.startswith("throughput"):
+        return "Pods/s", 1.0
+    if name.startswith("create") or name == "lag":
+        return "ms", 1e3
+    for end, unit in (("_us", "µs/Pod"), ("_mb", "MB")):
+        if name.endswith(end):
+            return unit, 1.0
+    return "", 1.0
+
+
+def _number(value: float | None, scale: float) -> str:
     if value is None:
         return f"{'-':>14}"
+    value *= scale
     return f"{value:14,.0f}" if abs(value) >= 1000 else f"{value:14.4g}"

@@ -14,20 +14,25 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1400px;margin:2em auto;padding:0 1em;color:#1f2328;background:#fff}
 h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:.5em 0}
 table{border-collapse:collapse;margin:.5em 0}td,th{padding:.15em .8em;text-align:right;border-bottom:1px solid #d8dee4}
-td:first-child,th:first-child{text-align:left}.plots{display:flex;flex-wrap:wrap;gap:1.5em}
-svg{max-width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}.note span{margin-right:1em}
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}svg text{fill:#9198a1}}
+td:first-child,th:first-child,.words td{text-align:left}h1,p,li{overflow-wrap:anywhere}.wide{overflow-x:auto}th,.wide td:first-child{white-space:nowrap}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26em),1fr));gap:1em 1.5em;margin:1em 0}
+svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}.legend{margin:.2em 0;font-size:.9em}
+.legend span{margin-right:1.2em;white-space:nowrap}.legend i{display:inline-block;width:1.2em;height:.25em;margin-right:.4em;vertical-align:middle}
+.bad{color:#b42318}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}svg text,.note{fill:#9198a1;color:#9198a1}.bad{color:#ff9b8e}}
 """
 
 
 def page(report: Report) -> str:
     """Return the page."""
     parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(report.workload)}</title><style>{_STYLE}</style>",
+        f"<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<meta name=viewport content='width=device-width,initial-scale=1'><title>{escape(report.workload)}</title><style>{_STYLE}</style>",
         f"<h1>{escape(report.workload)}</h1><p>{escape(report.description)}</p>",
     ]
     parts += [_measurement(measurement, report) for measurement in report.measurements]
-    parts.append(f"<h2>Verified afterwards</h2><p>{escape(verdict(report.verification))}</p>")
+    said = verdict(report.verification)
+    parts.append(f"<h2>Was it right?</h2><p>{escape(said[0].upper() + said[1:])}</p>")
     if report.verification and report.verification.violations:
         items = "".join(f"<li>{escape(words)}</li>" for words in report.verification.violations)
         parts.append(f"<ul class=bad>{items}</ul>")
@@ -40,7 +45,8 @@ def page(report: Report) -> str:
         "load before": " ".join(f"{value:.2f}" for value in machine.load_before),
     }  # fmt: skip
     parts.append(
-        "<h2>How it was run</h2>" + _table(("", ""), [(name, str(value)) for name, value in about.items()])
+        "<h2>How it was run</h2>"
+        + _table(("", ""), [(name, str(value)) for name, value in about.items() if value != ""], of="words")
     )
     return "\n".join(parts) + "</html>\n"
 
@@ -92,10 +98,10 @@ def _measurement(one: Measurement, report: Report) -> str:
         (
             f"<h2>{escape(one.name)}</h2><p>{one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s: "
             f"<b>{rate.average:,.0f} Pods a second</b>.{threshold}</p>",
-            _table(("", "average", "p50", "p90", "p95", "p99", "max"), rows),
+            _table(("", "average", "p50", "p90", "p95", "p99", "max"), rows, of="wide"),
             '<div class="plots">',
             plot("Pods bound a second", "s", _steps(one)),
-            plot("Latency: share of the Pods", "ms", _shares(one), logarithmic=True),
+            plot("Latency: of how many Pods, in per cent", "ms", _shares(one), logarithmic=True),
             plot("Pods that wait, by queue", "s", _queues(one)),
             "</div>",
             _table(("process", "CPU µs a Pod", "CPU s", "peak MB"), processes),
@@ -113,7 +119,7 @@ def _steps(one: Measurement) -> dict[str, Points]:
 
 def _shares(one: Measurement) -> dict[str, Points]:
     return {
-        _words(name): [(max(seconds * 1e3, 0.01), share) for seconds, share in latency.distribution]
+        _words(name): [(max(seconds * 1e3, 0.01), share * 100) for seconds, share in latency.distribution]
         for name, latency in one.latencies.items()
     }
 
@@ -132,7 +138,9 @@ def plot(title: str, unit: str, lines: dict[str, Points], *, logarithmic: bool =
         lines: by name; empty ones are left out.
         logarithmic: whether x is; then all x are above 0.
     """
-    drawn = {name: points for name, points in lines.items() if points}
+    # What is never there would lie on the axis, over what is there.
+    drawn = {name: points for name, points in lines.items() if any(y for _, y in points)}
+    drawn = drawn or {name: points for name, points in lines.items() if points}
     if not drawn:
         return f"<div><h3>{escape(title)}</h3><p class=note>nothing was measured</p></div>"
     scale = math.log10 if logarithmic else float
@@ -159,11 +167,12 @@ def plot(title: str, unit: str, lines: dict[str, Points], *, logarithmic: bool =
         colour = _COLOURS[number % len(_COLOURS)]
         path = " ".join(place(x, y) for x, y in points)
         marks.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8" />')
-        names.append(f'<span style="color:{colour}">{escape(name)}</span>')
+        names.append(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' if name else "")
+    names += [f"<span>{escape(name)}: none</span>" for name in lines if name not in drawn]
     return (
         f"<div><h3>{escape(title)}</h3>"
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg>'
-        f'<p class="note">{" ".join(names)}</p></div>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg>'
+        f'<p class="note legend">{" ".join(names)}</p></div>'
     )
 
 
@@ -198,10 +207,11 @@ def _powers(least: float, most: float) -> list[float]:
     return _round(least, most)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, of: str = "") -> str:
+    """Return a table. Args: of: numbers, `words`, or `wide`: one that is pushed about where there is no room."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>{f'<tr>{top}</tr>' if any(head) else ''}{body}</table>"
+    return f"<div class='{of}'><table>{f'<tr>{top}</tr>' if any(head) else ''}{body}</table></div>"
 
 
 def _words(name: str) -> str:

@@ -38,7 +38,7 @@ class Thoroughness:
     """
 
     def __init__(self, seconds: float, bindings: int, now: Callable[[], float]) -> None:
-        """Make it. Args: seconds: to spend on such rules; bindings: how many there are to judge; now: CPU or other seconds."""
+        """Make it. Args: seconds: to spend on such rules; bindings: how many there are to judge; now: seconds of this thread."""
         self._left, self._bindings, self._now = seconds, bindings, now
         self._spent = 0.0
         self._count = 0
@@ -94,7 +94,7 @@ class Verifying:
             return Verification(reason=f"more than {MAX_BYTES // 2**20} MiB happened")
         if not await self._caught_up():
             return Verification(reason=f"the watch of nodes was behind for {_CAUGHT_UP_SECONDS:.0f} s")
-        thorough = Thoroughness(self._seconds, bindings, time.perf_counter)
+        thorough = Thoroughness(self._seconds, bindings, time.thread_time)
         history = History(
             plugins={rule.name for rule in RULES} - _OF_VOLUMES,
             is_fresh=lambda pod: pod.metadata.labels.get(RUN_LABEL) == self._run,

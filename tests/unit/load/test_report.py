@@ -6,7 +6,7 @@ import pytest
 
 from bench.load.compare import differences, table, unlike
 from bench.load.html import page, plot
-from bench.load.report import ReportError, data_items, decode, encode, metrics_of
+from bench.load.report import ReportError, Verification, data_items, decode, encode, metrics_of
 from bench.load.report import table as text_table
 from tests.unit.load.loads import measurement, report
 
@@ -117,3 +117,34 @@ def test_metrics_have_the_names_that_limits_use() -> None:
     assert metrics["create_to_bound_p99"] == pytest.approx(0.0099)
     assert metrics["scheduler_us"] == pytest.approx(1e4)
     assert metrics["unscheduled"] == 0
+
+
+def test_a_comparison_says_in_what_it_counts() -> None:
+    lines = table(report(), report(measurement(latency=0.02)))
+    [line] = [line for line in lines if line.startswith("  create_to_bound_p99 ")]
+    assert line.split()[1:5] == ["ms", "9.9", "19.8", "2.00"]
+    assert any(line.split()[:2] == ["scheduler_us", "µs/Pod"] for line in lines)
+
+
+def test_a_queue_in_which_nobody_waits_does_not_hide_another() -> None:
+    text = plot("Pods that wait", "s", {"active": [(0, 5.0), (1, 0.0)], "gated": [(0, 0.0), (1, 0.0)]})
+    assert text.count("<polyline") == 1
+    assert "gated: none" in text
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, "not verified: it was not asked for"),
+        (Verification(reason="too much happened"), "not verified: too much happened"),
+        (Verification(bindings=5, thorough=5), "verified: no violation in 5 bindings, 0 Pods pending"),
+        (Verification(bindings=5, thorough=2), "; affinity and spread of 2 of them, evenly chosen"),
+        (Verification(bindings=5, thorough=5, violations=["<web> twice"]), "1 VIOLATIONS in 5 bindings"),
+    ],
+)
+def test_every_form_of_a_report_says_whether_it_was_right(found: Verification | None, words: str) -> None:
+    one = report(verification=found)
+    assert any(words in line for line in text_table(one))
+    assert words.removeprefix("not ").removeprefix("verified: ") in page(one)
+    assert ("&lt;web&gt; twice" in page(one)) == bool(found and found.violations)
+    assert decode(encode(one)).verification == found
