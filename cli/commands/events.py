@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli import flags
-from cli.printers.columns import make_table
+from cli.printers.columns import Shown, make_table
 from cli.printers.table import render_table
 from cli.shell import Failure, Shell
 from cli.targets import parse_targets
@@ -78,7 +78,7 @@ def _types(text: str) -> set[str]:
 
 
 def _show(shell: Shell, found: list[event_pb2.Event], options: EventsOptions, *, headers: bool) -> None:
-    table = make_table(EVENT, found, shell.clock.now(), with_namespace=options.all_namespaces)
+    table = make_table(EVENT, found, shell.clock.now(), Shown(with_namespace=options.all_namespaces))
     shell.out(render_table(table, paint=shell.paint, show_headers=headers))
 
 

@@ -9,19 +9,20 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
-from cli.printers.columns import make_table, sort_items
+from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.custom_columns import PREFIX, ColumnsError, make_custom_table
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import Item, as_values, print_json, print_names, print_yaml
-from cli.printers.table import column_widths, render_table
+from cli.printers.table import Table, column_widths, render_table
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.client.resource import WatchEvent
 from vaina.errors import ApiError, Unavailable
 from vaina.kinds import Kind
-from vaina.objects.manifest import to_dict
-from vaina.objects.watch import BOOKMARK
+from vaina.objects.manifest import to_dict, write_json
+from vaina.objects.watch import ADDED, BOOKMARK
+from vaina.objects.yaml_text import write_yaml
 
 _JSONPATH = "jsonpath="
 
@@ -38,16 +39,33 @@ class GetOptions:
     field_selector: str = ""
     watch: bool = False
     watch_only: bool = False
+    output_watch_events: bool = False
     headers: bool = True
     show_labels: bool = False
+    label_columns: Sequence[str] = ()
     sort_by: str = ""
     ignore_not_found: bool = False
+    #: objects that one answer of the server has
+    chunk_size: int = 500
 
     def place(self, kind: Kind[Any], shell: Shell) -> str:
         """Return the namespace to ask for a kind; empty for all, and for kinds without one."""
         if not kind.namespaced or self.all_namespaces:
             return ""
         return self.namespace or shell.namespace
+
+    def table(
+        self, kind: Kind[Message], items: Sequence[Message], now: float, *, with_kind: bool = False
+    ) -> Table:
+        """Return the table of objects of one kind; now in seconds since the epoch."""
+        shown = Shown(
+            wide=self.output == "wide",
+            with_namespace=self.all_namespaces and kind.namespaced,
+            with_kind=with_kind,
+            label_columns=[key for given in self.label_columns for key in given.split(",") if key],
+            with_labels=self.show_labels,
+        )
+        return make_table(kind, items, now, shown)
 
 
 def _check(options: GetOptions, targets: Sequence[Target]) -> None:
@@ -62,6 +80,8 @@ def _check(options: GetOptions, targets: Sequence[Target]) -> None:
             raise Failure("a resource cannot be retrieved by name across all namespaces")
         if options.label_selector:
             raise Failure("selectors and the name of a resource cannot be used together")
+    if options.output_watch_events and not (options.watch or options.watch_only):
+        raise Failure("--output-watch-events option can only be used with --watch or --watch-only")
     if options.watch and len(targets) > 1:
         raise Failure("you may only specify a single resource type or name with --watch")
 
@@ -103,8 +123,9 @@ async def _collect(
             found = [await client.get(target.name, place)]
         else:
             listed = await client.list_all(
-                place, label_selector=options.label_selector, field_selector=options.field_selector
-            )
+                place, label_selector=options.label_selector, field_selector=options.field_selector,
+                page=options.chunk_size,
+            )  # fmt: skip
             found = _sorted(target.kind, listed.items, options)
     except ApiError as error:
         if not (options.ignore_not_found and error.reason == "NotFound"):
@@ -163,10 +184,7 @@ def _print_tables(
     shown = [(kind, found) for kind, found in groups if found]
     several = len({target.kind.kind for target in targets}) > 1
     for index, (kind, found) in enumerate(shown):
-        table = make_table(
-            kind, found, shell.clock.now(), wide=options.output == "wide",
-            with_namespace=options.all_namespaces and kind.namespaced, with_kind=several, with_labels=options.show_labels,
-        )  # fmt: skip
+        table = options.table(kind, found, shell.clock.now(), with_kind=several)
         blank = "\n" if index else ""
         shell.out(blank + render_table(table, paint=shell.paint, show_headers=options.headers))
     if not shown and not silent and not options.ignore_not_found:
@@ -183,26 +201,41 @@ class _WatchPrinter:
         self._headers = options.headers
         self._widths: list[int] | None = None
 
-    def show(self, items: Sequence[Message]) -> None:
-        if not items:
+    def show(self, changes: Sequence[tuple[str, Message]]) -> None:
+        """Print objects, each with the type of the event that brought it."""
+        if not changes:
             return
-        options = self._options
+        options, items = self._options, [item for _, item in changes]
         if options.output and options.output != "wide":
-            for item in items:
-                text = _format([(self._kind, item)], options.output, single=True, headers=self._headers)
-                self._shell.out(text)
+            for change in changes:
+                self._shell.out(self._text(*change))
                 self._headers = False
             return
-        table = make_table(
-            self._kind, items, self._shell.clock.now(), wide=options.output == "wide",
-            with_namespace=options.all_namespaces and self._kind.namespaced, with_labels=options.show_labels,
-        )  # fmt: skip
+        table = options.table(self._kind, items, self._shell.clock.now())
+        if options.output_watch_events:
+            rows = [(event, *row) for (event, _), row in zip(changes, table.rows, strict=True)]
+            table = Table(("EVENT", *table.headers), rows, table.stylers)
         found = column_widths([table.headers, *table.rows])
         self._widths = [max(pair) for pair in zip(found, self._widths or found, strict=True)]
         self._shell.out(
             render_table(table, paint=self._shell.paint, show_headers=self._headers, widths=self._widths)
         )
         self._headers = False
+
+    def _text(self, event: str, item: Message) -> str:
+        """Return an object in the format that was asked for: with its event in it, or before it."""
+        output = self._options.output
+        if not self._options.output_watch_events:
+            return _format([(self._kind, item)], output, single=True, headers=self._headers)
+        values = {"type": event, "object": to_dict(self._kind, item)}
+        match output:
+            case "json":
+                return f"{write_json(values, indent=4)}\n"
+            case "yaml":
+                return f"---\n{write_yaml(values)}"
+            case _:
+                text = _format([(self._kind, item)], output, single=True, headers=False)
+                return f"{event:<10} {text}"
 
 
 async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetOptions) -> None:
@@ -212,10 +245,12 @@ async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetO
     fields = f"metadata.name={target.name}" if target.name else options.field_selector
     if target.name:
         await client.get(target.name, place)
-    listed = await client.list_all(place, label_selector=options.label_selector, field_selector=fields)
+    listed = await client.list_all(
+        place, label_selector=options.label_selector, field_selector=fields, page=options.chunk_size
+    )
     printer = _WatchPrinter(shell, target.kind, options)
     if not options.watch_only:
-        printer.show(_sorted(target.kind, listed.items, options))
+        printer.show([(ADDED, item) for item in _sorted(target.kind, listed.items, options)])
     version = listed.resource_version
     while True:
         stream = client.watch(
@@ -224,7 +259,7 @@ async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetO
         try:
             async with aclosing(stream) as batches:
                 async for batch in batches:
-                    printer.show([event.object for event in batch.events if _is_change(event)])
+                    printer.show([(event.type, event.object) for event in batch.events if _is_change(event)])
                     version = batch.resource_version or version
         except Unavailable:
             # The server is away or restarts: nothing is lost, the version says where to go on.
@@ -249,13 +284,29 @@ def _is_change(event: WatchEvent[Message]) -> bool:
 @click.option("-w", "--watch", is_flag=True, help="Then show changes as they happen.")
 @click.option("--watch-only", is_flag=True, help="Show changes only.")
 @click.option(
+    "--output-watch-events",
+    is_flag=True,
+    help="With -w: what happened to each object, ADDED, MODIFIED or DELETED.",
+)
+@click.option(
     "--no-headers", "headers", is_flag=True, flag_value=False, default=True, help="Leave the headers out."
 )
 @click.option("--show-labels", is_flag=True, help="Show labels as the last column.")
 @click.option(
+    "-L",
+    "--label-columns",
+    multiple=True,
+    metavar="KEY,...",
+    help="Labels that have a column each; may be given again.",
+)
+@click.option(
     "--sort-by", default="", metavar="JSONPATH", help="Sort by a field: .metadata.creationTimestamp."
 )
 @click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
+@click.option(
+    "--chunk-size", type=click.IntRange(0), default=500, show_default=True,
+    help="Objects that one answer has; 0 asks for all at once.",
+)  # fmt: skip
 def get_command(**options: Any) -> None:
     """Show objects: pods, pod NAME, pods,rs, all, pod/a rs/b."""
     given = GetOptions(**options)

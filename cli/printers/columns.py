@@ -265,48 +265,48 @@ def resource_name(kind: Kind[Any]) -> str:
     return f"{kind.singular}.{kind.group}" if kind.group else kind.singular
 
 
-def make_table(
-    kind: Kind[Any],
-    items: Sequence[Message],
-    now: float,
-    *,
-    wide: bool = False,
-    with_namespace: bool = False,
-    with_kind: bool = False,
-    with_labels: bool = False,
-) -> Table:
-    """Make the table of some objects of one kind.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which columns a table has beside those of its kind."""
 
-    Args:
-        kind: their kind.
-        items: the objects.
-        now: seconds since the epoch, for ages.
-        wide: with the columns of -o wide.
-        with_namespace: begin with the namespace (-A).
-        with_kind: names as pod/web, for several kinds at once.
-        with_labels: end with the labels (--show-labels).
-    """
+    #: those of -o wide
+    wide: bool = False
+    #: first the namespace (-A)
+    with_namespace: bool = False
+    #: names as pod/web, for several kinds at once
+    with_kind: bool = False
+    #: keys of labels that have a column each (-L), behind the kind's own
+    label_columns: Sequence[str] = ()
+    #: all labels at the end (--show-labels)
+    with_labels: bool = False
+
+
+def make_table(kind: Kind[Any], items: Sequence[Message], now: float, shown: Shown = Shown()) -> Table:
+    """Make the table of some objects of one kind; now in seconds since the epoch, for ages."""
     columns = _BY_KIND.get(kind.kind, _OTHERS)
-    count = len(columns.headers) + (len(columns.wide) if wide else 0)
+    count = len(columns.headers) + (len(columns.wide) if shown.wide else 0)
     headers = (*columns.headers, *columns.wide)[:count]
     rows: list[Sequence[str]] = []
     for item in items:
         fields: Any = item
         cells = list(columns.row(item, now))[:count]
-        if with_kind and "NAME" in headers:
+        if shown.with_kind and "NAME" in headers:
             place = headers.index("NAME")
             cells[place] = f"{resource_name(kind)}/{cells[place]}"
-        if with_namespace:
+        if shown.with_namespace:
             cells.insert(0, fields.metadata.namespace)
-        if with_labels:
-            labels = fields.metadata.labels
+        labels = fields.metadata.labels
+        cells.extend(labels.get(key, "") for key in shown.label_columns)
+        if shown.with_labels:
             cells.append(",".join(f"{key}={labels[key]}" for key in sorted(labels)) or NONE)
         rows.append(cells)
-    shown = (*(("NAMESPACE",) if with_namespace else ()), *headers, *(("LABELS",) if with_labels else ()))
+    first = ["NAMESPACE"] if shown.with_namespace else []
+    last = [key.rpartition("/")[2].upper() for key in shown.label_columns]
+    last += ["LABELS"] if shown.with_labels else []
     stylers = dict(_STYLERS)
     if kind.kind == "Pod":
         stylers["READY"] = ready_style
-    return Table(shown, rows, stylers)
+    return Table((*first, *headers, *last), rows, stylers)
 
 
 def sort_items(kind: Kind[Any], items: Sequence[Message]) -> list[Message]:

@@ -149,6 +149,14 @@ def test_get_shows_tables(vaina: CommandLine) -> None:
     assert vaina.run("get", "pods,rs", "-A").out.startswith("NAMESPACE ")
     assert vaina.run("get", "pod/init", "rs/web", "-o", "name").out == "pod/init\nreplicaset.apps/web\n"
     assert vaina.run("get", "pods", "--show-labels").out.splitlines()[0].endswith("LABELS")
+    assert names(vaina.run("get", "pods", "--chunk-size", "2").out) == names(vaina.run("get", "pods").out)
+
+
+def test_get_shows_labels_in_columns(vaina: CommandLine) -> None:
+    vaina.run("create", "-f", "-", stdin=POD.replace("app: x", "app: x, example.com/tier: back"))
+    vaina.run("create", "-f", "-", stdin=POD.replace("name: a,", "name: b,"))
+    rows = vaina.run("get", "pods", "-L", "app,example.com/tier", "-L", "none").out.splitlines()
+    assert [row.split()[5:] for row in rows] == [["APP", "TIER", "NONE"], ["x", "back"], ["x"]]
 
 
 def test_flags_may_stand_before_the_verb(vaina: CommandLine) -> None:
@@ -191,6 +199,7 @@ def test_get_tells_what_is_missing_after_what_is_there(vaina: CommandLine) -> No
         (["get", "pod", "a", "-A"], "cannot be retrieved by name across all namespaces"),
         (["get", "pod", "a", "-l", "x=y"], "cannot be used together"),
         (["get", "pods,rs", "-w"], "single resource type"),
+        (["get", "pods", "--output-watch-events"], "can only be used with --watch or --watch-only"),
         (["get", "pods", "-o", "jsonpath={.a[}"], "error parsing jsonpath"),
         (["delete", "pods"], "no name was specified"),
         (["delete"], "You must specify the type of resource to delete"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -90,6 +91,42 @@ async def test_get_watch_of_one_object_as_names() -> None:
     assert printed(shell) == "pod/a\n"
     with pytest.raises(NotFound):
         await get(shell, clients, GetOptions(words=["pod", "none"], watch=True))
+
+
+@pytest.mark.parametrize("output", ["", "name"])
+async def test_get_watch_tells_what_happened_to_each_object(output: str) -> None:
+    vaina = CommandLine()
+    clients, shell = clients_of(vaina), vaina.shell()
+    await clients.pods.create(make_pod("a"))
+
+    async def story() -> None:
+        await until(lambda: "ADDED" in printed(shell))
+        await clients.pods.delete("a", "default", grace_period_seconds=0)
+        await until(lambda: "DELETED" in printed(shell))
+
+    asked = GetOptions(words=["pods"], watch=True, output_watch_events=True, output=output)
+    await beside(get(shell, clients, asked), story)
+    lines = [line.split()[:2] for line in printed(shell).splitlines()]
+    name = "pod/a" if output else "a"
+    assert lines == [*([] if output else [["EVENT", "NAME"]]), ["ADDED", name], ["DELETED", name]]
+
+
+async def test_get_watch_puts_the_event_around_the_object_as_json() -> None:
+    vaina = CommandLine()
+    clients, shell = clients_of(vaina), vaina.shell()
+    await clients.pods.create(make_pod("a"))
+
+    async def story() -> None:
+        await until(lambda: printed(shell).endswith("}\n"))
+
+    asked = GetOptions(words=["pods"], watch=True, output_watch_events=True, output="json")
+    await beside(get(shell, clients, asked), story)
+    shown = json.loads(printed(shell))
+    assert (shown["type"], shown["object"]["kind"], shown["object"]["metadata"]["name"]) == (
+        "ADDED",
+        "Pod",
+        "a",
+    )
 
 
 def reports(pod: pod_pb2.Pod, first: int, last: int) -> list[trace_service_pb2.StepReport]:

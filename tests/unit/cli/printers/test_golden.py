@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.printers.columns import make_table, sort_items
+from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.describe import render_description
 from cli.printers.objects import print_json, print_names, print_yaml
 from cli.printers.steps import render_trace
@@ -142,7 +142,7 @@ TABLES = {
 def test_a_table_has_kubectls_columns(name: str, *, wide: bool) -> None:
     text, plural = TABLES[name]
     kind = KINDS_BY_NAME[plural]
-    table = make_table(kind, sort_items(kind, read(text)), NOW, wide=wide)
+    table = make_table(kind, sort_items(kind, read(text)), NOW, Shown(wide=wide))
     check_golden(GOLDEN / f"table-{name}{'-wide' if wide else ''}.txt", render_table(table))
 
 
@@ -162,7 +162,7 @@ def test_classes_that_are_told_in_the_old_way_are_shown(plural: str, annotation:
 
 
 def test_a_table_can_show_namespaces_kinds_and_labels() -> None:
-    table = make_table(POD, read(SHOP), NOW, with_namespace=True, with_kind=True, with_labels=True)
+    table = make_table(POD, read(SHOP), NOW, Shown(with_namespace=True, with_kind=True, with_labels=True))
     check_golden(GOLDEN / "table-everything.txt", render_table(table))
 
 
