@@ -12,6 +12,7 @@ from scheduler.columns.pod_terms import PodTerm
 from scheduler.cycle import ClassCycle, TieBreak
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Decision
+from scheduler.glance import Glance
 from scheduler.preemption.dry_run import Residents
 
 #: classes kept; each holds some 30 bytes a node
@@ -42,6 +43,9 @@ class Cycles:
         self._table, self._framework, self._limit = table, framework, limit
         self._residents, self._ahead_from = residents, ahead_from
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
+        self._glance = Glance(table, framework)
+        #: shapes that were met once, lately, and of which nothing is kept
+        self._met: dict[Shape, bool] = {}
 
     @property
     def kept(self) -> int:
@@ -50,33 +54,50 @@ class Cycles:
 
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
         """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
-        cycle = self._of(pod)
-        try:
-            return cycle.decide(tie_break, in_view)
-        except Exception:
-            # A plugin has a bug: what was brought up to date, and what was not, nobody knows.
-            self._cycles = {key: other for key, other in self._cycles.items() if other is not cycle}
-            raise
-
-    def _of(self, pod: PodClass) -> ClassCycle:
         if pod.claims:
             # What storage there is stands in no column, and each such Pod has claims of its own.
-            return ClassCycle(pod, self._table, self._framework, self._residents)
-        cycles = self._cycles
+            once = ClassCycle(pod, self._table, self._framework, self._residents)
+            return once.decide(tie_break, in_view)
         # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms make of it (the shape).
-        key = (pod.shape, self._table.topology.terms_matching(pod.group))
-        cycle = cycles.pop(key, None)
-        if cycle is None:
-            if len(cycles) >= self._limit:
-                # The one that was not asked for longest goes; when it comes back that costs a full pass.
-                del cycles[next(iter(cycles))]
-            cycle = ClassCycle(
-                pod, self._table, self._framework, self._residents, ahead_from=self._ahead_from
-            )
-        else:
+        terms = self._table.topology.terms_matching(pod.group)
+        key = (pod.shape, terms)
+        cycle = self._cycles.pop(key, None)
+        if cycle is not None:
             cycle.adopt(pod)
-        cycles[key] = cycle
-        return cycle
+        elif not terms and not in_view and not self._was_met(pod.shape):
+            decision = self._look(pod, tie_break)
+            if decision is not None:
+                return decision
+        if cycle is None:
+            cycle = self._begin(pod)
+        # Not kept when a plugin has a bug: what was brought up to date then, and what was not, nobody knows.
+        decision = cycle.decide(tie_break, in_view)
+        self._cycles[key] = cycle
+        return decision
+
+    def _was_met(self, shape: Shape) -> bool:
+        """Say whether a class that no term means was lately glanced at, and note that it is met now."""
+        met = self._met
+        if met.pop(shape, False):
+            return True
+        if len(met) >= self._limit:
+            del met[next(iter(met))]
+        met[shape] = True
+        return False
+
+    def _look(self, pod: PodClass, tie_break: TieBreak) -> Decision | None:
+        try:
+            return self._glance.decide(pod, tie_break)
+        except Exception:
+            self._glance.forget()
+            raise
+
+    def _begin(self, pod: PodClass) -> ClassCycle:
+        cycles = self._cycles
+        if len(cycles) >= self._limit:
+            # The one that was not asked for longest goes; when it comes back that costs a full pass.
+            del cycles[next(iter(cycles))]
+        return ClassCycle(pod, self._table, self._framework, self._residents, ahead_from=self._ahead_from)
 
 
 def schedule_pod(

@@ -43,6 +43,10 @@ DEFAULT_SCHEDULER_NAME: Final = "default-scheduler"
 NOBODY: Final = ("", "")
 
 
+#: so many parts of a signature, from the first, are what is requested
+REQUESTS: Final = 3
+
+
 class Shape:
     """What Pods ask, as an identity: one object for equal signatures."""
 
@@ -64,6 +68,7 @@ class PodClass:
         "group",
         "host_ports",
         "images",
+        "kind",
         "may_preempt",
         "node_affinity",
         "node_selector",
@@ -133,6 +138,8 @@ class PodClass:
         self.asked = NOTHING_ASKED
         #: of the signature
         self.shape = Shape()
+        #: of the signature without what it requests; None: it asks something of other Pods, or has claims
+        self.kind: Shape | None = None
 
     def derive(self, shape: Shape, group: PodGroup, asked: Asked) -> "PodClass":
         """Return a class that asks the same of nodes, for Pods of a group."""
@@ -140,6 +147,7 @@ class PodClass:
         for name in _COPIED:
             setattr(made, name, getattr(self, name))
         made.shape, made.group, made.asked = shape, group, asked
+        made.kind = self.kind if shape is self.shape else None
         return made
 
     def claim_keys(self) -> tuple[str, ...]:
@@ -156,7 +164,7 @@ class PodClass:
 
 
 _COPIED: Final = tuple(
-    name for name in PodClass.__slots__ if name not in ("__weakref__", "asked", "group", "shape")
+    name for name in PodClass.__slots__ if name not in ("__weakref__", "asked", "group", "kind", "shape")
 )
 
 
@@ -280,6 +288,8 @@ class PodCompiler:
         if found is None:
             made = PodClass(spec, wanted_node=wanted_node, identity=identity)
             made.shape = self._shape(made.signature)
+            if not made.claims:
+                made.kind = self._shape(("kind", *made.signature[REQUESTS:]))
             found = _Spec(spec, made)
             if wanted_node:
                 return found

@@ -5,6 +5,9 @@ reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score a
 0..100 is a step of its own, because it depends on all feasible rows. `reach` says how far placing a Pod changes what the
 plugin would answer, so that a cycle knows what to compute again for the next Pod.
 
+A plugin may say of itself that what a Pod requests is nothing to it (`reads_requests = False`): then it is asked once for Pods
+that differ in nothing else (`scheduler.glance`). One that does not say is asked for each.
+
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
 
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import ClusterEvent, Hint
+from scheduler.framework.room import Floats, Room
 from scheduler.framework.state import CycleState
 
 #: int64[rows]: 0, or bits of reasons, perhaps with UNRESOLVABLE
@@ -198,6 +202,15 @@ class RoomFilter(Protocol):
 
         Of the reasons the first is about the number of Pods, the others about these resources.
         """
+        ...
+
+
+@runtime_checkable
+class RoomScore(Protocol):
+    """A score that may be told from CPU and memory alone, for all rows at once."""
+
+    def score_room(self, pod: PodClass, room: Room) -> Floats | None:
+        """Return what `score` says of all rows after `pre_score`, as floats that the caller may change; None: ask these two."""
         ...
 
 

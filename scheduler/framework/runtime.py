@@ -97,6 +97,7 @@ class NamedNodes:
     """The filter that stands first where pre-filters left only some nodes in question."""
 
     reach = Reach.NONE
+    reads_requests = False
 
     def __init__(self, plugins: Sequence[str], names: frozenset[str]) -> None:
         self.name = plugins[0]

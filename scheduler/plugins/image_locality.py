@@ -26,6 +26,7 @@ class ImageLocality:
     name = "ImageLocality"
     #: a node whose images change is a node that changed
     reach = Reach.NONE
+    reads_requests = False
     scales = False
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:

@@ -125,6 +125,7 @@ class InterPodAffinity:
 
     name = "InterPodAffinity"
     reach = Reach.DOMAIN
+    reads_requests = False
     scales = True
 
     def __init__(self, args: InterPodAffinityArgs | None = None) -> None:

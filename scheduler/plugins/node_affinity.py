@@ -52,6 +52,7 @@ class NodeAffinity:
 
     name = "NodeAffinity"
     reach = Reach.NONE
+    reads_requests = False
     scales = True
 
     def __init__(self, args: NodeAffinityArgs = NodeAffinityArgs()) -> None:

@@ -23,6 +23,7 @@ class NodeName:
 
     name = "NodeName"
     reach = Reach.NONE
+    reads_requests = False
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:

@@ -20,6 +20,7 @@ class NodePorts:
 
     name = "NodePorts"
     reach = Reach.ROW
+    reads_requests = False
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:

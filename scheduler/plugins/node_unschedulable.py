@@ -21,6 +21,7 @@ class NodeUnschedulable:
 
     name = "NodeUnschedulable"
     reach = Reach.NONE
+    reads_requests = False
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:

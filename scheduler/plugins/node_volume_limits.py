@@ -26,6 +26,7 @@ class NodeVolumeLimits:
 
     name = "NodeVolumeLimits"
     reach = Reach.ROW
+    reads_requests = False
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()

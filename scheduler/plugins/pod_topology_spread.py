@@ -112,6 +112,7 @@ class PodTopologySpread:
 
     name = "PodTopologySpread"
     reach = Reach.DOMAIN
+    reads_requests = False
     scales = True
 
     def __init__(self, args: PodTopologySpreadArgs | None = None) -> None:

@@ -33,6 +33,7 @@ class TaintToleration:
 
     name = "TaintToleration"
     reach = Reach.NONE
+    reads_requests = False
     scales = True
 
     @property

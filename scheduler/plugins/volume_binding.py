@@ -30,6 +30,7 @@ class VolumeBinding:
 
     name = "VolumeBinding"
     reach = Reach.NONE
+    reads_requests = False
     points = ("reserve", "preBind")
 
     def __init__(

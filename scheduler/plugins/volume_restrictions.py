@@ -25,6 +25,7 @@ class VolumeRestrictions:
     name = "VolumeRestrictions"
     #: a Pod anywhere may have it
     reach = Reach.GLOBAL
+    reads_requests = False
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()

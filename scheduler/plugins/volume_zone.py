@@ -35,6 +35,7 @@ class VolumeZone:
 
     name = "VolumeZone"
     reach = Reach.NONE
+    reads_requests = False
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()
