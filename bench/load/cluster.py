@@ -69,6 +69,7 @@ class RunningCluster:
     address: str
     scheduler_page: str = ""
     apiserver_page: str = ""
+    etcd_page: str = ""
     is_disposable: bool = False
 
     @property
@@ -76,7 +77,9 @@ class RunningCluster:
         return self.address
 
     def meters(self) -> dict[str, Meter]:
-        pages = {"apiserver": self.apiserver_page, "scheduler": self.scheduler_page}
+        pages = {
+            "etcd": self.etcd_page, "apiserver": self.apiserver_page, "scheduler": self.scheduler_page,
+        }  # fmt: skip
         return {"load": ProcMeter(os.getpid())} | {name: PageMeter(url) for name, url in pages.items() if url}
 
     async def stop_scheduler(self) -> None:

@@ -62,6 +62,8 @@ class Measuring:
         self._peaks: dict[str, int] = {}
         self._queue: list[tuple[float, dict[str, float]]] = []
         self._lag = 0.0
+        #: processes of which nothing could be read
+        self.silent: set[str] = set()
         self.retries: Counter[str] = Counter()
 
     async def prepare(self) -> None:
@@ -83,7 +85,7 @@ class Measuring:
                 try:
                     found[name] = meter.read()
                 except OSError:
-                    continue
+                    self.silent.add(name)
             return found
 
         found = await asyncio.to_thread(read)

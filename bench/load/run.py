@@ -177,6 +177,7 @@ class Run:
             case StopCollectingMetrics():
                 assert self._measuring is not None, "the parser sees to it"
                 self.measurements.append(await self._measuring.end(self._making.nodes))
+                self.notes += _silent(self._measuring)
                 self._measuring = None
 
     def _new_measuring(self, name: str) -> Measuring:
@@ -296,6 +297,7 @@ class Run:
         await self._wait(pods)
         measuring.retries = creator.retries
         found = await measuring.end(self._making.nodes)
+        self.notes += _silent(measuring)
         for task in watchers:
             task.cancel()
         if found.seconds < 1:
@@ -363,6 +365,13 @@ class Run:
             else:
                 await self._wait(pods)
         self._progress.say(f"{name}: passed")
+
+
+def _silent(measuring: Measuring) -> list[str]:
+    return [
+        f"CPU and memory of {name} are not known: its page of metrics did not answer (--{name}-metrics)"
+        for name in sorted(measuring.silent)
+    ]
 
 
 async def _nothing(work: Awaitable[object]) -> None:

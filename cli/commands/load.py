@@ -93,7 +93,9 @@ def _check_trace(workload: Workload, settings: Settings) -> None:
 @asynccontextmanager
 async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Target, Clientset]]:
     if options.local is None:
-        running = RunningCluster(shell.server, options.scheduler_metrics, options.apiserver_metrics)
+        running = RunningCluster(
+            shell.server, options.scheduler_metrics, options.apiserver_metrics, options.etcd_metrics
+        )
         async with _client(shell.server) as client:
             yield running, client
         return

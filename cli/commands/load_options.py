@@ -26,7 +26,16 @@ _PLAIN = (
     "verify", "verify_seconds",
 )  # fmt: skip
 #: ... and those that only `RunOptions` has
-_OTHERS = ("workload", "files", "output", "html", "perf_dash", "scheduler_metrics", "apiserver_metrics")
+_OTHERS = (
+    "workload",
+    "files",
+    "output",
+    "html",
+    "perf_dash",
+    "scheduler_metrics",
+    "apiserver_metrics",
+    "etcd_metrics",
+)
 #: options that say how processes are started
 _LOCAL = ("no_fsync", "scheduler_config", "scheduler_flags", "profiles")
 
@@ -40,6 +49,7 @@ class RunOptions:
     local: LocalSettings | None = None
     scheduler_metrics: str = ""
     apiserver_metrics: str = ""
+    etcd_metrics: str = ""
     limits: list[Limit] = field(default_factory=list)
     output: str = ""
     html: str = ""
@@ -171,6 +181,11 @@ _OPTIONS = (
         "--apiserver-metrics",
         default="http://127.0.0.1:8080/metrics",
         help="Metrics page of a running cluster's apiserver; empty: none.",
+    ),
+    click.option(
+        "--etcd-metrics",
+        default="http://127.0.0.1:2381/metrics",
+        help="Metrics page of a running cluster's etcd; empty: none.",
     ),
     click.option(
         "--slo",

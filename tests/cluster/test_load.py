@@ -25,7 +25,9 @@ TEN_PODS = """
 def load(space: Workspace, tmp_path: Path, workload: str, *options: str) -> Path:
     """Run a workload as a user does; return the report."""
     cluster, report = space.cluster, tmp_path / "report.json"
-    pages = {"scheduler": "VAINA_SCHEDULER_METRICS_PORT", "apiserver": "VAINA_METRICS_PORT"}
+    pages = {
+        "scheduler": "VAINA_SCHEDULER_METRICS_PORT", "apiserver": "VAINA_METRICS_PORT", "etcd": "VAINA_ETCD_METRICS_PORT",
+    }  # fmt: skip
     cluster.cli(
         "load", "run", workload, f"--output={report}", f"--html={tmp_path / 'report.html'}", *options,
         *(f"--{name}-metrics=http://127.0.0.1:{cluster.env[port]}/metrics" for name, port in pages.items()),
@@ -59,8 +61,8 @@ def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace
     assert bound.maximum < running.maximum
     assert one.throughput.average > 0
     assert one.attempts["scheduled"] >= 10
-    assert {"load", "apiserver", "scheduler"} <= set(one.processes)
-    assert all(one.processes[name].cpu_seconds > 0 for name in ("apiserver", "scheduler"))
+    assert set(one.processes) == {"load", "etcd", "apiserver", "scheduler"}
+    assert all(use.cpu_seconds > 0 and use.peak_memory_bytes > 0 for use in one.processes.values())
     assert one.etcd_requests
     assert "<svg" in (tmp_path / "report.html").read_text()
     # Judged from what the watches brought, with all that others have on these nodes.

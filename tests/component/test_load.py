@@ -154,7 +154,7 @@ async def test_pods_where_they_may_not_be_are_told(
             [
                 sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "TooMany/1Node",
                 f"--filename={tmp_path / 'w.yaml'}", "--nodes=objects", f"--scheduler-metrics={careless.page}/metrics",
-                "--apiserver-metrics=",
+                "--apiserver-metrics=", "--etcd-metrics=http://127.0.0.1:9/metrics",
             ],
             cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
@@ -166,6 +166,7 @@ async def test_pods_where_they_may_not_be_are_told(
     assert len(told) == 5
     assert all(line.endswith("but NodeResourcesFit: Insufficient cpu") for line in told), told
     assert "5 VIOLATIONS in 45 bindings" in done.stdout
+    assert "note: CPU and memory of etcd are not known" in done.stdout
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -30,6 +30,7 @@ PORTS = {
     "VAINA_SCHEDULER_METRICS_PORT": 10251,
     "VAINA_CONTROLLER_PORT": 10257,
     "VAINA_CONTROLLER_METRICS_PORT": 10252,
+    "VAINA_ETCD_METRICS_PORT": 2381,
 }
 #: characters of a log line that are kept at either end: a crash says who at the beginning and why at the end
 LOG_LINE = 600
