@@ -237,7 +237,7 @@ class _Process:
             *volume_tasks(
                 node_runtime.volumes, self.client, self.clock, node=self.name, root=self.config.root_dir,
                 directory=self.config.local_path_directory, events=self.events,
-                known=lambda: _looked_after(kubelet),
+                known=lambda: _looked_after(kubelet), rng=self.rng,
             ),
         )  # fmt: skip
         try:

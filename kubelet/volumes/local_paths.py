@@ -6,6 +6,7 @@ goes on where it was. Data of which the apiserver knows nothing are never delete
 
 import asyncio
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -64,6 +65,7 @@ class LocalPaths(Controller):
         directory: Path,
         is_used: Callable[[str], bool],
         events: Events,
+        rng: random.Random | None = None,
     ) -> None:
         """Make the deleter.
 
@@ -74,12 +76,13 @@ class LocalPaths(Controller):
             directory: nothing outside of it is ever deleted.
             is_used: says whether a Pod of this node has a directory; may block.
             events: of volumes.
+            rng: for jitter.
         """
         super().__init__(Tools(clock, workers=1))
         self._client, self._node, self._directory = client, node, directory
         self._is_used, self._events = is_used, events
         self._informer: Informer[Volume] = Informer(
-            client.persistent_volumes, clock, label_selector=f"{NODE_LABEL}={node_label(node)}"
+            client.persistent_volumes, clock, label_selector=f"{NODE_LABEL}={node_label(node)}", rng=rng
         )
         self._volumes = self.watch(self._informer)
 

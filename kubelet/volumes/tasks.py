@@ -1,5 +1,6 @@
 """What of the volumes runs beside the Pods' workers. Called by `kubelet.build`."""
 
+import random
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     directory: str,
     events: Events,
     known: Callable[[], Collection[Uid] | None],
+    rng: random.Random | None = None,
 ) -> tuple[Callable[[], Awaitable[None]], ...]:
     """Return what is to be run for a node's volumes; nothing for a hollow node's.
 
@@ -35,13 +37,14 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
         directory: where the node-local provisioner has its volumes.
         events: about volumes.
         known: the Pods that have a worker; None while not all are known.
+        rng: for jitter.
     """
     if not isinstance(volumes, VolumeManager):
         return ()
     follower = ObjectFollower(client, clock, volumes.refresh)
     volumes.follow_with(follower)
     paths = LocalPaths(
-        client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events
+        client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events, rng=rng
     )
     orphans = OrphanedDirectories(Path(root), clock, known)
     return follower.run, paths.run, orphans.run
