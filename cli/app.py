@@ -41,6 +41,7 @@ VERBS = {
     "cordon": "drain",
     "uncordon": "drain",
     "drain": "drain",
+    "taint": "taint",
     "explain": "explain",
     "fit": "explain",
     "scheduler": "scheduler",

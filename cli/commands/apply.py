@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 from google.protobuf.message import Message
@@ -179,15 +179,22 @@ async def create_one(
     written.add(found.kind, message, "created")
 
 
+_VALIDATIONS: Final = {
+    "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "true": "Strict", "false": "Ignore",
+}  # fmt: skip
+
+
 @click.command("apply")
 @flags.files
 @flags.writing
 @flags.namespace
 @click.option(
     "--validate",
-    type=click.Choice(["strict", "warn", "ignore"]),
+    type=click.Choice(["strict", "warn", "ignore", "true", "false"]),
     default="strict",
-    help="Unknown and duplicate fields.",
+    is_flag=False,
+    flag_value="strict",
+    help="Unknown and duplicate fields; true is strict, false is ignore.",
 )
 @click.option(
     "--wait", is_flag=True, help="Until Deployments, ReplicaSets and Pods are ready; tell why they are not."
@@ -195,7 +202,7 @@ async def create_one(
 @click.option("--timeout", default="0s", help="How long to wait: 30s; 0 waits without end.")
 def apply_command(**options: Any) -> None:
     """Bring objects to what manifests say: create them, or change what is different."""
-    options["validate"] = str(options["validate"]).capitalize()
+    options["validate"] = _VALIDATIONS[options["validate"]]
 
     async def command(shell: Shell, clients: Clientset) -> None:
         options["timeout"] = parse_duration(options["timeout"])

@@ -9,8 +9,21 @@ from cli import flags
 from cli.commands.apply import WriteOptions, create
 
 #: what can be made without a manifest -> module of cli.commands; it has a click command of that name behind `create_`
-MADE: Final = {"deployment": "create_deployment", "job": "create_job", "cronjob": "create_job"}
-_SHORT: Final = {"deploy": "deployment", "cj": "cronjob"}
+MADE: Final = {
+    "namespace": "create_namespace",
+    "configmap": "create_config",
+    "secret": "create_config",
+    "deployment": "create_deployment",
+    "job": "create_job",
+    "cronjob": "create_job",
+    "quota": "create_policy",
+    "priorityclass": "create_policy",
+    "poddisruptionbudget": "create_policy",
+}
+_SHORT: Final = {
+    "ns": "namespace", "cm": "configmap", "deploy": "deployment", "cj": "cronjob", "resourcequota": "quota",
+    "pc": "priorityclass", "pdb": "poddisruptionbudget",
+}  # fmt: skip
 
 
 class _Kinds(click.Group):

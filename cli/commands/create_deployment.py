@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli import flags
-from cli.printers.objects import object_name, print_json, print_yaml
+from cli.commands.making import make
 from cli.shell import Failure, Shell
 from vaina.api.apps.v1 import deployment_pb2
 from vaina.client.clientset import Clientset
@@ -58,17 +58,7 @@ def make_deployment(options: DeploymentOptions, namespace: str) -> deployment_pb
 async def create_deployment(shell: Shell, clients: Clientset, options: DeploymentOptions) -> None:
     """Create the Deployment, or show it."""
     made = make_deployment(options, options.namespace or shell.namespace)
-    if options.dry_run != "client":
-        made = await clients.deployments.create(
-            made, dry_run=options.dry_run == "server", field_manager="vaina"
-        )
-    if options.output in ("json", "yaml"):
-        write = print_json if options.output == "json" else print_yaml
-        shell.out(write([(DEPLOYMENT, made)], single=True))
-        return
-    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
-    name = object_name(DEPLOYMENT, options.name)
-    shell.out(f"{name}\n" if options.output == "name" else f"{name} created{suffix}\n")
+    await make(shell, clients, DEPLOYMENT, made, options)
 
 
 @click.command("deployment")

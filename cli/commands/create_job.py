@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import click
-from google.protobuf.message import Message
 
 from cli import flags
-from cli.printers.objects import object_name, print_json, print_yaml
+from cli.commands.making import make
 from cli.shell import Failure, Shell
 from cli.targets import parse_targets
 from vaina.api.batch.v1 import job_pb2
 from vaina.client.clientset import Clientset
-from vaina.kinds import CRON_JOB, JOB, Kind
-from vaina.objects.normalise import normalise
+from vaina.kinds import CRON_JOB, JOB
 
 #: annotation of a Job that a person made from a CronJob
 _INSTANTIATE: Final = "cronjob.kubernetes.io/instantiate"
@@ -87,29 +85,13 @@ async def create_job(shell: Shell, clients: Clientset, options: JobOptions) -> N
         if target.kind is not CRON_JOB or not target.name:
             raise Failure("from must be an existing cronjob")
         made = job_from(await clients.cron_jobs.get(target.name, place), options.name)
-    await _create(shell, clients, JOB, made, options)
+    await make(shell, clients, JOB, made, options)
 
 
 async def create_cron_job(shell: Shell, clients: Clientset, options: JobOptions) -> None:
     """Create a CronJob, or show it."""
     made = make_cron_job(options, options.namespace or shell.namespace)
-    await _create(shell, clients, CRON_JOB, made, options)
-
-
-async def _create(
-    shell: Shell, clients: Clientset, kind: Kind[Any], made: Message, options: JobOptions
-) -> None:
-    normalise(made)
-    if options.dry_run != "client":
-        dry_run = options.dry_run == "server"
-        made = await clients.kind(kind).create(made, dry_run=dry_run, field_manager="vaina")
-    if options.output in ("json", "yaml"):
-        write = print_json if options.output == "json" else print_yaml
-        shell.out(write([(kind, made)], single=True))
-        return
-    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
-    name = object_name(kind, options.name)
-    shell.out(f"{name}\n" if options.output == "name" else f"{name} created{suffix}\n")
+    await make(shell, clients, CRON_JOB, made, options)
 
 
 @click.command("job")

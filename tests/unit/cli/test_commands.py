@@ -50,6 +50,15 @@ def test_apply_takes_all_examples(vaina: CommandLine) -> None:
     assert result.out.count(" created\n") == len(documents)
 
 
+@pytest.mark.parametrize(
+    ("flag", "code"),
+    [("--validate", 1), ("--validate=true", 1), ("--validate=false", 0), ("--validate=ignore", 0)],
+)
+def test_apply_checks_fields_as_it_is_told(vaina: CommandLine, flag: str, code: int) -> None:
+    wrong = POD.replace("image: busybox", "image: busybox, imge: x")
+    assert vaina.run("apply", flag, "-f", "-", stdin=wrong).code == code
+
+
 def test_warnings_go_to_standard_error(vaina: CommandLine) -> None:
     result = vaina.run("apply", "-f", "-", stdin=POD)
     assert result.err.startswith("Warning: ")

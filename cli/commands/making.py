@@ -1,0 +1,38 @@
+"""What the `vaina create KIND` commands have in common: an object that was made here is created, or shown."""
+
+from typing import Any, Protocol
+
+from google.protobuf.message import Message
+
+from cli.printers.objects import object_name, print_json, print_yaml
+from cli.shell import Shell
+from vaina.client.clientset import Clientset
+from vaina.kinds import Kind
+from vaina.objects.normalise import normalise
+
+
+class MakingOptions(Protocol):
+    """Flags of every such command (`flags.writing`)."""
+
+    @property
+    def dry_run(self) -> str: ...
+    @property
+    def output(self) -> str: ...
+
+
+async def make(
+    shell: Shell, clients: Clientset, kind: Kind[Any], made: Message, options: MakingOptions
+) -> None:
+    """Create an object, at most tried where that is asked for, and say so in the format that is asked for."""
+    normalise(made)
+    if options.dry_run != "client":
+        dry_run = options.dry_run == "server"
+        made = await clients.kind(kind).create(made, dry_run=dry_run, field_manager="vaina")
+    if options.output in ("json", "yaml"):
+        write = print_json if options.output == "json" else print_yaml
+        shell.out(write([(kind, made)], single=True))
+        return
+    fields: Any = made
+    name = object_name(kind, fields.metadata.name)
+    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
+    shell.out(f"{name}\n" if options.output == "name" else f"{name} created{suffix}\n")
