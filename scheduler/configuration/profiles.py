@@ -1,8 +1,8 @@
 """Makes profiles of a configuration: plugins with their arguments, at their extension points, in their order.
 
-Called by `scheduler.build`. Everything that is wrong with any profile is said at once. A plugin's two halves go together here
-(preFilter with filter, preScore with score, reserve with preBind), because one object does both: a file that keeps one half is
-refused instead of half obeyed.
+Called by `scheduler.build`. Everything that is wrong with any profile is said at once. Each extension point is switched by itself
+(`scheduler.framework.halves`), but for what would leave a Pod half bound: reserve and preBind go with the filter that found what they
+are to bind, and a file that keeps one of them is refused instead of half obeyed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,13 +34,8 @@ from vaina.objects.field_path import Path, forbidden, invalid, not_supported
 
 #: upstream has them by default and we have not: they may be disabled, and that is all
 NOT_HERE: Final = ("DynamicResources", "GangScheduling", "NodeDeclaredFeatures")
-#: points at which nothing can be put, for want of anybody to ask
-_HALVES: Final = (
-    ("filter", "preFilter"),
-    ("score", "preScore"),
-    ("filter", "reserve"),
-    ("filter", "preBind"),
-)
+#: points of which a plugin that has both has both or none
+_TOGETHER: Final = ("filter", "reserve", "preBind")
 
 
 @dataclass(slots=True)
@@ -203,11 +198,12 @@ def _check_whole(
     making: _Making, points: Mapping[str, frozenset[str]], order: Mapping[str, Sequence[str]]
 ) -> None:
     path, name = making.path.child("plugins"), making.profile.scheduler_name
-    for whole, half in _HALVES:
-        for plugin in order[whole]:
-            if half in points[plugin] and plugin not in order[half]:
-                words = f"is disabled here and not at {whole}: the two go together"
-                making.errors.append(invalid(path.child(half), plugin, words))
+    for plugin, has in points.items():
+        on = [point for point in _TOGETHER if plugin in order[point]]
+        for point in _TOGETHER:
+            if on and point in has and point not in on:
+                words = f"is disabled here and not at {on[0]}: the two go together"
+                making.errors.append(invalid(path.child(point), plugin, words))
     if not order["queueSort"]:
         words = f'no queue sort plugin is enabled for profile with scheduler name "{name}"'
         making.errors.append(invalid(path.child("queueSort"), [], words))

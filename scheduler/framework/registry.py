@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
+from scheduler.framework.halves import OnlyPreFilter, only_filter
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
 from scheduler.framework.runtime import Profile, Weighted
@@ -132,7 +133,7 @@ def assemble(
     return Profile(
         name=name,
         pre_enqueue=tuple(plugin for plugin in at("preEnqueue") if isinstance(plugin, PreEnqueuePlugin)),
-        filters=tuple(plugin for plugin in at("filter") if isinstance(plugin, FilterPlugin)),
+        filters=_filters(plugins, order),
         post_filters=tuple(plugin for plugin in at("postFilter") if isinstance(plugin, PostFilterPlugin)),
         scores=tuple(
             Weighted(plugin, weights[plugin.name])
@@ -140,6 +141,21 @@ def assemble(
             if isinstance(plugin, ScorePlugin)
         ),
     )
+
+
+def _filters(plugins: Mapping[str, object], order: Mapping[str, Sequence[str]]) -> tuple[FilterPlugin, ...]:
+    """Return the filters in their order; before them those whose preFilter alone is enabled."""
+    asked, prepared = order.get("filter", ()), order.get("preFilter", ())
+    found: list[FilterPlugin] = []
+    for name in [*(item for item in prepared if item not in asked), *asked]:
+        plugin = plugins[name]
+        if not isinstance(plugin, FilterPlugin):
+            continue
+        if name not in asked:
+            found.append(OnlyPreFilter(plugin))
+        else:
+            found.append(plugin if name in prepared else only_filter(plugin))
+    return tuple(found)
 
 
 def default_profile(name: str = DEFAULT_SCHEDULER_NAME, handle: Handle | None = None) -> Profile:

@@ -99,8 +99,11 @@ CASES = [
     Case("a plugin where it has nothing to say", plugins("filter: {enabled: [{name: ImageLocality}]}"),
          'profiles[0].plugins.filter.enabled[0]: Invalid value: "ImageLocality": plugin "ImageLocality" does not '
          "extend FilterPlugin"),
-    Case("half a plugin", plugins("preFilter: {disabled: [{name: NodePorts}]}"),
-         'profiles[0].plugins.preFilter: Invalid value: "NodePorts": is disabled here and not at filter: the two go '
+    Case("what is to be bound, and nobody who found it", plugins("filter: {disabled: [{name: VolumeBinding}]}"),
+         'profiles[0].plugins.filter: Invalid value: "VolumeBinding": is disabled here and not at reserve: the two go '
+         "together"),
+    Case("what was found, and nobody who binds it", plugins("preBind: {disabled: [{name: VolumeBinding}]}"),
+         'profiles[0].plugins.preBind: Invalid value: "VolumeBinding": is disabled here and not at filter: the two go '
          "together"),
     Case("no order of the queue", plugins("queueSort: {disabled: [{name: '*'}]}"),
          "profiles[0].plugins.queueSort: Invalid value: []: no queue sort plugin is enabled for profile with "

@@ -68,7 +68,8 @@ def test_scores_and_weights(case: Case) -> None:
 
 
 def test_filters_that_are_disabled_are_gone_with_their_hints() -> None:
-    made = profile("plugins: {filter: {disabled: [{name: NodePorts}, {name: NodeAffinity}]}}")
+    names = "{disabled: [{name: NodePorts}, {name: NodeAffinity}]}"
+    made = profile(f"plugins: {{preFilter: {names}, filter: {names}}}")
     assert [item.name for item in made.filters] == [
         name for name in FILTERS if name not in ("NodePorts", "NodeAffinity")
     ]
@@ -83,7 +84,7 @@ def test_a_scheduler_of_nothing_but_what_must_be() -> None:
 
 
 def test_each_profile_decides_for_its_own_pods_and_is_asked_with_its_own_hints() -> None:
-    text = "profiles: [{schedulerName: a}, {schedulerName: b, plugins: {filter: {disabled: [{name: NodePorts}]}}}]"
+    text = "profiles: [{schedulerName: a}, {schedulerName: b, plugins: {multiPoint: {disabled: [{name: NodePorts}]}}}]"
     made = make_profiles(read_configuration(HEAD + text).profiles)
     frameworks = Frameworks([Framework(item) for item in made])
     assert frameworks.names == {"a", "b"}
