@@ -20,6 +20,8 @@ from vaina.objects.manifest import Decoded
 
 #: Pods of one call
 MAX_PODS = 100
+#: nothing is created, and the Pod of a template has a controller
+_UNWANTED = (" has no controller: ",)
 Ask = Callable[[Shell, Clientset, SchedulerClient], Awaitable[None]]
 
 
@@ -69,19 +71,32 @@ async def read_pods(
         ApiError: the apiserver would refuse one.
     """
     objects = read_objects(read_sources(shell, files, recursive=recursive))
-    if len(objects) > MAX_PODS:
-        raise Failure(f"{len(objects)} Pods are too many at once: at most {MAX_PODS}")
-    found: list[pod_pb2.Pod] = []
+    pods: list[pod_pb2.Pod] = []
+    without: list[str] = []
     for source, decoded in objects:
         if isinstance(decoded, ApiError):
             raise decoded
-        pod = _pod_of(decoded, source.name)
+        pod = _pod_of(decoded)
+        if pod is None:
+            without.append(f"{source.name}: {decoded.kind.kind} has no Pod template")
+        else:
+            pods.append(pod)
+    if without and not pods:
+        raise Failure(f"{without[0]}: a Pod, or what makes Pods, is needed")
+    if len(pods) > MAX_PODS:
+        raise Failure(f"{len(pods)} Pods are too many at once: at most {MAX_PODS}")
+    for text in without:
+        shell.err(f"{text}: left out")
+    shell.unwanted_warnings = _UNWANTED
+    found: list[pod_pb2.Pod] = []
+    for pod in pods:
         pod.metadata.namespace = pod.metadata.namespace or namespace or shell.namespace
         found.append(await _as_stored(clients, pod))
     return found
 
 
-def _pod_of(decoded: Decoded, source: str) -> pod_pb2.Pod:
+def _pod_of(decoded: Decoded) -> pod_pb2.Pod | None:
+    """Return the Pod that an object is or makes; None: it has none."""
     obj: Any = decoded.message
     if isinstance(obj, pod_pb2.Pod):
         pod = pod_pb2.Pod()
@@ -90,14 +105,14 @@ def _pod_of(decoded: Decoded, source: str) -> pod_pb2.Pod:
             # Taken from a cluster: the question is about another one like it.
             pod.spec.ClearField("node_name")
         meta = pod.metadata
-    elif hasattr(obj, "spec") and hasattr(obj.spec, "template"):
-        pod = pod_pb2.Pod(metadata=obj.spec.template.metadata, spec=obj.spec.template.spec)
+    elif hasattr(obj, "spec") and (hasattr(obj.spec, "template") or hasattr(obj.spec, "job_template")):
+        # A CronJob makes Jobs, and they the Pods.
+        spec = obj.spec if hasattr(obj.spec, "template") else obj.spec.job_template.spec
+        pod = pod_pb2.Pod(metadata=spec.template.metadata, spec=spec.template.spec)
         meta = pod.metadata
         meta.name, meta.namespace = obj.metadata.name, obj.metadata.namespace
     else:
-        raise Failure(
-            f"{source}: {decoded.kind.kind} has no Pod template: a Pod, or what makes Pods, is needed"
-        )
+        return None
     kept = pod_pb2.Pod(spec=pod.spec)
     kept.metadata.name = meta.name or meta.generate_name.rstrip("-")
     kept.metadata.namespace = meta.namespace

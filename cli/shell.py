@@ -5,7 +5,7 @@ a `Clientset`; `run` gives them both, and turns errors into text and an exit cod
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
@@ -71,6 +71,8 @@ class Shell:
     connect_scheduler: ConnectScheduler = connect_scheduler
     #: errors that did not end the command; it ends with 1 when there are any
     failures: int = field(default=0)
+    #: warnings with one of these words are no news to who asked for this
+    unwanted_warnings: Sequence[str] = ()
 
     def out(self, text: str) -> None:
         """Write to standard output at once."""
@@ -92,6 +94,8 @@ class Shell:
 
     def warn(self, text: str) -> None:
         """Write a warning as kubectl does."""
+        if any(words in text for words in self.unwanted_warnings):
+            return
         self.err(f"{self.paint('yellow', 'Warning:')} {text}")
 
     def report(self, error: ApiError, doing: str = "") -> None:

@@ -167,7 +167,7 @@ def render_fit(answer: pb.FitResponse, name: str, paint: Paint = PLAIN) -> str:
             rest = sum(item.copies for item in fullest[LISTED:])
             lines.append(f"and {rest:,} on {_count(len(fullest) - LISTED, 'more node')}")
     if answer.message:
-        lines.append(f"The next one: {answer.message}")
+        lines.append(f"The {'next' if answer.copies else 'first'} one: {answer.message}")
     return "\n".join(lines) + "\n"
 
 

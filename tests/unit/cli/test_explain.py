@@ -145,6 +145,37 @@ async def test_how_many_of_a_template_fit() -> None:
         assert some.out.startswith("at least 1 copy of default/many would fit now\n")
 
 
+CRON_JOB = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 1 * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: main, image: busybox, resources: {requests: {cpu: 100}}}]
+"""
+
+
+async def test_what_of_a_file_makes_pods_is_asked_about() -> None:
+    async with running(*NODES) as world:
+        result = await run(world, "fit", "-f", "-", stdin=CRON_JOB)
+        assert result.code == 0
+        # Nothing is created: that nothing would replace the Pod is no news.
+        assert result.err.splitlines() == ["STDIN: ConfigMap has no Pod template: left out"]
+        assert result.out.splitlines() == [
+            "0 copies of default/nightly would fit now",
+            "The first one: 0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu.",
+        ]
+
+
 async def test_verifying_ends_with_1_when_the_columns_differ() -> None:
     async with running(node("n1")) as world:
         await world.create(pod("a", {"cpu": "1"}))
