@@ -1,12 +1,13 @@
 """PURE: what one Pod asks of a node, as values, and how they are read from its spec. No Pod's identity, and no other Pods."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from scheduler.columns.node_info import Taint, image_name
 from vaina.api.core.v1 import pod_pb2, reference_pb2
-from vaina.objects.pods import pod_requests
+from vaina.objects.pods import spec_requests
 
 #: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`, `DefaultMemoryRequest`)
 DEFAULT_CPU_MILLIS: Final = 100
@@ -103,18 +104,30 @@ class Claim:
     owner: str = ""
 
 
-def nonzero_requests(spec: pod_pb2.PodSpec) -> tuple[int, int]:
-    """Return millicores and bytes that scoring counts: of a container that names none, the defaults."""
-    filled = pod_pb2.Pod(spec=spec)
-    for containers in (filled.spec.containers, filled.spec.init_containers):
-        for container in containers:
-            requests = container.resources.requests
-            if "cpu" not in requests:
-                requests["cpu"].string = f"{DEFAULT_CPU_MILLIS}m"
-            if "memory" not in requests:
-                requests["memory"].string = str(DEFAULT_MEMORY_BYTES)
-    amounts = pod_requests(filled)
+def nonzero_requests(spec: pod_pb2.PodSpec, amounts: Mapping[str, int]) -> tuple[int, int]:
+    """Return millicores and bytes that scoring counts: of a container that names none, the defaults.
+
+    Args:
+        spec: of the Pod.
+        amounts: what it requests (`spec_requests`): the answer where all containers name both.
+    """
+    if not all(map(_names_both, spec.containers)) or not all(map(_names_both, spec.init_containers)):
+        filled = pod_pb2.PodSpec()
+        filled.CopyFrom(spec)
+        for containers in (filled.containers, filled.init_containers):
+            for container in containers:
+                requests = container.resources.requests
+                if "cpu" not in requests:
+                    requests["cpu"].string = f"{DEFAULT_CPU_MILLIS}m"
+                if "memory" not in requests:
+                    requests["memory"].string = str(DEFAULT_MEMORY_BYTES)
+        amounts = spec_requests(filled)
     return min(amounts.get("cpu", 0), MAX_AMOUNT), min(amounts.get("memory", 0), MAX_AMOUNT)
+
+
+def _names_both(container: pod_pb2.Container) -> bool:
+    requests = container.resources.requests
+    return "cpu" in requests and "memory" in requests
 
 
 def claims_of(spec: pod_pb2.PodSpec, pod_name: str, pod_uid: str = "") -> tuple[Claim, ...]:

@@ -33,7 +33,7 @@ from scheduler.columns.pod_terms import (
     owner_uid,
 )
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.pods import counted_spec, pod_requests
+from vaina.objects.pods import counted_spec, spec_requests
 
 #: specs whose class is remembered; the oldest goes first
 MEMO_SIZE: Final = 4096
@@ -96,7 +96,7 @@ class PodClass:
         Raises:
             QuantityError: an amount cannot be read.
         """
-        requests = pod_requests(pod_pb2.Pod(spec=spec))
+        requests = spec_requests(spec)
         #: (resource, amount) of all that is more than nothing, by name; CPU in thousandths, otherwise units
         self.requests: tuple[tuple[str, int], ...] = tuple(
             (name, min(amount, MAX_AMOUNT))
@@ -104,7 +104,7 @@ class PodClass:
             if amount > 0 and name != "pods"
         )
         #: requests for scoring, where a container that names none counts as a small one
-        self.nonzero_cpu, self.nonzero_memory = nonzero_requests(spec)
+        self.nonzero_cpu, self.nonzero_memory = nonzero_requests(spec, requests)
         self.host_ports = host_ports_of(spec)
         self.tolerations = tuple(
             Toleration(item.key, item.operator or "Equal", item.value, item.effect)

@@ -69,12 +69,11 @@ class Room:
         np.subtract(1.0, score, out=score)
         score *= 100.0
         np.floor(score, out=score)
-        # The balance of two is 50 at least, so that this never goes below nothing: no matter how it is cut.
+        # 50 + (50 + after - before) / 2. The balance of two is 50 at least, so that what is halved is never below nothing: however
+        # it is cut.
         score += self._unbalance
         score *= 0.5
-        np.floor(score, out=score)
-        score += 50.0
-        return score
+        return np.floor(score, out=score)
 
     def takes(self, *amounts: int) -> bool:
         """Say whether a Pod's amounts, on top of what is there, are exact as well."""
@@ -105,8 +104,8 @@ class Room:
         _share(self._used_cpu, self._cpu, 0, self._first)
         _share(self._used_memory, self._memory, 0, self._second)
         balance = (1.0 - np.abs(self._first - self._second) * 0.5) * 100.0
-        #: float64[N]: 50 less the balance without the Pod
-        self._unbalance = 50.0 - np.floor(balance)
+        #: float64[N]: 150 less the balance without the Pod
+        self._unbalance = 150.0 - np.floor(balance)
 
     def _follow_rows(self, rows: Sequence[int]) -> None:
         nodes = self._nodes
@@ -122,7 +121,7 @@ class Room:
             self._free_memory[row] = 100.0 * (memory - nonzero_memory)
             self._used_cpu[row], self._used_memory[row] = used_cpu, used_memory
             balance = (1.0 - abs(min(used_cpu / cpu, 1.0) - min(used_memory / memory, 1.0)) / 2) * 100.0
-            self._unbalance[row] = 50 - int(balance)
+            self._unbalance[row] = 150 - int(balance)
 
 
 def _least(free: Floats, size: Floats, amount: int, out: Floats) -> None:

@@ -121,7 +121,11 @@ def pod_requests(pod: pod_pb2.Pod) -> Amounts:
     The containers together, or the init container that needs most, with the sidecars that run beside it; requests of the
     whole Pod stand instead of those; the overhead comes on top.
     """
-    spec = pod.spec
+    return spec_requests(pod.spec)
+
+
+def spec_requests(spec: pod_pb2.PodSpec) -> Amounts:
+    """Return what `pod_requests` does, of a spec."""
     total = _effective(spec, container_requests)
     if spec.HasField("resources"):
         total.update(
