@@ -4,7 +4,7 @@ Follows `pkg/scheduler/framework/plugins/volumebinding/binder.go` (FindPodVolume
 the smallest volume that will do, the smallest claim first. Over all rows at once; asked once a Pod that has claims.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -98,41 +98,55 @@ class Found:
         return Plan(name, tuple(binds), tuple(provisions))
 
 
-class _Reach:
-    """The rows that reach a volume. Most volumes of one place name it by one label: those are looked up, not compared."""
+#: no volume has this rank
+_NONE: Final = np.iinfo(np.int32).max
 
-    def __init__(self, nodes: Snapshot) -> None:
-        self._nodes = nodes
-        #: label -> rows in the order of their values' codes, and by code where its rows begin (the next code's: where they end)
-        self._sorted: dict[str, tuple[NDArray[np.intp], list[int]]] = {}
 
-    def rows(self, volume: VolumeInfo) -> NDArray[np.intp]:
-        """Return the rows whose nodes reach a volume."""
-        terms = volume.terms
-        if terms is None:
-            return np.arange(self._nodes.size)
-        if len(terms) == 1 and not terms[0].fields and len(terms[0].expressions) == 1:
-            [condition] = terms[0].expressions
-            if condition.operator == "In":
-                return self._labelled(condition.key, condition.values)
-        return np.flatnonzero(any_matches(terms, self._nodes))
+def _place(volume: VolumeInfo) -> tuple[str, Sequence[str]] | None:
+    """Return the one label, with its values, by which a volume names its place, as most do that are of one place."""
+    terms = volume.terms
+    if terms is not None and len(terms) == 1 and not terms[0].fields and len(terms[0].expressions) == 1:
+        [condition] = terms[0].expressions
+        if condition.operator == "In":
+            return condition.key, condition.values
+    return None
 
-    def _labelled(self, key: str, values: Sequence[str]) -> NDArray[np.intp]:
-        column = self._nodes.label_codes(key)
+
+def _first_by_place(
+    candidates: Sequence[VolumeInfo], taken: Collection[str], nodes: Snapshot
+) -> tuple[NDArray[np.int32], list[int]]:
+    """Return for each row the rank of the first candidate that one label brings there, for all of them at once, and the ranks of the others.
+
+    Args:
+        candidates: the best first; a rank is the place in it.
+        taken: volumes that must be looked at by themselves.
+        nodes: the rows.
+    """
+    ranks = np.full(nodes.size, _NONE, np.int32)
+    #: label -> for each of its values' codes the first rank, that of nodes without it last
+    first: dict[str, list[int]] = {}
+    others: list[int] = []
+    for rank, volume in enumerate(candidates):
+        place = _place(volume)
+        if place is None or volume.name in taken:
+            others.append(rank)
+            continue
+        column = nodes.label_codes(place[0])
         if column is None:
-            return np.empty(0, np.intp)
-        found = self._sorted.get(key)
-        if found is None:
-            codes = column.codes[: self._nodes.size]
-            rows = np.argsort(codes, kind="stable")
-            begins = np.searchsorted(codes[rows], np.arange(column.values.size + 1)).tolist()
-            found = self._sorted[key] = rows, begins
-        rows, begins = found
-        wanted = {code for value in values if (code := column.values.find(value)) != ABSENT}
-        parts = [rows[begins[code] : begins[code + 1]] for code in wanted]
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty(0, np.intp)
+            continue
+        here = first.get(place[0])
+        if here is None:
+            here = first[place[0]] = [_NONE] * (column.values.size + 1)
+        for value in place[1]:
+            code = column.values.find(value)
+            if code != ABSENT and here[code] == _NONE:
+                here[code] = rank
+    for key, here in first.items():
+        column = nodes.label_codes(key)
+        assert column is not None
+        codes = column.codes[: nodes.size]
+        np.minimum(ranks, np.array(here, np.int32)[np.where(codes == ABSENT, -1, codes)], out=ranks)
+    return ranks, others
 
 
 def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
@@ -146,16 +160,13 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
             codes[(codes == 0) & ~any_matches(volume.terms, nodes)] = UNRESOLVABLE | 2
     found = Found(codes, [], [])
     fits = np.ones(nodes.size, np.bool_)
-    reach = _Reach(nodes)
     for claim in need.waiting:
-        fits &= _give(catalogue, claim, nodes, found, reach)
+        fits &= _give(catalogue, claim, nodes, found)
     codes |= np.where(fits, np.int64(0), np.int64(UNRESOLVABLE | 1))
     return found
 
 
-def _give(
-    catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found, reach: _Reach
-) -> NDArray[np.bool_]:
+def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.bool_]:
     """Choose a volume for a claim on each row; return the rows where it gets one, there or made (bool[N])."""
     chosen = np.full(nodes.size, -1, np.int32)
     selected = catalogue.selected_node(claim)
@@ -171,19 +182,24 @@ def _give(
     taken: dict[str, list[int]] = {}
     for number, volume in enumerate(found.volumes):
         taken.setdefault(volume.name, []).append(number)
-    left = nodes.size
-    for volume in _candidates(catalogue, claim):
-        free = reach.rows(volume)
-        free = free[chosen[free] < 0]
+    candidates = _candidates(catalogue, claim)
+    ranks, others = _first_by_place(candidates, taken.keys(), nodes)
+    for rank in others:
+        volume = candidates[rank]
+        free = ranks > rank
+        if volume.terms is not None:
+            free &= any_matches(volume.terms, nodes)
         for number in taken.get(volume.name, ()):
             for other in found.chosen:
-                free = free[other[free] != number]
-        if len(free):
-            chosen[free] = len(found.volumes)
-            found.volumes.append(volume)
-            left -= len(free)
-            if not left:
-                break
+                free &= other != number
+        ranks[free] = rank
+        if volume.terms is None and volume.name not in taken:
+            # Whoever comes later is for no node.
+            break
+    used, numbers = np.unique(ranks, return_inverse=True)
+    chosen = (numbers + len(found.volumes)).astype(np.int32)
+    chosen[ranks == _NONE] = -1
+    found.volumes += [candidates[rank] for rank in used.tolist() if rank != _NONE]
     found.chosen.append(chosen)
     return (chosen >= 0) | _can_provision(catalogue, claim, nodes)
 
