@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from tests.simulation.claims import ACTIONS as OF_CLAIMS
 from tests.simulation.making import GRACE_SECONDS, container, fill, nth
 from tests.simulation.story import Step
 from tests.simulation.workloads import ACTIONS as OF_WORKLOADS
@@ -315,4 +316,5 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "stale": _stale,
     "skew": _skew,
     **OF_WORKLOADS,
+    **OF_CLAIMS,
 }

@@ -15,8 +15,12 @@ from controller.job import controller as job_shell
 from controller.job import reconcile as jobs
 from controller.job import tracking
 from controller.job.tracking import Counting
+from controller.local_path import controller as local_path_shell
+from controller.local_path.reconcile import HOSTNAME, without_node
+from controller.persistent_volume import reconcile as persistent_volumes
 from controller.statefulset import reconcile as stateful_sets
 from controller.statefulset.controller import StatefulSetController
+from controller.volume_protection.controller import ClaimProtectionController
 from vaina.errors import Conflict, NotFound
 from vaina.objects.rollouts import Deployment, fenceposts, replicas_of
 
@@ -145,6 +149,34 @@ def counts_the_unready(patch: Patch) -> None:
     patch.setattr(disruption, "is_ready", lambda pod: True)
 
 
+def lets_used_claims_go(patch: Patch) -> None:
+    """volume: a claim that ends is not held for the Pods that use it."""
+
+    async def unused(self: ClaimProtectionController, key: str) -> bool:
+        return False
+
+    patch.setattr(ClaimProtectionController, "_is_used", unused)
+
+
+def forgets_which_node(patch: Patch) -> None:
+    """volume: a volume is made on the first node there is, whichever the scheduler chose, and said to be on any."""
+    made = local_path_shell.provision
+
+    def anywhere(claim: Any, found: Any, nodes: Any, directory: str) -> Any:
+        volume = made(without_node(claim), found, nodes[:1], directory)
+        (term,) = volume.spec.node_affinity.required.node_selector_terms
+        del term.match_expressions[:]
+        term.match_expressions.add(key=HOSTNAME, operator="Exists")
+        return volume
+
+    patch.setattr(local_path_shell, "provision", anywhere)
+
+
+def keeps_what_nobody_has(patch: Patch) -> None:
+    """I15: a volume stays Bound when its claim is gone."""
+    patch.setattr(persistent_volumes, "_reclaim", lambda volume: persistent_volumes.Step())
+
+
 def sleeps_through(patch: Patch) -> None:
     """I15: a CronJob is looked at when it changes, and not when it is time."""
     sync = CronJobController.sync
@@ -174,6 +206,9 @@ CONTROLLER_MUTATIONS: Mapping[Mutation, tuple[str, ...]] = {
     grants_without_counting: ("budget",),
     counts_the_unready: ("budget", "I15"),
     sleeps_through: ("I15",),
+    lets_used_claims_go: ("volume",),
+    forgets_which_node: ("volume",),
+    keeps_what_nobody_has: ("I15",),
 }
 #: a step without which a mistake cannot show: stories that have none are not told
 NEEDED: Mapping[Mutation, str] = {
@@ -192,4 +227,7 @@ NEEDED: Mapping[Mutation, str] = {
     grants_without_counting: "create-budget",
     counts_the_unready: "create-budget",
     sleeps_through: "create-cron-job",
+    lets_used_claims_go: "delete-claim",
+    forgets_which_node: "use-claim",
+    keeps_what_nobody_has: "delete-claim",
 }

@@ -14,7 +14,16 @@ from tests.simulation.checks.model import Model
 from tests.simulation.simulate import Outcome, simulate
 from tests.simulation.story import CALM, Step, Story
 from tests.simulation.world import World
-from vaina.kinds import DAEMON_SET, DEPLOYMENT, JOB, POD, POD_DISRUPTION_BUDGET, REPLICA_SET, STATEFUL_SET
+from vaina.kinds import (
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    REPLICA_SET,
+    STATEFUL_SET,
+)
 from vaina.leaderelection.guard import READS
 from vaina.objects.jobs import completion_index
 from vaina.objects.meta import controller_of
@@ -49,6 +58,8 @@ class CrashingWorld(World):
 
     def __init__(self, story: Story, crash: Crash | None) -> None:
         super().__init__(story)
+        if self.disks is not None:
+            self.controllers += ("persistentvolume-binder", "local-path", "pvc-protection", "pv-protection")
         self._crash = crash
         #: the controllers' writes, in order
         self.writes: list[str] = []
@@ -115,6 +126,9 @@ def _ending(model: Model) -> Iterator[str]:
         status = job.status
         ends = sorted(f"{item.type} {item.status} {item.reason}" for item in status.conditions)
         yield f"Job {job.metadata.name} {status.succeeded} {status.failed} {status.completed_indexes} {ends}"
+    for claim in model.of(PERSISTENT_VOLUME_CLAIM):
+        has = claim.status.capacity["storage"].string if claim.status.capacity else ""
+        yield f"claim {claim.metadata.name} {claim.status.phase} {has}"
     for kind in (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, POD_DISRUPTION_BUDGET):
         for obj in model.of(kind):
             yield f"{kind.kind} {_cpu(obj.spec.template.spec) if kind is not POD_DISRUPTION_BUDGET else ''} {_numbers(obj.status)}"
@@ -188,6 +202,13 @@ MORE: Mapping[str, Story] = {
     "an eviction": _story(
         Step(0.0, "create-rs", ("rs0", 2, 100)), Step(0.5, "create-budget", ("pdb0", 0, "miss 1")),
         Step(3.0, "evict", (0,)), Step(3.1, "evict", (1,)),
+    ),
+    "a claim with its volume": _story(
+        Step(0.0, "use-claim", ("user0", 0, 100, "for ever")), Step(3.0, "grow-claim", (0, "2Gi")),
+        Step(5.0, "delete-pod", (0, -1)), Step(12.0, "delete-claim", (0,)),
+    ),
+    "claims of a StatefulSet": _story(
+        Step(0.0, "create-claimed-set", ("db0", 2, "OrderedReady", "dropped")), Step(6.0, "scale", (0, 1))
     ),
     "a deletion of all below": _story(
         Step(0.0, "create-deployment", ("dep0", 2, 100, "one more")), Step(3.0, "delete-set", (0, "Foreground"))

@@ -11,15 +11,20 @@ from prometheus_client import CollectorRegistry
 from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
+from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import NoFiles
 from kubelet.runtime.hollow.program import FOREVER
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtime.interface import RuntimeUnavailable
+from kubelet.runtime.records import Uid
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
+from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.nothing import NoVolumes
+from kubelet.volumes.objects import ApiObjects
+from kubelet.volumes.tasks import volume_tasks
 from tests.simulation.checks.nodes import NodeState, Verb
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
@@ -135,7 +140,9 @@ class SimulatedNode:
             client.pods, clock, steps=steps, node_name=self.name, metrics=metrics, backoff=Backoff(0.3, 5.0, jitter=0.5),
             rng=rng,
         )  # fmt: skip
-        parts = NodeRuntime(engine, self._images, NoVolumes(), NoFiles(), None)  # type: ignore[arg-type]  # an Engine is a Runtime
+        disks = self.world.disks
+        volumes = NoVolumes() if disks is None else VolumeManager(disks.of(self.name), ApiObjects(client))
+        parts = NodeRuntime(engine, self._images, volumes, NoFiles(), None)  # type: ignore[arg-type]  # an Engine is a Runtime
         config = KubeletConfig(
             node_name=self.name, capacity_cpu=CPU, capacity_memory=MEMORY, capacity_pods=PODS
         )
@@ -146,6 +153,19 @@ class SimulatedNode:
         async with asyncio.TaskGroup() as group:
             for run in (kubelet.run, status.run, events.run, steps.run):
                 group.create_task(run())
+            if disks is not None:
+                for task in volume_tasks(
+                    volumes, client, clock, node=self.name, root=str(disks.of(self.name)),
+                    directory=str(disks.volumes), events=events, known=lambda: _looked_after(kubelet), rng=rng,
+                ):  # fmt: skip
+                    group.create_task(task())
+
+
+def _looked_after(kubelet: Kubelet) -> frozenset[Uid] | None:
+    """Return the Pods that have a worker, as `kubelet.build` does; None while not all are known."""
+    if not kubelet.source.informer.synced or not kubelet.files.synced:
+        return None
+    return frozenset(worker.uid for worker in kubelet.workers.all())
 
 
 def _subject(args: tuple[Any, ...]) -> str:

@@ -57,6 +57,7 @@ def simulate(
         world.journal.violations.append(Violation("I17", str(error), loop.time()))
     finally:
         gc.enable()
+        world.close()
     journal: Journal = world.journal
     return Outcome(
         story, journal.violations[0] if journal.violations else None, journal.digest(), loop.turns, loop.time(),

@@ -200,6 +200,35 @@ PRIORITIES: Table = {
         ),
     ),
 }  # fmt: skip
+#: storage: sets with claims of their own, Pods that share one, and late caches of what this is about
+STORAGE: Table = {
+    "create-claimed-set": (
+        2,
+        lambda r, s: (
+            f"db{r.randrange(2)}", r.randrange(1, 4), r.choice(("OrderedReady", "Parallel")),
+            r.choice(("kept", "kept", "dropped")),
+        ),
+    ),
+    "use-claim": (
+        4,
+        lambda r, s: (
+            f"user{r.randrange(3)}", r.randrange(2), r.choice((100, 500, 1200)),
+            r.choice(("for ever", "for ever", "3 s, then 0")),
+        ),
+    ),
+    "delete-claim": (2, lambda r, s: (r.randrange(5),)),
+    "grow-claim": (1, lambda r, s: (r.randrange(5), r.choice(("2Gi", "3Gi")))),
+    "delete-pod": (2, lambda r, s: (r.randrange(12), r.choice((-1, -1, 1, 5, 0)))),
+    "scale": (1, lambda r, s: (r.randrange(5), r.randrange(4))),
+    "stale": (
+        1.5,
+        lambda r, s: (
+            r.choice(("controller", "scheduler")), r.choice(("PersistentVolumeClaim", "PersistentVolume", "Pod")),
+            _seconds(r, 0.5, 15),
+        ),
+    ),
+    "kill": (1.5, lambda r, s: (r.choice(("controller", "scheduler", _node(r, s))), _seconds(r, 1, 8))),
+}  # fmt: skip
 #: what any story may have
 COMMON: Table = {
     "create-pod": (
@@ -242,15 +271,19 @@ TROUBLE: Table = {
     "compact": (1.5, lambda r, s: (r.choice((0, 0, 20)),)),
     "skew": (1, lambda r, s: (_part(r, s), round(r.choice((-1, 1)) * 10 ** r.uniform(-1, 3), 2))),
 }  # fmt: skip
+#: verbs of which nothing becomes without disks
+STORING = frozenset({"create-claimed-set", "use-claim"})
 VERBS = tuple(
     dict.fromkeys(
-        verb for table in (*FAMILIES.values(), BUDGETS, PRIORITIES, COMMON, TROUBLE) for verb in table
+        verb
+        for table in (*FAMILIES.values(), BUDGETS, PRIORITIES, STORAGE, COMMON, TROUBLE)
+        for verb in table
     )
 )
 #: shares of stories that have two families, and budgets where there is something to have them for
 _SECOND, _BUDGET = 0.4, 0.35
-#: and Pods that are important
-_IMPORTANT = 0.1
+#: and Pods that are important, and such that have storage
+_IMPORTANT, _STORED = 0.1, 0.12
 
 
 def draw(seed: int) -> Story:
@@ -283,7 +316,7 @@ def draw(seed: int) -> Story:
             # Much of it comes together: that is when it hurts.
             at = rng.random() ** 2 * seconds
             steps.append(Step(round(at, 3), verb, table[verb][1](rng, story)))
-    steps += _important(seed, story, seconds)
+    steps += _important(seed, story, seconds) + _stored(seed, story, seconds)
     return replace(story, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
@@ -297,6 +330,19 @@ def _important(seed: int, story: Story, seconds: float) -> list[Step]:
     [(verb, (_, arguments))] = PRIORITIES.items()
     return steps + [
         Step(round(rng.random() * seconds, 3), verb, arguments(rng, story)) for _ in range(rng.randint(2, 5))
+    ]
+
+
+def _stored(seed: int, story: Story, seconds: float) -> list[Step]:
+    """Return what a story has of `STORAGE`; by dice of its own, as above."""
+    rng = random.Random(f"stored {seed}")
+    if rng.random() >= _STORED:
+        return []
+    first = rng.choice(("create-claimed-set", "use-claim"))
+    verbs = rng.choices([*STORAGE], [weight for weight, _ in STORAGE.values()], k=rng.randint(3, 9))
+    return [
+        Step(round(at * seconds, 3), verb, STORAGE[verb][1](rng, story))
+        for verb, at in ((first, 0.0), *((verb, rng.random()) for verb in verbs))
     ]
 
 

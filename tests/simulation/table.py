@@ -15,7 +15,7 @@ FAULTS = (
 )  # fmt: skip
 INVARIANTS = (
     "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I15", "I16", "I17", "I18", "I19", "I20",
-    "preempted", "surge", "unavailable", "counted", "identity", "one-a-node", "budget",
+    "preempted", "surge", "unavailable", "counted", "identity", "one-a-node", "budget", "volume",
 )  # fmt: skip
 
 

@@ -15,16 +15,18 @@ from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.build import build as build_scheduler
 from scheduler.scheduler import Scheduler
+from tests.simulation.checks.claims import started
 from tests.simulation.checks.commits import EVICTION, GRACE, MONITOR
 from tests.simulation.checks.every import COMMIT_CHECKS, VERB_CHECKS
 from tests.simulation.checks.model import KNOWN, Model
 from tests.simulation.checks.nodes import NodeState, Verb, containers_first
 from tests.simulation.checks.watches import acknowledged, listed, watch_check
+from tests.simulation.disk import Disks, claims_of
 from tests.simulation.engine import Engine, SimulatedNode
 from tests.simulation.journal import AUTHOR, Author, Journal, Violation
 from tests.simulation.network import Connection, Link, ServerCalls
 from tests.simulation.storage import CommittingStorage, ServersStorage
-from tests.simulation.story import CALM, Faults, Story
+from tests.simulation.story import CALM, STORING, Faults, Story
 from tests.support.columns import column_differences
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
@@ -125,6 +127,10 @@ class World:
         self.storage = CommittingStorage(self.clock, self._on_commit)
         self.servers: dict[str, Server] = {}
         self.nodes: dict[str, SimulatedNode] = {}
+        #: of stories that are about storage; kubelets of others have hollow volumes
+        self.disks = Disks() if any(step.verb in STORING for step in story.steps) else None
+        if self.disks is not None:
+            self.model.data = self.disks.names
         self._links: dict[str, Link] = {}
         self._processes: dict[str, Process] = {}
         self._incarnations: dict[str, int] = {}
@@ -239,6 +245,7 @@ class World:
             pod_eviction_seconds=EVICTION,
             node_monitor_period_seconds=MONITOR,
             controllers=self.controllers,
+            **({} if self.disks is None else {"local_path_directory": str(self.disks.volumes)}),
         )
         manager = build_controllers(client, clock, config, detector=process.detector, rng=rng)
         return _lead(elector, manager.follow, manager.wait_synced, manager.lead)
@@ -333,6 +340,11 @@ class World:
         for invariant, checks in VERB_CHECKS.items():
             for check in checks:
                 self.judge(invariant, check(verb, nodes, self.model))
+        if self.disks is not None:
+            for pod in started(verb, "after", nodes, self.model):
+                for name in claims_of(pod):
+                    if (claim := self.model.claim(name)) is not None:
+                        self.judge("volume", self.disks.use(claim.spec.volume_name))
 
     def on_answer(self, method: str, request: bytes, answer: bytes, version_before: int) -> None:
         """Judge what a part was answered; `version_before` was there when it asked."""
@@ -401,6 +413,11 @@ class World:
             clock.skew = 0.0
         for part in (*self.servers, *self._candidates(), *self.nodes, READER):
             self.start(part)
+
+    def close(self) -> None:
+        """Leave nothing on the machine."""
+        if self.disks is not None:
+            self.disks.close()
 
     async def end(self) -> None:
         """End all parts."""

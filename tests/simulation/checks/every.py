@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.simulation.checks import budgets, commits, identities, jobs, nodes, rollouts
+from tests.simulation.checks import budgets, claims, commits, identities, jobs, nodes, rollouts
 from tests.simulation.checks.commits import CommitCheck
 from tests.simulation.checks.nodes import VerbCheck
 
@@ -23,6 +23,7 @@ COMMIT_CHECKS: Mapping[str, tuple[CommitCheck, ...]] = {
     "identity": (identities.made_in_order,),
     "one-a-node": (identities.one_a_node,),
     "budget": (budgets.within_budget,),
+    "volume": (claims.given_once, claims.stays_while_used),
 }
 #: looked at before and after whatever a kubelet has its runtime do
 VERB_CHECKS: Mapping[str, tuple[VerbCheck, ...]] = {
@@ -31,4 +32,5 @@ VERB_CHECKS: Mapping[str, tuple[VerbCheck, ...]] = {
     "I11": (nodes.healthy_ones_stay,),
     "I12": (nodes.never_twice,),
     "identity": (identities.one_running_a_name,),
+    "volume": (claims.has_its_storage,),
 }

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from tests.simulation.checks.claims import reachable, storage_is_settled
 from tests.simulation.checks.model import TERMINAL, Model
 from tests.simulation.checks.nodes import Nodes
 from tests.simulation.checks.reached import REACHED
@@ -74,7 +75,7 @@ def pods_run(model: Model, nodes: Nodes) -> Iterator[str]:
                 yield f"Pod {meta.name} has no node, and could have one by preemption: {', '.join(fits)}"
         elif name not in known:
             yield f"Pod {meta.name} is on {name}, which is not there"
-        elif not _runs(pod, running[name, meta.uid]):
+        elif not _runs(pod, running[name, meta.uid]) and reachable(model, pod, name):
             yield f"Pod {meta.name} is {pod.status.phase} on {name}, ready: {is_ready(pod)}"
 
 
@@ -94,6 +95,8 @@ def _nodes_with_room(model: Model, pod: object, but: int | None = None) -> Itera
         if untolerated(pod.spec.tolerations, node.spec.taints, ("NoSchedule", "NoExecute")):  # type: ignore[attr-defined]  # a Pod
             continue
         if not selects(pod.spec, node):  # type: ignore[attr-defined]  # a Pod
+            continue
+        if not reachable(model, pod, name):
             continue
         there = [
             {**pod_requests(other), "pods": 1}
@@ -139,7 +142,7 @@ def nodes_are_ready(model: Model, nodes: Nodes) -> Iterator[str]:
 
 
 LIVENESS = {
-    "I15": (replicas_are_there, rollouts_are_over, *REACHED, pods_run, nothing_is_left),
+    "I15": (replicas_are_there, rollouts_are_over, *REACHED, pods_run, nothing_is_left, storage_is_settled),
     "I17": (nodes_are_ready,),
 }
 

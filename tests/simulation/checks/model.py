@@ -15,6 +15,8 @@ from vaina.kinds import (
     KINDS,
     NAMESPACE,
     NODE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
     REPLICA_SET,
@@ -30,7 +32,8 @@ _PREFIXES = {resource_of(kind).prefix: kind for kind in KINDS}
 #: kinds that make Pods, or say how many may go
 OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, JOB, CRON_JOB)
 #: kinds whose objects are looked into
-KNOWN = (POD, NODE, NAMESPACE, *OWNERS, POD_DISRUPTION_BUDGET)
+STORES = (PERSISTENT_VOLUME_CLAIM, PERSISTENT_VOLUME)
+KNOWN = (POD, NODE, NAMESPACE, *OWNERS, POD_DISRUPTION_BUDGET, *STORES)
 _ELECTIONS = "/registry/leases/kube-system/"
 TERMINAL = ("Succeeded", "Failed")
 
@@ -105,6 +108,8 @@ class Model:
         self.meddled: dict[str, float] = {}
         #: node -> times of its Lease's renewals
         self.beats: dict[str, list[float]] = {}
+        #: gives the names of the volumes that there are data of, on any node
+        self.data: Callable[[], list[str]] = list
         #: role -> who holds its lease, where there is an election
         self.leaders: dict[str, str] = {}
 
@@ -131,7 +136,7 @@ class Model:
         self.history[kind.plural].append(commit)
         if kind is POD:
             self._on_pod(commit)
-        elif new is not None and kind not in (NODE, NAMESPACE):
+        elif new is not None and kind not in (NODE, NAMESPACE, *STORES):
             self._on_owner(commit)
         return commit
 
@@ -191,6 +196,16 @@ class Model:
         """Give the objects of a kind, in the order of keys."""
         objects = self._objects[kind.plural]
         return (objects[key] for key in sorted(objects))
+
+    def claim(self, name: str) -> Any:
+        """Return a claim of the namespace `default`, or None."""
+        return self._objects[PERSISTENT_VOLUME_CLAIM.plural].get(
+            f"/registry/persistentvolumeclaims/default/{name}"
+        )
+
+    def volume(self, name: str) -> Any:
+        """Return a PersistentVolume, or None."""
+        return self._objects[PERSISTENT_VOLUME.plural].get(f"/registry/persistentvolumes/{name}")
 
     def pods(self) -> list[Any]:
         """Return the Pods there are."""
