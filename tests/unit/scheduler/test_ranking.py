@@ -1,0 +1,63 @@
+"""Which rows are best, beside a list that is sorted again each time."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.ranking import PIECE, Ranking, RowSet
+
+TOTALS = st.integers(-1, 6)
+
+
+def check(ranking: Ranking, totals: list[int]) -> None:
+    highest = max(totals)
+    best = [row for row, total in enumerate(totals) if total == highest and total >= 0]
+    assert ranking.ties == len(best)
+    assert [ranking.pick(number) for number in range(len(best))] == best
+    assert ranking.best().tolist() == best
+
+
+@given(
+    totals=st.lists(TOTALS, min_size=1, max_size=12), changes=st.lists(st.tuples(st.integers(0, 11), TOTALS))
+)
+def test_the_best_are_those_of_the_highest_total(totals: list[int], changes: list[tuple[int, int]]) -> None:
+    ranking = Ranking(len(totals))
+    ranking.replace(np.array(totals, np.int64))
+    check(ranking, totals)
+    for row, total in changes:
+        if row < len(totals):
+            ranking.set(row, total)
+            totals[row] = total
+            check(ranking, totals)
+    assert [ranking.total(row) for row in range(len(totals))] == totals
+
+
+@pytest.mark.parametrize("first", [0, 1, PIECE, 3 * PIECE + 7])
+def test_rows_stay_in_their_order(first: int) -> None:
+    rng, size = random.Random(first), 6 * PIECE
+    rows = sorted(rng.sample(range(size), first))
+    kept, there = RowSet(np.array(rows, np.intp)), {*rows}
+    for _ in range(3 * PIECE):
+        row = rng.randrange(size)
+        if row in there and len(there) > 1:
+            there.discard(row)
+            kept.discard(row)
+        elif row not in there:
+            there.add(row)
+            kept.add(row)
+    assert kept.count == len(there)
+    assert kept.array().tolist() == sorted(there)
+    assert [kept.pick(number) for number in range(0, kept.count, 97)] == sorted(there)[::97]
+
+
+def test_many_rows_that_come_to_one_place_stay_in_their_order() -> None:
+    kept = RowSet(np.array([0], np.intp))
+    for row in range(5 * PIECE, 0, -1):
+        kept.add(row)
+    assert kept.array().tolist() == [*range(5 * PIECE + 1)]
+    for row in range(0, 5 * PIECE, 2):
+        kept.discard(row)
+    assert kept.array().tolist() == [*range(1, 5 * PIECE, 2), 5 * PIECE]
