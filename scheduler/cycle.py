@@ -158,7 +158,7 @@ class ClassCycle:
         self._untold: list[int] = []
         #: where nothing matters but the rows themselves
         self._ahead: Ahead | None = None
-        if not (self._scaled or self._global or self._reach > Reach.ROW or pod.host_ports or pod.claims):
+        if not (self._scaled or self._global or self._reach > Reach.ROW or pod.host_ports or pod.has_storage):
             self._ahead = Ahead(size, self._ahead_from)
         self._feasible = 0
         if self._count and not prepared.rejected:

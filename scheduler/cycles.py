@@ -54,7 +54,7 @@ class Cycles:
 
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
         """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
-        if pod.claims:
+        if pod.has_storage:
             # What storage there is stands in no column, and each such Pod has claims of its own.
             once = ClassCycle(pod, self._table, self._framework, self._residents)
             return once.decide(tie_break, in_view)

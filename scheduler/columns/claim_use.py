@@ -1,10 +1,10 @@
-"""Which PersistentVolumeClaims the Pods of each row use. No columns: few Pods have claims, and each its own."""
+"""Which storage the Pods of each row use: PersistentVolumeClaims, and disks that they name. No columns: few have any, and each its own."""
 
 from collections.abc import Iterable, Mapping
 
 
 class ClaimUse:
-    """Counts of Pods by row and by claim (namespace/name). Owned by the node table."""
+    """Counts of Pods by row and by claim (namespace/name) or disk (`Disk.key`). Owned by the node table."""
 
     def __init__(self) -> None:
         self._by_row: dict[int, dict[str, int]] = {}
@@ -30,7 +30,7 @@ class ClaimUse:
         return self._total.get(claim, 0)
 
     def on(self, row: int) -> Mapping[str, int]:
-        """Return the claims that the Pods of a row use, with their counts."""
+        """Return the claims and disks that the Pods of a row use, with their counts."""
         return self._by_row.get(row, {})
 
 

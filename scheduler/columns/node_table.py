@@ -146,7 +146,7 @@ class NodeTable:
         self._count_room(row, pod, sign)
 
     def suppose_on_each(self, rows: NDArray[np.intp], pod: PodClass, sign: int) -> None:
-        """Count a Pod on each of some rows, or no longer, for the length of a question. Only of classes without ports and claims.
+        """Count a Pod on each of some rows, or no longer, for the length of a question. Only of classes without ports and storage.
 
         What other Pods ask of it (`topology`) stays: whoever looks at that is not of the reach of a row.
         """
@@ -239,8 +239,8 @@ class NodeTable:
         self._pod_count[row] += sign
         if pod.host_ports:
             self._count_ports(row, pod.host_ports, sign)
-        if pod.claims:
-            self._claims.count(row, pod.claim_keys(), sign)
+        if pod.has_storage:
+            self._claims.count(row, pod.storage_keys(), sign)
         self.topology.count(row, pod, sign)
 
     def _count_ports(self, row: int, ports: tuple[HostPort, ...], sign: int) -> None:

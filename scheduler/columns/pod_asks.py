@@ -143,6 +143,39 @@ def claims_of(spec: pod_pb2.PodSpec, pod_name: str, pod_uid: str = "") -> tuple[
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that a Pod names itself, in a word; the same disk may have several (an RBD image by each of its monitors)."""
+
+    word: str
+    read_only: bool = False
+
+    @property
+    def key(self) -> str:
+        """What it is counted under; no claim has such a key."""
+        return f"{self.word}:{'ro' if self.read_only else 'rw'}"
+
+
+def disks_of(spec: pod_pb2.PodSpec) -> tuple[Disk, ...]:
+    """Return the disks that Pods on one node may not have at once: of GCE, AWS, iSCSI and RBD (upstream's isVolumeConflict)."""
+    found: dict[Disk, None] = {}
+    for volume in spec.volumes:
+        source = volume.volume_source
+        if source.HasField("gce_persistent_disk"):
+            gce = source.gce_persistent_disk
+            found[Disk(f"gce:{gce.pd_name}", gce.read_only)] = None
+        elif source.HasField("aws_elastic_block_store"):
+            # For one Pod alone, however it is read.
+            found[Disk(f"aws:{source.aws_elastic_block_store.volume_id}")] = None
+        elif source.HasField("iscsi"):
+            found[Disk(f"iscsi:{source.iscsi.iqn}", source.iscsi.read_only)] = None
+        elif source.HasField("rbd"):
+            rbd = source.rbd
+            for monitor in rbd.monitors:
+                found[Disk(f"rbd:{monitor}:{rbd.pool}:{rbd.image}", rbd.read_only)] = None
+    return tuple(found)
+
+
 def images_of(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
     """Return the names of all images it needs, as nodes list them."""
     names = [container.image for container in (*spec.init_containers, *spec.containers)]

@@ -17,6 +17,7 @@ from scheduler.columns.pod_asks import (
     PreferredTerm,
     Toleration,
     claims_of,
+    disks_of,
     host_ports_of,
     images_of,
     nonzero_requests,
@@ -64,6 +65,7 @@ class PodClass:
         "__weakref__",
         "asked",
         "claims",
+        "disks",
         "gates",
         "group",
         "host_ports",
@@ -127,10 +129,12 @@ class PodClass:
         self.images = images_of(spec)
         #: PersistentVolumeClaims that its volumes are
         self.claims = claims_of(spec, *identity)
+        #: disks that its volumes name, and that Pods on one node may not share
+        self.disks = disks_of(spec)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
-            self.gates, wanted_node, self.scheduler_name, self.images, self.claims,
+            self.gates, wanted_node, self.scheduler_name, self.images, self.claims, self.disks,
         )  # fmt: skip
         #: what other Pods see of it
         self.group = NO_GROUP
@@ -138,7 +142,7 @@ class PodClass:
         self.asked = NOTHING_ASKED
         #: of the signature
         self.shape = Shape()
-        #: of the signature without what it requests; None: it asks something of other Pods, or has claims
+        #: of the signature without what it requests; None: it asks something of other Pods, or has storage
         self.kind: Shape | None = None
 
     def derive(self, shape: Shape, group: PodGroup, asked: Asked) -> "PodClass":
@@ -153,6 +157,15 @@ class PodClass:
     def claim_keys(self) -> tuple[str, ...]:
         """Return its claims as namespace/name, each once."""
         return tuple(f"{self.group.namespace}/{claim.name}" for claim in self.claims)
+
+    @property
+    def has_storage(self) -> bool:
+        """Whether what it may do depends on storage, which stands in no column."""
+        return bool(self.claims or self.disks)
+
+    def storage_keys(self) -> tuple[str, ...]:
+        """Return what its storage is counted under: claims and disks."""
+        return (*self.claim_keys(), *(disk.key for disk in self.disks))
 
     def tolerates(self, taint: Taint) -> bool:
         """Say whether one of the tolerations covers a taint."""
@@ -288,7 +301,7 @@ class PodCompiler:
         if found is None:
             made = PodClass(spec, wanted_node=wanted_node, identity=identity)
             made.shape = self._shape(made.signature)
-            if not made.claims:
+            if not made.has_storage:
                 made.kind = self._shape(("kind", *made.signature[REQUESTS:]))
             found = _Spec(spec, made)
             if wanted_node:

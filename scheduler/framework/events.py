@@ -60,6 +60,14 @@ def of_who_had_claims(_pod: PodClass, before: Changed, _after: Changed) -> bool:
     return not isinstance(before, PodInfo) or bool(before.pod_class.claims)
 
 
+def of_who_had_storage(pod: PodClass, before: Changed, after: Changed) -> bool:
+    """Say whether a Pod that gave its place back had claims, or a disk that this one names too (isSchedulableAfterPodDeleted)."""
+    if not isinstance(before, PodInfo):
+        return True
+    theirs = {disk.word for disk in before.pod_class.disks}
+    return of_who_had_claims(pod, before, after) or any(disk.word in theirs for disk in pod.disks)
+
+
 def always(_pod: PodClass, _before: Changed, _after: Changed) -> bool:
     """Say that any such change is worth another attempt."""
     return True

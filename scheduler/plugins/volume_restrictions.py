@@ -1,6 +1,7 @@
-"""VolumeRestrictions: a claim with access mode ReadWriteOncePod is for one Pod alone (KEP-2485, `plugins/volumerestrictions`).
+"""VolumeRestrictions: what Pods may not have at once (`plugins/volumerestrictions`).
 
-Upstream's rules for disks of GCE, AWS, RBD and iSCSI that Pods name themselves are not here (docs/limits.md).
+A claim with access mode ReadWriteOncePod is for one Pod alone (KEP-2485). A disk that Pods name themselves is for one Pod of a node:
+of GCE, iSCSI and RBD unless all only read it, of AWS always; RBD images are the same when they share a monitor, pool and name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,17 +11,18 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint, of_its_claims, of_who_had_claims
+from scheduler.framework.events import ClusterEvent, Hint, of_its_claims, of_who_had_storage
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
 REASON: Final = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+DISK_CONFLICT: Final = "node(s) had no available disk"
 MODE: Final = "ReadWriteOncePod"
 
 
 class VolumeRestrictions:
-    """Refuses every node while another Pod has the claim."""
+    """Refuses every node while another Pod has the claim, and nodes where one has the disk."""
 
     name = "VolumeRestrictions"
     #: a Pod anywhere may have it
@@ -32,15 +34,15 @@ class VolumeRestrictions:
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A Pod that gives the claim back, or another claim."""
+        """A Pod that gives claim or disk back, or another claim."""
         return {
-            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_storage,
             ClusterEvent.CLAIM_ADD: of_its_claims,
             ClusterEvent.CLAIM_UPDATE: of_its_claims,
         }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        if not pod.claims:
+        if not pod.has_storage:
             return SKIP
         alone: list[str] = []
         for wanted in pod.claims:
@@ -54,15 +56,29 @@ class VolumeRestrictions:
             if MODE in claim.access_modes:
                 alone.append(key)
         state.write(self.name, tuple(alone))
-        return RUN if alone else SKIP
+        return RUN if alone or pod.disks else SKIP
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (REASON,)
+        return (REASON, DISK_CONFLICT)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         # Whoever has it may be evicted: that is not for ever.
+        if pod.disks:
+            every = range(nodes.size)[rows] if isinstance(rows, slice) else rows.tolist()
+            return np.array([self.filter_row(state, pod, nodes, row) for row in every], np.int64)
         taken = self.filter_row(state, pod, nodes, 0)
         return np.full(len(nodes.valid[rows]), taken, np.int64) if taken else None
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        # The disk is asked about first, and one reason is told (Filter).
+        if pod.disks and _conflict(pod, nodes.claims.on(row)):
+            return 2
         return int(any(nodes.claims.users(key) for key in state.read(self.name, tuple)))
+
+
+def _conflict(pod: PodClass, there: Mapping[str, int]) -> bool:
+    """Say whether a disk of a Pod is there already: one that both only read does no harm."""
+    return bool(there) and any(
+        f"{disk.word}:rw" in there or (not disk.read_only and f"{disk.word}:ro" in there)
+        for disk in pod.disks
+    )
