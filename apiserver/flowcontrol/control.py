@@ -23,7 +23,7 @@ from apiserver.flowcontrol.levels import (
     schema_of,
 )
 from apiserver.flowcontrol.metrics import CONCURRENCY_LIMIT, QUEUE_FULL, TIME_OUT, Counts, FlowMetrics
-from apiserver.storage.watch_stream import BATCH_BYTES
+from apiserver.storage.pushing import BATCH_BYTES
 from vaina.api.meta.v1 import request_pb2
 from vaina.clock import Clock
 from vaina.errors import TooLarge, TooManyRequests

@@ -19,6 +19,7 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
+from apiserver.storage.outlet import Outlet
 from apiserver.storage.paging import PageFiller
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
@@ -81,8 +82,9 @@ class Direct:
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what happens to the selected objects."""
+        """Yield what happens to the selected objects; nothing goes to an outlet."""
         if initial:
             page = await self.list_selection(selection, Read(at_least=after))
             frames = [_frame(EventType.ADDED, item, item.version) for item in page.items]

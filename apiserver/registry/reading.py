@@ -15,6 +15,7 @@ from apiserver.registry.world import World
 from apiserver.storage import keys
 from apiserver.storage.cacher import WatchBatch
 from apiserver.storage.interface import Key, Page, Read, Stored, Version
+from apiserver.storage.outlet import Outlet
 from apiserver.storage.selection import Selection
 from vaina.errors import Expired, InternalError
 from vaina.kinds import Kind
@@ -119,8 +120,12 @@ class Reader(Generic[M]):
                 raise
             raise Expired(_TOO_OLD, continue_token=paging.encode(selection.prefix, after, -1)) from error
 
-    async def watch(self, options: WatchOptions) -> AsyncGenerator[WatchBatch, None]:
+    async def watch(
+        self, options: WatchOptions, outlet: Outlet | None = None
+    ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens, in batches, until the time is over or the storage ends the stream.
+
+        With an outlet what happens goes there once the watch has begun, and is not yielded.
 
         Raises:
             Invalid, BadRequest: the options mean nothing.
@@ -142,6 +147,7 @@ class Reader(Generic[M]):
             after=version,
             initial=initial,
             bookmarks=options.allow_bookmarks or bool(options.send_initial_events),
+            outlet=outlet,
         )
         async with aclosing(batches) as source:
             while True:

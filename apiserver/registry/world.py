@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from apiserver.admission.chain import Chain
 from apiserver.storage.cacher import WatchBatch
 from apiserver.storage.interface import CONSISTENT, CachedStorage, Key, Page, Read, Version
+from apiserver.storage.outlet import Outlet
 from apiserver.storage.selection import Selection
 from vaina.clock import Clock
 
@@ -34,6 +35,7 @@ class SelectingStorage(CachedStorage, Protocol):
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects. Raises Expired; ends when the watcher is too slow."""
         ...

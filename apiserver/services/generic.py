@@ -18,6 +18,7 @@ from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.store import Deletion, Edit, Store
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.lists import encode_list
+from apiserver.services.outlets import CountedOutlet, OnWatchBatch
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage.interface import Stored
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
@@ -28,10 +29,6 @@ from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
 SUBRESOURCES: Final = {"UpdateEphemeralContainers": EPHEMERAL_CONTAINERS, "UpdateResize": RESIZE}
 #: items of a batch; more are refused
 MAX_BATCH = 1000
-
-
-#: is told of every batch that a watch sends: how many events, how many bytes
-OnWatchBatch = Callable[[int, int], None]
 
 
 def _uncounted(_events: int, _size: int) -> None:
@@ -107,7 +104,8 @@ class _Verbs:
             timeout_seconds=request.timeout_seconds if request.HasField("timeout_seconds") else None,
             resource_version_match=request.resource_version_match,
         )
-        async with aclosing(self._store.watch(options)) as batches:
+        outlet = None if rpc.outlet is None else CountedOutlet(rpc.outlet, self._on_watch_batch)
+        async with aclosing(self._store.watch(options, outlet)) as batches:
             async for batch in batches:
                 self._on_watch_batch(len(batch), len(batch.response))
                 yield batch.response

@@ -41,6 +41,7 @@ from apiserver.storage.interface import (
 )
 from apiserver.storage.judging import judge_of
 from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.outlet import Outlet
 from apiserver.storage.paging import PageFiller, too_large
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
@@ -233,6 +234,7 @@ class Cacher:
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects; see the module's docstring.
 
@@ -241,6 +243,7 @@ class Cacher:
             after: the version to go on from; with `initial`, how fresh the current state must be (None: consistent).
             initial: begin with the current state.
             bookmarks: the watcher wants bookmarks.
+            outlet: where what happens goes once the watcher has caught up, and was sent something; None: all is yielded.
 
         Raises:
             Expired: `after` is no longer kept.
@@ -253,7 +256,9 @@ class Cacher:
                 raise Unavailable("the watch cache is behind its storage", retry_seconds=1)
         else:
             await self._wait_at_least(after or Version(0))
-        stream = WatchStream(self._history, kind, selection, bookmarks=bookmarks, clock=self._clock)
+        stream = WatchStream(
+            self._history, kind, selection, bookmarks=bookmarks, clock=self._clock, outlet=outlet
+        )
         async with aclosing(stream.batches(None if initial else after)) as batches:
             async for batch in batches:
                 yield batch

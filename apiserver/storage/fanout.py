@@ -9,12 +9,14 @@ kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from apiserver.storage.cached import CacheEvent
 from apiserver.storage.codec import bookmark, event_frame, version_frame
 from apiserver.storage.interface import EventType, Version
 from apiserver.storage.judging import judge_of
+from apiserver.storage.outlet import Outlet
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
@@ -84,6 +86,18 @@ class Slice:
         return self._response
 
 
+class Sender(Protocol):
+    """Sends what watchers of a group get (`apiserver.storage.pushing`)."""
+
+    def wake(self) -> None:
+        """There is something to send."""
+        ...
+
+    async def serve(self, subscription: "Subscription", outlet: Outlet) -> None:
+        """Send what a watcher gets, until it is cut. Raises what its outlet raises."""
+        ...
+
+
 class Group:
     """The watchers of one selection, and what has happened that some of them have not taken yet."""
 
@@ -100,6 +114,7 @@ class Group:
         "_waiting",
         "_watchers",
         "selection",
+        "sender",
     )
 
     def __init__(self, resource: Resource, selection: Selection, *, capacity: int, max_bytes: int) -> None:
@@ -116,6 +131,8 @@ class Group:
         self._tidy_at = min(_TIDY, capacity + 1)
         self._watchers: dict[int, Subscription] = {}
         self._waiting: dict[int, Subscription] = {}
+        #: what sends for those who do not take themselves; None while there are none
+        self.sender: Sender | None = None
         #: what was asked for last (from where, to where, how many bytes) and the slice: those who come next mostly take the same
         self._last: tuple[tuple[int, int, int], Slice] = (_NOTHING, Slice(()))
         #: watchers that have not come for it
@@ -173,6 +190,8 @@ class Group:
             self._waiting.clear()
             for subscription in waiting:
                 subscription.wake()
+        if self.sender is not None:
+            self.sender.wake()
         return handed, cut
 
     def take(self, start: int, count: int, max_bytes: int) -> Slice:
@@ -233,7 +252,7 @@ class Subscription:
     Too far behind, it is cut: its stream ends, and the watcher resumes after what it got last.
     """
 
-    __slots__ = ("_changed", "_group", "_mark", "bookmarks", "is_cut", "place")
+    __slots__ = ("_changed", "_group", "_mark", "bookmarks", "is_cut", "on_change", "place")
 
     def __init__(self, group: Group, *, bookmarks: bool) -> None:
         self._group, self.bookmarks = group, bookmarks
@@ -242,6 +261,8 @@ class Subscription:
         self.is_cut = False
         self._mark: Version | None = None
         self._changed = asyncio.Event()
+        #: is called when the watcher is cut or gets a bookmark, for whoever does not `wait`
+        self.on_change: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         return 0 if self.is_cut else self._group.end - self.place
@@ -251,21 +272,28 @@ class Subscription:
         """The watchers of the same selection."""
         return self._group
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to take."""
+        return not self.is_cut and (self._mark is not None or self._group.end > self.place)
+
     def mark(self, version: Version) -> None:
         """Let the watcher have a bookmark, if it wants them and has nothing else to get."""
         if self.bookmarks and not len(self) and not self.is_cut:
             self._mark = version
-            self._changed.set()
+            self.wake()
 
     def cut(self) -> None:
         """End the stream; what waits the watcher gets when it resumes."""
         self.is_cut = True
         self._group.leave(self)
-        self._changed.set()
+        self.wake()
 
     def wake(self) -> None:
         """Let `wait` look again."""
         self._changed.set()
+        if self.on_change is not None:
+            self.on_change()
 
     def take(self, count: int, max_bytes: int) -> Slice:
         """Take what comes next: at most `count` events, and no more than fit (one always does)."""
@@ -279,7 +307,7 @@ class Subscription:
 
     async def wait(self) -> None:
         """Return when there is something to take, or the watcher was cut."""
-        while not len(self) and self._mark is None and not self.is_cut:
+        while not self.has_more and not self.is_cut:
             self._changed.clear()
             self._group.wait(self)
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""One client's watch: the current state in chunks, then what the ring has since, then live.
+"""One client's watch: the current state in chunks, then what the ring has since, then live; with an outlet what is live goes there.
 
 A watcher is attached to the fan-out only when it has caught up, in one step with the last look at the ring: nothing is lost
 between them, and a client that is slow to take the current state fills no queue. What the ring no longer has is asked of the
@@ -15,19 +15,11 @@ from apiserver.storage.feed import CachedKind
 from apiserver.storage.history import History
 from apiserver.storage.interface import EventType, Version
 from apiserver.storage.judging import judge_of
+from apiserver.storage.outlet import Outlet
+from apiserver.storage.pacing import Pace
+from apiserver.storage.pushing import BATCH_BYTES, BATCH_EVENTS, Pusher
 from apiserver.storage.selection import Selection
 from vaina.clock import Clock
-
-#: events in one message: 100 Pods in one message cost 90 µs to send, 100 messages of one 4.5 ms (apiserver.md)
-BATCH_EVENTS = 500
-#: bytes of one message; one event always fits
-BATCH_BYTES = 1 << 20
-#: The first batches go out at once; who gets many more gets one every 20 ms, with all that happened meanwhile
-#: (throughput.md 3: 40 -> 19 µs of a scheduler's CPU a Pod).
-_BURST, _PER_SECOND = 20.0, 50.0
-#: A message costs the server 100 µs and more whatever is in it. So the watchers of one selection get no more than this together in a
-#: second, and each of them no fewer than that: a thousand who watch everything leave half a core for those who write.
-_CROWD_PER_SECOND, _MIN_PER_SECOND = 2500.0, 4.0
 
 
 class WatchBatch:
@@ -61,14 +53,26 @@ class WatchStream:
     """Serves one watch of one kind."""
 
     def __init__(
-        self, history: History, kind: CachedKind, selection: Selection, *, bookmarks: bool, clock: Clock
+        self,
+        history: History,
+        kind: CachedKind,
+        selection: Selection,
+        *,
+        bookmarks: bool,
+        clock: Clock,
+        outlet: Outlet | None = None,
     ) -> None:
+        self._outlet = outlet
+        #: something was yielded
+        self._has_begun = False
         self._history, self._kind, self._selection = history, kind, selection
         self._selects = judge_of(kind.cache.resource, selection)
         self._bookmarks, self._clock = bookmarks, clock
 
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
         """Yield batches after a version; None: with the current state first. Ends when the watcher was too slow.
+
+        With an outlet the watch only begins here: something is yielded, so that whoever is between knows, and the rest goes there.
 
         Raises:
             Expired: neither ring nor storage has what comes after the version.
@@ -99,6 +103,10 @@ class WatchStream:
             async with aclosing(self._live(subscription)) as live:
                 async for batch in live:
                     yield batch
+            if not subscription.is_cut and self._outlet is not None:
+                group = subscription.group
+                sender = group.sender or Pusher(group, cache, self._clock)
+                await sender.serve(subscription, self._outlet)
         finally:
             self._kind.fanout.detach(subscription)
 
@@ -119,6 +127,7 @@ class WatchStream:
             if chunk and (len(chunk) >= BATCH_EVENTS or size > BATCH_BYTES):
                 response = b"".join(parts)
                 parts.clear()
+                self._has_begun = True
                 yield WatchBatch(chunk, response, Version(0))
                 chunk, size = [], len(wire)
             chunk.append(Pending(EventType.ADDED, at, CacheEvent(EventType.ADDED, at, entry, None)))
@@ -131,10 +140,12 @@ class WatchStream:
             parts.append(version_frame(version))
             response = b"".join(parts)
             parts.clear()
+            self._has_begun = True
             yield WatchBatch(chunk, response, version)
 
     def _chunks(self, pending: Sequence[Pending], end: Version) -> Iterator[WatchBatch]:
         for chunk, is_last in _split(pending):
+            self._has_begun = True
             yield _batch(chunk, end if is_last else chunk[-1].version)
 
     def _pending(self, events: Sequence[CacheEvent]) -> list[Pending]:
@@ -146,28 +157,24 @@ class WatchStream:
         return found
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what the fan-out logs, gathering under load only: longer the more watchers there are of the same."""
-        allowance, last = _BURST, self._clock.monotonic()
-        while True:
+        """Yield what the fan-out logs, gathering under load only: longer the more watchers there are of the same.
+
+        With an outlet only until something was sent: then it is known that everything before is out.
+        """
+        pace = Pace(self._clock)
+        while self._outlet is None or not self._has_begun:
             await subscription.wait()
-            now = self._clock.monotonic()
-            per_second, burst = _pace(len(subscription.group))
-            allowance, last = min(burst, allowance + (now - last) * per_second), now
-            if allowance < 1 and len(subscription) < BATCH_EVENTS:
-                await self._clock.sleep((1 - allowance) / per_second)
-            allowance -= 1
+            seconds = pace.wait_seconds(len(subscription.group))
+            if seconds and len(subscription) < BATCH_EVENTS:
+                await self._clock.sleep(seconds)
+            pace.sent()
             if subscription.is_cut:
                 return
             taken = subscription.take(BATCH_EVENTS, BATCH_BYTES)
             # Everything that has been applied was logged: with nothing left the watcher is where the cache is.
             version = taken.items[-1].version if len(subscription) else self._kind.cache.version
+            self._has_begun = True
             yield WatchBatch(taken.items, taken.response(version), version)
-
-
-def _pace(crowd: int) -> tuple[float, float]:
-    """Return how many messages each watcher of a crowd gets in a second, and how many of them at once."""
-    per_second = min(_PER_SECOND, max(_MIN_PER_SECOND, _CROWD_PER_SECOND / max(crowd, 1)))
-    return per_second, _BURST * per_second / _PER_SECOND
 
 
 def _split(pending: Sequence[Pending]) -> Iterator[tuple[Sequence[Pending], bool]]:

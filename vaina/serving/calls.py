@@ -61,6 +61,23 @@ class Call:
             self.is_answered = True
             raise asyncio.CancelledError from error
 
+    def post(self, message: bytes, then: Callable[[bool], None]) -> None:
+        """Send a message of a stream, and do not wait: `then` is called when it is on its way, or with False when the client has gone.
+
+        One at a time, and none beside `write`. A client that has gone ends the task.
+        """
+        operation = cygrpc.SendMessageOperation(message, 0)
+        operations = (operation,) if self._is_begun else (self._begin(), operation)
+        self._operations.append(operations)
+        batch = cygrpc.execute_batch(self.state, operations, self._loop)
+        try:
+            future = batch.send(None)
+        except cygrpc.ExecuteBatchError:
+            self._loop.call_soon(self._posted, None, operations, then)
+            return
+        future._asyncio_future_blocking = False
+        future.add_done_callback(partial(self._posted, batch, operations, then))
+
     async def answer(self, message: bytes) -> None:
         """Send the one answer, and OK. Returns when they are gone."""
         status = cygrpc.SendStatusFromServerOperation(self._trailers, cygrpc.StatusCode.ok, "", 0)
@@ -107,6 +124,23 @@ class Call:
         future = batch.send(None)
         future._asyncio_future_blocking = False
         future.add_done_callback(partial(_ended, self, batch, operation))
+
+    def _posted(
+        self, batch: Any, operations: tuple[Any, ...], then: Callable[[bool], None], _: Any = None
+    ) -> None:
+        is_sent = False
+        try:
+            if batch is not None:
+                batch.send(None)
+        except StopIteration:
+            is_sent = True
+        except cygrpc.ExecuteBatchError:
+            is_sent = False
+        self._operations.remove(operations)
+        then(is_sent)
+        if not is_sent and not self.is_answered:
+            self.is_answered = True
+            self.task.cancel()
 
     def _begin(self) -> Any:
         self._is_begun = True

@@ -14,6 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from vaina.errors import ApiError, BadRequest, InternalError, Timeout
+from vaina.serving.outlet import Outlet
 from vaina.serving.unsent import Unsent
 
 log = structlog.stdlib.get_logger(__name__)
@@ -53,6 +54,8 @@ class RequestContext:
     cancelled: bool = False
     #: the server's answers that were not taken yet; None where nothing is between caller and service
     unsent: Unsent | None = None
+    #: where messages of a stream may go that the handler does not yield; None where there is none
+    outlet: Outlet | None = None
 
     def warn(self, text: str) -> None:
         """Tell the caller something that is no error."""

@@ -41,6 +41,7 @@ from vaina.serving.handlers import (
 )
 from vaina.serving.health import Health
 from vaina.serving.options import MAX_CONNECTIONS, MAX_METADATA_BYTES, server_options
+from vaina.serving.outlet import Outlet, Sending
 from vaina.serving.reflection import add_reflection
 from vaina.serving.turns import Turns
 from vaina.serving.unsent import MIN_BYTES
@@ -70,8 +71,6 @@ log = structlog.stdlib.get_logger(__name__)
 DEFAULT_DEADLINE_SECONDS = 60.0
 #: a stream's request is there within this time, or the call ends
 REQUEST_SECONDS = 32.0
-#: a large answer, or message of a stream, is taken within this time, or the call ends
-SEND_SECONDS = 60.0
 #: calls under way, from their first byte on; what a call is allowed beyond that is its service's business
 MAX_CALLS = 32_768
 #: HTTP/2 counts so much for each header besides its name and value
@@ -214,9 +213,7 @@ class _Wrapped:
                 request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
             if len(answer) > MIN_BYTES:
-                sending = _Sending(self.calls, ctx.peer, answer)
-                sending.__enter__()
-                context.add_done_callback(sending.__exit__)
+                context.add_done_callback(Sending(self.calls, ctx.peer, answer).end)
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -242,6 +239,7 @@ class _Wrapped:
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(task)
+        ctx.outlet = Outlet.of(context, self.calls, ctx.peer, self.sent)
         try:
             self._admit(ctx)
             if self.turns is not None:
@@ -261,6 +259,7 @@ class _Wrapped:
                         break
                     stream.waiting = True
             stream.waiting = False
+            await self._flush(ctx)
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -275,6 +274,7 @@ class _Wrapped:
                 raise
             # The server is going: end the stream in good order.
             task.uncancel()
+            await self._flush(ctx)
         finally:
             ctx.cancelled = True
             self.calls.streams.discard(stream)
@@ -285,8 +285,16 @@ class _Wrapped:
         if len(answer) <= MIN_BYTES:
             await context.write(answer)
         else:
-            with _Sending(self.calls, ctx.peer, answer):
+            sending = Sending(self.calls, ctx.peer, answer)
+            try:
                 await context.write(answer)
+            finally:
+                sending.end()
+
+    async def _flush(self, ctx: RequestContext) -> None:
+        """Let out what is on its way by the stream's outlet."""
+        if ctx.outlet is not None:
+            await ctx.outlet.flush()
 
     async def _request(self, context: Any) -> bytes:
         """Return the call's request. Raises BadRequest when the client sends none."""
@@ -325,6 +333,7 @@ class _Wrapped:
         return ctx, start
 
     async def _abort(self, context: Any, ctx: RequestContext, error: ApiError) -> None:
+        await self._flush(ctx)
         code, message, details = status.to_rpc(error)
         trailers: list[tuple[str, str | bytes]] = [(status.DETAILS_KEY, details)]
         if ctx.trailing and len(details) < status.MAX_BYTES // 4:
@@ -341,28 +350,3 @@ class _Wrapped:
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:
             self.sent.inc()
-
-
-class _Sending:
-    """A large answer on its way: counted until it is gone, which it must be within a time, or the task that sends it ends."""
-
-    __slots__ = ("_calls", "_late", "_peer", "_size")
-
-    def __init__(self, calls: Calls, peer: str, answer: bytes) -> None:
-        self._calls, self._peer, self._size = calls, peer, len(answer)
-
-    def __enter__(self) -> None:
-        """Begin. Raises TooManyRequests when there is no room: earlier answers were not read."""
-        if not self._calls.unsent.add(self._peer, self._size):
-            raise TooManyRequests(
-                "Too many requests, please try again later: earlier answers were not read yet.",
-                retry_seconds=1,
-            )
-        task = asyncio.current_task()
-        assert task is not None
-        self._late = asyncio.get_running_loop().call_later(SEND_SECONDS, task.cancel)
-
-    def __exit__(self, *_: object) -> None:
-        """The answer is gone, or never will be."""
-        self._late.cancel()
-        self._calls.unsent.remove(self._peer, self._size)
