@@ -283,7 +283,7 @@ VERBS = tuple(
 #: shares of stories that have two families, and budgets where there is something to have them for
 _SECOND, _BUDGET = 0.4, 0.35
 #: and Pods that are important, and such that have storage
-_IMPORTANT, _STORED = 0.1, 0.12
+_IMPORTANT, _STORED = 0.1, 0.1
 
 
 def draw(seed: int) -> Story:
