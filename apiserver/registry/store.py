@@ -20,7 +20,6 @@ from apiserver.registry.creating import FAIR
 from apiserver.registry.creating_many import ManyCreator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
-from apiserver.registry.patching import apply_patch, read_patch
 from apiserver.registry.paying import paid
 from apiserver.registry.status import merge_status
 from apiserver.registry.strategy import M, Subresource, copy_field, spec_bytes
@@ -29,6 +28,7 @@ from vaina.clock import timestamp
 from vaina.errors import ApiError, BadRequest, NotFound
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
+from vaina.objects.patching import apply_patch, read_patch
 
 #: what admission still asks of an update: (new, old)
 Checks = Sequence[Callable[[Any, Any], None]]

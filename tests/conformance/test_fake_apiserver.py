@@ -200,6 +200,80 @@ async def test_a_masked_status_writes_its_fields_and_merges_conditions(client: C
     assert [condition.type for condition in found.status.conditions] == ["PodScheduled"]
 
 
+MERGE, JSON = "application/merge-patch+json", "application/json-patch+json"
+
+
+@pytest.mark.parametrize(
+    ("patch", "patch_type", "want"),
+    [
+        ('{"data":{"x":null,"y":"2"}}', "", {"y": "2"}),
+        ('{"data":{"x":null,"y":"2"}}', MERGE, {"y": "2"}),
+        ('[{"op":"test","path":"/data/x","value":"1"},{"op":"add","path":"/data/y","value":"2"}]', JSON, {"x": "1", "y": "2"}),
+        ("{}", MERGE, {"x": "1"}),
+    ],
+)  # fmt: skip
+async def test_a_patch_changes_what_it_names(
+    client: Clientset, patch: str, patch_type: str, want: dict[str, str]
+) -> None:
+    made = await client.config_maps.create(config_map(x="1"))
+    kwargs = {"patch_type": patch_type} if patch_type else {}
+    changed = await client.config_maps.patch("a", patch, namespace="default", **kwargs)
+    assert (dict(changed.data), changed.metadata.uid) == (want, made.metadata.uid)
+    assert await client.config_maps.get("a", "default") == changed
+    assert (changed.metadata.resource_version == made.metadata.resource_version) is (want == {"x": "1"})
+
+
+@pytest.mark.parametrize(
+    ("patch", "patch_type", "error"),
+    [
+        ("{", MERGE, BadRequest),
+        ("[]", MERGE, BadRequest),
+        ("{}", "text/plain", BadRequest),
+        ('{"data":{"x":{"y":1}}}', MERGE, BadRequest),
+        ('{"colour":"red"}', MERGE, BadRequest),
+        ('{"metadata":{"name":"other"}}', MERGE, BadRequest),
+        ('{"metadata":{"namespace":"other"}}', MERGE, BadRequest),
+        ('[{"op":"test","path":"/data/x","value":"2"}]', JSON, Invalid),
+        ('{"metadata":{"resourceVersion":"1"}}', MERGE, Conflict),
+        ('{"metadata":{"uid":"another"}}', MERGE, Conflict),
+    ],
+)
+async def test_a_patch_that_does_not_fit_is_refused_in_the_same_words(
+    client: Clientset, patch: str, patch_type: str, error: type[ApiError]
+) -> None:
+    made = await client.config_maps.create(config_map(x="1"))
+    with pytest.raises(error) as caught:
+        await client.config_maps.patch("a", patch, namespace="default", patch_type=patch_type)
+    other, words = make_apiserver(), caught.value.message
+    await other.app.bootstrap()
+    there = (await other.client.config_maps.create(config_map(x="1"))).metadata.uid
+    with pytest.raises(error) as real:
+        await other.client.config_maps.patch("a", patch, namespace="default", patch_type=patch_type)
+    assert words.replace(made.metadata.uid, "UID") == real.value.message.replace(there, "UID")
+    assert await client.config_maps.get("a", "default") == made
+
+
+async def test_a_patch_of_a_status_leaves_the_spec_and_the_other_way_about(client: Clientset) -> None:
+    await client.replica_sets.create(make_replica_set("web", replicas=1))
+    patch = '{"spec":{"replicas":3},"status":{"replicas":2}}'
+    found = await client.replica_sets.patch("web", patch, namespace="default", subresource="status")
+    assert (found.spec.replicas, found.status.replicas, found.metadata.generation) == (1, 2, 1)
+    found = await client.replica_sets.patch("web", patch.replace("2", "9"), namespace="default")
+    assert (found.spec.replicas, found.status.replicas, found.metadata.generation) == (3, 2, 2)
+
+
+async def test_a_patch_lets_the_last_finalizer_go_and_a_dry_one_does_not(client: Clientset) -> None:
+    held = config_map()
+    held.metadata.finalizers.append("vaina.dev/test")
+    await client.config_maps.create(held)
+    await client.config_maps.delete("a", "default")
+    patch = '{"metadata":{"finalizers":null}}'
+    await client.config_maps.patch("a", patch, namespace="default", patch_type=MERGE, dry_run=True)
+    await client.config_maps.patch("a", patch, namespace="default", patch_type=MERGE)
+    with pytest.raises(NotFound, match=r'^configmaps "a" not found$'):
+        await client.config_maps.patch("a", patch, namespace="default", patch_type=MERGE)
+
+
 async def test_lists_are_in_order_and_selected_by_labels_and_fields(client: Clientset) -> None:
     for name, app, node in (("b", "x", "n1"), ("a", "x", ""), ("c", "y", "n1")):
         await client.pods.create(pod(name, labels={"app": app}, node=node))

@@ -4,7 +4,7 @@
     client = fake.client()
     fake.fail("Update", CONFIG_MAP, Unavailable("away"), answer_lost=True)
 
-It has the verbs of every kind but Patch and the streams of Pods, over the same transport interface, so that informers, recorders
+It has the verbs of every kind but the streams of Pods and the sub-resources other than `status`, over the same transport interface, so that informers, recorders
 and leader election run over it unchanged; see `vaina.testing.tracker` for what it does not know. Compare client-go's
 kubernetes/fake. Owned by the test's task.
 """
@@ -21,9 +21,10 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import Clock
-from vaina.errors import VERSION_TOO_LARGE, ApiError, BadRequest, Expired, FieldError, Timeout
+from vaina.errors import VERSION_TOO_LARGE, ApiError, BadRequest, Expired, FieldError, NotFound, Timeout
 from vaina.kinds import KINDS, POD, Kind
 from vaina.objects.fields import selectable_fields
+from vaina.objects.patching import apply_patch, read_patch
 from vaina.objects.selectors import SelectorError, parse_field_selector, parse_label_selector
 from vaina.objects.watch import ADDED, BOOKMARK, DELETED, INITIAL_EVENTS_END, MODIFIED
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
@@ -102,7 +103,7 @@ class FakeApiserver:
         unary: dict[str, Unary] = {
             "Get": verbs.get, "List": verbs.list, "Create": verbs.create, "CreateBatch": verbs.create_batch,
             "Update": verbs.update, "UpdateStatus": verbs.update_status,
-            "UpdateStatusBatch": verbs.update_status_batch, "Delete": verbs.delete,
+            "UpdateStatusBatch": verbs.update_status_batch, "Patch": verbs.patch, "Delete": verbs.delete,
             "DeleteBatch": verbs.delete_batch, "DeleteCollection": verbs.delete_collection,
         }  # fmt: skip
         if kind is POD:
@@ -217,6 +218,23 @@ class _Verbs:
         with self._tracker.dry_run(request.options.dry_run):
             return _bytes(self._tracker.update_status(self._kind, sent, request.status_mask.paths))
 
+    def patch(self, data: bytes) -> bytes:
+        request = decode(request_pb2.PatchRequest, data)
+        if request.subresource not in ("", "status"):
+            raise NotFound("the server could not find the requested resource")
+        validation = request.options.field_validation
+        change = read_patch(
+            self._kind, request.patch_type, request.patch, _nobody_listens, validation=validation
+        )
+        old = self._tracker.get(self._kind, request.namespace, request.name)
+        strict = validation in ("", "Strict")
+        new: Any = apply_patch(self._kind, change, old, _nobody_listens, strict=strict)
+        _check_names(new.metadata, old.metadata)
+        with self._tracker.dry_run(request.options.dry_run):
+            if request.subresource:
+                return _bytes(self._tracker.update_status(self._kind, new, ()))
+            return _bytes(self._tracker.update(self._kind, new))
+
     def update_status_batch(self, data: bytes) -> bytes:
         request = decode(raw_pb2.RawUpdateBatchRequest, data)
         return _each([partial(self.update_status, _bytes(one)) for one in request.requests])
@@ -268,6 +286,23 @@ class _Verbs:
 
     def _parse(self, data: bytes) -> Any:
         return decode(self._kind.message, data)
+
+
+def _nobody_listens(_warning: str) -> None:
+    """Drop a warning: tests ask for errors."""
+
+
+def _check_names(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
+    """Refuse a patch that gives an object another name. Raises BadRequest."""
+    if new.name not in ("", old.name):
+        raise BadRequest(
+            f"the name of the object ({new.name}) does not match the name on the URL ({old.name})"
+        )
+    if new.namespace not in ("", old.namespace):
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    new.name, new.namespace = old.name, old.namespace
 
 
 def _each(calls: Sequence[Callable[[], bytes]]) -> bytes:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from apiserver.storage.interface import Change, Key, Stored
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import config_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.errors import ApiError, BadRequest, Conflict, Invalid, NotFound, TooLarge
 from vaina.kinds import POD
+from vaina.objects.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from vaina.testing.builders import make_container
 
 

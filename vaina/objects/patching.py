@@ -1,4 +1,4 @@
-"""JSON patch, merge patch and strategic merge patch on objects. Pure; called by `store`.
+"""JSON patch, merge patch and strategic merge patch on objects. Pure; called by the apiserver's registry and by `vaina.testing`.
 
 Follows apiserver `endpoints/handlers/patch.go`: a patch is read once and may be applied several times, on conflict.
 """
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.registry.context import IGNORE, WARN
 from vaina.errors import BadRequest, Invalid, TooLarge
 from vaina.kinds import Kind
 from vaina.objects import field_path
@@ -22,6 +21,9 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
 
+#: values of fieldValidation that are not strict
+_WARN: Final = "Warn"
+_IGNORE: Final = "Ignore"
 _MAX_OPERATIONS: Final = 10_000
 
 #: an object as a dict -> the patched one
@@ -76,10 +78,10 @@ def read_patch(
 
 
 def _tell(mistakes: list[str], warn: Callable[[str], None], validation: str) -> None:
-    if mistakes and validation == WARN:
+    if mistakes and validation == _WARN:
         for words in mistakes:
             warn(words)
-    elif mistakes and validation != IGNORE:
+    elif mistakes and validation != _IGNORE:
         raise BadRequest(f"error decoding patch: strict decoding error: {', '.join(mistakes)}")
 
 
