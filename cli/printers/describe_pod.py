@@ -25,6 +25,8 @@ def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:
     page.many(0, "IPs", [f"IP: {entry.ip}" for entry in status.pod_ips])
     if controlled_by(pod):
         page.value(0, "Controlled By", controlled_by(pod))
+    if status.nominated_node_name:
+        page.value(0, "NominatedNodeName", status.nominated_node_name)
     _containers(page, "Init Containers", spec.init_containers, status.init_container_statuses, 0)
     _containers(page, "Containers", spec.containers, status.container_statuses, 0)
     debug = [item.ephemeral_container_common for item in spec.ephemeral_containers]

@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
+from cli.printers.describe_pod import describe_pod
 from cli.printers.duration import age, human_duration, precise
 from cli.printers.errors import explain_error
 from cli.printers.jsonpath import JsonPathError, render
+from cli.printers.page import Page
 from cli.printers.style import Paint
 from cli.printers.table import Table, render_table
 from vaina import errors
 from vaina.clock import timestamp
 from vaina.errors import ApiError, FieldError
+from vaina.testing.builders import make_pod
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,14 @@ def test_a_template_is_filled(template: str, text: str) -> None:
 def test_a_template_that_cannot_be_read_is_an_error(template: str) -> None:
     with pytest.raises(JsonPathError):
         render(template, {"a": [1], **TREE})
+
+
+def test_a_pod_that_preempts_names_the_node_that_it_has_in_view() -> None:
+    waiting = make_pod("important")
+    waiting.status.nominated_node_name = "node-1"
+    page = Page()
+    describe_pod(page, waiting)
+    assert ["NominatedNodeName:", "node-1"] in [line.split() for line in page.text().splitlines()]
+    other = Page()
+    describe_pod(other, make_pod("plain"))
+    assert "NominatedNodeName" not in other.text()
