@@ -101,7 +101,8 @@ class Ranking:
     def replace(self, total: NDArray[np.int64]) -> None:
         """Take other totals for all rows."""
         self._total = total
-        self._scan()
+        # Where that happens it happens each time: no more is found out than is asked.
+        self._scan(1)
 
     def set(self, row: int, total: int) -> None:
         """Change one row."""
@@ -111,7 +112,7 @@ class Ranking:
         self._total[row] = total
         if self._top is None:
             if total >= 0:
-                self._scan()
+                self._scan(1)
             return
         if total >= self._floor:
             level = self._levels.get(total)
@@ -135,9 +136,9 @@ class Ranking:
             self._best = max(self._levels)
             self._top = self._levels[self._best]
         else:
-            self._scan()
+            self._scan(LEVELS)
 
-    def _scan(self) -> None:
+    def _scan(self, levels: int) -> None:
         total = self._total
         best = int(total.max()) if len(total) else -1
         self._levels, self._top = {}, None
@@ -146,7 +147,7 @@ class Ranking:
             return
         top = self._top = self._levels[best] = RowSet((total == best).nonzero()[0])
         known = top.count
-        while known < ENOUGH and best - self._floor < LEVELS - 1 and self._floor > 0:
+        while known < ENOUGH and best - self._floor < levels - 1 and self._floor > 0:
             self._floor -= 1
             rows = (total == self._floor).nonzero()[0]
             if len(rows):

@@ -31,6 +31,7 @@ class ScaledScore:
     __slots__ = (
         "_bounds",
         "_by_cell",
+        "_by_cells",
         "_by_feasible",
         "_cells",
         "_counted",
@@ -61,6 +62,8 @@ class ScaledScore:
         #: the cells as of the last look (never changed in place), and those with a row that counts
         self._cells: NDArray[np.intp] | None = None
         self._present = np.zeros(0, np.intp)
+        #: int64[cells]: what each cell got last; None: not known
+        self._by_cells: Scores | None = None
         plugin = weighted.plugin
         # Asked once: to ask a Protocol takes longer than to score.
         self._in_domains = plugin if isinstance(plugin, DomainScore) else None
@@ -96,8 +99,7 @@ class ScaledScore:
         if flipped:
             self._see(feasible, whole=whole)
         if isinstance(affected, slice) or (self._by_cell is not None and (affected or flipped)):
-            self._score_all()
-            return self._nodes.all
+            return self._nodes.all if self._score_all() else ()
         if not affected and not flipped:
             return ()
         changed, bounds = self._score_rows(affected)
@@ -131,17 +133,19 @@ class ScaledScore:
             self._counted = None if whole else feasible.copy()
         self._cells = None
 
-    def _score_all(self) -> None:
+    def _score_all(self) -> bool:
+        """Score all rows again; returns False when no score is another than it was."""
         cells = None if self._by_cell is None else self._by_cell.cells(self._state)
         if self._by_cell is not None and cells is not None:
-            self._score_cells(cells, self._by_cell.score_cells(self._state))
-            return
+            return self._score_cells(cells, self._by_cell.score_cells(self._state))
         self._by_cell = None
         self._raw = self._plugin.score(self._state, self._pod, self._nodes, self._nodes.all).copy()
         self._rescale(self._find_bounds())
+        return True
 
-    def _score_cells(self, cells: NDArray[np.intp], raw: Scores) -> None:
-        """Give the rows of each cell what it gets."""
+    def _score_cells(self, cells: NDArray[np.intp], raw: Scores) -> bool:
+        """Give the rows of each cell what it gets; returns False when that is what it had."""
+        before = self._by_cells if cells is self._cells else None
         if cells is not self._cells:
             self._cells = cells
             counted = cells if self._counted is None else cells[self._counted]
@@ -149,10 +153,15 @@ class ScaledScore:
         seen = raw[self._present]
         self._bounds = (int(seen.min()), int(seen.max())) if len(seen) else None
         if self._bounds is None:
-            self.scaled = np.zeros(len(cells), np.int64)
-            return
-        scaled = (self._plugin.scale(raw, *self._bounds) * self._weight)[cells]
+            self.scaled, self._by_cells = np.zeros(len(cells), np.int64), None
+            return True
+        self._by_cells = by_cells = self._plugin.scale(raw, *self._bounds) * self._weight
+        if before is not None and np.array_equal(before, by_cells):
+            # One domain has one Pod more, and is as far ahead of the others as before.
+            return False
+        scaled = by_cells[cells]
         self.scaled = scaled if self._ignored is None else np.where(self._ignored, np.int64(0), scaled)
+        return True
 
     def _score_rows(self, rows: Sequence[int]) -> tuple[list[int], Bounds | None]:
         """Score rows again; return those that changed, and the bounds if these can be told from that alone."""
