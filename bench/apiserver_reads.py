@@ -2,9 +2,10 @@
 
     python -m bench.apiserver_reads [--case fanout] [--seconds 8] [--output bench/results/apiserver_reads.json]
 
-  fanout    one writer, 500 Pods created a second in batches of 10, to 1, 100, 1,000 watchers of everything and 1, 100, 1,000, 5,000 of a
-            node each: how late events come, events delivered a second, CPU µs of the apiserver per event delivered; beside those of
-            everything a server that only sends the same bytes (`bench.fanout_floor`): what gRPC itself allows
+  fanout    one writer, in batches of 10: 500 Pods created a second to 1, 100, 1,000 watchers of everything, and 500 statuses reported a second
+            to 1, 100, 1,000, 5,000 of a node each, when all have opened their streams: how late events come, events delivered a second, CPU µs
+            of the apiserver per event delivered; beside those of everything a server that only sends the same bytes (`bench.fanout_floor`):
+            what gRPC itself allows
   lists     10,000 Pods: one list after another and 16 at once: first and last byte, MB/s, what the apiserver's memory grows by
   restart   20,000 Pods: from SIGKILL and start to serving, and the resident memory afterwards
 
@@ -39,6 +40,11 @@ FANOUTS: Final = ((1, False), (100, False), (1000, False), (1, True), (100, True
 LISTED, STORED = 10_000, 20_000
 AT_ONCE = 16
 _CALL_SECONDS: Final = 60.0
+
+
+def _mark() -> str:
+    """Return the time as watchers look for it, and what fills the object up to some 900 bytes."""
+    return f"{MARK.decode()}{time.monotonic_ns()}" + "." * 380
 
 
 class Bench:
@@ -79,17 +85,43 @@ class Bench:
         answer: bytes = await method(request.SerializeToString(), timeout=_CALL_SECONDS)
         return answer
 
-    async def create(self, count: int, *, nodes: int = 0) -> None:
-        """Create Pods in one call, marked with the time; with `nodes` each has one of so many nodes."""
+    async def create(self, count: int) -> None:
+        """Create Pods in one call, marked with the time."""
         batch = raw_pb2.RawCreateBatchRequest()
         for _ in range(count):
             self._number += 1
             pod = make_pod(f"pod-{self._number:07}")
-            if nodes:
-                pod.spec.node_name = node_name(self._number % nodes)
-            pod.metadata.annotations["bench"] = f"{MARK.decode()}{time.monotonic_ns()}" + "." * 380
+            pod.metadata.annotations["bench"] = _mark()
             batch.requests.add(object=pod.SerializeToString())
-        answer = raw_pb2.RawBatchResponse.FromString(await self.call("CreateBatch", batch))
+        await self._batch("CreateBatch", batch)
+
+    async def place(self, nodes: int) -> None:
+        """Create a Pod on each of so many nodes."""
+        for first in range(0, nodes, 100):
+            batch = raw_pb2.RawCreateBatchRequest()
+            for number in range(first, min(first + 100, nodes)):
+                pod = make_pod(f"placed-{number:05}")
+                pod.spec.node_name = node_name(number)
+                batch.requests.add(object=pod.SerializeToString())
+            await self._batch("CreateBatch", batch)
+
+    async def report(self, count: int, nodes: int) -> None:
+        """Report the status of so many of the Pods that were placed, one node after the other, in one call, marked with the time.
+
+        Creates with a node each would have specs of their own, each of them looked at as a whole: more of them the more nodes there are, and
+        nothing of that is the fan-out.
+        """
+        batch = raw_pb2.RawUpdateBatchRequest()
+        for _ in range(count):
+            self._number += 1
+            pod = make_pod(f"placed-{self._number % nodes:05}")
+            pod.status.message = _mark()
+            update = batch.requests.add(object=pod.SerializeToString())
+            update.status_mask.paths.append("message")
+        await self._batch("UpdateStatusBatch", batch)
+
+    async def _batch(self, verb: str, batch: Any) -> None:
+        answer = raw_pb2.RawBatchResponse.FromString(await self.call(verb, batch))
         refused = next((result.error for result in answer.results if result.HasField("error")), None)
         assert refused is None, refused
 
@@ -121,6 +153,8 @@ async def fanout(bench: Bench, seconds: float) -> tuple[list[report.Row], list[r
 
 
 async def _fan(bench: Bench, watchers: int, by_node: bool, seconds: float) -> report.Row:
+    if by_node:
+        await bench.place(watchers)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.watchers", f"--target={bench.apiserver.target}", f"--watchers={watchers}",
         f"--connections={max(1, watchers // 50)}", *(["--by-node"] if by_node else []),
@@ -132,7 +166,7 @@ async def _fan(bench: Bench, watchers: int, by_node: bool, seconds: float) -> re
     before, start = bench.apiserver.cpu_seconds(), time.perf_counter()
     for number in range(int(seconds * WRITES_A_SECOND / BATCH)):
         await asyncio.sleep(max(0.0, start + number * BATCH / WRITES_A_SECOND - time.perf_counter()))
-        await bench.create(BATCH, nodes=watchers if by_node else 0)
+        await (bench.report(BATCH, watchers) if by_node else bench.create(BATCH))
     took = time.perf_counter() - start
     wanted = int(seconds * WRITES_A_SECOND) * (1 if by_node else watchers)
     await asyncio.sleep(2.0)  # what is under way arrives; what does not is missing from the count
