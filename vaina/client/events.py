@@ -33,8 +33,8 @@ MAX_WAITING = 16_000
 #: Events written a second, by one recorder, and how many more at once after a quiet time
 RATE_PER_SECOND = 1000.0
 BURST = 500
-#: Events in one call
-MAX_BATCH = 250
+#: Events in one call: what a transaction of etcd takes. The apiserver is busy with a call for some milliseconds, in which bindings wait
+MAX_BATCH = 125
 #: things said that are looked at in one go: most that are said again and again are never sent, and the loop is others' too
 MAX_HEARD = 1000
 #: what comes within this time travels together

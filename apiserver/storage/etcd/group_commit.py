@@ -1,6 +1,6 @@
 """Group commit, the doing half: writes that arrive while a transaction is under way go out together in the next.
 
-One transaction is in flight at a time. A lone write goes out at once; under load a batch gathers for 1 to 3 ms first, as long as
+One transaction is in flight at a time (`store.py` has two group commits). A lone write goes out at once; under load a batch gathers for 1 to 3 ms first, as long as
 writes keep coming (throughput.md: 1,245 -> 2,860 Pods a second). A batch whose answer was lost is settled before anything else is sent.
 
 Owned by the task that runs `run`; everything happens on one event loop.
@@ -127,6 +127,8 @@ class GroupCommit:
         #: so many batches are still to go out nested
         self._nested = 0
         self._last_size = 0
+        #: writes that this one has in the gauge, which others count into as well
+        self._counted = 0
         self._stopped = False
 
     async def submit(self, write: Write) -> Outcome:
@@ -225,7 +227,9 @@ class GroupCommit:
         if not puts and not deletions:
             self._work.clear()
         self._last_size = len(batch)
-        self._metrics.pending_writes.set(len(puts) + len(deletions))
+        now = len(puts) + len(deletions)
+        self._metrics.pending_writes.inc(now - self._counted)
+        self._counted = now
         return batch
 
     async def _send(self, batch: list[Write]) -> None:

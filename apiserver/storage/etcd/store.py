@@ -1,8 +1,13 @@
 """Storage in etcd: reads, and writes through the group commit.
 
+There are two of them, each with a writer key and a transaction in flight of its own. What ends by itself (it has a lease: Events) goes by the
+second, so that no creation and no binding waits behind hundreds of Events (decision 167; the reference can give Events an etcd of their own,
+`--etcd-servers-overrides`).
+
 `run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the registry directly.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from random import Random
@@ -47,6 +52,8 @@ _LOG = structlog.get_logger()
 #: keys asked for at once in a list
 _CHUNK = 1000
 _LEASE_TRIES = 3
+#: behind the writer's name, for what ends by itself
+_PASSING = "-passing"
 #: a key that nobody has: the answer's header is all that is wanted
 _NO_KEY = b"/vaina/none"
 
@@ -76,16 +83,21 @@ class EtcdStorage:
         """
         self._client, self._metrics = client, metrics
         self._echoes = Echoes()
-        self._commit = GroupCommit(
-            client, writer, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds,
-            echoes=self._echoes,
+        self._commit, self._passing = (
+            GroupCommit(
+                client, name, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds,
+                echoes=self._echoes,
+            )
+            for name in (writer, f"{writer}{_PASSING}")
         )  # fmt: skip
         self._leases = Leases(client, clock=clock, rng=rng)
         self._watchers: set[Watcher] = set()
 
     async def run(self) -> None:
         """Send batches until cancelled."""
-        await self._commit.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._commit.run())
+            tasks.create_task(self._passing.run())
 
     async def create(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
@@ -147,7 +159,8 @@ class EtcdStorage:
         for _ in range(_LEASE_TRIES):
             try:
                 writes = await self._writes([puts[index] for index in left])
-                outcomes = await self._commit.submit_all(writes)
+                # Of one call, and so of one kind: what one of them has all have.
+                outcomes = await self._by(writes[0].lease if writes else 0).submit_all(writes)
             except ApiError as error:
                 # Of these nothing was written; others may have been, in an earlier round.
                 for index in left:
@@ -230,10 +243,14 @@ class EtcdStorage:
         for _ in range(_LEASE_TRIES):
             lease = await self._leases.lease_for(ttl_seconds) if ttl_seconds else 0
             try:
-                return await self._commit.submit(Write(key, expected, data, type_meta, lease)), lease
+                return await self._by(lease).submit(Write(key, expected, data, type_meta, lease)), lease
             except LeaseMissing:
                 self._leases.forget()
         raise _leaseless()
+
+    def _by(self, lease: int) -> GroupCommit:
+        """Return who commits a put. Any could: what hangs together is compared in etcd."""
+        return self._passing if lease else self._commit
 
     async def _range(self, request: "rpc_pb2.RangeRequest", read: Read, what: str) -> "rpc_pb2.RangeResponse":
         """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do not exist yet."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from scheduler.binding import MAX_BATCH, MAX_CALLS, Binder, PendingBinding
+from scheduler.binding import MAX_BATCH, MAX_CALLS, SECOND, Binder, PendingBinding
 from scheduler.conditions import ConditionWriter
 from scheduler.framework.status import Scheduled
 from scheduler.queue.queued_pod import QueuedPod
@@ -92,6 +92,22 @@ async def test_what_comes_while_a_call_is_under_way_gathers() -> None:
         world.server.open[0].set_result(None)
         await settle(50)
         assert world.server.sizes == [1, 5]
+
+
+async def test_a_second_call_begins_before_the_first_is_answered_when_there_is_something_in_it() -> None:
+    async with running() as world:
+        await world.submit(1)
+        await world.submit(SECOND - 1)
+        assert world.server.sizes == [1]
+        await world.submit(1)
+        assert world.server.sizes == [1, SECOND]
+        # A third has to be full.
+        await world.submit(MAX_BATCH - 1)
+        assert world.server.sizes == [1, SECOND]
+        await world.submit(1)
+        assert world.server.sizes == [1, SECOND, MAX_BATCH]
+        for answer in world.server.open:
+            answer.set_result(None)
 
 
 async def test_full_batches_do_not_wait_for_the_answer_until_as_many_are_under_way_as_may_be() -> None:

@@ -138,7 +138,7 @@ async def test_what_comes_together_travels_together(clock):
         for number in range(600):
             recorder.event(make_pod(f"p{number}"), NORMAL, "Scheduled", "words")
         await clock.advance(1)
-    assert server.calls == [250, 250, 100]
+    assert server.calls == [125, 125, 125, 125, 100]
     assert len(server.events) == 600
 
 
