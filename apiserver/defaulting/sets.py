@@ -5,6 +5,7 @@ from typing import Final
 from apiserver.defaulting.storage import default_claim
 from vaina.api.apps.v1 import daemon_set_pb2, stateful_set_pb2
 from vaina.objects.defaults.pods import default_pod_spec
+from vaina.objects.defaults.volumes import set_defaults
 
 _REVISIONS_KEPT: Final = 10
 
@@ -14,9 +15,12 @@ def default_stateful_set(stateful_set: stateful_set_pb2.StatefulSet) -> None:
     spec = stateful_set.spec
     spec.pod_management_policy = spec.pod_management_policy or "OrderedReady"
     strategy = spec.update_strategy
-    strategy.type = strategy.type or "RollingUpdate"
-    if strategy.type == "RollingUpdate" and not strategy.rolling_update.HasField("partition"):
-        strategy.rolling_update.partition = 0
+    if not strategy.type:
+        strategy.type = "RollingUpdate"
+        strategy.rolling_update.SetInParent()
+    # Whoever names the type alone gets no parameters, which means the same.
+    if strategy.HasField("rolling_update") and strategy.type == "RollingUpdate":
+        set_defaults(strategy.rolling_update, partition=0)
     policy = spec.persistent_volume_claim_retention_policy
     policy.when_deleted = policy.when_deleted or "Retain"
     policy.when_scaled = policy.when_scaled or "Retain"

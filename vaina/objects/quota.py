@@ -13,7 +13,7 @@ from vaina.kinds import EVENT, KINDS, PERSISTENT_VOLUME_CLAIM, POD, POD_TRACE, K
 from vaina.objects.amounts import ONE, Amounts, plus
 from vaina.objects.pods import BEST_EFFORT, is_terminal, pod_limits, pod_requests, qos_class
 from vaina.objects.quantity import Amount, QuantityError, parse
-from vaina.objects.quota_claims import claim_usage, is_claims
+from vaina.objects.quota_claims import attributes_classes, claim_usage, is_claims
 
 Quota = resource_quota_pb2.ResourceQuota
 Requirement = resource_quota_pb2.ScopedResourceSelectorRequirement
@@ -84,6 +84,9 @@ def _scopes(spec: resource_quota_pb2.ResourceQuotaSpec) -> Iterable[Requirement]
 
 
 def _is_in_scope(requirement: Requirement, kind: Kind[Any], obj: Any) -> bool:
+    if kind is PERSISTENT_VOLUME_CLAIM and requirement.scope_name == "VolumeAttributesClass":
+        names = attributes_classes(obj) or [""]
+        return any(_has_class(requirement, name) for name in names)
     if kind is not POD:
         return False
     pod: pod_pb2.Pod = obj

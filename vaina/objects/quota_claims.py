@@ -46,6 +46,17 @@ def class_of(claim: Claim) -> str:
     return claim.metadata.annotations.get(_CLASS_ANNOTATION, "") or claim.spec.storage_class_name
 
 
+def attributes_classes(claim: Claim) -> list[str]:
+    """Return the VolumeAttributesClasses that a claim wants, has, or is on its way to (KEP-3751)."""
+    status = claim.status
+    named = (
+        claim.spec.volume_attributes_class_name,
+        status.current_volume_attributes_class_name,
+        status.modify_volume_status.target_volume_attributes_class_name,
+    )
+    return [name for name in dict.fromkeys(named) if name]
+
+
 def _storage(claim: Claim) -> Amount | None:
     """Return what is requested, or what was given already where that is more; in whole bytes."""
     amounts: list[Amount] = []

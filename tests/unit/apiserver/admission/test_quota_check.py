@@ -149,6 +149,40 @@ def test_what_is_said_to_a_claim(hard: str, used: str, asked: Any, said: str) ->
     assert (outcome.verdicts[0].refusal or shown) == said
 
 
+CLASS = "volumeAttributesClassName: "
+
+
+@pytest.mark.parametrize(
+    ("requirement", "spec", "status", "counted"),
+    [
+        ("operator: Exists", CLASS + "gold", "", True),
+        ("operator: Exists", "", "", False),
+        ("operator: Exists", "", "currentVolumeAttributesClassName: gold", True),
+        ("operator: DoesNotExist", "", "", True),
+        ("operator: DoesNotExist", CLASS + "gold", "", False),
+        ("operator: In, values: [gold, silver]", CLASS + "gold", "", True),
+        ("operator: In, values: [gold]", CLASS + "silver", "currentVolumeAttributesClassName: gold", True),
+        ("operator: In, values: [gold]", "", "modifyVolumeStatus: {targetVolumeAttributesClassName: gold}", True),
+        ("operator: In, values: [gold]", CLASS + "silver", "", False),
+        ("operator: In, values: [gold]", "", "", False),
+        ("operator: NotIn, values: [gold]", CLASS + "silver", "", True),
+        ("operator: NotIn, values: [gold]", "", "", True),
+        ("operator: NotIn, values: [gold]", CLASS + "gold", "", False),
+    ],
+)  # fmt: skip
+def test_claims_are_in_the_scope_of_their_attributes_class(
+    requirement: str, spec: str, status: str, counted: bool
+) -> None:
+    scope = f"scopeSelector: {{matchExpressions: [{{scopeName: VolumeAttributesClass, {requirement}}}]}}"
+    quota = make("persistentvolumeclaims: 0", "persistentvolumeclaims: 0", scope)
+    asked = read(
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c, namespace: default}\n"
+        f"spec: {{{spec}}}\nstatus: {{{status}}}\n"
+    )
+    outcome = evaluate(quota, [demand(PERSISTENT_VOLUME_CLAIM, asked), demand(POD, pod(SAYS))])
+    assert [bool(verdict.refusal) for verdict in outcome.verdicts] == [counted, False]
+
+
 @pytest.mark.parametrize(
     ("kind", "obj", "hard"),
     [
