@@ -55,7 +55,7 @@ class Bench:
         self._profile = profile
         self.apiserver = self._start()
         self._channel = grpc.aio.insecure_channel(self.apiserver.target, options=OPTIONS)
-        self._number = 0
+        self._number = self._placed = 0
 
     def _start(self) -> ServiceProcess:
         flags = (f"--etcd-endpoints={self.etcd.target}", "--log-level=warning")
@@ -96,16 +96,17 @@ class Bench:
         await self._batch("CreateBatch", batch)
 
     async def place(self, nodes: int) -> None:
-        """Create a Pod on each of so many nodes."""
-        for first in range(0, nodes, 100):
+        """Create a Pod on each of so many nodes, but a hundred in all: nobody writes one object ten times in a call."""
+        self._placed = max(nodes, 100)
+        for first in range(0, self._placed, 100):
             batch = raw_pb2.RawCreateBatchRequest()
-            for number in range(first, min(first + 100, nodes)):
+            for number in range(first, min(first + 100, self._placed)):
                 pod = make_pod(f"placed-{number:05}")
-                pod.spec.node_name = node_name(number)
+                pod.spec.node_name = node_name(number % nodes)
                 batch.requests.add(object=pod.SerializeToString())
             await self._batch("CreateBatch", batch)
 
-    async def report(self, count: int, nodes: int) -> None:
+    async def report(self, count: int) -> None:
         """Report the status of so many of the Pods that were placed, one node after the other, in one call, marked with the time.
 
         Creates with a node each would have specs of their own, each of them looked at as a whole: more of them the more nodes there are, and
@@ -114,7 +115,7 @@ class Bench:
         batch = raw_pb2.RawUpdateBatchRequest()
         for _ in range(count):
             self._number += 1
-            pod = make_pod(f"placed-{self._number % nodes:05}")
+            pod = make_pod(f"placed-{self._number % self._placed:05}")
             pod.status.message = _mark()
             update = batch.requests.add(object=pod.SerializeToString())
             update.status_mask.paths.append("message")
@@ -166,7 +167,7 @@ async def _fan(bench: Bench, watchers: int, by_node: bool, seconds: float) -> re
     before, start = bench.apiserver.cpu_seconds(), time.perf_counter()
     for number in range(int(seconds * WRITES_A_SECOND / BATCH)):
         await asyncio.sleep(max(0.0, start + number * BATCH / WRITES_A_SECOND - time.perf_counter()))
-        await (bench.report(BATCH, watchers) if by_node else bench.create(BATCH))
+        await (bench.report(BATCH) if by_node else bench.create(BATCH))
     took = time.perf_counter() - start
     wanted = int(seconds * WRITES_A_SECOND) * (1 if by_node else watchers)
     await asyncio.sleep(2.0)  # what is under way arrives; what does not is missing from the count
