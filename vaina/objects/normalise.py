@@ -74,9 +74,9 @@ def _action(item: Field) -> _Action | None:
             # Behind a pointer a zero is something else than nothing: maxUnavailable: 0.
             return _struct(item, _int_or_string)
         case Shape.TIME:
-            return _each(item, _whole_seconds) if item.is_map or item.is_list else _time(item, _SECOND)
+            return _each(item, _whole_seconds) if item.is_map or item.is_list else _time(item, micro=False)
         case Shape.MICRO_TIME:
-            return _time(item, 1000)
+            return _time(item, micro=True)
         case Shape.RAW:
             return _struct(item, _raw)
         case Shape.MESSAGE:
@@ -164,18 +164,36 @@ def _cleared(item: Field, change: Callable[[Any], None]) -> _Action:
     return act
 
 
-def _time(item: Field, unit: int) -> _Action:
+def _time(item: Field, *, micro: bool) -> _Action:
+    """A Time has whole seconds, a MicroTime microseconds, as `time_proto.go` and `micro_time_proto.go` read them: fractions may be any number."""
     name = item.name
 
     def act(owner: Message, value: Any) -> None:
         nanos = value.nanos
         if nanos:
-            nanos -= nanos % unit
-            value.nanos = nanos
+            if not micro:
+                value.nanos = nanos = 0
+            elif not (0 < nanos < _SECOND and not nanos % 1000):
+                nanos = _carry(value, name=item.json_name)
         if not nanos and not value.seconds:
             owner.ClearField(name)
 
     return act
+
+
+def _carry(value: Any, name: str) -> int:
+    """Cut a time to microseconds, carry what is no fraction, and return the fraction in nanoseconds."""
+    # Towards zero, as Go divides.
+    micros = abs(value.nanos) // 1000 * (1 if value.nanos > 0 else -1)
+    seconds, rest = divmod(micros, 1_000_000)
+    try:
+        value.seconds += seconds
+    except ValueError as error:
+        wrong = _BadValue("time is out of range")
+        wrong.steps.append(f".{name}")
+        raise wrong from error
+    value.nanos = rest * 1000
+    return rest
 
 
 def _whole_seconds(value: Any) -> None:

@@ -50,6 +50,35 @@ def test_times_are_cut() -> None:
     assert not event.HasField("metadata")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "time", "micro"),
+    [
+        (5, -1, (5, 0), (5, 0)),
+        (5, -1_500, (5, 0), (4, 999_999_000)),
+        (5, 2_000_000_001, (5, 0), (7, 0)),
+        (5, -(2**31), (5, 0), (2, 852_517_000)),
+        (0, -(2**31), None, (-3, 852_517_000)),
+    ],
+)
+def test_a_time_with_fractions_that_are_none_is_read_as_go_reads_it(
+    seconds: int, nanos: int, time: tuple[int, int] | None, micro: tuple[int, int]
+) -> None:
+    event = event_pb2.Event()
+    for stamp in (event.first_timestamp, event.event_time):
+        stamp.seconds, stamp.nanos = seconds, nanos
+    normalise(event)
+    assert event.HasField("first_timestamp") is (time is not None)
+    assert (event.first_timestamp.seconds, event.first_timestamp.nanos) == (time or (0, 0))
+    assert (event.event_time.seconds, event.event_time.nanos) == micro
+
+
+def test_a_time_that_no_number_holds_is_refused() -> None:
+    event = event_pb2.Event()
+    event.event_time.seconds, event.event_time.nanos = 2**63 - 1, 2**31 - 1
+    with pytest.raises(BadRequest, match=r"^eventTime: time is out of range$"):
+        normalise(event)
+
+
 def test_quantities_become_canonical() -> None:
     node = node_pb2.Node()
     node.status.capacity["memory"].string = "1024Mi"
