@@ -16,6 +16,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
+from bench.judge.among import Among, alike_of
 from bench.judge.reference import ReferenceScheduler, World
 from bench.judge.reference.scheduler import RULES
 from bench.judge.reference.world import Placed
@@ -59,11 +60,12 @@ class History:
     plugins: Collection[str] | None = None
     #: whether a Pod that is first seen when it has a node was bound just then: who watches only Pods with nodes sees no other
     is_fresh: Callable[[pod_pb2.Pod], bool] = lambda _: False
-    #: is asked at each binding that they concern whether it is judged by the rules `AMONG_PODS` as well
+    #: is asked at each binding that they concern whether it is judged by walking through the rules `AMONG_PODS` as well, or by counts alone
     is_thorough: Callable[[], bool] = lambda: True
     bindings: int = 0
-    #: bindings that were judged by all rules
+    #: bindings that were judged by all rules, and those of them where the rules among Pods were walked through
     thorough: int = 0
+    walked: int = 0
     found: list[str] = field(default_factory=list)
     pending: dict[str, pod_pb2.Pod] = field(default_factory=dict)
 
@@ -72,6 +74,7 @@ class History:
         every = {rule.name for rule in RULES} if self.plugins is None else set(self.plugins)
         self._hasty = ReferenceScheduler(every - AMONG_PODS)
         self._world = self._reference.world
+        self._among = Among(self._world)
         #: uid -> node
         self._nodes: dict[str, str] = {}
         self._lately: deque[_Undo] = deque(maxlen=self.lag)
@@ -83,6 +86,7 @@ class History:
             self._take_node(made, gone)
         elif isinstance(made, namespace_pb2.Namespace):
             self._world.namespaces[made.metadata.name] = dict(made.metadata.labels)
+            self._among.clear()
         else:
             self._take_pod(made, gone)
 
@@ -124,6 +128,7 @@ class History:
             return
         else:
             world.set_node(node)
+        self._among.clear()
         if before is not None or self._nodes:
             # The nodes that were there before the first Pod are known to everybody.
             self._lately.append(undo)
@@ -143,15 +148,25 @@ class History:
             self.pending[uid] = pod
         placed = self._world.pods.get(uid)
         if placed is not None and (gone or pod.status.phase in _TERMINAL):
-            self._world.remove(uid)
+            self._go(uid)
             self._lately.append(lambda other: other.place(placed.pod, placed.node))
         elif placed is not None and (
             _alike(placed.pod) != _alike(pod) or placed.terminating != _terminating(pod)
         ):
-            self._world.place(pod, node)
+            self._go(uid)
+            self._come(pod, node)
             self._lately.append(lambda other: other.place(placed.pod, placed.node))
         elif placed is None and node and not gone and pod.status.phase not in _TERMINAL:
-            self._world.place(pod, node)
+            self._come(pod, node)
+
+    def _come(self, pod: pod_pb2.Pod, node: str) -> None:
+        self._world.place(pod, node)
+        self._among.count(self._world.pods[pod.metadata.uid], alike_of(pod), 1)
+
+    def _go(self, uid: str) -> None:
+        placed = self._world.pods[uid]
+        self._among.count(placed, alike_of(placed.pod), -1)
+        self._world.remove(uid)
 
     def _check(self, pod: pod_pb2.Pod) -> None:
         """Say what is wrong with a binding."""
@@ -159,9 +174,7 @@ class History:
         wanting = pod_pb2.Pod()
         wanting.CopyFrom(pod)
         wanting.spec.node_name = ""
-        judge = self._reference if not self._minds_others(pod) or self.is_thorough() else self._hasty
-        self.thorough += judge is self._reference
-        refusal = self._refusal(judge, self._world, wanting, name)
+        judge, refusal = self._judge(wanting, name)
         if refusal is None:
             return
         world = copy(self._world)
@@ -176,6 +189,26 @@ class History:
             if self._refusal(judge, world, wanting, name) is None:
                 return
         self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
+
+    def _judge(self, wanting: pod_pb2.Pod, name: str) -> tuple[ReferenceScheduler, str | None]:
+        """Return who judged, and why a node will not do."""
+        if not self._minds_others(wanting) or name not in self._world.nodes:
+            self.thorough += 1
+            return self._reference, self._refusal(self._reference, self._world, wanting, name)
+        walk = self.is_thorough()
+        counted = self._among.refuses(Placed(wanting), alike_of(wanting), name, may_begin=walk)
+        counted = counted if self.plugins is None or counted in self.plugins else counted and ""
+        self.thorough += walk or counted is not None
+        self.walked += walk
+        if not walk and not counted:
+            return self._hasty, self._refusal(self._hasty, self._world, wanting, name)
+        refusal = self._refusal(self._reference, self._world, wanting, name)
+        by = "" if refusal is None else refusal.partition(":")[0]
+        if counted is not None and (not by or by in AMONG_PODS) and bool(by) != bool(counted):
+            self._wrong(
+                f"the judge is wrong about {_name(wanting)} on {name}: by counts {counted or 'well'}, by the rules {refusal or 'well'}"
+            )
+        return self._reference, refusal
 
     def _minds_others(self, pod: pod_pb2.Pod) -> bool:
         """Say whether the rules `AMONG_PODS` have anything to say of a Pod."""

@@ -103,6 +103,8 @@ class Verification(msgspec.Struct, frozen=True):
     bindings: int = 0
     #: bindings that were judged by the rules among Pods (affinity, spread) too, not only by all others
     thorough: int = 0
+    #: bindings of which these rules were walked through; of the others it was counted
+    walked: int = 0
     #: at most a hundred, in words
     violations: list[str] = []
     #: Pods without a node at the end; none of them fits anywhere, or it is a violation
@@ -261,11 +263,7 @@ def verdict(found: Verification | None) -> str:
         return "not verified: it was not asked for"
     if found.reason:
         return f"not verified: {found.reason}"
-    partly = (
-        f"; affinity and spread of {found.thorough:,} of them, evenly chosen"
-        if found.thorough < found.bindings
-        else ""
-    )
+    partly = f"; affinity and spread of {found.thorough:,} of them" if found.thorough < found.bindings else ""
     words = f"{len(found.violations):,} VIOLATIONS" if found.violations else "no violation"
     without = f", without {', '.join(found.without)}" if found.without else ""
     return (

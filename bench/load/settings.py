@@ -39,9 +39,9 @@ class Settings:
     keep: bool = False
     #: at the end, for namespaces to be gone
     clean_seconds: float = 30.0
-    #: whether what happened is judged afterwards, and how many seconds rules among Pods may take
+    #: whether what happened is judged afterwards, and for how many seconds rules among Pods are walked through, beside being counted
     verify: bool = True
-    verify_seconds: float = 5.0
+    verify_seconds: float = 2.0
     #: hollow and simulated nodes: delays of stages, as a flag of the kubelet says them
     stages: str = ""
 

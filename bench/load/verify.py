@@ -32,7 +32,7 @@ _OF_VOLUMES: Final = frozenset(("VolumeRestrictions", "NodeVolumeLimits", "Volum
 
 
 class Thoroughness:
-    """Says which bindings are judged by the rules among Pods too, so that it takes so many seconds: all, or some evenly.
+    """Says for which bindings the rules among Pods are walked through, so that it takes so many seconds: all, or some evenly.
 
     PURE but for the clock that is handed in.
     """
@@ -74,7 +74,7 @@ class Verifying:
         Args:
             client: of the apiserver.
             run: whose Pods are judged.
-            seconds: how long rules among Pods may take; bindings for which that is too short are judged by the others.
+            seconds: how long rules among Pods may be walked through; for other bindings they are counted.
         """
         self._client, self._run, self._seconds = client, run, seconds
         self.pods, self.nodes = Recording(MAX_BYTES), Recording(MAX_BYTES)
@@ -106,7 +106,7 @@ class Verifying:
         await asyncio.to_thread(self._take, history, thorough)
         unfit = await self._until_nothing_fits(history, thorough, pending)
         return Verification(
-            bindings=history.bindings, thorough=history.thorough, violations=[*history.found, *unfit],
+            bindings=history.bindings, thorough=history.thorough, walked=history.walked, violations=[*history.found, *unfit],
             pending=pending, seconds=time.perf_counter() - began, without=sorted(_OF_VOLUMES),
         )  # fmt: skip
 

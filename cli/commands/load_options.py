@@ -145,9 +145,9 @@ _OPTIONS = (
     click.option(
         "--verify-seconds",
         type=click.FloatRange(0, 86_400),
-        default=5.0,
+        default=2.0,
         show_default=True,
-        help="How long the dear rules (affinity and spread among Pods) may take: of a large run some bindings, evenly chosen.",
+        help="How long the judge walks through affinity and spread, for bindings chosen evenly, to check what it counts for all.",
     ),
     click.option(
         "--keep", is_flag=True, help="Leave everything in the cluster; `vaina load clean` takes it away."

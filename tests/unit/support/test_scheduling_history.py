@@ -1,10 +1,12 @@
 """The judge of histories finds planted lies, and nothing in histories that are in order."""
 
+import random
 from collections.abc import Sequence
 
 import pytest
 
-from bench.judge.history import Happened, violations
+from bench.judge.among import CLASSES
+from bench.judge.history import Happened, History, violations
 from tests.unit.scheduler.objects import node, pod, term
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
@@ -191,3 +193,75 @@ def test_the_order_is_that_of_the_versions() -> None:
     story = cluster()
     story.pod(app("p1"), on="n1")
     assert violations(reversed(story.happened)) == []
+
+
+def random_story(seed: int) -> Story:
+    """Nodes of three zones; Pods that mind one another come, are put anywhere, change their labels, and go; a node moves."""
+    rng = random.Random(seed)
+    nodes = [
+        node(
+            f"n{number}",
+            cpu="64",
+            labels={HOSTNAME: f"n{number}"} | ({ZONE: rng.choice("abc")} if number else {}),
+        )
+        for number in range(6)
+    ]
+    story, there = Story(*nodes), list[pod_pb2.Pod]()
+    apps, keys = ("web", "db", "log"), (HOSTNAME, ZONE)
+    for number in range(40):
+        made = app(f"p{number}", rng.choice(apps))
+        for asks in rng.sample((apart, together, None), k=2):
+            if asks is not None:
+                asks(made, rng.choice(keys), rng.choice(apps))
+        if rng.random() < 0.4:
+            spread(made, rng.choice(keys))
+            made.spec.topology_spread_constraints[0].max_skew = rng.randint(1, 3)
+            if rng.random() < 0.5:
+                made.spec.topology_spread_constraints[0].min_domains = rng.randint(1, 4)
+        there.append(story.pod(made, rng.choice(nodes).metadata.name))
+        some = rng.choice(there)
+        match rng.randrange(8):
+            case 0:
+                there.remove(some)
+                story.gone(some)
+            case 1:
+                some.metadata.labels["app"] = rng.choice(apps)
+                story.add("MODIFIED", some)
+            case 2:
+                some.metadata.deletion_timestamp.seconds = 1
+                story.add("MODIFIED", some)
+            case 3 if rng.random() < 0.3:
+                moved = rng.choice(nodes)
+                moved.metadata.labels[ZONE] = rng.choice("abc")
+                story.add("MODIFIED", moved)
+    return story
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_counted_is_what_walking_through_the_rules_finds(seed: int) -> None:
+    story = random_story(seed)
+    found = []
+    for walk in (True, False):
+        history = History(lag=0, is_thorough=lambda walk=walk: walk)  # type: ignore[misc]  # the default binds what is asked for
+        for one in story.happened:
+            history.take(one)
+        assert history.thorough == history.bindings == 40
+        found.append(history.found)
+    assert found[0] == found[1]
+    # Put anywhere, many are where they may not be.
+    assert found[0]
+
+
+def test_of_more_classes_than_are_counted_for_some_are_judged() -> None:
+    story = Story(node("n1", cpu="1000", pods="1000", labels={HOSTNAME: "n1"}))
+    for number in range(CLASSES + 10):
+        story.pod(apart(app(f"p{number}", f"app-{number}"), HOSTNAME, f"other-{number}"), "n1")
+    history = History(is_thorough=lambda: False)
+    for one in story.happened:
+        history.take(one)
+    assert (history.bindings, history.thorough, history.walked, history.found) == (
+        CLASSES + 10,
+        CLASSES,
+        0,
+        [],
+    )
