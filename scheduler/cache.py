@@ -116,9 +116,10 @@ class Cache:
             and before.node_name == info.node_name
             and before.info.pod_class is info.pod_class
         ):
-            self._pods[info.uid] = HeldPod(info, info.node_name, assumed=False)
-            self._by_node[info.node_name][info.uid] = info
-            self._assumed.pop(info.uid, None)
+            uid = info.uid
+            self._pods[uid] = HeldPod(info, info.node_name, assumed=False)
+            self._by_node[info.node_name][uid] = info
+            self._assumed.pop(uid, None)
             return before
         if before is not None:
             self.remove(info.uid)

@@ -105,11 +105,14 @@ class EventHandlers:
             if new is None:
                 assert old is not None
                 self._gone(old)
-            elif new.status.phase in _TERMINAL:
+                continue
+            if new.status.phase in _TERMINAL:
                 # What has ended takes no room, though its object stays.
                 self._gone(new)
-            elif new.spec.node_name:
-                self._bound(new)
+                continue
+            node_name = new.spec.node_name
+            if node_name:
+                self._bound(new, node_name)
             else:
                 self._pending(new)
         self._tell()
@@ -149,24 +152,27 @@ class EventHandlers:
         if change:
             self._expectant.room_on(info.name)
 
-    def _bound(self, pod: pod_pb2.Pod) -> None:
-        uid = pod.metadata.uid
+    def _bound(self, pod: pod_pb2.Pod, node_name: str) -> None:
+        meta = pod.metadata
+        uid = meta.uid
         held = self._cache.get(uid)
-        known = None
+        info: PodInfo | None
         if (
             held is not None
-            and held.info.pod.metadata.generation == pod.metadata.generation
-            and held.info.pod_class.group.is_of(pod.metadata)
-            and not (is_resized(pod) or is_resized(held.info.pod))
+            and held.info.generation == meta.generation
+            and not held.info.resized
+            and held.info.pod_class.group.is_of(meta)
+            and not is_resized(pod)
         ):
-            if not held.assumed and held.node_name == pod.spec.node_name:
+            if not held.assumed and held.node_name == node_name:
                 # Its status changed: nothing to the columns, but to the order of victims.
                 if _was_started(held.info.pod, pod):
-                    self._cache.refresh(PodInfo(pod, held.info.pod_class))
+                    self._cache.refresh(held.info.at(node_name, pod))
                 return
             # Whatever else changed of the spec would have moved the generation; labels are looked at, and what a resize gave.
-            known = held.info.pod_class
-        info = PodInfo(pod, known) if known is not None else self._compile(pod)
+            info = held.info.at(node_name, pod)
+        else:
+            info = self._compile(pod)
         if info is None:
             return
         before = self._cache.put(info)

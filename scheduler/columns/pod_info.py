@@ -34,7 +34,7 @@ from scheduler.columns.pod_terms import (
     owner_uid,
 )
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.pods import counted_spec, spec_requests
+from vaina.objects.pods import counted_spec, is_resized, spec_requests
 
 #: specs whose class is remembered; the oldest goes first
 MEMO_SIZE: Final = 4096
@@ -184,22 +184,30 @@ _COPIED: Final = tuple(
 class PodInfo:
     """One Pod: who it is, where it is, and its class. Never changed; an update makes a new one."""
 
-    __slots__ = ("key", "name", "namespace", "node_name", "pod", "pod_class", "uid")
+    __slots__ = ("generation", "key", "name", "namespace", "node_name", "pod", "pod_class", "resized", "uid")
 
-    def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass) -> None:
+    def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass, *, resized: bool = False) -> None:
         meta = pod.metadata
         self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
+        self.generation = meta.generation
         self.key = f"{self.namespace}/{self.name}"
         #: empty until it is bound
         self.node_name = pod.spec.node_name
         self.pod_class = pod_class
+        #: its status tells of other amounts than its spec (`is_resized`): the class has those too
+        self.resized = resized
         #: the informer's own: read only
         self.pod = pod
 
-    def at(self, node_name: str) -> "PodInfo":
-        """Return the Pod as one of a node that it was to go to: for whoever asks where there is room again."""
-        made = PodInfo(self.pod, self.pod_class)
-        made.node_name = node_name
+    def at(self, node_name: str, pod: pod_pb2.Pod | None = None) -> "PodInfo":
+        """Return the Pod as one of a node: that it was to go to, or on which the watch shows it as `pod`.
+
+        `pod` differs from the one before in nothing that the class knows, nor in its generation.
+        """
+        made = PodInfo.__new__(PodInfo)
+        made.namespace, made.name, made.uid, made.key = self.namespace, self.name, self.uid, self.key
+        made.generation, made.pod_class, made.resized = self.generation, self.pod_class, self.resized
+        made.pod, made.node_name = pod or self.pod, node_name
         return made
 
     def __repr__(self) -> str:
@@ -238,11 +246,12 @@ class PodCompiler:
             SelectorError: a selector cannot be read.
         """
         meta = pod.metadata
+        resized = is_resized(pod)
         pod_class = self.class_of(
-            counted_spec(pod), namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
+            counted_spec(pod) if resized else pod.spec, namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
             terminating=meta.HasField("deletion_timestamp"), identity=(meta.name, meta.uid),
         )  # fmt: skip
-        return PodInfo(pod, pod_class)
+        return PodInfo(pod, pod_class, resized=resized)
 
     def class_of(
         self,

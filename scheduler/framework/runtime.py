@@ -154,7 +154,10 @@ class Framework:
 
     def gate(self, pod: PodClass) -> str:
         """Return the name of the plugin that keeps the Pod out of the queue, or an empty text."""
-        return next((plugin.name for plugin in self.profile.pre_enqueue if plugin.pre_enqueue(pod)), "")
+        for plugin in self.profile.pre_enqueue:
+            if plugin.pre_enqueue(pod):
+                return plugin.name
+        return ""
 
     def prepare(self, pod: PodClass, nodes: Snapshot) -> Prepared:
         """Run the pre-filters and pre-scores of a class."""

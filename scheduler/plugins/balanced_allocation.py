@@ -71,10 +71,20 @@ class BalancedAllocation:
         return room.balance(cpu, memory)
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        # Asked for every Pod.
+        # Asked for every Pod: the usual case is written out.
+        of: Sequence[Part] = state.read(self.name, tuple)
+        if len(of) == 2:
+            first, second = of
+            has, other = first.allocatable.item(row), second.allocatable.item(row)
+            if has > 0 and other > 0:
+                used, also = first.requested.item(row), second.requested.item(row)
+                apart = abs(min(used / has, 1.0) - min(also / other, 1.0))
+                now = abs(min((used + first.amount) / has, 1.0) - min((also + second.amount) / other, 1.0))
+                change = int((1.0 - now / 2) * MAX_SCORE) - int((1.0 - apart / 2) * MAX_SCORE)
+                return _HALF + int((_HALF + change) / 2)
         before: list[float] = []
         after: list[float] = []
-        for allocatable, requested, amount, _ in state.read(self.name, tuple):
+        for allocatable, requested, amount, _ in of:
             has = allocatable.item(row)
             if has > 0:
                 used = requested.item(row)

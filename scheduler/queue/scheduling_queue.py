@@ -185,6 +185,8 @@ class SchedulingQueue:
                 dropped = len(self._events) // 2
                 del self._events[:dropped]
                 self._first_event += dropped
+        if not len(self._unschedulable):
+            return 0
         listeners = self._hints.get(event, {})
         if not self._unschedulable.wait_for(listeners.keys()):
             return 0
@@ -285,24 +287,23 @@ class SchedulingQueue:
         self.incoming[pod.place, event] += 1
 
     def _leave(self, pod: QueuedPod) -> None:
-        uid = pod.info.uid
-        match pod.place:
-            case Place.ACTIVE:
-                self._active.discard(uid)
-            case Place.BACKOFF:
-                self._backoff.discard(uid)
-            case Place.UNSCHEDULABLE:
-                self._unschedulable.discard(uid)
-            case Place.GATED:
-                self._gated -= 1
-            case Place.IN_FLIGHT:
-                del self._in_flight[uid]
+        uid, place = pod.info.uid, pod.place
+        # By far the most: those that have got a node.
+        if place is Place.IN_FLIGHT:
+            del self._in_flight[uid]
+            if self._events:
                 self._forget_events()
+        elif place is Place.ACTIVE:
+            self._active.discard(uid)
+        elif place is Place.BACKOFF:
+            self._backoff.discard(uid)
+        elif place is Place.UNSCHEDULABLE:
+            self._unschedulable.discard(uid)
+        else:
+            self._gated -= 1
 
     def _forget_events(self) -> None:
         """Drop events that happened before the first Pod in flight was popped."""
-        if not self._events:
-            return
         first = next(iter(self._in_flight.values()), self._first_event + len(self._events))
         if first > self._first_event:
             del self._events[: first - self._first_event]
