@@ -182,18 +182,18 @@ def _time(item: Field, *, micro: bool) -> _Action:
 
 
 def _carry(value: Any, name: str) -> int:
-    """Cut a time to microseconds, carry what is no fraction, and return the fraction in nanoseconds."""
+    """Cut a time to microseconds, and carry what is no fraction of a second; return the fraction that is left."""
     # Towards zero, as Go divides.
-    micros = abs(value.nanos) // 1000 * (1 if value.nanos > 0 else -1)
-    seconds, rest = divmod(micros, 1_000_000)
+    cut: int = abs(value.nanos) // 1000 * (1 if value.nanos > 0 else -1)
+    seconds, micros = divmod(cut, 1_000_000)
     try:
         value.seconds += seconds
     except ValueError as error:
         wrong = _BadValue("time is out of range")
         wrong.steps.append(f".{name}")
         raise wrong from error
-    value.nanos = rest * 1000
-    return rest
+    value.nanos = micros * 1000
+    return micros
 
 
 def _whole_seconds(value: Any) -> None:
