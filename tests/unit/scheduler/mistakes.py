@@ -97,9 +97,9 @@ def the_largest_claim_first(patch: Patch) -> None:
 def one_volume_for_two_claims(patch: Patch) -> None:
     before = matching._give
 
-    def give(storage: Any, claim: Any, nodes: Any, found: Any, reach: Any) -> Any:
+    def give(storage: Any, claim: Any, nodes: Any, found: Any) -> Any:
         alone = matching.Found(found.codes, [], [])
-        fits = before(storage, claim, nodes, alone, reach)
+        fits = before(storage, claim, nodes, alone)
         [chosen] = alone.chosen
         found.chosen.append(np.where(chosen >= 0, chosen + len(found.volumes), chosen))
         found.volumes.extend(alone.volumes)
