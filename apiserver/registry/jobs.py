@@ -32,11 +32,15 @@ class JobStrategy(Strategy[job_pb2.Job]):
         if obj.spec.manual_selector:
             return
         labels, meta = obj.spec.template.metadata.labels, obj.metadata
+        # A Job without labels takes its template's, these among them: upstream's default comes again when what was stored is read.
+        takes_labels = not meta.labels or meta.labels == labels
         for key in JOB_NAME_LABELS:
             # A generated name may be taken, and another one come.
             ours = meta.generate_name and labels.get(key, "").startswith(meta.generate_name[:58])
             if key not in labels or ours:
                 labels[key] = meta.name
+        if takes_labels:
+            meta.labels.update(labels)
 
 
 class CronJobStrategy(Strategy[job_pb2.CronJob]):
