@@ -12,6 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.node_table import NodeTable
+from scheduler.columns.pod_info import PodClass
+from scheduler.framework.interface import FilterPlugin, Scores
+from scheduler.framework.runtime import Weighted
+from scheduler.framework.state import CycleState
+
 #: with fewer rows that are not known it costs as much as it saves; of more, so many are looked at
 LEAST_ROWS: Final = 32
 MOST_ROWS: Final = 8192
@@ -67,3 +73,45 @@ class Ahead:
         """Take in what rows will be worth: int64[DEPTH, len(rows)]; UNKNOWN: full."""
         self._totals[:, rows] = totals
         self._level[rows] = 0
+
+
+def foresee(
+    table: NodeTable,
+    pod: PodClass,
+    state: CycleState,
+    rows: NDArray[np.intp],
+    *,
+    filters: Sequence[FilterPlugin],
+    scores: Sequence[Weighted],
+    base: Scores,
+) -> Scores:
+    """Return what each row will be worth with one Pod more, two, ...: int64[DEPTH, len(rows)]; UNKNOWN: full.
+
+    Args:
+        table: of the nodes; Pods are supposed there meanwhile.
+        pod: the class.
+        state: what the plugins have prepared.
+        rows: that are asked about.
+        filters: whose answers depend on the Pods of a row.
+        scores: the same, without those that are scaled.
+        base: int64[len(rows)]: what the other scores come to.
+    """
+    nodes = table.snapshot()
+    found = np.empty((DEPTH, len(rows)), np.int64)
+    fits = np.ones(len(rows), np.bool_)
+    supposed = 0
+    try:
+        for level in range(DEPTH):
+            table.suppose_on_each(rows, pod, 1)
+            supposed += 1
+            for plugin in filters:
+                answers = plugin.filter(state, pod, nodes, rows)
+                if answers is not None:
+                    fits &= answers == 0
+            totals = base
+            for weighted in scores:
+                totals = totals + weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
+            found[level] = np.where(fits, totals, np.int64(UNKNOWN))
+    finally:
+        table.suppose_on_each(rows, pod, -supposed)
+    return found

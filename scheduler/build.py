@@ -12,13 +12,13 @@ from scheduler.config import SchedulerConfig
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
-from scheduler.cycle import TieBreak
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics
 from scheduler.queue.backoff import BACKOFF
+from scheduler.ranking import TieBreak
 from scheduler.scheduler import Scheduler
 from scheduler.service import SERVICE, SchedulerService
 from vaina import log as logging_setup

@@ -5,20 +5,21 @@ decision (its own placement, other classes' placements, Pods that went):
   rows      filters and scores that look at a node and its Pods; again for a touched row alone
   domains   filters of reach DOMAIN, a code a row each; the plugin says which rows a change reached
   scaled    scores that depend on all feasible rows, or on domains (`scheduler.scaling`)
-and above them the sum by row and the best rows (`scheduler.ranking`). The decisions are those of one Pod at a time from
-scratch; a plain reference scheduler in the tests is the judge. `scheduler.cycles` keeps the classes that were lately asked for.
+and above them what the filters said of each row (`scheduler.verdicts`), the sum by row and the best rows (`scheduler.ranking`).
+Which plugin is asked in which layer is said by `scheduler.layers`. The decisions are those of one Pod at a time from
+scratch; a plain reference scheduler in the tests is the judge. `scheduler.cycles` keeps the classes that were lately asked
+for; the first Pod of one is decided by `scheduler.glance`.
 
 Figures are in docs/performance.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes under
 it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast enough to look at all.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scheduler.ahead import DEPTH, LEAST_ROWS, UNKNOWN, Ahead
+from scheduler.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows
@@ -32,16 +33,12 @@ from scheduler.framework.interface import (
 )
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import NO_NODES, Decision, Scheduled, Unschedulable, fit_message
+from scheduler.layers import layers_of
 from scheduler.preemption.dry_run import DryRun, Residents
-from scheduler.ranking import Ranking
+from scheduler.ranking import Ranking, TieBreak
 from scheduler.scaling import ScaledScore
-from scheduler.tally import Tally
+from scheduler.verdicts import NO_NODE, PASSED, Verdicts
 
-#: of n equally good rows (in the order of rows), which: 0..n-1
-TieBreak = Callable[[int], int]
-
-#: in the column of refusals: passed all filters; no node on this row
-PASSED, NO_NODE = -1, -2
 #: so many changed rows are computed one by one; more, as columns
 ONE_BY_ONE: Final = 24
 
@@ -107,58 +104,26 @@ class ClassCycle:
         self._verdict = None
         self._framework.observer.begin()
         self._prepared = prepared = self._framework.prepare(self._pod, nodes)
-        self._filters = filters = prepared.filters
+        self._filters = prepared.filters
         self._count = int(np.count_nonzero(nodes.valid))
         size = nodes.size
-        #: int16[N]: index of the filter of the first layer that refused, or PASSED, or NO_NODE
-        self._failed = np.full(size, PASSED, np.int16)
-        #: int64[N]: what it said
-        self._codes = np.zeros(size, np.int64)
-        #: filters of the second layer by index, and what they say: int64[N]
-        self._domains: dict[int, tuple[FilterPlugin, DomainFilter, Codes]] = {}
-        #: rows that would do if others had not got them in view: which filter says so, and what
-        self._kept: dict[int, tuple[int, int]] = {}
+        #: what the filters of both layers said
+        self._verdicts = Verdicts(size)
         #: bool[N]: all filters passed
         self._ok = np.zeros(size, np.bool_)
         #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of all
         self._still, self._base = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self._ranking = Ranking(size)
-        row_filters = [item for item in enumerate(filters) if item[1].reach is not Reach.DOMAIN]
-        self._row_filters = row_filters
-        #: those that may answer otherwise for a row when its Pods change
-        self._again = [
-            (number, plugin.filter_row) for number, plugin in row_filters if plugin.reach is not Reach.NONE
-        ]
-        self._from = next(
-            (i for i, plugin in enumerate(filters) if plugin.reach is not Reach.NONE), len(filters)
-        )
-        self._reach = max((plugin.reach for plugin in filters), default=Reach.NONE)
-        plain = [
-            item
-            for item in prepared.scores
-            if not item.plugin.scales and item.plugin.reach is not Reach.DOMAIN
-        ]
-        self._still_scores = [item for item in plain if item.plugin.reach is Reach.NONE]
-        self._moving_scores = [item for item in plain if item.plugin.reach is not Reach.NONE]
-        self._moving_rows = [(item.plugin.score_row, item.weight) for item in self._moving_scores]
-        self._scaled = [
-            ScaledScore(item, prepared.state, self._pod, nodes)
-            for item in prepared.scores
-            if item not in plain
-        ]
-        self._global = any(plugin.reach is Reach.GLOBAL for plugin in filters) or any(
-            item.plugin.reach is Reach.GLOBAL for item in prepared.scores
-        )
-        self._what_if = DryRun(
-            self._pod, table, nodes, prepared.state, filters[self._from :],
-            residents=self._residents or (lambda _node_name: ()), affected=_any_row if self._reach in (Reach.DOMAIN, Reach.GLOBAL) else _same_rows,
-        )  # fmt: skip
-        #: refusals counted when they were last told, and the rows that were touched since
-        self._tally: Tally | None = None
-        self._untold: list[int] = []
+        #: which plugins are asked for what
+        self._layers = layers = layers_of(prepared)
+        self._scaled = [ScaledScore(item, prepared.state, pod, nodes) for item in layers.scaled]
+        #: what would be if Pods were not there, or others were; made when somebody asks
+        self._what_if: DryRun | None = None
         #: where nothing matters but the rows themselves
         self._ahead: Ahead | None = None
-        if not (self._scaled or self._global or self._reach > Reach.ROW or pod.host_ports or pod.has_storage):
+        if not (
+            self._scaled or layers.is_global or layers.reach > Reach.ROW or pod.host_ports or pod.has_storage
+        ):
             self._ahead = Ahead(size, self._ahead_from)
         self._feasible = 0
         if self._count and not prepared.rejected:
@@ -174,12 +139,12 @@ class ClassCycle:
                 started = observer.now()
                 # Asked once: to ask a Protocol takes longer than to filter.
                 assert isinstance(plugin, DomainFilter)
-                self._domains[number] = plugin, plugin, self._ask_all(plugin)
+                self._verdicts.domains[number] = plugin, plugin, self._ask_all(plugin)
                 observer.plugin(plugin.name, "Filter", observer.now() - started)
         self._see_all()
         observer.extension_point("Filter", success=self._feasible > 0, seconds=observer.now() - began)
         began = observer.now()
-        for weighted in self._still_scores:
+        for weighted in self._layers.still_scores:
             started = observer.now()
             self._still += (
                 weighted.plugin.score(prepared.state, self._pod, nodes, nodes.all) * weighted.weight
@@ -206,7 +171,7 @@ class ClassCycle:
         if journal.position == self._position or self._follow_placement(journal.position):
             return
         entries = journal.since(self._position)
-        if entries is None or self._global or min(entries) < 0:
+        if entries is None or self._layers.is_global or min(entries) < 0:
             # A negative entry is a node that changed: pre-filters may have to say something else now.
             self._start()
             return
@@ -226,7 +191,7 @@ class ClassCycle:
         ahead = self._ahead
         if (
             ahead is None or at != position or position != self._position + 1 or shape is not self._pod.shape
-            or self._table.nominated or self._kept or self._tally is not None
+            or self._table.nominated or not self._verdicts.is_plain
         ):  # fmt: skip
             return False
         total = ahead.take(row)
@@ -240,27 +205,13 @@ class ClassCycle:
     def _look_ahead(self, ahead: Ahead) -> None:
         """Compute what the best rows will be worth with some Pods more."""
         rows = ahead.unknown(self._ranking.best())
-        if not len(rows):
-            return
-        state, pod, nodes, table = self._prepared.state, self._pod, self._nodes, self._table
-        found = np.empty((DEPTH, len(rows)), np.int64)
-        fits = np.ones(len(rows), np.bool_)
-        supposed = 0
-        try:
-            for level in range(DEPTH):
-                table.suppose_on_each(rows, pod, 1)
-                supposed += 1
-                for _, plugin in self._row_filters:
-                    answers = None if plugin.reach is Reach.NONE else plugin.filter(state, pod, nodes, rows)
-                    if answers is not None:
-                        fits &= answers == 0
-                totals = self._still[rows]
-                for weighted in self._moving_scores:
-                    totals = totals + weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
-                found[level] = np.where(fits, totals, np.int64(UNKNOWN))
-        finally:
-            table.suppose_on_each(rows, pod, -supposed)
-        ahead.put(rows, found)
+        if len(rows):
+            layers = self._layers
+            found = foresee(
+                self._table, self._pod, self._prepared.state, rows,
+                filters=layers.moving_filters, scores=layers.moving_scores, base=self._still[rows],
+            )  # fmt: skip
+            ahead.put(rows, found)
 
     def _advance(self, rows: Sequence[int]) -> None:
         """Follow Pods that came to or left `rows`, each named once."""
@@ -273,16 +224,13 @@ class ClassCycle:
             for row in rows:
                 self._look_again(row)
         touched: Sequence[int] | None = None if many else rows
-        if self._domains:
+        if self._verdicts.domains:
             touched = self._advance_domains(rows, touched)
             if touched is not None and self._table.nominated:
                 # With the Pods that are to come there a row may be refused, or not, for what happened elsewhere.
                 touched = _merge(touched, [*self._table.nominated], rows)
         flipped = self._see_all() if touched is None else self._see(touched)
-        if touched is None or len(self._untold) > len(self._ok):
-            self._tally = None
-        elif self._tally is not None:
-            self._untold.extend(touched)
+        self._verdicts.touch(touched)
         whole = self._feasible == self._nodes.size
         for scaled in self._scaled:
             affected = scaled.advance(rows, self._ok, whole=whole, flipped=flipped)
@@ -295,10 +243,10 @@ class ClassCycle:
     def _advance_domains(self, rows: Sequence[int], touched: Sequence[int] | None) -> Sequence[int] | None:
         """Ask the filters of the second layer again where a change on `rows` reached; return the rows touched (None: all)."""
         state, pod, nodes = self._prepared.state, self._pod, self._nodes
-        for number, (plugin, domains, codes) in self._domains.items():
+        for number, (plugin, domains, codes) in self._verdicts.domains.items():
             affected = domains.filter_affected(state, pod, nodes, rows)
             if isinstance(affected, slice):
-                self._domains[number] = plugin, domains, self._ask_all(plugin)
+                self._verdicts.domains[number] = plugin, domains, self._ask_all(plugin)
             else:
                 for row in affected:
                     codes[row] = plugin.filter_row(state, pod, nodes, row)
@@ -311,7 +259,7 @@ class ClassCycle:
         alive = nodes.valid[rows].copy()
         failed = np.where(alive, np.int16(PASSED), np.int16(NO_NODE))
         codes = np.zeros(len(alive), np.int64)
-        for number, plugin in self._row_filters:
+        for number, plugin in self._layers.row_filters:
             started = observer.now()
             answers = plugin.filter(state, pod, nodes, rows)
             observer.plugin(plugin.name, "Filter", observer.now() - started)
@@ -321,7 +269,7 @@ class ClassCycle:
             if refused.any():
                 failed[refused], codes[refused] = number, answers[refused]
                 alive &= ~refused
-        self._failed[rows], self._codes[rows] = failed, codes
+        self._verdicts.failed[rows], self._verdicts.codes[rows] = failed, codes
 
     def _ask_all(self, plugin: FilterPlugin) -> Codes:
         answers = plugin.filter(self._prepared.state, self._pod, self._nodes, self._nodes.all)
@@ -331,7 +279,7 @@ class ClassCycle:
         """Sum the scores that need no scaling."""
         state, pod, nodes, observer = self._prepared.state, self._pod, self._nodes, self._framework.observer
         total = self._still[rows].copy()
-        for weighted in self._moving_scores:
+        for weighted in self._layers.moving_scores:
             started = observer.now()
             total += weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
             observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
@@ -339,33 +287,34 @@ class ClassCycle:
 
     def _look_again(self, row: int) -> None:
         """Filter and score one row again after its Pods changed: what `_filter` and `_score` would say, without arrays."""
-        failed = self._failed.item(row)
-        if failed == NO_NODE or 0 <= failed < self._from:
+        verdicts = self._verdicts
+        failed = verdicts.failed.item(row)
+        if failed == NO_NODE or 0 <= failed < self._layers.first_moving:
             return
         state, pod, nodes = self._prepared.state, self._pod, self._nodes
         now, code = PASSED, 0
-        for number, ask in self._again:
+        for number, ask in self._layers.again:
             code = ask(state, pod, nodes, row)
             if code:
                 now = number
                 break
         if code or failed != PASSED:
-            self._codes[row], self._failed[row] = code, now
+            verdicts.codes[row], verdicts.failed[row] = code, now
         if not code:
             total = self._still.item(row)
-            for score, weight in self._moving_rows:
+            for score, weight in self._layers.moving_rows:
                 total += score(state, pod, nodes, row) * weight
             self._base[row] = total
 
     def _see(self, rows: Iterable[int]) -> bool:
         """Find out which of some rows are feasible now; say whether any has changed."""
         flipped = False
-        ok, nominated = self._ok, self._table.nominated
+        ok, nominated, verdicts = self._ok, self._table.nominated, self._verdicts
         for row in rows:
-            now = self._failed.item(row) == PASSED
-            for _, _, codes in self._domains.values():
+            now = verdicts.failed.item(row) == PASSED
+            for _, _, codes in verdicts.domains.values():
                 now = now and not codes.item(row)
-            if nominated or self._kept:
+            if nominated or verdicts.kept:
                 now = self._see_kept(row) if now else now
             if now != ok.item(row):
                 ok[row] = now
@@ -375,10 +324,8 @@ class ClassCycle:
 
     def _see_all(self) -> bool:
         """Find out which rows are feasible now; say whether any has changed."""
-        ok = self._failed == PASSED
-        for _, _, codes in self._domains.values():
-            ok &= codes == 0
-        self._kept.clear()
+        ok = self._verdicts.passing()
+        self._verdicts.kept.clear()
         for row in [*self._table.nominated]:
             if ok[row]:
                 ok[row] = self._see_kept(row)
@@ -390,11 +337,11 @@ class ClassCycle:
 
     def _see_kept(self, row: int) -> bool:
         """Say whether a row would do although other Pods, of at least this priority, have it in view."""
-        self._kept.pop(row, None)
-        number, code = self._what_if.with_nominated(row)
+        self._verdicts.kept.pop(row, None)
+        number, code = self._dry_run().with_nominated(row)
         if number < 0:
             return True
-        self._kept[row] = number + self._from, code
+        self._verdicts.kept[row] = number + self._layers.first_moving, code
         return False
 
     def _rank(self, rows: Iterable[int]) -> None:
@@ -417,34 +364,13 @@ class ClassCycle:
             total = total.copy()
         self._ranking.replace(total)
 
-    def _refusals(self) -> tuple[NDArray[np.int16], Codes]:
-        """Return which filter refused each row first (or PASSED, NO_NODE), and what it said."""
-        failed, codes = self._failed.copy(), self._codes.copy()
-        for number, (_, _, said) in self._domains.items():
-            first = (said != 0) & ((failed == PASSED) | (failed > number))
-            failed[first], codes[first] = number, said[first]
-        for row, (number, code) in self._kept.items():
-            if failed[row] == PASSED:
-                failed[row], codes[row] = number, code
-        return failed, codes
-
-    def _refusal_of(self, row: int) -> tuple[int, int]:
-        """Return what `_refusals` says of one row."""
-        number, code = self._failed.item(row), self._codes.item(row)
-        for other, (_, _, said) in self._domains.items():
-            if said.item(row) and (number == PASSED or number > other):
-                number, code = other, said.item(row)
-        return self._kept.get(row, (PASSED, 0)) if number == PASSED else (number, code)
-
-    def _count_refusals(self) -> Tally:
-        tally = self._tally
-        if tally is None:
-            tally = self._tally = Tally(*self._refusals())
-        else:
-            for row in self._untold:
-                tally.put(row, *self._refusal_of(row))
-        self._untold.clear()
-        return tally
+    def _dry_run(self) -> DryRun:
+        if self._what_if is None:
+            self._what_if = DryRun(
+                self._pod, self._table, self._nodes, self._prepared.state, self._filters[self._layers.first_moving :],
+                residents=self._residents or (lambda _node_name: ()), far=self._layers.reach > Reach.ROW,
+            )  # fmt: skip
+        return self._what_if
 
     def _explain(self, in_view: int) -> Unschedulable:
         """Say why no node will do, and what can be done for the Pod that has the row `in_view` (-1: none)."""
@@ -455,26 +381,15 @@ class ClassCycle:
             rejections, rejected_by = {prepared.rejected: count}, frozenset({prepared.rejected_by})
             resolvable = np.zeros(self._nodes.size, np.bool_)
         else:
-            tally = self._count_refusals()
+            tally = self._verdicts.tally()
             rejections, rejected_by = tally.rejections(self._filters, pod)
             resolvable = tally.resolvable
-        refusals = Refusals(resolvable, count, in_view, self._what_if if self._residents else None)
+        refusals = Refusals(resolvable, count, in_view, self._dry_run() if self._residents else None)
         found = self._framework.post_filter(prepared, pod, self._nodes, refusals)
         message = fit_message(count, rejections, pre_filter=prepared.rejected, post_filter=found.message)
         return Unschedulable(
             count, rejections, rejected_by, message, found.nominated, found.victims, found.waits
         )
-
-
-# No methods of the cycle, which would then be in a circle of references and stay until the garbage collector comes.
-def _any_row(_rows: set[int]) -> Iterable[int] | None:
-    """Changes may have changed what the filters say of any row."""
-    return None
-
-
-def _same_rows(rows: set[int]) -> Iterable[int] | None:
-    """Changes on rows change what the filters say of these."""
-    return rows
 
 
 def _merge(touched: Sequence[int] | None, affected: Affected, rows: Sequence[int]) -> Sequence[int] | None:

@@ -9,11 +9,12 @@ from scheduler.ahead import LEAST_ROWS
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
-from scheduler.cycle import ClassCycle, TieBreak
+from scheduler.cycle import ClassCycle
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Decision
 from scheduler.glance import Glance
 from scheduler.preemption.dry_run import Residents
+from scheduler.ranking import TieBreak
 
 #: classes kept; each holds some 30 bytes a node
 CLASSES: Final = 64

@@ -10,7 +10,7 @@ A glance gives the decision that a cycle would give, or None when it cannot: no 
 looks beyond the node. Called by `scheduler.cycles`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,10 +24,8 @@ from scheduler.framework.room import Floats, Room
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
+from scheduler.ranking import TieBreak
 from scheduler.scaling import ScaledScore
-
-#: of n equally good rows (in the order of rows), which: 0..n-1
-TieBreak = Callable[[int], int]
 
 #: grounds that are kept; each holds nine bytes a node
 GROUNDS: Final = 32

@@ -17,7 +17,6 @@ from scheduler.cache import Cache
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.conditions import ConditionWriter
-from scheduler.cycle import TieBreak
 from scheduler.cycles import Cycles
 from scheduler.eviction import Evictor, Preemption
 from scheduler.framework.events import Changed, ClaimsChanged, ClusterEvent, Hint
@@ -27,6 +26,7 @@ from scheduler.metrics import PreemptionMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext, is_preempted
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
+from scheduler.ranking import TieBreak
 from vaina.clock import Clock
 from vaina.errors import ApiError
 

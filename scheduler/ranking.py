@@ -5,10 +5,14 @@ placement, or worse, does not cost a look at all rows. When nothing is left abov
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: of n equally good rows (in the order of rows), which: 0..n-1
+TieBreak = Callable[[int], int]
 
 #: rows in one piece of a list: to take one out moves those after it
 PIECE: Final = 1024

@@ -18,7 +18,6 @@ from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.conditions import ConditionWriter
-from scheduler.cycle import TieBreak
 from scheduler.cycles import Cycles
 from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
@@ -36,6 +35,7 @@ from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.hints import BY_SHAPE, with_room
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
+from scheduler.ranking import TieBreak
 from scheduler.volume_binding import VolumeBinder
 from scheduler.volume_watch import PLUGINS, VolumeWatch
 from scheduler.volumes.catalogue import Catalogue

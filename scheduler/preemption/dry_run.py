@@ -15,8 +15,6 @@ from scheduler.preemption.trial import RoomTrial, TableTrial
 
 #: node -> the Pods that take room there
 Residents = Callable[[str], Collection[PodInfo]]
-#: rows that changed -> those whose answers may have changed with them; None: any
-Affected = Callable[[set[int]], Iterable[int] | None]
 #: passed
 _PASSES = (-1, 0)
 
@@ -33,7 +31,7 @@ class DryRun:
         filters: Sequence[FilterPlugin],
         *,
         residents: Residents,
-        affected: Affected,
+        far: bool,
     ) -> None:
         """Prepare.
 
@@ -44,10 +42,10 @@ class DryRun:
             state: what the filters have prepared.
             filters: from the first one on whose answer depends on the Pods of a node.
             residents: the Pods of a node.
-            affected: how far changes reach.
+            far: whether a change on a row reaches what these filters say of others.
         """
         self._pod, self._table, self._nodes, self._state = pod, table, nodes, state
-        self._filters, self._residents, self._affected = filters, residents, affected
+        self._filters, self._residents, self._far = filters, residents, far
         #: what is needed of resources, when that is all that depends on a node's Pods
         self._room: Sequence[tuple[str, int, int]] | None = None
         self._reasons: Sequence[str] = ()
@@ -64,9 +62,9 @@ class DryRun:
     def changed_since(self, position: int) -> Iterable[int] | None:
         """Return the rows whose answers may be others than they were; None: any."""
         entries = self._table.journal.since(position)
-        if entries is None:
+        if entries is None or (entries and self._far):
             return None
-        return self._affected(set(entries)) if entries else ()
+        return set(entries)
 
     def pods(self, row: int) -> Collection[PodInfo]:
         """Return the Pods on a row, those that are assumed there included."""
