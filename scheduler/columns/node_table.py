@@ -150,7 +150,7 @@ class NodeTable:
 
         What other Pods ask of it (`topology`) stays: whoever looks at that is not of the reach of a row.
         """
-        for index, amount in self._resolve(pod):
+        for index, amount in self.resolve(pod):
             self._requested[index][rows] += sign * amount
         self._nonzero_cpu[rows] += sign * pod.nonzero_cpu
         self._nonzero_memory[rows] += sign * pod.nonzero_memory
@@ -211,7 +211,8 @@ class NodeTable:
             found = self._snapshot = self._make_snapshot()
         return found
 
-    def _resolve(self, pod: PodClass) -> Resolved:
+    def resolve(self, pod: PodClass) -> Resolved:
+        """Return what a class asks of the resources that nodes have, by column index."""
         found = self._resolved.get(pod.shape)
         if found is None:
             index = self._resources
@@ -232,7 +233,7 @@ class NodeTable:
 
     def _count_room(self, row: int, pod: PodClass, sign: int) -> None:
         requested = self._requested
-        for index, amount in self._resolve(pod):
+        for index, amount in self.resolve(pod):
             requested[index][row] += sign * amount
         self._nonzero_cpu[row] += sign * pod.nonzero_cpu
         self._nonzero_memory[row] += sign * pod.nonzero_memory

@@ -13,6 +13,8 @@ from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 
 FIT: Final = "NodeResourcesFit"
+#: resources whose columns every configuration looks at come first
+_BASIC: Final = len(BASIC_RESOURCES)
 
 #: plugins whose hints look at what a Pod asks of nodes, and not at its labels
 BY_SHAPE: Final = frozenset(
@@ -46,17 +48,19 @@ def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
     row = table.rows.get(gone.node_name)
     if row is None:
         return False
-    nodes = table.snapshot()
-    if pod.may_preempt and any(
-        level < pod.priority and counts.item(row) for level, counts in nodes.priorities.items()
-    ):
+    # Asked for each Pod that goes: plain loops, and what decides soonest first.
+    nodes, short = table.snapshot(), False
+    for index, amount in table.resolve(pod):
+        if index < _BASIC:
+            most = nodes.allocatable[index].item(row)
+            if amount > most:
+                # Not on an empty node either.
+                return False
+            short = short or amount > most - nodes.requested[index].item(row)
+    if not short and nodes.pod_count.item(row) < nodes.max_pods.item(row):
         return True
-    if nodes.pod_count.item(row) >= nodes.max_pods.item(row):
-        return False
-    basic = len(BASIC_RESOURCES)
-    return all(
-        index < 0
-        or index >= basic
-        or amount <= nodes.allocatable[index].item(row) - nodes.requested[index].item(row)
-        for index, amount in nodes.resolve(pod)
-    )
+    if pod.may_preempt:
+        for level, counts in nodes.priorities.items():
+            if level < pod.priority and counts.item(row):
+                return True
+    return False

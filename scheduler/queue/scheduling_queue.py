@@ -11,6 +11,7 @@ mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` an
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -190,11 +191,8 @@ class SchedulingQueue:
         listeners = self._hints.get(event, {})
         if not self._unschedulable.wait_for(listeners.keys()):
             return 0
-        woken = 0
-        for pod in self._unschedulable.take(
-            listeners,
-            lambda pod_class, rejected_by: self._helps((event, before, after), pod_class, rejected_by),
-        ):
+        woken, happened = 0, (event, before, after)
+        for pod in self._unschedulable.take(listeners, partial(self._helps, happened)):
             self._wake(pod, event, now)
             woken += 1
         return woken
@@ -245,8 +243,10 @@ class SchedulingQueue:
         if not rejected_by:
             # Nobody said why (there was no node at all): anything may help.
             return True
-        for plugin, hint in self._hints.get(event, {}).items():
-            if plugin not in rejected_by:
+        hints = self._hints.get(event, {})
+        for plugin in rejected_by:
+            hint = hints.get(plugin)
+            if hint is None:
                 continue
             try:
                 if hint(pod, before, after):

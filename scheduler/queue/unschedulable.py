@@ -69,9 +69,14 @@ class UnschedulablePods:
         self, plugins: Collection[str], wanted: Callable[[PodClass, frozenset[str]], bool]
     ) -> Iterator[QueuedPod]:
         """Take out the Pods of all groups that are wanted, of those that one of the plugins refused, or nobody by name."""
+        by_plugin = self._by_plugin
+        # In the order of the plugins, which is the same in every process.
+        there = [by_plugin[plugin] for plugin in plugins if plugin in by_plugin]
+        if _NOBODY in by_plugin:
+            there.append(by_plugin[_NOBODY])
         asked: dict[_Key, _Group] = {}
-        for plugin in (*plugins, _NOBODY):
-            asked |= self._by_plugin.get(plugin, {})
+        for groups in there:
+            asked.update(groups)
         for key, group in asked.items():
             if wanted(group.first, group.rejected_by):
                 self._forget(key)
