@@ -9,7 +9,7 @@ cycles everybody else has a turn.
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -27,6 +27,7 @@ from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
+from scheduler.outcomes import Outcomes
 from scheduler.overdue import OverdueBindings
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.plugins.volume_binding import VolumeBinding
@@ -48,8 +49,6 @@ from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
 from vaina.clock import Clock
-from vaina.errors import ApiError
-from vaina.steps import PodStep, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -140,8 +139,12 @@ class Scheduler:
             ),
             clock.monotonic,
         )
-        self._binder = Binder(clients.pods, clock, self._conditions, self)
-        self._overdue = OverdueBindings(clients.pods, clock, self.cache, self._lost)
+        outcomes = Outcomes(
+            cache=self.cache, queue=self.queue, preempting=self._preempting, decisions=self.decisions,
+            metrics=metrics, recorders=recorders, reporter=reporter, clock=clock, listener=self,
+        )  # fmt: skip
+        self._binder = Binder(clients.pods, clock, self._conditions, outcomes)
+        self._overdue = OverdueBindings(clients.pods, clock, self.cache, outcomes.lost)
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         #: also of Pods that somebody asks about
@@ -156,7 +159,7 @@ class Scheduler:
             clients, clock, self.catalogue, self._storage_happened, detector=detector, rng=rng
         )
         self._volume_binder = VolumeBinder(
-            clients, clock, self.catalogue, submit=self._binder.submit, outcome=self,
+            clients, clock, self.catalogue, submit=self._binder.submit, outcome=outcomes,
             is_there=lambda uid: self.cache.get(uid) is not None, labels_of=self._labels_of,
         )  # fmt: skip
         #: scheduler name -> what binds the volumes of its Pods
@@ -243,16 +246,20 @@ class Scheduler:
             group.create_task(self._cycles_forever(), name="cycles")
 
     def _storage_happened(self, event: ClusterEvent, claims: ClaimsChanged | None) -> None:
-        self._happened(event, None, claims)
+        self.happened(event, None, claims)
         self._wake.set()
 
-    def _happened(
+    def happened(
         self, event: ClusterEvent, before: PodInfo | None, after: ClaimsChanged | None = None
     ) -> None:
         """Tell the queue of a change that did not come by the watch of Pods or nodes."""
         now = self._clock.monotonic()
         self.queue.on_event(event, before, after, now=now)
         self._metrics.events_handled(event, [self._clock.monotonic() - now])
+
+    def wake(self) -> None:
+        """There may be something to decide."""
+        self._wake.set()
 
     def _labels_of(self, node_name: str) -> Mapping[str, str]:
         node = self.cache.node(node_name)
@@ -262,64 +269,6 @@ class Scheduler:
         """The watch shows a Pod on a node, or gone."""
         self._conditions.drop(uid)
         self._binder.settle(uid, node_name)
-
-    def bound(self, bindings: Sequence[PendingBinding]) -> None:
-        """Bindings were acknowledged."""
-        now, wall = self._clock.monotonic(), self._clock.now()
-        bound: dict[str, list[tuple[float, float, int]]] = {}
-        for pending in bindings:
-            pod, where, uid = pending.pod, pending.where, pending.uid
-            info = pod.info
-            self.cache.acknowledged(uid, now=now)
-            self.queue.done(uid)
-            name = info.pod_class.scheduler_name
-            bound.setdefault(name, []).append((now - pending.started, now - pod.added, pod.attempts))
-            message = f"Successfully assigned {info.key} to {where.node_name}"
-            self._recorders[name].event(info.pod, "Normal", "Scheduled", message)
-            if may_have_trace(uid):
-                self._reporter.report(
-                    info.pod.metadata, PodStep.SCHEDULED, wall - (now - pod.added), wall,
-                    f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
-                )  # fmt: skip
-        for name, values in bound.items():
-            self._metrics.scheduled(name, values)
-        self._metrics.bind_batch.observe(len(bindings))
-        if len(bindings) == 1:
-            first = bindings[0]
-            log.info("pod bound", pod=first.pod.info.key, node=first.where.node_name, step=PodStep.SCHEDULED)
-        else:
-            log.info("pods bound", pods=len(bindings), step=PodStep.SCHEDULED)
-        self._wake.set()
-
-    def refused(self, pending: PendingBinding, error: ApiError) -> None:
-        """A binding was refused: its room is free again, and the Pod has to wait a little."""
-        now = self._clock.monotonic()
-        info = self.cache.forget(pending.uid)
-        name = pending.pod.info.pod_class.scheduler_name
-        self._metrics.failed(name, "error", now - pending.started)
-        if info is not None:
-            node_name = pending.where.node_name
-            self._preempting.unplaced(info, node_name)
-            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
-        self.decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
-        self.queue.requeue(pending.pod, now=now)
-        log.info(
-            "binding refused", pod=pending.pod.info.key, node=pending.where.node_name, error=error.message
-        )
-        if pending.uid in self.queue:
-            self._recorders[name].event(
-                pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
-            )
-        self._wake.set()
-
-    def _lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:
-        """A Pod is not bound after all, though its binding was acknowledged: its room is free, and it waits again."""
-        now = self._clock.monotonic()
-        self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
-        self._preempting.room_on(node_name)
-        if pod is not None and not pod.metadata.HasField("deletion_timestamp"):
-            self.queue.add(info, now=now)
-        self._wake.set()
 
     async def _cycles_forever(self) -> None:
         while True:
