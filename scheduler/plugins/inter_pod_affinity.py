@@ -292,19 +292,34 @@ def _all_mean(terms: Sequence[PodTerm], other: PodInfo) -> bool:
     return bool(terms) and all(term.peers.may_match(other.pod_class.group) for term in terms)
 
 
+# These two are asked for each Pod that is bound or goes, as long as one waits for others: plain loops.
 def _came(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    return isinstance(after, PodInfo) and _all_mean(_terms(pod, TermKind.REQUIRED), after)
+    return isinstance(after, PodInfo) and _wants_to_be_near(pod, after)
+
+
+def _wants_to_be_near(pod: PodClass, other: PodInfo) -> bool:
+    """Say whether all terms of required affinity mean another Pod; without any, nobody."""
+    group, wants = other.pod_class.group, False
+    for term in pod.asked.terms:
+        if term.kind is TermKind.REQUIRED:
+            if not term.peers.may_match(group):
+                return False
+            wants = True
+    return wants
 
 
 def _went(pod: PodClass, before: Changed, _after: Changed) -> bool:
     if not isinstance(before, PodInfo):
         return False
-    if any(term.peers.may_match(before.pod_class.group) for term in _terms(pod, TermKind.ANTI)):
-        return True
-    return any(term.peers.may_match(pod.group) for term in _terms(before.pod_class, TermKind.ANTI)) or (
-        # The last of the Pods it wants to be near: now it may be the first of its own group.
-        _all_mean(_terms(pod, TermKind.REQUIRED), before)
-    )
+    group = before.pod_class.group
+    for term in pod.asked.terms:
+        if term.kind is TermKind.ANTI and term.peers.may_match(group):
+            return True
+    for term in before.pod_class.asked.terms:
+        if term.kind is TermKind.ANTI and term.peers.may_match(pod.group):
+            return True
+    # The last of the Pods it wants to be near: now it may be the first of its own group.
+    return _wants_to_be_near(pod, before)
 
 
 def _relabelled(pod: PodClass, before: Changed, after: Changed) -> bool:
