@@ -146,7 +146,7 @@ async def test_pods_where_they_may_not_be_are_told(
     careless = ServiceProcess(
         "scheduler", f"--apiserver={server.target}", "--log-level=warning", f"--config={config}"
     )
-    # The command, because its exit code is what scripts go by.
+    # The command, because its exit code is what scripts go by. Nothing is deleted: no controller ends namespaces here.
     try:
         await asyncio.to_thread(careless.wait_healthy)
         done = await asyncio.to_thread(
@@ -154,7 +154,7 @@ async def test_pods_where_they_may_not_be_are_told(
             [
                 sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "TooMany/1Node",
                 f"--filename={tmp_path / 'w.yaml'}", "--nodes=objects", f"--scheduler-metrics={careless.page}/metrics",
-                "--apiserver-metrics=", "--etcd-metrics=http://127.0.0.1:9/metrics",
+                "--apiserver-metrics=", "--etcd-metrics=http://127.0.0.1:9/metrics", "--keep",
             ],
             cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
