@@ -22,7 +22,7 @@ FieldOperator = Literal["=", "!="]
 _NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-_TOKEN: Final = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+|$)")
+_TOKEN: Final = re.compile(r"[ \t\r\n]*(==|!=|[=!,()<>]|[^ \t\r\n=!,()<>]+|$)")
 
 _NAME_RULE: Final = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
@@ -68,7 +68,7 @@ class Requirement:
                 return value is not None and self._compares(value)
 
     def _compares(self, value: str) -> bool:
-        if not _INTEGER.fullmatch(value):
+        if not _is_integer(value):
             return False
         left, right = int(value), int(self.values[0])
         return left > right if self.operator == "gt" else left < right
@@ -123,7 +123,7 @@ def check_label_key(key: str) -> list[str]:
     prefix, slash, name = key.rpartition("/")
     if prefix.count("/"):
         return [
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
             "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
             "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' "
             "(e.g. 'example.com/MyName')"
@@ -131,9 +131,9 @@ def check_label_key(key: str) -> list[str]:
     errors: list[str] = []
     if slash and not prefix:
         errors.append("prefix part must be non-empty")
-    elif slash and len(prefix) > 253:
+    elif slash and len(prefix.encode(errors="replace")) > 253:
         errors.append("prefix part must be no more than 253 bytes")
-    elif slash and not _SUBDOMAIN.fullmatch(prefix):
+    if slash and prefix and not _SUBDOMAIN.fullmatch(prefix):
         errors.append(
             "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
             "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
@@ -159,19 +159,24 @@ def check_label_value(value: str) -> list[str]:
 
 
 def _requirement(key: str, operator: Operator, values: Iterable[str] = ()) -> Requirement:
-    given = tuple(dict.fromkeys(values))
-    if wrong := check_label_key(key):
-        raise SelectorError(f"key: Invalid value: {go_quote(key)}: {'; '.join(wrong)}")
+    given, wrong = list(values), list[str]()
+    if problems := check_label_key(key):
+        wrong.append(f"key: Invalid value: {go_quote(key)}: {'; '.join(problems)}")
     for index, value in enumerate(given):
-        if wrong := check_label_value(value):
-            raise SelectorError(
-                f"values[{index}][{key}]: Invalid value: {go_quote(value)}: {'; '.join(wrong)}"
-            )
-    if operator in ("gt", "lt") and not (len(given) == 1 and _INTEGER.fullmatch(given[0])):
-        raise SelectorError(
-            "values[0]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer"
-        )
-    return Requirement(key, operator, given)
+        if operator in ("gt", "lt") and not _is_integer(value):
+            why = "for 'Gt', 'Lt' operators, the value must be an integer"
+            wrong.append(f"values[{index}]: Invalid value: {go_quote(value)}: {why}")
+    for index, value in enumerate(given):
+        if problems := check_label_value(value):
+            why = "; ".join(problems)
+            wrong.append(f"values[{index}][{key}]: Invalid value: {go_quote(value)}: {why}")
+    if wrong:
+        raise SelectorError(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
+    return Requirement(key, operator, tuple(dict.fromkeys(given)))
+
+
+def _is_integer(text: str) -> bool:
+    return bool(_INTEGER.fullmatch(text)) and -(2**63) <= int(text) < 2**63
 
 
 class _Tokens:
@@ -191,7 +196,7 @@ class _Tokens:
 
 
 def _expected(found: str, wanted: str) -> SelectorError:
-    return SelectorError(f"unable to parse requirement: found '{found}', expected: {wanted}")
+    return SelectorError(f"found '{found}', expected: {wanted}")
 
 
 def _word(token: str) -> bool:
@@ -199,45 +204,56 @@ def _word(token: str) -> bool:
 
 
 def _read_values(tokens: _Tokens) -> list[str]:
+    """Read what stands in parentheses: sorted, each once, with an empty one where nothing stands beside a comma."""
     if (found := tokens.take()) != "(":
-        raise _expected(found, "'('")
-    values = [""]
+        raise SelectorError(f"found '{found}' expected: '('")
+    found = tokens.peek()
+    if not _word(found) and found not in (",", ")"):
+        raise _expected(found, "',', ')' or identifier")
+    values = {""} if found in (",", ")") else set[str]()
     while (found := tokens.take()) != ")":
-        if found == ",":
-            values.append("")
-        elif _word(found) and not values[-1]:
-            values[-1] = found
-        else:
-            raise _expected(found, "',', ')' or identifier")
-    return values
+        following = tokens.peek()
+        if _word(found):
+            values.add(found)
+            if following not in (",", ")"):
+                raise _expected(following, "',' or ')'")
+        elif found != ",":
+            raise _expected(found, "',', or identifier")
+        elif following in (",", ")"):
+            values.add("")
+    return sorted(values)
+
+
+def _read_value(tokens: _Tokens) -> str:
+    if tokens.peek() in ("", ","):
+        return ""
+    if not _word(value := tokens.take()):
+        raise _expected(value, "identifier")
+    return value
 
 
 def _read_requirement(tokens: _Tokens) -> Requirement:
-    key = tokens.take()
-    if key == "!":
-        key = tokens.take()
-        if not _word(key):
-            raise _expected(key, "identifier")
+    negated = tokens.peek() == "!"
+    if negated:
+        tokens.take()
+    if not _word(key := tokens.take()):
+        raise _expected(key, "identifier")
+    if problems := check_label_key(key):
+        # Upstream gives no path here, and shows that.
+        raise SelectorError(f"<nil>: Invalid value: {go_quote(key)}: {'; '.join(problems)}")
+    if negated:
         return _requirement(key, "!")
-    if not _word(key):
-        raise _expected(key, "!, identifier, or 'end of string'")
-    operator = tokens.peek()
-    match operator:
-        case "" | ",":
-            return _requirement(key, "exists")
-        case "=" | "==" | "!=":
-            tokens.take()
-            value = tokens.take() if _word(tokens.peek()) else ""
-            return _requirement(key, operator, (value,))
-        case "in" | "notin":
-            tokens.take()
+    if tokens.peek() in ("", ","):
+        return _requirement(key, "exists")
+    match tokens.take():
+        case "=" | "==" | "!=" as operator:
+            return _requirement(key, operator, (_read_value(tokens),))
+        case "in" | "notin" as operator:
             return _requirement(key, operator, _read_values(tokens))
-        case "<" | ">":
-            tokens.take()
-            value = tokens.take()
-            return _requirement(key, "gt" if operator == ">" else "lt", (value,))
-        case _:
-            raise _expected(operator, "in, notin, =, ==, !=, gt, lt")
+        case "<" | ">" as operator:
+            return _requirement(key, "gt" if operator == ">" else "lt", (_read_value(tokens),))
+        case found:
+            raise _expected(found, "in, notin, =, ==, !=, gt, lt")
 
 
 def parse_label_selector(text: str) -> LabelSelector:
@@ -248,15 +264,24 @@ def parse_label_selector(text: str) -> LabelSelector:
     """
     if len(text) > MAX_TEXT:
         raise SelectorError(f"a selector may not have more than {MAX_TEXT} characters")
-    if not text.strip():
-        return EVERYTHING
     tokens = _Tokens(text)
-    requirements = [_read_requirement(tokens)]
-    while tokens.peek():
-        if (found := tokens.take()) != ",":
+    if not tokens.peek():
+        return EVERYTHING
+    if not _word(tokens.peek()) and tokens.peek() != "!":
+        raise _expected(tokens.peek(), "!, identifier, or 'end of string'")
+    requirements: list[Requirement] = []
+    while True:
+        try:
+            requirements.append(_read_requirement(tokens))
+        except SelectorError as error:
+            raise SelectorError(f"unable to parse requirement: {error}") from error
+        found = tokens.take()
+        if not found:
+            return LabelSelector(tuple(sorted(requirements, key=lambda item: item.key)))
+        if found != ",":
             raise _expected(found, "',' or 'end of string'")
-        requirements.append(_read_requirement(tokens))
-    return LabelSelector(tuple(sorted(requirements, key=lambda item: item.key)))
+        if not _word(tokens.peek()) and tokens.peek() != "!":
+            raise _expected(tokens.peek(), "identifier after ','")
 
 
 def from_labels(labels: Mapping[str, str]) -> LabelSelector:
@@ -329,7 +354,8 @@ def _unescape(value: str) -> str:
                 raise SelectorError(f"invalid field selector: invalid escape sequence: \\{following}")
             out.append(following)
         elif char in ",=":
-            raise SelectorError(f"invalid field selector: unescaped character in value: {char}")
+            # Upstream shows the number of the character.
+            raise SelectorError(f"invalid field selector: unescaped character in value: {ord(char)}")
         else:
             out.append(char)
     return "".join(out)
@@ -348,11 +374,13 @@ def parse_field_selector(text: str) -> FieldSelector:
     if len(text) > MAX_TEXT:
         raise SelectorError(f"a selector may not have more than {MAX_TEXT} characters")
     requirements: list[tuple[str, FieldOperator, str]] = []
-    for match in _TERMS.finditer(text):
-        term = match[0]
+    # Sorted, as upstream: it decides which mistake is told.
+    for term in sorted(match[0] for match in _TERMS.finditer(text)):
         found = re.search(r"!=|==|=", term)
         if found is None:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
         operator: FieldOperator = "!=" if found[0] == "!=" else "="
-        requirements.append((term[: found.start()].strip(), operator, _unescape(term[found.end() :])))
+        field, value = term[: found.start()], _unescape(term[found.end() :])
+        if field or value:
+            requirements.append((field, operator, value))
     return FieldSelector(tuple(requirements))

@@ -71,7 +71,7 @@ async def test_options_that_mean_nothing(fields: dict[str, object], words: str) 
     ("fields", "words"),
     [
         ({"field_selector": "spec.color=red"}, "field label not supported: spec.color"),
-        ({"label_selector": "a in"}, "unable to parse requirement: found '', expected: '('"),
+        ({"label_selector": "a in"}, "unable to parse requirement: found '' expected: '('"),
     ],
 )
 async def test_selectors_that_cannot_be_read(fields: dict[str, object], words: str) -> None:

@@ -96,7 +96,7 @@ CLASSES = (
     case("a class", "provisioner: example.com/disk"),
     case("somebody makes it", "provisioner: ''", "provisioner: Required value"),
     case("somebody has a name", "provisioner: a/b/c",
-         "provisioner: Invalid value: \"a/b/c\": a qualified name must consist of alphanumeric characters, '-', '_' "
+         "provisioner: Invalid value: \"a/b/c\": a valid label key must consist of alphanumeric characters, '-', '_' "
          "or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or "
          "'123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
          "subdomain prefix and '/' (e.g. 'example.com/MyName')"),
