@@ -148,15 +148,20 @@ def _check_common(errors: Errors, at: Path, meta: meta_pb2.ObjectMeta) -> None:
 def _check_owners(errors: Errors, path: Path, owners: Sequence[meta_pb2.OwnerReference]) -> None:
     first_controller = ""
     told = 0
-    for owner in owners:
+    for index, owner in enumerate(owners):
+        at = path.index(index)
         group, slash, version = owner.api_version.rpartition("/")
-        if not version:
-            errors.append(invalid(path.child("apiVersion"), owner.api_version, "version must not be empty"))
+        if not owner.api_version:
+            errors.append(required(at.child("apiVersion"), "must not be empty"))
+        elif not version or "/" in group:
+            errors.append(
+                invalid(at.child("apiVersion"), owner.api_version, "must be <group>/<version> or <version>")
+            )
         for field, value in (("kind", owner.kind), ("name", owner.name), ("uid", owner.uid)):
             if not value:
-                errors.append(invalid(path.child(field), value, "must not be empty"))
+                errors.append(required(at.child(field), "must not be empty"))
         if not group and not slash and version == "v1" and owner.kind == "Event":
-            errors.append(invalid(path, _shown(owner), "/v1, Kind=Event is disallowed from being an owner"))
+            errors.append(invalid(at, _shown(owner), "/v1, Kind=Event is disallowed from being an owner"))
         if owner.controller:
             controller = f"{owner.kind}/{owner.name}"
             if first_controller and told < _MAX_CONTROLLERS_TOLD:

@@ -216,7 +216,7 @@ CASES = (
               f'{C}.resources.requests[foo]: Invalid value: "foo": must be a standard resource for containers'),
     container("a resource with two slashes", "resources: {requests: {a/b/c: 1}}",
               f'{C}.resources.requests[a/b/c]: Invalid value: "a/b/c": '
-              f"a qualified name {QUALIFIED.removeprefix('name part ')} with an optional DNS subdomain prefix and '/' "
+              f"a valid label key {QUALIFIED.removeprefix('name part ')} with an optional DNS subdomain prefix and '/' "
               "(e.g. 'example.com/MyName')",
               f'{C}.resources.requests[a/b/c]: Invalid value: "a/b/c": doesn\'t follow extended resource name standard',
               f"{C}.resources.limits: Required value: Limit must be set for non overcommitable resources"),

@@ -328,9 +328,9 @@ META = tuple(
         ("two finalizers that exclude each other", "finalizers: [orphan, foregroundDeletion]",
          ('metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set',)),
         ("an owner of nothing", "ownerReferences: [{apiVersion: v1}]",
-         tuple(f'metadata.ownerReferences.{field}: Invalid value: "": must not be empty' for field in ("kind", "name", "uid"))),
+         tuple(f"metadata.ownerReferences[0].{field}: Required value: must not be empty" for field in ("kind", "name", "uid"))),
         ("an owner that is an Event", "ownerReferences: [{apiVersion: v1, kind: Event, name: a, uid: b}]",
-         ('metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"a","uid":"b"}: /v1, Kind=Event is disallowed '
+         ('metadata.ownerReferences[0]: Invalid value: {"apiVersion":"v1","kind":"Event","name":"a","uid":"b"}: /v1, Kind=Event is disallowed '
           "from being an owner",)),
         ("two controllers", "ownerReferences: [{apiVersion: v1, kind: A, name: a, uid: b, controller: true}, {apiVersion: v1, kind: B, name: "
          "b, uid: c, controller: true}]",
@@ -346,7 +346,7 @@ META = tuple(
          ('metadata.annotations[kubernetes.io/config.mirror]: Invalid value: "a": must set spec.nodeName if mirror pod annotation is set',)),
         ("a prefix that cannot begin a name", "generateName: A_", (f'metadata.generateName: Invalid value: "A_": {SUBDOMAIN}',)),
         ("a label's key with two slashes", "labels: {a/b/c: d}",
-         ("metadata.labels: Invalid value: \"a/b/c\": a qualified name " + QUALIFIED.removeprefix("name part ")
+         ("metadata.labels: Invalid value: \"a/b/c\": a valid label key " + QUALIFIED.removeprefix("name part ")
           + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",)),
     )
 )  # fmt: skip

@@ -32,13 +32,16 @@ METADATA = (
     case("annotations have names, in any case", "name: a, namespace: b, annotations: {-k: v, EXAMPLE.com/x: v}",
          f'metadata.annotations: Invalid value: "-k": {QUALIFIED}'),
     case("an owner has a version, a kind, a name and a uid", "name: a, namespace: b, ownerReferences: [{}]",
-         'metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty',
-         'metadata.ownerReferences.kind: Invalid value: "": must not be empty',
-         'metadata.ownerReferences.name: Invalid value: "": must not be empty',
-         'metadata.ownerReferences.uid: Invalid value: "": must not be empty'),
+         "metadata.ownerReferences[0].apiVersion: Required value: must not be empty",
+         "metadata.ownerReferences[0].kind: Required value: must not be empty",
+         "metadata.ownerReferences[0].name: Required value: must not be empty",
+         "metadata.ownerReferences[0].uid: Required value: must not be empty"),
+    case("an owner's version is one", f"name: a, namespace: b, ownerReferences: [{{{OWNER.replace('v1', 'a/b/c')}}}, {{{OWNER.replace('v1', 'apps/')}}}]",
+         'metadata.ownerReferences[0].apiVersion: Invalid value: "a/b/c": must be <group>/<version> or <version>',
+         'metadata.ownerReferences[1].apiVersion: Invalid value: "apps/": must be <group>/<version> or <version>'),
     case("an event owns nothing",
          "name: a, namespace: b, ownerReferences: [{apiVersion: v1, kind: Event, name: e, uid: u}]",
-         'metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"e","uid":"u"}: '
+         'metadata.ownerReferences[0]: Invalid value: {"apiVersion":"v1","kind":"Event","name":"e","uid":"u"}: '
          "/v1, Kind=Event is disallowed from being an owner"),
     case("one owner controls",
          f"name: a, namespace: b, ownerReferences: [{{{OWNER}, controller: true, blockOwnerDeletion: true}}, "
