@@ -1,5 +1,6 @@
 """What changed between two runs: the same figures beside one another. PURE."""
 
+import math
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -30,6 +31,9 @@ class Difference:
     def verdict(self, tolerance: float) -> str:
         """Return better, worse, or "" where it changed by no more than the tolerance (0.1: a tenth)."""
         ratio = self.ratio
+        if ratio is None and self.before == 0 and self.after:
+            # From nothing to something there is no ratio, and it did change.
+            ratio = math.inf
         if ratio is None or self.name in _NEUTRAL or abs(ratio - 1) <= tolerance:
             return ""
         return "better" if (ratio > 1) == self.name.startswith(_HIGHER) else "worse"

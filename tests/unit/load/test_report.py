@@ -6,7 +6,7 @@ import pytest
 
 from bench.load.compare import differences, table, unlike
 from bench.load.html import page, plot
-from bench.load.report import ReportError, Verification, data_items, decode, encode, metrics_of
+from bench.load.report import Balance, ReportError, Verification, data_items, decode, encode, metrics_of
 from bench.load.report import table as text_table
 from tests.unit.load.loads import measurement, report
 
@@ -117,6 +117,13 @@ def test_metrics_have_the_names_that_limits_use() -> None:
     assert metrics["create_to_bound_p99"] == pytest.approx(0.0099)
     assert metrics["scheduler_us"] == pytest.approx(1e4)
     assert metrics["unscheduled"] == 0
+
+
+def test_what_was_nothing_before_is_judged_too() -> None:
+    uneven = Balance(nodes=10, used=2, least=0, most=60, average=10.0, deviation=8.6)
+    lines = table(report(), report(measurement(balance=uneven)))
+    [line] = [line for line in lines if line.startswith("  balance_deviation ")]
+    assert line.split() == ["balance_deviation", "0", "8.6", "worse"]
 
 
 def test_a_comparison_says_in_what_it_counts() -> None:
