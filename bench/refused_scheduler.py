@@ -33,7 +33,7 @@ def main() -> None:
         for one in made:
             one.share = SHARE
 
-    build.GrpcTransport = transport  # type: ignore[assignment, misc]  # the one place where it meets the wire
+    build.GrpcTransport = transport  # type: ignore[assignment, attr-defined]  # the one place where it meets the wire
     signal.signal(signal.SIGUSR1, refuse)
     run_service(
         lambda stop: build.run(
