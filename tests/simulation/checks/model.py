@@ -76,6 +76,8 @@ class Loss:
     cause: str
     #: who stood above it then: its controller, and the controller of that
     owners: tuple[str, ...]
+    #: the version that said first that it serves
+    since: int = 0
 
 
 class Model:
@@ -94,6 +96,8 @@ class Model:
         self.at = 0.0
         #: uid of an owner or budget -> (time, version, object) for each of its specs
         self.states: dict[str, list[tuple[float, int, Any]]] = {}
+        #: uid of a Pod that serves -> the version that said so first
+        self.serving: dict[str, int] = {}
         #: Pods that stopped to serve, in order
         self.losses: list[Loss] = []
         #: uid of every Pod that ever was -> as it was last
@@ -160,6 +164,11 @@ class Model:
             job = controller_of(new.metadata)
             if job is not None and job.kind == JOB.kind and new.status.phase in TERMINAL and is_tracked(new):
                 self.ended.setdefault(job.uid, {})[uid] = new
+        since = self.serving.get(uid, 0)
+        if new is None or not serves(new):
+            self.serving.pop(uid, None)
+        else:
+            self.serving.setdefault(uid, commit.version)
         by_hand = author.part == "user" and author.verb == "Delete" and bool(old.spec.node_name)
         if by_hand and (new is None or not new.metadata.deletion_grace_period_seconds):
             self.forced.add(old.metadata.name)
@@ -171,7 +180,7 @@ class Model:
             by_controllers = author.role == "controller"
             cause = author.task if by_controllers else author.verb if author.part == "user" else author.part
             owner = _controller(old)
-            self.losses.append(Loss(commit.at, old, cause, (owner, self.parent_of(owner))))
+            self.losses.append(Loss(commit.at, old, cause, (owner, self.parent_of(owner)), since))
 
     def _on_owner(self, commit: Commit) -> None:
         old, new = commit.old, commit.new

@@ -14,6 +14,8 @@ from vaina.objects.rollouts import amount_of, fenceposts, is_rolling, replicas_o
 
 #: for so long a controller may not know of a loss, seconds: its stream is cut, and it finds out by the keepalive
 LATELY = 90.0
+#: from a decision to its commit: what a call is late by, and one more try, seconds
+_DECIDED = 2.0
 
 
 def within_surge(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
@@ -42,7 +44,11 @@ def enough_available(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     if commit.new is not None and serves(commit.new):
         return
     task, reference = commit.author.task, controller_of(commit.old.metadata)
-    if reference is None or commit.author.role != "controller":
+    if (
+        reference is None
+        or commit.author.role != "controller"
+        or not _was_known_to_serve(commit, model.losses[-1], seen)
+    ):
         return
     if task.startswith("replicaset") and (uid := model.parent_of(reference.uid)):
         yield from _deployment_has_enough(commit, model, seen, uid)
@@ -50,6 +56,12 @@ def enough_available(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
         yield from _stateful_set_has_enough(commit, model, seen, reference.uid)
     elif task.startswith("daemonset") and reference.kind == DAEMON_SET.kind:
         yield from _daemon_set_has_enough(commit, model, seen, reference.uid)
+
+
+def _was_known_to_serve(commit: Commit, loss: Loss, seen: Seen) -> bool:
+    """Say whether the author had seen the Pod serve when it decided. Upstream, too, deletes without saying which version it means."""
+    seen_by_author = seen.get((commit.author.part, commit.old.metadata.uid), ())
+    return any(commit.at - at > _DECIDED and version >= loss.since for at, version in seen_by_author)
 
 
 def _deployment_has_enough(commit: Commit, model: Model, seen: Seen, uid: str) -> Iterator[str]:
