@@ -26,7 +26,7 @@ MAX_FOLLOWED: Final = 1000
 GATHER_SECONDS: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Reference:
     """One ConfigMap or Secret."""
 
@@ -66,9 +66,10 @@ class ObjectFollower:
         self._client, self._clock, self._refresh = client, clock, refresh
         #: Pod -> what its volumes show
         self._wanted: dict[Uid, frozenset[Reference]] = {}
-        self._users: dict[Reference, set[Uid]] = {}
+        #: in an order that is the same in each process: a simulation runs this too
+        self._users: dict[Reference, dict[Uid, None]] = {}
         self._watches: dict[Reference, asyncio.Task[None]] = {}
-        self._changed: set[Reference] = set()
+        self._changed: dict[Reference, None] = {}
         self._wake = asyncio.Event()
 
     def follow(self, pod: pod_pb2.Pod, volumes: Iterable[volume_pb2.Volume]) -> None:
@@ -78,15 +79,15 @@ class ObjectFollower:
         if found <= self._wanted.get(uid, frozenset()):
             return
         self._wanted[uid] = self._wanted.get(uid, frozenset()) | found
-        for reference in found:
-            self._users.setdefault(reference, set()).add(uid)
+        for reference in sorted(found):
+            self._users.setdefault(reference, {})[uid] = None
         self._wake.set()
 
     def forget(self, uid: Uid) -> None:
         """Follow nothing for a Pod any more."""
         for reference in self._wanted.pop(uid, ()):
             users = self._users[reference]
-            users.discard(uid)
+            users.pop(uid, None)
             if not users:
                 del self._users[reference]
         self._wake.set()
@@ -102,9 +103,9 @@ class ObjectFollower:
                 await self._refresh_changed()
 
     def _adjust(self, group: asyncio.TaskGroup) -> None:
-        for reference in self._watches.keys() - self._users.keys():
+        for reference in [known for known in self._watches if known not in self._users]:
             self._watches.pop(reference).cancel()
-        for reference in self._users.keys() - self._watches.keys():
+        for reference in [used for used in self._users if used not in self._watches]:
             if len(self._watches) >= MAX_FOLLOWED:
                 log.warning("too many objects to follow", followed=len(self._watches))
                 return
@@ -113,8 +114,8 @@ class ObjectFollower:
             )
 
     async def _refresh_changed(self) -> None:
-        changed, self._changed = self._changed, set()
-        for uid in {uid for reference in changed for uid in self._users.get(reference, ())}:
+        changed, self._changed = self._changed, {}
+        for uid in dict.fromkeys(uid for reference in changed for uid in self._users.get(reference, ())):
             await self._refresh(uid)
 
     async def _watch(self, reference: Reference) -> None:
@@ -125,7 +126,7 @@ class ObjectFollower:
         )  # fmt: skip
 
         def tell(*_: object) -> None:
-            self._changed.add(reference)
+            self._changed[reference] = None
             self._wake.set()
 
         # What is there at first is told as well: it may have changed since it was mounted.

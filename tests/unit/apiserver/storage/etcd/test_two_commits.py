@@ -95,7 +95,7 @@ async def test_under_load_writes_gather_for_a_moment_and_many_or_a_lone_one_go_a
         await submit(200, 3)
         await clock.advance(0.001)
         assert etcd.sizes == [1, 20]
-        await clock.advance(0.002)
+        await clock.advance(0.009)
         assert etcd.sizes == [1, 20, 5]
         await submit(300, 32)
         assert etcd.sizes == [1, 20, 5, 32]
