@@ -1,7 +1,8 @@
 """Commands that were cut off are found and ended, and no others."""
 
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,10 +11,18 @@ from kubelet.runtime.cut_off import end_command, find_command
 FIRST, COMMAND, OTHER = ["sleep", "401"], ["sleep", "402"], ["sleep", "403"]
 
 
+def begin(argv: Sequence[str], *, stdout: int | None = None) -> "subprocess.Popen[bytes]":
+    """Start a process as an engine does: it leads a session, and ignores nothing, though the tests may run under nohup."""
+    return subprocess.Popen(
+        argv, start_new_session=True, stdout=stdout,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - these tests have no threads
+    )  # fmt: skip
+
+
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[bytes]]]:
     """Start what an engine has in a container: a first process and two commands, each the leader of a session."""
-    processes = [subprocess.Popen(argv, start_new_session=True) for argv in (FIRST, COMMAND, OTHER)]
+    processes = [begin(argv) for argv in (FIRST, COMMAND, OTHER)]
     yield processes
     for process in processes:
         process.kill()
@@ -32,7 +41,7 @@ def test_a_command_is_told_from_the_others_by_its_words(started: list[subprocess
 
 
 def test_of_two_that_look_alike_neither_is_ended(started: list[subprocess.Popen[bytes]]) -> None:
-    twin = subprocess.Popen(COMMAND, start_new_session=True)
+    twin = begin(COMMAND)
     try:
         assert find_command(started[0].pid, COMMAND) == 0
     finally:
@@ -44,7 +53,7 @@ def test_what_belongs_to_another_parent_is_none_of_its_commands(
     started: list[subprocess.Popen[bytes]],
 ) -> None:
     script = "sleep 402 & echo $!; wait"
-    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as elsewhere:
+    with begin(["sh", "-c", script], stdout=subprocess.PIPE) as elsewhere:
         assert elsewhere.stdout is not None
         assert elsewhere.stdout.readline()
         assert find_command(started[0].pid, COMMAND) == started[1].pid
