@@ -7,7 +7,7 @@ stops a pager for an hour keeps the stream.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeAlias
 
 from kubelet.runtime.interface import ExecSession, RuntimeFailure
@@ -19,6 +19,24 @@ from vaina.errors import ApiError
 PIECE: Final = 8_000
 
 Input: TypeAlias = pod_stream_pb2.PodExecRequest | pod_stream_pb2.PodAttachRequest
+
+
+@asynccontextmanager
+async def closing(session: ExecSession) -> AsyncIterator[ExecSession]:
+    """Close a session in any case, and to the end: to end a command takes calls of the engine, and a caller who goes away while he is written to may cancel the task twice."""
+    try:
+        yield session
+    finally:
+        closed = asyncio.ensure_future(session.close())  # noqa: TID251 - a group would end it with the task it must outlive
+        again = False
+        while not closed.done():
+            try:
+                await asyncio.shield(closed)
+            except asyncio.CancelledError:
+                again = True
+        closed.result()
+        if again:
+            raise asyncio.CancelledError
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
