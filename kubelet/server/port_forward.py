@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from kubelet.network.dial import DialFailed, dial
 from kubelet.runtime.interface import NotFoundInRuntime, Runtime
+from kubelet.server.beside import beside
 from kubelet.server.sessions import PIECE
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError, InternalError
@@ -56,14 +57,10 @@ async def join(
     """Give what the port sends until it ends, while what comes goes to it. The connection is closed on every way out."""
     try:
         yield pod_stream_pb2.PodPortForwardResponse(connected=True)
-        async with asyncio.TaskGroup() as group:
-            pump = group.create_task(_pump(writer, inputs))
-            try:
-                with suppress(OSError):
-                    while data := await reader.read(PIECE):
-                        yield pod_stream_pb2.PodPortForwardResponse(data=data)
-            finally:
-                pump.cancel()
+        async with beside(_pump(writer, inputs)):
+            with suppress(OSError):
+                while data := await reader.read(PIECE):
+                    yield pod_stream_pb2.PodPortForwardResponse(data=data)
     finally:
         # What the port has not taken is dropped: nobody waits for it any more.
         writer.transport.abort()

@@ -4,10 +4,11 @@ Called by the apiserver, which passes on its callers' streams. Words of refusals
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 from kubelet.pod.containers import specs
 from kubelet.runtime.interface import (
+    ExecSession,
     NotFoundInRuntime,
     Runtime,
     RuntimeFailure,
@@ -22,7 +23,7 @@ from kubelet.runtime.records import (
     Uid,
 )
 from kubelet.server.port_forward import connect, join
-from kubelet.server.sessions import closing, outputs, pieces
+from kubelet.server.sessions import outputs, pieces
 from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.api.kubelet.v1 import kubelet_service_pb2
@@ -178,7 +179,7 @@ class KubeletService:
         )  # fmt: skip
         runtime = self._runtime_for(pod)
         try:
-            async with closing(await runtime.exec(attempts[0].id, config)) as session:
+            async with _closing(await runtime.exec(attempts[0].id, config)) as session:
                 async with aclosing(outputs(session, requests)) as written:
                     async for output in written:
                         if output.stream is OutputStream.STDERR:
@@ -207,7 +208,7 @@ class KubeletService:
         tty = next(spec.tty for spec, _ in specs(pod) if spec.name == name)
         runtime = self._runtime_for(pod)
         try:
-            async with closing(
+            async with _closing(
                 await runtime.attach(attempts[0].id, stdin=start.options.stdin, tty=tty)
             ) as session:
                 if start.HasField("size"):
@@ -245,6 +246,14 @@ class KubeletService:
         async with aclosing(join(reader, writer, requests)) as answers:
             async for answer in answers:
                 yield answer
+
+
+@asynccontextmanager
+async def _closing(session: ExecSession) -> AsyncIterator[ExecSession]:
+    try:
+        yield session
+    finally:
+        await session.close()
 
 
 def _translated(error: RuntimeFailure) -> ApiError:

@@ -5,13 +5,13 @@ small, because the servers on the way wait without end for those alone (`SEND_SE
 stops a pager for an hour keeps the stream.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from kubelet.runtime.interface import ExecSession, RuntimeFailure
 from kubelet.runtime.records import Output
+from kubelet.server.beside import beside
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError
 
@@ -19,24 +19,6 @@ from vaina.errors import ApiError
 PIECE: Final = 8_000
 
 Input: TypeAlias = pod_stream_pb2.PodExecRequest | pod_stream_pb2.PodAttachRequest
-
-
-@asynccontextmanager
-async def closing(session: ExecSession) -> AsyncIterator[ExecSession]:
-    """Close a session in any case, and to the end: to end a command takes calls of the engine, and a caller who goes away while he is written to may cancel the task twice."""
-    try:
-        yield session
-    finally:
-        closed = asyncio.ensure_future(session.close())  # noqa: TID251 - a group would end it with the task it must outlive
-        again = False
-        while not closed.done():
-            try:
-                await asyncio.shield(closed)
-            except asyncio.CancelledError:
-                again = True
-        closed.result()
-        if again:
-            raise asyncio.CancelledError
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
@@ -47,15 +29,13 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 async def outputs(session: ExecSession, inputs: AsyncIterator[Input]) -> AsyncGenerator[Output, None]:
     """Give what the process writes until it ends, while its input goes in beside."""
-    async with asyncio.TaskGroup() as group:
-        pump = group.create_task(_pump(session, inputs))
-        try:
-            async with aclosing(session.output()) as written:  # type: ignore[type-var]  # a generator, whose type only says iterator
-                async for output in written:
-                    for data in pieces(output.data):
-                        yield Output(output.stream, data)
-        finally:
-            pump.cancel()
+    async with (
+        beside(_pump(session, inputs)),
+        aclosing(session.output()) as written,  # type: ignore[type-var]  # a generator, whose type only says iterator
+    ):
+        async for output in written:
+            for data in pieces(output.data):
+                yield Output(output.stream, data)
 
 
 async def _pump(session: ExecSession, inputs: AsyncIterator[Input]) -> None:
