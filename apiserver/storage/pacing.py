@@ -5,8 +5,6 @@ A message costs the server 50 µs and more, whatever is in it, and its reader as
 those who write.
 """
 
-from typing import Final
-
 from vaina.clock import Clock
 
 #: The first batches go out at once; who gets many more gets one every 20 ms, with all that happened meanwhile
@@ -24,9 +22,6 @@ class Pace:
     """What is left of the messages that may go out at once."""
 
     __slots__ = ("_allowance", "_clock", "_last")
-
-    #: of messages, for one watcher alone
-    BURST: Final = _BURST
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli import flags
-from cli.printers.objects import object_name, print_json, print_yaml
+from cli.commands.making import make
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_targets
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
@@ -114,17 +114,9 @@ async def _autoscale_one(shell: Shell, clients: Clientset, target: Target, optio
     scalable: ScalableClient[Any] = ScalableClient(clients.transport, target.kind)
     await scalable.get_scale(target.name, namespace)
     made = make_autoscaler(options, target, namespace)
-    if options.dry_run != "client":
-        made = await clients.horizontal_pod_autoscalers.create(
-            made, dry_run=options.dry_run == "server", field_manager="vaina-autoscale"
-        )
-    if options.output in ("json", "yaml"):
-        write = print_json if options.output == "json" else print_yaml
-        shell.out(write([(HORIZONTAL_POD_AUTOSCALER, made)], single=True))
-        return
-    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
-    name = object_name(HORIZONTAL_POD_AUTOSCALER, made.metadata.name)
-    shell.out(f"{name}\n" if options.output == "name" else f"{name} autoscaled{suffix}\n")
+    await make(
+        shell, clients, HORIZONTAL_POD_AUTOSCALER, made, options, did="autoscaled", field_manager="vaina-autoscale"
+    )  # fmt: skip
 
 
 @click.command("autoscale")

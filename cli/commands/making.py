@@ -1,10 +1,10 @@
-"""What the `vaina create KIND` commands have in common: an object that was made here is created, or shown."""
+"""What the commands have in common that make an object without a manifest (`create KIND`, `run`, `autoscale`): an object that was made here is created, or shown."""
 
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
-from cli.printers.objects import object_name, print_json, print_yaml
+from cli.printers.objects import dry_run_suffix, object_name, print_json, print_yaml
 from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.kinds import Kind
@@ -21,18 +21,34 @@ class MakingOptions(Protocol):
 
 
 async def make(
-    shell: Shell, clients: Clientset, kind: Kind[Any], made: Message, options: MakingOptions
+    shell: Shell,
+    clients: Clientset,
+    kind: Kind[Any],
+    made: Message,
+    options: MakingOptions,
+    *,
+    did: str = "created",
+    field_manager: str = "vaina",
 ) -> None:
-    """Create an object, at most tried where that is asked for, and say so in the format that is asked for."""
+    """Create an object, at most tried where that is asked for, and say so in the format that is asked for.
+
+    Args:
+        shell: which prints.
+        clients: to the server.
+        kind: of the object.
+        made: the object.
+        options: of the command.
+        did: what is said of it.
+        field_manager: under which name the fields are owned.
+    """
     normalise(made)
     if options.dry_run != "client":
         dry_run = options.dry_run == "server"
-        made = await clients.kind(kind).create(made, dry_run=dry_run, field_manager="vaina")
+        made = await clients.kind(kind).create(made, dry_run=dry_run, field_manager=field_manager)
     if options.output in ("json", "yaml"):
         write = print_json if options.output == "json" else print_yaml
         shell.out(write([(kind, made)], single=True))
         return
     fields: Any = made
     name = object_name(kind, fields.metadata.name)
-    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
-    shell.out(f"{name}\n" if options.output == "name" else f"{name} created{suffix}\n")
+    shell.out(f"{name}\n" if options.output == "name" else f"{name} {did}{dry_run_suffix(options.dry_run)}\n")

@@ -9,7 +9,7 @@ import click
 from cli import flags
 from cli.commands.attach import AttachOptions, attach_to
 from cli.commands.logs import LogOptions, logs
-from cli.printers.objects import print_json, print_yaml
+from cli.commands.making import make
 from cli.shell import Exit, Failure, Shell
 from cli.targets import parse_duration
 from cli.waiting import wait_gone, wait_pod
@@ -111,17 +111,11 @@ async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
             "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)"
         )
     pod = make_pod(options, options.namespace or shell.namespace)
-    if options.dry_run == "client" and options.output in ("json", "yaml"):
-        write = print_json if options.output == "json" else print_yaml
-        shell.out(write([(POD, pod)], single=True))
-        return
-    if options.dry_run != "client":
-        pod = await clients.pods.create(pod, dry_run=options.dry_run == "server", field_manager="vaina")
-    if not options.attaches:
-        suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
-        shell.out(f"pod/{options.name} created{suffix}\n")
-    else:
+    if options.attaches:
+        pod = await clients.pods.create(pod, field_manager="vaina")
         await _enter(shell, clients, pod, options)
+    else:
+        await make(shell, clients, POD, pod, options)
 
 
 async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:

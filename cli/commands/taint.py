@@ -8,6 +8,7 @@ import click
 
 from cli import flags
 from cli.following import change
+from cli.printers.objects import dry_run_suffix
 from cli.shell import Failure, Shell
 from cli.taints import TaintChanges, change_taints, parse_changes, split_words
 from cli.targets import find_kind
@@ -69,8 +70,7 @@ async def _taint_one(
         mutate(await client.get(name))
     else:
         await change(client, "", name, mutate, dry_run=options.dry_run == "server")
-    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
-    shell.out(f"node/{name} {said}{suffix}\n")
+    shell.out(f"node/{name} {said}{dry_run_suffix(options.dry_run)}\n")
 
 
 @click.command("taint")

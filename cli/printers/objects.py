@@ -43,6 +43,11 @@ def object_name(kind: Kind[Any], name: str) -> str:
     return f"{resource_name(kind)}/{name}"
 
 
+def dry_run_suffix(dry_run: str) -> str:
+    """Return what stands behind "created" and its like: nothing, or where it was only tried (none, client or server)."""
+    return {"none": "", "client": " (dry run)", "server": " (server dry run)"}[dry_run]
+
+
 def print_names(items: Sequence[Item]) -> str:
     """Write one name a line: pod/web."""
     lines: list[str] = []

@@ -1,7 +1,7 @@
 """A process's streams and a caller's, joined: what exec and attach share. Called by the service.
 
 Nothing gathers here: the next piece is read when the one before has been taken, and the process waits where its reader does. Pieces are
-small, because the servers on the way wait without end for those alone (`SEND_SECONDS` of `vaina.serving.server`): who
+small, because the servers on the way wait without end for those alone (`SEND_SECONDS` of `vaina.serving.outlet`): who
 stops a pager for an hour keeps the stream.
 """
 
