@@ -1,4 +1,4 @@
-"""TaintToleration, NodeUnschedulable, preferred NodeAffinity and ImageLocality, case by case (upstream's taint_toleration_test.go,
+"""TaintToleration, preferred NodeAffinity and ImageLocality, case by case (upstream's taint_toleration_test.go,
 node_affinity_test.go and image_locality_test.go, as behaviour)."""
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, ScorePlugi
 from scheduler.framework.state import CycleState
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.node_affinity import NodeAffinity
-from scheduler.plugins.node_unschedulable import NodeUnschedulable
 from scheduler.plugins.taint_toleration import TaintToleration
 from tests.unit.scheduler.objects import node, pod, pod_class, table, term
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -85,27 +84,6 @@ TAINTS = [
 def test_taints(case: Tainted) -> None:
     on = table(node("a", taints=case.taints), node("b"))
     assert refuses(TaintToleration(), on, pod(tolerations=case.tolerations)) == [not case.fits, False]
-
-
-CORDON = "node.kubernetes.io/unschedulable"
-
-
-@pytest.mark.parametrize(
-    ("tolerations", "fits"),
-    [
-        ([], False),
-        ([(CORDON, "Exists", "", NO)], True),
-        ([(CORDON, "Equal", "", NO)], True),
-        ([(CORDON, "Exists", "", "")], True),
-        ([("", "Exists", "", "")], True),
-        ([(CORDON, "Exists", "", EXEC)], False),
-        ([(CORDON, "Equal", "yes", NO)], False),
-        ([("other", "Exists", "", NO)], False),
-    ],
-)
-def test_cordoned_nodes(tolerations: Sequence[Toleration], fits: bool) -> None:
-    on = table(node("a", unschedulable=True), node("b"))
-    assert refuses(NodeUnschedulable(), on, pod(tolerations=tolerations)) == [not fits, False]
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,12 @@ BALANCE = [
     Balance("what is full already stays so", "1", "0", 50, 50, [{"cpu": "12"}]),
     Balance("a thousandth is cut off", "30m", "0", 100, 99),
     Balance("small and even", "10m", "10485760", 100, 99),
+    Balance("half of the CPU", "5", "0", 100, 75),
+    Balance("half of both", "5", "5Gi", 100, 100),
+    Balance("two full sides", "10", "10Gi", 80, 100, [{"cpu": "4"}]),
+    Balance("memory that is full already", "0", "1Gi", 50, 50, [{"memory": "12Gi"}]),
+    Balance("what others leave uneven stays so", "1", "1Gi", 80, 80, [{"cpu": "4"}]),
+    Balance("other Pods that ask the same on both sides", "2", "2Gi", 100, 100, [{"cpu": "1", "memory": "1Gi"}] * 3),
 ]  # fmt: skip
 
 
