@@ -14,12 +14,13 @@ _PACKAGE = "vaina.excerpt"
 _OPTIONAL = FieldDescriptorProto.LABEL_OPTIONAL
 
 
-def excerpt(message: type[Message], paths: tuple[str, ...]) -> type[Message]:
+def excerpt(message: type[Message], paths: tuple[str, ...], *, raw: bool = False) -> type[Message]:
     """Return a message type that has those fields alone, under their names; what else is in encoded bytes is skipped.
 
     Args:
         message: the whole one.
         paths: names as in manifests: spec.nodeName, metadata.labels. The fields are texts, or maps of texts.
+        raw: a map is the bytes of its entries, in a list: what has the same there has the same map (a map costs ten times as much to make).
 
     Raises:
         KeyError: there is no such field.
@@ -43,7 +44,10 @@ def excerpt(message: type[Message], paths: tuple[str, ...]) -> type[Message]:
             here, source = nested, field.message_type
         field = _field(source, last)
         pairs: Any = field.message_type
-        if pairs is not None and _is_map_of_texts(pairs):
+        if pairs is not None and _is_map_of_texts(pairs) and raw:
+            repeated, octets = FieldDescriptorProto.LABEL_REPEATED, FieldDescriptorProto.TYPE_BYTES
+            here.field.add(name=field.name, number=field.number, label=repeated, type=octets)
+        elif pairs is not None and _is_map_of_texts(pairs):
             entry = here.nested_type.add()
             pairs.CopyToProto(entry)
             here.field.add(

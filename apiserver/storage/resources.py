@@ -5,16 +5,25 @@ Pure. The table comes from `vaina.kinds`; storage itself knows no kind.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from apiserver.storage.codec import varint
 from apiserver.storage.excerpt import excerpt
 from apiserver.storage.interface import Key
 from apiserver.storage.keys import kind_prefix
+from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import Kind
 from vaina.objects.fields import field_getter, selectable_fields
+
+#: labels that are remembered by their bytes: Pods of a Deployment, or a load, have the same
+_MAPS: Final = 1024
+#: labels of larger objects are read each time, so that what is remembered stays below 16 MiB
+_MAX_BYTES: Final = 16 * 1024
+#: `labels`, field 11 of metadata
+_LABELS: Final = b"\x5a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +47,44 @@ class Resource:
 @cache  # as many as there are kinds
 def resource_of(kind: Kind[Any]) -> Resource:
     """Return the row of a kind."""
-    getters = [field_getter(kind, name) for name in kind.indexed_fields]
+    getters = [field_getter(kind, name) or _nothing for name in kind.indexed_fields]
+    only = getters[0] if len(getters) == 1 else None
 
-    read_labels = excerpt(kind.message, ("metadata.labels",))
-    read_index = excerpt(kind.message, kind.indexed_fields)
+    read_labels = excerpt(kind.message, ("metadata.labels",), raw=True).FromString
+    read_index = excerpt(kind.message, kind.indexed_fields).FromString
 
     def labels(data: bytes) -> Mapping[str, str]:
-        message = _parse(read_labels, data)
-        return {} if message is None else dict(message.metadata.labels)
+        try:
+            message: Any = read_labels(data)
+        except Exception:  # noqa: BLE001 - as in `_parse`
+            return {}
+        entries = tuple(message.metadata.labels[:])
+        return _labels_of(entries) if len(data) <= _MAX_BYTES else _labels_of.__wrapped__(entries)
 
     def fields(data: bytes) -> Mapping[str, str]:
         message = _parse(kind.message, data)
         return {} if message is None else selectable_fields(kind, message)
 
     def index_values(data: bytes) -> tuple[str, ...]:
-        message = _parse(read_index, data)
-        if message is None:
+        try:
+            message = read_index(data)
+        except Exception:  # noqa: BLE001 - as in `_parse`
             return ("",) * len(getters)
-        return tuple([getter(message) if getter is not None else "" for getter in getters])
+        return (only(message),) if only is not None else tuple([getter(message) for getter in getters])
 
     return Resource(kind.resource, kind_prefix(kind), labels, fields, index_values, kind.indexed_fields)
+
+
+@lru_cache(maxsize=_MAPS)
+def _labels_of(entries: tuple[bytes, ...]) -> Mapping[str, str]:
+    """Return the labels whose encoded entries these are; none when they cannot be parsed. Nobody may change them."""
+    data = b"".join([part for entry in entries for part in (_LABELS, varint(len(entry)), entry)])
+    message = _parse(meta_pb2.ObjectMeta, data)
+    return {} if message is None else dict(message.labels)
+
+
+def _nothing(_message: Any) -> str:
+    return ""
 
 
 def _parse(message: type[Message], data: bytes) -> Any:
