@@ -61,6 +61,10 @@ class _Member:
         self._channels = [grpc.aio.insecure_channel(target, options=_OPTIONS) for _ in range(2)]
         calls, watches = self._channels
         self.kv = rpc_pb2_grpc.KVStub(calls)
+        #: KV/Txn of a request that is encoded already
+        self.txn = calls.unary_unary(
+            "/etcdserverpb.KV/Txn", response_deserializer=rpc_pb2.TxnResponse.FromString
+        )
         self.lease = rpc_pb2_grpc.LeaseStub(calls)
         self.watch = rpc_pb2_grpc.WatchStub(watches)
 
@@ -123,9 +127,10 @@ class EtcdClient:
                     raise
         return await self._call("kv.Range", request, operation, self._timeout / members)
 
-    async def txn(self, request: "rpc_pb2.TxnRequest", operation: str) -> "rpc_pb2.TxnResponse":
-        """Do a transaction. Raises what `failures.meaning` returns."""
-        return await self._call("kv.Txn", request, operation, self._write_timeout())
+    async def txn(self, request: "rpc_pb2.TxnRequest | bytes", operation: str) -> "rpc_pb2.TxnResponse":
+        """Do a transaction, which may be encoded already. Raises what `failures.meaning` returns."""
+        data = request if isinstance(request, bytes) else request.SerializeToString()
+        return await self._call("txn", data, operation, self._write_timeout())
 
     async def put(self, request: "rpc_pb2.PutRequest", operation: str) -> "rpc_pb2.PutResponse":
         """Put a key. Raises what `failures.meaning` returns."""

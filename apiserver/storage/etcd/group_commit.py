@@ -8,11 +8,9 @@ Owned by the task that runs `run`; everything happens on one event loop.
 
 import asyncio
 import itertools
-from collections import deque
 from collections.abc import Sequence
 from copy import copy
 from random import Random
-from typing import TypeAlias, cast
 
 from aetcd.rpc import rpc_pb2
 
@@ -23,13 +21,13 @@ from apiserver.storage.etcd.batch import (
     flat_transaction,
     is_conflict,
     outcomes,
-    take_batch,
     transaction,
 )
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing, Refused
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
+from apiserver.storage.etcd.waiting import Result, Waiting, is_waiting
 from apiserver.storage.metrics import StorageMetrics
 from vaina.backoff import Backoff
 from vaina.clock import Clock
@@ -39,8 +37,6 @@ from vaina.errors import ApiError, StorageFull, TooManyRequests, Unavailable
 WRITERS = "/vaina/writers/"
 #: writes that may wait; more are refused at once with TooManyRequests
 MAX_PENDING = 16_384
-#: writes of callers that gave up, beyond twice those that wait, are not kept until their turn
-_ABANDONED = 16
 #: with fewer writes than this in the last batch nothing gathers
 _LOAD = 3
 _GATHER_STEP_SECONDS = 0.001
@@ -60,28 +56,6 @@ _NESTED = 8
 #: etcd does not have the revision of a batch: it was compacted, or etcd restored from an older copy
 _FORGOTTEN = (Compacted, FutureRevision)
 _FULL = "etcdserver: mvcc: database space exceeded"
-
-
-#: what became of a write: LeaseMissing of one whose lease has ended
-Result: TypeAlias = Outcome | ApiError | LeaseMissing
-
-
-class _Call:
-    """A caller that waits for the outcomes of its writes: one future for all of them."""
-
-    __slots__ = ("future", "left", "results", "since")
-
-    def __init__(self, count: int, since: float) -> None:
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.results: list[Result | None] = [None] * count
-        self.left, self.since = count, since
-
-    def answer(self, index: int, result: Result) -> None:
-        """Take the outcome of one of the writes."""
-        self.results[index] = result
-        self.left -= 1
-        if not self.left and not self.future.done():
-            self.future.set_result(None)
 
 
 class GroupCommit:
@@ -116,10 +90,7 @@ class GroupCommit:
         self._writer_key = f"{WRITERS}{writer}".encode()
         #: tokens must differ from those of an earlier process of the same name
         self._tokens = (f"{rng.getrandbits(64):016x}-{number}".encode() for number in itertools.count())
-        self._puts: deque[Write] = deque()
-        self._deletions: deque[Write] = deque()
-        #: which of whose writes each is
-        self._waiting: dict[Write, tuple[_Call, int]] = {}
+        self._waiting = Waiting()
         self._work = asyncio.Event()
         #: mod revision of the writer key; None: unknown, it must be put before the next batch
         self._base: int | None = None
@@ -153,35 +124,20 @@ class GroupCommit:
         """
         if self._stopped:
             raise Unavailable("the apiserver is shutting down; nothing was written")
-        if len(self._waiting) + len(writes) > MAX_PENDING:
+        if self._waiting.count + len(writes) > MAX_PENDING:
             raise TooManyRequests(
                 "too many writes are waiting for etcd; nothing was written", retry_seconds=1
             )
         if not writes:
             return []
-        call = _Call(len(writes), self._clock.monotonic())
-        waiting, puts, deletions = self._waiting, self._puts, self._deletions
-        for index, write in enumerate(writes):
-            waiting[write] = call, index
-            (puts if write.data is not None else deletions).append(write)
+        call = self._waiting.add(writes, self._clock.monotonic())
         self._work.set()
         try:
             await call.future
         finally:
             if call.left:
-                self._abandon(writes)
-        return cast("list[Result]", call.results)
-
-    def _abandon(self, writes: Sequence[Write]) -> None:
-        """Forget the writes of a caller that gave up.
-
-        They leave the queues at their turn, or here once they are many: while etcd says nothing, nobody has a turn.
-        """
-        for write in writes:
-            self._waiting.pop(write, None)
-        if len(self._puts) + len(self._deletions) > 2 * len(self._waiting) + _ABANDONED:
-            self._puts = deque(write for write in self._puts if write in self._waiting)
-            self._deletions = deque(write for write in self._deletions if write in self._waiting)
+                self._waiting.abandon(call)
+        return call.results
 
     async def run(self) -> None:
         """Send batches until cancelled."""
@@ -195,7 +151,7 @@ class GroupCommit:
         finally:
             self._stopped = True
             self._fail(
-                list(self._waiting), Unavailable("the apiserver is shutting down; the outcome is unknown")
+                self._waiting.all(), Unavailable("the apiserver is shutting down; the outcome is unknown")
             )
 
     async def _gather(self) -> None:
@@ -206,29 +162,19 @@ class GroupCommit:
         if self._last_size < _LOAD:
             return
         until = self._clock.monotonic() + _GATHER_SECONDS
-        while (before := len(self._waiting)) < _ENOUGH and self._clock.monotonic() < until:
+        while (before := self._waiting.count) < _ENOUGH and self._clock.monotonic() < until:
             await self._clock.sleep(_GATHER_STEP_SECONDS)
-            if len(self._waiting) == before >= self._last_size:
+            if self._waiting.count == before >= self._last_size:
                 # Those who were answered last are back.
                 return
 
     def _take(self) -> list[Write]:
-        """Take the next batch, of the sort whose first write waits longer; nothing when all who waited gave up."""
-        for queue in (self._puts, self._deletions):
-            while queue and not self._is_waiting(queue[0]):
-                queue.popleft()
-        puts, deletions = self._puts, self._deletions
-        if puts and deletions:
-            older = self._waiting[puts[0]][0].since <= self._waiting[deletions[0]][0].since
-            queue = puts if older else deletions
-        else:
-            queue = puts or deletions
-        is_waiting = self._is_waiting
-        batch = [write for write in take_batch(queue) if is_waiting(write)]
-        if not puts and not deletions:
+        """Take the next batch; nothing when all who waited gave up."""
+        batch = self._waiting.take()
+        now = self._waiting.queued
+        if not now:
             self._work.clear()
         self._last_size = len(batch)
-        now = len(puts) + len(deletions)
         self._metrics.pending_writes.inc(now - self._counted)
         self._counted = now
         return batch
@@ -249,9 +195,9 @@ class GroupCommit:
                 self._fail(batch, Unavailable("etcd did not answer; the outcome is unknown", retry_seconds=1))
                 return
             if isinstance(result, list):
-                self._resolve(batch, result)
+                self._waiting.answer_all(batch, result)
                 return
-            batch = [write for write in batch if self._is_waiting(write)]
+            batch = [write for write in batch if is_waiting(write)]
             if not batch:
                 return
         self._fail(batch, _away())
@@ -266,6 +212,7 @@ class GroupCommit:
         token = next(self._tokens)
         flat = len(batch) >= _FLAT and base is not None and batch[0].data is not None and not self._nested
         self._nested = max(0, self._nested - 1)
+        txn: bytes | rpc_pb2.TxnRequest
         if base is not None and flat:
             txn = flat_transaction(batch, self._writer_key, token, base, self._echoes)
         else:
@@ -362,35 +309,11 @@ class GroupCommit:
 
     def _expire(self, but: "list[Write] | None" = None) -> None:
         """Refuse the writes that have waited too long for etcd to come back."""
-        now, kept = self._clock.monotonic(), set(but or ())
-        late = [
-            write
-            for write, (call, _) in self._waiting.items()
-            if write not in kept and now - call.since > self._patience
-        ]
-        self._fail(late, _away())
+        self._fail(self._waiting.late(self._clock.monotonic() - self._patience, but or ()), _away())
 
-    def _is_waiting(self, write: Write) -> bool:
-        found = self._waiting.get(write)
-        return found is not None and not found[0].future.done()
-
-    def _resolve(self, batch: list[Write], results: list[Outcome]) -> None:
-        waiting = self._waiting
-        for write, outcome in zip(batch, results, strict=True):
-            found = waiting.pop(write, None)
-            if found is not None:
-                call, index = found
-                call.answer(index, outcome)
-
-    def _fail(self, writes: list[Write], error: ApiError | LeaseMissing) -> None:
-        for write in writes:
-            # One for each: a raised exception collects the frames of who raised it.
-            self._answer(write, copy(error))
-
-    def _answer(self, write: Write, result: Result) -> None:
-        found = self._waiting.pop(write, None)
-        if found is not None:
-            found[0].answer(found[1], result)
+    def _fail(self, writes: Sequence[Write], error: ApiError | LeaseMissing) -> None:
+        # One for each: a raised exception collects the frames of who raised it.
+        self._waiting.answer_all(writes, [copy(error) for _ in writes])
 
 
 def _away() -> Unavailable:

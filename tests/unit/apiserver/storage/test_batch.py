@@ -20,6 +20,7 @@ from apiserver.storage.etcd.batch import (
 )
 from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.interface import Key
+from tests.support.txns import read_txn
 
 
 def put(name: str, data: bytes = b"x", expected: int = 0) -> Write:
@@ -82,7 +83,7 @@ def test_each_write_is_a_transaction_of_its_own() -> None:
 
 def test_flat_all_writes_stand_side_by_side_at_the_positions_that_they_have_nested() -> None:
     writes = [put("a", b"1"), put("b", b"2", expected=9)]
-    request = flat_transaction(writes, b"writer", b"token", 7, Echoes())
+    request = read_txn(flat_transaction(writes, b"writer", b"token", 7, Echoes()))
     assert [(c.key, c.mod_revision, c.target, c.result) for c in request.compare] == [
         (b"writer", 7, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
         (b"/registry/pods/default/a", 0, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
@@ -96,6 +97,30 @@ def test_flat_all_writes_stand_side_by_side_at_the_positions_that_they_have_nest
     answer = rpc_pb2.TxnResponse(succeeded=True)
     answer.header.revision = 12
     assert flat_outcomes(writes, answer) == [Outcome(True, 12, 0), Outcome(True, 12, 1)]
+
+
+@pytest.mark.parametrize("lease", [0, 1, 0x5641_0000_0100_0E10])
+@pytest.mark.parametrize("expected", [0, 1, 127, 128, 1 << 21, (1 << 28) + 5, (1 << 62) + 3, -1])
+@pytest.mark.parametrize("name", ["a", "é" * 30, "x" * 104, "x" * 105, "x" * 250])
+@pytest.mark.parametrize("size", [0, 1, 80, 127, 128, 16_200, 16_384, 200_000])
+def test_a_flat_transaction_is_written_as_protobuf_writes_it(
+    lease: int, expected: int, name: str, size: int
+) -> None:
+    writes = [
+        Write(Key(f"/registry/pods/default/{name}"), expected, b"x" * size, ("v1", "Pod"), lease),
+        put("b", b"y"),
+        Write(Key(f"/registry/pods/default/{name}1"), expected, b"x" * size, ("v1", "Pod"), lease),
+    ]
+    data = flat_transaction(writes, b"writer", b"token", 7, Echoes())
+    request = read_txn(data)
+    assert request.SerializeToString() == data
+    assert [c.mod_revision for c in request.compare] == [7, expected, 0, expected]
+    assert [c.WhichOneof("target_union") for c in request.compare] == ["mod_revision"] * 4
+    puts = [operation.request_put for operation in request.success[1:]]
+    assert [(item.key.decode(), item.lease) for item in puts] == [(w.key, w.lease) for w in writes]
+    assert [codec.decode_value(Key("b"), item.value, 1).data for item in puts] == [w.data for w in writes]
+    (refused,) = request.failure
+    assert (refused.request_range.key, refused.request_range.keys_only) == (b"writer", True)
 
 
 def test_a_flat_transaction_that_did_nothing_says_whether_a_write_is_in_conflict() -> None:

@@ -14,6 +14,7 @@ from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import Key, Put
 from apiserver.storage.metrics import StorageMetrics
 from tests.support.tasks import running
+from tests.support.txns import read_txn
 from vaina.testing.clock import FakeClock, settle
 
 META = ("v1", "Thing")
@@ -36,7 +37,7 @@ class Etcd:
     async def txn(self, request: Any, operation: str) -> Any:
         puts = [
             part.request_put if part.HasField("request_put") else part.request_txn.success[0].request_put
-            for part in request.success
+            for part in read_txn(request).success
         ]
         self.sizes.append(len(puts) - 1)
         if any(put.lease for put in puts):
