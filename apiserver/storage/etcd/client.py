@@ -63,7 +63,9 @@ class _Member:
         self.kv = rpc_pb2_grpc.KVStub(calls)
         #: KV/Txn of a request that is encoded already
         self.txn = calls.unary_unary(
-            "/etcdserverpb.KV/Txn", response_deserializer=rpc_pb2.TxnResponse.FromString
+            "/etcdserverpb.KV/Txn",
+            request_serializer=bytes,
+            response_deserializer=rpc_pb2.TxnResponse.FromString,
         )
         self.lease = rpc_pb2_grpc.LeaseStub(calls)
         self.watch = rpc_pb2_grpc.WatchStub(watches)
