@@ -10,6 +10,8 @@ from apiserver.storage.codec import stamp, stamped_event_frame
 from apiserver.storage.interface import EventType, Stored, Version
 from apiserver.storage.resources import Resource
 
+_ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
+
 
 class Frame(NamedTuple):
     """One event as it goes out."""
@@ -59,9 +61,12 @@ class Entry:
 
 
 class CacheEvent:
-    """A change of one object, as watchers see it. What is sent is encoded once for all of them."""
+    """A change of one object, as watchers see it: as it looks without a selector, or to a selector as `type_for` says.
 
-    __slots__ = ("_wires", "entry", "previous", "size", "type", "version")
+    What is sent is encoded once for all of them.
+    """
+
+    __slots__ = ("_other", "_wire", "entry", "previous", "size", "type", "version")
 
     def __init__(self, kind: EventType, version: Version, entry: Entry, previous: Entry | None) -> None:
         """Make an event.
@@ -76,7 +81,9 @@ class CacheEvent:
         #: bytes of the object; once sent to somebody, an event holds them twice
         self.size = len(entry.stored.data)
         #: made when somebody watches
-        self._wires: dict[EventType, bytes] | None = None
+        self._wire: bytes | None = None
+        #: as it looked last to somebody to whom it is another type
+        self._other: tuple[EventType, bytes] | None = None
 
     def type_for(self, selects: "Callable[[Entry], bool]") -> EventType | None:
         """Return what the event is to those who see some objects only: beginning to see one is ADDED, seeing it no more DELETED.
@@ -86,30 +93,42 @@ class CacheEvent:
         """
         previous = self.previous
         before = previous is not None and selects(previous)
-        if self.type is not EventType.DELETED and selects(self.entry):
-            return EventType.MODIFIED if before else EventType.ADDED
-        return EventType.DELETED if before else None
+        if self.type is not _DELETED and selects(self.entry):
+            return _MODIFIED if before else _ADDED
+        return _DELETED if before else None
+
+    @property
+    def object(self) -> bytes:
+        """The encoded object with its version, as it looks without a selector."""
+        return self.object_as(self.type)
+
+    @property
+    def wire(self) -> bytes:
+        """The event's part of a RawWatchResponse, as it looks without a selector."""
+        wire = self._wire
+        if wire is None:
+            wire = self._wire = self._framed(self.type)
+        return wire
 
     def object_as(self, kind: EventType) -> bytes:
         """Return the encoded object to send: the new state, or the last one that was seen, at the event's version."""
-        if kind is EventType.DELETED:
-            last = self.previous or self.entry
-            return stamp(last.stored.data, self.version)
-        return stamp(self.entry.stored.data, self.entry.stored.version)
+        return stamp(*self._sent(kind))
 
     def wire_as(self, kind: EventType) -> bytes:
         """Return the event's part of a RawWatchResponse."""
-        wires = self._wires
-        if wires is None:
-            wires = self._wires = {}
-        wire = wires.get(kind)
-        if wire is None:
-            # The object is the one of `object_as`.
-            if kind is EventType.DELETED:
-                last = self.previous or self.entry
-                wire = stamped_event_frame(kind, last.stored.data, self.version)
-            else:
-                stored = self.entry.stored
-                wire = stamped_event_frame(kind, stored.data, stored.version)
-            wires[kind] = wire
-        return wire
+        if kind is self.type:
+            return self.wire
+        other = self._other
+        if other is None or other[0] is not kind:
+            other = self._other = (kind, self._framed(kind))
+        return other[1]
+
+    def _framed(self, kind: EventType) -> bytes:
+        return stamped_event_frame(kind, *self._sent(kind))
+
+    def _sent(self, kind: EventType) -> tuple[bytes, Version]:
+        """Return the object to send, and its version there."""
+        if kind is _DELETED:
+            return (self.previous or self.entry).stored.data, self.version
+        stored = self.entry.stored
+        return stored.data, stored.version

@@ -9,13 +9,13 @@ kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeAlias
 
 from apiserver.storage.cached import CacheEvent
 from apiserver.storage.codec import bookmark, event_frame, version_frame
 from apiserver.storage.interface import EventType, Version
-from apiserver.storage.judging import judge_of
+from apiserver.storage.judging import Judge, judge_of
 from apiserver.storage.outlet import Outlet
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
@@ -33,7 +33,7 @@ _NOBODY: "dict[Selection, Group]" = {}
 
 
 class Pending:
-    """An event on its way, as what it is to the watcher. A bookmark has no event."""
+    """An event on its way that is another to the watcher than without a selector, or a bookmark, which has no event."""
 
     __slots__ = ("_ends_initial", "event", "type", "version")
 
@@ -63,12 +63,26 @@ class Pending:
         return self.event.object_as(self.type)
 
 
+#: an event on its way, as what it is to the watcher
+Item: TypeAlias = CacheEvent | Pending
+
+
+def items_for(events: Iterable[CacheEvent], selects: Judge) -> list[Item]:
+    """Return those of the events that concern a selection, as what they are to it."""
+    found: list[Item] = []
+    for event in events:
+        kind = event.type_for(selects)
+        if kind is not None:
+            found.append(event if kind is event.type else Pending(kind, event.version, event))
+    return found
+
+
 class Slice:
     """A stretch of a log: some events that go out together."""
 
     __slots__ = ("_response", "_version", "_wires", "items")
 
-    def __init__(self, items: Sequence[Pending], wires: Sequence[bytes] | None = None) -> None:
+    def __init__(self, items: Sequence[Item], wires: Sequence[bytes] | None = None) -> None:
         """Make a stretch; `wires` are what the items send, where it is known."""
         self.items = items
         self._wires = [item.wire for item in items] if wires is None else wires
@@ -123,7 +137,7 @@ class Group:
         has_selectors = selection.labels is not None or selection.fields is not None
         self._selects = judge_of(resource, selection) if has_selectors else None
         self._capacity, self._max_bytes = capacity, max_bytes
-        self._log: list[Pending] = []
+        self._log: list[Item] = []
         #: the number of the log's first event; they are counted for ever
         self._first = 0
         #: of the objects in the log
@@ -170,19 +184,14 @@ class Group:
 
         Nothing else is done meanwhile, so whoever is cut is cut at the end as at the first event too many.
         """
-        selects, log, size = self._selects, self._log, 0
-        before = len(log)
-        for event in events:
-            # Without selectors the place of the group has said it all.
-            kind = event.type if selects is None else event.type_for(selects)
-            if kind is not None:
-                log.append(Pending(kind, event.version, event))
-                size += event.size
-        count, cut = len(log) - before, 0
-        if not count:
+        # Without selectors the place of the group has said it all.
+        items: Sequence[Item] = events if self._selects is None else items_for(events, self._selects)
+        if not items:
             return 0, 0
-        handed = count * len(self._watchers)
-        self._bytes += size
+        log, cut = self._log, 0
+        log.extend(items)
+        handed = len(items) * len(self._watchers)
+        self._bytes += sum([item.size for item in items])
         if len(log) >= self._tidy_at or self._bytes > self._max_bytes:
             cut = self._tidy()
         if self._waiting:

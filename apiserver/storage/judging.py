@@ -4,7 +4,7 @@ A selector that asks for nothing but indexed fields (`spec.nodeName!=`, a kubele
 that the index has anyway; only what other selectors ask for is read off the whole object (10 µs of a Pod).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from apiserver.storage.cached import Entry
 from apiserver.storage.resources import Resource
@@ -24,22 +24,37 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
     if key is None and not prefix and labels is None and wanted is not None and len(wanted) == 1:
         return _by_one_field(*wanted[0])
 
+    has_labels = None if labels is None else _with_labels(labels)
+
     def selects(entry: Entry) -> bool:
-        stored = entry.stored.key
-        if key is not None and stored != key:
+        if key is not None and entry.stored.key != key:
             return False
-        if prefix and not stored.startswith(prefix):
+        if prefix and not entry.stored.key.startswith(prefix):
             return False
         if wanted is not None:
             values = entry.index_values()
             for place, value, is_equal in wanted:
                 if (values[place] == value) is not is_equal:
                     return False
-        if labels is not None and not labels.matches(entry.labels()):
+        if has_labels is not None and not has_labels(entry.labels()):
             return False
         return wanted is not None or fields is None or fields.matches(entry.fields())
 
     return selects
+
+
+def _with_labels(selector: Matcher) -> Callable[[Mapping[str, str]], bool]:
+    """Return what says whether a selector has labels. It remembers the last: many objects share them (`resources`), and nobody changes them."""
+    last: Mapping[str, str] | None = None
+    answer = False
+
+    def matches(labels: Mapping[str, str]) -> bool:
+        nonlocal last, answer
+        if labels is not last:
+            last, answer = labels, selector.matches(labels)
+        return answer
+
+    return matches
 
 
 def _everything(_entry: Entry) -> bool:

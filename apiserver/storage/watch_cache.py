@@ -16,6 +16,7 @@ from apiserver.storage.paging import keys_below
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
+_ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
 #: objects in the ring together: 32,768 events of Pods stay below it, a few hundred of the largest ConfigMaps do not
 RING_BYTES = 96 * 1024 * 1024
 
@@ -61,43 +62,44 @@ class WatchCache:
         self.version = self.oldest = self.changed = version
 
     def apply_all(self, events: Iterable[StorageEvent]) -> list[CacheEvent]:
-        """Take events; return those that change something, as watchers get them."""
-        applied = map(self.apply, events)
-        return [event for event in applied if event is not None]
-
-    def apply(self, event: StorageEvent) -> CacheEvent | None:
-        """Take an event; return it as watchers get it. None when it changes nothing here: a deletion of what was not there.
+        """Take events; return those that change something, as watchers get them: not a deletion of what was not there.
 
         Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower position: as an event that comes
         at the version reached, so that the ring stays in order.
         """
-        version = event.version
-        if version < self.changed:
-            assert versions.revision_of(version) >= versions.revision_of(self.changed), version
-            version = self.changed
-        previous: Entry | None = self._entries.get(event.key)
-        if event.type is EventType.DELETED or event.object is None:
-            if previous is None:
-                return None
-            self._remove(previous)
-            cached = CacheEvent(EventType.DELETED, version, previous, previous)
-        else:
-            entry = Entry(event.object, self.resource)
-            if previous is None:
-                self._add(entry)
+        applied: list[CacheEvent] = []
+        resource, changed, size = self.resource, self.changed, 0
+        known, keep = self._entries.get, applied.append
+        for kind, key, version, stored, _ in events:
+            if version < changed:
+                assert versions.revision_of(version) >= versions.revision_of(changed), version
+                version = changed  # noqa: PLW2901 - as said above
+            previous: Entry | None = known(key)
+            if kind is _DELETED or stored is None:
+                if previous is None:
+                    continue
+                self._remove(previous)
+                cached = CacheEvent(_DELETED, version, previous, previous)
             else:
-                self._replace(entry, previous)
-            kind = EventType.ADDED if previous is None else EventType.MODIFIED
-            cached = CacheEvent(kind, version, entry, previous)
-        self._ring.append(cached)
-        self._ring_bytes += cached.size
-        self.changed = self.version = version
-        if (
-            len(self._ring) > self._capacity + self._capacity // 4
-            or self._ring_bytes > self._max_bytes + self._max_bytes // 4
-        ):
-            self._trim()
-        return cached
+                entry = Entry(stored, resource)
+                if previous is None:
+                    self._add(entry)
+                    cached = CacheEvent(_ADDED, version, entry, None)
+                else:
+                    self._replace(entry, previous)
+                    cached = CacheEvent(_MODIFIED, version, entry, previous)
+            keep(cached)
+            changed, size = version, size + cached.size
+        if applied:
+            self._ring += applied
+            self._ring_bytes += size
+            self.changed = self.version = changed
+            if (
+                len(self._ring) > self._capacity + self._capacity // 4
+                or self._ring_bytes > self._max_bytes + self._max_bytes // 4
+            ):
+                self._trim()
+        return applied
 
     def advance(self, version: Version) -> None:
         """Know that nothing else happened up to a version."""
@@ -151,34 +153,41 @@ class WatchCache:
         return True
 
     def _add(self, entry: Entry) -> None:
-        self._entries[entry.stored.key] = entry
-        self._index_all(entry)
-
-    def _index_all(self, entry: Entry) -> None:
-        for pair in entry.index_pairs():
-            keys = self._index.get(pair)
-            if keys is None:
-                keys = self._index[pair] = set()
-            keys.add(entry.stored.key)
+        key = entry.stored.key
+        self._entries[key] = entry
+        for field, value in zip(self.resource.index_fields, entry.index_values(), strict=True):
+            self._note(field, value, key)
 
     def _replace(self, entry: Entry, previous: Entry) -> None:
         """Change an object; its place among the keys stays, and mostly its places in the indexes do."""
+        key = entry.stored.key
         # The dictionary alone: the sorted list of the keys is as it was.
-        dict.__setitem__(self._entries, entry.stored.key, entry)
-        if entry.index_values() != previous.index_values():
-            self._forget(previous)
-            self._index_all(entry)
+        dict.__setitem__(self._entries, key, entry)
+        values, before = entry.index_values(), previous.index_values()
+        if values != before:
+            for field, value, old in zip(self.resource.index_fields, values, before, strict=True):
+                if value != old:
+                    self._forget(field, old, key)
+                    self._note(field, value, key)
 
     def _remove(self, entry: Entry) -> None:
-        del self._entries[entry.stored.key]
-        self._forget(entry)
+        key = entry.stored.key
+        del self._entries[key]
+        for field, value in zip(self.resource.index_fields, entry.index_values(), strict=True):
+            self._forget(field, value, key)
 
-    def _forget(self, entry: Entry) -> None:
-        for pair in entry.index_pairs():
-            keys = self._index[pair]
-            keys.discard(entry.stored.key)
-            if not keys:
-                del self._index[pair]
+    def _note(self, field: str, value: str, key: Key) -> None:
+        keys = self._index.get((field, value))
+        if keys is None:
+            self._index[field, value] = {key}
+        else:
+            keys.add(key)
+
+    def _forget(self, field: str, value: str, key: Key) -> None:
+        keys = self._index[field, value]
+        keys.discard(key)
+        if not keys:
+            del self._index[field, value]
 
     def _trim(self) -> None:
         ring, cut, size = self._ring, 0, self._ring_bytes

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from apiserver.storage.cached import CacheEvent, Entry, Frame
 from apiserver.storage.codec import stamped_event_frame, version_frame
-from apiserver.storage.fanout import Pending, Slice, Subscription
+from apiserver.storage.fanout import Item, Pending, Slice, Subscription, items_for
 from apiserver.storage.feed import CachedKind
 from apiserver.storage.history import History
 from apiserver.storage.interface import EventType, Version
@@ -27,9 +27,7 @@ class WatchBatch:
 
     __slots__ = ("_frames", "response", "version")
 
-    def __init__(
-        self, frames: Sequence[Frame] | Sequence[Pending], response: bytes, version: Version
-    ) -> None:
+    def __init__(self, frames: Sequence[Frame] | Sequence[Item], response: bytes, version: Version) -> None:
         """Make a batch.
 
         Args:
@@ -88,13 +86,13 @@ class WatchStream:
             events = cache.events_since(after)
             if events is None:
                 async with self._history.after(self._kind, after) as portion:
-                    for batch in self._chunks(self._pending(portion.events), portion.reached):
+                    for batch in self._chunks(items_for(portion.events, self._selects), portion.reached):
                         yield batch
                     after = portion.reached
                 continue
             if not events:
                 break
-            for batch in self._chunks(self._pending(events), events[-1].version):
+            for batch in self._chunks(items_for(events, self._selects), events[-1].version):
                 yield batch
             after = events[-1].version
         # No await between the last look at the ring and this: nothing is lost between them.
@@ -112,7 +110,7 @@ class WatchStream:
 
     async def _initial(self, entries: Sequence[Entry], version: Version) -> AsyncGenerator[WatchBatch, None]:
         """Yield the current state. Only the last batch has a version: a client that lost the others could not resume."""
-        chunk: list[Pending] = []
+        chunk: list[Item] = []
         # Beside the events, which would keep what they encode for as long as the watcher does not read.
         parts: list[bytes] = []
         size = 0
@@ -130,7 +128,7 @@ class WatchStream:
                 self._has_begun = True
                 yield WatchBatch(chunk, response, Version(0))
                 chunk, size = [], len(wire)
-            chunk.append(Pending(EventType.ADDED, at, CacheEvent(EventType.ADDED, at, entry, None)))
+            chunk.append(CacheEvent(EventType.ADDED, at, entry, None))
             parts.append(wire)
         if self._bookmarks:
             end = Pending(EventType.BOOKMARK, version, None, initial_events_end=True)
@@ -143,18 +141,10 @@ class WatchStream:
             self._has_begun = True
             yield WatchBatch(chunk, response, version)
 
-    def _chunks(self, pending: Sequence[Pending], end: Version) -> Iterator[WatchBatch]:
-        for chunk, is_last in _split(pending):
+    def _chunks(self, items: Sequence[Item], end: Version) -> Iterator[WatchBatch]:
+        for chunk, is_last in _split(items):
             self._has_begun = True
             yield _batch(chunk, end if is_last else chunk[-1].version)
-
-    def _pending(self, events: Sequence[CacheEvent]) -> list[Pending]:
-        found: list[Pending] = []
-        for event in events:
-            kind = event.type_for(self._selects)
-            if kind is not None:
-                found.append(Pending(kind, event.version, event))
-        return found
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
         """Yield what the fan-out logs, gathering under load only: longer the more watchers there are of the same.
@@ -177,21 +167,21 @@ class WatchStream:
             yield WatchBatch(taken.items, taken.response(version), version)
 
 
-def _split(pending: Sequence[Pending]) -> Iterator[tuple[Sequence[Pending], bool]]:
+def _split(items: Sequence[Item]) -> Iterator[tuple[Sequence[Item], bool]]:
     """Yield runs of events that fit into one message each, and whether it is the last."""
     start = size = 0
-    for index, item in enumerate(pending):
+    for index, item in enumerate(items):
         size += len(item.wire)
         if index > start and (size > BATCH_BYTES or index - start >= BATCH_EVENTS):
-            yield pending[start:index], False
+            yield items[start:index], False
             start, size = index, len(item.wire)
-    if start < len(pending):
-        yield pending[start:], True
+    if start < len(items):
+        yield items[start:], True
 
 
-def _batch(items: Sequence[Pending], version: Version) -> WatchBatch:
+def _batch(items: Sequence[Item], version: Version) -> WatchBatch:
     return WatchBatch(items, Slice(items).response(version), version)
 
 
-def _frame(item: Pending) -> Frame:
+def _frame(item: Item) -> Frame:
     return Frame(item.type, item.object, item.version)

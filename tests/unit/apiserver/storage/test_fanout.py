@@ -2,7 +2,6 @@
 
 import pytest
 
-from apiserver.storage.cached import CacheEvent
 from apiserver.storage.fanout import Fanout, Subscription
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
 from apiserver.storage.resources import resource_of
@@ -31,9 +30,8 @@ class World:
         pod.metadata.name, pod.metadata.labels["app"], pod.spec.node_name = name, app, node
         key, version = Key(f"{PREFIX}default/{name}"), Version(self.last)
         stored = Stored(key, pod.SerializeToString(deterministic=True), version, ("v1", "Pod"))
-        event: CacheEvent | None = self.cache.apply(StorageEvent(EventType.ADDED, key, version, stored))
-        assert event is not None
-        return self.fanout.publish([event])
+        event = StorageEvent(EventType.ADDED, key, version, stored)
+        return self.fanout.publish(self.cache.apply_all([event]))
 
     def puts(self, count: int) -> list[str]:
         names = [f"p{self.last + number}" for number in range(count)]

@@ -82,8 +82,9 @@ class Watching:
 
     def drain(self) -> None:
         for item in self.subscription.take(10**6, 10**9).items:
-            assert item.event is not None
-            self.see(item.type, item.event)
+            event = item if isinstance(item, CacheEvent) else item.event
+            assert event is not None
+            self.see(item.type, event)
 
     def see(self, kind: EventType, event: CacheEvent) -> None:
         key = event.entry.stored.key
@@ -124,7 +125,7 @@ class CacheMachine(RuleBasedStateMachine):
     def commit(self, writes: list[tuple[Key, str, str, str, bool]]) -> None:
         """One revision: puts, and deletions of what is there."""
         self.revision += 1
-        position = -1
+        position, events = -1, list[StorageEvent]()
         for key, app, node, phase, deletes in writes:
             if deletes and key not in self.model:
                 continue
@@ -139,10 +140,10 @@ class CacheMachine(RuleBasedStateMachine):
                 self.model[key] = stored
                 event = StorageEvent(kind, key, version, stored)
             self.history.append((event, dict(self.model)))
-            cached = self.cache.apply(event)
-            assert cached is not None
-            assert cached.type is event.type
-            self.fanout.publish([cached])
+            events.append(event)
+        cached = self.cache.apply_all(events)
+        assert [item.type for item in cached] == [event.type for event in events]
+        self.fanout.publish(cached)
         self.cache.advance(versions.whole(self.revision))
 
     @rule()
@@ -214,13 +215,13 @@ def event(kind: EventType, key: Key, version: int, data: bytes = b"") -> Storage
 
 def test_a_deletion_of_what_is_not_there_is_nothing() -> None:
     cache = WatchCache(resource_of(POD), capacity=3)
-    assert cache.apply(event(EventType.DELETED, KEYS[0], 200)) is None
+    assert cache.apply_all([event(EventType.DELETED, KEYS[0], 200)]) == []
     assert cache.events_since(Version(0)) == []
 
 
 def test_an_object_that_cannot_be_parsed_is_kept_and_selected_by_no_label() -> None:
     cache = WatchCache(resource_of(POD), capacity=3)
-    cache.apply(event(EventType.ADDED, KEYS[0], 200, b"\x0a\xff"))
+    cache.apply_all([event(EventType.ADDED, KEYS[0], 200, b"\x0a\xff")])
     stored = cache.get(KEYS[0])
     assert stored is not None
     assert selected(cache, SELECTIONS["all"]) == [stored]
@@ -230,9 +231,8 @@ def test_an_object_that_cannot_be_parsed_is_kept_and_selected_by_no_label() -> N
 def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_version_of_the_event() -> None:
     cache = WatchCache(resource_of(POD), capacity=3)
     before, after = pod(KEYS[0], "web", "", ""), pod(KEYS[0], "db", "", "")
-    cache.apply(event(EventType.ADDED, KEYS[0], 200, before))
-    cached = cache.apply(event(EventType.MODIFIED, KEYS[0], 300, after))
-    assert cached is not None
+    cache.apply_all([event(EventType.ADDED, KEYS[0], 200, before)])
+    (cached,) = cache.apply_all([event(EventType.MODIFIED, KEYS[0], 300, after)])
     assert cached.type_for(judge_of(POD_RESOURCE, SELECTIONS["label"])) is EventType.DELETED
     sent = pod_pb2.Pod.FromString(cached.object_as(EventType.DELETED))
     assert (sent.metadata.labels["app"], sent.metadata.resource_version) == ("web", "300")
@@ -241,13 +241,12 @@ def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_versi
 
 def test_a_foreign_transaction_that_puts_after_it_deletes_keeps_the_ring_in_order() -> None:
     cache = WatchCache(resource_of(POD), capacity=9)
-    cache.apply(event(EventType.ADDED, KEYS[0], 200))
-    cache.apply(event(EventType.ADDED, KEYS[1], 201))
+    cache.apply_all([event(EventType.ADDED, KEYS[0], 200)])
+    cache.apply_all([event(EventType.ADDED, KEYS[1], 201)])
     revision = versions.version_of(5, 0)
-    cache.apply(event(EventType.DELETED, KEYS[0], revision))
-    cache.apply(event(EventType.DELETED, KEYS[1], revision + 1))
-    put = cache.apply(event(EventType.ADDED, KEYS[2], revision))
-    assert put is not None
+    cache.apply_all([event(EventType.DELETED, KEYS[0], revision)])
+    cache.apply_all([event(EventType.DELETED, KEYS[1], revision + 1)])
+    (put,) = cache.apply_all([event(EventType.ADDED, KEYS[2], revision)])
     assert (put.version, put.entry.stored.version) == (revision + 1, revision)
     assert pod_pb2.Pod.FromString(put.object_as(EventType.ADDED)).metadata.resource_version == str(revision)
     after = cache.events_since(Version(201))
@@ -265,7 +264,7 @@ def _large(number: int, size: int = 100) -> StorageEvent:
 def test_the_ring_is_bounded_by_bytes_too() -> None:
     cache = WatchCache(resource_of(POD), capacity=1000, max_bytes=1000)
     for number in range(1, 101):
-        cache.apply(_large(number))
+        cache.apply_all([_large(number)])
         kept = cache.events_since(cache.oldest)
         assert kept is not None
         assert sum(event.size for event in kept) <= 1250
@@ -275,9 +274,9 @@ def test_the_ring_is_bounded_by_bytes_too() -> None:
 
 def test_an_event_larger_than_the_ring_leaves_it_empty_and_in_order() -> None:
     cache = WatchCache(resource_of(POD), capacity=1000, max_bytes=10)
-    cache.apply(_large(1))
+    cache.apply_all([_large(1)])
     assert (cache.oldest, cache.events_since(Version(128)), cache.events_since(Version(0))) == (128, [], None)
-    cache.apply(_large(2))
+    cache.apply_all([_large(2)])
     assert (cache.oldest, len(cache)) == (256, 1)
 
 
@@ -287,9 +286,7 @@ def test_a_watcher_whose_events_are_too_large_together_is_cut() -> None:
     watcher = fanout.attach(SELECTIONS["all"], bookmarks=False)
 
     def offer(number: int) -> None:
-        event = cache.apply(_large(number))
-        assert event is not None
-        fanout.publish([event])
+        fanout.publish(cache.apply_all([_large(number)]))
 
     for number in range(1, 21):
         offer(number)
