@@ -11,14 +11,15 @@ therefore be taken as if it had not happened yet; what the scheduler did itself 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from copy import copy
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bench.judge import volumes
 from bench.judge.among import Among, alike_of
 from bench.judge.reference import ReferenceScheduler, World
 from bench.judge.reference.scheduler import RULES
+from bench.judge.reference.storage import StorageObject
 from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 
@@ -26,6 +27,8 @@ from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 LAG: Final = 300
 #: rules that look at every Pod or node there is: what they cost grows with the cluster
 AMONG_PODS: Final = frozenset(("PodTopologySpread", "InterPodAffinity"))
+#: changes of storage that are remembered besides, for each of these: what binds volumes writes some for each Pod
+STORAGE_LAG: Final = 8
 #: violations that are told
 MOST: Final = 100
 
@@ -38,7 +41,7 @@ class Happened:
 
     #: ADDED, MODIFIED, DELETED
     type: str
-    object: pod_pb2.Pod | node_pb2.Node | namespace_pb2.Namespace
+    object: pod_pb2.Pod | node_pb2.Node | namespace_pb2.Namespace | StorageObject
 
     @property
     def version(self) -> int:
@@ -48,6 +51,30 @@ class Happened:
 
 #: takes back in a world what somebody changed
 _Undo = Callable[[World], None]
+#: says why a node will not do in a world; None: it will
+_Refuse = Callable[[World], str | None]
+
+
+class _Lately:
+    """What others changed, the last first: so many changes of nodes and Pods, and of storage in between."""
+
+    def __init__(self, lag: int) -> None:
+        self._lag, self._counted = lag, 0
+        self._undo: deque[tuple[_Undo, bool]] = deque(maxlen=lag * (1 + STORAGE_LAG))
+
+    def __iter__(self) -> Iterator[_Undo]:
+        return (undo for undo, _ in reversed(self._undo))
+
+    def append(self, undo: _Undo, *, counts: bool = True) -> None:
+        """Note a change. Args: counts: against the lag: one of a node or a Pod."""
+        if not self._lag:
+            return
+        if len(self._undo) == self._undo.maxlen:
+            self._counted -= self._undo[0][1]
+        self._undo.append((undo, counts))
+        self._counted += counts
+        while self._counted > self._lag:
+            self._counted -= self._undo.popleft()[1]
 
 
 @dataclass
@@ -70,14 +97,16 @@ class History:
     pending: dict[str, pod_pb2.Pod] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._reference = ReferenceScheduler(self.plugins)
         every = {rule.name for rule in RULES} if self.plugins is None else set(self.plugins)
-        self._hasty = ReferenceScheduler(every - AMONG_PODS)
-        self._world = self._reference.world
+        self._everything = ReferenceScheduler(every)
+        #: what is asked of every binding; of those with volumes `volumes.refusals` besides
+        self._reference = ReferenceScheduler(every - volumes.OF_VOLUMES)
+        self._hasty = ReferenceScheduler(every - volumes.OF_VOLUMES - AMONG_PODS)
+        self._world = self._everything.world
         self._among = Among(self._world)
         #: uid -> node
         self._nodes: dict[str, str] = {}
-        self._lately: deque[_Undo] = deque(maxlen=self.lag)
+        self._lately = _Lately(self.lag)
 
     def take(self, happened: Happened) -> None:
         """Take in the next event."""
@@ -87,8 +116,13 @@ class History:
         elif isinstance(made, namespace_pb2.Namespace):
             self._world.namespaces[made.metadata.name] = dict(made.metadata.labels)
             self._among.clear()
-        else:
+        elif isinstance(made, pod_pb2.Pod):
             self._take_pod(made, gone)
+        else:
+            undo = volumes.take(self._world, made, gone=gone)
+            if self._nodes:
+                # What was there before the first Pod is known to everybody.
+                self._lately.append(undo, counts=False)
 
     def end(self) -> None:
         """Look at what is left: nothing may be pending that fits."""
@@ -103,10 +137,15 @@ class History:
             ours = (pod.spec.scheduler_name or "default-scheduler") == self.scheduler_name
             if not ours or pod.spec.scheduling_gates or pod.metadata.HasField("deletion_timestamp"):
                 continue
+            if volumes.is_being_bound(self._world, pod):
+                continue
             key = _alike(pod)
+            if any(volume.volume_source.HasField("ephemeral") for volume in pod.spec.volumes):
+                # Their claims are called after the Pod.
+                key += pod.metadata.name.encode()
             if key not in asked:
                 asked.add(key)
-                node = self._reference.fits(pod)
+                node = self._everything.fits(pod)
                 if node:
                     found.append(f"{_name(pod)} is pending, and fits on {node}")
         return found
@@ -175,18 +214,27 @@ class History:
         wanting.CopyFrom(pod)
         wanting.spec.node_name = ""
         judge, refusal = self._judge(wanting, name)
-        if refusal is None:
+        if refusal is not None:
+            self._blame(wanting, name, refusal, lambda world: self._refusal(judge, world, wanting, name))
+        if not volumes.has_volumes(wanting):
             return
-        world = copy(self._world)
+        for refuse in volumes.refusals(self.plugins, self._world, wanting, name):
+            refusal = refuse(self._world)
+            if refusal is not None:
+                self._blame(wanting, name, refusal, refuse)
+
+    def _blame(self, pod: pod_pb2.Pod, name: str, refusal: str, refuse: _Refuse) -> None:
+        """Tell of a binding that was wrong, unless it was right before what others changed lately."""
+        world = self._world.with_more([])
         world.nodes, world.labels, world.allocatable = (
             dict(world.nodes),
             dict(world.labels),
             dict(world.allocatable),
         )
-        world = world.with_more([])
-        for undo in reversed(self._lately):
+        world.storage = volumes.own_storage(world.storage)
+        for undo in self._lately:
             undo(world)
-            if self._refusal(judge, world, wanting, name) is None:
+            if refuse(world) is None:
                 return
         self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
 

@@ -1,14 +1,17 @@
 """Messages of watches as they came: kept while a load goes on, read when it is over (`verify.py`)."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import Any
 
-from vaina.api.core.v1 import node_pb2
 from vaina.api.meta.v1 import raw_pb2, request_pb2
 from vaina.client.clientset import Clientset
+from vaina.clock import SystemClock
 from vaina.errors import ApiError, Expired
-from vaina.kinds import NODE
+from vaina.kinds import Kind
+from vaina.objects.meta import object_key
 
 _RETRY_SECONDS = 0.2
 
@@ -38,13 +41,15 @@ class Recording:
         return found
 
 
-class NodeFollower:
-    """Watches all nodes and hands each message on; a watch that breaks is resumed."""
+class Follower:
+    """Watches all objects of a kind and hands each message on; a watch that breaks is resumed."""
 
-    def __init__(self, client: Clientset, take: Callable[[bytes], None]) -> None:
-        self._client, self._hand_on = client, take
-        #: name -> the newest version that came
+    def __init__(self, client: Clientset, kind: Kind[Any], take: Callable[[bytes], None]) -> None:
+        self._client, self._kind, self._hand_on = client, kind, take
+        #: name (with its namespace before it) -> the newest version that came
         self.seen: dict[str, int] = {}
+        #: set when the watch is there
+        self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled. Raises Expired."""
@@ -56,7 +61,9 @@ class NodeFollower:
                 allow_watch_bookmarks=True,
             )
             try:
-                stream = self._client.transport.stream(NODE.method("Watch"), request.SerializeToString())
+                stream = self._client.transport.stream(
+                    self._kind.method("Watch"), request.SerializeToString()
+                )
                 async with aclosing(stream) as answers:
                     async for answer in answers:
                         batch = raw_pb2.RawWatchResponse.FromString(answer)
@@ -64,9 +71,22 @@ class NodeFollower:
                         version = batch.resource_version or version
                         for event in batch.events:
                             if event.type != "BOOKMARK":
-                                made = node_pb2.Node.FromString(event.object).metadata
-                                self.seen[made.name] = int(made.resource_version)
+                                made = self._kind.message.FromString(event.object)
+                                self.seen[object_key(made)] = int(made.metadata.resource_version)
+                        self.ready.set()
             except Expired:
                 raise
             except ApiError:
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def caught_up(self, until: float) -> bool:
+        """Wait until every object is recorded as it is now; False: the time of `time.perf_counter` is up. Raises ApiError."""
+        wanted = {
+            object_key(made): int(made.metadata.resource_version)
+            for made in (await self._client.kind(self._kind).list_all()).items
+        }
+        while any(self.seen.get(name, 0) < version for name, version in wanted.items()):
+            if time.perf_counter() > until:
+                return False
+            await SystemClock().sleep(0.02)
+        return True

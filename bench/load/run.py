@@ -97,7 +97,7 @@ class Run:
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(self._observer.run())]
             if self._verifying is not None:
-                watching.append(group.create_task(self._verifying.follower.run()))
+                watching.append(group.create_task(self._verifying.follow()))
             try:
                 await self._until_watched()
                 await self._start_scheduler()
@@ -125,6 +125,8 @@ class Run:
         try:
             async with asyncio.timeout(patience):
                 await self._observer.ready.wait()
+                if self._verifying is not None:
+                    await self._verifying.wait_ready()
         except TimeoutError:
             raise RunError(f"the apiserver has not let the run watch its Pods for {patience:.0f} s") from None
 

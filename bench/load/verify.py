@@ -8,27 +8,31 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from bench.judge.history import Happened, History
-from bench.judge.reference.scheduler import RULES
-from bench.load.recording import NodeFollower, Recording
+from bench.load.recording import Follower, Recording
 from bench.load.report import Verification
 from bench.load.settings import RUN_LABEL
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina import kinds
+from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import raw_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 
-#: bytes of events that are kept of a run; one with more is not judged
+#: bytes of events of Pods that are kept of a run, and as many of nodes; one with more is not judged
 MAX_BYTES: Final = 512 * 1024 * 1024
+#: the same for each kind of storage
+MAX_STORAGE_BYTES: Final = 64 * 1024 * 1024
 #: Pods that fit may be pending for so long: a back-off is at most ten seconds
 PENDING_SECONDS: Final = 15.0
-#: for the watch of nodes to be where the Pods are
+#: for the watches of other kinds to be where the Pods are
 _CAUGHT_UP_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.5
-#: the run's workloads make no volumes, and the judge does not watch those of others
-_OF_VOLUMES: Final = frozenset(("VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone"))
+#: what the rules of volumes read; nothing comes of these where there are no volumes
+STORAGE: Final[tuple[kinds.Kind[Any], ...]] = (
+    kinds.PERSISTENT_VOLUME, kinds.PERSISTENT_VOLUME_CLAIM, kinds.STORAGE_CLASS, kinds.CSI_NODE,
+)  # fmt: skip
 
 
 class Thoroughness:
@@ -77,8 +81,24 @@ class Verifying:
             seconds: how long rules among Pods may be walked through; for other bindings they are counted.
         """
         self._client, self._run, self._seconds = client, run, seconds
-        self.pods, self.nodes = Recording(MAX_BYTES), Recording(MAX_BYTES)
-        self.follower = NodeFollower(client, self.nodes.take)
+        self.pods = Recording(MAX_BYTES)
+        #: of the other kinds
+        self._recordings: list[tuple[kinds.Kind[Any], Recording]] = [
+            (kinds.NODE, Recording(MAX_BYTES)),
+            *((kind, Recording(MAX_STORAGE_BYTES)) for kind in STORAGE),
+        ]
+        self._followers = [Follower(client, kind, kept.take) for kind, kept in self._recordings]
+
+    async def follow(self) -> None:
+        """Watch nodes and storage until cancelled; Pods are handed in. Raises Expired, in a group."""
+        async with asyncio.TaskGroup() as group:
+            for follower in self._followers:
+                group.create_task(follower.run())
+
+    async def wait_ready(self) -> None:
+        """Return when all of these are watched: what came and went before is not known."""
+        for follower in self._followers:
+            await follower.ready.wait()
 
     async def judge(self, bindings: int) -> Verification:
         """Judge what was recorded so far; Pods that are pending and fit are waited for a while.
@@ -90,13 +110,16 @@ class Verifying:
             ApiError: the apiserver refuses, or does not answer.
         """
         began = time.perf_counter()
-        if self.pods.is_full or self.nodes.is_full:
+        if self.pods.is_full:
             return Verification(reason=f"more than {MAX_BYTES // 2**20} MiB happened")
-        if not await self._caught_up():
-            return Verification(reason=f"the watch of nodes was behind for {_CAUGHT_UP_SECONDS:.0f} s")
+        for kind, kept in self._recordings:
+            if kept.is_full:
+                return Verification(reason=f"more happened to {kind.plural} than is kept")
+        late = await self._behind()
+        if late:
+            return Verification(reason=f"the watch of {late} was behind for {_CAUGHT_UP_SECONDS:.0f} s")
         thorough = Thoroughness(self._seconds, bindings, time.thread_time)
         history = History(
-            plugins={rule.name for rule in RULES} - _OF_VOLUMES,
             is_fresh=lambda pod: pod.metadata.labels.get(RUN_LABEL) == self._run,
             is_thorough=thorough,
         )
@@ -107,12 +130,12 @@ class Verifying:
         unfit = await self._until_nothing_fits(history, thorough, pending)
         return Verification(
             bindings=history.bindings, thorough=history.thorough, walked=history.walked, violations=[*history.found, *unfit],
-            pending=pending, seconds=time.perf_counter() - began, without=sorted(_OF_VOLUMES),
+            pending=pending, seconds=time.perf_counter() - began,
         )  # fmt: skip
 
     def _take(self, history: History, thorough: Thoroughness) -> None:
         for happened in heapq.merge(
-            _events(self.nodes.drain(), node_pb2.Node), _events(self.pods.drain(), pod_pb2.Pod),
+            *(_events(kept.drain(), kind) for kind, kept in self._recordings), _events(self.pods.drain(), kinds.POD),
             key=lambda one: one.version,
         ):  # fmt: skip
             history.take(happened)
@@ -124,7 +147,7 @@ class Verifying:
         while pending:
             history.pending.clear()
             waiting = await self._list_pending()
-            await self._caught_up()
+            await self._behind()
             await asyncio.to_thread(self._take, history, thorough)
             for pod in waiting:
                 history.take(Happened("ADDED", pod))
@@ -143,22 +166,17 @@ class Verifying:
         )
         return [pod for pod in found.items if pod.status.phase not in ("Succeeded", "Failed")]
 
-    async def _caught_up(self) -> bool:
-        """Wait until every node is recorded as it is now."""
-        wanted = {
-            node.metadata.name: int(node.metadata.resource_version)
-            for node in (await self._client.nodes.list_all()).items
-        }
+    async def _behind(self) -> str:
+        """Wait until every object is recorded as it is now; returns the kind whose watch stays behind, an empty text when none does."""
         until = time.perf_counter() + _CAUGHT_UP_SECONDS
-        while any(self.follower.seen.get(name, 0) < version for name, version in wanted.items()):
-            if time.perf_counter() > until:
-                return False
-            await SystemClock().sleep(0.02)
-        return True
+        for (kind, _), follower in zip(self._recordings, self._followers, strict=True):
+            if not await follower.caught_up(until):
+                return kind.plural
+        return ""
 
 
-def _events(messages: list[bytes], kind: type[pod_pb2.Pod] | type[node_pb2.Node]) -> Iterator[Happened]:
+def _events(messages: list[bytes], kind: kinds.Kind[Any]) -> Iterator[Happened]:
     for message in messages:
         for event in raw_pb2.RawWatchResponse.FromString(message).events:
             if event.type != "BOOKMARK":
-                yield Happened(event.type, kind.FromString(event.object))
+                yield Happened(event.type, kind.message.FromString(event.object))

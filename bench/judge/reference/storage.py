@@ -6,6 +6,7 @@ Limits*.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.judge.reference.selectors import holds, selects, term_holds
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
@@ -14,6 +15,7 @@ from vaina.objects.quantity import value
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 Volume = persistent_volume_pb2.PersistentVolume
+StorageObject = Claim | Volume | storage_class_pb2.StorageClass | csi_node_pb2.CSINode
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
@@ -61,6 +63,32 @@ class Storage:
     def class_of(self, claim: Claim) -> storage_class_pb2.StorageClass | None:
         """Return the class of a claim, if it is there."""
         return self.classes.get(claim.spec.storage_class_name)
+
+
+def table_of(storage: Storage, made: StorageObject) -> dict[str, Any]:
+    """Return where an object stands, by `key_in`."""
+    match made.DESCRIPTOR.name:
+        case "PersistentVolumeClaim":
+            return storage.claims
+        case "PersistentVolume":
+            return storage.volumes
+        case "StorageClass":
+            return storage.classes
+        case _:
+            return storage.limits
+
+
+def key_in(made: StorageObject) -> str:
+    """Return what an object is found by: its name, with its namespace where it has one."""
+    meta = made.metadata
+    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
+
+def is_given(storage: Storage, claim: Claim) -> bool:
+    """Say whether a claim that waits was given a node or a volume, by whoever has decided for its Pod."""
+    if claim.metadata.annotations.get(SELECTED_NODE):
+        return True
+    return any((storage.owner(volume) or ("",))[0] == key_of(claim) for volume in storage.volumes.values())
 
 
 def key_of(claim: Claim) -> str:

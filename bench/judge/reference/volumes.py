@@ -18,7 +18,7 @@ from bench.judge.reference.storage import (
     waits,
 )
 from bench.judge.reference.world import Placed, World
-from vaina.api.core.v1 import node_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2
 
 _ZONE, _REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 _OLD_ZONE, _OLD_REGION = (
@@ -41,8 +41,29 @@ class _OfVolumes(Rule):
         ]
 
 
+#: a disk that a Pod names itself, and whether it only reads it
+_Disk = tuple[tuple[str, ...], bool]
+
+
+def disks_of(pod: pod_pb2.Pod) -> list[_Disk]:
+    """Return the disks of GCE, AWS, iSCSI and RBD that a Pod names itself; an RBD image once for each of its monitors."""
+    found: list[_Disk] = []
+    for item in pod.spec.volumes:
+        source = item.volume_source
+        if source.HasField("gce_persistent_disk"):
+            found.append((("gce", source.gce_persistent_disk.pd_name), source.gce_persistent_disk.read_only))
+        elif source.HasField("aws_elastic_block_store"):
+            found.append((("aws", source.aws_elastic_block_store.volume_id), False))
+        elif source.HasField("iscsi"):
+            found.append((("iscsi", source.iscsi.iqn), source.iscsi.read_only))
+        elif source.HasField("rbd"):
+            rbd = source.rbd
+            found += [(("rbd", monitor, rbd.pool, rbd.image), rbd.read_only) for monitor in rbd.monitors]
+    return found
+
+
 class Alone(_OfVolumes):
-    """A claim with access mode ReadWriteOncePod is for one Pod."""
+    """A claim with access mode ReadWriteOncePod is for one Pod; a disk that a Pod names itself for one of a node, unless all only read it."""
 
     name = "VolumeRestrictions"
 
@@ -53,6 +74,10 @@ class Alone(_OfVolumes):
         return ""
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        for disk, reads in disks_of(self.pod):
+            for other in self.world.on(node.metadata.name):
+                if any(disk == its and not (reads and only) for its, only in disks_of(other.pod)):
+                    return Refusal(("node(s) had no available disk",))
         for name, own, claim in self.claims:
             if own or claim is None or "ReadWriteOncePod" not in claim.spec.access_modes:
                 continue

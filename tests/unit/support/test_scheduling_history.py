@@ -1,49 +1,16 @@
 """The judge of histories finds planted lies, and nothing in histories that are in order."""
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
 from bench.judge.among import CLASSES
-from bench.judge.history import Happened, History, violations
+from bench.judge.history import History, violations
+from tests.unit.scheduler.histories import Story
 from tests.unit.scheduler.objects import node, pod, term
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.core.v1 import pod_pb2
 
 HOSTNAME, ZONE = "kubernetes.io/hostname", "zone"
-
-
-class Story:
-    """Events with versions."""
-
-    def __init__(self, *nodes: node_pb2.Node) -> None:
-        self.happened: list[Happened] = []
-        for made in nodes:
-            self.add("ADDED", made)
-
-    def add(self, what: str, made: pod_pb2.Pod | node_pb2.Node) -> None:
-        after = type(made)()
-        after.CopyFrom(made)
-        after.metadata.resource_version = str(len(self.happened) + 1)
-        self.happened.append(Happened(what, after))
-
-    def pod(self, made: pod_pb2.Pod, on: str = "") -> pod_pb2.Pod:
-        """A Pod comes, and is bound."""
-        made.metadata.uid = made.metadata.name
-        self.add("ADDED", made)
-        if on:
-            self.bind(made, on)
-        return made
-
-    def bind(self, made: pod_pb2.Pod, on: str) -> None:
-        made.spec.node_name = on
-        self.add("MODIFIED", made)
-
-    def gone(self, made: pod_pb2.Pod | node_pb2.Node) -> None:
-        self.add("DELETED", made)
-
-    def found(self) -> Sequence[str]:
-        return violations(self.happened)
 
 
 def app(name: str, app: str = "web", **more: object) -> pod_pb2.Pod:
