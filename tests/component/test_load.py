@@ -132,15 +132,49 @@ async def test_pods_where_they_may_not_be_are_told(
     config = tmp_path / "scheduler.yaml"
     config.write_text(
         "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
-        "profiles: [{plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}]}}}]\n"
+        "profiles: [{plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}, {name: VolumeBinding}]}}}]\n"
     )
     (tmp_path / "w.yaml").write_text(
         """
 - name: TooMany
   workloadTemplate:
   - {opcode: createNodes, count: 1}
+  - {opcode: createAny, templatePath: volume.yaml}
+  - {opcode: createAny, templatePath: claim.yaml, namespace: default}
+  - {opcode: createPods, count: 1, namespace: default, podTemplatePath: pod.yaml}
   - {opcode: createPods, count: 45, collectMetrics: true}
   workloads: [{name: 1Node}]
+"""
+    )
+    # A volume that no node reaches, its claim, and a Pod that has it.
+    (tmp_path / "volume.yaml").write_text(
+        """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: far}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  csi: {driver: disk.example.com, volumeHandle: far}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: far, operator: Exists}]}]}}
+"""
+    )
+    (tmp_path / "claim.yaml").write_text(
+        """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, annotations: {pv.kubernetes.io/bind-completed: "yes"}}
+spec: {volumeName: far, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+    )
+    (tmp_path / "pod.yaml").write_text(
+        """
+apiVersion: v1
+kind: Pod
+metadata: {generateName: far-}
+spec:
+  containers: [{name: pause, image: pause}]
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
 """
     )
     careless = ServiceProcess(
@@ -163,9 +197,10 @@ async def test_pods_where_they_may_not_be_are_told(
     assert done.returncode == 1, done.stderr
     told = [line for line in done.stderr.splitlines() if line.startswith("violation:")]
     # The node takes forty.
-    assert len(told) == 5
-    assert all(line.endswith("but NodeResourcesFit: Insufficient cpu") for line in told), told
-    assert "5 VIOLATIONS in 45 bindings" in done.stdout
+    assert len(told) == 6, told
+    assert all(line.endswith("but NodeResourcesFit: Insufficient cpu") for line in told[1:]), told
+    assert told[0].endswith("but VolumeBinding: node(s) didn't match PersistentVolume's node affinity")
+    assert "6 VIOLATIONS in 46 bindings" in done.stdout
     assert "note: CPU and memory of etcd are not known" in done.stdout
 
 
