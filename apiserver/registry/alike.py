@@ -64,7 +64,7 @@ def keeps_name(cut: Cut, message: type[Any]) -> bool:
 class Mould:
     """A finished object without its name and uid."""
 
-    __slots__ = ("_between", "_left", "_rest")
+    __slots__ = ("between", "left", "rest")
 
     def __init__(self, meta_size: int, between: bytes, rest: bytes) -> None:
         """Make a mould.
@@ -74,22 +74,22 @@ class Mould:
             between: what stands between the name and the length of the uid.
             rest: what follows the uid.
         """
-        self._left, self._between, self._rest = meta_size, between, rest
+        self.left, self.between, self.rest = meta_size, between, rest
 
     def cast(self, name: str, uid: str) -> bytes:
         """Return the encoded object of a name and a uid."""
         raw, text = name.encode(), uid.encode()
-        head = varint(self._left + len(raw) + len(text))
+        head = varint(self.left + len(raw) + len(text))
         parts = (
             b"\x0a",
             head,
             b"\x0a",
             varint(len(raw)),
             raw,
-            self._between,
+            self.between,
             varint(len(text)),
             text,
-            self._rest,
+            self.rest,
         )
         return b"".join(parts)
 

@@ -2,7 +2,8 @@
 
 Parsed, changed and encoded, a Pod costs some 15 µs; here its metadata alone is read, and the rest is looked up: what a binding makes of
 everything behind the metadata is found once for a call, with `change`, which is what binds any Pod, and holds for all Pods with the same bytes
-there (decision 165). Whatever is not as simple as that is left to `change`.
+there (decision 165). Most Pods of a call are alike but for name and uid: of those not even the metadata is read (decision 177).
+Whatever is not as simple as that is left to `change`.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from apiserver.registry import alike
 from apiserver.storage.codec import record_at_start, varint
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -34,7 +36,7 @@ class Parts(NamedTuple):
 class Mould:
     """What a binding makes of everything behind the metadata; the node's name is put in."""
 
-    __slots__ = ("_after", "_before", "_size")
+    __slots__ = ("_before", "_size", "after")
 
     def __init__(self, size: int, before: bytes, after: bytes) -> None:
         """Make a mould.
@@ -44,14 +46,57 @@ class Mould:
             before: the spec up to the length of the node's name.
             after: what follows the name: the rest of the spec, and the status.
         """
-        self._size, self._before, self._after = size, before, after
+        self._size, self._before, self.after = size, before, after
+
+    def begin(self, size: int) -> bytes:
+        """Return what stands between the metadata and the name of the node, which has so many bytes."""
+        length = varint(size)
+        return b"".join((b"\x12", varint(self._size + len(length) + size), self._before, length))
 
     def cast(self, head: bytes, node: str) -> bytes:
         """Return the encoded Pod on a node."""
         text = node.encode()
-        length = varint(len(text))
-        size = varint(self._size + len(length) + len(text))
-        return b"".join((head, b"\x12", size, self._before, length, text, self._after))
+        return b"".join((head, self.begin(len(text)), text, self.after))
+
+
+class Form:
+    """Pods that differ in nothing but name and uid, and what a binding makes of them."""
+
+    __slots__ = ("_befores", "_fronts", "_like", "_meta_rest", "_mould")
+
+    def __init__(self, like: alike.Mould, meta_rest: bytes, mould: Mould) -> None:
+        """Make a form.
+
+        Args:
+            like: such Pods, as they are stored.
+            meta_rest: what follows the uid in the metadata.
+            mould: of what is behind the metadata.
+        """
+        self._like, self._meta_rest, self._mould = like, meta_rest, mould
+        #: by the lengths of name and uid: what stands before the name, and between the two
+        self._fronts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        #: by the length of a node's name: what stands between it and the uid
+        self._befores: dict[int, bytes] = {}
+
+    def cast(self, data: bytes, name: str, uid: str, node: str) -> bytes | None:
+        """Return what a Pod becomes on a node; None when it is not of this form, or has not this name and uid."""
+        raw, text, place = name.encode(), uid.encode(), node.encode()
+        sizes = len(raw), len(text)
+        around = self._fronts.get(sizes) or self._front(sizes)
+        front, rest = b"".join((around[0], raw, around[1], text)), self._like.rest
+        if len(front) + len(rest) != len(data) or not (data.startswith(front) and data.endswith(rest)):
+            return None
+        size = len(place)
+        before = self._befores.get(size)
+        if before is None:
+            before = self._befores[size] = self._meta_rest + self._mould.begin(size)
+        return b"".join((front, before, place, self._mould.after))
+
+    def _front(self, sizes: tuple[int, int]) -> tuple[bytes, bytes]:
+        name, uid = map(varint, sizes)
+        begin = b"".join((b"\x0a", varint(self._like.left + sum(sizes)), b"\x0a", name))
+        found = self._fronts[sizes] = begin, self._like.between + uid
+        return found
 
 
 class Moulds:
@@ -98,6 +143,18 @@ class Moulds:
         # What stands before the name is its length: one byte, as the name is short.
         mould = Mould(size - len(text) - 1, before[:-1], after)
         return mould if mould.cast(b"", _NODE) == data else None
+
+
+def form_of(data: bytes, parts: Parts, mould: Mould) -> Form | None:
+    """Return the form of a Pod; None when its name or uid does not stand where an encoder writes it.
+
+    Args:
+        data: of the Pod.
+        parts: it, cut.
+        mould: of its tail.
+    """
+    like = alike.mould_of(data, parts.metadata.name, parts.metadata.uid)
+    return None if like is None else Form(like, like.rest[: len(like.rest) - len(parts.tail)], mould)
 
 
 def cut(data: bytes) -> Parts | None:

@@ -51,6 +51,10 @@ class Direct:
     def peek(self, key: Key, at_least: Version) -> Stored | None:
         """Know nothing: there is no cache."""
 
+    def peeker(self, prefix: Key) -> Callable[[Key], Stored | None]:
+        """Know nothing: there is no cache."""
+        return lambda key: self.peek(key, Version(0))
+
     def changed(self, prefix: Key) -> Version | None:
         """Know nothing: there is no cache."""
 

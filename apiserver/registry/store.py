@@ -23,7 +23,7 @@ from apiserver.registry.options import parse_object_version
 from apiserver.registry.paying import paid
 from apiserver.registry.status import merge_status
 from apiserver.registry.strategy import M, Subresource, copy_field, spec_bytes
-from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
+from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, PutResult, Stored, Version
 from vaina.clock import timestamp
 from vaina.errors import ApiError, BadRequest, NotFound
 from vaina.objects import field_path
@@ -164,50 +164,55 @@ class Store(ManyCreator[M]):
         return await self._write(edit.ctx, edit.namespace, edit.name, self._decider(edit))
 
     async def change_all(
-        self, makers: Sequence[Callable[[], Edit[M]]], ready: Mapping[int, Put] = _NOTHING_READY
-    ) -> list[Stored | ApiError]:
+        self, count: int, make: Callable[[int], Edit[M]], ready: Mapping[int, Put] = _NOTHING_READY
+    ) -> Sequence[Stored | ApiError]:
         """Change objects; return for each, in its place, what making its edit and `change` would return or raise.
 
         Args:
-            makers: of the edits.
-            ready: how to write what the caller has made of the cache's objects already, by its place: what its edit would make.
+            count: of the objects.
+            make: makes the edit of one by its place.
+            ready: how to write what the caller has made of the cache's objects already, by its place, in order: what its edit would make.
 
         What the cache has is changed and written with one call to storage. Whatever is not as simple as that (a conflict, an object that
         the cache does not have, a refusal, which a stale cache may be the reason of) is done again by itself.
         """
         results: dict[int, Stored | ApiError] = {}
         puts: dict[int, Put] = {}
-        for index, make in enumerate(makers):
-            if index in ready:
-                puts[index] = ready[index]
+        for index in range(count):
+            put = ready.get(index)
+            if put is not None:
+                puts[index] = put
                 continue
             if index % FAIR == FAIR - 1:
                 await self.give_way()
             try:
-                put = self._quick_put(make())
+                put = self._quick_put(make(index))
             except ApiError as error:
                 results[index] = error
             else:
                 if put is not None:
                     puts[index] = put
-        tried = zip(puts, await self._try(list(puts.values())), strict=True)
-        results |= {index: result for index, result in tried if isinstance(result, Stored | ApiError)}
-        left = {index: make for index, make in enumerate(makers) if index not in results}
-        results |= await self._change_alone(left)
-        return [results[index] for index in range(len(makers))]
+        written = await self._try(list(puts.values()))
+        if len(puts) == count and all(isinstance(result, Stored) for result in written):
+            return cast("Sequence[Stored]", written)
+        return await self._settled(count, make, results | dict(zip(puts, written, strict=True)))
 
-    async def _change_alone(
-        self, makers: Mapping[int, Callable[[], Edit[M]]]
-    ) -> dict[int, Stored | ApiError]:
-        async def alone(make: Callable[[], Edit[M]]) -> Stored | ApiError:
+    async def _settled(
+        self, count: int, make: Callable[[int], Edit[M]], tried: Mapping[int, PutResult]
+    ) -> list[Stored | ApiError]:
+        """Return what became of changes, of which those that were not tried, or in vain, are done by themselves now."""
+
+        async def alone(index: int) -> Stored | ApiError:
             try:
-                return await self.change(make())
+                return await self.change(make(index))
             except ApiError as error:
                 return error
 
+        results = {index: result for index, result in tried.items() if isinstance(result, Stored | ApiError)}
         async with asyncio.TaskGroup() as group:
-            tasks = {index: group.create_task(alone(make)) for index, make in makers.items()}
-        return {index: task.result() for index, task in tasks.items()}
+            tasks = {index: group.create_task(alone(index)) for index in range(count) if index not in results}
+        results |= {index: task.result() for index, task in tasks.items()}
+        return [results[index] for index in range(count)]
 
     def _quick_put(self, edit: Edit[M]) -> Put | None:
         """Return how to write a change of what the cache has; None when it must be seen what is stored. Raises BadRequest."""

@@ -181,8 +181,9 @@ class _Verbs:
 
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawUpdateBatchRequest, data).requests)
-        edits = [partial(self._status_edit, item, rpc) for item in requests]
-        return _answers(await self._store.change_all(edits))
+        return _answers(
+            await self._store.change_all(len(requests), lambda index: self._status_edit(requests[index], rpc))
+        )
 
     async def _create(self, request: raw_pb2.RawCreateRequest, rpc: RequestContext) -> Stored:
         ctx = context_of(rpc, "create", request.options)

@@ -13,11 +13,19 @@ from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError, BadRequest, TooLarge
 from vaina.kinds import POD
-from vaina.serving.handlers import BIDI, Method, RequestContext, typed, typed_stream
+from vaina.serving.handlers import BIDI, UNARY, Method, RequestContext, decode, typed, typed_stream
 
 EvictRequest = pod_service_pb2.EvictPodRequest
 
 _SUCCESS = meta_pb2.Status(status="Success")
+
+
+def _answer(status: meta_pb2.Status) -> bytes:
+    """Return the answer to one binding, as a part of the answer to a batch."""
+    return pod_service_pb2.BindPodBatchResponse(results=[status]).SerializeToString()
+
+
+_BOUND = _answer(_SUCCESS)
 
 
 def _evict_with(evictor: Evictor) -> Callable[[EvictRequest, RequestContext], Awaitable[meta_pb2.Status]]:
@@ -50,16 +58,16 @@ def pod_handlers(binder: Binder, evictor: Evictor, streams: PodStreams) -> dict[
         await binder.bind(context_of(rpc, "create", request.options), request.binding)
         return _SUCCESS
 
-    async def bind_batch(
-        request: pod_service_pb2.BindPodBatchRequest, rpc: RequestContext
-    ) -> pod_service_pb2.BindPodBatchResponse:
+    async def bind_batch(data: bytes, rpc: RequestContext) -> bytes:
+        request = decode(pod_service_pb2.BindPodBatchRequest, data)
         if len(request.bindings) > MAX_BATCH:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
         ctx = context_of(rpc, "create", request.options)
         results = await binder.bind_all(ctx, request.bindings)
-        return pod_service_pb2.BindPodBatchResponse(
-            results=[item.to_status() if isinstance(item, ApiError) else _SUCCESS for item in results]
-        )
+        # Encoded messages one after the other are one message.
+        return b"".join([
+            _answer(item.to_status()) if isinstance(item, ApiError) else _BOUND for item in results
+        ])  # fmt: skip
 
     def logs(
         request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
@@ -77,7 +85,7 @@ def pod_handlers(binder: Binder, evictor: Evictor, streams: PodStreams) -> dict[
 
     return {
         POD.method("Bind"): typed(bind, pod_service_pb2.BindPodRequest),
-        POD.method("BindBatch"): typed(bind_batch, pod_service_pb2.BindPodBatchRequest),
+        POD.method("BindBatch"): Method(UNARY, bind_batch),
         POD.method("Evict"): typed(_evict_with(evictor), EvictRequest),
         POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
         POD.method("Exec"): Method(BIDI, run),

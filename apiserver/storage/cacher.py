@@ -61,6 +61,10 @@ _FAIR = 500
 _BOOKMARK_SECONDS = 30.0
 
 
+def _nothing(_key: Key) -> None:
+    """Know nothing: there is no cache."""
+
+
 class Cacher:
     """A watch cache over one storage. `run` must be running. Owned by one event loop."""
 
@@ -145,6 +149,15 @@ class Cacher:
         if kind is None or not self._feed.filled.is_set() or self._freshness.version < at_least:
             return None
         return kind.cache.get(key)
+
+    def peeker(self, prefix: Key) -> Callable[[Key], Stored | None]:
+        """Return what `peek` answers for the keys of one kind and any version, until the next time that somebody waits.
+
+        Args:
+            prefix: of the kind.
+        """
+        kind = self._feed.kinds.get(prefix)
+        return kind.cache.get if kind is not None and self._feed.filled.is_set() else _nothing
 
     def changed(self, prefix: Key) -> Version | None:
         """Return the version since which nothing of a kind has changed in the cache; None when it is not known.

@@ -202,6 +202,10 @@ class CachedStorage(Storage, Protocol):
         """Return what the cache has, if it is as new as a version; None when it is not, or has nothing: `get` knows."""
         ...
 
+    def peeker(self, prefix: Key) -> "Callable[[Key], Stored | None]":
+        """Return what answers as `peek` does for the keys of one kind and any version, until the next time that somebody waits."""
+        ...
+
     def changed(self, prefix: Key) -> Version | None:
         """Return the version since which nothing of a kind has changed in the cache; None when it is not known."""
         ...

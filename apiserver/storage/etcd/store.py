@@ -44,7 +44,7 @@ from apiserver.storage.interface import (
 from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
-from apiserver.storage.sizes import oversize
+from apiserver.storage.sizes import MAX_BYTES, oversize
 from vaina.clock import Clock
 from vaina.errors import ApiError, Expired, Unavailable
 
@@ -52,6 +52,8 @@ _LOG = structlog.get_logger()
 #: keys asked for at once in a list
 _CHUNK = 1000
 _LEASE_TRIES = 3
+#: objects below this are not too large with any key
+_LARGE = MAX_BYTES // 2
 #: behind the writer's name, for what ends by itself
 _PASSING = "-passing"
 #: a key that nobody has: the answer's header is all that is wanted
@@ -154,8 +156,10 @@ class EtcdStorage:
         return _stored(key, data, type_meta, outcome, lease)
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
-        results: list[PutResult | None] = [oversize(put.key, put.data) for put in puts]
-        left = [index for index, refused in enumerate(results) if refused is None]
+        results: list[PutResult | None] = [
+            oversize(put.key, put.data) if len(put.data) > _LARGE else None for put in puts
+        ]
+        left: Sequence[int] = [index for index, refused in enumerate(results) if refused is None]
         for _ in range(_LEASE_TRIES):
             try:
                 writes = await self._writes([puts[index] for index in left])
@@ -171,7 +175,7 @@ class EtcdStorage:
                 if isinstance(outcome, LeaseMissing):
                     again.append(index)
                 else:
-                    results[index] = _result(puts[index], outcome, write.lease)
+                    results[index] = _result(write, outcome)
             if not again:
                 break
             self._leases.forget()
@@ -179,15 +183,14 @@ class EtcdStorage:
         return [_leaseless() if result is None else result for result in results]
 
     async def _writes(self, puts: Sequence[Put]) -> Sequence[Write]:
-        writes = []
-        for put in puts:
-            lease = 0
-            if put.ttl_seconds:
-                ready = self._leases.ready(put.ttl_seconds)
-                lease = await self._leases.lease_for(put.ttl_seconds) if ready is None else ready
-            expected = 0 if put.expected is None else _compared(put.expected)
-            writes.append(Write(put.key, expected, put.data, put.type_meta, lease))
-        return writes
+        seconds = [put.ttl_seconds for put in puts]
+        leases: Sequence[int] = seconds
+        if any(seconds):
+            leases = [await self._leases.lease_for(ttl) if ttl else 0 for ttl in seconds]
+        return [
+            Write(key, 0 if expected is None else _compared(expected), data, type_meta, lease)
+            for (key, data, type_meta, expected, _), lease in zip(puts, leases, strict=True)
+        ]
 
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
@@ -299,16 +302,19 @@ def _leaseless() -> Unavailable:
     return Unavailable("etcd's leases end as soon as they are granted; nothing was written")
 
 
-def _result(put: Put, outcome: Outcome | ApiError, lease: int) -> PutResult:
+def _result(write: Write, outcome: Outcome | ApiError) -> PutResult:
     if not isinstance(outcome, Outcome):
         return outcome
-    if outcome.succeeded:
-        key, data, type_meta, _, _ = put
-        version = versions.version_of(outcome.revision, outcome.position)
-        return Stored(key, data, version, type_meta, ttl_of(lease) if lease else 0)
-    if put.expected is None:
-        return KeyExists(put.key)
-    return KeyConflict() if outcome.actual else KeyMissing(put.key)
+    succeeded, revision, position, actual, _ = outcome
+    if succeeded:
+        lease, version = write.lease, versions.version_of(revision, position)
+        # Half of the price of `Stored(...)`, which is a function around this.
+        return tuple.__new__(
+            Stored, (write.key, write.data, version, write.type_meta, ttl_of(lease) if lease else 0)
+        )
+    if not write.expected:
+        return KeyExists(write.key)
+    return KeyConflict() if actual else KeyMissing(write.key)
 
 
 def _check(key: Key, outcome: Outcome) -> None:
