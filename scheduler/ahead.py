@@ -45,13 +45,25 @@ class Ahead:
 
     def take(self, row: int) -> int:
         """One Pod came: return what the row is worth now, UNKNOWN when that has to be computed."""
-        level = self._level.item(row)
-        total = self._totals.item(level, row) if level < DEPTH else UNKNOWN
+        total = self.try_take(row)
         if total == UNKNOWN:
             self._misses += 1
-        else:
+        return total
+
+    def try_take(self, row: int) -> int:
+        """Do the same, but UNKNOWN is no miss yet: the row is asked about once more."""
+        level = self._level.item(row)
+        if level == DEPTH:
+            return UNKNOWN
+        total = self._totals.item(level, row)
+        if total != UNKNOWN:
             self._level[row] = level + 1
         return total
+
+    def knows(self, row: int) -> bool:
+        """Say whether `take` would return something."""
+        level = self._level.item(row)
+        return level < DEPTH and self._totals.item(level, row) != UNKNOWN
 
     def forget(self, rows: Sequence[int]) -> None:
         """Something else happened on some rows."""

@@ -86,6 +86,11 @@ class Binder:
         return len(self._waiting) >= MAX_WAITING
 
     @property
+    def room(self) -> int:
+        """How many more bindings are taken."""
+        return MAX_WAITING - len(self._waiting)
+
+    @property
     def pending(self) -> int:
         """How many bindings are without an answer."""
         return len(self._waiting) + self._flying
@@ -93,6 +98,11 @@ class Binder:
     def submit(self, pending: PendingBinding) -> None:
         """Take a binding; it is sent as soon as the call before it is answered."""
         self._waiting.append(pending)
+        self._wake.set()
+
+    def submit_all(self, pending: Sequence[PendingBinding]) -> None:
+        """Take some bindings."""
+        self._waiting.extend(pending)
         self._wake.set()
 
     def settle(self, uid: str, node_name: str) -> None:

@@ -8,13 +8,13 @@ known (yet, or any more) are kept by the node's name and counted when it comes. 
 `scheduler.scheduler` and `scheduler.event_handlers` on one loop, never across an await.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.node_table import NodeChange, NodeTable
-from scheduler.columns.pod_info import PodInfo
+from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.nominations import Nominations
 
 #: a binding that was acknowledged, and that the watch has not shown after this time, is looked up
@@ -96,6 +96,21 @@ class Cache:
         assert info.uid not in self._pods
         self._add(HeldPod(info, node_name, assumed=True))
         self._assumed[info.uid] = None
+
+    def assume_all(self, pod_class: PodClass, placed: Sequence[tuple[PodInfo, int, str]]) -> None:
+        """Count Pods of one class on the nodes that were chosen for them: each with its node's row and name."""
+        pods, by_node, assumed = self._pods, self._by_node, self._assumed
+        for info, _, node_name in placed:
+            uid = info.uid
+            assert uid not in pods
+            pods[uid] = HeldPod(info, node_name, True)
+            there = by_node.get(node_name)
+            if there is None:
+                by_node[node_name] = {uid: info}
+            else:
+                there[uid] = info
+            assumed[uid] = None
+        self.table.add_pods([row for _, row, _ in placed], pod_class)
 
     def acknowledged(self, uid: str, *, now: float) -> None:
         """Its binding is acknowledged; the watch will show it."""

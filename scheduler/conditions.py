@@ -60,6 +60,11 @@ class ConditionWriter:
         self._landed = asyncio.Event()
         self._wake = asyncio.Event()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be written, or is being written."""
+        return not self._waiting and not self._flying
+
     def unschedulable(self, info: PodInfo, message: str, nominated: str | None = None) -> None:
         """Say why a Pod fits nowhere, and which node it has in view (None: as before), unless its status says so already."""
         waiting = self._waiting.pop(info.uid, None)

@@ -15,7 +15,7 @@ it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from scheduler.preemption.dry_run import DryRun, Residents
 from scheduler.ranking import Ranking, TieBreak
 from scheduler.scaling import ScaledScore
 from scheduler.verdicts import NO_NODE, PASSED, Verdicts
+
+#: whoever is decided for
+P = TypeVar("P")
 
 #: so many changed rows are computed one by one; more, as columns
 ONE_BY_ONE: Final = 24
@@ -128,6 +131,47 @@ class ClassCycle:
         self._feasible = 0
         if self._count and not prepared.rejected:
             self._compute_all()
+
+    def run(self, pods: Iterable[P], tie_break: TieBreak) -> list[tuple[P, Scheduled]]:
+        """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each: no plugin is asked.
+
+        Whoever calls places them at once, in this order: they count as placed here. The next Pod is taken from `pods` only when
+        it will get a node.
+        """
+        found: list[tuple[P, Scheduled]] = []
+        ahead, ranking, table = self._ahead, self._ranking, self._table
+        if ahead is None or not self._feasible or not self._is_foreseen(ahead):
+            return found
+        names, count, feasible, base = self._nodes.names, self._count, self._feasible, self._base
+        followed = 0
+        for pod in pods:
+            ties = ranking.ties
+            row = ranking.pick(tie_break(ties) if ties > 1 else 0)
+            name = names[row]
+            assert name is not None
+            found.append((pod, Scheduled(row, name, count, feasible)))
+            total = ahead.try_take(row)
+            if total == UNKNOWN:
+                # The next decision begins by asking about this row.
+                break
+            base[row] = total
+            ranking.set(row, total)
+            followed += 1
+        self._position = table.journal.position + followed
+        return found
+
+    def _is_foreseen(self, ahead: Ahead) -> bool:
+        """Say whether nothing has happened since the last decision but what was foreseen, and follow that."""
+        table = self._table
+        if (
+            table.snapshot() is not self._nodes or table.nominated or not self._verdicts.is_plain
+            or table.topology.terms_matching(self._pod.group) != self._terms
+        ):  # fmt: skip
+            return False
+        position = table.journal.position
+        if position == self._position:
+            return True
+        return ahead.knows(table.last_added[0]) and self._follow_placement(position)
 
     def _compute_all(self) -> None:
         """Filter and score everything as columns."""

@@ -142,12 +142,16 @@ class DecisionLog:
         """How many decisions there have been."""
         return self._recorded
 
-    def look(self, pod: PodClass, now: float) -> None:
-        """Look at the details of the decision that comes next, if there is time for that."""
+    def may_look(self, now: float) -> bool:
+        """Say whether there is time to look at details."""
         if now > self._reckoned:
             self._saved = min(self._saved + (now - self._reckoned) * SHARE, SAVED_SECONDS)
             self._reckoned = now
-        if self._saved <= 0:
+        return self._saved > 0
+
+    def look(self, pod: PodClass, now: float) -> None:
+        """Look at the details of the decision that comes next, if there is time for that."""
+        if not self.may_look(now):
             return
         began = self._monotonic()
         try:
@@ -179,6 +183,19 @@ class DecisionLog:
             )
         )  # fmt: skip
         self._recorded += 1
+
+    def record_all(
+        self, pod_class: PodClass, placed: Sequence[tuple[QueuedPod, Scheduled]], now: float
+    ) -> None:
+        """Note where Pods of one class go."""
+        detail, outcome = self._details.get(pod_class), Outcome.SCHEDULED
+        self._entries.extend(
+            [
+                (now, outcome, pod.info.namespace, pod.info.name, pod.info.uid, pod.attempts, pod.added, where, detail)
+                for pod, where in placed
+            ]
+        )  # fmt: skip
+        self._recorded += len(placed)
 
     def record_refused(self, pod: QueuedPod, node: str, message: str, *, now: float) -> None:
         """Note that a binding was refused."""

@@ -16,7 +16,7 @@ import structlog
 
 from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
-from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
 from scheduler.conditions import ConditionWriter
 from scheduler.cycles import Cycles
 from scheduler.decisions import DecisionLog
@@ -37,6 +37,7 @@ from scheduler.queue.hints import BY_SHAPE, with_room
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from scheduler.ranking import TieBreak
+from scheduler.runs import Runs
 from scheduler.volume_binding import VolumeBinder
 from scheduler.volume_watch import PLUGINS, VolumeWatch
 from scheduler.volumes.catalogue import Catalogue
@@ -145,6 +146,10 @@ class Scheduler:
         )  # fmt: skip
         self._binder = Binder(clients.pods, clock, self._conditions, outcomes)
         self._overdue = OverdueBindings(clients.pods, clock, self.cache, outcomes.lost)
+        self._runs = Runs(
+            self.queue, self.cache, self._binder, cycles=self._cycles, conditions=self._conditions,
+            decisions=self.decisions, tie_break=tie_break,
+        )  # fmt: skip
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         #: also of Pods that somebody asks about
@@ -286,11 +291,16 @@ class Scheduler:
         self._decided = []
         decided = 0
         while not binder.full:
-            pod = queue.pop(now=now)
-            if pod is None:
-                break
-            self._schedule(pod, now)
-            decided += 1
+        #: of the Pod before, when that got a node
+        last: PodClass | None = None
+            count = 0 if last is None else self._go_on(last, now)
+            if not count:
+                pod = queue.pop(now=now)
+                if pod is None:
+                    break
+                last = pod.info.pod_class if self._schedule(pod, now) else None
+                count = 1
+            decided += count
             # Most take microseconds, but the first of a class, or a search for victims, may take a hundred milliseconds.
             now = clock.monotonic()
             if now > deadline:
@@ -300,7 +310,15 @@ class Scheduler:
         self._frameworks.flush()
         return decided
 
-    def _schedule(self, pod: QueuedPod, now: float) -> None:
+    def _go_on(self, pod_class: PodClass, now: float) -> int:
+        """Place Pods like the last one; returns how many."""
+        count = self._runs.go_on(pod_class, now)
+        if count:
+            self._decided += [(self._clock.monotonic() - now) / count] * count
+        return count
+
+    def _schedule(self, pod: QueuedPod, now: float) -> bool:
+        """Decide for a Pod; say whether it got a node."""
         name = pod.info.pod_class.scheduler_name
         self.decisions.look(pod.info.pod_class, now)
         started = self._clock.monotonic()
@@ -316,7 +334,7 @@ class Scheduler:
             self._metrics.failed(name, "error", self._clock.monotonic() - now)
             self.decisions.record_error(pod, f"{type(error).__name__}: {error}", now=now)
             self.queue.requeue(pod, now=now)
-            return
+            return False
         self.decisions.record(pod, decision, now)
         if isinstance(decision, Scheduled):
             self._decided.append(self._clock.monotonic() - started)
@@ -327,8 +345,9 @@ class Scheduler:
                 self._binder.submit(pending)
             else:
                 self._volume_binder.begin(pending, plan, timeout_seconds=volumes.timeout_seconds)
-        else:
-            self._park(pod, decision, now)
+            return True
+        self._park(pod, decision, now)
+        return False
 
     def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
         name = pod.info.pod_class.scheduler_name

@@ -4,6 +4,7 @@ A reader keeps a position; `since` gives the rows touched after it. Bounded: a r
 starts afresh.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 #: entries kept; at four thousand placements a second some sixteen seconds
@@ -33,6 +34,12 @@ class Journal:
     def pods_changed(self, row: int) -> None:
         """Note that a Pod came to a row, or left it."""
         self._entries.append(row)
+        if len(self._entries) > self._limit:
+            self._trim()
+
+    def pods_came(self, rows: Sequence[int]) -> None:
+        """Note that Pods came to rows, in this order."""
+        self._entries.extend(rows)
         if len(self._entries) > self._limit:
             self._trim()
 

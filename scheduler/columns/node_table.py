@@ -4,7 +4,7 @@ Rows are used again after a node has gone; columns grow by doubling. Placing a P
 number of nodes. Read by plugins through `Snapshot`; written by `scheduler.cache` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Flag, auto
 from typing import Final
 
@@ -21,6 +21,8 @@ from scheduler.columns.snapshot import LabelColumn, PortColumn, Resolved, Snapsh
 from scheduler.columns.topology import Topology
 
 FIRST_CAPACITY: Final = 64
+#: so many Pods are counted as columns; fewer, one by one
+COLUMNS_FROM: Final = 6
 #: indexes 0, 1 and 2 in every column set
 BASIC_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
 
@@ -133,6 +135,27 @@ class NodeTable:
         self.journal.pods_changed(row)
         self.last_added = row, pod.shape, self.journal.position
 
+    def add_pods(self, rows: Sequence[int], pod: PodClass) -> None:
+        """Count Pods of a class, one after the other: each on a row of its own or on the same as another."""
+        if len(rows) < COLUMNS_FROM or pod.host_ports or pod.has_storage:
+            for row in rows:
+                self.add_pod(row, pod)
+            return
+        counts: dict[int, int] = {}
+        for row in rows:
+            counts[row] = counts.get(row, 0) + 1
+        some = np.fromiter(counts.keys(), np.intp, len(counts))
+        many = np.fromiter(counts.values(), np.int64, len(counts))
+        for index, amount in self.resolve(pod):
+            self._requested[index][some] += many * amount
+        self._nonzero_cpu[some] += many * pod.nonzero_cpu
+        self._nonzero_memory[some] += many * pod.nonzero_memory
+        self._pod_count[some] += many
+        self._level(pod.priority)[some] += many.astype(np.int32)
+        self.topology.count_more(counts, pod)
+        self.journal.pods_came(rows)
+        self.last_added = rows[-1], pod.shape, self.journal.position
+
     def remove_pod(self, row: int, pod: PodClass) -> None:
         """Count a Pod on a row no longer."""
         self._count(row, pod, -1)
@@ -224,12 +247,16 @@ class NodeTable:
 
     def _count(self, row: int, pod: PodClass, sign: int) -> None:
         self._count_room(row, pod, sign)
-        level = self._priorities.get(pod.priority)
-        if level is None:
-            level = self._priorities[pod.priority] = np.zeros(self._capacity, np.int32)
+        level = self._level(pod.priority)
         level[row] += sign
         if sign < 0 and not level.any():
             del self._priorities[pod.priority]
+
+    def _level(self, priority: int) -> NDArray[np.int32]:
+        level = self._priorities.get(priority)
+        if level is None:
+            level = self._priorities[priority] = np.zeros(self._capacity, np.int32)
+        return level
 
     def _count_room(self, row: int, pod: PodClass, sign: int) -> None:
         requested = self._requested

@@ -93,6 +93,26 @@ class Topology:
         if not rows:
             self._go(group)
 
+    def count_more(self, rows: Mapping[int, int], pod: PodClass) -> None:
+        """Count so many Pods more of a class on each of some rows."""
+        group = pod.group
+        placed = self._placed.get(group)
+        if placed is None:
+            placed = self._come(group)
+        there = placed.rows
+        for row, number in rows.items():
+            there[row] = there.get(row, 0) + number
+        if placed.version != self._column_index.version:
+            self._find_columns(group, placed)
+        for weak in placed.columns:
+            column = weak()
+            if column is not None:
+                for row, number in rows.items():
+                    self._count_in(column, row, number)
+        for term in pod.asked.terms:
+            for row, number in rows.items():
+                self._carry(term, row, number)
+
     def terms_matching(self, group: PodGroup) -> tuple[PodTerm, ...]:
         """Return the terms of Pods that are placed which mean Pods of a group, in the order of their making.
 

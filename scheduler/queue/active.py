@@ -1,5 +1,6 @@
 """Pods that are ready for a cycle, in the order of PrioritySort."""
 
+from scheduler.columns.pod_info import PodClass
 from scheduler.plugins.priority_sort import sort_key
 from scheduler.queue.pod_heap import PodHeap
 from scheduler.queue.queued_pod import QueuedPod
@@ -21,6 +22,10 @@ class ActiveQueue:
     def pop(self) -> QueuedPod | None:
         """Take the next Pod out."""
         return self._heap.pop()
+
+    def pop_like(self, pod_class: PodClass) -> QueuedPod | None:
+        """Take the next Pod out if it is of a class."""
+        return self._heap.pop_like(pod_class)
 
     def discard(self, uid: str) -> None:
         """Take a Pod out, if it is there."""

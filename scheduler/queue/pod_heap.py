@@ -9,7 +9,6 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.pod_info import PodClass
 from scheduler.queue.queued_pod import QueuedPod
 
 Key = TypeVar("Key", float, tuple[int, float])
@@ -56,20 +55,6 @@ class PodHeap(Generic[Key]):
             uid = pod.info.uid
             if self._live.get(uid) == number:
                 del self._live[uid]
-                return pod
-        return None
-
-    def pop_like(self, pod_class: PodClass) -> QueuedPod | None:
-        """Take the first Pod out if it is of a class."""
-        while self._line or self._entries:
-            _, number, pod = self._line[0] if self._line_first() else self._entries[0]
-            info = pod.info
-            alive = self._live.get(info.uid) == number
-            if alive and info.pod_class is not pod_class:
-                return None
-            self._take()
-            if alive:
-                del self._live[info.uid]
                 return pod
         return None
 

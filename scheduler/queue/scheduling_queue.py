@@ -10,8 +10,7 @@ mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` an
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -158,6 +157,21 @@ class SchedulingQueue:
         if not self._fail(pod, now):
             return
         missed = self._missed(pod, rejected_by)
+    def pop_like(self, pod_class: PodClass, *, now: float, most: int) -> Iterator[QueuedPod]:
+        """Pop Pods as long as they are of a class, each when it is asked for. Nothing else happens to the queue meanwhile."""
+        active, in_flight = self._active, self._in_flight
+        happened = self._first_event + len(self._events)
+        for _ in range(most):
+            pod = active.pop_like(pod_class)
+            if pod is None:
+                return
+            pod.place = Place.IN_FLIGHT
+            pod.attempts += 1
+            if pod.first_attempt is None:
+                pod.first_attempt = now
+            in_flight[pod.info.uid] = happened
+            yield pod
+
         self._leave(pod)
         pod.rejected_by = rejected_by
         gated = self._gate_of(pod)
