@@ -10,7 +10,8 @@ mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` an
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
