@@ -145,11 +145,11 @@ class Scheduler:
             metrics=metrics, recorders=recorders, reporter=reporter, clock=clock, listener=self,
         )  # fmt: skip
         self._binder = Binder(clients.pods, clock, self._conditions, outcomes)
-        self._overdue = OverdueBindings(clients.pods, clock, self.cache, outcomes.lost)
         self._runs = Runs(
             self.queue, self.cache, self._binder, cycles=self._cycles, conditions=self._conditions,
             decisions=self.decisions, tie_break=tie_break,
         )  # fmt: skip
+        self._overdue = OverdueBindings(clients.pods, clock, self.cache, outcomes.lost)
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         #: also of Pods that somebody asks about
@@ -290,9 +290,9 @@ class Scheduler:
         deadline = now + BUDGET_SECONDS
         self._decided = []
         decided = 0
-        while not binder.full:
         #: of the Pod before, when that got a node
         last: PodClass | None = None
+        while not binder.full:
             count = 0 if last is None else self._go_on(last, now)
             if not count:
                 pod = queue.pop(now=now)
