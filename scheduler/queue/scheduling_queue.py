@@ -149,15 +149,6 @@ class SchedulingQueue:
         self._in_flight[pod.info.uid] = self._first_event + len(self._events)
         return pod
 
-    def done(self, uid: str) -> None:
-        """A Pod has its node."""
-        self.delete(uid)
-
-    def park(self, pod: QueuedPod, rejected_by: frozenset[str], *, now: float) -> None:
-        """No node would take the Pod: wait for something that could help one of the plugins that refused it."""
-        if not self._fail(pod, now):
-            return
-        missed = self._missed(pod, rejected_by)
     def pop_like(self, pod_class: PodClass, *, now: float, most: int) -> Iterator[QueuedPod]:
         """Pop Pods as long as they are of a class, each when it is asked for. Nothing else happens to the queue meanwhile."""
         active, in_flight = self._active, self._in_flight
@@ -173,6 +164,15 @@ class SchedulingQueue:
             in_flight[pod.info.uid] = happened
             yield pod
 
+    def done(self, uid: str) -> None:
+        """A Pod has its node."""
+        self.delete(uid)
+
+    def park(self, pod: QueuedPod, rejected_by: frozenset[str], *, now: float) -> None:
+        """No node would take the Pod: wait for something that could help one of the plugins that refused it."""
+        if not self._fail(pod, now):
+            return
+        missed = self._missed(pod, rejected_by)
         self._leave(pod)
         pod.rejected_by = rejected_by
         gated = self._gate_of(pod)
