@@ -25,13 +25,14 @@ class Frame(NamedTuple):
 class Entry:
     """One object at one version."""
 
-    __slots__ = ("_fields", "_labels", "_values", "resource", "stored")
+    __slots__ = ("_fields", "_labels", "resource", "stored", "values")
 
     def __init__(self, stored: Stored, resource: Resource) -> None:
         self.stored, self.resource = stored, resource
         self._labels: Mapping[str, str] | None = None
         self._fields: Mapping[str, str] | None = None
-        self._values: tuple[str, ...] | None = None
+        #: of the indexed fields, in the order of the kind's `index_fields`
+        self.values = resource.index_values(stored.data) if resource.index_fields else ()
 
     def labels(self) -> Mapping[str, str]:
         """Return the labels, read when a selector first asks: without the rest of the object (a fifth of the price)."""
@@ -47,17 +48,9 @@ class Entry:
             fields = self._fields = self.resource.fields(self.stored.data)
         return fields
 
-    def index_values(self) -> tuple[str, ...]:
-        """Return the values of the indexed fields, in the order of the kind's `index_fields`."""
-        values = self._values
-        if values is None:
-            resource = self.resource
-            values = self._values = resource.index_values(self.stored.data) if resource.index_fields else ()
-        return values
-
     def index_pairs(self) -> list[tuple[str, str]]:
         """Return (field, value) of every indexed field."""
-        return list(zip(self.resource.index_fields, self.index_values(), strict=True))
+        return list(zip(self.resource.index_fields, self.values, strict=True))
 
 
 class CacheEvent:
@@ -66,7 +59,7 @@ class CacheEvent:
     What is sent is encoded once for all of them.
     """
 
-    __slots__ = ("_other", "_wire", "entry", "previous", "size", "type", "version")
+    __slots__ = ("_made", "_wires", "entry", "previous", "size", "type", "version")
 
     def __init__(self, kind: EventType, version: Version, entry: Entry, previous: Entry | None) -> None:
         """Make an event.
@@ -78,12 +71,12 @@ class CacheEvent:
             previous: the state before; None when there was none.
         """
         self.type, self.version, self.entry, self.previous = kind, version, entry, previous
-        #: bytes of the object; once sent to somebody, an event holds them twice
+        #: bytes of the object; sent to several groups of watchers, an event holds them twice
         self.size = len(entry.stored.data)
-        #: made when somebody watches
-        self._wire: bytes | None = None
-        #: as it looked last to somebody to whom it is another type
-        self._other: tuple[EventType, bytes] | None = None
+        #: what `wire_as` made last
+        self._made: EventType | None = None
+        #: what it was asked for again
+        self._wires: dict[EventType, bytes] | None = None
 
     def type_for(self, selects: "Callable[[Entry], bool]") -> EventType | None:
         """Return what the event is to those who see some objects only: beginning to see one is ADDED, seeing it no more DELETED.
@@ -105,30 +98,29 @@ class CacheEvent:
     @property
     def wire(self) -> bytes:
         """The event's part of a RawWatchResponse, as it looks without a selector."""
-        wire = self._wire
-        if wire is None:
-            wire = self._wire = self._framed(self.type)
-        return wire
+        return self.wire_as(self.type)
 
     def object_as(self, kind: EventType) -> bytes:
         """Return the encoded object to send: the new state, or the last one that was seen, at the event's version."""
-        return stamp(*self._sent(kind))
+        if kind is _DELETED:
+            return stamp((self.previous or self.entry).stored.data, self.version)
+        return stamp(self.entry.stored.data, self.entry.stored.version)
 
     def wire_as(self, kind: EventType) -> bytes:
-        """Return the event's part of a RawWatchResponse."""
-        if kind is self.type:
-            return self.wire
-        other = self._other
-        if other is None or other[0] is not kind:
-            other = self._other = (kind, self._framed(kind))
-        return other[1]
-
-    def _framed(self, kind: EventType) -> bytes:
-        return stamped_event_frame(kind, *self._sent(kind))
-
-    def _sent(self, kind: EventType) -> tuple[bytes, Version]:
-        """Return the object to send, and its version there."""
+        """Return the event's part of a RawWatchResponse. Most are sent once, to one group of watchers: it is kept when it is asked for again."""
+        wires = self._wires
+        if wires is not None and kind in wires:
+            return wires[kind]
+        # The object is the one of `object_as`.
         if kind is _DELETED:
-            return (self.previous or self.entry).stored.data, self.version
-        stored = self.entry.stored
-        return stored.data, stored.version
+            wire = stamped_event_frame(kind, (self.previous or self.entry).stored.data, self.version)
+        else:
+            stored = self.entry.stored
+            wire = stamped_event_frame(kind, stored.data, stored.version)
+        if self._made is not kind:
+            self._made = kind
+        elif wires is None:
+            self._wires = {kind: wire}
+        else:
+            wires[kind] = wire
+        return wire

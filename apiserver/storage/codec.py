@@ -30,6 +30,8 @@ _RAW = 0x12
 _RESOURCE_VERSION = 0x32
 #: `object`, the last field of a RawWatchEvent
 _OBJECT = 0x12
+#: `resource_version` of a RawWatchResponse
+_RESUME_AFTER = 0x12
 #: digits of the largest position
 _POSITION_DIGITS = 3
 #: by its number of digits, what stands before a number in a metadata record that holds nothing but a version
@@ -176,7 +178,8 @@ def _before(event_type: str, size: int) -> bytes:
 
 def version_frame(version: Version) -> bytes:
     """Return the part of a `RawWatchResponse` that says after which version to resume."""
-    return raw_pb2.RawWatchResponse(resource_version=str(version)).SerializeToString()
+    digits = b"%d" % version
+    return bytes((_RESUME_AFTER, len(digits))) + digits
 
 
 def version_record(number: int) -> bytes:

@@ -32,7 +32,7 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
         if prefix and not entry.stored.key.startswith(prefix):
             return False
         if wanted is not None:
-            values = entry.index_values()
+            values = entry.values
             for place, value, is_equal in wanted:
                 if (values[place] == value) is not is_equal:
                     return False
@@ -63,7 +63,7 @@ def _everything(_entry: Entry) -> bool:
 
 def _by_one_field(place: int, value: str, is_equal: bool) -> Judge:
     def selects(entry: Entry) -> bool:
-        return (entry.index_values()[place] == value) is is_equal
+        return (entry.values[place] == value) is is_equal
 
     return selects
 

@@ -6,6 +6,7 @@ all events".
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from sortedcontainers import SortedDict
 
@@ -16,6 +17,8 @@ from apiserver.storage.paging import keys_below
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
+#: value -> keys
+_Index: TypeAlias = dict[str, set[Key]]
 _ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
 #: objects in the ring together: 32,768 events of Pods stay below it, a few hundred of the largest ConfigMaps do not
 RING_BYTES = 96 * 1024 * 1024
@@ -36,8 +39,8 @@ class WatchCache:
         self.resource = resource
         self._capacity, self._max_bytes = capacity, max_bytes
         self._entries: SortedDict[Key, Entry] = SortedDict()
-        #: (field, value) -> keys
-        self._index: dict[tuple[str, str], set[Key]] = {}
+        #: by indexed field
+        self._indexes: list[_Index] = [{} for _ in resource.index_fields]
         self._ring: list[CacheEvent] = []
         #: of the objects in the ring
         self._ring_bytes = 0
@@ -54,7 +57,7 @@ class WatchCache:
     def replace(self, items: Sequence[Stored], version: Version) -> None:
         """Take a list as of a version; the ring starts anew."""
         self._entries = SortedDict()
-        self._index.clear()
+        self._indexes = [{} for _ in self.resource.index_fields]
         self._ring.clear()
         self._ring_bytes = 0
         for item in items:
@@ -120,7 +123,8 @@ class WatchCache:
             known = selection.key in entries and (after is None or selection.key > after)
             return [entries[selection.key]] if known else []
         if selection.index is not None and selection.index[0] in self.resource.index_fields:
-            keys = self._index.get(selection.index, ())
+            field, value = selection.index
+            keys = self._indexes[self.resource.index_fields.index(field)].get(value, ())
             return [entries[key] for key in sorted(keys) if after is None or key > after]
         if after is None and selection.prefix == self.resource.prefix:
             return list(entries.values())
@@ -155,39 +159,25 @@ class WatchCache:
     def _add(self, entry: Entry) -> None:
         key = entry.stored.key
         self._entries[key] = entry
-        for field, value in zip(self.resource.index_fields, entry.index_values(), strict=True):
-            self._note(field, value, key)
+        for index, value in zip(self._indexes, entry.values, strict=True):
+            _note(index, value, key)
 
     def _replace(self, entry: Entry, previous: Entry) -> None:
         """Change an object; its place among the keys stays, and mostly its places in the indexes do."""
         key = entry.stored.key
         # The dictionary alone: the sorted list of the keys is as it was.
         dict.__setitem__(self._entries, key, entry)
-        values, before = entry.index_values(), previous.index_values()
-        if values != before:
-            for field, value, old in zip(self.resource.index_fields, values, before, strict=True):
-                if value != old:
-                    self._forget(field, old, key)
-                    self._note(field, value, key)
+        if entry.values != previous.values:
+            for index, value, before in zip(self._indexes, entry.values, previous.values, strict=True):
+                if value != before:
+                    _forget(index, before, key)
+                    _note(index, value, key)
 
     def _remove(self, entry: Entry) -> None:
         key = entry.stored.key
         del self._entries[key]
-        for field, value in zip(self.resource.index_fields, entry.index_values(), strict=True):
-            self._forget(field, value, key)
-
-    def _note(self, field: str, value: str, key: Key) -> None:
-        keys = self._index.get((field, value))
-        if keys is None:
-            self._index[field, value] = {key}
-        else:
-            keys.add(key)
-
-    def _forget(self, field: str, value: str, key: Key) -> None:
-        keys = self._index[field, value]
-        keys.discard(key)
-        if not keys:
-            del self._index[field, value]
+        for index, value in zip(self._indexes, entry.values, strict=True):
+            _forget(index, value, key)
 
     def _trim(self) -> None:
         ring, cut, size = self._ring, 0, self._ring_bytes
@@ -199,3 +189,18 @@ class WatchCache:
         self._ring_bytes = size - sum(event.size for event in ring[cut:end])
         self.oldest = ring[end - 1].version
         del ring[:end]
+
+
+def _note(index: _Index, value: str, key: Key) -> None:
+    keys = index.get(value)
+    if keys is None:
+        index[value] = {key}
+    else:
+        keys.add(key)
+
+
+def _forget(index: _Index, value: str, key: Key) -> None:
+    keys = index[value]
+    keys.discard(key)
+    if not keys:
+        del index[value]
