@@ -154,7 +154,7 @@ class _Quick:
             data = cast(old, name, meta.uid, node)
             if data is not None and len(data) <= MAX_OBJECT_BYTES:
                 # Half of the price of `Put(...)`, which is a function around this.
-                ready[place] = tuple.__new__(Put, (key, data, type_meta, version, ttl_seconds))
+                ready[place] = tuple.__new__(Put, (key, data, type_meta, version, ttl_seconds, None))
 
     def _cast(self, data: bytes, name: str, uid: str, node: str) -> bytes | None:
         """Return what becomes of a Pod; None when it must take the whole way."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from apiserver.storage.codec import stamp, stamped_event_frame
-from apiserver.storage.interface import EventType, Stored, Version
+from apiserver.storage.interface import Alike, EventType, Known, Stored, Version
 from apiserver.storage.resources import Resource
 
 _ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
@@ -25,20 +25,29 @@ class Frame(NamedTuple):
 class Entry:
     """One object at one version."""
 
-    __slots__ = ("_fields", "_labels", "resource", "stored", "values")
+    __slots__ = ("_alike", "_fields", "_labels", "resource", "stored", "values")
 
-    def __init__(self, stored: Stored, resource: Resource) -> None:
+    def __init__(self, stored: Stored, resource: Resource, known: Known | None = None) -> None:
         self.stored, self.resource = stored, resource
         self._labels: Mapping[str, str] | None = None
         self._fields: Mapping[str, str] | None = None
+        self._alike: Alike | None = None
         #: of the indexed fields, in the order of the kind's `index_fields`
-        self.values = resource.index_values(stored.data) if resource.index_fields else ()
+        self.values: tuple[str, ...] = ()
+        if known is not None:
+            self.values, self._alike = known
+        elif resource.index_fields:
+            self.values = resource.index_values(stored.data)
 
     def labels(self) -> Mapping[str, str]:
         """Return the labels, read when a selector first asks: without the rest of the object (a fifth of the price)."""
-        labels = self._labels
+        labels, alike = self._labels, self._alike
+        if labels is None and alike is not None:
+            labels = self._labels = alike.labels
         if labels is None:
             labels = self._labels = self.resource.labels(self.stored.data)
+            if alike is not None:
+                alike.labels = labels
         return labels
 
     def fields(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ are resourceVersions, never etcd revisions.
 What is made for every write or event is a named tuple: a fifth of the price of a frozen dataclass.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NewType, Protocol, TypeAlias
@@ -48,6 +48,23 @@ class Stored(NamedTuple):
     ttl_seconds: int = 0
 
 
+class Alike:
+    """Objects that have the same labels, whatever else they have. Whoever reads them off one of them has those of all."""
+
+    __slots__ = ("labels",)
+
+    def __init__(self) -> None:
+        self.labels: Mapping[str, str] | None = None
+
+
+class Known(NamedTuple):
+    """What whoever writes an object knows of it, so that nobody need read it off the bytes. Nothing but what reading them would give."""
+
+    #: of the kind's indexed fields, in their order
+    values: tuple[str, ...]
+    alike: Alike
+
+
 class Put(NamedTuple):
     """A create, or an update, of many that are written at once."""
 
@@ -57,6 +74,7 @@ class Put(NamedTuple):
     #: what is replaced; None: there must be no such key
     expected: Version | None = None
     ttl_seconds: int = 0
+    known: Known | None = None
 
 
 class StorageEvent(NamedTuple):
@@ -69,6 +87,8 @@ class StorageEvent(NamedTuple):
     object: Stored | None
     #: the state before a MODIFIED or DELETED, where it is known: what selectors need to see an object leave a selection
     previous: Stored | None = None
+    #: of what this process has written itself; seldom of anything else
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)

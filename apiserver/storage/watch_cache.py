@@ -72,19 +72,19 @@ class WatchCache:
         """
         applied: list[CacheEvent] = []
         resource, changed, size = self.resource, self.changed, 0
-        known, keep = self._entries.get, applied.append
-        for kind, key, version, stored, _ in events:
+        entry_of, keep = self._entries.get, applied.append
+        for kind, key, version, stored, _, known in events:
             if version < changed:
                 assert versions.revision_of(version) >= versions.revision_of(changed), version
                 version = changed  # noqa: PLW2901 - as said above
-            previous: Entry | None = known(key)
+            previous: Entry | None = entry_of(key)
             if kind is _DELETED or stored is None:
                 if previous is None:
                     continue
                 self._remove(previous)
                 cached = CacheEvent(_DELETED, version, previous, previous)
             else:
-                entry = Entry(stored, resource)
+                entry = Entry(stored, resource, known)
                 if previous is None:
                     self._add(entry)
                     cached = CacheEvent(_ADDED, version, entry, None)

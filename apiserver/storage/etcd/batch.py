@@ -24,7 +24,7 @@ from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage.codec import encode_value, varint
 from apiserver.storage.etcd.echoes import Echoes, Sent
-from apiserver.storage.interface import Key
+from apiserver.storage.interface import Key, Known
 from apiserver.storage.sizes import MAX_BYTES
 
 #: etcd allows 128 operations in a transaction: one is the writer key's, and position 127 means "whole revision"
@@ -43,7 +43,7 @@ class Write:
     Besides who waits for it, nothing of it ever changes; a plain class, for one is made for every write.
     """
 
-    __slots__ = ("call", "data", "expected", "index", "key", "lease", "type_meta")
+    __slots__ = ("call", "data", "expected", "index", "key", "known", "lease", "type_meta")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Write:
         data: bytes | None = None,
         type_meta: tuple[str, str] = ("", ""),
         lease: int = 0,
+        known: Known | None = None,
     ) -> None:
         """Make a write.
 
@@ -61,8 +62,10 @@ class Write:
             data: None: delete.
             type_meta: apiVersion and kind of the envelope.
             lease: that the key is to end with; 0: none.
+            known: of the object.
         """
         self.key, self.expected, self.data, self.type_meta, self.lease = key, expected, data, type_meta, lease
+        self.known = known
         #: the `waiting.Call` that waits for it, and which of its writes it is
         self.call: Any = None
         self.index = 0
@@ -169,7 +172,7 @@ def flat_transaction(
         puts += (before, key, between, value)
         if write.lease:
             puts.append(_LEASE + _int64(write.lease))
-        echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position))
+        echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))
     puts.append(rpc_pb2.TxnRequest(failure=[refused]).SerializeToString())
     return b"".join(compares + puts)
 
@@ -278,4 +281,4 @@ def _put(put: "rpc_pb2.PutRequest", key: bytes, write: Write, position: int, ech
     put.key, put.value = key, value
     if write.lease:
         put.lease = write.lease
-    echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position))
+    echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))

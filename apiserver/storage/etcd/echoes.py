@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 
 from aetcd.rpc import kv_pb2
 
-from apiserver.storage.etcd.leases import ttl_of
-from apiserver.storage.interface import Key, Stored, Version
+from apiserver.storage.interface import Key, Known
 
 #: values that are remembered: some batches; the oldest goes first
 MAX_VALUES: Final = 1024
@@ -25,6 +24,7 @@ class Sent(NamedTuple):
     data: bytes
     type_meta: tuple[str, str]
     position: int
+    known: Known | None = None
 
 
 class Echoes:
@@ -44,19 +44,7 @@ class Echoes:
         if len(self._sent) > MAX_VALUES:
             del self._sent[next(iter(self._sent))]
 
-    def read(self, kv: "kv_pb2.KeyValue", first: Version) -> Stored | None:
-        """Return what an event has put, if it is what was sent last; None when it must be read.
-
-        Args:
-            kv: of the event.
-            first: the version at position 0 of its mod revision.
-        """
+    def take(self, kv: "kv_pb2.KeyValue") -> Sent | None:
+        """Return what an event has put, if it is what was sent last; None when it must be read."""
         sent = self._sent.pop(kv.key, None)
-        if sent is None:
-            return None
-        value, key, data, type_meta, position = sent
-        if value != kv.value:
-            return None
-        lease = kv.lease
-        # Half of the price of `Stored(...)`, which is a function around this.
-        return tuple.__new__(Stored, (key, data, first + position, type_meta, ttl_of(lease) if lease else 0))
+        return None if sent is None or sent.value != kv.value else sent

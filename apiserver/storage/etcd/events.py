@@ -59,30 +59,36 @@ class EventReader:
 
     def _all(self, events: "Sequence[kv_pb2.Event]") -> list[StorageEvent]:
         found: list[StorageEvent] = []
-        echo, unreadable, after, prefix = self._echoes.read, self._unreadable, self._after, self._prefix
+        echo, unreadable, after, prefix = self._echoes.take, self._unreadable, self._after, self._prefix
         for event in events:
-            kv = event.kv
+            kv, known, previous = event.kv, None, None
             revision = kv.mod_revision
             if revision != self._revision:
                 self._revision, self._first, self._position = revision, versions.version_of(revision, 0), None
             if event.type == _DELETE:
                 self._position = versions.deletion_position(self._position)
                 key, version, stored = Key(kv.key.decode()), Version(self._first + self._position), None
+            elif (sent := echo(kv)) is not None:
+                _, key, data, type_meta, self._position, known = sent
+                lease, version = kv.lease, Version(self._first + self._position)
+                # Half of the price of `Stored(...)`, which is a function around this.
+                stored = tuple.__new__(Stored, (key, data, version, type_meta, ttl_of(lease) if lease else 0))
             else:
-                stored = echo(kv, self._first) or read_value(kv, unreadable)
+                stored = read_value(kv, unreadable)
                 if stored is None:
                     continue
                 key, version = stored.key, stored.version
                 self._position = version - self._first
             if version <= after or not key.startswith(prefix):
                 continue
-            previous = read_value(event.prev_kv, unreadable) if event.HasField("prev_kv") else None
+            if event.HasField("prev_kv"):
+                previous = read_value(event.prev_kv, unreadable)
             if stored is None:
                 kind, stored = _DELETED, previous and previous._replace(version=version)
             else:
                 kind = _ADDED if kv.create_revision == revision else _MODIFIED
-            # Half of the price of `StorageEvent(...)`, which is a function around this.
-            found.append(tuple.__new__(StorageEvent, (kind, key, version, stored, previous)))
+            # As above.
+            found.append(tuple.__new__(StorageEvent, (kind, key, version, stored, previous, known)))
         return found
 
 

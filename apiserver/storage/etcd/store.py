@@ -188,8 +188,8 @@ class EtcdStorage:
         if any(seconds):
             leases = [await self._leases.lease_for(ttl) if ttl else 0 for ttl in seconds]
         return [
-            Write(key, 0 if expected is None else _compared(expected), data, type_meta, lease)
-            for (key, data, type_meta, expected, _), lease in zip(puts, leases, strict=True)
+            Write(key, 0 if expected is None else _compared(expected), data, type_meta, lease, known)
+            for (key, data, type_meta, expected, _, known), lease in zip(puts, leases, strict=True)
         ]
 
     async def guaranteed_update(

@@ -3,17 +3,16 @@
 from random import Random
 
 import pytest
-from aetcd.rpc import kv_pb2
+from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import codec
 from apiserver.storage.etcd.echoes import MAX_VALUE_BYTES, MAX_VALUES, Echoes, Sent
+from apiserver.storage.etcd.events import EventReader
 from apiserver.storage.etcd.leases import lease_id
-from apiserver.storage.interface import Key, Stored, Version
+from apiserver.storage.interface import Alike, EventType, Key, Known, StorageEvent, Stored, Version
 
 META = ("v1", "ConfigMap")
 RAW = b"\x0a\x03\x0a\x01a"
-#: the version at position 0 of revision 7
-FIRST = Version(7 * 128)
 
 
 def sent(name: str, data: bytes = RAW, position: int = 0) -> tuple[bytes, Sent]:
@@ -24,17 +23,22 @@ def sent(name: str, data: bytes = RAW, position: int = 0) -> tuple[bytes, Sent]:
 @pytest.mark.parametrize("ttl", [0, 60])
 @pytest.mark.parametrize("position", [0, 5])
 def test_an_echo_is_what_reading_it_gives(position: int, ttl: int) -> None:
-    echoes = Echoes()
+    echoes, known = Echoes(), Known(("n",), Alike())
     key, value = sent("a", position=position)
     lease = lease_id(ttl, Random(1)) if ttl else 0
-    kv = kv_pb2.KeyValue(key=key, value=value.value, mod_revision=7, lease=lease)
-    assert echoes.read(kv, FIRST) is None
-    echoes.expect(key, value)
-    assert (
-        echoes.read(kv, FIRST)
-        == codec.decode_value(value.key, value.value, 7, ttl)
-        == Stored(value.key, RAW, Version(7 * 128 + position), META, ttl)
-    )
+    kv = kv_pb2.KeyValue(key=key, value=value.value, create_revision=7, mod_revision=7, lease=lease)
+    answer = rpc_pb2.WatchResponse(events=[kv_pb2.Event(type=kv_pb2.Event.PUT, kv=kv)])
+
+    def read() -> StorageEvent:
+        (event,) = EventReader(Version(0), Key("/registry/"), lambda _: None, echoes).read(answer)
+        return event
+
+    stored = Stored(value.key, RAW, Version(7 * 128 + position), META, ttl)
+    expected = StorageEvent(EventType.ADDED, value.key, stored.version, stored)
+    assert read() == expected
+    echoes.expect(key, value._replace(known=known))
+    # Once: whoever writes the same later says so again.
+    assert [read() for _ in range(2)] == [expected._replace(known=known), expected]
     assert not len(echoes)
 
 
@@ -43,7 +47,7 @@ def test_what_somebody_else_put_at_the_key_is_read() -> None:
     key, value = sent("a")
     _, other = sent("a", RAW + RAW)
     echoes.expect(key, value)
-    assert echoes.read(kv_pb2.KeyValue(key=key, value=other.value), FIRST) is None
+    assert echoes.take(kv_pb2.KeyValue(key=key, value=other.value)) is None
 
 
 def test_what_never_comes_back_and_what_is_large_is_not_kept() -> None:
@@ -52,7 +56,7 @@ def test_what_never_comes_back_and_what_is_large_is_not_kept() -> None:
         echoes.expect(*sent(str(number)))
     assert len(echoes) == MAX_VALUES
     newest, value = sent(str(3 * MAX_VALUES - 1))
-    assert echoes.read(kv_pb2.KeyValue(key=newest, value=value.value), FIRST) is not None
+    assert echoes.take(kv_pb2.KeyValue(key=newest, value=value.value)) == value
     before = len(echoes)
     echoes.expect(*sent("large", b"x" * MAX_VALUE_BYTES))
     assert len(echoes) == before
