@@ -33,7 +33,13 @@ from vaina.api.core.v1 import (
 )
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 from vaina.api.trace.v1 import trace_pb2
 
 M = TypeVar("M", bound=Message)
@@ -183,6 +189,20 @@ CSI_NODE = Kind(
     "CSINode", "csinodes", csi_node_pb2.CSINode, "vaina.api.storage.v1.CSINodeService", "csinodes",
     group="storage.k8s.io", singular="csinode", namespaced=False,
 )  # fmt: skip
+CSI_DRIVER = Kind(
+    "CSIDriver", "csidrivers", csi_driver_pb2.CSIDriver, "vaina.api.storage.v1.CSIDriverService", "csidrivers",
+    group="storage.k8s.io", singular="csidriver", namespaced=False,
+)  # fmt: skip
+CSI_STORAGE_CAPACITY = Kind(
+    "CSIStorageCapacity", "csistoragecapacities", csi_storage_capacity_pb2.CSIStorageCapacity,
+    "vaina.api.storage.v1.CSIStorageCapacityService", "csistoragecapacities", group="storage.k8s.io",
+    singular="csistoragecapacity",
+)  # fmt: skip
+VOLUME_ATTACHMENT = Kind(
+    "VolumeAttachment", "volumeattachments", volume_attachment_pb2.VolumeAttachment,
+    "vaina.api.storage.v1.VolumeAttachmentService", "volumeattachments", group="storage.k8s.io",
+    singular="volumeattachment", namespaced=False, has_status=True,
+)  # fmt: skip
 LEASE = Kind(
     "Lease", "leases", lease_pb2.Lease, "vaina.api.coordination.v1.LeaseService", "leases",
     group="coordination.k8s.io", singular="lease",
@@ -197,8 +217,8 @@ KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
     STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
     RESOURCE_QUOTA, LIMIT_RANGE,
-    PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, LEASE,
-    POD_TRACE,
+    PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE,
+    CSI_DRIVER, CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT, LEASE, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

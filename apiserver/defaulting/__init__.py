@@ -36,6 +36,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.PERSISTENT_VOLUME.kind: storage.default_volume,
     kinds.PERSISTENT_VOLUME_CLAIM.kind: storage.default_claim_object,
     kinds.STORAGE_CLASS.kind: storage.default_class,
+    kinds.CSI_DRIVER.kind: storage.default_driver,
 }
 
 

@@ -1,7 +1,7 @@
-"""Defaults of PersistentVolumes, PersistentVolumeClaims and StorageClasses (`pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`)."""
+"""Defaults of PersistentVolumes, PersistentVolumeClaims, StorageClasses and CSIDrivers (`pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`)."""
 
 from vaina.api.core.v1 import persistent_volume_pb2, reference_pb2
-from vaina.api.storage.v1 import storage_class_pb2
+from vaina.api.storage.v1 import csi_driver_pb2, storage_class_pb2
 from vaina.objects.defaults.volumes import default_persistent_source, set_defaults
 
 _Reference = reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference
@@ -54,3 +54,19 @@ def _copy_reference(source: _Reference, target: _Reference) -> None:
 def default_class(found: storage_class_pb2.StorageClass) -> None:
     """Storage goes with its claim, and is made at once."""
     set_defaults(found, reclaim_policy="Delete", volume_binding_mode="Immediate")
+
+
+def default_driver(driver: csi_driver_pb2.CSIDriver) -> None:
+    """A driver attaches volumes that outlive Pods, and wants to be told nothing."""
+    spec = driver.spec
+    set_defaults(
+        spec,
+        attach_required=True,
+        pod_info_on_mount=False,
+        storage_capacity=False,
+        fs_group_policy="ReadWriteOnceWithFSType",
+        requires_republish=False,
+        se_linux_mount=False,
+    )
+    if not spec.volume_lifecycle_modes:
+        spec.volume_lifecycle_modes.append("Persistent")

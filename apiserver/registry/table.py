@@ -17,6 +17,7 @@ from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.priority_classes import PriorityClassStrategy
 from apiserver.registry.replicas import ReplicasStrategy, ReplicationControllerStrategy
+from apiserver.registry.storage_drivers import StorageDriverStrategy
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
@@ -35,6 +36,9 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "PodDisruptionBudget": PodDisruptionBudgetStrategy(),
     "PersistentVolume": PersistentVolumeStrategy(),
     "PersistentVolumeClaim": PersistentVolumeClaimStrategy(),
+    "CSIDriver": StorageDriverStrategy(),
+    "CSIStorageCapacity": StorageDriverStrategy(),
+    "VolumeAttachment": StorageDriverStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),

@@ -29,7 +29,13 @@ from vaina.api.core.v1 import (
 from vaina.api.metrics.v1beta1 import metrics_service_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_service_pb2
 from vaina.api.scheduling.v1 import priority_class_service_pb2
-from vaina.api.storage.v1 import csi_node_service_pb2, storage_class_service_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_service_pb2,
+    csi_node_service_pb2,
+    csi_storage_capacity_service_pb2,
+    storage_class_service_pb2,
+    volume_attachment_service_pb2,
+)
 from vaina.api.trace.v1 import trace_service_pb2
 
 _MODULES = (
@@ -37,7 +43,9 @@ _MODULES = (
     config_service_pb2,
     controller_revision_service_pb2,
     cron_job_service_pb2,
+    csi_driver_service_pb2,
     csi_node_service_pb2,
+    csi_storage_capacity_service_pb2,
     daemon_set_service_pb2,
     deployment_service_pb2,
     event_service_pb2,
@@ -59,6 +67,7 @@ _MODULES = (
     stateful_set_service_pb2,
     storage_class_service_pb2,
     trace_service_pb2,
+    volume_attachment_service_pb2,
 )
 
 

@@ -32,6 +32,7 @@ from apiserver.validation import (
     records,
     stateful_sets,
     storage,
+    storage_drivers,
     warnings,
     workloads,
 )
@@ -121,6 +122,21 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
     ),
     kinds.STORAGE_CLASS.kind: (storage.check_class, storage.check_class_update, _metadata_update),
     kinds.CSI_NODE.kind: (storage.check_node, storage.check_node_update, _metadata_update),
+    kinds.CSI_DRIVER.kind: (
+        storage_drivers.check_driver,
+        storage_drivers.check_driver_update,
+        _metadata_update,
+    ),
+    kinds.CSI_STORAGE_CAPACITY.kind: (
+        storage_drivers.check_capacity,
+        storage_drivers.check_capacity_update,
+        _metadata_update,
+    ),
+    kinds.VOLUME_ATTACHMENT.kind: (
+        storage_drivers.check_attachment,
+        storage_drivers.check_attachment_update,
+        storage_drivers.check_attachment_update,
+    ),
     kinds.LEASE.kind: (records.check_lease, records.check_lease_update, records.check_lease_update),
     kinds.POD_TRACE.kind: (records.check_trace, records.check_trace_update, records.check_trace_update),
 }

@@ -61,6 +61,31 @@ def _check_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.Persiste
         _check_attributes_class(errors, path, spec)
 
 
+def check_inline_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+    """Check the spec of a volume that is no object of its own: a driver's, and without what only such an object has."""
+    elsewhere = "may not be specified in the context of inline volumes"
+    if spec.HasField("claim_ref"):
+        errors.append(forbidden(path.child("claimRef"), elsewhere))
+    if spec.capacity:
+        errors.append(forbidden(path.child("capacity"), elsewhere))
+    if not spec.persistent_volume_source.HasField("csi"):
+        errors.append(required(path.child("csi"), "has to be specified in the context of inline volumes"))
+    if not spec.access_modes:
+        errors.append(required(path.child("accessModes")))
+    check_access_modes(errors, path.child("accessModes"), spec.access_modes)
+    for name, given in (
+        ("persistentVolumeReclaimPolicy", bool(spec.persistent_volume_reclaim_policy)),
+        ("nodeAffinity", spec.HasField("node_affinity")),
+        ("storageClassName", bool(spec.storage_class_name)),
+        ("volumeMode", spec.HasField("volume_mode")),
+    ):
+        if given:
+            errors.append(forbidden(path.child(name), elsewhere))
+    check_source(errors, path, spec.persistent_volume_source, placed=False)
+    if spec.HasField("volume_attributes_class_name"):
+        errors.append(forbidden(path.child(_CLASS), elsewhere))
+
+
 def _check_capacity(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
     if not spec.capacity:
         errors.append(required(path))

@@ -125,6 +125,13 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "ModifyVolumeStatus": {"status": _TOLD, "target_volume_attributes_class_name": _TOLD},
     "VolumeHealthStatus": {"last_transition_time": _WHEN},
     "StorageClass": {"allow_volume_expansion": _BOOLEAN, "mount_options": _DRIVER},
+    "CSIDriverSpec": {
+        "requires_republish": _BOOLEAN, "service_account_token_in_secrets": _BOOLEAN, "prevent_pod_scheduling_if_missing": _BOOLEAN,
+    },
+    "TokenRequest": {"audience": "any text, put into the token"},
+    "CSIStorageCapacity": {"maximum_volume_size": _TOLD},
+    "VolumeAttachmentStatus": {"attached": _TOLD},
+    "VolumeError": {"time": _WHEN, "error_code": _TOLD},
     "StorageHealth": {"name": _GATED},
     "StorageHealthCondition": dict.fromkeys(
         ("status", "reason", "message", "access_mode", "volume_mode", "last_transition_time"), _GATED

@@ -20,10 +20,13 @@ from cli.printers.owner_columns import (
 )
 from cli.printers.pod_summary import summarise
 from cli.printers.storage_columns import (
+    csi_driver_row,
     csi_node_row,
+    csi_storage_capacity_row,
     persistent_volume_claim_row,
     persistent_volume_row,
     storage_class_row,
+    volume_attachment_row,
 )
 from cli.printers.table import Styler, Table
 from vaina.clock import seconds_of
@@ -248,6 +251,24 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
         storage_class_row,
     ),
     "CSINode": Columns(("NAME", "DRIVERS", "AGE"), (), csi_node_row),
+    "CSIDriver": Columns(
+        (
+            "NAME",
+            "ATTACHREQUIRED",
+            "PODINFOONMOUNT",
+            "STORAGECAPACITY",
+            "TOKENREQUESTS",
+            "REQUIRESREPUBLISH",
+            "MODES",
+            "AGE",
+        ),
+        (),
+        csi_driver_row,
+    ),
+    "CSIStorageCapacity": Columns(("NAME", "STORAGECLASSNAME", "CAPACITY"), (), csi_storage_capacity_row),
+    "VolumeAttachment": Columns(
+        ("NAME", "ATTACHER", "PV", "NODE", "ATTACHED", "AGE"), (), volume_attachment_row
+    ),
     "Lease": Columns(("NAME", "HOLDER", "AGE"), (), _lease),
     "PodTrace": Columns(("NAME", "POD", "STEPS", "TOOK", "AGE"), ("NODE",), _trace),
 }

@@ -1,9 +1,9 @@
-"""The rows of volumes, claims and classes in `vaina get`: kubectl's columns (`pkg/printers/internalversion`)."""
+"""The rows of volumes, claims, classes and drivers in `vaina get`: kubectl's columns (`pkg/printers/internalversion`)."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cli.printers.cells import show_amount
+from cli.printers.cells import NONE, show_amount
 from cli.printers.duration import age
 from vaina.objects.quota_claims import class_of
 
@@ -68,3 +68,33 @@ def storage_class_row(found: Any, now: float) -> Sequence[str]:
 def csi_node_row(node: Any, now: float) -> Sequence[str]:
     """Return the cells of a CSINode."""
     return node.metadata.name, str(len(node.spec.drivers)), age(node.metadata.creation_timestamp, now)
+
+
+def csi_driver_row(driver: Any, now: float) -> Sequence[str]:
+    """Return the cells of a CSIDriver."""
+    spec = driver.spec
+    audiences = ",".join(request.audience for request in spec.token_requests)
+    return (
+        driver.metadata.name, _bool(spec.attach_required or not spec.HasField("attach_required")), _bool(spec.pod_info_on_mount),
+        _bool(spec.storage_capacity), audiences if spec.token_requests else "<unset>", _bool(spec.requires_republish),
+        ",".join(spec.volume_lifecycle_modes) or NONE, age(driver.metadata.creation_timestamp, now),
+    )  # fmt: skip
+
+
+def csi_storage_capacity_row(found: Any, now: float) -> Sequence[str]:
+    """Return the cells of a CSIStorageCapacity."""
+    amount = found.capacity.string if found.HasField("capacity") else "<unset>"
+    return found.metadata.name, found.storage_class_name, amount
+
+
+def volume_attachment_row(found: Any, now: float) -> Sequence[str]:
+    """Return the cells of a VolumeAttachment."""
+    spec = found.spec
+    return (
+        found.metadata.name, spec.attacher, spec.source.persistent_volume_name, spec.node_name, _bool(found.status.attached),
+        age(found.metadata.creation_timestamp, now),
+    )  # fmt: skip
+
+
+def _bool(value: bool) -> str:
+    return str(value).lower()

@@ -36,7 +36,13 @@ from vaina.api.core.v1 import (
 from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
@@ -380,6 +386,21 @@ class Clientset:
     def csi_nodes(self) -> ResourceClient[csi_node_pb2.CSINode]:
         """CSINodes."""
         return self.kind(kinds.CSI_NODE)
+
+    @cached_property
+    def csi_drivers(self) -> ResourceClient[csi_driver_pb2.CSIDriver]:
+        """CSIDrivers."""
+        return self.kind(kinds.CSI_DRIVER)
+
+    @cached_property
+    def csi_storage_capacities(self) -> ResourceClient[csi_storage_capacity_pb2.CSIStorageCapacity]:
+        """CSIStorageCapacities."""
+        return self.kind(kinds.CSI_STORAGE_CAPACITY)
+
+    @cached_property
+    def volume_attachments(self) -> ResourceClient[volume_attachment_pb2.VolumeAttachment]:
+        """VolumeAttachments."""
+        return self.kind(kinds.VOLUME_ATTACHMENT)
 
     @cached_property
     def leases(self) -> ResourceClient[lease_pb2.Lease]:

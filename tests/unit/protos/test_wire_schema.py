@@ -38,7 +38,13 @@ from vaina.api.options.v1 import options_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 
 pytestmark = needs_data
 
@@ -52,7 +58,9 @@ FILES = {
     "coordination/v1": (lease_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
-    "storage/v1": (csi_node_pb2, storage_class_pb2),
+    "storage/v1": (
+        csi_driver_pb2, csi_node_pb2, csi_storage_capacity_pb2, storage_class_pb2, volume_attachment_pb2,
+    ),
     "autoscaling/v1": (scale_pb2,),
     "meta/v1": (meta_pb2,),
     "runtime": (runtime_pb2,),

@@ -42,6 +42,9 @@ OBJECTS = [
     ("v1", "PersistentVolumeClaim", f"spec: {{{CLAIM}, dataSource: {{kind: PersistentVolumeClaim, name: b}}}}"),
     ("storage.k8s.io/v1", "StorageClass", "provisioner: a/b"),
     ("storage.k8s.io/v1", "CSINode", "spec: {drivers: [{name: a.b, nodeID: x}]}"),
+    ("storage.k8s.io/v1", "CSIDriver", "spec: {storageCapacity: true, tokenRequests: [{audience: a}]}"),
+    ("storage.k8s.io/v1", "CSIStorageCapacity", "storageClassName: a\nnodeTopology: {matchLabels: {zone: a}}\ncapacity: 0.5Gi"),
+    ("storage.k8s.io/v1", "VolumeAttachment", "spec: {attacher: a.b, nodeName: n1, source: {persistentVolumeName: v}}"),
     ("coordination.k8s.io/v1", "Lease", "spec: {holderIdentity: me, renewTime: '2026-01-01T00:00:00.000001Z'}"),
     ("trace.vaina.dev/v1", "PodTrace", "spec: {podName: a, podUID: sample}"),
 ]  # fmt: skip

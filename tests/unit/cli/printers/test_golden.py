@@ -130,6 +130,25 @@ TABLES = {
         "spec: {drivers: [{name: a.example.com, nodeID: x, topologyKeys: []}]}\n",
         "csinodes",
     ),
+    "csidrivers": (
+        "apiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {name: a.example.com, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {attachRequired: false, podInfoOnMount: true, storageCapacity: true, requiresRepublish: false,\n"
+        "  tokenRequests: [{audience: vault}, {audience: ''}], volumeLifecycleModes: [Persistent, Ephemeral]}\n"
+        "---\napiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {name: b.example.com, creationTimestamp: '2026-01-01T00:58:00Z'}\n",
+        "csidrivers",
+    ),
+    "csistoragecapacities": (
+        "apiVersion: storage.k8s.io/v1\nkind: CSIStorageCapacity\n"
+        "metadata: {name: c1, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\nstorageClassName: fast\ncapacity: 10Gi\n"
+        "---\napiVersion: storage.k8s.io/v1\nkind: CSIStorageCapacity\n"
+        "metadata: {name: c2, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\nstorageClassName: slow\n",
+        "csistoragecapacities",
+    ),
+    "volumeattachments": (
+        "apiVersion: storage.k8s.io/v1\nkind: VolumeAttachment\nmetadata: {name: va, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {attacher: a.example.com, nodeName: n1, source: {persistentVolumeName: disk}}\nstatus: {attached: true}\n",
+        "volumeattachments",
+    ),
     "others": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {a: b}\nbinaryData: {c: aGk=}\n",
         "configmaps",
