@@ -33,7 +33,7 @@ from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionCo
 from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import WAITING, Preempting
 from scheduler.queue.backoff import BACKOFF
-from scheduler.queue.hints import BY_SHAPE, with_room
+from scheduler.queue.hints import BY_CLASS, BY_SHAPE, screens, with_room
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from scheduler.ranking import TieBreak
@@ -126,7 +126,8 @@ class Scheduler:
         )  # fmt: skip
         self.queue = SchedulingQueue(
             hints=with_room(self._preempting.hints(frameworks.hints), self.cache.table),
-            gate=frameworks.gate, backoff=backoff, by_shape=BY_SHAPE | {WAITING},
+            gate=frameworks.gate, backoff=backoff, by_shape=BY_SHAPE | {WAITING}, by_class=BY_CLASS,
+            screens=screens(self.cache.table),
         )  # fmt: skip
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
         self._preempting.begins(self.queue, self._evictor)

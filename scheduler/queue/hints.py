@@ -1,16 +1,17 @@
-"""Hints that look at the columns: whether what happened left room for a parked Pod.
+"""Hints that look at the columns: whether what happened left room for a parked Pod; and what the queue need not ask twice.
 
 Upstream wakes every Pod that was refused for want of room whenever any Pod goes (`noderesources/fit.go`,
 `isSchedulableAfterPodEvent`). With ten thousand parked that is ten thousand attempts for each deletion; here only those are
 woken for whom there is room now on that very node, or who could make some by preemption.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from scheduler.columns.node_table import BASIC_RESOURCES, NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.queue.refusals import Happened, Screen
 
 FIT: Final = "NodeResourcesFit"
 #: resources whose columns every configuration looks at come first
@@ -20,6 +21,18 @@ _BASIC: Final = len(BASIC_RESOURCES)
 BY_SHAPE: Final = frozenset(
     {"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts", FIT}
 )
+#: plugins whose hints look at nothing but the class of a Pod that came, changed or went
+BY_CLASS: Final = frozenset(
+    {
+        "InterPodAffinity", "NodePorts", "NodeVolumeLimits", "PodTopologySpread", "VolumeBinding",
+        "VolumeRestrictions",
+    }
+)  # fmt: skip
+
+
+def screens(table: NodeTable) -> dict[str, Screen]:
+    """Return what knows at one look that a Pod that went leaves room for none of the parked Pods: with the hints of `with_room`."""
+    return {FIT: RoomScreen(table)}
 
 
 def with_room(
@@ -42,6 +55,13 @@ def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
     Rather too often than too seldom: extended resources are not looked at, for a configuration can have them ignored, nor is
     the room that is kept for nominated Pods.
     """
+    return _may_fit(table, table.resolve(pod), pod.priority if pod.may_preempt else None, gone)
+
+
+def _may_fit(
+    table: NodeTable, requests: Iterable[tuple[int, int]], priority: int | None, gone: Changed
+) -> bool:
+    """Say so of requests by column; `priority` is None for a Pod that may not preempt."""
     if not isinstance(gone, PodInfo) or not gone.node_name:
         # Nobody says where.
         return True
@@ -50,7 +70,7 @@ def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
         return False
     # Asked for each Pod that goes: plain loops, and what decides soonest first.
     nodes, short = table.snapshot(), False
-    for index, amount in table.resolve(pod):
+    for index, amount in requests:
         if index < _BASIC:
             most = nodes.allocatable[index].item(row)
             if amount > most:
@@ -59,8 +79,38 @@ def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
             short = short or amount > most - nodes.requested[index].item(row)
     if not short and nodes.pod_count.item(row) < nodes.max_pods.item(row):
         return True
-    if pod.may_preempt:
+    if priority is not None:
         for level, counts in nodes.priorities.items():
-            if level < pod.priority and counts.item(row):
+            if level < priority and counts.item(row):
                 return True
     return False
+
+
+class RoomScreen:
+    """Says of a Pod that goes that it left room for nobody: not for one either who asks the least of all and may evict most."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        #: of the resources of every configuration; None: there is nobody
+        self._least: list[int] | None = None
+        #: the highest of those who may preempt
+        self._priority: int | None = None
+        #: (column, amount) of what everybody asks for
+        self._requests: tuple[tuple[int, int], ...] = ()
+
+    def join(self, pod: PodClass) -> None:
+        asked = [pod.request(name) for name in BASIC_RESOURCES]
+        self._least = asked if self._least is None else [*map(min, self._least, asked)]
+        self._requests = tuple((index, amount) for index, amount in enumerate(self._least) if amount)
+        if pod.may_preempt and (self._priority is None or pod.priority > self._priority):
+            self._priority = pod.priority
+
+    def clear(self) -> None:
+        self._least = self._priority = None
+        self._requests = ()
+
+    def nobody(self, happened: Happened) -> bool:
+        event, before, _ = happened
+        return event is ClusterEvent.ASSIGNED_POD_DELETE and not _may_fit(
+            self._table, self._requests, self._priority, before
+        )

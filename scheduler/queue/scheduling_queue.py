@@ -10,8 +10,7 @@ mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` an
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -21,6 +20,7 @@ from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.queue.active import ActiveQueue
 from scheduler.queue.backoff import BACKOFF, BackoffQueue
 from scheduler.queue.queued_pod import Place, QueuedPod
+from scheduler.queue.refusals import Happened, Screen
 from scheduler.queue.unschedulable import UnschedulablePods
 from vaina.backoff import Backoff
 
@@ -30,19 +30,22 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_UNSCHEDULABLE_SECONDS: Final = 300.0
 #: events kept for Pods in flight; a Pod that has been in flight for longer than these go back is tried again in any case
 MAX_EVENTS: Final = 10_000
+#: events of which nobody looks whether they are still needed
+_SLACK: Final = 256
 
 #: labels of scheduler_queue_incoming_pods_total that are no cluster events
 POD_ADD, POD_UPDATE = "PodAdd", "PodUpdate"
 ATTEMPT_FAILURE, BACKOFF_COMPLETE = "ScheduleAttemptFailure", "BackoffComplete"
 UNSCHEDULABLE_TIMEOUT, FORCE_ACTIVATE = "UnschedulableTimeout", "ForceActivate"
 
-_Happened = tuple[ClusterEvent, Changed, Changed]
+#: nobody listens to an event
+_NOBODY: Final[Mapping[str, Hint]] = {}
 
 
 class SchedulingQueue:
     """All Pods that wait for a node. Owned by the scheduling task; every Pod is in exactly one place."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by keyword: what plugins say, and bounds
         self,
         *,
         hints: Mapping[ClusterEvent, Mapping[str, Hint]],
@@ -51,6 +54,8 @@ class SchedulingQueue:
         max_unschedulable_seconds: float = MAX_UNSCHEDULABLE_SECONDS,
         max_events: int = MAX_EVENTS,
         by_shape: frozenset[str] = frozenset(),
+        by_class: frozenset[str] = frozenset(),
+        screens: Mapping[str, Screen] | None = None,
     ) -> None:
         """Make an empty queue.
 
@@ -61,19 +66,23 @@ class SchedulingQueue:
             max_unschedulable_seconds: after which a refused Pod is tried again.
             max_events: kept for Pods in flight.
             by_shape: plugins whose hints do not look at a refused Pod's labels.
+            by_class: plugins whose hints look at nothing but the class of a Pod that came, changed or went.
+            screens: of plugins that have one: what spares asking each kind of Pods.
         """
         self._hints, self._gate = hints, gate
         self._max_unschedulable, self._max_events = max_unschedulable_seconds, max_events
         self._pods: dict[str, QueuedPod] = {}
         self._active = ActiveQueue()
         self._backoff = BackoffQueue(backoff)
-        self._unschedulable = UnschedulablePods(by_shape)
+        self._unschedulable = UnschedulablePods(by_shape, by_class, screens)
         self._gated = 0
         #: uid -> how many events there had been when it was popped; in the order of popping
         self._in_flight: dict[str, int] = {}
-        self._events: list[_Happened] = []
+        self._events: list[Happened] = []
         #: number of the first event kept
         self._first_event = 0
+        #: so many events, and it is looked which are still needed
+        self._look_at = min(_SLACK, max_events) + 1
         #: (queue, event) -> Pods that came, since it was asked for
         self.incoming: Counter[tuple[str, str]] = Counter()
 
@@ -195,21 +204,21 @@ class SchedulingQueue:
 
     def on_event(self, event: ClusterEvent, before: Changed, after: Changed, *, now: float) -> int:
         """Something happened: wake the Pods it could help; returns how many."""
+        return self.on_events([(event, before, after)], now=now)
+
+    def on_events(self, happened: Sequence[Happened], *, now: float) -> int:
+        """Some things happened, one after the other: wake the Pods they could help; returns how many."""
         if self._in_flight:
-            self._events.append((event, before, after))
-            if len(self._events) > self._max_events:
-                dropped = len(self._events) // 2
-                del self._events[:dropped]
-                self._first_event += dropped
+            self._events += happened
+            if len(self._events) >= self._look_at:
+                self._forget_events()
         if not len(self._unschedulable):
             return 0
-        listeners = self._hints.get(event, {})
-        if not self._unschedulable.wait_for(listeners.keys()):
-            return 0
-        woken, happened = 0, (event, before, after)
-        for pod in self._unschedulable.take(listeners, partial(self._helps, happened)):
-            self._wake(pod, event, now)
-            woken += 1
+        woken = 0
+        for one in happened:
+            for pod in self._unschedulable.take(self._hints.get(one[0], _NOBODY), one, self._helps):
+                self._wake(pod, one[0], now)
+                woken += 1
         return woken
 
     def activate(self, uid: str, *, now: float, at_once: bool = True) -> None:
@@ -253,7 +262,7 @@ class SchedulingQueue:
             return True
         return any(self._helps(event, pod.info.pod_class, rejected_by) for event in self._events[start:])
 
-    def _helps(self, happened: _Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
+    def _helps(self, happened: Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
         event, before, after = happened
         if not rejected_by:
             # Nobody said why (there was no node at all): anything may help.
@@ -306,7 +315,7 @@ class SchedulingQueue:
         # By far the most: those that have got a node.
         if place is Place.IN_FLIGHT:
             del self._in_flight[uid]
-            if self._events:
+            if not self._in_flight:
                 self._forget_events()
         elif place is Place.ACTIVE:
             self._active.discard(uid)
@@ -318,8 +327,16 @@ class SchedulingQueue:
             self._gated -= 1
 
     def _forget_events(self) -> None:
-        """Drop events that happened before the first Pod in flight was popped."""
-        first = next(iter(self._in_flight.values()), self._first_event + len(self._events))
-        if first > self._first_event:
-            del self._events[: first - self._first_event]
-            self._first_event = first
+        """Drop events that happened before the first Pod in flight was popped, and the older half of too many.
+
+        Not for each Pod that gets its node: to find the first of those in flight, and to move what stays, takes time.
+        """
+        events = self._events
+        first = next(iter(self._in_flight.values()), self._first_event + len(events))
+        dropped = max(first - self._first_event, 0)
+        if len(events) - dropped > self._max_events:
+            dropped += (len(events) - dropped) // 2
+        if dropped:
+            del events[:dropped]
+            self._first_event += dropped
+        self._look_at = min(2 * len(events) + _SLACK, self._max_events) + 1
