@@ -17,7 +17,7 @@ from apiserver.registry.pods import SCHEDULED
 from apiserver.registry.status import merge_conditions
 from apiserver.registry.store import Edit, Store
 from apiserver.storage import keys
-from apiserver.storage.interface import Key, Put, Stored, Version
+from apiserver.storage.interface import Alike, Key, Known, Put, Stored, Version
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
 from vaina.errors import ApiError, Invalid
@@ -119,8 +119,8 @@ class _Quick:
 
     def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], moulds: Moulds) -> None:
         self._pods, self._nodes, self._moulds = pods, nodes, moulds
-        #: that were seen, the last first
-        self._forms: list[Form] = []
+        #: that were seen, the last first, and what is known of their Pods: a binding leaves labels as they are
+        self._forms: list[tuple[Form, Alike]] = []
 
     def take(self, bindings: Sequence[pod_pb2.Binding], places: Iterable[int], ready: dict[int, Put]) -> None:
         """Find how to write bindings by what the cache has of their Pods; leave out those that are not so simple.
@@ -151,28 +151,29 @@ class _Quick:
             if current is None or meta.resource_version or meta.annotations:
                 continue
             key, old, version, type_meta, ttl_seconds = current
-            data = cast(old, name, meta.uid, node)
+            data, alike = cast(old, name, meta.uid, node)
             if data is not None and len(data) <= MAX_OBJECT_BYTES:
-                # Half of the price of `Put(...)`, which is a function around this.
-                ready[place] = tuple.__new__(Put, (key, data, type_meta, version, ttl_seconds, None))
+                # Half of the price of `Known(...)` and `Put(...)`, which are functions around this. The node is what Pods are indexed by.
+                known = None if alike is None else tuple.__new__(Known, ((node,), alike))
+                ready[place] = tuple.__new__(Put, (key, data, type_meta, version, ttl_seconds, known))
 
-    def _cast(self, data: bytes, name: str, uid: str, node: str) -> bytes | None:
-        """Return what becomes of a Pod; None when it must take the whole way."""
+    def _cast(self, data: bytes, name: str, uid: str, node: str) -> tuple[bytes | None, Alike | None]:
+        """Return what becomes of a Pod, None when it must take the whole way; and which Pods have its labels, where that is known."""
         if uid:
-            for form in self._forms:
+            for form, alike in self._forms:
                 found = form.cast(data, name, uid, node)
                 if found is not None:
-                    return found
+                    return found, alike
         parts = cut(data)
         if parts is None or uid not in ("", parts.metadata.uid):
-            return None
+            return None, None
         mould = self._moulds.of(parts.tail)
         if mould is None:
-            return None
+            return None, None
         new = form_of(data, parts, mould)
         if new is not None:
-            self._forms = [new, *self._forms[: _FORMS - 1]]
-        return mould.cast(parts.head, node)
+            self._forms = [(new, Alike()), *self._forms[: _FORMS - 1]]
+        return mould.cast(parts.head, node), None
 
 
 def _assign(scheduled: pod_pb2.PodCondition, pod: pod_pb2.Pod, node: str) -> None:

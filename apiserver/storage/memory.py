@@ -67,11 +67,7 @@ class MemoryStorage:
     async def create(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
     ) -> Stored:
-        self._check_size(key, data)
-        self.expire()
-        if key in self._now:
-            raise KeyExists(key)
-        return self._put(Stored(key, data, self._next(), type_meta, ttl_seconds))
+        return self._write(Put(key, data, type_meta, None, ttl_seconds))
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         self.expire()
@@ -104,24 +100,15 @@ class MemoryStorage:
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
     ) -> Stored:
-        self._check_size(key, data)
-        self._expect(key, expected)
-        return self._put(Stored(key, data, self._next(), type_meta, ttl_seconds))
+        return self._write(Put(key, data, type_meta, expected, ttl_seconds))
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
         results: list[PutResult] = []
         for put in puts:
             try:
-                if put.expected is None:
-                    stored = await self.create(put.key, put.data, put.type_meta, ttl_seconds=put.ttl_seconds)
-                else:
-                    stored = await self.update(
-                        put.key, put.data, put.type_meta, expected=put.expected, ttl_seconds=put.ttl_seconds
-                    )
+                results.append(self._write(put))
             except (StorageError, TooLarge) as error:
                 results.append(error)
-            else:
-                results.append(stored)
         return results
 
     async def guaranteed_update(
@@ -205,14 +192,22 @@ class MemoryStorage:
         if expected is not None and current.version != expected:
             raise KeyConflict(current)
 
-    def _put(self, stored: Stored) -> Stored:
-        before = self._now.get(stored.key)
-        self._now[stored.key] = stored
-        self._expiries.pop(stored.key, None)
+    def _write(self, put: Put) -> Stored:
+        """Do a create, or an update. Raises KeyExists, KeyMissing, KeyConflict, TooLarge."""
+        key = put.key
+        self._check_size(key, put.data)
+        if put.expected is not None:
+            self._expect(key, put.expected)
+        self.expire()
+        before = self._now.get(key)
+        if put.expected is None and before is not None:
+            raise KeyExists(key)
+        stored = self._now[key] = Stored(key, put.data, self._next(), put.type_meta, put.ttl_seconds)
+        self._expiries.pop(key, None)
         if stored.ttl_seconds:
-            self._expiries[stored.key] = self._clock.monotonic() + stored.ttl_seconds
+            self._expiries[key] = self._clock.monotonic() + stored.ttl_seconds
         kind = EventType.ADDED if before is None else EventType.MODIFIED
-        self._record(StorageEvent(kind, stored.key, stored.version, stored, before))
+        self._record(StorageEvent(kind, key, stored.version, stored, before, put.known))
         return stored
 
     def _remove(self, key: Key) -> Stored:

@@ -20,6 +20,11 @@ from vaina.serving.handlers import RequestContext
 from vaina.testing.builders import make_node, make_pod
 
 _SIZES = ["", "x", "x" * 100, "é" * 70, "x" * 16_300, "x" * 16_384]
+_SELECTORS = [
+    {"field_selector": f"spec.nodeName={node}", "label_selector": labels}
+    for node in ("n", "m" * 200)
+    for labels in ("app=web", "app!=web")
+]
 _NODES = ["n", "n", "n.example", "m" * 200, "nowhere", ""]
 
 
@@ -157,3 +162,7 @@ async def test_a_batch_does_what_as_many_calls_do(story: Story) -> None:
             assert alone is not None
             assert together is not None
             assert together.data == alone.data
+        # From the cache, which was told of some what it would else have read off them.
+        for selectors in _SELECTORS:
+            found = await other.client.pods.list(**selectors)
+            assert found.items == (await one.client.pods.list(**selectors)).items
