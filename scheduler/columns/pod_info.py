@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
+from scheduler.columns.attachables import of_pod
 from scheduler.columns.node_info import Taint
 from scheduler.columns.pod_asks import (
     MAX_AMOUNT,
@@ -64,6 +65,7 @@ class PodClass:
     __slots__ = (
         "__weakref__",
         "asked",
+        "attached",
         "claims",
         "disks",
         "gates",
@@ -131,10 +133,13 @@ class PodClass:
         self.claims = claims_of(spec, *identity)
         #: disks that its volumes name, and that Pods on one node may not share
         self.disks = disks_of(spec)
+        #: disks that its volumes name, and that take a place on the node
+        self.attached = of_pod(spec)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
             self.gates, wanted_node, self.scheduler_name, self.images, self.claims, self.disks,
+            self.attached,
         )  # fmt: skip
         #: what other Pods see of it
         self.group = NO_GROUP
@@ -161,11 +166,15 @@ class PodClass:
     @property
     def has_storage(self) -> bool:
         """Whether what it may do depends on storage, which stands in no column."""
-        return bool(self.claims or self.disks)
+        return bool(self.claims or self.disks or self.attached)
 
     def storage_keys(self) -> tuple[str, ...]:
         """Return what its storage is counted under: claims and disks."""
-        return (*self.claim_keys(), *(disk.key for disk in self.disks))
+        return (
+            *self.claim_keys(),
+            *(disk.key for disk in self.disks),
+            *(disk.key for disk in self.attached),
+        )
 
     def tolerates(self, taint: Taint) -> bool:
         """Say whether one of the tolerations covers a taint."""
