@@ -17,8 +17,9 @@ import structlog
 from scheduler.conditions import ConditionWriter
 from scheduler.framework.status import Scheduled
 from scheduler.queue.queued_pod import QueuedPod
+from vaina.api.core.v1 import pod_service_pb2
 from vaina.backoff import Backoff
-from vaina.client.clientset import PodClient, binding
+from vaina.client.clientset import PodClient, fill_binding
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict, InternalError, NotFound, StorageFull, Timeout, Unavailable
 
@@ -157,12 +158,8 @@ class Binder:
     async def _send(self, batch: list[PendingBinding]) -> bool:
         """Send a batch and deal with its answers; False when it was not answered at all."""
         await self._conditions.landed(pending.uid for pending in batch)
-        bindings = [
-            binding(pending.pod.info.namespace, pending.pod.info.name, pending.uid, pending.where.node_name)
-            for pending in batch
-        ]
         try:
-            results = await self._client.bind_batch(bindings)
+            results = await self._client.bind_all(_request(batch))
         except ApiError as error:
             log.warning("bindings not answered", pods=len(batch), error=error.message)
             for pending in batch:
@@ -211,6 +208,15 @@ class Binder:
         self._unknown[pending.uid] = pending
         self._waiting.append(pending)
         self._wake.set()
+
+
+def _request(batch: Sequence[PendingBinding]) -> pod_service_pb2.BindPodBatchRequest:
+    request = pod_service_pb2.BindPodBatchRequest()
+    add = request.bindings.add
+    for pending in batch:
+        info = pending.pod.info
+        fill_binding(add(), info.namespace, info.name, pending.uid, pending.where.node_name)
+    return request
 
 
 def _is_unknown(error: ApiError) -> bool:

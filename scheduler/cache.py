@@ -8,7 +8,7 @@ known (yet, or any more) are kept by the node's name and counted when it comes. 
 `scheduler.scheduler` and `scheduler.event_handlers` on one loop, never across an await.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,9 +114,15 @@ class Cache:
 
     def acknowledged(self, uid: str, *, now: float) -> None:
         """Its binding is acknowledged; the watch will show it."""
-        held = self._pods.get(uid)
-        if held is not None and held.assumed:
-            held.acknowledged = now
+        self.all_acknowledged((uid,), now=now)
+
+    def all_acknowledged(self, uids: Iterable[str], *, now: float) -> None:
+        """The bindings of these are."""
+        pods = self._pods
+        for uid in uids:
+            held = pods.get(uid)
+            if held is not None and held.assumed:
+                held.acknowledged = now
 
     def forget(self, uid: str) -> PodInfo | None:
         """Undo an assumption: the binding was refused. A Pod that the watch has shown stays."""

@@ -77,16 +77,25 @@ class SchedulerMetrics:
             buckets=exponential_buckets(1, 2, 8), registry=registry,
         )  # fmt: skip
 
-    def scheduled(self, profile: str, bound: Sequence[tuple[float, float, int]]) -> None:
-        """Count Pods that are bound: for each the seconds of its attempt, those since it came, and its attempts."""
-        self.attempts[profile, "scheduled"].inc(len(bound))
-        observe_all(self.attempt_seconds[profile, "scheduled"], [attempt for attempt, _, _ in bound])
-        since: dict[int, list[float]] = {}
-        for _, seconds, attempts in bound:
-            since.setdefault(min(attempts, _ATTEMPT_LABELS + 1), []).append(seconds)
-        for label, values in since.items():
-            observe_all(self._sli[label - 1], values)
-        observe_all(self.pod_attempts, [attempts for _, _, attempts in bound])
+    def scheduled(self, profile: str, took: Sequence[float], since: Sequence[tuple[float, int]]) -> None:
+        """Count Pods that are bound.
+
+        Args:
+            profile: whose they are.
+            took: the seconds of their attempts.
+            since: for each the seconds since it came, and its attempts.
+        """
+        self.attempts[profile, "scheduled"].inc(len(took))
+        observe_all(self.attempt_seconds[profile, "scheduled"], took)
+        by_attempts: dict[int, list[float]] = {}
+        for seconds, attempts in since:
+            values = by_attempts.get(attempts)
+            if values is None:
+                values = by_attempts[attempts] = []
+            values.append(seconds)
+        for attempts, values in by_attempts.items():
+            observe_all(self._sli[min(attempts, _ATTEMPT_LABELS + 1) - 1], values)
+            observe_all(self.pod_attempts, [attempts] * len(values))
 
     def decided(self, seconds: Sequence[float]) -> None:
         """Count how long each of some decisions for a node took."""

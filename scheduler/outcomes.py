@@ -76,23 +76,31 @@ class Outcomes:
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         """Bindings were acknowledged."""
         now, wall = self._clock.monotonic(), self._clock.now()
-        bound: dict[str, list[tuple[float, float, int]]] = {}
+        self._cache.all_acknowledged([pending.uid for pending in bindings], now=now)
+        done = self._queue.done
+        by_profile: dict[str, list[PendingBinding]] = {}
         for pending in bindings:
-            pod, where, uid = pending.pod, pending.where, pending.uid
-            info = pod.info
-            self._cache.acknowledged(uid, now=now)
-            self._queue.done(uid)
-            name = info.pod_class.scheduler_name
-            bound.setdefault(name, []).append((now - pending.started, now - pod.added, pod.attempts))
-            message = f"Successfully assigned {info.key} to {where.node_name}"
-            self._recorders[name].event(info.pod, "Normal", "Scheduled", message)
-            if may_have_trace(uid):
-                self._reporter.report(
-                    info.pod.metadata, PodStep.SCHEDULED, wall - (now - pod.added), wall,
-                    f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
-                )  # fmt: skip
-        for name, values in bound.items():
-            self._metrics.scheduled(name, values)
+            done(pending.uid)
+            name = pending.pod.info.pod_class.scheduler_name
+            own = by_profile.get(name)
+            if own is None:
+                own = by_profile[name] = []
+            own.append(pending)
+            if may_have_trace(pending.uid):
+                self._report(pending, wall, waited=now - pending.pod.added)
+        for name, own in by_profile.items():
+            self._recorders[name].events(
+                [
+                    (pod.info.pod, f"Successfully assigned {pod.info.key} to {where.node_name}")
+                    for pod, where in [(pending.pod, pending.where) for pending in own]
+                ],
+                "Normal", "Scheduled",
+            )  # fmt: skip
+            self._metrics.scheduled(
+                name,
+                [now - pending.started for pending in own],
+                [(now - pending.pod.added, pending.pod.attempts) for pending in own],
+            )
         self._metrics.bind_batch.observe(len(bindings))
         if len(bindings) == 1:
             first = bindings[0]
@@ -100,6 +108,13 @@ class Outcomes:
         else:
             log.info("pods bound", pods=len(bindings), step=PodStep.SCHEDULED)
         self._listener.wake()
+
+    def _report(self, pending: PendingBinding, wall: float, *, waited: float) -> None:
+        where = pending.where
+        self._reporter.report(
+            pending.pod.info.pod.metadata, PodStep.SCHEDULED, wall - waited, wall,
+            f"{where.node_name}, {where.feasible} of {where.evaluated} nodes fit", where.node_name,
+        )  # fmt: skip
 
     def refused(self, pending: PendingBinding, error: ApiError) -> None:
         """A binding was refused: its room is free again, and the Pod has to wait a little."""

@@ -44,16 +44,16 @@ Patch = pytest.MonkeyPatch
 def binds_again(patch: Patch) -> None:
     """I1: a bound Pod may be bound again, and the scheduler has second thoughts."""
     patch.setattr(binding, "_refusal", lambda pod: "")
-    bind_batch = PodClient.bind_batch
+    bind_all = PodClient.bind_all
 
-    async def twice(self: PodClient, bindings: Any) -> Any:
-        results = await bind_batch(self, bindings)
-        for item in bindings:
+    async def twice(self: PodClient, request: Any) -> Any:
+        results = await bind_all(self, request)
+        for item in request.bindings:
             item.target.name = "node-0"
-        await bind_batch(self, bindings)
+        await bind_all(self, request)
         return results
 
-    patch.setattr(PodClient, "bind_batch", twice)
+    patch.setattr(PodClient, "bind_all", twice)
 
 
 def starts_beside(patch: Patch) -> None:
@@ -119,7 +119,7 @@ def resumes_too_early(patch: Patch) -> None:
 
     def earlier(self: ListWatch[Any]) -> WatchCall:
         if self.state is State.SYNCED:
-            self.version = max(1, self.version - 40 * 128)
+            self.version = max(1, self.version - 40 * 1000)
         return next_call(self)
 
     patch.setattr(ListWatch, "next_call", earlier)

@@ -12,6 +12,7 @@ queue is dropped and counted. client-go's broadcaster queues 1,000, writes one a
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -118,7 +119,8 @@ class EventRecorder:
         self._correlator = EventCorrelator()
         self._rate, self._burst, self._max_waiting = rate, float(burst), max_waiting
         self._tokens, self._refilled = self._burst, clock.monotonic()
-        self._heard: deque[_Heard] = deque()
+        #: what was said: all of it, or (object, type, reason, message, seconds since the epoch)
+        self._heard: deque[_Heard | tuple[Any, str, str, str, float]] = deque()
         #: Events to be sent next, in order
         self._pending: dict[Key, _Known] = {}
         #: Events that were sent, by what they say about what, least recently said first
@@ -173,6 +175,25 @@ class EventRecorder:
         )
         self._wake.set()
 
+    def events(self, said: Sequence[tuple[Any, str]], type: str, reason: str) -> None:
+        """Say a sentence about each of some objects, that nobody changes afterwards.
+
+        They are looked at when it is their turn: of many that are bound in a moment most are never spoken of.
+
+        Args:
+            said: messages with metadata, or ObjectReferences, each with the sentence.
+            type: Normal or Warning.
+            reason: one word in CamelCase, as upstream has it.
+        """
+        left = self._max_waiting - len(self._heard)
+        if len(said) > left:
+            self._drop(len(said) - max(left, 0))
+            said = said[: max(left, 0)]
+        if said:
+            now = self._clock.now()
+            self._heard.extend([(obj, type, reason, message, now) for obj, message in said])
+            self._wake.set()
+
     async def run(self) -> None:
         """Send Events until cancelled; what waits then is lost."""
         failures = 0
@@ -211,7 +232,8 @@ class EventRecorder:
         for _ in range(min(len(heard), MAX_HEARD)):
             if len(pending) >= min(limit, MAX_BATCH):
                 return
-            self._take(heard.popleft())
+            said = heard.popleft()
+            self._take(said if isinstance(said, _Heard) else _hear(*said))
 
     def _take(self, heard: _Heard) -> None:
         about = heard.about
@@ -291,9 +313,9 @@ class EventRecorder:
         if self._pending.pop(key, None) is not None:
             self._drop()
 
-    def _drop(self) -> None:
-        self.dropped += 1
-        self._dropped.inc()
+    def _drop(self, count: int = 1) -> None:
+        self.dropped += count
+        self._dropped.inc(count)
 
     async def _count_up(self, key: Key, item: _Known) -> None:
         changed = self._message(item)
@@ -336,6 +358,10 @@ class EventRecorder:
         """Return client-go's name: the object's, and the time in nanoseconds as hexadecimal."""
         self._last_stamp = max(self._last_stamp + 1, int(now * 1e9))
         return f"{name[:200]}.{self._last_stamp:x}"
+
+
+def _hear(obj: Any, type: str, reason: str, message: str, at: float) -> _Heard:
+    return _Heard(_about(obj, ""), type, reason, message[:MAX_MESSAGE], "", None, at)
 
 
 def _about(obj: Any, field_path: str) -> _About:

@@ -257,6 +257,40 @@ async def test_too_many_at_once_are_dropped_and_counted(clock):
     assert recorder.dropped == 7
 
 
+@pytest.mark.parametrize("again", [1, 3])
+async def test_what_is_said_of_many_is_what_would_be_said_of_each(again):
+    told = [(make_pod(f"p{number % 5}"), f"Assigned to n{number // 10}") for number in range(20)]
+    found: list[list[bytes]] = []
+    for together in (False, True):
+        clock, server = FakeClock(), Server()
+        recorder = server.recorder(clock)
+        async with running(recorder):
+            for _ in range(again):
+                if together:
+                    recorder.events(told, NORMAL, "Scheduled")
+                    recorder.events([], NORMAL, "Scheduled")
+                else:
+                    for about, message in told:
+                        recorder.event(about, NORMAL, "Scheduled", message)
+                await clock.advance(1)
+        found.append([event.SerializeToString(deterministic=True) for event in server.events.values()])
+    assert found[0] == found[1]
+    assert [event_pb2.Event.FromString(event).count for event in found[0]] == [2 * again] * 10
+
+
+async def test_of_many_that_do_not_fit_the_last_are_dropped_and_counted(clock):
+    server = Server()
+    recorder = server.recorder(clock, max_waiting=8)
+    recorder.event(make_pod("first"), NORMAL, "Scheduled", "words")
+    for _ in range(2):
+        recorder.events([(make_pod(f"p{number}"), "words") for number in range(9)], NORMAL, "Scheduled")
+    assert (recorder.waiting, recorder.dropped) == (8, 11)
+    async with running(recorder):
+        await clock.advance(1)
+    names = [event.involved_object.name for event in server.events.values()]
+    assert names == ["first", *(f"p{number}" for number in range(7))]
+
+
 def test_references_to_any_kind():
     assert (reference(make_replica_set("web")).kind, reference(make_replica_set("web")).api_version) == (
         "ReplicaSet", "apps/v1",
