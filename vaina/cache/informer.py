@@ -63,7 +63,7 @@ class Informer(Generic[M]):
         self.kind = client.kind
         self._store: Store[M] = Store(indexers)
         if client.kind.namespaced:
-            self._store.add_indexer(NAMESPACE_INDEX, _namespace)
+            self._store.add_indexer(NAMESPACE_INDEX, _namespace, by_key=True)
         self._detector = detector
         self._handlers: list[BatchHandler[M]] = []
         self._synced = asyncio.Event()

@@ -8,17 +8,19 @@ Called by `vaina.cache.reflector`. Follows KEP-3157 (watch lists) and client-go'
 a list that is older than what has been seen, as a stale replica may give it, is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from vaina.objects.meta import key_of, metadata, object_key
+from vaina.objects.meta import metadata, object_key
 from vaina.objects.watch import ADDED, BOOKMARK, DELETED, INITIAL_EVENTS_END, MODIFIED
 
 M = TypeVar("M", bound=Message)
+
+_CHANGES: Final = (MODIFIED, ADDED, DELETED)
 
 
 class State(Enum):
@@ -87,23 +89,15 @@ class ListWatch(Generic[M]):
             StaleList: the list is older than what was seen; nothing has changed.
         """
         out: list[Replace[M] | Apply[M]] = []
-        changes: list[tuple[str, M | None, M]] = []
-        for kind, obj in events:
-            if self.state is State.LISTING:
-                replace = self._on_listed(kind, obj, resource_version)
-                if replace is not None:
-                    out.append(replace)
-                continue
-            meta = metadata(obj)
-            version = int(meta.resource_version or 0)
-            if version <= self.version:
-                # Seen already: a server may repeat itself after a resume, time does not.
-                continue
-            self.version = version
-            if kind in (ADDED, MODIFIED):
-                changes.append((key_of(meta), obj, obj))
-            elif kind == DELETED:
-                changes.append((key_of(meta), None, obj))
+        left = iter(events)
+        while self.state is State.LISTING:
+            event = next(left, None)
+            if event is None:
+                return out
+            replace = self._on_listed(*event, resource_version)
+            if replace is not None:
+                out.append(replace)
+        changes = self._on_changed(left)
         if changes:
             out.append(Apply(changes))
         if self.state is State.SYNCED and resource_version:
@@ -113,6 +107,24 @@ class ListWatch(Generic[M]):
     def on_expired(self) -> None:
         """The version to resume from is no longer kept: list again. What is known stays until the list is whole."""
         self.state = State.EMPTY
+
+    def _on_changed(self, events: Iterable[tuple[str, Any]]) -> list[tuple[str, M | None, M]]:
+        """Return what events mean that came after the list. Each of the cluster's Pods takes this way several times: one plain loop."""
+        changes: list[tuple[str, M | None, M]] = []
+        seen = self.version
+        for kind, obj in events:
+            meta = obj.metadata
+            version = int(meta.resource_version or 0)
+            if version <= seen:
+                # Seen already: a server may repeat itself after a resume, time does not.
+                continue
+            seen = version
+            if kind in _CHANGES:
+                namespace = meta.namespace
+                key = f"{namespace}/{meta.name}" if namespace else meta.name
+                changes.append((key, None if kind == DELETED else obj, obj))
+        self.version = seen
+        return changes
 
     def _on_listed(self, kind: str, obj: M, batch_version: str) -> Replace[M] | None:
         if kind == BOOKMARK:

@@ -4,7 +4,7 @@ Owned by one informer: its task writes, everybody on the same loop reads, and no
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
@@ -24,14 +24,24 @@ class Store(Generic[M]):
     def __init__(self, indexers: Mapping[str, IndexFunc[M]] | None = None) -> None:
         self.objects: dict[str, M] = {}
         self._indexers = dict(indexers or {})
+        #: those of them whose values may change with an object
+        self._moving = dict(self._indexers)
         #: index -> value -> keys, in the order of insertion (a dict is an ordered set here)
         self._indexes: dict[str, dict[str, dict[str, None]]] = {name: {} for name in self._indexers}
 
-    def add_indexer(self, name: str, indexer: IndexFunc[M]) -> None:
-        """Add an index; objects that are there already are indexed at once."""
+    def add_indexer(self, name: str, indexer: IndexFunc[M], *, by_key: bool = False) -> None:
+        """Add an index; objects that are there already are indexed at once.
+
+        Args:
+            name: of the index.
+            indexer: returns the values that an object is found under.
+            by_key: the values follow from the object's key: they never change.
+        """
         if name in self._indexers:
             raise ValueError(f"index {name} exists")
         self._indexers[name] = indexer
+        if not by_key:
+            self._moving[name] = indexer
         index = self._indexes[name] = {}
         for key, obj in self.objects.items():
             for value in indexer(obj):
@@ -59,16 +69,29 @@ class Store(Generic[M]):
         return changes
 
     def apply(self, apply: Apply[M]) -> list[Change[M]]:
-        """Apply changes in order; returns them with what was there before."""
+        """Apply changes in order, each newer than what is there; returns them with what was there before."""
         changes: list[Change[M]] = []
+        objects, moving = self.objects, self._moving
         for key, new, last in apply.changes:
+            old = objects.get(key)
             if new is None:
-                old = self._put(key, None)
                 if old is not None:
+                    self._put(key, None)
                     # The last state, as the server had it at the deletion, says more than what was known here.
                     changes.append((last, None))
+            elif old is None:
+                self._put(key, new)
+                changes.append((None, new))
             else:
-                changes += self._set(key, new)
+                # By far the most: an object is as before, but for its status or its node.
+                objects[key] = new
+                if moving:
+                    self._move(key, old, new)
+                if _uid(old) == _uid(new):
+                    changes.append((old, new))
+                else:
+                    # Another object under the same name: the first one has gone unseen.
+                    changes += ((old, None), (None, new))
         return changes
 
     def _set(self, key: str, new: M) -> list[Change[M]]:
@@ -78,7 +101,6 @@ class Store(Generic[M]):
             if before.resource_version == now.resource_version and before.uid == now.uid:
                 return []
             if before.uid != now.uid:
-                # Another object under the same name: the first one has gone unseen.
                 self._put(key, new)
                 return [(old, None), (None, new)]
         self._put(key, new)
@@ -90,18 +112,30 @@ class Store(Generic[M]):
             self.objects.pop(key, None)
         else:
             self.objects[key] = new
-        for name, indexer in self._indexers.items():
-            if old is not None:
-                before, after = indexer(old), () if new is None else indexer(new)
-                # Most changes move nothing, and most indexers return tuples.
-                if before != after:
-                    _reindex(self._indexes[name], key, before, after)
-            elif new is not None:
-                # The way of every object of a first list: nothing to compare with.
+        if old is not None and new is not None:
+            self._move(key, old, new)
+        elif old is not None:
+            for name, indexer in self._indexers.items():
+                _reindex(self._indexes[name], key, indexer(old), ())
+        elif new is not None:
+            # The way of every object of a first list: nothing to compare with.
+            for name, indexer in self._indexers.items():
                 index = self._indexes[name]
                 for value in indexer(new):
                     index.setdefault(value, {})[key] = None
         return old
+
+    def _move(self, key: str, old: M, new: M) -> None:
+        for name, indexer in self._moving.items():
+            before, after = indexer(old), indexer(new)
+            # Most changes move nothing, and most indexers return tuples.
+            if before != after:
+                _reindex(self._indexes[name], key, before, after)
+
+
+def _uid(obj: Any) -> str:
+    uid: str = obj.metadata.uid
+    return uid
 
 
 def _reindex(

@@ -6,6 +6,7 @@ The raw messages have the field numbers of the typed ones, so one client serves 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
@@ -131,13 +132,14 @@ class ResourceClient(Generic[M]):
             resource_version=resource_version, send_initial_events=send_initial_events,
             allow_watch_bookmarks=allow_bookmarks, timeout_seconds=timeout_seconds,
         )  # fmt: skip
-        parse = self._parse
+        # Not by the class, which is a function in Python: this is called for every event.
+        parse, made = self._parse, partial(tuple.__new__, WatchEvent)
         stream = self.transport.stream(self.kind.method("Watch"), request.SerializeToString())
         async with aclosing(stream) as answers:
             async for answer in answers:
                 batch = raw_pb2.RawWatchResponse.FromString(answer)
                 yield WatchBatch(
-                    events=[WatchEvent(event.type, parse(event.object)) for event in batch.events],
+                    events=[made((event.type, parse(event.object))) for event in batch.events],
                     resource_version=batch.resource_version,
                 )
 
