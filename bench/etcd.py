@@ -89,7 +89,7 @@ class EtcdProcess:
                     binary, f"--name={self.name}", f"--data-dir={self._folder.name}/data",
                     f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
                     f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peers[self.name]}",
-                    f"--initial-cluster={members}", "--log-level=warn", *self._arguments,
+                    f"--initial-cluster={members}", "--log-level=warn", "--max-txn-ops=1024", *self._arguments,
                 ],
                 stdout=log, stderr=log,
             )  # fmt: skip

@@ -52,7 +52,7 @@ def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> byte
     Args:
         data: the encoded object without a version.
         type_meta: apiVersion and kind.
-        position: of the write in its batch, 0 to 126.
+        position: of the write in its batch, 0 to 998.
     """
     record = version_record(position) if position else b""
     return b"".join((_beginning(type_meta), varint(len(record) + len(data)), record, data))

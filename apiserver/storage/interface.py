@@ -4,7 +4,7 @@ Storage knows keys, bytes and versions; it knows no kind. The registry decodes, 
 `etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch cache before either): all three
 pass `tests/conformance/storage_spec.py`.
 
-Versions (docs: apiserver.md): `resourceVersion = mod_revision * 128 + position in the batch`. All versions that pass this interface
+Versions (docs: apiserver.md): `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this interface
 are resourceVersions, never etcd revisions.
 
 What is made for every write or event is a named tuple: a fifth of the price of a frozen dataclass.

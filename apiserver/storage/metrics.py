@@ -26,7 +26,7 @@ class StorageMetrics:
         )
         self.batch_writes = Histogram(
             "vaina_storage_batch_writes", "Writes per transaction of the group commit.",
-            buckets=(1, 2, 4, 8, 16, 32, 64, 96, 126), registry=registry,
+            buckets=(1, 2, 4, 8, 16, 32, 64, 96, 126, 250, 500), registry=registry,
         )  # fmt: skip
         self.pending_writes = Gauge(
             "vaina_storage_pending_writes", "Writes that wait for their batch.", registry=registry

@@ -1,4 +1,4 @@
-"""The arithmetic of resourceVersions: `version = revision * 128 + position` (apiserver.md, "Versions and group commit").
+"""The arithmetic of resourceVersions: `version = revision * 1000 + position` (decision 195).
 
 Pure; every implementation of `Storage` counts with it, the in-memory one too. All writes of one transaction share one
 etcd revision; the position tells them apart, so that a watch can be resumed after any single event.
@@ -6,8 +6,8 @@ etcd revision; the position tells them apart, so that a watch can be resumed aft
 
 from apiserver.storage.interface import Version
 
-#: positions per revision
-SPAN = 128
+#: positions per revision: three digits, so that a person reads both numbers out of a version
+SPAN = 1000
 #: the position that lists and bookmarks carry: everything of the revision has been seen
 WHOLE = SPAN - 1
 #: the largest position that an event has
@@ -15,7 +15,7 @@ LAST = SPAN - 2
 
 
 def version_of(revision: int, position: int) -> Version:
-    """Return the version of the event at `position` (0 to 126) of a revision."""
+    """Return the version of the event at `position` (0 to 998) of a revision."""
     return Version(revision * SPAN + position)
 
 
@@ -30,7 +30,7 @@ def revision_of(version: Version) -> int:
 
 
 def position_of(version: Version) -> int:
-    """Return the position within its revision; 127 for lists and bookmarks."""
+    """Return the position within its revision; 999 for lists and bookmarks."""
     return version % SPAN
 
 

@@ -1,6 +1,7 @@
 """Storage against what only a real etcd does: stored bytes, batches, foreign writers, fragments, leases, compaction."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from random import Random
@@ -9,12 +10,13 @@ import pytest
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
 from apiserver.storage import versions
+from apiserver.storage.etcd.batch import MAX_WRITES, MAX_WRITES_BY_DEFAULT
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.group_commit import WRITERS
 from apiserver.storage.etcd.leases import MAX_KEYS
 from apiserver.storage.etcd.store import EtcdStorage
-from apiserver.storage.interface import EventType, StorageEvent, Stored, Version
+from apiserver.storage.interface import EventType, KeyConflict, StorageEvent, Stored, Version
 from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from tests.component.storage_objects import META, PREFIX, config, key
@@ -67,6 +69,38 @@ async def test_writes_that_come_together_share_a_revision_and_have_positions_of_
         message = config_pb2.ConfigMap.FromString(runtime_pb2.Unknown.FromString(value[4:]).raw)
         assert message.metadata.resource_version == (str(position) if position else "")
         assert message.metadata.name == f"a{position:03}"
+
+
+@pytest.mark.parametrize(
+    ("operations", "most"),
+    [(1024, MAX_WRITES), (128, MAX_WRITES_BY_DEFAULT)],
+    ids=["as we start etcd", "as etcd comes"],
+)
+async def test_a_transaction_has_as_many_writes_as_etcd_takes(operations: int, most: int) -> None:
+    etcd = EtcdServer(f"--max-txn-ops={operations}")
+    try:
+        async with etcd_storage(etcd.target) as storage:
+            first = await one_batch(storage, 1 + MAX_WRITES)
+            # Once more, by nested transactions: the first is in conflict with what is there.
+            again = await asyncio.gather(
+                *(
+                    storage.update(
+                        one.key, config("a", x="2"), META, expected=Version(one.version if n else 1)
+                    )
+                    for n, one in enumerate(first)
+                ),
+                return_exceptions=True,
+            )
+    finally:
+        etcd.close()
+    for written, failed in ((first, 0), (again, 1)):
+        stored = [one for one in written if isinstance(one, Stored)]
+        assert len(stored) == len(written) - failed
+        sizes = Counter(versions.revision_of(one.version) for one in stored)
+        # The one that failed had a place in its transaction.
+        assert most - failed <= max(sizes.values()) <= most
+        assert len({one.version for one in stored}) == len(stored)
+    assert isinstance(again[0], KeyConflict)
 
 
 async def test_an_object_that_somebody_else_wrote_is_at_position_0(

@@ -326,7 +326,7 @@ async def test_a_version_that_is_not_there_yet_is_refused_in_a_way_that_a_reflec
     client: Clientset,
 ) -> None:
     made = await client.config_maps.create(config_map("a"))
-    ahead = str(int(made.metadata.resource_version) + 1000)
+    ahead = str(int(made.metadata.resource_version) + 100_000)
     stream = client.config_maps.watch("default", resource_version=ahead)
     with pytest.raises(Timeout, match=f"^Too large resource version: {ahead}, current: ") as caught:
         async with asyncio.timeout(10):

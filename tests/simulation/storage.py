@@ -39,11 +39,11 @@ class CommittingStorage(MemoryStorage):
     @property
     def revision(self) -> Version:
         """The newest version, without waiting."""
-        return Version(self._revision * 128 + 127)
+        return Version(self._revision * 1000 + 999)
 
     def behind(self, count: int) -> Version:
         """Return the version so many commits ago."""
-        return Version(max(self._revision - count, 0) * 128 + 127)
+        return Version(max(self._revision - count, 0) * 1000 + 999)
 
     @property
     def watches(self) -> int:

@@ -27,8 +27,9 @@ from apiserver.storage.etcd.echoes import Echoes, Sent
 from apiserver.storage.interface import Key, Known
 from apiserver.storage.sizes import MAX_BYTES
 
-#: etcd allows 128 operations in a transaction: one is the writer key's, and position 127 means "whole revision"
-MAX_WRITES = 126
+#: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it comes it takes 128 operations, of which
+#: one is the writer key's (decision 195). Positions go to 998.
+MAX_WRITES, MAX_WRITES_BY_DEFAULT = 500, 126
 #: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope, frames)
 OVERHEAD = 192
 _MOD: Final = rpc_pb2.Compare.MOD
@@ -89,8 +90,8 @@ class Outcome(NamedTuple):
     previous: "kv_pb2.KeyValue | None" = None
 
 
-def take_batch(pending: "deque[Write]") -> list[Write]:
-    """Take from the front of the queue what fits into one transaction; each key once, the rest stays in order.
+def take_batch(pending: "deque[Write]", most: int = MAX_WRITES) -> list[Write]:
+    """Take from the front of the queue what fits into one transaction of so many writes at most; each key once, the rest stays in order.
 
     All writes of a queue are of one sort: puts or deletions.
     """
@@ -98,7 +99,7 @@ def take_batch(pending: "deque[Write]") -> list[Write]:
     later: list[Write] = []
     keys: set[Key] = set()
     size = 0
-    while pending and len(taken) < MAX_WRITES:
+    while pending and len(taken) < most:
         write = pending.popleft()
         key = write.key
         if key in keys:

@@ -11,9 +11,9 @@ from aetcd.rpc import kv_pb2
 from apiserver.storage.interface import Key, Known
 
 #: values that are remembered: some batches; the oldest goes first
-MAX_VALUES: Final = 1024
+MAX_VALUES: Final = 2048
 #: larger ones are read again, so that all together stay below 32 MiB: a value, and the data that is in it
-MAX_VALUE_BYTES: Final = 16 * 1024
+MAX_VALUE_BYTES: Final = 8 * 1024
 
 
 class Sent(NamedTuple):

@@ -20,11 +20,15 @@ class LeaseMissing(Exception):
     """A put named a lease that has ended; the whole transaction was refused."""
 
 
+class TooManyOperations(Exception):
+    """A transaction has more operations than this etcd takes (its flag --max-txn-ops); nothing was written."""
+
+
 class LeaseExists(Exception):
     """The id of a new lease is taken."""
 
 
-#: refusals after which it is certain that nothing was written
+#: refusals after which it is certain that nothing was written, and no other try helps
 Refused = (StorageFull, TooLarge, TooManyRequests, InternalError, LeaseMissing)
 
 #: (part of etcd's text, what it means)
@@ -33,6 +37,7 @@ _TEXTS: tuple[tuple[str, type[Exception]], ...] = (
     ("required revision is a future revision", FutureRevision),
     ("requested lease not found", LeaseMissing),
     ("lease already exists", LeaseExists),
+    ("too many operations in txn request", TooManyOperations),
     ("database space exceeded", StorageFull),
     ("request is too large", TooLarge),
     ("message larger than max", TooLarge),

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from copy import copy
 from random import Random
 
+import structlog
 from aetcd.rpc import rpc_pb2
 
 from apiserver.storage.etcd.batch import (
+    MAX_WRITES,
+    MAX_WRITES_BY_DEFAULT,
     Outcome,
     Write,
     flat_outcomes,
@@ -25,13 +28,21 @@ from apiserver.storage.etcd.batch import (
 )
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.echoes import Echoes
-from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing, Refused
+from apiserver.storage.etcd.failures import (
+    Compacted,
+    FutureRevision,
+    LeaseMissing,
+    Refused,
+    TooManyOperations,
+)
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.etcd.waiting import Result, Waiting, is_waiting
 from apiserver.storage.metrics import StorageMetrics
 from vaina.backoff import Backoff
 from vaina.clock import Clock
-from vaina.errors import ApiError, StorageFull, TooManyRequests, Unavailable
+from vaina.errors import ApiError, InternalError, StorageFull, TooManyRequests, Unavailable
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: where each process has its writer key; outside /registry/, so that no watch sees it
 WRITERS = "/vaina/writers/"
@@ -98,6 +109,8 @@ class GroupCommit:
         self._full = False
         #: so many batches are still to go out nested
         self._nested = 0
+        #: writes in a batch; what etcd takes is found out by trying
+        self._most = MAX_WRITES
         self._last_size = 0
         #: writes that this one has in the gauge, which others count into as well
         self._counted = 0
@@ -170,7 +183,7 @@ class GroupCommit:
 
     def _take(self) -> list[Write]:
         """Take the next batch; nothing when all who waited gave up."""
-        batch = self._waiting.take()
+        batch = self._waiting.take(self._most)
         now = self._waiting.queued
         if not now:
             self._work.clear()
@@ -185,6 +198,9 @@ class GroupCommit:
         for _ in range(_SENDS):
             try:
                 result = await self._attempt(batch)
+            except TooManyOperations:
+                await self._send_in_parts(batch)
+                return
             except LeaseMissing as error:
                 self._fail([write for write in batch if write.lease], error)
                 result = Verdict.NOT_APPLIED
@@ -201,6 +217,18 @@ class GroupCommit:
             if not batch:
                 return
         self._fail(batch, _away())
+
+    async def _send_in_parts(self, batch: list[Write]) -> None:
+        """Send a batch that this etcd takes as several, and make no larger ones from now on."""
+        most = MAX_WRITES_BY_DEFAULT
+        if len(batch) <= most:
+            self._fail(batch, InternalError("etcd takes fewer operations in a transaction than by default"))
+            return
+        if self._most > most:
+            log.info("etcd takes smaller transactions than it could: see its flag --max-txn-ops", writes=most)
+        self._most = most
+        for start in range(0, len(batch), most):
+            await self._send(batch[start : start + most])
 
     async def _attempt(self, batch: list[Write]) -> "list[Outcome] | Verdict":
         """Send a batch once.

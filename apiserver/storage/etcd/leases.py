@@ -12,7 +12,7 @@ from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.failures import LeaseExists
 from vaina.clock import Clock
 
-#: keys of one lease; they are deleted together, and one revision has 127 positions
+#: keys of one lease; they are deleted together, in one revision
 MAX_KEYS = 100
 #: a lease is handed out for this share of its time to live, at most so many seconds: keys live that much too long
 _REUSE_SHARE, _REUSE_SECONDS = 0.05, 60

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from aetcd.rpc import rpc_pb2
 
-from apiserver.storage.etcd.batch import Outcome, Write, unchanged
+from apiserver.storage.etcd.batch import MAX_WRITES_BY_DEFAULT, Outcome, Write, unchanged
 from apiserver.storage.etcd.client import EtcdClient
 from vaina.errors import StorageFull
 
@@ -101,22 +101,26 @@ async def _fence(client: EtcdClient, writer_key: bytes, fence: bytes, base: int)
 
 async def _outcomes(client: EtcdClient, writes: Sequence[Write], revision: int) -> list[Outcome]:
     """Read what the compares of a committed batch saw: the keys as they were one revision earlier."""
-    answer = await client.txn(
-        rpc_pb2.TxnRequest(
-            success=[
-                rpc_pb2.RequestOp(
-                    request_range=rpc_pb2.RangeRequest(
-                        key=write.key.encode(), revision=revision - 1, keys_only=write.data is not None
+    seen: list[rpc_pb2.ResponseOp] = []
+    for start in range(0, len(writes), MAX_WRITES_BY_DEFAULT):
+        # Every member takes so many, whatever the one took that committed the batch.
+        answer = await client.txn(
+            rpc_pb2.TxnRequest(
+                success=[
+                    rpc_pb2.RequestOp(
+                        request_range=rpc_pb2.RangeRequest(
+                            key=write.key.encode(), revision=revision - 1, keys_only=write.data is not None
+                        )
                     )
-                )
-                for write in writes
-            ]
-        ),
-        "settle",
-    )
+                    for write in writes[start : start + MAX_WRITES_BY_DEFAULT]
+                ]
+            ),
+            "settle",
+        )
+        seen += answer.responses
     results: list[Outcome] = []
     deleted = 0
-    for position, (write, response) in enumerate(zip(writes, answer.responses, strict=True)):
+    for position, (write, response) in enumerate(zip(writes, seen, strict=True)):
         kvs = response.response_range.kvs
         actual = kvs[0].mod_revision if kvs else 0
         if actual != write.expected:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-from apiserver.storage.etcd.batch import Outcome, Write, take_batch
+from apiserver.storage.etcd.batch import MAX_WRITES, Outcome, Write, take_batch
 from apiserver.storage.etcd.failures import LeaseMissing
 from vaina.errors import ApiError
 
@@ -71,8 +71,8 @@ class Waiting:
             self.puts = deque(write for write in self.puts if write.call is not None)
             self.deletions = deque(write for write in self.deletions if write.call is not None)
 
-    def take(self) -> list[Write]:
-        """Take the next batch, of the sort whose first write waits longer; nothing when all who waited gave up."""
+    def take(self, most: int = MAX_WRITES) -> list[Write]:
+        """Take the next batch of so many writes at most, of the sort whose first write waits longer; nothing when all who waited gave up."""
         for queue in (self.puts, self.deletions):
             while queue and not is_waiting(queue[0]):
                 queue.popleft()
@@ -81,7 +81,7 @@ class Waiting:
             queue = puts if puts[0].call.since <= deletions[0].call.since else deletions
         else:
             queue = puts or deletions
-        return [write for write in take_batch(queue) if is_waiting(write)]
+        return [write for write in take_batch(queue, most) if is_waiting(write)]
 
     def late(self, before: float, but: Iterable[Write]) -> list[Write]:
         """Return what has waited since before a moment, but for some."""

@@ -89,7 +89,9 @@ class WatchSpec(Spec):
         await storage.guaranteed_update(key("a"), lambda current: Change(current.data))
         for refused in (
             storage.create(key("a"), config("a", x="1"), META),
-            storage.update(key("a"), config("a", x="1"), META, expected=Version(first.version + 128)),
+            storage.update(
+                key("a"), config("a", x="1"), META, expected=Version(first.version + versions.SPAN)
+            ),
             storage.delete(key("b")),
         ):
             with pytest.raises(StorageError):

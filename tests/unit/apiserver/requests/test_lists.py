@@ -13,8 +13,8 @@ from vaina.api.meta.v1 import raw_pb2, request_pb2
 from vaina.errors import ApiError, BadRequest, Expired, Invalid, Timeout
 from vaina.kinds import CONFIG_MAP, KINDS, NODE
 
-#: resourceVersion = revision x 128 + place in the transaction
-WRITES_PER_TRANSACTION = 128
+#: resourceVersion = revision x 1000 + place in the transaction
+WRITES_PER_TRANSACTION = 1000
 NEWEST, ANY, AT_LEAST, EXACT = "newest", "any", "not older than", "exact"
 FORBIDDEN_WITHOUT = (
     "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"

@@ -9,6 +9,7 @@ from apiserver.storage import codec
 from apiserver.storage.etcd.batch import (
     MAX_BYTES,
     MAX_WRITES,
+    MAX_WRITES_BY_DEFAULT,
     Outcome,
     Write,
     flat_outcomes,
@@ -31,11 +32,12 @@ def remove(name: str, expected: int = 5) -> Write:
     return Write(Key(f"/registry/pods/default/{name}"), expected)
 
 
-def test_a_batch_has_at_most_126_writes_in_their_order() -> None:
-    writes = [put(f"a{n}") for n in range(200)]
+@pytest.mark.parametrize("most", [MAX_WRITES, MAX_WRITES_BY_DEFAULT])
+def test_a_batch_has_no_more_writes_than_etcd_takes_in_their_order(most: int) -> None:
+    writes = [put(f"a{n}") for n in range(MAX_WRITES + 20)]
     pending = deque(writes)
-    assert take_batch(pending) == writes[:MAX_WRITES]
-    assert list(pending) == writes[MAX_WRITES:]
+    assert take_batch(pending, most) == writes[:most]
+    assert list(pending) == writes[most:]
 
 
 def test_a_batch_has_each_key_once_and_later_writes_of_a_key_wait() -> None:
@@ -77,7 +79,7 @@ def test_each_write_is_a_transaction_of_its_own() -> None:
     assert [c.mod_revision for c in second.request_txn.compare] == [9]
     value = second.request_txn.success[0].request_put.value
     assert codec.decode_value(Key("b"), value, 1).data == b"2"
-    assert codec.decode_value(Key("b"), value, 1).version == 128 + 1
+    assert codec.decode_value(Key("b"), value, 1).version == 1000 + 1
     assert second.request_txn.failure[0].request_range.keys_only
 
 
@@ -139,7 +141,7 @@ def test_what_is_stored_has_the_length_of_what_is_in_it(size: int) -> None:
         stored = codec.decode_value(Key("a"), value, 3)
         assert (stored.data, stored.version, stored.type_meta) == (
             b"x" * size,
-            3 * 128 + position,
+            3 * 1000 + position,
             ("v1", "Pod"),
         )
 

@@ -49,15 +49,15 @@ def read(found: EventReader, *responses: rpc_pb2.WatchResponse) -> list[tuple[st
 
 def test_writes_have_the_positions_that_are_stored_in_them() -> None:
     assert read(reader(), answer(put("a", 5, 0), put("b", 5, 2, created=3), put("c", 6))) == [
-        ("ADDED", "a", 640), ("MODIFIED", "b", 642), ("ADDED", "c", 768),
+        ("ADDED", "a", 5000), ("MODIFIED", "b", 5002), ("ADDED", "c", 6000),
     ]  # fmt: skip
 
 
 def test_deletions_have_positions_after_the_event_before_them() -> None:
     events = [gone("a", 5, 4), gone("b", 5), put("c", 6, 7), gone("d", 6), gone("e", 6), gone("f", 7)]
     assert read(reader(), answer(*events)) == [
-        ("DELETED", "a", 640), ("DELETED", "b", 641), ("ADDED", "c", 775), ("DELETED", "d", 776),
-        ("DELETED", "e", 777), ("DELETED", "f", 896),
+        ("DELETED", "a", 5000), ("DELETED", "b", 5001), ("ADDED", "c", 6007), ("DELETED", "d", 6008),
+        ("DELETED", "e", 6009), ("DELETED", "f", 7000),
     ]  # fmt: skip
 
 
@@ -65,14 +65,14 @@ def test_a_deletion_carries_the_last_state_at_its_own_version() -> None:
     (event,) = reader().read(answer(gone("a", 5, 4)))
     assert event.object is not None
     assert event.previous is not None
-    assert (event.object.version, event.previous.version) == (640, 512)
+    assert (event.object.version, event.previous.version) == (5000, 4000)
     assert event.object.data == event.previous.data
 
 
 def test_resuming_within_a_revision_counts_the_events_that_it_leaves_out() -> None:
     events = [gone("a", 5), gone("b", 5), gone("c", 5)]
-    assert read(reader(after=640), answer(*events)) == [("DELETED", "b", 641), ("DELETED", "c", 642)]
-    assert read(reader(after=642), answer(*events)) == []
+    assert read(reader(after=5000), answer(*events)) == [("DELETED", "b", 5001), ("DELETED", "c", 5002)]
+    assert read(reader(after=5002), answer(*events)) == []
 
 
 def test_fragments_are_gathered_until_they_are_whole() -> None:
@@ -80,13 +80,13 @@ def test_fragments_are_gathered_until_they_are_whole() -> None:
     assert found.read(answer(gone("a", 5), fragment=True)) == []
     assert found.read(answer(gone("b", 5), fragment=True)) == []
     assert read(found, answer(gone("c", 5))) == [
-        ("DELETED", "a", 640), ("DELETED", "b", 641), ("DELETED", "c", 642),
+        ("DELETED", "a", 5000), ("DELETED", "b", 5001), ("DELETED", "c", 5002),
     ]  # fmt: skip
 
 
 def test_progress_is_a_bookmark_of_a_whole_revision() -> None:
-    found = reader(after=640)
-    assert read(found, answer(revision=9)) == [("BOOKMARK", "", 9 * 128 + 127)]
+    found = reader(after=5000)
+    assert read(found, answer(revision=9)) == [("BOOKMARK", "", 9 * 1000 + 999)]
     created = answer(revision=9)
     created.created = True
     assert found.read(created) == []
@@ -96,7 +96,7 @@ def test_what_is_no_object_is_left_out_and_named() -> None:
     bad = put("a", 5)
     bad.kv.value = b"{}"
     named: list[str] = []
-    assert read(reader(unreadable=named), answer(bad, put("b", 5, 1))) == [("ADDED", "b", 641)]
+    assert read(reader(unreadable=named), answer(bad, put("b", 5, 1))) == [("ADDED", "b", 5001)]
     assert named == ["/registry/configmaps/a"]
 
 

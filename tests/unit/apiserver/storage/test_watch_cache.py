@@ -255,7 +255,7 @@ def test_a_foreign_transaction_that_puts_after_it_deletes_keeps_the_ring_in_orde
 
 
 def _large(number: int, size: int = 100) -> StorageEvent:
-    version = Version(number * 128)
+    version = Version(number * 1000)
     return StorageEvent(
         EventType.MODIFIED, KEYS[0], version, Stored(KEYS[0], pod(KEYS[0], "x" * size, "", ""), version, META)
     )
@@ -268,16 +268,20 @@ def test_the_ring_is_bounded_by_bytes_too() -> None:
         kept = cache.events_since(cache.oldest)
         assert kept is not None
         assert sum(event.size for event in kept) <= 1250
-    assert cache.events_since(Version(50 * 128)) is None
-    assert cache.events_since(Version(98 * 128)) == kept[-2:]
+    assert cache.events_since(Version(50 * 1000)) is None
+    assert cache.events_since(Version(98 * 1000)) == kept[-2:]
 
 
 def test_an_event_larger_than_the_ring_leaves_it_empty_and_in_order() -> None:
     cache = WatchCache(resource_of(POD), capacity=1000, max_bytes=10)
     cache.apply_all([_large(1)])
-    assert (cache.oldest, cache.events_since(Version(128)), cache.events_since(Version(0))) == (128, [], None)
+    assert (cache.oldest, cache.events_since(Version(1000)), cache.events_since(Version(0))) == (
+        1000,
+        [],
+        None,
+    )
     cache.apply_all([_large(2)])
-    assert (cache.oldest, len(cache)) == (256, 1)
+    assert (cache.oldest, len(cache)) == (2000, 1)
 
 
 def test_a_watcher_whose_events_are_too_large_together_is_cut() -> None:

@@ -33,7 +33,7 @@ def test_an_echo_is_what_reading_it_gives(position: int, ttl: int) -> None:
         (event,) = EventReader(Version(0), Key("/registry/"), lambda _: None, echoes).read(answer)
         return event
 
-    stored = Stored(value.key, RAW, Version(7 * 128 + position), META, ttl)
+    stored = Stored(value.key, RAW, Version(7 * 1000 + position), META, ttl)
     expected = StorageEvent(EventType.ADDED, value.key, stored.version, stored)
     assert read() == expected
     echoes.expect(key, value._replace(known=known))
