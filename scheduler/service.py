@@ -291,6 +291,8 @@ class SchedulerService:
         return capture_storage(
             self._scheduler.catalogue, volumes=storage.volumes.lister.list(), claims=storage.claims.lister.list(),
             classes=storage.classes.lister.list(), nodes=storage.nodes.lister.list(),
+            drivers=storage.drivers.lister.list(), capacities=storage.capacities.lister.list(),
+            attachments=storage.attachments.lister.list(),
         )  # fmt: skip
 
     @asynccontextmanager

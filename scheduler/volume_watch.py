@@ -12,8 +12,15 @@ import structlog
 
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.volumes.catalogue import Catalogue
+from scheduler.volumes.objects import has_more
 from vaina.api.core.v1 import persistent_volume_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 from vaina.cache.informer import Informer
 from vaina.cache.mutation import MutationDetector
 from vaina.client.clientset import Clientset
@@ -63,10 +70,27 @@ class VolumeWatch:
         self.nodes: Informer[csi_node_pb2.CSINode] = Informer(
             clients.csi_nodes, clock, detector=detector, rng=rng
         )
+        self.drivers: Informer[csi_driver_pb2.CSIDriver] = Informer(
+            clients.csi_drivers, clock, detector=detector, rng=rng
+        )
+        self.capacities: Informer[csi_storage_capacity_pb2.CSIStorageCapacity] = Informer(
+            clients.csi_storage_capacities, clock, detector=detector, rng=rng
+        )
+        self.attachments: Informer[volume_attachment_pb2.VolumeAttachment] = Informer(
+            clients.volume_attachments, clock, detector=detector, rng=rng
+        )
         self._add(self.volumes, catalogue.on_volumes, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE)
         self._add(self.claims, catalogue.on_claims, ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
         self._add(self.classes, catalogue.on_classes, ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE)
         self._add(self.nodes, catalogue.on_nodes, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE)
+        self._add(
+            self.drivers, catalogue.on_drivers, ClusterEvent.CSI_DRIVER_ADD, ClusterEvent.CSI_DRIVER_UPDATE
+        )
+        self._add(
+            self.capacities, catalogue.on_capacities, ClusterEvent.CAPACITY_ADD, ClusterEvent.CAPACITY_UPDATE,
+            matters=has_more,
+        )  # fmt: skip
+        self._add(self.attachments, catalogue.on_attachments, None, None, ClusterEvent.ATTACHMENT_DELETE)
 
     @property
     def synced(self) -> bool:
@@ -85,22 +109,30 @@ class VolumeWatch:
                 group.create_task(informer.run(), name=f"informer-{informer.kind.plural}")
 
     def _informers(self) -> tuple[Informer[Any], ...]:
-        return (self.volumes, self.claims, self.classes, self.nodes)
+        return (
+            self.volumes, self.claims, self.classes, self.nodes, self.drivers, self.capacities, self.attachments,
+        )  # fmt: skip
 
     def _add(
         self,
         informer: Informer[Any],
         handler: Callable[[Any], None],
-        added: ClusterEvent,
-        updated: ClusterEvent,
+        added: ClusterEvent | None,
+        updated: ClusterEvent | None,
+        deleted: ClusterEvent | None = None,
+        *,
+        matters: Callable[[Any, Any], bool] = lambda _old, _new: True,
     ) -> None:
+        """Follow a kind. Events that are None are told to nobody, nor updates that do not matter."""
+
         def on_changes(changes: Any) -> None:
             handler(changes)
             self._log_unreadable()
             keys: dict[ClusterEvent, set[str]] = {}
             for old, new in changes:
-                if new is not None:
-                    keys.setdefault(added if old is None else updated, set()).add(object_key(new))
+                event = deleted if new is None else added if old is None else updated
+                if event is not None and (old is None or new is None or matters(old, new)):
+                    keys.setdefault(event, set()).add(object_key(new if new is not None else old))
             for event, changed in keys.items():
                 of_claims = event in (ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
                 self._happened(event, ClaimsChanged(frozenset(changed)) if of_claims else None)

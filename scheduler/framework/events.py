@@ -34,6 +34,11 @@ class ClusterEvent(StrEnum):
     CLASS_UPDATE = "StorageClassUpdate"
     CSI_NODE_ADD = "CSINodeAdd"
     CSI_NODE_UPDATE = "CSINodeUpdate"
+    CSI_DRIVER_ADD = "CSIDriverAdd"
+    CSI_DRIVER_UPDATE = "CSIDriverUpdate"
+    CAPACITY_ADD = "CSIStorageCapacityAdd"
+    CAPACITY_UPDATE = "CSIStorageCapacityUpdate"
+    ATTACHMENT_DELETE = "VolumeAttachmentDelete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,16 @@ def of_its_claims(pod: PodClass, _before: Changed, after: Changed) -> bool:
 def of_who_had_claims(_pod: PodClass, before: Changed, _after: Changed) -> bool:
     """Say whether a Pod that gave its place back had claims: what was promised to it may be free."""
     return not isinstance(before, PodInfo) or bool(before.pod_class.claims)
+
+
+def of_who_had_attached(_pod: PodClass, before: Changed, _after: Changed) -> bool:
+    """Say whether a Pod that gave its place back had volumes that are attached (isSchedulableAfterPodDeleted of NodeVolumeLimits)."""
+    return not isinstance(before, PodInfo) or bool(before.pod_class.claims or before.pod_class.attached)
+
+
+def of_who_has_attached(pod: PodClass, _before: Changed, _after: Changed) -> bool:
+    """Say whether a Pod could want what became free when a volume was detached (isSchedulableAfterVolumeAttachmentDeleted)."""
+    return bool(pod.claims or pod.attached)
 
 
 def of_who_had_storage(pod: PodClass, before: Changed, after: Changed) -> bool:

@@ -1,6 +1,10 @@
 """NodeVolumeLimits: a node takes no more volumes of a driver than its CSINode says (`plugins/nodevolumelimits/csi.go`).
 
-A volume that several Pods of a node use counts once. A claim without a volume counts for the driver of its class.
+What counts on a node: volumes of the claims of its Pods, and disks that they name themselves where those are a driver's today (CSI
+migration, `scheduler.columns.attachables`), each once; and what VolumeAttachments say is attached, or to be, without such a Pod. A
+claim without a volume counts for the driver of its class. A node without a CSINode, or a driver of which it says no number, has no
+limit. As upstream, a volume that is attached although no Pod of the node has it counts for the attachment, and once more for the
+Pod that wants it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,17 +12,25 @@ from typing import Final
 
 import numpy as np
 
+from scheduler.columns.attachables import Attachable, read_key
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims, of_who_had_claims
+from scheduler.framework.events import (
+    ClusterEvent,
+    Hint,
+    always,
+    of_its_claims,
+    of_who_had_attached,
+    of_who_has_attached,
+)
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
 REASON: Final = "node(s) exceed max volume count"
 
-#: driver -> volumes, each once
-_Attached = dict[str, set[str]]
+#: (driver, in-tree plugin that a node must have given up; empty: none) -> volumes, each once
+_Attached = dict[tuple[str, str], set[str]]
 
 
 class NodeVolumeLimits:
@@ -33,20 +45,22 @@ class NodeVolumeLimits:
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A Pod that gives its volumes back, and a node that takes more."""
+        """A Pod that gives its volumes back, a volume that is detached, and a node that takes more."""
         events = (
             ClusterEvent.NODE_ADD, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE, ClusterEvent.VOLUME_ADD,
         )  # fmt: skip
         return dict.fromkeys(events, always) | {
-            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_attached,
+            ClusterEvent.ATTACHMENT_DELETE: of_who_has_attached,
             ClusterEvent.CLAIM_ADD: of_its_claims,
             ClusterEvent.CLAIM_UPDATE: of_its_claims,
         }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        if not pod.claims or not self._catalogue.has_limits:
+        if not (pod.claims or pod.attached) or not self._catalogue.has_limits:
             return SKIP
-        wanted = self._attached(pod.claim_keys())
+        wanted = self._of_claims(pod.claim_keys())
+        _add(wanted, pod.attached)
         state.write(self.name, wanted)
         return RUN if wanted else SKIP
 
@@ -58,22 +72,39 @@ class NodeVolumeLimits:
         return np.array([self.filter_row(state, pod, nodes, row) for row in every], np.int64)
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        limits = self._catalogue.limits(nodes.names[row] or "")
+        name = nodes.names[row] or ""
+        limits = self._catalogue.limits(name)
         if not limits:
             return 0
-        wanted = state.read(self.name, dict)
-        there: _Attached | None = None
+        wanted = self._by_driver(name, state.read(self.name, dict))
+        there: Mapping[str, set[str]] | None = None
         for driver, volumes in wanted.items():
             if driver not in limits:
                 continue
             if there is None:
-                there = self._attached(nodes.claims.on(row))
-            attached = there.get(driver, set())
-            if volumes - attached and len(attached | volumes) > limits[driver]:
+                there = self._by_driver(name, self._on(nodes.claims.on(row)))
+            used = there.get(driver, set())
+            new = volumes - used
+            if new and len(new) + len(used | self._catalogue.attached(name, driver)) > limits[driver]:
                 return 1
         return 0
 
-    def _attached(self, claims: Iterable[str]) -> _Attached:
+    def _by_driver(self, node_name: str, volumes: _Attached) -> Mapping[str, set[str]]:
+        """Leave out what a node does not attach by a driver."""
+        found: dict[str, set[str]] = {}
+        for (driver, plugin), handles in volumes.items():
+            if not plugin or self._catalogue.has_migrated(node_name, plugin):
+                found.setdefault(driver, set()).update(handles)
+        return found
+
+    def _on(self, keys: Iterable[str]) -> _Attached:
+        """Return what the storage of a row's Pods is."""
+        keys = list(keys)
+        found = self._of_claims(keys)
+        _add(found, (one for one in map(read_key, keys) if one is not None))
+        return found
+
+    def _of_claims(self, claims: Iterable[str]) -> _Attached:
         found: _Attached = {}
         for key in claims:
             claim = self._catalogue.claims.get(key)
@@ -81,10 +112,16 @@ class NodeVolumeLimits:
                 continue
             volume = self._catalogue.volumes.get(claim.volume_name)
             if volume is not None:
-                if volume.driver:
-                    found.setdefault(volume.driver, set()).add(volume.handle)
+                if volume.attachable is not None:
+                    _add(found, [volume.attachable])
                 continue
             storage = self._catalogue.classes.get(claim.class_name)
-            if storage is not None and storage.provisioner:
-                found.setdefault(storage.provisioner, set()).add(key)
+            if storage is not None and storage.driver:
+                # No handle has this form.
+                _add(found, [Attachable(storage.driver, f"claim of {key}", storage.plugin)])
         return found
+
+
+def _add(found: _Attached, volumes: Iterable[Attachable]) -> None:
+    for one in volumes:
+        found.setdefault((one.driver, one.plugin), set()).add(one.handle)

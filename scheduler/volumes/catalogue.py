@@ -5,29 +5,42 @@ again. It ends when the watch shows it done, or when the Pod's binding fails.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
 from scheduler.volumes.objects import (
+    AttachmentInfo,
+    CapacityInfo,
     ClaimInfo,
     ClassInfo,
     VolumeInfo,
+    compile_attachment,
+    compile_capacity,
     compile_claim,
     compile_class,
     compile_limits,
+    compile_migrated,
     compile_volume,
 )
 from vaina.api.core.v1 import persistent_volume_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
+from vaina.objects.meta import object_key
 
 M = TypeVar("M", bound=Message)
 #: a batch of (before, after)
 Changes: TypeAlias = Sequence[tuple[M | None, M | None]]
 
 _NO_LIMITS: Final[Mapping[str, int]] = {}
+_NO_PLUGINS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,18 @@ class Catalogue:
         self.classes: dict[str, ClassInfo] = {}
         #: node -> driver -> most volumes
         self._limits: dict[str, Mapping[str, int]] = {}
+        #: node -> in-tree plugins that it has given up
+        self._migrated: dict[str, frozenset[str]] = {}
+        #: drivers that say how much they have left
+        self._counting: set[str] = set()
+        #: class -> what drivers have left for it, by the object's name
+        self._capacities: dict[str, dict[str, CapacityInfo]] = {}
+        #: object -> class
+        self._capacity_class: dict[str, str] = {}
+        #: by the object's name
+        self._attachments: dict[str, AttachmentInfo] = {}
+        #: node -> objects
+        self._attached: dict[str, set[str]] = {}
         #: class -> volumes of it, by name
         self._by_class: dict[str, dict[str, VolumeInfo]] = {}
         #: volume -> claim that it was promised to
@@ -74,6 +99,28 @@ class Catalogue:
     def limits(self, node_name: str) -> Mapping[str, int]:
         """Return how many volumes of each driver a node takes."""
         return self._limits.get(node_name, _NO_LIMITS)
+
+    def has_migrated(self, node_name: str, plugin: str) -> bool:
+        """Say whether a node has given up an in-tree plugin for its driver."""
+        return plugin in self._migrated.get(node_name, _NO_PLUGINS)
+
+    def attached(self, node_name: str, driver: str) -> set[str]:
+        """Return the handles of a driver's volumes that are attached to a node, or are to be: those that name their driver themselves."""
+        found: set[str] = set()
+        for name in self._attached.get(node_name, ()):
+            attachment = self._attachments[name]
+            volume = self.volumes.get(attachment.volume_name)
+            if attachment.attacher == driver and volume is not None and volume.handle:
+                found.add(volume.handle)
+        return found
+
+    def says_capacity(self, driver: str) -> bool:
+        """Say whether a driver says how much it has left (CSIDriver, spec.storageCapacity)."""
+        return driver in self._counting
+
+    def capacities(self, class_name: str) -> Iterable[CapacityInfo]:
+        """Return what drivers have left for a class."""
+        return self._capacities.get(class_name, {}).values()
 
     @property
     def has_limits(self) -> bool:
@@ -133,7 +180,11 @@ class Catalogue:
         """Return all that is known by what it means, for `scheduler.volumes.verify`: what -> name -> value."""
         return {
             "PersistentVolumeClaim": self.claims, "PersistentVolume": self.volumes, "StorageClass": self.classes,
-            "CSINode": self._limits,
+            "CSINode": self._limits, "migrated plugins": self._migrated,
+            "CSIDriver": dict.fromkeys(self._counting, "says its capacity"),
+            "CSIStorageCapacity": {name: there[name] for there in self._capacities.values() for name in there},
+            "VolumeAttachment": self._attachments,
+            "attached": {node: sorted(names) for node, names in self._attached.items()},
             "volumes of the class": {name: sorted(there) for name, there in self._by_class.items()},
             "promised to": self._promised, "is made for node": self._selected,
             "promises": {" ".join(key): count for key, count in self._held.items()},
@@ -181,10 +232,61 @@ class Catalogue:
     def on_nodes(self, changes: Changes[csi_node_pb2.CSINode]) -> None:
         """Take in a batch of (before, after)."""
         for old, new in changes:
+            shown = new if new is not None else old
+            assert shown is not None
+            name = shown.metadata.name
+            self._limits.pop(name, None)
+            self._migrated.pop(name, None)
             if new is not None:
-                self._limits[new.metadata.name] = compile_limits(new)
-            elif old is not None:
-                self._limits.pop(old.metadata.name, None)
+                self._limits[name] = compile_limits(new)
+                if migrated := compile_migrated(new):
+                    self._migrated[name] = migrated
+        self._tell()
+
+    def on_drivers(self, changes: Changes[csi_driver_pb2.CSIDriver]) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            shown = new if new is not None else old
+            assert shown is not None
+            self._counting.discard(shown.metadata.name)
+            if new is not None and new.spec.storage_capacity:
+                self._counting.add(new.metadata.name)
+        self._tell()
+
+    def on_capacities(self, changes: Changes[csi_storage_capacity_pb2.CSIStorageCapacity]) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            shown = new if new is not None else old
+            assert shown is not None
+            key = object_key(shown)
+            before = self._capacity_class.pop(key, None)
+            if before is not None:
+                there = self._capacities[before]
+                del there[key]
+                if not there:
+                    del self._capacities[before]
+            info = self._read(f"CSIStorageCapacity {key}", compile_capacity, new)
+            if info is not None:
+                self._capacity_class[key] = info.class_name
+                self._capacities.setdefault(info.class_name, {})[key] = info
+        self._tell()
+
+    def on_attachments(self, changes: Changes[volume_attachment_pb2.VolumeAttachment]) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            shown = new if new is not None else old
+            assert shown is not None
+            name = shown.metadata.name
+            before = self._attachments.pop(name, None)
+            if before is not None:
+                here = self._attached[before.node_name]
+                here.remove(name)
+                if not here:
+                    del self._attached[before.node_name]
+            info = None if new is None else compile_attachment(new)
+            if info is not None:
+                self._attachments[name] = info
+                self._attached.setdefault(info.node_name, set()).add(name)
         self._tell()
 
     def _read(self, name: str, compiler: Callable[[Any], Any], message: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Storage as scheduling sees it, compiled once an object: PersistentVolumes, claims, StorageClasses, CSINodes.
+"""Storage as scheduling sees it, compiled once an object: PersistentVolumes, claims, StorageClasses, and what drivers say.
 
 Annotations and defaults follow `component-helpers/storage/volume`.
 """
@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from scheduler.columns.attachables import Attachable, of_provisioner, of_volume
 from scheduler.columns.pod_asks import NodeRequirement, NodeTerm, node_terms
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 from vaina.objects import selectors
 from vaina.objects.quantity import value
 
@@ -21,6 +27,8 @@ BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
 CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 NO_PROVISIONER: Final = "kubernetes.io/no-provisioner"
 WAIT_FOR_FIRST_CONSUMER: Final = "WaitForFirstConsumer"
+#: in-tree plugins that a node has given up for their drivers, joined by commas
+MIGRATED: Final = "storage.alpha.kubernetes.io/migrated-plugins"
 
 FILESYSTEM: Final = "Filesystem"
 
@@ -43,8 +51,9 @@ class VolumeInfo:
     labels: Mapping[str, str]
     phase: str
     deleting: bool
-    #: of the storage interface; empty for what needs none
-    driver: str
+    #: what it is to its driver; None: it is attached nowhere
+    attachable: Attachable | None
+    #: its handle where it names its driver itself; empty: it is in-tree
     handle: str
     #: the informer's own: read only
     message: persistent_volume_pb2.PersistentVolume
@@ -86,6 +95,9 @@ class ClassInfo:
     name: str
     #: empty where nobody makes volumes
     provisioner: str
+    #: driver of what it makes, and in-tree plugin, as `Attachable` has them; an empty driver: attached nowhere
+    driver: str
+    plugin: str
     #: volumes are bound when a Pod needs them
     waits: bool
     #: alternatives, each of conditions on labels of nodes; empty: anywhere
@@ -101,7 +113,6 @@ def compile_volume(volume: persistent_volume_pb2.PersistentVolume) -> VolumeInfo
     spec, meta = volume.spec, volume.metadata
     claim = (f"{spec.claim_ref.namespace}/{spec.claim_ref.name}", spec.claim_ref.uid)
     affinity = spec.node_affinity
-    csi = spec.persistent_volume_source.csi
     return VolumeInfo(
         name=meta.name,
         capacity=_storage(spec.capacity),
@@ -114,8 +125,8 @@ def compile_volume(volume: persistent_volume_pb2.PersistentVolume) -> VolumeInfo
         labels=dict(meta.labels),
         phase=volume.status.phase,
         deleting=meta.HasField("deletion_timestamp"),
-        driver=csi.driver,
-        handle=csi.volume_handle,
+        attachable=of_volume(volume),
+        handle=spec.persistent_volume_source.csi.volume_handle,
         message=volume,
     )
 
@@ -150,9 +161,12 @@ def compile_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> ClaimIn
 
 def compile_class(found: storage_class_pb2.StorageClass) -> ClassInfo:
     """Compile a StorageClass."""
+    driver, plugin = of_provisioner(found.provisioner)
     return ClassInfo(
         name=found.metadata.name,
         provisioner="" if found.provisioner == NO_PROVISIONER else found.provisioner,
+        driver="" if driver == NO_PROVISIONER else driver,
+        plugin=plugin,
         waits=found.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER,
         topologies=tuple(
             tuple(
@@ -170,6 +184,77 @@ def compile_limits(node: csi_node_pb2.CSINode) -> dict[str, int]:
         for driver in node.spec.drivers
         if driver.allocatable.HasField("count")
     }
+
+
+def compile_migrated(node: csi_node_pb2.CSINode) -> frozenset[str]:
+    """Return the in-tree plugins that a node has given up for their drivers."""
+    return frozenset(node.metadata.annotations.get(MIGRATED, "").split(",")) - {""}
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentInfo:
+    """A VolumeAttachment that counts."""
+
+    node_name: str
+    #: the driver that attaches
+    attacher: str
+    volume_name: str
+
+
+def compile_attachment(made: volume_attachment_pb2.VolumeAttachment) -> AttachmentInfo | None:
+    """Compile a VolumeAttachment; None: it is of no PersistentVolume, and does not count (getNodeVolumeAttachmentInfo)."""
+    spec = made.spec
+    name = spec.source.persistent_volume_name
+    return AttachmentInfo(spec.node_name, spec.attacher, name) if spec.attacher and name else None
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityInfo:
+    """What a driver can still make for a class on some nodes (CSIStorageCapacity)."""
+
+    class_name: str
+    #: bytes of the largest volume
+    limit: int
+    #: which nodes; None: none
+    topology: tuple[NodeRequirement, ...] | None
+
+
+def compile_capacity(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> CapacityInfo:
+    """Compile a CSIStorageCapacity (capacitySufficient, nodeHasAccess). One that says no amount has nothing.
+
+    Raises:
+        QuantityError: an amount cannot be read.
+    """
+    limit = found.maximum_volume_size if found.HasField("maximum_volume_size") else found.capacity
+    topology = None
+    if found.HasField("node_topology"):
+        labels = sorted(found.node_topology.match_labels.items())
+        topology = tuple(NodeRequirement(key, "In", (text,)) for key, text in labels) + tuple(
+            NodeRequirement(item.key, item.operator, tuple(item.values))
+            for item in found.node_topology.match_expressions
+        )
+    return CapacityInfo(found.storage_class_name, value(limit.string or "0"), topology)
+
+
+def has_more(
+    old: csi_storage_capacity_pb2.CSIStorageCapacity, new: csi_storage_capacity_pb2.CSIStorageCapacity
+) -> bool:
+    """Say whether larger volumes can be made than before (isSchedulableAfterCSIStorageCapacityChange)."""
+    try:
+        return any(
+            value(amount(new).string or "0") > value(amount(old).string or "0")
+            for amount in (_capacity, _largest)
+        )
+    except ValueError:
+        return True
+
+
+def _capacity(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> meta_pb2.Quantity:
+    return found.capacity
+
+
+def _largest(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> meta_pb2.Quantity:
+    return found.maximum_volume_size
 
 
 def _storage(amounts: Mapping[str, meta_pb2.Quantity]) -> int:

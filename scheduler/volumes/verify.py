@@ -10,7 +10,13 @@ from typing import Any, Final
 from scheduler.columns.readout import Difference
 from scheduler.volumes.catalogue import Catalogue, Plan
 from vaina.api.core.v1 import persistent_volume_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 
 #: objects that are compiled or compared between two pauses
 STEP: Final = 256
@@ -26,19 +32,27 @@ class CapturedStorage:
     claims: Sequence[persistent_volume_pb2.PersistentVolumeClaim]
     classes: Sequence[storage_class_pb2.StorageClass]
     nodes: Sequence[csi_node_pb2.CSINode]
+    drivers: Sequence[csi_driver_pb2.CSIDriver]
+    capacities: Sequence[csi_storage_capacity_pb2.CSIStorageCapacity]
+    attachments: Sequence[volume_attachment_pb2.VolumeAttachment]
 
 
-def capture(
+def capture(  # noqa: PLR0913 - one for each kind
     catalogue: Catalogue,
     *,
     volumes: Sequence[persistent_volume_pb2.PersistentVolume] = (),
     claims: Sequence[persistent_volume_pb2.PersistentVolumeClaim] = (),
     classes: Sequence[storage_class_pb2.StorageClass] = (),
     nodes: Sequence[csi_node_pb2.CSINode] = (),
+    drivers: Sequence[csi_driver_pb2.CSIDriver] = (),
+    capacities: Sequence[csi_storage_capacity_pb2.CSIStorageCapacity] = (),
+    attachments: Sequence[volume_attachment_pb2.VolumeAttachment] = (),
 ) -> CapturedStorage:
     """Take what is to be compared. One call, no await: all of it is of the same moment."""
     have = {what: dict(known) for what, known in catalogue.readout().items()}
-    return CapturedStorage(have, dict(catalogue.plans), volumes, claims, classes, nodes)
+    return CapturedStorage(
+        have, dict(catalogue.plans), volumes, claims, classes, nodes, drivers, capacities, attachments
+    )
 
 
 def verify(captured: CapturedStorage) -> Iterator[Difference | None]:
@@ -47,6 +61,8 @@ def verify(captured: CapturedStorage) -> Iterator[Difference | None]:
     kinds: tuple[tuple[Callable[[Any], None], Sequence[Any]], ...] = (
         (fresh.on_volumes, captured.volumes), (fresh.on_claims, captured.claims),
         (fresh.on_classes, captured.classes), (fresh.on_nodes, captured.nodes),
+        (fresh.on_drivers, captured.drivers), (fresh.on_capacities, captured.capacities),
+        (fresh.on_attachments, captured.attachments),
     )  # fmt: skip
     for tell, objects in kinds:
         for start in range(0, len(objects), STEP):
