@@ -1,113 +1,159 @@
-"""New objects of one batch that differ in nothing but their names: what a ReplicaSet or a load test makes. Pure.
+"""Encoded objects that differ in nothing but a few texts: names, and what an Event is about. Pure.
 
-The first of them, the leader, takes the whole way: parsed, defaulted, admitted, validated, encoded. What it became is then true of the
-others too, but for the name and the uid; so they are neither parsed nor encoded, the two are put into the leader's bytes
-(decision 081). Whatever is not as simple as that takes the whole way itself.
+New objects of one batch are mostly such: what a ReplicaSet or a load test makes, what a scheduler says of its Pods. The first of them, the
+leader, takes the whole way: parsed, defaulted, admitted, validated, encoded. What it became is then true of the others too, but for these
+texts and the uid; so they are neither parsed nor encoded, their texts are put into the leader's bytes (decisions 081 and 177). Whatever is not
+as simple as that takes the whole way itself.
 
-Names are cut out of the bytes as sent. An encoder writes fields in the order of their numbers: `metadata` is field 1 of every kind and
-`name` field 1 of metadata (a test holds the table of kinds to it), so the name stands first.
+Texts are found by their field's numbers. Two objects of one layout have texts of the same lengths: everything between these is the same then, the lengths
+of what is around them among it, and where the texts stand is known without reading anything. An object with a text of another length has
+another leader.
 """
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
-from apiserver.storage.codec import varint
-from apiserver.validation import names
+#: a text, by the numbers of the fields that lead to it
+Place: TypeAlias = tuple[int, ...]
 
-_FIRST_FIELD: Final = 0x0A
-#: of a name or uid; a longer one takes the whole way: its length has two bytes
-_MAX_NAME: Final = 127
-_NO_NAME: Final = b"?"
+#: of every kind: `metadata` is field 1, and `name` and `uid` are fields 1 and 5 of it (a test holds the table of kinds to it)
+NAME: Final[Place] = (1, 1)
+UID: Final[Place] = (1, 5)
 
-
-class Cut(NamedTuple):
-    """The bytes of an object without its name."""
-
-    name: str
-    #: of the metadata without its name
-    meta_size: int
-    rest: bytes
-
-
-def cut_name(data: bytes) -> Cut | None:
-    """Cut the name out of an encoded object; None when it does not stand where encoders write it, or is no DNS subdomain.
-
-    `rest` may hold another name: see `keeps_name`.
-    """
-    if len(data) < 4 or data[0] != _FIRST_FIELD:
-        return None
-    size, at = data[1], 2
-    if size > 0x7F:
-        size, at = size & 0x7F | data[2] << 7, 3
-        if size > 0x3FFF:
-            return None
-    if len(data) < at + 2 or data[at] != _FIRST_FIELD:
-        return None
-    length = data[at + 1]
-    end = at + 2 + length
-    if length > _MAX_NAME or size < length + 2 or end > len(data):
-        return None
-    name = data[at + 2 : end].decode("ascii", "replace")
-    return Cut(name, size - length - 2, data[end:]) if names.is_dns_1123_subdomain(name) else None
+#: of a message that is looked through: with labels and annotations metadata has a field for each
+_MAX_FIELDS: Final = 256
+#: of the last byte of the largest number
+_MAX_SHIFT: Final = 63
+_TAG_BITS: Final = 32
+#: wire types
+_VARINT, _FIXED64, _TEXT, _FIXED32 = 0, 1, 2, 5
 
 
-def keeps_name(cut: Cut, message: type[Any]) -> bool:
-    """Say whether the name that was cut out is the one that counts: what is left may hold another, even an empty one, and the last counts.
+class Layout:
+    """How an encoded object looks, but for its texts."""
 
-    Asked with a name that no object has: one that holds this very name is refused, and nobody follows it.
-    """
-    size = varint(cut.meta_size + 2 + len(_NO_NAME))
-    data = b"".join((b"\x0a", size, b"\x0a", varint(len(_NO_NAME)), _NO_NAME, cut.rest))
-    name: str = message.FromString(data).metadata.name
-    return name.encode() == _NO_NAME
+    __slots__ = ("_first", "_inner", "_parts", "_size", "_spans", "last", "places")
 
-
-class Mould:
-    """A finished object without its name and uid."""
-
-    __slots__ = ("between", "left", "rest")
-
-    def __init__(self, meta_size: int, between: bytes, rest: bytes) -> None:
-        """Make a mould.
+    def __init__(self, data: bytes, spans: Sequence[tuple[Place, int, int]]) -> None:
+        """Make the layout of an object.
 
         Args:
-            meta_size: of the metadata without the texts of name and uid.
-            between: what stands between the name and the length of the uid.
-            rest: what follows the uid.
+            data: the object.
+            spans: its texts: which they are, where they begin and end; in the order in which they stand.
         """
-        self.left, self.between, self.rest = meta_size, between, rest
-
-    def cast(self, name: str, uid: str) -> bytes:
-        """Return the encoded object of a name and a uid."""
-        raw, text = name.encode(), uid.encode()
-        head = varint(self.left + len(raw) + len(text))
-        parts = (
-            b"\x0a",
-            head,
-            b"\x0a",
-            varint(len(raw)),
-            raw,
-            self.between,
-            varint(len(text)),
-            text,
-            self.rest,
+        self.places = tuple(place for place, _, _ in spans)
+        self._size, self._spans = len(data), tuple((begin, end) for _, begin, end in spans)
+        between, at = list[bytes](), 0
+        for begin, end in self._spans:
+            between.append(data[at:begin])
+            at = end
+        #: what follows the last text
+        self.last = data[at:]
+        self._first = between[0]
+        self._inner = tuple(
+            (end, end + len(piece), piece) for (_, end), piece in zip(self._spans, between[1:], strict=False)
         )
+        # With room for each text.
+        self._parts = [part for piece in between for part in (piece, b"")] + [self.last]
+
+    def texts(self, data: bytes) -> list[bytes] | None:
+        """Return the texts of an object; None when it has another layout."""
+        if len(data) != self._size or not data.startswith(self._first) or not data.endswith(self.last):
+            return None
+        for begin, end, piece in self._inner:
+            if data[begin:end] != piece:
+                return None
+        return [data[begin:end] for begin, end in self._spans]
+
+    def front(self, texts: Sequence[bytes], data: bytes) -> bytes | None:
+        """Return an object without what follows its last text; None when it has other texts than these, or another layout."""
+        parts = self._parts[:-1]
+        parts[1::2] = texts
+        front = b"".join(parts)
+        is_it = len(data) == self._size and data.startswith(front) and data.endswith(self.last)
+        return front if is_it and len(front) + len(self.last) == self._size else None
+
+    def fill(self, texts: Sequence[bytes]) -> bytes:
+        """Return the object with these texts, which have the lengths of the layout's."""
+        parts = self._parts[:]
+        parts[1::2] = texts
         return b"".join(parts)
 
 
-def mould_of(data: bytes, name: str, uid: str) -> Mould | None:
-    """Return the mould of a finished object; None when it cannot be cut.
+def layout_of(data: bytes, places: Sequence[Place]) -> Layout | None:
+    """Return the layout of an encoded object.
 
     Args:
-        data: encoded as it is stored.
-        name: its name.
-        uid: its uid, which stands nowhere else in it.
+        data: the object.
+        places: its texts, in the order of the fields' numbers; those that it does not have are left out.
+
+    Returns:
+        None when it has no name, when a field on the way to a text is there twice (the last one would count, or they would be put
+        together), when they stand in another order, when there are too many to look through, or when it cannot be read.
     """
-    cut, text = cut_name(data), uid.encode()
-    if cut is None or cut.name != name or not 0 < len(text) <= _MAX_NAME or cut.rest.count(text) != 1:
+    spans: list[tuple[Place, int, int]] = []
+    try:
+        _find(data, (), (0, len(data)), places, spans)
+    except (IndexError, ValueError):
         return None
-    between, _, rest = cut.rest.partition(text)
-    if len(between) + len(text) > cut.meta_size:
+    found = [place for place, _, _ in spans]
+    if found != [place for place in places if place in found] or NAME not in found:
         return None
-    # The record of the name has two bytes besides its text; one byte before the uid is its length.
-    found = Mould(cut.meta_size + 2 - len(text), between[:-1], rest)
-    return found if found.cast(name, uid) == data else None
+    return Layout(data, spans) if spans[0][1] < spans[0][2] else None
+
+
+def _find(
+    data: bytes,
+    prefix: Place,
+    within: tuple[int, int],
+    places: Sequence[Place],
+    spans: list[tuple[Place, int, int]],
+) -> None:
+    """Find the texts of a part of an object. Raises IndexError, ValueError."""
+    depth, seen = len(prefix) + 1, set[int]()
+    ways = {place[depth - 1] for place in places if place[: depth - 1] == prefix}
+    for count, (number, kind, begin, end) in enumerate(_records(data, *within)):
+        if count == _MAX_FIELDS or (number in ways and (number in seen or kind != _TEXT)):
+            raise ValueError("too many")
+        if number in ways:
+            seen.add(number)
+            place = (*prefix, number)
+            if place in places:
+                spans.append((place, begin, end))
+            else:
+                _find(data, place, (begin, end), places, spans)
+
+
+def _records(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the fields of an encoded message: number, wire type, where the content begins and ends. Raises IndexError, ValueError."""
+    at = begin
+    while at < end:
+        tag, at = _varint(data, at)
+        if tag >> _TAG_BITS:
+            raise ValueError("no tag")
+        kind, start = tag & 7, at
+        if kind == _VARINT:
+            _, at = _varint(data, at)
+        elif kind == _TEXT:
+            size, start = _varint(data, at)
+            at = start + size
+        elif kind in {_FIXED64, _FIXED32}:
+            at += 8 if kind == _FIXED64 else 4
+        else:
+            raise ValueError("a group, or nothing that protobuf knows")
+        if at > end:
+            raise ValueError("cut off")
+        yield tag >> 3, kind, start, at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > _MAX_SHIFT:
+            raise ValueError("no number")

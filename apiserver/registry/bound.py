@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from apiserver.registry import alike
+from apiserver.registry.alike import NAME, UID, Layout, layout_of
 from apiserver.storage.codec import record_at_start, varint
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -62,41 +62,31 @@ class Mould:
 class Form:
     """Pods that differ in nothing but name and uid, and what a binding makes of them."""
 
-    __slots__ = ("_befores", "_fronts", "_like", "_meta_rest", "_mould")
+    __slots__ = ("_befores", "_meta_rest", "_mould", "_sent")
 
-    def __init__(self, like: alike.Mould, meta_rest: bytes, mould: Mould) -> None:
+    def __init__(self, sent: Layout, meta_rest: bytes, mould: Mould) -> None:
         """Make a form.
 
         Args:
-            like: such Pods, as they are stored.
+            sent: of such Pods as they are stored, with room for name and uid.
             meta_rest: what follows the uid in the metadata.
             mould: of what is behind the metadata.
         """
-        self._like, self._meta_rest, self._mould = like, meta_rest, mould
-        #: by the lengths of name and uid: what stands before the name, and between the two
-        self._fronts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._sent, self._meta_rest, self._mould = sent, meta_rest, mould
         #: by the length of a node's name: what stands between it and the uid
         self._befores: dict[int, bytes] = {}
 
     def cast(self, data: bytes, name: str, uid: str, node: str) -> bytes | None:
         """Return what a Pod becomes on a node; None when it is not of this form, or has not this name and uid."""
-        raw, text, place = name.encode(), uid.encode(), node.encode()
-        sizes = len(raw), len(text)
-        around = self._fronts.get(sizes) or self._front(sizes)
-        front, rest = b"".join((around[0], raw, around[1], text)), self._like.rest
-        if len(front) + len(rest) != len(data) or not (data.startswith(front) and data.endswith(rest)):
+        front = self._sent.front([name.encode(), uid.encode()], data)
+        if front is None:
             return None
+        place = node.encode()
         size = len(place)
         before = self._befores.get(size)
         if before is None:
             before = self._befores[size] = self._meta_rest + self._mould.begin(size)
         return b"".join((front, before, place, self._mould.after))
-
-    def _front(self, sizes: tuple[int, int]) -> tuple[bytes, bytes]:
-        name, uid = map(varint, sizes)
-        begin = b"".join((b"\x0a", varint(self._like.left + sum(sizes)), b"\x0a", name))
-        found = self._fronts[sizes] = begin, self._like.between + uid
-        return found
 
 
 class Moulds:
@@ -153,8 +143,10 @@ def form_of(data: bytes, parts: Parts, mould: Mould) -> Form | None:
         parts: it, cut.
         mould: of its tail.
     """
-    like = alike.mould_of(data, parts.metadata.name, parts.metadata.uid)
-    return None if like is None else Form(like, like.rest[: len(like.rest) - len(parts.tail)], mould)
+    sent = layout_of(data, (NAME, UID))
+    if sent is None or sent.places != (NAME, UID):
+        return None
+    return Form(sent, sent.last[: len(sent.last) - len(parts.tail)], mould)
 
 
 def cut(data: bytes) -> Parts | None:

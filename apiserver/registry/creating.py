@@ -31,7 +31,7 @@ class New(Generic[M]):
     """An object on its way to storage."""
 
     __slots__ = (
-        "attributes", "can_lead", "ctx", "draft", "is_named_by_us", "meta", "obj", "put", "refund", "result", "started",
+        "attributes", "ctx", "draft", "is_named_by_us", "meta", "obj", "put", "refund", "result", "started",
     )  # fmt: skip
 
     draft: Draft[M]
@@ -47,8 +47,6 @@ class New(Generic[M]):
         self.refund: Refund = nothing_to_refund
         #: why it is refused, when it is one of many
         self.result: ApiError | None = None
-        #: whether others of its batch may follow it; None while nobody has asked
-        self.can_lead: bool | None = None
 
 
 class Creator(Reader[M]):
@@ -187,7 +185,10 @@ class Creator(Reader[M]):
 
     def _close(self, new: "New[M]") -> None:
         """Tell who wants to know of a new object."""
-        for text in (*self.strategy.warnings_for_create(new.obj), *new.draft.warnings()):
+        warner = self.strategy.warner(new.obj)
+        if warner is not None:
+            new.ctx.warn(warner(new.meta.name))
+        for text in new.draft.warnings():
             new.ctx.warn(text)
         if self._observer is not None and not new.ctx.dry_run:
             self._observer.created(new.obj, started=new.started)

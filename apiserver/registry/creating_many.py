@@ -1,47 +1,75 @@
 """Creates of many objects in one call (CreateBatch): each has an answer of its own, the one that it would have had alone.
 
 All go through each stage together, and to storage with one call: a task for each would cost more than what it does (decision 071). Of
-those that differ in nothing but their names one goes through the stages, and the others follow it (`alike`, decision 081).
+those that differ in nothing but their names (Events: in what they are about, too) one goes through the stages, and the others follow it (`alike`,
+decisions 081 and 177).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeAlias
+from typing import Final, Generic, TypeAlias, cast
 
 from apiserver.admission.chain import Attributes, Operation
-from apiserver.registry.alike import Cut, Mould, cut_name, keeps_name, mould_of
+from apiserver.registry.alike import NAME, UID, Layout, layout_of
 from apiserver.registry.context import Context
 from apiserver.registry.creating import FAIR, NOT_STORED, Creator, New
-from apiserver.registry.strategy import M
+from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.turns import Item, turns_of
-from apiserver.storage.interface import KeyExists, Put, PutResult, Stored, Version
+from apiserver.storage.interface import Alike, Key, KeyExists, Known, Put, PutResult, Stored, Version
+from apiserver.storage.resources import resource_of
 from vaina.errors import ApiError, Forbidden, NotFound
 
 #: parses an object that was sent; raises BadRequest
 Parse: TypeAlias = Callable[[bytes], M]
 #: objects that follow are made before others have their turn
-_FAIR_FOLLOWERS = 512
+_FAIR_FOLLOWERS: Final = 512
+#: objects of one size and context that others may follow: of one more each that follows none would cost a µs
+_MAX_LEADERS: Final = 4
 
 
-class _Follower(Generic[M]):
-    """An object that differs in nothing but its name from its leader, which comes before it in the same batch."""
+class _Leader(Generic[M]):
+    """An object that others may follow: they come after it in the same batch, in the same context, and differ in nothing but texts."""
 
-    __slots__ = ("leader", "name", "put", "uid")
+    __slots__ = ("_warnings", "data", "followers", "layout", "new")
 
-    put: Put
+    def __init__(self, new: New[M], data: bytes) -> None:
+        self.new, self.data = new, data
+        self.layout: Layout | None = None
+        #: the place of each in the batch, its name, and its texts
+        self.followers: list[tuple[int, str, list[bytes]]] = []
+        self._warnings: tuple[Callable[[str], str] | None, Sequence[str]] | None = None
 
-    def __init__(self, leader: New[M], name: str) -> None:
-        self.leader, self.name, self.uid = leader, name, ""
+    def warn(self, strategy: Strategy[M], name: str) -> None:
+        """Tell who asked what he should know of a follower. Once its leader has been told of: the leader's object stands for it now."""
+        new, found = self.new, self._warnings
+        if found is None:
+            # The name of a follower is nothing to warn of: what the draft says holds for all of them.
+            new.meta.name = name
+            found = self._warnings = strategy.warner(new.obj), new.draft.warnings()
+        warner, texts = found
+        if warner is not None:
+            new.ctx.warn(warner(name))
+        for text in texts:
+            new.ctx.warn(text)
 
 
 class _Batch(Generic[M]):
     """The objects of a call, by their places in it."""
 
-    __slots__ = ("following", "own", "results", "sent")
+    __slots__ = ("following", "leaders", "own", "puts", "results", "sent", "tries", "watched")
 
     def __init__(self, sent: Sequence[tuple[Context, bytes]]) -> None:
         self.sent = sent
+        #: that go their own way
         self.own: dict[int, New[M]] = {}
-        self.following: dict[int, _Follower[M]] = {}
+        #: whom the others follow, and their names
+        self.following: dict[int, tuple[_Leader[M], str]] = {}
+        self.leaders: list[_Leader[M]] = []
+        #: how to store what is complete
+        self.puts: dict[int, Put] = {}
+        #: uids of those followers of which the observer wants to know
+        self.watched: dict[int, str] = {}
+        #: whether some are only tried
+        self.tries = False
         self.results: list[Stored | ApiError | None] = [None] * len(sent)
 
 
@@ -50,7 +78,7 @@ class ManyCreator(Creator[M]):
 
     async def create_all(
         self, sent: Sequence[tuple[Context, bytes]], parse: Parse[M]
-    ) -> list[Stored | ApiError]:
+    ) -> Sequence[Stored | ApiError]:
         """Store new objects; return for each, in its place, what `create` would return or raise.
 
         Args:
@@ -67,45 +95,57 @@ class ManyCreator(Creator[M]):
         await self._finish_all([batch.own[index] for index in left])
         for index, new in batch.own.items():
             batch.results[index] = new.result
-        for turn in await self._turns(batch):
-            await self._charge_all([batch.own[index] for index in turn if index in batch.own])
-            await self._store_all(batch, turn)
+            if new.result is None:
+                batch.puts[index] = new.put
+        await self._store_in_turns(batch)
         await self._confirm_all(batch)
         self._close_all(batch)
-        answers: list[Stored | ApiError] = []
-        for result in batch.results:
-            assert result is not None
-            answers.append(result)
-        return answers
+        assert all(result is not None for result in batch.results)
+        return cast("Sequence[Stored | ApiError]", batch.results)
 
     async def _sort(self, batch: _Batch[M], parse: Parse[M], started: float) -> None:
         """Parse what goes its own way; find the leaders of the others."""
-        leaders: dict[tuple[int, int, bytes], New[M]] = {}
-        can_follow = self._drafts.can_ignore_names and self._world.admission.ignores_names
+        #: by context (who asks, and how) and size
+        known: dict[tuple[int, int], list[_Leader[M]]] = {}
+        can_follow = bool(self._drafts.places) and self._world.admission.ignores_names
         for index, (ctx, data) in enumerate(batch.sent):
             if index % FAIR == FAIR - 1 and len(batch.own) > len(batch.following):
                 await self._world.clock.sleep(0)
-            cut = cut_name(data) if can_follow and not ctx.dry_run else None
-            # The same context: who asks, and how, is the same too.
-            like = None if cut is None else (id(ctx), cut.meta_size, cut.rest)
-            leader = None if like is None else leaders.get(like)
-            if cut is not None and leader is not None and self._can_lead(leader, cut):
-                batch.following[index] = _Follower(leader, cut.name)
-                continue
+            batch.tries |= ctx.dry_run
+            leaders: list[_Leader[M]] | None = None
+            if can_follow and not ctx.dry_run:
+                leaders = known.setdefault((id(ctx), len(data)), [])
+                if leaders and self._follows(batch, leaders, index, data):
+                    continue
             try:
                 new = batch.own[index] = New(ctx, parse(data), started)
             except ApiError as error:
                 batch.results[index] = error
             else:
-                if like is not None:
-                    leaders[like] = new
+                if leaders is not None and len(leaders) < _MAX_LEADERS:
+                    leaders.append(_Leader(new, data))
 
-    def _can_lead(self, leader: New[M], cut: Cut) -> bool:
-        if leader.can_lead is None:
-            leader.can_lead = keeps_name(cut, self.kind.message) and not self._drafts.depends_on_name(
-                leader.obj
-            )
-        return leader.can_lead
+    def _follows(self, batch: _Batch[M], leaders: Sequence[_Leader[M]], index: int, data: bytes) -> bool:
+        """Say whether an object follows one of some; then it is noted there."""
+        for leader in leaders:
+            layout = leader.layout
+            if layout is None:
+                if not self._drafts.can_lead(leader.new.obj):
+                    continue
+                # Only now, as most that are the first of their size are the last, too.
+                layout = leader.layout = layout_of(leader.data, self._drafts.places)
+                if layout is None:
+                    continue
+            texts = layout.texts(data)
+            # Most are ASCII; of others it would have to be looked at whether they can be read.
+            if texts is not None and b"".join(texts).isascii() and self._drafts.fits(texts[0].decode()):
+                if not leader.followers:
+                    batch.leaders.append(leader)
+                name = texts[0].decode()
+                leader.followers.append((index, name, texts))
+                batch.following[index] = leader, name
+                return True
+        return False
 
     async def _finish_all(self, batch: Sequence[New[M]]) -> None:
         """Take objects through all stages up to storage."""
@@ -133,49 +173,74 @@ class ManyCreator(Creator[M]):
 
     async def _follow(self, batch: _Batch[M]) -> list[int]:
         """Make of each follower what its leader became; return the places of those that must go their own way."""
-        moulds: dict[int, Mould | None] = {}
         left: list[int] = []
-        for number, (index, follower) in enumerate(batch.following.items()):
-            if number % _FAIR_FOLLOWERS == _FAIR_FOLLOWERS - 1:
-                await self._world.clock.sleep(0)
-            leader = follower.leader
-            if id(leader) not in moulds:
-                moulds[id(leader)] = await self._mould(leader)
-            mould = moulds[id(leader)]
-            if mould is None:
-                left.append(index)
-                continue
-            follower.uid = self._new_uid(leader.ctx)
-            like, key = leader.put, self.key(leader.meta.namespace, follower.name)
-            data = mould.cast(follower.name, follower.uid)
-            follower.put = Put(key, data, like.type_meta, None, like.ttl_seconds)
+        for leader in batch.leaders:
+            like = await self._finished(leader)
+            if like is None:
+                left += [index for index, _, _ in leader.followers]
+            else:
+                await self._cast(batch, leader, like, left)
         for index in left:
             del batch.following[index]
-        return left
+        return sorted(left)
 
-    async def _mould(self, leader: New[M]) -> Mould | None:
+    async def _cast(self, batch: _Batch[M], leader: _Leader[M], like: Layout, left: list[int]) -> None:
+        """Put the texts of followers into what their leader became."""
+        new, puts, observer, fill = leader.new, batch.puts, self._observer, like.fill
+        key, data, type_meta, _, ttl_seconds, _ = new.put
+        base, size = key[: len(key) - len(new.meta.name)], len(new.meta.uid)
+        known = Known(resource_of(self.kind).index_values(data), Alike())
+        for number, (index, name, texts) in enumerate(leader.followers):
+            if number % _FAIR_FOLLOWERS == _FAIR_FOLLOWERS - 1:
+                await self._world.clock.sleep(0)
+            uid = self._new_uid(new.ctx)
+            if len(uid) != size:
+                left.append(index)
+                continue
+            if observer is not None and observer.wants(uid):
+                batch.watched[index] = uid
+            texts.insert(1, uid.encode())
+            # Half of the price of `Put(...)`, which is a function around this.
+            puts[index] = tuple.__new__(
+                Put, (Key(base + name), fill(texts), type_meta, None, ttl_seconds, known)
+            )
+
+    async def _finished(self, leader: _Leader[M]) -> Layout | None:
         """Return what followers are cast in; None when the leader was refused, or what it costs is counted."""
-        if leader.result is not None or await self._world.admission.counts(leader.attributes):
+        new, sent = leader.new, leader.layout
+        assert sent is not None
+        if new.result is not None or await self._world.admission.counts(new.attributes):
             return None
-        return mould_of(leader.put.data, leader.meta.name, leader.meta.uid)
+        found = layout_of(new.put.data, (NAME, UID, *sent.places[1:]))
+        texts = sent.texts(leader.data)
+        if found is None or texts is None:
+            return None
+        texts.insert(1, new.meta.uid.encode())
+        return found if found.texts(new.put.data) == texts else None
 
-    async def _turns(self, batch: _Batch[M]) -> list[list[int]]:
-        """Return the places of what was not refused, in turns: see `turns`. Most batches have one."""
+    async def _store_in_turns(self, batch: _Batch[M]) -> None:
+        """Charge and store what was not refused, in turns: see `turns`. Most batches have one, in which nothing is counted."""
         places = [index for index, result in enumerate(batch.results) if result is None]
         counted = {
             index
-            for index in places
-            if index in batch.own and await self._world.admission.counts(batch.own[index].attributes)
+            for index, new in batch.own.items()
+            if new.result is None and await self._world.admission.counts(new.attributes)
         }
-        if not counted and not any(batch.sent[index][0].dry_run for index in places):
-            return [places]
+        if not counted and not batch.tries:
+            await self._store_all(batch, places)
+            return
 
         def item(index: int) -> Item:
-            put = (batch.following.get(index) or batch.own[index]).put
-            taken = index in counted and self.storage.peek(put.key, Version(0)) is not None
-            return Item(index, put.key, batch.sent[index][0].dry_run, index in counted, taken)
+            key = batch.puts[index].key
+            taken = index in counted and self.storage.peek(key, Version(0)) is not None
+            return Item(index, key, batch.sent[index][0].dry_run, index in counted, taken)
 
-        return turns_of(map(item, places))
+        for turn in turns_of(map(item, places)):
+            own = {index: batch.own[index] for index in turn if index in batch.own}
+            await self._charge_all(list(own.values()))
+            for index, new in own.items():
+                batch.results[index] = new.result
+            await self._store_all(batch, [index for index in turn if batch.results[index] is None])
 
     async def _charge_all(self, batch: Sequence[New[M]]) -> None:
         """Take what the objects cost."""
@@ -187,20 +252,12 @@ class ManyCreator(Creator[M]):
                 new.refund = refund
 
     async def _store_all(self, batch: _Batch[M], turn: Sequence[int]) -> None:
-        """Store what was not refused of a turn, in the order of the batch."""
-        puts: list[tuple[int, Put]] = []
+        """Store a turn, in the order of the batch."""
+        puts = batch.puts
+        stored = [index for index in turn if not batch.sent[index][0].dry_run] if batch.tries else turn
+        written = dict(zip(stored, await self._try([puts[index] for index in stored]), strict=True))
         for index in turn:
-            follower = batch.following.get(index)
-            if follower is not None:
-                puts.append((index, follower.put))
-                continue
-            new = batch.own[index]
-            batch.results[index] = new.result
-            if new.result is None:
-                puts.append((index, new.put))
-        results = iter(await self._try([put for index, put in puts if not batch.sent[index][0].dry_run]))
-        for index, _ in puts:
-            result = None if batch.sent[index][0].dry_run else next(results)
+            result = written.get(index)
             if isinstance(result, Stored):
                 batch.results[index] = result
             else:
@@ -220,12 +277,12 @@ class ManyCreator(Creator[M]):
 
     def _on_its_own(self, batch: _Batch[M], index: int) -> New[M]:
         """Return an object, a follower too, as one that takes the whole way."""
-        follower = batch.following.get(index)
-        if follower is None:
-            return batch.own[index]
-        leader = follower.leader
-        new = New(leader.ctx, self.kind.message.FromString(follower.put.data), leader.started)
-        new.put, meta = follower.put, new.meta
+        own = batch.own.get(index)
+        if own is not None:
+            return own
+        leader, put = batch.following[index][0].new, batch.puts[index]
+        new = New(leader.ctx, self.kind.message.FromString(put.data), leader.started)
+        new.put, meta = put, new.meta
         new.attributes = Attributes(new.ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, new.obj)
         return new
 
@@ -240,42 +297,55 @@ class ManyCreator(Creator[M]):
 
         One by one, a cache that lags would hold up the batch once for each of them.
         """
-        namespaces: dict[str, list[tuple[int, Stored]]] = {}
+        newest: dict[str, tuple[Version, int]] = {}
+        stored: dict[str, list[int]] = {}
         for index, result in enumerate(batch.results):
-            if isinstance(result, Stored) and not batch.sent[index][0].dry_run:
-                namespaces.setdefault(self._attributes(batch, index).namespace, []).append((index, result))
-        for stored in namespaces.values():
-            last, newest = max(stored, key=lambda item: item[1].version)
+            if not isinstance(result, Stored) or (batch.tries and batch.sent[index][0].dry_run):
+                continue
+            namespace, version = self._attributes(batch, index).namespace, result.version
+            known = newest.get(namespace)
+            if known is None:
+                newest[namespace], stored[namespace] = (version, index), [index]
+                continue
+            stored[namespace].append(index)
+            if version > known[0]:
+                newest[namespace] = version, index
+        for namespace, (version, last) in newest.items():
             try:
-                await self._world.admission.confirm(self._attributes(batch, last), newest.version)
+                await self._world.admission.confirm(self._attributes(batch, last), version)
             except (NotFound, Forbidden):
-                for index, result in stored:
-                    await self._confirm_one(batch, index, result)
+                for index in stored[namespace]:
+                    await self._confirm_one(batch, index)
             except ApiError as error:
-                for index, _ in stored:
+                for index in stored[namespace]:
                     batch.results[index] = error
 
-    async def _confirm_one(self, batch: _Batch[M], index: int, stored: Stored) -> None:
+    async def _confirm_one(self, batch: _Batch[M], index: int) -> None:
+        stored = batch.results[index]
+        assert isinstance(stored, Stored)
         try:
             await self._confirm(self._on_its_own(batch, index), stored)
         except ApiError as error:
             batch.results[index] = error
 
     def _attributes(self, batch: _Batch[M], index: int) -> Attributes:
-        """Return what admission may know of an object, its name aside."""
-        follower = batch.following.get(index)
-        return (batch.own[index] if follower is None else follower.leader).attributes
+        """Return what admission may know of an object, its texts aside."""
+        own = batch.own.get(index)
+        return (batch.following[index][0].new if own is None else own).attributes
 
     def _close_all(self, batch: _Batch[M]) -> None:
         """Tell who wants to know of what was stored."""
         for index, result in enumerate(batch.results):
             if not isinstance(result, Stored):
                 continue
-            follower = batch.following.get(index)
-            if follower is None:
-                self._close(batch.own[index])
-            else:
-                # The leader has come before: now its object stands for each of the others.
-                new = follower.leader
-                new.meta.name, new.meta.uid = follower.name, follower.uid
-                self._close(new)
+            own = batch.own.get(index)
+            if own is not None:
+                self._close(own)
+                continue
+            leader, name = batch.following[index]
+            leader.warn(self.strategy, name)
+            uid = batch.watched.get(index)
+            if uid is not None and self._observer is not None:
+                new = leader.new
+                new.meta.name, new.meta.uid = name, uid
+                self._observer.created(new.obj, started=new.started)

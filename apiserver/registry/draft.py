@@ -10,6 +10,7 @@ from typing import Any, Generic
 
 from apiserver import validation
 from apiserver.defaulting import default
+from apiserver.registry.alike import NAME, Place
 from apiserver.registry.label_keys import has_label_keys
 from apiserver.registry.strategy import M, Strategy
 from apiserver.validation import annotations, metadata, names, pod_updates, warnings
@@ -54,8 +55,8 @@ class Draft(Generic[M]):
 class Drafts(Generic[M]):
     """Makes drafts. Remembers nothing: what most kinds want."""
 
-    #: whether `depends_on_name` is ever False
-    can_ignore_names = False
+    #: texts in which objects that follow one another (`alike`) may differ, their name first; none: nobody follows
+    places: tuple[Place, ...] = ()
 
     def __init__(self, kind: Kind[Any]) -> None:
         self._kind = kind
@@ -64,12 +65,16 @@ class Drafts(Generic[M]):
         """Return the draft of a new object, whose defaults are set."""
         return Draft(self._kind, obj)
 
-    def depends_on_name(self, obj: M) -> bool:
-        """Say whether another object that differs in nothing but its name, which is a DNS subdomain, may become another thing.
+    def can_lead(self, obj: M) -> bool:
+        """Say whether another object that differs in nothing but these texts, and whose name fits, becomes the same thing, these texts apart.
 
-        Besides its name: it may be another's warning, or another's refusal.
+        With the same warnings, and never with a refusal.
         """
-        return True
+        return False
+
+    def fits(self, name: str) -> bool:
+        """Say whether nothing is wrong with a name, and nothing to be warned of."""
+        return False
 
     def is_known(self, new: M, old: M) -> bool:
         """Say whether an update, as it was sent, leaves a spec as it is that was found in order once.
@@ -99,7 +104,7 @@ class _Known:
 class PodDrafts(Drafts[pod_pb2.Pod]):
     """Makes drafts of Pods, and remembers specs. Owned by one event loop."""
 
-    can_ignore_names = True
+    places: tuple[Place, ...] = (NAME,)
 
     def __init__(self) -> None:
         super().__init__(POD)
@@ -118,8 +123,11 @@ class PodDrafts(Drafts[pod_pb2.Pod]):
         self._specs.move_to_end(key)
         return _FromKnown(known, pod)
 
-    def depends_on_name(self, obj: pod_pb2.Pod) -> bool:
-        return _has_own_claims(obj.spec)
+    def can_lead(self, obj: pod_pb2.Pod) -> bool:
+        return not _has_own_claims(obj.spec)
+
+    def fits(self, name: str) -> bool:
+        return names.is_dns_1123_label(name)
 
     def is_known(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> bool:
         key = _key(new)

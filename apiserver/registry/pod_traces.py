@@ -250,6 +250,10 @@ class TraceWriter:
         """Choose whether a Pod is to have a trace; return the uid that says it."""
         return uid if not can_say(uid) or self._sampler.take() else without_trace(uid)
 
+    def wants(self, uid: str) -> bool:
+        """Say whether a Pod may have a trace."""
+        return may_have_trace(uid)
+
     def created(self, obj: pod_pb2.Pod, *, started: float) -> None:
         """A Pod was admitted and stored."""
         uid = obj.metadata.uid

@@ -3,6 +3,7 @@
 Follows `pkg/registry/core/pod/strategy.go`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from apiserver.registry.label_keys import keep_label_keys, merge_label_keys
@@ -92,12 +93,16 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
         grace = obj.spec.termination_grace_period_seconds if wished is None else wished
         return 1 if grace < 0 else grace
 
-    def warnings_for_create(self, obj: pod_pb2.Pod) -> list[str]:
+    def warner(self, obj: pod_pb2.Pod) -> Callable[[str], str] | None:
         """Row B18: a Pod that nothing manages is not replaced."""
         meta: Any = obj.metadata
         if controller_of(meta) is not None or _MIRROR in meta.annotations:
-            return []
-        return [
-            f'Pod "{meta.name}" has no controller: nothing will replace it when it is deleted, evicted or its node fails; '
-            "use a ReplicaSet to keep it running"
-        ]
+            return None
+        return _unmanaged
+
+
+def _unmanaged(name: str) -> str:
+    return (
+        f'Pod "{name}" has no controller: nothing will replace it when it is deleted, evicted or its node fails; '
+        "use a ReplicaSet to keep it running"
+    )

@@ -65,9 +65,9 @@ class Strategy(Generic[M]):
         """Say whether something must still be done before the object may go: finalizers."""
         return bool(_metadata(obj).finalizers)
 
-    def warnings_for_create(self, obj: M) -> list[str]:
-        """Return what the creator should know."""
-        return []
+    def warner(self, obj: M) -> Callable[[str], str] | None:
+        """Return what the creator of an object like this should know, by its name; None: nothing."""
+        return None
 
 
 def _metadata(obj: Message) -> Any:

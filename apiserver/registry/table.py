@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 from apiserver.registry.config import SecretStrategy
-from apiserver.registry.draft import PodDrafts
-from apiserver.registry.events import EventStrategy
+from apiserver.registry.draft import Drafts, PodDrafts
+from apiserver.registry.events import EventDrafts, EventStrategy
 from apiserver.registry.jobs import CronJobStrategy, JobStrategy
 from apiserver.registry.leases import LeaseStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
@@ -21,7 +21,7 @@ from apiserver.registry.storage_drivers import StorageDriverStrategy
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
-from vaina.kinds import KINDS, POD, Kind
+from vaina.kinds import EVENT, KINDS, POD, Kind
 
 #: what is special about a kind, by its name; the others need nothing
 STRATEGIES: Mapping[str, Strategy[Any]] = {
@@ -71,5 +71,5 @@ def make_stores(
 
 
 def _store(kind: Kind[Any], strategy: Strategy[Any], world: World, observer: Observer | None) -> Store[Any]:
-    drafts = PodDrafts() if kind is POD else None
+    drafts: Drafts[Any] | None = PodDrafts() if kind is POD else EventDrafts() if kind is EVENT else None
     return Store(kind, strategy, world, observer=observer, drafts=drafts)

@@ -48,6 +48,10 @@ class Observer(Protocol):
         """Return the uid of an object that is about to be stored, from the one that was made for it."""
         ...
 
+    def wants(self, uid: str) -> bool:
+        """Say whether to be told of the creation of an object with this uid."""
+        ...
+
     def created(self, obj: Any, *, started: float) -> None:
         """An object was stored; `started` is when its request came (seconds since the epoch)."""
         ...

@@ -20,6 +20,7 @@ from apiserver.services.descriptors import service_descriptor
 from apiserver.services.lists import encode_list
 from apiserver.services.outlets import CountedOutlet, OnWatchBatch
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
+from apiserver.storage import codec
 from apiserver.storage.interface import Stored
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError, TooLarge
@@ -171,8 +172,11 @@ class _Verbs:
                 items.append((ctx, item.object))
             except ApiError as error:
                 refused[index] = error
-        created = iter(await self._store.create_all(items, partial(object_of, self._kind)))
-        return _answers(refused.get(index) or next(created) for index in range(len(requests)))
+        created = await self._store.create_all(items, partial(object_of, self._kind))
+        if not refused:
+            return _answers(created)
+        left = iter(created)
+        return _answers(refused.get(index) or next(left) for index in range(len(requests)))
 
     async def delete_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(request_pb2.DeleteBatchRequest, data).requests)
@@ -206,10 +210,17 @@ def _bounded(requests: Any) -> Any:
 
 
 def _answers(results: Iterable[Stored | ApiError]) -> bytes:
-    response = raw_pb2.RawBatchResponse()
-    for result in results:
-        if isinstance(result, ApiError):
-            response.results.add().error.CopyFrom(result.to_status())
-        else:
-            response.results.add(object=answer(result))
-    return encode(response)
+    """Return the RawBatchResponse of some results: by hand, as protobuf writes it, at a third of the price of messages for them."""
+    return b"".join([
+        raw_pb2.RawBatchResponse(
+            results=[raw_pb2.RawResult(error=result.to_status())]
+        ).SerializeToString() if isinstance(result, ApiError) else _result(answer(result))
+        for result in results
+    ])  # fmt: skip
+
+
+def _result(obj: bytes) -> bytes:
+    """Return the part of a RawBatchResponse that is an object."""
+    size = len(obj)
+    inner = b"\x0a" + codec.varint(size)
+    return b"".join((b"\x0a", codec.varint(len(inner) + size), inner, obj))

@@ -91,8 +91,9 @@ def batches(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
     return requests
 
 
-#: mostly names of Pods, of all lengths
+#: mostly names of Pods, of all lengths; many of one
 _ANY_NAME = st.one_of(
+    st.from_regex(r"web-[a-z0-9]{2}", fullmatch=True),
     st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
     st.from_regex(r"[a-z0-9][a-z0-9.-]{50,140}[a-z0-9]", fullmatch=True),
 )
