@@ -57,10 +57,6 @@ class Entry:
             fields = self._fields = self.resource.fields(self.stored.data)
         return fields
 
-    def index_pairs(self) -> list[tuple[str, str]]:
-        """Return (field, value) of every indexed field."""
-        return list(zip(self.resource.index_fields, self.values, strict=True))
-
 
 class CacheEvent:
     """A change of one object, as watchers see it: as it looks without a selector, or to a selector as `type_for` says.

@@ -9,6 +9,7 @@ kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
@@ -27,6 +28,7 @@ QUEUE_BYTES = 64 * 1024 * 1024
 #: A log of several watchers is looked through for what all have when it has so many events.
 _TIDY = 64
 _NOTHING = (-1, -1, -1)
+_Place: TypeAlias = tuple[str, ...]
 #: the place of those who watch everything of a kind, or what no other place is for
 _EVERYWHERE = ("all",)
 _NOBODY: "dict[Selection, Group]" = {}
@@ -337,9 +339,9 @@ class Fanout:
         """
         self._resource, self._capacity, self._max_bytes = resource, capacity, max_bytes
         #: place -> groups by selection; a place is ("key", key), ("index", field, value), ("namespace", prefix) or ("all",)
-        self._places: dict[tuple[str, ...], dict[Selection, Group]] = {}
-        #: groups that see an index
-        self._indexed = 0
+        self._places: dict[_Place, dict[Selection, Group]] = {}
+        #: groups, by the sort of their place
+        self._standing: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Subscription]:
         for groups in list(self._places.values()):
@@ -355,7 +357,7 @@ class Fanout:
             group = groups[selection] = Group(
                 self._resource, selection, capacity=self._capacity, max_bytes=self._max_bytes
             )
-            self._indexed += place[0] == "index"
+            self._standing[place[0]] += 1
         return group.join(bookmarks=bookmarks)
 
     def detach(self, subscription: Subscription) -> None:
@@ -367,7 +369,7 @@ class Fanout:
         if len(group) or groups.get(group.selection) is not group:
             return
         del groups[group.selection]
-        self._indexed -= place[0] == "index"
+        self._standing[place[0]] -= 1
         if not groups:
             del self._places[place]
 
@@ -380,14 +382,13 @@ class Fanout:
             handed, cut = handed + got, cut + lost
         if len(self._places) == (1 if everywhere else 0):
             return handed, cut
-        for event in events:
-            for place in self._concerned(event):
-                for group in self._places.get(place, _NOBODY).values():
-                    got, lost = group.extend((event,))
-                    handed, cut = handed + got, cut + lost
+        for place, concerned in self._concerned(events).items():
+            for group in self._places[place].values():
+                got, lost = group.extend(concerned)
+                handed, cut = handed + got, cut + lost
         return handed, cut
 
-    def _place(self, selection: Selection) -> tuple[str, ...]:
+    def _place(self, selection: Selection) -> _Place:
         if selection.key is not None:
             return ("key", selection.key)
         if selection.index is not None and selection.index[0] in self._resource.index_fields:
@@ -396,14 +397,25 @@ class Fanout:
             return ("namespace", selection.prefix)
         return _EVERYWHERE
 
-    def _concerned(self, event: CacheEvent) -> list[tuple[str, ...]]:
-        """Return the places of those whom an event may concern, beside those who stand everywhere."""
-        key = event.entry.stored.key
-        # The prefix of the key's namespace; for kinds without it is that of the kind, where nobody stands.
-        places: list[tuple[str, ...]] = [("namespace", key[: key.rindex("/") + 1]), ("key", key)]
-        if self._indexed:
-            pairs = dict.fromkeys(event.entry.index_pairs())
-            if event.previous is not None:
-                pairs.update(dict.fromkeys(event.previous.index_pairs()))
-            places += [("index", *pair) for pair in pairs]
-        return places
+    def _concerned(self, events: Sequence[CacheEvent]) -> dict[_Place, list[CacheEvent]]:
+        """Return which events may concern whom, by their places, beside those who stand everywhere."""
+        places, standing, fields = self._places, self._standing, self._resource.index_fields
+        found: dict[_Place, list[CacheEvent]] = {}
+        for event in events:
+            entry, previous = event.entry, event.previous
+            key = entry.stored.key
+            asked: list[_Place] = []
+            if standing["namespace"]:
+                # The prefix of the key's namespace; for kinds without it is that of the kind, where nobody stands.
+                asked.append(("namespace", key[: key.rindex("/") + 1]))
+            if standing["key"]:
+                asked.append(("key", key))
+            if standing["index"]:
+                asked += [("index", *pair) for pair in zip(fields, entry.values, strict=True)]
+                if previous is not None and previous.values != entry.values:
+                    before = zip(fields, previous.values, entry.values, strict=True)
+                    asked += [("index", field, old) for field, old, new in before if old != new]
+            for place in asked:
+                if place in places:
+                    found.setdefault(place, []).append(event)
+        return found
