@@ -243,6 +243,7 @@ def _around_put(key: int, value: int, lease: int) -> tuple[bytes, bytes]:
     return b"\x12" + varint(len(operation) + put) + operation + first, between
 
 
+@lru_cache(maxsize=4096)
 def _int64(number: int) -> bytes:
     """Return a number as protobuf writes an int64."""
     left, found = number & 0xFFFF_FFFF_FFFF_FFFF, bytearray()
