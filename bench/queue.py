@@ -14,7 +14,7 @@ import gc
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,10 +113,16 @@ class Nobody:
     def settle(self, uid: str, node_name: str) -> None:
         """Nothing."""
 
+    def settle_all(self, pods: Sequence[PodInfo]) -> None:
+        """Nothing."""
+
     def observe(self, info: PodInfo) -> None:
         """Nothing."""
 
     def placed(self, uid: str, node_name: str) -> None:
+        """Nothing."""
+
+    def all_placed(self, pods: Sequence[PodInfo]) -> None:
         """Nothing."""
 
     def gone(self, uid: str) -> None:

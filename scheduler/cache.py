@@ -16,6 +16,7 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.node_table import NodeChange, NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.nominations import Nominations
+from vaina.api.core.v1 import pod_pb2
 
 #: a binding that was acknowledged, and that the watch has not shown after this time, is looked up
 OVERDUE_SECONDS: Final = 30.0
@@ -146,6 +147,17 @@ class Cache:
             self.remove(info.uid)
         self._add(HeldPod(info, info.node_name, assumed=False))
         return before
+
+    def confirm(self, held: HeldPod, pod: pod_pb2.Pod) -> PodInfo:
+        """Take in an assumed Pod that the watch shows where it was assumed, of its class and generation: as `put` does; returns it."""
+        node_name = held.node_name
+        info = held.info.at(node_name, pod)
+        uid = info.uid
+        # Another object: what was captured for `scheduler.verify` stays as it was.
+        self._pods[uid] = HeldPod(info, node_name, False)
+        self._by_node[node_name][uid] = info
+        self._assumed.pop(uid, None)
+        return info
 
     def remove(self, uid: str) -> PodInfo | None:
         """Give back a Pod's room; returns what it was."""

@@ -8,7 +8,7 @@ A Pod that waits for its victims is not woken by what happens on other nodes, un
 to come: otherwise each victim that ends would wake everybody. Called by `scheduler.scheduler` and `scheduler.event_handlers`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -162,6 +162,13 @@ class Preempting:
         known = self._cache.nominations.lift(uid)
         if known is not None and known.node_name != node_name:
             self._given_back(known.info, known.node_name)
+
+    def all_placed(self, pods: Sequence[PodInfo]) -> None:
+        """The watch shows Pods on the nodes that they name."""
+        # Nearly always nobody has anything in view.
+        if len(self._cache.nominations):
+            for info in pods:
+                self.placed(info.uid, info.node_name)
 
     def unplaced(self, info: PodInfo, node_name: str) -> None:
         """A binding was refused: the Pod has in view what its status says, and there is room on the node again."""

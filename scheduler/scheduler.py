@@ -9,7 +9,7 @@ cycles everybody else has a turn.
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -275,6 +275,12 @@ class Scheduler:
         """The watch shows a Pod on a node, or gone."""
         self._conditions.drop(uid)
         self._binder.settle(uid, node_name)
+
+    def settle_all(self, pods: Sequence[PodInfo]) -> None:
+        """The watch shows Pods on the nodes that they name."""
+        if not self._conditions.idle or self._binder.unsure:
+            for info in pods:
+                self.settle(info.uid, info.node_name)
 
     async def _cycles_forever(self) -> None:
         while True:

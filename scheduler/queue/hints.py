@@ -22,12 +22,7 @@ BY_SHAPE: Final = frozenset(
     {"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts", FIT}
 )
 #: plugins whose hints look at nothing but the class of a Pod that came, changed or went
-BY_CLASS: Final = frozenset(
-    {
-        "InterPodAffinity", "NodePorts", "NodeVolumeLimits", "PodTopologySpread", "VolumeBinding",
-        "VolumeRestrictions",
-    }
-)  # fmt: skip
+BY_CLASS: Final = frozenset({"InterPodAffinity", "NodePorts", "PodTopologySpread"})
 
 
 def screens(table: NodeTable) -> dict[str, Screen]:

@@ -10,7 +10,7 @@ mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` an
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -145,6 +145,20 @@ class SchedulingQueue:
         pod = self._pods.pop(uid, None)
         if pod is not None:
             self._leave(pod)
+
+    def delete_all(self, uids: Iterable[str]) -> None:
+        """Forget Pods."""
+        pods, in_flight = self._pods, self._in_flight
+        for uid in uids:
+            pod = pods.pop(uid, None)
+            if pod is None:
+                continue
+            if pod.place is Place.IN_FLIGHT:
+                del in_flight[uid]
+            else:
+                self._leave(pod)
+        if self._events and not in_flight:
+            self._forget_events()
 
     def pop(self, *, now: float) -> QueuedPod | None:
         """Take out the next Pod for an attempt. It is in flight until `done`, `park`, `requeue` or `delete`."""
@@ -315,7 +329,7 @@ class SchedulingQueue:
         # By far the most: those that have got a node.
         if place is Place.IN_FLIGHT:
             del self._in_flight[uid]
-            if not self._in_flight:
+            if self._events and not self._in_flight:
                 self._forget_events()
         elif place is Place.ACTIVE:
             self._active.discard(uid)

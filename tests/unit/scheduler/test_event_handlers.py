@@ -1,5 +1,8 @@
 """Watch events, whatever they say: cache and queue end up true."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.cycles import Cycles
@@ -23,11 +26,13 @@ class Parts:
         self.cache, self.woken = Cache(), 0
         self.queue = SchedulingQueue(hints=framework.hints, gate=framework.gate)
         self.settled: list[tuple[str, str]] = []
+        #: event -> how often it was handled
+        self.heard: Counter[ClusterEvent] = Counter()
         #: nodes where there may be room
         self.changed: list[str] = []
         self.handlers = EventHandlers(
             self.cache, self.queue, compiler=PodCompiler(), clock=FakeClock(), scheduler_names=frozenset({"default-scheduler"}),
-            heard=frozenset(framework.hints), settler=self, expectant=self, wake=self.wake,
+            heard=frozenset(framework.hints), settler=self, expectant=self, wake=self.wake, observe=self.observed,
         )  # fmt: skip
 
     def observe(self, info: PodInfo) -> None:
@@ -35,6 +40,10 @@ class Parts:
 
     def placed(self, uid: str, node_name: str) -> None:
         self.cache.nominations.remove(uid)
+
+    def all_placed(self, pods: Sequence[PodInfo]) -> None:
+        for one in pods:
+            self.placed(one.uid, one.node_name)
 
     def gone(self, uid: str) -> None:
         self.cache.nominations.remove(uid)
@@ -47,6 +56,13 @@ class Parts:
 
     def settle(self, uid: str, node_name: str) -> None:
         self.settled.append((uid, node_name))
+
+    def settle_all(self, pods: Sequence[PodInfo]) -> None:
+        for one in pods:
+            self.settle(one.uid, one.node_name)
+
+    def observed(self, event: ClusterEvent, seconds: Sequence[float]) -> None:
+        self.heard[event] += len(seconds)
 
     def wake(self) -> None:
         self.woken += 1
