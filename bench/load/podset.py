@@ -52,7 +52,8 @@ class PodSet:
                 self.first_bound = at
                 self.begun.set()
             self.bound_count += 1
-            self._settle()
+            if self.bound_count >= len(self.names):
+                self._settle()
 
     def see_running(self, index: int, at: float) -> None:
         """Note that a Pod runs; only the first time counts."""

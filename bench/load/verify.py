@@ -32,6 +32,7 @@ _LOOK_SECONDS: Final = 0.5
 #: what the rules of volumes read; nothing comes of these where there are no volumes
 STORAGE: Final[tuple[kinds.Kind[Any], ...]] = (
     kinds.PERSISTENT_VOLUME, kinds.PERSISTENT_VOLUME_CLAIM, kinds.STORAGE_CLASS, kinds.CSI_NODE,
+    kinds.CSI_DRIVER, kinds.CSI_STORAGE_CAPACITY, kinds.VOLUME_ATTACHMENT,
 )  # fmt: skip
 
 
