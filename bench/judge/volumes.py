@@ -22,7 +22,7 @@ from bench.judge.reference.storage import (
     reaches,
     table_of,
 )
-from bench.judge.reference.volumes import Alone, Binding, Limits, Zone, disks_of
+from bench.judge.reference.volumes import Alone, Binding, Limits, Zone
 from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
@@ -50,11 +50,20 @@ class Bound(Binding):
 _RULES: Final[tuple[type[Rule], ...]] = (Alone, Limits, Bound, Zone)
 #: plugins that look at storage
 OF_VOLUMES: Final = frozenset(rule.name for rule in _RULES)
+#: volumes that these rules are about; of all others there is nothing to say
+_SOURCES: Final = (
+    "persistent_volume_claim", "ephemeral", "gce_persistent_disk", "aws_elastic_block_store", "iscsi", "rbd", "azure_disk",
+    "cinder", "portworx_volume",
+)  # fmt: skip
 
 
 def has_volumes(pod: pod_pb2.Pod) -> bool:
     """Say whether the rules of volumes have anything to say of a Pod."""
-    return bool(pod.spec.volumes) and (next(claim_names(pod), None) is not None or bool(disks_of(pod)))
+    return any(
+        item.volume_source.HasField(kind)  # type: ignore[arg-type]  # each is a field
+        for item in pod.spec.volumes
+        for kind in _SOURCES
+    )
 
 
 def refusals(

@@ -1,7 +1,8 @@
 """VolumeBinding: a Pod goes where its volumes are, or where they can be had.
 
 A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its first consumer takes the
-smallest volume that will do there, or has one made. Choosing is done here, binding in `scheduler.volume_binding`. Follows
+smallest volume that will do there, or has one made, where its driver has as much left if it says so (CSIStorageCapacity). That
+nodes with more left are no better is as upstream: StorageCapacityScoring is off by default. Choosing is done here, binding in `scheduler.volume_binding`. Follows
 `plugins/volumebinding`.
 """
 
@@ -47,6 +48,7 @@ class VolumeBinding:
         events = (
             ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
             ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
+            ClusterEvent.CSI_DRIVER_ADD, ClusterEvent.CSI_DRIVER_UPDATE, ClusterEvent.CAPACITY_ADD, ClusterEvent.CAPACITY_UPDATE,
         )  # fmt: skip
         return dict.fromkeys(events, always) | {
             ClusterEvent.CLAIM_ADD: of_its_claims,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.node_selection import any_matches, holds
+from scheduler.columns.pod_asks import NodeRequirement
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import ABSENT, Snapshot
 from scheduler.framework.interface import UNRESOLVABLE, Codes
@@ -20,10 +21,11 @@ from scheduler.volumes.objects import ClaimInfo, VolumeInfo
 
 BIND_CONFLICT: Final = "node(s) didn't find available persistent volumes to bind"
 NODE_CONFLICT: Final = "node(s) didn't match PersistentVolume's node affinity"
+NOT_ENOUGH_SPACE: Final = "node(s) did not have enough free storage"
 NO_SUCH_VOLUME: Final = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 UNBOUND_IMMEDIATE: Final = "pod has unbound immediate PersistentVolumeClaims"
 #: in the order of their bits
-REASONS: Final = (BIND_CONFLICT, NODE_CONFLICT, NO_SUCH_VOLUME)
+REASONS: Final = (BIND_CONFLICT, NODE_CONFLICT, NO_SUCH_VOLUME, NOT_ENOUGH_SPACE)
 
 
 @dataclass(slots=True)
@@ -98,6 +100,9 @@ class Found:
         return Plan(name, tuple(binds), tuple(provisions))
 
 
+#: codes of a node where a claim gets no volume, and where there is no room for one
+_BIND: Final = np.int64(UNRESOLVABLE | 1)
+_SPACE: Final = np.int64(UNRESOLVABLE | 8)
 #: no volume has this rank
 _NONE: Final = np.iinfo(np.int32).max
 
@@ -159,25 +164,37 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
         elif volume.terms is not None:
             codes[(codes == 0) & ~any_matches(volume.terms, nodes)] = UNRESOLVABLE | 2
     found = Found(codes, [], [])
-    fits = np.ones(nodes.size, np.bool_)
-    for claim in need.waiting:
-        fits &= _give(catalogue, claim, nodes, found)
-    codes |= np.where(fits, np.int64(0), np.int64(UNRESOLVABLE | 1))
+    if need.waiting:
+        codes |= _give_all(catalogue, need, nodes, found)
     return found
 
 
-def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.bool_]:
-    """Choose a volume for a claim on each row; return the rows where it gets one, there or made (bool[N])."""
-    chosen = np.full(nodes.size, -1, np.int32)
-    selected = catalogue.selected_node(claim)
-    if selected:
-        # Somebody is making it there.
-        fits = np.zeros(nodes.size, np.bool_)
-        row = nodes.rows.get(selected)
-        if row is not None:
-            fits[row] = _can_provision(catalogue, claim, nodes)[row]
-        found.chosen.append(chosen)
-        return fits
+def _give_all(catalogue: Catalogue, need: Need, nodes: Snapshot, found: Found) -> Codes:
+    """Choose for the claims that wait; return the first reason why one gets nothing (checkVolumeProvisions stops there), int64[N]."""
+    lack = np.zeros(nodes.size, np.int64)
+    selected = [catalogue.selected_node(claim) for claim in need.waiting]
+    for name in selected:
+        if name:
+            # Somebody is making it there, and nowhere else.
+            elsewhere = np.ones(nodes.size, np.bool_)
+            row = nodes.rows.get(name)
+            if row is not None:
+                elsewhere[row] = False
+            lack[elsewhere] = _BIND
+    later: list[NDArray[np.int64]] = []
+    for claim, name in zip(need.waiting, selected, strict=True):
+        if name:
+            found.chosen.append(np.full(nodes.size, -1, np.int32))
+            lack = np.where(lack == 0, _provisions(catalogue, claim, nodes), lack)
+        else:
+            later.append(_give(catalogue, claim, nodes, found))
+    for other in later:
+        lack = np.where(lack == 0, other, lack)
+    return lack
+
+
+def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.int64]:
+    """Choose a volume for a claim on each row; return why it gets none there, neither one that is there nor one that is made (int64[N])."""
     #: volume -> its numbers: earlier claims may have taken it on some rows
     taken: dict[str, list[int]] = {}
     for number, volume in enumerate(found.volumes):
@@ -201,7 +218,9 @@ def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found)
     chosen[ranks == _NONE] = -1
     found.volumes += [candidates[rank] for rank in used.tolist() if rank != _NONE]
     found.chosen.append(chosen)
-    return (chosen >= 0) | _can_provision(catalogue, claim, nodes)
+    if (chosen >= 0).all():
+        return np.zeros(nodes.size, np.int64)
+    return np.where(chosen >= 0, np.int64(0), _provisions(catalogue, claim, nodes))
 
 
 def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
@@ -232,17 +251,55 @@ def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
     return sorted(others, key=lambda volume: (volume.capacity, volume.name))
 
 
-def _can_provision(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.bool_]:
-    """Say for each row whether a volume can be made there (checkVolumeProvisions)."""
+def _provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.int64]:
+    """Say for each row why no volume can be made there (checkVolumeProvisions); int64[N], 0: one can."""
     found = catalogue.classes.get(claim.class_name)
     if found is None or not found.provisioner:
-        return np.zeros(nodes.size, np.bool_)
-    if not found.topologies:
-        return np.ones(nodes.size, np.bool_)
-    allowed = np.zeros(nodes.size, np.bool_)
-    for term in found.topologies:
-        here = np.ones(nodes.size, np.bool_)
-        for condition in term:
-            here &= holds(condition, nodes)
-        allowed |= here
-    return allowed
+        return np.full(nodes.size, _BIND)
+    codes = np.zeros(nodes.size, np.int64)
+    if found.topologies:
+        allowed = np.zeros(nodes.size, np.bool_)
+        for term in found.topologies:
+            allowed |= _all_hold(term, nodes)
+        codes[~allowed] = _BIND
+    if claim.requested and catalogue.says_capacity(found.provisioner):
+        codes[(codes == 0) & ~_has_room(catalogue, claim, nodes)] = _SPACE
+    return codes
+
+
+def _all_hold(conditions: Sequence[NodeRequirement], nodes: Snapshot) -> NDArray[np.bool_]:
+    here = np.ones(nodes.size, np.bool_)
+    for condition in conditions:
+        here &= holds(condition, nodes)
+    return here
+
+
+def _has_room(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.bool_]:
+    """Say for each row whether the driver has as much left there (hasEnoughCapacity).
+
+    Most drivers say it of each value of one label, of each node even: these are looked up all at once.
+    """
+    room = np.zeros(nodes.size, np.bool_)
+    #: label -> its values with room
+    by_value: dict[str, set[str]] = {}
+    for capacity in catalogue.capacities(claim.class_name):
+        if capacity.topology is None or capacity.limit < claim.requested:
+            continue
+        if len(capacity.topology) == 1 and capacity.topology[0].operator == "In":
+            [condition] = capacity.topology
+            by_value.setdefault(condition.key, set()).update(condition.values)
+        else:
+            room |= _all_hold(capacity.topology, nodes)
+    for key, values in by_value.items():
+        column = nodes.label_codes(key)
+        if column is None:
+            continue
+        # The last place is that of nodes without the label.
+        has = np.zeros(column.values.size + 1, np.bool_)
+        for text in values:
+            code = column.values.find(text)
+            if code != ABSENT:
+                has[code] = True
+        codes = column.codes[: nodes.size]
+        room |= has[np.where(codes == ABSENT, -1, codes)]
+    return room

@@ -100,7 +100,7 @@ class ReferenceScheduler:
     def gives(self, pod: pod_pb2.Pod, node: str) -> Given:
         """Return what the claims of a Pod get on a node that will do."""
         found = Binding(self.world, Placed(pod)).give(self.world.nodes[node])
-        assert found is not None
+        assert isinstance(found, Given)
         return found
 
     def refuse(self, world: World, wanting: Placed, node: node_pb2.Node) -> tuple[str, Refusal] | None:

@@ -10,12 +10,27 @@ from typing import Any
 
 from bench.judge.reference.selectors import holds, selects, term_holds
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 from vaina.objects.quantity import value
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 Volume = persistent_volume_pb2.PersistentVolume
-StorageObject = Claim | Volume | storage_class_pb2.StorageClass | csi_node_pb2.CSINode
+Capacity = csi_storage_capacity_pb2.CSIStorageCapacity
+StorageObject = (
+    Claim
+    | Volume
+    | storage_class_pb2.StorageClass
+    | csi_node_pb2.CSINode
+    | csi_driver_pb2.CSIDriver
+    | Capacity
+    | volume_attachment_pb2.VolumeAttachment
+)
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
@@ -39,6 +54,10 @@ class Storage:
     classes: dict[str, storage_class_pb2.StorageClass] = field(default_factory=dict)
     #: by the name of the node
     limits: dict[str, csi_node_pb2.CSINode] = field(default_factory=dict)
+    drivers: dict[str, csi_driver_pb2.CSIDriver] = field(default_factory=dict)
+    #: by namespace/name
+    capacities: dict[str, Capacity] = field(default_factory=dict)
+    attachments: dict[str, volume_attachment_pb2.VolumeAttachment] = field(default_factory=dict)
     #: uid of a Pod -> what was given to it, and is not written down yet
     given: dict[str, Given] = field(default_factory=dict)
 
@@ -74,6 +93,12 @@ def table_of(storage: Storage, made: StorageObject) -> dict[str, Any]:
             return storage.volumes
         case "StorageClass":
             return storage.classes
+        case "CSIDriver":
+            return storage.drivers
+        case "CSIStorageCapacity":
+            return storage.capacities
+        case "VolumeAttachment":
+            return storage.attachments
         case _:
             return storage.limits
 
@@ -127,13 +152,38 @@ def reaches(node: node_pb2.Node, volume: Volume) -> bool:
     return any(term_holds(term, node) for term in volume.spec.node_affinity.required.node_selector_terms)
 
 
-def can_be_made(storage: Storage, claim: Claim, node: node_pb2.Node) -> bool:
-    """Say whether somebody makes volumes of a claim's class for a node."""
+#: nobody makes a volume; there is no room for one
+NOBODY, NO_ROOM = (
+    "node(s) didn't find available persistent volumes to bind",
+    "node(s) did not have enough free storage",
+)
+
+
+def why_not_made(storage: Storage, claim: Claim, node: node_pb2.Node) -> str:
+    """Say why no volume is made for a claim on a node; an empty text: one is."""
     found = storage.class_of(claim)
     if found is None or found.provisioner in ("", "kubernetes.io/no-provisioner"):
-        return False
-    if not found.allowed_topologies:
-        return True
+        return NOBODY
+    if found.allowed_topologies and not _allows(found, node):
+        return NOBODY
+    driver = storage.drivers.get(found.provisioner)
+    if driver is None or not driver.spec.storage_capacity or "storage" not in claim.spec.resources.requests:
+        return ""
+    has_room = any(
+        made.storage_class_name == found.metadata.name
+        and made.HasField("node_topology")
+        and selects(made.node_topology, node.metadata.labels)
+        and value(
+            (made.maximum_volume_size if made.HasField("maximum_volume_size") else made.capacity).string
+            or "0"
+        )
+        >= size_of(claim)
+        for made in storage.capacities.values()
+    )
+    return "" if has_room else NO_ROOM
+
+
+def _allows(found: storage_class_pb2.StorageClass, node: node_pb2.Node) -> bool:
     return any(
         all(
             holds("In", list(item.values), node.metadata.labels.get(item.key))
@@ -143,22 +193,27 @@ def can_be_made(storage: Storage, claim: Claim, node: node_pb2.Node) -> bool:
     )
 
 
-def choose(storage: Storage, claims: list[Claim], node: node_pb2.Node) -> Given | None:
-    """Choose for claims that wait what they get on a node: the smallest claim first, the smallest volume; None: one gets nothing."""
+def choose(storage: Storage, claims: list[Claim], node: node_pb2.Node) -> Given | str:
+    """Choose for claims that wait what they get on a node: the smallest claim first, the smallest volume; or say why one gets nothing."""
     volumes: dict[str, str] = {}
-    made: set[str] = set()
-    for claim in sorted(claims, key=size_of):
-        selected = storage.node_of(claim)
-        if selected and selected != node.metadata.name:
-            return None
-        found = None if selected else _volume_for(storage, claim, node, set(volumes.values()))
+    claims = sorted(claims, key=size_of)
+    selected = [claim for claim in claims if storage.node_of(claim)]
+    if any(storage.node_of(claim) != node.metadata.name for claim in selected):
+        return NOBODY
+    unfound: list[Claim] = []
+    for claim in claims:
+        if claim in selected:
+            continue
+        found = _volume_for(storage, claim, node, set(volumes.values()))
         if found is not None:
             volumes[key_of(claim)] = found
-        elif can_be_made(storage, claim, node):
-            made.add(key_of(claim))
         else:
-            return None
-    return Given(node.metadata.name, frozenset(volumes.items()), frozenset(made))
+            unfound.append(claim)
+    made = [*selected, *unfound]
+    for claim in made:
+        if words := why_not_made(storage, claim, node):
+            return words
+    return Given(node.metadata.name, frozenset(volumes.items()), frozenset(key_of(claim) for claim in made))
 
 
 def _volume_for(storage: Storage, claim: Claim, node: node_pb2.Node, taken: set[str]) -> str | None:  # noqa: C901 - one rule a line, as the documentation has them

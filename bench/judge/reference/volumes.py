@@ -4,7 +4,8 @@ docs: *Persistent Volumes* (access modes, ReadWriteOncePod), *Node-specific Volu
 allowed topologies), *Running in multiple zones*.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bench.judge.reference.rule import Refusal, Rule
 from bench.judge.reference.storage import (
@@ -99,23 +100,37 @@ class Limits(_OfVolumes):
         says = self.storage.limits.get(node.metadata.name)
         if says is None:
             return None
-        wanted = self._attached([self.wanting])
-        there = self._attached(self.world.on(node.metadata.name))
+        plugins = says.metadata.annotations.get("storage.alpha.kubernetes.io/migrated-plugins", "").split(",")
+        portworx = "kubernetes.io/portworx-volume" in plugins
+        wanted = self._attached([self.wanting], portworx)
+        there = self._attached(self.world.on(node.metadata.name), portworx)
         for driver in says.spec.drivers:
             new = {one for one in wanted - there if one[0] == driver.name}
             old = {one for one in there if one[0] == driver.name}
             if (
                 driver.allocatable.HasField("count")
                 and new
-                and len(new) + len(old) > driver.allocatable.count
+                and len(new) + len(old | self._without_pods(node, driver.name)) > driver.allocatable.count
             ):
                 return Refusal(("node(s) exceed max volume count",))
         return None
 
-    def _attached(self, pods: Iterable[Placed]) -> set[tuple[str, str]]:
-        """Return (driver, volume) of all claims of Pods; a volume that is not there yet goes by its claim."""
+    def _without_pods(self, node: node_pb2.Node, driver: str) -> set[tuple[str, str]]:
+        """Return what VolumeAttachments say of a driver on a node."""
+        found: set[tuple[str, str]] = set()
+        for made in self.storage.attachments.values():
+            if made.spec.node_name == node.metadata.name and made.spec.attacher == driver:
+                volume = self.storage.volumes.get(made.spec.source.persistent_volume_name)
+                if volume is not None and volume.spec.persistent_volume_source.HasField("csi"):
+                    found.add((driver, volume.spec.persistent_volume_source.csi.volume_handle))
+        return found
+
+    def _attached(self, pods: Iterable[Placed], portworx: bool) -> set[tuple[str, str]]:
+        """Return (driver, volume) of all claims of Pods and disks they name; a volume that is not there yet goes by its claim."""
         found: set[tuple[str, str]] = set()
         for placed in pods:
+            for item in placed.pod.spec.volumes:
+                found |= _migrated(item.volume_source, {}, portworx)
             for name, _ in claim_names(placed.pod):
                 claim = self.storage.claims.get(f"{placed.namespace}/{name}")
                 if claim is None:
@@ -126,9 +141,47 @@ class Limits(_OfVolumes):
                     csi = volume.spec.persistent_volume_source.csi
                     if csi.driver:
                         found.add((csi.driver, csi.volume_handle))
+                    else:
+                        source = volume.spec.persistent_volume_source
+                        found |= _migrated(source, volume.metadata.labels, portworx)
                 elif driver is not None:
-                    found.add((driver.provisioner, f"to be made for {key_of(claim)}"))
+                    made = _TODAYS_DRIVER.get(driver.provisioner, driver.provisioner)
+                    if portworx or driver.provisioner != "kubernetes.io/portworx-volume":
+                        found.add((made, f"to be made for {key_of(claim)}"))
         return found
+
+
+_TODAYS_DRIVER = {
+    "kubernetes.io/aws-ebs": "ebs.csi.aws.com", "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+    "kubernetes.io/azure-disk": "disk.csi.azure.com", "kubernetes.io/cinder": "cinder.csi.openstack.org",
+    "kubernetes.io/portworx-volume": "pxd.portworx.com",
+}  # fmt: skip
+
+
+def _migrated(source: Any, labels: Mapping[str, str], portworx: bool) -> set[tuple[str, str]]:
+    """Return driver and volume of a disk that is named in the old way, if a driver attaches it today."""
+    if source.HasField("aws_elastic_block_store"):
+        name = source.aws_elastic_block_store.volume_id
+        if name.startswith("aws://"):
+            name = name.removeprefix("aws://").partition("/")[2].strip("/")
+            if not name.startswith("vol-") or "/" in name:
+                return set()
+        return {("ebs.csi.aws.com", name)}
+    if source.HasField("gce_persistent_disk"):
+        zones = (labels.get(_OLD_ZONE) or labels.get(_ZONE) or "").split("__")
+        regions = {zone.rsplit("-", 1)[0] for zone in zones}
+        where = f"zones/{zones[0] or 'UNSPECIFIED'}" if len(zones) == 1 else f"regions/{min(regions)}"
+        if len(zones) > 1 and (len(regions) > 1 or any(len(zone.split("-")) != 3 for zone in zones)):
+            return set()
+        name = source.gce_persistent_disk.pd_name
+        return {("pd.csi.storage.gke.io", f"projects/UNSPECIFIED/{where}/disks/{name}")}
+    if source.HasField("azure_disk"):
+        return {("disk.csi.azure.com", source.azure_disk.disk_uri)}
+    if source.HasField("cinder"):
+        return {("cinder.csi.openstack.org", source.cinder.volume_id)}
+    if source.HasField("portworx_volume") and portworx:
+        return {("pxd.portworx.com", source.portworx_volume.volume_id)}
+    return set()
 
 
 class Binding(_OfVolumes):
@@ -171,12 +224,13 @@ class Binding(_OfVolumes):
                 words.append("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)")
             elif not reaches(node, volume):
                 words.append("node(s) didn't match PersistentVolume's node affinity")
-        if self.give(node) is None:
-            words.append("node(s) didn't find available persistent volumes to bind")
+        given = self.give(node)
+        if isinstance(given, str):
+            words.append(given)
         return Refusal(tuple(words), helpless=True) if words else None
 
-    def give(self, node: node_pb2.Node) -> Given | None:
-        """Return what the claims get on a node; None: something is lacking."""
+    def give(self, node: node_pb2.Node) -> Given | str:
+        """Return what the claims get on a node, or what is lacking."""
         waiting = [claim for _, _, claim in self.claims if claim is not None and not is_bound(claim)]
         return choose(self.storage, waiting, node)
 

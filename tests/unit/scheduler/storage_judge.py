@@ -6,6 +6,7 @@ from bench.judge.reference.storage import Given, Storage
 from scheduler.volumes.catalogue import Catalogue, Plan
 from tests.unit.scheduler.volumes.storage import volume
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2
+from vaina.objects.meta import object_key
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 Volume = persistent_volume_pb2.PersistentVolume
@@ -23,6 +24,9 @@ class Stores:
             "PersistentVolume": (catalogue.on_volumes, storage.volumes),
             "StorageClass": (catalogue.on_classes, storage.classes),
             "CSINode": (catalogue.on_nodes, storage.limits),
+            "CSIDriver": (catalogue.on_drivers, storage.drivers),
+            "CSIStorageCapacity": (catalogue.on_capacities, storage.capacities),
+            "VolumeAttachment": (catalogue.on_attachments, storage.attachments),
         }
 
     def put(self, made: Message) -> None:
@@ -89,7 +93,4 @@ class Stores:
 
 
 def _key(made: Message) -> str:
-    meta = made.metadata  # type: ignore[attr-defined]  # every kind has them
-    return (
-        f"{meta.namespace}/{meta.name}" if made.DESCRIPTOR.name == "PersistentVolumeClaim" else str(meta.name)
-    )
+    return object_key(made)

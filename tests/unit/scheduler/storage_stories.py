@@ -6,16 +6,33 @@ from collections.abc import Iterator, Sequence
 from google.protobuf.message import Message
 
 from tests.unit.scheduler.objects import term
-from tests.unit.scheduler.volumes.storage import claim, csi_node, storage_class, volume
+from tests.unit.scheduler.volumes.storage import (
+    attachment,
+    capacity,
+    claim,
+    csi_driver,
+    csi_node,
+    storage_class,
+    volume,
+)
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
-from vaina.api.storage.v1 import storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 
 HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 OLD_ZONE, REGION = "failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/region"
 #: who makes volumes
 DRIVER = "disk.example.com"
+#: what disks of GCE, AWS, Azure, Cinder and Portworx are today
+TODAYS = (
+    "pd.csi.storage.gke.io", "ebs.csi.aws.com", "disk.csi.azure.com", "cinder.csi.openstack.org", "pxd.portworx.com",
+)  # fmt: skip
 CLAIMS, VOLUMES = [f"c{number}" for number in range(5)], [f"v{number}" for number in range(6)]
 _SIZES, _WANTED = ("2Gi", "5Gi", "5Gi", "8Gi", "1Gi"), ("1Gi", "2Gi", "2Gi", "5Gi")
 _MODES = (["ReadWriteOnce"], ["ReadWriteOnce"], ["ReadWriteOnce", "ReadWriteMany"], ["ReadWriteOncePod"])
@@ -26,6 +43,8 @@ class Storekeeper:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        #: of what came later than the rest: the others' dice fall as before
+        self._more = random.Random(hash(rng.getstate()[1]))
 
     def everything(self, nodes: Sequence[str]) -> Iterator[Message]:
         """Yield what a cluster begins with."""
@@ -44,10 +63,25 @@ class Storekeeper:
                 yield self._own_claim(f"p{number}")
         for name in nodes:
             if rng.random() < 0.5:
-                yield csi_node(name, **{DRIVER: rng.choice([1, 1, 2, 3])})
+                yield self._limits(name, rng.choice([1, 1, 2, 3]))
+        yield from self._all_of_drivers(nodes)
+
+    def _all_of_drivers(self, nodes: Sequence[str]) -> Iterator[Message]:
+        more = self._more
+        if more.random() < 0.3:
+            yield csi_driver(DRIVER, capacity=more.random() < 0.9)
+        for number in range(more.choice([0, 2, 4])):
+            yield self._capacity(f"capacity-{number}")
+        for name in nodes:
+            if more.random() < 0.5:
+                yield self._attachment(name)
 
     def another(self, nodes: Sequence[str]) -> Message:
         """Return an object as it comes, or becomes."""
+        made = self._another(nodes)
+        return made if self._more.random() < 0.75 else self._of_drivers(nodes)
+
+    def _another(self, nodes: Sequence[str]) -> Message:
         rng = self._rng
         match rng.randrange(5):
             case 0 | 1:
@@ -55,7 +89,54 @@ class Storekeeper:
             case 2 | 3:
                 return self._volume(rng.choice(VOLUMES))
             case _:
-                return csi_node(rng.choice(nodes), **{DRIVER: rng.choice([1, 2])})
+                return self._limits(rng.choice(nodes), rng.choice([1, 2]))
+
+    def _of_drivers(self, nodes: Sequence[str]) -> Message:
+        """Return something that a driver says."""
+        more = self._more
+        match more.randrange(5):
+            case 0 | 1:
+                return self._attachment(more.choice(nodes))
+            case 2 | 3:
+                return self._capacity(f"capacity-{more.randrange(4)}")
+            case _:
+                return csi_driver(DRIVER, capacity=more.random() < 0.7)
+
+    def _limits(self, node: str, count: int) -> csi_node_pb2.CSINode:
+        more = self._more
+        others = {driver: more.choice([0, 1, 1, 2]) for driver in TODAYS if more.random() < 0.6}
+        made = csi_node(node, **{DRIVER: count}, **others)
+        if more.random() < 0.5:
+            made.metadata.annotations["storage.alpha.kubernetes.io/migrated-plugins"] = more.choice(
+                [
+                    "kubernetes.io/portworx-volume",
+                    "kubernetes.io/gce-pd,kubernetes.io/portworx-volume",
+                    "kubernetes.io/gce-pd",
+                ]
+            )
+        return made
+
+    def _attachment(self, node: str) -> volume_attachment_pb2.VolumeAttachment:
+        more = self._more
+        made = attachment(
+            more.choice([*VOLUMES, "v-nowhere"]), node, attacher=more.choice([DRIVER] * 4 + [TODAYS[0]])
+        )
+        if more.random() < 0.1:
+            made.spec.source.ClearField("persistent_volume_name")
+        return made
+
+    def _capacity(self, name: str) -> csi_storage_capacity_pb2.CSIStorageCapacity:
+        more = self._more
+        made = capacity(
+            name, more.choice(["", "1Gi", "2Gi", "5Gi", "9Gi"]), storage_class=more.choice(["make"] * 4 + ["wait"]),
+            on={ZONE: more.choice("abc")} if more.random() < 0.7 else {}, largest=more.choice(["", "", "", "1Gi", "5Gi"]),
+            nowhere=more.random() < 0.1,
+        )  # fmt: skip
+        if more.random() < 0.2:
+            made.node_topology.match_expressions.add(
+                key="disk", operator=more.choice(["Exists", "DoesNotExist"])
+            )
+        return made
 
     def add_claims(self, made: pod_pb2.Pod) -> None:
         """Let a Pod want volumes."""
@@ -68,6 +149,16 @@ class Storekeeper:
             made.spec.volumes.add(name=name).volume_source.persistent_volume_claim.claim_name = name
         if rng.random() < 0.1:
             made.spec.volumes.add(name="tmp").volume_source.ephemeral.SetInParent()
+        more = self._more
+        if more.random() < 0.4:
+            source = made.spec.volumes.add(name="disk").volume_source
+            match more.randrange(3):
+                case 0:
+                    source.azure_disk.disk_uri = more.choice(["/disks/a", "/disks/b"])
+                case 1:
+                    source.cinder.volume_id = more.choice(["a", "b"])
+                case _:
+                    source.portworx_volume.volume_id = more.choice(["a", "b"])
 
     def _class(self, name: str) -> storage_class_pb2.StorageClass:
         rng = self._rng
@@ -97,6 +188,20 @@ class Storekeeper:
         )  # fmt: skip
         if rng.random() < 0.1:
             made.metadata.deletion_timestamp.seconds = 1
+        more, source = self._more, made.spec.persistent_volume_source
+        if not source.HasField("csi") and more.random() < 0.5:
+            source.Clear()
+            match more.randrange(4):
+                case 0:
+                    source.gce_persistent_disk.pd_name = more.choice("ab")
+                case 1:
+                    source.aws_elastic_block_store.volume_id = more.choice(
+                        ["aws://z/vol-1", "vol-1", "aws://z/x"]
+                    )
+                case 2:
+                    source.portworx_volume.volume_id = more.choice("ab")
+                case _:
+                    source.vsphere_volume.volume_path = "a"
         return made
 
     def _claim(self, name: str) -> persistent_volume_pb2.PersistentVolumeClaim:

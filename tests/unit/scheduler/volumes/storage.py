@@ -6,7 +6,13 @@ from scheduler.volumes.catalogue import Catalogue
 from scheduler.volumes.objects import BIND_COMPLETED, SELECTED_NODE
 from tests.unit.scheduler.objects import pod
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, reference_pb2
-from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
+from vaina.api.storage.v1 import (
+    csi_driver_pb2,
+    csi_node_pb2,
+    csi_storage_capacity_pb2,
+    storage_class_pb2,
+    volume_attachment_pb2,
+)
 
 PersistentVolume = persistent_volume_pb2.PersistentVolume
 PersistentVolumeClaim = persistent_volume_pb2.PersistentVolumeClaim
@@ -107,12 +113,56 @@ def csi_node(name: str, **limits: int) -> csi_node_pb2.CSINode:
     return made
 
 
+def csi_driver(name: str, *, capacity: bool = True) -> csi_driver_pb2.CSIDriver:
+    """Make a CSIDriver that says how much it has left."""
+    made = csi_driver_pb2.CSIDriver()
+    made.metadata.name = name
+    made.spec.storage_capacity = capacity
+    return made
+
+
+def capacity(
+    name: str,
+    size: str = "",
+    *,
+    storage_class: str = "make",
+    on: Mapping[str, str] | None = None,
+    largest: str = "",
+    nowhere: bool = False,
+) -> csi_storage_capacity_pb2.CSIStorageCapacity:
+    """Say what a driver has left for a class on the nodes with these labels, all by default."""
+    made = csi_storage_capacity_pb2.CSIStorageCapacity(storage_class_name=storage_class)
+    made.metadata.name, made.metadata.namespace = name, "default"
+    if size:
+        made.capacity.string = size
+    if largest:
+        made.maximum_volume_size.string = largest
+    if not nowhere:
+        made.node_topology.SetInParent()
+        made.node_topology.match_labels.update(on or {})
+    return made
+
+
+def attachment(
+    volume_name: str, node: str, *, attacher: str = "a", name: str = ""
+) -> volume_attachment_pb2.VolumeAttachment:
+    """Make a VolumeAttachment."""
+    made = volume_attachment_pb2.VolumeAttachment()
+    made.metadata.name = name or f"{volume_name}-{node}"
+    made.spec.attacher, made.spec.node_name = attacher, node
+    made.spec.source.persistent_volume_name = volume_name
+    return made
+
+
 def catalogue(
     *,
     volumes: Sequence[PersistentVolume] = (),
     claims: Sequence[PersistentVolumeClaim] = (),
     classes: Sequence[storage_class_pb2.StorageClass] = (),
     nodes: Sequence[csi_node_pb2.CSINode] = (),
+    drivers: Sequence[csi_driver_pb2.CSIDriver] = (),
+    capacities: Sequence[csi_storage_capacity_pb2.CSIStorageCapacity] = (),
+    attachments: Sequence[volume_attachment_pb2.VolumeAttachment] = (),
 ) -> Catalogue:
     """Make a catalogue of what the watches would show."""
     made = Catalogue()
@@ -120,6 +170,9 @@ def catalogue(
     made.on_claims([(None, item) for item in claims])
     made.on_classes([(None, item) for item in classes])
     made.on_nodes([(None, item) for item in nodes])
+    made.on_drivers([(None, item) for item in drivers])
+    made.on_capacities([(None, item) for item in capacities])
+    made.on_attachments([(None, item) for item in attachments])
     return made
 
 
