@@ -20,8 +20,10 @@ from typing import Final, TypeVar
 import numpy as np
 
 from scheduler.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
+from scheduler.cell_ranking import CellRanking
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_terms import NOTHING_ASKED
 from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
     Affected,
@@ -116,21 +118,24 @@ class ClassCycle:
         self._ok = np.zeros(size, np.bool_)
         #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of all
         self._still, self._base = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        self._ranking = Ranking(size)
+        self._ranking: Ranking | CellRanking = Ranking(size)
         #: which plugins are asked for what
         self._layers = layers = layers_of(prepared)
         self._scaled = [ScaledScore(item, prepared.state, pod, nodes) for item in layers.scaled]
         #: what would be if Pods were not there, or others were; made when somebody asks
         self._what_if: DryRun | None = None
-        #: where nothing matters but the rows themselves
-        self._ahead: Ahead | None = None
-        if not (
-            self._scaled or layers.is_global or layers.reach > Reach.ROW or pod.host_ports or pod.has_storage
-        ):
-            self._ahead = Ahead(size, self._ahead_from)
+        #: the only score that is scaled, where it gives each cell of rows the same
+        self._by_cell: ScaledScore | None = None
         self._feasible = 0
         if self._count and not prepared.rejected:
             self._compute_all()
+        #: where nothing matters but the rows themselves, and their cells
+        self._ahead: Ahead | None = None
+        if not (
+            (self._scaled and self._by_cell is None) or layers.is_global or layers.reach > Reach.ROW
+            or pod.host_ports or pod.has_storage
+        ):  # fmt: skip
+            self._ahead = Ahead(size, self._ahead_from)
 
     def run(self, pods: Iterable[P], tie_break: TieBreak) -> list[tuple[P, Scheduled]]:
         """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each: no plugin is asked.
@@ -140,7 +145,9 @@ class ClassCycle:
         """
         found: list[tuple[P, Scheduled]] = []
         ahead, ranking, table = self._ahead, self._ranking, self._table
-        if ahead is None or not self._feasible or not self._is_foreseen(ahead):
+        # What a Pod asks of others, and what its cell gets, is known when it has been counted.
+        counted = self._by_cell is not None or self._pod.asked is not NOTHING_ASKED
+        if ahead is None or counted or not self._feasible or not self._is_foreseen(ahead):
             return found
         names, count, feasible, base = self._nodes.names, self._count, self._feasible, self._base
         followed = 0
@@ -200,6 +207,9 @@ class ClassCycle:
             scaled.start(self._ok, whole=self._feasible == nodes.size)
             observer.plugin(scaled.name, "Score", observer.now() - started)
         observer.extension_point("Score", success=True, seconds=observer.now() - began)
+        cells = self._scaled[0].by_cells() if len(self._scaled) == 1 else None
+        if cells is not None:
+            self._by_cell, self._ranking = self._scaled[0], CellRanking(*cells)
         self._rank_all()
 
     def _catch_up(self) -> None:
@@ -243,12 +253,27 @@ class ClassCycle:
             return False
         self._position, self._verdict = position, None
         self._base[row] = total
-        self._ranking.set(row, total)
+        if self._by_cell is None or self._follow_cells(self._by_cell, (row,), flipped=False):
+            self._ranking.set(row, total)
+        else:
+            self._rank_all()
         return True
+
+    def _follow_cells(self, score: ScaledScore, rows: Sequence[int], *, flipped: bool) -> bool:
+        """Follow what cells of rows get; say whether rows are still in the cells that they were in."""
+        gets = score.follow(rows, self._ok, whole=self._feasible == self._nodes.size, flipped=flipped)
+        ranking = self._ranking
+        if gets is not None and isinstance(ranking, CellRanking):
+            ranking.shift(gets)
+            return True
+        # They move: from now on each row has a total of its own.
+        self._by_cell = self._ahead = None
+        self._ranking = Ranking(self._nodes.size)
+        return False
 
     def _look_ahead(self, ahead: Ahead) -> None:
         """Compute what the best rows will be worth with some Pods more."""
-        rows = ahead.unknown(self._ranking.best())
+        rows = ahead.unknown(self._ranking.nearly_best())
         if len(rows):
             layers = self._layers
             found = foresee(
@@ -275,10 +300,14 @@ class ClassCycle:
                 touched = _merge(touched, [*self._table.nominated], rows)
         flipped = self._see_all() if touched is None else self._see(touched)
         self._verdicts.touch(touched)
-        whole = self._feasible == self._nodes.size
-        for scaled in self._scaled:
-            affected = scaled.advance(rows, self._ok, whole=whole, flipped=flipped)
-            touched = _merge(touched, affected, rows)
+        if self._by_cell is not None:
+            if not self._follow_cells(self._by_cell, rows, flipped=flipped):
+                touched = None
+        else:
+            whole = self._feasible == self._nodes.size
+            for scaled in self._scaled:
+                affected = scaled.advance(rows, self._ok, whole=whole, flipped=flipped)
+                touched = _merge(touched, affected, rows)
         if touched is None:
             self._rank_all()
         else:
@@ -389,7 +418,8 @@ class ClassCycle:
         return False
 
     def _rank(self, rows: Iterable[int]) -> None:
-        ranking, ok, base, scores = self._ranking, self._ok, self._base, self._scaled
+        ranking, ok, base = self._ranking, self._ok, self._base
+        scores = self._scaled if self._by_cell is None else ()
         for row in rows:
             total = -1
             if ok.item(row):
@@ -400,7 +430,7 @@ class ClassCycle:
 
     def _rank_all(self) -> None:
         total = self._base
-        for scaled in self._scaled:
+        for scaled in self._scaled if self._by_cell is None else ():
             total = total + scaled.scaled
         if self._feasible < len(total):
             total = np.where(self._ok, total, np.int64(-1))

@@ -9,7 +9,7 @@ from typing import Final
 from scheduler.ahead import LEAST_ROWS
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
-from scheduler.columns.pod_terms import NOTHING_ASKED, PodTerm
+from scheduler.columns.pod_terms import PodTerm
 from scheduler.cycle import ClassCycle, P
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Decision, Scheduled
@@ -80,7 +80,7 @@ class Cycles:
     def run(self, pod: PodClass, pods: Iterable[P], tie_break: TieBreak) -> Sequence[tuple[P, Scheduled]]:
         """Decide for Pods of this class as long as that is foreseen (`ClassCycle.run`): perhaps for none."""
         cycle = self._cycles.get((pod.shape, self._table.topology.terms_matching(pod.group)))
-        return () if cycle is None or pod.asked is not NOTHING_ASKED else cycle.run(pods, tie_break)
+        return () if cycle is None else cycle.run(pods, tie_break)
 
     def _was_met(self, shape: Shape) -> bool:
         """Say whether a class that no term means was lately glanced at, and note that it is met now."""

@@ -43,6 +43,12 @@ class RowSet:
             number -= len(piece)
         raise IndexError(number)
 
+    def pieces(self) -> list[list[int]]:
+        """Return all of them, in pieces: read only, until the next change."""
+        found = [piece if isinstance(piece, list) else piece.tolist() for piece in self._pieces]
+        self._pieces = [*found]
+        return found
+
     def array(self) -> NDArray[np.intp]:
         """Return all of them."""
         return np.concatenate([np.asarray(piece, np.intp) for piece in self._pieces])
@@ -94,9 +100,22 @@ class Ranking:
         assert self._top is not None
         return self._top.pick(number)
 
+    @property
+    def highest(self) -> int:
+        """The total of the best rows; -1: no row will do."""
+        return self._best
+
+    def pieces(self) -> list[list[int]]:
+        """Return the best rows, in their order and in pieces: read only, until the next change."""
+        return [] if self._top is None else self._top.pieces()
+
     def best(self) -> NDArray[np.intp]:
         """Return the best rows, in their order."""
         return np.zeros(0, np.intp) if self._top is None else self._top.array()
+
+    def nearly_best(self) -> NDArray[np.intp]:
+        """Return rows that are likely to be chosen next."""
+        return self.best()
 
     def total(self, row: int) -> int:
         """Return a row's total."""

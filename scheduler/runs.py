@@ -12,6 +12,7 @@ from typing import Final
 from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_terms import NOTHING_ASKED
 from scheduler.conditions import ConditionWriter
 from scheduler.cycles import Cycles
 from scheduler.decisions import DecisionLog
@@ -53,6 +54,8 @@ class Runs:
     def go_on(self, pod_class: PodClass, now: float) -> int:
         """Place Pods of the class that was decided last, as long as they come next and it is foreseen where; returns how many."""
         cache, binder = self._cache, self._binder
+        if pod_class.asked is not NOTHING_ASKED:
+            return 0
         if len(cache.nominations) or not self._conditions.idle or self._decisions.may_look(now):
             return 0
         coming = self._queue.pop_like(pod_class, now=now, most=min(MOST, binder.room))

@@ -21,6 +21,9 @@ _MAX: Final = np.iinfo(np.int64).max
 #: raw scores this far apart at most are scaled by a table
 _TABLE: Final = 4096
 
+#: so many cells at most are followed one by one
+MOST_CELLS: Final = 16
+
 #: lowest and highest raw score of the feasible rows
 Bounds = tuple[int, int]
 
@@ -35,13 +38,18 @@ class ScaledScore:
         "_by_feasible",
         "_cells",
         "_counted",
+        "_counting",
+        "_examples",
+        "_followed",
         "_ignored",
         "_in_domains",
         "_nodes",
+        "_own_cells",
         "_plugin",
         "_pod",
         "_present",
         "_raw",
+        "_seen",
         "_state",
         "_weight",
         "scaled",
@@ -62,6 +70,12 @@ class ScaledScore:
         #: the cells as of the last look (never changed in place), and those with a row that counts
         self._cells: NDArray[np.intp] | None = None
         self._present = np.zeros(0, np.intp)
+        #: where cells are followed: as the plugin says them, as 0, 1, ..., a row of each, and those with a row that counts
+        self._followed = self._own_cells = self._present
+        self._examples: list[int] = []
+        self._counting: list[int] = []
+        #: what the cells scored, which of them counted, and what they got for it
+        self._seen: tuple[list[int], list[int], list[int]] = ([], [], [])
         #: int64[cells]: what each cell got last; None: not known
         self._by_cells: Scores | None = None
         plugin = weighted.plugin
@@ -111,6 +125,52 @@ class ScaledScore:
         for row in changed:
             self.scaled[row] = self._scale_row(row)
         return changed
+
+    def by_cells(self) -> tuple[NDArray[np.intp], list[int]] | None:
+        """Return the cell of each row (intp[N]: 0, 1, ...), and what the rows of each get; `follow` keeps it up to date.
+
+        None: this score is not by cell, by too many, or some rows are left out of it.
+        """
+        cells = None if self._by_cell is None else self._by_cell.cells(self._state)
+        if cells is None or self._ignored is not None:
+            return None
+        _, first, own = np.unique(cells, return_index=True, return_inverse=True)
+        if len(first) > MOST_CELLS:
+            return None
+        self._followed, self._own_cells, self._examples = cells, own, first.tolist()
+        self._find_counted()
+        return own, self._gets()
+
+    def follow(
+        self, rows: Sequence[int], feasible: NDArray[np.bool_], *, whole: bool, flipped: bool
+    ) -> list[int] | None:
+        """Follow what happened, as `advance`; return what the rows of each cell get now. None: the cells are others now."""
+        self._affected(rows, feasible, flipped=flipped)
+        if flipped:
+            self._see(feasible, whole=whole)
+            self._find_counted()
+        if self._by_cell is None or self._by_cell.cells(self._state) is not self._followed:
+            self._score_all()
+            return None
+        return self._gets()
+
+    def _find_counted(self) -> None:
+        """Find the cells with a row that counts for the bounds."""
+        counted = self._own_cells if self._counted is None else self._own_cells[self._counted]
+        self._counting = np.unique(counted).tolist()
+
+    def _gets(self) -> list[int]:
+        score_row, state, pod, nodes = self._plugin.score_row, self._state, self._pod, self._nodes
+        # A row stands for all of its cell.
+        raw = [score_row(state, pod, nodes, row) for row in self._examples]
+        if raw == self._seen[0] and self._counting == self._seen[1]:
+            return self._seen[2]
+        seen = [raw[cell] for cell in self._counting]
+        gets = [0] * len(raw)
+        if seen:
+            gets = (self._plugin.scale(np.array(raw, np.int64), min(seen), max(seen)) * self._weight).tolist()
+        self._seen = raw, self._counting, gets
+        return gets
 
     def _affected(self, rows: Sequence[int], feasible: NDArray[np.bool_], *, flipped: bool) -> Affected:
         """Return the rows whose raw score may be another."""
