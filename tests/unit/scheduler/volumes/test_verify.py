@@ -8,10 +8,22 @@ import pytest
 from scheduler.columns.readout import Difference
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.verify import capture, verify
-from tests.unit.scheduler.volumes.storage import claim, csi_node, storage_class, volume
+from tests.unit.scheduler.volumes.storage import (
+    attachment,
+    capacity,
+    claim,
+    csi_driver,
+    csi_node,
+    storage_class,
+    volume,
+)
 
 VOLUMES, CLAIMS = [volume("disk"), volume("other")], [claim(), claim("more", bound_to="other")]
 CLASSES, NODES = [storage_class()], [csi_node("a", disk=2)]
+NODES[0].metadata.annotations["storage.alpha.kubernetes.io/migrated-plugins"] = (
+    "kubernetes.io/portworx-volume"
+)
+DRIVERS, CAPACITIES, ATTACHMENTS = [csi_driver("disk")], [capacity("left", "1Gi")], [attachment("disk", "a")]
 
 
 def known() -> Catalogue:
@@ -20,13 +32,19 @@ def known() -> Catalogue:
     made.on_claims([(None, item) for item in CLAIMS])
     made.on_classes([(None, item) for item in CLASSES])
     made.on_nodes([(None, item) for item in NODES])
+    made.on_drivers([(None, item) for item in DRIVERS])
+    made.on_capacities([(None, item) for item in CAPACITIES])
+    made.on_attachments([(None, item) for item in ATTACHMENTS])
     made.promise("pod-1", Plan("a", binds=(("default/data", "disk"),)))
     made.promise("pod-2", Plan("a", binds=(("default/data", "disk"),), provisions=("default/new",)))
     return made
 
 
 def differences(catalogue: Catalogue) -> list[Difference]:
-    captured = capture(catalogue, volumes=VOLUMES, claims=CLAIMS, classes=CLASSES, nodes=NODES)
+    captured = capture(
+        catalogue, volumes=VOLUMES, claims=CLAIMS, classes=CLASSES, nodes=NODES, drivers=DRIVERS,
+        capacities=CAPACITIES, attachments=ATTACHMENTS,
+    )  # fmt: skip
     return [item for item in verify(captured) if item is not None]
 
 
@@ -55,6 +73,11 @@ def misread(catalogue: Catalogue) -> None:
         (lambda made: made.claims.pop("default/more"), "default/more", "PersistentVolumeClaim"),
         (lambda made: made.classes.clear(), "wait", "StorageClass"),
         (lambda made: made._limits.clear(), "a", "CSINode"),
+        (lambda made: made._migrated.clear(), "a", "migrated plugins"),
+        (lambda made: made._counting.clear(), "disk", "CSIDriver"),
+        (lambda made: made._capacities.clear(), "default/left", "CSIStorageCapacity"),
+        (lambda made: made._attachments.clear(), "disk-a", "VolumeAttachment"),
+        (lambda made: made._attached.clear(), "a", "attached"),
         (lambda made: made._by_class["wait"].pop("disk"), "wait", "volumes of the class"),
         (lambda made: made._promised.clear(), "disk", "promised to"),
         (lambda made: made._selected.clear(), "default/new", "is made for node"),
