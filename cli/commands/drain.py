@@ -159,7 +159,9 @@ async def _evict(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Dr
                     grace_period_seconds=options.grace_seconds if options.grace_seconds >= 0 else None,
                 )  # fmt: skip
             else:
-                await clients.pods.evict(meta.namespace, name, given, dry_run=options.dry_run)
+                await clients.pods.evict(
+                    name, namespace=meta.namespace, options=given, dry_run=options.dry_run
+                )
         except (NotFound, Conflict):
             # Gone, or another Pod has its name by now.
             return

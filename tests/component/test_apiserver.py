@@ -53,9 +53,9 @@ async def test_the_life_of_a_pod(client: Clientset) -> None:
     watch = pods.watch(allow_bookmarks=False)
     seen = asyncio.ensure_future(_until_deleted(watch))  # noqa: TID251
     made = await pods.create(make_pod())
-    await pods.bind("default", "web", made.metadata.uid, "node-1")
+    await pods.bind("web", namespace="default", uid=made.metadata.uid, node="node-1")
     with pytest.raises(Conflict, match='pod web is already assigned to node "node-1"'):
-        await pods.bind("default", "web", made.metadata.uid, "node-1")
+        await pods.bind("web", namespace="default", uid=made.metadata.uid, node="node-1")
     made.status.phase = "Running"
     made.status.conditions.add(type="Ready", status="True")
     running = await pods.update_status(made, mask=["phase", "conditions"])

@@ -412,16 +412,16 @@ async def test_a_collection_is_deleted_by_selector(client: Clientset) -> None:
 async def test_a_pod_is_bound_once(client: Clientset) -> None:
     made = await client.pods.create(pod())
     with pytest.raises(NotFound, match='nodes "n1" not found'):
-        await client.pods.bind("default", "web", made.metadata.uid, "n1")
+        await client.pods.bind("web", namespace="default", uid=made.metadata.uid, node="n1")
     await client.nodes.create(make_node("n1"))
     with pytest.raises(Conflict):
-        await client.pods.bind("default", "web", "another", "n1")
-    await client.pods.bind("default", "web", made.metadata.uid, "n1")
+        await client.pods.bind("web", namespace="default", uid="another", node="n1")
+    await client.pods.bind("web", namespace="default", uid=made.metadata.uid, node="n1")
     found = await client.pods.get("web", "default")
     assert found.spec.node_name == "n1"
     assert [(item.type, item.status) for item in found.status.conditions] == [("PodScheduled", "True")]
     with pytest.raises(Conflict, match="already assigned to node"):
-        await client.pods.bind("default", "web", "", "n1")
+        await client.pods.bind("web", namespace="default", uid="", node="n1")
 
 
 async def test_a_batch_answers_for_each_item(client: Clientset) -> None:

@@ -145,7 +145,7 @@ async def _evict(world: World, number: int) -> None:
     covered = [pod for pod in pods if any(covers(budget, pod.metadata.labels) for budget in budgets)]
     pod = nth(covered or pods, number)
     if pod is not None:
-        await world.user.pods.evict("default", pod.metadata.name)
+        await world.user.pods.evict(pod.metadata.name, namespace="default")
 
 
 async def _drain(world: World, name: str, seconds: float) -> None:
@@ -164,7 +164,7 @@ async def _drain(world: World, name: str, seconds: float) -> None:
 
 async def _try_to_evict(world: World, name: str) -> None:
     try:
-        await world.user.pods.evict("default", name)
+        await world.user.pods.evict(name, namespace="default")
     except ApiError as error:
         world.journal.note(world.now, f"not evicted: {name} {type(error).__name__} {error.message}")
 

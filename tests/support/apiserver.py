@@ -40,7 +40,7 @@ class Harness:
         nodes = {item.metadata.name for item in (await self.client.nodes.list()).items}
         if node not in nodes:
             await self.node(node)
-        await self.client.pods.bind(made.metadata.namespace, name, made.metadata.uid, node)
+        await self.client.pods.bind(name, namespace=made.metadata.namespace, uid=made.metadata.uid, node=node)
         return await self.client.pods.get(name, made.metadata.namespace)
 
     async def node(self, name: str = "node-1") -> node_pb2.Node:

@@ -95,7 +95,7 @@ class ControlPlane:
         """Bind a Pod and report it Running."""
         meta = pod.metadata
         if not pod.spec.node_name:
-            await self.client.pods.bind(meta.namespace, meta.name, meta.uid, node)
+            await self.client.pods.bind(meta.name, namespace=meta.namespace, uid=meta.uid, node=node)
         running = pod_pb2.Pod()
         running.metadata.name, running.metadata.namespace, running.metadata.uid = (
             meta.name,

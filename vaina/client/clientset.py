@@ -66,7 +66,7 @@ _BOUND: Final = pod_service_pb2.BindPodBatchResponse(
 class PodClient(ResourceClient[pod_pb2.Pod]):
     """Pods: also binding, and the streams of a running Pod."""
 
-    async def bind(self, namespace: str, name: str, uid: str, node: str) -> None:
+    async def bind(self, name: str, *, namespace: str, uid: str, node: str) -> None:
         """Give a Pod its node, once. Raises Conflict when it is bound, deleting or another Pod by now."""
         request = pod_service_pb2.BindPodRequest(binding=binding(namespace, name, uid, node))
         status = meta_pb2.Status.FromString(
@@ -95,10 +95,10 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
 
     async def evict(
         self,
-        namespace: str,
         name: str,
-        options: meta_pb2.DeleteOptions | None = None,
         *,
+        namespace: str,
+        options: meta_pb2.DeleteOptions | None = None,
         dry_run: bool = False,
     ) -> None:
         """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests when it does not, NotFound, Conflict."""

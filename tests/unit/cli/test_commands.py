@@ -262,7 +262,7 @@ def test_delete_waits_until_the_pod_is_gone(vaina: CommandLine) -> None:
     vaina.do(lambda clients: clients.nodes.create(make_node("n1")))
     vaina.run("apply", "-f", "-", stdin=POD)
     bound = vaina.do(lambda clients: clients.pods.get("a", "default"))
-    vaina.do(lambda clients: clients.pods.bind("default", "a", bound.metadata.uid, "n1"))
+    vaina.do(lambda clients: clients.pods.bind("a", namespace="default", uid=bound.metadata.uid, node="n1"))
     waited = vaina.run("delete", "pod", "a", "--timeout", "50ms")
     assert (waited.code, waited.out) == (1, 'pod "a" deleted\n')
     assert waited.err == "error: timed out waiting for the condition\n"

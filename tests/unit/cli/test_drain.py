@@ -88,7 +88,7 @@ def command() -> CommandLine:
             wanted = make_pod(name)
             wanted.metadata.owner_references.append(owner_ref("ReplicaSet", "set", uid="u"))
             pod = await clients.pods.create(wanted)
-            await clients.pods.bind("default", name, pod.metadata.uid, "node-1")
+            await clients.pods.bind(name, namespace="default", uid=pod.metadata.uid, node="node-1")
 
     made.do(fill)
     return made
@@ -126,7 +126,7 @@ def test_a_drained_node_is_cordoned_and_empty(command: CommandLine) -> None:
 def test_what_may_not_go_stops_a_node_and_not_the_others(command: CommandLine) -> None:
     async def add(clients: Clientset) -> None:
         bare = await clients.pods.create(make_pod("bare"))
-        await clients.pods.bind("default", "bare", bare.metadata.uid, "node-2")
+        await clients.pods.bind("bare", namespace="default", uid=bare.metadata.uid, node="node-2")
 
     command.do(add)
     result = command.run("drain", "node-2", "node-1", "--grace-period", "0")

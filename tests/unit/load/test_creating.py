@@ -162,7 +162,7 @@ async def test_the_observer_sees_bound_running_and_gone(client: Clientset) -> No
         await create(client, made, Pace(1, 3))
         before = Observer.now()
         for index in (0, 1):
-            await client.pods.bind("default", f"p{index}", "", f"n{index}")
+            await client.pods.bind(f"p{index}", namespace="default", uid="", node=f"n{index}")
         pod = await client.pods.get("p0", "default")
         pod.status.phase = "Running"
         await client.pods.update_status(pod, mask=["phase"])

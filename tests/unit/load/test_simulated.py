@@ -26,7 +26,7 @@ async def create(client: Clientset, name: str, run: str = "r") -> None:
     pod.metadata.uid, pod.metadata.resource_version = "", ""
     pod.metadata.labels[RUN_LABEL] = run
     await client.pods.create(pod)
-    await client.pods.bind("default", name, "", "n1")
+    await client.pods.bind(name, namespace="default", uid="", node="n1")
 
 
 async def phases(client: Clientset) -> dict[str, str]:

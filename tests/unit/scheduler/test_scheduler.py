@@ -195,7 +195,7 @@ async def test_pods_of_other_schedulers_are_left_alone_and_counted() -> None:
         assert await world.node_of("theirs") == ""
         assert len(world.scheduler.queue) == 0
         theirs = await world.get("theirs")
-        await world.server.client.pods.bind("default", "theirs", theirs.metadata.uid, "n1")
+        await world.server.client.pods.bind("theirs", namespace="default", uid=theirs.metadata.uid, node="n1")
         await settle(200)
         assert world.requested_cpu("n1") == 2000
         await world.create(pod("ours", {"cpu": "1"}))
@@ -261,7 +261,7 @@ async def test_a_binding_that_somebody_else_made_first_is_looked_up_and_left_to_
 
         async def bind_elsewhere() -> None:
             uid = (await world.get("web")).metadata.uid
-            await world.server.client.pods.bind("default", "web", uid, "n2")
+            await world.server.client.pods.bind("web", namespace="default", uid=uid, node="n2")
 
         world.transport.meddle = bind_elsewhere
         await world.create(pod("web", {"cpu": "1"}))
@@ -317,7 +317,7 @@ async def test_somebody_elses_binding_wins() -> None:
         world.transport.lose_request = 1.0
         await world.create(pod("web", {"cpu": "1"}))
         uid = (await world.get("web")).metadata.uid
-        await world.server.client.pods.bind("default", "web", uid, "n2")
+        await world.server.client.pods.bind("web", namespace="default", uid=uid, node="n2")
         await settle(200)
         world.transport.lose_request = 0.0
         await world.advance(8)

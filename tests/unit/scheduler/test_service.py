@@ -72,7 +72,7 @@ async def test_a_pod_whose_decision_is_not_in_the_ring_is_told_so() -> None:
     async with running(node("n1")) as world:
         await world.create(pod("theirs", scheduler="other"))
         made = await world.get("theirs")
-        await world.server.client.pods.bind("default", "theirs", made.metadata.uid, "n1")
+        await world.server.client.pods.bind("theirs", namespace="default", uid=made.metadata.uid, node="n1")
         await settle(200)
         answer = await scheduler_of(world).explain("default", "theirs")
         assert answer.message == (

@@ -19,7 +19,7 @@ async def test_binding_sets_the_node_and_the_condition() -> None:
     pod = await api.pod()
     await api.node()
     await api.clock.advance(3)
-    await api.client.pods.bind("default", "web", pod.metadata.uid, "node-1")
+    await api.client.pods.bind("web", namespace="default", uid=pod.metadata.uid, node="node-1")
     bound = await api.client.pods.get("web", "default")
     assert (pod.spec.node_name, bound.spec.node_name, bound.status.phase) == ("", "node-1", "Pending")
     condition = bound.status.conditions[0]
@@ -37,7 +37,7 @@ async def test_an_unschedulable_pod_that_is_bound_forgets_why() -> None:
     )
     pod.status.nominated_node_name = "node-1"
     await api.client.pods.update_status(pod, mask=["conditions", "nominated_node_name"])
-    await api.client.pods.bind("default", "web", "", "node-1")
+    await api.client.pods.bind("web", namespace="default", uid="", node="node-1")
     bound = await api.client.pods.get("web", "default")
     assert [(c.status, c.reason, c.message) for c in bound.status.conditions] == [("True", "", "")]
     assert bound.status.nominated_node_name == ""
@@ -71,7 +71,7 @@ async def test_a_pod_that_may_not_be_bound(given: Callable[[Harness], Awaitable[
     await given(api)
     await api.client.nodes.create(_node("node-9"))
     with pytest.raises(Conflict) as caught:
-        await api.client.pods.bind("default", "web", "", "node-9")
+        await api.client.pods.bind("web", namespace="default", uid="", node="node-9")
     assert caught.value.message == f'Operation cannot be fulfilled on pods/binding "web": {words}'
 
 
@@ -80,7 +80,7 @@ async def test_another_pod_of_the_same_name_is_not_bound() -> None:
     await api.pod()
     await api.node()
     with pytest.raises(Conflict, match="UID in precondition: old, UID in object meta: uid-2"):
-        await api.client.pods.bind("default", "web", "old", "node-1")
+        await api.client.pods.bind("web", namespace="default", uid="old", node="node-1")
 
 
 async def test_a_stale_version_is_not_bound() -> None:
@@ -97,17 +97,17 @@ async def test_what_is_not_there_is_not_found() -> None:
     api = make_apiserver()
     await api.pod()
     with pytest.raises(NotFound, match=r'^nodes "node-1" not found$'):
-        await api.client.pods.bind("default", "web", "", "node-1")
+        await api.client.pods.bind("web", namespace="default", uid="", node="node-1")
     await api.node()
     with pytest.raises(NotFound, match=r'^pods "other" not found$'):
-        await api.client.pods.bind("default", "other", "", "node-1")
+        await api.client.pods.bind("other", namespace="default", uid="", node="node-1")
 
 
 async def test_a_binding_must_name_a_node() -> None:
     api = make_apiserver()
     await api.pod()
     with pytest.raises(Invalid, match=r'^Binding "web" is invalid: target.name: Required value$'):
-        await api.client.pods.bind("default", "web", "", "")
+        await api.client.pods.bind("web", namespace="default", uid="", node="")
     wrong = binding("default", "web", "", "node-1")
     wrong.target.kind = "Pod"
     [error] = await api.client.pods.bind_batch([wrong])
@@ -132,7 +132,7 @@ async def test_of_many_bindings_at_once_exactly_one_wins() -> None:
     for index in range(20):
         await api.client.nodes.create(_node(f"n{index}"))
     outcomes = await asyncio.gather(
-        *(api.client.pods.bind("default", "web", "", f"n{index}") for index in range(20)),
+        *(api.client.pods.bind("web", namespace="default", uid="", node=f"n{index}") for index in range(20)),
         return_exceptions=True,
     )
     winners = [index for index, outcome in enumerate(outcomes) if outcome is None]

@@ -24,7 +24,7 @@ async def test_each_binding_has_an_answer_of_its_own(api: Harness) -> None:
     await api.node("node-1")
     for name in ("a", "b", "c"):
         await api.pod(name)
-    await api.client.pods.bind("default", "c", "", "node-1")
+    await api.client.pods.bind("c", namespace="default", uid="", node="node-1")
     wanted = [
         ("a", "node-1"),
         ("none", "node-1"),

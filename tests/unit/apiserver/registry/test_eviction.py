@@ -38,7 +38,7 @@ async def budget(
 
 async def refusal(api: Harness, name: str) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        await api.client.pods.evict("default", name)
+        await api.client.pods.evict(name, namespace="default")
     return caught.value
 
 
@@ -53,7 +53,7 @@ async def is_ending(api: Harness, name: str) -> bool:
 async def test_without_a_budget_a_pod_goes_and_says_why() -> None:
     api = make_apiserver()
     await running(api, "a")
-    await api.client.pods.evict("default", "a")
+    await api.client.pods.evict("a", namespace="default")
     pod = await api.client.pods.get("a")
     condition = get_condition(pod.status, "DisruptionTarget")
     assert pod.metadata.HasField("deletion_timestamp")
@@ -67,7 +67,7 @@ async def test_of_two_the_last_one_allowed_goes_to_one() -> None:
         await running(api, name)
     await budget(api, allowed=1)
     answers = await asyncio.gather(
-        *(api.client.pods.evict("default", name) for name in ("a", "b")), return_exceptions=True
+        *(api.client.pods.evict(name, namespace="default") for name in ("a", "b")), return_exceptions=True
     )
     refused = [answer for answer in answers if answer is not None]
     assert len(refused) == 1
@@ -112,7 +112,7 @@ async def test_a_pod_that_does_not_count_takes_nothing(phase: str) -> None:
     api = make_apiserver()
     await running(api, "a", phase=phase, ready=False)
     await budget(api, allowed=0, healthy=0)
-    await api.client.pods.evict("default", "a")
+    await api.client.pods.evict("a", namespace="default")
     assert await is_ending(api, "a")
 
 
@@ -130,7 +130,7 @@ async def test_a_pod_that_is_not_ready_goes_as_the_policy_says(policy: str, heal
         made.status.observed_generation = made.metadata.generation
         await api.client.pod_disruption_budgets.update_status(made)
     if goes:
-        await api.client.pods.evict("default", "a")
+        await api.client.pods.evict("a", namespace="default")
     else:
         assert isinstance(await refusal(api, "a"), TooManyRequests)
     assert await is_ending(api, "a") is goes
@@ -164,7 +164,7 @@ async def test_a_dry_run_takes_nothing() -> None:
     api = make_apiserver()
     await running(api, "a")
     await budget(api, allowed=1)
-    await api.client.pods.evict("default", "a", dry_run=True)
+    await api.client.pods.evict("a", namespace="default", dry_run=True)
     pod = await api.client.pods.get("a")
     assert not pod.metadata.HasField("deletion_timestamp")
     assert get_condition(pod.status, "DisruptionTarget") is None
@@ -174,10 +174,10 @@ async def test_a_dry_run_takes_nothing() -> None:
 
 
 async def refusal_of_dry_run(api: Harness) -> ApiError:
-    await api.client.pods.evict("default", "a")
+    await api.client.pods.evict("a", namespace="default")
     await running(api, "b")
     with pytest.raises(ApiError) as caught:
-        await api.client.pods.evict("default", "b", dry_run=True)
+        await api.client.pods.evict("b", namespace="default", dry_run=True)
     return caught.value
 
 
@@ -187,14 +187,14 @@ async def test_preconditions_and_grace_are_the_callers() -> None:
     wrong = meta_pb2.DeleteOptions(grace_period_seconds=5)
     wrong.preconditions.uid = "another"
     with pytest.raises(Conflict):
-        await api.client.pods.evict("default", "a", wrong)
+        await api.client.pods.evict("a", namespace="default", options=wrong)
     assert not await is_ending(api, "a")
     right = meta_pb2.DeleteOptions(grace_period_seconds=5)
     right.preconditions.uid, right.preconditions.resource_version = (
         made.metadata.uid,
         made.metadata.resource_version,
     )
-    await api.client.pods.evict("default", "a", right)
+    await api.client.pods.evict("a", namespace="default", options=right)
     pod = await api.client.pods.get("a")
     assert pod.metadata.deletion_grace_period_seconds == 5
 
@@ -202,4 +202,4 @@ async def test_preconditions_and_grace_are_the_callers() -> None:
 async def test_who_is_not_there_cannot_be_evicted() -> None:
     api = make_apiserver()
     with pytest.raises(NotFound):
-        await api.client.pods.evict("default", "nobody")
+        await api.client.pods.evict("nobody", namespace="default")

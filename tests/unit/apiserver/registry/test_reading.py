@@ -271,7 +271,7 @@ async def test_a_name_that_no_object_can_have_is_refused(name: str, words: str) 
         lambda: api.client.pods.get(name, "default"),
         lambda: api.client.pods.delete(name, "default"),
         lambda: api.client.pods.patch(name, "{}", namespace="default"),
-        lambda: api.client.pods.bind("default", name, "", "node-1"),
+        lambda: api.client.pods.bind(name, namespace="default", uid="", node="node-1"),
     )
     await api.node("node-1")
     for call in calls:

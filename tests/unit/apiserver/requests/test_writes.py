@@ -149,7 +149,7 @@ async def test_a_collection_is_deleted_by_labels_and_fields_page_by_page() -> No
     requests = [make_pod(f"p{index:04}", labels={"odd": str(index % 2)}) for index in range(1200)]
     for start in range(0, len(requests), 400):
         await api.client.pods.create_batch(requests[start : start + 400])
-    await api.client.pods.bind("default", "p0001", "", "node-1")
+    await api.client.pods.bind("p0001", namespace="default", uid="", node="node-1")
     assert (
         await api.client.pods.delete_collection(
             "default", label_selector="odd=1", field_selector="spec.nodeName="

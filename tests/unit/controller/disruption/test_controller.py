@@ -48,9 +48,9 @@ async def test_one_goes_the_next_waits_until_it_is_replaced() -> None:
         first, second, _ = await replicas(plane, 3)
         await plane.client.pod_disruption_budgets.create(budget(most=1))
         await until_counted(plane, 1, 3)
-        await plane.client.pods.evict("default", first)
+        await plane.client.pods.evict(first, namespace="default")
         with pytest.raises(TooManyRequests):
-            await plane.client.pods.evict("default", second)
+            await plane.client.pods.evict(second, namespace="default")
         await until_counted(plane, 0, 2)
 
         async def replaced() -> bool:
@@ -62,7 +62,7 @@ async def test_one_goes_the_next_waits_until_it_is_replaced() -> None:
         await plane.until(replaced)
         await plane.start_all("node-1")
         await until_counted(plane, 1, 3)
-        await plane.client.pods.evict("default", second)
+        await plane.client.pods.evict(second, namespace="default")
 
 
 async def test_a_budget_follows_the_number_that_is_wished_for() -> None:
@@ -103,7 +103,7 @@ async def test_a_pod_that_two_budgets_cover_is_told_and_not_evicted() -> None:
         )
         assert (event.type, event.count) == ("Warning", 1)
         with pytest.raises(InternalError, match="more than one PodDisruptionBudget"):
-            await plane.client.pods.evict("default", first)
+            await plane.client.pods.evict(first, namespace="default")
 
 
 async def test_a_pod_that_was_to_end_and_did_not_is_none_of_those_any_more() -> None:

@@ -34,7 +34,7 @@ class Drain:
         assert len(ready) >= SIZE - 1
         name = self._rng.choice(ready).metadata.name
         try:
-            await plane.client.pods.evict("default", name)
+            await plane.client.pods.evict(name, namespace="default")
         except TooManyRequests:
             if self._rng.random() < 0.5:
                 await plane.start_all("node-1")
@@ -94,14 +94,14 @@ async def test_an_old_cache_of_pods_does_not_make_one_that_went_a_pod_that_staye
         await plane.client.pod_disruption_budgets.create(budget(most=1))
         await until_counted(plane, 1, SIZE)
         stalled.go.clear()
-        await plane.client.pods.evict("default", first)
+        await plane.client.pods.evict(first, namespace="default")
         # Longer than an eviction that was granted may take: in the cache the Pod is as if nothing had happened.
         for _ in range(9):
             await plane.beat("node-1")
             await plane.clock.advance(15)
             await plane.settle()
         with pytest.raises(TooManyRequests):
-            await plane.client.pods.evict("default", second)
+            await plane.client.pods.evict(second, namespace="default")
         stalled.go.set()
         await plane.start_all("node-1")
         await until_counted(plane, 1, SIZE)
