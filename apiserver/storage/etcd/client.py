@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
+from apiserver.storage.etcd.answers import read_answer
 from apiserver.storage.etcd.failures import meaning
 from apiserver.storage.etcd.members import Rotation
 from apiserver.storage.metrics import StorageMetrics
@@ -68,7 +69,12 @@ class _Member:
             response_deserializer=rpc_pb2.TxnResponse.FromString,
         )
         self.lease = rpc_pb2_grpc.LeaseStub(calls)
-        self.watch = rpc_pb2_grpc.WatchStub(watches)
+        #: Watch/Watch, whose answers are `WatchAnswer`s
+        self.watch = watches.stream_stream(
+            "/etcdserverpb.Watch/Watch",
+            request_serializer=rpc_pb2.WatchRequest.SerializeToString,
+            response_deserializer=read_answer,
+        )
 
     async def close(self) -> None:
         for channel in self._channels:
@@ -160,7 +166,7 @@ class EtcdClient:
         call: WatchCall | None = None
         try:
             with translated():
-                call = self._members[index].watch.Watch(metadata=_REQUIRE_LEADER)
+                call = self._members[index].watch(metadata=_REQUIRE_LEADER)  # type: ignore[call-arg]  # the stubs want requests
                 self._watches[call] = index
                 yield call
         except (Unavailable, Timeout) as error:

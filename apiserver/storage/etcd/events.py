@@ -3,20 +3,20 @@
 Pure. Every apiserver derives the same versions, because each watches the whole prefix and sees all events of a revision together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from aetcd.rpc import kv_pb2, rpc_pb2
+from aetcd.rpc import kv_pb2
 
 from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
+from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.leases import ttl_of
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
 from vaina.errors import InternalError
 
 _DELETE: Final = kv_pb2.Event.DELETE
-_ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
 #: told of a value that cannot be read: its key
 Unreadable: TypeAlias = Callable[[Key], None]
 
@@ -37,59 +37,52 @@ class EventReader:
         """
         self._after, self._prefix, self._unreadable = after, prefix, unreadable
         self._echoes = Echoes() if echoes is None else echoes
-        self._fragments: list[kv_pb2.Event] = []
-        #: of the event read last; `_first`: the version at position 0 of its revision
-        self._revision, self._first = 0, Version(0)
-        self._position: int | None = None
+        self._fragments: list[bytes] = []
+        #: of the event read last
+        self._last: Version | None = None
 
-    def read(self, answer: "rpc_pb2.WatchResponse") -> list[StorageEvent]:
+    def read(self, answer: WatchAnswer) -> list[StorageEvent]:
         """Return the events of an answer, or none while more fragments of it follow; a progress notification is a BOOKMARK."""
+        events = answer.events[:]
         if answer.fragment:
-            self._fragments.extend(answer.events)
+            self._fragments.extend(events)
             return []
-        events: Sequence[kv_pb2.Event] = answer.events
         if self._fragments:
-            events, self._fragments = [*self._fragments, *answer.events], []
+            events, self._fragments = [*self._fragments, *events], []
         if not events:
             version = versions.whole(answer.header.revision)
             if answer.created or version < self._after:
                 return []
             return [StorageEvent(EventType.BOOKMARK, self._prefix, version, None)]
-        return self._all(events)
-
-    def _all(self, events: "Sequence[kv_pb2.Event]") -> list[StorageEvent]:
         found: list[StorageEvent] = []
-        echo, unreadable, after, prefix = self._echoes.take, self._unreadable, self._after, self._prefix
+        echo, after, prefix = self._echoes.read, self._after, self._prefix
         for event in events:
-            kv, known, previous = event.kv, None, None
-            revision = kv.mod_revision
-            if revision != self._revision:
-                self._revision, self._first, self._position = revision, versions.version_of(revision, 0), None
-            if event.type == _DELETE:
-                self._position = versions.deletion_position(self._position)
-                key, version, stored = Key(kv.key.decode()), Version(self._first + self._position), None
-            elif (sent := echo(kv)) is not None:
-                _, key, data, type_meta, self._position, known = sent
-                lease, version = kv.lease, Version(self._first + self._position)
-                # Half of the price of `Stored(...)`, which is a function around this.
-                stored = tuple.__new__(Stored, (key, data, version, type_meta, ttl_of(lease) if lease else 0))
-            else:
-                stored = read_value(kv, unreadable)
-                if stored is None:
-                    continue
-                key, version = stored.key, stored.version
-                self._position = version - self._first
-            if version <= after or not key.startswith(prefix):
+            read = echo(event) or self._parsed(kv_pb2.Event.FromString(event))
+            if read is None:
                 continue
-            if event.HasField("prev_kv"):
-                previous = read_value(event.prev_kv, unreadable)
-            if stored is None:
-                kind, stored = _DELETED, previous and previous._replace(version=version)
-            else:
-                kind = _ADDED if kv.create_revision == revision else _MODIFIED
-            # As above.
-            found.append(tuple.__new__(StorageEvent, (kind, key, version, stored, previous, known)))
+            self._last = version = read.version
+            if version > after and read.key.startswith(prefix):
+                found.append(read)
         return found
+
+    def _parsed(self, event: "kv_pb2.Event") -> StorageEvent | None:
+        """Return an event that is no echo; None when it puts what is no object."""
+        kv, revision = event.kv, event.kv.mod_revision
+        previous = read_value(event.prev_kv, self._unreadable) if event.HasField("prev_kv") else None
+        if event.type == _DELETE:
+            last = self._last
+            is_same = last is not None and versions.revision_of(last) == revision
+            position = versions.deletion_position(
+                versions.position_of(last) if last is not None and is_same else None
+            )
+            version = versions.version_of(revision, position)
+            gone = previous and previous._replace(version=version)
+            return StorageEvent(EventType.DELETED, Key(kv.key.decode()), version, gone, previous)
+        stored = read_value(kv, self._unreadable)
+        if stored is None:
+            return None
+        kind = EventType.ADDED if kv.create_revision == revision else EventType.MODIFIED
+        return StorageEvent(kind, stored.key, stored.version, stored, previous)
 
 
 def read_value(kv: "kv_pb2.KeyValue", unreadable: Unreadable) -> Stored | None:

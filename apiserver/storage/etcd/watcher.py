@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import cast
 
 import grpc.aio
 from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
+from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
 from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.events import EventReader, Unreadable
@@ -78,7 +80,7 @@ class Watcher:
         async with self._writing:
             await call.write(_PROGRESS)
 
-    async def _check(self, answer: "rpc_pb2.WatchResponse", after: Version) -> None:
+    async def _check(self, answer: WatchAnswer, after: Version) -> None:
         """Raise what an answer that ends the stream means."""
         if answer.canceled:
             if answer.compact_revision:
@@ -104,7 +106,7 @@ class Watcher:
         )
 
 
-async def _read(call: WatchCall) -> "rpc_pb2.WatchResponse":
+async def _read(call: WatchCall) -> WatchAnswer:
     try:
         async with asyncio.timeout(_SILENCE_SECONDS):
             answer = await call.read()
@@ -112,4 +114,4 @@ async def _read(call: WatchCall) -> "rpc_pb2.WatchResponse":
         raise Unavailable("etcd's watch is silent", retry_seconds=1) from None
     if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
         raise Unavailable("etcd ended the watch", retry_seconds=1)
-    return answer
+    return cast("WatchAnswer", answer)

@@ -5,6 +5,7 @@ from random import Random
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import codec
+from apiserver.storage.etcd.answers import WatchAnswer, read_answer
 from apiserver.storage.etcd.events import EventReader
 from apiserver.storage.etcd.leases import lease_id, ttl_of
 from apiserver.storage.interface import EventType, Key, Version
@@ -29,17 +30,19 @@ def gone(name: str, revision: int, before: int = 0) -> kv_pb2.Event:
     return event
 
 
-def answer(*events: kv_pb2.Event, revision: int = 0, fragment: bool = False) -> rpc_pb2.WatchResponse:
-    response = rpc_pb2.WatchResponse(events=events, fragment=fragment)
+def answer(
+    *events: kv_pb2.Event, revision: int = 0, fragment: bool = False, created: bool = False
+) -> WatchAnswer:
+    response = rpc_pb2.WatchResponse(events=events, fragment=fragment, created=created)
     response.header.revision = revision or (events[-1].kv.mod_revision if events else 0)
-    return response
+    return read_answer(response.SerializeToString())
 
 
 def reader(after: int = 0, unreadable: list[str] | None = None) -> EventReader:
     return EventReader(Version(after), PREFIX, (unreadable if unreadable is not None else []).append)
 
 
-def read(found: EventReader, *responses: rpc_pb2.WatchResponse) -> list[tuple[str, str, int]]:
+def read(found: EventReader, *responses: WatchAnswer) -> list[tuple[str, str, int]]:
     return [
         (event.type.value, event.key.rpartition("/")[2], event.version)
         for response in responses
@@ -87,8 +90,7 @@ def test_fragments_are_gathered_until_they_are_whole() -> None:
 def test_progress_is_a_bookmark_of_a_whole_revision() -> None:
     found = reader(after=5000)
     assert read(found, answer(revision=9)) == [("BOOKMARK", "", 9 * 1000 + 999)]
-    created = answer(revision=9)
-    created.created = True
+    created = answer(revision=9, created=True)
     assert found.read(created) == []
 
 
