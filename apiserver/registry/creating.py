@@ -133,6 +133,11 @@ class Creator(Reader[M]):
         uid = self._world.new_uid()
         return uid if self._observer is None or ctx.dry_run else self._observer.uid(uid)
 
+    def _new_uids(self, ctx: Context, count: int) -> list[str]:
+        new_uid = self._world.new_uid
+        uids = [new_uid() for _ in range(count)]
+        return uids if self._observer is None or ctx.dry_run else self._observer.uids(uids)
+
     def _name_anew(self, new: "New[M]") -> None:
         new.meta.name = metadata.generate_name(new.meta.generate_name, self._world.rng)
         self.strategy.name_known(new.obj)

