@@ -199,7 +199,7 @@ class CacheMachine(RuleBasedStateMachine):
     def the_ring_is_bounded(self) -> None:
         kept = self.cache.events_since(self.cache.oldest)
         assert kept is not None
-        assert min(self.capacity, len(self.history)) <= len(kept) <= self.capacity + self.capacity // 4 + 6
+        assert min(self.capacity, len(self.history)) <= len(kept) <= self.capacity + 6
 
     def expected(self, selection: Selection) -> dict[Key, Version]:
         return {key: stored.version for key, stored in self.model.items() if is_selected(selection, stored)}
