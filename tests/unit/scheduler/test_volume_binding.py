@@ -6,7 +6,16 @@ from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.volumes.objects import BIND_COMPLETED, SELECTED_NODE
 from tests.unit.scheduler.objects import node, term
 from tests.unit.scheduler.test_scheduler import World, running
-from tests.unit.scheduler.volumes.storage import claim, storage_class, user, volume
+from tests.unit.scheduler.volumes.storage import (
+    attachment,
+    capacity,
+    claim,
+    csi_driver,
+    csi_node,
+    storage_class,
+    user,
+    volume,
+)
 from vaina.api.core.v1 import persistent_volume_pb2
 
 ON_N1 = term(("kubernetes.io/hostname", "In", ["n1"]))
@@ -162,3 +171,46 @@ async def test_pods_without_claims_go_on_while_one_waits_for_its_volume() -> Non
         await world.advance(1)
         assert await world.node_of("web") == ""
         assert await world.node_of("other") == "n1"
+
+
+async def test_a_pod_whose_driver_has_no_room_left_goes_on_when_it_has() -> None:
+    async with running(N1, N2) as world:
+        client = world.server.client
+        await client.storage_classes.create(storage_class(provisioner="disk.example.com"))
+        await client.csi_drivers.create(csi_driver("disk.example.com"))
+        left = await client.csi_storage_capacities.create(
+            capacity("left", "1Gi", storage_class="wait", on={"kubernetes.io/hostname": "n2"})
+        )
+        await add_claim(world, claim())
+        await world.create(user("data"))
+        await world.advance(1)
+        [(_, reason, message)] = await world.events()
+        assert (reason, message.split(" preemption")[0]) == (
+            "FailedScheduling",
+            "0/2 nodes are available: 2 node(s) did not have enough free storage.",
+        )
+        left.capacity.string = "10Gi"
+        await client.csi_storage_capacities.update(left)
+        await world.advance(3)
+        found = await client.persistent_volume_claims.get("data", "default")
+        assert found.metadata.annotations[SELECTED_NODE] == "n2"
+
+
+async def test_a_pod_whose_node_has_no_place_for_its_volume_goes_on_when_another_is_detached() -> None:
+    async with running(N1) as world:
+        client = world.server.client
+        await client.csi_nodes.create(csi_node("n1", a=1))
+        for name in ("mine", "old"):
+            await add_volume(world, volume(name, driver="a"))
+        await client.volume_attachments.create(attachment("old", "n1"))
+        await add_claim(world, claim(bound_to="mine"))
+        await world.create(user("data"))
+        await world.advance(1)
+        [(_, reason, message)] = await world.events()
+        assert (reason, message.split(" preemption")[0]) == (
+            "FailedScheduling",
+            "0/1 nodes are available: 1 node(s) exceed max volume count.",
+        )
+        await client.volume_attachments.delete("old-n1")
+        await world.advance(3)
+        assert await world.node_of("web") == "n1"
