@@ -15,7 +15,7 @@ it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from scheduler.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
 from scheduler.cell_ranking import CellRanking
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.pod_terms import NOTHING_ASKED
 from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
     Affected,
@@ -46,6 +45,14 @@ P = TypeVar("P")
 
 #: so many changed rows are computed one by one; more, as columns
 ONE_BY_ONE: Final = 24
+
+
+class Run(NamedTuple, Generic[P]):
+    """Pods that were decided together, and are to be placed."""
+
+    placed: list[tuple[P, Scheduled]]
+    #: they count in the topology already, though in nothing else
+    in_topology: bool
 
 
 class ClassCycle:
@@ -137,19 +144,19 @@ class ClassCycle:
         ):  # fmt: skip
             self._ahead = Ahead(size, self._ahead_from)
 
-    def run(self, pods: Iterable[P], tie_break: TieBreak) -> list[tuple[P, Scheduled]]:
-        """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each: no plugin is asked.
+    def run(self, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
+        """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each: no column is read.
 
         Whoever calls places them at once, in this order: they count as placed here. The next Pod is taken from `pods` only when
         it will get a node.
         """
-        found: list[tuple[P, Scheduled]] = []
         ahead, ranking, table = self._ahead, self._ranking, self._table
-        # What a Pod asks of others, and what its cell gets, is known when it has been counted.
-        counted = self._by_cell is not None or self._pod.asked is not NOTHING_ASKED
-        if ahead is None or counted or not self._feasible or not self._is_foreseen(ahead):
-            return found
-        names, count, feasible, base = self._nodes.names, self._count, self._feasible, self._base
+        found: list[tuple[P, Scheduled]] = []
+        run = Run(found, self._by_cell is not None)
+        # A Pod that asks something of others changes what is asked of the next.
+        if ahead is None or self._pod.asked.terms or not self._feasible or not self._is_foreseen(ahead):
+            return run
+        names, count, feasible = self._nodes.names, self._count, self._feasible
         followed = 0
         for pod in pods:
             ties = ranking.ties
@@ -157,15 +164,27 @@ class ClassCycle:
             name = names[row]
             assert name is not None
             found.append((pod, Scheduled(row, name, count, feasible)))
+            if run.in_topology:
+                # What cells get now depends on it.
+                table.topology.count(row, self._pod, 1)
             total = ahead.try_take(row)
             if total == UNKNOWN:
                 # The next decision begins by asking about this row.
                 break
-            base[row] = total
-            ranking.set(row, total)
             followed += 1
-        self._position = table.journal.position + followed
-        return found
+            self._put(row, total)
+            if self._ranking is not ranking:
+                break
+        self._position, self._verdict = table.journal.position + followed, None
+        return run
+
+    def _put(self, row: int, total: int) -> None:
+        """Rank a row as it is worth now, and its cell."""
+        self._base[row] = total
+        if self._by_cell is None or self._follow_cells(self._by_cell, (row,), flipped=False):
+            self._ranking.set(row, total)
+        else:
+            self._rank_all()
 
     def _is_foreseen(self, ahead: Ahead) -> bool:
         """Say whether nothing has happened since the last decision but what was foreseen, and follow that."""
@@ -252,11 +271,7 @@ class ClassCycle:
         if total == UNKNOWN:
             return False
         self._position, self._verdict = position, None
-        self._base[row] = total
-        if self._by_cell is None or self._follow_cells(self._by_cell, (row,), flipped=False):
-            self._ranking.set(row, total)
-        else:
-            self._rank_all()
+        self._put(row, total)
         return True
 
     def _follow_cells(self, score: ScaledScore, rows: Sequence[int], *, flipped: bool) -> bool:

@@ -3,16 +3,16 @@
 Called by `scheduler.scheduler` (step 2), and by preemption and explanations for a decision from scratch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from scheduler.ahead import LEAST_ROWS
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
-from scheduler.cycle import ClassCycle, P
+from scheduler.cycle import ClassCycle, P, Run
 from scheduler.framework.runtime import Framework
-from scheduler.framework.status import Decision, Scheduled
+from scheduler.framework.status import Decision
 from scheduler.glance import Glance
 from scheduler.preemption.dry_run import Residents
 from scheduler.ranking import TieBreak
@@ -77,10 +77,13 @@ class Cycles:
         self._cycles[key] = cycle
         return decision
 
-    def run(self, pod: PodClass, pods: Iterable[P], tie_break: TieBreak) -> Sequence[tuple[P, Scheduled]]:
+    def run(self, pod: PodClass, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
         """Decide for Pods of this class as long as that is foreseen (`ClassCycle.run`): perhaps for none."""
         cycle = self._cycles.get((pod.shape, self._table.topology.terms_matching(pod.group)))
-        return () if cycle is None else cycle.run(pods, tie_break)
+        if cycle is None:
+            return Run([], False)
+        cycle.adopt(pod)
+        return cycle.run(pods, tie_break)
 
     def _was_met(self, shape: Shape) -> bool:
         """Say whether a class that no term means was lately glanced at, and note that it is met now."""

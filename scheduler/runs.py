@@ -12,7 +12,6 @@ from typing import Final
 from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.pod_terms import NOTHING_ASKED
 from scheduler.conditions import ConditionWriter
 from scheduler.cycles import Cycles
 from scheduler.decisions import DecisionLog
@@ -54,15 +53,19 @@ class Runs:
     def go_on(self, pod_class: PodClass, now: float) -> int:
         """Place Pods of the class that was decided last, as long as they come next and it is foreseen where; returns how many."""
         cache, binder = self._cache, self._binder
-        if pod_class.asked is not NOTHING_ASKED:
+        if pod_class.asked.terms:
             return 0
         if len(cache.nominations) or not self._conditions.idle or self._decisions.may_look(now):
             return 0
         coming = self._queue.pop_like(pod_class, now=now, most=min(MOST, binder.room))
-        chosen = self._cycles[pod_class.scheduler_name].run(pod_class, coming, self._tie_break)
-        if not chosen:
-            return 0
-        cache.assume_all(pod_class, [(pod.info, where.row, where.node_name) for pod, where in chosen])
-        self._decisions.record_all(pod_class, chosen, now)
-        binder.submit_all([PendingBinding(pod, pod.info.uid, where, now) for pod, where in chosen])
+        run = self._cycles[pod_class.scheduler_name].run(pod_class, coming, self._tie_break)
+        chosen = run.placed
+        if chosen:
+            cache.assume_all(
+                pod_class,
+                [(pod.info, where.row, where.node_name) for pod, where in chosen],
+                in_topology=run.in_topology,
+            )
+            self._decisions.record_all(pod_class, chosen, now)
+            binder.submit_all([PendingBinding(pod, pod.info.uid, where, now) for pod, where in chosen])
         return len(chosen)

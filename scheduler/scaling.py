@@ -134,10 +134,14 @@ class ScaledScore:
         cells = None if self._by_cell is None else self._by_cell.cells(self._state)
         if cells is None or self._ignored is not None:
             return None
-        _, first, own = np.unique(cells, return_index=True, return_inverse=True)
-        if len(first) > MOST_CELLS:
+        found = np.flatnonzero(np.bincount(cells))
+        if len(found) > MOST_CELLS:
             return None
-        self._followed, self._own_cells, self._examples = cells, own, first.tolist()
+        numbers = np.zeros(found[-1] + 1 if len(found) else 1, np.intp)
+        numbers[found] = np.arange(len(found))
+        own: NDArray[np.intp] = numbers[cells]
+        self._followed, self._own_cells = cells, own
+        self._examples = [int((cells == cell).argmax()) for cell in found]
         self._find_counted()
         return own, self._gets()
 
@@ -157,7 +161,7 @@ class ScaledScore:
     def _find_counted(self) -> None:
         """Find the cells with a row that counts for the bounds."""
         counted = self._own_cells if self._counted is None else self._own_cells[self._counted]
-        self._counting = np.unique(counted).tolist()
+        self._counting = np.flatnonzero(np.bincount(counted)).tolist()
 
     def _gets(self) -> list[int]:
         score_row, state, pod, nodes = self._plugin.score_row, self._state, self._pod, self._nodes

@@ -135,9 +135,17 @@ class NodeTable:
         self.journal.pods_changed(row)
         self.last_added = row, pod.shape, self.journal.position
 
-    def add_pods(self, rows: Sequence[int], pod: PodClass) -> None:
-        """Count Pods of a class, one after the other: each on a row of its own or on the same as another."""
-        if len(rows) < COLUMNS_FROM or pod.host_ports or pod.has_storage:
+    def add_pods(self, rows: Sequence[int], pod: PodClass, *, in_topology: bool = False) -> None:
+        """Count Pods of a class, one after the other: each on a row of its own or on the same as another.
+
+        Args:
+            rows: of the Pods.
+            pod: the class, one without ports and storage.
+            in_topology: `topology` counts them already.
+        """
+        assert not pod.host_ports
+        assert not pod.has_storage
+        if len(rows) < COLUMNS_FROM and not in_topology:
             for row in rows:
                 self.add_pod(row, pod)
             return
@@ -152,7 +160,8 @@ class NodeTable:
         self._nonzero_memory[some] += many * pod.nonzero_memory
         self._pod_count[some] += many
         self._level(pod.priority)[some] += many.astype(np.int32)
-        self.topology.count_more(counts, pod)
+        if not in_topology:
+            self.topology.count_more(counts, pod)
         self.journal.pods_came(rows)
         self.last_added = rows[-1], pod.shape, self.journal.position
 
