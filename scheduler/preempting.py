@@ -146,6 +146,9 @@ class Preempting:
 
     def observe(self, info: PodInfo) -> None:
         """The watch shows a Pod without a node."""
+        if not len(self._cache.nominations) and not info.pod.status.nominated_node_name:
+            # By far the most.
+            return
         if self._cache.get(info.uid) is not None:
             # One that is placed already has its room; what it had in view before is no news.
             return

@@ -226,7 +226,7 @@ class PodInfo:
 class _Spec:
     """One spec, compiled as far as that goes without a Pod's namespace and labels."""
 
-    __slots__ = ("asked", "asks", "bare", "keys")
+    __slots__ = ("asked", "asks", "bare", "keys", "last")
 
     def __init__(self, spec: pod_pb2.PodSpec, bare: PodClass) -> None:
         self.bare = bare
@@ -235,6 +235,8 @@ class _Spec:
         self.keys = label_keys(spec) if self.asks else ()
         #: (namespace, values of those labels) -> what it asks of other Pods
         self.asked: dict[tuple[object, ...], Asked] = {}
+        #: the class of the Pod that came last: most Pods of a spec are of one group
+        self.last: PodClass | None = None
 
 
 class PodCompiler:
@@ -256,11 +258,15 @@ class PodCompiler:
         """
         meta = pod.metadata
         resized = is_resized(pod)
-        pod_class = self.class_of(
-            counted_spec(pod) if resized else pod.spec, namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
-            terminating=meta.HasField("deletion_timestamp"), identity=(meta.name, meta.uid),
-        )  # fmt: skip
-        return PodInfo(pod, pod_class, resized=resized)
+        spec = counted_spec(pod) if resized else pod.spec
+        known = self._spec(spec, "", (meta.name, meta.uid))
+        found = known.last
+        if found is None or not found.group.is_of(meta):
+            group = self._terms.group(
+                meta.namespace, meta.labels, owner=owner_uid(meta), terminating=meta.HasField("deletion_timestamp")
+            )  # fmt: skip
+            found = known.last = self._class(known, spec, group)
+        return PodInfo(pod, found, resized=resized)
 
     def class_of(
         self,
@@ -290,7 +296,11 @@ class PodCompiler:
         """
         known = self._spec(spec, wanted_node, identity)
         group = self._terms.group(namespace, labels or {}, owner=owner, terminating=terminating)
+        return self._class(known, spec, group)
+
+    def _class(self, known: _Spec, spec: pod_pb2.PodSpec, group: PodGroup) -> PodClass:
         bare, asked, shape = known.bare, NOTHING_ASKED, known.bare.shape
+        namespace, owner = group.namespace, group.owner
         if known.asks:
             asked = self._asked(known, spec, group)
             # Which of its own selectors mean the Pod itself matters to it, and nothing else of its labels.

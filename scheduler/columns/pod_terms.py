@@ -44,7 +44,7 @@ class PodGroup:
     def is_of(self, meta: meta_pb2.ObjectMeta) -> bool:
         """Say whether a Pod is (still) in the group."""
         labels, wanted = meta.labels, self.labels
-        # Asked of each Pod that gets a node: a loop is quicker than to copy the message's map.
+        # Asked of each Pod that comes or gets a node: a loop is quicker than to copy the message's map.
         if len(labels) != len(wanted) or meta.HasField("deletion_timestamp") != self.terminating:
             return False
         for key, value in wanted.items():

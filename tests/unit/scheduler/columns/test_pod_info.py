@@ -1,9 +1,12 @@
 """Pods compiled: equal ones share a class, whatever is particular to them."""
 
+import random
+
 import pytest
 
 from scheduler.columns.pod_asks import HostPort
 from scheduler.columns.pod_info import PodCompiler
+from scheduler.columns.pod_terms import owner_uid
 from tests.unit.scheduler.objects import pod
 from vaina.objects.quantity import QuantityError
 from vaina.testing.builders import make_container, make_pod
@@ -159,3 +162,25 @@ def test_init_containers_count_with_the_sidecars_before_them() -> None:
     assert dict(PodCompiler().compile(made).pod_class.requests)["cpu"] == 5000
     made.spec.init_containers[0].resources.requests["cpu"].string = "6"
     assert dict(PodCompiler().compile(made).pod_class.requests)["cpu"] == 6000
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_class_is_found_again_whatever_pod_came_before(seed: int) -> None:
+    rng, compiler = random.Random(seed), PodCompiler()
+    for number in range(200):
+        made = pod("web", {"cpu": rng.choice("12")}, uid=f"u{number}", deleted=rng.choice([None, None, 1.0]))
+        meta = made.metadata
+        meta.namespace = rng.choice(["default", "other"])
+        meta.labels.update({key: rng.choice("xy") for key in ("app", "tier") if rng.random() < 0.5})
+        if rng.random() < 0.3:
+            meta.owner_references.add(uid=rng.choice("ab"), controller=rng.random() < 0.7)
+        if rng.random() < 0.3:
+            constraint = made.spec.topology_spread_constraints.add(max_skew=1, topology_key="zone")
+            constraint.label_selector.match_labels["app"] = "x"
+            constraint.match_label_keys.append("tier")
+        found = compiler.compile(made).pod_class
+        assert found is compiler.class_of(
+            made.spec, namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
+            terminating=meta.HasField("deletion_timestamp"),
+        )  # fmt: skip
+        assert found.group.is_of(meta)
