@@ -11,11 +11,11 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from apiserver.storage.codec import varint
-from apiserver.storage.excerpt import excerpt
 from apiserver.storage.interface import Key
 from apiserver.storage.keys import kind_prefix
 from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import Kind
+from vaina.objects.excerpt import excerpt
 from vaina.objects.fields import field_getter, selectable_fields
 
 #: labels that are remembered by their bytes: Pods of a Deployment, or a load, have the same

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-from apiserver.storage.excerpt import excerpt
 from bench.load.podset import PodSet
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import raw_pb2, request_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, Expired
 from vaina.kinds import POD
+from vaina.objects.excerpt import excerpt
 
 _RETRY_SECONDS = 0.2
 _RUNNING = frozenset(("Running", "Succeeded", "Failed"))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from apiserver.storage.excerpt import excerpt
 from vaina.api.core.v1 import event_pb2, pod_pb2
+from vaina.objects.excerpt import excerpt
 from vaina.testing.builders import make_pod
 
 
