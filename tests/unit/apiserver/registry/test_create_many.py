@@ -1,7 +1,12 @@
 """Many creates in one call: each has an answer of its own, the one that it would have had alone."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from apiserver.registry.context import INTERNAL
+from apiserver.storage.interface import Stored
 from apiserver.storage.keys import object_key
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import event_pb2, pod_pb2
@@ -74,6 +79,39 @@ async def test_what_is_answered_is_what_is_stored() -> None:
     assert [await api.client.pods.get(pod.metadata.name, "default") for pod in pods] == pods
     versions = [int(pod.metadata.resource_version) for pod in pods]
     assert versions[0] < versions[1]
+
+
+def _said(number: int) -> event_pb2.Event:
+    event = event_pb2.Event(
+        type="Normal", reason="Scheduled", message=f"Successfully assigned default/pod-{number} to n"
+    )
+    event.metadata.name, event.metadata.namespace = f"pod-{number}.17f3c9cea0e54b6c", "default"
+    about = event.involved_object
+    about.name, about.namespace, about.uid, about.resource_version = (
+        f"pod-{number}",
+        "default",
+        f"u{number}",
+        f"{number}",
+    )
+    event.first_timestamp.seconds = 7
+    return event
+
+
+@pytest.mark.parametrize("make", [_said, lambda number: make_pod(f"pod-{number}", created=None)])
+async def test_of_those_that_are_alike_one_is_read(make: Callable[[int], Any]) -> None:
+    api, read = make_apiserver(), list[bytes]()
+    first = make(1)
+    store = api.app.stores[first.DESCRIPTOR.name]
+
+    def parse(data: bytes) -> Any:
+        read.append(data)
+        return type(first).FromString(data)
+
+    data = [make(number).SerializeToString() for number in (1, 2, 3)]
+    assert all(
+        isinstance(made, Stored) for made in await store.create_all([(INTERNAL, one) for one in data], parse)
+    )
+    assert read == data[:1]
 
 
 async def test_what_lives_for_a_time_is_stored_with_it() -> None:
