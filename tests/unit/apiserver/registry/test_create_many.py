@@ -97,7 +97,13 @@ def _said(number: int) -> event_pb2.Event:
     return event
 
 
-@pytest.mark.parametrize("make", [_said, lambda number: make_pod(f"pod-{number}", created=None)])
+def _replica(number: int) -> pod_pb2.Pod:
+    pod = make_pod(f"pod-{number}", created=None)
+    pod.metadata.ClearField("uid")
+    return pod
+
+
+@pytest.mark.parametrize("make", [_said, _replica])
 async def test_of_those_that_are_alike_one_is_read(make: Callable[[int], Any]) -> None:
     api, read = make_apiserver(), list[bytes]()
     first = make(1)
