@@ -32,10 +32,11 @@ _FORMS: Final = 4
 
 
 class Binder:
-    """Binds Pods to nodes. Holds no state."""
+    """Binds Pods to nodes. Remembers for a second how Pods that are alike are bound: what a binding says besides the node is the time."""
 
     def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node]) -> None:
         self._pods, self._nodes = pods, nodes
+        self._second, self._quick = 0, _Quick(pods, nodes, self._scheduled())
 
     async def bind(self, ctx: Context, binding: pod_pb2.Binding) -> Stored:
         """Give the Pod its node.
@@ -63,7 +64,7 @@ class Binder:
 
         ready: dict[int, Put] = {}
         if not ctx.dry_run:
-            quick = _Quick(self._pods, self._nodes, Moulds(partial(_assign, scheduled)))
+            quick = self._quick_at(scheduled)
             # A piece at a time, so that others have their turn.
             for start in range(0, len(bindings), _FAIR):
                 if start:
@@ -76,6 +77,12 @@ class Binder:
             except ApiError as error:
                 missing[name] = error
         return await self._pods.change_all(len(bindings), edit, ready)
+
+    def _quick_at(self, scheduled: pod_pb2.PodCondition) -> "_Quick":
+        second = scheduled.last_transition_time.seconds
+        if second != self._second:
+            self._second, self._quick = second, _Quick(self._pods, self._nodes, scheduled)
+        return self._quick
 
     def _scheduled(self) -> pod_pb2.PodCondition:
         """Return the condition of a Pod that is bound now."""
@@ -115,10 +122,12 @@ class Binder:
 
 
 class _Quick:
-    """Bindings of one call that ask for nothing but a node, of Pods of which there are more."""
+    """Bindings of one second that ask for nothing but a node, of Pods of which there are more."""
 
-    def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], moulds: Moulds) -> None:
-        self._pods, self._nodes, self._moulds = pods, nodes, moulds
+    def __init__(
+        self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], scheduled: pod_pb2.PodCondition
+    ) -> None:
+        self._pods, self._nodes, self._moulds = pods, nodes, Moulds(partial(_assign, scheduled))
         #: that were seen, the last first, and what is known of their Pods: a binding leaves labels as they are
         self._forms: list[tuple[Form, Alike]] = []
 
