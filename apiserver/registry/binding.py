@@ -70,7 +70,8 @@ class Binder:
                 if start:
                     await self._pods.give_way()
                 quick.take(bindings, range(start, min(start + _FAIR, len(bindings))), ready)
-        for name in {bindings[index].target.name for index in range(len(bindings)) if index not in ready}:
+        others = (bindings[index].target.name for index in range(len(bindings)) if index not in ready)
+        for name in dict.fromkeys(others):
             try:
                 if name:
                     await self._check_node(name)
