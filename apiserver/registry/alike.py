@@ -22,6 +22,9 @@ UID: Final[Place] = (1, 5)
 
 #: of a message that is looked through: with labels and annotations metadata has a field for each
 _MAX_FIELDS: Final = 256
+#: layouts that are remembered, and the bytes of an object with one
+_MAX_LAYOUTS: Final = 256
+_MAX_REMEMBERED: Final = 16 * 1024
 #: of the last byte of the largest number
 _MAX_SHIFT: Final = 63
 _TAG_BITS: Final = 32
@@ -78,6 +81,26 @@ class Layout:
         parts = self._parts[:]
         parts[1::2] = texts
         return b"".join(parts)
+
+
+class Layouts:
+    """Remembers layouts: those of a load's objects are the same from call to call. Owned by one event loop."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, Sequence[Place]], Layout] = {}
+
+    def of(self, data: bytes, places: Sequence[Place]) -> Layout | None:
+        """Return what `layout_of` does, or a layout that it returned for another object and that this one has, too."""
+        key = len(data), places
+        known = self._found.get(key)
+        if known is not None and known.texts(data) is not None:
+            return known
+        found = layout_of(data, places)
+        if found is not None and len(data) <= _MAX_REMEMBERED:
+            if len(self._found) >= _MAX_LAYOUTS:
+                self._found.clear()
+            self._found[key] = found
+        return found
 
 
 def layout_of(data: bytes, places: Sequence[Place]) -> Layout | None:

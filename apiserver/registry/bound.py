@@ -7,7 +7,7 @@ Whatever is not as simple as that is left to `change`.
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -17,6 +17,9 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError
 
+#: what is behind the metadata of Pods is remembered: so many, of so many bytes at most
+_MAX_TAILS: Final = 1024
+_MAX_TAIL: Final = 16 * 1024
 _METADATA: Final = 0x0A
 _SPEC: Final = 0x12
 #: a node's name that no node has: a name has no capitals
@@ -90,7 +93,7 @@ class Form:
 
 
 class Moulds:
-    """The moulds of one call: what it says besides the node (the time) is the same for all its bindings."""
+    """The moulds of bindings that say the same besides the node: at one time."""
 
     __slots__ = ("_change", "_found")
 
@@ -102,15 +105,23 @@ class Moulds:
                 ApiErrors.
         """
         self._change = change
-        self._found: dict[bytes, Mould | None] = {}
+        #: False: seen once
+        self._found: dict[bytes, Mould | Literal[False] | None] = {}
 
     def of(self, tail: bytes) -> Mould | None:
         """Return what to cast Pods with these bytes behind their metadata in; None: change them one by one."""
         found = self._found.get(tail)
-        if found is None:
+        if found:
+            return found
+        if found is False:
+            found = self._found[tail] = self._make(tail)
+            return found
+        if len(tail) <= _MAX_TAIL and tail not in self._found:
+            if len(self._found) >= _MAX_TAILS:
+                self._found.clear()
             # To make a mould costs more than to change one Pod: it is made for the second.
-            found = self._found[tail] = self._make(tail) if tail in self._found else None
-        return found
+            self._found[tail] = False
+        return None
 
     def _make(self, tail: bytes) -> Mould | None:
         try:

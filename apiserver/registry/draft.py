@@ -10,7 +10,7 @@ from typing import Any, Generic
 
 from apiserver import validation
 from apiserver.defaulting import default
-from apiserver.registry.alike import NAME, Place
+from apiserver.registry.alike import NAME, Layouts, Place
 from apiserver.registry.label_keys import has_label_keys
 from apiserver.registry.strategy import M, Strategy
 from apiserver.validation import annotations, metadata, names, pod_updates, warnings
@@ -53,13 +53,15 @@ class Draft(Generic[M]):
 
 
 class Drafts(Generic[M]):
-    """Makes drafts. Remembers nothing: what most kinds want."""
+    """Makes drafts. Remembers nothing of what it makes: what most kinds want."""
 
     #: texts in which objects that follow one another (`alike`) may differ, their name first; none: nobody follows
     places: tuple[Place, ...] = ()
 
     def __init__(self, kind: Kind[Any]) -> None:
         self._kind = kind
+        #: of objects that others followed
+        self.layouts = Layouts()
 
     def __call__(self, obj: M) -> Draft[M]:
         """Return the draft of a new object, whose defaults are set."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.alike import NAME, UID, Layout, Place, layout_of
+from apiserver.registry.alike import NAME, UID, Layout, Layouts, Place, layout_of
 from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.kinds import KINDS
 from vaina.testing.builders import make_pod
@@ -50,6 +50,21 @@ def test_an_object_of_the_layout_has_its_texts_and_is_made_of_them(labels: int, 
     assert layout.fill(texts) == data
     assert layout.front(texts, data) == data[: len(data) - len(layout.last)]
     assert layout.front([b"abc", texts[1]], data) is None
+
+
+def test_a_layout_that_is_remembered_is_used_for_what_has_it_alone() -> None:
+    layouts = Layouts()
+    first = layouts.of(_encoded(_pod("web")), (NAME, UID))
+    assert first is not None
+    assert layouts.of(_encoded(_pod("api")), (NAME, UID)) is first
+    ended = _pod("api")
+    ended.status.phase = "Failed."
+    other = layouts.of(_encoded(ended), (NAME, UID))
+    assert other is not None
+    assert len(_encoded(ended)) == len(_encoded(_pod("api")))
+    assert other.texts(_encoded(ended)) == [b"api", _UID.encode()]
+    assert first.texts(_encoded(ended)) is None
+    assert layouts.of(_encoded(_pod("")), (NAME, UID)) is None
 
 
 def test_several_texts_are_found_in_an_event_and_those_that_it_does_not_have_are_left_out() -> None:

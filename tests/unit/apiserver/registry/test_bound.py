@@ -4,6 +4,7 @@ import pytest
 
 from apiserver.registry.bound import Form, Moulds, cut, form_of
 from vaina.api.core.v1 import pod_pb2
+from vaina.errors import Conflict
 from vaina.testing.builders import make_pod
 
 UID = "0b7f1c5e-7a0f-4a4e-9d0f-123456789012"
@@ -69,3 +70,16 @@ def test_a_pod_of_another_name_or_uid_is_not_the_one_that_is_meant(name: str, ui
     assert form.cast(data, name, UID, "n") is None
     if uid != UID:
         assert form.cast(data, "web", uid, "n") is None
+
+
+def test_what_cannot_be_bound_has_no_mould_however_often_it_is_asked_for() -> None:
+    tried: list[str] = []
+
+    def refuse(pod: pod_pb2.Pod, node: str) -> None:
+        tried.append(node)
+        raise Conflict("it is bound already")
+
+    moulds, parts = Moulds(refuse), cut(_encoded(_pod()))
+    assert parts is not None
+    assert [moulds.of(parts.tail) for _ in range(5)] == [None] * 5
+    assert len(tried) == 1
