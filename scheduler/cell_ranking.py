@@ -64,6 +64,14 @@ class CellRanking:
         near.sort()
         return near[number - below]
 
+    def take(self, number: int) -> int:
+        """Return the best row of a number, which is put back by `put`."""
+        return self.pick(number)
+
+    def put(self, row: int, own: int) -> None:
+        """Put it back with another part of its own, or the same."""
+        self.set(row, own)
+
     def nearly_best(self) -> NDArray[np.intp]:
         """Return the best rows of each cell: which cell is best changes with each Pod."""
         return np.concatenate([ranking.best() for ranking in self._rankings])

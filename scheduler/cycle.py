@@ -156,11 +156,11 @@ class ClassCycle:
         # A Pod that asks something of others changes what is asked of the next.
         if ahead is None or self._pod.asked.terms or not self._feasible or not self._is_foreseen(ahead):
             return run
-        names, count, feasible = self._nodes.names, self._count, self._feasible
+        names, count, feasible, base = self._nodes.names, self._count, self._feasible, self._base
         followed = 0
         for pod in pods:
             ties = ranking.ties
-            row = ranking.pick(tie_break(ties) if ties > 1 else 0)
+            row = ranking.take(tie_break(ties) if ties > 1 else 0)
             name = names[row]
             assert name is not None
             found.append((pod, Scheduled(row, name, count, feasible)))
@@ -170,21 +170,16 @@ class ClassCycle:
             total = ahead.try_take(row)
             if total == UNKNOWN:
                 # The next decision begins by asking about this row.
+                ranking.put(row, base.item(row))
                 break
             followed += 1
-            self._put(row, total)
-            if self._ranking is not ranking:
+            base[row] = total
+            ranking.put(row, total)
+            if self._by_cell is not None and not self._follow_cells(self._by_cell, (row,), flipped=False):
+                self._rank_all()
                 break
         self._position, self._verdict = table.journal.position + followed, None
         return run
-
-    def _put(self, row: int, total: int) -> None:
-        """Rank a row as it is worth now, and its cell."""
-        self._base[row] = total
-        if self._by_cell is None or self._follow_cells(self._by_cell, (row,), flipped=False):
-            self._ranking.set(row, total)
-        else:
-            self._rank_all()
 
     def _is_foreseen(self, ahead: Ahead) -> bool:
         """Say whether nothing has happened since the last decision but what was foreseen, and follow that."""
@@ -271,7 +266,11 @@ class ClassCycle:
         if total == UNKNOWN:
             return False
         self._position, self._verdict = position, None
-        self._put(row, total)
+        self._base[row] = total
+        if self._by_cell is None or self._follow_cells(self._by_cell, (row,), flipped=False):
+            self._ranking.set(row, total)
+        else:
+            self._rank_all()
         return True
 
     def _follow_cells(self, score: ScaledScore, rows: Sequence[int], *, flipped: bool) -> bool:

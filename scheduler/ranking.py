@@ -43,6 +43,19 @@ class RowSet:
             number -= len(piece)
         raise IndexError(number)
 
+    def take(self, number: int) -> int:
+        """Take out the row of a number and return it."""
+        pieces = self._pieces
+        index = 0
+        while number >= len(pieces[index]):
+            number -= len(pieces[index])
+            index += 1
+        piece = pieces[index]
+        if not isinstance(piece, list):
+            piece = pieces[index] = piece.tolist()
+        self.count -= 1
+        return piece.pop(number)
+
     def pieces(self) -> list[list[int]]:
         """Return all of them, in pieces: read only, until the next change."""
         found = [piece if isinstance(piece, list) else piece.tolist() for piece in self._pieces]
@@ -152,6 +165,28 @@ class Ranking:
                 del self._levels[before]
                 if before == self._best:
                     self._descend()
+
+    def take(self, number: int) -> int:
+        """Return the best row of a number and take it out: it is put back by `put`, before anything else is asked."""
+        assert self._top is not None
+        return self._top.take(number)
+
+    def put(self, row: int, total: int) -> None:
+        """Put back the row that was taken out, with another total or the same: as `set`, for half its price."""
+        best = self._best
+        self._total[row] = total
+        if total >= self._floor:
+            level = self._levels.get(total)
+            if level is not None:
+                level.add(row)
+            else:
+                level = self._levels[total] = RowSet(np.array([row], np.intp))
+                if total > best:
+                    self._best, self._top = total, level
+        if not self._levels[best].count:
+            del self._levels[best]
+            if self._best == best:
+                self._descend()
 
     def _descend(self) -> None:
         """The best total has no row any more."""

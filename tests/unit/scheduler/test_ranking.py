@@ -36,6 +36,28 @@ def test_the_best_are_those_of_the_highest_total(totals: list[int], changes: lis
     assert [ranking.total(row) for row in range(len(totals))] == totals
 
 
+@given(
+    totals=st.lists(TOTALS, min_size=1, max_size=12),
+    changes=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 6))),
+)
+def test_a_best_row_is_taken_out_and_put_back_elsewhere(
+    totals: list[int], changes: list[tuple[int, int]]
+) -> None:
+    ranking, beside = Ranking(len(totals)), Ranking(len(totals))
+    for made in (ranking, beside):
+        made.replace(np.array(totals, np.int64))
+    for number, total in changes:
+        if not ranking.ties:
+            break
+        row = beside.pick(number % beside.ties)
+        assert ranking.take(number % ranking.ties) == row
+        ranking.put(row, total)
+        beside.set(row, total)
+        totals[row] = total
+        check(ranking, totals)
+        assert (ranking.ties, ranking.highest) == (beside.ties, beside.highest)
+
+
 @pytest.mark.parametrize("first", [0, 1, PIECE, 3 * PIECE + 7])
 def test_rows_stay_in_their_order(first: int) -> None:
     rng, size = random.Random(first), 6 * PIECE
