@@ -16,6 +16,7 @@ from vaina.errors import ApiError
 
 #: Events and traces are written after the bindings; they are part of the price
 AFTERWORK_SECONDS = 1.0
+_ETCD_REQUESTS = "etcd_requests_total"
 #: between two looks at the scheduler's queue
 SAMPLE_SECONDS = 1.0
 #: of a series
@@ -55,6 +56,7 @@ class Measuring:
         """
         self.name, self._target, self._client = name, target, client
         self._meters, self._window = meters, window_seconds
+        self._apiserver_page = only(target.apiserver_page, _ETCD_REQUESTS)
         self.pods: list[PodSet] = []
         self.start = 0.0
         self._before: dict[str, Usage] = {}
@@ -69,7 +71,7 @@ class Measuring:
     async def prepare(self) -> None:
         """Read what pages say now; of a scheduler that is not there yet, nothing."""
         self._scheduler = await page_of(self._target.scheduler_page)
-        self._apiserver = await page_of(self._target.apiserver_page)
+        self._apiserver = await page_of(self._apiserver_page)
 
     async def begin(self, start: float | None = None) -> None:
         """Begin now, or at the time that is given."""
@@ -123,7 +125,7 @@ class Measuring:
         await asyncio.sleep(AFTERWORK_SECONDS)
         after = await self._usage()
         scheduler = await page_of(self._target.scheduler_page)
-        apiserver = await page_of(self._target.apiserver_page)
+        apiserver = await page_of(self._apiserver_page)
         bound = _values(pods.bound for pods in self.pods)
         # Where the first binding began the clock it is no part of what happened since; it may bring hundreds.
         since = [at for at in bound if at > self.start]
@@ -144,8 +146,8 @@ class Measuring:
             queue=[QueueSample(max(0.0, at - self.start), queues) for at, queues in self._queue if queues],
             processes=self._processes(after, count),
             etcd_requests=_grown(
-                self._apiserver.by("etcd_requests_total", "operation"),
-                apiserver.by("etcd_requests_total", "operation"),
+                self._apiserver.by(_ETCD_REQUESTS, "operation"),
+                apiserver.by(_ETCD_REQUESTS, "operation"),
             ),
             balance=_balance(self.pods, nodes),
             lag_seconds=lag,

@@ -5,12 +5,12 @@ its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -74,7 +74,7 @@ class _Door:
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         method, target = (words[0], words[1]) if len(words) == 3 else ("", "")
         path, _, query = target.partition("?")
-        status, kind, body = self.page(method, path, query)
+        status, kind, body = await self.page(method, path, query)
         lines = [
             f"HTTP/1.1 {status}",
             f"Content-Type: {kind}",
@@ -84,7 +84,7 @@ class _Door:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else body))
         await writer.drain()
 
-    def page(self, method: str, path: str, query: str = "") -> tuple[str, str, bytes]:
+    async def page(self, method: str, path: str, query: str = "") -> tuple[str, str, bytes]:
         text = "text/plain; charset=utf-8"
         if method not in ("GET", "HEAD"):
             return "405 Method Not Allowed", text, b"method not allowed\n"
@@ -92,9 +92,28 @@ class _Door:
             registry, names = self.registries[path], parse_qs(query).get("name[]")
             # Prometheus' clients' own: only these, at a hundredth of what a whole page costs.
             some = registry.restricted_registry(names) if names else registry
-            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(some)
+            return "200 OK", CONTENT_TYPE_LATEST, await _exposition(some.collect())
         if path == "/livez" or (path in ("/healthz", "/readyz") and self.healthy()):
             return "200 OK", text, b"ok"
         if path in ("/healthz", "/readyz"):
             return "503 Service Unavailable", text, b"not ready\n"
         return "404 Not Found", text, b"not found\n"
+
+
+class _Family:
+    """A registry of what was collected already."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+async def _exposition(families: Iterable[Metric]) -> bytes:
+    """Return a page. Others have a turn after each metric: the page of a busy apiserver, all at once, kept them waiting for 110 ms."""
+    parts = []
+    for family in families:
+        parts.append(generate_latest(_Family(family)))
+        await asyncio.sleep(0)  # noqa: TID251 - no time passes, others have their turn
+    return b"".join(parts)

@@ -9,13 +9,14 @@ Streaming handlers are async generators, always closed by the wrapper.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import grpc
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
@@ -75,6 +76,8 @@ REQUEST_SECONDS = 32.0
 MAX_CALLS = 32_768
 #: HTTP/2 counts so much for each header besides its name and value
 _HEADER_BYTES = 32
+#: where gRPC itself ends a call; a timeout without an end costs as much as one with
+_NO_LIMIT = nullcontext()
 
 
 @dataclass(slots=True)
@@ -182,10 +185,14 @@ class _Wrapped:
         self.started = metrics.started.labels(*labels)
         self.received = metrics.received.labels(*labels)
         self.sent = metrics.sent.labels(*labels)
-        self.handling = metrics.handling.labels(*labels)
         self.metrics, self.labels = metrics, labels
         self.handled: dict[grpc.StatusCode, Counter] = {}
         self.default_deadline_seconds = default_deadline_seconds
+
+    @cached_property
+    def handling(self) -> Histogram:
+        """How long calls took. Not there before the first: seventeen lines for each of 270 methods were two thirds of the page."""
+        return self.metrics.handling.labels(*self.labels)
 
     def rpc_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Return the handler to register; no serializers, so bytes in and bytes out.
@@ -207,7 +214,7 @@ class _Wrapped:
             own = limit
         try:
             self._admit(ctx)
-            async with asyncio.timeout(own):
+            async with _NO_LIMIT if own is None else asyncio.timeout(own):
                 if self.turns is not None:
                     await self.turns.take(ctx.peer)
                 request = await self._request(context)

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily
 
 from vaina.metrics import new_registry
 from vaina.serving.http import MAX_HEAD_BYTES, serve_metrics
@@ -63,3 +64,27 @@ async def test_some_metrics_may_be_asked_for_by_name():
         _, body = await get(port, f"/metrics?{query}")
         names = {line.split()[0] for line in body.decode().splitlines() if not line.startswith("#")}
     assert names == {"wanted", "process_resident_memory_bytes"}
+
+
+async def test_others_have_a_turn_between_two_metrics_of_a_page():
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)  # noqa: TID251 - as often as the loop turns
+
+    class Many:
+        def collect(self):
+            for name in ("first", "second", "third"):
+                yield GaugeMetricFamily(name, "The turns that others have had.", value=turns)
+
+    registry = CollectorRegistry()
+    registry.register(Many())
+    async with asyncio.TaskGroup() as group, serve_metrics(registry, listen="127.0.0.1:0") as port:
+        busy = group.create_task(others())
+        _, body = await get(port, "/metrics")
+        busy.cancel()
+    first, second, third = (float(line.split()[1]) for line in body.decode().splitlines() if line[0] != "#")
+    assert first < second < third
