@@ -74,7 +74,8 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
             self._keep(self._work(method))
 
     async def _work(self, method: _Method) -> None:
-        handler = self._methods[method.name]
+        handler, task = self._methods[method.name], asyncio.current_task()
+        assert task is not None
         # What serves itself by a context that reads and writes is ours; health and reflection are not.
         is_ours = handler.request_streaming and handler.request_deserializer is None
         is_unary = is_ours and not handler.response_streaming
@@ -88,7 +89,7 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
             if not method.waiting:
                 self._add_workers(method, method.all_have_one())
             if is_unary:
-                await unary.serve(handler.stream_unary, state, self._loop_of_tasks)
+                await unary.serve(handler.stream_unary, state, self._loop_of_tasks, task)
             elif is_stream:
                 self._keep(streaming.serve(handler.stream_stream, state, self._loop_of_tasks))
             else:

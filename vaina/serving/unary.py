@@ -20,16 +20,17 @@ log = structlog.stdlib.get_logger(__name__)
 Handler = Callable[[None, Any], Awaitable[bytes]]
 
 
-async def serve(handler: Handler, state: Any, loop: asyncio.AbstractEventLoop) -> None:
+async def serve(
+    handler: Handler, state: Any, loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]"
+) -> None:
     """Serve a call; nothing comes out but the cancellation of who serves.
 
     Args:
         handler: of the method. It raises whatever it likes after `context.abort`.
         state: of the call, as the core gave it.
         loop: which runs.
+        task: which serves, and asks for this.
     """
-    task = asyncio.current_task()
-    assert task is not None
     call = Call(state, loop, task)
     try:
         call.watch_end()
