@@ -8,7 +8,7 @@ Called by `vaina.cache.reflector`. Follows KEP-3157 (watch lists) and client-go'
 a list that is older than what has been seen, as a stale replica may give it, is refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
@@ -91,12 +91,10 @@ class ListWatch(Generic[M]):
         out: list[Replace[M] | Apply[M]] = []
         left = iter(events)
         while self.state is State.LISTING:
-            event = next(left, None)
-            if event is None:
+            mark = self._on_listed(left)
+            if mark is None:
                 return out
-            replace = self._on_listed(*event, resource_version)
-            if replace is not None:
-                out.append(replace)
+            out.append(self._on_list_end(mark, resource_version))
         changes = self._on_changed(left)
         if changes:
             out.append(Apply(changes))
@@ -126,23 +124,24 @@ class ListWatch(Generic[M]):
         self.version = seen
         return changes
 
-    def _on_listed(self, kind: str, obj: M, batch_version: str) -> Replace[M] | None:
-        if kind == BOOKMARK:
-            if metadata(obj).annotations.get(INITIAL_EVENTS_END) != "true":
-                return None
-            version = _version(obj) or int(batch_version or 0)
-            if version < self.version:
-                self.state = State.EMPTY
-                raise StaleList(f"listed at {version}, but {self.version} has been seen")
-            items, self._listed = self._listed, {}
-            self.version, self.state = version, State.SYNCED
-            return Replace(items)
-        if kind == DELETED:
-            self._listed.pop(object_key(obj), None)
-        else:
-            self._listed[object_key(obj)] = obj
+    def _on_listed(self, events: Iterator[tuple[str, M]]) -> M | None:
+        """Take in events of the list; returns the bookmark at its end, when that is among them."""
+        listed = self._listed
+        for kind, obj in events:
+            if kind == BOOKMARK:
+                if metadata(obj).annotations.get(INITIAL_EVENTS_END) == "true":
+                    return obj
+            elif kind == DELETED:
+                listed.pop(object_key(obj), None)
+            else:
+                listed[object_key(obj)] = obj
         return None
 
-
-def _version(obj: Message) -> int:
-    return int(metadata(obj).resource_version or 0)
+    def _on_list_end(self, mark: M, batch_version: str) -> Replace[M]:
+        version = int(metadata(mark).resource_version or 0) or int(batch_version or 0)
+        if version < self.version:
+            self.state = State.EMPTY
+            raise StaleList(f"listed at {version}, but {self.version} has been seen")
+        items, self._listed = self._listed, {}
+        self.version, self.state = version, State.SYNCED
+        return Replace(items)

@@ -62,10 +62,16 @@ class Store(Generic[M]):
 
     def replace(self, replace: Replace[M]) -> list[Change[M]]:
         """Make the store equal to a list; returns what changed: deletions first, unchanged objects not at all."""
-        gone = [key for key in self.objects if key not in replace.items]
-        changes: list[Change[M]] = [(self._put(key, None), None) for key in gone]
+        objects = self.objects
+        gone = [key for key in objects if key not in replace.items]
+        changes: list[Change[M]] = [(self._remove(key), None) for key in gone]
         for key, obj in replace.items.items():
-            changes += self._set(key, obj)
+            old = objects.get(key)
+            if old is None:
+                self._enter(key, obj)
+                changes.append((None, obj))
+            else:
+                self._set(key, old, obj, changes)
         return changes
 
     def apply(self, apply: Apply[M]) -> list[Change[M]]:
@@ -76,11 +82,11 @@ class Store(Generic[M]):
             old = objects.get(key)
             if new is None:
                 if old is not None:
-                    self._put(key, None)
+                    self._remove(key)
                     # The last state, as the server had it at the deletion, says more than what was known here.
                     changes.append((last, None))
             elif old is None:
-                self._put(key, new)
+                self._enter(key, new)
                 changes.append((None, new))
             else:
                 # By far the most: an object is as before, but for its status or its node.
@@ -94,35 +100,32 @@ class Store(Generic[M]):
                     changes += ((old, None), (None, new))
         return changes
 
-    def _set(self, key: str, new: M) -> list[Change[M]]:
-        old = self.objects.get(key)
-        if old is not None:
-            before, now = metadata(old), metadata(new)
-            if before.resource_version == now.resource_version and before.uid == now.uid:
-                return []
-            if before.uid != now.uid:
-                self._put(key, new)
-                return [(old, None), (None, new)]
-        self._put(key, new)
-        return [(old, new)]
-
-    def _put(self, key: str, new: M | None) -> M | None:
-        old = self.objects.get(key)
-        if new is None:
-            self.objects.pop(key, None)
+    def _set(self, key: str, old: M, new: M, changes: list[Change[M]]) -> None:
+        before, now = metadata(old), metadata(new)
+        if before.uid != now.uid:
+            changes += ((old, None), (None, new))
+        elif before.resource_version != now.resource_version:
+            changes.append((old, new))
         else:
-            self.objects[key] = new
-        if old is not None and new is not None:
-            self._move(key, old, new)
-        elif old is not None:
-            for name, indexer in self._indexers.items():
-                _reindex(self._indexes[name], key, indexer(old), ())
-        elif new is not None:
-            # The way of every object of a first list: nothing to compare with.
-            for name, indexer in self._indexers.items():
-                index = self._indexes[name]
-                for value in indexer(new):
-                    index.setdefault(value, {})[key] = None
+            return
+        self.objects[key] = new
+        self._move(key, old, new)
+
+    def _enter(self, key: str, new: M) -> None:
+        self.objects[key] = new
+        for name, indexer in self._indexers.items():
+            index = self._indexes[name]
+            for value in indexer(new):
+                there = index.get(value)
+                if there is None:
+                    index[value] = {key: None}
+                else:
+                    there[key] = None
+
+    def _remove(self, key: str) -> M:
+        old = self.objects.pop(key)
+        for name, indexer in self._indexers.items():
+            _reindex(self._indexes[name], key, indexer(old), ())
         return old
 
     def _move(self, key: str, old: M, new: M) -> None:
