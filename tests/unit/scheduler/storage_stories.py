@@ -151,6 +151,9 @@ class Storekeeper:
             made.spec.volumes.add(name="tmp").volume_source.ephemeral.SetInParent()
         more = self._more
         if more.random() < 0.4:
+            if more.random() < 0.5:
+                # A Pod with nothing but a disk gets a node more often.
+                del made.spec.volumes[:]
             source = made.spec.volumes.add(name="disk").volume_source
             match more.randrange(3):
                 case 0:
