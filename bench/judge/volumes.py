@@ -59,11 +59,7 @@ _SOURCES: Final = (
 
 def has_volumes(pod: pod_pb2.Pod) -> bool:
     """Say whether the rules of volumes have anything to say of a Pod."""
-    return any(
-        item.volume_source.HasField(kind)  # type: ignore[arg-type]  # each is a field
-        for item in pod.spec.volumes
-        for kind in _SOURCES
-    )
+    return any(item.volume_source.HasField(kind) for item in pod.spec.volumes for kind in _SOURCES)
 
 
 def refusals(
