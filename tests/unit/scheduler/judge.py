@@ -60,7 +60,10 @@ class Judge:
             assert isinstance(plugin, DefaultPreemption)
             plugin.context = self.context
         self.cache, self.compiler, self.framework = Cache(), PodCompiler(), Framework(profile)
-        self.cycles = Cycles(self.cache.table, self.framework, limit=self.classes, residents=self.cache.on)
+        # Ahead of placements as soon as anything can be gained by it: these clusters are small.
+        self.cycles = Cycles(
+            self.cache.table, self.framework, limit=self.classes, residents=self.cache.on, ahead_from=1
+        )
         self.reference = ReferenceScheduler(plugins(profile) - {self.without})
         self.world = self.reference.world
         self.stores = Stores(catalogue, self.world.storage)
