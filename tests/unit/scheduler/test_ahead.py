@@ -21,10 +21,10 @@ FRAMEWORK = Framework(default_profile())
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 
 
-def _node(number: int, zone: int, **sizes: str) -> node_pb2.Node:
+def _node(number: int, zone: int, *, cpu: str, memory: str, pods: str) -> node_pb2.Node:
     """Return a node in one of three zones, or (3) in none."""
     labels = {HOST: f"n{number}"} if zone == 3 else {HOST: f"n{number}", ZONE: f"z{zone}"}
-    return make_node(f"n{number}", labels=labels, **sizes)
+    return make_node(f"n{number}", labels=labels, cpu=cpu, memory=memory, pods=pods)
 
 
 def _nodes(count: int, rng: random.Random, zones: int = 3) -> NodeTable:

@@ -40,10 +40,10 @@ def _template(rng: random.Random, number: int) -> pod_pb2.Pod:
     made.metadata.labels["app"] = f"app-{number}"
     for key in {1: (ZONE,), 3: (ZONE, "kubernetes.io/hostname")}.get(number, ()):
         # Rather spread over zones, and hosts.
-        added = made.spec.topology_spread_constraints.add(
+        spread = made.spec.topology_spread_constraints.add(
             max_skew=rng.choice((1, 5)), topology_key=key, when_unsatisfiable="ScheduleAnyway"
         )
-        added.label_selector.match_labels["app"] = f"app-{number}"
+        spread.label_selector.match_labels["app"] = f"app-{number}"
     if number == 2:
         # Away from others of its kind: no run, and somebody counts the Pods of the first kind.
         for app in ("app-2", "app-0"):
@@ -163,8 +163,8 @@ def test_a_burst_goes_in_the_order_of_the_queue_to_the_nodes_it_would_go_to_one_
     for block in range(20):
         requests = shapes[block % len(shapes)]
         for i in range(1 if "memory" not in requests else 40):
-            made = pod(requests=requests, priority=block % 2)
-            infos.append(_named(made, 100 * block + i))
+            template = pod(requests=requests, priority=block % 2)
+            infos.append(_named(template, 100 * block + i))
             scheduler.queue.add(infos[-1], now=clock.monotonic())
     dice = random.Random(3)
     expected: dict[str, str] = {}
