@@ -2,7 +2,7 @@
 
 `ClassCycle` answers for one class. It keeps three layers, each brought up to date with the rows that were touched since the last
 decision (its own placement, other classes' placements, Pods that went):
-  rows      filters and scores that look at a node and its Pods; again for a touched row alone
+  rows      filters and scores that look at a node and its Pods; again for a touched row alone (`scheduler.row_layer`)
   domains   filters of reach DOMAIN, a code a row each; the plugin says which rows a change reached
   scaled    scores that depend on all feasible rows, or on domains (`scheduler.scaling`)
 and above them what the filters said of each row (`scheduler.verdicts`), the sum by row and the best rows (`scheduler.ranking`).
@@ -23,12 +23,9 @@ from scheduler.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
 from scheduler.cell_ranking import CellRanking
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.snapshot import Rows
 from scheduler.framework.interface import (
     Affected,
-    Codes,
     DomainFilter,
-    FilterPlugin,
     Reach,
     Refusals,
 )
@@ -37,8 +34,9 @@ from scheduler.framework.status import NO_NODES, Decision, Scheduled, Unschedula
 from scheduler.layers import layers_of
 from scheduler.preemption.dry_run import DryRun, Residents
 from scheduler.ranking import Ranking, TieBreak
+from scheduler.row_layer import RowLayer
 from scheduler.scaling import ScaledScore
-from scheduler.verdicts import NO_NODE, PASSED, Verdicts
+from scheduler.verdicts import PASSED, Verdicts
 
 #: whoever is decided for
 P = TypeVar("P")
@@ -105,7 +103,7 @@ class ClassCycle:
 
     def adopt(self, pod: PodClass) -> None:
         """Decide for a class that is decided alike from now on: its labels differ, and nobody looks at the difference."""
-        self._pod = pod
+        self._pod = self._rows.pod = pod
 
     def _start(self) -> None:
         table, pod = self._table, self._pod
@@ -123,11 +121,12 @@ class ClassCycle:
         self._verdicts = Verdicts(size)
         #: bool[N]: all filters passed
         self._ok = np.zeros(size, np.bool_)
-        #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of all
-        self._still, self._base = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self._ranking: Ranking | CellRanking = Ranking(size)
         #: which plugins are asked for what
         self._layers = layers = layers_of(prepared)
+        self._rows = RowLayer(pod, nodes, prepared.state, layers, self._verdicts, self._framework.observer)
+        #: int64[N]: what each row is worth by itself
+        self._base = self._rows.base
         self._scaled = [ScaledScore(item, prepared.state, pod, nodes) for item in layers.scaled]
         #: what would be if Pods were not there, or others were; made when somebody asks
         self._what_if: DryRun | None = None
@@ -196,26 +195,21 @@ class ClassCycle:
 
     def _compute_all(self) -> None:
         """Filter and score everything as columns."""
-        nodes, prepared, observer = self._nodes, self._prepared, self._framework.observer
+        nodes, observer = self._nodes, self._framework.observer
         began = observer.now()
-        self._filter(nodes.all)
+        self._rows.filter(nodes.all)
         for number, plugin in enumerate(self._filters):
             if plugin.reach is Reach.DOMAIN:
                 started = observer.now()
                 # Asked once: to ask a Protocol takes longer than to filter.
                 assert isinstance(plugin, DomainFilter)
-                self._verdicts.domains[number] = plugin, plugin, self._ask_all(plugin)
+                self._verdicts.domains[number] = plugin, plugin, self._rows.ask_all(plugin)
                 observer.plugin(plugin.name, "Filter", observer.now() - started)
         self._see_all()
         observer.extension_point("Filter", success=self._feasible > 0, seconds=observer.now() - began)
         began = observer.now()
-        for weighted in self._layers.still_scores:
-            started = observer.now()
-            self._still += (
-                weighted.plugin.score(prepared.state, self._pod, nodes, nodes.all) * weighted.weight
-            )
-            observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
-        self._score(nodes.all)
+        self._rows.score_still()
+        self._rows.score(nodes.all)
         for scaled in self._scaled:
             started = observer.now()
             scaled.start(self._ok, whole=self._feasible == nodes.size)
@@ -292,7 +286,7 @@ class ClassCycle:
             layers = self._layers
             found = foresee(
                 self._table, self._pod, self._prepared.state, rows,
-                filters=layers.moving_filters, scores=layers.moving_scores, base=self._still[rows],
+                filters=layers.moving_filters, scores=layers.moving_scores, base=self._rows.still(rows),
             )  # fmt: skip
             ahead.put(rows, found)
 
@@ -301,11 +295,11 @@ class ClassCycle:
         many = len(rows) > ONE_BY_ONE
         if many:
             some = np.fromiter(rows, np.intp, len(rows))
-            self._filter(some)
-            self._score(some)
+            self._rows.filter(some)
+            self._rows.score(some)
         else:
             for row in rows:
-                self._look_again(row)
+                self._rows.look_again(row)
         touched: Sequence[int] | None = None if many else rows
         if self._verdicts.domains:
             touched = self._advance_domains(rows, touched)
@@ -333,65 +327,12 @@ class ClassCycle:
         for number, (plugin, domains, codes) in self._verdicts.domains.items():
             affected = domains.filter_affected(state, pod, nodes, rows)
             if isinstance(affected, slice):
-                self._verdicts.domains[number] = plugin, domains, self._ask_all(plugin)
+                self._verdicts.domains[number] = plugin, domains, self._rows.ask_all(plugin)
             else:
                 for row in affected:
                     codes[row] = plugin.filter_row(state, pod, nodes, row)
             touched = _merge(touched, affected, rows)
         return touched
-
-    def _filter(self, rows: Rows) -> None:
-        """Ask the filters of the first layer about rows."""
-        state, pod, nodes, observer = self._prepared.state, self._pod, self._nodes, self._framework.observer
-        alive = nodes.valid[rows].copy()
-        failed = np.where(alive, np.int16(PASSED), np.int16(NO_NODE))
-        codes = np.zeros(len(alive), np.int64)
-        for number, plugin in self._layers.row_filters:
-            started = observer.now()
-            answers = plugin.filter(state, pod, nodes, rows)
-            observer.plugin(plugin.name, "Filter", observer.now() - started)
-            if answers is None:
-                continue
-            refused = alive & (answers != 0)
-            if refused.any():
-                failed[refused], codes[refused] = number, answers[refused]
-                alive &= ~refused
-        self._verdicts.failed[rows], self._verdicts.codes[rows] = failed, codes
-
-    def _ask_all(self, plugin: FilterPlugin) -> Codes:
-        answers = plugin.filter(self._prepared.state, self._pod, self._nodes, self._nodes.all)
-        return np.zeros(self._nodes.size, np.int64) if answers is None else answers
-
-    def _score(self, rows: Rows) -> None:
-        """Sum the scores that need no scaling."""
-        state, pod, nodes, observer = self._prepared.state, self._pod, self._nodes, self._framework.observer
-        total = self._still[rows].copy()
-        for weighted in self._layers.moving_scores:
-            started = observer.now()
-            total += weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
-            observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
-        self._base[rows] = total
-
-    def _look_again(self, row: int) -> None:
-        """Filter and score one row again after its Pods changed: what `_filter` and `_score` would say, without arrays."""
-        verdicts = self._verdicts
-        failed = verdicts.failed.item(row)
-        if failed == NO_NODE or 0 <= failed < self._layers.first_moving:
-            return
-        state, pod, nodes = self._prepared.state, self._pod, self._nodes
-        now, code = PASSED, 0
-        for number, ask in self._layers.again:
-            code = ask(state, pod, nodes, row)
-            if code:
-                now = number
-                break
-        if code or failed != PASSED:
-            verdicts.codes[row], verdicts.failed[row] = code, now
-        if not code:
-            total = self._still.item(row)
-            for score, weight in self._layers.moving_rows:
-                total += score(state, pod, nodes, row) * weight
-            self._base[row] = total
 
     def _see(self, rows: Iterable[int]) -> bool:
         """Find out which of some rows are feasible now; say whether any has changed."""
