@@ -16,7 +16,7 @@ from apiserver.registry.pods import PodStrategy
 from apiserver.storage import memory
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.fanout import Fanout
-from apiserver.storage.interface import Stored
+from apiserver.storage.interface import Put, Stored
 from controller.expectations import Expectations
 from controller.node_lifecycle import controller as node_lifecycle
 from controller.node_lifecycle.heartbeats import Heartbeats
@@ -81,12 +81,16 @@ def one_address(patch: Patch) -> None:
 def loses_writes(patch: Patch) -> None:
     """I4: every 40th write is acknowledged and forgotten."""
     numbers = itertools.count(1)
-    put = CommittingStorage._put
+    write = CommittingStorage._write
 
-    def lose(self: CommittingStorage, stored: Stored) -> Stored:
-        return stored if next(numbers) % 40 == 0 else put(self, stored)
+    def lose(self: CommittingStorage, put: Put) -> Stored:
+        if next(numbers) % 40 or (put.expected is None) is (put.key in self._now):
+            return write(self, put)
+        if put.expected is not None:
+            self._expect(put.key, put.expected)
+        return Stored(put.key, put.data, self._next(), put.type_meta, put.ttl_seconds)
 
-    patch.setattr(CommittingStorage, "_put", lose)
+    patch.setattr(CommittingStorage, "_write", lose)
 
 
 def both_win(patch: Patch) -> None:
