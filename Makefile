@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-unit sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak bench-writes bench-scheduler up up-self-hosted down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-parts test-unit sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
+# A folder of make bundle: taken instead of what would be fetched.
+export BUNDLE
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -45,7 +47,11 @@ test-component: setup ## One real service with a real etcd
 test-cluster: setup ## Docker-in-Docker nodes, the whole flow
 	@bash tools/test_cluster.sh
 
-test: ## Everything: what CI runs
+test: ## Everything: what CI runs; the last line says how many tests needed a second try
+	@rm -rf .cache/flaky
+	@code=0; $(MAKE) --no-print-directory test-parts || code=$$?; bash tools/flaky.sh; exit $$code
+
+test-parts:
 	@$(MAKE) --no-print-directory -j2 -Oline lint test-component
 	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory -j2 -Oline test-sim-idle test-cluster
@@ -69,11 +75,17 @@ bench-scheduler: setup ## How fast Pods get nodes: the table of workloads, or on
 bench-kubelet: setup ## What a kubelet costs beside the engine's own calls: starts, ends, rest, a full node
 	@bash bench/kubelet.sh $(ARGS)
 
+vm-test: setup ## Nodes on Debian 13 in a virtual machine: cgroup version 2, systemd; the report goes to bench/reports (up to two hours)
+	@bash tools/vm_test.sh
+
 soak: setup ## The kubelet killed 100 times, and cluster tests that are too long for make test; reports go to bench/reports (twenty minutes)
 	@bash tools/soak.sh $(ARGS)
 
-up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps
+up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps; without the internet: BUNDLE=folder
 	@bash deploy/up.sh
+
+bundle: setup ## Write all that make up fetches into a folder: make bundle TO=bundle
+	@TO=$(TO) bash deploy/bundle.sh
 
 up-self-hosted: setup ## Start a cluster whose etcd, apiserver, scheduler and controllers are static Pods of a node
 	@bash deploy/up-self-hosted.sh
@@ -87,7 +99,7 @@ logs: ## Follow the logs of all services
 trace: setup ## Show the seven steps of a Pod: make trace POD=jumpod
 	@$(PY) -m cli trace $(POD)
 
-verify-requirements: setup ## List the rows of requirements.md with and without a test
+verify-requirements: setup ## List the rows of the requirements with and without a test
 	@$(PY) tools/check_requirements.py
 
 update-locks: ## Resolve the lock files anew (hashed, no hosts)

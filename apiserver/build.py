@@ -29,12 +29,13 @@ from apiserver.registry.binding import Binder
 from apiserver.registry.context import INTERNAL
 from apiserver.registry.direct import Direct
 from apiserver.registry.eviction import Evictor
-from apiserver.registry.pod_traces import Sampler, Traces, TraceWriter
+from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.resource_metrics import ResourceMetrics
 from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
+from apiserver.registry.trace_choice import SAMPLED_PER_SECOND, TraceChoice
 from apiserver.registry.world import SelectingStorage, World
 from apiserver.services.generic import kind_handlers
 from apiserver.services.manifests import manifest_handlers
@@ -155,6 +156,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     metrics: RequestMetrics | None = None,
     flow: FlowControl | None = None,
     ephemeral_containers: bool = True,
+    traces_per_second: float = SAMPLED_PER_SECOND,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -168,6 +170,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         metrics: count requests, where somebody wants that.
         flow: the limits of requests; the usual ones by default.
         ephemeral_containers: may be added to running Pods (row B12).
+        traces_per_second: Pods that have a trace without asking for one.
     """
     stores: dict[str, object] = {}
 
@@ -183,14 +186,14 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
-    sampler = Sampler(clock)
-    writer = TraceWriter(clock, instance, sampler)
+    choice = TraceChoice(clock, traces_per_second)
+    writer = TraceWriter(clock, instance, choice)
     made = make_stores(
         world, {"Pod": writer}, {"Pod": PodStrategy(ephemeral_containers=ephemeral_containers)}
     )
     stores.update(made)
     pods, nodes = made["Pod"], made["Node"]
-    traces = Traces(made["PodTrace"], pods, clock, new_uid, sampler)
+    traces = Traces(made["PodTrace"], pods, clock, new_uid, choice)
     kubelets = Kubelets(connect_kubelet)
     handlers: dict[str, Method] = {}
     for store in made.values():
@@ -198,7 +201,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         if store.kind.has_scale:
             handlers |= scale_handlers(store)
     evictor = Evictor(pods, made["PodDisruptionBudget"])
-    handlers |= pod_handlers(Binder(pods, nodes), evictor, PodStreams(pods, nodes, kubelets))
+    handlers |= pod_handlers(Binder(pods, nodes), evictor, PodStreams(pods, nodes, kubelets), writer, clock)
     handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock))
     handlers |= trace_handlers(traces)
     handlers |= manifest_handlers(made, Applier(made))
@@ -236,6 +239,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
+            traces_per_second=config.traces_per_second,
         )  # fmt: skip
         tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
         try:

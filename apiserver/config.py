@@ -1,5 +1,7 @@
 """The apiserver's configuration: flags, environment (VAINA_LISTEN ...) or a YAML file."""
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -18,6 +20,9 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compaction_seconds: float = 300.0
     #: whether debug containers may be added to running Pods (`vaina debug`); otherwise there is no such sub-resource
     ephemeral_containers: bool = True
+    #: Pods a second that have a trace of their steps without asking for one, and four seconds' worth at once;
+    #: 0: only those that ask
+    traces_per_second: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 50.0
     #: connections at once; three quarters of the files that the process may open, where that is less
     max_connections: int = 16_000
     #: watches, logs and exec at once: of all clients, and of one user or (as long as nobody is known) one address

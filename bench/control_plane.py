@@ -148,7 +148,7 @@ async def control_plane(options: argparse.Namespace) -> AsyncIterator[ControlPla
 
 
 async def _nodes_are_ready(made: ControlPlane, count: int) -> bool:
-    nodes = (await made.client.nodes.list_all()).items
+    nodes = (await made.client.nodes.list()).items
     return count == sum(
         any(one.type == "Ready" and one.status == "True" for one in node.status.conditions) for node in nodes
     )

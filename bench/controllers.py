@@ -117,7 +117,7 @@ async def measure_deployment(made: ControlPlane, options: argparse.Namespace) ->
 
 async def _count(made: ControlPlane) -> int:
     """Return how many Pods there are, those included that are ending."""
-    return len((await made.client.pods.list_all("default", page=2000)).items)
+    return len((await made.client.pods.list("default", page=2000)).items)
 
 
 async def measure_sets(made: ControlPlane, options: argparse.Namespace) -> list[Row]:
@@ -131,7 +131,7 @@ async def measure_sets(made: ControlPlane, options: argparse.Namespace) -> list[
         await in_parallel(client.create, objects)
 
     async def complete() -> bool:
-        sets = (await client.list_all("default")).items
+        sets = (await client.list("default")).items
         return bool(sum(rs.status.available_replicas for rs in sets) == count * PODS_PER_SET)
 
     what = f"{count:,} ReplicaSets of {PODS_PER_SET}"
@@ -168,7 +168,7 @@ async def measure_rest(made: ControlPlane, options: argparse.Namespace) -> list[
     await in_parallel(made.client.deployments.create, objects)
 
     async def complete() -> bool:
-        found = (await made.client.deployments.list_all("default")).items
+        found = (await made.client.deployments.list("default")).items
         return bool(sum(one.status.available_replicas for one in found) == count)
 
     async def settled() -> bool:

@@ -3,7 +3,9 @@
 The binary is etcd 3.5.16 out of `.tools/bin` (deploy/trixie.sh etcd), else the one on PATH.
 """
 
+import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 20
+_FIRST_PORT, _PORTS = 20_000, 10_000
+#: each process begins somewhere else
+_numbers = itertools.count(secrets.randbelow(_PORTS))
 
 
 def find_etcd() -> str | None:
@@ -25,10 +30,23 @@ def find_etcd() -> str | None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port of the loopback that nobody has just now; another one each time, until all had their turn.
+
+    Below those that the kernel gives to outgoing connections (32768 and up, ip_local_port_range): a test that opens
+    thousands of them would take the port before its process has come to listen on it.
+
+    Raises:
+        OSError: none is free.
+    """
+    for number in itertools.islice(_numbers, _PORTS):
+        port = _FIRST_PORT + number % _PORTS
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"no port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free")
 
 
 class EtcdProcess:

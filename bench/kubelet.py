@@ -4,7 +4,7 @@
 
 Cases: `one` and `twenty` (create to Running and deletion, one and 20 at once, interleaved with the floor: `bench.pod_start`), `exit` (from a container's end, as its
 runtime tells it, to the status in the API), `rest-http` and `rest-exec` (a kubelet at rest with 50 Pods and a probe each 10 s), `full` (100 Pods at once). What is
-measured goes into the output beside what other cases left there, so that they may run one by one. Targets are issue 5's; nothing is asserted. Sends to one
+measured goes into the output beside what other cases left there, so that they may run one by one. Targets are ours; nothing is asserted. Sends to one
 cluster on this machine only (`make bench-kubelet` brings one up).
 """
 
@@ -169,7 +169,7 @@ def _ready(pod: pod_pb2.Pod) -> bool:
 
 
 def targets(runtime: str, starts: Mapping[str, Any], values: Mapping[str, float]) -> list[report.Target]:
-    """Return issue 5's targets beside what was measured, as far as it was."""
+    """Return the targets beside what was measured, as far as it was."""
     found = []
     for words, one in starts.items():
         found.append(

@@ -54,6 +54,8 @@ AIMS = {
     "PreemptionAsync/5000Nodes": Aim(1_000),
     "Unschedulable/5kNodes/100Init/10kPods": Aim(3_000),
     "SchedulingWithMixedChurn/5000Nodes_10000Pods": Aim(3_000),
+    "MixedApps/300Apps": Aim(0, "78"),
+    "PlainApps/300Apps": Aim(0, "98"),
 }
 #: other ways of the first row
 WAYS = (("--create=batch",), ("--create=unary",), ("--create=batch", "--rate=1000", "--arrivals=poisson"))

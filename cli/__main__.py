@@ -1,60 +1,38 @@
-"""`vaina` and `python -m cli`: from the process to a `Shell`, and from the exit code back to the process."""
+"""`vaina` and `python -m cli`. It imports next to nothing: Ctrl-C is heard before all else is imported."""
 
 import os
-import shutil
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
-import click
-from click.shell_completion import shell_complete
-
-from cli.app import cli, invoke
-from cli.commands.completion import VARIABLE
-from cli.printers.style import Paint
-from cli.shell import DEFAULT_SCHEDULER, Shell
-from cli.terminal import ProcessTerminal, colours_wanted
-from vaina.client.clientset import Clientset
-from vaina.client.transport import GrpcTransport
-from vaina.clock import SystemClock
-
-DEFAULT_SERVER = "127.0.0.1:6443"
-#: columns where there is no terminal: nothing is cut
-WIDE = 200
+#: exit code after Ctrl-C, as shells have it
+INTERRUPTED = 130
 
 
-def _connect(server: str, on_warning: Callable[[str], None]) -> Clientset:
-    return Clientset(GrpcTransport(server, user_agent="vaina-cli", on_warning=on_warning))
+def _leave(_signum: int, _frame: FrameType | None) -> None:
+    # Nothing is begun, or all is done and written: there is nobody to tell, and nothing to undo.
+    os._exit(INTERRUPTED)
+
+
+def _on_interrupt(handler: Callable[[int, FrameType | None], object]) -> None:
+    # Shells start what a script runs in the background with the signal ignored, which stays so.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    environment = dict(os.environ)
-    interactive = sys.stdout.isatty()
-    shell = Shell(
-        server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,
-        connect=_connect,
-        clock=SystemClock(),
-        stdin=sys.stdin.buffer,
-        stdout=sys.stdout,
-        stderr=sys.stderr,
-        terminal=ProcessTerminal(),
-        interactive=interactive,
-        paint=Paint(colours_wanted(stream_is_terminal=interactive, environment=environment)),
-        width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
-        scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
-        namespace=environment.get("VAINA_NAMESPACE") or "default",
-        # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.
-        edit=lambda text: click.edit(text, editor=environment.get("KUBE_EDITOR"), extension=".yaml"),
-    )
-    if VARIABLE in environment:
-        sys.exit(shell_complete(cli, {"obj": shell}, "vaina", VARIABLE, environment[VARIABLE]))
+    """Run the command line of this process; Ctrl-C ends it with 130 and no words, whenever it comes."""
+    _on_interrupt(_leave)
+    from cli.process import run_process
+
+    # From here on it is an exception: what goes on is ended in order.
+    _on_interrupt(signal.default_int_handler)
     try:
-        code = invoke(shell, sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has read enough: `vaina get pods | head -1`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
+        code = run_process(dict(os.environ))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    _on_interrupt(_leave)
     sys.exit(code)
 
 

@@ -29,7 +29,7 @@ VERBS = {
     "autoscale": "autoscale",
     "edit": "edit",
     "replace": "replace",
-    "diff": "replace",
+    "diff": "diff",
     "label": "label",
     "annotate": "label",
     "wait": "wait",
@@ -99,6 +99,9 @@ def invoke(shell: Shell, arguments: list[str]) -> int:
         shell.err(f"error: {error.format_message()}")
         if isinstance(error, click.UsageError) and error.ctx is not None:
             shell.err(f"See '{error.ctx.command_path} --help' for usage.")
+            # That 1 means differences holds for wrong flags too (`kubectl/pkg/cmd/diff/diff.go`,
+            # SetFlagErrorFunc).
+            return 2 if error.ctx.command.name == "diff" else 1
         return 1
     except click.Abort:
         return 130

@@ -9,9 +9,8 @@ from typing import Final
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.meta import controller_of
-from vaina.objects.pods import is_terminal
+from vaina.objects.pods import is_mirror, is_terminal
 
-MIRROR: Final = "kubernetes.io/config.mirror"
 _DAEMON_SET_FATAL: Final = "DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
 _DAEMON_SET_WARNING: Final = "ignoring DaemonSet-managed Pods"
 _LOCAL_FATAL: Final = "Pods with local storage (use --delete-emptydir-data to override)"
@@ -70,7 +69,7 @@ def plan_drain(
             began = meta.deletion_timestamp.seconds - meta.deletion_grace_period_seconds
             if now - began > filters.skip_wait_seconds:
                 continue
-        if MIRROR in meta.annotations:
+        if is_mirror(pod):
             continue
         fatal, warnings, keep = _judge(pod, filters, daemon_sets)
         for words in fatal:

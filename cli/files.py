@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.shell import Failure, Shell
 from vaina.errors import ApiError, BadRequest
-from vaina.objects.manifest import Decoded, read_documents
+from vaina.objects.manifest import Decoded, read_documents, write_json
 from vaina.objects.tree import MAX_BYTES
+from vaina.quoting import go_quote
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -54,8 +56,71 @@ def read_sources(shell: Shell, names: Sequence[str], *, recursive: bool = False)
         elif path.exists():
             sources.append(_read_file(path))
         else:
-            raise Failure(f'the path "{name}" does not exist')
+            raise Failure(f"the path {go_quote(name)} does not exist")
     return sources
+
+
+def into_namespace(shell: Shell, found: Decoded, flag: str) -> None:
+    """Put an object into the namespace of the command line, unless it names its own.
+
+    As RequireNamespace and SetNamespace in `cli-runtime/pkg/resource/visitor.go`.
+
+    Raises:
+        Failure: it names another one than a flag does.
+    """
+    if not found.kind.namespaced:
+        return
+    meta: Any = found.message.metadata  # type: ignore[attr-defined]  # every kind has metadata
+    wanted = shell.given_namespace(flag)
+    if wanted and meta.namespace and meta.namespace != wanted:
+        raise Failure(
+            f"the namespace from the provided object {go_quote(meta.namespace)} does not match the namespace "
+            f"{go_quote(wanted)}. You must pass '--namespace={meta.namespace}' to perform this operation."
+        )
+    meta.namespace = meta.namespace or wanted or shell.namespace
+
+
+def checked_text(shell: Shell, source: Source, flag: str, *, strict: bool = True) -> str:
+    """Return a text that is to be applied, without objects of other namespaces than the flag's; those are told.
+
+    Raises:
+        Failure: it is no UTF-8.
+    """
+    try:
+        text = source.text.decode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"error parsing {source.name}: invalid UTF-8 at byte {error.start}") from error
+    if not shell.given_namespace(flag):
+        return text
+    try:
+        objects = read_documents(text, strict=strict)
+    except ApiError:
+        # What is wrong with it, the apiserver says.
+        return text
+    kept, refused = _within(shell, objects, flag)
+    if not refused:
+        return text
+    for words in refused:
+        shell.complain(words)
+    for found in objects:
+        if isinstance(found, ApiError):
+            shell.report(found, f'applying "{source.name}"')
+    return "\n".join(kept)
+
+
+def _within(shell: Shell, objects: Sequence[Decoded | ApiError], flag: str) -> tuple[list[str], list[str]]:
+    """Return the objects that may be in a namespace as JSON, and why the others may not."""
+    kept: list[str] = []
+    refused: list[str] = []
+    for found in objects:
+        if isinstance(found, Decoded):
+            try:
+                into_namespace(shell, found, flag)
+            except Failure as error:
+                refused.append(str(error))
+            else:
+                kept.append(write_json(found.source))
+    return kept, refused
 
 
 def read_objects(sources: Sequence[Source]) -> list[tuple[Source, Decoded | ApiError]]:

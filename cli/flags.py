@@ -24,7 +24,7 @@ def _use_server(context: click.Context, _: click.Parameter, value: str | None) -
 
 def _use_namespace(context: click.Context, _: click.Parameter, value: str | None) -> None:
     if value:
-        shell_of(context).namespace = value
+        shell_of(context).namespace, shell_of(context).namespace_given = value, True
 
 
 def default_namespace(command: F) -> F:

@@ -15,7 +15,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError, Conflict, Unavailable
 from vaina.kinds import Kind
-from vaina.objects.selectors import from_labels, from_message
+from vaina.objects.selectors import SelectorError, from_labels, from_message
 from vaina.objects.watch import BOOKMARK, DELETED
 
 #: between two looks at what Pods wait for
@@ -113,7 +113,7 @@ async def _with_reasons(clients: Clientset, wanted: Wanted, words: str) -> str:
 
 async def find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
     """Return what keeps an object from being as wished for, as far as its parts say; nothing where they cannot be asked."""
-    with suppress(ApiError):
+    with suppress(ApiError, SelectorError):
         obj: Any = await clients.kind(wanted.kind).get(wanted.name, wanted.namespace)
         pods: Sequence[Any] = [obj]
         owners: list[Any] = []
@@ -122,13 +122,11 @@ async def find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
             text = str(from_message(selector) if hasattr(selector, "match_labels") else from_labels(selector))
             owners = [obj]
             if wanted.kind.kind == "Deployment":
-                owners += (await clients.replica_sets.list_all(wanted.namespace, label_selector=text)).items
+                owners += (await clients.replica_sets.list(wanted.namespace, label_selector=text)).items
             uids = {owner.metadata.uid for owner in owners}
-            listed = (await clients.pods.list_all(wanted.namespace, label_selector=text)).items
+            listed = (await clients.pods.list(wanted.namespace, label_selector=text)).items
             pods = [pod for pod in listed if any(ref.uid in uids for ref in pod.metadata.owner_references)]
-        events = (
-            await clients.events.list_all(wanted.namespace, field_selector="involvedObject.kind=Pod")
-        ).items
+        events = (await clients.events.list(wanted.namespace, field_selector="involvedObject.kind=Pod")).items
         return reasons(pods, owners, events)
     return ()
 

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from cli.printers.style import for_terminal
 from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
@@ -126,7 +127,7 @@ async def write_one(shell: Shell, clients: Clientset, source: Source) -> None:
 
 async def write_lines(shell: Shell, clients: Clientset, source: Source, prefix: str) -> None:
     """Write a log line by line, each after a prefix."""
-    start = prefix.encode()
+    start = for_terminal(prefix).encode()
     rest = b""
     async with aclosing(read(clients, source)) as parts:
         async for part in parts:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cli import flags
-from cli.files import read_objects, read_sources
+from cli.files import into_namespace, read_objects, read_sources
 from cli.shell import Failure, Shell
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
@@ -76,6 +76,7 @@ async def read_pods(
     for source, decoded in objects:
         if isinstance(decoded, ApiError):
             raise decoded
+        into_namespace(shell, decoded, namespace)
         pod = _pod_of(decoded)
         if pod is None:
             without.append(f"{source.name}: {decoded.kind.kind} has no Pod template")
@@ -88,11 +89,7 @@ async def read_pods(
     for text in without:
         shell.err(f"{text}: left out")
     shell.unwanted_warnings = _UNWANTED
-    found: list[pod_pb2.Pod] = []
-    for pod in pods:
-        pod.metadata.namespace = pod.metadata.namespace or namespace or shell.namespace
-        found.append(await _as_stored(clients, pod))
-    return found
+    return [await _as_stored(clients, pod) for pod in pods]
 
 
 def _pod_of(decoded: Decoded) -> pod_pb2.Pod | None:

@@ -1,7 +1,7 @@
 """What a command stands on: the terminal, the clock and the way to the apiserver, all handed in.
 
-`__main__` makes one from the process; tests make one over an apiserver in memory. Commands are coroutines that get a `Shell` and
-a `Clientset`; `run` gives them both, and turns errors into text and an exit code.
+`__main__` makes one from the process; tests make one over an apiserver in memory. Commands are coroutines
+that get a `Shell` and a `Clientset`; `run` gives them both, and turns errors into text and an exit code.
 """
 
 import asyncio
@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
 from cli.printers.errors import explain_error
-from cli.printers.style import PLAIN, Paint
+from cli.printers.style import PLAIN, Paint, for_terminal
 from cli.terminal import NoTerminal, Terminal
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock
 from vaina.errors import ApiError
+from vaina.objects.quantity import QuantityError
+from vaina.objects.selectors import SelectorError
 
 #: address -> a client of the scheduler's own service
 ConnectScheduler = Callable[[str], SchedulerClient]
@@ -64,6 +66,8 @@ class Shell:
     width: Callable[[], int] = lambda: 160
     #: for objects that name none
     namespace: str = "default"
+    #: a flag before the verb named it
+    namespace_given: bool = False
     #: opens a text in the user's editor; None: it was left without saving
     edit: Callable[[str], str | None] = lambda _: None
     #: address of the scheduler, for what only it knows
@@ -75,12 +79,22 @@ class Shell:
     unwanted_warnings: Sequence[str] = ()
 
     def out(self, text: str) -> None:
-        """Write to standard output at once."""
-        self.stdout.write(text)
+        """Write to standard output at once; what objects say in it can do nothing to a terminal."""
+        self.stdout.write(for_terminal(text))
         self.stdout.flush()
 
+    def out_data(self, text: str) -> None:
+        """Write what programs read: as it is to a file or a pipe, harmless to a terminal."""
+        if self.interactive:
+            self.out(text)
+        else:
+            self.out_bytes(text.encode(errors="replace"))
+
     def out_bytes(self, data: bytes) -> None:
-        """Write bytes to standard output as they are, at once."""
+        """Write bytes to standard output as they are, at once.
+
+        What a container says (logs, exec, attach), which may draw.
+        """
         _write_bytes(self.stdout, data)
 
     def err_bytes(self, data: bytes) -> None:
@@ -88,8 +102,12 @@ class Shell:
         _write_bytes(self.stderr, data)
 
     def err(self, text: str) -> None:
-        """Write a line to standard error."""
-        self.stderr.write(f"{text}\n")
+        """Write a line to standard error, as harmless as what `out` writes."""
+        self.err_text(f"{text}\n")
+
+    def err_text(self, text: str) -> None:
+        """Write to standard error, without an end of the line."""
+        self.stderr.write(for_terminal(text))
         self.stderr.flush()
 
     def warn(self, text: str) -> None:
@@ -97,6 +115,18 @@ class Shell:
         if any(words in text for words in self.unwanted_warnings):
             return
         self.err(f"{self.paint('yellow', 'Warning:')} {text}")
+
+    def given_namespace(self, flag: str) -> str:
+        """Return the namespace that a flag named, at the verb or before it.
+
+        Empty when none did, and objects may say their own.
+        """
+        return flag or (self.namespace if self.namespace_given else "")
+
+    def complain(self, words: str) -> None:
+        """Tell what is wrong and go on; the command will end with 1."""
+        self.failures += 1
+        self.err(f"error: {words}")
 
     def report(self, error: ApiError, doing: str = "") -> None:
         """Tell an error and go on; the command will end with 1."""
@@ -128,13 +158,18 @@ def run(shell: Shell, command: Command) -> int:
         asyncio.run(_with_clients(shell, command))
     except ApiError as error:
         shell.report(error)
-    except Failure as error:
+    # Of a stored object that nobody checked: whoever computes with its selectors and amounts finds them so.
+    except (Failure, SelectorError, QuantityError) as error:
         shell.err(f"error: {error}")
         return 1
     except Exit as error:
         if error.words:
             shell.err(error.words)
         return error.code
+    except UnicodeEncodeError as error:
+        # A word of the command line that is no UTF-8: no message can carry it.
+        shell.err(f"error: invalid UTF-8 in {error.object}")
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1 if shell.failures else 0

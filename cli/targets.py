@@ -1,12 +1,19 @@
 """What the words of a command line mean: kinds, names, both. Pure; as kubectl reads them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
 from cli.shell import Failure
+from vaina import durations
 from vaina.kinds import KINDS, KINDS_BY_NAME, Kind
+from vaina.quoting import go_quote
+
+#: characters of a duration: beyond them it is no time that anybody waits
+_MAX_DURATION = 64
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +108,14 @@ def parse_duration(text: str) -> float:
     Raises:
         Failure: it is none.
     """
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    total, number, rest = 0.0, "", text
-    while rest:
-        if rest[0].isdigit() or rest[0] == ".":
-            number, rest = number + rest[0], rest[1:]
-            continue
-        unit = "ms" if rest.startswith("ms") else rest[0]
-        if not number or unit not in units:
-            raise Failure(f'invalid duration "{text}"')
-        try:
-            total += float(number) * units[unit]
-        except ValueError as error:
-            raise Failure(f'invalid duration "{text}"') from error
-        number, rest = "", rest[len(unit) :]
-    if number:
-        if total:
-            raise Failure(f'invalid duration "{text}"')
-        try:
-            return float(number)
-        except ValueError as error:
-            raise Failure(f'invalid duration "{text}"') from error
-    return total
+    if len(text) > _MAX_DURATION:
+        raise Failure(f"a duration may not have more than {_MAX_DURATION} characters")
+    if not text or _SECONDS.fullmatch(text):
+        return float(text or 0)
+    try:
+        nanos = durations.parse_duration(text)
+    except durations.DurationError as error:
+        raise Failure(str(error)) from error
+    if nanos < 0:
+        raise Failure(f"time: invalid duration {go_quote(text)}: it is negative")
+    return nanos / 1e9

@@ -11,7 +11,7 @@ from cli.shell import Failure, Shell
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
-from vaina.errors import NotFound, Unavailable
+from vaina.errors import ApiError, NotFound, Unavailable
 from vaina.objects import pods
 from vaina.objects.watch import BOOKMARK, DELETED
 
@@ -32,7 +32,7 @@ async def wait_gone(
 
 
 async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
-    """Return when a Pod has ended or is gone."""
+    """Return when a Pod has ended or is gone. Whoever cannot be told so now asks again: streams beside it go on."""
     meta = pod.metadata
     while True:
         try:
@@ -41,7 +41,7 @@ async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
                 return
         except NotFound:
             return
-        except Unavailable:
+        except ApiError:
             await shell.clock.sleep(1.0)
 
 

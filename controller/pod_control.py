@@ -13,8 +13,8 @@ import structlog
 from controller.expectations import Expectations
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.client.clientset import PodClient
 from vaina.client.events import NORMAL, WARNING, EventRecorder
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound, Timeout, Unavailable
 from vaina.objects.meta import is_controlled_by

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
+from vaina.objects.integers import parse_int
 from vaina.objects.pods import get_condition, is_ready
 
 #: annotation of a Pod: lower goes first
@@ -82,10 +83,7 @@ def _age_rank(since: float, now: float) -> int:
 
 
 def _deletion_cost(pod: pod_pb2.Pod) -> int:
-    text = pod.metadata.annotations.get(DELETION_COST)
-    if text is None:
-        return 0
-    try:
-        return int(text)
-    except ValueError:
-        return 0
+    """Return what its going costs; a text that the apiserver would not take is nothing, as upstream."""
+    text = pod.metadata.annotations.get(DELETION_COST, "")
+    cost = parse_int(text, bits=32)
+    return cost if cost is not None and str(cost) == text else 0

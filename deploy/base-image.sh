@@ -12,7 +12,7 @@ say "base image: pulling $IMAGE"
 if timeout 120 docker pull -q "$IMAGE" >/dev/null 2>&1; then exit 0; fi
 
 if ! on_debian || [[ $(id -u) -ne 0 ]]; then
-  fail "no registry gave $IMAGE, and bootstrapping it needs Debian and root"
+  fail "no registry gave $IMAGE, and bootstrapping it needs Debian and root (once: sudo deploy/base-image.sh)"
 fi
 say "base image: no registry answers; bootstrapping Debian trixie (about a minute)"
 if ! command -v debootstrap >/dev/null; then

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure of an engine, compose and the base image, and builds the cluster's images.
+# Makes sure of an engine, compose and the base image, and builds the cluster's images. With BUNDLE it takes them out of
+# that folder (bundle.sh) instead, and fetches nothing.
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -7,6 +8,10 @@ source "$(dirname "$0")/lib.sh"
 CERTIFICATES=$ROOT/deploy/images/certificates
 
 "$ROOT/deploy/engine.sh"
+if [[ -n ${BUNDLE:-} ]]; then
+  "$ROOT/deploy/unbundle.sh"
+  exit 0
+fi
 "$ROOT/deploy/trixie.sh" compose
 "$ROOT/deploy/base-image.sh"
 
@@ -19,7 +24,7 @@ fi
 
 # Debian 12's engine (20.10) has its own builder only when asked through the classic interface.
 engine=$(docker version --format '{{.Server.Version}}')
-if ((${engine%%.*} < 23)); then export DOCKER_BUILDKIT=0; fi
+if [[ $engine =~ ^([0-9]+)\. ]] && ((BASH_REMATCH[1] < 23)); then export DOCKER_BUILDKIT=0; fi
 
 say "images: building (some minutes the first time, seconds later)"
 log=$(mktemp)

@@ -18,8 +18,15 @@ if ((${#containers[@]})); then
   mapfile -t volumes < <(docker inspect -f '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}' \
     "${containers[@]}" | awk 'NF')
 fi
+if ! "$ROOT/deploy/compose.sh" version >/dev/null 2>&1; then
+  if ((${#containers[@]} == 0)); then
+    say "cluster: nothing of project $PROJECT is here, nor a compose plugin that could have started it"
+    exit 0
+  fi
+  "$ROOT/deploy/trixie.sh" compose
+fi
 say "cluster: removing containers, networks and volumes of project $PROJECT"
-"$ROOT/deploy/compose.sh" --progress quiet --profile private-registry down -v --remove-orphans
+"$ROOT/deploy/compose.sh" --progress quiet --profile private-registry --profile registry-push down -v --remove-orphans
 ((${#volumes[@]} == 0)) || docker volume rm -f "${volumes[@]}" >/dev/null
 
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the

@@ -7,7 +7,19 @@ source "$(dirname "$0")/lib.sh"
 
 LOG=/var/log/dockerd.log
 
+# Nodes make cgroups at the top of the machine's tree, and devices (decision 011): said here, not by the first Pod.
+refuse_unsupported() {
+  if [[ $(docker version 2>/dev/null || true) == *[Pp]odman* ]]; then
+    fail "this is Podman; nodes need a Docker engine with root (docs/machines.md)"
+  fi
+  case $(docker info --format '{{.SecurityOptions}}' 2>/dev/null) in
+    *name=rootless*) fail "this Docker engine is rootless; nodes need one with root (docs/machines.md)" ;;
+    *name=userns*) fail "this Docker engine remaps users (userns-remap); nodes need one that does not (docs/machines.md)" ;;
+  esac
+}
+
 if command -v docker >/dev/null && engine_answers; then
+  refuse_unsupported
   say "engine: using the one that answers ($(docker version --format '{{.Server.Version}}'))"
   exit 0
 fi

@@ -4,6 +4,9 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034  # read by the scripts that source this file
 TOOLS=$ROOT/.tools
+# What build.sh makes, each as vaina-NAME:$VAINA_TAG.
+# shellcheck disable=SC2034
+IMAGES=(etcd registry control-plane node)
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -31,4 +34,11 @@ debian_mirror() {
   # shellcheck disable=SC2016  # the format is apt's, not the shell's
   apt-get indextargets --format '$(SITE)|$(RELEASE)' 'Created-By: Packages' 2>/dev/null |
     awk -F'|' '$2 !~ /security|updates|backports/ && $1 ~ /\/debian\/?$/ {sub(/\/$/, "", $1); print $1; exit}'
+}
+
+# A number for everything that goes into the images: what .dockerignore lets through.
+sources_of_images() {
+  (cd "$ROOT" && find requirements protos tools/gen_protos.py vaina apiserver scheduler controller kubelet cli deploy/images \
+    -type f ! -path 'vaina/api/*' ! -name '*_pb2*' ! -path '*/__pycache__/*' ! -name '*.crt' -print0 |
+    LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv with the locked packages. On a bare Debian machine, install what Python lacks for that first.
+# Make .venv with the locked packages, of the folder BUNDLE where one is given (bundle.sh). On a bare Debian machine, install
+# what Python lacks for that first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
@@ -16,7 +17,12 @@ fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
 echo "setup: virtual environment with the locked packages"
 "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+source=()
+if [[ -n ${BUNDLE:-} ]]; then
+  [[ -d $BUNDLE/wheels ]] || { echo "setup: BUNDLE: there is no $BUNDLE/wheels; \`make bundle\` writes such a folder" >&2; exit 1; }
+  source=(--no-index --find-links "$BUNDLE/wheels")
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes "${source[@]}" -r requirements/dev.txt
 echo "$PWD" > "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/vaina-checkout.pth"
 cat > .venv/bin/vaina <<SCRIPT
 #!$PWD/.venv/bin/python

@@ -19,13 +19,19 @@ apt_options=(
 )
 
 prepare_apt() {
-  on_debian || fail "this machine is not Debian: please install $* yourself and put it on PATH"
-  local mirror=${VAINA_DEBIAN_MIRROR:-$(debian_mirror)}
-  [[ -n $mirror ]] || fail "no Debian mirror among this machine's apt sources; set VAINA_DEBIAN_MIRROR"
-  [[ -r $KEYRING ]] || fail "$KEYRING is missing: apt-get install debian-archive-keyring"
+  on_debian || fail "this machine is not Debian or Ubuntu: please install $* yourself and put it on PATH"
+  local mirror=${VAINA_DEBIAN_MIRROR:-$(debian_mirror)} keyring=$KEYRING
   mkdir -p "$APT"/{state/lists/partial,cache/archives/partial} "$TOOLS/bin"
   touch "$APT/status"
-  printf 'deb [signed-by=%s] %s trixie main\n' "$KEYRING" "$mirror" >"$APT/sources.list"
+  if [[ ! -r $keyring ]]; then
+    # A package of the machine's own distribution, which vouches for it.
+    (cd "$APT" && apt-get download -qq debian-archive-keyring && dpkg-deb -x debian-archive-keyring_*.deb keyring) ||
+      fail "$KEYRING is missing: apt-get install debian-archive-keyring"
+    keyring=$APT/keyring$KEYRING
+  fi
+  # Ubuntu's own mirrors have no Debian.
+  [[ -n $mirror ]] || fail "no Debian mirror among this machine's apt sources: set VAINA_DEBIAN_MIRROR to one (http://HOST/debian)"
+  printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "$mirror" >"$APT/sources.list"
   apt-get "${apt_options[@]}" update -qq
 }
 

@@ -13,6 +13,7 @@ export VAINA_SERVER=127.0.0.1:${VAINA_PORT:-6443}
 export VAINA_NODES=${VAINA_NODES:-1}
 export VAINA_ALL_NODES=$((VAINA_NODES + 1))
 
+"$PYTHON" "$ROOT/tools/check_ports.py" "$ROOT/docker-compose.self-hosted.yml" "make up-self-hosted" || exit 1
 # Tests have the images already.
 [[ ${VAINA_BUILD:-yes} == no ]] || "$ROOT/deploy/build.sh"
 

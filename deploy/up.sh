@@ -8,7 +8,9 @@ PYTHON=$ROOT/.venv/bin/python
 export VAINA_SERVER=127.0.0.1:${VAINA_PORT:-6443}
 FIRST_POD=$ROOT/examples/jumpod.yaml
 
+"$PYTHON" "$ROOT/tools/check_ports.py" "$ROOT/docker-compose.yml" "make up" || exit 1
 "$ROOT/deploy/build.sh"
+"$ROOT/deploy/etcd-volume.sh"
 
 say "cluster: starting etcd, the registry, apiserver, scheduler, controller and ${VAINA_NODES:-3} nodes"
 if ! "$ROOT/deploy/compose.sh" --progress quiet up -d --no-build --wait; then

@@ -41,7 +41,8 @@ def admit(
 
     Args:
         pod: that wants to run.
-        others: Pods that this kubelet has taken and that have not ended.
+        others: Pods that this kubelet has taken and that have not ended. Those that no source has any more are not among them: a Pod that
+            follows one waits for its end (decision 202), it is not refused.
         node: with allocatable, labels, taints and conditions.
         allowed_unsafe_sysctls: that Pods may set besides the safe ones.
     """
@@ -56,6 +57,12 @@ def admit(
         or _ports(pod, others)
         or _taints(pod, node)
     )
+
+
+def is_crowded(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], node: node_pb2.Node) -> bool:
+    """Say whether a Pod has no room beside others: amounts of resources, or ports of the node."""
+    others = tuple(others)
+    return _resources(pod, others, node) is not None or _ports(pod, others) is not None
 
 
 def _predicate(name: str, description: str) -> Rejection:

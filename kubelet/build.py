@@ -24,7 +24,7 @@ from kubelet.node.lease import NodeLease
 from kubelet.node.machine import Machine, node_dns, read_machine
 from kubelet.node.manager import NodeManager, NodeTimes
 from kubelet.pod.compute import RestartPolicy
-from kubelet.pod.tools import EventSink, NodeView, PodTools, StepSink, StepsOfApiPods, WorkerSettings
+from kubelet.pod.tools import EventSink, NodeView, PodTools, ShownSteps, StepSink, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
@@ -37,6 +37,7 @@ from kubelet.status.node_status import NodeFacts, NodeSeen
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from vaina import log as logging_setup
+from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
@@ -102,7 +103,10 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         renew_seconds=config.lease_renew_seconds,
     )  # fmt: skip
     times = NodeTimes(status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds)
-    cgroups = PodCgroups(Cgroups(), config.cgroup_parent, timed=outlets.metrics.cgroup_operation)
+    cgroups = PodCgroups(
+        Cgroups(), config.cgroup_parent, kill_together=not config.single_process_oom_kill,
+        timed=outlets.metrics.cgroup_operation,
+    )  # fmt: skip
     care = None
     if node_runtime.runs_processes:
         stats = NodeStats(
@@ -134,7 +138,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         files=node_runtime.files,
         objects=ApiObjects(client),
         events=outlets.events,
-        steps=StepsOfApiPods(outlets.steps),
+        steps=ShownSteps(outlets.steps),
         status=status,
         node=NodeView(name, address, version.name, settings),
         metrics=outlets.metrics,
@@ -231,13 +235,14 @@ class _Process:
             lambda _: node_runtime.runtime,
             self.clock,
             pods=lambda: tuple(worker.pod for worker in kubelet.workers.all()),
+            status_of=lambda pod: _reported(kubelet, pod),
         )
         jobs = (
             kubelet.run, status.run, self.events.run, self.steps.run, *node_runtime.jobs,
             *volume_tasks(
                 node_runtime.volumes, self.client, self.clock, node=self.name, root=self.config.root_dir,
                 directory=self.config.local_path_directory, events=self.events,
-                known=lambda: _looked_after(kubelet), rng=self.rng,
+                known=lambda: _looked_after(kubelet), arrived=kubelet.workers.retry_volumes, rng=self.rng,
             ),
         )  # fmt: skip
         try:
@@ -323,6 +328,12 @@ def _looked_after(kubelet: Kubelet) -> frozenset[Uid] | None:
     if not kubelet.source.informer.synced or not kubelet.files.synced:
         return None
     return frozenset(worker.uid for worker in kubelet.workers.all())
+
+
+def _reported(kubelet: Kubelet, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
+    """Return the status that was reported of a Pod last."""
+    worker = kubelet.workers.get(Uid(pod.metadata.uid))
+    return worker.reported if worker is not None else pod.status
 
 
 async def _job(job: Callable[[], Awaitable[None]]) -> None:

@@ -3,6 +3,7 @@
 import msgspec
 
 from kubelet.eviction.signals import DEFAULT_HARD
+from kubelet.network.rules import CLOSED_TO_PODS
 
 
 class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,8 +36,10 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: quantities that Pods do not get
     system_reserved_cpu: str = ""
     system_reserved_memory: str = ""
-    #: the Pods of all nodes
+    #: the Pods of all nodes, as the controllers are told: no range of a node is believed that lies outside
     cluster_cidr: str = "10.244.0.0/16"
+    #: TCP ports of nodes, and of what shares a network with them, that Pods do not reach (`kubelet/network/rules.py`)
+    closed_to_pods: tuple[int, ...] = CLOSED_TO_PODS
     #: addresses of the cluster's DNS; empty until there is one
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
@@ -44,6 +47,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cgroup_parent: str = ""
     #: process ids of each Pod; -1: no limit
     pod_pids_limit: int = -1
+    #: where a container's memory runs out, the kernel ends one process of it, not all (cgroup version 2)
+    single_process_oom_kill: bool = False
     #: sysctls that Pods may set besides the safe ones: kernel.msgmax, net.core.*
     allowed_unsafe_sysctls: tuple[str, ...] = ()
     #: containers that ask for no seccomp profile get the runtime's own instead of none

@@ -47,6 +47,17 @@ class Silent:
     ) -> None:
         return
 
+    def wait(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float | None,
+        message: str,
+        node_name: str = "",
+    ) -> None:
+        return
+
 
 @dataclass(frozen=True, slots=True)
 class HollowNode:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from kubelet.admit import Rejection, admit
+from kubelet.admit import Rejection, admit, is_crowded
 from kubelet.node.care import NodeCare
 from kubelet.node.manager import NodeManager
 from kubelet.pod.tools import PodTools
@@ -21,11 +21,12 @@ from kubelet.sources.files import FileSource
 from kubelet.sources.merge import Source, merge
 from kubelet.sources.mirror import full_name, shown
 from kubelet.sources.mirrors import MirrorPods
-from kubelet.sources.static_files import HASH, SOURCE, is_mirror, is_static
+from kubelet.sources.static_files import HASH, SOURCE, is_static
 from kubelet.status.manager import StatusManager
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import seconds_of
+from vaina.objects.pods import is_mirror
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -50,7 +51,9 @@ class Kubelet:
         self._tools, self._node, self._status = tools, node, status
         #: what looks after the node itself; None where nothing runs
         self.care: NodeCare | None = None
-        self._workers = PodWorkers(tools, on_end=self._on_end)
+        self._workers = PodWorkers(
+            tools, on_end=self._on_end, is_crowded=lambda pod, others: is_crowded(pod, others, node.node)
+        )
         self.source = ApiserverSource(
             client.pods, tools.clock, node_name=tools.node.name, on_change=self._on_change, rng=tools.rng
         )
@@ -96,6 +99,8 @@ class Kubelet:
             await self._node.wait_registered()
             group.create_task(self.source.run(), name="pods")
             await self.source.informer.wait_synced()
+            # A mirror of which no manifest is known is taken away: not before all of them are.
+            await self.files.wait_synced()
             group.create_task(self._mirrors.run(), name="mirror-pods")
 
     async def _first_relist(self) -> Mapping[Uid, RuntimePod]:
@@ -152,6 +157,7 @@ class Kubelet:
         found = shown(self._statics.values(), self._mirror_pods(), self._outlived)
         for uid in self._statics:
             self._status.mirrored(uid, found.get(uid))
+            self._tools.steps.mirrored(uid, found.get(uid))
         self._mirrors.poke()
 
     def _order(self, pod: pod_pb2.Pod) -> tuple[bool, float]:
@@ -165,7 +171,12 @@ class Kubelet:
             self._status.reconcile(pod)
             return
         adopted = uid in self._adopted
-        others = [other.allocated_pod for other in self._workers.all() if other.holds_resources]
+        # As upstream, which asks its sources (filterOutInactivePods in `pkg/kubelet/kubelet_pods.go`).
+        others = [
+            other.allocated_pod
+            for other in self._workers.all()
+            if other.holds_resources and not other.is_gone
+        ]
         worker = self._workers.start(pod, adopted=adopted)
         if adopted:
             log.info("pod adopted", pod=_key(pod), uid=uid)
@@ -173,7 +184,12 @@ class Kubelet:
         log.info("pod observed", pod=_key(pod), uid=uid, step=PodStep.OBSERVED)
         now = self._tools.clock.now()
         self._tools.steps.report(
-            pod.metadata, PodStep.OBSERVED, now, now, "seen over the watch", self._tools.node.name
+            pod.metadata,
+            PodStep.OBSERVED,
+            now,
+            now,
+            "read from its manifest" if is_static(pod.metadata) else "seen over the watch",
+            self._tools.node.name,
         )
         if pod.status.phase in _TERMINAL or pod.metadata.HasField("deletion_timestamp"):
             return
@@ -199,6 +215,7 @@ class Kubelet:
 
     def _on_end(self, uid: Uid) -> None:
         self._status.forget(uid)
+        self._tools.steps.forget(uid)
         self._adopted.discard(uid)
         if uid in self._statics:
             # Its manifest went and came back while it ended.

@@ -1,4 +1,4 @@
-"""The kubelet's metrics, by upstream's names, labels and buckets (metrics.md)."""
+"""The kubelet's metrics, by upstream's names, labels and buckets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

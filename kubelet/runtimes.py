@@ -60,6 +60,12 @@ def hollow_runtime(
     )
 
 
+def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
+    """Return the ports that Pods do not reach: the configured ones and this kubelet's own, wherever it listens."""
+    own = (int(where.rpartition(":")[2]) for where in (config.listen, config.metrics_listen))
+    return (*config.closed_to_pods, *own)
+
+
 def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     """Make the runtime over this node's Docker engine."""
     # The SDK takes a while to import, and a hollow node may be without it.
@@ -70,7 +76,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     from kubelet.runtime.docker.runtime import DockerRuntime
 
     engine = Engine(config.docker_socket)
-    network = PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr))
+    network = PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr), closed_to_pods=closed_to_pods(config))
     volumes = VolumeManager(Path(config.root_dir), ApiObjects(client))
     return NodeRuntime(
         runtime=DockerRuntime(
@@ -109,7 +115,7 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
         volumes=volumes,
         files=PodDirectory(root, volumes, cluster_domain=config.cluster_domain),
         network=CniNetwork(
-            PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr)),
+            PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr), closed_to_pods=closed_to_pods(config)),
             directory=Path(config.cni_conf_dir),
             pool=root / "cni",
         ),

@@ -7,6 +7,7 @@ The safe ones, which concern the Pod's own namespaces and harm nobody else, and 
 from collections.abc import Iterable
 
 from vaina.api.core.v1 import pod_pb2
+from vaina.quoting import go_quote
 
 REASON = "SysctlForbidden"
 SAFE = frozenset({
@@ -39,11 +40,11 @@ def forbidden(pod: pod_pb2.Pod, allowed_unsafe: Iterable[str]) -> str:
         # Slashes and dots are the same; a name is known with dots.
         name = item.name.replace("/", ".")
         if name not in SAFE and not any(_covers(pattern, name) for pattern in allowed):
-            return f'forbidden sysctl: "{item.name}" not allowlisted'
+            return f"forbidden sysctl: {go_quote(item.name)} not allowlisted"
         if pod.spec.host_network and name.startswith(_NET_PREFIX):
-            return f'forbidden sysctl: "{item.name}" not allowed with host net enabled'
+            return f"forbidden sysctl: {go_quote(item.name)} not allowed with host net enabled"
         if pod.spec.host_ipc and (name in _IPC or name.startswith(_IPC_PREFIXES)):
-            return f'forbidden sysctl: "{item.name}" not allowed with host ipc enabled'
+            return f"forbidden sysctl: {go_quote(item.name)} not allowed with host ipc enabled"
     return ""
 
 

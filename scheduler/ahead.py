@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
+from scheduler.framework.checked import ask_filter, ask_score, out_of_range
 from scheduler.framework.interface import FilterPlugin, Scores
 from scheduler.framework.runtime import Weighted
 from scheduler.framework.state import CycleState
@@ -117,12 +118,17 @@ def foresee(
             table.suppose_on_each(rows, pod, 1)
             supposed += 1
             for plugin in filters:
-                answers = plugin.filter(state, pod, nodes, rows)
+                answers = ask_filter(plugin, state, pod, nodes, rows)
                 if answers is not None:
                     fits &= answers == 0
             totals = base
             for weighted in scores:
-                totals = totals + weighted.plugin.score(state, pod, nodes, rows) * weighted.weight
+                scored = ask_score(weighted.plugin, state, pod, nodes, rows)
+                wrong = out_of_range(scored)
+                if wrong is not None:
+                    # Whoever comes to such a row asks again, and finds it.
+                    fits &= ~wrong
+                totals = totals + scored * weighted.weight
             found[level] = np.where(fits, totals, np.int64(UNKNOWN))
     finally:
         table.suppose_on_each(rows, pod, -supposed)

@@ -19,7 +19,7 @@ from scheduler.framework.status import Scheduled
 from scheduler.queue.queued_pod import QueuedPod
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.backoff import Backoff
-from vaina.client.clientset import PodClient, fill_binding
+from vaina.client.verbs import PodClient, fill_binding
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict, InternalError, NotFound, StorageFull, Timeout, Unavailable
 

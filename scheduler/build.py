@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from scheduler.config import SchedulerConfig
+from scheduler.configuration.effects import without_effect
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
@@ -100,6 +101,8 @@ async def run(
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
+    for line in without_effect(scheduling):
+        log.warning("a field of the configuration is not acted on", field=line)
     handle = Handle()
     profiles = make_profiles(scheduling.profiles, handle=handle, third_party=find_plugins())
     clock, registry = SystemClock(), new_registry("scheduler")

@@ -15,7 +15,7 @@ import structlog
 from scheduler.columns.pod_info import PodInfo
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock, timestamp
 from vaina.errors import ApiError, NotFound
 from vaina.objects.conditions import get_condition
@@ -24,6 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 TYPE: Final = "PodScheduled"
 UNSCHEDULABLE: Final = "Unschedulable"
+SCHEDULER_ERROR: Final = "SchedulerError"
 #: Pods whose condition waits to be written; of further ones it is written after their next attempt
 MAX_WAITING: Final = 10_000
 MAX_BATCH: Final = 100
@@ -40,6 +41,7 @@ class _Said:
     message: str
     #: the node it has in view, empty when none; None: nothing
     nominated: str | None
+    reason: str
 
     @property
     def mask(self) -> tuple[str, ...]:
@@ -65,7 +67,9 @@ class ConditionWriter:
         """Whether nothing waits to be written, or is being written."""
         return not self._waiting and not self._flying
 
-    def unschedulable(self, info: PodInfo, message: str, nominated: str | None = None) -> None:
+    def unschedulable(
+        self, info: PodInfo, message: str, nominated: str | None = None, *, reason: str = UNSCHEDULABLE
+    ) -> None:
         """Say why a Pod fits nowhere, and which node it has in view (None: as before), unless its status says so already."""
         waiting = self._waiting.pop(info.uid, None)
         if nominated is None and waiting is not None:
@@ -75,18 +79,19 @@ class ConditionWriter:
         if (
             current is not None
             and current.status == "False"
-            and current.reason == UNSCHEDULABLE
+            and current.reason == reason
             and current.message == message
             and info.uid not in self._flying
             and (nominated is None or nominated == status.nominated_node_name)
         ):
             return
-        self._say(_Said(info, message, nominated))
+        self._say(_Said(info, message, nominated, reason))
 
     def nominate(self, info: PodInfo, nominated: str) -> None:
         """Write which node a Pod has in view; empty: none."""
         waiting = self._waiting.get(info.uid)
-        self._say(_Said(info, waiting.message if waiting else "", nominated))
+        message, reason = (waiting.message, waiting.reason) if waiting else ("", UNSCHEDULABLE)
+        self._say(_Said(info, message, nominated, reason))
 
     def _say(self, said: "_Said") -> None:
         if said.info.uid in self._waiting or len(self._waiting) < MAX_WAITING:
@@ -157,7 +162,7 @@ def _status(said: _Said, now: float) -> pod_pb2.Pod:
     )
     if said.message:
         made.status.conditions.add(
-            type=TYPE, status="False", reason=UNSCHEDULABLE, message=said.message,
+            type=TYPE, status="False", reason=said.reason, message=said.message,
             last_transition_time=timestamp(now), observed_generation=info.pod.metadata.generation,
         )  # fmt: skip
     return made

@@ -23,6 +23,7 @@ from scheduler.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
 from scheduler.cell_ranking import CellRanking
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
+from scheduler.framework.checked import checked_rows, whole
 from scheduler.framework.interface import (
     Affected,
     DomainFilter,
@@ -325,12 +326,13 @@ class ClassCycle:
         """Ask the filters of the second layer again where a change on `rows` reached; return the rows touched (None: all)."""
         state, pod, nodes = self._prepared.state, self._pod, self._nodes
         for number, (plugin, domains, codes) in self._verdicts.domains.items():
-            affected = domains.filter_affected(state, pod, nodes, rows)
+            answer = domains.filter_affected(state, pod, nodes, rows)
+            affected = checked_rows(plugin.name, "filter_affected", answer, rows, nodes.size)
             if isinstance(affected, slice):
                 self._verdicts.domains[number] = plugin, domains, self._rows.ask_all(plugin)
             else:
                 for row in affected:
-                    codes[row] = plugin.filter_row(state, pod, nodes, row)
+                    codes[row] = whole(plugin.name, "filter_row", plugin.filter_row(state, pod, nodes, row))
             touched = _merge(touched, affected, rows)
         return touched
 

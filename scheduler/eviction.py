@@ -21,8 +21,8 @@ from scheduler.plugins.default_preemption import DISRUPTION_TARGET, PREEMPTION_B
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff
-from vaina.client.clientset import PodClient
 from vaina.client.events import EventRecorder
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock, timestamp
 from vaina.errors import ApiError, NotFound, Timeout, TooManyRequests, Unavailable
 

@@ -19,6 +19,15 @@ from numpy.typing import NDArray
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.snapshot import Snapshot
+from scheduler.framework.checked import (
+    ask_filter,
+    ask_pre_filter,
+    ask_pre_score,
+    ask_room,
+    ask_score,
+    ask_score_room,
+    out_of_range,
+)
 from scheduler.framework.interface import FilterPlugin, Reach, RoomFilter, RoomScore, ScorePlugin
 from scheduler.framework.room import Floats, Room
 from scheduler.framework.runtime import Framework, Profile
@@ -53,14 +62,17 @@ class Ground:
         if not self.usable:
             return
         for plugin in prepared.filters:
-            answers = plugin.filter(self.state, pod, nodes, nodes.all)
+            answers = ask_filter(plugin, self.state, pod, nodes, nodes.all)
             if answers is not None:
                 self.fit &= answers == 0
         for item in prepared.scores:
             if item.plugin.scales:
                 self.scaled.append(ScaledScore(item, self.state, pod, nodes))
             else:
-                self.base += item.plugin.score(self.state, pod, nodes, nodes.all) * item.weight
+                scores = ask_score(item.plugin, self.state, pod, nodes, nodes.all)
+                # Whether it is a row that matters a cycle finds out.
+                self.usable &= out_of_range(scores) is None
+                self.base += scores * item.weight
 
 
 class Glance:
@@ -113,6 +125,8 @@ class Glance:
             return None
         filtered = observer.now()
         total = self._score(pod, nodes, ground, whole=feasible == nodes.size, answered=answered)
+        if total is None:
+            return None
         best = total.max()
         if best < 0:
             return None
@@ -167,7 +181,7 @@ class Glance:
         asked: list[tuple[FilterPlugin, RoomFilter | None]] = []
         for item in self._filters:
             started = now()
-            result = item[0].pre_filter(state, pod, nodes)
+            result = ask_pre_filter(item[0], state, pod, nodes)
             if result.rejected or result.names is not None:
                 return None
             answered.append((item[0].name, "PreFilter", now() - started))
@@ -188,9 +202,9 @@ class Glance:
         np.copyto(fit, ground.fit)
         for plugin, of_room in asked:
             started = now()
-            wanted = None if of_room is None else of_room.room(ground.state, pod, nodes)
+            wanted = None if of_room is None else ask_room(plugin.name, of_room, ground.state, pod, nodes)
             if wanted is None:
-                answers = plugin.filter(ground.state, pod, nodes, nodes.all)
+                answers = ask_filter(plugin, ground.state, pod, nodes, nodes.all)
                 if answers is not None:
                     fit &= answers == 0
             else:
@@ -216,21 +230,26 @@ class Glance:
         *,
         whole: bool,
         answered: list[tuple[str, str, float]],
-    ) -> Floats:
-        """Return the total of each row, -1 where it will not do."""
+    ) -> Floats | None:
+        """Return the total of each row, -1 where it will not do; None: a score is out of range, ask a cycle."""
         total, state, now = self._total, ground.state, self._observer.now
         np.copyto(total, ground.base)
         for plugin, weight, of_room in self._scores:
             started = now()
-            found = None if of_room is None else of_room.score_room(pod, self._room)
+            found = None
+            if of_room is not None:
+                found = ask_score_room(plugin.name, of_room, pod, self._room, self._fit)
             if found is not None:
                 if weight != 1:
                     found *= weight
                 total += found
-            elif plugin.pre_score(state, pod, nodes):
+            elif ask_pre_score(plugin, state, pod, nodes):
                 answered.append((plugin.name, "PreScore", now() - started))
                 started = now()
-                total += plugin.score(state, pod, nodes, nodes.all) * weight
+                scores = ask_score(plugin, state, pod, nodes, nodes.all)
+                if out_of_range(scores) is not None:
+                    return None
+                total += scores * weight
             else:
                 answered.append((plugin.name, "PreScore", now() - started))
                 continue

@@ -29,12 +29,16 @@ class Layers:
     #: scores that need no scaling: those that a placement does not touch, and those of its row
     still_scores: Sequence[Weighted]
     moving_scores: Sequence[Weighted]
-    moving_rows: Sequence[tuple[AskRow, int]]
+    moving_rows: Sequence[tuple[str, AskRow, int]]
     #: scores that depend on all feasible rows, or on domains
     scaled: Sequence[Weighted]
     #: how far a placement reaches: for the filters; whether for anybody it is everywhere
     reach: Reach
     is_global: bool
+
+    def name_of(self, number: int) -> str:
+        """Return the name of a filter that looks at a row."""
+        return next(plugin.name for index, plugin in self.row_filters if index == number)
 
 
 def layers_of(prepared: Prepared) -> Layers:
@@ -53,7 +57,7 @@ def layers_of(prepared: Prepared) -> Layers:
         ),
         still_scores=[item for item in plain if item.plugin.reach is Reach.NONE],
         moving_scores=moving_scores,
-        moving_rows=[(item.plugin.score_row, item.weight) for item in moving_scores],
+        moving_rows=[(item.plugin.name, item.plugin.score_row, item.weight) for item in moving_scores],
         scaled=[item for item in scores if item not in plain],
         reach=max((plugin.reach for plugin in filters), default=Reach.NONE),
         is_global=any(plugin.reach is Reach.GLOBAL for plugin in filters)

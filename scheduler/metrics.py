@@ -1,4 +1,4 @@
-"""The scheduler's metrics under upstream's names, units and buckets (metrics.md), and the observer around plugins."""
+"""The scheduler's metrics under upstream's names, units and buckets, and the observer around plugins."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final

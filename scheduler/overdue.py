@@ -11,7 +11,7 @@ import structlog
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodInfo
 from vaina.api.core.v1 import pod_pb2
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 from vaina.errors import ApiError, NotFound
 

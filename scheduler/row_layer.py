@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.interface import Codes, FilterPlugin
+from scheduler.framework.checked import (
+    ask_filter,
+    ask_score,
+    check_range,
+    invalid_score,
+    out_of_range,
+    row_score,
+    whole,
+)
+from scheduler.framework.interface import MAX_SCORE, Codes, FilterPlugin, Scores
 from scheduler.framework.runtime import Observer
 from scheduler.framework.state import CycleState
 from scheduler.layers import Layers
@@ -18,7 +27,7 @@ from scheduler.verdicts import NO_NODE, PASSED, Verdicts
 class RowLayer:
     """Answers by row. Owned by one class's cycle."""
 
-    __slots__ = ("_layers", "_nodes", "_observer", "_state", "_still", "_verdicts", "base", "pod")
+    __slots__ = ("_layers", "_nodes", "_observer", "_state", "_still", "_verdicts", "_wrong", "base", "pod")
 
     def __init__(
         self,
@@ -42,6 +51,8 @@ class RowLayer:
         self.pod = pod
         self._nodes, self._state, self._layers, self._observer = nodes, state, layers, observer
         self._verdicts = verdicts
+        #: by row: which plugin gave it a score that it may not give, and which
+        self._wrong: dict[int, tuple[str, int]] = {}
         #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of all
         self._still, self.base = np.zeros(nodes.size, np.int64), np.zeros(nodes.size, np.int64)
 
@@ -53,7 +64,7 @@ class RowLayer:
         codes = np.zeros(len(alive), np.int64)
         for number, plugin in self._layers.row_filters:
             started = observer.now()
-            answers = plugin.filter(self._state, self.pod, nodes, rows)
+            answers = ask_filter(plugin, self._state, self.pod, nodes, rows)
             observer.plugin(plugin.name, "Filter", observer.now() - started)
             if answers is None:
                 continue
@@ -65,30 +76,48 @@ class RowLayer:
 
     def ask_all(self, plugin: FilterPlugin) -> Codes:
         """Return what a filter says of all rows."""
-        answers = plugin.filter(self._state, self.pod, self._nodes, self._nodes.all)
-        return np.zeros(self._nodes.size, np.int64) if answers is None else answers
+        answers = ask_filter(plugin, self._state, self.pod, self._nodes, self._nodes.all)
+        # A copy, as codes: single rows are written into it.
+        return np.zeros(self._nodes.size, np.int64) if answers is None else answers.astype(np.int64)
 
     def score_still(self) -> None:
         """Sum, for all rows, the scores that no placement touches."""
         nodes, observer = self._nodes, self._observer
         for weighted in self._layers.still_scores:
             started = observer.now()
-            self._still += weighted.plugin.score(self._state, self.pod, nodes, nodes.all) * weighted.weight
+            scores = ask_score(weighted.plugin, self._state, self.pod, nodes, nodes.all)
+            self._note_wrong(weighted.plugin.name, scores)
+            self._still += scores * weighted.weight
             observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
 
     def score(self, rows: Rows) -> None:
         """Sum the scores that need no scaling."""
         observer = self._observer
         total = self._still[rows].copy()
+        for row in self._wrong:
+            self._refuse_wrong(row)
         for weighted in self._layers.moving_scores:
             started = observer.now()
-            total += weighted.plugin.score(self._state, self.pod, self._nodes, rows) * weighted.weight
+            scores = ask_score(weighted.plugin, self._state, self.pod, self._nodes, rows)
+            check_range(weighted.plugin.name, scores, lambda: self._verdicts.failed[rows] == PASSED)
+            total += scores * weighted.weight
             observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
         self.base[rows] = total
 
     def still(self, rows: Rows) -> NDArray[np.int64]:
         """Return of rows the scores that no placement touches."""
         return self._still[rows]
+
+    def _note_wrong(self, name: str, scores: Scores) -> None:
+        """Note which rows have no score of 0..100. It is an error once they pass the filters."""
+        wrong = out_of_range(scores)
+        if wrong is not None:
+            for row in np.flatnonzero(wrong & self._nodes.valid).tolist():
+                self._wrong.setdefault(row, (name, scores.item(row)))
+
+    def _refuse_wrong(self, row: int) -> None:
+        if self._verdicts.failed.item(row) == PASSED:
+            raise invalid_score(*self._wrong[row])
 
     def look_again(self, row: int) -> None:
         """Filter and score one row again after its Pods changed: what `filter` and `score` would say, without arrays."""
@@ -100,13 +129,20 @@ class RowLayer:
         now, code = PASSED, 0
         for number, ask in layers.again:
             code = ask(state, pod, nodes, row)
+            if type(code) is not int:
+                code = whole(layers.name_of(number), "filter_row", code)
             if code:
                 now = number
                 break
         if code or failed != PASSED:
             verdicts.codes[row], verdicts.failed[row] = code, now
         if not code:
+            if row in self._wrong:
+                self._refuse_wrong(row)
             total = self._still.item(row)
-            for score, weight in layers.moving_rows:
-                total += score(state, pod, nodes, row) * weight
+            for name, score, weight in layers.moving_rows:
+                found = score(state, pod, nodes, row)
+                if type(found) is not int or not 0 <= found <= MAX_SCORE:
+                    found = row_score(name, found)
+                total += found * weight
             self.base[row] = total

@@ -13,7 +13,28 @@ from numpy.typing import NDArray
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.interface import Affected, CellScore, DomainScore, FeasibleScore, Reach, Scores
+from scheduler.framework.checked import (
+    ask_feasible_changed,
+    ask_ignored,
+    ask_scale,
+    ask_score,
+    ask_score_cells,
+    check_cells,
+    check_range,
+    checked_rows,
+    invalid_score,
+    out_of_range,
+    whole,
+)
+from scheduler.framework.interface import (
+    MAX_SCORE,
+    Affected,
+    CellScore,
+    DomainScore,
+    FeasibleScore,
+    Reach,
+    Scores,
+)
 from scheduler.framework.runtime import Weighted
 from scheduler.framework.state import CycleState
 
@@ -93,8 +114,8 @@ class ScaledScore:
     def start(self, feasible: NDArray[np.bool_], *, whole: bool) -> None:
         """Score all rows; `whole`: all of them are feasible."""
         if self._by_feasible is not None:
-            self._by_feasible.feasible_changed(self._state, self._pod, self._nodes, feasible)
-            self._ignored = self._by_feasible.ignored(self._state)
+            ask_feasible_changed(self.name, self._by_feasible, self._state, self._pod, self._nodes, feasible)
+            self._ignored = ask_ignored(self.name, self._by_feasible, self._state, self._nodes.size)
         self._see(feasible, whole=whole)
         self._score_all()
 
@@ -134,6 +155,8 @@ class ScaledScore:
         cells = None if self._by_cell is None else self._by_cell.cells(self._state)
         if cells is None or self._ignored is not None:
             return None
+        if cells is not self._cells:
+            check_cells(self.name, cells, self._nodes.size)
         found = np.flatnonzero(np.bincount(cells))
         if len(found) > MOST_CELLS:
             return None
@@ -166,13 +189,15 @@ class ScaledScore:
     def _gets(self) -> list[int]:
         score_row, state, pod, nodes = self._plugin.score_row, self._state, self._pod, self._nodes
         # A row stands for all of its cell.
-        raw = [score_row(state, pod, nodes, row) for row in self._examples]
+        raw = [whole(self.name, "score_row", score_row(state, pod, nodes, row)) for row in self._examples]
         if raw == self._seen[0] and self._counting == self._seen[1]:
             return self._seen[2]
         seen = [raw[cell] for cell in self._counting]
         gets = [0] * len(raw)
         if seen:
-            gets = (self._plugin.scale(np.array(raw, np.int64), min(seen), max(seen)) * self._weight).tolist()
+            scaled = ask_scale(self._plugin, np.array(raw, np.int64), min(seen), max(seen))
+            check_range(self._plugin.name, scaled[self._counting], lambda: np.ones(len(seen), np.bool_))
+            gets = (scaled * self._weight).tolist()
         self._seen = raw, self._counting, gets
         return gets
 
@@ -183,9 +208,10 @@ class ScaledScore:
         if self._plugin.reach is Reach.ROW:
             affected = rows
         elif self._in_domains is not None:
-            affected = self._in_domains.score_affected(state, pod, nodes, rows)
+            answer = self._in_domains.score_affected(state, pod, nodes, rows)
+            affected = checked_rows(self.name, "score_affected", answer, rows, nodes.size)
         if flipped and self._by_feasible is not None:
-            shifted = self._by_feasible.feasible_changed(state, pod, nodes, feasible)
+            shifted = ask_feasible_changed(self.name, self._by_feasible, state, pod, nodes, feasible)
             return nodes.all if shifted else affected
         return affected
 
@@ -201,25 +227,31 @@ class ScaledScore:
         """Score all rows again; returns False when no score is another than it was."""
         cells = None if self._by_cell is None else self._by_cell.cells(self._state)
         if self._by_cell is not None and cells is not None:
-            return self._score_cells(cells, self._by_cell.score_cells(self._state))
+            return self._score_cells(cells, self._by_cell)
         self._by_cell = None
-        self._raw = self._plugin.score(self._state, self._pod, self._nodes, self._nodes.all).copy()
+        self._raw = ask_score(self._plugin, self._state, self._pod, self._nodes, self._nodes.all).copy()
         self._rescale(self._find_bounds())
         return True
 
-    def _score_cells(self, cells: NDArray[np.intp], raw: Scores) -> bool:
+    def _score_cells(self, cells: NDArray[np.intp], by_cell: CellScore) -> bool:
         """Give the rows of each cell what it gets; returns False when that is what it had."""
         before = self._by_cells if cells is self._cells else None
         if cells is not self._cells:
+            check_cells(self.name, cells, self._nodes.size)
             self._cells = cells
             counted = cells if self._counted is None else cells[self._counted]
             self._present = np.flatnonzero(np.bincount(counted, minlength=1))
+        # `present` is in order: the cells go up to its last at least.
+        least = int(self._present[-1]) + 1 if len(self._present) else 0
+        raw = ask_score_cells(self.name, by_cell, self._state, least)
         seen = raw[self._present]
         self._bounds = (int(seen.min()), int(seen.max())) if len(seen) else None
         if self._bounds is None:
             self.scaled, self._by_cells = np.zeros(len(cells), np.int64), None
             return True
-        self._by_cells = by_cells = self._plugin.scale(raw, *self._bounds) * self._weight
+        gets = ask_scale(self._plugin, raw, *self._bounds)
+        check_range(self._plugin.name, gets[self._present], lambda: np.ones(len(self._present), np.bool_))
+        self._by_cells = by_cells = gets * self._weight
         if before is not None and np.array_equal(before, by_cells):
             # One domain has one Pod more, and is as far ahead of the others as before.
             return False
@@ -233,6 +265,8 @@ class ScaledScore:
         for row in rows:
             before = self._raw.item(row)
             now = self._plugin.score_row(self._state, self._pod, self._nodes, row)
+            if type(now) is not int:
+                now = whole(self._plugin.name, "score_row", now)
             if before == now:
                 continue
             self._raw[row] = now
@@ -261,13 +295,25 @@ class ScaledScore:
         low, high = bounds
         if self._plugin.scales and high - low < min(_TABLE, len(self._raw)):
             # Rows beyond the bounds will not do anyway.
-            table = self._plugin.scale(np.arange(low, high + 1), low, high) * self._weight
-            scaled = np.take(table, self._raw - low, mode="clip")
+            table = ask_scale(self._plugin, np.arange(low, high + 1), low, high)
+            if out_of_range(table) is not None:
+                self._check(np.take(table, self._raw - low, mode="clip"))
+            scaled = np.take(table * self._weight, self._raw - low, mode="clip")
         else:
-            scaled = self._plugin.scale(self._raw, low, high) * self._weight
+            found = ask_scale(self._plugin, self._raw, low, high)
+            self._check(found)
+            scaled = found * self._weight
         self.scaled = scaled if self._ignored is None else np.where(self._ignored, np.int64(0), scaled)
+
+    def _check(self, scaled: Scores) -> None:
+        counted = self._counted
+        everybody = self._nodes.valid
+        check_range(self._plugin.name, scaled, lambda: everybody if counted is None else counted)
 
     def _scale_row(self, row: int) -> int:
         if self._bounds is None or (self._ignored is not None and self._ignored[row]):
             return 0
-        return int(self._plugin.scale(self._raw[row : row + 1], *self._bounds)[0]) * self._weight
+        scaled = int(ask_scale(self._plugin, self._raw[row : row + 1], *self._bounds)[0])
+        if not 0 <= scaled <= MAX_SCORE and (self._counted is None or self._counted[row]):
+            raise invalid_score(self._plugin.name, scaled)
+        return scaled * self._weight

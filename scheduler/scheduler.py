@@ -17,12 +17,13 @@ import structlog
 from scheduler.binding import Binder, PendingBinding
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
-from scheduler.conditions import ConditionWriter
+from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
 from scheduler.cycles import Cycles
 from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
 from scheduler.eviction import Evictor
 from scheduler.explain.details import take_detail
+from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
@@ -339,7 +340,7 @@ class Scheduler:
             # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
             log.exception("cycle failed", pod=pod.info.key)
             self._metrics.failed(name, "error", self._clock.monotonic() - now)
-            self.decisions.record_error(pod, f"{type(error).__name__}: {error}", now=now)
+            self._tell_error(pod, error, now)
             self.queue.requeue(pod, now=now)
             return False
         self.decisions.record(pod, decision, now)
@@ -355,6 +356,15 @@ class Scheduler:
             return True
         self._park(pod, decision, now)
         return False
+
+    def _tell_error(self, pod: QueuedPod, error: Exception, now: float) -> None:
+        """Say that an attempt ended in an error (upstream: `handleSchedulingFailure`, SchedulerError)."""
+        words = str(error) if isinstance(error, WrongAnswer) else f"{type(error).__name__}: {error}"
+        self.decisions.record_error(pod, words, now=now)
+        self._conditions.unschedulable(pod.info, words, reason=SCHEDULER_ERROR)
+        if pod.tell(words, now=now):
+            name = pod.info.pod_class.scheduler_name
+            self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", words)
 
     def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
         name = pod.info.pod_class.scheduler_name

@@ -31,7 +31,7 @@ async def check_watch(client: ResourceClient[M], informer: Informer[M], clock: C
 
 
 async def _look(client: ResourceClient[M], informer: Informer[M]) -> set[Difference]:
-    listed = {object_key(item): metadata(item) for item in (await client.list_all()).items}
+    listed = {object_key(item): metadata(item) for item in (await client.list()).items}
     found: set[Difference] = set()
     held = {object_key(item): metadata(item) for item in informer.lister.list()}
     for key, meta in listed.items():

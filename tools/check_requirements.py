@@ -1,4 +1,4 @@
-"""List the rows of requirements.md with the tests that show them. Called by `make verify-requirements`.
+"""List the rows of the requirements, each with the tests that show them. Called by `make verify-requirements`.
 
 A row is shown by a test on the real cluster (tests/flow, tests/cluster) that is marked `@pytest.mark.requirement("A4")`; marked tests elsewhere
 show parts of it. Rows of later issues stand in OPEN, by name; the check fails when a row that is not on that list is not shown, and when

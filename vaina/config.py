@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
+
+from vaina.objects.tree import MAX_BYTES, Number, TextError, decode_text
+from vaina.objects.yaml_text import parse_yaml
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -83,14 +85,18 @@ def _flags(argv: Sequence[str], fields: Mapping[str, Any]) -> dict[str, str]:
 
 def _file(path: str) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with Path(path).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ConfigError(f"{path}: limit is {MAX_BYTES} bytes")
+        documents = parse_yaml(decode_text(raw))
+    except (OSError, TextError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a mapping is expected")
-    return {str(key): value for key, value in data.items()}
+    data: Any = next((value for value, _ in documents if value is not None), {})
+    if not isinstance(data, dict) or len(documents) > 1:
+        raise ConfigError(f"{path}: a mapping is expected, in one document")
+    # Fractions are kept as they were written: msgspec makes numbers of them.
+    return {key: str(value) if isinstance(value, Number) else value for key, value in data.items()}
 
 
 def _value(text: str, kind: Any) -> Any:

@@ -1,7 +1,7 @@
 """Controller: informers -> key -> queue -> sync(key). The only loop; every controller is this with its own `sync`.
 
 Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off, in this one
-place (style.md 16). Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)` share. The cluster's
+place. Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)` share. The cluster's
 own controllers stand on it (`controller/base.py`), and whoever writes another one (`docs/sdk.md`).
 """
 

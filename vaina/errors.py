@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vaina.api.meta.v1 import meta_pb2
+from vaina.quoting import go_quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class Invalid(ApiError):
         if len(errors) > 1:
             words = f"[{words}]"
         full = f"{kind}.{group}" if group else kind
-        return cls(f'{full} "{name}" is invalid: {words}', group=group, kind=kind, name=name, causes=errors)
+        return cls(
+            f"{full} {go_quote(name)} is invalid: {words}", group=group, kind=kind, name=name, causes=errors
+        )
 
 
 class BadRequest(ApiError):

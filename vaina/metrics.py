@@ -1,4 +1,4 @@
-"""Metric registries, and the metrics that every component has, under the names that dashboards expect (metrics.md).
+"""Metric registries, and the metrics that every component has, under the names that dashboards expect.
 
 Buckets and labels are upstream's. Labels are bounded: never a Pod's name. Code that is timed takes what it needs (a bound
 child, or a small observer), never the registry.
@@ -24,7 +24,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-VERSION = "0.1.0"
+from vaina.version import GIT_VERSION
 
 #: One for the process: informers are made in many places, and this should never count anything.
 WENT_BACK = Counter(
@@ -113,7 +113,7 @@ def new_registry(component: str) -> CollectorRegistry:
     )  # fmt: skip
     for ours in (WENT_BACK, EVENTS_DROPPED, EVENTS_WAITING):
         registry.register(ours)
-    build.labels(component, f"v{VERSION}", platform.python_version()).set(1)
+    build.labels(component, GIT_VERSION, platform.python_version()).set(1)
     return registry
 
 

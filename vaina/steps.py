@@ -3,6 +3,7 @@
 They are the steps of the document "Qué pasa realmente cuando creas un Pod"; ARCHITECTURE.md says where each lives.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -10,6 +11,18 @@ from typing import Final
 _VERSION_AT, _LENGTH = 14, 36
 #: of random UUIDs, and of those of a vendor's own meaning (RFC 9562, 5.4 and 5.8)
 _RANDOM, _OURS = "4", "8"
+
+
+#: what is shorter between two steps, or in one, needs no name
+SHORT_SECONDS: Final = 0.05
+
+#: on a Pod when it is made, with the value "true": its steps are written down, however many others are made
+TRACE_ANNOTATION: Final = "vaina.dev/trace"
+
+
+def asks_for_trace(annotations: Mapping[str, str]) -> bool:
+    """Say whether somebody has asked for the trace of a Pod that is about to be made."""
+    return annotations.get(TRACE_ANNOTATION) == "true"
 
 
 class PodStep(StrEnum):

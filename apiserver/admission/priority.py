@@ -9,11 +9,11 @@ from typing import Any, cast
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
 from apiserver.registry import refusals
-from apiserver.validation import names
 from apiserver.validation.priority_classes import SYSTEM_CLASSES
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.kinds import POD, PRIORITY_CLASS
+from vaina.objects import names
 
 PriorityClass = priority_class_pb2.PriorityClass
 

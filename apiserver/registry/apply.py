@@ -4,11 +4,13 @@ A three-way merge of what the annotation says was applied last, the manifest, an
 manifest leaves the object, fields that others set stay. Called by the manifest service.
 """
 
+import contextlib
 import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from google.protobuf.message import Message
 
 from apiserver.registry.context import Context
 from apiserver.registry.creating import MAX_OBJECT_BYTES
@@ -16,13 +18,13 @@ from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
 from apiserver.storage.interface import Stored
-from vaina.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound
+from vaina.errors import AlreadyExists, BadRequest, Invalid, NotFound
 from vaina.objects import field_path
 from vaina.objects.manifest import Decoded, decode_dict, to_dict, write_json
+from vaina.objects.rollouts import LAST_APPLIED
 from vaina.objects.strategic_merge import strategic_merge, three_way_patch
 
-LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-#: as kubectl: how often to try again when the object changes meanwhile
+#: how often to try again when others create and delete the object meanwhile
 _ATTEMPTS: Final = 5
 #: annotations of an object together, as `validation.metadata` has it
 MAX_ANNOTATIONS_BYTES: Final = 256 * 1024
@@ -60,38 +62,45 @@ class Applier:
         modified = with_last_applied(_prepared(document, namespace))
         meta = modified["metadata"]
         _check_size(document, meta)
-        for attempt in range(_ATTEMPTS):
-            try:
-                current = await store.get(meta.get("namespace", ""), meta["name"])
-            except NotFound:
-                try:
-                    return await self._create(ctx, store, modified)
-                except AlreadyExists:
-                    if attempt == _ATTEMPTS - 1:
-                        raise
-                    continue
-            try:
-                return await self._update(ctx, store, modified, current)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1 or "resourceVersion" in meta:
-                    raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(NotFound):
+                return await self._update(ctx, store, modified)
+            with contextlib.suppress(AlreadyExists):
+                return await self._create(ctx, store, modified)
+        return await self._update(ctx, store, modified)
 
     async def _create(self, ctx: Context, store: Store[Any], modified: Json) -> Applied:
         decoded = decode_dict(modified, kind=store.kind, strict=False)
         return Applied(await store.create(ctx, decoded.message), "created")
 
-    async def _update(self, ctx: Context, store: Store[Any], modified: Json, stored: Stored) -> Applied:
-        obj = store.decode(stored)
-        current = to_dict(store.kind, obj)
-        patch = three_way_patch(_original(ctx, store, current), modified, current, store.kind)
-        if not patch:
-            return Applied(stored, "unchanged")
-        if obj.metadata.HasField("deletion_timestamp"):
-            ctx.warn(f"Detected changes to resource {obj.metadata.name} which is currently being deleted.")
-        merged = decode_dict(strategic_merge(store.kind, current, patch), kind=store.kind, strict=False)
-        after = await store.update(ctx, merged.message)
-        return Applied(after, "unchanged" if after.data == stored.data else "configured")
+    async def _update(self, ctx: Context, store: Store[Any], modified: Json) -> Applied:
+        """Merge into what is stored, as often as others write meanwhile. Raises NotFound."""
+        before: list[Message] = []
+
+        def merge(obj: Any) -> Any:
+            before[:] = [obj]
+            current = to_dict(store.kind, obj)
+            patch = three_way_patch(_original(ctx, store, current), modified, current, store.kind)
+            if not patch:
+                return None
+            if obj.metadata.HasField("deletion_timestamp"):
+                ctx.warn(
+                    f"Detected changes to resource {obj.metadata.name} which is currently being deleted."
+                )
+            return decode_dict(
+                strategic_merge(store.kind, current, patch), kind=store.kind, strict=False
+            ).message
+
+        meta = modified["metadata"]
+        after = await store.rewrite(ctx, meta.get("namespace", ""), meta["name"], merge)
+        same = _content(store.decode(after)) == _content(before[0])
+        return Applied(after, "unchanged" if same else "configured")
+
+
+def _content(obj: Any) -> Message:
+    """Return an object without its version, in place."""
+    obj.metadata.resource_version = ""
+    return obj  # type: ignore[no-any-return]  # an object of any kind
 
 
 def _prepared(document: Decoded, namespace: str) -> Json:

@@ -50,6 +50,10 @@ class Binder:
         await self._check_node(binding.target.name)
         return await self._pods.change(edit)
 
+    def decode(self, stored: Stored) -> pod_pb2.Pod:
+        """Return the Pod that was bound."""
+        return self._pods.decode(stored)
+
     async def bind_all(
         self, ctx: Context, bindings: Sequence[pod_pb2.Binding]
     ) -> Sequence[Stored | ApiError]:

@@ -43,7 +43,8 @@ class Context:
     #: monotonic seconds; None: no deadline
     deadline: float | None = None
     trace_id: str = ""
-    #: what unknown fields of a patch get: an error (Strict, and when empty), a warning (Warn), nothing (Ignore)
+    #: what unknown fields of a patch get: an error (Strict), a warning (Warn, and when empty, as
+    #: upstream's default is), nothing (Ignore)
     field_validation: str = ""
     #: tells the caller something that is no error
     warn: Callable[[str], None] = nobody_listens

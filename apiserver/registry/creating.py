@@ -15,6 +15,7 @@ from apiserver.registry.reading import Reader
 from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.world import Observer, World
 from apiserver.storage.interface import KeyConflict, KeyExists, KeyMissing, Put, Stored, Version
+from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError, FieldError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
 from vaina.kinds import Kind
 from vaina.objects import field_path
@@ -110,10 +111,10 @@ class Creator(Reader[M]):
     def _prepare(self, new: "New[M]") -> None:
         """Set what the server decides, once the object is admitted."""
         meta = new.meta
-        metadata.prepare_for_create(meta, self._new_uid(new.ctx), new.started)
+        metadata.prepare_for_create(meta, self._new_uid(new.ctx, meta), new.started)
         new.draft.prepare(self.strategy, new.started)
         if self.strategy.has_generation:
-            meta.generation = 1
+            meta.generation = self.strategy.first_generation
 
     def _finish(self, new: "New[M]") -> Put:
         """Name the object, if it has none, and check it; return how to store it. Raises Invalid, BadRequest, TooLarge."""
@@ -129,14 +130,14 @@ class Creator(Reader[M]):
         self._validate(meta.name, new.draft.errors())
         return self._put(new)
 
-    def _new_uid(self, ctx: Context) -> str:
+    def _new_uid(self, ctx: Context, meta: meta_pb2.ObjectMeta) -> str:
         uid = self._world.new_uid()
-        return uid if self._observer is None or ctx.dry_run else self._observer.uid(uid)
+        return uid if self._observer is None or ctx.dry_run else self._observer.uid(uid, meta, ctx.warn)
 
-    def _new_uids(self, ctx: Context, count: int) -> list[str]:
+    def _new_uids(self, ctx: Context, count: int, meta: meta_pb2.ObjectMeta) -> list[str]:
         new_uid = self._world.new_uid
         uids = [new_uid() for _ in range(count)]
-        return uids if self._observer is None or ctx.dry_run else self._observer.uids(uids)
+        return uids if self._observer is None or ctx.dry_run else self._observer.uids(uids, meta, ctx.warn)
 
     def _name_anew(self, new: "New[M]") -> None:
         new.meta.name = metadata.generate_name(new.meta.generate_name, self._world.rng)

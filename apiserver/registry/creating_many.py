@@ -190,7 +190,7 @@ class ManyCreator(Creator[M]):
         key, data, type_meta, _, ttl_seconds, _ = new.put
         base, size = key[: len(key) - len(new.meta.name)], len(new.meta.uid)
         known = Known(resource_of(self.kind).index_values(data), Alike())
-        uids = self._new_uids(new.ctx, len(leader.followers))
+        uids = self._new_uids(new.ctx, len(leader.followers), new.meta)
         for number, (index, name, texts) in enumerate(leader.followers):
             if number % _FAIR_FOLLOWERS == _FAIR_FOLLOWERS - 1:
                 await self._world.clock.sleep(0)

@@ -1,6 +1,7 @@
 """What a deletion does to an object: nothing yet, a mark, or its end. Pure; called by `store`.
 
-Follows apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go`: an object with a grace period or with
+Follows apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go`, and for Namespaces, which end
+in two steps, upstream's `pkg/registry/core/namespace/storage/storage.go`: an object with a grace period or with
 finalizers is marked and stays; a mark is never taken back (I9), a grace period only ever gets shorter.
 """
 
@@ -12,13 +13,17 @@ from google.protobuf.message import Message
 
 from apiserver.registry.strategy import Strategy
 from vaina.clock import seconds_of, timestamp
-from vaina.errors import Invalid
+from vaina.errors import FieldError, Invalid
 from vaina.objects import field_path
 
 ORPHAN: Final = "orphan"
 FOREGROUND: Final = "foregroundDeletion"
 #: propagation policy -> the finalizer that asks the collector for it
-_POLICIES: Final = {"Orphan": ORPHAN, "Foreground": FOREGROUND, "Background": ""}
+_BACKGROUND: Final = "Background"
+_POLICIES: Final = {"Orphan": ORPHAN, "Foreground": FOREGROUND, _BACKGROUND: ""}
+#: the policy of kinds that own nothing
+_UNSUPPORTED: Final = "Unsupported"
+_IGNORE: Final = field_path.Path("ignoreStoreReadErrorWithClusterBreakingPotential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class DeleteOptions:
     resource_version: str = ""
     #: Background, Foreground, Orphan or empty
     propagation_policy: str = ""
+    #: what is stored cannot be read, and is to go all the same
+    ignore_store_read_error: bool = False
 
 
 class Verdict(Enum):
@@ -44,14 +51,28 @@ class Verdict(Enum):
 
 
 def check_options(options: DeleteOptions) -> None:
-    """Refuse options that mean nothing. Raises Invalid."""
+    """Refuse options that mean nothing (apimachinery `apis/meta/v1/validation`, ValidateDeleteOptions). Raises Invalid."""
+    errors: list[FieldError] = []
     if options.propagation_policy and options.propagation_policy not in _POLICIES:
         error = field_path.not_supported(
             field_path.Path("propagationPolicy"),
             options.propagation_policy,
             ("Foreground", "Background", "Orphan", "nil"),
         )
-        raise Invalid.of("DeleteOptions", "", [error], group="meta.k8s.io")
+        errors.append(error)
+    if options.ignore_store_read_error:
+        others = {
+            "propagationPolicy": bool(options.propagation_policy),
+            "gracePeriodSeconds": options.grace_period_seconds is not None,
+            "preconditions": bool(options.uid or options.resource_version),
+        }
+        errors += [
+            field_path.invalid(_IGNORE, True, f"cannot be set together with .{other}")
+            for other, is_set in others.items()
+            if is_set
+        ]
+    if errors:
+        raise Invalid.of("DeleteOptions", "", errors, group="meta.k8s.io")
 
 
 def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: float) -> Verdict:
@@ -64,13 +85,20 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
         now: seconds since the epoch.
     """
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
+    if strategy.ends_in_two_steps and not meta.HasField("deletion_timestamp"):
+        _set_finalizers(meta, options.propagation_policy, strategy)
+        meta.deletion_timestamp.CopyFrom(timestamp(now))
+        strategy.mark_deleting(obj)
+        return Verdict.STORE
+    if strategy.ends_in_two_steps and strategy.is_awaited(obj):
+        return Verdict.KEEP
     wished = options.grace_period_seconds
     if wished is not None and wished < 0:
         wished = 1
     if meta.HasField("deletion_timestamp"):
         left = meta.deletion_grace_period_seconds
         if left:
-            return _shorten(obj, wished, left, strategy)
+            return _shorten(obj, wished, options.propagation_policy, strategy, now)
         grace = None
     else:
         grace = strategy.grace_seconds(obj, wished)
@@ -92,14 +120,22 @@ def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
     )
 
 
-def _shorten(obj: Message, wished: int | None, left: int, strategy: Strategy[Any]) -> Verdict:
+def _shorten(obj: Message, wished: int | None, policy: str, strategy: Strategy[Any], now: float) -> Verdict:
+    """Give an ending object less time; what the deletion says of dependents counts then, and only then.
+
+    The end is never in the past: where it would be, it is now, and a second is left for who ends the object.
+    """
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
+    left = meta.deletion_grace_period_seconds
     if wished is None or wished >= left:
         return Verdict.KEEP
+    _set_finalizers(meta, policy, strategy)
     if wished == 0 and not strategy.is_held(obj):
         return Verdict.REMOVE
-    asked_at = seconds_of(meta.deletion_timestamp) - left
-    meta.deletion_timestamp.CopyFrom(timestamp(asked_at + wished))
+    end = seconds_of(meta.deletion_timestamp) - left + wished
+    if end < now:
+        end, wished = now, min(wished, 1)
+    meta.deletion_timestamp.CopyFrom(timestamp(end))
     meta.deletion_grace_period_seconds = wished
     return Verdict.STORE
 
@@ -110,19 +146,23 @@ def _mark(obj: Message, grace: int, strategy: Strategy[Any], now: float) -> None
         meta.deletion_timestamp.CopyFrom(timestamp(now + grace))
         if meta.generation > 0:
             meta.generation += 1
+    elif seconds_of(meta.deletion_timestamp) > now:
+        meta.deletion_timestamp.CopyFrom(timestamp(now))
     meta.deletion_grace_period_seconds = grace
     strategy.mark_deleting(obj)
 
 
 def _set_finalizers(meta: Any, policy: str, strategy: Strategy[Any]) -> None:
     """Ask the collector for what the policy wants; without a policy what was asked before stays, or else the kind decides."""
-    if not policy:
+    if strategy.propagation_policy == _UNSUPPORTED:
+        policy = _BACKGROUND
+    elif not policy:
         if ORPHAN in meta.finalizers or FOREGROUND in meta.finalizers:
             return
         policy = strategy.propagation_policy
     kept = [name for name in meta.finalizers if name not in (ORPHAN, FOREGROUND)]
     if _POLICIES[policy]:
         kept.append(_POLICIES[policy])
-    if kept != list(meta.finalizers):
+    if set(kept) != set(meta.finalizers):
         del meta.finalizers[:]
         meta.finalizers.extend(kept)

@@ -38,6 +38,7 @@ class Direct:
         self.list = storage.list
         self.update = storage.update
         self.delete = storage.delete
+        self.delete_unreadable = storage.delete_unreadable
         self.watch = storage.watch
         self.current_version = storage.current_version
         self.request_progress = storage.request_progress
@@ -86,20 +87,23 @@ class Direct:
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        mark_end: bool = True,
         outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects; nothing goes to an outlet."""
         if initial:
             page = await self.list_selection(selection, Read(at_least=after))
             frames = [_frame(EventType.ADDED, item, item.version) for item in page.items]
-            if bookmarks:
+            if bookmarks and mark_end:
                 mark = codec.bookmark(page.version, initial_events_end=True)
                 frames.append(Frame(EventType.BOOKMARK, mark, page.version))
             yield _batch(frames, page.version)
             after = page.version
         assert after is not None
         async for events in self._storage.watch(selection.prefix, after=after):
-            frames = list(_frames(selection, events, bookmarks))
+            # Storage tells at once where a watch begins, which the client has said itself or has just been told.
+            is_news = events[-1].version > after
+            frames = list(_frames(selection, events, bookmarks and is_news))
             if frames:
                 yield _batch(frames, events[-1].version)
 
@@ -109,6 +113,11 @@ def _frames(selection: Selection, events: Sequence[StorageEvent], bookmarks: boo
         if event.type is EventType.BOOKMARK:
             if bookmarks:
                 yield Frame(EventType.BOOKMARK, codec.bookmark(event.version), event.version)
+            continue
+        if event.object is None and event.type is not EventType.DELETED:
+            # What is there now cannot be read.
+            if event.previous is not None and _selected(selection, event.previous):
+                yield _frame(EventType.DELETED, event.previous, event.version)
             continue
         if event.object is None or (event.type is not EventType.ADDED and event.previous is None):
             # Compacted meanwhile: nobody can say whether the object leaves the selection.

@@ -13,10 +13,11 @@ from apiserver.defaulting import default
 from apiserver.registry.alike import NAME, Layouts, Place
 from apiserver.registry.label_keys import has_label_keys
 from apiserver.registry.strategy import M, Strategy
-from apiserver.validation import annotations, metadata, names, pod_updates, warnings
+from apiserver.validation import annotations, metadata, pod_updates, warnings
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import FieldError
 from vaina.kinds import POD, Kind
+from vaina.objects import names
 from vaina.objects.field_path import Path
 from vaina.objects.normalise import normalise
 

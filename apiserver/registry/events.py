@@ -5,9 +5,9 @@ from typing import Final
 from apiserver.registry.alike import NAME, Place
 from apiserver.registry.draft import Drafts
 from apiserver.registry.strategy import Strategy
-from apiserver.validation import names
 from vaina.api.core.v1 import event_pb2
 from vaina.kinds import EVENT
+from vaina.objects import names
 
 TTL_SECONDS = 3600
 #: what a component's Events of one reason and one second differ in: `involved_object.name`, `uid`, `resource_version`; `message`
@@ -17,7 +17,9 @@ _TEXTS: Final = ((2, 3), (2, 4), (2, 6), (4,))
 class EventStrategy(Strategy[event_pb2.Event]):
     """The hooks."""
 
+    allow_create_on_update = True
     ttl_seconds = TTL_SECONDS
+    propagation_policy = "Unsupported"
 
 
 class EventDrafts(Drafts[event_pb2.Event]):

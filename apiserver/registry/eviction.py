@@ -17,13 +17,24 @@ from apiserver.storage.interface import Stored
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.clock import timestamp
-from vaina.errors import ApiError, Conflict, FieldError, Forbidden, InternalError, Timeout, TooManyRequests
+from vaina.errors import (
+    ApiError,
+    Conflict,
+    FieldError,
+    Forbidden,
+    InternalError,
+    Invalid,
+    Timeout,
+    TooManyRequests,
+)
+from vaina.objects import field_path
 from vaina.objects.conditions import set_condition
 from vaina.objects.disruption_budgets import DISRUPTION_TARGET, covers, set_disruption_allowed, sync_failure
 from vaina.objects.pods import is_ready, is_terminal
 
 Budget = pod_disruption_budget_pb2.PodDisruptionBudget
 
+_IGNORE: Final = field_path.Path("deleteOptions").child("ignoreStoreReadErrorWithClusterBreakingPotential")
 EVICTION_BY_API: Final = "EvictionByEvictionAPI"
 #: names of Pods in a budget's status; more evictions are refused until the controller has seen them go
 MAX_DISRUPTED_PODS: Final = 2000
@@ -48,7 +59,11 @@ class Evictor:
         Raises:
             TooManyRequests: its budget does not, or not yet.
             NotFound, Conflict (preconditions), Forbidden, InternalError (two budgets).
+            Invalid: the Pod is to go though it cannot be read: of such a Pod nobody knows the budget.
         """
+        if options.ignore_store_read_error:
+            words = "can not be set for pod eviction, try after removing the option"
+            raise Invalid.of("Eviction", name, [field_path.invalid(_IGNORE, True, words)], group="policy")
         namespace = namespace or DEFAULT_NAMESPACE
         for _ in range(_ROUNDS):
             pod = self._pods.decode(await self._pods.get(namespace, name))

@@ -7,4 +7,5 @@ from vaina.api.coordination.v1 import lease_pb2
 class LeaseStrategy(Strategy[lease_pb2.Lease]):
     """The hooks."""
 
+    allow_create_on_update = True
     allow_unconditional_update = False

@@ -71,9 +71,16 @@ def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
 def prepare_for_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
     """Take over what an update may leave out, and what it never decides.
 
-    Times of creation and deletion that a client sends are ignored, as upstream does (registry/rest/update.go): they come from
-    stale reads. Another uid, or a time of deletion where there is none, is left for validation to refuse.
+    Times of creation and deletion that a client sends are ignored, as upstream does (registry/rest/update.go): they come
+    from stale reads. Another uid, or a time of deletion where there is none, is left for validation to refuse.
+
+    managedFields that are not sent stay, so that a client that does not know them does not delete them; one empty entry
+    resets them (`decodeLiveOrNew` of apimachinery `pkg/util/managedfields/internal/fieldmanager.go`).
     """
+    if not new.managed_fields:
+        new.managed_fields.MergeFrom(old.managed_fields)
+    elif len(new.managed_fields) == 1 and not new.managed_fields[0].ByteSize():
+        new.ClearField("managed_fields")
     new.generation = old.generation
     new.self_link = ""
     new.uid = new.uid or old.uid

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver.storage.interface import Read, Stored, Version
+from apiserver.storage.interface import Key, Read, Stored, Version
 from vaina.errors import BadRequest, FieldError, Invalid
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.field_path import Path
-from vaina.objects.quoting import go_quote
+from vaina.objects.integers import parse_uint
+from vaina.quoting import go_quote
 
 #: values of resourceVersionMatch
 EXACT, NOT_OLDER_THAN = "Exact", "NotOlderThan"
@@ -52,20 +53,21 @@ class ListResult:
     version: Version
     continue_token: str = ""
     remaining: int | None = None
+    #: keys of what is left out, for it cannot be read: in the answer that the list begins with
+    unreadable: Sequence[Key] = ()
 
 
 def parse_version(text: str) -> Version | None:
     """Read a resourceVersion; None when it is empty. Raises Invalid."""
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 19:
-        error = field_path.invalid(
-            Path("resourceVersion"),
-            text,
-            f"strconv.ParseUint: parsing {go_quote(text)}: invalid syntax",
-        )
+    number = parse_uint(text)
+    if number is None:
+        why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
+        words = f"strconv.ParseUint: parsing {go_quote(text)}: {why}"
+        error = field_path.invalid(Path("resourceVersion"), text, words)
         raise Invalid.of("ListOptions", "", [error], group="meta.k8s.io")
-    return Version(int(text))
+    return Version(number)
 
 
 def parse_object_version(kind: Kind[Any], meta: Any) -> Version | None:

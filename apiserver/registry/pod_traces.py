@@ -1,13 +1,13 @@
 """Pod traces: the seven steps of a Pod as a record that outlives it by an hour. Pure but for `TraceWriter`.
 
 Components report steps in batches (PodTraceService/Report); the apiserver reports ADMITTED itself, best effort and never on the path
-of a create: `TraceWriter` has a bounded queue, and under load it samples (node.md, "The seven steps as a record").
+of a create: `TraceWriter` has a bounded queue. Under load not every Pod has a trace (`trace_choice`).
 """
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from apiserver.registry import metadata
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
+from apiserver.registry.trace_choice import TraceChoice
 from apiserver.storage import keys
 from apiserver.storage.interface import (
     Change,
@@ -26,23 +27,26 @@ from apiserver.storage.interface import (
     Version,
 )
 from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.clock import Clock, micro_timestamp, timestamp
 from vaina.errors import ApiError
 from vaina.kinds import POD_TRACE
-from vaina.steps import PodStep, can_say, may_have_trace, without_trace
+from vaina.objects.pods import is_mirror
+from vaina.steps import PodStep, can_say, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: how long a trace is kept after its Pod has gone
 GONE_TTL_SECONDS = 3600
+#: waits kept of one Pod
+MAX_WAITS = 20
+#: characters of what a step or a wait says
+MAX_MESSAGE = 1024
 #: reports waiting to be written; more are dropped
 _QUEUE_LIMIT = 5000
 #: traces written at once
 _WIDTH = 64
-#: Pods that get a trace (and a log line): so many that come at once, and so many a second of those that go on coming
-_SAMPLED_AT_ONCE = 200.0
-_SAMPLED_PER_SECOND = 50.0
 
 _GATHER_SECONDS = 0.1
 _ORDER = {step.value: step.number for step in PodStep}
@@ -64,7 +68,11 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
     """Add records to a trace, in place: one a step, in the order of the steps; the first one stays."""
     records = {record.step: record for record in trace.status.steps}
     for report in reports:
-        if report.record.step in _ORDER:
+        if len(report.record.message) > MAX_MESSAGE:
+            report.record.message = f"{report.record.message[: MAX_MESSAGE - 1]}…"
+        if report.wait:
+            _merge_wait(trace, report.record)
+        elif report.record.step in _ORDER:
             records.setdefault(report.record.step, report.record)
         if report.node_name and not trace.status.node_name:
             trace.status.node_name = report.node_name
@@ -74,27 +82,19 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
     trace.status.steps.extend(copies)
 
 
-class Sampler:
-    """Chooses the Pods that get a trace: all of them, up to so many at once and so many a second. Owned by the event loop.
+def _merge_wait(trace: trace_pb2.PodTrace, wait: trace_pb2.StepRecord) -> None:
+    """Add a wait, or the end of one that was begun."""
+    for known in trace.status.waits:
+        if _same_wait(known, wait):
+            known.CopyFrom(wait)
+            return
+    if wait.step in _ORDER and len(trace.status.waits) < MAX_WAITS:
+        trace.status.waits.append(wait)
 
-    Whole Pods are chosen, when they are created, and the uid of one that was not chosen says so: of its later steps nobody
-    reports (decision 171). A trace costs the apiserver more than the bind it tells of.
-    """
 
-    def __init__(
-        self, clock: Clock, per_second: float = _SAMPLED_PER_SECOND, at_once: float = _SAMPLED_AT_ONCE
-    ) -> None:
-        self._clock, self._per_second, self._at_once = clock, per_second, at_once
-        self._tokens, self._refilled = at_once, clock.monotonic()
-
-    def take(self, count: int = 1) -> int:
-        """Return how many of so many Pods may have a trace now."""
-        now = self._clock.monotonic()
-        self._tokens = min(self._at_once, self._tokens + (now - self._refilled) * self._per_second)
-        self._refilled = now
-        taken = min(count, int(self._tokens))
-        self._tokens -= taken
-        return taken
+def _same_wait(one: trace_pb2.StepRecord, other: trace_pb2.StepRecord) -> bool:
+    alike = (one.step, one.component, one.message) == (other.step, other.component, other.message)
+    return alike and one.start_time == other.start_time
 
 
 class Traces:
@@ -106,10 +106,10 @@ class Traces:
         pods: Store[pod_pb2.Pod],
         clock: Clock,
         new_uid: Any,
-        sampler: Sampler,
+        choice: TraceChoice,
     ) -> None:
         self._traces, self._pods, self._clock, self._new_uid = traces, pods, clock, new_uid
-        self._sampler = sampler
+        self._choice = choice
         self._storage = traces.storage
         self._prefix = keys.kind_prefix(POD_TRACE)  # type: ignore[arg-type]  # a Kind[PodTrace] is a Kind
 
@@ -147,7 +147,7 @@ class Traces:
 
     def _may_begin(self, reports: Sequence[StepReport]) -> bool:
         """Say whether reports of a Pod without a trace begin one. ADMITTED comes for chosen Pods alone."""
-        return _is_admitted(reports) or self._sampler.take() > 0
+        return _is_admitted(reports) or self._choice.take() > 0
 
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
         """Return what is stored at each key as of now, with one question to storage at most: most Pods have no trace under load."""
@@ -238,28 +238,20 @@ class TraceWriter:
     When the queue is full, or more Pods come than are sampled, records are dropped: traces are best effort.
     """
 
-    def __init__(self, clock: Clock, instance: str, sampler: Sampler) -> None:
-        self._clock, self._instance, self._sampler = clock, instance, sampler
+    def __init__(self, clock: Clock, instance: str, choice: TraceChoice) -> None:
+        self._clock, self._instance, self._choice = clock, instance, choice
         self._admitted: deque[StepReport] = deque(maxlen=_QUEUE_LIMIT)
         #: namespace and uid: whole Pods might be gigabytes
         self._gone: deque[tuple[str, str]] = deque(maxlen=_QUEUE_LIMIT)
         self._wake = asyncio.Event()
 
-    def uid(self, uid: str) -> str:
+    def uid(self, uid: str, meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> str:
         """Choose whether a Pod is to have a trace; return the uid that says it."""
-        return uid if not can_say(uid) or self._sampler.take() else without_trace(uid)
+        return self._choice.uids([uid], meta, warn)[0]
 
-    def uids(self, uids: Sequence[str]) -> list[str]:
-        """Choose as `uid` does, of many Pods."""
-        can = [can_say(uid) for uid in uids]
-        left, found = self._sampler.take(sum(can)), list[str]()
-        for uid, says in zip(uids, can, strict=True):
-            if says and left <= 0:
-                found.append(without_trace(uid))
-            else:
-                left -= says
-                found.append(uid)
-        return found
+    def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
+        """Choose as `uid` does, of many Pods that are alike."""
+        return self._choice.uids(uids, meta, warn)
 
     def wants(self, uid: str) -> bool:
         """Say whether a Pod may have a trace."""
@@ -268,7 +260,7 @@ class TraceWriter:
     def created(self, obj: pod_pb2.Pod, *, started: float) -> None:
         """A Pod was admitted and stored."""
         uid = obj.metadata.uid
-        if not may_have_trace(uid) or not (can_say(uid) or self._sampler.take()):
+        if not may_have_trace(uid) or not (can_say(uid) or self._choice.take()):
             return
         key = f"{obj.metadata.namespace}/{obj.metadata.name}"
         log.info("pod admitted", pod=key, uid=obj.metadata.uid, step=PodStep.ADMITTED)
@@ -280,6 +272,23 @@ class TraceWriter:
         record.start_time.CopyFrom(micro_timestamp(started))
         record.end_time.CopyFrom(micro_timestamp(self._clock.now()))
         record.message = "validated and stored"
+        self._admitted.append(report)
+        self._wake.set()
+        if obj.spec.node_name:
+            who = "the kubelet, from a manifest of its own" if is_mirror(obj) else "whoever made the pod"
+            self.bound(obj, started=self._clock.now(), node=obj.spec.node_name, by=who)
+
+    def bound(self, obj: pod_pb2.Pod, *, started: float, node: str, by: str) -> None:
+        """A Pod was given its node by somebody who reports no steps: a person, another scheduler, its maker."""
+        meta = obj.metadata
+        if not may_have_trace(meta.uid):
+            return
+        report = StepReport(namespace=meta.namespace, pod_name=meta.name, pod_uid=meta.uid, node_name=node)
+        record = report.record
+        record.step, record.component, record.instance = PodStep.SCHEDULED, "apiserver", self._instance
+        record.start_time.CopyFrom(micro_timestamp(started))
+        record.end_time.CopyFrom(micro_timestamp(self._clock.now()))
+        record.message = f"{node}, by {by}"
         self._admitted.append(report)
         self._wake.set()
 

@@ -4,7 +4,7 @@ Follows `pkg/registry/core/pod/strategy.go`.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from apiserver.registry.label_keys import keep_label_keys, merge_label_keys
 from apiserver.registry.pod_subresources import (
@@ -13,24 +13,50 @@ from apiserver.registry.pod_subresources import (
     POD_RESIZE,
     RESIZE,
 )
-from apiserver.registry.strategy import Strategy, copy_field
+from apiserver.registry.strategy import Strategy, copy_field, keep_field
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import get_condition
 from vaina.objects.meta import controller_of
-from vaina.objects.pods import qos_class
+from vaina.objects.pods import is_mirror, qos_class
 
 SCHEDULED = "PodScheduled"
 PENDING, SUCCEEDED, FAILED = "Pending", "Succeeded", "Failed"
 TERMINAL = frozenset((SUCCEEDED, FAILED))
-#: the annotation of Pods that show a static Pod: the kubelet owns those
-_MIRROR = "kubernetes.io/config.mirror"
+#: a client that does not know them does not take them away
+_KEPT_CLAIMS: Final = (
+    "resource_claim_statuses",
+    "extended_resource_claim_status",
+    "node_allocatable_resource_claim_statuses",
+)
+
+
+def _has(status: pod_pb2.PodStatus, field: str) -> bool:
+    if status.DESCRIPTOR.fields_by_name[field].is_repeated:
+        return bool(getattr(status, field))
+    return status.HasField(field)
+
+
+def _keep_observed(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
+    """Keep what a client that does not know observedGeneration leaves out (upstream: preserveOldObservedGeneration)."""
+    new.observed_generation = new.observed_generation or old.observed_generation
+    known: dict[str, list[int]] = {}
+    for condition in old.conditions:
+        known.setdefault(condition.type, []).append(condition.observed_generation)
+    for condition in new.conditions:
+        generations = known.get(condition.type)
+        before = generations.pop(0) if generations else 0
+        condition.observed_generation = condition.observed_generation or before
 
 
 def _keep_scheduled(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
-    """Keep what a binding says of the condition PodScheduled."""
+    """Keep that a bound Pod is scheduled, whoever says otherwise.
+
+    A kubelet that says it too adds of which generation it speaks: a binding leaves that open, as upstream (`setPodNodeAndMetadata` in
+    `pkg/registry/core/pod/storage/storage.go`, `generateAPIPodStatus` in `pkg/kubelet/kubelet_pods.go`).
+    """
     bound, said = get_condition(old, SCHEDULED), get_condition(new, SCHEDULED)
-    if bound is not None and said is not None and bound.status == "True":
+    if bound is not None and said is not None and bound.status == "True" and said.status != "True":
         said.CopyFrom(bound)
 
 
@@ -38,6 +64,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
     """The hooks."""
 
     has_generation = True
+    kept_by_status: tuple[str, ...] = ("deletion_timestamp", "owner_references")
 
     def __init__(self, *, ephemeral_containers: bool = True) -> None:
         """Make the strategy; without `ephemeral_containers` there is no such door (row B12)."""
@@ -73,13 +100,17 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             del new.status.conditions[:]
             new.status.conditions.extend(kept)
 
-    def prepare_for_status_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+    def prepare_for_status_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod, now: float) -> None:
         """Succeeded and Failed are final (I12): a late report of another phase changes neither phase nor reason.
 
         That a Pod is scheduled is final too: masked updates need no version, so a scheduler's late word that a Pod fits
         nowhere may come after the binding (decision 036).
         """
         new.status.qos_class = new.status.qos_class or old.status.qos_class
+        for field in _KEPT_CLAIMS:
+            if not _has(new.status, field):
+                keep_field(new.status, old.status, field)
+        _keep_observed(new.status, old.status)
         if old.status.phase in TERMINAL and new.status.phase != old.status.phase:
             new.status.phase = old.status.phase
             new.status.reason, new.status.message = old.status.reason, old.status.message
@@ -96,7 +127,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
     def warner(self, obj: pod_pb2.Pod) -> Callable[[str], str] | None:
         """Row B18: a Pod that nothing manages is not replaced."""
         meta: Any = obj.metadata
-        if controller_of(meta) is not None or _MIRROR in meta.annotations:
+        if controller_of(meta) is not None or is_mirror(obj):
             return None
         return _unmanaged
 

@@ -105,10 +105,11 @@ class Reader(Generic[M]):
             read = Read(exact=version) if version is not None else Read()
         page = await self._page(selection, read, options, after)
         if page.next_key is None:
-            return ListResult(page.items, page.version)
+            return ListResult(page.items, page.version, unreadable=page.unreadable)
         token = paging.encode(selection.prefix, page.next_key, page.version)
         everything = selection.labels is None and selection.fields is None
-        return ListResult(page.items, page.version, token, page.remaining if everything else None)
+        remaining = page.remaining if everything else None
+        return ListResult(page.items, page.version, token, remaining, page.unreadable)
 
     async def _page(self, selection: Selection, read: Read, options: ListOptions, after: Key | None) -> Page:
         try:
@@ -147,6 +148,8 @@ class Reader(Generic[M]):
             after=version,
             initial=initial,
             bookmarks=options.allow_bookmarks or bool(options.send_initial_events),
+            # Who did not ask for the initial events does not look for their end.
+            mark_end=bool(options.send_initial_events),
             outlet=outlet,
         )
         async with aclosing(batches) as source:

@@ -3,21 +3,25 @@
 Follows `pkg/registry/apps/replicaset` and `pkg/registry/core/replicationcontroller`.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from apiserver.registry import refusals
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
+from apiserver.registry.patches import patcher
 from apiserver.registry.store import Edit, Store
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.interface import Stored
+from vaina.api.apps.v1 import deployment_pb2
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.core.v1 import replication_controller_pb2
-from vaina.errors import BadRequest, Invalid
-from vaina.objects import field_path
-from vaina.objects.selectors import from_labels, from_message
+from vaina.api.meta.v1 import request_pb2
+from vaina.errors import BadRequest
+from vaina.objects.scale import SCALE, check_scale, scale_of
 
 R = TypeVar("R", bound=Message)
 
@@ -28,30 +32,30 @@ class ReplicasStrategy(Strategy[R]):
     has_generation = True
 
 
+class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
+    """Annotations raise the generation, since ReplicaSets take them over; labels stay when the status is written.
+
+    Follows `pkg/registry/apps/deployment/strategy.go`.
+    """
+
+    kept_by_status: tuple[str, ...] = ("labels",)
+
+    def raises_generation(self, new: deployment_pb2.Deployment, old: deployment_pb2.Deployment) -> bool:
+        """Count annotations too."""
+        return super().raises_generation(new, old) or new.metadata.annotations != old.metadata.annotations
+
+
 class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
     """A ReplicationController leaves its Pods behind unless told otherwise: the default of v1, kept for old clients."""
 
     propagation_policy = "Orphan"
 
 
-def scale_of(obj: Any) -> scale_pb2.Scale:
-    """Return an object that has replicas as its Scale."""
-    meta = obj.metadata
-    scale = scale_pb2.Scale()
-    for field in ("name", "namespace", "uid", "resource_version"):
-        setattr(scale.metadata, field, getattr(meta, field))
-    if meta.HasField("creation_timestamp"):
-        scale.metadata.creation_timestamp.CopyFrom(meta.creation_timestamp)
-    scale.spec.replicas = obj.spec.replicas
-    scale.status.replicas = obj.status.replicas
-    scale.status.selector = str(_selector(obj.spec))
-    return scale
-
-
-def _selector(spec: Any) -> Any:
-    """ReplicationController has labels, ReplicaSet a LabelSelector."""
-    is_message = spec.DESCRIPTOR.fields_by_name["selector"].message_type.full_name.endswith("LabelSelector")
-    return from_message(spec.selector) if is_message else from_labels(spec.selector)
+async def get_scale(
+    store: Store[Any], namespace: str, name: str, resource_version: str = ""
+) -> scale_pb2.Scale:
+    """Return the Scale of an object. Raises NotFound."""
+    return scale_of(store.decode(await store.get(namespace, name, resource_version)))
 
 
 async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) -> Stored:
@@ -62,25 +66,36 @@ async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) 
         Invalid: a negative number.
         NotFound, Conflict.
     """
-    meta, wished = scale.metadata, scale.spec.replicas
+    meta = scale.metadata
     if not meta.name:
         raise BadRequest("the name of the object is required")
-    if wished < 0:
-        error = field_path.invalid("spec.replicas", wished, "must be greater than or equal to 0")
-        raise Invalid.of("Scale", meta.name, [error], group="autoscaling")
+    return await _change(ctx, store, meta.namespace, meta.name, lambda _: scale)
+
+
+async def patch_scale(ctx: Context, store: Store[Any], request: request_pb2.PatchRequest) -> Stored:
+    """Set how many replicas are wished for by a patch of the Scale. Raises as `update_scale`, and what a patch raises."""
+    patch = patcher(ctx, SCALE, request.patch_type, request.patch)
+    return await _change(ctx, store, request.namespace, request.name, lambda obj: patch(scale_of(obj)))
+
+
+async def _change(
+    ctx: Context, store: Store[Any], namespace: str, name: str, make: Callable[[Any], scale_pb2.Scale]
+) -> Stored:
+    """Give an object the replicas of a Scale, which may name the uid and the version that are meant (scaleUpdatedObjectInfo)."""
 
     def build(obj: Any) -> Any:
-        if obj.spec.replicas != wished:
-            obj.spec.replicas = wished
+        scale = make(obj)
+        check_scale(scale, name)
+        if scale.metadata.uid not in ("", obj.metadata.uid):
+            raise refusals.wrong_uid(
+                store.kind, name, scale.metadata.uid, obj.metadata.uid, subresource="scale"
+            )
+        version = parse_object_version(store.kind, scale.metadata)
+        if version and str(version) != obj.metadata.resource_version:
+            raise refusals.conflict(store.kind, name)
+        if obj.spec.replicas != scale.spec.replicas:
+            obj.spec.replicas = scale.spec.replicas
             obj.metadata.generation += 1
         return obj
 
-    version = parse_object_version(store.kind, meta)
-    return await store.change(
-        Edit(ctx, meta.namespace or DEFAULT_NAMESPACE, meta.name, build, meta.uid, version)
-    )
-
-
-async def get_scale(store: Store[Any], namespace: str, name: str) -> scale_pb2.Scale:
-    """Return the Scale of an object. Raises NotFound."""
-    return scale_of(store.decode(await store.get(namespace, name)))
+    return await store.change(Edit(ctx, namespace or DEFAULT_NAMESPACE, name, build))

@@ -21,6 +21,7 @@ from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.clock import Clock
 from vaina.errors import ApiError, NotFound
 from vaina.kinds import NODE
+from vaina.quoting import go_quote
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -56,7 +57,9 @@ class ResourceMetrics:
             raise refusals.not_found(NODE, name)
         summaries = await self._ask([node])
         if name not in summaries or not summaries[name].HasField("node"):
-            raise NotFound(f'nodemetrics.metrics.k8s.io "{name}" not found', kind="nodemetrics", name=name)
+            raise NotFound(
+                f"nodemetrics.metrics.k8s.io {go_quote(name)} not found", kind="nodemetrics", name=name
+            )
         return _labelled(summaries[name].node, node)
 
     async def nodes(self, options: ListOptions) -> list[metrics_pb2.NodeMetrics]:

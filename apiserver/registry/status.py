@@ -1,7 +1,10 @@
-"""How a status with several owners is put together. Pure; called by `store`.
+"""What a write of the status makes of an object. Pure; called by `store`.
 
-A masked update replaces the fields it names and merges conditions by type: kubelet, scheduler and controllers each send
-only what is theirs, and need no resourceVersion (apiserver.md, "Status has owners").
+Without a mask it is upstream's: the status and the metadata are those that were sent, but for the metadata that the kind's
+status strategy resets (PrepareForUpdate and GetResetFields in `pkg/registry/*/*/strategy.go`), and the spec stays.
+
+A masked one replaces the fields of the status that it names, merges conditions by type and amounts of resources by
+name, and leaves the metadata alone: kubelet, scheduler and controllers each send only what is theirs, and need no resourceVersion (decision 003).
 """
 
 from collections.abc import Sequence
@@ -10,9 +13,30 @@ from typing import Any
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from apiserver.registry import metadata
+from apiserver.registry.strategy import Strategy, copy_field, keep_field
 from vaina.errors import BadRequest
 
 _CONDITIONS = "conditions"
+
+
+def take_status(new: Message, sent: Message, strategy: Strategy[Any]) -> None:
+    """Bring the sent status and metadata into `new`.
+
+    Args:
+        new: the object as stored; changed in place.
+        sent: the object as the client sent it.
+        strategy: of the kind.
+    """
+    copy_field(new, sent, "status")
+    meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
+    stored = type(meta)()
+    stored.CopyFrom(meta)
+    meta.CopyFrom(sent.metadata)  # type: ignore[attr-defined]  # every kind has metadata
+    for field in (*strategy.kept_by_status, "managed_fields"):
+        keep_field(meta, stored, field)
+    metadata.prepare_for_update(meta, stored)
+    meta.resource_version = stored.resource_version
 
 
 def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestamp) -> None:
@@ -36,6 +60,8 @@ def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestam
     for path in mask:
         if path == _CONDITIONS:
             merge_conditions(target.conditions, source.conditions, now)
+        elif _has_amounts(fields[path]):
+            _merge_amounts(getattr(target, path), getattr(source, path))
         else:
             _replace(target, source, fields[path])
 
@@ -63,6 +89,24 @@ def merge_conditions(current: Any, sent: Any, now: Timestamp) -> None:
             since = condition.last_transition_time if condition.HasField("last_transition_time") else now
         found.CopyFrom(condition)
         found.last_transition_time.CopyFrom(since)
+
+
+def _has_amounts(field: Any) -> bool:
+    """Say whether a field is a list of resources: their amounts, by name."""
+    entry = field.message_type
+    if entry is None or not entry.GetOptions().map_entry:
+        return False
+    kind = entry.fields_by_name["value"].message_type
+    return kind is not None and kind.name == "Quantity"
+
+
+def _merge_amounts(current: Any, sent: Any) -> None:
+    """Bring amounts of resources into others, by name: a Node's may be of several owners. One that is sent without a number is taken away."""
+    for name in sent:
+        if sent[name].string:
+            current[name].CopyFrom(sent[name])
+        elif name in current:
+            del current[name]
 
 
 def _replace(target: Any, source: Any, field: Any) -> None:

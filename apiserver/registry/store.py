@@ -7,33 +7,37 @@ stored when the client saw none. Follows apiserver `registry/generic/registry/st
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, cast
 
 from apiserver import validation
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.defaulting import default
-from apiserver.registry import deletion, metadata, refusals
-from apiserver.registry.context import IGNORE, STRICT, Context, nobody_listens
+from apiserver.registry import deletion, metadata, refusals, subresources
+from apiserver.registry.context import Context
 from apiserver.registry.creating import FAIR
 from apiserver.registry.creating_many import ManyCreator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
+from apiserver.registry.patches import patcher
 from apiserver.registry.paying import paid
-from apiserver.registry.status import merge_status
-from apiserver.registry.strategy import M, Subresource, copy_field, spec_bytes
+from apiserver.registry.status import merge_status, take_status
+from apiserver.registry.strategy import M, Subresource
+from apiserver.registry.subresources import STATUS
+from apiserver.registry.unreadable import delete_unreadable
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, PutResult, Stored, Version
 from vaina.clock import timestamp
-from vaina.errors import ApiError, BadRequest, NotFound
+from vaina.errors import AlreadyExists, ApiError, BadRequest, NotFound
 from vaina.objects import field_path
 from vaina.objects.normalise import normalise
-from vaina.objects.patching import apply_patch, read_patch
 
 #: what admission still asks of an update: (new, old)
 Checks = Sequence[Callable[[Any, Any], None]]
 #: how often storage, which itself tries some thirty times, is asked to write what others were quicker to change
 _ROUNDS = 16
+#: how often an update that may create tries, while others create and delete the same object
+_CREATES = 5
 _NOTHING_READY: Mapping[int, Put] = MappingProxyType({})
 
 
@@ -50,6 +54,8 @@ class Edit(Generic[M]):
     uid: str = ""
     #: must be the stored one, when there is one
     version: Version | None = None
+    #: whether there must be one
+    needs_version: bool = False
 
 
 class Deletion(NamedTuple):
@@ -82,8 +88,8 @@ class Store(ManyCreator[M]):
             NotFound, Conflict, Invalid, BadRequest, TooLarge.
         """
         meta = self._name(sent, namespace, name)
-        version = self._wanted_version(meta)
-        door = self._door(subresource)
+        version = parse_object_version(self.kind, meta)
+        door = subresources.door_of(self.kind, self.strategy, subresource)
         checks = await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent, subresource)
 
         def build(old: M) -> M:
@@ -93,13 +99,54 @@ class Store(ManyCreator[M]):
             new.CopyFrom(sent)
             return self._prepare_update(ctx, new, old, checks)
 
-        edit = Edit(ctx, meta.namespace, meta.name, build, meta.uid, version)
+        edit = Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version)
+        may_create = self.strategy.allow_create_on_update and door is None
+        for _ in range(_CREATES if may_create else 0):
+            with contextlib.suppress(NotFound):
+                return await paid(lambda: self.change(edit))
+            with contextlib.suppress(AlreadyExists):
+                return await self._create_by_update(ctx, sent)
+        return await paid(lambda: self.change(edit))
+
+    async def _create_by_update(self, ctx: Context, sent: M) -> Stored:
+        """Create what an update is of; a uid says that it was there (apiserver `registry/generic/registry/store.go`)."""
+        new = cast("M", self.kind.message())
+        new.CopyFrom(sent)
+        meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
+        if meta.uid:
+            raise refusals.wrong_uid(self.kind, meta.name, meta.uid, "")
+        meta.resource_version = ""
+        return await self.create(ctx, new)
+
+    async def rewrite(self, ctx: Context, namespace: str, name: str, make: Callable[[M], M | None]) -> Stored:
+        """Change an object into what a function makes of it, as often as others are quicker.
+
+        Args:
+            ctx: of the request.
+            namespace: of the object.
+            name: likewise.
+            make: gets what is stored and leaves it as it is; None: nothing is to be changed. A resourceVersion or uid in
+                what it returns is a precondition.
+
+        Raises:
+            NotFound, Conflict, Invalid, TooLarge, and what `make` raises.
+        """
+        checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None)
+
+        def build(old: M) -> M:
+            new = make(old)
+            if new is None:
+                return old
+            self._check_preconditions_in(new, old, name)
+            return self._prepare_update(ctx, new, old, checks)
+
+        edit = Edit(ctx, namespace, name, build)
         return await paid(lambda: self.change(edit))
 
     async def update_status(
         self, ctx: Context, sent: M, *, mask: Sequence[str] = (), namespace: str = "", name: str = ""
     ) -> Stored:
-        """Replace the status, or the fields of it that the mask names (`status.merge_status`).
+        """Replace the status, with the metadata that comes with it, or the fields of it that the mask names (`status`).
 
         With a mask no version is compared: each owner sends what is its own. The uid is, when it is set.
         """
@@ -108,21 +155,22 @@ class Store(ManyCreator[M]):
     def status_edit(
         self, ctx: Context, sent: M, mask: Sequence[str] = (), namespace: str = "", name: str = ""
     ) -> Edit[M]:
-        """Return how `update_status` changes an object. Raises BadRequest."""
+        """Return how `update_status` changes an object. Raises BadRequest, Invalid."""
         meta = self._name(sent, namespace, name)
         version = None if mask else parse_object_version(self.kind, meta)
-        now = timestamp(self.now())
+        now = self.now()
 
         def build(old: M) -> M:
             new = cast("M", self.kind.message())
             new.CopyFrom(old)
             if mask:
-                merge_status(new, sent, mask, now)
+                merge_status(new, sent, mask, timestamp(now))
             else:
-                copy_field(new, sent, "status")
-            return self._prepare_status(new, old)
+                take_status(new, sent, self.strategy)
+            return self._prepare_status(new, old, now)
 
-        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version)
+        needs_version = self._needs_version and not mask
+        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version)
 
     async def patch(
         self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
@@ -131,37 +179,55 @@ class Store(ManyCreator[M]):
 
         A resourceVersion or uid in the patch is a precondition.
         """
-        door = None if subresource == "status" and self.kind.has_status else self._door(subresource)
-        validation = ctx.field_validation
-        warn = nobody_listens if validation == IGNORE else ctx.warn
-        patch = read_patch(self.kind, patch_type, text, warn, validation=validation)
-        strict = validation in ("", STRICT)
+        door = None if subresource == STATUS else subresources.door_of(self.kind, self.strategy, subresource)
+        subresources.check_has_get(self.kind, self.strategy, subresource)
+        patch = patcher(ctx, self.kind, patch_type, text)
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
 
         def build(old: M) -> M:
-            new: Any = apply_patch(self.kind, patch, old, warn, strict=strict)
-            before: Any = old.metadata  # type: ignore[attr-defined]  # every kind has metadata
-            self._check_names(new.metadata, before.namespace, before.name)
-            if new.metadata.uid not in ("", before.uid):
-                raise refusals.wrong_uid(self.kind, name, new.metadata.uid, before.uid)
-            wanted = parse_object_version(self.kind, new.metadata)
-            if wanted and str(wanted) != before.resource_version:
-                raise refusals.conflict(self.kind, name)
+            new: Any = patch(old)
+            self._check_preconditions_in(new, old, name)
             if door is not None:
                 return self._prepare_through(door, new, old, checks)
             if not subresource:
                 return self._prepare_update(ctx, new, old, checks)
-            whole = self.kind.message()
+            whole = cast("M", self.kind.message())
             whole.CopyFrom(old)
-            copy_field(whole, new, "status")
-            return self._prepare_status(whole, old)
+            take_status(whole, new, self.strategy)
+            return self._prepare_status(whole, old, self.now())
 
         edit = Edit(ctx, namespace, name, build)
         return await paid(lambda: self.change(edit))
 
+    def _check_preconditions_in(self, new: Any, old: Any, name: str) -> None:
+        """Refuse what was made of an object if it names another one, or another version of it."""
+        before = old.metadata
+        self._check_names(new.metadata, before.namespace, before.name)
+        if new.metadata.uid not in ("", before.uid):
+            raise refusals.wrong_uid(self.kind, name, new.metadata.uid, before.uid)
+        wanted = parse_object_version(self.kind, new.metadata)
+        if wanted and str(wanted) != before.resource_version:
+            raise refusals.conflict(self.kind, name)
+
     async def change(self, edit: Edit[M]) -> Stored:
-        """Change an object by a pure function. Raises NotFound, Conflict, and what the function raises."""
-        return await self._write(edit.ctx, edit.namespace, edit.name, self._decider(edit))
+        """Change an object by a pure function. Raises NotFound, Conflict, and what the function raises.
+
+        Of one that goes by it, its last finalizer taken, the answer is what the change made of it, as upstream's is
+        (`k8s.io/apiserver/pkg/registry/generic/registry/store.go`, deleteWithoutFinalizers).
+        """
+        made: M | None = None
+
+        def build(old: M) -> M:
+            nonlocal made
+            made = edit.build(old)
+            return made
+
+        stored = await self._write(
+            edit.ctx, edit.namespace, edit.name, self._decider(replace(edit, build=build))
+        )
+        if made is not None and deletion.is_done(made, self.strategy):
+            return stored._replace(data=self._encode(made))
+        return stored
 
     async def change_all(
         self, count: int, make: Callable[[int], Edit[M]], ready: Mapping[int, Put] = _NOTHING_READY
@@ -235,6 +301,9 @@ class Store(ManyCreator[M]):
             before: Any = old.metadata  # type: ignore[attr-defined]  # every kind has metadata
             if edit.uid and edit.uid != before.uid:
                 raise refusals.wrong_uid(self.kind, edit.name, edit.uid, before.uid)
+            if edit.needs_version and not edit.version:
+                error = field_path.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+                raise refusals.invalid(self.kind, edit.name, [error])
             if edit.version and edit.version != current.version:
                 raise refusals.conflict(self.kind, edit.name)
             new = edit.build(old)
@@ -254,6 +323,9 @@ class Store(ManyCreator[M]):
         """
         deletion.check_options(options)
         await self._admit(ctx, Operation.DELETE, namespace, name, None)
+        if options.ignore_store_read_error:
+            key = self.key(namespace, name)
+            return await delete_unreadable(ctx, self.kind, self.storage, self._prefix, key)
         now = self.now()
 
         def change(current: Stored) -> Change:
@@ -292,13 +364,13 @@ class Store(ManyCreator[M]):
     def _check_preconditions(self, obj: M, options: DeleteOptions) -> None:
         meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
         if options.uid and options.uid != meta.uid:
-            raise refusals.conflict(
+            raise refusals.precondition(
                 self.kind, meta.name,
                 f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta.uid}). "
                 "The object might have been deleted and then recreated",
             )  # fmt: skip
         if options.resource_version and options.resource_version != meta.resource_version:
-            raise refusals.conflict(
+            raise refusals.precondition(
                 self.kind, meta.name,
                 f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
                 f"ResourceVersion in record ({meta.resource_version}). The object might have been modified",
@@ -348,7 +420,7 @@ class Store(ManyCreator[M]):
         self.strategy.prepare_for_update(new, old)
         if not known:
             normalise(new)
-        changed = self.strategy.has_generation and not known and spec_bytes(new) != spec_bytes(old)
+        changed = self.strategy.has_generation and not known and self.strategy.raises_generation(new, old)
         if changed:
             new.metadata.generation = old.metadata.generation + 1
         new.metadata.resource_version = old.metadata.resource_version
@@ -364,30 +436,22 @@ class Store(ManyCreator[M]):
                 ctx.warn(text)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
-    def _door(self, subresource: str) -> Subresource[M] | None:
-        """Return what a sub-resource changes; None for the object itself. Raises NotFound."""
-        if not subresource:
-            return None
-        found = self.strategy.subresources.get(subresource)
-        if found is None:
-            raise NotFound("the server could not find the requested resource")
-        return found
-
     def _prepare_through(self, door: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
         """Complete, default and validate what a sub-resource makes of an object."""
         new: Any = door.prepare(sent, old)
         default(self.kind, new)
         normalise(new)
-        if self.strategy.has_generation and spec_bytes(new) != spec_bytes(old):
+        if self.strategy.has_generation and self.strategy.raises_generation(new, old):
             new.metadata.generation = old.metadata.generation + 1
         self._validate(old.metadata.name, list(dict.fromkeys(door.validate(new, old))))
         for check in checks:
             check(new, old)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
-    def _prepare_status(self, new: Any, old: Any) -> M:
-        self.strategy.prepare_for_status_update(new, old)
+    def _prepare_status(self, new: Any, old: Any, now: float) -> M:
+        self.strategy.prepare_for_status_update(new, old, now)
         # The rest is as it was stored. A kind without a status has no such update.
+        normalise(new.metadata)
         normalise(new.status)
         self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
@@ -412,12 +476,9 @@ class Store(ManyCreator[M]):
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
 
-    def _wanted_version(self, meta: Any) -> Version | None:
-        version = parse_object_version(self.kind, meta)
-        if not version and not self.strategy.allow_unconditional_update:
-            error = field_path.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise refusals.invalid(self.kind, meta.name, [error])
-        return version
+    @property
+    def _needs_version(self) -> bool:
+        return not self.strategy.allow_unconditional_update
 
     async def _admit(
         self,

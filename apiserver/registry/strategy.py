@@ -18,12 +18,14 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Subresource(Generic[M]):
-    """A door of a kind that changes one thing of an object: `Update<Name>`, and Patch with its name."""
+    """A door of a kind that changes one thing of an object: a method of its own, and Patch with its name."""
 
     #: (as it was sent, as it is stored) -> as it is to be; the arguments stay as they are
     prepare: Callable[[M, M], M]
     #: (as it is to be, as it is stored) -> every violation
     validate: Callable[[M, M], list[FieldError]]
+    #: whether it can be read, and so patched (`subresources`)
+    has_get: bool = True
 
 
 class Strategy(Generic[M]):
@@ -31,12 +33,21 @@ class Strategy(Generic[M]):
 
     #: an update without resourceVersion replaces whatever is stored
     allow_unconditional_update: bool = True
-    #: metadata.generation counts the changes of spec
+    #: an update of what is not there creates it
+    allow_create_on_update: bool = False
+    #: metadata.generation counts what `raises_generation` says, from `first_generation` on
     has_generation: bool = False
+    first_generation: int = 1
+    #: metadata that a write of the status leaves as it is stored; what else of it was sent is taken, as upstream's
+    #: status strategies do (their GetResetFields). Of managedFields no sub-resource takes any.
+    kept_by_status: tuple[str, ...] = ()
     #: seconds an object lives after it was last written; 0 for ever
     ttl_seconds: int = 0
-    #: what becomes of what an object owns, when its deletion does not say: Background or Orphan
+    #: what becomes of what an object owns, when its deletion does not say: Background or Orphan; Unsupported: it owns
+    #: nothing, whatever a deletion says
     propagation_policy: str = "Background"
+    #: a first deletion only marks the object, and a second does nothing while `is_awaited`
+    ends_in_two_steps: bool = False
     #: by name; besides `status`, which is the store's business
     subresources: Mapping[str, Subresource[M]] = MappingProxyType({})
 
@@ -51,8 +62,12 @@ class Strategy(Generic[M]):
         """Take over what an update may not change: the status."""
         copy_field(new, old, "status")
 
-    def prepare_for_status_update(self, new: M, old: M) -> None:
-        """Keep what must not go backwards. Metadata and spec of `new` are the old ones already."""
+    def raises_generation(self, new: M, old: M) -> bool:
+        """Say whether an update changes what is wished for: the spec."""
+        return spec_bytes(new) != spec_bytes(old)
+
+    def prepare_for_status_update(self, new: M, old: M, now: float) -> None:
+        """Keep what must not go backwards. Whatever is neither metadata nor status is the old one already."""
 
     def grace_seconds(self, obj: M, wished: int | None) -> int | None:
         """Return how long the object may take to end; None when the kind has no graceful deletion."""
@@ -61,9 +76,13 @@ class Strategy(Generic[M]):
     def mark_deleting(self, obj: M) -> None:
         """Show in the status that the object ends."""
 
+    def is_awaited(self, obj: M) -> bool:
+        """Say whether something besides finalizers must be done before the object may go."""
+        return False
+
     def is_held(self, obj: M) -> bool:
-        """Say whether something must still be done before the object may go: finalizers."""
-        return bool(_metadata(obj).finalizers)
+        """Say whether something must still be done before the object may go."""
+        return bool(_metadata(obj).finalizers) or self.is_awaited(obj)
 
     def warner(self, obj: M) -> Callable[[str], str] | None:
         """Return what the creator of an object like this should know, by its name; None: nothing."""
@@ -88,6 +107,15 @@ def copy_field(new: Message, old: Message, field: str) -> None:
         getattr(new, field).CopyFrom(getattr(old, field))
     else:
         new.ClearField(field)
+
+
+def keep_field(new: Message, old: Message, field: str) -> None:
+    """Give `new` the field (a message, a list or a map) that `old` has."""
+    if not old.DESCRIPTOR.fields_by_name[field].is_repeated:
+        copy_field(new, old, field)
+        return
+    new.ClearField(field)
+    getattr(new, field).MergeFrom(getattr(old, field))
 
 
 def spec_bytes(obj: Message) -> bytes:

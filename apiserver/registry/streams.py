@@ -146,7 +146,8 @@ class PodStreams:
         options = start.options
         if not options.stdin and not options.stdout and not options.stderr:
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
-        place = await self._place(start.namespace, start.name, start.uid, options.container, running="attach")
+        running = "" if start.from_start else "attach"
+        place = await self._place(start.namespace, start.name, start.uid, options.container, running=running)
         start.namespace = start.namespace or "default"
         start.uid, start.options.container = place.uid, place.container
         async with aclosing(self._pass_on(_ATTACH, place, first, requests)) as answers:

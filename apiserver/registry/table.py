@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from apiserver.registry.autoscalers import AutoscalerStrategy
 from apiserver.registry.config import SecretStrategy
 from apiserver.registry.draft import Drafts, PodDrafts
 from apiserver.registry.events import EventDrafts, EventStrategy
 from apiserver.registry.jobs import CronJobStrategy, JobStrategy
 from apiserver.registry.leases import LeaseStrategy
+from apiserver.registry.limit_ranges import LimitRangeStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
 from apiserver.registry.persistent_volumes import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
@@ -16,8 +18,12 @@ from apiserver.registry.pod_disruption_budgets import PodDisruptionBudgetStrateg
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.priority_classes import PriorityClassStrategy
-from apiserver.registry.replicas import ReplicasStrategy, ReplicationControllerStrategy
-from apiserver.registry.storage_drivers import StorageDriverStrategy
+from apiserver.registry.replicas import DeploymentStrategy, ReplicasStrategy, ReplicationControllerStrategy
+from apiserver.registry.storage_drivers import (
+    CSIDriverStrategy,
+    StorageDriverStrategy,
+    VolumeAttachmentStrategy,
+)
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
@@ -32,17 +38,20 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Event": EventStrategy(),
     "Job": JobStrategy(),
     "CronJob": CronJobStrategy(),
+    "HorizontalPodAutoscaler": AutoscalerStrategy(),
     "Lease": LeaseStrategy(),
+    "LimitRange": LimitRangeStrategy(),
     "PodDisruptionBudget": PodDisruptionBudgetStrategy(),
     "PersistentVolume": PersistentVolumeStrategy(),
     "PersistentVolumeClaim": PersistentVolumeClaimStrategy(),
-    "CSIDriver": StorageDriverStrategy(),
+    "CSIDriver": CSIDriverStrategy(),
+    "CSINode": StorageDriverStrategy(),
     "CSIStorageCapacity": StorageDriverStrategy(),
-    "VolumeAttachment": StorageDriverStrategy(),
+    "VolumeAttachment": VolumeAttachmentStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
-    "Deployment": ReplicasStrategy(),
+    "Deployment": DeploymentStrategy(),
     "StatefulSet": ReplicasStrategy(),
     "DaemonSet": ReplicasStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),

@@ -10,6 +10,7 @@ from apiserver.storage.cacher import WatchBatch
 from apiserver.storage.interface import CONSISTENT, CachedStorage, Key, Page, Read, Version
 from apiserver.storage.outlet import Outlet
 from apiserver.storage.selection import Selection
+from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import Clock
 
 
@@ -35,6 +36,7 @@ class SelectingStorage(CachedStorage, Protocol):
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        mark_end: bool = True,
         outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects. Raises Expired; ends when the watcher is too slow."""
@@ -44,11 +46,14 @@ class SelectingStorage(CachedStorage, Protocol):
 class Observer(Protocol):
     """Is told of what was done; must return at once."""
 
-    def uid(self, uid: str) -> str:
-        """Return the uid of an object that is about to be stored, from the one that was made for it."""
+    def uid(self, uid: str, meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> str:
+        """Return the uid of an object that is about to be stored, from the one that was made for it.
+
+        `warn` tells its maker something that is no error.
+        """
         ...
 
-    def uids(self, uids: Sequence[str]) -> list[str]:
+    def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
         """Return what `uid` returns of many, one after the other."""
         ...
 

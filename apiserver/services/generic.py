@@ -13,11 +13,13 @@ from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.collection import delete_collection
 from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
+from apiserver.registry.namespaces import FINALIZE
 from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.store import Deletion, Edit, Store
+from apiserver.registry.subresources import check_has_get
 from apiserver.services.descriptors import service_descriptor
-from apiserver.services.lists import encode_list
+from apiserver.services.lists import encode_list, left_out
 from apiserver.services.outlets import CountedOutlet, OnWatchBatch
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage import codec
@@ -27,7 +29,11 @@ from vaina.errors import ApiError, TooLarge
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
 
 #: verbs that change a part of an object -> the part
-SUBRESOURCES: Final = {"UpdateEphemeralContainers": EPHEMERAL_CONTAINERS, "UpdateResize": RESIZE}
+SUBRESOURCES: Final = {
+    "UpdateEphemeralContainers": EPHEMERAL_CONTAINERS,
+    "UpdateResize": RESIZE,
+    "Finalize": FINALIZE,
+}
 #: items of a batch; more are refused
 MAX_BATCH = 1000
 
@@ -68,6 +74,8 @@ class _Verbs:
 
     async def get(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.GetRequest, data)
+        if request.subresource:
+            check_has_get(self._kind, self._store.strategy, request.subresource)
         return answer(await self._store.get(request.namespace, request.name, request.resource_version))
 
     async def list(self, data: bytes, rpc: RequestContext) -> bytes:
@@ -83,6 +91,8 @@ class _Verbs:
                 resource_version_match=request.resource_version_match,
             )
         )
+        if result.unreadable:
+            context_of(rpc, "list").warn(left_out(self._kind, result.unreadable))
         check_unsent(rpc, sum(len(item.data) for item in result.items))
         metadata = meta_pb2.ListMeta(
             resource_version=str(result.version),

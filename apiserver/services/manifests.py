@@ -22,6 +22,7 @@ from vaina.objects.manifest import (
     write_json,
 )
 from vaina.objects.yaml_text import write_yaml
+from vaina.quoting import go_quote
 from vaina.serving.handlers import Method, RequestContext, typed
 
 SERVICE = "vaina.api.core.v1.ManifestService"
@@ -75,7 +76,7 @@ class _Service:
             raise NotFound(f'the server doesn\'t have a resource type "{request.resource}"')
         if request.output not in ("", "json", "yaml"):
             raise BadRequest(
-                f'output: Unsupported value: "{request.output}": supported values: "json", "yaml"'
+                f'output: Unsupported value: {go_quote(request.output)}: supported values: "json", "yaml"'
             )
         store, as_yaml = self._stores[kind.kind], request.output == "yaml"
         if request.name:

@@ -1,4 +1,4 @@
-"""The apiserver_* metrics of requests, around every method (metrics.md, "kube-apiserver").
+"""The apiserver_* metrics of requests, around every method.
 
 The verb is the REST door's (create is POST, update is PUT), as dashboards expect. Labels are bound when the handlers are made, so that a
 call costs two increments and one observation.
@@ -29,6 +29,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "UpdateStatusBatch": ("PUT", "status", "cluster"),
     "UpdateEphemeralContainers": ("PUT", "ephemeralcontainers", "resource"),
     "UpdateResize": ("PUT", "resize", "resource"),
+    "Finalize": ("PUT", "finalize", "resource"),
     "Patch": ("PATCH", "", "resource"),
     "Delete": ("DELETE", "", "resource"),
     "DeleteBatch": ("DELETE", "", "cluster"),
@@ -38,6 +39,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Evict": ("POST", "eviction", "resource"),
     "GetScale": ("GET", "scale", "resource"),
     "UpdateScale": ("PUT", "scale", "resource"),
+    "PatchScale": ("PATCH", "scale", "resource"),
     "Logs": ("CONNECT", "log", "resource"),
     "Exec": ("CONNECT", "exec", "resource"),
     "Attach": ("CONNECT", "attach", "resource"),

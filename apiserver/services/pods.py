@@ -1,22 +1,28 @@
 """What the Pod service has besides the verbs of every kind: binding, eviction, and the streams of a running Pod."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from apiserver.registry.binding import Binder
+from apiserver.registry.context import Context
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.eviction import Evictor
+from apiserver.registry.pod_traces import TraceWriter
 from apiserver.registry.streams import PodStreams
 from apiserver.services.generic import MAX_BATCH
 from apiserver.services.requests import context_of
+from apiserver.storage.interface import Stored
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, TooLarge
 from vaina.kinds import POD
 from vaina.serving.handlers import BIDI, UNARY, Method, RequestContext, decode, typed, typed_stream
 
 EvictRequest = pod_service_pb2.EvictPodRequest
 
+#: the scheduler's own user agent
+_SCHEDULER = "vaina-scheduler"
 _SUCCESS = meta_pb2.Status(status="Success")
 
 
@@ -44,6 +50,7 @@ def _evict_with(evictor: Evictor) -> Callable[[EvictRequest, RequestContext], Aw
         options = DeleteOptions(
             given.grace_period_seconds if given.HasField("grace_period_seconds") else None,
             given.preconditions.uid, given.preconditions.resource_version, given.propagation_policy,
+            given.ignore_store_read_error_with_cluster_breaking_potential,
         )  # fmt: skip
         await evictor.evict(ctx, meta.namespace, meta.name, options)
         return _SUCCESS
@@ -51,23 +58,54 @@ def _evict_with(evictor: Evictor) -> Callable[[EvictRequest, RequestContext], Aw
     return evict
 
 
-def pod_handlers(binder: Binder, evictor: Evictor, streams: PodStreams) -> dict[str, Method]:
-    """Return the methods by full path."""
+def _by(rpc: RequestContext) -> str:
+    """Say who binds: by hand, with which program; "" for the scheduler."""
+    agent = next((str(value) for key, value in rpc.metadata if key == "user-agent"), "")
+    if agent.startswith(_SCHEDULER):
+        return ""
+    return f"hand ({agent.partition(' ')[0]})" if agent else "hand"
 
-    async def bind(request: pod_service_pb2.BindPodRequest, rpc: RequestContext) -> meta_pb2.Status:
-        await binder.bind(context_of(rpc, "create", request.options), request.binding)
+
+class _Bindings:
+    """Pods that are given their nodes, with it in their traces who did that."""
+
+    def __init__(self, binder: Binder, traces: TraceWriter, clock: Clock) -> None:
+        self._binder, self._traces, self._clock = binder, traces, clock
+
+    async def bind(self, request: pod_service_pb2.BindPodRequest, rpc: RequestContext) -> meta_pb2.Status:
+        started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
+        self._tell([await self._binder.bind(ctx, request.binding)], rpc, ctx, started)
         return _SUCCESS
 
-    async def bind_batch(data: bytes, rpc: RequestContext) -> bytes:
+    async def bind_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(pod_service_pb2.BindPodBatchRequest, data)
         if len(request.bindings) > MAX_BATCH:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
-        ctx = context_of(rpc, "create", request.options)
-        results = await binder.bind_all(ctx, request.bindings)
+        started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
+        results = await self._binder.bind_all(ctx, request.bindings)
+        self._tell(results, rpc, ctx, started)
         # Encoded messages one after the other are one message.
         return b"".join([
             _answer(item.to_status()) if isinstance(item, ApiError) else _BOUND for item in results
         ])  # fmt: skip
+
+    def _tell(
+        self, bound: Sequence[Stored | ApiError], rpc: RequestContext, ctx: Context, started: float
+    ) -> None:
+        # The scheduler tells of it itself.
+        if ctx.dry_run or not (who := _by(rpc)):
+            return
+        for item in bound:
+            if not isinstance(item, ApiError):
+                pod = self._binder.decode(item)
+                self._traces.bound(pod, started=started, node=pod.spec.node_name, by=who)
+
+
+def pod_handlers(
+    binder: Binder, evictor: Evictor, streams: PodStreams, traces: TraceWriter, clock: Clock
+) -> dict[str, Method]:
+    """Return the methods by full path."""
+    bindings = _Bindings(binder, traces, clock)
 
     def logs(
         request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
@@ -84,8 +122,8 @@ def pod_handlers(binder: Binder, evictor: Evictor, streams: PodStreams) -> dict[
         return streams.port_forward(requests)
 
     return {
-        POD.method("Bind"): typed(bind, pod_service_pb2.BindPodRequest),
-        POD.method("BindBatch"): Method(UNARY, bind_batch),
+        POD.method("Bind"): typed(bindings.bind, pod_service_pb2.BindPodRequest),
+        POD.method("BindBatch"): Method(UNARY, bindings.bind_batch),
         POD.method("Evict"): typed(_evict_with(evictor), EvictRequest),
         POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
         POD.method("Exec"): Method(BIDI, run),

@@ -73,7 +73,8 @@ def object_of(kind: Kind[M], data: bytes) -> M:
 
 def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> DeleteOptions:
     """Return how to delete."""
-    preconditions: Any = request.preconditions if isinstance(request, request_pb2.DeleteRequest) else None
+    one = request if isinstance(request, request_pb2.DeleteRequest) else None
+    preconditions: Any = None if one is None else one.preconditions
     return DeleteOptions(
         grace_period_seconds=request.grace_period_seconds
         if request.HasField("grace_period_seconds")
@@ -81,6 +82,8 @@ def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollec
         uid="" if preconditions is None else preconditions.uid,
         resource_version="" if preconditions is None else preconditions.resource_version,
         propagation_policy=request.propagation_policy,
+        ignore_store_read_error=one is not None
+        and one.ignore_store_read_error_with_cluster_breaking_potential,
     )
 
 

@@ -1,10 +1,10 @@
-"""VersionService: which vaina answers (`vaina version`), as Kubernetes' /version does."""
+"""VersionService: which Kubernetes is followed here, and by which vaina (`vaina version`); as Kubernetes' /version does."""
 
 import platform
 
 from vaina.api.version.v1 import version_service_pb2 as pb
-from vaina.metrics import VERSION
 from vaina.serving.handlers import Method, RequestContext, typed
+from vaina.version import GIT_VERSION, MAJOR, MINOR
 
 SERVICE = "vaina.api.version.v1.VersionService"
 
@@ -15,8 +15,7 @@ def version_handlers() -> dict[str, Method]:
 
 
 async def _get(_request: pb.GetVersionRequest, _rpc: RequestContext) -> pb.VersionInfo:
-    major, minor, _ = VERSION.split(".", 2)
     return pb.VersionInfo(
-        major=major, minor=minor, git_version=f"v{VERSION}", python_version=platform.python_version(),
+        major=MAJOR, minor=MINOR, git_version=GIT_VERSION, python_version=platform.python_version(),
         platform=f"{platform.system().lower()}/{platform.machine()}",
     )  # fmt: skip

@@ -135,6 +135,9 @@ class Cacher:
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         return await self._storage.delete(key, expected=expected)
 
+    async def delete_unreadable(self, key: Key) -> Version:
+        return await self._storage.delete_unreadable(key)
+
     async def guaranteed_update(
         self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
     ) -> Stored:
@@ -170,7 +173,7 @@ class Cacher:
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         kind = self._feed.kind_of(key)
-        if kind is None or not await self._can_serve(kind, read):
+        if kind is None or not await self._can_serve(kind, read) or key in kind.cache.unreadable:
             return await self._storage.get(key, read)
         return kind.cache.get(key)
 
@@ -217,6 +220,7 @@ class Cacher:
             )
         filler = PageFiller(limit, max_bytes)
         version = kind.cache.version
+        unreadable = kind.cache.unreadable_below(selection.prefix) if after is None else ()
         if read.exact is not None:
             version = versions.whole(versions.revision_of(read.exact))
         selects = judge_of(kind.cache.resource, selection)
@@ -229,8 +233,8 @@ class Cacher:
                 last = filler.items[-1].key
                 plain = selection.key is None and selection.labels is None and selection.fields is None
                 left = kind.cache.count(selection.prefix, last) if plain else None
-                return Page(filler.items, version, last, left)
-        return Page(filler.items, version)
+                return Page(filler.items, version, last, left, unreadable)
+        return Page(filler.items, version, unreadable=unreadable)
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
@@ -247,6 +251,7 @@ class Cacher:
         after: Version | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        mark_end: bool = True,
         outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens to the selected objects; see the module's docstring.
@@ -256,6 +261,7 @@ class Cacher:
             after: the version to go on from; with `initial`, how fresh the current state must be (None: consistent).
             initial: begin with the current state.
             bookmarks: the watcher wants bookmarks.
+            mark_end: one of them says where the current state ends.
             outlet: where what happens goes once the watcher has caught up, and was sent something; None: all is yielded.
 
         Raises:
@@ -270,7 +276,13 @@ class Cacher:
         else:
             await self._wait_at_least(after or Version(0))
         stream = WatchStream(
-            self._history, kind, selection, bookmarks=bookmarks, clock=self._clock, outlet=outlet
+            self._history,
+            kind,
+            selection,
+            bookmarks=bookmarks,
+            mark_end=bookmarks and mark_end,
+            clock=self._clock,
+            outlet=outlet,
         )
         async with aclosing(stream.batches(None if initial else after)) as batches:
             async for batch in batches:

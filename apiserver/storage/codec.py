@@ -9,13 +9,16 @@ can be mistaken for it, for metadata without a name is never stored.
 """
 
 from functools import lru_cache
+from typing import Any
+
+from google.protobuf.message import Message
 
 from apiserver.storage import versions
-from apiserver.storage.interface import Key, Stored, Version
+from apiserver.storage.interface import Key, Stored, Unreadable, Version
+from apiserver.storage.keys import kind_of
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
-from vaina.errors import InternalError
-from vaina.kinds import KINDS_BY_GVK
+from vaina.kinds import Kind
 from vaina.objects.normalise import normalise
 from vaina.objects.watch import INITIAL_EVENTS_END
 
@@ -96,35 +99,40 @@ def record_at_start(data: bytes, tag: int) -> tuple[int, int] | None:
 
 
 def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:
-    """Return what was stored at a revision.
+    """Return what was stored at a revision, in the form that we store; what is below a kind's prefix is an object of that kind.
+
+    Foreign bytes (an older version's, another apiserver's, etcdctl's) come in here and nowhere else, and go out to clients as they are.
+    So they are parsed once: one value that is none would break every list and watch of its kind, in each client by itself.
 
     Raises:
-        InternalError: it is not an envelope. The text names the key and nothing of the content.
+        Unreadable: it is not an envelope, or what is in it is no object of the kind.
     """
     if not value.startswith(MAGIC):
-        raise InternalError(f"the object at {key} is not stored as protobuf")
+        # As `apimachinery/pkg/runtime/serializer/protobuf` says it.
+        why = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        raise Unreadable(key, revision, why)
     try:
         envelope = runtime_pb2.Unknown.FromString(value[len(MAGIC) :])
     except Exception as error:  # upb raises google.protobuf.message.DecodeError, or ValueError on bad UTF-8
-        raise InternalError(f"the object at {key} cannot be read") from error
+        raise Unreadable(key, revision, "the envelope cannot be read as protobuf") from error
     data, position = split_position(envelope.raw)
     type_meta = (envelope.type_meta.api_version, envelope.type_meta.kind)
-    # Empty strings are not written by us, whatever raw ends with: what is longer than we would write it is not ours.
-    if value.endswith(_FOREIGN_TAIL) and envelope.ByteSize() + len(MAGIC) < len(value):
-        data = _in_normal_form(key, data, type_meta)
+    kind = kind_of(key)
+    if kind is not None:
+        message = _parse(kind, key, data, revision)
+        # Empty strings are not written by us, whatever raw ends with: what is longer than we would write it is not ours.
+        if value.endswith(_FOREIGN_TAIL) and envelope.ByteSize() + len(MAGIC) < len(value):
+            normalise(message)
+            data = message.SerializeToString(deterministic=True)
     return Stored(key, data, versions.version_of(revision, position), type_meta, ttl_seconds)
 
 
-def _in_normal_form(key: Key, data: bytes, type_meta: tuple[str, str]) -> bytes:
-    kind = KINDS_BY_GVK.get(type_meta)
-    if kind is None:
-        return data
+def _parse(kind: Kind[Any], key: Key, data: bytes, revision: int) -> Message:
     try:
-        message = kind.message.FromString(data)
+        message: Message = kind.message.FromString(data)
     except Exception as error:  # as above
-        raise InternalError(f"the object at {key} cannot be read") from error
-    normalise(message)
-    return message.SerializeToString(deterministic=True)
+        raise Unreadable(key, revision, f"the {kind.kind} cannot be read as protobuf") from error
+    return message
 
 
 def split_position(raw: bytes) -> tuple[bytes, int]:

@@ -138,7 +138,8 @@ class Feed:
             if kind is not None:
                 by_kind[kind.cache.resource.prefix].append(item)
         for prefix, kind in self.kinds.items():
-            kind.cache.replace(by_kind[prefix], page.version)
+            unreadable = [key for key in page.unreadable if key.startswith(prefix)]
+            kind.cache.replace(by_kind[prefix], page.version, unreadable)
             kind.objects.set(len(kind.cache))
             for subscription in kind.fanout:
                 subscription.cut()

@@ -64,7 +64,8 @@ class History:
         Either the ring has it now, and the portion is empty and reaches no further than `version`; or the portion is what comes next.
 
         Raises:
-            Expired: the storage no longer has it, or too many others are as far behind.
+            Expired: the storage no longer has it, several events share the version, or too many others are as far
+                behind.
             Unavailable, Timeout: the storage is away.
         """
         failures = self._failures
@@ -126,6 +127,8 @@ class History:
                         continue
                     events = found.setdefault(other, [])
                     cached = _cached(event, other, events[-1].version if events else version)
+                    if cached is None:
+                        continue
                     events.append(cached)
                     count, size = count + 1, size + cached.size
                 # A batch holds whole revisions.
@@ -135,15 +138,20 @@ class History:
         raise Timeout("etcd ended the watch")
 
 
-def _cached(event: StorageEvent, kind: CachedKind, last: Version) -> CacheEvent:
-    """Return an event as the ring has it (`WatchCache.apply`)."""
+def _cached(event: StorageEvent, kind: CachedKind, last: Version) -> CacheEvent | None:
+    """Return an event as the ring has it (`WatchCache.apply_all`); None when the ring has none."""
     resource = kind.cache.resource
     version = max(event.version, last)
     previous = None if event.previous is None else Entry(event.previous, resource)
-    if event.type is EventType.ADDED and event.object is not None:
-        return CacheEvent(event.type, version, Entry(event.object, resource), previous)
-    if previous is None or event.object is None:
-        # Compacted meanwhile: nobody can say whether the object leaves the selection.
+    if event.type is EventType.ADDED:
+        return (
+            None
+            if event.object is None
+            else CacheEvent(event.type, version, Entry(event.object, resource), None)
+        )
+    if previous is None:
+        # Compacted meanwhile, or unreadable: nobody can say whether the object leaves the selection.
         raise Expired(_TOO_OLD)
-    entry = previous if event.type is EventType.DELETED else Entry(event.object, resource)
-    return CacheEvent(event.type, version, entry, previous)
+    if event.object is None or event.type is EventType.DELETED:
+        return CacheEvent(EventType.DELETED, version, previous, previous)
+    return CacheEvent(event.type, version, Entry(event.object, resource), previous)

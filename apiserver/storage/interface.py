@@ -4,7 +4,7 @@ Storage knows keys, bytes and versions; it knows no kind. The registry decodes, 
 `etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch cache before either): all three
 pass `tests/conformance/storage_spec.py`.
 
-Versions (docs: apiserver.md): `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this interface
+Versions: `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this interface
 are resourceVersions, never etcd revisions.
 
 What is made for every write or event is a named tuple: a fifth of the price of a frozen dataclass.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NewType, Protocol, TypeAlias
 
-from vaina.errors import ApiError
+from vaina.errors import ApiError, InternalError
 
 #: /registry/pods/default/web-1
 Key = NewType("Key", str)
@@ -78,7 +78,12 @@ class Put(NamedTuple):
 
 
 class StorageEvent(NamedTuple):
-    """One change of one key, in the order of versions. A DELETED event carries the last state, at the version of its deletion."""
+    """One change of one key, in the order of versions.
+
+    A DELETED event carries the last state, at the version of its deletion. Events of one foreign transaction may share
+    a version, which is then not below that of the object (decision 196). An ADDED or MODIFIED event without an object
+    put what cannot be read: for whoever follows, the object is gone.
+    """
 
     type: EventType
     key: Key
@@ -101,6 +106,8 @@ class Page:
     next_key: Key | None = None
     #: how many items follow, where that is known
     remaining: int | None = None
+    #: keys in the page's range that hold what cannot be read: they are left out
+    unreadable: Sequence[Key] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ class Storage(Protocol):
         ...
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
-        """Return the object, or None."""
+        """Return the object, or None. Raises Unreadable."""
         ...
 
     async def list(
@@ -144,7 +151,7 @@ class Storage(Protocol):
         max_bytes: int = 0,
         after: Key | None = None,
     ) -> Page:
-        """Return the objects whose keys start with `prefix`, in the order of keys.
+        """Return the objects whose keys start with `prefix`, in the order of keys. What cannot be read is left out.
 
         Args:
             prefix: ends with a slash.
@@ -184,13 +191,21 @@ class Storage(Protocol):
 
         Raises:
             KeyMissing: there is no such key.
+            Unreadable: it holds what cannot be read.
         """
         ...
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         """Remove the key (if its version is still `expected`); return the last state at the version of the deletion.
 
-        Raises KeyMissing, KeyConflict.
+        Raises KeyMissing, KeyConflict, Unreadable.
+        """
+        ...
+
+    async def delete_unreadable(self, key: Key) -> Version:
+        """Remove a key that holds what cannot be read; return the version of the deletion.
+
+        Raises KeyMissing; KeyConflict when what it holds can be read.
         """
         ...
 
@@ -199,10 +214,14 @@ class Storage(Protocol):
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
 
-        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key is the prefix. Raises Expired
-        when `after` is no longer kept, Timeout (too large resource version) when it does not exist yet. States before an event may be
-        compacted although the event is not. With `previous` False the states before may be missing (whoever has them saves half of the bytes): a
-        DELETED event then has no object.
+        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key is the
+        prefix; the first comes at once when nothing has happened since `after`. States before an event may be
+        compacted although the event is not. With `previous` False the states before may be missing (whoever has
+        them saves half of the bytes): a DELETED event then has no object.
+
+        Raises:
+            Expired: `after` is no longer kept, or several events share it.
+            Timeout: `after` does not exist yet (too large resource version).
         """
         ...
 
@@ -257,6 +276,21 @@ class KeyConflict(StorageError):
     def __init__(self, current: Stored | None = None) -> None:
         super().__init__("the object has been modified")
         self.current = current
+
+
+class Unreadable(InternalError):
+    """A key holds what is no object of its kind: somebody else wrote it, or it was damaged. Names the key, and nothing of the content.
+
+    In the words of apiserver `storage/errors.go` (NewCorruptObjError) and `storage/etcd3/corrupt_obj_deleter.go`; but the key is
+    etcd's, with its `/registry`, so that it can be looked for there.
+    """
+
+    def __init__(self, key: Key, revision: int, why: str) -> None:
+        super().__init__(
+            f"Internal error occurred: StorageError: corrupt object, Code: 7, Key: {key}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: object not decodable revision={revision}: {why}"
+        )
+        self.key = key
 
 
 #: of one of many writes

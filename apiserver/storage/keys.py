@@ -4,10 +4,12 @@ Pure. The prefix of a kind is not always its plural (Node lives under minions) a
 `vaina.kinds`.
 """
 
+from typing import Any, Final
+
 from google.protobuf.message import Message
 
 from apiserver.storage.interface import Key
-from vaina.kinds import Kind
+from vaina.kinds import KINDS, Kind
 
 #: the root of everything that clients can see
 REGISTRY = Key("/registry/")
@@ -16,6 +18,16 @@ REGISTRY = Key("/registry/")
 def kind_prefix(kind: Kind[Message]) -> Key:
     """Return the prefix of all objects of a kind: /registry/pods/."""
     return Key(f"{REGISTRY}{kind.etcd_prefix}/")
+
+
+_BY_PREFIX: Final[dict[str, Kind[Any]]] = {kind_prefix(kind): kind for kind in KINDS}
+
+
+def kind_of(key: Key) -> Kind[Any] | None:
+    """Return the kind below whose prefix a key is; None when there is none."""
+    # /registry/pods/default/a, but /registry/vaina.dev/podtraces/default/a: prefixes have one part or two.
+    end = key.find("/", len(REGISTRY)) + 1
+    return _BY_PREFIX.get(key[:end]) or _BY_PREFIX.get(key[: key.find("/", end) + 1])
 
 
 def namespace_prefix(kind: Kind[Message], namespace: str) -> Key:

@@ -7,10 +7,12 @@ writing, so that every operation is atomic on the event loop. Owned by one event
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 
 from sortedcontainers import SortedDict
 
 from apiserver.storage import versions
+from apiserver.storage.codec import decode_value
 from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
     CONSISTENT,
@@ -27,6 +29,7 @@ from apiserver.storage.interface import (
     StorageError,
     StorageEvent,
     Stored,
+    Unreadable,
     Version,
 )
 from apiserver.storage.paging import page_of, too_large
@@ -34,6 +37,8 @@ from apiserver.storage.sizes import oversize
 from vaina.clock import Clock, SystemClock
 from vaina.errors import Expired, TooLarge
 
+#: of what `put_bytes` was given, and is no object
+_UNREADABLE = ("", "unreadable")
 #: events kept before the oldest half is compacted by itself
 _HISTORY_LIMIT = 200_000
 
@@ -72,9 +77,11 @@ class MemoryStorage:
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         self.expire()
         self._check(read, "get")
-        if read.exact is not None:
-            return self._as_of(read.exact).get(key)
-        current: Stored | None = self._now.get(key)
+        table = self._now if read.exact is None else self._as_of(read.exact)
+        current: Stored | None = table.get(key)
+        if current is not None and current.type_meta is _UNREADABLE:
+            # It says itself why it cannot be read.
+            decode_value(key, current.data, versions.revision_of(current.version))
         return current
 
     async def list(
@@ -95,7 +102,12 @@ class MemoryStorage:
                 versions.whole(versions.revision_of(read.exact)),
                 SortedDict(self._as_of(read.exact)),
             )
-        return page_of(table, prefix, version, limit=limit, max_bytes=max_bytes, after=after)
+        unreadable = [key for key, stored in table.items() if stored.type_meta is _UNREADABLE]
+        if unreadable:
+            table = SortedDict({key: table[key] for key in table.keys() - set(unreadable)})
+            unreadable = [key for key in unreadable if key.startswith(prefix)]
+        page = page_of(table, prefix, version, limit=limit, max_bytes=max_bytes, after=after)
+        return replace(page, unreadable=unreadable)
 
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
@@ -117,8 +129,29 @@ class MemoryStorage:
         return await guaranteed_update(self, key, change, hint=hint)
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
+        if expected is None:
+            await self.get(key)
         self._expect(key, expected)
         return self._remove(key)
+
+    async def delete_unreadable(self, key: Key) -> Version:
+        self._expect(key, None)
+        current: Stored = self._now[key]
+        if current.type_meta is not _UNREADABLE:
+            raise KeyConflict(current)
+        return self._remove(key).version
+
+    def put_bytes(self, key: Key, value: bytes) -> None:
+        """Store bytes as they are, as another program may: they need not be an object."""
+        try:
+            stored = decode_value(key, value, 0)
+        except Unreadable:
+            stored = Stored(key, value, Version(0), _UNREADABLE)
+        before = self._now.get(key)
+        self._expiries.pop(key, None)
+        stored = self._now[key] = stored._replace(version=self._next())
+        kind = EventType.ADDED if before is None else EventType.MODIFIED
+        self._record(StorageEvent(kind, key, stored.version, _readable(stored), _readable(before)))
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
@@ -127,6 +160,8 @@ class MemoryStorage:
         if versions.revision_of(after) > self._revision:
             raise too_large(after, versions.whole(self._revision))
         watcher = _Watcher(after)
+        # As etcd does, when it is asked: a watch that has nothing to catch up on says at once where it is.
+        watcher.wants_progress = versions.start_revision(after) > self._revision
         self._watchers[watcher] = None
         try:
             while True:
@@ -207,14 +242,14 @@ class MemoryStorage:
         if stored.ttl_seconds:
             self._expiries[key] = self._clock.monotonic() + stored.ttl_seconds
         kind = EventType.ADDED if before is None else EventType.MODIFIED
-        self._record(StorageEvent(kind, key, stored.version, stored, before, put.known))
+        self._record(StorageEvent(kind, key, stored.version, stored, _readable(before), put.known))
         return stored
 
     def _remove(self, key: Key) -> Stored:
         before: Stored = self._now.pop(key)
         self._expiries.pop(key, None)
         last = before._replace(version=self._next())
-        self._record(StorageEvent(EventType.DELETED, key, last.version, last, before))
+        self._record(StorageEvent(EventType.DELETED, key, last.version, _readable(last), _readable(before)))
         return last
 
     def _record(self, event: StorageEvent) -> None:
@@ -253,7 +288,13 @@ class MemoryStorage:
                 del table[event.key]
             elif event.object is not None:
                 table[event.key] = event.object
+            else:
+                table[event.key] = Stored(event.key, b"", event.version, _UNREADABLE)
         return table
+
+
+def _readable(stored: Stored | None) -> Stored | None:
+    return None if stored is None or stored.type_meta is _UNREADABLE else stored
 
 
 class _Watcher:

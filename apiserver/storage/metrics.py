@@ -1,4 +1,4 @@
-"""Metrics of storage: upstream's names where the meaning is the same (metrics.md).
+"""Metrics of storage: upstream's names where the meaning is the same.
 
 One object is made in `build.py` and handed to whoever counts.
 """

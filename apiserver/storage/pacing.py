@@ -8,7 +8,7 @@ those who write.
 from vaina.clock import Clock
 
 #: The first batches go out at once; who gets many more gets one every 20 ms, with all that happened meanwhile
-#: (throughput.md 3: 40 -> 19 µs of a scheduler's CPU a Pod).
+#: (40 -> 19 µs of a scheduler's CPU a Pod).
 _BURST, _PER_SECOND = 20.0, 50.0
 _CROWD_PER_SECOND, _MIN_PER_SECOND = 2500.0, 4.0
 

@@ -19,7 +19,7 @@ from apiserver.storage.pacing import Pace
 from apiserver.storage.watch_cache import WatchCache
 from vaina.clock import Clock
 
-#: events in one message: 100 Pods in one message cost 90 µs to send, 100 messages of one 4.5 ms (apiserver.md)
+#: events in one message: 100 Pods in one message cost 90 µs to send, 100 messages of one 4.5 ms
 BATCH_EVENTS: Final = 500
 #: bytes of one message; one event always fits
 BATCH_BYTES: Final = 1 << 20

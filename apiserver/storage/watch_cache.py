@@ -4,7 +4,7 @@ Pure. Fed by `cacher`, which applies whole revisions at once; read by `cacher` a
 all events".
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Ve
 from apiserver.storage.paging import keys_below
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
+from vaina.errors import Expired
 
 #: value -> keys
 _Index: TypeAlias = dict[str, set[Key]]
@@ -34,8 +35,8 @@ class WatchCache:
 
         Args:
             resource: the kind.
-            capacity: the ring holds at least so many of the last events (and at most a little more: `_SLACK`), as long as they are not
-                too large.
+            capacity: the ring holds so many of the last events, but for less than a revision, and at most a little
+                more (`_SLACK`); fewer when they are large.
             max_bytes: of the objects of all events in the ring, and at most a little more.
         """
         self.resource = resource
@@ -52,12 +53,15 @@ class WatchCache:
         self.oldest = Version(0)
         #: of the last event; what was stored then is stored still
         self.changed = Version(0)
+        #: keys that hold what cannot be read
+        self.unreadable: set[Key] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def replace(self, items: Sequence[Stored], version: Version) -> None:
-        """Take a list as of a version; the ring starts anew."""
+    def replace(self, items: Sequence[Stored], version: Version, unreadable: Iterable[Key] = ()) -> None:
+        """Take a list as of a version, and the keys that could not be read; the ring starts anew."""
+        self.unreadable = set(unreadable)
         self._entries = SortedDict()
         self._indexes = [{} for _ in self.resource.index_fields]
         self._ring.clear()
@@ -69,17 +73,23 @@ class WatchCache:
     def apply_all(self, events: Iterable[StorageEvent]) -> list[CacheEvent]:
         """Take events; return those that change something, as watchers get them: not a deletion of what was not there.
 
+        An object that becomes unreadable is gone, for lists leave it out as well.
+
         Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower position: as an event that comes
         at the version reached, so that the ring stays in order.
         """
         applied: list[CacheEvent] = []
         resource, changed, size = self.resource, self.changed, 0
-        entry_of, keep = self._entries.get, applied.append
+        entry_of, keep, unreadable = self._entries.get, applied.append, self.unreadable
         for kind, key, version, stored, _, known in events:
             if version < changed:
                 assert versions.revision_of(version) >= versions.revision_of(changed), version
                 version = changed  # noqa: PLW2901 - as said above
+            if unreadable:
+                unreadable.discard(key)
             previous: Entry | None = entry_of(key)
+            if stored is None and kind is not _DELETED:
+                unreadable.add(key)
             if kind is _DELETED or stored is None:
                 if previous is None:
                     continue
@@ -110,6 +120,10 @@ class WatchCache:
         """Know that nothing else happened up to a version."""
         self.version = max(self.version, version)
 
+    def unreadable_below(self, prefix: Key) -> list[Key]:
+        """Return the keys below a prefix that hold what cannot be read, in order."""
+        return sorted(key for key in self.unreadable if key.startswith(prefix))
+
     def get(self, key: Key) -> Stored | None:
         """Return an object."""
         entry: Entry | None = self._entries.get(key)
@@ -137,10 +151,16 @@ class WatchCache:
         return sum(1 for _ in keys_below(self._entries, prefix, after))
 
     def events_since(self, version: Version) -> Sequence[CacheEvent] | None:
-        """Return the events after a version; None when the ring no longer has all of them."""
+        """Return the events after a version; None when the ring no longer has all of them.
+
+        Raises:
+            Expired: several events share the version: it does not say which of them were seen (decision 196).
+        """
         if version < self.oldest:
             return None
-        return self._ring[bisect_right(self._ring, version, key=lambda event: event.version) :]
+        if _is_shared(self._ring, version):
+            raise Expired("The resourceVersion for the provided watch is too old.")
+        return self._ring[bisect_right(self._ring, version, key=_version_of) :]
 
     def lengthen(self, events: Sequence[CacheEvent], after: Version) -> bool:
         """Put what happened before the ring begins in front of it, unless it becomes too long.
@@ -186,11 +206,27 @@ class WatchCache:
         while cut < len(ring) and (len(ring) - cut > self._capacity or size > self._max_bytes):
             size -= ring[cut].size
             cut += 1
-        # Events of one version stay together: a resumption cannot name a point between them.
-        end = bisect_right(ring, ring[cut - 1].version, key=lambda event: event.version)
+        # Events of one revision stay together: whether they share a version is seen by all of them.
+        last = versions.whole(versions.revision_of(ring[cut - 1].version))
+        end = bisect_right(ring, last, key=_version_of)
         self._ring_bytes = size - sum(event.size for event in ring[cut:end])
-        self.oldest = ring[end - 1].version
+        self.oldest = last
         del ring[:end]
+
+
+def _version_of(event: CacheEvent) -> Version:
+    return event.version
+
+
+def _is_shared(ring: Sequence[CacheEvent], version: Version) -> bool:
+    """Say whether several events have a version: as events, or in the objects that they carry."""
+    if versions.position_of(version) == versions.WHOLE:
+        return False
+    revision = versions.revision_of(version)
+    start = bisect_left(ring, versions.version_of(revision, 0), key=_version_of)
+    end = bisect_right(ring, versions.whole(revision), key=_version_of)
+    having = (version in (event.version, event.entry.stored.version) for event in ring[start:end])
+    return sum(having) > 1
 
 
 def _note(index: _Index, value: str, key: Key) -> None:

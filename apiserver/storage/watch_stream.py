@@ -57,6 +57,7 @@ class WatchStream:
         selection: Selection,
         *,
         bookmarks: bool,
+        mark_end: bool,
         clock: Clock,
         outlet: Outlet | None = None,
     ) -> None:
@@ -65,7 +66,7 @@ class WatchStream:
         self._has_begun = False
         self._history, self._kind, self._selection = history, kind, selection
         self._selects = judge_of(kind.cache.resource, selection)
-        self._bookmarks, self._clock = bookmarks, clock
+        self._bookmarks, self._mark_end, self._clock = bookmarks, mark_end, clock
 
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
         """Yield batches after a version; None: with the current state first. Ends when the watcher was too slow.
@@ -92,9 +93,10 @@ class WatchStream:
                 continue
             if not events:
                 break
-            for batch in self._chunks(items_for(events, self._selects), events[-1].version):
+            # The cache stands at whole revisions: nothing of the last one is left, whatever shares a version.
+            after = cache.version
+            for batch in self._chunks(items_for(events, self._selects), after):
                 yield batch
-            after = events[-1].version
         # No await between the last look at the ring and this: nothing is lost between them.
         subscription = self._kind.fanout.attach(self._selection, bookmarks=self._bookmarks)
         try:
@@ -130,7 +132,7 @@ class WatchStream:
                 chunk, size = [], len(wire)
             chunk.append(CacheEvent(EventType.ADDED, at, entry, None))
             parts.append(wire)
-        if self._bookmarks:
+        if self._mark_end:
             end = Pending(EventType.BOOKMARK, version, None, initial_events_end=True)
             chunk.append(end)
             parts.append(end.wire)

@@ -7,14 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid
-from vaina.objects.quoting import go_quote
+from vaina.objects.integers import parse_int
+from vaina.objects.pods import MIRROR
+from vaina.quoting import go_quote
 
-MIRROR: Final = "kubernetes.io/config.mirror"
 _DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 _SECCOMP_POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP_CONTAINER: Final = "container.seccomp.security.alpha.kubernetes.io/"
@@ -49,7 +50,7 @@ def check_annotations(errors: Errors, path: Path, annotations: Annotations, spec
         errors.append(invalid(path.key(MIRROR), annotations[MIRROR], detail))
     if _DELETION_COST in annotations:
         cost = annotations[_DELETION_COST]
-        if not _INTEGER.fullmatch(cost) or not -(1 << 31) <= int(cost) <= names.MAX_INT32:
+        if not _INTEGER.fullmatch(cost) or parse_int(cost, bits=32) is None:
             errors.append(invalid(path.key(_DELETION_COST), cost, "must be a 32bit integer"))
     for key in sorted(annotations):
         if key == _SECCOMP_POD or key.startswith(_SECCOMP_CONTAINER):

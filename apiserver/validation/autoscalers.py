@@ -1,17 +1,17 @@
 """Rules for HorizontalPodAutoscalers. Follows `pkg/apis/autoscaling/validation` and `pkg/registry/autoscaling`.
 
-Scaling to none needs a feature that is off by default upstream; an autoscaler that has it already keeps it.
+Scaling to none (HPAScaleToZero) needs a metric that says something where there are no Pods.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_non_negative, check_text
 from apiserver.validation.resources import check_container_name, check_readable
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 _SPEC: Final = Path("spec")
@@ -54,11 +54,8 @@ def check_status_update(new: Autoscaler, old: Autoscaler) -> Errors:
 def _check_spec(
     errors: Errors, spec: v2.HorizontalPodAutoscalerSpec, old: v2.HorizontalPodAutoscalerSpec | None
 ) -> None:
-    has_none = old is not None and old.HasField("min_replicas") and old.min_replicas == 0
-    least = 0 if has_none else 1
-    if spec.HasField("min_replicas") and spec.min_replicas < least:
-        detail = f"must be greater than or equal to {least}"
-        errors.append(invalid(_SPEC.child("minReplicas"), spec.min_replicas, detail))
+    if spec.HasField("min_replicas"):
+        check_non_negative(errors, _SPEC.child("minReplicas"), spec.min_replicas)
     at = _SPEC.child("maxReplicas")
     if spec.max_replicas < 1:
         errors.append(invalid(at, spec.max_replicas, "must be greater than 0"))

@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.metadata import METADATA, Errors
 from vaina.api.core.v1 import config_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, required, too_long
 
 _MAX_BYTES: Final = 1024 * 1024

@@ -7,9 +7,9 @@ validatePodExtendedResourceClaimStatus, validateNodeAllocatableResourceClaimStat
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required, too_long
 
 _HEALTH: Final = ("Healthy", "Unhealthy", "Unknown")

@@ -9,11 +9,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from apiserver.validation import env, mounts, names, ports, probes, resources, security
+from apiserver.validation import env, mounts, ports, probes, resources, security
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.volumes import Sources
 from apiserver.validation.windows import AnyContainer
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import (
     Path,
     duplicate,

@@ -3,10 +3,11 @@
 import re
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.jobs import check_template
 from apiserver.validation.metadata import Errors, check_non_negative
 from vaina.api.batch.v1 import job_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, invalid, not_supported, required
 from vaina.objects.schedules import ScheduleError, parse, time_zone
 
@@ -23,7 +24,7 @@ def check_create(cron_job: CronJob) -> Errors:
     """Check a new CronJob."""
     errors = metadata.check_create(cron_job.metadata, names.dns_1123_subdomain, namespaced=True)
     _check_spec(errors, cron_job.spec, None)
-    if len(cron_job.metadata.name) > _MAX_NAME:
+    if names.size(cron_job.metadata.name) > _MAX_NAME:
         detail = f"must be no more than {_MAX_NAME} characters"
         errors.append(invalid(metadata.METADATA.child("name"), cron_job.metadata.name, detail))
     return errors
@@ -82,6 +83,9 @@ def _check_time_zone(errors: Errors, path: Path, name: str) -> None:
     if name.lower() == "local":
         detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         errors.append(invalid(path, name, detail))
+    if name == "Local":
+        # The one spelling that Go's time.LoadLocation knows: it has nothing to say of it.
+        return
     try:
         time_zone(name)
     except ScheduleError as error:

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from apiserver.validation import metadata, names, templates
+from apiserver.validation import metadata, templates
 from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_non_negative
 from vaina.api.apps.v1 import daemon_set_pb2
-from vaina.objects import selectors
+from vaina.objects import names, selectors
 from vaina.objects.field_path import Path, invalid, not_supported, required
 
 _SPEC: Final = Path("spec")

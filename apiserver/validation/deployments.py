@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from apiserver.validation import metadata, names, workloads
+from apiserver.validation import metadata, workloads
 from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
 from apiserver.validation.metadata import Errors, check_non_negative
 from vaina.api.apps.v1 import controller_revision_pb2, deployment_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 _SPEC: Final = Path("spec")

@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.amounts import check_amount, check_at_most_all
 from apiserver.validation.conditions import check_conditions
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_non_negative
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, invalid, not_supported
 
 _SPEC: Final = Path("spec")

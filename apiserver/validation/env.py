@@ -7,11 +7,10 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2, reference_pb2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path, invalid, not_found, not_supported, required
 
 ENV_FIELDS: Final = frozenset({

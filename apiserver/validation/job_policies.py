@@ -6,9 +6,9 @@ Called by `jobs`. Follows `pkg/apis/batch/validation`.
 from collections.abc import Collection
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_non_negative, check_text
 from vaina.api.batch.v1 import job_pb2
+from vaina.objects import names
 from vaina.objects.completion_indexes import IndexesError, parse_strict
 from vaina.objects.field_path import (
     Path,
@@ -21,7 +21,7 @@ from vaina.objects.field_path import (
     wrong,
 )
 from vaina.objects.jobs import FAILED_PODS_ONLY, TERMINATING_OR_FAILED
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 _ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
 _OPERATORS: Final = ("In", "NotIn")
@@ -133,7 +133,7 @@ def _check_success_rule(
     total = 0
     if listed:
         at = path.child("succeededIndexes")
-        if len(rule.succeeded_indexes) > _MAX_INDEXES_BYTES:
+        if names.size(rule.succeeded_indexes) > _MAX_INDEXES_BYTES:
             errors.append(too_long(at, _MAX_INDEXES_BYTES))
         try:
             total = len(parse_strict(rule.succeeded_indexes, completions))

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from apiserver.validation import names, warnings
+from apiserver.validation import warnings
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path
 from vaina.objects.jobs import is_indexed
 

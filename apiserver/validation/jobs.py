@@ -5,7 +5,7 @@ Follows `pkg/apis/batch/validation` and `pkg/registry/batch/job/strategy.go`.
 
 from typing import Any, Final
 
-from apiserver.validation import metadata, names, templates
+from apiserver.validation import metadata, templates
 from apiserver.validation.job_policies import (
     check_failure_policy,
     check_replacement_policy,
@@ -15,7 +15,7 @@ from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_non_negative, check_text
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects import selectors
+from vaina.objects import names, selectors
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required, too_long
 from vaina.objects.jobs import (
     CONTROLLER_UID_LABELS,

@@ -5,9 +5,9 @@ Follows apimachinery's `meta/v1/validation`.
 
 from collections.abc import Iterable
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_label_name, check_labels
 from vaina.api.meta.v1 import meta_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, required
 
 

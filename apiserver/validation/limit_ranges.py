@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation import metadata, names, resources
+from apiserver.validation import metadata, resources
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import limit_range_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, required
 from vaina.objects.quantity import MAX_INT64, Amount, parse
 

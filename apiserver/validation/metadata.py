@@ -9,9 +9,9 @@ from typing import Any, Final
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from apiserver.validation import names
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, required, too_long
 from vaina.objects.times import format_time
 

@@ -6,10 +6,10 @@ Follows `pkg/apis/core/validation`: ValidateVolumeMounts, ValidateVolumeDevices.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.volumes import Sources
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_found, not_supported, required
 
 _PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")

@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from apiserver.validation import metadata, names, resources, scheduling
+from apiserver.validation import metadata, resources, scheduling
 from apiserver.validation.metadata import METADATA, Errors, check_text
 from vaina.api.core.v1 import node_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, required
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 _SPEC: Final = Path("spec")
 _STATUS: Final = Path("status")

@@ -6,11 +6,11 @@ Where a source differs from that of a Pod's volume only in naming Secrets with t
 
 from typing import Any, Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.volume_legacy import LEGACY, Check, check_csi_driver
 from apiserver.validation.volumes import check_host_path
 from vaina.api.core.v1 import persistent_volume_pb2 as pv
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, required
 
 

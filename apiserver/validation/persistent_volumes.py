@@ -10,14 +10,14 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.metadata import NOT_POSITIVE, Errors, check_immutable, check_text
 from apiserver.validation.persistent_volume_sources import check_source
 from apiserver.validation.scheduling import check_node_selector
 from apiserver.validation.volume_legacy import check_access_modes, check_claim_spec
 from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 PersistentVolume = persistent_volume_pb2.PersistentVolume

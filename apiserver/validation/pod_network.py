@@ -6,9 +6,9 @@ Follows `pkg/apis/core/validation`: validateDNSPolicy, validatePodDNSConfig, Val
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required, too_long
 
 _DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")

@@ -9,7 +9,6 @@ from typing import Final
 from apiserver.validation import (
     containers,
     env,
-    names,
     pod_network,
     pod_resources,
     ports,
@@ -21,6 +20,7 @@ from apiserver.validation import (
 from apiserver.validation.metadata import Errors, check_labels, check_text
 from apiserver.validation.volumes import check_volumes
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, invalid, not_supported, required
 
 _RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
@@ -112,6 +112,9 @@ def _check_policies(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
         check_labels(errors, path.child("nodeSelector"), spec.node_selector)
     if spec.HasField("security_context"):
         security.check_pod(errors, path.child("securityContext"), spec)
+    if spec.share_process_namespace and spec.host_pid:
+        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
+        errors.append(invalid(path.child("shareProcessNamespace"), True, detail))
 
 
 def _check_placement(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:

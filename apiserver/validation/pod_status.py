@@ -7,9 +7,10 @@ the registry's business.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation import annotations, container_status, metadata, names
+from apiserver.validation import annotations, container_status, metadata
 from apiserver.validation.metadata import METADATA, Errors, check_text
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid
 
 _STATUS: Final = Path("status")

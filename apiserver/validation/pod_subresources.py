@@ -11,19 +11,19 @@ from apiserver.validation.metadata import Errors
 from apiserver.validation.pod_updates import changed_fields
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.field_path import Path, forbidden, invalid
-from vaina.objects.pods import is_restartable_init, qos_class
+from vaina.objects.pods import is_mirror, is_restartable_init, qos_class
+from vaina.quoting import go_quote
 
 _SPEC: Final = Path("spec")
 #: upstream's path of what concerns the whole object
 _WHOLE: Final = Path()
-_MIRROR: Final = "kubernetes.io/config.mirror"
 _RESIZABLE: Final = ("cpu", "memory")
 _OTHER_CONTAINERS: Final = "containers may not be added, removed, renamed or reordered on resize"
 
 
 def check_ephemeral_containers_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
     """Check a change of ephemeral containers: they are added, never changed and never taken away."""
-    if _MIRROR in old.metadata.annotations:
+    if is_mirror(old):
         return [forbidden(_WHOLE, "static pods do not support ephemeral containers")]
     errors = metadata.check_update(new.metadata, old.metadata)
     errors.extend(pods.check_pod(new))
@@ -34,11 +34,13 @@ def check_ephemeral_containers_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Err
         name = item.ephemeral_container_common.name
         found = wanted.get(name)
         if found is None:
-            errors.append(forbidden(at, f'existing ephemeral containers "{name}" may not be removed\n'))
+            errors.append(
+                forbidden(at, f"existing ephemeral containers {go_quote(name)} may not be removed\n")
+            )
         elif found != item:
             # The common part stands in line with the rest in text.
             fields = ", ".join(changed_fields(at, found, item)).replace(".ephemeralContainerCommon", "")
-            detail = f'existing ephemeral containers "{name}" may not be changed\nchanged: {fields}'
+            detail = f"existing ephemeral containers {go_quote(name)} may not be changed\nchanged: {fields}"
             errors.append(forbidden(at, detail))
     return errors
 
@@ -73,7 +75,7 @@ def _cannot_be_resized(new: pod_pb2.Pod, old: pod_pb2.Pod) -> str:
     for pod in (old, new):
         if pod.spec.resources.requests or pod.spec.resources.limits:
             return "pods with pod-level resources cannot be resized"
-    if _MIRROR in old.metadata.annotations:
+    if is_mirror(old):
         return "static pods cannot be resized"
     if old.spec.os.name == "windows":
         return "windows pods cannot be resized"

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.validation import annotations, metadata, names, pods, scheduling
+from apiserver.validation import annotations, metadata, pods, scheduling
 from apiserver.validation.metadata import METADATA, Errors
 from vaina.api.core.v1 import pod_pb2, reference_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, required
+from vaina.objects.pods import MIRROR
 
 _SPEC: Final = Path("spec")
 _MUTABLE: Final = (
@@ -33,7 +35,7 @@ def check_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
     at, before, after = METADATA.child("annotations"), old.metadata.annotations, new.metadata.annotations
     if before or after:
         annotations.check_annotation_updates(errors, at, after, before)
-    if annotations.MIRROR in before and new.spec != old.spec:
+    if MIRROR in before and new.spec != old.spec:
         changed = ", ".join([*changed_fields(_SPEC, new.spec, old.spec)][:_MAX_CHANGES])
         errors.append(forbidden(_SPEC, f"{_OF_NODE}\nchanged: {changed}"))
         return errors

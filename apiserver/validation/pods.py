@@ -6,10 +6,11 @@ validatePodMetadataAndSpec.
 
 from typing import Final
 
-from apiserver.validation import annotations, containers, metadata, names
+from apiserver.validation import annotations, containers, metadata
 from apiserver.validation.metadata import METADATA, NOWHERE, Errors
 from apiserver.validation.pod_spec import check_pod_spec
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden
 
 SPEC: Final = Path("spec")

@@ -6,10 +6,10 @@ Follows `pkg/apis/core/validation`: validateContainerPorts, AccumulateUniqueHost
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, internal, invalid, not_supported, required
 
 _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")

@@ -7,9 +7,10 @@ admission's to say: it takes a look at the others.
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.metadata import Errors, check_immutable
 from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, not_supported, required
 
 PREFIX: Final = "system-"

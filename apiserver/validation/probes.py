@@ -6,9 +6,10 @@ Follows `pkg/apis/core/validation`: validateProbe, validateHandler, validateLife
 from collections.abc import Callable
 from typing import Any, Final
 
-from apiserver.validation import names, ports
+from apiserver.validation import ports
 from apiserver.validation.metadata import Errors, check_non_negative, check_text
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 _SCHEMES: Final = ("HTTP", "HTTPS")

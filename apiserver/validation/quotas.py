@@ -6,9 +6,10 @@ Follows `pkg/apis/core/validation` (ValidateResourceQuota, its updates, validate
 
 from typing import Final
 
-from apiserver.validation import metadata, names, resources
+from apiserver.validation import metadata, resources
 from apiserver.validation.metadata import IMMUTABLE, Errors
 from vaina.api.core.v1 import resource_quota_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, invalid, required
 
 _SPEC: Final = Path("spec")

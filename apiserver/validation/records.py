@@ -6,11 +6,12 @@ PodTrace is vaina's own.
 
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.metadata import NEGATIVE, Errors, check_text
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2
 from vaina.api.trace.v1 import trace_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 from vaina.steps import PodStep
 
@@ -132,3 +133,8 @@ def _check_steps(errors: Errors, trace: trace_pb2.PodTrace) -> None:
         elif record.step in seen:
             errors.append(duplicate(at, record.step))
         seen.add(record.step)
+    for index, record in enumerate(trace.status.waits):
+        if record.step not in known:
+            errors.append(
+                not_supported(Path("status", "waits").index(index).child("step"), record.step, known)
+            )

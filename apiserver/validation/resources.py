@@ -6,12 +6,11 @@ Used for containers, Pods and nodes. Follows `pkg/apis/core/validation` and `pkg
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.metadata import NEGATIVE, Errors, check_text
 from vaina.api.core.v1 import reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import (
     NOT_FOUND,
     Path,
@@ -21,7 +20,7 @@ from vaina.objects.field_path import (
     not_supported,
     required,
 )
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 Quantities = Mapping[str, meta_pb2.Quantity]
 NameCheck = Callable[[Errors, Path, str], None]

@@ -6,12 +6,12 @@ Follows `pkg/apis/core/validation`: validateAffinity, ValidateTolerations, valid
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_label_name, check_text
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
+from vaina.objects import names
 from vaina.objects.field_path import (
     DUPLICATE,
     Path,

@@ -6,9 +6,10 @@ Follows `pkg/apis/core/validation`: ValidateSecurityContext, validatePodSpecSecu
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.validation import names, windows
+from apiserver.validation import windows
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required, too_long
 
 _PROFILES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
@@ -117,9 +118,6 @@ def check_pod(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
             check_id(errors, path.child(shown), getattr(context, field))
     for index, group in enumerate(context.supplemental_groups):
         check_id(errors, path.child("supplementalGroups").index(index), group)
-    if spec.share_process_namespace and spec.host_pid:
-        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
-        errors.append(invalid(path.child("shareProcessNamespace"), True, detail))
     if context.sysctls:
         _check_sysctls(errors, path.child("sysctls"), context.sysctls, spec)
     _check_pod_profiles(errors, path, context)

@@ -6,13 +6,13 @@ to make the Pods.
 
 from typing import Final
 
-from apiserver.validation import metadata, names, templates
+from apiserver.validation import metadata, templates
 from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.metadata import Errors, check_non_negative
+from apiserver.validation.metadata import Errors, check_immutable, check_non_negative
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects import selectors
+from vaina.objects import names, selectors
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 _SPEC: Final = Path("spec")
@@ -21,14 +21,10 @@ _POLICIES: Final = ("OrderedReady", "Parallel")
 _RETENTION: Final = ("Delete", "Retain")
 _TOO_MANY: Final = "cannot be greater than status.replicas"
 _NO_MATCH: Final = "`selector` does not match template `labels`"
-_MAY_CHANGE: Final = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
-)
-#: fields of a spec that an update may change
-_CHANGING: Final = (
-    "replicas", "ordinals", "template", "update_strategy", "revision_history_limit",
-    "persistent_volume_claim_retention_policy", "min_ready_seconds",
+#: fields of a spec that an update may not change, in upstream's order (`ValidateStatefulSetUpdate`, 1.37)
+_FIXED: Final = (
+    ("selector", "selector"), ("volume_claim_templates", "volumeClaimTemplates"), ("service_name", "serviceName"),
+    ("pod_management_policy", "podManagementPolicy"),
 )  # fmt: skip
 _COUNTS: Final = (
     ("replicas", "replicas"), ("ready_replicas", "readyReplicas"), ("current_replicas", "currentReplicas"),
@@ -43,17 +39,17 @@ Spec = stateful_set_pb2.StatefulSetSpec
 def check_create(new: StatefulSet) -> Errors:
     """Check a new StatefulSet. Its name is a label: it begins the hostnames of its Pods."""
     errors = metadata.check_create(new.metadata, names.dns_1123_label, namespaced=True)
-    _check_spec(errors, new.spec)
+    _check_spec(errors, new.spec, is_new=True)
     return errors
 
 
 def check_update(new: StatefulSet, old: StatefulSet) -> Errors:
     """Check a changed StatefulSet: most of what makes its Pods theirs stays. One that was let in under another name may still go."""
     errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
-    _check_spec(errors, new.spec)
+    _check_spec(errors, new.spec, is_new=False)
     errors.extend(metadata.check_update(new.metadata, old.metadata))
-    if _fixed(new.spec) != _fixed(old.spec):
-        errors.append(forbidden(_SPEC, _MAY_CHANGE))
+    for field, shown in _FIXED:
+        check_immutable(errors, _SPEC.child(shown), getattr(new.spec, field), getattr(old.spec, field))
     return errors
 
 
@@ -76,16 +72,7 @@ def check_status_update(new: StatefulSet, old: StatefulSet) -> Errors:
     return errors
 
 
-def _fixed(spec: Spec) -> Spec:
-    """Return what of a spec never changes."""
-    fixed = Spec()
-    fixed.CopyFrom(spec)
-    for field in _CHANGING:
-        fixed.ClearField(field)
-    return fixed
-
-
-def _check_spec(errors: Errors, spec: Spec) -> None:
+def _check_spec(errors: Errors, spec: Spec, *, is_new: bool) -> None:
     at = _SPEC.child("podManagementPolicy")
     if not spec.pod_management_policy:
         errors.append(required(at))
@@ -95,7 +82,7 @@ def _check_spec(errors: Errors, spec: Spec) -> None:
     _check_retention(errors, _SPEC.child("persistentVolumeClaimRetentionPolicy"), spec)
     check_non_negative(errors, _SPEC.child("replicas"), spec.replicas)
     check_non_negative(errors, _SPEC.child("minReadySeconds"), spec.min_ready_seconds)
-    if spec.service_name:
+    if spec.service_name and is_new:
         # It becomes the subdomain of every Pod.
         where = _SPEC.child("serviceName")
         errors.extend(

@@ -6,12 +6,13 @@ Follows `pkg/apis/storage/validation`. That Pods of a node's kubelet alone may w
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.metadata import Errors, check_immutable, check_label_name, check_text
 from apiserver.validation.volume_legacy import check_csi_driver
 from vaina.api.core.v1 import topology_selector_pb2
 from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required, too_long
+from vaina.objects import names
+from vaina.objects.field_path import Path, duplicate, invalid, not_supported, required, too_long
 
 StorageClass = storage_class_pb2.StorageClass
 CSINode = csi_node_pb2.CSINode
@@ -82,12 +83,10 @@ def _check_topologies(
 def check_class_update(new: StorageClass, old: StorageClass) -> Errors:
     """Check a changed StorageClass: storage was made by it already."""
     errors = metadata.check_update(new.metadata, old.metadata)
-    if dict(new.parameters) != dict(old.parameters):
-        errors.append(forbidden(Path("parameters"), "updates to parameters are forbidden."))
-    if new.provisioner != old.provisioner:
-        errors.append(forbidden(Path("provisioner"), "updates to provisioner are forbidden."))
-    if new.reclaim_policy != old.reclaim_policy:
-        errors.append(forbidden(Path("reclaimPolicy"), "updates to reclaimPolicy are forbidden."))
+    parameters = (dict(new.parameters) or None, dict(old.parameters) or None)
+    check_immutable(errors, Path("parameters"), *parameters)
+    check_immutable(errors, Path("provisioner"), new.provisioner, old.provisioner)
+    check_immutable(errors, Path("reclaimPolicy"), new.reclaim_policy, old.reclaim_policy)
     check_immutable(errors, Path("volumeBindingMode"), new.volume_binding_mode, old.volume_binding_mode)
     _check_topologies(errors, Path("allowedTopologies"), list(new.allowed_topologies))
     return errors

@@ -5,14 +5,14 @@ Follows `pkg/apis/storage/validation`.
 
 from typing import Final
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import NEGATIVE, Errors, check_immutable, check_text
 from apiserver.validation.persistent_volumes import check_inline_spec
 from apiserver.validation.volume_legacy import check_csi_driver
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, csi_storage_capacity_pb2, volume_attachment_pb2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required, too_long
 
 CSIDriver = csi_driver_pb2.CSIDriver

@@ -117,13 +117,7 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "PersistentVolumeStatus": {
         "phase": _TOLD, "message": _TOLD, "reason": _TOLD, "last_phase_transition_time": _WHEN,
     },
-    "PersistentVolumeClaimStatus": {
-        "phase": _TOLD, "access_modes": _TOLD, "allocated_resource_statuses": _TOLD,
-        "current_volume_attributes_class_name": _TOLD,
-    },
-    "PersistentVolumeClaimCondition": {**_CONDITION, "last_probe_time": _WHEN},
-    "ModifyVolumeStatus": {"status": _TOLD, "target_volume_attributes_class_name": _TOLD},
-    "VolumeHealthStatus": {"last_transition_time": _WHEN},
+    # A claim's status has no rules of its own either: in a StatefulSet's volumeClaimTemplates none of it may change.
     "StorageClass": {"allow_volume_expansion": _BOOLEAN, "mount_options": _DRIVER},
     "CSIDriverSpec": {
         "requires_republish": _BOOLEAN, "service_account_token_in_secrets": _BOOLEAN, "prevent_pod_scheduling_if_missing": _BOOLEAN,

@@ -8,10 +8,11 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from apiserver.validation import env, names
+from apiserver.validation import env
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_text
 from vaina.api.core.v1 import volume_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 _MODE: Final = "must be a number between 0 and 0777 (octal), both inclusive"

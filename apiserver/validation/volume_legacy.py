@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from apiserver.validation import names
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import NOT_POSITIVE, Errors, check_annotations, check_labels, check_text
 from vaina.api.core.v1 import reference_pb2, volume_pb2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required, too_long
 
 _IQN: Final = re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$", re.ASCII)

@@ -6,11 +6,11 @@ Called by `pod_spec`. Follows `pkg/apis/core/validation`: ValidateVolumes, valid
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from apiserver.validation import names, volume_files
+from apiserver.validation import volume_files
 from apiserver.validation.metadata import Errors, check_text
 from apiserver.validation.volume_legacy import LEGACY, Check
 from vaina.api.core.v1 import volume_pb2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 
 Sources = dict[str, volume_pb2.VolumeSource]

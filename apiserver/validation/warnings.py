@@ -7,15 +7,14 @@ with its field, so that nothing is silently ignored. Who makes one of them work 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from apiserver.validation import names
 from apiserver.validation.resources import Quantities
 from apiserver.validation.volume_legacy import LEGACY
 from apiserver.validation.windows import AnyContainer, visit_containers
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects import quantity
+from vaina.objects import names, quantity
 from vaina.objects.field_path import Path
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 _NOT_YET: Final = "accepted, but vaina does not act on it yet"
 
@@ -41,7 +40,6 @@ _POD_SECURITY: Final = (
     ("se_linux_change_policy", "seLinuxChangePolicy"),
 )  # fmt: skip
 _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
-    ("resizePolicy", lambda container: bool(container.resize_policy)),
     ("volumeDevices", lambda container: bool(container.volume_devices)),
     ("resources.claims", lambda container: bool(container.resources.claims)),
     (
@@ -213,7 +211,11 @@ def _container(path: Path, container: AnyContainer) -> Iterator[str]:
     for name in sorted(resources.limits):
         if name.startswith(_UNLIMITED):
             yield f"{path.child('resources', 'limits').key(name)}: {_NOT_YET}"
+    for index, rule in enumerate(container.restart_policy_rules):
+        if rule.action == "RestartAllContainers":
+            yield f"{path.child('restartPolicyRules').index(index).child('action')}: {_NOT_YET}"
     yield from _mounts(path.child("volumeMounts"), container)
+    yield from _probes(path, container)
     yield from _fractions(
         path.child("resources"), {"limits": resources.limits, "requests": resources.requests}
     )
@@ -227,16 +229,21 @@ def _container(path: Path, container: AnyContainer) -> Iterator[str]:
                 "be dropped when using apply"
             )
         seen.add(variable.name)
-        if variable.value_from.HasField("file_key_ref"):
-            yield f"{path.child('env').index(index).child('valueFrom', 'fileKeyRef')}: {_NOT_YET}"
 
 
 def _mounts(path: Path, container: AnyContainer) -> Iterator[str]:
     for index, mount in enumerate(container.volume_mounts):
-        if mount.recursive_read_only not in {"", "Disabled"}:
-            yield f"{path.index(index).child('recursiveReadOnly')}: {_NOT_YET}"
         if mount.bind_mount_options:
             yield f"{path.index(index).child('bindMountOptions')}: {_NOT_YET}"
+
+
+def _probes(path: Path, container: AnyContainer) -> Iterator[str]:
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        handler = getattr(container, f"{name.removesuffix('Probe')}_probe").handler
+        if handler.http_get.HasField("protocol"):
+            yield f"{path.child(name, 'httpGet', 'protocol')}: {_NOT_YET}"
+        if handler.grpc.HasField("mode"):
+            yield f"{path.child(name, 'grpc', 'mode')}: {_NOT_YET}"
 
 
 def _port_overlaps(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:

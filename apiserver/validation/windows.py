@@ -10,9 +10,9 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from apiserver.validation import names
 from apiserver.validation.metadata import Errors
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 AnyContainer = pod_pb2.Container | pod_pb2.EphemeralContainerCommon

@@ -7,12 +7,12 @@ immutable.
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation import metadata, names, templates
+from apiserver.validation import metadata, templates
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import Errors, check_non_negative
 from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import pod_pb2, replication_controller_pb2
-from vaina.objects import selectors
+from vaina.objects import names, selectors
 from vaina.objects.field_path import Path, invalid, required
 
 _SPEC: Final = Path("spec")

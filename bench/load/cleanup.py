@@ -1,15 +1,17 @@
 """Takes away what a run has made, by its label. Also what a run left that was killed (`vaina load clean`)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bench.load.settings import RUN_LABEL
+from vaina.api.core.v1.namespace_pb2 import Namespace
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
-from vaina.kinds import KINDS, LEASE, NAMESPACE, Kind
+from vaina.kinds import KINDS, LEASE, NAMESPACE, POD, Kind
 
 _NODE_LEASES = "kube-node-lease"
+_CLUSTER_WIDE = tuple(kind for kind in KINDS if not kind.namespaced and kind is not NAMESPACE)
 #: everything together
 CLEAN_SECONDS = 120.0
 #: ... and then until the last namespace is gone
@@ -39,28 +41,47 @@ async def clean(
     """
     selector = f"{RUN_LABEL}={run}" if run else RUN_LABEL
     async with asyncio.timeout(CLEAN_SECONDS):
-        namespaces = await client.namespaces.list_all(label_selector=selector)
-        for namespace in namespaces.items:
-            await client.pods.delete_collection(
-                namespace.metadata.name, label_selector=selector, grace_period_seconds=grace_seconds
-            )
-        while grace_seconds and (await client.pods.list(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
-            await asyncio.sleep(_LOOK_SECONDS)
-        nodes = await client.nodes.list_all(label_selector=selector)
-        for kind in KINDS:
-            if not kind.namespaced and kind is not NAMESPACE:
-                await client.kind(kind).delete_collection(label_selector=selector)
-        for node in nodes.items:
-            await _delete(client, LEASE, node.metadata.name, _NODE_LEASES)
+        namespaces = await client.namespaces.list(label_selector=selector)
+        await _delete_things(client, selector, namespaces.items, grace_seconds)
         for namespace in namespaces.items:
             await _delete(client, NAMESPACE, namespace.metadata.name)
+        # A run that was interrupted has given up calls that the apiserver may carry out all the same.
+        while await _is_anything_left(client, selector):
+            await _delete_things(client, selector, namespaces.items, grace_seconds)
     try:
         async with asyncio.timeout(wait_seconds):
-            while (await client.namespaces.list(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
+            while (await client.namespaces.list_page(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
         left = [item.metadata.name for item in (await client.namespaces.list(label_selector=selector)).items]
         say(f"namespaces that are still ending: {', '.join(left)} (is a controller running?)")
+
+
+async def _delete_things(
+    client: Clientset, selector: str, namespaces: Iterable[Namespace], grace_seconds: int
+) -> None:
+    """Delete Pods, and when they are gone what is in no namespace, but for namespaces."""
+    for namespace in namespaces:
+        await client.pods.delete_collection(
+            namespace.metadata.name, label_selector=selector, grace_period_seconds=grace_seconds
+        )
+    while grace_seconds and (await client.pods.list_page(label_selector=selector, limit=1)).items:  # noqa: ASYNC110 - in another process
+        await asyncio.sleep(_LOOK_SECONDS)
+    nodes = await client.nodes.list(label_selector=selector)
+    for kind in _CLUSTER_WIDE:
+        await client.kind(kind).delete_collection(label_selector=selector)
+    for node in nodes.items:
+        await _delete(client, LEASE, node.metadata.name, _NODE_LEASES)
+
+
+async def _is_anything_left(client: Clientset, selector: str) -> bool:
+    """Say whether there is anything that nobody has deleted; what only ends, ends by itself."""
+    kinds: tuple[Kind[Any], ...] = (POD, *_CLUSTER_WIDE)
+    for kind in kinds:
+        found = await client.kind(kind).list(label_selector=selector)
+        if not all(item.metadata.HasField("deletion_timestamp") for item in found.items):
+            return True
+    return False
 
 
 async def _delete(client: Clientset, kind: Kind[Any], name: str, namespace: str = "") -> None:

@@ -104,7 +104,7 @@ class HollowKubelets:
         count, clock = -1, asyncio.get_running_loop().time
         since = clock()
         while True:
-            found = await self._client.nodes.list_all()
+            found = await self._client.nodes.list()
             here = sum(
                 node.metadata.name in names
                 and any(one.type == "Ready" and one.status == "True" for one in node.status.conditions)

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 
+from bench.load.apps import AppLoad, pod_of
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.templates import NAMESPACE_DEFAULT, NODE_DEFAULT, POD_DEFAULT, Maker, Template
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
+from vaina.kinds import REPLICA_SET
 
 HOSTNAME = "kubernetes.io/hostname"
 #: nodes in a call, and calls in flight
@@ -68,17 +71,21 @@ class Making:
         self._numbers[prefix] = first + count
         return range(first, first + count)
 
-    async def make_nodes(self, count: int, path: str, labels: Callable[[int], dict[str, str]]) -> None:
-        """Make Node objects: no kubelet stands behind them."""
-        maker = self.maker(path, "Node")
-        numbers = self.numbers(maker.name(""), count)
+    async def make_nodes(self, paths: Sequence[str], labels: Callable[[int], dict[str, str]]) -> None:
+        """Make Node objects, one after each template: no kubelet stands behind them."""
+        count = len(paths)
+        makers = {path: self.maker(path, "Node") for path in set(paths)}
+        numbers = [self.numbers(makers[path].name(""), 1)[0] for path in paths]
         starts = iter(range(0, count, _BATCH))
 
         async def caller() -> None:
             for start in starts:
                 indexes = range(start, min(start + _BATCH, count))
                 results = await self._client.nodes.create_batch(
-                    [self._node(maker, index, numbers[index], labels(index)) for index in indexes]
+                    [
+                        self._node(makers[paths[index]], index, numbers[index], labels(index))
+                        for index in indexes
+                    ]
                 )
                 for result in results:
                     if isinstance(result, ApiError):
@@ -97,12 +104,39 @@ class Making:
         self.label(node)
         return node
 
-    def pod_maker(self, maker: Maker, namespace: str, names: Sequence[str]) -> Callable[[int], pod_pb2.Pod]:
-        """Return what makes Pod `index` of a step."""
+    async def make_apps(self, load: AppLoad, namespace: str) -> Callable[[int], pod_pb2.Pod]:
+        """Make the ReplicaSets of a step; return what makes its Pod `index`, but for its name."""
+        some = {app.template_path: app.params for app in load.apps}
+        templates = {path: Template.read(self._folder / path, [params]) for path, params in some.items()}
+        models: list[pod_pb2.Pod] = [pod_pb2.Pod()] * len(load.apps)
+        order = iter(enumerate(load.apps))
+
+        async def caller() -> None:
+            for number, app in order:
+                owner = templates[app.template_path].maker(self._settings.run, app.params).make(0, "")
+                owner.metadata.namespace, owner.spec.replicas = namespace, app.replicas
+                self.label(owner)
+                models[number] = pod_of(await self._client.kind(REPLICA_SET).create(owner))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_IN_FLIGHT):
+                group.create_task(caller())
+
+        def make(index: int) -> pod_pb2.Pod:
+            pod = pod_pb2.Pod()
+            pod.CopyFrom(models[load.turns[index]])
+            return pod
+
+        return make
+
+    def pod_maker(
+        self, make_plain: Callable[[int], pod_pb2.Pod], namespace: str, names: Sequence[str]
+    ) -> Callable[[int], pod_pb2.Pod]:
+        """Return what makes Pod `index` of a step, with its name and as the settings want it."""
         settings = self._settings
 
         def make(index: int) -> pod_pb2.Pod:
-            pod: pod_pb2.Pod = maker.make(index, "")
+            pod = make_plain(index)
             pod.metadata.name, pod.metadata.namespace = names[index], namespace
             self.label(pod)
             if self.node_selector:
@@ -123,6 +157,7 @@ class Making:
         if template.kind.namespaced:
             made.metadata.namespace = await self.namespace(namespace)
         if template.kind.kind == "Pod":
-            made = self.pod_maker(maker, made.metadata.namespace, [made.metadata.name])(0)
+            name, plain = made.metadata.name, partial(maker.make, number="")
+            made = self.pod_maker(plain, made.metadata.namespace, [name])(0)
         self.label(made)
         return template, await self._client.kind(template.kind).create(made)

@@ -191,7 +191,7 @@ async def _scheduled_events(client: Clientset, sets: Sequence[PodSet]) -> int | 
     names = {(pods.namespace, name) for pods in sets for name in pods.names}
     try:
         found = [
-            await client.events.list_all(namespace, field_selector="reason=Scheduled")
+            await client.events.list(namespace, field_selector="reason=Scheduled")
             for namespace in sorted({pods.namespace for pods in sets})
         ]
     except ApiError:

@@ -1,17 +1,24 @@
 """Workloads out of YAML: strict, and with the place of what is wrong. Reads files; decides nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
+from bench.load.apps import BUILT_IN_PARAMS
+from bench.load.shares import share
 from bench.load.templates import Template, TemplateError
 from bench.load.workload import (
+    MAX_APPS,
     MAX_SLEEP_SECONDS,
     OPCODES,
     AnyOperation,
+    AppParams,
+    Apps,
+    AppTemplate,
     Churn,
     Counted,
     CreateAny,
@@ -19,6 +26,7 @@ from bench.load.workload import (
     CreateNodes,
     CreatePods,
     DeletePods,
+    NodeTemplate,
     Sleep,
     StartCollectingMetrics,
     StopCollectingMetrics,
@@ -119,12 +127,15 @@ class _Checks:
             if unused:
                 raise WorkloadError(f"{self.place}: workloads {variant.name}: params.{unused[0]} is not used")
 
-    def _counts(self, step: AnyOperation, where: str) -> None:
-        if isinstance(step, Counted) and (step.count is None) == (not step.count_param):
+    def _counts(self, step: AnyOperation | Apps, where: str) -> None:
+        if isinstance(step, CreatePods) and step.apps is not None:
+            self._counts(step.apps, f"{where}.apps")
+            self._check_apps(step.apps, f"{where}.apps")
+        if isinstance(step, Counted | Apps) and (step.count is None) == (not step.count_param):
             raise WorkloadError(f"{where}: one of count and countParam is needed")
         if isinstance(step, CreateAny) and step.count is not None and step.count_param:
             raise WorkloadError(f"{where}: one of count and countParam is too many")
-        if isinstance(step, Counted | CreateAny) and step.count_param:
+        if isinstance(step, Counted | CreateAny | Apps) and step.count_param:
             self._param(step.count_param, f"{where}.countParam")
         if isinstance(step, Sleep):
             if bool(step.duration) == bool(step.duration_param):
@@ -139,6 +150,31 @@ class _Checks:
             if seconds > MAX_SLEEP_SECONDS:
                 raise WorkloadError(f"{where}.duration: more than {MAX_SLEEP_SECONDS:.0f}s")
 
+    def _check_apps(self, apps: Apps, where: str) -> None:
+        """Say what is wrong with the numbers and shares of apps."""
+        for variant in self.case.workloads:
+            count = Workload(self.case, variant, "").count(apps)
+            if not 1 <= count <= MAX_APPS:
+                raise WorkloadError(
+                    f"{where}: workloads {variant.name}: {count} apps are not 1 to {MAX_APPS}"
+                )
+        _add_up(apps.templates, f"{where}.templates")
+        names = {"run", "index", *BUILT_IN_PARAMS}
+        for group, choices in apps.template_params.items():
+            _add_up(choices, f"{where}.templateParams.{group}")
+            own = set(choices[0].params)
+            for number, choice in enumerate(choices):
+                if set(choice.params) != own:
+                    raise WorkloadError(
+                        f"{where}.templateParams.{group}[{number}]: params are {_listed(choice.params)}, "
+                        f"those of [0] are {_listed(own)}"
+                    )
+            if own & names:
+                raise WorkloadError(
+                    f"{where}.templateParams.{group}: {_listed(own & names)} is given already"
+                )
+            names |= own
+
     def _param(self, name: str, where: str) -> None:
         if not name.startswith("$"):
             raise WorkloadError(f'{where}: "{name}" must begin with $')
@@ -150,13 +186,11 @@ class _Checks:
     def _templates(self, step: AnyOperation, where: str) -> None:
         match step:
             case CreateNodes():
-                self._template(step.node_template_path, f"{where}.nodeTemplatePath", "Node")
+                self._node_templates(step, where)
             case CreateNamespaces():
                 self._template(step.namespace_template_path, f"{where}.namespaceTemplatePath", "Namespace")
             case CreatePods():
-                own = step.pod_template_path
-                key = f"{where}.podTemplatePath" if own else f"{self.place}: defaultPodTemplatePath"
-                self._template(own or self.case.default_pod_template_path, key, "Pod")
+                self._pod_templates(step, where)
             case CreateAny():
                 self._template(step.template_path, f"{where}.templatePath", "")
             case Churn():
@@ -165,15 +199,76 @@ class _Checks:
             case _:
                 return
 
-    def _template(self, path: str, where: str, kind: str) -> None:
+    def _node_templates(self, step: CreateNodes, where: str) -> None:
+        self._template(step.node_template_path, f"{where}.nodeTemplatePath", "Node")
+        if not step.node_templates:
+            return
+        if step.node_template_path:
+            raise WorkloadError(f"{where}: nodeTemplatePath and nodeTemplates exclude one another")
+        _add_up(step.node_templates, f"{where}.nodeTemplates")
+        for number, one in enumerate(step.node_templates):
+            self._template(
+                one.node_template_path, f"{where}.nodeTemplates[{number}].nodeTemplatePath", "Node"
+            )
+
+    def _pod_templates(self, step: CreatePods, where: str) -> None:
+        own = step.pod_template_path
+        if step.apps is not None:
+            if own:
+                raise WorkloadError(f"{where}: podTemplatePath and apps exclude one another")
+            self._app_templates(step.apps, f"{where}.apps")
+            return
+        key = f"{where}.podTemplatePath" if own else f"{self.place}: defaultPodTemplatePath"
+        self._template(own or self.case.default_pod_template_path, key, "Pod")
+
+    def _app_templates(self, apps: Apps, where: str) -> None:
+        """Read the ReplicaSets, and see that each parameter is used in one of them."""
+        choices = apps.template_params.values()
+        samples = [
+            BUILT_IN_PARAMS
+            | {key: value for some in choices for key, value in some[turn % len(some)].params.items()}
+            for turn in range(max(map(len, choices), default=1))
+        ]
+        holes: set[str] = set()
+        for number, one in enumerate(apps.templates):
+            field = f"{where}.templates[{number}].templatePath"
+            template = self._template(one.template_path, field, "ReplicaSet", samples)
+            holes |= template.holes if template else set()
+            if template and "${app}" not in template.name:
+                raise WorkloadError(f"{field}: {one.template_path}: metadata.name must have ${{app}} in it")
+        for group, some in apps.template_params.items():
+            unused = sorted(set(some[0].params) - holes)
+            if unused:
+                raise WorkloadError(f"{where}.templateParams.{group}: {_listed(unused)} is not used")
+
+    def _template(
+        self, path: str, where: str, kind: str, samples: Sequence[Mapping[str, str]] = ({},)
+    ) -> Template | None:
         if not path:
-            return  # the built-in one
+            return None  # the built-in one
         try:
-            found = Template.read(self.folder / path).kind.kind
+            template = Template.read(self.folder / path, samples)
         except TemplateError as error:
             raise WorkloadError(f"{where}: {error}") from error
+        found = template.kind.kind
         if kind and found != kind:
             raise WorkloadError(f"{where}: {path} is a {found}, not a {kind}")
+        return template
+
+
+def _add_up(shares: Sequence[AppTemplate | AppParams | NodeTemplate], where: str) -> None:
+    total = Fraction(0)
+    for number, one in enumerate(shares):
+        try:
+            total += share(one.share)
+        except ValueError as error:
+            raise WorkloadError(f"{where}[{number}].share: {error}") from error
+    if total != 1:
+        raise WorkloadError(f"{where}: shares add up to {total}, not 1")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def read_workloads(paths: Sequence[Path] = ()) -> list[Workload]:

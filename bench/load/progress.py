@@ -11,14 +11,14 @@ SHOW_SECONDS = 1.0
 class Progress:
     """Owned by the run."""
 
-    def __init__(self, write: Callable[[str], None], *, interactive: bool) -> None:
+    def __init__(self, write: Callable[[str], None], *, over: str = "") -> None:
         """Make it.
 
         Args:
             write: takes text as it is.
-            interactive: whether a line can be written over.
+            over: begins a line that is written over the one before; empty where that cannot be.
         """
-        self._write, self._interactive = write, interactive
+        self._write, self._over = write, over
         self._begun = time.monotonic()
         self._open = False
         self._last: tuple[str, float, int] = ("", 0.0, 0)
@@ -36,10 +36,10 @@ class Progress:
         text = f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound, {rate:,.0f}/s"
         if pods.running_count:
             text += f", {pods.running_count:,} running"
-        if not self._interactive:
+        if not self._over:
             self.say(text)
             return
-        self._write(f"\r\x1b[K[{now - self._begun:7.1f} s] {text}")
+        self._write(f"{self._over}[{now - self._begun:7.1f} s] {text}")
         self._open = True
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class Follower:
         """Wait until every object is recorded as it is now; False: the time of `time.perf_counter` is up. Raises ApiError."""
         wanted = {
             object_key(made): int(made.metadata.resource_version)
-            for made in (await self._client.kind(self._kind).list_all()).items
+            for made in (await self._client.kind(self._kind).list()).items
         }
         while any(self.seen.get(name, 0) < version for name, version in wanted.items()):
             if time.perf_counter() > until:

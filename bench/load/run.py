@@ -2,9 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from bench.load.apps import plan_apps
 from bench.load.arrivals import at_rate, parse_trace
 from bench.load.cleanup import clean
 from bench.load.cluster import Target
@@ -18,6 +20,7 @@ from bench.load.progress import SHOW_SECONDS, Progress
 from bench.load.report import Measurement, Verification
 from bench.load.scrape import Meter, ProcMeter
 from bench.load.settings import RUN_LABEL, Settings
+from bench.load.shares import deal, share
 from bench.load.simulated import SimulatedKubelets
 from bench.load.steps import attempted, churn, delete_pods
 from bench.load.verify import Verifying
@@ -30,6 +33,7 @@ from bench.load.workload import (
     CreateNodes,
     CreatePods,
     DeletePods,
+    NodeTemplate,
     Sleep,
     StartCollectingMetrics,
     StopCollectingMetrics,
@@ -85,7 +89,7 @@ class Run:
             ApiError: the apiserver refuses, or does not answer.
         """
         # The watch tries for ever: what cannot be reached at all is told now.
-        await self._client.namespaces.list(limit=1)
+        await self._client.namespaces.list_page(limit=1)
         try:
             await self._execute()
         except BaseExceptionGroup as group:
@@ -153,7 +157,7 @@ class Run:
         name = f"{type(step).__name__[0].lower()}{type(step).__name__[1:]} [{number}]"
         match step:
             case CreateNodes():
-                await self._create_nodes(name, step)
+                await self._create_nodes(number, name, step)
             case CreateNamespaces():
                 for index in range(self._workload.count(step)):
                     await self._making.namespace(f"{step.prefix}-{index}", step.namespace_template_path)
@@ -197,9 +201,11 @@ class Run:
         self._background.append(task)
         return task
 
-    async def _create_nodes(self, name: str, step: CreateNodes) -> None:
+    async def _create_nodes(self, number: int, name: str, step: CreateNodes) -> None:
         count = self._workload.count(step)
         strategy = step.label_node_prepare_strategy
+        kinds = step.node_templates or [NodeTemplate(step.node_template_path)]
+        dealt = deal(count, [share(one.share) for one in kinds], self._random(number))
 
         def labels(index: int) -> dict[str, str]:
             if strategy is None:
@@ -211,19 +217,28 @@ class Run:
                 self.notes.append(f"{name}: left out, the cluster's own nodes are used")
                 return
             case "hollow":
-                template = self._making.template(step.node_template_path, "Node")
-                hollow = HollowKubelets(
-                    self._client, self._target.address, self._settings, len(self._hollow),
-                    heartbeats=not self._target.is_disposable,
-                )  # fmt: skip
-                self._hollow.append(hollow)
-                await hollow.start(count, template, labels, self._settings.patience_seconds)
-                self._making.nodes += count
+                for kind, one in enumerate(kinds):
+                    mine = [index for index, dealt_kind in enumerate(dealt) if dealt_kind == kind]
+                    await self._start_hollow(one.node_template_path, [labels(index) for index in mine])
             case _:
-                await self._making.make_nodes(count, step.node_template_path, labels)
+                await self._making.make_nodes([kinds[kind].node_template_path for kind in dealt], labels)
                 if self._settings.nodes == "simulated" and not self._hollow:
                     self._hollow.append(SimulatedKubelets(self._target.address, self._settings))
         self._progress.say(f"{name}: {count:,} nodes")
+
+    async def _start_hollow(self, path: str, labels: Sequence[dict[str, str]]) -> None:
+        hollow = HollowKubelets(
+            self._client, self._target.address, self._settings, len(self._hollow),
+            heartbeats=not self._target.is_disposable,
+        )  # fmt: skip
+        self._hollow.append(hollow)
+        template = self._making.template(path, "Node")
+        await hollow.start(len(labels), template, labels.__getitem__, self._settings.patience_seconds)
+        self._making.nodes += len(labels)
+
+    def _random(self, number: int) -> random.Random:
+        """Return the dice of a step: the same in each run with this seed."""
+        return random.Random(f"{self._settings.seed}-{number}")
 
     def _offsets(self, count: int) -> list[float] | None:
         settings = self._settings
@@ -244,15 +259,12 @@ class Run:
         count = self._workload.count(step)
         short = step.namespace or f"namespace-{number}"
         namespace = await self._making.namespace(short)
-        maker = self._making.maker(
-            step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
-        )
-        names = [maker.name(f"{number}-{index:06}") for index in range(count)]
+        names, make_plain = await self._plan_pods(number, name, step, namespace)
         running = self._settings.wait_running and not step.skip_wait_to_completion
         pods = PodSet(f"{name} in {short}", namespace, names, wants_running=running)
         self._sets.append(pods)
         self._observer.follow(pods)
-        make = self._making.pod_maker(maker, namespace, names)
+        make = self._making.pod_maker(make_plain, namespace, names)
         creator = Creator(
             self._client, self._pace(measured=step.collect_metrics, count=count), self._observer.now
         )
@@ -267,6 +279,24 @@ class Run:
         if not step.skip_wait_to_completion:
             await self._wait(pods)
         self._progress.say(f"{pods.name}: {pods.bound_count:,} of {count:,} bound")
+
+    async def _plan_pods(
+        self, number: int, name: str, step: CreatePods, namespace: str
+    ) -> tuple[list[str], Callable[[int], pod_pb2.Pod]]:
+        """Return the names of a step's Pods, and what makes each; apps have their ReplicaSets then."""
+        count = self._workload.count(step)
+        if step.apps is not None:
+            if not self._target.is_disposable:
+                raise RunError(
+                    f"{name}: a cluster's controllers make and delete Pods of ReplicaSets: use --local"
+                )
+            apps = self._workload.count(step.apps)
+            load = plan_apps(step.apps, number, apps=apps, pods=count, rng=self._random(number))
+            return load.pod_names(), await self._making.make_apps(load, namespace)
+        maker = self._making.maker(
+            step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
+        )
+        return [maker.name(f"{number}-{index:06}") for index in range(count)], partial(maker.make, number="")
 
     async def _measure(
         self,

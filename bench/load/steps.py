@@ -109,7 +109,7 @@ async def attempted(client: Clientset, pods: PodSet, settings: Settings) -> None
     """
     async with asyncio.timeout(settings.patience_seconds):
         while True:
-            found = await client.pods.list_all(pods.namespace, label_selector=settings.selector)
+            found = await client.pods.list(pods.namespace, label_selector=settings.selector)
             if all(pod.spec.node_name or get_condition(pod.status, "PodScheduled") for pod in found.items):
                 return
             await asyncio.sleep(_LOOK_SECONDS)

@@ -1,12 +1,13 @@
 """Manifests with holes: what each of a workload's objects is made from. PURE but for `Template.read`.
 
-A template is a manifest (strictly read, as any) of one object, without or with holes in its strings: `${run}` is the name of the run, `${index}` the
-number of the object in its step, `${index:06}` the same with six digits. An object with `metadata.name` is called so; otherwise it is called
-`metadata.generateName` and a number, so that what a watch tells can be found again.
+A template is a manifest (strictly read, as any) of one object, without or with holes in its strings: `${run}` is the
+name of the run, `${index}` the number of the object in its step, `${index:06}` the same with six digits. Where the
+workload gives parameters to a template, each is a hole as well. An object with `metadata.name` is called so; otherwise
+it is called `metadata.generateName` and a number, so that what a watch tells can be found again.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from vaina.objects.manifest import decode_dict
 
 _HOLE = re.compile(r"\$\{([^}]*)\}")
 _INDEX = re.compile(r"index(:0?(\d{1,2}))?")
+_NO_PARAMS: Mapping[str, str] = {}
 
 NODE_DEFAULT: Mapping[str, Any] = {
     "apiVersion": "v1",
@@ -57,16 +59,28 @@ class TemplateError(Exception):
 class Template:
     """One manifest with holes. Immutable."""
 
-    def __init__(self, tree: Mapping[str, Any], source: str = "template") -> None:
-        """Check it by filling it once.
+    def __init__(
+        self,
+        tree: Mapping[str, Any],
+        source: str = "template",
+        samples: Sequence[Mapping[str, str]] = (_NO_PARAMS,),
+    ) -> None:
+        """Check it by filling it.
+
+        Args:
+            tree: the manifest.
+            source: how errors call it.
+            samples: what its parameters may be, at least one: their names are holes, and it is filled with each.
 
         Raises:
             TemplateError: a hole that is unknown, or what is filled is no object.
         """
         self.tree, self.source = tree, source
-        self._varies = "index" in _holes(tree, source)
+        #: the names of its holes
+        self.holes = _holes(tree, source, tuple(samples[0]))
         try:
-            self.kind: Kind[Message] = decode_dict(fill(tree, "run", 0)).kind
+            for sample in samples:
+                self.kind: Kind[Message] = decode_dict(fill(tree, "run", 0, sample)).kind
         except ApiError as error:
             raise TemplateError(f"{source}: {error.message}") from error
         metadata = tree.get("metadata") or {}
@@ -75,8 +89,8 @@ class Template:
         self.generate_name = str(metadata.get("generateName", ""))
 
     @classmethod
-    def read(cls, path: Path) -> "Template":
-        """Read a file.
+    def read(cls, path: Path, samples: Sequence[Mapping[str, str]] = (_NO_PARAMS,)) -> "Template":
+        """Read a file, and check it with these parameters.
 
         Raises:
             TemplateError: it is not there, no YAML, or no object.
@@ -89,34 +103,34 @@ class Template:
             raise TemplateError(f"{path.name}: {error}") from error
         if not isinstance(tree, dict):
             raise TemplateError(f"{path.name}: one object is expected")
-        return cls(tree, path.name)
+        return cls(tree, path.name, samples)
 
-    def maker(self, run: str) -> "Maker":
-        """Return what makes the objects of a run."""
-        return Maker(self, run)
+    def maker(self, run: str, params: Mapping[str, str] = _NO_PARAMS) -> "Maker":
+        """Return what makes the objects of a run, with these parameters."""
+        return Maker(self, run, params)
 
     @property
     def varies(self) -> bool:
         """Whether objects differ in more than their names."""
-        return self._varies
+        return "index" in self.holes
 
 
 class Maker:
     """Makes a run's objects of one template: parsed once where they are all alike."""
 
-    def __init__(self, template: Template, run: str) -> None:
-        self.template, self._run = template, run
+    def __init__(self, template: Template, run: str, params: Mapping[str, str] = _NO_PARAMS) -> None:
+        self.template, self._run, self._params = template, run, params
         self._base = self._decode(0)
 
     def _decode(self, index: int) -> Message:
-        message = decode_dict(fill(self.template.tree, self._run, index)).message
+        message = decode_dict(fill(self.template.tree, self._run, index, self._params)).message
         message.metadata.generate_name = ""  # type: ignore[attr-defined]  # every kind has metadata
         return message
 
     def name(self, number: str) -> str:
         """Return the name of the object with this number, or its fixed one."""
-        fixed = fill(self.template.name, self._run, 0)
-        return str(fixed or fill(self.template.generate_name, self._run, 0) + number)
+        fixed = fill(self.template.name, self._run, 0, self._params)
+        return str(fixed or fill(self.template.generate_name, self._run, 0, self._params) + number)
 
     def make(self, index: int, number: str) -> Any:
         """Return object `index` of its step, called after `number`; yours to change."""
@@ -129,27 +143,31 @@ class Maker:
         return message
 
 
-def fill(value: Any, run: str, index: int) -> Any:
+def fill(value: Any, run: str, index: int, params: Mapping[str, str] = _NO_PARAMS) -> Any:
     """Return plain values with their holes filled."""
     if isinstance(value, str):
-        return _HOLE.sub(lambda hole: _filled(hole, run, index), value) if "${" in value else value
+        if "${" not in value:
+            return value
+        return _HOLE.sub(lambda hole: _filled(hole, run, index, params), value)
     if isinstance(value, Mapping):
-        return {key: fill(item, run, index) for key, item in value.items()}
+        return {key: fill(item, run, index, params) for key, item in value.items()}
     if isinstance(value, list):
-        return [fill(item, run, index) for item in value]
+        return [fill(item, run, index, params) for item in value]
     return value
 
 
-def _filled(hole: re.Match[str], run: str, index: int) -> str:
+def _filled(hole: re.Match[str], run: str, index: int, params: Mapping[str, str]) -> str:
     if hole[1] == "run":
         return run
+    if hole[1] in params:
+        return params[hole[1]]
     found = _INDEX.fullmatch(hole[1])
     assert found is not None, "templates are checked when they are read"
     return f"{index:0{found[2] or 1}}"
 
 
-def _holes(value: Any, source: str) -> set[str]:
-    """Return which holes there are: run, index.
+def _holes(value: Any, source: str, params: Sequence[str]) -> set[str]:
+    """Return which holes there are: run, index, parameters.
 
     Raises:
         TemplateError: there is another.
@@ -157,9 +175,13 @@ def _holes(value: Any, source: str) -> set[str]:
     if isinstance(value, str):
         names: set[str] = set()
         for hole in _HOLE.finditer(value):
-            if hole[1] != "run" and not _INDEX.fullmatch(hole[1]):
-                raise TemplateError(f"{source}: {hole[0]}: a hole is ${{run}}, ${{index}} or ${{index:06}}")
-            names.add("run" if hole[1] == "run" else "index")
+            if _INDEX.fullmatch(hole[1]):
+                names.add("index")
+            elif hole[1] == "run" or hole[1] in params:
+                names.add(hole[1])
+            else:
+                known = ", ".join(f"${{{name}}}" for name in ("run", *params, "index"))
+                raise TemplateError(f"{source}: {hole[0]}: a hole is {known} or ${{index:06}}")
         return names
     items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return set().union(*(_holes(item, source) for item in items)) if items else set()
+    return set().union(*(_holes(item, source, params) for item in items)) if items else set()

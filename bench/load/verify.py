@@ -124,7 +124,7 @@ class Verifying:
             is_fresh=lambda pod: pod.metadata.labels.get(RUN_LABEL) == self._run,
             is_thorough=thorough,
         )
-        for space in (await self._client.namespaces.list_all()).items:
+        for space in (await self._client.namespaces.list()).items:
             history.take(Happened("ADDED", space))
         pending = await self._pending()
         await asyncio.to_thread(self._take, history, thorough)
@@ -162,7 +162,7 @@ class Verifying:
         return len(await self._list_pending())
 
     async def _list_pending(self) -> list[pod_pb2.Pod]:
-        found = await self._client.pods.list_all(
+        found = await self._client.pods.list(
             label_selector=f"{RUN_LABEL}={self._run}", field_selector="spec.nodeName="
         )
         return [pod for pod in found.items if pod.status.phase not in ("Succeeded", "Failed")]

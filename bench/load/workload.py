@@ -9,8 +9,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from vaina.durations import parse_duration
+
 #: of anything that a workload counts: nodes, Pods, namespaces
 MAX_COUNT = 1_000_000
+#: of one step: each is a ReplicaSet that is made one by one
+MAX_APPS = 10_000
 #: seconds that `sleep` may take
 MAX_SLEEP_SECONDS = 3600.0
 
@@ -40,10 +44,19 @@ class LabelStrategy(Strict, frozen=True):
     label_values: Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
+class NodeTemplate(Strict, frozen=True):
+    """One kind of a step's nodes, and which share of them is so: `1/3`."""
+
+    node_template_path: Name
+    share: str = "1"
+
+
 class CreateNodes(Counted, frozen=True, tag="createNodes"):
-    """Nodes after a template."""
+    """Nodes after a template, or after several by shares."""
 
     node_template_path: str = ""
+    #: instead; which node is of which kind is random, by the run's seed
+    node_templates: list[NodeTemplate] = []
     label_node_prepare_strategy: LabelStrategy | None = None
 
 
@@ -54,12 +67,40 @@ class CreateNamespaces(Counted, frozen=True, tag="createNamespaces", kw_only=Tru
     namespace_template_path: str = ""
 
 
+class AppTemplate(Strict, frozen=True):
+    """The ReplicaSet of some of a step's apps, and which share of them has it: `1/6`."""
+
+    template_path: Name
+    share: str = "1"
+
+
+class AppParams(Strict, frozen=True):
+    """What some holes of the template are filled with in a share of the apps."""
+
+    params: Annotated[dict[Name, str], msgspec.Meta(min_length=1)]
+    share: str = "1"
+
+
+class Apps(Strict, frozen=True):
+    """Whose a step's Pods are: so many ReplicaSets, made by shares."""
+
+    templates: Annotated[list[AppTemplate], msgspec.Meta(min_length=1)]
+    count: Count | None = None
+    count_param: str = ""
+    #: how many Pods an app has beside another: as many, or (zipf) the second half of the first, the third a third, ...
+    weights: Literal["equal", "zipf"] = "equal"
+    #: under a name for people: choices, of which each app has one
+    template_params: dict[Name, Annotated[list[AppParams], msgspec.Meta(min_length=1)]] = {}
+
+
 class CreatePods(Counted, frozen=True, tag="createPods"):
-    """Pods after a template, and unless told otherwise a wait until all have a node."""
+    """Pods after a template, or of apps, and unless told otherwise a wait until all have a node."""
 
     #: empty: one of its own, `namespace-` and the number of the step
     namespace: str = ""
     pod_template_path: str = ""
+    #: instead of a template
+    apps: Apps | None = None
     collect_metrics: bool = False
     skip_wait_to_completion: bool = False
 
@@ -181,8 +222,8 @@ class Workload(msgspec.Struct, frozen=True):
         """Of the variant and its test case."""
         return frozenset((*self.case.labels, *self.variant.labels))
 
-    def count(self, operation: Counted | CreateAny, default: int = 0) -> int:
-        """Return how often a step is done."""
+    def count(self, operation: Counted | CreateAny | Apps, default: int = 0) -> int:
+        """Return how often a step is done, or how many apps there are."""
         if operation.count is not None:
             return operation.count
         name = operation.count_param.removeprefix("$")
@@ -201,8 +242,7 @@ def duration(text: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
-        number = text.removesuffix(unit)
-        if number != text and number.replace(".", "", 1).isdigit():
-            return float(number) * seconds
-    raise ValueError(f'"{text}" is no duration like 300ms, 5s, 2m')
+    nanos = parse_duration(text)
+    if nanos < 0:
+        raise ValueError(f"{text} is negative")
+    return nanos / 1e9

@@ -8,7 +8,7 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
-from cli.files import Source, read_objects, read_sources
+from cli.files import Source, checked_text, into_namespace, read_objects, read_sources
 from cli.following import Wanted, follow
 from cli.printers.objects import object_name, print_json, print_names, print_yaml
 from cli.printers.rollout import PROGRESS
@@ -72,7 +72,7 @@ class _Written:
     def finish(self) -> None:
         if self._items:
             write = print_json if self._options.output == "json" else print_yaml
-            self._shell.out(write(self._items, single=True))
+            self._shell.out_data(write(self._items, single=True))
 
 
 async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
@@ -102,11 +102,8 @@ async def _apply_source(
 ) -> int:
     doing = f'applying "{source.name}"'
     if options.dry_run == "client":
-        return _show_only(shell, source, written)
-    try:
-        text = source.text.decode()
-    except UnicodeDecodeError as error:
-        raise Failure(f"error parsing {source.name}: invalid UTF-8 at byte {error.start}") from error
+        return _show_only(shell, source, options, written)
+    text = checked_text(shell, source, options.namespace, strict=options.validate == "Strict")
     request = manifest_service_pb2.ApplyRequest(
         manifest=text, namespace=options.namespace or shell.namespace, field_manager=FIELD_MANAGER,
         dry_run=["All"] if options.dry_run == "server" else [], field_validation=options.validate,
@@ -128,12 +125,17 @@ async def _apply_source(
     return len(answer.results)
 
 
-def _show_only(shell: Shell, source: Source, written: _Written) -> int:
+def _show_only(shell: Shell, source: Source, options: WriteOptions, written: _Written) -> int:
     """Read the manifests and tell what would be applied; the server is not asked."""
     results = read_documents(source.text)
     for result in results:
         if isinstance(result, ApiError):
             shell.report(result, f'applying "{source.name}"')
+            continue
+        try:
+            into_namespace(shell, result, options.namespace)
+        except Failure as error:
+            shell.complain(str(error))
         else:
             written.add(result.kind, result.message, "created")
     return len(results)
@@ -152,6 +154,8 @@ async def create(shell: Shell, clients: Clientset, options: WriteOptions) -> Non
             await create_one(shell, clients, found, options, written)
         except ApiError as error:
             shell.report(error, doing)
+        except Failure as error:
+            shell.complain(str(error))
     written.finish()
     if not objects:
         raise Failure("no objects passed to create")
@@ -161,16 +165,8 @@ async def create_one(
     shell: Shell, clients: Clientset, found: Decoded, options: WriteOptions, written: _Written
 ) -> None:
     """Create one object, in the namespace that it or the command line names."""
-    message: Any = found.message
-    if found.kind.namespaced:
-        wanted = options.namespace or shell.namespace
-        given = message.metadata.namespace
-        if options.namespace and given and given != options.namespace:
-            raise Failure(
-                f'the namespace from the provided object "{given}" does not match the namespace "{options.namespace}". '
-                f"You must pass '--namespace={given}' to perform this operation."
-            )
-        message.metadata.namespace = given or wanted
+    into_namespace(shell, found, options.namespace)
+    message = found.message
     if options.dry_run != "client":
         client = clients.kind(found.kind)
         message = await client.create(

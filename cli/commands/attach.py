@@ -1,19 +1,33 @@
-"""`vaina attach`: the streams of a container's own process on this terminal. Words as kubectl attach has them."""
+"""`vaina attach`: the streams of a container's own process on this terminal.
+
+Words as kubectl has them (`pkg/cmd/attach/attach.go`: Run, reattachMessage).
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from cli import flags
 from cli.commands.logs import choose_container, resolve_pod
-from cli.shell import Failure, Shell
+from cli.shell import INTERRUPTED, Exit, Failure, Shell
+from cli.waiting import wait_over
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
+from vaina.errors import ApiError
 from vaina.objects import pods
+
+#: what a terminal in raw mode gives for Ctrl-C
+_CTRL_C: Final = b"\x03"
+_RECORDED: Final = (
+    "All commands and output from this session will be recorded in container logs, including credentials and sensitive "
+    "information passed through the command prompt."
+)
+#: the stream of a Pod that has ended, or is gone, ends within so many seconds, or is left
+_LAST_WORDS_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,8 @@ class AttachOptions:
     stdin: bool = False
     tty: bool = False
     quiet: bool = False
+    #: first what the container has written since it started, also when it has ended
+    from_start: bool = False
 
 
 async def attach(shell: Shell, clients: Clientset, options: AttachOptions) -> None:
@@ -51,22 +67,24 @@ async def attach_to(
         options=pod_pb2.PodAttachOptions(
             stdin=options.stdin, stdout=True, stderr=not tty, tty=tty, container=container
         ),
+        from_start=options.from_start,
     )  # fmt: skip
     if tty:
         start.size.width, start.size.height = shell.terminal.size()
-    if options.stdin and tty and not options.quiet:
+    if not options.quiet and not pods.is_terminal(pod):
+        shell.err(_RECORDED)
         shell.err("If you don't see a command prompt, try pressing enter.")
     with shell.terminal.raw(enabled=tty and options.stdin):
-        await _run(shell, clients, start, stdin=options.stdin, tty=tty)
+        await _Joined(shell, clients, pod, start, stdin=options.stdin, tty=tty).run()
     if options.stdin and tty and not options.quiet:
-        command = f"vaina attach {pod.metadata.name} -c {container} -i -t"
+        command = f"vaina attach {pod.metadata.name} -c {container} -n {pod.metadata.namespace} -i -t"
         if any(item.ephemeral_container_common.name == container for item in pod.spec.ephemeral_containers):
             shell.out(
                 "Session ended, the ephemeral container will not be restarted but may be reattached using "
                 f"'{command}' if it is still running\n"
             )
-        elif pod.spec.restart_policy == "Always":
-            shell.out(f"Session ended, resume using '{command}' command when the pod is running\n")
+        else:
+            shell.out(f"Session ended, resume using '{command}' command\n")
 
 
 def _wants_terminal(shell: Shell, pod: pod_pb2.Pod, container: str, options: AttachOptions) -> bool:
@@ -85,39 +103,92 @@ def _wants_terminal(shell: Shell, pod: pod_pb2.Pod, container: str, options: Att
     return made
 
 
-async def _run(
-    shell: Shell, clients: Clientset, start: pod_stream_pb2.PodAttachStart, *, stdin: bool, tty: bool
-) -> None:
-    finished = asyncio.Event()
-    stream = clients.pods.attach(start, _inputs(shell, finished, stdin=stdin, tty=tty))
-    try:
-        async with aclosing(stream) as answers:
-            async for answer in answers:
-                if answer.WhichOneof("output") == "stderr":
-                    shell.err_bytes(answer.stderr)
-                else:
-                    shell.out_bytes(answer.stdout)
-    finally:
-        finished.set()
+class _Joined:
+    """A container's streams and ours, joined. Owned by the command's task.
 
+    Nothing keeps the command once the Pod has ended, and until the streams are joined Ctrl-C ends it: in raw mode the
+    key is a byte like any other, which nobody else would act on.
+    """
 
-async def _inputs(
-    shell: Shell, finished: asyncio.Event, *, stdin: bool, tty: bool
-) -> AsyncIterator[pod_stream_pb2.PodAttachRequest]:
-    """Give what is typed, and each new size of the window, until the container has ended."""
-    if not stdin and not tty:
-        await finished.wait()
-        return
-    async with aclosing(shell.terminal.events(stdin=stdin, resize=tty)) as events:
-        async for event in events:
-            match event:
-                case b"":
-                    yield pod_stream_pb2.PodAttachRequest(close_stdin=True)
-                case bytes():
-                    yield pod_stream_pb2.PodAttachRequest(stdin=event)
-                case (width, height):
-                    size = pod_stream_pb2.TerminalSize(width=width, height=height)
-                    yield pod_stream_pb2.PodAttachRequest(resize=size)
+    def __init__(
+        self,
+        shell: Shell,
+        clients: Clientset,
+        pod: pod_pb2.Pod,
+        start: pod_stream_pb2.PodAttachStart,
+        *,
+        stdin: bool,
+        tty: bool,
+    ) -> None:
+        self._shell, self._clients, self._pod, self._start = shell, clients, pod, start
+        self._stdin, self._tty = stdin, tty
+        self._joined, self._finished, self._interrupted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        """Pass on what comes, both ways, until the container ends.
+
+        Raises:
+            ApiError: the streams could not be joined, or broke.
+            Exit: Ctrl-C was typed before they were joined.
+        """
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self._read())
+            guards = [
+                group.create_task(self._leave(reading, self._interrupted.wait())),
+                group.create_task(self._leave(reading, self._over())),
+            ]
+            await asyncio.wait((reading,))
+            for guard in guards:
+                guard.cancel()
+        if self._interrupted.is_set():
+            raise Exit(INTERRUPTED)
+        failed = None if reading.cancelled() else reading.result()
+        if failed is not None:
+            raise failed
+
+    async def _read(self) -> ApiError | None:
+        """Show what comes; return why no more does."""
+        stream = self._clients.pods.attach(self._start, self._inputs())
+        try:
+            async with aclosing(stream) as answers:
+                async for answer in answers:
+                    self._joined.set()
+                    if answer.WhichOneof("output") == "stderr":
+                        self._shell.err_bytes(answer.stderr)
+                    else:
+                        self._shell.out_bytes(answer.stdout)
+        except ApiError as error:
+            return error
+        finally:
+            self._finished.set()
+        return None
+
+    async def _leave(self, reading: "asyncio.Task[ApiError | None]", reason: Awaitable[object]) -> None:
+        await reason
+        reading.cancel()
+
+    async def _over(self) -> None:
+        """Return when the Pod has ended, and its stream has had the time to."""
+        await wait_over(self._shell, self._clients, self._pod)
+        await self._shell.clock.sleep(_LAST_WORDS_SECONDS)
+
+    async def _inputs(self) -> AsyncIterator[pod_stream_pb2.PodAttachRequest]:
+        """Give what is typed, and each new size of the window, until the container has ended."""
+        if not self._stdin and not self._tty:
+            await self._finished.wait()
+            return
+        async with aclosing(self._shell.terminal.events(stdin=self._stdin, resize=self._tty)) as events:
+            async for event in events:
+                match event:
+                    case b"":
+                        yield pod_stream_pb2.PodAttachRequest(close_stdin=True)
+                    case bytes():
+                        if self._tty and _CTRL_C in event and not self._joined.is_set():
+                            self._interrupted.set()
+                        yield pod_stream_pb2.PodAttachRequest(stdin=event)
+                    case (width, height):
+                        size = pod_stream_pb2.TerminalSize(width=width, height=height)
+                        yield pod_stream_pb2.PodAttachRequest(resize=size)
 
 
 @click.command("attach")

@@ -12,7 +12,8 @@ from cli.commands.making import make
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_targets
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
-from vaina.client.clientset import Clientset, ScalableClient
+from vaina.client.clientset import Clientset
+from vaina.client.verbs import ScalableClient
 from vaina.errors import ApiError
 from vaina.kinds import HORIZONTAL_POD_AUTOSCALER
 from vaina.objects import quantity

@@ -52,7 +52,8 @@ def create_command(context: click.Context, /, **options: Any) -> None:
     """Create objects from manifests, or of a kind: vaina create deployment web --image busybox."""
     if options["namespace"]:
         # Also where it stands before the kind.
-        flags.shell_of(context).namespace = options["namespace"]
+        shell = flags.shell_of(context)
+        shell.namespace, shell.namespace_given = options["namespace"], True
     if context.invoked_subcommand is None:
         given = WriteOptions(**options)
         flags.start(lambda shell, clients: create(shell, clients, given))

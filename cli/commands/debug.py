@@ -278,8 +278,10 @@ async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, name: str, o
     """Attach once it runs; what has ended before that is told by its log."""
     now = await wait_pod(clients, pod, _is_there(shell, name, quiet=options.quiet), 0)
     meta, found = now.metadata, _status(now, name)
-    if found is not None and found.state.HasField("running"):
-        wanted = AttachOptions(meta.name, name, meta.namespace, options.stdin, options.tty, options.quiet)
+    if found is not None:
+        wanted = AttachOptions(
+            meta.name, name, meta.namespace, options.stdin, options.tty, options.quiet, from_start=True
+        )
         try:
             await attach_to(shell, clients, now, name, wanted)
         except ApiError as error:

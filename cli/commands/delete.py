@@ -9,7 +9,7 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
-from cli.files import read_objects, read_sources
+from cli.files import into_namespace, read_objects, read_sources
 from cli.printers.columns import resource_name
 from cli.printers.objects import object_name
 from cli.shell import Failure, Shell
@@ -81,7 +81,7 @@ async def delete(shell: Shell, clients: Clientset, options: DeleteOptions) -> No
 async def _find(shell: Shell, clients: Clientset, options: DeleteOptions) -> list[_Doomed]:
     namespace = options.namespace or shell.namespace
     if options.files:
-        return _in_files(shell, options, namespace)
+        return _in_files(shell, options)
     targets = parse_targets(options.words, "delete")
     selecting = options.all or options.label_selector or options.field_selector
     doomed: list[_Doomed] = []
@@ -99,7 +99,7 @@ async def _find(shell: Shell, clients: Clientset, options: DeleteOptions) -> lis
 
 
 async def _selected(clients: Clientset, target: Target, place: str, options: DeleteOptions) -> list[_Doomed]:
-    listed = await clients.kind(target.kind).list_all(
+    listed = await clients.kind(target.kind).list(
         place, label_selector=options.label_selector, field_selector=options.field_selector
     )
     found: list[_Doomed] = []
@@ -109,14 +109,19 @@ async def _selected(clients: Clientset, target: Target, place: str, options: Del
     return found
 
 
-def _in_files(shell: Shell, options: DeleteOptions, namespace: str) -> list[_Doomed]:
+def _in_files(shell: Shell, options: DeleteOptions) -> list[_Doomed]:
     doomed: list[_Doomed] = []
     for _, found in read_objects(read_sources(shell, options.files, recursive=options.recursive)):
         if isinstance(found, ApiError):
             shell.report(found)
             continue
+        try:
+            into_namespace(shell, found, options.namespace)
+        except Failure as error:
+            shell.complain(str(error))
+            continue
         message: Any = found.message
-        place = (message.metadata.namespace or namespace) if found.kind.namespaced else ""
+        place = message.metadata.namespace if found.kind.namespaced else ""
         doomed.append(_Doomed(found.kind, place, message.metadata.name))
     return doomed
 

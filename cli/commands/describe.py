@@ -17,9 +17,7 @@ from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError
 from vaina.kinds import Kind
 from vaina.objects import selectors
-
-#: annotation of Pods that show a static Pod: the uid of that
-_MIRROR = "kubernetes.io/config.mirror"
+from vaina.objects.pods import MIRROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ async def _find(shell: Shell, clients: Clientset, target: Target, options: Descr
         place = ""
     if target.name:
         return [await client.get(target.name, place)]
-    listed = await client.list_all(
+    listed = await client.list(
         place, label_selector=options.label_selector, field_selector=options.field_selector
     )
     return sort_items(target.kind, listed.items)
@@ -77,10 +75,10 @@ async def _events(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence
     fields = f"involvedObject.kind={kind.kind},involvedObject.name={meta.name}"
     if kind.namespaced:
         # Events about a static Pod bear the uid that its kubelet knows, which its mirror names.
-        fields += f",involvedObject.uid={meta.annotations.get(_MIRROR, '') or meta.uid}"
+        fields += f",involvedObject.uid={meta.annotations.get(MIRROR, '') or meta.uid}"
     try:
         # Events of a Node are in the default namespace.
-        return (await clients.events.list_all(meta.namespace or "default", field_selector=fields)).items
+        return (await clients.events.list(meta.namespace or "default", field_selector=fields)).items
     except ApiError:
         # A page without events is better than none.
         return []
@@ -89,10 +87,10 @@ async def _events(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence
 async def _related(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequence[Message]:
     """Return what the page of an object shows besides it."""
     if kind.kind == "Namespace":
-        quotas = await clients.resource_quotas.list_all(obj.metadata.name)
-        return [*quotas.items, *(await clients.limit_ranges.list_all(obj.metadata.name)).items]
+        quotas = await clients.resource_quotas.list(obj.metadata.name)
+        return [*quotas.items, *(await clients.limit_ranges.list(obj.metadata.name)).items]
     if kind.kind == "Node":
-        return (await clients.pods.list_all(field_selector=f"spec.nodeName={obj.metadata.name}")).items
+        return (await clients.pods.list(field_selector=f"spec.nodeName={obj.metadata.name}")).items
     if not kind.has_scale:
         return []
     selector = obj.spec.selector
@@ -102,7 +100,7 @@ async def _related(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequenc
         else selectors.from_message(selector)
     )
     client: ResourceClient[Any] = clients.replica_sets if kind.kind == "Deployment" else clients.pods
-    listed = await client.list_all(obj.metadata.namespace, label_selector=str(wanted))
+    listed = await client.list(obj.metadata.namespace, label_selector=str(wanted))
     uid = obj.metadata.uid
     return [obj for obj in listed.items if any(owner.uid == uid for owner in obj.metadata.owner_references)]
 

@@ -85,7 +85,7 @@ async def _nodes(shell: Shell, clients: Clientset, options: DrainOptions) -> lis
             else "USAGE: a node name, or --selector, is required"
         )
     if options.label_selector:
-        return [*(await clients.nodes.list_all(label_selector=options.label_selector)).items]
+        return [*(await clients.nodes.list(label_selector=options.label_selector)).items]
     found: list[node_pb2.Node] = []
     for word in options.words:
         # Nodes are all there is to drain: a bare word is the name of one.
@@ -118,7 +118,7 @@ async def _cordon_one(
 
 async def _drain_one(shell: Shell, clients: Clientset, node: str, options: DrainOptions) -> None:
     """Evict the Pods of a node, and wait until they are gone. Raises Failure, ApiError."""
-    listed = await clients.pods.list_all(
+    listed = await clients.pods.list(
         "", field_selector=f"spec.nodeName={node}", label_selector=options.pod_selector
     )
     plan = plan_drain(

@@ -38,7 +38,7 @@ async def events(shell: Shell, clients: Clientset, options: EventsOptions) -> No
     place = "" if options.all_namespaces else options.namespace or shell.namespace
     fields = _fields(options.about)
     wanted = _types(options.types)
-    listed = await clients.events.list_all(place, field_selector=fields)
+    listed = await clients.events.list(place, field_selector=fields)
     found = sorted((item for item in listed.items if not wanted or item.type in wanted), key=event_time)
     if found:
         _show(shell, found, options, headers=options.headers)

@@ -68,7 +68,7 @@ async def explain(
                 ) from error
             raise
     if options.output:
-        shell.out(write_answers(answers, options.output))
+        shell.out_data(write_answers(answers, options.output))
     else:
         shell.out("\n".join(render_explain(answer, shell.paint) for answer in answers))  # type: ignore[arg-type]  # all are ExplainResponses
 
@@ -88,7 +88,10 @@ async def fit(shell: Shell, clients: Clientset, scheduler: SchedulerClient, opti
         answer = await ask_scheduler(shell, scheduler.fit(pod, max_copies=options.max_copies))
         answers.append(answer)
         texts.append(render_fit(answer, f"{pod.metadata.namespace}/{pod.metadata.name}", shell.paint))
-    shell.out(write_answers(answers, options.output) if options.output else "\n".join(texts))
+    if options.output:
+        shell.out_data(write_answers(answers, options.output))
+    else:
+        shell.out("\n".join(texts))
 
 
 _output = click.option(

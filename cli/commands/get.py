@@ -1,6 +1,6 @@
 """`vaina get`: objects as tables, YAML, JSON, names or a template; once, or as they change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +102,8 @@ async def get(shell: Shell, clients: Clientset, options: GetOptions) -> None:
         _print_tables(shell, groups, targets, options, silent=bool(errors))
     elif items or not errors:
         single = len(targets) == 1 and bool(targets[0].name)
-        shell.out(_format(items, options.output, single=single, headers=options.headers))
+        write = _writer(shell, options.output)
+        write(_format(items, options.output, single=single, headers=options.headers))
     for error in errors:
         shell.report(error)
 
@@ -122,7 +123,7 @@ async def _collect(
         if target.name:
             found = [await client.get(target.name, place)]
         else:
-            listed = await client.list_all(
+            listed = await client.list(
                 place, label_selector=options.label_selector, field_selector=options.field_selector,
                 page=options.chunk_size,
             )  # fmt: skip
@@ -148,6 +149,11 @@ def _sorted(kind: Kind[Message], items: Sequence[Message], options: GetOptions) 
 
 def _sort_key(text: str) -> tuple[int, int, str]:
     return (0, int(text), "") if text.lstrip("-").isdigit() else (1, 0, text)
+
+
+def _writer(shell: Shell, output: str) -> Callable[[str], None]:
+    """Return what writes a format: columns are for people, the others for programs."""
+    return shell.out if output.startswith(PREFIX) else shell.out_data
 
 
 def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool = True) -> str:
@@ -208,7 +214,7 @@ class _WatchPrinter:
         options, items = self._options, [item for _, item in changes]
         if options.output and options.output != "wide":
             for change in changes:
-                self._shell.out(self._text(*change))
+                _writer(self._shell, options.output)(self._text(*change))
                 self._headers = False
             return
         table = options.table(self._kind, items, self._shell.clock.now())
@@ -245,7 +251,7 @@ async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetO
     fields = f"metadata.name={target.name}" if target.name else options.field_selector
     if target.name:
         await client.get(target.name, place)
-    listed = await client.list_all(
+    listed = await client.list(
         place, label_selector=options.label_selector, field_selector=fields, page=options.chunk_size
     )
     printer = _WatchPrinter(shell, target.kind, options)

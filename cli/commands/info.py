@@ -1,8 +1,5 @@
 """`vaina api-resources` and `vaina version`: what there is to talk about, and with whom."""
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
-
 import click
 
 from cli import flags
@@ -11,6 +8,7 @@ from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
 from vaina.kinds import KINDS
+from vaina.version import GIT_VERSION
 
 
 def api_resources(shell: Shell, *, headers: bool = True, output: str = "") -> None:
@@ -26,9 +24,9 @@ def api_resources(shell: Shell, *, headers: bool = True, output: str = "") -> No
     shell.out(render_table(table, paint=shell.paint, show_headers=headers))
 
 
-async def version(shell: Shell, clients: Clientset, client_version: str, *, client_only: bool) -> None:
+async def version(shell: Shell, clients: Clientset, *, client_only: bool) -> None:
     """Show the version of this command, and that of the apiserver."""
-    shell.out(f"Client Version: v{client_version}\n")
+    shell.out(f"Client Version: {GIT_VERSION}\n")
     if client_only:
         return
     try:
@@ -51,9 +49,5 @@ def api_resources_command(*, headers: bool, output: str) -> None:
 @click.option("--client", "client_only", is_flag=True, help="Do not ask the apiserver.")
 @flags.server
 def version_command(*, client_only: bool) -> None:
-    """Show the version."""
-    try:
-        number = package_version("vaina")
-    except PackageNotFoundError:
-        number = "0.1.0"
-    flags.start(lambda shell, clients: version(shell, clients, number, client_only=client_only))
+    """Show the Kubernetes version that is followed, and vaina's own behind it, of this command and of the apiserver."""
+    flags.start(lambda shell, clients: version(shell, clients, client_only=client_only))

@@ -84,7 +84,7 @@ async def _find(shell: Shell, clients: Clientset, target: Target, options: Label
     namespace = (options.namespace or shell.namespace) if target.kind.namespaced else ""
     if target.name:
         return [await client.get(target.name, namespace)]
-    listed = await client.list_all(
+    listed = await client.list(
         "" if options.all_namespaces else namespace, label_selector=options.label_selector,
         field_selector=options.field_selector,
     )  # fmt: skip

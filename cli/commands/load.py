@@ -25,6 +25,7 @@ from bench.load.slo import failed
 from bench.load.workload import CreatePods, Workload
 from cli import flags
 from cli.commands.load_options import RunOptions, read_options, run_options
+from cli.printers.style import OVER
 from cli.shell import Exit, Failure, Shell
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
@@ -51,7 +52,7 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
     except WorkloadError as error:
         raise Failure(str(error)) from error
     _check_trace(workload, settings)
-    progress = Progress(lambda text: shell.err_bytes(text.encode()), interactive=shell.interactive)
+    progress = Progress(shell.err_text, over=OVER if shell.interactive else "")
     try:
         # Processes that are only starting are to be ended too: the signal is ours from the first on.
         async with _terminable(), _target(shell, options) as (target, client):

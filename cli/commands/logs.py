@@ -104,7 +104,7 @@ async def _owned(clients: Clientset, word: str, namespace: str) -> Sequence[pod_
         if found.kind == "ReplicationController"
         else selectors.from_message(selector)
     )
-    listed = await clients.pods.list_all(namespace, label_selector=str(wanted))
+    listed = await clients.pods.list(namespace, label_selector=str(wanted))
     if not listed.items:
         raise Failure(f"no pods found for {word}")
     return sorted(listed.items, key=lambda pod: pod.metadata.name)
@@ -159,7 +159,7 @@ async def _sources(shell: Shell, clients: Clientset, options: LogOptions) -> lis
     if options.word and options.label_selector:
         raise Failure("only a selector (-l) or a POD name is allowed")
     if options.label_selector:
-        listed = await clients.pods.list_all(namespace, label_selector=options.label_selector)
+        listed = await clients.pods.list(namespace, label_selector=options.label_selector)
         found: Sequence[pod_pb2.Pod] = sorted(listed.items, key=lambda pod: pod.metadata.name)
         if not found:
             shell.err(f"No resources found in {namespace} namespace.")

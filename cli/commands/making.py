@@ -1,4 +1,4 @@
-"""What the commands have in common that make an object without a manifest (`create KIND`, `run`, `autoscale`): an object that was made here is created, or shown."""
+"""What `create KIND`, `run` and `autoscale` have in common: an object made here is created, or shown."""
 
 from typing import Any, Protocol
 
@@ -42,13 +42,18 @@ async def make(
         field_manager: under which name the fields are owned.
     """
     normalise(made)
-    if options.dry_run != "client":
+    fields: Any = made
+    if options.dry_run == "client":
+        if not shell.given_namespace(getattr(options, "namespace", "")):
+            # Nobody asked for one: what is shown goes into whichever it is applied to (`kubectl create`,
+            # EnforceNamespace).
+            fields.metadata.namespace = ""
+    else:
         dry_run = options.dry_run == "server"
-        made = await clients.kind(kind).create(made, dry_run=dry_run, field_manager=field_manager)
+        fields = made = await clients.kind(kind).create(made, dry_run=dry_run, field_manager=field_manager)
     if options.output in ("json", "yaml"):
         write = print_json if options.output == "json" else print_yaml
-        shell.out(write([(kind, made)], single=True))
+        shell.out_data(write([(kind, made)], single=True))
         return
-    fields: Any = made
     name = object_name(kind, fields.metadata.name)
     shell.out(f"{name}\n" if options.output == "name" else f"{name} {did}{dry_run_suffix(options.dry_run)}\n")

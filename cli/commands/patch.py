@@ -12,7 +12,10 @@ from cli.printers.objects import object_name, print_json, print_yaml
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError
+from vaina.client.verbs import ScalableClient
+from vaina.errors import ApiError, NotFound
+from vaina.kinds import Kind
+from vaina.objects.scale import SCALE
 from vaina.objects.tree import TextError, compact_json
 from vaina.objects.yaml_text import parse_yaml
 
@@ -21,7 +24,7 @@ _TYPES: Final = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
 }
-_SUBRESOURCES: Final = ("", "status", "resize", "ephemeralcontainers")
+_SUBRESOURCES: Final = ("", "status", "scale", "resize", "ephemeralcontainers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +74,42 @@ def _read(options: PatchOptions) -> str:
 async def _patch_one(
     shell: Shell, clients: Clientset, target: Target, text: str, options: PatchOptions
 ) -> None:
-    client = clients.kind(target.kind)
     namespace = (options.namespace or shell.namespace) if target.kind.namespaced else ""
-    before: Any = await client.get(target.name, namespace)
-    after: Any = await client.patch(
-        target.name, text, namespace=namespace, patch_type=_TYPES[options.type], subresource=options.subresource,
-        dry_run=options.dry_run == "server", field_manager="vaina",
-    )  # fmt: skip
+    kind, before, after = await _patched(clients, target, namespace, text, options)
     if options.output in {"json", "yaml"}:
         write = print_json if options.output == "json" else print_yaml
-        shell.out(write([(target.kind, after)], single=True))
+        shell.out_data(write([(kind, after)], single=True))
         return
-    name = object_name(target.kind, target.name)
+    name = object_name(kind, target.name)
     if options.output == "name":
         shell.out(f"{name}\n")
         return
     after.metadata.resource_version = before.metadata.resource_version
     suffix = " (server dry run)" if options.dry_run == "server" else ""
     shell.out(f"{name} patched{' (no change)' if after == before else ''}{suffix}\n")
+
+
+async def _patched(
+    clients: Clientset, target: Target, namespace: str, text: str, options: PatchOptions
+) -> tuple[Kind[Any], Any, Any]:
+    """Return what was patched, before and afterwards, and its kind: that of a Scale is its own."""
+    patch_type, dry_run = _TYPES[options.type], options.dry_run == "server"
+    if options.subresource == "scale":
+        if not target.kind.has_scale:
+            raise NotFound("the server could not find the requested resource")
+        scalable: ScalableClient[Any] = ScalableClient(clients.transport, target.kind)
+        scale = await scalable.get_scale(target.name, namespace)
+        changed = await scalable.patch_scale(
+            target.name, text, namespace=namespace, patch_type=patch_type, dry_run=dry_run
+        )
+        return SCALE, scale, changed
+    client = clients.kind(target.kind)
+    before = await client.get(target.name, namespace)
+    after = await client.patch(
+        target.name, text, namespace=namespace, patch_type=patch_type, subresource=options.subresource,
+        dry_run=dry_run, field_manager="vaina",
+    )  # fmt: skip
+    return target.kind, before, after
 
 
 @click.command("patch")

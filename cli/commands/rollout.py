@@ -91,7 +91,7 @@ async def _revisions_of(clients: Clientset, target: Target, found: Any) -> dict[
     if target.kind is DEPLOYMENT:
         sets = await _sets_of(clients, found)
         return {number: _Earlier(rs, rs.spec.template) for number, rs in sets.items()}
-    listed = (await clients.controller_revisions.list_all(found.metadata.namespace)).items
+    listed = (await clients.controller_revisions.list(found.metadata.namespace)).items
     own = owned_by(listed, found.metadata.uid)
     return {item.revision: _Earlier(item, template_of(item)) for item in own}
 
@@ -100,7 +100,7 @@ async def _sets_of(clients: Clientset, deployment: Any) -> dict[int, Any]:
     """Return the ReplicaSets of a Deployment by revision."""
     meta = deployment.metadata
     text = str(from_message(deployment.spec.selector))
-    listed = (await clients.replica_sets.list_all(meta.namespace, label_selector=text)).items
+    listed = (await clients.replica_sets.list(meta.namespace, label_selector=text)).items
     owned = (rs for rs in listed if is_controlled_by(rs.metadata, meta.uid))
     return {revision_of(rs.metadata): rs for rs in owned}
 

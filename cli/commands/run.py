@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, cast
 
 import click
 
@@ -20,8 +20,13 @@ from vaina.kinds import POD
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
 from vaina.objects.normalise import normalise
+from vaina.objects.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, apply_patch, read_patch
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
+#: of --overrides (`staging/src/k8s.io/kubectl/pkg/cmd/util/override_options.go`)
+_OVERRIDE_TYPES: Final = {
+    "json": JSON_PATCH, "merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE_PATCH,
+}  # fmt: skip
 #: how long a Pod may take until it can be attached to, as kubectl has it
 _RUNNING_SECONDS = 60.0
 
@@ -49,6 +54,9 @@ class RunOptions:
     attach: bool | None = None
     leave_stdin_open: bool = False
     quiet: bool = False
+    #: a patch of the Pod that was made, and of which type it is: one of _OVERRIDE_TYPES
+    overrides: str = ""
+    override_type: str = "merge"
     #: seconds
     timeout: float = _RUNNING_SECONDS
 
@@ -98,6 +106,13 @@ def make_pod(options: RunOptions, namespace: str) -> pod_pb2.Pod:
     return pod
 
 
+def _overridden(shell: Shell, pod: pod_pb2.Pod, options: RunOptions) -> pod_pb2.Pod:
+    if not options.overrides:
+        return pod
+    patch = read_patch(POD, _OVERRIDE_TYPES[options.override_type], options.overrides, shell.warn)
+    return cast(pod_pb2.Pod, apply_patch(POD, patch, pod, shell.warn))
+
+
 async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
     """Create the Pod; with -it, attach to it once it runs; with --rm, delete it in the end.
 
@@ -110,7 +125,7 @@ async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
         raise Failure(
             "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)"
         )
-    pod = make_pod(options, options.namespace or shell.namespace)
+    pod = _overridden(shell, make_pod(options, options.namespace or shell.namespace), options)
     if options.attaches:
         pod = await clients.pods.create(pod, field_manager="vaina")
         await _enter(shell, clients, pod, options)
@@ -135,18 +150,17 @@ async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Ru
 
 
 async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
-    """Attach; what has ended before that is told by its log."""
+    """Attach, also to what has ended: nothing that it wrote is lost. Should that not work its log is shown, as by kubectl."""
     place, name = pod.metadata.namespace, pod.metadata.name
-    if not pods.is_terminal(pod):
-        wanted = AttachOptions(name, options.name, place, options.stdin, options.tty, options.quiet)
-        try:
-            await attach_to(shell, clients, pod, options.name, wanted)
-        except ApiError as error:
-            shell.err(
-                f"warning: couldn't attach to pod/{name}, falling back to streaming logs: {error.message}"
-            )
-        else:
-            return
+    wanted = AttachOptions(
+        name, options.name, place, options.stdin, options.tty, options.quiet, from_start=True
+    )
+    try:
+        await attach_to(shell, clients, pod, options.name, wanted)
+    except ApiError as error:
+        shell.err(f"warning: couldn't attach to pod/{name}, falling back to streaming logs: {error.message}")
+    else:
+        return
     await logs(shell, clients, LogOptions(name, options.name, place, follow=True))
 
 
@@ -183,6 +197,10 @@ def _tell_end(pod: pod_pb2.Pod) -> None:
 @click.option("--restart", type=click.Choice(RESTART_POLICIES), default="Always", help="Restart policy.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable; may be repeated.")
 @click.option("--port", type=int, default=0, help="A port that the container serves.")
+@click.option("--overrides", default="", metavar="JSON", help="A patch of the Pod that is made.")
+@click.option(
+    "--override-type", type=click.Choice([*_OVERRIDE_TYPES]), default="merge", help="Of --overrides."
+)
 @click.option("--labels", "-l", default="", metavar="A=B,...", help="Labels, instead of run=NAME.")
 @click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
 @click.option("-i", "--stdin", is_flag=True, help="Keep standard input open, and attach.")

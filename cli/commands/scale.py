@@ -10,7 +10,8 @@ from cli import flags
 from cli.printers.objects import object_name
 from cli.shell import Failure, Shell
 from cli.targets import Target, parse_targets
-from vaina.client.clientset import Clientset, ScalableClient
+from vaina.client.clientset import Clientset
+from vaina.client.verbs import ScalableClient
 from vaina.errors import ApiError
 
 

@@ -30,7 +30,10 @@ async def verify(
 ) -> None:
     """Compare the scheduler's columns with the API objects. Raises Exit with 1 when they differ."""
     answer = await ask_scheduler(shell, scheduler.verify(against_apiserver=against_apiserver))
-    shell.out(write_answers([answer], output) if output else render_verify(answer, shell.paint))
+    if output:
+        shell.out_data(write_answers([answer], output))
+    else:
+        shell.out(render_verify(answer, shell.paint))
     if answer.difference_count:
         raise Exit(1)
 
@@ -40,9 +43,10 @@ async def decisions(shell: Shell, scheduler: SchedulerClient, options: Decisions
     name = parse_pod(options.word) if options.word else ""
     namespace = options.namespace or (shell.namespace if name else "")
     answer = await ask_scheduler(shell, scheduler.list_decisions(namespace, name, limit=options.limit))
-    shell.out(
-        write_answers([answer], options.output) if options.output else render_decisions(answer, shell.paint)
-    )
+    if options.output:
+        shell.out_data(write_answers([answer], options.output))
+    else:
+        shell.out(render_decisions(answer, shell.paint))
 
 
 @click.group("scheduler")

@@ -38,7 +38,7 @@ async def taint(shell: Shell, clients: Clientset, options: TaintOptions) -> None
     if options.all and options.label_selector:
         raise Failure("setting 'all' parameter with a non empty selector is prohibited")
     if options.all or options.label_selector:
-        listed = await clients.nodes.list_all(label_selector=options.label_selector)
+        listed = await clients.nodes.list(label_selector=options.label_selector)
         names = [node.metadata.name for node in listed.items]
     elif not names:
         raise Failure("at least one resource name must be specified since 'all' parameter is not set")

@@ -35,7 +35,7 @@ async def top_nodes(shell: Shell, clients: Clientset, options: TopOptions) -> No
         nodes = [await clients.nodes.get(options.name)]
         measured: Sequence[metrics_pb2.NodeMetrics] = [await clients.metrics.node(options.name)]
     else:
-        nodes = list((await clients.nodes.list_all("", label_selector=options.selector)).items)
+        nodes = list((await clients.nodes.list("", label_selector=options.selector)).items)
         measured = await clients.metrics.nodes(label_selector=options.selector)
     if not nodes:
         shell.err("No resources found")
@@ -53,7 +53,7 @@ async def top_pods(shell: Shell, clients: Clientset, options: TopOptions) -> Non
         measured = await clients.metrics.pods(namespace, label_selector=options.selector)
     if not measured:
         # They may be too young to have been looked at twice.
-        listed = await clients.pods.list_all(namespace, label_selector=options.selector)
+        listed = await clients.pods.list(namespace, label_selector=options.selector)
         if listed.items:
             raise Failure("metrics not available yet")
         shell.err(f"No resources found in {namespace} namespace." if namespace else "No resources found")

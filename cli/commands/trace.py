@@ -13,7 +13,19 @@ from rich.text import Text
 
 from cli import flags
 from cli.printers.objects import print_json, print_yaml
-from cli.printers.steps import is_complete, render_step_line, render_trace, step_rows, total_line, waiting_for
+from cli.printers.step_gaps import lasting
+from cli.printers.steps import (
+    is_complete,
+    render_gap_line,
+    render_step_line,
+    render_trace,
+    step_gaps,
+    step_rows,
+    total_line,
+    waiting_for,
+    waits_of,
+)
+from cli.printers.style import for_terminal
 from cli.shell import Failure, Shell
 from cli.targets import parse_duration, parse_pod
 from vaina.api.core.v1 import pod_pb2
@@ -75,7 +87,7 @@ async def find_trace(
     clients: Clientset, name: str, namespace: str, pod: pod_pb2.Pod | None
 ) -> trace_pb2.PodTrace | None:
     """Return the trace of the Pod that is there; otherwise of the newest one that had the name, or the uid."""
-    listed = await clients.pod_traces.list_all(namespace, field_selector=f"spec.podName={name}")
+    listed = await clients.pod_traces.list(namespace, field_selector=f"spec.podName={name}")
     found = listed.items
     if pod is not None:
         return next((item for item in found if item.spec.pod_uid == pod.metadata.uid), None)
@@ -99,7 +111,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
         raise NotFound(f'podtraces "{name}" not found', kind="podtraces", name=name)
     if found is not None and options.output:
         write = print_yaml if options.output == "yaml" else print_json
-        shell.out(write([(POD_TRACE, found)], single=True))
+        shell.out_data(write([(POD_TRACE, found)], single=True))
         return
     seen = _Seen(found, pod)
     if not options.watch or seen.finished:
@@ -213,7 +225,7 @@ class _LiveView:
 
     def show(self, seen: _Seen) -> None:
         self._live.start()
-        self._live.update(Text.from_ansi(self._render(seen)), refresh=True)
+        self._live.update(Text.from_ansi(for_terminal(self._render(seen))), refresh=True)
 
     def finish(self, seen: _Seen) -> None:
         self._live.stop()
@@ -241,11 +253,17 @@ class _LineView:
     def show(self, seen: _Seen) -> None:
         if seen.trace is not None:
             begin = _begin(seen.trace)
-            for row in step_rows(seen.trace):
+            rows = step_rows(seen.trace)
+            gaps = step_gaps(seen.trace, rows)
+            for row in rows:
                 if row.done and row.step not in self._told:
                     self._told.add(row.step)
+                    for gap in gaps[row.step]:
+                        self._shell.out(render_gap_line(gap, begin, self._shell.paint))
                     self._shell.out(render_step_line(row, begin, self._shell.paint))
-        reason = waiting_for(seen.pod)
+                    for wait in waits_of(seen.trace, row):
+                        self._shell.out(render_gap_line(wait, begin, self._shell.paint))
+        reason = waiting_for(seen.pod) or (lasting(seen.trace) if seen.trace is not None else "")
         if reason and reason != self._reason and not seen.finished:
             self._shell.out(f"    waits: {reason}\n")
         self._reason = reason
@@ -264,7 +282,11 @@ class _LineView:
     "-o", "--output", type=click.Choice(["", "json", "yaml"]), default="", help="The record itself."
 )
 def trace_command(**options: Any) -> None:
-    """Show the seven steps of a Pod's creation, who did each, and how long it took; also of a Pod that is gone."""
+    """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in between.
+
+    Also of a Pod that is gone. Where many Pods come at once some have no trace: the annotation vaina.dev/trace: "true" on a
+    Pod that is about to be made asks for one.
+    """
 
     async def command(shell: Shell, clients: Clientset) -> None:
         options["timeout"] = parse_duration(options["timeout"])

@@ -35,7 +35,7 @@ async def tree(shell: Shell, clients: Clientset, words: Sequence[str]) -> None:
         if target.name:
             roots.append((target.kind, await client.get(target.name, shell.namespace)))
         elif target.kind.namespaced:
-            listed: Sequence[Any] = (await client.list_all(shell.namespace)).items
+            listed: Sequence[Any] = (await client.list(shell.namespace)).items
             roots += [(target.kind, obj) for obj in listed if words or not obj.metadata.owner_references]
     if not roots:
         raise Failure(f"No resources found in {shell.namespace} namespace.")
@@ -50,7 +50,7 @@ async def _by_owner(clients: Clientset, namespace: str) -> Mapping[str, Sequence
     for kind in KINDS:
         if not kind.namespaced or kind.kind in _LEFT_OUT:
             continue
-        listed: Sequence[Any] = (await clients.kind(kind).list_all(namespace)).items
+        listed: Sequence[Any] = (await clients.kind(kind).list(namespace)).items
         for obj in listed:
             for owner in obj.metadata.owner_references:
                 children.setdefault(owner.uid, []).append((kind, obj))

@@ -122,7 +122,7 @@ async def _find(shell: Shell, clients: Clientset, options: WaitOptions) -> list[
             continue
         if not (options.all or options.label_selector or options.field_selector):
             raise Failure("resource(s) were provided, but no name was specified")
-        listed = await clients.kind(target.kind).list_all(
+        listed = await clients.kind(target.kind).list(
             "" if options.all_namespaces else namespace, label_selector=options.label_selector,
             field_selector=options.field_selector,
         )  # fmt: skip

@@ -66,7 +66,7 @@ async def _events(clients: Clientset, name: str, namespace: str, uid: str) -> Se
     fields = f"involvedObject.kind=Pod,involvedObject.name={name}"
     if uid:
         fields += f",involvedObject.uid={uid}"
-    listed = await clients.events.list_all(namespace, field_selector=fields)
+    listed = await clients.events.list(namespace, field_selector=fields)
     return sorted(listed.items, key=event_time)
 
 

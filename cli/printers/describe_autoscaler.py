@@ -6,7 +6,7 @@ from typing import Any
 from cli.printers.autoscaler_columns import UNKNOWN
 from cli.printers.page import Page, describe_labels, describe_meta, show_time
 from vaina.objects.quantity import canonical
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 
 def describe_autoscaler(page: Page, found: Any, _: Sequence[Any]) -> None:

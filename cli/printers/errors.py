@@ -1,6 +1,7 @@
 """Errors as kubectl prints them, and the exit code that goes with each."""
 
 from vaina.errors import ApiError, Invalid, Timeout, Unavailable
+from vaina.quoting import go_quote
 
 
 def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
@@ -16,7 +17,7 @@ def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
     if isinstance(error, Invalid) and error.causes:
         # The kind alone, though the server's own message has its group as well.
         head = (
-            f'The {error.kind} "{error.name}" is invalid: '
+            f"The {error.kind} {go_quote(error.name)} is invalid: "
             if error.kind or error.name
             else "The request is invalid: "
         )

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from cli.printers.cells import selector_text
 from cli.printers.duration import age, human_duration
 from vaina.clock import seconds_of
-from vaina.objects import selectors
 from vaina.objects.jobs import COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, is_true
 
 NONE: Final = "<none>"
@@ -46,7 +46,7 @@ def job_duration(job: Any, now: float) -> str:
 
 def _template(spec: Any) -> Sequence[str]:
     containers = spec.template.spec.containers
-    selector = str(selectors.from_message(spec.selector)) if spec.HasField("selector") else NONE
+    selector = selector_text(spec.selector) if spec.HasField("selector") else NONE
     return ",".join(c.name for c in containers), ",".join(c.image for c in containers), selector or NONE
 
 

@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from vaina.objects.manifest import write_json
 
+#: characters of a template, and its ranges within each other: each goes over all that the outer one found
+MAX_TEXT: Final = 64 * 1024
+MAX_RANGES: Final = 8
 _BLOCK: Final = re.compile(r"\{((?:[^{}\"']|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')*)\}")
 _STEP: Final = re.compile(
     r"\.\.(?P<deep>[\w-]+)"
     r"|\.(?P<field>(?:[\w/-]|\\.)+)"
-    r"|\.?\[(?:'(?P<quoted>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<all>\*)|(?P<from>-?\d+)?:(?P<to>-?\d+)?|(?P<index>-?\d+)"
+    r"|\.?\[(?:'(?P<quoted>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<all>\*)|(?P<from>-?\d{1,18})?:(?P<to>-?\d{1,18})?|(?P<index>-?\d{1,18})"
     r"|\?\((?P<filter>.*?)\))\]"
     r"|\.(?P<star>\*)"
 )
@@ -34,9 +37,11 @@ def render(template: str, value: Any) -> str:
     Raises:
         JsonPathError: it cannot be read.
     """
+    if len(template) > MAX_TEXT:
+        raise JsonPathError(f"a template may not have more than {MAX_TEXT} characters")
     if "{" not in template:
         template = f"{{{template if template.startswith('.') else '.' + template}}}"
-    return _render(_parse(template), value, value)
+    return _render(_parse(template), value, value, MAX_RANGES)
 
 
 def values(path: str, value: Any) -> list[str]:
@@ -45,6 +50,8 @@ def values(path: str, value: Any) -> list[str]:
     Raises:
         JsonPathError: it cannot be read.
     """
+    if len(path) > MAX_TEXT:
+        raise JsonPathError(f"a path may not have more than {MAX_TEXT} characters")
     return [_show(found) for found in _find(path, value, value)]
 
 
@@ -62,7 +69,7 @@ def _parse(template: str) -> list[str | tuple[str]]:
     return parts
 
 
-def _render(parts: Sequence[str | tuple[str]], root: Any, here: Any) -> str:
+def _render(parts: Sequence[str | tuple[str]], root: Any, here: Any, ranges: int) -> str:
     out: list[str] = []
     index = 0
     while index < len(parts):
@@ -73,9 +80,13 @@ def _render(parts: Sequence[str | tuple[str]], root: Any, here: Any) -> str:
         elif part.startswith(('"', "'")):
             out.append(_literal(part))
         elif part.startswith("range"):
+            if not ranges:
+                raise JsonPathError(
+                    f"a template may not have more than {MAX_RANGES} ranges within each other"
+                )
             end = _matching_end(parts, index)
             found = _find(part.removeprefix("range").strip(), root, here)
-            out.extend(_render(parts[index:end], root, item) for item in found)
+            out.extend(_render(parts[index:end], root, item, ranges - 1) for item in found)
             index = end + 1
         elif part == "end":
             raise JsonPathError("not in range, nothing to end")

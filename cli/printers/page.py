@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from cli.printers.visible import visible
 from vaina.objects.times import format_time
 
 NONE: Final = "<none>"
@@ -16,12 +17,15 @@ class Page:
         self._lines: list[tuple[int, tuple[str, ...]]] = []
 
     def line(self, level: int, *cells: str) -> None:
-        """Add a line of cells; `level` says how deep it stands."""
-        self._lines.append((level, cells))
+        """Add a line of cells; `level` says how deep it stands.
+
+        What would break the line, or the terminal, is written out.
+        """
+        self._lines.append((level, tuple(visible(cell).replace("\n", "\\n") for cell in cells)))
 
     def value(self, level: int, name: str, value: str) -> None:
         """Add `name:  value`; further lines of the value stand under its first."""
-        first, *rest = value.splitlines() or [""]
+        first, *rest = value.removesuffix("\n").split("\n")
         self.line(level, f"{name}:", first)
         for more in rest:
             self.line(level, "", more)
@@ -33,9 +37,7 @@ class Page:
 
     def many(self, level: int, name: str, texts: Sequence[str]) -> None:
         """Add values under one another beside their name, or <none>."""
-        self.line(level, f"{name}:", texts[0] if texts else NONE)
-        for text in texts[1:]:
-            self.line(level, "", text)
+        self.value(level, name, "\n".join(texts) if texts else NONE)
 
     def text(self) -> str:
         """Return the page; the columns of neighbouring lines of one level are in line."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cli.printers.duration import precise
+from cli.printers.step_gaps import Gap, gaps_before, lasting, waits_within
 from cli.printers.style import PLAIN, Paint
 from cli.printers.table import one_line
 from vaina.api.core.v1 import pod_pb2
@@ -141,6 +142,10 @@ class _Widths:
     bar: int
 
 
+#: where there is no table to be measured
+_LINE_WIDTHS: Final = _Widths(step=9, what=56, who=26, at=9, took=8, bar=0)
+
+
 def _measure(rows: Sequence[StepRow], begin: float, width: int) -> _Widths:
     done = [row for row in rows if row.done]
     who = max([len(row.who) for row in done] + [len("BY"), 18])
@@ -232,18 +237,50 @@ def render_trace(
     widths = _measure(rows, begin, width)
     lines = [*_head(trace, pod, rows, paint), header_line(widths, paint)]
     asked = False
+    gaps = step_gaps(trace, rows)
     for row in rows:
+        lines.extend(_gap_row(gap, begin, widths, paint) for gap in gaps[row.step])
         lines.append(_row(row, begin, total, widths, paint))
+        lines.extend(_gap_row(gap, begin, widths, paint) for gap in waits_of(trace, row))
         if not row.done and not asked:
             asked = True
-            reason = waiting_for(pod)
+            reason = waiting_for(pod) or lasting(trace)
             if reason:
                 lines.append(paint("yellow", _fit(f"    waits: {one_line(reason)}", max(width, 40))))
     last = total_line(rows, paint)
     return "\n".join([*lines, "", last] if last else lines) + "\n"
 
 
+def step_gaps(trace: trace_pb2.PodTrace, rows: Sequence[StepRow]) -> dict[PodStep, list[Gap]]:
+    """Return the waits before each step that lie between it and those before it."""
+    found: dict[PodStep, list[Gap]] = {}
+    reached = 0.0
+    for row in rows:
+        found[row.step] = gaps_before(trace, row.step, reached, row.start) if row.done and reached else []
+        if row.done:
+            reached = max(reached, row.end)
+    return found
+
+
+def waits_of(trace: trace_pb2.PodTrace, row: StepRow) -> list[Gap]:
+    """Return what a step waited for while it was under way."""
+    return waits_within(trace, row.step, row.start, row.end) if row.done else []
+
+
+def _gap_row(gap: Gap, begin: float, widths: _Widths, paint: Paint) -> str:
+    what = _fit(one_line(gap.words), widths.what)
+    cells = [
+        f"    {'waits':<{widths.step}}", f"{what:<{widths.what}}", f"{_fit(gap.who, widths.who):<{widths.who}}",
+        f"{f'+{precise(gap.start - begin)}':>{widths.at}}", f"{precise(gap.end - gap.start):>{widths.took}}",
+    ]  # fmt: skip
+    return paint("dim", "  ".join(cells).rstrip())
+
+
+def render_gap_line(gap: Gap, begin: float, paint: Paint = PLAIN) -> str:
+    """Write what a step has waited for: for pipes and logs."""
+    return _gap_row(gap, begin, _LINE_WIDTHS, paint) + "\n"
+
+
 def render_step_line(row: StepRow, begin: float, paint: Paint = PLAIN) -> str:
     """Write one step that has just happened: for pipes and logs, where a table cannot grow."""
-    widths = _Widths(step=9, what=56, who=26, at=9, took=8, bar=0)
-    return _row(row, begin, 0.0, widths, paint) + "\n"
+    return _row(row, begin, 0.0, _LINE_WIDTHS, paint) + "\n"

@@ -1,13 +1,19 @@
-"""Tables as kubectl prints them: columns padded to their widest cell plus three spaces, upper-case headers."""
+"""Tables as kubectl prints them.
 
+Columns padded to their widest cell plus three spaces, upper-case headers.
+"""
+
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from cli.printers.style import PLAIN, Paint
+from cli.printers.visible import visible
 
 _PADDING: Final = 3
 _MIN_WIDTH: Final = 6
+_BREAK: Final = re.compile("[\f\n\r]")
 
 #: cell -> style
 Styler = Callable[[str], str]
@@ -24,10 +30,9 @@ class Table:
 
 
 def one_line(text: str) -> str:
-    """Return the first line of a text, marked when there are more, without control characters."""
-    first, newline, _ = text.partition("\n")
-    clean = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in first)
-    return f"{clean}..." if newline else clean
+    """Return the first line of a text, marked when there are more: `printers/tableprinter.go` of cli-runtime."""
+    first, *more = _BREAK.split(text, maxsplit=1)
+    return f"{visible(first)}{'...' if more else ''}"
 
 
 def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:

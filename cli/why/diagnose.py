@@ -13,9 +13,7 @@ from cli.why.evidence import Evidence, Finding
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects.conditions import get_condition
-
-#: of the kubelet's own Pods: their source is a file of the node
-_MIRROR = "kubernetes.io/config.mirror"
+from vaina.objects.pods import is_mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def _history(given: Evidence, pod: pod_pb2.Pod) -> list[str]:
 
 def _notes(pod: pod_pb2.Pod) -> list[str]:
     owned = any(owner.controller for owner in pod.metadata.owner_references)
-    if owned or _MIRROR in pod.metadata.annotations:
+    if owned or is_mirror(pod):
         return []
     return [
         "No controller owns it: nothing replaces it when it is deleted, evicted or its node fails. A ReplicaSet or a Deployment would."

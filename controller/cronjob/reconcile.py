@@ -14,8 +14,8 @@ from vaina.clock import seconds_of
 from vaina.kinds import CRON_JOB
 from vaina.objects.jobs import COMPLETE, FAILED, SCHEDULED_TIMESTAMP, finished_as
 from vaina.objects.meta import new_controller_ref
-from vaina.objects.quoting import go_quote
 from vaina.objects.schedules import Schedule, ScheduleError, format_time, parse, time_zone
+from vaina.quoting import go_quote
 
 NORMAL, WARNING = "Normal", "Warning"
 

@@ -175,19 +175,16 @@ class DeploymentController(Controller):
         log.info("old replica set deleted", deployment=key, replica_set=rs.metadata.name)
 
     async def _tell(self, key: str, deployment: Deployment, plan: Plan) -> None:
-        """Note the revision, then write the status."""
+        """Write the status, and the revision with it: no update of the object, which would raise its generation."""
         if plan.revision is None and plan.status is None:
             return
         changed = Deployment()
         changed.CopyFrom(deployment)
         if plan.revision is not None:
             changed.metadata.annotations[REVISION] = plan.revision
-            answer = await self._client.deployments.update(changed)
-            self._told.created(key, "", int(answer.metadata.resource_version), self.clock.monotonic())
-            changed.metadata.resource_version = answer.metadata.resource_version
         if plan.status is not None:
             changed.status.CopyFrom(plan.status)
-            await self._write_status(key, changed)
+        await self._write_status(key, changed)
 
     async def _write_status(self, key: str, changed: Deployment) -> None:
         answer = await self._client.deployments.update_status(changed)

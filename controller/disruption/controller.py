@@ -144,9 +144,7 @@ class DisruptionController(Controller):
         selector = selector_of(budget)
         if selector.nothing:
             return []
-        return (
-            await self._pod_client.list_all(budget.metadata.namespace, label_selector=str(selector))
-        ).items
+        return (await self._pod_client.list(budget.metadata.namespace, label_selector=str(selector))).items
 
     async def _write(self, wanted: Budget | None) -> None:
         if wanted is None:

@@ -103,7 +103,7 @@ class GarbageCollector(Controller):
             if owner.namespace and not kind.namespaced:
                 continue
             client = self._client.kind(kind)
-            for dependent in (await client.list_all(owner.namespace)).items:
+            for dependent in (await client.list(owner.namespace)).items:
                 if owner.uid in by_owner(dependent):
                     try:
                         await client.update(without_owner(dependent, owner.uid))

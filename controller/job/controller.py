@@ -172,7 +172,7 @@ class JobController(Controller):
         self, key: str, job: job_pb2.Job, state: JobState, cached: Sequence[pod_pb2.Pod], selector: LabelSelector
     ) -> Sequence[pod_pb2.Pod]:  # fmt: skip
         uid = job.metadata.uid
-        listed = await self._client.pods.list_all(job.metadata.namespace, label_selector=str(selector))
+        listed = await self._client.pods.list(job.metadata.namespace, label_selector=str(selector))
         state.compare((pod for pod in cached if is_controlled_by(pod.metadata, uid)), listed.items)
         versions = [
             int(p.metadata.resource_version) for p in listed.items if is_controlled_by(p.metadata, uid)

@@ -104,14 +104,11 @@ def too_many_restarts(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> boo
 def finished_at(pod: pod_pb2.Pod) -> float:
     """Return when a Pod ended, seconds since the epoch, as well as can be told.
 
-    When its last container did; else when it was not ready any more; else when it was deleted; else when it was made.
+    When its last container did, sidecars included; else when it was not ready any more; else when it was deleted; else when it
+    was made (getFinishedTime of backoff_utils.go).
     """
-    ends = [
-        seconds_of(status.state.terminated.finished_at) if status.state.HasField("terminated") else 0.0
-        for status in pod.status.container_statuses
-    ]
-    if ends and all(ends):
-        return max(ends)
+    if ended := _containers_ended(pod):
+        return ended
     ready = get_condition(pod.status, "Ready")
     if ready is not None and ready.status == "False" and ready.HasField("last_transition_time"):
         return seconds_of(ready.last_transition_time)
@@ -119,6 +116,24 @@ def finished_at(pod: pod_pb2.Pod) -> float:
     if meta.HasField("deletion_timestamp"):
         return seconds_of(meta.deletion_timestamp) - meta.deletion_grace_period_seconds
     return seconds_of(meta.creation_timestamp)
+
+
+def _containers_ended(pod: pod_pb2.Pod) -> float:
+    """Return when the last container ended; 0: not all have, or nobody says when."""
+    sidecars = {spec.name for spec in pod.spec.init_containers if spec.restart_policy == "Always"}
+    beside = [status for status in pod.status.init_container_statuses if status.name in sidecars]
+    return _last_end(beside, _last_end(pod.status.container_statuses, 0.0))
+
+
+def _last_end(statuses: Iterable[pod_pb2.ContainerStatus], before: float) -> float:
+    """Return the last of these ends and of the one before; 0: one of them has not ended (latestFinishTime)."""
+    last = before
+    for status in statuses:
+        ended = seconds_of(status.state.terminated.finished_at)
+        if not ended:
+            return 0.0
+        last = max(last, ended)
+    return last
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection
 
 from vaina.api.core.v1 import pod_pb2
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.objects.jobs import TRACKING_FINALIZER, is_tracked
 

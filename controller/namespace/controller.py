@@ -87,11 +87,11 @@ class NamespaceController(Controller):
 
     async def _empty(self, kind: Kind[Any], namespace: str) -> Remaining:
         client, shown = self._client.kind(kind), f"{kind.plural}.{kind.group}"
-        first = await client.list(namespace, limit=1)
+        first = await client.list_page(namespace, limit=1)
         if not first.items:
             return Remaining(shown, 0)
         await client.delete_collection(namespace, propagation_policy="Background")
-        left = (await client.list_all(namespace)).items
+        left = (await client.list(namespace)).items
         held: Counter[str] = Counter(name for obj in left for name in obj.metadata.finalizers)
         return Remaining(shown, len(left), tuple(sorted(held.items())))
 
@@ -137,7 +137,7 @@ class NamespaceController(Controller):
         kept = [item for item in fresh.spec.finalizers if item != FINALIZER]
         del fresh.spec.finalizers[:]
         fresh.spec.finalizers.extend(kept)
-        await self._client.namespaces.update(fresh)
+        await self._client.namespaces.finalize(fresh)
         log.info("namespace emptied", namespace=name)
 
     def _look_at(self, namespace: namespace_pb2.Namespace) -> None:

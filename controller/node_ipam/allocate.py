@@ -40,6 +40,8 @@ class NodeNeed:
     #: its podCIDR; empty when it has none
     cidr: str = ""
     hollow: bool = False
+    #: its podCIDR counts (`vaina.objects.pod_ranges`); of one that does not nothing is written down
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,10 @@ def allocate(
     """
     record = dict(claims)
     by_name = {name: cidr for cidr, name in record.items()}
-    held = _Taken(node.cidr for node in nodes)
+    held = _Taken(node.cidr for node in nodes if node.counts)
     for node in nodes:
-        # A node that has a range already (by hand, or from before the record) is right by having it.
-        if _network(node.cidr) is not None:
+        # A node that has a range already (by hand, or from before the record) is right by having it, unless it is older nodes'.
+        if node.counts and _network(node.cidr) is not None:
             record[node.cidr] = node.name
     taken = _Taken(record)
     free = {False: _free_blocks(cluster, taken), True: _free_blocks(hollow, taken)}

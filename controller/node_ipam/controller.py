@@ -16,6 +16,7 @@ from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, EventRecorder
 from vaina.errors import ApiError, NotFound
 from vaina.kinds import NODE
+from vaina.objects.pod_ranges import kept_ranges
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -53,10 +54,12 @@ class NodeIpamController(Controller):
 
     async def sync(self, key: str) -> float | None:
         nodes = self._nodes.lister.list()
+        # Upstream refuses what is outside its ranges as well (`pkg/controller/nodeipam/ipam/range_allocator.go`, occupyCIDRs).
+        kept = kept_ranges(nodes, (self._cluster.cidr, self._hollow.cidr))
         needs = [
             NodeNeed(
-                name=node.metadata.name, cidr=node.spec.pod_cidr,
-                hollow=_is_hollow(node),
+                name=node.metadata.name, cidr=node.spec.pod_cidr, hollow=_is_hollow(node),
+                counts=node.metadata.name in kept,
             )
             for node in nodes
         ]  # fmt: skip

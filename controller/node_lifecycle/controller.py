@@ -22,12 +22,13 @@ from controller.node_lifecycle.reconcile import (
     reconcile,
     suspects_itself,
 )
-from controller.node_lifecycle.taints import NO_EXECUTE, eviction_of, wants_no_execute
+from controller.node_lifecycle.taints import NO_EXECUTE, FirstSeen, eviction_of, wants_no_execute
 from controller.node_lifecycle.zones import Rates, Tokens, count_zones, rate_of, state_of, zone_of
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
+from vaina.clock import seconds_of
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
 from vaina.objects.nodes import get_condition, set_condition
@@ -78,6 +79,7 @@ class NodeLifecycleController(Controller):
         self._metrics = NodeMetrics(registry)
         self._tokens = Tokens()
         self._beats = Heartbeats(grace_seconds=times.grace, startup_grace_seconds=times.startup_grace)
+        self._first_seen = FirstSeen()
         self._silent: frozenset[str] = frozenset()
         #: nothing is evicted before the monitor has judged once
         self._may_evict = False
@@ -97,10 +99,11 @@ class NodeLifecycleController(Controller):
             return None
         # A node is silent when the monitor says so, which has looked at all of them: until then it may be this side's fault (I13).
         life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else Life.HEARD
-        wait = self._wait_for_turn(node, life)
+        wait, now = self._wait_for_turn(node, life), self.clock.now()
         plan = reconcile(
             node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
-            default_seconds=self._times.eviction, now=self.clock.now(), may_begin=wait == 0.0,
+            default_seconds=self._times.eviction, now=now, may_begin=wait == 0.0,
+            seen=self._first_seen.look(node, now),
         )  # fmt: skip
         await self._write_node(node, plan)
         await self._write_pods(node, plan)
@@ -174,7 +177,8 @@ class NodeLifecycleController(Controller):
             # Another Pod of the same name: this one has gone.
             return
         now = self.clock.now()
-        due = eviction_of(pod, taints, default_seconds=self._times.eviction, now=now).at
+        seen = self._first_seen.look(node, now)
+        due = eviction_of(pod, taints, seen, default_seconds=self._times.eviction, now=now).at
         self._metrics.evicted(zone_of(node), 0.0 if due is None else now - due)
         words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
         self._recorder.event(pod, NORMAL, "TaintManagerEviction", words)
@@ -227,11 +231,17 @@ class NodeLifecycleController(Controller):
         ready = get_condition(node.status, "Ready")
         reported = ready is not None and ready.reason != "NodeStatusNeverUpdated"
         heartbeat = ready.last_heartbeat_time.seconds if ready is not None and reported else None
-        self._beats.on_node(node.metadata.name, heartbeat=heartbeat, now=self.clock.monotonic())
-        self.queue.add(node.metadata.name)
+        name, age = node.metadata.name, self.clock.now() - seconds_of(node.metadata.creation_timestamp)
+        self._beats.on_node(name, heartbeat=heartbeat, now=self.clock.monotonic(), age=age)
+        # It may have been seen before its node.
+        lease = self._leases.lister.get(f"{LEASE_NAMESPACE}/{name}")
+        if lease is not None:
+            self._on_lease(lease)
+        self.queue.add(name)
 
     def _on_gone(self, node: node_pb2.Node) -> None:
         self._beats.forget(node.metadata.name)
+        self._first_seen.forget(node.metadata.name)
         self._tokens.give_back(node.metadata.name)
 
     def _on_lease(self, lease: lease_pb2.Lease) -> None:

@@ -1,7 +1,9 @@
 """PURE: when each node was last heard of, by this controller's own clock.
 
 A sign of life is a change: of the node's Lease, or of the heartbeat in its Ready condition. What the clocks of nodes say does
-not matter, only that it changes. A controller that has just started knows nothing, and gives every node the full time.
+not matter, only that it changes. A controller that has just started knows nothing, and gives every node the full time; but
+the time of one that never reported began when it was made (upstream's `tryUpdateNodeHealth` in
+`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
 """
 
 from dataclasses import dataclass
@@ -29,15 +31,17 @@ class Heartbeats:
         self._grace, self._startup_grace = grace_seconds, startup_grace_seconds
         self._by_node: dict[str, Heartbeat] = {}
 
-    def on_node(self, name: str, *, heartbeat: int | None, now: float) -> None:
+    def on_node(self, name: str, *, heartbeat: int | None, now: float, age: float = 0.0) -> None:
         """Take note of a node's status.
 
         Args:
             name: of the node.
             heartbeat: of its Ready condition, seconds since the epoch; None when it has never been reported.
             now: monotonic seconds.
+            age: seconds since it was made.
         """
-        known = self._by_node.setdefault(name, Heartbeat(heard=now))
+        heard = now - max(age, 0.0) if heartbeat is None else now
+        known = self._by_node.setdefault(name, Heartbeat(heard=heard))
         if heartbeat is not None:
             if heartbeat != known.status or not known.reported:
                 known.heard = now

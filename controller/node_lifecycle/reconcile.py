@@ -4,21 +4,21 @@ Follows upstream's pkg/controller/nodelifecycle and tainteviction, with document
 not answer get phase Unknown, reason NodeLost, and the kubelet's next report takes it back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from controller.node_lifecycle.taints import compute_taints, eviction_of
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import find_condition, set_condition
-from vaina.objects.pods import get_condition, is_terminal
+from vaina.objects.pods import get_condition, is_mirror, is_terminal
 
 #: conditions that a kubelet reports; all of them are Unknown when it reports no more
 REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 NODE_LOST = "NodeLost"
-#: annotation of Pods that mirror static ones: the API cannot make them go
-MIRROR = "kubernetes.io/config.mirror"
+NOTHING_SEEN: Final[Mapping[tuple[str, str], float]] = {}
 
 
 class Life(Enum):
@@ -48,7 +48,7 @@ class NodePlan:
     wake_seconds: float | None = None
 
 
-def reconcile(
+def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
     node: node_pb2.Node,
     pods: Sequence[pod_pb2.Pod],
     *,
@@ -56,6 +56,7 @@ def reconcile(
     may_evict: bool,
     default_seconds: float,
     now: float,
+    seen: Mapping[tuple[str, str], float] = NOTHING_SEEN,
     may_begin: bool = True,
 ) -> NodePlan:
     """Decide what to do for one node.
@@ -67,6 +68,7 @@ def reconcile(
         may_evict: whether anything may be driven from anywhere: not while most nodes seem gone (I13).
         default_seconds: how long a Pod that says nothing may stay on a silent node.
         now: seconds since the epoch.
+        seen: since when NoExecute taints without a time are there, by key and effect (`FirstSeen`).
         may_begin: whether the node may be driven empty if it is not yet: its zone has a token for it (`zones`).
     """
     conditions = _silence(node, life, now)
@@ -85,9 +87,9 @@ def reconcile(
     if may_evict:
         effective = taints if taints is not None else tuple(node.spec.taints)
         for pod in pods:
-            if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod) or _is_static(pod):
+            if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod) or is_mirror(pod):
                 continue
-            at = eviction_of(pod, effective, default_seconds=default_seconds, now=now).at
+            at = eviction_of(pod, effective, seen, default_seconds=default_seconds, now=now).at
             if at is None:
                 continue
             if at <= now:
@@ -148,10 +150,6 @@ def driven_away(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
         message="Taint manager: deleting due to NoExecute taint", last_transition_time=timestamp(now),
     )  # fmt: skip
     return driven
-
-
-def _is_static(pod: pod_pb2.Pod) -> bool:
-    return MIRROR in pod.metadata.annotations
 
 
 def suspects_itself(silent: int, total: int, threshold: float) -> bool:

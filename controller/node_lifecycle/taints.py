@@ -3,7 +3,7 @@
 Names, effects and the mapping are upstream's (nodelifecycle and tainteviction controllers).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -108,30 +108,79 @@ class Eviction:
     at: float | None
 
 
+class FirstSeen:
+    """When NoExecute taints that do not say when they were added were seen first; another look changes nothing.
+
+    Upstream keeps what it has scheduled for a Pod when it looks again, and like this one forgets it when it ends
+    (`processPodOnNode` in `pkg/controller/tainteviction/taint_eviction.go`). Owned by the controller, which looks at a
+    node whenever it changes.
+    """
+
+    def __init__(self) -> None:
+        #: by node, and by key and effect
+        self._nodes: dict[str, dict[tuple[str, str], float]] = {}
+
+    def look(self, node: node_pb2.Node, now: float) -> Mapping[tuple[str, str], float]:
+        """Take in a node's taints; return since when those without a time are there, by key and effect."""
+        known = self._nodes.get(node.metadata.name, {})
+        found = {
+            (taint.key, taint.effect): known.get((taint.key, taint.effect), now)
+            for taint in node.spec.taints
+            if taint.effect == NO_EXECUTE and not taint.HasField("time_added")
+        }
+        if found:
+            self._nodes[node.metadata.name] = found
+        else:
+            self._nodes.pop(node.metadata.name, None)
+        return found
+
+    def forget(self, name: str) -> None:
+        """A node has gone."""
+        self._nodes.pop(name, None)
+
+
 def eviction_of(
-    pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint], *, default_seconds: float, now: float
+    pod: pod_pb2.Pod,
+    taints: Sequence[node_pb2.Taint],
+    seen: Mapping[tuple[str, str], float],
+    *,
+    default_seconds: float,
+    now: float,
 ) -> Eviction:
     """Decide when NoExecute taints drive a Pod away.
 
     Args:
         pod: on the node.
         taints: of the node.
+        seen: since when those without a time are there, by key and effect (`FirstSeen`).
         default_seconds: for the taints of a silent node, when the Pod says nothing of its own. The apiserver gives every such
             Pod tolerations of 300 s, as upstream's admission does; exactly those count as saying nothing.
-        now: seconds since the epoch; a taint without a time counts from here.
+        now: seconds since the epoch.
+
+    Of a taint that was there before the Pod, the Pod's time begins with its coming to the node, as upstream; of one that
+    nobody bound, and of which its kubelet says nothing, with its creation.
     """
     times: list[float] = []
+    came = find_condition(pod.status.conditions, "PodScheduled")
+    bound = seconds_of(pod.metadata.creation_timestamp)
+    if came is not None and came.status == "True":
+        bound = max(bound, seconds_of(came.last_transition_time))
     for taint in taints:
         if taint.effect != NO_EXECUTE:
             continue
-        since = seconds_of(taint.time_added) if taint.HasField("time_added") else now
+        there = (
+            seconds_of(taint.time_added)
+            if taint.HasField("time_added")
+            else seen.get((taint.key, taint.effect), now)
+        )
+        since = max(there, bound)
         matching = [item for item in pod.spec.tolerations if tolerates(item, taint)]
         silent = taint.key in (NOT_READY, UNREACHABLE)
         if silent and all(_is_default(item) for item in matching):
             times.append(since + default_seconds)
             continue
         if not matching:
-            times.append(since)
+            times.append(there)
             continue
         limits = [item.toleration_seconds for item in matching if item.HasField("toleration_seconds")]
         if limits:

@@ -29,12 +29,13 @@ from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.cache.factory import InformerFactory
-from vaina.client.clientset import ScalableClient
 from vaina.client.events import EventRecorder
+from vaina.client.verbs import ScalableClient
 from vaina.errors import ApiError, NotFound
 from vaina.kinds import HORIZONTAL_POD_AUTOSCALER, KINDS, POD, Kind
 from vaina.objects.meta import object_key
 from vaina.objects.selectors import LabelSelector, SelectorError, parse_label_selector
+from vaina.quoting import go_quote
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -133,7 +134,7 @@ class PodAutoscalerController(Controller):
         if kind is None:
             reference = spec.scale_target_ref
             group = reference.api_version.rpartition("/")[0]
-            why = f'no matches for kind "{reference.kind}" in group "{group}"'
+            why = f"no matches for kind {go_quote(reference.kind)} in group {go_quote(group)}"
             return no_scale(autoscaler, history, why, now), "none"
         client: ScalableClient[Any] = ScalableClient(self._clients.transport, kind)
         try:

@@ -23,6 +23,7 @@ from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.objects import quantity
+from vaina.quoting import go_quote
 
 _NO_CUSTOM: Final = "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered"
 _NO_EXTERNAL: Final = "unable to fetch metrics from external metrics API: no external metrics API (external.metrics.k8s.io) registered"
@@ -99,7 +100,7 @@ def measure(namespace: str, metric: v2.MetricSpec, known: Measured) -> Answer:
             text = f"failed to get {name} external metric value: {detail}"
             raise NoAnswer("FailedGetExternalMetric", detail, text)
         case _:
-            text = f'unknown metric source type "{metric.type}"'
+            text = f"unknown metric source type {go_quote(metric.type)}"
             raise NoAnswer("InvalidMetricSourceType", text, text)
 
 

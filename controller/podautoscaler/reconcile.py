@@ -263,6 +263,7 @@ def not_rescaled(autoscaler: Autoscaler, plan: Plan, why: str, now: float) -> Pl
 def _copy(autoscaler: Autoscaler) -> v2.HorizontalPodAutoscalerStatus:
     status = v2.HorizontalPodAutoscalerStatus()
     status.CopyFrom(autoscaler.status)
+    status.observed_generation = autoscaler.metadata.generation
     return status
 
 

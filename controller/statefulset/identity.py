@@ -12,6 +12,7 @@ from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import POD, STATEFUL_SET
+from vaina.objects.integers import parse_int
 from vaina.objects.meta import new_controller_ref
 from vaina.objects.revisions import REVISION_HASH
 
@@ -20,7 +21,7 @@ Claim = persistent_volume_pb2.PersistentVolumeClaim
 
 POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
 POD_INDEX: Final = "apps.kubernetes.io/pod-index"
-_NAME: Final = re.compile(r"(.*)-(\d{1,9})", re.ASCII).fullmatch
+_NAME: Final = re.compile(r"(.*)-(\d{1,10})", re.ASCII).fullmatch
 
 
 def start_of(stateful_set: StatefulSet) -> int:
@@ -43,7 +44,7 @@ def ordinal_of(stateful_set: StatefulSet, name: str) -> int | None:
     found = _NAME(name)
     if found is None or found[1] != stateful_set.metadata.name or (found[2] != "0" and found[2][0] == "0"):
         return None
-    return int(found[2])
+    return parse_int(found[2], bits=32)
 
 
 def claim_name(stateful_set: StatefulSet, template: Claim, ordinal: int) -> str:

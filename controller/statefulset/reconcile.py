@@ -174,16 +174,21 @@ class _Step:
     def _shrink(self) -> bool:
         """Take away Pods that are too many, the last first; say whether nothing is to be waited for.
 
-        In order, all that are to stay are available here. Upstream waits also for unready ones among those that go, but for the first:
-        of a set that is broken twice it takes none away.
+        In order, all that are to stay are available here; one that is not available goes only if all before it are: of a
+        set that is broken twice none goes (`processCondemned`).
         """
         condemned = sorted((ordinal for ordinal in self.pods if ordinal not in self.wanted), reverse=True)
+        unavailable = (
+            [ordinal for ordinal in condemned if not self._is_healthy(ordinal)] if self.ordered else []
+        )
         for ordinal in condemned:
             pod = self.pods[ordinal]
             if _is_ending(pod):
                 if self.ordered:
                     return False
                 continue
+            if ordinal in unavailable[:-1]:
+                return False
             self._retain(ordinal, pod)
             self.plan.delete.append(pod)
             if self.ordered:

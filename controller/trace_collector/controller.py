@@ -29,7 +29,7 @@ class TraceCollector(Controller):
     async def sync(self, key: str) -> float | None:
         token, removed = "", 0
         while True:
-            page = await self._traces.list(limit=PAGE, continue_token=token)
+            page = await self._traces.list_page(limit=PAGE, continue_token=token)
             uids = {pod.metadata.uid for pod in self._pods.lister.list()}
             for trace in reconcile(page.items, uids, now=self.clock.now()):
                 meta = trace.metadata

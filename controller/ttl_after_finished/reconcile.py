@@ -18,5 +18,7 @@ def seconds_left(job: job_pb2.Job, now: float) -> float | None:
     if job.metadata.HasField("deletion_timestamp"):
         return None
     condition = get_condition(job.status.conditions, kind)
-    since = seconds_of(condition.last_transition_time) if condition is not None else now
-    return since + job.spec.ttl_seconds_after_finished - now
+    if condition is None or not condition.HasField("last_transition_time"):
+        # Another controller's Job: nobody knows since when (jobFinishTime is an error, and the Job stays).
+        return None
+    return seconds_of(condition.last_transition_time) + job.spec.ttl_seconds_after_finished - now

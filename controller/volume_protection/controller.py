@@ -69,7 +69,7 @@ class ClaimProtectionController(Controller):
         if any(pod.spec.node_name for pod in self._pods.by_index(BY_CLAIM, key)):
             return True
         namespace, _ = split_key(key)
-        pods = (await self._client.pods.list_all(namespace)).items
+        pods = (await self._client.pods.list(namespace)).items
         return any(pod.spec.node_name and key in claims_of(pod) for pod in pods)
 
 

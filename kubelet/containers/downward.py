@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.quantity import parse, value
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['([^']*)'\]")
 _NANO = 10**9
+#: resources that a Pod may have limits of, besides huge pages, which nobody has without asking
+_POD_LEVEL = ("cpu", "memory")
 
 
 class DownwardError(Exception):
@@ -65,10 +68,15 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def resource_value(container: pod_pb2.Container, resource: str, divisor: str, facts: PodFacts) -> str:
+def resource_value(
+    pod: pod_pb2.Pod, container: pod_pb2.Container, resource: str, divisor: str, facts: PodFacts
+) -> str:
     """Return the value of a resourceFieldRef: an amount in units of the divisor, rounded up.
 
-    A limit that is not set is the node's allocatable; a request that is not set is 0 (its limit, when there is one).
+    A limit of CPU, memory or ephemeral storage that is not set, or 0, is the Pod's own, else the node's allocatable
+    (`pkg/kubelet/kubelet_resources.go`, defaultPodLimitsForDownwardAPI; `pkg/api/v1/resource/helpers.go`,
+    MergeContainerResourceLimits). Upstream looks at the Pod's limits for variables only; here a file says the same as a variable.
+    A request that is not set is 0 (its limit, when there is one).
 
     Raises:
         DownwardError: there is no such resource.
@@ -76,14 +84,22 @@ def resource_value(container: pod_pb2.Container, resource: str, divisor: str, fa
     kind, _, name = resource.partition(".")
     if kind not in {"limits", "requests"} or not name:
         raise DownwardError(f"unsupported container resource : {resource}")
-    amounts = container.resources.limits if kind == "limits" else container.resources.requests
-    if name in amounts:
-        nanos = parse(amounts[name].string or "0").nanos
-    elif kind == "requests" and name in container.resources.limits:
-        nanos = parse(container.resources.limits[name].string or "0").nanos
-    elif kind == "limits":
-        nanos = facts.allocatable.get(name, 0) * (10**6 if name == "cpu" else _NANO)
+    resources = container.resources
+    if kind == "limits":
+        nanos = _nanos(resources.limits, name) or _default_limit(pod, name, facts)
     else:
-        nanos = 0
+        nanos = _nanos(resources.requests if name in resources.requests else resources.limits, name)
     unit = parse(divisor).nanos if divisor and value(divisor) else _NANO
     return str(-(-nanos // unit))
+
+
+def _default_limit(pod: pod_pb2.Pod, name: str, facts: PodFacts) -> int:
+    """Return, in billionths, what a container without a limit of its own may use at most."""
+    allocatable = facts.allocatable.get(name, 0) * (10**6 if name == "cpu" else _NANO)
+    if name in _POD_LEVEL and allocatable:
+        return _nanos(pod.spec.resources.limits, name) or allocatable
+    return allocatable
+
+
+def _nanos(amounts: Mapping[str, meta_pb2.Quantity], name: str) -> int:
+    return parse(amounts[name].string or "0").nanos if name in amounts else 0

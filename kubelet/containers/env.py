@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
 from kubelet.containers.env_file import EnvFileError, find_variable
 from vaina.api.core.v1 import config_pb2, pod_pb2, reference_pb2
+from vaina.quoting import go_quote
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
@@ -165,9 +166,9 @@ def _file_key(reference: reference_pb2.FileKeySelector, sources: Sources) -> str
         value = find_variable(text, reference.key)
     except EnvFileError as error:
         raise EnvError(f"couldn't parse env file: {error}") from error
-    where = f'file "{reference.path}" of volume "{reference.volume_name}"'
+    where = f"file {go_quote(reference.path)} of volume {go_quote(reference.volume_name)}"
     return value or _missing(
-        reference.optional, f'environment variable key "{reference.key}" not found in {where}'
+        reference.optional, f"environment variable key {go_quote(reference.key)} not found in {where}"
     )
 
 
@@ -181,7 +182,7 @@ def _resource(
     named = [item for item in (*pod.spec.containers, *pod.spec.init_containers) if item.name == name]
     if not named:
         raise DownwardError(f"container {name} not found")
-    return resource_value(named[0], reference.resource, reference.divisor.string, facts)
+    return resource_value(pod, named[0], reference.resource, reference.divisor.string, facts)
 
 
 def _missing(optional: bool, message: str) -> str | None:

@@ -11,6 +11,7 @@ from kubelet.probes.ports import PortError
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
+from vaina.quoting import go_quote
 
 
 class HookFailed(Exception):
@@ -48,7 +49,7 @@ async def run_hook(
             if result.exit_code:
                 output = (result.stdout + result.stderr).decode("utf-8", errors="replace")
                 raise HookFailed(
-                    f'command "{" ".join(argv)}" exited with {result.exit_code}: , message: "{output}"'
+                    f"command '{' '.join(argv)}' exited with {result.exit_code}: , message: {go_quote(output)}"
                 )
         elif handler.HasField("sleep"):
             await clock.sleep(min(float(handler.sleep.seconds), timeout_seconds))

@@ -5,7 +5,14 @@ Upstream's arithmetic (`pkg/kubelet/cm/helpers_linux.go`, `pkg/kubelet/qos/polic
 
 from kubelet.runtime.records import LinuxResources
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.pods import BEST_EFFORT, GUARANTEED, container_limits, container_requests, qos_class
+from vaina.objects.pods import (
+    BEST_EFFORT,
+    GUARANTEED,
+    container_limits,
+    container_requests,
+    pod_level_limits,
+    qos_class,
+)
 
 MIN_SHARES = 2
 MAX_SHARES = 262_144
@@ -45,8 +52,13 @@ def oom_score_adj(pod: pod_pb2.Pod, container: pod_pb2.Container, memory_capacit
 def linux_resources(
     pod: pod_pb2.Pod, container: pod_pb2.Container, *, memory_capacity_bytes: int
 ) -> LinuxResources:
-    """Return the cgroup numbers of a container. A request that is not set is its limit."""
-    requests, limits = container_requests(container), container_limits(container)
+    """Return the cgroup numbers of a container. A request that is not set is its limit.
+
+    A limit that it has not is the whole Pod's (`pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`, getMemoryLimit and
+    getCPULimit): what it reads of its own cgroup is then what it may use.
+    """
+    requests = container_requests(container)
+    limits = {**pod_level_limits(pod), **container_limits(container)}
     return LinuxResources(
         cpu_shares=cpu_shares(requests.get("cpu", limits.get("cpu", 0))),
         cpu_quota_micros=cpu_quota(limits.get("cpu", 0)),

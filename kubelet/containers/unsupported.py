@@ -6,9 +6,12 @@ it has some: `pkg/kubelet/lifecycle/predicate.go`, `pkg/kubelet/kubelet_pods.go`
 
 from collections.abc import Iterator
 
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2, volume_pb2
+from vaina.quoting import go_quote
 
 _STRICT = "Strict"
+_ITEM_SOURCES = frozenset({"secret", "config_map", "downward_api"})
+_FILE_SOURCES = _ITEM_SOURCES | {"projected"}
 
 
 def why_never(pod: pod_pb2.Pod, node: node_pb2.Node) -> tuple[str, str] | None:
@@ -29,7 +32,7 @@ def why_no_sandbox(pod: pod_pb2.Pod) -> str:
     """Say why the Pod's sandbox cannot be as it asks; empty: it can."""
     spec = pod.spec
     if spec.runtime_class_name:
-        return f'failed to get sandbox runtime: RuntimeClass "{spec.runtime_class_name}" not found'
+        return f"failed to get sandbox runtime: RuntimeClass {go_quote(spec.runtime_class_name)} not found"
     if spec.HasField("host_users") and not spec.host_users and not spec.host_network:
         return "user namespaces are not supported by the runtime"
     if spec.resource_claims:
@@ -52,11 +55,11 @@ def _problems(container: pod_pb2.Container, *, recursive_readonly: bool) -> Iter
     for mount in container.volume_mounts:
         if mount.recursive_read_only == "Enabled" and not recursive_readonly:
             yield (
-                f'failed to resolve recursive read-only mode: volume "{mount.name}" requested recursive read-only mode, '
+                f"failed to resolve recursive read-only mode: volume {go_quote(mount.name)} requested recursive read-only mode, "
                 "but it is not supported by the runtime"
             )
         if mount.bind_mount_options:
-            yield f'volume "{mount.name}": bindMountOptions are not supported by this node'
+            yield f"volume {go_quote(mount.name)}: bindMountOptions are not supported by this node"
     for device in container.volume_devices:
         # A claim of volumeMode Block is refused when it is to be mounted: what comes here is a file system.
         yield f"volume {device.name} has volumeMode Filesystem, but is specified in volumeDevices"
@@ -85,11 +88,31 @@ def _left_aside(pod: pod_pb2.Pod) -> Iterator[str]:
     if whole.HasField("se_linux_change_policy"):
         yield "spec.securityContext.seLinuxChangePolicy"
     for index, volume in enumerate(spec.volumes):
-        if volume.volume_source.empty_dir.HasField("mode"):
-            yield f"spec.volumes[{index}].emptyDir.mode"
+        yield from _left_aside_of_volume(f"spec.volumes[{index}]", volume.volume_source)
     for field, containers in (("initContainers", spec.init_containers), ("containers", spec.containers)):
         for index, container in enumerate(containers):
             yield from _left_aside_of(f"spec.{field}[{index}]", container)
+
+
+def _left_aside_of_volume(where: str, source: volume_pb2.VolumeSource) -> Iterator[str]:
+    if source.empty_dir.medium not in {"", "Memory"}:
+        yield f"{where}.emptyDir.medium"
+    if source.empty_dir.HasField("mode"):
+        yield f"{where}.emptyDir.mode"
+    for field, value in source.ListFields():
+        if field.name in _FILE_SOURCES and value.HasField("default_user"):
+            yield f"{where}.{field.json_name}.defaultUser"
+        if field.name == "projected":
+            for index, projection in enumerate(value.sources):
+                yield from _users(f"{where}.projected.sources[{index}]", projection)
+    yield from _users(where, source)
+
+
+def _users(where: str, source: volume_pb2.VolumeSource | volume_pb2.VolumeProjection) -> Iterator[str]:
+    for field, value in source.ListFields():
+        for index, item in enumerate(value.items if field.name in _ITEM_SOURCES else ()):
+            if item.HasField("user"):
+                yield f"{where}.{field.json_name}.items[{index}].user"
 
 
 def _left_aside_of(where: str, container: pod_pb2.Container) -> Iterator[str]:

@@ -10,6 +10,7 @@ from kubelet.eviction.ranking import PodUse
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import container_limits, pod_limits
 from vaina.objects.quantity import format_bytes, value
+from vaina.quoting import go_quote
 
 STORAGE = "ephemeral-storage"
 
@@ -52,7 +53,8 @@ def exceeded(pod: pod_pb2.Pod, use: PodUse, volumes: Mapping[str, int]) -> Excee
         size = value(limit)
         if size > 0 and volumes.get(name, 0) > size:
             return Exceeded(
-                "emptydirfs.limit", f'Usage of EmptyDir volume "{name}" exceeds the limit "{limit}". '
+                "emptydirfs.limit",
+                f"Usage of EmptyDir volume {go_quote(name)} exceeds the limit {go_quote(limit)}. ",
             )
     most = pod_limits(pod).get(STORAGE)
     if most is not None and use.disk_bytes is not None and use.disk_bytes > most:

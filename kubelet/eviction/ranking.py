@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kubelet.eviction.signals import Observation, Signal, Threshold, quantity_of, resource_of
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.pods import container_requests, pod_requests
+from vaina.objects.pods import container_requests, is_mirror, pod_requests
 from vaina.objects.quantity import format_bytes
 
 REASON = "Evicted"
@@ -17,7 +17,7 @@ DISRUPTION_TARGET, TERMINATION_BY_KUBELET = "DisruptionTarget", "TerminationByKu
 #: of system-cluster-critical; what has more is not evicted
 SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
 _STATIC_SOURCES = frozenset({"file", "http"})
-_SOURCE, _MIRROR = "kubernetes.io/config.source", "kubernetes.io/config.mirror"
+_SOURCE = "kubernetes.io/config.source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class PodUse:
 def is_critical(pod: pod_pb2.Pod) -> bool:
     """Say whether the node needs the Pod: static and mirror Pods, and those of a system priority class."""
     notes = pod.metadata.annotations
-    if _MIRROR in notes or notes.get(_SOURCE, "api") in _STATIC_SOURCES:
+    if is_mirror(pod) or notes.get(_SOURCE, "api") in _STATIC_SOURCES:
         return True
     return pod.spec.HasField("priority") and pod.spec.priority >= SYSTEM_CRITICAL_PRIORITY
 

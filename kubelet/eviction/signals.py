@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kubelet.durations import parse_go_duration
+from vaina.durations import parse_duration
 from vaina.objects.quantity import QuantityError, format_bytes, format_count, value
 
 
@@ -185,7 +185,7 @@ def _amount(signal: Signal, text: str) -> Amount:
 
 def _seconds(signal: Signal, text: str) -> float:
     try:
-        seconds = parse_go_duration(text)
+        seconds = parse_duration(text) / 1e9
     except ValueError as error:
         raise ThresholdError(f"grace period of {signal}: {error}") from error
     if seconds <= 0:

@@ -5,10 +5,9 @@ Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); ba
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from kubelet.durations import go_duration
 from kubelet.images import reference
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.actions import PullPolicy
@@ -17,10 +16,16 @@ from kubelet.runtime.interface import ImagePullError, ImageService, RuntimeFailu
 from kubelet.runtime.records import ImageState, RegistryAuth, Uid
 from vaina.backoff import Backoff
 from vaina.clock import Clock
+from vaina.durations import go_duration
+from vaina.quoting import go_quote
 
 NEVER = float("inf")
 #: how long a failure is called ErrImagePull before it is called ImagePullBackOff
 SHOW_ERROR_SECONDS = 2.0
+
+
+def _nobody() -> None:
+    """Nobody asks when a pull begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +61,19 @@ class ImageManager:
     async def look(self, image: str, policy: PullPolicy) -> ImageObservation:
         """Return whether a container could start with what is here; MISSING: it has to be pulled."""
         if not reference.is_valid(image):
-            message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
+            quoted = go_quote(image)
+            message = f"Failed to apply default image tag {quoted}: couldn't parse image name {quoted}: invalid reference format"
             return self._refused("InvalidImageName", message)
         if policy is PullPolicy.ALWAYS:
             return ImageObservation()
         try:
             state = await self._service.image_status(reference.with_tag(image))
         except RuntimeFailure as error:
-            return self._refused("ImageInspectError", f'Failed to inspect image "{image}": {error}')
+            return self._refused("ImageInspectError", f"Failed to inspect image {go_quote(image)}: {error}")
         if state is not None:
             return ImageObservation(ImageProgress.READY, image_id=state.id)
         if policy is PullPolicy.NEVER:
-            message = f'Container image "{image}" is not present with pull policy of Never'
+            message = f"Container image {go_quote(image)} is not present with pull policy of Never"
             return self._refused("ErrImageNeverPull", message)
         return ImageObservation()
 
@@ -81,28 +87,37 @@ class ImageManager:
         state = await self._service.image_status(image_id)
         return state.user if state is not None else ""
 
-    async def pull(self, uid: Uid, image: str, auths: Sequence[RegistryAuth]) -> Pulled:
+    @property
+    def is_full(self) -> bool:
+        """Whether a pull that is asked for now has to wait for the end of another."""
+        return self._slots.locked()
+
+    async def pull(
+        self, uid: Uid, image: str, auths: Sequence[RegistryAuth], begun: Callable[[], None] = _nobody
+    ) -> Pulled:
         """Fetch an image.
 
         Args:
             uid: of the Pod.
             image: as its spec has it.
             auths: tried in turn; (): anonymously.
+            begun: is told when it has a place among the node's pulls.
 
         Raises:
             ImagePullError: with what each try said.
         """
         asked = self._clock.monotonic()
         async with self._slots:
-            begun = self._clock.monotonic()
+            begun()
+            turn = self._clock.monotonic()
             with self._metrics.operation("pull_image"):
                 state = await self._pull(reference.with_tag(image), auths or (None,))
         self._failures.pop((uid, image), None)
         now = self._clock.monotonic()
-        took, whole = go_duration(round(now - begun, 3)), go_duration(round(now - asked, 3))
+        took, whole = go_duration(round(now - turn, 3)), go_duration(round(now - asked, 3))
         return Pulled(
             state,
-            f'Successfully pulled image "{image}" in {took} ({whole} including waiting). '
+            f"Successfully pulled image {go_quote(image)} in {took} ({whole} including waiting). "
             f"Image size: {state.size_bytes} bytes.",
         )
 

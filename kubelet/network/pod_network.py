@@ -9,12 +9,12 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import structlog
 
-from kubelet.network import ipam
+from kubelet.network import ipam, rules
 from kubelet.network.commands import NetworkCommandError, ip_batch, run
 from kubelet.network.host_ports import HostPort, ruleset
 from kubelet.network.routes import plan_routes
@@ -40,14 +40,22 @@ def host_interface(sandbox_id: str) -> str:
 class PodNetwork:
     """Owned by the kubelet's build; its methods may be called by any task (one lock guards the giving of addresses)."""
 
-    def __init__(self, *, cluster_cidr: IPv4Network, mtu: int = 1500) -> None:
+    def __init__(
+        self,
+        *,
+        cluster_cidr: IPv4Network,
+        closed_to_pods: Iterable[int] = rules.CLOSED_TO_PODS,
+        mtu: int = 1500,
+    ) -> None:
         """Make it; nothing is done before `configure`.
 
         Args:
             cluster_cidr: what is not translated on the way out: the Pods of all nodes.
+            closed_to_pods: ports of this node, and of others in its networks, that Pods do not reach.
             mtu: of bridge and veths, in bytes.
         """
         self._cluster_cidr = cluster_cidr
+        self._closed = tuple(closed_to_pods)
         self._mtu = mtu
         self._cidr: IPv4Network | None = None
         self._last: IPv4Address | None = None
@@ -55,45 +63,74 @@ class PodNetwork:
         self._reserved: set[IPv4Address] = set()
         self._lock = asyncio.Lock()
         #: what was applied last; None: not known, by a kubelet before this one or by a command that did not end well
+        self._rules: str | None = None
         self._host_ports: str | None = None
+
+    @property
+    def cluster(self) -> IPv4Network:
+        """The range of all Pods."""
+        return self._cluster_cidr
 
     @property
     def cidr(self) -> IPv4Network | None:
         """The node's Pod CIDR, once it is known."""
         return self._cidr
 
+    async def interfaces(self) -> tuple[IPv4Interface, ...]:
+        """Return the node's addresses with their networks, without loopback and the Pods' bridge.
+
+        Raises:
+            NetworkCommandError: the kernel did not tell.
+        """
+        links = await self._links()
+        return tuple(
+            IPv4Interface(address)
+            for name, addresses in sorted(links.items())
+            for address in sorted(addresses)
+            if name != BRIDGE and not IPv4Interface(address).is_loopback
+        )
+
+    @staticmethod
+    async def _links() -> dict[str, set[str]]:
+        """Return the IPv4 addresses of each link, with their prefix."""
+        return {
+            link["ifname"]: {
+                f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one["family"] == "inet"
+            }
+            for link in json.loads(await run(["ip", "-json", "address", "show"]))
+        }
+
     async def configure(self, cidr: IPv4Network) -> None:
-        """Make the bridge with the CIDR's first address, and the translation of what leaves the cluster. Idempotent.
+        """Make the bridge with the CIDR's first address, and the rules for what Pods send. Idempotent.
 
         Raises:
             NetworkCommandError: the kernel refused.
         """
-        if self._cidr == cidr:
-            return
+        if self._cidr != cidr:
+            await self._make_bridge(cidr)
+        # The node's networks may change, and what is closed in them with them.
+        wanted = rules.ruleset(
+            bridge=BRIDGE, cidr=cidr, cluster=self._cluster_cidr, closed=self._closed,
+            interfaces=await self.interfaces(),
+        )  # fmt: skip
+        if wanted != self._rules:
+            self._rules = None
+            await run(["nft", "-f", "-"], wanted)
+            self._rules = wanted
+        if self._cidr != cidr:
+            self._cidr = cidr
+            log.info("pod network configured", cidr=str(cidr), bridge=BRIDGE)
+
+    async def _make_bridge(self, cidr: IPv4Network) -> None:
         gateway = f"{ipam.gateway_of(cidr)}/{cidr.prefixlen}"
-        links = {link["ifname"]: link for link in json.loads(await run(["ip", "-json", "address", "show"]))}
-        lines = []
-        if BRIDGE not in links:
-            lines.append(f"link add {BRIDGE} mtu {self._mtu} type bridge")
-        present = {
-            f"{a['local']}/{a['prefixlen']}"
-            for a in links.get(BRIDGE, {}).get("addr_info", [])
-            if a["family"] == "inet"
-        }
+        links = await self._links()
+        present = links.get(BRIDGE, set())
+        lines = [] if BRIDGE in links else [f"link add {BRIDGE} mtu {self._mtu} type bridge"]
         lines += [f"address del {address} dev {BRIDGE}" for address in sorted(present - {gateway})]
         if gateway not in present:
             lines.append(f"address add {gateway} brd + dev {BRIDGE}")
         lines.append(f"link set {BRIDGE} up")
         await ip_batch(lines)
-        # `add` and `flush` before the rules make the file say the same however often it is applied.
-        await run(
-            ["nft", "-f", "-"],
-            f"add table ip vaina\nflush table ip vaina\ntable ip vaina {{\n  chain postrouting {{\n"
-            f"    type nat hook postrouting priority 100; policy accept;\n"
-            f"    ip saddr {cidr} ip daddr != {self._cluster_cidr} masquerade\n  }}\n}}\n",
-        )
-        self._cidr = cidr
-        log.info("pod network configured", cidr=str(cidr), bridge=BRIDGE)
 
     async def reserve(self, taken: Iterable[str]) -> IPv4Address:
         """Choose an address for a new sandbox and keep it until `release`.

@@ -1,14 +1,15 @@
-"""PURE: which routes to the Pods of other nodes must be made or removed. Called by `kubelet.network.pod_network`.
+"""PURE: which routes to the Pods of other nodes must be made or removed. Called by the node's manager and `kubelet.network.pod_network`.
 
 Host-gateway routing: all nodes share one network, so the way to another node's Pod CIDR is that node's own address, without
 tunnels. (Flannel calls this backend host-gw.)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from vaina.api.core.v1 import node_pb2
+from vaina.objects import nodes as of_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +20,41 @@ class RoutePlan:
     remove: tuple[IPv4Network, ...]
 
 
-def desired_routes(nodes: Iterable[node_pb2.Node], own_name: str) -> dict[IPv4Network, IPv4Address]:
-    """Return Pod CIDR -> node address for every other node that has both.
+def desired_routes(
+    nodes: Iterable[node_pb2.Node],
+    own_name: str,
+    *,
+    ranges: Mapping[str, IPv4Network],
+    interfaces: Sequence[IPv4Interface],
+) -> dict[IPv4Network, IPv4Address]:
+    """Return range -> node address for every other node that has both.
 
-    Unreadable values are left out, and loopback addresses: those of hollow nodes, which no other machine reaches.
+    An address that is in none of this node's networks leads nowhere: that of a hollow node (loopback), or one that somebody made up.
+
+    Args:
+        nodes: all there are.
+        own_name: this node's.
+        ranges: what each node has, by name (`vaina.objects.pod_ranges`).
+        interfaces: this node's addresses and the networks that it reaches by them, without that of its own Pods.
     """
     routes: dict[IPv4Network, IPv4Address] = {}
     for node in nodes:
-        if node.metadata.name == own_name:
+        network = ranges.get(node.metadata.name)
+        if network is None or node.metadata.name == own_name:
             continue
-        address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
         try:
-            network, via = IPv4Network(node.spec.pod_cidr), IPv4Address(address)
+            via = IPv4Address(of_nodes.address(node))
         except ValueError:
             continue
-        if not via.is_loopback:
+        if any(_is_neighbour(via, interface) for interface in interfaces):
             routes[network] = via
     return routes
+
+
+def _is_neighbour(address: IPv4Address, interface: IPv4Interface) -> bool:
+    network = interface.network
+    own = (interface.ip, network.network_address, network.broadcast_address)
+    return address in network and address not in own
 
 
 def plan_routes(

@@ -26,6 +26,7 @@ from kubelet.images.inventory import ImagePolicy
 from kubelet.metrics import KubeletMetrics
 from kubelet.node.capacity import Resources
 from kubelet.node.cgroups import PodCgroups
+from kubelet.pod.resize import IN_PROGRESS
 from kubelet.pod.termination import Verdict
 from kubelet.pod.tools import EventSink
 from kubelet.pod.workers import PodWorkers
@@ -36,6 +37,7 @@ from kubelet.stats.sampler import Sampler
 from kubelet.status.node_status import NodeSeen
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import Clock
+from vaina.objects.conditions import get_condition
 from vaina.objects.pods import BEST_EFFORT, BURSTABLE
 
 log = structlog.stdlib.get_logger(__name__)
@@ -110,6 +112,17 @@ class NodeCare:
             else []
         )
 
+    def _resizing(self) -> frozenset[str]:
+        """Return the Pods whose workers have yet to give them what they were allocated: less may have been refused."""
+        workers = self._workers()
+        found = [
+            (worker.uid, get_condition(worker.reported, IN_PROGRESS))
+            for worker in (workers.all() if workers is not None else ())
+        ]
+        return frozenset(
+            uid for uid, condition in found if condition is not None and condition.status == "True"
+        )
+
     def _say_changed(self) -> None:
         self._changed()
 
@@ -139,18 +152,21 @@ class NodeCare:
         if not tools.cgroup_parent:
             return
         room = tools.allocatable
-        tools.cgroups.apply(
-            qos_cgroup(tools.cgroup_parent, ""),
-            CgroupLimits(cpu_shares=cpu_shares(room.cpu_millis), memory_bytes=room.memory_bytes),
-        )
-        tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BEST_EFFORT), CgroupLimits())
+        whole = CgroupLimits(cpu_shares=cpu_shares(room.cpu_millis), memory_bytes=room.memory_bytes)
         while True:
+            # Tried again until Pods of before use no more than that (`pkg/kubelet/cm/node_container_manager_linux.go`,
+            # enforceNodeAllocatableCgroups).
+            tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, ""), whole)
+            tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BEST_EFFORT), CgroupLimits())
             pods = tuple(self._pods())
             tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BURSTABLE), burstable_limits(pods))
+            resizing = self._resizing()
             for pod in pods:
-                # What a Pod may use changes when it is resized.
-                limits = pod_cgroup_limits(pod, pids_limit=tools.pod_pids_limit)
-                tools.cgroups.apply(pod_cgroup(tools.cgroup_parent, pod), limits)
+                path = pod_cgroup(tools.cgroup_parent, pod)
+                if pod.metadata.uid not in resizing:
+                    tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=tools.pod_pids_limit))
+                # Containers that were started just before this kubelet's predecessor ended.
+                tools.cgroups.contain(path)
             await asyncio.to_thread(tools.cgroups.share_up)
             # Who is known is asked last: a Pod that comes meanwhile is no stranger.
             present = await asyncio.to_thread(tools.cgroups.present)

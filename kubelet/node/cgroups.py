@@ -3,6 +3,7 @@
 Only the hierarchies in which something is limited are touched; the runtime makes its containers' in all of them. Paths are the same in every hierarchy.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -34,8 +35,12 @@ class CgroupUse:
 
 
 def weight_of(shares: int) -> int:
-    """Return version 2's cpu.weight (1 to 10000) for version 1's shares (2 to 262144)."""
-    return 1 + (shares - 2) * 9999 // 262142
+    """Return version 2's cpu.weight (1 to 10000) for version 1's shares (2 to 262144).
+
+    As upstream's kubelet has it for Pods and classes (`pkg/kubelet/cm/cgroup_manager_linux.go`, getCPUWeight); runtimes convert what
+    containers get by themselves, since runc 1.3.2 by another formula: they share within their Pod only.
+    """
+    return min(1 + (shares - 2) * 9999 // 262142, _MOST_WEIGHT)
 
 
 class Cgroups:
@@ -60,15 +65,71 @@ class Cgroups:
             folder.mkdir(parents=True, exist_ok=True)
         if self.unified:
             self._delegate(path)
+        refused: OSError | None = None
         for controller, name, text in self._settings(limits):
-            _write(self._folder(controller, path) / name, text)
+            try:
+                if name == "memory.max":
+                    self._check_use(path, limits.memory_bytes)
+                _write(self._folder(controller, path) / name, text)
+            except OSError as error:
+                # The other limits hold all the same.
+                refused = refused or error
+        if refused is not None:
+            raise refused
+
+    def _check_use(self, path: str, limit: int) -> None:
+        """Raise OSError for a limit that version 1's kernel refuses by itself: version 2's would take it, and kill for it at once."""
+        if used := self.used_above(path, limit):
+            raise OSError(errno.EBUSY, f"memory limit {limit} is below current usage {used}", path)
+
+    def used_above(self, path: str, limit: int) -> int:
+        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that or less; else 0."""
+        used, limited = (
+            ("memory.current", "memory.max")
+            if self.unified
+            else ("memory.usage_in_bytes", "memory.limit_in_bytes")
+        )
+        folder = self._folder("memory", path)
+        now = _number(folder / limited)
+        lowered = limit and (now is None or limit < now)
+        found = (_number(folder / used) or 0) if lowered else 0
+        return found if found >= limit else 0
+
+    def contain(self, path: str, *, kill_together: bool) -> None:
+        """Have the containers of a Pod's cgroup meet a lack of memory as upstream's do. Idempotent; version 1 knows neither setting.
+
+        All processes of a container end together where one would have been killed (`pkg/kubelet/kuberuntime/
+        kuberuntime_container_linux.go`, calculateLinuxResources: unless singleProcessOOMKill), and none swaps
+        (configureContainerSwapResources: NoSwap), also without a limit. Raises OSError.
+        """
+        if not self.unified:
+            return
+        wanted = {"memory.oom.group": str(int(kill_together)), "memory.swap.max": "0"}
+        refused: OSError | None = None
+        for folder in [item for item in self._folder("", path).iterdir() if item.is_dir()]:
+            for name, text in wanted.items():
+                # Kernels without swap have no such file.
+                if not (folder / name).exists() or _lines(folder / name) == [text]:
+                    continue
+                try:
+                    _write(folder / name, text)
+                except OSError as error:
+                    # It may have ended just now; the others run.
+                    refused = refused or error
+        if refused is not None:
+            raise refused
 
     def _delegate(self, path: str) -> None:
         """Have the controllers in every cgroup of the path (version 2 hands them down one by one)."""
         folder = self._system
+        there = _words(folder / "cgroup.controllers")
         for part in ("", *path.strip("/").split("/")[:-1]):
             folder = folder / part
-            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in _CONTROLLERS))
+            handed = folder / "cgroup.subtree_control"
+            have = _words(handed)
+            # One that the machine lacks would have the kernel refuse the others too.
+            if wanted := [name for name in _CONTROLLERS if name in there and name not in have]:
+                _write(handed, " ".join(f"+{name}" for name in wanted))
 
     def _settings(self, limits: CgroupLimits) -> Iterable[tuple[str, str, str]]:
         quota, period = limits.cpu_quota_micros, limits.cpu_period_micros
@@ -129,9 +190,11 @@ class Cgroups:
             folder = self._folder("", path)
             micros = _stat(folder / "cpu.stat").get("usage_usec")
             cpu = micros * 1000 if micros is not None else None
-            memory = _working_set(
-                _number(folder / "memory.current"), _stat(folder / "memory.stat"), "inactive_file"
-            )
+            stat, used = _stat(folder / "memory.stat"), _number(folder / "memory.current")
+            if used is None and "anon" in stat:
+                # The machine's own has no such file: as libcontainer counts there (`cgroups/fs2/memory.go`).
+                used = stat["anon"] + stat.get("file", 0)
+            memory = _working_set(used, stat, "inactive_file")
             return CgroupUse(cpu, memory, _number(folder / "pids.current"))
         folder = self._folder("memory", path)
         memory = _working_set(
@@ -163,6 +226,7 @@ class PodCgroups:
         cgroups: Cgroups,
         parent: str,
         *,
+        kill_together: bool = True,
         timed: Callable[[str], AbstractContextManager[None]] = _untimed,
     ) -> None:
         """Make it.
@@ -170,9 +234,11 @@ class PodCgroups:
         Args:
             cgroups: of the machine.
             parent: below which the node's are; "": the engine's own choice, and nothing is made here.
+            kill_together: a container without memory ends as a whole, not its largest process alone.
             timed: times an operation: update, destroy.
         """
         self._cgroups, self._parent, self._timed = cgroups, parent, timed
+        self._kill_together = kill_together
         self._applied: dict[str, CgroupLimits] = {}
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
@@ -186,6 +252,21 @@ class PodCgroups:
             log.warning("cgroup not set", cgroup=path, error=str(error))
         else:
             self._applied[path] = limits
+
+    def used_above(self, path: str, limit: int) -> int:
+        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that or less; else 0."""
+        return self._cgroups.used_above(path, limit) if self._parent else 0
+
+    def contain(self, path: str) -> None:
+        """Have the containers of a Pod meet a lack of memory as they should. What the kernel refuses is logged."""
+        if self._parent:
+            try:
+                self._cgroups.contain(path, kill_together=self._kill_together)
+            except FileNotFoundError:
+                # The last of them has just ended.
+                return
+            except OSError as error:
+                log.warning("cgroup not set", cgroup=path, error=str(error))
 
     def share_up(self) -> None:
         """Have what is above the node's Pods share CPU as these do together. What the kernel refuses is logged."""
@@ -216,6 +297,10 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines()
     except OSError:
         return []
+
+
+def _words(path: Path) -> frozenset[str]:
+    return frozenset(word for line in _lines(path) for word in line.split())
 
 
 def _number(path: Path) -> int | None:

@@ -1,6 +1,6 @@
 """The node's own record: registration, heartbeats, status, and its Pod network. Shell.
 
-Owned by the kubelet. A name that another machine holds (its lease is fresh, its machine id another) is not taken over (node.md). The Node is registered again when
+Owned by the kubelet. A name that another machine holds (its lease is fresh, its machine id another) is not taken over. The Node is registered again when
 somebody has deleted it.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, Protocol
 
 import structlog
@@ -26,7 +26,8 @@ from kubelet.status.node_status import (
     compute_node_status,
     node_labels,
     ready_condition,
-    says_the_same,
+    says_nothing_new,
+    without_extended,
 )
 from vaina.api.core.v1 import node_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -34,6 +35,7 @@ from vaina.cache.informer import Informer
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
 from vaina.errors import AlreadyExists, ApiError, NotFound
+from vaina.objects.pod_ranges import kept_ranges
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -46,8 +48,17 @@ class NodeNetwork(Protocol):
         """The Pod CIDR it is configured with."""
         ...
 
+    @property
+    def cluster(self) -> IPv4Network:
+        """The range of all Pods."""
+        ...
+
+    async def interfaces(self) -> tuple[IPv4Interface, ...]:
+        """Return the node's addresses with their networks, the Pods' apart. Raises NetworkCommandError."""
+        ...
+
     async def configure(self, cidr: IPv4Network) -> None:
-        """Make the bridge. Raises NetworkCommandError."""
+        """Make the bridge and the rules, or bring them up to date. Raises NetworkCommandError."""
         ...
 
     async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
@@ -110,6 +121,8 @@ class NodeManager:
         self._ready: bool | None = None
         self._look, self._beside = look, beside
         self._pressures: frozenset[str] | None = None
+        #: the Pod CIDR of this node that cannot be
+        self._refused = ""
         # Its own record is watched, for others write to it too: a control plane that lost sight of the node says Unknown, and only this
         # kubelet takes that back. The network needs all nodes.
         selector = f"metadata.name={facts.name}" if network is None else ""
@@ -180,6 +193,10 @@ class NodeManager:
         if any(found.metadata.labels.get(key) != text for key, text in labels.items()):
             found.metadata.labels.update(labels)
             found = await self._client.update(found)
+        gone = without_extended(found.status)
+        if theirs != ours and gone.capacity:
+            gone_from = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=self._facts.name), status=gone)
+            found = await self._client.update_status(gone_from, mask=("capacity", "allocatable"))
         self._node = found
         return True
 
@@ -217,7 +234,8 @@ class NodeManager:
         runtime = await self._runtime.status()
         seen = self._look()
         status = compute_node_status(self._facts, runtime, self.node.status, now=now, seen=seen)
-        if self._is_known(status) and now - self._reported_at < self._times.report_seconds:
+        unchanged = says_nothing_new(status, self.node.status)
+        if unchanged and now - self._reported_at < self._times.report_seconds:
             return
         written = node_pb2.Node(status=status)
         written.metadata.name = self._facts.name
@@ -225,18 +243,6 @@ class NodeManager:
         self._reported_at = now
         self._say_ready(ready_condition(runtime)[0])
         self._say_pressures(seen.pressures)
-
-    def _is_known(self, status: node_pb2.NodeStatus) -> bool:
-        known = node_pb2.NodeStatus()
-        known.CopyFrom(self.node.status)
-        for field, _ in self.node.status.ListFields():
-            if field.name not in NODE_MASK:
-                known.ClearField(field.name)
-        ours = {condition.type for condition in status.conditions}
-        kept = [condition for condition in known.conditions if condition.type in ours]
-        del known.conditions[:]
-        known.conditions.extend(sorted(kept, key=lambda item: _place(status, item.type)))
-        return says_the_same(known, status)
 
     def _say_ready(self, ready: bool) -> None:
         if self._ready is ready:
@@ -270,19 +276,35 @@ class NodeManager:
             changed.clear()
             try:
                 await self._configure_network(self._informer.lister.list())
-            except (NetworkCommandError, ValueError) as error:
+            except (NetworkCommandError, OSError) as error:
                 log.warning("pod network not configured", error=str(error))
                 await self._clock.sleep(self._times.retry_seconds)
                 changed.set()
 
     async def _configure_network(self, nodes: list[node_pb2.Node]) -> None:
         assert self._network is not None
-        own = next((node for node in nodes if node.metadata.name == self._facts.name), None)
-        if own is not None and own.spec.pod_cidr and self._network.cidr != IPv4Network(own.spec.pod_cidr):
-            await self._network.configure(IPv4Network(own.spec.pod_cidr))
-            self._changed.set()
-        await self._network.set_routes(desired_routes(nodes, self._facts.name))
+        ranges = kept_ranges(nodes, (self._network.cluster,))
+        self._say_range(ranges)
+        own = ranges.get(self._facts.name)
+        if own is not None:
+            is_new = self._network.cidr != own
+            await self._network.configure(own)
+            if is_new:
+                self._changed.set()
+        interfaces = await self._network.interfaces()
+        await self._network.set_routes(
+            desired_routes(nodes, self._facts.name, ranges=ranges, interfaces=interfaces)
+        )
 
-
-def _place(status: node_pb2.NodeStatus, kind: str) -> int:
-    return next(index for index, item in enumerate(status.conditions) if item.type == kind)
+    def _say_range(self, ranges: Mapping[str, IPv4Network]) -> None:
+        """Tell once of a Pod CIDR that this node has and may not use."""
+        assert self._network is not None
+        claimed = self.node.spec.pod_cidr
+        refused = "" if self._facts.name in ranges else claimed
+        if refused and refused != self._refused:
+            log.error(
+                "the node's Pod CIDR is not used: outside of the cluster's range, or an older node has some of it",
+                pod_cidr=refused,
+                cluster_cidr=str(self._network.cluster),
+            )
+        self._refused = refused

@@ -62,6 +62,13 @@ class RemoveSandbox:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareVolumes:
+    """See that all is there that the volumes need, before anything else is made of the Pod."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MountVolumes:
     """Step 5."""
 
@@ -152,6 +159,7 @@ Action: TypeAlias = (
     CreateSandbox
     | StopSandbox
     | RemoveSandbox
+    | PrepareVolumes
     | MountVolumes
     | UnmountVolumes
     | PullImage

@@ -1,8 +1,10 @@
 """The heart of the kubelet: what to do next for a Pod, given what is known of it. PURE.
 
-`compute_pod_plan` is called by the Pod's worker in each pass; it reads no clock and does nothing. Steps 4 (sandbox), 5 (volumes) and 6 (init
-containers one by one, sidecars in order, main containers together), restarts with back-off, and what liveness and startup probes ask for. Follows
-https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and upstream's computePodActions.
+`compute_pod_plan` is called by the Pod's worker in each pass; it reads no clock and does nothing. Steps 4 (sandbox),
+5 (volumes) and 6 (init containers one by one, sidecars in order, main containers together), restarts with back-off, and
+what liveness and startup probes ask for. Follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and
+upstream's computePodActions. No sandbox is made before all is there that the volumes need, as upstream waits for it
+(`pkg/kubelet/kubelet.go`, SyncPod: WaitForAttachAndMount).
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from kubelet.pod.actions import (
     KillReason,
     MountVolumes,
     PodPlan,
+    PrepareVolumes,
     PullImage,
     PullPolicy,
     RemoveContainer,
@@ -125,7 +128,7 @@ def compute_pod_plan(
         return compute_termination(pod, observed, ending, now)
     planner = _Planner(pod, observed, view_containers(pod, observed), now, policy)
     planner.plan()
-    return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod)))
+    return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod, observed.said)))
 
 
 def natural_ending(
@@ -244,16 +247,29 @@ class _Planner:
         self.actions.extend(StopSandbox(sandbox.id) for sandbox in old if self.observed.holds(sandbox))
         if newest is not None:
             return True
-        if self._backing_off(SANDBOX_KEY):
+        if self._backing_off(SANDBOX_KEY) or not self._prepared():
             return False
         attempt = max((sandbox.attempt for sandbox in self.observed.sandboxes), default=-1) + 1
         self.actions.append(CreateSandbox(attempt))
         return True
 
-    def _volumes(self) -> bool:
-        missing = tuple(
+    def _missing_volumes(self) -> tuple[str, ...]:
+        return tuple(
             volume.name for volume in self.pod.spec.volumes if volume.name not in self.observed.mounted
         )
+
+    def _prepared(self) -> bool:
+        """Plan that what the volumes need is there; say whether what comes after may be planned in the same pass."""
+        missing = self._missing_volumes()
+        if not missing:
+            return True
+        if self._backing_off(VOLUMES_KEY):
+            return False
+        self.actions.append(PrepareVolumes(missing))
+        return True
+
+    def _volumes(self) -> bool:
+        missing = self._missing_volumes()
         if not missing:
             return True
         if self._backing_off(VOLUMES_KEY):

@@ -5,6 +5,7 @@ restarted kubelet finds them (I11).
 """
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: upstream's bound of a termination message, and of what is taken from the log instead
+#: bytes of a termination message, the last of them (MaxContainerTerminationMessageLength in `pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGE = 4096
 #: of a file that variables are read from
 MAX_ENV_FILE = 64 * 1024
@@ -50,7 +51,7 @@ class PodFiles(Protocol):
         ...
 
     async def last_words(self, state: ContainerState) -> str:
-        """Return what an ended container wrote to its terminationMessagePath."""
+        """Return the end of what an ended container wrote to its terminationMessagePath."""
         ...
 
     async def remove(self, uid: Uid) -> None:
@@ -89,7 +90,7 @@ class PodDirectory:
 
     def _termination_log(self, uid: Uid, name: str, attempt: int) -> str:
         path = self._root / uid / "containers" / name / str(attempt)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        mounting.make_private(self._root, path.parent)
         path.touch()
         # Whoever the container runs as may write its last words.
         path.chmod(0o666)
@@ -97,7 +98,7 @@ class PodDirectory:
 
     def _etc_hosts(self, pod: pod_pb2.Pod, pod_ip: str) -> str:
         path = self._root / pod.metadata.uid / "etc-hosts"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        mounting.make_private(self._root, path.parent)
         if pod.spec.host_network:
             text = host_network_hosts_file(pod, _NODE_HOSTS.read_text() if _NODE_HOSTS.exists() else "")
         else:
@@ -126,15 +127,13 @@ class PodDirectory:
 
     async def last_words(self, state: ContainerState) -> str:
         path = self._root / state.pod_uid / "containers" / state.name / str(state.attempt)
-
-        def read() -> bytes:
-            try:
-                with path.open("rb") as file:
-                    return file.read(MAX_TERMINATION_MESSAGE)
-            except FileNotFoundError:
-                return b""
-
-        return (await asyncio.to_thread(read)).decode("utf-8", errors="replace")
+        try:
+            data = await asyncio.to_thread(_tail, path, MAX_TERMINATION_MESSAGE)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"Error on reading termination log {path}: {error}"
+        return data.decode("utf-8", errors="replace")
 
     async def remove(self, uid: Uid) -> None:
         try:
@@ -142,6 +141,13 @@ class PodDirectory:
         except OSError as error:
             # What is still mounted shows somebody's data: better a directory that is left.
             log.warning("pod directory not removed", uid=uid, error=str(error))
+
+
+def _tail(path: Path, most: int) -> bytes:
+    """Return the last bytes of a file (`pkg/util/tail`, ReadAtMost). Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - most, 0))
+        return file.read(most)
 
 
 class NoFiles:

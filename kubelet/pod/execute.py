@@ -5,12 +5,13 @@ hooks go on in tasks of the worker's group, which poke it when they end.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
 
 from kubelet.containers import config, unsupported
-from kubelet.containers.cgroups import pod_cgroup_limits
+from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
 from kubelet.containers.env import EnvError, Sources, make_env, references
 from kubelet.containers.names import NameTooLong
 from kubelet.images.keyring import find_auths
@@ -20,6 +21,7 @@ from kubelet.pod.actions import (
     CreateSandbox,
     KillContainer,
     MountVolumes,
+    PrepareVolumes,
     PullImage,
     RemoveContainer,
     RemoveSandbox,
@@ -41,6 +43,7 @@ from kubelet.pod.observation import (
 )
 from kubelet.pod.resize import sizes_of
 from kubelet.pod.running import NORMAL, WARNING, RunningContainers
+from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import (
     CreateFailed,
@@ -56,6 +59,7 @@ from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.kinds import REFRESHED, source_kind
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
+from vaina.quoting import go_quote
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -72,9 +76,12 @@ class ActionError(Exception):
 class PodExecutor:
     """Carries out the actions of one Pod. Owned by its worker."""
 
-    def __init__(self, tools: PodTools, memory: PodMemory, group: Children, poke: Callable[[], None]) -> None:
-        self._tools, self._memory, self._group, self._poke = tools, memory, group, poke
-        self._running = RunningContainers(tools, memory, group, poke)
+    def __init__(
+        self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
+    ) -> None:
+        self._tools, self._memory, self._waits = tools, memory, waits
+        self._group, self._poke = group, poke
+        self._running = RunningContainers(tools, memory, waits, group, poke)
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
         """Do one action. Raises ActionError."""
@@ -90,11 +97,14 @@ class PodExecutor:
                 case RemoveSandbox(sandbox_id):
                     with metrics.operation("remove_podsandbox"):
                         await runtime.remove_pod_sandbox(sandbox_id)
+                case PrepareVolumes():
+                    await self._prepare(pod, action)
                 case MountVolumes():
                     await self._mount(pod, action)
                 case UnmountVolumes():
                     await self._tools.volumes.unmount(Uid(pod.metadata.uid))
                     self._memory.mounted = frozenset()
+                    self._memory.failures.pop(VOLUMES_KEY, None)
                 case PullImage():
                     self._pull(pod, action)
                 case CancelPulls():
@@ -145,8 +155,10 @@ class PodExecutor:
             self._event(pod, WARNING, "FailedCreatePodSandBox", message)
             now = tools.clock.now()
             memory.fail(SANDBOX_KEY, "", message, backoff=tools.settings.sandbox_backoff, now=now)
+            self._waits.begin(pod, SANDBOX_KEY, PodStep.SANDBOXED, f"another try: {message}")
             raise
         memory.failures.pop(SANDBOX_KEY, None)
+        self._waits.end(pod, SANDBOX_KEY)
         if action.attempt == 0 and (fields := unsupported.left_aside(pod)):
             words = f"Fields that have no effect on this node: {', '.join(fields)}"
             self._event(pod, WARNING, "FieldsIgnored", words)
@@ -187,24 +199,46 @@ class PodExecutor:
         except VolumeFailed as error:
             log.warning("volumes not refreshed", pod=pod.metadata.name, error=str(error))
 
+    async def _prepare(self, pod: pod_pb2.Pod, action: PrepareVolumes) -> None:
+        tools = self._tools
+        try:
+            await tools.volumes.prepare(pod, action.names, tools.node.facts(self._pod_ip(pod)))
+        except VolumeFailed as error:
+            self._volumes_failed(pod, error)
+            raise
+        self._memory.failures.pop(VOLUMES_KEY, None)
+        self._waits.end(pod, VOLUMES_KEY)
+
+    def _volumes_failed(self, pod: pod_pb2.Pod, error: VolumeFailed) -> None:
+        tools, memory = self._tools, self._memory
+        self._event(pod, WARNING, "FailedMount", str(error))
+        step = PodStep.SANDBOXED if memory.sandbox is None else PodStep.MOUNTED
+        self._waits.begin(pod, VOLUMES_KEY, step, str(error))
+        memory.fail(VOLUMES_KEY, "", str(error), backoff=tools.settings.volume_backoff, now=tools.clock.now())
+
     async def _mount(self, pod: pod_pb2.Pod, action: MountVolumes) -> None:
         tools, memory = self._tools, self._memory
         begun = tools.clock.now()
         try:
             await tools.volumes.mount(pod, action.names, tools.node.facts(self._pod_ip(pod)))
         except VolumeFailed as error:
-            self._event(pod, WARNING, "FailedMount", str(error))
-            now = tools.clock.now()
-            memory.fail(VOLUMES_KEY, "", str(error), backoff=tools.settings.volume_backoff, now=now)
+            self._volumes_failed(pod, error)
+            # Some of them may be there: the next look asks which.
+            memory.mounted = None
             raise
         memory.failures.pop(VOLUMES_KEY, None)
+        self._waits.end(pod, VOLUMES_KEY)
         memory.mounted = (memory.mounted or frozenset()) | frozenset(action.names)
         self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
 
     def _pull(self, pod: pod_pb2.Pod, action: PullImage) -> None:
+        failed = self._memory.images.get(action.name)
         observation = ImageObservation(ImageProgress.PULLING)
+        if failed is not None and failed.image == action.image and failed.observation.reason:
+            # Why it waits is told until a try goes well (upstream: `pkg/kubelet/reason_cache.go`).
+            observation = replace(failed.observation, progress=ImageProgress.PULLING)
         self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation)
-        self._event(pod, NORMAL, "Pulling", f'Pulling image "{action.image}"', action.name)
+        self._event(pod, NORMAL, "Pulling", f"Pulling image {go_quote(action.image)}", action.name)
         before = self._memory.pulls.pop(action.name, None)
         if before is not None:
             before.cancel()
@@ -212,19 +246,28 @@ class PodExecutor:
 
     async def _pull_to_end(self, pod: pod_pb2.Pod, action: PullImage) -> None:
         tools, uid = self._tools, Uid(pod.metadata.uid)
+        waits, key, words = self._waits, f"pull/{action.name}", f"image {action.image}"
+
+        def begun() -> None:
+            waits.begin(pod, key, PodStep.STARTED, words)
+
+        if tools.images.is_full:
+            waits.begin(pod, key, PodStep.STARTED, f"a place among the node's pulls, for {words}")
         try:
-            pulled = await tools.images.pull(uid, action.image, await self._auths(pod, action.image))
+            auths = await self._auths(pod, action.image)
+            pulled = await tools.images.pull(uid, action.image, auths, begun)
         except (RuntimeFailure, ApiError) as error:
             refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
             observation = tools.images.failed(uid, action.image, refused)
             self._event(
-                pod, WARNING, "Failed", f'Failed to pull image "{action.image}": {error}', action.name
+                pod, WARNING, "Failed", f"Failed to pull image {go_quote(action.image)}: {error}", action.name
             )
             self._event(pod, WARNING, "Failed", f"Error: {observation.reason}", action.name)
         else:
             observation = ImageObservation(ImageProgress.READY, image_id=pulled.image.id)
             self._event(pod, NORMAL, "Pulled", pulled.message, action.name)
         self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation, pulled=True)
+        waits.end(pod, key)
         self._poke()
 
     async def _auths(self, pod: pod_pb2.Pod, image: str) -> Sequence[RegistryAuth]:
@@ -257,7 +300,7 @@ class PodExecutor:
                 self._step(pod, PodStep.MOUNTED, memory.first_start, "no volumes")
         record = memory.images.get(action.name)
         if record is None or not record.pulled:
-            words = f'Container image "{spec.image}" already present on machine'
+            words = f"Container image {go_quote(spec.image)} already present on machine"
             self._event(pod, NORMAL, "Pulled", words, action.name)
         try:
             made = await self._config(pod, spec, action)
@@ -266,8 +309,9 @@ class PodExecutor:
             raise ActionError(action, str(error)) from error
         try:
             with tools.metrics.operation("create_container"):
+                # A container that is started again may have been given more: the Pod's cgroup has it first.
                 container_id = await tools.runtime.create_container(
-                    sandbox.id, made, config.sandbox_config(pod, sandbox.attempt, tools.node.settings)
+                    sandbox.id, made, self._sandbox_config(pod, sandbox.attempt)
                 )
         except CreateFailed as error:
             # The image may have gone meanwhile: look for it again.
@@ -283,6 +327,8 @@ class PodExecutor:
             tools.metrics.started_container_errors.labels(action.kind.value, "RunContainerError").inc()
             self._event(pod, WARNING, "Failed", f"Error: {error}", action.name)
             raise
+        if path := pod_cgroup(tools.node.settings.cgroup_parent, pod):
+            tools.cgroups.contain(path)
         memory.failures.pop(start_key(action.name), None)
         memory.sizes[container_id] = sizes_of(spec.resources)
         tools.metrics.started_containers.labels(action.kind.value).inc()

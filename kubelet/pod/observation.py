@@ -31,7 +31,7 @@ class ImageObservation:
     progress: ImageProgress = ImageProgress.MISSING
     #: of READY
     image_id: str = ""
-    #: of FAILED: ErrImagePull, ErrImageNeverPull, InvalidImageName, ...
+    #: of FAILED, and of PULLING when the try before failed: ErrImagePull, ErrImageNeverPull, InvalidImageName, ...
     reason: str = ""
     message: str = ""
     #: of FAILED: from when on the state is called ImagePullBackOff, and when it is tried again
@@ -145,6 +145,8 @@ class PodObservation:
     resize: Pending | None = None
     #: what was reported last: remembers containers that the runtime has no more
     previous: pod_pb2.PodStatus | None = None
+    #: what was said last, by an earlier kubelet too: its times go on; None: the Pod's own status
+    said: pod_pb2.PodStatus | None = None
 
     @property
     def post_start_pending(self) -> frozenset[str]:

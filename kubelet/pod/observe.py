@@ -69,6 +69,7 @@ async def observe(
         probes=probes,
         termination_messages=dict(memory.last_words),
         previous=previous,
+        said=memory.reported if memory.reported is not None else tools.status.shown(pod),
         sizes=_sizes(memory, containers, previous),
         resize=memory.resize,
         images={name: record.observation for name, record in memory.images.items()},

@@ -10,6 +10,7 @@ from kubelet.pod.actions import ContainerKind
 from kubelet.pod.containers import kind_of_init
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
+from vaina.quoting import go_quote
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 TERMINAL = frozenset({SUCCEEDED, FAILED})
@@ -113,29 +114,36 @@ def _count(statuses: Iterable[pod_pb2.ContainerStatus], again: Set[str]) -> _Cou
 
 
 def compute_conditions(
-    pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, sandbox_ready: bool, now: float
+    pod: pod_pb2.Pod,
+    status: pod_pb2.PodStatus,
+    *,
+    before: pod_pb2.PodStatus,
+    sandbox_ready: bool,
+    now: float,
 ) -> list[pod_pb2.PodCondition]:
     """Return the kubelet's conditions; one whose status has not changed keeps its lastTransitionTime.
 
     Args:
-        pod: with the conditions that were there before, readiness gates' among them.
+        pod: with the conditions of its readiness gates, which others write.
         status: with phase and container statuses filled in.
+        before: what was said last: its times go on.
         sandbox_ready: there is a sandbox with its network.
         now: seconds since the epoch.
     """
-    before = {condition.type: condition for condition in pod.status.conditions}
+    known = {condition.type: condition for condition in before.conditions}
+    gates = {condition.type: condition for condition in pod.status.conditions}
     ready_to_start = pod_pb2.PodCondition(type="PodReadyToStartContainers", status=_truth(sandbox_ready))
     containers_ready = _containers_ready(pod, status)
     conditions = [
         ready_to_start,
         _initialized(pod, status),
-        _ready(pod, containers_ready, before),
+        _ready(pod, containers_ready, gates),
         containers_ready,
         pod_pb2.PodCondition(type="PodScheduled", status="True"),
     ]
     for condition in conditions:
         condition.observed_generation = pod.metadata.generation
-        old = before.get(condition.type)
+        old = known.get(condition.type)
         if old is not None and old.status == condition.status:
             condition.last_transition_time.CopyFrom(old.last_transition_time)
         else:
@@ -170,20 +178,20 @@ def _containers_ready(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Po
 
 
 def _ready(
-    pod: pod_pb2.Pod, containers_ready: pod_pb2.PodCondition, before: Mapping[str, pod_pb2.PodCondition]
+    pod: pod_pb2.Pod, containers_ready: pod_pb2.PodCondition, gates: Mapping[str, pod_pb2.PodCondition]
 ) -> pod_pb2.PodCondition:
     if containers_ready.status != "True":
         return _false("Ready", containers_ready.reason, containers_ready.message)
     messages = []
     for gate in pod.spec.readiness_gates:
-        condition = before.get(gate.condition_type)
+        condition = gates.get(gate.condition_type)
         if condition is None:
             messages.append(
-                f'corresponding condition of pod readiness gate "{gate.condition_type}" does not exist.'
+                f"corresponding condition of pod readiness gate {go_quote(gate.condition_type)} does not exist."
             )
         elif condition.status != "True":
             messages.append(
-                f'the status of pod readiness gate "{gate.condition_type}" is not "True", but {condition.status}'
+                f'the status of pod readiness gate {go_quote(gate.condition_type)} is not "True", but {condition.status}'
             )
     if messages:
         return _false("Ready", "ReadinessGatesNotReady", ", ".join(messages))

@@ -38,9 +38,10 @@ def resize_conditions(
         observed: what its containers have, and why the wish is not granted.
         now: seconds since the epoch.
     """
-    before = {condition.type: condition for condition in pod.status.conditions}
-    # What was said may be on its way still: what was taken back once is taken back with every status.
-    said = {condition.type for condition in observed.previous.conditions} if observed.previous else set()
+    there = {condition.type for condition in pod.status.conditions}
+    # What was said may be on its way still: its times go on, and what was taken back once is taken back with every status.
+    said = pod.status if observed.said is None else observed.said
+    before = {condition.type: condition for condition in said.conditions}
     wanted: dict[str, pod_pb2.PodCondition] = {}
     if observed.resize is not None:
         wanted[PENDING] = pod_pb2.PodCondition(
@@ -59,7 +60,7 @@ def resize_conditions(
         old = before.get(name)
         condition = wanted.get(name)
         if condition is None:
-            if old is not None or name in said:
+            if old is not None or name in there:
                 wanted[name] = pod_pb2.PodCondition(type=name)
             continue
         condition.status, condition.observed_generation = "True", pod.metadata.generation

@@ -16,10 +16,12 @@ from kubelet.pod.containers import field_path, specs
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.observation import HookProgress, Stopping, resize_key
 from kubelet.pod.resize import Sizes, message, sizes_of
+from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
+from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,8 +33,11 @@ POST_START_SECONDS = 3600.0
 class RunningContainers:
     """Of one Pod. Owned by its worker."""
 
-    def __init__(self, tools: PodTools, memory: PodMemory, group: Children, poke: Callable[[], None]) -> None:
-        self._tools, self._memory, self._group, self._poke = tools, memory, group, poke
+    def __init__(
+        self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
+    ) -> None:
+        self._tools, self._memory, self._waits = tools, memory, waits
+        self._group, self._poke = group, poke
 
     def _event(self, pod: pod_pb2.Pod, type: str, reason: str, words: str, container: str) -> None:
         self._tools.events.event(pod, type, reason, words, field_path=field_path(pod, container))
@@ -45,6 +50,8 @@ class RunningContainers:
     def post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
         """Begin the postStart hook of a container that was just started."""
         self._memory.post_start[container_id] = HookProgress.RUNNING
+        words = f"the postStart hook of container {spec.name}"
+        self._waits.begin(pod, f"hook/{container_id}", PodStep.REPORTED, words)
         self._group.create_task(self._post_start(pod, spec, container_id))
 
     async def resize(self, pod: pod_pb2.Pod, action: ResizeContainer) -> None:
@@ -55,7 +62,7 @@ class RunningContainers:
         wanted = linux_resources(pod, spec, memory_capacity_bytes=settings.memory_capacity_bytes)
         sizes = sizes_of(spec.resources)
         try:
-            await self._check_memory(action, wanted.memory_limit_bytes, sizes)
+            self._check_memory(pod, action, wanted.memory_limit_bytes, sizes)
             # What grows needs room in the Pod's cgroup first, what shrinks must have shrunk before that does.
             self._resize_pod(pod)
             with tools.metrics.operation("update_container"):
@@ -84,17 +91,28 @@ class RunningContainers:
         if path:
             self._tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=settings.pod_pids_limit))
 
-    async def _check_memory(self, action: ResizeContainer, limit: int, sizes: Sizes) -> None:
-        """Refuse a limit below what is used: the kernel would kill for it. Raises RuntimeFailure."""
+    def _check_memory(self, pod: pod_pb2.Pod, action: ResizeContainer, limit: int, sizes: Sizes) -> None:
+        """Refuse a limit, of the container or of the Pod, that is lowered to what is used: the kernel would kill for it.
+
+        Upstream's `pkg/kubelet/kuberuntime/kuberuntime_manager.go`, validateMemoryResizeAction. Raises RuntimeFailure.
+        """
         have = self._memory.sizes.get(action.container_id, Sizes())
-        if not limit or dict(have.limits).get("memory") == dict(sizes.limits).get("memory"):
+        settings = self._tools.node.settings
+        path = pod_cgroup(settings.cgroup_parent, pod)
+        if not path or dict(have.limits).get("memory") == dict(sizes.limits).get("memory"):
             return
-        stats = await self._tools.runtime.container_stats(action.container_id)
-        if stats.memory_working_set_bytes > limit:
-            raise RuntimeFailure(
-                f"attempting to set container {action.name} memory limit ({limit}) below current usage "
-                f"({stats.memory_working_set_bytes})"
+        whole = pod_cgroup_limits(pod).memory_bytes
+        found = [
+            f"attempting to set {what} memory limit ({wanted}) below current usage ({used})"
+            for what, cgroup, wanted in (
+                ("pod", path, whole),
+                (f'container "{action.name}"', f"{path}/{action.container_id}", limit),
             )
+            if (used := self._tools.cgroups.used_above(cgroup, wanted))
+        ]
+        if found:
+            words = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+            raise RuntimeFailure(f"cannot decrease memory limits: {words}")
 
     async def _post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
         try:
@@ -104,6 +122,7 @@ class RunningContainers:
             self._memory.post_start[container_id] = HookProgress.FAILED
         else:
             self._memory.post_start[container_id] = HookProgress.DONE
+        self._waits.end(pod, f"hook/{container_id}")
         self._poke()
 
     def _hook_failed(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, hook: str, error: HookFailed) -> None:

@@ -6,7 +6,6 @@
 
 from dataclasses import dataclass, replace
 
-from kubelet.durations import go_duration
 from kubelet.pod.actions import ContainerKind
 from kubelet.pod.compute import RestartPolicy, backoff_delay
 from kubelet.pod.containers import (
@@ -25,13 +24,18 @@ from kubelet.pod.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
+from vaina.durations import go_duration
 from vaina.objects.pods import qos_class
+from vaina.quoting import go_quote
 
 #: the fields of status that are the kubelet's
 STATUS_MASK = (
     "phase", "conditions", "message", "reason", "host_ip", "host_ips", "pod_ip", "pod_ips", "start_time",
     "container_statuses", "init_container_statuses", "ephemeral_container_statuses", "qos_class", "observed_generation",
 )  # fmt: skip
+
+#: bytes of termination messages that a Pod may have, shared out evenly among its containers (`pkg/kubelet/container/runtime.go`)
+MAX_TERMINATION_MESSAGES = 12 * 1024
 
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -58,8 +62,9 @@ def compute_pod_status(
     """Return the kubelet's part of a Pod's status (the fields of `STATUS_MASK`).
 
     Args:
-        pod: as the sources have it; its status is what was there before (startTime and transition times are kept).
-        observed: what is known.
+        pod: as the sources have it.
+        observed: what is known; of what was said last, startTime and transition times are kept. The Pod's own status may be
+            older than that, and a static Pod has none (`updateStatusInternal` in `pkg/kubelet/status/status_manager.go`).
         node: of the kubelet.
         ending: that the Pod ends; None while it shall run.
         now: seconds since the epoch.
@@ -83,6 +88,7 @@ class _Writer:
     ) -> None:
         self.pod, self.observed, self.node = pod, observed, node
         self.ending, self.now, self.policy = ending, now, policy
+        self.before = pod.status if observed.said is None else observed.said
         self.sandbox = current_sandbox(observed)
         self.status = pod_pb2.PodStatus()
         #: containers whose newest attempt has ended, and which run again
@@ -115,13 +121,15 @@ class _Writer:
             # It has failed once nothing of it runs: until then nobody may start another in its place.
             status.reason, status.message = self.ending.verdict.reason, self.ending.verdict.message
             status.phase = status.phase if running else "Failed"
-        if pod.status.HasField("start_time"):
-            status.start_time.CopyFrom(pod.status.start_time)
+        if self.before.HasField("start_time"):
+            status.start_time.CopyFrom(self.before.start_time)
         else:
             status.start_time.CopyFrom(timestamp(self.observed.first_seen or self.now))
         self._addresses()
         ready = self.sandbox is not None
-        status.conditions.extend(compute_conditions(pod, status, sandbox_ready=ready, now=self.now))
+        status.conditions.extend(compute_conditions(
+            pod, status, before=self.before, sandbox_ready=ready, now=self.now,
+        ))  # fmt: skip
         if self.ending is None and status.phase not in TERMINAL:
             status.conditions.extend(resize_conditions(pod, self.observed, now=self.now))
         self._disruption()
@@ -223,10 +231,10 @@ class _Writer:
     def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
         """Return what keeps a container from its next start, as reason and message; None: it is about to start."""
         image = self.observed.images.get(view.name)
-        if image is not None and image.progress is ImageProgress.FAILED:
+        if image is not None and image.reason and image.progress is not ImageProgress.READY:
             if image.reason == "ErrImagePull" and self.now >= image.backoff_from:
                 return "ImagePullBackOff", (
-                    f'Back-off pulling image "{view.spec.image}": ErrImagePull: {image.message}'
+                    f"Back-off pulling image {go_quote(view.spec.image)}: ErrImagePull: {image.message}"
                 )
             return image.reason, image.message
         failure = self.observed.failures.get(start_key(view.name))
@@ -246,12 +254,24 @@ class _Writer:
         ended = pod_pb2.ContainerStateTerminated(
             exit_code=state.exit_code,
             reason=state.reason,
-            message=self.observed.termination_messages.get(state.id) or state.message,
+            message=self._last_words(state),
             container_id=self._id(state),
         )
         ended.started_at.CopyFrom(timestamp(state.started_at))
         ended.finished_at.CopyFrom(timestamp(state.finished_at))
         return ended
+
+    def _last_words(self, state: ContainerState) -> str:
+        """Return what the runtime says of an end, and what the container said itself (`kuberuntime_container.go`), no more than its share.
+
+        The share is upstream's too: normalizeStatus in `pkg/kubelet/status/status_manager.go`.
+        """
+        parts = (state.message, self.observed.termination_messages.get(state.id, ""))
+        words = ": ".join(part for part in parts if part)
+        spec = self.pod.spec
+        number = len(spec.containers) + len(spec.init_containers) + len(spec.ephemeral_containers)
+        share = MAX_TERMINATION_MESSAGES // max(number, 1)
+        return words.encode()[:share].decode(errors="ignore")
 
     def _id(self, state: ContainerState) -> str:
         return f"{self.node.runtime_name}://{state.id}" if state.id else ""

@@ -23,7 +23,7 @@ from kubelet.pod.actions import (
     earliest,
 )
 from kubelet.pod.containers import view_containers
-from kubelet.pod.observation import HookProgress, ImageProgress, PodObservation
+from kubelet.pod.observation import VOLUMES_KEY, HookProgress, ImageProgress, PodObservation
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
@@ -82,11 +82,18 @@ def grace_seconds(pod: pod_pb2.Pod) -> float:
     return float(DEFAULT_GRACE_SECONDS)
 
 
-def active_deadline(pod: pod_pb2.Pod) -> float | None:
-    """Return when the Pod's activeDeadlineSeconds are over, once it has a startTime."""
-    if not pod.spec.HasField("active_deadline_seconds") or not pod.status.HasField("start_time"):
+def active_deadline(pod: pod_pb2.Pod, before: pod_pb2.PodStatus | None = None) -> float | None:
+    """Return when the Pod's activeDeadlineSeconds are over, once it has a startTime.
+
+    Args:
+        pod: with the deadline.
+        before: what was said of it last; None: nothing was, and its own status counts. A static Pod's own is always empty.
+            (`pastActiveDeadline` in `pkg/kubelet/active_deadline.go` asks the status manager as well.)
+    """
+    status = pod.status if before is None else before
+    if not pod.spec.HasField("active_deadline_seconds") or not status.HasField("start_time"):
         return None
-    return seconds_of(pod.status.start_time) + pod.spec.active_deadline_seconds
+    return seconds_of(status.start_time) + pod.spec.active_deadline_seconds
 
 
 def next_ending(
@@ -97,6 +104,7 @@ def next_ending(
     now: float,
     adopted: bool = False,
     verdict: Verdict | None = None,
+    said: pod_pb2.PodStatus | None = None,
 ) -> Ending | None:
     """Return how the Pod ends, given how it ended so far; None while it shall run.
 
@@ -107,8 +115,9 @@ def next_ending(
         now: seconds since the epoch.
         adopted: this is the first look of a restarted kubelet: a grace that began before goes on instead of beginning anew.
         verdict: the node has decided against the Pod.
+        said: what was said of it last; None: nothing was yet.
     """
-    exceeded = active_deadline(pod)
+    exceeded = active_deadline(pod, said)
     if gone:
         reason = EndReason.GONE
     elif pod.metadata.HasField("deletion_timestamp"):
@@ -189,7 +198,8 @@ def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Endi
     if running:
         due, wake_at = _stop_all(pod, observed, running, ending, now)
         return PodPlan((*actions, *due), wake_at)
-    if observed.mounted:
+    # Of those that failed some may be there, or waited for.
+    if observed.mounted or VOLUMES_KEY in observed.failures:
         actions.append(UnmountVolumes(tuple(sorted(observed.mounted))))
     actions.extend(StopSandbox(sandbox.id) for sandbox in observed.sandboxes if observed.holds(sandbox))
     if actions:

@@ -1,8 +1,9 @@
 """What a Pod's worker works with: shared by all workers of a kubelet, made in `kubelet.build`."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from kubelet.containers.cgroups import CgroupLimits
 from kubelet.containers.config import NodeSettings
@@ -20,6 +21,9 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff
 from vaina.clock import Clock
 from vaina.steps import PodStep
+
+#: steps and waits of one static Pod that are kept for its mirror
+_MAX_HELD: Final = 30
 
 
 class EventSink(Protocol):
@@ -45,12 +49,30 @@ class StepSink(Protocol):
         """Report a step."""
         ...
 
+    def wait(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float | None,
+        message: str,
+        node_name: str = "",
+    ) -> None:
+        """Report what a step waits for: when it begins (`end` None) and when it is over, with the same start."""
+        ...
 
-class StepsOfApiPods:
-    """Leaves out static Pods: no object has their uid, so nobody could find the trace."""
+
+class ShownSteps:
+    """Reports steps under the uid that the API knows: those of a static Pod under its mirror's, once there is one.
+
+    Owned by the kubelet. A mirror that is made anew is told again.
+    """
 
     def __init__(self, steps: StepSink) -> None:
         self._steps = steps
+        #: by static Pod's uid: what shows it, and what was reported
+        self._shown: dict[str, meta_pb2.ObjectMeta] = {}
+        self._held: dict[str, list[Callable[[meta_pb2.ObjectMeta], None]]] = {}
 
     def report(
         self,
@@ -61,8 +83,46 @@ class StepsOfApiPods:
         message: str = "",
         node_name: str = "",
     ) -> None:
+        """Report a step."""
+        self._tell(pod_meta, lambda meta: self._steps.report(meta, step, start, end, message, node_name))
+
+    def wait(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float | None,
+        message: str,
+        node_name: str = "",
+    ) -> None:
+        """Report what a step waits for."""
+        self._tell(pod_meta, lambda meta: self._steps.wait(meta, step, start, end, message, node_name))
+
+    def _tell(self, pod_meta: meta_pb2.ObjectMeta, tell: Callable[[meta_pb2.ObjectMeta], None]) -> None:
         if not is_static(pod_meta):
-            self._steps.report(pod_meta, step, start, end, message, node_name)
+            tell(pod_meta)
+            return
+        held = self._held.setdefault(pod_meta.uid, [])
+        if len(held) < _MAX_HELD:
+            held.append(tell)
+        if (shown := self._shown.get(pod_meta.uid)) is not None:
+            tell(shown)
+
+    def mirrored(self, uid: str, mirror: pod_pb2.Pod | None) -> None:
+        """Have the steps of a static Pod told of its mirror; None: there is none now."""
+        if mirror is None:
+            self._shown.pop(uid, None)
+            return
+        before = self._shown.get(uid)
+        if before is None or before.uid != mirror.metadata.uid:
+            self._shown[uid] = mirror.metadata
+            for tell in self._held.get(uid, ()):
+                tell(mirror.metadata)
+
+    def forget(self, uid: str) -> None:
+        """Drop a Pod that is gone."""
+        self._shown.pop(uid, None)
+        self._held.pop(uid, None)
 
 
 class PodCgroupKeeper(Protocol):
@@ -70,6 +130,14 @@ class PodCgroupKeeper(Protocol):
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
         """Make a cgroup what it should be."""
+        ...
+
+    def used_above(self, path: str, limit: int) -> int:
+        """Return the bytes of memory used where a new limit (0: none) would be lowered to that or less; else 0."""
+        ...
+
+    def contain(self, path: str) -> None:
+        """Have the containers of a Pod's cgroup meet a lack of memory as they should."""
         ...
 
     def remove(self, uid: str) -> None:
@@ -83,6 +151,12 @@ class NoCgroups:
     def apply(self, path: str, limits: CgroupLimits) -> None:
         return
 
+    def used_above(self, path: str, limit: int) -> int:
+        return 0
+
+    def contain(self, path: str) -> None:
+        return
+
     def remove(self, uid: str) -> None:
         return
 
@@ -92,6 +166,10 @@ class StatusSink(Protocol):
 
     def set(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
         """Report the Pod's status, soon, unless it is what was reported last."""
+        ...
+
+    def shown(self, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
+        """Return what the API says of a Pod: of a static one, what its mirror says, once it is known."""
         ...
 
     def finish(self, pod: pod_pb2.Pod) -> None:
@@ -127,8 +205,9 @@ class WorkerSettings:
     resync_seconds: float = 60.0
     sandbox_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 8.0))
     volume_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
-    #: after a container could not be created
-    create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 60.0))
+    #: after a container could not be created: never later than upstream, which tries again with the Pod's next sync, after 10 s
+    #: and up to half as much (`pkg/kubelet/pod_workers.go`: completeWork); its watches of ConfigMaps and Secrets wake no Pod
+    create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 10.0))
     #: after a container could not be resized
     resize_backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))
     #: after a pass that failed or changed nothing
@@ -145,7 +224,7 @@ class PodTools:
     files: PodFiles
     objects: ObjectSource
     events: EventSink
-    steps: StepSink
+    steps: ShownSteps
     status: StatusSink
     node: NodeView
     metrics: KubeletMetrics

@@ -14,7 +14,7 @@ from kubelet.pod.compute import compute_pod_plan, natural_ending
 from kubelet.pod.containers import field_path, view_containers
 from kubelet.pod.execute import ActionError, PodExecutor
 from kubelet.pod.memory import PodMemory
-from kubelet.pod.observation import PodObservation, ProbeKind
+from kubelet.pod.observation import VOLUMES_KEY, PodObservation, ProbeKind
 from kubelet.pod.observe import observe
 from kubelet.pod.phase import TERMINAL
 from kubelet.pod.resize import (
@@ -27,6 +27,7 @@ from kubelet.pod.resize import (
     with_allocated,
 )
 from kubelet.pod.status import DEADLINE_MESSAGE, compute_pod_status
+from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
 from kubelet.pod.tools import PodTools
 from kubelet.pod.waits import Waits
@@ -44,12 +45,21 @@ from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
 
+WAITING_MESSAGE = "Waiting for the end of Pods on this node that were deleted by force"
+
+#: what of a Pod waits as a whole
+_LOOK, _ROOM = "look", "room"
+
 #: a Pod as it wishes to be -> why this node cannot have it so
 Judge = Callable[[pod_pb2.Pod], Pending | None]
 
 
 def _everything_fits(_: pod_pb2.Pod) -> Pending | None:
     return None
+
+
+def _nobody_goes(_: pod_pb2.Pod) -> bool:
+    return False
 
 
 def _nobody_waits() -> None:
@@ -67,6 +77,7 @@ class PodWorker:
         adopted: bool = False,
         judge: Judge = _everything_fits,
         on_room: Callable[[], None] = _nobody_waits,
+        must_wait: Callable[[pod_pb2.Pod], bool] = _nobody_goes,
     ) -> None:
         """Make a worker.
 
@@ -76,11 +87,15 @@ class PodWorker:
             adopted: something of the Pod was in the runtime before this kubelet was.
             judge: says whether this node has room for a Pod that is resized.
             on_room: is told when the Pod takes less of the node than before.
+            must_wait: says whether the Pod has to wait for the end of others before it starts.
         """
         self.uid = Uid(pod.metadata.uid)
         self._pod, self._tools, self._adopted = pod, tools, adopted
         self._gone = False
-        self._judge, self._on_room = judge, on_room
+        self._judge, self._on_room, self._must_wait = judge, on_room, must_wait
+        #: nothing of the Pod is started before
+        self._may_start = adopted
+        self._told_wait = False
         self._held_resources = True
         self._rejection: tuple[str, str] | None = None
         self._verdict: Verdict | None = None
@@ -98,6 +113,7 @@ class PodWorker:
         )  # fmt: skip
         self._started_reported = adopted
         self._waits = Waits(tools.events)
+        self._step_waits = StepWaits(tools.steps, tools.node, tools.clock, over=adopted)
         self._failing = 0
 
     @property
@@ -114,13 +130,29 @@ class PodWorker:
 
     @property
     def waits_for_room(self) -> bool:
-        """Whether a resize was put off because the node is full."""
-        return self._memory.resize is not None and self._memory.resize.reason == DEFERRED
+        """Whether the Pod's start, or a resize, was put off because the node is full."""
+        resized = self._memory.resize is not None and self._memory.resize.reason == DEFERRED
+        return resized or not self._may_start
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the Pod has room on the node; one that waits for it has none yet."""
+        return self._may_start
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no source has the Pod any more: what is left of it ends."""
+        return self._gone
 
     @property
     def has_sandbox(self) -> bool:
         """Whether the last look found a sandbox."""
         return self._memory.sandbox is not None
+
+    @property
+    def reported(self) -> pod_pb2.PodStatus:
+        """The status that was reported last; before there is one, that of the newest wish."""
+        return self._memory.reported if self._memory.reported is not None else self._pod.status
 
     @property
     def reported_phase(self) -> str:
@@ -168,6 +200,11 @@ class PodWorker:
         """Look again: the runtime, a probe, a pull or a hook has something new."""
         self._wake.set()
 
+    def retry_volumes(self) -> None:
+        """Look again at volumes that failed: something that they wait for has changed."""
+        if self._memory.failures.pop(VOLUMES_KEY, None) is not None:
+            self._wake.set()
+
     def restart(self) -> None:
         """Forget everything that is not in the runtime, as a restarted kubelet does."""
         self._memory = PodMemory(first_seen=self._memory.first_seen)
@@ -177,7 +214,7 @@ class PodWorker:
         """Work until nothing of the Pod is left."""
         async with asyncio.TaskGroup() as group:
             tasks = Children(group)
-            executor = PodExecutor(self._tools, self._memory, tasks, self.poke)
+            executor = PodExecutor(self._tools, self._memory, self._step_waits, tasks, self.poke)
             try:
                 await self._loop(tasks, executor)
             finally:
@@ -242,13 +279,18 @@ class PodWorker:
         except (RuntimeFailure, VolumeFailed, ApiError) as error:
             self._failing += 1
             log.warning("pod cannot be observed", pod=pod.metadata.name, uid=self.uid, error=str(error))
+            step = PodStep.SANDBOXED if self._memory.sandbox is None else PodStep.STARTED
+            self._step_waits.begin(pod, _LOOK, step, f"a look at it: {error}")
             return PodPlan(wake_at=clock.now() + settings.retry_backoff.delay(self._failing - 1))
         self._failing = 0
+        self._step_waits.end(pod, _LOOK)
         now = clock.now()
         self._natural = natural_ending(pod, observed, now, before=self._natural)
         ending = self._ending or self._natural
         self._report(pod, observed, ending)
         self._attend(tasks, pod, observed, ending)
+        if ending is None and not self._has_room(pod):
+            return PodPlan()
         plan = compute_pod_plan(pod, observed, ending=ending, now=now, policy=settings.restarts)
         if ending is None and now - self._memory.refreshed_at >= settings.resync_seconds:
             self._memory.refreshed_at = now
@@ -266,6 +308,18 @@ class PodWorker:
             self._tools.status.finish(pod)
         self._tools.metrics.worker.labels(kind).observe(clock.monotonic() - begun)
         return plan
+
+    def _has_room(self, pod: pod_pb2.Pod) -> bool:
+        """Say whether the Pod may start; from then on it may."""
+        self._may_start = self._may_start or not self._must_wait(pod)
+        if not self._may_start and not self._told_wait:
+            self._told_wait = True
+            self._tools.events.event(pod, "Normal", "WaitingForRoom", WAITING_MESSAGE)
+            self._step_waits.begin(pod, _ROOM, PodStep.SANDBOXED, "Pods that were deleted by force to end")
+            log.info("pod waits for room", pod=pod.metadata.name, uid=self.uid)
+        if self._may_start:
+            self._step_waits.end(pod, _ROOM)
+        return self._may_start
 
     def _allocate(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
         """Give the Pod what it wishes, if the node has it; return the Pod with what it was given."""
@@ -300,10 +354,11 @@ class PodWorker:
 
     def _decide_ending(self, pod: pod_pb2.Pod) -> None:
         first_look = self._memory.reported is None
-        before = self._ending
+        before, tools = self._ending, self._tools
+        said = self._memory.reported if self._memory.reported is not None else tools.status.shown(pod)
         self._ending = next_ending(
-            before, pod, gone=self._gone, now=self._tools.clock.now(), adopted=self._adopted and first_look,
-            verdict=self._verdict,
+            before, pod, gone=self._gone, now=tools.clock.now(), adopted=self._adopted and first_look,
+            verdict=self._verdict, said=said,
         )  # fmt: skip
         if before is None and self._ending is not None:
             if self._ending.reason is EndReason.DEADLINE_EXCEEDED:
@@ -330,6 +385,7 @@ class PodWorker:
             policy=tools.settings.restarts,
         )  # fmt: skip
         self._waits.say(pod, status)
+        self._step_waits.containers(pod, status)
         self._say_resized(pod, status)
         self._memory.reported = status
         tools.status.set(self._pod, status)
@@ -338,6 +394,7 @@ class PodWorker:
             self._on_room()
         if not self._started_reported and status.phase not in {"", "Pending"}:
             self._started_reported = True
+            self._step_waits.finish(pod)
             self._say_started(pod, observed)
 
     def _say_resized(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:

@@ -24,8 +24,21 @@ log = structlog.stdlib.get_logger(__name__)
 class PodWorkers:
     """The pool. Bounded by the node's Pods: admission rejects more than it has room for."""
 
-    def __init__(self, tools: PodTools, *, on_end: Callable[[Uid], None]) -> None:
-        self._tools, self._on_end = tools, on_end
+    def __init__(
+        self,
+        tools: PodTools,
+        *,
+        on_end: Callable[[Uid], None],
+        is_crowded: Callable[[pod_pb2.Pod, Iterable[pod_pb2.Pod]], bool],
+    ) -> None:
+        """Make it empty.
+
+        Args:
+            tools: of the kubelet.
+            on_end: is told of each worker that has ended.
+            is_crowded: says whether a Pod has no room on the node beside others.
+        """
+        self._tools, self._on_end, self._is_crowded = tools, on_end, is_crowded
         self._workers: dict[Uid, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._waiting: list[PodWorker] = []
@@ -53,6 +66,7 @@ class PodWorkers:
             adopted=adopted,
             judge=lambda wish: self._judge(uid, wish),
             on_room=self._on_room,
+            must_wait=lambda wish: self._must_wait(uid, wish),
         )
         self._workers[worker.uid] = worker
         if self._group is None:
@@ -70,8 +84,15 @@ class PodWorkers:
         ]
         return judge(pod, others, self._tools.node.settings.allocatable)
 
+    def _must_wait(self, uid: Uid, pod: pod_pb2.Pod) -> bool:
+        """Say whether a Pod has to wait for the end of others that nobody wishes for any more: what runs never exceeds the node (I8)."""
+        others = [worker for worker in self._workers.values() if worker.uid != uid and worker.holds_resources]
+        if not any(worker.is_gone for worker in others):
+            return False
+        return self._is_crowded(pod, [worker.allocated_pod for worker in others if worker.may_start])
+
     def _on_room(self) -> None:
-        """Have those look again whose resize waits for room."""
+        """Have those look again who wait for room."""
         for worker in self._workers.values():
             if worker.waits_for_room:
                 worker.poke()
@@ -81,6 +102,12 @@ class PodWorkers:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.poke()
+
+    def retry_volumes(self, uid: Uid) -> None:
+        """Have a Pod that waits for its volumes look for them again."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.retry_volumes()
 
     async def run(self) -> None:
         """Run the workers until cancelled."""

@@ -11,6 +11,8 @@ from kubelet.probes.ports import PortError, resolve_port
 from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import ExecResult
 from vaina.api.core.v1 import pod_pb2
+from vaina.durations import go_duration
+from vaina.quoting import go_quote
 
 #: of a command's output, in messages
 MAX_OUTPUT = 10 * 1024
@@ -66,7 +68,8 @@ async def _exec(
     try:
         result = await runtime.exec_sync(container_id, tuple(argv), timeout_seconds=timeout_seconds)
     except TimeoutError:
-        return Outcome(False, f'command "{" ".join(argv)}" timed out after {timeout_seconds:g}s')
+        took = go_duration(timeout_seconds)
+        return Outcome(False, f"command timed out: {go_quote(' '.join(argv))} timed out after {took}")
     except RuntimeFailure:
         return None
     output = (result.stdout + result.stderr)[:MAX_OUTPUT].decode("utf-8", errors="replace")

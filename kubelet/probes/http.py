@@ -14,12 +14,13 @@ from urllib.parse import urljoin, urlsplit
 from kubelet.probes.outcome import Outcome
 from kubelet.probes.ports import resolve_port
 from vaina.api.core.v1 import pod_pb2
-from vaina.metrics import VERSION
+from vaina.quoting import go_quote
+from vaina.version import MAJOR, MINOR
 
 MAX_BODY = 10 * 1024
 _MAX_HEAD = 64 * 1024
 _MAX_REDIRECTS = 10
-_USER_AGENT = f"kube-probe/{VERSION}"
+_USER_AGENT = f"kube-probe/{MAJOR}.{MINOR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _answer(head: str, body: bytes) -> Answer:
     first, *lines = head.split("\r\n")
     parts = first.split(" ", 2)
     if not parts[0].startswith("HTTP/") or len(parts) < 2 or not parts[1].isdecimal():
-        raise ValueError(f'malformed HTTP response "{first[:80]}"')
+        raise ValueError(f"malformed HTTP response {go_quote(first[:80])}")
     location = ""
     for line in lines:
         name, _, value = line.partition(":")
@@ -120,7 +121,7 @@ async def probe(target: Target, *, any_status: bool = False) -> Outcome:
             target = Target(url.scheme, target.address, port, path, target.headers)
             answer = await get(target)
     except (OSError, ValueError) as error:
-        return Outcome(False, f'Get "{target.url}": {_words(error, target)}')
+        return Outcome(False, f"Get {go_quote(target.url)}: {_words(error, target)}")
     if any_status or 200 <= answer.status < 400:
         return Outcome(True, answer.body)
     return Outcome(False, f"HTTP probe failed with statuscode: {answer.status}")

@@ -9,6 +9,8 @@ Serves steps 4 (SANDBOXED) and 6 (STARTED) and requirement row C3. Implementatio
   call with the same ones returns what is there already.
 * **No verb waits for a grace period.** `stop_container` with a grace returns as soon as the stop signal is on its way; the kubelet comes
   back later with grace 0. Stopping and removing what is not there is a success.
+* **A start that is cut off has not been**: engines cancel it when whoever asked for it (a kubelet that is killed) goes away. Where nothing of the
+  container ran, `list_containers` has it as CREATED, or not at all; creating it again and starting it then runs it, once.
 * All times are seconds since the epoch, all amounts integers in the unit of their name.
 
 Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/architecture/cri/), `runtime.v1`.
@@ -139,8 +141,8 @@ class Runtime(Protocol):
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         """Ask the container to end, and return without waiting for it.
 
-        With a grace above 0 its stop signal is sent (each call sends it again; a runtime that has only StopContainer runs that in a task of its
-        own with this grace). With 0 it is killed. Success when it is gone or has ended.
+        With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. A runtime that has only
+        StopContainer runs that in a task of its own with this grace. With 0 it is killed. Success when it is gone or has ended.
         """
         ...
 

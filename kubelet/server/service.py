@@ -19,9 +19,11 @@ from kubelet.runtime.records import (
     ContainerState,
     ExecConfig,
     LogOptions,
+    Output,
     OutputStream,
     Uid,
 )
+from kubelet.server.from_start import ended_log, from_start
 from kubelet.server.port_forward import connect, join
 from kubelet.server.sessions import outputs, pieces
 from kubelet.sources.static_files import is_static
@@ -29,9 +31,15 @@ from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.api.kubelet.v1 import kubelet_service_pb2
 from vaina.clock import Clock, seconds_of
 from vaina.errors import ApiError, BadRequest, InternalError, NotFound, Unavailable
+from vaina.quoting import go_quote
 from vaina.serving.handlers import Handlers, RequestContext, typed_bidi, typed_stream
 
 SERVICE = kubelet_service_pb2.DESCRIPTOR.services_by_name["KubeletService"].full_name
+#: what is said of a log of a container that waits, instead of the reason
+_WAITS = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 
 
@@ -44,6 +52,7 @@ class KubeletService:
         clock: Clock,
         *,
         pods: Callable[[], tuple[pod_pb2.Pod, ...]],
+        status_of: Callable[[pod_pb2.Pod], pod_pb2.PodStatus] = lambda pod: pod.status,
     ) -> None:
         """Make it.
 
@@ -51,8 +60,10 @@ class KubeletService:
             runtime_of: gives the runtime that has a Pod's containers.
             clock: for sinceSeconds.
             pods: gives the node's Pods.
+            status_of: gives what was said of a Pod last.
         """
         self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
+        self._status_of = status_of
 
     def handlers(self) -> Handlers:
         """Return the methods by path."""
@@ -71,7 +82,7 @@ class KubeletService:
             # Of a static Pod callers know the mirror, which has a uid of its own.
             if uid in {"", meta.uid} or is_static(meta):
                 return pod
-        raise NotFound(f'pods "{name}" not found', kind="pods", name=name)
+        raise NotFound(f"pods {go_quote(name)} not found", kind="pods", name=name)
 
     def _container_name(self, pod: pod_pb2.Pod, wanted: str) -> str:
         names = [spec.name for spec, _ in specs(pod)]
@@ -100,20 +111,27 @@ class KubeletService:
         )
 
     async def _logged(self, pod: pod_pb2.Pod, name: str, *, previous: bool) -> ContainerState:
-        attempts = [
-            state for state in await self._attempts(pod, name) if state.phase is not ContainerPhase.CREATED
-        ]
+        """Return the attempt whose log is meant.
+
+        Of a container that waits for its next start the last one is both its log and its previous one
+        (`pkg/kubelet/kubelet_pods.go`, validateContainerLogStatus: LastTerminationState).
+        """
+        attempts = await self._attempts(pod, name)
+        state = _state(self._status_of(pod), name)
+        started = [item for item in attempts if item.phase is not ContainerPhase.CREATED]
         where = f'container "{name}" in pod "{pod.metadata.name}"'
         if previous:
-            if len(attempts) < 2:
+            waits = attempts != started or state.HasField("waiting")
+            ended = [item for item in started if item.phase is ContainerPhase.EXITED]
+            if not waits and ended and ended[0] is started[0]:
+                del ended[0]
+            if not ended:
                 raise BadRequest(f"previous terminated {where} not found")
-            return attempts[1]
-        if not attempts:
-            reason = next(
-                (item.state.waiting.reason for item in pod.status.container_statuses if item.name == name), ""
-            )
-            raise BadRequest(f"{where} is waiting to start: {reason or 'ContainerCreating'}")
-        return attempts[0]
+            return ended[0]
+        if not started:
+            reason = state.waiting.reason or "ContainerCreating"
+            raise BadRequest(f"{where} is waiting to start: {_WAITS.get(reason, reason)}")
+        return started[0]
 
     async def logs(
         self, request: pod_stream_pb2.PodLogRequest, ctx: RequestContext
@@ -171,7 +189,7 @@ class KubeletService:
         name = self._container_name(pod, start.options.container)
         attempts = await self._attempts(pod, name)
         if not attempts or attempts[0].phase is not ContainerPhase.RUNNING:
-            raise BadRequest(f'container not found ("{name}")')
+            raise BadRequest(f"container not found ({go_quote(name)})")
         options = start.options
         config = ExecConfig(
             argv=tuple(options.command), stdin=options.stdin, tty=options.tty,
@@ -200,28 +218,79 @@ class KubeletService:
         start = first.start
         pod = self._pod(start.namespace, start.name, start.uid)
         name = self._container_name(pod, start.options.container)
-        attempts = await self._attempts(pod, name)
-        if not attempts or attempts[0].phase is not ContainerPhase.RUNNING:
+        try:
+            async with aclosing(self._joined(pod, name, start, requests)) as written:
+                async for output in written:
+                    if output is None:
+                        yield pod_stream_pb2.PodAttachResponse()
+                    elif output.stream is OutputStream.STDERR:
+                        if start.options.stderr:
+                            yield pod_stream_pb2.PodAttachResponse(stderr=output.data)
+                    elif start.options.stdout:
+                        yield pod_stream_pb2.PodAttachResponse(stdout=output.data)
+        except RuntimeFailure as error:
+            raise _translated(error) from error
+
+    async def _joined(
+        self,
+        pod: pod_pb2.Pod,
+        name: str,
+        start: pod_stream_pb2.PodAttachStart,
+        requests: AsyncIterator[pod_stream_pb2.PodAttachRequest],
+    ) -> AsyncGenerator[Output | None, None]:
+        """Give what a container writes; None first, when its streams are joined."""
+        tty = next(spec.tty for spec, _ in specs(pod) if spec.name == name)
+        runtime, since = self._runtime_for(pod), self._clock.now()
+        attempt = next(iter(await self._attempts(pod, name)), None)
+        session, ended = None, False
+        if attempt is not None and attempt.phase is ContainerPhase.RUNNING:
+            session = await self._session(pod, attempt, stdin=start.options.stdin, tty=tty)
+            ended = session is None
+        elif attempt is not None and attempt.phase is ContainerPhase.EXITED:
+            ended = start.from_start
+        if attempt is None or (session is None and not ended):
             raise BadRequest(
                 f"container {name} not found in pod {pod.metadata.name}_{pod.metadata.namespace}"
             )
-        tty = next(spec.tty for spec, _ in specs(pod) if spec.name == name)
-        runtime = self._runtime_for(pod)
+        yield None
+        if session is None:
+            written = ended_log(runtime, attempt.id, since=None if start.from_start else since, tty=tty)
+            async with aclosing(written):
+                async for output in written:
+                    yield output
+            return
+        async with _closing(session):
+            if start.HasField("size"):
+                await _draw(session, start.size)
+            live = outputs(session, requests)
+            if start.from_start:
+                live = from_start(runtime, attempt.id, self._clock, live, since=since, tty=tty)
+            async with aclosing(live):
+                async for output in live:
+                    yield output
+
+    async def _session(
+        self, pod: pod_pb2.Pod, attempt: ContainerState, *, stdin: bool, tty: bool
+    ) -> ExecSession | None:
+        """Join the streams of a container; None: it has ended. Raises RuntimeFailure."""
         try:
-            async with _closing(
-                await runtime.attach(attempts[0].id, stdin=start.options.stdin, tty=tty)
-            ) as session:
-                if start.HasField("size"):
-                    await session.resize(start.size.width, start.size.height)
-                async with aclosing(outputs(session, requests)) as written:
-                    async for output in written:
-                        if output.stream is OutputStream.STDERR:
-                            if start.options.stderr:
-                                yield pod_stream_pb2.PodAttachResponse(stderr=output.data)
-                        elif start.options.stdout:
-                            yield pod_stream_pb2.PodAttachResponse(stdout=output.data)
-        except RuntimeFailure as error:
-            raise _translated(error) from error
+            session = await self._runtime_for(pod).attach(attempt.id, stdin=stdin, tty=tty)
+        except RuntimeFailure:
+            if await self._runs(pod, attempt):
+                raise
+            return None
+        # Docker never ends the streams of who is joined a moment too late: the container has to run afterwards.
+        runs = False
+        try:
+            runs = await self._runs(pod, attempt)
+        finally:
+            if not runs:
+                await session.close()
+        return session if runs else None
+
+    async def _runs(self, pod: pod_pb2.Pod, attempt: ContainerState) -> bool:
+        attempts = await self._attempts(pod, attempt.name)
+        return any(item.id == attempt.id and item.phase is ContainerPhase.RUNNING for item in attempts)
 
     async def port_forward(
         self, requests: AsyncIterator[pod_stream_pb2.PodPortForwardRequest], ctx: RequestContext
@@ -246,6 +315,25 @@ class KubeletService:
         async with aclosing(join(reader, writer, requests)) as answers:
             async for answer in answers:
                 yield answer
+
+
+async def _draw(session: ExecSession, size: pod_stream_pb2.TerminalSize) -> None:
+    """Tell a terminal's size, by way of a larger one, so that a program draws its screen anew.
+
+    kubectl does that from its side (`pkg/cmd/attach/attach.go`: Run, sizePlusOne); here it serves every client.
+    """
+    await session.resize(size.width + 1, size.height + 1)
+    await session.resize(size.width, size.height)
+
+
+def _state(status: pod_pb2.PodStatus, name: str) -> pod_pb2.ContainerState:
+    """Return what was said of a container's state."""
+    for item in (
+        *status.container_statuses, *status.init_container_statuses, *status.ephemeral_container_statuses,
+    ):  # fmt: skip
+        if item.name == name:
+            return item.state
+    return pod_pb2.ContainerState()
 
 
 @asynccontextmanager

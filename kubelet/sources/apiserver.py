@@ -11,7 +11,7 @@ from kubelet.labels import SOURCE_ANNOTATION
 from kubelet.runtime.records import Uid
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import Informer
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 
 Change = tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]

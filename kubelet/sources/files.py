@@ -49,12 +49,17 @@ class FileSource:
         self._check_seconds, self._on_change, self._metrics = check_seconds, on_change, metrics
         self._entries: dict[str, Entry] = {}
         self._pods: frozenset[Uid] | None = None
+        self._looked = asyncio.Event()
         self._problems: Mapping[str, str] = {}
 
     @property
     def synced(self) -> bool:
         """Whether the folder was looked at: before, nobody can say what is not in it."""
         return self._pods is not None
+
+    async def wait_synced(self) -> None:
+        """Return when the folder was looked at."""
+        await self._looked.wait()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -67,9 +72,10 @@ class FileSource:
     async def look(self) -> None:
         """Look once. A folder that cannot be listed leaves everything as it was."""
         listing: Mapping[str, Stamp] = {}
+        lost: Mapping[str, str] = {}
         if self._path:
             try:
-                listing = await asyncio.to_thread(_list, Path(self._path))
+                listing, lost = await asyncio.to_thread(_list, Path(self._path))
             except OSError as error:
                 self._tell({".": f"Unable to read manifest path: {error}"})
                 return
@@ -80,12 +86,13 @@ class FileSource:
                 entries[name] = static_files.was_read(entries[name], outcome)
         self._entries = entries
         chosen = static_files.choose(entries)
-        self._tell(chosen.problems)
+        self._tell({**chosen.problems, **lost})
         uids = frozenset(chosen.pods)
         if uids != self._pods:
             self._pods = uids
             self._metrics.desired_pods.labels("true").set(len(uids))
             self._on_change(chosen.pods)
+            self._looked.set()
 
     def _read(self, name: str, expected: Stamp) -> pod_pb2.Pod | ManifestError | None:
         """Return the Pod of a file, or what is wrong with it; None: it is not what was listed any more."""
@@ -107,28 +114,45 @@ class FileSource:
     def _tell(self, problems: Mapping[str, str]) -> None:
         for name, words in problems.items():
             if self._problems.get(name) != words:
-                log.error("Can't process manifest file", file=name, path=self._path, error=words)
+                log.error("Can't process manifest file", file=_shown(name), path=self._path, error=words)
         for name in self._problems.keys() - problems.keys():
-            log.info("manifest file is in order, or gone", file=name, path=self._path)
+            log.info("manifest file is in order, or gone", file=_shown(name), path=self._path)
         self._problems = dict(problems)
         self._metrics.manifest_problems.set(len(problems))
 
 
-def _list(folder: Path) -> dict[str, Stamp]:
-    """Return the files of a folder; none when it is not there. Raises OSError."""
+def _list(folder: Path) -> tuple[dict[str, Stamp], dict[str, str]]:
+    """Return the files of a folder, and what is wrong with those that cannot be looked at; nothing when it is not there. Raises OSError.
+
+    As `pkg/kubelet/config/file.go` (extractFromDir), a link that leads nowhere is told, and is no file.
+    """
     try:
         names = static_files.considered(os.listdir(folder))
     except FileNotFoundError:
-        return {}
-    # One beyond, so that it is told.
-    found = {}
-    for name in names[: static_files.MAX_FILES + 1]:
+        return {}, {}
+    found, lost, places = dict[str, Stamp](), dict[str, str](), 0
+    for number, name in enumerate(names):
+        # One beyond, so that it is told.
+        if places > static_files.MAX_FILES:
+            break
+        if number >= static_files.MAX_NAMES:
+            lost[name] = f"is beyond the {static_files.MAX_NAMES} names that are looked at"
+            break
+        path = folder / name
         try:
-            found[name] = _stamp((folder / name).stat())
-        except OSError:
-            # Gone meanwhile, or a link that leads nowhere.
+            found[name] = _stamp(path.stat())
+        except OSError as error:
+            # What is gone meanwhile is nobody's mistake.
+            if os.path.lexists(path):
+                lost[name] = f"Can't get metadata: {error.strerror}"
             continue
-    return found
+        places += found[name].regular
+    return found, lost
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as a log takes it: it need not be UTF-8."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _stamp(status: os.stat_result) -> Stamp:

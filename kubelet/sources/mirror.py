@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from kubelet.runtime.records import Uid
-from kubelet.sources.static_files import HASH, MIRROR
+from kubelet.sources.static_files import HASH
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.pods import MIRROR
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from kubelet.runtime.records import Uid
 from kubelet.sources.mirror import MirrorPlan, Outlived, is_mirror_of, plan_mirrors
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.backoff import Backoff
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
 

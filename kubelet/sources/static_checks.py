@@ -1,111 +1,118 @@
 """What a static Pod may not be. PURE.
 
-What would keep it from running (values: `static_values`), or would need an apiserver: the mirror Pod is judged by all of the apiserver's rules. Words are upstream's where it has them
-(`pkg/kubelet/config/common.go`, `pkg/api/pod/util.go` HasAPIObjectReference).
+What would keep it from running (values: `static_values`), or would need an apiserver: the mirror Pod is judged by all of
+the apiserver's rules. Paths and words are upstream's (`pkg/kubelet/config/common.go`: tryDecodeSinglePod;
+`pkg/api/pod/util.go`: HasAPIObjectReference); a test holds them against the apiserver's own rules.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 from google.protobuf.message import Message
 
 from kubelet.sources.static_values import bad_values
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import pod_pb2, volume_pb2
+from vaina.errors import FieldError
+from vaina.objects import names
+from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_found, not_supported, required
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_MAX_NAME: Final = 253
 _POLICIES: Final = ("Always", "OnFailure", "Never")
 _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
-_MAX_PORT: Final = 65535
-#: what the objects are called that a volume of each kind refers to
-_VOLUME_OBJECTS: Final[Mapping[str, str]] = {
-    "config_map": "configmaps",
-    "secret": "secrets",
+_SPEC: Final = Path("spec")
+#: what a volume of each kind needs of the apiserver
+_VOLUMES: Final[Mapping[str, str]] = {
+    "csi": "csidrivers (via CSI volumes)",
+    "glusterfs": "endpoints (via glusterFS volumes)",
     "persistent_volume_claim": "persistentvolumeclaims",
-    "ephemeral": "persistentvolumeclaims",
+    "ephemeral": "persistentvolumeclaims (via ephemeral volumes)",
+    "azure_file": "secrets (via azureFile volumes)",
 }
-_PROJECTED_OBJECTS: Final[Mapping[str, str]] = {
-    "config_map": "configmaps",
-    "secret": "secrets",
-    "service_account_token": "serviceaccounts",
+_PROJECTED: Final[Mapping[str, str]] = {
+    "service_account_token": "serviceaccounts (via projected volumes)",
     "cluster_trust_bundle": "clustertrustbundles",
-    "pod_certificate": "podcertificaterequests",
+    "pod_certificate": "podcertificates",
 }
-_ENV_OBJECTS: Final[Mapping[str, str]] = {
-    "config_map_ref": "configmaps",
-    "secret_ref": "secrets",
-    "config_map_key_ref": "configmaps",
-    "secret_key_ref": "secrets",
-}
+_SECRETS: Final = frozenset(("secret", "secret_ref", "secret_key_ref", "node_publish_secret_ref"))
+_CONFIG_MAPS: Final = frozenset(("config_map", "config_map_ref", "config_map_key_ref"))
 
 
 def mistake(pod: pod_pb2.Pod) -> str:
     """Return what is wrong with a Pod that has its defaults; "": nothing."""
-    return next(
-        chain(
-            _of_names(pod),
-            _of_spec(pod.spec),
-            _of_containers(pod.spec),
-            _of_ports(pod.spec),
-            (f"{error.field}: {error.detail}" for error in bad_values(pod.spec)),
-            _of_objects(pod.spec),
-        ),
-        "",
-    )
+    errors = [f"{error.field}: {error.detail}" for error in field_errors(pod)]
+    if errors:
+        return f"invalid pod: [{' '.join(errors)}]"
+    return next(_of_objects(pod.spec), "")
 
 
-def _of_names(pod: pod_pb2.Pod) -> Iterator[str]:
-    meta, spec = pod.metadata, pod.spec
-    if not _SUBDOMAIN.fullmatch(meta.name) or len(meta.name) > _MAX_NAME:
-        yield f'metadata.name: Invalid value: "{meta.name}": must be a lowercase RFC 1123 subdomain'
-    if not _LABEL.fullmatch(meta.namespace):
-        yield f'metadata.namespace: Invalid value: "{meta.namespace}": must be a lowercase RFC 1123 label'
-    containers = [item.name for item in (*spec.init_containers, *spec.containers)]
-    for path, names in (
-        ("spec.volumes", [volume.name for volume in spec.volumes]),
-        ("spec.containers", containers),
-    ):
-        for name in names:
-            if not _LABEL.fullmatch(name):
-                yield f'{path}: Invalid value: "{name}": must be a lowercase RFC 1123 label'
-            if names.count(name) > 1:
-                yield f'{path}: Duplicate value: "{name}"'
+def field_errors(pod: pod_pb2.Pod) -> list[FieldError]:
+    """Return all that is wrong with the fields of a Pod that has its defaults, in the apiserver's words."""
+    spec = pod.spec
+    return [*chain(_of_names(pod), _of_volumes(spec), _of_containers(spec), _of_spec(spec), bad_values(spec))]
 
 
-def _of_spec(spec: pod_pb2.PodSpec) -> Iterator[str]:
+def _of_names(pod: pod_pb2.Pod) -> Iterator[FieldError]:
+    meta, at = pod.metadata, Path("metadata")
+    yield from (invalid(at.child("name"), meta.name, words) for words in names.dns_1123_subdomain(meta.name))
+    for words in names.dns_1123_label(meta.namespace):
+        yield invalid(at.child("namespace"), meta.namespace, words)
+
+
+def _of_name(at: Path, name: str, seen: set[str]) -> Iterator[FieldError]:
+    problems = names.dns_1123_label(name)
+    if not name:
+        yield required(at)
+    elif problems:
+        yield from (invalid(at, name, words) for words in problems)
+    elif name in seen:
+        yield duplicate(at, name)
+    seen.add(name)
+
+
+def _of_volumes(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
+    seen: set[str] = set()
+    for index, volume in enumerate(spec.volumes):
+        yield from _of_name(_SPEC.child("volumes").index(index).child("name"), volume.name, seen)
+
+
+def _of_containers(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
     if not spec.containers:
-        yield "spec.containers: Required value"
-    if spec.ephemeral_containers:
-        yield "spec.ephemeralContainers: Forbidden: static pods do not support ephemeral containers"
-    if spec.restart_policy not in _POLICIES:
-        supported = ", ".join(f'"{policy}"' for policy in _POLICIES)
-        yield f'spec.restartPolicy: Unsupported value: "{spec.restart_policy}": supported values: {supported}'
+        yield required(_SPEC.child("containers"))
+    volumes, seen = {volume.name for volume in spec.volumes}, set[str]()
+    for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
+        for index, container in enumerate(containers):
+            at = _SPEC.child(field).index(index)
+            yield from _of_name(at.child("name"), container.name, seen)
+            if not container.image:
+                yield required(at.child("image"))
+            elif container.image != container.image.strip():
+                yield invalid(
+                    at.child("image"), container.image, "must not have leading or trailing whitespace"
+                )
+            yield from _of_ports(at.child("ports"), container.ports)
+            for place, mount in enumerate(container.volume_mounts):
+                if mount.name not in volumes:
+                    yield not_found(at.child("volumeMounts").index(place).child("name"), mount.name)
 
 
-def _of_containers(spec: pod_pb2.PodSpec) -> Iterator[str]:
-    volumes = {volume.name for volume in spec.volumes}
-    for container in (*spec.init_containers, *spec.containers):
-        if not container.image.strip():
-            yield f"spec.containers[{container.name}].image: Required value"
-        for mount in container.volume_mounts:
-            if mount.name not in volumes:
-                yield f'spec.containers[{container.name}].volumeMounts: Not found: "{mount.name}"'
-
-
-def _of_ports(spec: pod_pb2.PodSpec) -> Iterator[str]:
+def _of_ports(path: Path, ports: Sequence[pod_pb2.ContainerPort]) -> Iterator[FieldError]:
     """One that the kernel does not know would keep the ports of all Pods of the node from being led to them."""
-    for container in (*spec.init_containers, *spec.containers):
-        where = f"spec.containers[{container.name}].ports"
-        for port in container.ports:
-            for number in (port.container_port, port.host_port or 1):
-                if not 1 <= number <= _MAX_PORT:
-                    yield f"{where}: Invalid value: {number}: must be between 1 and {_MAX_PORT}, inclusive"
-            if port.protocol not in _PROTOCOLS:
-                supported = ", ".join(f'"{protocol}"' for protocol in _PROTOCOLS)
-                yield f'{where}: Unsupported value: "{port.protocol}": supported values: {supported}'
+    for index, port in enumerate(ports):
+        at = path.index(index)
+        if not port.container_port:
+            yield required(at.child("containerPort"))
+        for field, number in (("containerPort", port.container_port), ("hostPort", port.host_port)):
+            if number:
+                yield from (invalid(at.child(field), number, words) for words in names.port_number(number))
+        if port.protocol not in _PROTOCOLS:
+            yield not_supported(at.child("protocol"), port.protocol, _PROTOCOLS)
+
+
+def _of_spec(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
+    if spec.restart_policy not in _POLICIES:
+        yield not_supported(_SPEC.child("restartPolicy"), spec.restart_policy, _POLICIES)
+    if spec.ephemeral_containers:
+        yield forbidden(_SPEC.child("ephemeralContainers"), "cannot be set on create")
 
 
 def _of_objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
@@ -113,20 +120,34 @@ def _of_objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
 
 
 def _objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
+    """Yield what of the apiserver's a Pod refers to, as HasAPIObjectReference looks for it."""
     if spec.service_account_name:
         yield "serviceaccounts"
-    if spec.image_pull_secrets:
+    sources = [volume.volume_source for volume in spec.volumes]
+    references = {field for source in sources for field in _references(source)}
+    for container in (*spec.init_containers, *spec.containers):
+        for item in (*container.env_from, *(variable.value_from for variable in container.env)):
+            references |= _fields(item)
+    if spec.image_pull_secrets or references & _SECRETS:
         yield "secrets"
+    if references & _CONFIG_MAPS:
+        yield "configmaps"
     if spec.resource_claims:
         yield "resourceclaims"
-    for container in (*spec.init_containers, *spec.containers):
-        for source in (*container.env_from, *(variable.value_from for variable in container.env)):
-            yield from _named(source, _ENV_OBJECTS)
-    for volume in spec.volumes:
-        yield from _named(volume.volume_source, _VOLUME_OBJECTS)
-        for projection in volume.volume_source.projected.sources:
-            yield from _named(projection, _PROJECTED_OBJECTS)
+    for source in sources:
+        yield from (_VOLUMES[field] for field in _fields(source) & _VOLUMES.keys())
+        for projection in source.projected.sources:
+            yield from (_PROJECTED[field] for field in _fields(projection) & _PROJECTED.keys())
 
 
-def _named(message: Message, objects: Mapping[str, str]) -> Iterator[str]:
-    return (objects[field.name] for field, _ in message.ListFields() if field.name in objects)
+def _fields(message: Message) -> set[str]:
+    return {field.name for field, _ in message.ListFields()}
+
+
+def _references(source: volume_pb2.VolumeSource) -> Iterator[str]:
+    """Yield the fields in which a volume may name a Secret or a ConfigMap, where they are set."""
+    for field, inner in source.ListFields():
+        yield field.name
+        yield from _fields(inner)
+    for projection in source.projected.sources:
+        yield from _fields(projection)

@@ -20,15 +20,17 @@ from vaina.errors import ApiError
 from vaina.kinds import POD
 from vaina.objects.defaults.pods import default_pod
 from vaina.objects.manifest import read_documents
+from vaina.objects.pods import MIRROR
 
 SOURCE: Final = SOURCE_ANNOTATION
 HASH: Final = "kubernetes.io/config.hash"
 SEEN: Final = "kubernetes.io/config.seen"
-MIRROR: Final = "kubernetes.io/config.mirror"
 #: bytes of a manifest; that of the apiserver (upstream: 10 MiB)
 MAX_BYTES: Final = 3 * 1024 * 1024
-#: files of the folder that are looked at; those beyond, in the order of their names, are told and left
+#: files of the folder that are read; those beyond, in the order of their names, are told and left
 MAX_FILES: Final = 500
+#: names of the folder that are looked at, links that lead nowhere and folders among them
+MAX_NAMES: Final = 5_000
 
 
 class ManifestError(Exception):
@@ -81,11 +83,6 @@ def is_static(meta: meta_pb2.ObjectMeta) -> bool:
     )
 
 
-def is_mirror(pod: pod_pb2.Pod) -> bool:
-    """Say whether a Pod of the API only shows a static one."""
-    return MIRROR in pod.metadata.annotations
-
-
 def considered(names: Iterable[str]) -> list[str]:
     """Return the names that may be manifests, in order: what begins with a dot is an editor's or somebody's own business."""
     return sorted(name for name in names if not name.startswith("."))
@@ -134,11 +131,14 @@ def choose(entries: Mapping[str, Entry]) -> Chosen:
     pods: dict[Uid, pod_pb2.Pod] = {}
     problems: dict[str, str] = {}
     names: dict[tuple[str, str], str] = {}
-    for number, file in enumerate(sorted(entries)):
+    places = 0
+    for file in sorted(entries):
         entry = entries[file]
         if entry.problem:
             problems[file] = entry.problem
-        if number >= MAX_FILES:
+        # What is no file takes nobody's place.
+        places += entry.stamp.regular
+        if places > MAX_FILES:
             problems[file] = f"is beyond the {MAX_FILES} files that are looked at"
             continue
         if entry.pod is None:
@@ -192,19 +192,25 @@ def decode(data: bytes, *, path: str, node_name: str, now: float) -> pod_pb2.Pod
     return pod
 
 
+def _unreadable(error: ApiError) -> ManifestError:
+    return ManifestError(f"couldn't parse as pod({error.message}), please check config file")
+
+
 def _one_pod(data: bytes) -> pod_pb2.Pod:
     try:
         documents = read_documents(data, strict=False)
     except ApiError as error:
-        raise ManifestError(f"couldn't parse as pod({error.message})") from error
+        raise _unreadable(error) from error
     if len(documents) != 1:
         raise ManifestError(f"must hold one Pod, and holds {len(documents)} documents")
     [found] = documents
     if isinstance(found, ApiError):
-        raise ManifestError(f"couldn't parse as pod({found.message})") from found
+        raise _unreadable(found) from found
     if found.kind is not POD:
         raise ManifestError(f"invalid pod: it is a {found.kind.kind}")
     message: Any = found.message
+    if not message.metadata.name:
+        raise ManifestError("invalid pod: name is needed for the pod")
     pod = pod_pb2.Pod()
     pod.CopyFrom(message)
     return pod
@@ -214,7 +220,8 @@ def _hash(pod: pod_pb2.Pod, path: str, node_name: str) -> str:
     hasher = hashlib.md5(usedforsecurity=False)
     hasher.update(pod.SerializeToString(deterministic=True))
     hasher.update(f"host:{node_name}".encode())
-    hasher.update(f"file:{path}".encode())
+    # A name of a file need not be UTF-8.
+    hasher.update(f"file:{path}".encode(errors="surrogateescape"))
     return hasher.hexdigest()
 
 

@@ -19,10 +19,10 @@ from kubelet.runtime.records import Uid
 from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict, NotFound
-from vaina.steps import PodStep
+from vaina.steps import SHORT_SECONDS, PodStep
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,8 +44,12 @@ class _Entry:
     written: pod_pb2.PodStatus | None = None
     #: it ended: the object is to go
     finished: bool = False
-    #: the first Running was reported as a step
-    step_done: bool = False
+    #: uid of the object of which the first Running was reported as a step: a mirror Pod may be made anew
+    told_of: str = ""
+    #: why the last write failed; "": it did not
+    refused: str = ""
+    #: what the apiserver showed while a write was under way: looked at when that has ended
+    shown: pod_pb2.Pod | None = None
 
 
 class StatusManager:
@@ -80,7 +84,7 @@ class StatusManager:
         entry = self._entries.get(uid)
         if entry is None:
             entry = self._entries[uid] = _Entry(pod, status, self._clock.now())
-            entry.step_done = pod.status.phase not in {"", "Pending"}
+            entry.told_of = uid if pod.status.phase not in {"", "Pending"} else ""
             if _same(status, self._mirrors.get(uid, pod).status):
                 entry.written = status
                 return
@@ -90,6 +94,9 @@ class StatusManager:
                 return
             entry.status, entry.since = status, self._clock.now()
         self._queue(uid)
+
+    def shown(self, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
+        return self._mirrors.get(Uid(pod.metadata.uid), pod).status
 
     def finish(self, pod: pod_pb2.Pod) -> None:
         entry = self._entries.get(Uid(pod.metadata.uid))
@@ -101,9 +108,14 @@ class StatusManager:
         """Write again when the apiserver's status is not what was written: somebody else (the node controller) has changed it."""
         uid = Uid(pod.metadata.uid)
         entry = self._entries.get(uid)
-        if entry is None or uid in self._pending or uid in self._busy or entry.written is None:
-            return
-        if not _same(entry.status, pod.status):
+        if entry is not None:
+            self._compare(uid, entry, pod)
+
+    def _compare(self, uid: Uid, entry: _Entry, shown: pod_pb2.Pod) -> None:
+        if uid in self._busy:
+            # Whether it is older or newer than what is being written nobody can say before the answer.
+            entry.shown = shown
+        elif not _same(entry.status, shown.status):
             entry.written = None
             self._queue(uid)
 
@@ -114,11 +126,8 @@ class StatusManager:
             return
         self._mirrors[uid] = mirror
         entry = self._entries.get(uid)
-        if entry is None or uid in self._pending or uid in self._busy:
-            return
-        if not _same(entry.status, mirror.status):
-            entry.written = None
-            self._queue(uid)
+        if entry is not None:
+            self._compare(uid, entry, mirror)
 
     def _target(self, uid: Uid, entry: _Entry) -> pod_pb2.Pod | None:
         """Return the object that shows a Pod; None: there is none yet."""
@@ -156,6 +165,11 @@ class StatusManager:
             await self._write(batch)
         finally:
             self._busy.difference_update(batch)
+            for uid in batch:
+                entry = self._entries.get(uid)
+                if entry is not None and entry.shown is not None:
+                    shown, entry.shown = entry.shown, None
+                    self._compare(uid, entry, shown)
             slots.release()
             self._wake.set()
 
@@ -173,11 +187,11 @@ class StatusManager:
         changes = self._changes(batch)
         failed: list[ApiError] = []
         if changes:
-            begun = self._clock.monotonic()
+            begun, sent = self._clock.monotonic(), self._clock.now()
             results = await self._call([(target, status) for _, _, status, target in changes])
-            for change, error in zip(changes, results, strict=True):
-                if not self._settle(*change, error) and error is not None:
-                    failed.append(error)
+            for change, result in zip(changes, results, strict=True):
+                if not self._settle(*change, sent, result) and isinstance(result, ApiError):
+                    failed.append(result)
             self._metrics.status_sync.observe(self._clock.monotonic() - begun)
             if failed:
                 log.warning("statuses not written", pods=len(failed), error=failed[0].message)
@@ -200,43 +214,49 @@ class StatusManager:
         entry: _Entry,
         status: pod_pb2.PodStatus,
         target: pod_pb2.Pod,
-        error: ApiError | None,
+        sent: float,
+        result: pod_pb2.Pod | ApiError,
     ) -> bool:
-        """Note how a write ended; False: it failed, and is due again."""
+        """Note how a write ended that began at `sent`; False: it failed, and is due again."""
         now_target = self._target(uid, entry)
         if now_target is not None and now_target.metadata.uid != target.metadata.uid:
             # Meanwhile another mirror Pod shows it, and has heard nothing.
             self._pending[uid] = None
-        elif error is None:
-            self._written(entry, status)
-        elif isinstance(error, NotFound | Conflict):
+        elif not isinstance(result, ApiError):
+            if entry.shown is not None and _version(entry.shown) <= _version(result):
+                entry.shown = None
+            self._written(entry, status, sent)
+        elif isinstance(result, NotFound | Conflict):
             # The object is gone, or another Pod has its name: nobody waits for this.
             entry.written = status
         else:
             self._pending[uid] = None
+            entry.refused = result.message
             return False
         return True
 
     async def _call(
         self, changes: Sequence[tuple[pod_pb2.Pod, pod_pb2.PodStatus]]
-    ) -> Sequence[ApiError | None]:
+    ) -> Sequence[pod_pb2.Pod | ApiError]:
         objects = [_with_status(pod, status) for pod, status in changes]
         try:
             if len(objects) == 1:
-                await self._client.update_status(objects[0], mask=STATUS_MASK)
-                return [None]
-            results = await self._client.update_status_batch([(item, STATUS_MASK) for item in objects])
+                return [await self._client.update_status(objects[0], mask=STATUS_MASK)]
+            return await self._client.update_status_batch([(item, STATUS_MASK) for item in objects])
         except ApiError as error:
             return [error] * len(objects)
-        return [result if isinstance(result, ApiError) else None for result in results]
 
-    def _written(self, entry: _Entry, status: pod_pb2.PodStatus) -> None:
-        entry.written = status
-        if not entry.step_done and status.phase not in {"", "Pending"} and not is_static(entry.pod.metadata):
-            entry.step_done = True
-            node = entry.pod.spec.node_name or self._node_name
-            meta, now = entry.pod.metadata, self._clock.now()
-            self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
+    def _written(self, entry: _Entry, status: pod_pb2.PodStatus, sent: float) -> None:
+        entry.written, refused, entry.refused = status, entry.refused, ""
+        meta, now = self._mirrors.get(Uid(entry.pod.metadata.uid), entry.pod).metadata, self._clock.now()
+        if entry.told_of == meta.uid or status.phase in {"", "Pending"}:
+            return
+        entry.told_of = meta.uid
+        node = entry.pod.spec.node_name or self._node_name
+        if sent - entry.since > SHORT_SECONDS:
+            words = f"another try: {refused}" if refused else "its turn among the node's writes of statuses"
+            self._steps.wait(meta, PodStep.REPORTED, entry.since, sent, words, node)
+        self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
 
     async def _delete(self, ended: Sequence[tuple[Uid, _Entry]]) -> list[ApiError]:
         """Delete Pods that have ended; returns why some were not, which are due again."""
@@ -266,6 +286,11 @@ class StatusManager:
             # Gone; or kept by a finalizer, in which case nothing of ours is left to say.
             log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
         return failed
+
+
+def _version(pod: pod_pb2.Pod) -> int:
+    """Return a Pod's version: they are numbers that can be compared (apimachinery `pkg/util/resourceversion`)."""
+    return int(pod.metadata.resource_version or 0)
 
 
 def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:

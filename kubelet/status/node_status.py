@@ -3,18 +3,22 @@
 Condition types, reasons and messages are upstream's (`pkg/kubelet/nodestatus/setters.go`): rows C2, C4.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubelet.node.capacity import Resources
 from kubelet.node.machine import Machine
 from kubelet.runtime.records import RuntimeStatus, RuntimeVersion
 from vaina.api.core.v1 import node_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import timestamp
-from vaina.metrics import VERSION
 from vaina.objects.conditions import get_condition
+from vaina.version import GIT_VERSION
 
 #: the fields of a Node's status that are the kubelet's
 NODE_MASK = ("capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info", "images")
+#: those that nobody shares with it
+_REPLACED = NODE_MASK[3:]
 
 #: condition -> (reason and message without it, the same with it); an event's reason is Node and what follows Kubelet
 PRESSURES = {
@@ -94,10 +98,13 @@ def compute_node_status(
 ) -> node_pb2.NodeStatus:
     """Return the kubelet's part of the Node's status (the fields of `NODE_MASK`).
 
+    Of resources it says what the node has of its own. Others may have added some to the capacity: all of those is allocatable too, and
+    what is gone from the capacity is taken from the allocatable, which is an amount without a number (MachineInfo in `setters.go`).
+
     Args:
         facts: of the node.
         runtime: how it is now.
-        before: what the Node said so far: transition times are kept.
+        before: what the Node said so far: transition times are kept, and what others said of resources counts.
         now: seconds since the epoch.
         seen: what it is under, and its images.
     """
@@ -106,6 +113,12 @@ def compute_node_status(
         status.capacity[name].string = amount
     for name, amount in facts.allocatable.quantities().items():
         status.allocatable[name].string = amount
+    for name in before.capacity:
+        if name not in status.capacity:
+            status.allocatable[name].CopyFrom(before.capacity[name])
+    for name in before.allocatable:
+        if name not in status.allocatable and _is_extended(name):
+            status.allocatable[name].string = ""
     for kind, words in PRESSURES.items():
         under = kind in seen.pressures
         reason, message = words[under]
@@ -125,16 +138,51 @@ def compute_node_status(
     info.machine_id, info.system_uuid, info.boot_id = machine.machine_id, machine.system_uuid, machine.boot_id
     info.kernel_version, info.os_image = machine.kernel_version, machine.os_image
     info.container_runtime_version = f"{facts.runtime.name}://{facts.runtime.version}"
-    info.kubelet_version, info.operating_system = f"v{VERSION}", "linux"
+    info.kubelet_version, info.operating_system = GIT_VERSION, "linux"
     info.architecture = machine.architecture
     return status
 
 
-def says_the_same(one: node_pb2.NodeStatus, other: node_pb2.NodeStatus) -> bool:
-    """Say whether two statuses differ in nothing but heartbeats."""
-    left, right = node_pb2.NodeStatus(), node_pb2.NodeStatus()
-    for source, target in ((one, left), (other, right)):
-        target.CopyFrom(source)
-        for condition in target.conditions:
-            condition.ClearField("last_heartbeat_time")
-    return left == right
+def _is_extended(resource: str) -> bool:
+    """Say whether a resource is none of Kubernetes' own (IsExtendedResourceName)."""
+    return "/" in resource and "kubernetes.io/" not in resource and not resource.startswith("requests.")
+
+
+def without_extended(before: node_pb2.NodeStatus) -> node_pb2.NodeStatus:
+    """Return what takes the amounts of resources that a cluster added from a Node whose machine is another now.
+
+    As reconcileExtendedResource in `pkg/kubelet/kubelet_node_status.go`: they are 0 until whoever added them has looked again.
+    """
+    status = node_pb2.NodeStatus()
+    for name in before.capacity:
+        if _is_extended(name):
+            status.capacity[name].string = status.allocatable[name].string = "0"
+    return status
+
+
+def says_nothing_new(told: node_pb2.NodeStatus, known: node_pb2.NodeStatus) -> bool:
+    """Say whether the Node's status would be as it is known, but for heartbeats, once it was told this."""
+    return (
+        all(
+            _amount(have, name) == said[name].string
+            for said, have in ((told.capacity, known.capacity), (told.allocatable, known.allocatable))
+            for name in said
+        )
+        and all(_is_said(condition, known) for condition in told.conditions)
+        and all(getattr(told, name) == getattr(known, name) for name in _REPLACED)
+    )
+
+
+def _amount(amounts: Mapping[str, meta_pb2.Quantity], name: str) -> str:
+    return amounts[name].string if name in amounts else ""
+
+
+def _is_said(condition: node_pb2.NodeCondition, known: node_pb2.NodeStatus) -> bool:
+    now, before = node_pb2.NodeCondition(), node_pb2.NodeCondition()
+    now.CopyFrom(condition)
+    found = get_condition(known, condition.type)
+    if found is not None:
+        before.CopyFrom(found)
+    for item in (now, before):
+        item.ClearField("last_heartbeat_time")
+    return now == before

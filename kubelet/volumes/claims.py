@@ -10,6 +10,7 @@ from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2, volume_p
 from vaina.objects.local_path import MADE_ANNOTATION, is_ours
 from vaina.objects.meta import is_controlled_by
 from vaina.objects.placement import selects
+from vaina.quoting import go_quote
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 Volume = persistent_volume_pb2.PersistentVolume
@@ -90,7 +91,7 @@ def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDire
     where = f"error processing PVC {claim.metadata.namespace}/{claim.metadata.name}: "
     if volume is None:
         raise ClaimProblem(
-            f'{where}failed to fetch PV {name} from API server: persistentvolumes "{name}" not found'
+            f"{where}failed to fetch PV {name} from API server: persistentvolumes {go_quote(name)} not found"
         )
     if not volume.spec.HasField("claim_ref"):
         words = f"found PV object {name} but it has a nil pv.Spec.ClaimRef indicating it is not yet bound to the claim"

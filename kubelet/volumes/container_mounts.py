@@ -59,10 +59,10 @@ def volume_mounts(
 
 
 def _expand(text: str, env: Mapping[str, str]) -> str:
-    """Expand variables, all of which have to be there (ExpandContainerVolumeMounts)."""
-    for match in _NAMES.finditer(text):
-        if match[1] is not None and match[1] not in env:
-            raise ConfigProblem(f'missing value for "{match[1]}"')
+    """Expand variables, all of which must have a value (`pkg/kubelet/container/helpers.go`: ExpandContainerVolumeMounts)."""
+    missing = {match[1] for match in _NAMES.finditer(text) if match[1] is not None and not env.get(match[1])}
+    if missing:
+        raise ConfigProblem(f"missing value for {', '.join(sorted(missing))}")
     return expand(text, env)
 
 

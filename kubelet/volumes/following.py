@@ -1,7 +1,8 @@
-"""Follows the ConfigMaps and Secrets that mounted volumes show, one watch an object, so that a change is seen at once. Shell.
+"""Follows the objects that volumes are made of, one watch an object, so that a change is seen at once. Shell.
 
-As upstream's watch-based manager (`pkg/kubelet/util/manager/watch_based_manager.go`): a kubelet watches what its Pods name and nothing else. What is not followed
-(too many, or the watch is away) is still refreshed with the Pod's resync.
+ConfigMaps and Secrets that mounted volumes show, and those and claims that volumes still wait for. As upstream's
+watch-based manager (`pkg/kubelet/util/manager/watch_based_manager.go`): a kubelet watches what its Pods name and nothing
+else. What is not followed (too many, or the watch is away) is still looked at with the Pod's resync and its next try.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ from typing import Any, Final
 import structlog
 
 from kubelet.runtime.records import Uid
-from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+from kubelet.volumes.kinds import CLAIMED, claim_name, source_kind
+from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.cache.informer import Informer
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
-from vaina.kinds import CONFIG_MAP, SECRET, Kind
+from vaina.kinds import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, SECRET, Kind
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -24,22 +26,27 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_FOLLOWED: Final = 1000
 #: what changes meanwhile is refreshed together
 GATHER_SECONDS: Final = 0.2
+_KINDS: Final[dict[str, Kind[Any]]] = {
+    kind.kind: kind for kind in (CONFIG_MAP, SECRET, PERSISTENT_VOLUME_CLAIM)
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """One ConfigMap or Secret."""
+    """One object."""
 
-    #: ConfigMap or Secret
+    #: ConfigMap, Secret or PersistentVolumeClaim
     kind: str
     namespace: str
     name: str
 
 
-def references(namespace: str, volume: volume_pb2.Volume) -> frozenset[Reference]:
-    """Return what a volume shows. PURE."""
-    source = volume.volume_source
+def references(pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> frozenset[Reference]:
+    """Return what a volume of a Pod is made of. PURE."""
+    source, namespace = volume.volume_source, pod.metadata.namespace
     found = set()
+    if source_kind(volume) in CLAIMED:
+        found.add(Reference("PersistentVolumeClaim", namespace, claim_name(pod, volume)))
     if source.HasField("config_map"):
         found.add(Reference("ConfigMap", namespace, source.config_map.local_object_reference.name))
     if source.HasField("secret"):
@@ -73,9 +80,9 @@ class ObjectFollower:
         self._wake = asyncio.Event()
 
     def follow(self, pod: pod_pb2.Pod, volumes: Iterable[volume_pb2.Volume]) -> None:
-        """Follow what these volumes of a Pod show, besides what is followed for it."""
+        """Follow what these volumes of a Pod are made of, besides what is followed for it."""
         uid = Uid(pod.metadata.uid)
-        found = {reference for volume in volumes for reference in references(pod.metadata.namespace, volume)}
+        found = {reference for volume in volumes for reference in references(pod, volume)}
         if found <= self._wanted.get(uid, frozenset()):
             return
         self._wanted[uid] = self._wanted.get(uid, frozenset()) | found
@@ -119,9 +126,8 @@ class ObjectFollower:
             await self._refresh(uid)
 
     async def _watch(self, reference: Reference) -> None:
-        kind: Kind[Any] = CONFIG_MAP if reference.kind == "ConfigMap" else SECRET
-        informer: Informer[config_pb2.ConfigMap | config_pb2.Secret] = Informer(
-            self._client.kind(kind), self._clock, namespace=reference.namespace,
+        informer: Informer[Any] = Informer(
+            self._client.kind(_KINDS[reference.kind]), self._clock, namespace=reference.namespace,
             field_selector=f"metadata.name={reference.name}",
         )  # fmt: skip
 

@@ -27,6 +27,18 @@ _KINDS: Final = {
 }
 
 
+def is_there(path: str, kind: str) -> bool:
+    """Say whether there is something at a path, of the type that was said."""
+    try:
+        if not os.path.exists(path):
+            return False
+        check(path, kind)
+    # ValueError: a path that no system call takes.
+    except (PayloadError, OSError, ValueError):
+        return False
+    return True
+
+
 def check(path: str, kind: str) -> None:
     """See that what is at a path is of the type that was said, or make it.
 

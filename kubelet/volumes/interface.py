@@ -35,6 +35,13 @@ class Volumes(Protocol):
         """Return the names of the Pod's volumes that are mounted: also those that an earlier kubelet mounted."""
         ...
 
+    async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
+        """See that all is there that volumes need: objects, bound claims, paths of the node. Raises VolumeFailed.
+
+        What is missing is waited for until `unmount`: whoever has asked is told when it has changed.
+        """
+        ...
+
     async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         """Mount volumes; what is mounted already is brought up to date. Raises VolumeFailed."""
         ...

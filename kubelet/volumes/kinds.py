@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from kubelet.containers.cgroups import pod_cgroup_limits
 from vaina.api.core.v1 import pod_pb2, volume_pb2
-from vaina.objects.pods import container_limits
 from vaina.objects.quantity import value
 
 #: kinds whose files are made of objects, and follow them -> upstream's plugin directory
@@ -13,6 +13,9 @@ REFRESHED = {
     "downward_api": "kubernetes.io~downward-api",
     "projected": "kubernetes.io~projected",
 }
+#: of those, kinds that no disk ever sees: they wrap an emptyDir in memory (wrappedVolumeSpec in `pkg/volume/secret/secret.go`,
+#: `projected/projected.go` and `downwardapi/downwardapi.go`; that of a configMap lies on the disk)
+IN_MEMORY = frozenset({"secret", "projected", "downward_api"})
 #: kinds that stand for a PersistentVolume
 CLAIMED = ("persistent_volume_claim", "ephemeral")
 CLAIM_DIRECTORY = "kubernetes.io~local-volume"
@@ -48,19 +51,15 @@ def claim_name(pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> str:
     return volume.volume_source.persistent_volume_claim.claim_name
 
 
-def memory_bytes(
-    pod: pod_pb2.Pod, source: volume_pb2.EmptyDirVolumeSource, allocatable: Mapping[str, int]
-) -> int:
-    """Return how large an emptyDir in memory may become: the least of its own limit, the Pod's and the node's; 0: nobody says.
+def memory_bytes(pod: pod_pb2.Pod, size_limit: str, allocatable: Mapping[str, int]) -> int:
+    """Return how large a volume in memory may become: the least of its own limit, the Pod's and the node's; 0: nobody says.
 
-    `pkg/volume/emptydir/empty_dir.go` (calculateEmptyDirMemorySize).
+    `pkg/volume/emptydir/empty_dir.go` (calculateEmptyDirMemorySize): the Pod's is that of its cgroup.
+
+    Args:
+        pod: whose volume it is.
+        size_limit: of the volume, a quantity; "": it has none.
+        allocatable: of the node.
     """
-    bounds = []
-    if source.HasField("size_limit") and (size := value(source.size_limit.string or "0")) > 0:
-        bounds.append(size)
-    limits = [container_limits(container).get("memory") for container in pod.spec.containers]
-    if limits and all(limits):
-        bounds.append(sum(limit for limit in limits if limit))
-    elif allocatable.get("memory"):
-        bounds.append(allocatable["memory"])
-    return min(bounds, default=0)
+    bounds = (value(size_limit or "0"), pod_cgroup_limits(pod).memory_bytes, allocatable.get("memory", 0))
+    return min((bound for bound in bounds if bound > 0), default=0)

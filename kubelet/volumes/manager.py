@@ -6,7 +6,8 @@ Pod's tree can reach its data (decision 115). Blocking work runs in threads. Cal
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,7 @@ from kubelet.volumes.interface import ObjectSource, VolumeFailed
 from kubelet.volumes.kinds import (
     CLAIM_DIRECTORY,
     CLAIMED,
+    IN_MEMORY,
     REFRESHED,
     claim_name,
     is_read_only,
@@ -38,9 +40,10 @@ from kubelet.volumes.kinds import (
     source_kind,
 )
 from kubelet.volumes.ownership import give_to_group
-from kubelet.volumes.payload import PayloadError
+from kubelet.volumes.payload import Files, PayloadError
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import ApiError, Conflict
+from vaina.quoting import go_quote
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -63,12 +66,15 @@ class VolumeManager:
         #: a volume for one Pod at a time is looked at and taken in one go
         self._taking = asyncio.Lock()
         self._follower: ObjectFollower | None = None
+        self._arrived: Callable[[Uid], None] = _nobody
+        #: Pods whose volumes need what is not there yet
+        self._waiting: set[Uid] = set()
         #: volumes that are made of objects, by Pod
         self._shown: dict[Uid, _Shown] = {}
 
-    def follow_with(self, follower: ObjectFollower) -> None:
-        """Have what mounted volumes show followed from now on."""
-        self._follower = follower
+    def follow_with(self, follower: ObjectFollower, arrived: Callable[[Uid], None]) -> None:
+        """Have what volumes show or wait for followed from now on; `arrived` is told of a Pod that waits."""
+        self._follower, self._arrived = follower, arrived
 
     def _pod(self, uid: Uid) -> Path:
         return self._root / "pods" / uid
@@ -94,34 +100,73 @@ class VolumeManager:
     def _is_mounted(self, uid: Uid, volume: volume_pb2.Volume) -> bool:
         path, kind = self._path(uid, volume), source_kind(volume)
         if kind in REFRESHED:
-            return (path / atomic.DATA_LINK).is_symlink()
+            written = (path / atomic.DATA_LINK).is_symlink()
+            return written and (kind not in IN_MEMORY or mounting.is_mounted(os.path.realpath(path)))
         if kind in CLAIMED:
             return path.is_symlink()
         if kind == "empty_dir" and volume.volume_source.empty_dir.medium == "Memory":
             return mounting.is_mounted(os.path.realpath(path))
-        return path.exists() and kind in {"empty_dir", "host_path"}
+        if kind == "host_path":
+            return host_path.is_there(str(path), volume.volume_source.host_path.type)
+        return path.exists() and kind == "empty_dir"
+
+    async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
+        uid, wanted = Uid(pod.metadata.uid), set(names)
+        volumes = [volume for volume in pod.spec.volumes if volume.name in wanted]
+        try:
+            for volume in volumes:
+                with _told(volume):
+                    await self._prepare(pod, volume, facts)
+        except VolumeFailed:
+            self._waiting.add(uid)
+            if self._follower is not None:
+                self._follower.follow(pod, volumes)
+            raise
+        self._wait_no_more(uid)
+
+    async def _prepare(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
+        kind = source_kind(volume)
+        if kind == "host_path":
+            source = volume.volume_source.host_path
+            await asyncio.to_thread(host_path.check, source.path, source.type)
+        elif kind in REFRESHED:
+            await volume_files(pod, volume, self._objects, facts)
+        elif kind in CLAIMED:
+            await self._prepare_claim(pod, volume, facts.node_name)
+        elif kind != "empty_dir":
+            raise PayloadError(f"volumes of kind {kind} are not supported by this node")
+
+    def _wait_no_more(self, uid: Uid) -> None:
+        if uid in self._waiting:
+            self._waiting.discard(uid)
+            if self._follower is not None:
+                self._follower.forget(uid)
+                if (shown := self._shown.get(uid)) is not None:
+                    volumes = [volume for volume in shown.pod.spec.volumes if volume.name in shown.names]
+                    self._follower.follow(shown.pod, volumes)
 
     async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         wanted = set(names)
         for volume in pod.spec.volumes:
             if volume.name in wanted:
-                try:
+                with _told(volume):
                     await self._mount(pod, volume, facts)
-                # ValueError: a path that no system call takes (it has a byte 0).
-                except (PayloadError, ApiError, OSError, ValueError) as error:
-                    raise VolumeFailed(
-                        volume.name, f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
-                    ) from error
 
     async def _mount(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
         path, kind = self._path(Uid(pod.metadata.uid), volume), source_kind(volume)
         group = _group(pod)
+        if plugin_directory(volume) is not None:
+            await asyncio.to_thread(mounting.make_private, self._root / "pods", path.parent)
         if kind == "host_path":
             source = volume.volume_source.host_path
             await asyncio.to_thread(host_path.check, source.path, source.type)
         elif kind == "empty_dir":
             empty = volume.volume_source.empty_dir
-            size = memory_bytes(pod, empty, facts.allocatable) if empty.medium == "Memory" else None
+            size = (
+                memory_bytes(pod, empty.size_limit.string, facts.allocatable)
+                if empty.medium == "Memory"
+                else None
+            )
             await asyncio.to_thread(_make_empty_dir, path, size, group)
         elif kind in REFRESHED:
             await self._show(pod, volume, facts)
@@ -144,10 +189,17 @@ class VolumeManager:
     async def _write(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
         files = await volume_files(pod, volume, self._objects, facts)
         path = self._path(Uid(pod.metadata.uid), volume)
-        await asyncio.to_thread(atomic.write, path, files, group=_group(pod))
+        in_memory = source_kind(volume) in IN_MEMORY
+        size = memory_bytes(pod, "", facts.allocatable) if in_memory else None
+        await asyncio.to_thread(_write_files, path, files, size, _group(pod))
 
     async def refresh(self, uid: Uid) -> None:
-        """Bring the files of a Pod's volumes up to date: something that they are made of has changed. What fails is tried again with the next resync."""
+        """Bring the files of a Pod's volumes up to date: something that they are made of, or wait for, has changed.
+
+        What fails is tried again with the next resync.
+        """
+        if uid in self._waiting:
+            self._arrived(uid)
         shown = self._shown.get(uid)
         if shown is None:
             return
@@ -162,7 +214,8 @@ class VolumeManager:
                 except (PayloadError, ApiError, OSError, ValueError) as error:
                     log.warning("volume not refreshed", uid=uid, volume=volume.name, error=str(error))
 
-    async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path, node: str) -> None:
+    async def _prepare_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, node: str) -> LocalDirectory:
+        """Return the directory of a claim, which is there and free. Raises VolumeFailed."""
         try:
             found = await self._find_claimed(pod, volume, node)
         except ClaimProblem as error:
@@ -171,9 +224,24 @@ class VolumeManager:
                 f"failed to process volumes=[{volume.name}]: {error}"
             )
             raise VolumeFailed(volume.name, words) from error
-        setup = f'MountVolume.SetUp failed for volume "{found.name}" : '
         try:
             await asyncio.to_thread(_check_directory, found)
+        except _Missing as error:
+            words = f'MountVolume.NewMounter initialization failed for volume "{found.name}" : {error}'
+            raise VolumeFailed(volume.name, words) from error
+        except (PayloadError, OSError) as error:
+            raise VolumeFailed(volume.name, f"{_setup_failed(found.name)}{error}") from error
+        await self._check_free(pod, volume, found)
+        return found
+
+    async def _check_free(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, found: LocalDirectory) -> None:
+        if found.exclusive and await asyncio.to_thread(self._is_taken, found.path, pod.metadata.uid):
+            words = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+            raise VolumeFailed(volume.name, _setup_failed(found.name) + words)
+
+    async def _mount_claim(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, path: Path, node: str) -> None:
+        found = await self._prepare_claim(pod, volume, node)
+        try:
             group, context = _group(pod), pod.spec.security_context
             if group is not None and found.host_path_type is None:
                 await asyncio.to_thread(
@@ -181,17 +249,10 @@ class VolumeManager:
                     read_only=is_read_only(volume),
                 )  # fmt: skip
             async with self._taking:
-                if found.exclusive and await asyncio.to_thread(self._is_taken, found.path, pod.metadata.uid):
-                    words = (
-                        "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
-                    )
-                    raise VolumeFailed(volume.name, setup + words)
+                await self._check_free(pod, volume, found)
                 await asyncio.to_thread(_link, path, found.path)
-        except _Missing as error:
-            words = f'MountVolume.NewMounter initialization failed for volume "{found.name}" : {error}'
-            raise VolumeFailed(volume.name, words) from error
-        except (PayloadError, OSError) as error:
-            raise VolumeFailed(volume.name, f"{setup}{error}") from error
+        except OSError as error:
+            raise VolumeFailed(volume.name, f"{_setup_failed(found.name)}{error}") from error
 
     async def _find_claimed(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, node: str) -> LocalDirectory:
         """Return the directory of a claim. One that was never mounted is made, and that is written down before it is used."""
@@ -225,6 +286,7 @@ class VolumeManager:
 
     async def unmount(self, uid: Uid) -> None:
         root = self._pod(uid)
+        self._wait_no_more(uid)
         shown = self._shown.pop(uid, None)
         if shown is not None:
             if self._follower is not None:
@@ -257,6 +319,24 @@ class _Missing(Exception):
     """There is nothing at the path of a local volume."""
 
 
+def _nobody(_: Uid) -> None:
+    """Nothing is followed: nobody waits to be told."""
+
+
+def _setup_failed(name: str) -> str:
+    return f'MountVolume.SetUp failed for volume "{name}" : '
+
+
+@contextmanager
+def _told(volume: volume_pb2.Volume) -> Iterator[None]:
+    """Have what goes wrong with a volume told in upstream's words, as VolumeFailed."""
+    try:
+        yield
+    # ValueError: a path that no system call takes (it has a byte 0).
+    except (PayloadError, ApiError, OSError, ValueError) as error:
+        raise VolumeFailed(volume.name, f"{_setup_failed(volume.name)}{error}") from error
+
+
 def _group(pod: pod_pb2.Pod) -> int | None:
     context = pod.spec.security_context
     return context.fs_group if context.HasField("fs_group") else None
@@ -265,11 +345,27 @@ def _group(pod: pod_pb2.Pod) -> int | None:
 def _make_empty_dir(path: Path, memory: int | None, group: int | None) -> None:
     """Make an emptyDir; with `memory` bytes at most in memory (0: no bound), None: on disk."""
     path.mkdir(parents=True, exist_ok=True)
-    if memory is not None and not mounting.is_mounted(os.path.realpath(path)):
-        mounting.tmpfs(os.path.realpath(path), size_bytes=memory, mode=0o777)
+    if memory is not None:
+        _keep_in_memory(path, memory, 0o777)
     if group is not None:
         os.chown(path, -1, group)
     path.chmod(0o2777 if group is not None else 0o777)
+
+
+def _keep_in_memory(path: Path, size: int, mode: int) -> None:
+    """Have a directory lie in memory, in so many bytes at most; one that does already stays as it is."""
+    real = os.path.realpath(path)
+    if not mounting.is_mounted(real):
+        mounting.tmpfs(real, size_bytes=size, mode=mode)
+
+
+def _write_files(path: Path, files: Files, memory: int | None, group: int | None) -> None:
+    """Have a volume show files; with `memory` bytes at most in memory (0: no bound), None: on disk."""
+    if memory is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        # The kernel's own mode of such a file system, which is what a container sees upstream.
+        _keep_in_memory(path, memory, 0o1777)
+    atomic.write(path, files, group=group)
 
 
 def _make_volume(path: str) -> None:
@@ -282,7 +378,7 @@ def _check_directory(found: LocalDirectory) -> None:
     if found.host_path_type is not None:
         host_path.check(found.path, found.host_path_type)
     elif not os.path.exists(found.path):
-        raise _Missing(f'path "{found.path}" does not exist')
+        raise _Missing(f"path {go_quote(found.path)} does not exist")
 
 
 def _link(path: Path, target: str) -> None:

@@ -16,6 +16,9 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 #: a path that was mounted over and over is undone so often
 _MOST_LAYERS: Final = 16
 
+#: of directories that hold Pods' data
+_PRIVATE: Final = 0o750
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -28,6 +31,18 @@ def tmpfs(target: str | Path, *, size_bytes: int, mode: int) -> None:
     """Have a file system in memory at a directory; 0 bytes: half of the machine's memory, as the kernel does it. Raises OSError."""
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
     _mount("tmpfs", str(target), "tmpfs", 0, options)
+
+
+def make_private(root: Path, path: Path) -> None:
+    """Make a directory and all that lead to it from `root` on; of all of them nobody but the kubelet sees more. Raises OSError.
+
+    `pkg/kubelet/kubelet_pods.go` (makePodDataDirs). Containers see what is mounted, wherever it lies.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    for directory in (*reversed([one for one in path.parents if one.is_relative_to(root)]), path):
+        directory.mkdir(mode=_PRIVATE, exist_ok=True)
+        if directory.stat().st_mode & 0o777 != _PRIVATE:
+            directory.chmod(_PRIVATE)
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:

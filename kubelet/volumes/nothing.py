@@ -16,6 +16,9 @@ class NoVolumes:
     async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
         return frozenset(self._mounted.get(Uid(pod.metadata.uid), ()))
 
+    async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
+        return
+
     async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         self._mounted.setdefault(Uid(pod.metadata.uid), set()).update(names)
 

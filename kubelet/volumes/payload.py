@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
 from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+from vaina.objects import names
 
 DEFAULT_MODE = 0o644
 #: of a path and of a name in it (PATH_MAX, NAME_MAX)
@@ -105,7 +106,7 @@ def downward_files(
                 if wanted.container_name not in containers:
                     raise PayloadError(f"container {wanted.container_name} not found")
                 container = containers[wanted.container_name]
-                text = resource_value(container, wanted.resource, wanted.divisor.string, facts)
+                text = resource_value(pod, container, wanted.resource, wanted.divisor.string, facts)
         except DownwardError as error:
             raise PayloadError(str(error)) from error
         check_path(item.path)
@@ -114,19 +115,24 @@ def downward_files(
 
 
 def check_path(path: str) -> None:
-    """See that a file stays in its volume: validation has seen to it, but here it would be written by root (atomic_writer.go, validatePath).
+    """See that a file stays in its volume: validation has seen to it, but here it would be written by root.
+
+    As `pkg/volume/util/atomic_writer.go` (validatePath), which counts bytes.
 
     Raises:
         PayloadError: it would not.
     """
     if not path:
-        raise PayloadError("invalid path: must not be empty")
+        raise PayloadError('invalid path: must not be empty: ""')
     if path.startswith("/"):
         raise PayloadError(f"invalid path: must be relative path: {path}")
+    if names.size(path) > MAX_PATH:
+        raise PayloadError(f"invalid path: must be less than or equal to {MAX_PATH} characters")
     parts = path.split("/")
-    if ".." in parts:
-        raise PayloadError(f"invalid path: must not contain '..': {path}")
+    for part in parts:
+        if part == "..":
+            raise PayloadError(f"invalid path: must not contain '..': {path}")
+        if names.size(part) > MAX_NAME:
+            raise PayloadError(f"invalid path: filenames must be less than or equal to {MAX_NAME} characters")
     if parts[0].startswith(".."):
         raise PayloadError(f"invalid path: must not start with '..': {path}")
-    if len(path) > MAX_PATH or any(len(part) > MAX_NAME for part in parts):
-        raise PayloadError(f"invalid path: must be less than or equal to {MAX_PATH} characters: {path}")

@@ -24,6 +24,7 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     directory: str,
     events: Events,
     known: Callable[[], Collection[Uid] | None],
+    arrived: Callable[[Uid], None],
     rng: random.Random | None = None,
 ) -> tuple[Callable[[], Awaitable[None]], ...]:
     """Return what is to be run for a node's volumes; nothing for a hollow node's.
@@ -37,12 +38,13 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
         directory: where the node-local provisioner has its volumes.
         events: about volumes.
         known: the Pods that have a worker; None while not all are known.
+        arrived: is told of a Pod when something has changed that its volumes wait for.
         rng: for jitter.
     """
     if not isinstance(volumes, VolumeManager):
         return ()
     follower = ObjectFollower(client, clock, volumes.refresh)
-    volumes.follow_with(follower)
+    volumes.follow_with(follower, arrived)
     paths = LocalPaths(
         client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events, rng=rng
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scheduler.columns.pod_asks import NodeRequirement, NodeTerm
 from scheduler.columns.snapshot import Snapshot
+from vaina.objects.integers import parse_int
 
 NAME_FIELD: Final = "metadata.name"
 
@@ -106,8 +107,7 @@ def _value_holds(requirement: NodeRequirement, value: str | None) -> bool:
 def _compares(requirement: NodeRequirement, value: str | None) -> bool:
     if value is None or len(requirement.values) != 1:
         return False
-    try:
-        left, right = int(value), int(requirement.values[0])
-    except ValueError:
+    left, right = parse_int(value), parse_int(requirement.values[0])
+    if left is None or right is None:
         return False
     return left > right if requirement.operator == "Gt" else left < right

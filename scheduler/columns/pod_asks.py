@@ -7,6 +7,7 @@ from typing import Final
 
 from scheduler.columns.node_info import Taint, image_name
 from vaina.api.core.v1 import pod_pb2, reference_pb2
+from vaina.objects.integers import parse_int
 from vaina.objects.pods import spec_requests
 
 #: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`, `DefaultMemoryRequest`)
@@ -79,7 +80,9 @@ class Toleration:
     def _compares(self, value: str) -> bool:
         if not (_INTEGER.fullmatch(value) and _INTEGER.fullmatch(self.value)):
             return False
-        found, bound = int(value), int(self.value)
+        found, bound = parse_int(value), parse_int(self.value)
+        if found is None or bound is None:
+            return False
         return found < bound if self.operator == "Lt" else found > bound
 
 

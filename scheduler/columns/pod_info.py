@@ -32,7 +32,7 @@ from scheduler.columns.pod_terms import (
     TermCompiler,
     asks_of_pods,
     label_keys,
-    owner_uid,
+    spread_owner,
 )
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import counted_spec, is_resized, spec_requests
@@ -263,7 +263,7 @@ class PodCompiler:
         found = known.last
         if found is None or not found.group.is_of(meta):
             group = self._terms.group(
-                meta.namespace, meta.labels, owner=owner_uid(meta), terminating=meta.HasField("deletion_timestamp")
+                meta.namespace, meta.labels, owner=spread_owner(meta), terminating=meta.HasField("deletion_timestamp")
             )  # fmt: skip
             found = known.last = self._class(known, spec, group)
         return PodInfo(pod, found, resized=resized)
@@ -286,7 +286,7 @@ class PodCompiler:
             wanted_node: a node that alone will do (a what-if question).
             namespace: of the Pod.
             labels: of the Pod.
-            owner: uid of the Pod's controller.
+            owner: uid of the controller among whose Pods it is spread by default.
             terminating: whether it is being deleted.
             identity: name and uid of the Pod, after which the claims of its ephemeral volumes are called and for which they are made.
 

@@ -18,6 +18,10 @@ from vaina.objects.selectors import EVERYTHING, NOTHING, LabelSelector, Requirem
 
 #: namespace -> its labels
 Namespaces = Mapping[str, Mapping[str, str]]
+#: apiVersion and kind of the controllers whose Pods are spread when they say nothing of it themselves
+_SPREADING: Final = frozenset(
+    {("v1", "ReplicationController"), ("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet")}
+)
 _NO_LABELS: Final[Mapping[str, str]] = {}
 
 
@@ -36,7 +40,7 @@ class PodGroup:
         terminating: bool = False,
     ) -> None:
         self.namespace, self.labels = namespace, labels
-        #: uid of its controller, and the Pods that have the same one
+        #: uid of the controller among whose Pods it is spread by default, and these Pods
         self.owner, self.siblings = owner, siblings
         #: it has a deletion timestamp: spreading does not count it
         self.terminating = terminating
@@ -50,7 +54,7 @@ class PodGroup:
         for key, value in wanted.items():
             if labels.get(key) != value:
                 return False
-        return owner_uid(meta) == self.owner and meta.namespace == self.namespace
+        return spread_owner(meta) == self.owner and meta.namespace == self.namespace
 
     def __repr__(self) -> str:
         return f"PodGroup({self.namespace!r}, {dict(self.labels)!r}, terminating={self.terminating})"
@@ -66,7 +70,7 @@ class Peers:
     namespace_selector: LabelSelector = NOTHING
     #: Pods that are being deleted do not count
     live: bool = False
-    #: uid of the controller that they have; empty: any, or none
+    #: uid of the controller among whose Pods they are spread by default; empty: any, or none
     owner: str = ""
 
     def matches(self, group: PodGroup, namespaces: Namespaces) -> bool:
@@ -151,12 +155,16 @@ def asks_of_pods(spec: pod_pb2.PodSpec) -> bool:
     )
 
 
-def owner_uid(meta: meta_pb2.ObjectMeta) -> str:
-    """Return the uid of the controller that an object belongs to, or an empty text."""
+def spread_owner(meta: meta_pb2.ObjectMeta) -> str:
+    """Return the uid of the controller among whose Pods a Pod is spread by default; empty: there is none.
+
+    Those of ReplicationControllers, ReplicaSets and StatefulSets are, and of no other kind (`DefaultSelector` in
+    `pkg/scheduler/framework/plugins/helper/spread.go`).
+    """
     if not meta.owner_references:
         return ""
     owner = controller_of(meta)
-    return owner.uid if owner is not None else ""
+    return owner.uid if owner is not None and (owner.api_version, owner.kind) in _SPREADING else ""
 
 
 def label_keys(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
@@ -176,7 +184,7 @@ class TermCompiler:
     def group(
         self, namespace: str, labels: Mapping[str, str], *, owner: str = "", terminating: bool = False
     ) -> PodGroup:
-        """Return the group of Pods with these labels and this controller (its uid)."""
+        """Return the group of Pods with these labels and this controller (as `spread_owner` says it)."""
         key = (namespace, owner, terminating, *sorted(labels.items()))
         found = self._groups.get(key)
         if found is None:

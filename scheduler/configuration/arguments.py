@@ -17,6 +17,7 @@ from scheduler.plugins.pod_topology_spread import PodTopologySpreadArgs
 from scheduler.plugins.volume_binding import VolumeBindingArgs
 from vaina.api.core.v1 import reference_pb2
 from vaina.errors import FieldError
+from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 
 Errors = list[FieldError]
@@ -30,28 +31,10 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[int], bool], str]]] = {
 }  # fmt: skip
 STRATEGIES: Final = ("LeastAllocated", "MostAllocated", "RequestedToCapacityRatio")
 
-_NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_NAME_WORDS: Final = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-
 
 def check_label_name(text: str, path: Path, errors: Errors) -> None:
     """Check a qualified name: prefix.example/name (`ValidateLabelName`)."""
-    prefix, slash, name = text.rpartition("/")
-    if slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > 253):
-        errors.append(invalid(path, text, "prefix part a lowercase RFC 1123 subdomain must consist of lower case "
-                              "alphanumeric characters, '-' or '.', and must start and end with an alphanumeric "
-                              "character"))  # fmt: skip
-    if not name:
-        errors.append(invalid(path, text, "name part must be non-empty"))
-    elif len(name) > 63:
-        errors.append(invalid(path, text, "name part must be no more than 63 bytes"))
-    elif not _NAME.fullmatch(name):
-        errors.append(invalid(path, text, _NAME_WORDS))
+    errors.extend(invalid(path, text, words) for words in names.qualified_name(text))
 
 
 def _check_fit(args: NodeResourcesFitArgs, path: Path, errors: Errors) -> None:

@@ -5,7 +5,6 @@ dataclass, a message of the API, `Mapping` (left as it is), and any of these or 
 arguments of plugins, third-party ones included.
 """
 
-import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
+from vaina.durations import DurationError, parse_duration
 from vaina.errors import FieldError
 from vaina.objects.decode import dict_to_message
 from vaina.objects.field_path import DUPLICATE, INVALID, Path, invalid, required
@@ -23,28 +23,10 @@ from vaina.objects.tree import Number, duplicates_of
 T = TypeVar("T")
 
 _BAD: Final = object()
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(ms|us|µs|ns|h|m|s)")
 
 
 class Duration(float):
     """Seconds; in the file as Go writes them: 15s, 1m30s, 100ms."""
-
-
-def parse_duration(text: str) -> Duration | None:
-    """Read a duration; None when it is none (`time.ParseDuration`)."""
-    rest = text.removeprefix("-")
-    if rest == "0":
-        return Duration(0)
-    total, end = 0.0, 0
-    for match in _DURATION.finditer(rest):
-        if match.start() != end:
-            return None
-        total += float(match[1]) * _UNITS[match[2]]
-        end = match.end()
-    if not rest or end != len(rest):
-        return None
-    return Duration(-total if text.startswith("-") else total)
 
 
 def camel(name: str) -> str:
@@ -164,8 +146,10 @@ def _float(value: object) -> object:
 
 
 def _duration(value: object) -> object:
-    found = parse_duration(value) if isinstance(value, str) else None
-    return _BAD if found is None else found
+    try:
+        return Duration(parse_duration(value) / 1e9) if isinstance(value, str) else _BAD
+    except DurationError:
+        return _BAD
 
 
 def _mapping(value: object) -> object:

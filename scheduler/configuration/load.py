@@ -19,7 +19,7 @@ from scheduler.configuration.types import (
 from vaina.config import ConfigError
 from vaina.errors import FieldError
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
-from vaina.objects.tree import TextError, decode_text
+from vaina.objects.tree import MAX_BYTES, TextError, decode_text
 from vaina.objects.yaml_text import parse_yaml
 
 
@@ -42,6 +42,8 @@ def read_configuration(text: str | bytes) -> KubeSchedulerConfiguration:
     Raises:
         ConfigurationError: it is no YAML, or breaks a rule.
     """
+    if len(text) > MAX_BYTES:
+        raise ConfigurationError([f"limit is {MAX_BYTES} bytes"])
     try:
         documents = parse_yaml(decode_text(text))
     except TextError as error:

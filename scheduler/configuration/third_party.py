@@ -13,13 +13,66 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from scheduler.framework.handle import Handle
-from scheduler.framework.registry import Factory
+from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
+from scheduler.framework.registry import Factory, called_at
 
 GROUP: Final = "vaina.scheduler.plugins"
 
 
 class PluginError(Exception):
     """A plugin cannot be imported, or is none."""
+
+
+#: extension points at which plugins of others are called, by the method that is called there
+_CALLED: Final[dict[str, tuple[str, type]]] = {
+    "pre_enqueue": ("preEnqueue", PreEnqueuePlugin),
+    "filter": ("filter", FilterPlugin),
+    "post_filter": ("postFilter", PostFilterPlugin),
+    "score": ("score", ScorePlugin),
+}
+#: those of upstream at which nobody is called here, by what the method would be called
+_NOT_CALLED: Final = {
+    "less": "queueSort", "queue_sort": "queueSort", "reserve": "reserve", "unreserve": "reserve", "permit": "permit",
+    "pre_bind": "preBind", "bind": "bind", "post_bind": "postBind", "normalize_score": "score (its method is scale)",
+}  # fmt: skip
+_POINTS: Final = ("preEnqueue", "preFilter", "filter", "postFilter", "preScore", "score")
+
+
+def _check_points(name: str, plugin: object) -> None:
+    """Refuse a plugin that counts on being called where it never would be.
+
+    Raises:
+        PluginError: it names a point, or has a method of one, that is not called; or it has none that is.
+    """
+    allowed = f"plugins are called at {', '.join(_POINTS)}"
+    for point in getattr(plugin, "points", ()):
+        if point not in _POINTS:
+            raise PluginError(f'plugin "{name}" declares the extension point "{point}": {allowed}')
+    for method, point in _NOT_CALLED.items():
+        if callable(getattr(plugin, method, None)):
+            raise PluginError(f'plugin "{name}" has a method {method}, for {point}: {allowed}')
+    for method, (point, protocol) in _CALLED.items():
+        if callable(getattr(plugin, method, None)) and not isinstance(plugin, protocol):
+            missing = [part for part in _parts_of(protocol) if not hasattr(plugin, part)]
+            words = f"has a method {method}, and not what else {point} needs: {', '.join(missing)}"
+            raise PluginError(f'plugin "{name}" {words}')
+    found = called_at(plugin)
+    for point in getattr(plugin, "points", ()):
+        if point not in found:
+            words = f'declares the extension point "{point}", and has no method for it'
+            raise PluginError(f'plugin "{name}" {words}')
+    if not found:
+        raise PluginError(f'plugin "{name}" has no extension point: {allowed}')
+
+
+def _parts_of(protocol: type) -> list[str]:
+    """Return the names of a protocol's methods and attributes."""
+    return sorted(
+        {
+            *getattr(protocol, "__annotations__", {}),
+            *(part for part in vars(protocol) if not part.startswith("_")),
+        }
+    )
 
 
 def find_plugins(group: str = GROUP) -> dict[str, EntryPoint]:
@@ -56,6 +109,8 @@ def factory_of(name: str, kind: Any) -> Factory:
         raise PluginError(f"{kind.__name__}.Args is no dataclass")
 
     def make(given: Any, _handle: Handle) -> object:
-        return kind() if args is None else kind(given)
+        made = kind() if args is None else kind(given)
+        _check_points(name, made)
+        return made
 
     return Factory(name, make, args)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
+from scheduler.framework.checked import ask_filter, ask_pre_filter, ask_pre_score, ask_scale, ask_score
 from scheduler.framework.interface import (
     MAX_REASON,
     UNRESOLVABLE,
@@ -129,7 +130,7 @@ def evaluate(pod: PodClass, table: NodeTable, profile: Profile, *, but: PodClass
     named: list[str] = []
     outside = np.zeros(len(rows), np.bool_)
     for plugin in profile.filters:
-        result = plugin.pre_filter(state, pod, nodes)
+        result = ask_pre_filter(plugin, state, pod, nodes)
         if result.rejected:
             codes = np.full(len(rows), UNRESOLVABLE | 1, np.int64)
             answers.append(FilterAnswer(plugin, codes, (result.rejected,), result.rejected))
@@ -161,7 +162,7 @@ def _ask(
     skip: bool,
     beyond: NDArray[np.bool_] | None,
 ) -> FilterAnswer:
-    said = None if skip else plugin.filter(state, pod, nodes, nodes.all)
+    said = None if skip else ask_filter(plugin, state, pod, nodes, nodes.all)
     codes = np.zeros(len(rows), np.int64) if said is None else said[rows].astype(np.int64)
     reasons = tuple(plugin.reasons(pod))
     if beyond is not None:
@@ -245,7 +246,7 @@ def _score(
     whole = np.zeros(nodes.size, np.bool_)
     whole[rows] = feasible
     for weighted in profile.scores:
-        if not weighted.plugin.pre_score(state, pod, nodes):
+        if not ask_pre_score(weighted.plugin, state, pod, nodes):
             continue
         answer = _score_one(weighted, pod, nodes, state, rows, whole)
         scores.append(answer)
@@ -266,13 +267,13 @@ def _score_one(
     if isinstance(plugin, FeasibleScore):
         plugin.feasible_changed(state, pod, nodes, feasible)
         ignored = plugin.ignored(state)
-    raw = plugin.score(state, pod, nodes, nodes.all)
+    raw = ask_score(plugin, state, pod, nodes, nodes.all)
     normalised = raw
     if plugin.scales:
         counted = feasible if ignored is None else feasible & ~ignored
         if counted.any():
             seen = raw[counted]
-            normalised = plugin.scale(raw, int(seen.min()), int(seen.max()))
+            normalised = ask_scale(plugin, raw, int(seen.min()), int(seen.max()))
         if ignored is not None:
             normalised = np.where(ignored, np.int64(0), normalised)
     here = feasible[rows]

@@ -121,7 +121,7 @@ class ScorePlugin(Protocol):
         ...
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
-        """Return raw scores of rows, in their order. Rows that were refused may get anything."""
+        """Return raw scores of rows (int64), in their order. Rows that were refused may get any number."""
         ...
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:

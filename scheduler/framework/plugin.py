@@ -13,6 +13,7 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.checked import checked_codes, checked_scores
 from scheduler.framework.events import ClusterEvent, Hint, always
 from scheduler.framework.interface import RUN, Codes, PreFilterResult, Reach, Scores, scale_to_max
 from scheduler.framework.state import CycleState
@@ -58,7 +59,7 @@ class Filter(Plugin, ABC):
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         """Ask for one row as for many."""
-        codes = self.filter(state, pod, nodes, np.array([row], np.intp))
+        codes = checked_codes(self.name, self.filter(state, pod, nodes, np.array([row], np.intp)), 1)
         return 0 if codes is None else int(codes[0])
 
 
@@ -78,7 +79,8 @@ class Score(Plugin, ABC):
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         """Ask for one row as for many."""
-        return int(self.score(state, pod, nodes, np.array([row], np.intp))[0])
+        scores = self.score(state, pod, nodes, np.array([row], np.intp))
+        return int(checked_scores(self.name, "score", scores, 1)[0])
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         """Make the best 100."""

@@ -100,7 +100,12 @@ IN_TREE: Final[tuple[Factory, ...]] = (
 
 def points_of(plugin: object) -> frozenset[str]:
     """Return the extension points that a plugin has, in the words of the configuration."""
-    found: set[str] = set(getattr(plugin, "points", ()))
+    return called_at(plugin) | frozenset(getattr(plugin, "points", ()))
+
+
+def called_at(plugin: object) -> frozenset[str]:
+    """Return the extension points that a plugin has the methods of."""
+    found: set[str] = set()
     if isinstance(plugin, PreEnqueuePlugin):
         found.add("preEnqueue")
     if isinstance(plugin, FilterPlugin):

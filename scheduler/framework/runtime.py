@@ -11,6 +11,7 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.checked import ask_pre_filter, ask_pre_score
 from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
@@ -168,7 +169,7 @@ class Framework:
         began = observer.now()
         for plugin in self.profile.filters:
             started = observer.now()
-            result = plugin.pre_filter(prepared.state, pod, nodes)
+            result = ask_pre_filter(plugin, prepared.state, pod, nodes)
             observer.plugin(plugin.name, "PreFilter", observer.now() - started)
             if result.rejected:
                 prepared.rejected_by, prepared.rejected = plugin.name, result.rejected
@@ -184,7 +185,7 @@ class Framework:
         began = observer.now()
         for weighted in self.profile.scores:
             started = observer.now()
-            if weighted.plugin.pre_score(prepared.state, pod, nodes):
+            if ask_pre_score(weighted.plugin, prepared.state, pod, nodes):
                 prepared.scores.append(weighted)
             observer.plugin(weighted.plugin.name, "PreScore", observer.now() - started)
         observer.extension_point("PreScore", success=True, seconds=observer.now() - began)

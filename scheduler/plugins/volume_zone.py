@@ -19,6 +19,7 @@ from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFil
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 from scheduler.volumes.objects import VolumeInfo
+from vaina.quoting import go_quote
 
 REASON: Final = "node(s) had no available volume zone"
 #: older names, and what they are called today
@@ -94,7 +95,7 @@ class VolumeZone:
             return f'persistentvolumeclaim "{name}" not found'
         if claim.volume_name:
             volume = self._catalogue.volumes.get(claim.volume_name)
-            return f'persistentvolume "{claim.volume_name}" not found' if volume is None else volume
+            return f"persistentvolume {go_quote(claim.volume_name)} not found" if volume is None else volume
         if not claim.class_name:
             return "PersistentVolumeClaim had no pv name and storageClass name"
         found = self._catalogue.classes.get(claim.class_name)

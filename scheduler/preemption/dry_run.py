@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
+from scheduler.framework.checked import ask_room, whole
 from scheduler.framework.interface import FilterPlugin, RoomFilter, Trial, decode
 from scheduler.framework.state import CycleState
 from scheduler.preemption.trial import RoomTrial, TableTrial
@@ -51,7 +52,7 @@ class DryRun:
         self._reasons: Sequence[str] = ()
         self._weights: dict[PodClass, Sequence[int]] = {}
         if len(filters) == 1 and isinstance(filters[0], RoomFilter):
-            self._room = filters[0].room(state, pod, nodes)
+            self._room = ask_room(filters[0].name, filters[0], state, pod, nodes)
             self._reasons = filters[0].reasons(pod)
 
     @property
@@ -127,6 +128,8 @@ class DryRun:
         state, pod, nodes = self._state, self._pod, self._nodes
         for number, plugin in enumerate(self._filters):
             code = plugin.filter_row(state, pod, nodes, row)
+            if type(code) is not int:
+                code = whole(plugin.name, "filter_row", code)
             if code:
                 return number, code
         return _PASSES

@@ -18,6 +18,7 @@ from scheduler.columns.snapshot import ABSENT, Snapshot
 from scheduler.framework.interface import UNRESOLVABLE, Codes
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.objects import ClaimInfo, VolumeInfo
+from vaina.quoting import go_quote
 
 BIND_CONFLICT: Final = "node(s) didn't find available persistent volumes to bind"
 NODE_CONFLICT: Final = "node(s) didn't match PersistentVolume's node affinity"
@@ -55,7 +56,7 @@ def needs(catalogue: Catalogue, pod: PodClass) -> Need:
             )
         if claim.lost:
             words = f'persistentvolumeclaim "{claim.name}" bound to non-existent persistentvolume'
-            return Need(f'{words} "{claim.volume_name}"')
+            return Need(f"{words} {go_quote(claim.volume_name)}")
         if claim.deleting:
             return Need(f'persistentvolumeclaim "{claim.name}" is being deleted')
         if wanted.owner and claim.controller != wanted.owner:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubelet.network.pod_network import PodNetwork
+from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection
 from kubelet.runtime.cri.images import CriImages
 from kubelet.runtime.cri.network import CniNetwork
@@ -20,8 +21,23 @@ from tests.conformance.runtime_process_spec import ProcessSpec
 from tests.conformance.runtime_spec import Harness, RuntimeSpec
 from vaina.clock import SystemClock
 
+SOCKET = "/run/containerd/containerd.sock"
+
 
 class TestCri(RuntimeSpec, ProcessSpec):
+    async def cut_off_start(self, harness: Harness, container_id: str, seconds: float) -> None:
+        connection, asked = Connection(SOCKET), cri.ContainerStatusRequest(container_id=container_id)
+        call = connection.runtime.StartContainer(cri.StartContainerRequest(container_id=container_id))
+        await asyncio.sleep(seconds)  # noqa: TID251 - containerd has a clock of its own
+        call.cancel()
+        # One that is cut off early may never have reached containerd, and nobody tells.
+        for _ in range(20):
+            status = (await connection.runtime.ContainerStatus(asked)).status
+            if status.state != cri.CONTAINER_CREATED:
+                break
+            await harness.wait()
+        await connection.close()
+
     @pytest.fixture
     async def harness(self) -> AsyncIterator[Harness]:
         # The kubelet's own: addresses are then given out of one pool.
@@ -32,7 +48,7 @@ class TestCri(RuntimeSpec, ProcessSpec):
             pool=root / "cni",
         )
         await network.configure(IPv4Network(os.environ["SPEC_POD_CIDR"]))  # noqa: TID251
-        connection = Connection("/run/containerd/containerd.sock")
+        connection = Connection(SOCKET)
         images = CriImages(connection)
         if await images.image_status("busybox:latest") is None:
             await images.pull_image("busybox:latest")

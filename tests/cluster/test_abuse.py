@@ -104,6 +104,7 @@ def test_a_full_disk_is_an_error_of_who_writes_to_it(space: Workspace) -> None:
             space.gone(name)
 
 
+@pytest.mark.both_runtimes
 @pytest.mark.beside_others
 @pytest.mark.requirement("B16")
 def test_a_command_that_is_cut_off_leaves_no_process(space: Workspace) -> None:

@@ -99,8 +99,8 @@ def test_every_command_of_the_page_does_what_the_page_says(space: Workspace, tmp
     assert said["bind"].rstrip().endswith("bound already")
     assert '"phase": "Running"' in said["run"]
     for step in ("ADMITTED", "SCHEDULED", "OBSERVED", "SANDBOXED", "MOUNTED", "STARTED", "REPORTED"):
-        if step != "SCHEDULED":  # that was us, and nobody reported it
-            assert f'"step": "{step}"' in said["status"]
+        assert f'"step": "{step}"' in said["status"]
+    assert ", by hand (grpcurl" in said["who"]
     assert '"reason": "Started"' in said["status"]
     assert said["logs"] == "hello from by-hand\n"
     assert said["exec"] == "by-hand\n"

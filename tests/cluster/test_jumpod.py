@@ -6,7 +6,8 @@ import urllib.request
 
 import pytest
 
-from tests.support.cluster import ROOT, CommandError
+from tests.support.beside import beside, line
+from tests.support.cluster import ROOT, CommandError, wait_until
 from tests.support.manifests import EXAMPLES, container, on_node, pod, web_server
 from tests.support.workspace import Workspace
 
@@ -84,6 +85,7 @@ def test_exec_on_a_terminal(space: Workspace) -> None:
     assert (done.returncode, "a terminal" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
+@pytest.mark.both_runtimes
 @pytest.mark.requirement("B17")
 def test_logs_follow_tail_and_previous(space: Workspace) -> None:
     talker = (
@@ -94,14 +96,18 @@ def test_logs_follow_tail_and_previous(space: Workspace) -> None:
     space.start(
         pod("talker", container(script=talker, **from_volume), volumes=[{"name": "keep", "emptyDir": {}}])
     )
-    assert space.cli("logs", "talker") == "one\ntwo\nthree\n"
+    # A container runs before it has written anything.
+    wait_until(lambda: space.cli("logs", "talker") == "one\ntwo\nthree\n", 20, "it has written three lines")
     assert space.cli("logs", "talker", "--tail", "1") == "three\n"
     assert space.logs("talker", tail_lines=2) == "two\nthree\n"
     assert space.logs("talker", since_seconds=3600) == "one\ntwo\nthree\n"
     stamped = space.logs("talker", timestamps=True, tail_lines=1)
     assert stamped.split(" ", 1)[1] == "three\n"
     assert stamped[:2] == "20"
-    space.shell("talker", "touch /tmp/go")
-    assert space.logs("talker", follow=True).endswith("three\nfour\n")
+    # Who begins to follow when it has ended already follows its next life.
+    with beside(space, "logs", "talker", "-f", "--tail", "1") as following:
+        assert line(following) == "three\n"
+        space.shell("talker", "touch /tmp/go")
+        assert line(following) == "four\n"
     space.wait("talker", lambda p: p.status.container_statuses[0].restart_count == 1, "was restarted")
     assert space.cli("logs", "talker", "--previous") == "one\ntwo\nthree\nfour\n"

@@ -9,6 +9,7 @@ from tests.support.manifests import container, on_node, pod
 from tests.support.workspace import Workspace, condition, ready, status_of
 from vaina.api.core.v1 import node_pb2
 from vaina.clock import seconds_of
+from vaina.errors import Unavailable
 from vaina.kinds import LEASE, NODE
 from vaina.objects.quantity import milli_value, value
 
@@ -41,6 +42,52 @@ def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Wo
     assert after.status.pod_ip == before.status.pod_ip
     assert space.shell("adopted", "echo still here", "two") == "still here"
     space.cluster.wait_healthy(node)
+
+
+@pytest.mark.both_runtimes
+@pytest.mark.own_node
+@pytest.mark.requirement("B5", "C3")
+def test_secrets_lie_in_memory_outlive_a_kubelet_and_leave_no_mount(space: Workspace) -> None:
+    node = space.node(0)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}}
+    space.apply({**secret, "stringData": {"user": "web"}})
+    names = ("secret", "projected", "about", "part")
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in names[:3]]
+    mounts.append({"name": "secret", "mountPath": "/part", "subPath": "user"})
+    about = {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}
+    volumes = [
+        {"name": "secret", "secret": {"secretName": "keys", "defaultMode": 0o400}},
+        {"name": "projected", "projected": {"sources": [{"secret": {"name": "keys"}}]}},
+        {"name": "about", "downwardAPI": {"items": [about]}},
+    ]
+    [made] = space.start(pod("keeper", container(volumeMounts=mounts), volumes=volumes, **on_node(node)))
+    uid = made.metadata.uid
+
+    kinds = "for d in secret projected about part; do grep \" /$d \" /proc/mounts | cut -d' ' -f3; done"
+    assert space.shell("keeper", kinds).split() == ["tmpfs"] * 4
+    assert space.shell("keeper", "stat -Lc %a /secret /secret/user /projected/user") == "1777\n400\n644"
+    assert space.shell("keeper", "cat /secret/user /projected/user /about/name /part") == "webwebkeeperweb"
+
+    def shows() -> str:
+        try:
+            return space.shell("keeper", "cat /secret/user /projected/user")
+        except Unavailable:
+            return ""  # there is no kubelet that could be asked
+
+    space.cluster.kill_kubelet(node)
+    space.apply({**secret, "stringData": {"user": "someone"}})
+    wait_until(
+        lambda: shows() == "someonesomeone",
+        90,
+        "the kubelet that comes back writes into the same memory",
+    )
+    space.delete("keeper", grace=1)
+    space.gone("keeper")
+    wait_until(
+        lambda: space.cluster.execute(node, "sh", "-c", f"grep -c {uid} /proc/mounts || true") == "0\n",
+        15,
+        "no mount is left of it",
+    )
 
 
 @pytest.mark.both_runtimes
@@ -139,6 +186,22 @@ def test_kubelet_refuses_what_somebody_binds_to_it_by_hand_and_does_not_fit(spac
     assert refused.status.reason == "OutOfcpu"
     assert "Node didn't have enough resource: cpu" in refused.status.message
     assert space.node_containers(refused.metadata.uid) == {}
+
+
+@pytest.mark.beside_others
+@pytest.mark.requirement("C2")
+def test_who_follows_a_pod_that_was_deleted_by_force_on_a_full_node_runs(space: Workspace) -> None:
+    ports = [{"containerPort": 80, "hostPort": 18473}]
+    # Deaf to TERM: it ends some seconds after its object.
+    deaf = container("main", "trap '' TERM; while :; do sleep 1; done", ports=ports)
+    node = space.cluster.nodes[0]
+    space.start(pod("first", deaf, nodeName=node))
+    space.delete("first", grace=0)
+    space.gone("first")
+
+    space.apply(pod("second", container(ports=ports), nodeName=node))
+
+    space.ready("second")
 
 
 @pytest.mark.beside_others

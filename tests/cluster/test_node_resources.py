@@ -46,30 +46,36 @@ def test_a_pod_has_a_cgroup_of_its_own_with_its_limits_and_leaves_none(space: Wo
 
 
 @pytest.mark.beside_others
+@pytest.mark.both_runtimes
 @pytest.mark.requirement("B4")
 def test_a_fork_bomb_a_glutton_and_a_full_volume_end_alone(space: Workspace) -> None:
-    space.apply(
-        pod("bystander", container()),
+    # Both wait for a word: among 300 processes that fight for one emulated processor no container would be started in time.
+    wait = "until [ -e /tmp/go ]; do sleep 0.1; done; "
+    space.start(
+        pod("bystander", container(), nodeName=space.node(0)),
         pod(
             "bomb",
             # Ever more of itself, each a while: without a limit that would be all process ids of the machine.
-            container(script="b() { sleep 600 & b | b; }; b", resources={"limits": {"cpu": "200m"}}),
+            container(script=wait + "b() { sleep 600 & b | b; }; b", resources={"limits": {"cpu": "200m"}}),
             restartPolicy="Never",
+            nodeName=space.node(0),
         ),
         pod(
             "glutton",
-            container(script="x=a; while :; do x=$x$x; done", resources={"limits": {"memory": "24Mi"}}),
+            container(
+                script=wait + "x=a; while :; do x=$x$x; done", resources={"limits": {"memory": "24Mi"}}
+            ),
             restartPolicy="Never",
         ),
-        pod(
-            "filler",
-            container(
-                script="dd if=/dev/zero of=/scratch/big bs=1M count=8; sleep 3600",
-                volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}],
-            ),
-            volumes=[{"name": "scratch", "emptyDir": {"sizeLimit": "4Mi"}}],
-        ),
     )
+    filler = container(
+        script="dd if=/dev/zero of=/scratch/big bs=1M count=8; sleep 3600",
+        volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}],
+    )
+    scratch = {"name": "scratch", "emptyDir": {"sizeLimit": "4Mi"}}
+    space.apply(pod("filler", filler, volumes=[scratch]))
+    for name in ("bomb", "glutton"):
+        space.shell(name, "touch /tmp/go")
     eaten = space.wait("glutton", phase("Failed"), "is killed for its memory")
     end = status_of(eaten).state.terminated
     assert (end.reason, end.exit_code) == ("OOMKilled", 137)
@@ -80,7 +86,7 @@ def test_a_fork_bomb_a_glutton_and_a_full_volume_end_alone(space: Workspace) -> 
     assert space.event("filler", "Evicted").message == words
 
     wait_until(lambda: "can't fork" in space.logs("bomb"), 40, "the fork bomb has met its limit")
-    # Everybody else goes on.
+    # Everybody else goes on, on the same node too.
     space.ready("bystander")
     assert space.shell("bystander", "echo alive") == "alive"
     node = space.api.find(NODE, space.pod("bystander").spec.node_name)

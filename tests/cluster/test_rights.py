@@ -25,6 +25,24 @@ def test_a_privileged_container_does_what_only_one_can(space: Workspace) -> None
     assert space.exec("plain", "sh", "-c", setting).code != 0
 
 
+@pytest.mark.requirement("B13")
+@pytest.mark.both_runtimes
+def test_a_privileged_container_has_the_nodes_devices(space: Workspace) -> None:
+    node = space.node(0)
+    space.start(
+        pod("plain", container(), nodeName=node),
+        pod("privileged", container(securityContext={"privileged": True}), nodeName=node),
+    )
+    listed = "find /dev -type c -name 'fuse' -o -type c -name tun -o -type c -name kmsg | sort"
+    # What the kernel of the machine has now: modules are its owner's.
+    there = space.cluster.execute(node, "sh", "-c", listed).split()
+    assert "/dev/kmsg" in there
+    assert space.shell("privileged", listed).split() == there
+    assert space.shell("plain", listed) == ""
+    # As told: read-only at first, and its own to change.
+    space.shell("privileged", "mount -o remount,rw /sys && grep -q '^sysfs /sys sysfs rw' /proc/mounts")
+
+
 @pytest.mark.requirement("B4")
 def test_containers_run_as_their_security_context_says(space: Workspace) -> None:
     strict = {

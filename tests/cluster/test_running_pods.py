@@ -1,13 +1,18 @@
 """What is done to a Pod while it runs: a debug container, other CPU and memory; and the order in which its containers end."""
 
 import json
+from functools import partial
 
 import pytest
 
+from tests.cluster.test_node_resources import cgroup_file
+from tests.support.cluster import wait_until
 from tests.support.manifests import IMAGE, container, pod
 from tests.support.workspace import Workspace, condition, status_of
+from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.kinds import POD
+from vaina.objects.conditions import get_condition
 
 pytestmark = [pytest.mark.both_runtimes, pytest.mark.beside_others]
 
@@ -61,6 +66,68 @@ def test_a_resize_changes_the_cgroup_and_starts_nothing_again(space: Workspace) 
     assert status_of(after).restart_count == 0
     assert status_of(after).container_id == status_of(before).container_id
     assert status_of(after).allocated_resources["cpu"].string == "100m"
+
+
+def limited(memory: int) -> dict[str, dict[str, str]]:
+    return {"requests": {"memory": "4Mi"}, "limits": {"memory": f"{memory}Mi"}}
+
+
+@pytest.mark.requirement("B4")
+def test_a_resize_below_what_is_used_is_refused_and_kills_nobody(space: Workspace) -> None:
+    """Version 2's kernel would take such a limit, of the container or of the Pod, and kill for it at once."""
+    eater = container(
+        script="head -c 45000000 /dev/zero >/eaten/it; touch /tmp/full; sleep 3600",
+        resources=limited(64),
+        volumeMounts=[{"name": "eaten", "mountPath": "/eaten"}],
+        readinessProbe={"exec": {"command": ["ls", "/tmp/full"]}, "periodSeconds": 1},
+    )
+    eaten = {"name": "eaten", "emptyDir": {"medium": "Memory"}}
+    [before] = space.start(pod("full", eater, container("idle", resources=limited(64)), volumes=[eaten]))
+    node, uid = before.spec.node_name, before.metadata.uid
+
+    def resize(**sizes: int) -> None:
+        wanted = [{"name": name, "resources": limited(size)} for name, size in sizes.items()]
+        patch(space, "full", "resize", {"containers": wanted})
+
+    def refused(words: str) -> None:
+        def is_refused(one: pod_pb2.Pod) -> bool:
+            found = get_condition(one.status, "PodResizeInProgress")
+            return found is not None and found.reason == "Error" and words in found.message
+
+        space.wait("full", is_refused, f"is told: {words}")
+
+    def pod_limit() -> int:
+        return int(cgroup_file(space, node, uid, "memory.limit_in_bytes", "memory.max")) >> 20
+
+    resize(main=32)
+    refused(
+        'cannot decrease memory limits: attempting to set container "main" memory limit (33554432) below current'
+    )
+    # The node looks after its cgroups meanwhile: it removes those of strangers last.
+    top = f"$(ls -d /sys/fs/cgroup/memory/vaina/{node}/kubepods /sys/fs/cgroup/vaina/{node}/kubepods 2>/dev/null)"
+    for stranger in (f"{top}/podstranger-1", f"{top}/podstranger-2"):
+        space.cluster.execute(node, "sh", "-c", f"mkdir {stranger}")
+        gone = partial(
+            space.cluster.execute, node, "sh", "-c", f"ls -d {stranger} >/dev/null 2>&1 || echo gone"
+        )
+        wait_until(gone, 30, "strangers are removed")
+    assert (int(space.shell("full", MEMORY, "main")) >> 20, pod_limit()) == (64, 128)
+
+    resize(main=32, idle=8)
+    refused(f"attempting to set pod memory limit ({40 << 20}) below current usage (")
+    assert pod_limit() == 128
+
+    space.shell("full", ": >/eaten/it", "main")
+    after = space.wait(
+        "full",
+        lambda p: (
+            status_of(p).resources.limits["memory"].string == "32Mi"
+            and not condition(p, "PodResizeInProgress")
+        ),
+        "is resized, now that it uses less",
+    )
+    assert (int(space.shell("full", MEMORY, "main")) >> 20, pod_limit()) == (32, 40)
+    assert [one.restart_count for one in after.status.container_statuses] == [0, 0]
 
 
 @pytest.mark.requirement("B11")

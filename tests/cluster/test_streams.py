@@ -1,39 +1,20 @@
 """Streams of running Pods on real nodes, with the command as a user has it: attach, run -i, port-forward, cp, logs over a restart."""
 
+import json
+import shlex
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.beside import beside, line
 from tests.support.cluster import ROOT, CommandError
 from tests.support.manifests import container, pod
 from tests.support.workspace import Workspace, status_of
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.beside_others]
-
-
-@contextmanager
-def beside(space: Workspace, verb: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the command `vaina` while a test goes on."""
-    settings = [f"VAINA_SERVER={space.cluster.apiserver}", f"PYTHONPATH={ROOT}", "NO_COLOR=1"]
-    command = ["env", *settings, sys.executable, "-u", "-m", "cli", verb, "-n", space.namespace, *arguments]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline()
 
 
 def test_a_container_is_attached_to_and_its_code_is_ours(space: Workspace) -> None:
@@ -55,9 +36,36 @@ def test_a_container_is_attached_to_and_its_code_is_ours(space: Workspace) -> No
     assert 'pod "tool" deleted' in said
 
 
+def overrides(space: Workspace) -> str:
+    """Have `run` make its Pod for the sort of nodes that the test is about."""
+    return json.dumps(space.pinned({"kind": "Pod", "spec": {}}), default=dict)
+
+
+@pytest.mark.both_runtimes
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+def test_a_command_that_ends_at_once_is_heard_and_ends_ours(space: Workspace, terminal: bool) -> None:
+    words = [
+        "run", "-it" if terminal else "-i", "--rm", "tool", "-n", space.namespace, "--image=busybox:1.37",
+        "--image-pull-policy=IfNotPresent", "--restart=Never", "--pod-running-timeout=3m",
+        f"--overrides={overrides(space)}", "--", "echo", "hi there",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "cli", *words]
+    done = subprocess.run(
+        ["script", "-qec", shlex.join(command), "/dev/null"] if terminal else command,
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        env={
+            "VAINA_SERVER": space.cluster.apiserver, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin",
+            "TERM": "xterm",
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.replace("\r", "").splitlines().count("hi there") == 1, done.stdout + done.stderr
+    assert 'pod "tool" deleted' in done.stdout + done.stderr
+
+
 def test_attach_joins_a_process_that_runs(space: Workspace) -> None:
     space.start(pod("talker", container(script="while read word; do echo heard $word; done", stdin=True)))
-    with beside(space, "attach", "talker", "-i") as attached:
+    with beside(space, "attach", "talker", "-i", "-q") as attached:
         assert attached.stdin is not None
         attached.stdin.write("one\n")
         attached.stdin.flush()

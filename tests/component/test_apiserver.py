@@ -15,10 +15,11 @@ from tests.support.apiserver_process import ApiserverProcess, is_serving
 from tests.support.etcd import EtcdServer, RawEtcd
 from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.api.core.v1 import manifest_service_pb2 as manifests
-from vaina.client.clientset import Clientset, binding
+from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
+from vaina.client.verbs import binding
 from vaina.errors import AlreadyExists, Conflict, Expired, Invalid, NotFound, TooLarge, Unavailable
-from vaina.testing.builders import make_node, make_pod, make_replica_set
+from vaina.testing.builders import make_config_map, make_node, make_pod, make_replica_set
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(90)]
 
@@ -123,8 +124,8 @@ async def test_batches_of_hundreds(client: Clientset) -> None:
     assert all(isinstance(item, pod_pb2.Pod) for item in made)
     bindings = [binding("default", f"p{i}", "", "node-1") for i in range(300)]
     assert await client.pods.bind_batch(bindings) == [None] * 300
-    page = await client.pods.list(field_selector="spec.nodeName=node-1", limit=200)
-    rest = await client.pods.list(
+    page = await client.pods.list_page(field_selector="spec.nodeName=node-1", limit=200)
+    rest = await client.pods.list_page(
         field_selector="spec.nodeName=node-1", limit=200, continue_token=page.continue_token
     )
     assert (len(page.items), len(rest.items), rest.continue_token) == (200, 100, "")
@@ -245,7 +246,7 @@ async def test_a_killed_apiserver_loses_nothing_it_acknowledged(
         group.create_task(kill())
     await server.start()
     fresh = server.client()
-    there = {pod.metadata.name for pod in (await fresh.pods.list_all()).items}
+    there = {pod.metadata.name for pod in (await fresh.pods.list()).items}
     await fresh.close()
     assert set(acknowledged) <= there
     assert len(there) <= len(acknowledged) + 4
@@ -298,3 +299,12 @@ async def test_two_apiservers_over_one_etcd_show_the_same(
         await other.close()
     finally:
         second.close()
+
+
+async def test_a_list_is_whole_although_the_server_gives_four_mebibytes_at_a_time(client: Clientset) -> None:
+    for number in range(8):
+        await client.config_maps.create(make_config_map(f"large-{number}", data={"a": "x" * 900_000}))
+    page = await client.config_maps.list_page()
+    assert page.continue_token
+    listed = await client.config_maps.list()
+    assert [item.metadata.name for item in listed.items] == [f"large-{number}" for number in range(8)]

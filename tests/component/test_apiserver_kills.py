@@ -111,7 +111,7 @@ async def servers(etcd: EtcdServer, count: int) -> AsyncIterator[list[Server]]:
 
 async def finish(made: list[Server], truth: Truth) -> None:
     """Wait until the truth has everything that happened."""
-    page = await made[0].client.config_maps.list("default", limit=1)
+    page = await made[0].client.config_maps.list_page("default", limit=1)
     await truth.wait(int(page.resource_version))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.cluster import RunningCluster
+from bench.load.cluster import LocalCluster, LocalSettings, RunningCluster
 from bench.load.parse import find_workload, read_workloads
 from bench.load.progress import Progress
 from bench.load.report import Report, decode
@@ -22,7 +22,9 @@ from bench.load.session import run_workload
 from bench.load.settings import RUN_LABEL, Settings
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ROOT, ApiserverProcess
+from tests.support.signals import heard
 from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
@@ -72,7 +74,7 @@ def cluster(server: ApiserverProcess, scheduler: ServiceProcess) -> RunningClust
 
 
 def quiet() -> Progress:
-    return Progress(lambda _: None, interactive=False)
+    return Progress(lambda _: None)
 
 
 def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> None:
@@ -107,6 +109,21 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     assert html.read_text().count("<svg") == 3
     items = json.loads(dash.read_text())["dataItems"]
     assert {item["labels"]["Metric"] for item in items} >= {"SchedulingThroughput", "SchedulingDuration"}
+
+
+@pytest.mark.parametrize("case", ["MixedApps", "PlainApps", "UnevenApps"])
+async def test_the_pods_of_many_apps_are_bound_as_they_should_be(case: str) -> None:
+    # Pods of ReplicaSets are for clusters without controllers: for processes of the run's own.
+    workload = find_workload(f"{case}/12Apps", read_workloads())
+    settings = Settings(run="load-test", create="pending", verify_seconds=600)
+    async with (
+        LocalCluster(LocalSettings(fsync=False)) as target,
+        Clientset(GrpcTransport(target.address)) as client,
+    ):
+        report = await run_workload(workload, target, client, settings, quiet())
+    [one] = report.measurements
+    assert (one.pods, one.bound) == (60, 60)
+    verified(report, 60)
 
 
 async def test_a_run_against_a_cluster_leaves_nothing(
@@ -206,19 +223,33 @@ spec:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 async def test_a_run_that_is_interrupted_leaves_nothing(
-    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset, signum: signal.Signals
+    server: ApiserverProcess,
+    scheduler: ServiceProcess,
+    client: Clientset,
+    signum: signal.Signals,
+    tmp_path: Path,
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "SchedulingBasic/500Nodes",
-        "--nodes=objects", "--rate=10", cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        # A shell's background jobs ignore SIGINT, and so would what they start.
-        preexec_fn=lambda: signal.signal(signum, signal.SIG_DFL),
-    )  # fmt: skip
+    # Few nodes, and Pods for as long as it is let: what is interrupted is the making of Pods.
+    (tmp_path / "w.yaml").write_text(
+        """
+- name: Endless
+  workloadTemplate:
+  - {opcode: createNodes, count: 5}
+  - {opcode: createPods, count: 100000, collectMetrics: true}
+  workloads: [{name: 5Nodes}]
+"""
+    )
+    with heard(signum):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "Endless/5Nodes",
+            f"--filename={tmp_path / 'w.yaml'}", "--nodes=objects", "--rate=50", cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
 
     async def measures() -> bool:
         assert process.returncode is None
-        found = await client.pods.list(label_selector=RUN_LABEL, limit=1000)
-        return len(found.items) > 500
+        found = await client.pods.list_page(label_selector=RUN_LABEL, limit=1000)
+        return len(found.items) > 50
 
     try:
         await until(measures)

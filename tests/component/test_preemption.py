@@ -59,7 +59,7 @@ async def create(client: Clientset, kind: str, count: int, cpu: str) -> None:
 
 async def pods_of(client: Clientset, kind: str) -> list[pod_pb2.Pod]:
     """Return the Pods of a kind that have a node."""
-    found = (await client.pods.list_all("default")).items
+    found = (await client.pods.list("default")).items
     return [item for item in found if item.metadata.name.startswith(kind) and item.spec.node_name]
 
 
@@ -84,7 +84,7 @@ async def test_all_important_pods_get_a_node_and_no_more_than_needed_go(
     while len(told) < 3 * NODES:
         assert CLOCK.monotonic() < end
         await CLOCK.sleep(0.1)
-        events = (await client.events.list_all("default", field_selector="reason=Preempted")).items
+        events = (await client.events.list("default", field_selector="reason=Preempted")).items
         told = [event.message for event in events]
     assert len(told) == 3 * NODES
     assert {message.split()[3] for message in told} == uids

@@ -57,7 +57,7 @@ async def test_two_apiservers_are_restarted_one_after_the_other(etcd: EtcdServer
                 await progress(loads)
                 for load in loads:
                     load.stopped.set()
-            last = int((await clients[0].config_maps.list("default", limit=1)).resource_version)
+            last = int((await clients[0].config_maps.list_page("default", limit=1)).resource_version)
             await truth.wait(last)
             newest = max(event.version for event in truth.history)
             await until(lambda: all(recorder.reached >= newest for recorder in recorders))

@@ -60,7 +60,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 async def bound(client: Clientset) -> Counter[str]:
     """Return how many Pods each node holds."""
-    pods = await client.pods.list_all("default")
+    pods = await client.pods.list("default")
     return Counter(made.spec.node_name for made in pods.items if made.spec.node_name)
 
 

@@ -67,11 +67,11 @@ class Reader:
 
     async def _list_in_pages(self) -> None:
         """Each page may come from another server; all are of one version."""
-        page = await self._client.list("default", limit=5)
+        page = await self._client.list_page("default", limit=5)
         self._see_list(page, "page")
         version, names = page.resource_version, [item.metadata.name for item in page.items]
         while page.continue_token:
-            page = await self._client.list("default", limit=5, continue_token=page.continue_token)
+            page = await self._client.list_page("default", limit=5, continue_token=page.continue_token)
             names += [item.metadata.name for item in page.items]
             if page.resource_version != version:
                 self.wrong.append(f"a page of {page.resource_version} in a list of {version}")

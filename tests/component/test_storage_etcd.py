@@ -135,8 +135,10 @@ async def test_a_foreign_transaction_of_puts_and_deletions_keeps_its_order(
     events = await take(storage, start, 3)
     assert [(event.type.value, event.version) for event in events] == [
         ("DELETED", versions.version_of(revision, 0)), ("DELETED", versions.version_of(revision, 1)),
-        ("ADDED", versions.version_of(revision, 0)),
+        ("ADDED", versions.version_of(revision, 1)),
     ]  # fmt: skip
+    assert events[-1].object is not None
+    assert events[-1].object.version == versions.version_of(revision, 0)
 
 
 async def test_a_foreign_deletion_of_more_keys_than_there_are_positions_loses_none(
@@ -167,7 +169,7 @@ async def test_a_batch_that_etcd_sends_in_fragments_is_one_batch(storage: EtcdSt
     assert [event.previous for event in batch] == first
 
 
-async def test_what_is_no_object_is_left_out_of_lists_and_named_when_it_is_read(
+async def test_what_is_no_object_is_left_out_of_lists_has_none_in_its_event_and_is_named_when_it_is_read(
     storage: EtcdStorage, raw: RawEtcd
 ) -> None:
     (stored,) = await one_batch(storage, 1)
@@ -175,7 +177,7 @@ async def test_what_is_no_object_is_left_out_of_lists_and_named_when_it_is_read(
     await raw.kv.Put(rpc_pb2.PutRequest(key=key("bad").encode(), value=b"{}"))
     later = await storage.create(key("later"), config("later"), META)
     assert list((await storage.list(PREFIX)).items) == [stored, later]
-    assert [event.object for event in await take(storage, start, 1)] == [later]
+    assert [event.object for event in await take(storage, start, 2)] == [None, later]
     with pytest.raises(InternalError, match=key("bad")):
         await storage.get(key("bad"))
 

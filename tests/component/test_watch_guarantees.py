@@ -208,7 +208,7 @@ async def test_while_etcd_is_out_of_space_and_recovers() -> None:
             refused = len(world.load.attempts)
             await until(lambda: len(world.load.attempts) > refused + 50)
             await world.client.config_maps.delete_collection("kube-system")
-            page = await world.client.config_maps.list("default", limit=1)
+            page = await world.client.config_maps.list_page("default", limit=1)
             await raw.make_room(versions.revision_of(Version(int(page.resource_version))))
             await world.progress()
             await world.check()

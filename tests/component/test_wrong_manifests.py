@@ -25,7 +25,7 @@ from tests.unit.apiserver.validation.cases import (
     violations,
 )
 from vaina.api.core.v1 import manifest_service_pb2 as manifests
-from vaina.client.clientset import MANIFEST_SERVICE
+from vaina.client.verbs import MANIFEST_SERVICE
 from vaina.errors import ApiError
 from vaina.serving import status
 
@@ -80,7 +80,7 @@ CASES = (
     pod("a Pod with a name that is no subdomain", "", f'metadata.name: Invalid value: "Bad_Name": {SUBDOMAIN}',
         meta="name: Bad_Name"),
     pod("a Pod with a name of 254 characters", "",
-        f'metadata.name: Invalid value: "{"a" * 254}": must be no more than 253 bytes', meta=f"name: {'a' * 254}"),
+        f'metadata.name: Invalid value: "{"a" * 254}": must be no more than 253 characters', meta=f"name: {'a' * 254}"),
     pod("neither a name nor a prefix", "", "metadata.name: Required value: name or generateName is required", meta=""),
     pod("a label of 64 characters", "", f'metadata.labels: Invalid value: "{"v" * 64}": must be no more than 63 bytes',
         meta=f"name: web, labels: {{a: {'v' * 64}}}"),
@@ -383,7 +383,7 @@ UNREADABLE = (
         'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.contianers"'),
     pod("two misspelt fields, one deep", "containers: [{name: a, image: b, foo: 1}]\nbar: 2",
         'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field '
-        '"spec.containers[0].foo", unknown field "spec.bar"'),
+        '"spec.bar", unknown field "spec.containers[0].foo"'),
     pod("a number for a text", "hostname: 5",
         'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number into Go struct field '
         "PodSpec.spec.hostname of type string"),

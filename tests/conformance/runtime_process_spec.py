@@ -5,7 +5,7 @@ The same whatever the runtime: what a Pod sees must not tell its author which en
 
 import asyncio
 import tempfile
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import (
     ContainerConfig,
     ContainerPhase,
+    ContainerState,
     DnsConfig,
     ExecConfig,
     LinuxResources,
@@ -24,6 +25,7 @@ from kubelet.runtime.records import (
     Output,
     OutputStream,
     SandboxConfig,
+    SandboxState,
     SecurityConfig,
 )
 from tests.conformance.runtime_spec import Harness, read
@@ -51,8 +53,31 @@ async def told(harness: Harness, container_id: str, script: str) -> str:
     return result.stdout.decode().strip()
 
 
+async def _seen_to(harness: Harness, sandbox: SandboxState, config: ContainerConfig) -> ContainerState:
+    """Do what a kubelet does until an attempt has ended: look, make what is not there, start what was not started."""
+    found: list[ContainerState] = []
+
+    async def has_ended() -> bool:
+        listed = await harness.runtime.list_containers(harness.uid)
+        found[:] = [item for item in listed if item.attempt == config.attempt]
+        if not found or found[0].phase is ContainerPhase.CREATED:
+            made = await harness.create(sandbox, config)
+            # A runtime may not be done yet with the start that was cut off.
+            with suppress(RuntimeFailure):
+                await harness.runtime.start_container(made)
+            return False
+        return found[0].phase is ContainerPhase.EXITED
+
+    await harness.until(has_ended, "the container ends")
+    return found[0]
+
+
 class ProcessSpec:
     """The spec. Mixed into a RuntimeSpec, which has the fixture `harness`."""
+
+    async def cut_off_start(self, harness: Harness, container_id: str, seconds: float) -> None:
+        """Ask for a start and go away so many seconds later, as a kubelet that is killed does; return when the engine seems done with it."""
+        raise NotImplementedError("the test module of each runtime provides it")
 
     # What a Pod's containers share
 
@@ -217,14 +242,27 @@ class ProcessSpec:
             [listed] = await harness.runtime.list_pod_sandboxes(harness.uid)
             await harness.runtime.remove_pod_sandbox(listed.id)
 
-    # Ends
+    # Beginnings and ends
+
+    async def test_what_never_ran_because_its_caller_died_is_started_by_the_next_one(
+        self, harness: Harness
+    ) -> None:
+        """And what did run is not started again."""
+        sandbox = await harness.sandbox()
+        for attempt in range(6):
+            config = await harness.config("echo", "ran", attempt=attempt)
+            made = await harness.create(sandbox, config)
+            await self.cut_off_start(harness, made, attempt * 0.02)
+            ended = await _seen_to(harness, sandbox, config)
+            assert (ended.reason, ended.exit_code, ended.message) == ("Completed", 0, ""), (attempt, ended)
+            assert await read(harness, ended.id) == b"ran\n"
 
     async def test_the_pods_own_stop_signal_is_sent(self, harness: Harness) -> None:
         made = await start(
-            harness, "sh", "-c", "trap 'exit 5' USR1; trap 'exit 6' TERM; while :; do sleep 0.1; done",
+            harness, "sh", "-c", "trap 'exit 5' USR1; trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done",
             stop_signal="SIGUSR1",
         )  # fmt: skip
-        await harness.wait()
+        await harness.says(made, b"up")
         await harness.runtime.stop_container(made, grace_seconds=30)
         assert (await harness.ended(made)).exit_code == 5
 
@@ -308,6 +346,24 @@ class ProcessSpec:
         await session.close()
         await session.close()
         assert await told(harness, made, "echo fine") == "fine"
+
+    async def test_a_command_whose_caller_goes_while_it_is_being_started_ends(self, harness: Harness) -> None:
+        made = await start(harness)
+        for number in range(8):
+            command = ExecConfig(("sleep", f"{4700 + number}"))
+            starting = asyncio.ensure_future(harness.runtime.exec(made, command))  # noqa: TID251 - cancelled
+            await asyncio.sleep(number * 0.02)  # noqa: TID251 - the engine has a clock of its own
+            starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await (await starting).close()
+        quiet = 0
+
+        async def nothing_runs() -> bool:
+            nonlocal quiet
+            quiet = 0 if "sleep 47" in await told(harness, made, "ps -o args | grep -v grep") else quiet + 1
+            return quiet == 10
+
+        await harness.until(nothing_runs, "the commands have ended, and none begins later")
 
     async def test_a_container_that_is_attached_to_gets_input_and_tells_its_code(
         self, harness: Harness

@@ -1,4 +1,4 @@
-"""What every `Storage` must do: run against memory, etcd, and the cacher over both (style.md 21).
+"""What every `Storage` must do: run against memory, etcd, and the cacher over both.
 
 A test module subclasses `StorageSpec` and provides the fixture `harness`. The cases stand by subject in `storage/`.
 """
@@ -11,6 +11,7 @@ from tests.conformance.storage.paging_spec import PagingSpec
 from tests.conformance.storage.reads_spec import ReadsSpec
 from tests.conformance.storage.resume_spec import ResumeSpec
 from tests.conformance.storage.selection_spec import SelectionSpec
+from tests.conformance.storage.unreadable_spec import UnreadableSpec
 from tests.conformance.storage.watch_spec import WatchSpec
 from tests.conformance.storage.writes_spec import WritesSpec
 
@@ -27,5 +28,6 @@ class StorageSpec(
     SelectionSpec,
     ExpirySpec,
     OthersSpec,
+    UnreadableSpec,
 ):
     """All cases."""

@@ -9,7 +9,8 @@ import pytest
 from tests.support.apiserver import make_apiserver
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import config_pb2, pod_pb2
-from vaina.client.clientset import Clientset, binding
+from vaina.client.clientset import Clientset
+from vaina.client.verbs import binding
 from vaina.errors import (
     AlreadyExists,
     ApiError,
@@ -21,7 +22,7 @@ from vaina.errors import (
     is_version_too_large,
 )
 from vaina.testing.apiserver import FakeApiserver
-from vaina.testing.builders import make_config_map, make_node, make_pod, make_replica_set
+from vaina.testing.builders import make_config_map, make_deployment, make_node, make_pod, make_replica_set
 from vaina.testing.clock import FakeClock, settle
 
 
@@ -182,6 +183,20 @@ async def test_an_update_leaves_the_status_and_a_status_leaves_the_spec(client: 
     assert (made.spec.replicas, made.status.replicas) == (3, 3)
 
 
+async def test_a_status_brings_its_metadata_but_for_what_the_kind_keeps(client: Clientset) -> None:
+    made = make_deployment("web")
+    made.metadata.ClearField("uid")
+    made.metadata.labels["stored"] = "yes"
+    made = await client.deployments.create(made)
+    made.metadata.annotations["deployment.kubernetes.io/revision"] = "1"
+    made.metadata.labels["sent"] = "yes"
+    told = await client.deployments.update_status(made)
+    assert dict(told.metadata.annotations) == {"deployment.kubernetes.io/revision": "1"}
+    assert (dict(told.metadata.labels), told.metadata.generation) == ({"stored": "yes"}, 1)
+    told.metadata.annotations["example.com/a"] = "b"
+    assert (await client.deployments.update(told)).metadata.generation == 2
+
+
 async def test_a_masked_status_writes_its_fields_and_merges_conditions(client: Clientset) -> None:
     await client.pods.create(pod())
     first = pod()
@@ -230,7 +245,6 @@ async def test_a_patch_changes_what_it_names(
         ("[]", MERGE, BadRequest),
         ("{}", "text/plain", BadRequest),
         ('{"data":{"x":{"y":1}}}', MERGE, BadRequest),
-        ('{"colour":"red"}', MERGE, BadRequest),
         ('{"metadata":{"name":"other"}}', MERGE, BadRequest),
         ('{"metadata":{"namespace":"other"}}', MERGE, BadRequest),
         ('[{"op":"test","path":"/data/x","value":"2"}]', JSON, Invalid),
@@ -251,6 +265,14 @@ async def test_a_patch_that_does_not_fit_is_refused_in_the_same_words(
         await other.client.config_maps.patch("a", patch, namespace="default", patch_type=patch_type)
     assert words.replace(made.metadata.uid, "UID") == real.value.message.replace(there, "UID")
     assert await client.config_maps.get("a", "default") == made
+
+
+async def test_an_unknown_field_of_a_patch_is_an_error_only_when_asked(client: Clientset) -> None:
+    await client.config_maps.create(config_map(x="1"))
+    patch = '{"colour":"red","data":{"x":"2"}}'
+    with pytest.raises(BadRequest, match='unknown field "colour"'):
+        await client.config_maps.patch("a", patch, namespace="default", field_validation="Strict")
+    assert (await client.config_maps.patch("a", patch, namespace="default")).data["x"] == "2"
 
 
 async def test_a_patch_of_a_status_leaves_the_spec_and_the_other_way_about(client: Clientset) -> None:
@@ -292,12 +314,12 @@ async def test_lists_are_in_order_and_selected_by_labels_and_fields(client: Clie
 async def test_a_list_comes_in_pages(client: Clientset) -> None:
     for number in range(5):
         await client.config_maps.create(config_map(f"m{number}"))
-    first = await client.config_maps.list("default", limit=2)
+    first = await client.config_maps.list_page("default", limit=2)
     assert [item.metadata.name for item in first.items] == ["m0", "m1"]
-    rest = await client.config_maps.list("default", limit=10, continue_token=first.continue_token)
+    rest = await client.config_maps.list_page("default", limit=10, continue_token=first.continue_token)
     assert [item.metadata.name for item in rest.items] == ["m2", "m3", "m4"]
     assert not rest.continue_token
-    assert len((await client.config_maps.list_all("default", page=2)).items) == 5
+    assert len((await client.config_maps.list("default", page=2)).items) == 5
 
 
 async def test_a_watch_shows_what_is_there_then_the_mark_then_what_happens(client: Clientset) -> None:
@@ -454,3 +476,28 @@ async def test_versions_grow_over_all_kinds(client: Clientset) -> None:
         int((await client.config_maps.update(config_map("a", x="1"))).metadata.resource_version),
     ]
     assert versions == sorted(set(versions))
+
+
+async def test_a_scale_is_read_set_and_patched(client: Clientset) -> None:
+    made = await client.replica_sets.create(make_replica_set("web", replicas=2))
+    scale = await client.replica_sets.get_scale("web", "default")
+    assert (scale.metadata.uid, scale.spec.replicas, scale.status.selector) == (
+        made.metadata.uid,
+        2,
+        "app=web",
+    )
+    scale.spec.replicas = 3
+    assert (await client.replica_sets.update_scale(scale)).spec.replicas == 3
+    with pytest.raises(Conflict):
+        await client.replica_sets.update_scale(scale)
+    patched = await client.replica_sets.patch_scale("web", '{"spec":{"replicas":4}}', namespace="default")
+    found = await client.replica_sets.get("web", "default", subresource="status")
+    assert (patched.spec.replicas, found.spec.replicas, found.metadata.generation) == (4, 4, 3)
+    tried = await client.replica_sets.patch_scale(
+        "web", '{"spec":{"replicas":9}}', namespace="default", dry_run=True
+    )
+    assert (tried.spec.replicas, await client.replica_sets.get("web", "default")) == (9, found)
+    with pytest.raises(Invalid):
+        await client.replica_sets.patch_scale("web", '{"spec":{"replicas":-1}}', namespace="default")
+    with pytest.raises(NotFound):
+        await client.config_maps.get("web", "default", subresource="status")

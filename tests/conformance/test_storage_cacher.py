@@ -8,7 +8,7 @@ import pytest
 
 from apiserver.storage import versions
 from apiserver.storage.cacher import Cacher
-from apiserver.storage.interface import Storage, Version
+from apiserver.storage.interface import Key, Storage, Version
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.resources import resource_of
 from tests.conformance.storage_spec import Harness, StorageSpec
@@ -43,8 +43,11 @@ class TestCacherOverMemory(StorageSpec):
             await clock.advance(seconds)
             memory.expire()
 
+        async def put_bytes(key: Key, value: bytes) -> None:
+            memory.put_bytes(key, value)
+
         async with cacher_over(memory) as cacher:
-            yield Harness(cacher, cacher, memory, compact, advance)
+            yield Harness(cacher, cacher, memory, compact, advance, put_bytes)
 
 
 @pytest.mark.component
@@ -58,9 +61,13 @@ class TestCacherOverEtcd(StorageSpec):
         async def advance(seconds: float) -> None:
             del seconds  # the lease ends by itself
 
+        async def put_bytes(key: Key, value: bytes) -> None:
+            async with RawEtcd(etcd.target) as raw:
+                await raw.put(key, value)
+
         async with (
             etcd_storage(etcd.target) as storage,
             etcd_storage(etcd.target, writer="other") as other,
             cacher_over(storage) as cacher,
         ):
-            yield Harness(cacher, cacher, other, compact, advance)
+            yield Harness(cacher, cacher, other, compact, advance, put_bytes)

@@ -6,7 +6,7 @@ import pytest
 
 from apiserver.registry.direct import Direct
 from apiserver.storage import versions
-from apiserver.storage.interface import Version
+from apiserver.storage.interface import Key, Version
 from tests.conformance.storage_spec import Harness, StorageSpec
 from tests.support.etcd import EtcdServer, RawEtcd, etcd, etcd_storage, shared_etcd
 
@@ -24,5 +24,9 @@ class TestEtcd(StorageSpec):
         async def advance(seconds: float) -> None:
             del seconds  # the lease ends by itself
 
+        async def put_bytes(key: Key, value: bytes) -> None:
+            async with RawEtcd(etcd.target) as raw:
+                await raw.put(key, value)
+
         async with etcd_storage(etcd.target) as storage, etcd_storage(etcd.target, writer="other") as other:
-            yield Harness(storage, Direct(storage), other, compact, advance)
+            yield Harness(storage, Direct(storage), other, compact, advance, put_bytes)

@@ -3,7 +3,7 @@
 import pytest
 
 from apiserver.registry.direct import Direct
-from apiserver.storage.interface import Version
+from apiserver.storage.interface import Key, Version
 from apiserver.storage.memory import MemoryStorage
 from tests.conformance.storage_spec import Harness, StorageSpec
 from vaina.testing.clock import FakeClock
@@ -22,4 +22,7 @@ class TestMemory(StorageSpec):
             await clock.advance(seconds)
             storage.expire()
 
-        return Harness(storage, Direct(storage), storage, compact, advance)
+        async def put_bytes(key: Key, value: bytes) -> None:
+            storage.put_bytes(key, value)
+
+        return Harness(storage, Direct(storage), storage, compact, advance, put_bytes)

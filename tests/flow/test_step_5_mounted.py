@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.cluster import wait_until
 from tests.support.manifests import config_map, container, pod, secret
-from tests.support.workspace import Workspace
+from tests.support.workspace import Workspace, condition, status_of
 
 pytestmark = [pytest.mark.step(5), pytest.mark.beside_others]
 
@@ -64,15 +64,19 @@ def test_config_maps_and_secrets_are_files_of_both_containers(space: Workspace) 
     assert space.shell("configured", "stat -L -c %a /etc/keys/token", "one") == "400"
 
 
+@pytest.mark.both_runtimes
 @pytest.mark.requirement("A5")
-def test_pod_waits_for_a_config_map_that_is_not_there_yet_and_says_so(space: Workspace) -> None:
+def test_pod_waits_for_a_config_map_before_it_has_a_sandbox_and_says_so(space: Workspace) -> None:
     volumes = [{"name": "late", "configMap": {"name": "late"}}]
     space.apply(
         pod("waiting", container(volumeMounts=[{"name": "late", "mountPath": "/late"}]), volumes=volumes)
     )
     said = space.event("waiting", "FailedMount")
     assert 'configmap "late" not found' in said.message
-    assert space.pod("waiting").status.phase == "Pending"
+    waits = space.pod("waiting")
+    assert (waits.status.phase, waits.status.pod_ip) == ("Pending", "")
+    assert condition(waits, "PodReadyToStartContainers") == "False"
+    assert status_of(waits).state.waiting.reason == "ContainerCreating"
     space.apply(config_map("late", word="now"))
-    space.ready("waiting", timeout=120)
+    space.ready("waiting")
     assert space.shell("waiting", "cat /late/word") == "now"

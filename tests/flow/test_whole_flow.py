@@ -1,15 +1,21 @@
 """The seven steps in one go, as a newcomer sees them: apply a manifest, watch it become running containers."""
 
+import re
 from itertools import pairwise
 
 import pytest
 
 from tests.support.cluster import wait_until
-from tests.support.manifests import EXAMPLES, replica_set
+from tests.support.manifests import EXAMPLES, config_map, container, pod, replica_set
+from tests.support.static_pods import files, put
 from tests.support.workspace import Workspace
 from vaina.clock import seconds_of
 from vaina.steps import PodStep
 
+#: 50 ms, and what is lost where times are shown with three digits
+NAMED_SECONDS = 0.07
+TIMES = re.compile(r"\+([\d.]+) (µs|ms|s) +([\d.]+) (µs|ms|s)\b")
+UNITS = {"µs": 1e-6, "ms": 1e-3, "s": 1.0}
 COMPONENTS = {PodStep.ADMITTED: "apiserver", PodStep.SCHEDULED: "scheduler"}
 
 
@@ -54,6 +60,84 @@ def test_seven_steps_of_the_documents_jumpod_are_shown_live_and_afterwards(space
     afterwards = space.cli("trace", "pod/jumpod")
     assert [step for step in PodStep if step in afterwards] == list(PodStep)
     assert jumpod.metadata.uid in afterwards
+
+
+def unnamed(shown: str) -> list[str]:
+    """Return between which lines of a shown trace more than 50 ms lie of which nothing is said."""
+    lines = [
+        (float(at) * UNITS[at_unit], float(took) * UNITS[took_unit], line.strip())
+        for line in shown.splitlines()
+        for at, at_unit, took, took_unit in TIMES.findall(line)
+    ]
+    assert len(lines) >= len(PodStep), shown
+    found, reached = list[str](), 0.0
+    for at, took, line in sorted(lines):
+        if at - reached > NAMED_SECONDS:
+            found.append(f"{at - reached:.2f} s before {line}")
+        reached = max(reached, at + took)
+    return found
+
+
+@pytest.mark.both_runtimes
+@pytest.mark.beside_others
+@pytest.mark.requirement("A8")
+def test_what_lies_between_the_steps_is_named(space: Workspace) -> None:
+    hook = {"postStart": {"exec": {"command": ["sleep", "1"]}}}
+    slow = pod("slow", container(imagePullPolicy="Always", lifecycle=hook))
+    slow["spec"]["initContainers"] = [container("first", "sleep 2")]
+    slow["spec"]["volumes"] = [{"name": "late", "configMap": {"name": "late"}}]
+    space.apply(slow)
+    space.event("slow", "FailedMount")
+    space.apply(config_map("late", word="now"))
+    uid = space.running("slow").metadata.uid
+    traced(space, uid)
+
+    waits = [(one.step, one.message) for one in space.api.trace(space.namespace, uid).status.waits]
+    assert (PodStep.STARTED, "init container first to end") in waits
+    assert (PodStep.REPORTED, "the postStart hook of container main") in waits
+    assert any(step == PodStep.SANDBOXED and "late" in message for step, message in waits)
+    shown = space.cli("trace", "pod/slow")
+    assert unnamed(shown) == [], shown
+    assert "for init container first to end" in shown
+
+
+@pytest.mark.both_runtimes
+@pytest.mark.beside_others
+@pytest.mark.requirement("A8", "A2")
+def test_who_bound_a_pod_by_hand_is_told(space: Workspace) -> None:
+    space.apply(pod("by-hand", schedulerName="nobody"))
+    uid, node = space.pod("by-hand").metadata.uid, space.node(0)
+    bind = space.api.clients.pods.bind("by-hand", namespace=space.namespace, uid=uid, node=node)
+    space.api.call(bind)
+    space.running("by-hand")
+
+    steps = traced(space, uid)
+    assert [step for step, *_ in steps] == list(PodStep)
+    [scheduled] = [
+        one for one in space.api.trace(space.namespace, uid).status.steps if one.step == "SCHEDULED"
+    ]
+    assert scheduled.component == "apiserver"
+    assert scheduled.message.startswith(f"{node}, by hand")
+    assert "by hand" in space.cli("trace", "pod/by-hand")
+
+
+@pytest.mark.both_runtimes
+@pytest.mark.beside_others
+@pytest.mark.requirement("A8", "C5")
+def test_a_static_pod_has_all_steps(space: Workspace) -> None:
+    node = space.node(0)
+    static = pod("traced")
+    static["metadata"]["namespace"] = space.namespace
+    with files(space.cluster, node, "traced.yaml"):
+        put(space.cluster, node, static, "traced.yaml")
+        mirror = space.ready(f"traced-{node}")
+        steps = traced(space, mirror.metadata.uid)
+
+        assert [(step, component) for step, component, _, _ in steps] == [
+            (step, "apiserver" if step in (PodStep.ADMITTED, PodStep.SCHEDULED) else "kubelet")
+            for step in PodStep
+        ]
+        assert "from a manifest of its own" in space.cli("trace", f"pod/traced-{node}")
 
 
 @pytest.mark.requirement("E4")

@@ -4,6 +4,7 @@
 //
 //	{"decode": base64}  an object as etcd holds it  ->  {"json": object, "data": base64 of the object encoded again}
 //	{"encode": object}  an object as JSON, strict   ->  {"json": object, "data": base64 of the object as etcd holds it}
+//	{"patch": {"current": object, "patch": patch}}   ->  {"json": what a strategic merge patch makes of the object}
 //
 // What cannot be read is answered with {"error": text}.
 package main
@@ -26,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
 // One object with every field set has some 50 kB.
@@ -34,6 +36,12 @@ const maxLine = 16 << 20
 type request struct {
 	Decode []byte          `json:"decode,omitempty"`
 	Encode json.RawMessage `json:"encode,omitempty"`
+	Patch  *patching       `json:"patch,omitempty"`
+}
+
+type patching struct {
+	Current json.RawMessage        `json:"current"`
+	Patch   map[string]interface{} `json:"patch"`
 }
 
 type response struct {
@@ -70,6 +78,9 @@ func (c codecs) answer(line []byte) response {
 	if err := json.Unmarshal(line, &asked); err != nil {
 		return response{Error: err.Error()}
 	}
+	if asked.Patch != nil {
+		return c.patched(*asked.Patch)
+	}
 	reader, data := c.stored, asked.Decode
 	if asked.Encode != nil {
 		reader, data = c.text, asked.Encode
@@ -88,6 +99,27 @@ func (c codecs) answer(line []byte) response {
 		return response{Error: err.Error()}
 	}
 	return response{JSON: bytes.TrimSpace(text.Bytes()), Data: stored.Bytes()}
+}
+
+// patched does what the apiserver does with a strategic merge patch: the typed object as a map, merged by its types.
+func (c codecs) patched(asked patching) response {
+	object, _, err := c.text.Decode(asked.Current, nil, nil)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	current, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	merged, err := strategicpatch.StrategicMergeMapPatch(current, asked.Patch, object)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	text, err := json.Marshal(merged)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	return response{JSON: text}
 }
 
 func main() {

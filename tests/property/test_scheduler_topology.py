@@ -60,7 +60,9 @@ class Story:
         )  # fmt: skip
         if rng.random() < 0.3:
             # Spread by default among those of its owner.
-            made.metadata.owner_references.add(kind="ReplicaSet", name=app, uid=app, controller=True)
+            made.metadata.owner_references.add(
+                api_version="apps/v1", kind="ReplicaSet", name=app, uid=app, controller=True
+            )
         for _ in range(rng.choice([0, 1, 1, 2])):
             if rng.random() < 0.5:
                 constraint = made.spec.topology_spread_constraints.add(

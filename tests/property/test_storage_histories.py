@@ -91,6 +91,9 @@ class Slow:
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         return await self._over(lambda: self._memory.delete(key, expected=expected))
 
+    async def delete_unreadable(self, key: Key) -> Version:
+        return await self._over(lambda: self._memory.delete_unreadable(key))
+
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:

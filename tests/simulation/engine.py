@@ -156,7 +156,8 @@ class SimulatedNode:
             if disks is not None:
                 for task in volume_tasks(
                     volumes, client, clock, node=self.name, root=str(disks.of(self.name)),
-                    directory=str(disks.volumes), events=events, known=lambda: _looked_after(kubelet), rng=rng,
+                    directory=str(disks.volumes), events=events, known=lambda: _looked_after(kubelet),
+                    arrived=kubelet.workers.retry_volumes, rng=rng,
                 ):  # fmt: skip
                     group.create_task(task())
 

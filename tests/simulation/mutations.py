@@ -35,7 +35,7 @@ from tests.simulation.engine import Engine
 from tests.simulation.storage import CommittingStorage
 from vaina.cache.list_watch import ListWatch, State, WatchCall
 from vaina.cache.reflector import Reflector
-from vaina.client.clientset import PodClient
+from vaina.client.verbs import PodClient
 from vaina.leaderelection import LeaderElector
 
 Patch = pytest.MonkeyPatch

@@ -143,6 +143,9 @@ class ServersStorage:
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         return await self._call("delete", lambda: self._inner.delete(key, expected=expected))
 
+    async def delete_unreadable(self, key: Key) -> Version:
+        return await self._call("delete", lambda: self._inner.delete_unreadable(key))
+
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:

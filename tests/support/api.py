@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from tests.support.cluster import SLOWER
 from tests.support.manifests import Manifest, as_text
 from vaina import kinds
 from vaina.api.core.v1 import manifest_service_pb2, pod_pb2, pod_stream_pb2
@@ -94,7 +95,7 @@ class Api:
         """Run a coroutine of the client library and return what it returns."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result(timeout)
+            return future.result(timeout * SLOWER)
         except FutureTimeout:
             future.cancel()
             raise
@@ -102,7 +103,7 @@ class Api:
     def begin(self, work: Coroutine[Any, Any, T]) -> Callable[[], T]:
         """Start a coroutine of the client library; what comes back waits for its result."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return lambda: future.result(PATIENCE)
+        return lambda: future.result(PATIENCE * SLOWER)
 
     # Objects.
 

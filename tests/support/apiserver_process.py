@@ -17,7 +17,7 @@ from vaina.errors import ApiError
 
 ROOT = Path(__file__).resolve().parents[2]
 #: a start takes about a second on an idle core
-_START_SECONDS = 30
+_START_SECONDS = 60.0
 
 
 class ApiserverProcess:

@@ -3,7 +3,8 @@
     python -m tests.support.bystander HOST:PORT
 
 Every 10 ms it creates an object, reads it and deletes it. For each line on its standard input it writes one with what happened since the
-last, as JSON: calls, failures (texts), and milliseconds at the median, the 99th percentile and at worst.
+last, as JSON: calls, failures (texts), and milliseconds at the median, the 99th percentile and at worst. When no call has ended since, it
+waits for the next end: at most as long as a call may take.
 """
 
 import asyncio
@@ -59,7 +60,7 @@ class Bystander:
         self._process.wait()
 
     def seen(self) -> Seen:
-        """Return what happened since the last time."""
+        """Return what happened since the last time: a call at least."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
@@ -71,6 +72,7 @@ class _Work:
     def __init__(self) -> None:
         self.milliseconds: list[float] = []
         self.failures: list[str] = []
+        self._has_called = asyncio.Event()
 
     async def run(self, client: Clientset, clock: SystemClock) -> None:
         for number in count():
@@ -87,15 +89,17 @@ class _Work:
         except ApiError as error:
             self.failures.append(f"{error.reason}: {error.message}")
         self.milliseconds.append((clock.monotonic() - start) * 1000)
+        self._has_called.set()
 
-    def take(self) -> dict[str, Any]:
+    async def take(self) -> dict[str, Any]:
+        await self._has_called.wait()
+        self._has_called.clear()
         times, failures = sorted(self.milliseconds), self.failures
         self.milliseconds, self.failures = [], []
-        at = (
-            (lambda part: round(times[min(int(len(times) * part), len(times) - 1)], 1))
-            if times
-            else (lambda part: 0.0)
-        )
+
+        def at(part: float) -> float:
+            return round(times[min(int(len(times) * part), len(times) - 1)], 1)
+
         return {
             "calls": len(times),
             "failures": failures[:20],
@@ -114,7 +118,7 @@ async def main(target: str) -> None:
     ):
         task = group.create_task(work.run(client, SystemClock()))
         while await asyncio.to_thread(sys.stdin.readline):
-            sys.stdout.write(json.dumps(work.take()) + "\n")
+            sys.stdout.write(json.dumps(await work.take()) + "\n")
             sys.stdout.flush()
         task.cancel()
 

@@ -6,9 +6,9 @@ Processes are killed by their id inside the container, never by `docker kill`: t
 
 import base64
 import json
+import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +16,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+
+from bench.etcd import free_port
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +35,8 @@ PORTS = {
     "VAINA_CONTROLLER_METRICS_PORT": 10252,
     "VAINA_ETCD_METRICS_PORT": 2381,
 }
+#: how much longer everything may take: on an emulated processor (tools/vm_test.sh)
+SLOWER = float(os.environ.get("VAINA_TEST_SLOWER", "1"))  # noqa: TID251 (where tests begin)
 #: characters of a log line that are kept at either end: a crash says who at the beginning and why at the end
 LOG_LINE = 600
 
@@ -58,7 +63,7 @@ def run(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=timeout * SLOWER,
         check=False,
     )
     if done.returncode:
@@ -78,15 +83,6 @@ def engine_answers() -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Find ports of loopback that nobody has now; held all at once, so that they differ."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 def published_ports(project: str) -> dict[str, str]:
     """Find where a project that runs already has its services; empty when it does not run, or not all of it."""
     label = f"label=com.docker.compose.project={project}"
@@ -99,6 +95,7 @@ def published_ports(project: str) -> dict[str, str]:
 def wait_until(look: Callable[[], T], timeout: float, what: str, every: float = 0.2) -> T:
     """Look until the answer is truthy and return it; `AssertionError` naming `what` after `timeout` seconds."""
     clock = time.monotonic  # noqa: TID251 (real containers have no clock of ours)
+    timeout *= SLOWER
     deadline = clock() + timeout
     while not (seen := look()):
         assert clock() < deadline, f"not within {timeout:g} s: {what}"
@@ -148,6 +145,7 @@ class Cluster:
         nodes: int = 3,
         settings: Mapping[str, str] | None = None,
         containerd_nodes: int = 0,
+        apiserver: str = "",
     ) -> None:
         """Name a cluster; nothing is started yet.
 
@@ -156,20 +154,24 @@ class Cluster:
             nodes: how many, with Docker.
             settings: variables that docker-compose.yml passes on to the services.
             containerd_nodes: how many more, with containerd.
+            apiserver: that runs already, with these nodes on the engine that DOCKER_HOST names: neither started nor removed here.
         """
+        self.runs_already = bool(apiserver)
         self.project = project
         self.node_count = nodes
         self.containerd_count = containerd_nodes
-        ports = published_ports(project) or dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        ports = published_ports(project) or {name: str(free_port()) for name in PORTS}
         self.env = {
             **ports,
+            # Of a service that is started by name only.
+            "VAINA_PUSH_PORT": str(free_port()),
             **(settings or {}),
             "COMPOSE_PROJECT_NAME": project,
             "VAINA_TAG": project,
             "VAINA_NODES": str(nodes),
             "VAINA_CONTAINERD_NODES": str(containerd_nodes),
         }
-        self.apiserver = f"127.0.0.1:{ports['VAINA_PORT']}"
+        self.apiserver = apiserver or f"127.0.0.1:{ports['VAINA_PORT']}"
         self.scheduler = f"127.0.0.1:{ports['VAINA_SCHEDULER_PORT']}"
         self.controller = f"127.0.0.1:{ports['VAINA_CONTROLLER_PORT']}"
 
@@ -231,9 +233,10 @@ class Cluster:
         """Run one compose command on this project; return its output."""
         return run(DEPLOY / "compose.sh", "--progress", "quiet", *arguments, env=self.env, timeout=timeout)
 
-    def logs(self, *services: str, lines: int | str = "all") -> str:
+    def logs(self, *services: str, lines: int | str = "all", since: datetime | None = None) -> str:
         """Return what the services said, newest last; all services when none is named. Long lines lose their middle."""
-        text = self.compose("logs", "--no-color", "--tail", str(lines), *services)
+        time = ("--since", since.isoformat()) if since else ()
+        text = self.compose("logs", "--no-color", "--tail", str(lines), *time, *services)
         return "\n".join(shortened(line.removeprefix("\x1b[2K")) for line in text.splitlines())
 
     def container(self, service: str) -> str:
@@ -266,9 +269,15 @@ class Cluster:
         return run("docker", "exec", container, *command, timeout=timeout)
 
     def address(self, container: str) -> str:
-        """Return the address of a container in the compose network, "" while it has none."""
-        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        return run("docker", "inspect", "-f", template, container).strip()
+        """Return the address of a container in the nodes' network, "" while it has none."""
+        return self.addresses(container).get("default", "")
+
+    def addresses(self, container: str) -> dict[str, str]:
+        """Return its addresses in all networks of the project, by their names in the compose file."""
+        template = "{{range $name, $at := .NetworkSettings.Networks}}{{$name}} {{$at.IPAddress}}\n{{end}}"
+        lines = run("docker", "inspect", "-f", template, container).splitlines()
+        words = [line.split() for line in lines if len(line.split()) == 2]
+        return {name.removeprefix(f"{self.project}_"): address for name, address in words}
 
     # Faults.
 

@@ -3,6 +3,7 @@
 `VAINA_KEEP_CLUSTER=1` leaves the cluster running after the tests, to look at; `COMPOSE_PROJECT_NAME=vaina-test deploy/down.sh`
 then removes it, and the next run takes it as it is. `VAINA_TEST_PROJECT` names another project than vaina-test, `VAINA_TEST_NODES` and
 `VAINA_TEST_CONTAINERD_NODES` say of how many nodes (3 and 1): some tests need all of these.
+`VAINA_TEST_APISERVER` takes a cluster that runs, its nodes on another machine's engine (tools/vm_test.sh).
 """
 
 import fcntl
@@ -11,13 +12,14 @@ import os
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.support.api import Api
-from tests.support.cluster import ROOT, Cluster, engine_answers, run
+from tests.support.cluster import ROOT, SLOWER, Cluster, engine_answers, run
 from tests.support.workspace import RUNTIME_TAINT, Workspace
 
 LOGS = ROOT / ".cache" / "cluster-logs"
@@ -64,14 +66,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if runtime == "containerd" and item.get_closest_marker("own_node"):
                 item.add_marker(pytest.mark.other_side)
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(900))
+                item.add_marker(pytest.mark.timeout(900 * SLOWER))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether a test failed, for the fixture that saves the logs."""
+    """Remember whether a try of a test failed, preparing included, for the fixture that saves the logs."""
     report = yield
-    if report.when == "call":
+    if report.when != "teardown":
         item.stash[OUTCOME] = report.failed
     return report
 
@@ -120,11 +122,13 @@ def whole_cluster() -> Iterator[Cluster]:
         running = Cluster(
             setting("VAINA_TEST_PROJECT") or "vaina-test", int(setting("VAINA_TEST_NODES") or 3), SETTINGS,
             containerd_nodes=int(setting("VAINA_TEST_CONTAINERD_NODES") or 1),
+            apiserver=setting("VAINA_TEST_APISERVER"),
         )  # fmt: skip
-        running.up()
+        if not running.runs_already:
+            running.up()
         keep_apart(running)
     yield running
-    if not setting("VAINA_KEEP_CLUSTER"):
+    if not setting("VAINA_KEEP_CLUSTER") and not running.runs_already:
         # The hard way: a node that is killed cannot clear up after itself.
         run("docker", "kill", running.nodes[-1])
         running.down()
@@ -133,13 +137,19 @@ def whole_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Lend the running cluster to one test; a failed test's logs are saved."""
+    """Lend the running cluster to one test.
+
+    Of a try that fails it shows what the services said meanwhile, and saves what they said before, too.
+    """
+    begin = datetime.now(UTC)  # noqa: TID251 (the engine's clock is this machine's)
     yield whole_cluster
     if request.node.stash.get(OUTCOME, False):
         LOGS.mkdir(parents=True, exist_ok=True)
-        file = LOGS / f"{request.node.name.replace('/', '_')}.log"
+        number = getattr(request.node, "execution_count", 1)
+        file = LOGS / f"{request.node.name.replace('/', '_')}-{number}.log"
         file.write_text(whole_cluster.logs(lines=2000))
-        request.node.add_report_section("teardown", "cluster", f"logs saved in {file.relative_to(ROOT)}")
+        logs = whole_cluster.logs(lines=2000, since=begin)
+        request.node.add_report_section("teardown", "cluster", f"{logs}\n(more in {file.relative_to(ROOT)})")
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,10 @@ class RawEtcd:
         answer = await self.kv.Range(rpc_pb2.RangeRequest(key=key.encode()))
         return bytes(answer.kvs[0].value)
 
+    async def put(self, key: str, value: bytes) -> None:
+        """Store bytes under a key."""
+        await self.kv.Put(rpc_pb2.PutRequest(key=key.encode(), value=value))
+
     async def compact(self, revision: int) -> None:
         """Compact to a revision."""
         await self.kv.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True))

@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
             words.append(word)
     target, verb, *names = words
     data = sys.stdin.read() if data == "@" else data
-    with grpc.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target, options=[("grpc.primary_user_agent", "grpcurl")]) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
         try:

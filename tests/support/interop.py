@@ -42,11 +42,21 @@ class Kubernetes:
         """Read an object as JSON, strictly. Raises ValueError with Kubernetes' words."""
         return self._ask({"encode": tree})
 
+    def patched(self, current: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+        """Return what a strategic merge patch makes of an object. Raises ValueError with Kubernetes' words."""
+        found = self._answer({"patch": {"current": current, "patch": patch}})["json"]
+        assert isinstance(found, dict)
+        return found
+
     def close(self) -> None:
         """End the process."""
         self._process.communicate(timeout=10)
 
     def _ask(self, request: dict[str, Any]) -> Read:
+        answer = self._answer(request)
+        return Read(answer["json"], base64.b64decode(answer["data"]))
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # Compact: what has no schema (managedFields) is kept as it was spelt.
@@ -56,7 +66,8 @@ class Kubernetes:
         answer = json.loads(self._process.stdout.readline())
         if "error" in answer:
             raise ValueError(answer["error"])
-        return Read(answer["json"], base64.b64decode(answer["data"]))
+        assert isinstance(answer, dict)
+        return answer
 
 
 @pytest.fixture(scope="session")

@@ -88,12 +88,13 @@ def on_node(node: str) -> dict[str, Any]:
 
 
 def web_server(name: str = "main", port: int = 8080, answer: str = "hello") -> dict[str, Any]:
-    """Make a container that answers every request for / with a text."""
+    """Make a container that answers every request for / with a text, and is ready when it does."""
     script = (
         f"mkdir -p /www && echo '{answer}' >/www/index.html; "
         f"trap 'exit 0' TERM; httpd -f -p {port} -h /www & wait"
     )
-    return container(name, script, ports=[{"containerPort": port}])
+    probe = {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1, "failureThreshold": 60}
+    return container(name, script, ports=[{"containerPort": port}], readinessProbe=probe)
 
 
 def names(items: Sequence[Any]) -> list[str]:

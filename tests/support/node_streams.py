@@ -1,5 +1,6 @@
 """A node for tests of the command: it answers logs, exec and attach as its user's hands want."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
@@ -18,6 +19,8 @@ class FakeNode:
         self.closed = False
         #: refuses to be attached to
         self.refusal: ApiError | None = None
+        #: never says that it has joined anybody, nor that anything has ended
+        self.silent = False
         #: refuses to give logs
         self.log_refusal: ApiError | None = None
 
@@ -77,5 +80,7 @@ class FakeNode:
                     break
                 case _:
                     pass
+        if self.silent:
+            await asyncio.Event().wait()
         yield pod_stream_pb2.PodAttachResponse(stdout=b"out\n").SerializeToString()
         yield pod_stream_pb2.PodAttachResponse(stderr=b"err\n").SerializeToString()

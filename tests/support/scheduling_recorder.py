@@ -62,7 +62,7 @@ class SchedulingRecorder:
     async def caught_up(self, *, seconds: float = 30.0) -> None:
         """Return when everything is recorded that is there now."""
         for client in (self._client.pods, self._client.nodes):
-            listed = await client.list_all()
+            listed = await client.list()
             there = {item.metadata.uid: int(item.metadata.resource_version) for item in listed.items}
             await self.until(
                 lambda there=there: all(self._seen.get(uid, 0) >= version for uid, version in there.items()),  # type: ignore[misc]  # the default binds what was listed

@@ -121,7 +121,7 @@ status:
     kernelVersion: 6.1.0
     osImage: Debian GNU/Linux 12
     containerRuntimeVersion: docker://27.1
-    kubeletVersion: v0.1.0
+    kubeletVersion: v1.37.2+vaina.0.1.0
     operatingSystem: linux
     architecture: amd64
     systemUUID: s

@@ -67,11 +67,14 @@ class ListWatch(Generic[M]):
         self.state = State.EMPTY
         #: everything up to here has been handed out; 0 before the first list
         self.version = 0
+        #: where the stream began: what is not newer was handed out before it
+        self._resumed = 0
         self._listed: dict[str, M] = {}
 
     def next_call(self) -> WatchCall:
         """Return the watch to open now. A list that was cut off begins anew."""
         self._listed = {}
+        self._resumed = self.version
         if self.state is State.SYNCED:
             return WatchCall(resource_version=str(self.version), send_initial_events=None)
         self.state = State.LISTING
@@ -109,14 +112,16 @@ class ListWatch(Generic[M]):
     def _on_changed(self, events: Iterable[tuple[str, Any]]) -> list[tuple[str, M | None, M]]:
         """Return what events mean that came after the list. Each of the cluster's Pods takes this way several times: one plain loop."""
         changes: list[tuple[str, M | None, M]] = []
-        seen = self.version
+        seen, resumed = self.version, self._resumed
         for kind, obj in events:
             meta = obj.metadata
             version = int(meta.resource_version or 0)
-            if version <= seen:
-                # Seen already: a server may repeat itself after a resume, time does not.
+            if version <= resumed:
+                # Seen before this stream: a server may repeat itself after a resume, time does not. Within a
+                # stream all counts, as in client-go's reflector: events of others' transactions share versions.
                 continue
-            seen = version
+            if version > seen:
+                seen = version
             if kind in _CHANGES:
                 namespace = meta.namespace
                 key = f"{namespace}/{meta.name}" if namespace else meta.name
@@ -144,4 +149,5 @@ class ListWatch(Generic[M]):
             raise StaleList(f"listed at {version}, but {self.version} has been seen")
         items, self._listed = self._listed, {}
         self.version, self.state = version, State.SYNCED
+        self._resumed = version
         return Replace(items)

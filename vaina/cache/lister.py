@@ -1,4 +1,4 @@
-"""Reading a local copy. What a lister returns is shared: read it, copy it before changing anything (style.md 11)."""
+"""Reading a local copy. What a lister returns is shared: read it, copy it before changing anything."""
 
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar

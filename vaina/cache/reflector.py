@@ -106,7 +106,7 @@ class Reflector(Generic[M]):
 
     async def _compare(self) -> None:
         """Ask for the newest version there is, by a quorum read. Raises StaleList when it is older than what has been seen."""
-        page = await self._client.list(
+        page = await self._client.list_page(
             self._namespace, label_selector=self._label_selector, field_selector=self._field_selector, limit=1
         )
         if int(page.resource_version or 0) < self.machine.version:

@@ -119,8 +119,8 @@ class EventRecorder:
         self._correlator = EventCorrelator()
         self._rate, self._burst, self._max_waiting = rate, float(burst), max_waiting
         self._tokens, self._refilled = self._burst, clock.monotonic()
-        #: what was said: all of it, or (object, type, reason, message, seconds since the epoch)
-        self._heard: deque[_Heard | tuple[Any, str, str, str, float]] = deque()
+        #: what was said. Of the objects only what names them: thousands wait, and an object may be large
+        self._heard: deque[_Heard] = deque()
         #: Events to be sent next, in order
         self._pending: dict[Key, _Known] = {}
         #: Events that were sent, by what they say about what, least recently said first
@@ -176,9 +176,7 @@ class EventRecorder:
         self._wake.set()
 
     def events(self, said: Sequence[tuple[Any, str]], type: str, reason: str) -> None:
-        """Say a sentence about each of some objects, that nobody changes afterwards.
-
-        They are looked at when it is their turn: of many that are bound in a moment most are never spoken of.
+        """Say a sentence about each of some objects.
 
         Args:
             said: messages with metadata, or ObjectReferences, each with the sentence.
@@ -191,7 +189,12 @@ class EventRecorder:
             said = said[: max(left, 0)]
         if said:
             now = self._clock.now()
-            self._heard.extend([(obj, type, reason, message, now) for obj, message in said])
+            self._heard.extend(
+                [
+                    _Heard(_about(obj, ""), type, reason, message[:MAX_MESSAGE], "", None, now)
+                    for obj, message in said
+                ]
+            )
             self._wake.set()
 
     async def run(self) -> None:
@@ -232,8 +235,7 @@ class EventRecorder:
         for _ in range(min(len(heard), MAX_HEARD)):
             if len(pending) >= min(limit, MAX_BATCH):
                 return
-            said = heard.popleft()
-            self._take(said if isinstance(said, _Heard) else _hear(*said))
+            self._take(heard.popleft())
 
     def _take(self, heard: _Heard) -> None:
         about = heard.about
@@ -358,10 +360,6 @@ class EventRecorder:
         """Return client-go's name: the object's, and the time in nanoseconds as hexadecimal."""
         self._last_stamp = max(self._last_stamp + 1, int(now * 1e9))
         return f"{name[:200]}.{self._last_stamp:x}"
-
-
-def _hear(obj: Any, type: str, reason: str, message: str, at: float) -> _Heard:
-    return _Heard(_about(obj, ""), type, reason, message[:MAX_MESSAGE], "", None, at)
 
 
 def _about(obj: Any, field_path: str) -> _About:

@@ -15,8 +15,8 @@ from vaina.errors import ApiError
 
 _BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 #: by how a method's name begins; everything else is a POST
-_METHODS = (("Get", "GET"), ("List", "GET"), ("Watch", "GET"), ("Logs", "GET"), ("Update", "PUT"), ("Patch", "PATCH"),
-            ("Delete", "DELETE"))  # fmt: skip
+_METHODS = (("Get", "GET"), ("List", "GET"), ("Watch", "GET"), ("Logs", "GET"), ("Update", "PUT"), ("Finalize", "PUT"),
+            ("Patch", "PATCH"), ("Delete", "DELETE"))  # fmt: skip
 
 
 class RestClientMetrics:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
-from vaina.errors import ApiError, from_status
+from vaina.errors import ApiError, Expired, from_status
 from vaina.kinds import Kind
 
 M = TypeVar("M", bound=Message)
@@ -21,6 +21,8 @@ A = TypeVar("A", bound=Message)
 
 #: a page of a list may hold megabytes
 LIST_TIMEOUT_SECONDS = 60.0
+#: times that a list is begun whose version is no longer kept before it is whole
+LIST_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,16 @@ class ResourceClient(Generic[M]):
         self.transport, self.kind, self.timeout = transport, kind, timeout
         self._parse = kind.message.FromString
 
-    async def get(self, name: str, namespace: str = "", *, resource_version: str = "") -> M:
-        """Return one object. Raises NotFound."""
-        request = request_pb2.GetRequest(namespace=namespace, name=name, resource_version=resource_version)
+    async def get(
+        self, name: str, namespace: str = "", *, resource_version: str = "", subresource: str = ""
+    ) -> M:
+        """Return one object; with a sub-resource the same, if the kind has it. Raises NotFound."""
+        request = request_pb2.GetRequest(
+            namespace=namespace, name=name, resource_version=resource_version, subresource=subresource
+        )
         return await self._object("Get", request)
 
-    async def list(
+    async def list_page(
         self,
         namespace: str = "",
         *,
@@ -76,7 +82,15 @@ class ResourceClient(Generic[M]):
         continue_token: str = "",
         resource_version: str = "",
     ) -> ObjectList[M]:
-        """Return the objects that match, or the first page of them. Without a namespace: of all.
+        """Return a page of the objects that match. Without a namespace: of all.
+
+        Args:
+            namespace: empty for all.
+            label_selector: which objects; empty for all.
+            field_selector: which objects; empty for all.
+            limit: at most so many; 0 for as many as the server gives at once (some megabytes).
+            continue_token: of the page before; empty for the first.
+            resource_version: how fresh; empty for the newest.
 
         Raises:
             Expired: the continue token is too old.
@@ -92,22 +106,48 @@ class ResourceClient(Generic[M]):
             continue_token=answer.metadata.continue_token,
         )
 
-    async def list_all(
-        self, namespace: str = "", *, label_selector: str = "", field_selector: str = "", page: int = 500
+    async def list(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+        page: int = 0,
     ) -> ObjectList[M]:
-        """Return all objects that match, page by page. Raises Expired when it takes too long."""
-        items: list[M] = []
-        token = version = ""
-        while True:
-            got = await self.list(
-                namespace, label_selector=label_selector, field_selector=field_selector, limit=page,
-                continue_token=token,
-            )  # fmt: skip
-            items += got.items
-            version = version or got.resource_version
-            token = got.continue_token
-            if not token:
-                return ObjectList(items=items, resource_version=version)
+        """Return all objects that match, as of one version. Without a namespace: of all.
+
+        Page by page, each as of the version of the first. When that version is no longer kept before the last page the
+        list begins again, at most twice. (client-go's pager then asks once for all in one answer, `tools/pager/pager.go`,
+        which this server does not give.)
+
+        Args:
+            namespace: empty for all.
+            label_selector: which objects; empty for all.
+            field_selector: which objects; empty for all.
+            resource_version: how fresh; empty for the newest.
+            page: objects in a page; 0 for as many as the server gives at once.
+
+        Raises:
+            Expired: history goes faster than the pages come, or the server does not keep `resource_version`.
+        """
+        for left in reversed(range(LIST_TRIES)):
+            items: list[M] = []
+            token = version = ""
+            try:
+                while True:
+                    got = await self.list_page(
+                        namespace, label_selector=label_selector, field_selector=field_selector, limit=page,
+                        continue_token=token, resource_version="" if token else resource_version,
+                    )  # fmt: skip
+                    items += got.items
+                    version, token = version or got.resource_version, got.continue_token
+                    if not token:
+                        return ObjectList(items=items, resource_version=version)
+            except Expired:
+                if not token or not left:
+                    raise
+        raise AssertionError("the last try returns, or raises")
 
     async def watch(
         self,
@@ -177,7 +217,7 @@ class ResourceClient(Generic[M]):
         )
         return self._results(await self._call("UpdateStatusBatch", request, raw_pb2.RawBatchResponse))
 
-    async def patch(
+    async def patch(  # noqa: PLR0913  # each is an option of the request
         self,
         name: str,
         patch: str,
@@ -187,11 +227,14 @@ class ResourceClient(Generic[M]):
         subresource: str = "",
         dry_run: bool = False,
         field_manager: str = "",
+        field_validation: str = "",
     ) -> M:
-        """Change an object by a patch in JSON text."""
+        """Change an object by a patch in JSON text. Unknown fields are warned of, or an error with `Strict`."""
         request = request_pb2.PatchRequest(
             namespace=namespace, name=name, patch_type=patch_type, patch=patch, subresource=subresource,
-            options=meta_pb2.PatchOptions(dry_run=_dry_run(dry_run), field_manager=field_manager),
+            options=meta_pb2.PatchOptions(
+                dry_run=_dry_run(dry_run), field_manager=field_manager, field_validation=field_validation
+            ),
         )  # fmt: skip
         return await self._object("Patch", request)
 
@@ -216,6 +259,17 @@ class ResourceClient(Generic[M]):
         if resource_version is not None:
             request.preconditions.resource_version = resource_version
         return await self._object("Delete", request)
+
+    async def delete_unreadable(self, name: str, namespace: str = "", *, dry_run: bool = False) -> None:
+        """Delete what the server cannot read from its store: finalizers and what hangs on the object are not looked at.
+
+        Raises NotFound, and Conflict for what can be read.
+        """
+        request = request_pb2.DeleteRequest(
+            namespace=namespace, name=name, dry_run=_dry_run(dry_run),
+            ignore_store_read_error_with_cluster_breaking_potential=True,
+        )  # fmt: skip
+        await self._object("Delete", request)
 
     async def delete_batch(
         self, objects: Sequence[tuple[str, str, str]], *, grace_period_seconds: int | None = None

@@ -11,7 +11,7 @@ import structlog
 
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
-from vaina.client.clientset import PodTraceClient
+from vaina.client.verbs import PodTraceClient
 from vaina.clock import Clock, set_micros
 from vaina.errors import ApiError
 from vaina.steps import PodStep, may_have_trace
@@ -60,6 +60,31 @@ class StepReporter:
             message: what happened, in a few words.
             node_name: the Pod's node, where it is known.
         """
+        self._add(pod_meta, step, start, end, message, node_name, wait=False)
+
+    def wait(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float | None,
+        message: str,
+        node_name: str = "",
+    ) -> None:
+        """Report what a step waits for: when it begins (`end` None) and when it is over, with the same start."""
+        self._add(pod_meta, step, start, end, message, node_name, wait=True)
+
+    def _add(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float | None,
+        message: str,
+        node_name: str,
+        *,
+        wait: bool,
+    ) -> None:
         uid = pod_meta.uid
         if not may_have_trace(uid):
             return
@@ -73,7 +98,10 @@ class StepReporter:
         record.CopyFrom(self._blank)
         record.step, record.message = step.value, message
         set_micros(record.start_time, start)
-        set_micros(record.end_time, end)
+        if end is not None:
+            set_micros(record.end_time, end)
+        if wait:
+            report.wait = True
         self._waiting.append(report)
         self._wake.set()
 

@@ -1,6 +1,6 @@
 """How calls travel: over gRPC, or to handlers in the same process. Both carry bytes and raise ApiErrors only.
 
-No retries here: they are decided at one level, in work queues, reflectors and workers (style.md 16).
+No retries here: they are decided at one level, in work queues, reflectors and workers.
 """
 
 import asyncio

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vaina.objects.quoting import go_quote
+from vaina.objects.integers import parse_uint
+from vaina.quoting import go_quote
 
 _NUMBER: Final = re.compile("[+-]?[0-9]{1,18}", re.ASCII).fullmatch
 
@@ -92,9 +93,10 @@ def parse(text: str, completions: int) -> Indexes:
     intervals: list[tuple[int, int]] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
+        begin, end = parse_uint(first), parse_uint(last or first)
+        if begin is None or end is None:
             continue
-        low, high = int(first), min(int(last or first), completions - 1)
+        low, high = begin, min(end, completions - 1)
         if low <= high:
             intervals.append((low, high))
     return Indexes(tuple(_joined(sorted(intervals))))

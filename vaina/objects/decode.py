@@ -2,13 +2,15 @@
 
 Called by `manifest`. Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text. Null means
 unset; in a map or a list of scalars it is the zero value, as in upstream. The words of errors are those of Go's decoder, with
-the index of a list where upstream leaves it out.
+the index of a list where upstream leaves it out. Mistakes are told in the order of the document, as `sigs.k8s.io/json`
+(`internal/golang/encoding/json/decode.go`) meets them; keys that stand twice in YAML come first, with their lines.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,12 +20,12 @@ from vaina.objects.quantity import QuantityError
 from vaina.objects.quantity import parse as parse_quantity
 from vaina.objects.schema import Field, Schema, Shape, schema_of
 from vaina.objects.times import TimeError, parse_time
-from vaina.objects.tree import Number, Tree, compact_json
+from vaina.objects.tree import MAX_ERRORS, Number, Tree, compact_json, in_order
+from vaina.quoting import go_quote
 
-#: upstream stops collecting here as well
-MAX_ERRORS: Final = 100
 _INT32: Final = (-(1 << 31), (1 << 31) - 1)
 _INT64: Final = (-(1 << 63), (1 << 63) - 1)
+_YAML: Final = "yaml: unmarshal errors:\n  "
 _NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]", re.ASCII)
 
 #: (path of the parent, this step): made for every value, written out for mistakes alone
@@ -39,6 +41,13 @@ class Mistakes:
     fatal: list[str] = field(default_factory=list[str])
     #: unknown and duplicate fields: an error or a warning, as the caller asked
     strict: list[str] = field(default_factory=list[str])
+
+    def warnings(self) -> list[str]:
+        """Return unknown and duplicate fields one by one (`endpoints/handlers/rest.go`: parseYAMLWarnings)."""
+        told: list[str] = []
+        for text in self.strict:
+            told += text.removeprefix(_YAML).split("\n  ") if text.startswith(_YAML) else [text]
+        return told
 
     def add_strict(self, text: str) -> None:
         """Note an unknown or duplicate field, once."""
@@ -85,14 +94,13 @@ class _Decoder:
         """Return keyword arguments for the message's constructor. `known`: names that are read elsewhere."""
         out: dict[str, Any] = {}
         by_json = schema.by_json
-        if type(tree) is Tree:
-            for name in tree.duplicates:
-                self.mistakes.add_strict(f'duplicate field "{_write_place((place, f".{name}"))}"')
-        for name, value in tree.items():
+        for name, value in (
+            tree.items() if type(tree) is not Tree else self.once(tree, place, {*by_json, *known})
+        ):
             item = by_json.get(name)
             if item is None:
                 if name not in known:
-                    self.mistakes.add_strict(f'unknown field "{_write_place((place, f".{name}"))}"')
+                    self.mistakes.add_strict(f"unknown field {go_quote(_write_place((place, f'.{name}')))}")
                 continue
             if value is None:
                 continue
@@ -104,6 +112,17 @@ class _Decoder:
                 target = target.setdefault(via, {})
             target[item.name] = decoded
         return out
+
+    def once(self, tree: Tree, place: _Place, fields: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
+        """Give what an object has, and note which of its fields comes again, where it does: mistakes are told in their order.
+
+        Those of YAML were told by their lines, at the top.
+        """
+        for name, value, again in in_order(tree):
+            if not again:
+                yield name, value
+            elif name in fields and not tree.lines:
+                self.mistakes.add_strict(f"duplicate field {go_quote(_write_place((place, f'.{name}')))}")
 
     def field(self, schema: Schema, item: Field, value: Any, place: _Place) -> Any:
         """Return the value of one field, or _BAD after noting what is wrong."""
@@ -126,10 +145,9 @@ class _Decoder:
 
     def entries(self, schema: Schema, item: Field, values: dict[str, Any], place: _Place) -> Any:
         out: dict[str, Any] = {}
-        if type(values) is Tree:
-            for name in values.duplicates:
-                self.mistakes.add_strict(f'duplicate field "{_write_place((place, f".{name}"))}"')
-        for name, value in values.items():
+        for name, value in (
+            values.items() if type(values) is not Tree else self.once(values, place, values.keys())
+        ):
             inner = (place, f".{name}")
             out[name] = _zero(item.shape) if value is None else self.one(schema, item, value, inner)
         return _BAD if _BAD in out.values() else out
@@ -262,6 +280,9 @@ def dict_to_message(
         The message (None when a value cannot be read) and what was wrong.
     """
     decoder = _Decoder()
+    if isinstance(tree, Tree) and tree.lines:
+        # as one mistake and the first, as upstream's reader of YAML tells them (runtime/serializer/json: unmarshal)
+        decoder.mistakes.add_strict(_YAML + "\n  ".join(tree.lines))
     arguments = decoder.message(schema_of(message_type.DESCRIPTOR), tree, None, known)
     if decoder.mistakes.fatal:
         return None, decoder.mistakes

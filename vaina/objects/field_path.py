@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from vaina.errors import FieldError
 from vaina.objects.encode import message_to_dict
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 NOT_FOUND: Final = "FieldValueNotFound"
 REQUIRED: Final = "FieldValueRequired"
@@ -86,7 +86,7 @@ def show_value(value: object) -> str:
     """Write a bad value as upstream does: numbers and booleans bare, strings quoted, the rest as JSON."""
     match value:
         case None:
-            return '"null"'
+            return "null"
         case bool():
             return "true" if value else "false"
         case int() | float():
@@ -100,7 +100,7 @@ def show_value(value: object) -> str:
         case bytes():
             pass
         case Iterable():
-            value = list(value)
+            value = [message_to_dict(item) if isinstance(item, Message) else item for item in value]
         case _:
             pass
     return msgspec.json.encode(value).decode().translate(_HTML)
@@ -157,7 +157,9 @@ def too_long(path: AnyPath, max_bytes: int) -> FieldError:
         TOO_LONG,
         path,
         "",
-        f"may not be more than {max_bytes} bytes" if max_bytes >= 0 else "value is too long",
+        f"may not be more than {max_bytes} {'byte' if max_bytes == 1 else 'bytes'}"
+        if max_bytes >= 0
+        else "value is too long",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects.integers import parse_int
 
 #: holds a Pod of a Job until it is counted
 TRACKING_FINALIZER: Final = "batch.kubernetes.io/job-tracking"
@@ -81,5 +82,5 @@ def is_tracked(pod: pod_pb2.Pod) -> bool:
 
 def completion_index(pod: pod_pb2.Pod) -> int | None:
     """Return the index of a Pod of an indexed Job; None when it has none that can be read."""
-    text = pod.metadata.annotations.get(COMPLETION_INDEX, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+    index = parse_int(pod.metadata.annotations.get(COMPLETION_INDEX, ""))
+    return index if index is not None and index >= 0 else None

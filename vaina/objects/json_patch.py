@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vaina.objects.tree import MAX_DEPTH, compact_json
+from vaina.quoting import go_quote
 
 #: bytes that copies may add: without a bound sixty operations that double make an exabyte. Upstream's limit, that of a request.
 MAX_COPIED: Final = 3 * 1024 * 1024
@@ -52,7 +53,7 @@ def read_operations(tree: Any) -> tuple[list[Operation], list[str]]:
         for name in ("op", "path", "from"):
             if not isinstance(item.get(name, ""), str):
                 raise PatchError(f"[{index}].{name}: a text is expected")
-        unknown += [f'unknown field "[{index}].{name}"' for name in item if name not in _MEMBERS]
+        unknown += [f"unknown field {go_quote(f'[{index}].{name}')}" for name in item if name not in _MEMBERS]
         operation = Operation(
             item.get("op", ""), item.get("path", ""), item.get("from", ""), item.get("value")
         )

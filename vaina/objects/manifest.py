@@ -19,12 +19,21 @@ from vaina.kinds import KINDS_BY_GVK, Kind
 from vaina.objects.decode import Mistakes, dict_to_message
 from vaina.objects.encode import message_to_dict
 from vaina.objects.normalise import normalise
-from vaina.objects.tree import MAX_BYTES, TextError, compact_json, decode_text, parse_json
+from vaina.objects.tree import (
+    MAX_BYTES,
+    MAX_DOCUMENTS,
+    TextError,
+    TooManyDocuments,
+    compact_json,
+    decode_text,
+    is_too_large,
+    parse_json,
+    with_fields,
+)
 from vaina.objects.yaml_text import parse_yaml, write_yaml
+from vaina.quoting import go_quote
 
 _TYPE_FIELDS: Final = frozenset(("apiVersion", "kind"))
-#: documents in one text
-MAX_DOCUMENTS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Decoded:
 
 
 def _read(text: str | bytes, *, yaml: bool) -> list[tuple[Any, int]]:
-    if len(text) > MAX_BYTES:
+    if is_too_large(text):
         raise TooLarge(f"Request entity too large: limit is {MAX_BYTES}")
     try:
         decoded = decode_text(text)
@@ -52,11 +61,15 @@ def _read(text: str | bytes, *, yaml: bool) -> list[tuple[Any, int]]:
             return parse_yaml(decoded)
         try:
             return parse_json(decoded)
+        except TooManyDocuments:
+            raise
         except TextError as json_error:
             try:
                 return parse_yaml(decoded)
             except TextError:
                 raise json_error from None
+    except TooManyDocuments as error:
+        raise TooLarge(str(error)) from error
     except TextError as error:
         prefix = "error converting YAML to JSON: " if yaml and str(error).startswith("yaml:") else ""
         raise BadRequest(f"{prefix}{error}") from error
@@ -110,7 +123,9 @@ def _find_kind(tree: Any, expected: Kind[Message] | None) -> Kind[Message]:
     row = KINDS_BY_GVK.get((api_version, kind))
     if row is None:
         raise BadRequest(
-            f'no matches for kind "{kind}" in version "{api_version}"', kind=kind, name=_name_of(tree)
+            f"no matches for kind {go_quote(kind)} in version {go_quote(api_version)}",
+            kind=kind,
+            name=_name_of(tree),
         )
     return row
 
@@ -121,7 +136,7 @@ def _decode(tree: Any, line: int, *, kind: Kind[Message] | None, strict: bool) -
     _check(row, _name_of(tree), mistakes, strict=strict)
     assert message is not None
     normalise(message)
-    return Decoded(row, message, tuple(mistakes.strict), line, tree)
+    return Decoded(row, message, tuple(mistakes.warnings()), line, tree)
 
 
 def decode_dict(
@@ -166,7 +181,7 @@ def _expand(tree: Any, line: int) -> Iterable[tuple[Any, int]]:
     if not item_kind:
         return [(item, line) for item in items]
     given = {"apiVersion": api_version, "kind": item_kind}
-    return [(given | item if isinstance(item, dict) else item, line) for item in items]
+    return [(with_fields(item, given) if isinstance(item, dict) else item, line) for item in items]
 
 
 def read_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded | ApiError]:
@@ -178,11 +193,12 @@ def read_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded | 
         BadRequest: the text as a whole is neither YAML nor JSON.
         TooLarge: more than 3 MiB.
     """
-    trees = [
-        item for value, line in _read(text, yaml=True) if value is not None for item in _expand(value, line)
-    ]
-    if len(trees) > MAX_DOCUMENTS:
-        raise TooLarge(f"there may be at most {MAX_DOCUMENTS} documents")
+    trees: list[tuple[Any, int]] = []
+    for value, line in _read(text, yaml=True):
+        if value is not None:
+            trees.extend(_expand(value, line))
+        if len(trees) > MAX_DOCUMENTS:
+            raise TooLarge(str(TooManyDocuments()))
     results: list[Decoded | ApiError] = []
     for tree, line in trees:
         try:

@@ -14,7 +14,8 @@ from vaina.objects import field_path
 from vaina.objects.json_patch import Operation, PatchError, apply_operations, read_operations
 from vaina.objects.manifest import decode_dict, to_dict
 from vaina.objects.strategic_merge import json_merge, strategic_merge
-from vaina.objects.tree import TextError, duplicates_of, parse_one
+from vaina.objects.tree import TextError, in_order, parse_one
+from vaina.quoting import go_quote
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -40,7 +41,7 @@ def read_patch(
         patch_type: one of `TYPES`.
         text: JSON.
         warn: is told of what was dropped, when validation is Warn.
-        validation: what duplicate members get: an error (Strict, and when empty), a warning (Warn), nothing (Ignore).
+        validation: what duplicate members get: an error (Strict), a warning (Warn, and when empty), nothing (Ignore).
 
     Raises:
         BadRequest: it cannot be read, or is of no known type.
@@ -55,7 +56,12 @@ def read_patch(
         patch: Any = parse_one(text.encode())
     except (TextError, UnicodeEncodeError) as error:
         raise BadRequest(f"error decoding patch: {error}") from error
-    mistakes = [f'duplicate field "{name}"' for name in _duplicates(patch)]
+    if patch_type == JSON_PATCH and isinstance(patch, list) and len(patch) > _MAX_OPERATIONS:
+        raise TooLarge(
+            "Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{_MAX_OPERATIONS}, got {len(patch)}"
+        )
+    mistakes = [f"duplicate field {go_quote(name)}" for name in _duplicates(patch)]
     if mistakes:
         patch = _plain(patch)
     made: Patch
@@ -78,7 +84,7 @@ def read_patch(
 
 
 def _tell(mistakes: list[str], warn: Callable[[str], None], validation: str) -> None:
-    if mistakes and validation == _WARN:
+    if mistakes and validation in ("", _WARN):
         for words in mistakes:
             warn(words)
     elif mistakes and validation != _IGNORE:
@@ -86,12 +92,13 @@ def _tell(mistakes: list[str], warn: Callable[[str], None], validation: str) -> 
 
 
 def _duplicates(value: Any, path: str = "") -> Iterator[str]:
-    """Give the paths of members that stand twice. The depth of a text is bounded."""
-    for name in duplicates_of(value):
-        yield f"{path}.{name}".removeprefix(".")
+    """Give the paths of members that stand twice, in the order of the text. The depth of a text is bounded."""
     if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _duplicates(inner, f"{path}.{name}")
+        for name, inner, again in in_order(value):
+            if again:
+                yield f"{path}.{name}".removeprefix(".")
+            else:
+                yield from _duplicates(inner, f"{path}.{name}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _duplicates(inner, f"{path}[{index}]")
@@ -133,11 +140,6 @@ def _plain(value: Any) -> Any:
 
 
 def _json_patch(kind: Kind[Any], tree: Any) -> tuple[Patch, list[str]]:
-    if isinstance(tree, list) and len(tree) > _MAX_OPERATIONS:
-        raise TooLarge(
-            "Request entity too large: The allowed maximum operations in a JSON patch is "
-            f"{_MAX_OPERATIONS}, got {len(tree)}"
-        )
     try:
         operations, unknown = read_operations(tree)
     except PatchError as error:

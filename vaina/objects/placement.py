@@ -7,6 +7,7 @@ Called by the DaemonSet controller, by the kubelet of its own node and of a volu
 from collections.abc import Collection, Iterable, Mapping
 
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
+from vaina.objects.integers import parse_int
 
 
 def selects(spec: pod_pb2.PodSpec, node: node_pb2.Node) -> bool:
@@ -41,15 +42,12 @@ def _holds(item: reference_pb2.NodeSelectorRequirement, labels: Mapping[str, str
             return present
         case "DoesNotExist":
             return not present
-        case "Gt" | "Lt" if item.values and _is_number(value) and _is_number(item.values[0]):
-            number, bound = int(value), int(item.values[0])
+        case "Gt" | "Lt" if item.values:
+            number, bound = parse_int(value), parse_int(item.values[0])
+            if number is None or bound is None:
+                return False
             return number > bound if item.operator == "Gt" else number < bound
     return False
-
-
-def _is_number(text: str) -> bool:
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and len(digits) < 19
 
 
 def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:

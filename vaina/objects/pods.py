@@ -13,9 +13,11 @@ from vaina.objects.conditions import get_condition, set_condition
 from vaina.objects.quantity import milli_value, value
 
 __all__ = [
+    "MIRROR",
     "container_requests",
     "counted_spec",
     "get_condition",
+    "is_mirror",
     "is_ready",
     "is_resized",
     "is_restartable_init",
@@ -33,8 +35,16 @@ GUARANTEED: Final = "Guaranteed"
 BURSTABLE: Final = "Burstable"
 BEST_EFFORT: Final = "BestEffort"
 
+#: annotation of Pods that show a static one, which belongs to its kubelet: the uid of that
+MIRROR: Final = "kubernetes.io/config.mirror"
+
 Amounts = dict[str, int]
 _Quantities = Mapping[str, meta_pb2.Quantity]
+
+
+def is_mirror(pod: pod_pb2.Pod) -> bool:
+    """Say whether a Pod of the API only shows a static one."""
+    return MIRROR in pod.metadata.annotations
 
 
 def is_ready(pod: pod_pb2.Pod) -> bool:
@@ -195,14 +205,17 @@ def _amount(name: str, text: str) -> int:
     return resource_amount(name, text or "0")
 
 
+def pod_level_limits(pod: pod_pb2.Pod) -> Amounts:
+    """Return what the Pod says that it may use at most as a whole, whatever its containers say."""
+    limits = pod.spec.resources.limits
+    return {name: amount for name, amount in _amounts(limits).items() if _is_pod_level(name)}
+
+
 def pod_limits(pod: pod_pb2.Pod) -> Amounts:
     """Return what the Pod may use at most, added up as `pod_requests`; the overhead counts for limits that there are."""
     spec = pod.spec
     total = _effective(spec, container_limits)
-    if spec.HasField("resources"):
-        total.update(
-            (name, amount) for name, amount in _amounts(spec.resources.limits).items() if _is_pod_level(name)
-        )
+    total.update(pod_level_limits(pod))
     for name, amount in _amounts(spec.overhead).items():
         if name in total:
             total[name] += amount

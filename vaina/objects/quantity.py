@@ -24,7 +24,6 @@ _MAX_EXPONENT: Final = 60
 _FORMAT_WRONG: Final = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
-_NUMBER_WRONG: Final = "unable to parse numeric part of quantity"
 _SUFFIX_WRONG: Final = "unable to parse quantity's suffix"
 
 _SHAPE: Final = re.compile(r"([+-]?)([0-9]*)(\.?)([0-9]*)([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
@@ -100,9 +99,8 @@ def parse(text: str) -> Amount:
         raise QuantityError(_FORMAT_WRONG)
     sign, whole, _, fraction, suffix = match.groups()
     base, exponent, form = _suffix(suffix)
-    if not whole and not fraction:
-        raise QuantityError(_NUMBER_WRONG)
-    digits = int(whole + fraction)
+    # Without a digit it is none: upstream's parser says 0 of what has nothing before its suffix (parseQuantityString).
+    digits = int(whole + fraction or "0")
     exact = base == 10 and len(whole.lstrip("0")) + len(fraction) <= _EXACT_DIGITS
     nanos = _nanos(digits, len(fraction), base, exponent)
     limit = MAX_INT64 * _NANO

@@ -10,6 +10,7 @@ from typing import Final
 from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.integers import parse_int
 
 #: annotation of Deployments and ReplicaSets: which revision of the template it is
 REVISION: Final = "deployment.kubernetes.io/revision"
@@ -30,8 +31,6 @@ OWN_ANNOTATIONS: Final = frozenset(
         "deprecated.deployment.rollback.to",
     }
 )  # fmt: skip
-#: digits that fit into 64 bits
-_MAX_DIGITS: Final = 18
 #: this progress deadline, or history limit, is none
 UNLIMITED: Final = 2**31 - 1
 
@@ -48,10 +47,10 @@ def amount_of(amount: meta_pb2.IntOrString, total: int, *, round_up: bool) -> in
     """Return a number, or a share of `total` in per cent, as a number. A text that is no share, or no number of 64 bits, is nothing."""
     if amount.type == 0:
         return amount.int_val
-    share = amount.str_val.removesuffix("%")
-    if not share.isascii() or not share.isdigit() or len(share) > _MAX_DIGITS:
+    share = parse_int(amount.str_val.removesuffix("%"))
+    if share is None or share < 0:
         return 0
-    return -(-int(share) * total // 100) if round_up else int(share) * total // 100
+    return -(-share * total // 100) if round_up else share * total // 100
 
 
 def is_rolling(deployment: Deployment) -> bool:
@@ -109,14 +108,16 @@ def age_key(rs: ReplicaSet) -> tuple[int, int, str]:
 
 
 def revision_of(meta: meta_pb2.ObjectMeta) -> int:
-    """Return the revision that an object tells; 0 when it tells none that is a number."""
-    return int_annotation(meta, REVISION) or 0
+    """Return the revision that an object tells, of 64 bits; 0 when it tells no number (upstream: `Revision`)."""
+    return parse_int(meta.annotations.get(REVISION, "")) or 0
 
 
 def int_annotation(meta: meta_pb2.ObjectMeta, key: str) -> int | None:
-    """Return a number that an annotation tells; None when it tells none."""
-    text = meta.annotations.get(key, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+    """Return a number of replicas that an annotation tells; None when it tells none.
+
+    It has 32 bits, as upstream's `getIntFromAnnotation` reads it.
+    """
+    return parse_int(meta.annotations.get(key, ""), bits=32)
 
 
 def has_deadline(deployment: Deployment) -> bool:

@@ -13,17 +13,19 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from vaina.durations import DurationError, parse_duration
+from vaina.objects.integers import parse_int
+from vaina.quoting import go_quote
+
 _MACROS: Final = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
     "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }  # fmt: skip
 _EVERY: Final = "@every "
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DIGITS: Final = re.compile(r"[+-]?([0-9]+)", re.ASCII)
+_MAX_DIGITS: Final = len(str(1 << 64))
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-#: 2**63 nanoseconds, the longest time that Go knows
-_MAX_SECONDS: Final = 9_223_372_036.0
 
 
 class ScheduleError(ValueError):
@@ -59,6 +61,7 @@ class Calendar:
     is left out, what stands in one that comes twice in autumn comes twice.
     """
 
+    #: "": it is never due
     expression: str
     zone: ZoneInfo
 
@@ -100,11 +103,11 @@ def parse(text: str, zone_name: str | None = None) -> Schedule:
     if not text:
         raise ScheduleError("empty spec string")
     if text.startswith(_EVERY):
-        rest = text.removeprefix(_EVERY)
-        seconds = _go_duration(rest)
-        if seconds is None:
-            raise ScheduleError(f"failed to parse duration {text}: time: invalid duration {_quoted(rest)}")
-        return Every(max(1, int(seconds)))
+        try:
+            nanos = parse_duration(text.removeprefix(_EVERY))
+        except DurationError as error:
+            raise ScheduleError(f"failed to parse duration {text}: {error}") from error
+        return Every(max(1, nanos // 10**9))
     if text.startswith("@"):
         if text not in _MACROS:
             raise ScheduleError(f"unrecognized descriptor: {text}")
@@ -114,8 +117,9 @@ def parse(text: str, zone_name: str | None = None) -> Schedule:
         shown = " ".join(parts)
         raise ScheduleError(f"expected exactly {len(_FIELDS)} fields, found {len(parts)}: [{shown}]")
     # A second of 0 before the five: cronsim then leaves the days of changing clocks as they are.
-    spelled = (_spell(part, field) for part, field in zip(parts, _FIELDS, strict=True))
-    return Calendar(" ".join(("0", *spelled)), zone)
+    spelled = [_spell(part, field) for part, field in zip(parts, _FIELDS, strict=True)]
+    # Of commas alone no times come: upstream takes that, and it is never due.
+    return Calendar(" ".join(("0", *spelled)) if all(spelled) else "", zone)
 
 
 def format_time(seconds: float, zone_name: str | None = None) -> str:
@@ -136,8 +140,6 @@ def _spell(text: str, field: _Field) -> str:
             found, any_value = _range(item, field)
             values.update(found)
             star = star or any_value
-    if not values:
-        raise ScheduleError(f"empty {field.name}: {text}")
     return "*" if star else ",".join(str(value) for value in sorted(values))
 
 
@@ -150,9 +152,9 @@ def _range(text: str, field: _Field) -> tuple[range, bool]:
         low, high, star = field.low, field.high, True
     else:
         low = _number_or_name(low_and_high[0], field)
-        high = _number_or_name(low_and_high[1], field) if len(low_and_high) > 1 else low
         if len(low_and_high) > 2:
             raise ScheduleError(f"too many hyphens: {text}")
+        high = _number_or_name(low_and_high[1], field) if len(low_and_high) > 1 else low
     step = 1
     if len(steps) > 1:
         raise ScheduleError(f"too many slashes: {text}")
@@ -179,30 +181,19 @@ def _number_or_name(text: str, field: _Field) -> int:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII):
-        raise ScheduleError(
-            f"failed to parse int from {text}: strconv.Atoi: parsing {_quoted(text)}: invalid syntax"
-        )
-    if int(text) < 0:
-        raise ScheduleError(f"negative number ({int(text)}) not allowed: {text}")
-    return int(text)
+    number = parse_int(text)
+    if number is None:
+        why = "value out of range" if _is_too_long(text) else "invalid syntax"
+        raise ScheduleError(f"failed to parse int from {text}: strconv.Atoi: parsing {go_quote(text)}: {why}")
+    if number < 0:
+        raise ScheduleError(f"negative number ({number}) not allowed: {text}")
+    return number
 
 
-def _go_duration(text: str) -> float | None:
-    """Return the seconds of a duration as Go writes them (1h30m, 1.5s); None when it is none."""
-    body = text.lstrip("+-") if text[:1] in ("+", "-") else text
-    if body == "0":
-        return 0.0
-    total, position = 0.0, 0
-    for match in _PART.finditer(body):
-        if match.start() != position:
-            return None
-        total += float(match[1]) * _UNITS[match[2]]
-        position = match.end()
-    if not body or position != len(body) or total > _MAX_SECONDS:
-        return None
-    return -total if text.startswith("-") else total
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+def _is_too_long(text: str) -> bool:
+    """Say whether Go finds, in what is no number of 64 bits, too many digits before it finds anything else."""
+    found = _DIGITS.match(text)
+    if found is None:
+        return False
+    digits = found[1].lstrip("0")
+    return found.end() == len(text) or len(digits) > _MAX_DIGITS or int(digits or "0") >= 1 << 64

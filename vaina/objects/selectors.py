@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.quoting import go_quote
+from vaina.objects.integers import parse_int
+from vaina.quoting import go_quote
 
 #: longer texts are refused before they are read
 MAX_TEXT: Final = 64 * 1024
@@ -21,7 +22,6 @@ FieldOperator = Literal["=", "!="]
 
 _NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _TOKEN: Final = re.compile(r"[ \t\r\n]*(==|!=|[=!,()<>]|[^ \t\r\n=!,()<>]+|$)")
 
 _NAME_RULE: Final = (
@@ -68,9 +68,9 @@ class Requirement:
                 return value is not None and self._compares(value)
 
     def _compares(self, value: str) -> bool:
-        if not _is_integer(value):
+        left, right = parse_int(value), parse_int(self.values[0])
+        if left is None or right is None:
             return False
-        left, right = int(value), int(self.values[0])
         return left > right if self.operator == "gt" else left < right
 
     def __str__(self) -> str:
@@ -163,7 +163,7 @@ def _requirement(key: str, operator: Operator, values: Iterable[str] = ()) -> Re
     if problems := check_label_key(key):
         wrong.append(f"key: Invalid value: {go_quote(key)}: {'; '.join(problems)}")
     for index, value in enumerate(given):
-        if operator in ("gt", "lt") and not _is_integer(value):
+        if operator in ("gt", "lt") and parse_int(value) is None:
             why = "for 'Gt', 'Lt' operators, the value must be an integer"
             wrong.append(f"values[{index}]: Invalid value: {go_quote(value)}: {why}")
     for index, value in enumerate(given):
@@ -173,10 +173,6 @@ def _requirement(key: str, operator: Operator, values: Iterable[str] = ()) -> Re
     if wrong:
         raise SelectorError(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
     return Requirement(key, operator, tuple(dict.fromkeys(given)))
-
-
-def _is_integer(text: str) -> bool:
-    return bool(_INTEGER.fullmatch(text)) and -(2**63) <= int(text) < 2**63
 
 
 class _Tokens:

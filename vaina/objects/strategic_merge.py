@@ -1,8 +1,11 @@
 """Patches of manifests: strategic merge, JSON merge, and the three-way patch of `kubectl apply`.
 
 Called by the apiserver's Patch and by ManifestService. Works on plain values (`manifest.to_dict`), with the merge keys and
-strategies that the field options tell. Follows `apimachinery/pkg/util/strategicpatch`, with one difference: where a merge key is
-not unique in a list (two ports 53, TCP and UDP) the three-way patch replaces the list, where upstream mixes the items up.
+strategies that the field options tell. Follows `apimachinery/pkg/util/strategicpatch`, the order of lists included: what a patch
+names comes first, in its order. Random patches are held to upstream's own code (`tests/component/test_strategic_merge_interop.py`).
+
+Two differences: where a merge key is not unique in a list (two ports 53, TCP and UDP) the three-way patch replaces the list, where
+upstream mixes the items up; and of deletions inside of what is put in anew nothing stays, where upstream leaves their keys.
 """
 
 from collections.abc import Iterable, Mapping
@@ -75,7 +78,7 @@ def _merge_map(current: JsonObject, patch: JsonObject, schema: Schema | None) ->
         else:
             merged[name] = _merge_value(merged.get(name), value, fields.get(name))
     _delete_primitives(merged, patch)
-    _order_lists(merged, patch, fields)
+    _order_lists(merged, current, patch, fields)
     return merged
 
 
@@ -125,7 +128,7 @@ def _is_only_directive(entry: Json) -> bool:
 def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
     key = item.patch_merge_key
     if not key:
-        return _union(current, patch)
+        return _in_order(_union(current, patch), patch, current, key)
     for entry in patch:
         if not isinstance(entry, dict):
             raise BadRequest(f"expected an object in the list {item.json_name}")
@@ -135,32 +138,36 @@ def _merge_list(current: list[Any], patch: list[Any], item: Field) -> list[Any]:
 
 
 def _merge_items(current: list[Any], patch: list[JsonObject], key: str, schema: Schema | None) -> list[Any]:
-    merged: list[Any] = list(current)
-    gone: set[int] = set()
-    #: value of the merge key -> where it stands
-    places: dict[str, list[int]] = {}
+    gone = {_key_of(entry, key) for entry in patch if entry.get(_PATCH) == "delete"}
+    left = [old for old in current if not (isinstance(old, dict) and _identity(old, key) in gone)]
+    named = [entry for entry in patch if entry.get(_PATCH) != "delete"]
+    merged: list[Any] = list(left)
+    #: value of the merge key -> where it stands first
+    places: dict[str, int] = {}
     for place, old in enumerate(merged):
         if isinstance(old, dict):
-            places.setdefault(_identity(old, key), []).append(place)
-    for entry in patch:
-        if key not in entry:
-            raise BadRequest(f"map: {_shown(entry)} does not contain declared merge key: {key}")
-        identity = _identity(entry, key)
-        if entry.get(_PATCH) == "delete":
-            gone.update(places.pop(identity, ()))
-        elif there := places.get(identity):
-            merged[there[0]] = _merge_map(merged[there[0]], entry, schema)
-        else:
-            places[identity] = [len(merged)]
+            places.setdefault(_identity(old, key), place)
+    for entry in named:
+        identity = _key_of(entry, key)
+        there = places.get(identity)
+        if there is None:
+            places[identity] = len(merged)
             merged.append(_take(entry))
-    return [item for place, item in enumerate(merged) if place not in gone]
+        else:
+            merged[there] = _merge_map(merged[there], entry, schema)
+    return _in_order(merged, named, left, key)
+
+
+def _key_of(entry: JsonObject, key: str) -> str:
+    """Return what tells an item of a patch from others. Raises BadRequest."""
+    if key not in entry:
+        raise BadRequest(f"map: {_shown(entry)} does not contain declared merge key: {key}")
+    return _identity(entry, key)
 
 
 def _union(current: list[Any], more: list[Any]) -> list[Any]:
-    """Add what is not there yet, once. By their texts: a patch may hold anything, and as much as a request may."""
-    there = {repr(value) for value in current}
-    added = {text: value for value in more if (text := repr(value)) not in there}
-    return [*current, *added.values()]
+    """Add what is not there yet, and keep each once. By their texts: a patch may hold anything, as much as a request may."""
+    return list({repr(value): value for value in (*current, *more)}.values())
 
 
 def _shown(entry: Mapping[str, Any]) -> str:
@@ -177,7 +184,9 @@ def _delete_primitives(merged: JsonObject, patch: JsonObject) -> None:
                 merged[target] = [entry for entry in present if repr(entry) not in gone]
 
 
-def _order_lists(merged: JsonObject, patch: JsonObject, fields: Mapping[str, Field]) -> None:
+def _order_lists(
+    merged: JsonObject, current: JsonObject, patch: JsonObject, fields: Mapping[str, Field]
+) -> None:
     for name, value in patch.items():
         if not name.startswith(_ORDER_PREFIX):
             continue
@@ -185,30 +194,57 @@ def _order_lists(merged: JsonObject, patch: JsonObject, fields: Mapping[str, Fie
         present, item = merged.get(target), fields.get(target)
         if isinstance(present, list) and _merges(item):
             assert item is not None
-            merged[target] = _in_order(present, _as_list(value, name), item.patch_merge_key)
+            key, sent, before = item.patch_merge_key, patch.get(target), current.get(target)
+            known = _known_order(before, sent if isinstance(sent, list) else [], key) if before else []
+            merged[target] = _in_order(present, _as_list(value, name), known, key)
+
+
+def _known_order(before: Json, sent: list[Any], key: str) -> list[Any]:
+    """Return the order that items have on the server, when a patch gives an order of its own.
+
+    Upstream deletes items in place and appends to the same array: as many new items as were deleted count as the last ones
+    of the server's (mergeSliceWithSpecialElements, mergeSliceWithoutSpecialElements).
+    """
+    if not isinstance(before, list) or not key:
+        return before if isinstance(before, list) else []
+    entries = [entry for entry in sent if isinstance(entry, dict)]
+    gone = {_identity(entry, key) for entry in entries if entry.get(_PATCH) == "delete"}
+    left = [entry for entry in before if _identity(entry, key) not in gone]
+    there = {_identity(entry, key) for entry in left}
+    added = [entry for entry in entries if entry.get(_PATCH) is None and _identity(entry, key) not in there]
+    return [*left, *added[: len(before) - len(left)]]
 
 
 def _identity(entry: Json, key: str) -> str:
     return repr(entry.get(key) if key and isinstance(entry, dict) else entry)
 
 
-def _in_order(present: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Bring the items that the order names into it; the others keep their place after the item that stood before them."""
-    rank = {_identity(entry, key): place for place, entry in enumerate(order)}
+def _in_order(present: list[Any], order: list[Any], known: list[Any], key: str) -> list[Any]:
+    """Bring the items that the order names into it, and the others of the server between them.
+
+    An item of the server stands before a named one only where both were there and it stood before it already
+    (normalizeElementOrder and mergeSortedSlice of `strategicpatch/patch.go`).
+    """
+    rank, places = _places(order, key), _places(known, key)
     named = sorted((e for e in present if _identity(e, key) in rank), key=lambda e: rank[_identity(e, key)])
-    others: dict[str, list[Any]] = {}
-    before = ""
-    for entry in present:
-        identity = _identity(entry, key)
-        if identity in rank:
-            before = identity
-        else:
-            others.setdefault(before, []).append(entry)
-    result = others.pop("", [])
-    for entry in named:
-        result.append(entry)
-        result.extend(others.pop(_identity(entry, key), []))
-    return result
+    others = [e for e in present if _identity(e, key) not in rank]
+    result: list[Any] = []
+    done = 0
+    for other in sorted(others, key=lambda e: places.get(_identity(e, key), len(places))):
+        at = places.get(_identity(other, key), -1)
+        while done < len(named) and not 0 <= at < places.get(_identity(named[done], key), -1):
+            result.append(named[done])
+            done += 1
+        result.append(other)
+    return [*result, *named[done:]]
+
+
+def _places(entries: list[Any], key: str) -> dict[str, int]:
+    """Return where each item stands first."""
+    found: dict[str, int] = {}
+    for place, entry in enumerate(entries):
+        found.setdefault(_identity(entry, key), place)
+    return found
 
 
 def json_merge(current: Json, patch: Json) -> Json:

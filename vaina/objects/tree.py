@@ -5,7 +5,8 @@ Called by `manifest` (and `yaml_text`, which makes the same values). Size and de
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +15,14 @@ import msgspec
 MAX_BYTES: Final = 3 * 1024 * 1024
 #: no object of the API is a third as deep
 MAX_DEPTH: Final = 100
+#: documents in one text, empty ones too
+MAX_DOCUMENTS: Final = 5000
+#: mistakes of one kind that a document is told; upstream's JSON stops collecting here as well
+MAX_ERRORS: Final = 100
 #: integers with more digits stay text
 _INT_DIGITS: Final = 20
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_NONE: Final[Mapping[str, int]] = MappingProxyType({})
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -46,25 +52,39 @@ class Number:
 
 
 class Tree(dict[str, Any]):
-    """A JSON object in which a key stands more than once; the last value counts, as in upstream."""
+    """An object in which (in YAML: or below which) a key stands more than once; the last value counts, as in upstream."""
 
-    duplicates: tuple[str, ...] = ()
+    #: key -> how many others the object has before it comes again, in that order; a third time is not told
+    duplicates: Mapping[str, int] = MappingProxyType({})
+    #: of YAML: each key that comes again in this object or in what it has, with its line; at most MAX_ERRORS
+    lines: tuple[str, ...] = ()
 
 
-def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its pairs, noting the keys that come again."""
+def make_object(pairs: list[tuple[str, Any]], lines: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Make an object of its pairs, noting the keys that come again. `lines`: what is told of them in YAML."""
     plain = dict(pairs)
-    if len(plain) == len(pairs):
+    if len(plain) == len(pairs) and not lines:
         return plain
     tree = Tree(plain)
+    tree.lines = lines
     seen: set[str] = set()
-    again: dict[str, None] = {}
+    again: dict[str, int] = {}
     for name, _ in pairs:
         if name in seen:
-            again[name] = None
+            again.setdefault(name, len(seen))
         seen.add(name)
-    tree.duplicates = tuple(again)
+    tree.duplicates = again
     return tree
+
+
+def with_fields(tree: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with these fields where it does not have them."""
+    whole = {**tree, **{name: value for name, value in fields.items() if name not in tree}}
+    if not isinstance(tree, Tree):
+        return whole
+    made = Tree(whole)
+    made.duplicates, made.lines = tree.duplicates, tree.lines
+    return made
 
 
 def make_integer(text: str) -> int | Number:
@@ -90,7 +110,7 @@ def _clean(value: Any) -> Any:
             cleaned = make_object([(clean_text(name), _clean(item)) for name, item in value.items()])
             if again := duplicates_of(value):
                 cleaned = Tree(cleaned)
-                cleaned.duplicates = tuple(again)
+                cleaned.duplicates = again
             return cleaned
         case _:
             return value
@@ -105,13 +125,20 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
+def is_too_large(text: str | bytes) -> bool:
+    """Say whether a text has more bytes, as UTF-8, than any request may have."""
+    if isinstance(text, bytes) or text.isascii() or len(text) > MAX_BYTES:
+        return len(text) > MAX_BYTES
+    return len(text.encode(errors="surrogatepass")) > MAX_BYTES
+
+
 def decode_text(text: str | bytes) -> str:
     """Return the text of a document as str.
 
     Raises:
         TextError: it is no UTF-8, or too large.
     """
-    if len(text) > MAX_BYTES:
+    if is_too_large(text):
         raise TextError(f"Request entity too large: limit is {MAX_BYTES}")
     if isinstance(text, str):
         return text
@@ -140,6 +167,13 @@ def check_depth(text: str) -> None:
             depth -= 1
 
 
+class TooManyDocuments(TextError):
+    """A text has more documents than anybody looks at."""
+
+    def __init__(self) -> None:
+        super().__init__(f"there may be at most {MAX_DOCUMENTS} documents")
+
+
 def parse_json(text: str) -> list[tuple[Any, int]]:
     """Read JSON values that follow one another.
 
@@ -147,16 +181,20 @@ def parse_json(text: str) -> list[tuple[Any, int]]:
         (value, line on which it starts, from 1) for each.
 
     Raises:
-        TextError: the text is no JSON, is too large or too deep.
+        TextError: the text is no JSON, is too large or too deep, or has too many values.
     """
     check_depth(text)
     values: list[tuple[Any, int]] = []
     position, line, counted = 0, 1, 0
+    # Looked for once, not for each value: a search goes through the whole text.
+    escaped = "\\u" in text
     while True:
         space = _SPACE.match(text, position)
         position = space.end() if space else position
         if position >= len(text):
             return values
+        if len(values) >= MAX_DOCUMENTS:
+            raise TooManyDocuments
         line += text.count("\n", counted, position)
         counted = position
         try:
@@ -165,7 +203,7 @@ def parse_json(text: str) -> list[tuple[Any, int]]:
             raise TextError(f"{error.msg} (line {error.lineno}, column {error.colno})") from error
         except RecursionError as error:
             raise TextError("exceeded max depth") from error
-        values.append((_clean(value) if "\\u" in text else value, line))
+        values.append((_clean(value) if escaped else value, line))
 
 
 def parse_one(raw: bytes) -> Any:
@@ -191,6 +229,19 @@ def compact_json(value: Any, *, sort_keys: bool = False) -> bytes:
     return msgspec.json.encode(value, enc_hook=_write_number, order="sorted" if sort_keys else None)
 
 
-def duplicates_of(value: Any) -> Iterable[str]:
-    """Give the duplicate keys of an object."""
-    return value.duplicates if isinstance(value, Tree) else ()
+def duplicates_of(value: Any) -> Mapping[str, int]:
+    """Return the duplicate keys of an object, with how many keys it has before each comes again."""
+    return value.duplicates if isinstance(value, Tree) else _NONE
+
+
+def in_order(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """Give the keys of an object with their values in the order of the document, and a key that comes again where it does."""
+    again = list(duplicates_of(tree).items())
+    told = 0
+    for index, (name, value) in enumerate(tree.items()):
+        while told < len(again) and again[told][1] <= index:
+            yield again[told][0], None, True
+            told += 1
+        yield name, value, False
+    for name, _ in again[told:]:
+        yield name, None, True

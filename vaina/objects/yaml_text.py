@@ -2,20 +2,32 @@
 
 Called by `manifest`. libyaml reads the text into events; the values are made here, because PyYAML's own constructor differs in
 many scalars (`y`, `1:30`, dates, `0o17`, `=`), swallows duplicate keys and recurses. Depth, and what aliases expand to, are
-bounded while reading. Floats take the form that Go's JSON gives them: `80.0` is 80, `1e3` is 1000.
+bounded while reading. A key that stands twice is told with the line of its value, as go.yaml.in/yaml/v2 does when it is strict
+(decode.go: setMapIndex). Floats take the form that Go's JSON gives them: `80.0` is 80, `1e3` is 1000.
 """
 
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
+from operator import itemgetter
 from typing import Any, Final
 
 import yaml
 
-from vaina.objects.tree import MAX_DEPTH, Number, TextError, make_integer, make_object
+from vaina.objects.tree import (
+    MAX_DEPTH,
+    MAX_DOCUMENTS,
+    MAX_ERRORS,
+    Number,
+    TextError,
+    TooManyDocuments,
+    make_integer,
+    make_object,
+)
+from vaina.quoting import go_quote
 
 #: values that aliases may add to a document
 MAX_ALIASED: Final = 20_000
@@ -131,6 +143,10 @@ def _key(value: Any) -> str:
             raise TextError(f"unsupported map key: {value!r}")
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
 @dataclass(slots=True)
 class _Frame:
     """A map or list that is being read."""
@@ -139,9 +155,14 @@ class _Frame:
     is_map: bool
     #: values counted before this one began
     began: int
-    items: list[Any]
-    pairs: list[tuple[str, Any]]
-    merged: list[dict[str, Any]]
+    #: the line on which it starts, from 1
+    line: int
+    items: list[Any] = field(default_factory=list[Any])
+    pairs: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    names: set[str] = field(default_factory=set[str])
+    merged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    #: keys that came again, in this and in what it has
+    again: list[str] = field(default_factory=list[str])
     key: Any = None
     has_key: bool = False
 
@@ -163,9 +184,9 @@ class _Reader:
                 self._count += 1
                 value = self._scalar(event)
                 self._remember(event.anchor, value, 1)
-                self._add(value)
+                self._add(value, _line(event))
             case yaml.AliasEvent():
-                self._alias(event.anchor or "")
+                self._alias(event.anchor or "", _line(event))
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 self._start(event)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
@@ -187,7 +208,7 @@ class _Reader:
         if anchor is not None:
             self._anchors[anchor] = (value, size)
 
-    def _alias(self, anchor: str) -> None:
+    def _alias(self, anchor: str, line: int) -> None:
         if any(frame.anchor == anchor for frame in self._stack):
             raise TextError(f"anchor '{anchor}' value contains itself")
         if anchor not in self._anchors:
@@ -197,7 +218,7 @@ class _Reader:
         self._count += size
         if self._aliased > MAX_ALIASED:
             raise TextError("document contains excessive aliasing")
-        self._add(value)
+        self._add(value, line)
 
     def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         if len(self._stack) >= MAX_DEPTH:
@@ -206,23 +227,26 @@ class _Reader:
         if frame is not None and frame.is_map and not frame.has_key:
             raise TextError("invalid map key: a map or a list")
         is_map = isinstance(event, yaml.MappingStartEvent)
-        self._stack.append(_Frame(event.anchor, is_map, self._count, [], [], []))
+        self._stack.append(_Frame(event.anchor, is_map, self._count, _line(event)))
         self._count += 1
 
     def _end(self) -> None:
         frame = self._stack.pop()
         value: Any = frame.items
         if frame.is_map:
-            given = {name for name, _ in frame.pairs}
             merged: dict[str, Any] = {}
             for source in frame.merged:
                 merged.update({name: item for name, item in source.items() if name not in merged})
-            pairs = [(name, item) for name, item in merged.items() if name not in given]
-            value = make_object([*pairs, *frame.pairs])
+            pairs = [(name, item) for name, item in merged.items() if name not in frame.names]
+            # sorted, because upstream makes JSON of it (sigs.k8s.io/yaml: YAMLToJSON): mistakes are told in that order
+            value = make_object(sorted([*pairs, *frame.pairs], key=itemgetter(0)), tuple(frame.again))
+        if self._stack:
+            above = self._stack[-1].again
+            above.extend(frame.again[: MAX_ERRORS - len(above)])
         self._remember(frame.anchor, value, self._count - frame.began)
-        self._add(value)
+        self._add(value, frame.line)
 
-    def _add(self, value: Any) -> None:
+    def _add(self, value: Any, line: int) -> None:
         if not self._stack:
             self.value = None if value is _MERGE else value
             return
@@ -235,7 +259,12 @@ class _Reader:
             if frame.key is _MERGE:
                 self._merge(frame, value)
             else:
-                frame.pairs.append((_key(frame.key), value))
+                name = _key(frame.key)
+                if name in frame.names and len(frame.again) < MAX_ERRORS:
+                    shown = go_quote(name) if isinstance(frame.key, str) else name
+                    frame.again.append(f"line {line}: key {shown} already set in map")
+                frame.names.add(name)
+                frame.pairs.append((name, value))
             frame.has_key = False
 
     def _merge(self, frame: _Frame, value: Any) -> None:
@@ -252,7 +281,7 @@ def parse_yaml(text: str) -> list[tuple[Any, int]]:
         (value, line on which it starts, from 1) for each; an empty document is None.
 
     Raises:
-        TextError: the text is no YAML, is too deep, or its aliases expand to too much.
+        TextError: the text is no YAML, is too deep, its aliases expand to too much, or it has too many documents.
     """
     documents: list[tuple[Any, int]] = []
     line = 0
@@ -266,6 +295,8 @@ def parse_yaml(text: str) -> list[tuple[Any, int]]:
                 assert event is not None
                 line = event.start_mark.line + 1 if event.start_mark else line
                 if isinstance(event, yaml.DocumentStartEvent):
+                    if len(documents) >= MAX_DOCUMENTS:
+                        raise TooManyDocuments
                     reader, start = _Reader(), 0
                 elif isinstance(event, yaml.DocumentEndEvent):
                     assert reader is not None
@@ -281,6 +312,8 @@ def parse_yaml(text: str) -> list[tuple[Any, int]]:
         raise TextError(f"yaml: {where}{error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
         raise TextError("yaml: control characters are not allowed") from error
+    except TooManyDocuments:
+        raise
     except TextError as error:
         raise TextError(f"yaml: line {line}: {error}") from error
     return documents

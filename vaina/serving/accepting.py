@@ -11,8 +11,9 @@ is missing, the ordinary server serves.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import structlog
@@ -63,10 +64,32 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
     def _make_request_call_future(self, method_bytes: bytes | None) -> Any:
         """Is asked by the server for its next call of a method; None: of those that nobody has registered."""
         if method_bytes is None:
-            return super()._make_request_call_future(None)
+            return self._loop_of_tasks.create_task(self._refuse_unknown())
         self._add_workers(_Method(method_bytes), WAITING)
         # The server itself never gets one: the workers do.
         return self._loop_of_tasks.create_future()
+
+    async def _refuse_unknown(self) -> NoReturn:
+        """Tell the calls of methods that nobody has registered so, until the server ends, which raises what the server waits for.
+
+        The server itself gets none of them: it would decode the path in its one loop, outside any `try`, and a byte in it that is not
+        UTF-8 would end the listening socket while the process lives on.
+        """
+        while True:
+            state = await self._request_call()
+            self._keep(self._refuse(state))
+            del state
+
+    async def _refuse(self, state: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        call = calls.Call(state, self._loop_of_tasks, task)
+        try:
+            call.watch_end()
+            with contextlib.suppress(cygrpc.AbortError, cygrpc.ExecuteBatchError):
+                await call.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!", ())
+        finally:
+            call.done()
 
     def _add_workers(self, method: _Method, count: int) -> None:
         for _ in range(count):

@@ -69,8 +69,8 @@ class Call:
         operation = cygrpc.SendMessageOperation(message, 0)
         operations = (operation,) if self._is_begun else (self._begin(), operation)
         self._operations.append(operations)
-        batch = cygrpc.execute_batch(self.state, operations, self._loop)
         try:
+            batch = self._batch(operations)
             future = batch.send(None)
         except cygrpc.ExecuteBatchError:
             self._loop.call_soon(self._posted, None, operations, then)
@@ -109,9 +109,11 @@ class Call:
         self._callbacks.append(callback)
 
     def done(self) -> None:
-        """The call is over."""
+        """The call is over. The core's part is freed, whoever keeps a traceback in which this stands."""
         for callback in self._callbacks:
             callback(self)
+        self._callbacks.clear()
+        self.state = None
 
     def watch_end(self) -> None:
         """Ask the core for the end of the call, and keep the call until then; a client that goes before the answer ends the task.
@@ -119,7 +121,7 @@ class Call:
         Before anything else: the core must be asked before it has to refuse a message, or the call never ends, and others with it.
         """
         operation = cygrpc.ReceiveCloseOnServerOperation(0)
-        batch = cygrpc.execute_batch(self.state, (operation,), self._loop)
+        batch = self._batch((operation,))
         # No task for it: the first step begins it, the second reads what the core said.
         future = batch.send(None)
         future._asyncio_future_blocking = False
@@ -150,10 +152,17 @@ class Call:
         status = cygrpc.SendStatusFromServerOperation(trailers, code, details, 0)
         await self._do((status,) if self._is_begun else (self._begin(), status))
 
+    def _batch(self, operations: tuple[Any, ...]) -> Any:
+        """Return what hands operations to the core. Raises ExecuteBatchError: the call is over."""
+        if self.state is None:
+            # The core takes any bytes that stand behind None for a call.
+            raise cygrpc.ExecuteBatchError("the call is over")
+        return cygrpc.execute_batch(self.state, operations, self._loop)
+
     async def _do(self, operations: tuple[Any, ...]) -> None:
         self._operations.append(operations)
         try:
-            await cygrpc.execute_batch(self.state, operations, self._loop)
+            await self._batch(operations)
         except cygrpc.ExecuteBatchError:
             self._operations.remove(operations)
             raise

@@ -4,6 +4,7 @@
 through `guarded` and `guarded_stream`, so that a caller sees the same errors either way.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def typed_bidi(
     return Method(BIDI, bidi)
 
 
-def as_api_error(error: Exception, path: str) -> ApiError:
+def as_api_error(error: BaseException, path: str) -> ApiError:
     """Return what a caller may know of an exception.
 
     A bug of ours is logged here with its traceback, and leaves the process as InternalError without any detail (I20).
@@ -158,10 +159,16 @@ def as_api_error(error: Exception, path: str) -> ApiError:
 async def guarded(path: str, method: Method, request: bytes, ctx: RequestContext) -> bytes:
     """Call a unary method; only ApiErrors and cancellation come out."""
     try:
-        answer: bytes = await method.fn(request, ctx)
+        return _checked(await method.fn(request, ctx))
+    except ApiError:
+        # As it is: raised from itself it would keep its frames, and the call with them, until the collector comes.
+        raise
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise as_api_error(error, path) from error
     except Exception as error:
         raise as_api_error(error, path) from error
-    return answer
 
 
 async def guarded_stream(
@@ -171,8 +178,27 @@ async def guarded_stream(
     try:
         async with aclosing(method.fn(request, ctx)) as answers:
             async for answer in answers:
-                yield answer
+                yield _checked(answer)
+    except ApiError:
+        raise
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise as_api_error(error, path) from error
     except Exception as error:
         raise as_api_error(error, path) from error
     finally:
         ctx.cancelled = True
+
+
+def _checked(answer: Any) -> bytes:
+    """Return what a handler answers. Raises TypeError when that can be sent to nobody."""
+    if not isinstance(answer, bytes):
+        raise TypeError(f"a handler answered with {type(answer).__name__}, not with bytes")
+    return answer
+
+
+def _is_cancelled() -> bool:
+    """Tell whether the call is to end; or else something that its handler waited for was cancelled, and its caller waits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -7,10 +7,10 @@ What it cannot bound: connections of one address, and the memory of connections 
 
 from typing import Final
 
-#: Requests up to 3 MiB are taken (bad-input.md row 91). What is a little larger is read and refused in Kubernetes' words; from here on gRPC
+#: Requests up to 3 MiB are taken. What is a little larger is read and refused in Kubernetes' words; from here on gRPC
 #: refuses by the length prefix, and nothing is read. 4 MiB is what gRPC takes by default.
 MAX_RECEIVE_BYTES: Final = 4 * 1024 * 1024
-#: names and values of a call's metadata together (bad-input.md row 97)
+#: names and values of a call's metadata together
 MAX_METADATA_BYTES: Final = 16 * 1024
 #: calls of one connection at a time (row 101); the reference's default for HTTP/2. Clients of the library open more connections beyond it.
 MAX_STREAMS: Final = 100
@@ -41,6 +41,10 @@ def server_options(*, max_connections: int = MAX_CONNECTIONS) -> tuple[tuple[str
         # before anybody can refuse it. The bit is "identity"; whoever sends another encoding is told UNIMPLEMENTED by its header alone.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
+        # Counted by the core until Python has freed a call (`grpc.http.overload_protection`, on by default): without it
+        # 40,000 resets got others' calls cancelled. So a call is freed as it ends (`calls.Call.done`), and as many calls
+        # again may wait for that: a client begins the next one as soon as it has its answer.
+        ("grpc.http2.max_deallocating_streams", MAX_STREAMS),
         ("grpc.max_allowed_incoming_connections", max_connections),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
         ("grpc.http2.settings_timeout", HANDSHAKE_SECONDS * 1000),

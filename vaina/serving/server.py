@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
 from vaina.metrics import RpcMetrics
-from vaina.serving import paths, status
+from vaina.serving import status
 from vaina.serving.accepting import make_server
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import (
@@ -142,7 +142,6 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {listen}: {error}") from error
-    paths.install()
     await server.start()
     if ready:
         await health.set_serving(True)

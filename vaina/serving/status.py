@@ -1,4 +1,4 @@
-"""ApiError <-> gRPC status with details, one table both ways (bad-input.md).
+"""ApiError <-> gRPC status with details, one table both ways.
 
 The details are a google.rpc.Status in the trailer `grpc-status-details-bin` with, in this order: Kubernetes' `Status` (without
 its message, which is the status's own), exactly one ErrorInfo, BadRequest for violations of fields, RetryInfo where a
@@ -6,6 +6,7 @@ retry is due. Message and details stay under 4 KiB together, because gRPC client
 violations, then "and N more".
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,9 @@ DOMAIN = "vaina.dev"
 MAX_BYTES = 4096
 #: a single violation is cut to this many characters when the whole is too long
 _MAX_DETAIL = 400
+
+#: how gRPC's core tells of REFUSED_STREAM, error code 7 of HTTP/2
+_REFUSED = re.compile(r"RST_STREAM with error code 7\b")
 
 _CODES: dict[str, grpc.StatusCode] = {
     "Invalid": grpc.StatusCode.INVALID_ARGUMENT,
@@ -111,6 +115,11 @@ def from_rpc(code: grpc.StatusCode, message: str, details: bytes | None) -> ApiE
     found = _from_details(message, details) if details else None
     if found is not None:
         return found
+    # REFUSED_STREAM: no part of it was processed (RFC 9113, section 8.7), so there is no outcome to be unsure of.
+    if _REFUSED.search(message):
+        return errors.TooManyRequests(
+            f"the server refused the call before it began, nothing was done: {message}", retry_seconds=1
+        )
     # A connection that breaks in the middle of an answer is reported as INTERNAL or UNKNOWN by gRPC.
     if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN) and (
         "RST_STREAM" in message or "Stream removed" in message

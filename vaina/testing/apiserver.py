@@ -4,8 +4,8 @@
     client = fake.client()
     fake.fail("Update", CONFIG_MAP, Unavailable("away"), answer_lost=True)
 
-It has the verbs of every kind but the streams of Pods and the sub-resources other than `status`, over the same transport interface, so that informers, recorders
-and leader election run over it unchanged; see `vaina.testing.tracker` for what it does not know. Compare client-go's
+It has the verbs of every kind but the streams of Pods and the sub-resources other than `status` and `scale`, over the same
+transport interface, so that informers, recorders and leader election run over it unchanged; see `vaina.testing.tracker` for what it does not know. Compare client-go's
 kubernetes/fake. Owned by the test's task.
 """
 
@@ -28,6 +28,7 @@ from vaina.objects.patching import apply_patch, read_patch
 from vaina.objects.selectors import SelectorError, parse_field_selector, parse_label_selector
 from vaina.objects.watch import ADDED, BOOKMARK, DELETED, INITIAL_EVENTS_END, MODIFIED
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
+from vaina.testing.scales import Scales
 from vaina.testing.tracker import Happened, Tracker
 
 Unary = Callable[[bytes], bytes]
@@ -108,6 +109,9 @@ class FakeApiserver:
         }  # fmt: skip
         if kind is POD:
             unary |= {"Bind": verbs.bind, "BindBatch": verbs.bind_batch}
+        if kind.has_scale:
+            scales = Scales(self.tracker, kind)
+            unary |= {"GetScale": scales.get, "UpdateScale": scales.update, "PatchScale": scales.patch}
         for verb, fn in unary.items():
             self.handlers[kind.method(verb)] = Method(UNARY, self._called(kind, verb, fn))
         self.handlers[kind.method("Watch")] = Method(STREAM, self._watching(kind))
@@ -176,6 +180,7 @@ class _Verbs:
 
     def get(self, data: bytes) -> bytes:
         request = decode(request_pb2.GetRequest, data)
+        _check_subresource(self._kind, request.subresource)
         return _bytes(self._tracker.get(self._kind, request.namespace, request.name))
 
     def list(self, data: bytes) -> bytes:
@@ -220,14 +225,13 @@ class _Verbs:
 
     def patch(self, data: bytes) -> bytes:
         request = decode(request_pb2.PatchRequest, data)
-        if request.subresource not in ("", "status"):
-            raise NotFound("the server could not find the requested resource")
+        _check_subresource(self._kind, request.subresource)
         validation = request.options.field_validation
         change = read_patch(
             self._kind, request.patch_type, request.patch, _nobody_listens, validation=validation
         )
         old = self._tracker.get(self._kind, request.namespace, request.name)
-        strict = validation in ("", "Strict")
+        strict = validation == "Strict"
         new: Any = apply_patch(self._kind, change, old, _nobody_listens, strict=strict)
         _check_names(new.metadata, old.metadata)
         with self._tracker.dry_run(request.options.dry_run):
@@ -286,6 +290,12 @@ class _Verbs:
 
     def _parse(self, data: bytes) -> Any:
         return decode(self._kind.message, data)
+
+
+def _check_subresource(kind: Kind[Any], name: str) -> None:
+    """Refuse to read or to patch a part that the kind does not have here. Raises NotFound."""
+    if name and not (name == "status" and kind.has_status):
+        raise NotFound("the server could not find the requested resource")
 
 
 def _nobody_listens(_warning: str) -> None:

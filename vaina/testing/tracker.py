@@ -16,7 +16,7 @@ from typing import Any
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock, timestamp
 from vaina.errors import AlreadyExists, BadRequest, Conflict, Expired, Invalid, NotFound
-from vaina.kinds import LEASE, NAMESPACE, NODE, POD, Kind
+from vaina.kinds import DEPLOYMENT, LEASE, NAMESPACE, NODE, POD, VOLUME_ATTACHMENT, Kind
 from vaina.objects.conditions import set_condition
 from vaina.objects.field_path import Path, invalid
 from vaina.objects.meta import object_key
@@ -31,6 +31,12 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 #: phases in which objects are born
 _FIRST_PHASE = {POD: "Pending", NAMESPACE: "Active"}
+#: metadata that a write of the status leaves; as the strategies in the apiserver's registry have it
+_KEPT_BY_STATUS = {
+    POD: ("owner_references",),
+    DEPLOYMENT: ("labels",),
+    VOLUME_ATTACHMENT: ("labels", "annotations", "finalizers", "owner_references"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +127,23 @@ class Tracker:
         _keep_system_fields(new.metadata, old.metadata)
         if kind.has_status:
             new.status.CopyFrom(old.status)
-            new.metadata.generation = old.metadata.generation + (new.spec != old.spec)
+            wished = new.spec != old.spec or (kind is DEPLOYMENT and _annotations(new) != _annotations(old))
+            new.metadata.generation = old.metadata.generation + wished
+        return self._put_or_remove(kind, old, new)
+
+    def _put_or_remove(self, kind: Kind[Any], old: Any, new: Any) -> Any:
+        """Store a change; the one that takes the last finalizer of an ending object removes it."""
         was_held = old.metadata.HasField("deletion_timestamp") and old.metadata.finalizers
         if was_held and not new.metadata.finalizers and not new.metadata.deletion_grace_period_seconds:
             return self._remove(kind, new)
         return self._put(kind, old, new)
 
     def update_status(self, kind: Kind[Any], sent: Any, mask: Sequence[str]) -> Any:
-        """Replace the status, or the fields of it that `mask` names; conditions merge by type. Raises NotFound, Conflict."""
+        """Replace the status and the metadata, or the fields of the status that `mask` names; conditions merge by type.
+
+        Raises:
+            NotFound, Conflict.
+        """
         old = (
             self._find(kind, sent.metadata.namespace, sent.metadata.name)
             if mask
@@ -137,6 +152,13 @@ class Tracker:
         if sent.metadata.uid and sent.metadata.uid != old.metadata.uid:
             raise self._conflict(kind, old, _uid_differs(sent.metadata.uid, old.metadata.uid))
         new = _copy(old)
+        if mask:
+            self._merge_status(new, sent, mask)
+        else:
+            _take_status(kind, new, sent, old)
+        return self._put_or_remove(kind, old, new)
+
+    def _merge_status(self, new: Any, sent: Any, mask: Sequence[str]) -> None:
         for field in mask:
             if field == "conditions":
                 for condition in sent.status.conditions:
@@ -156,9 +178,6 @@ class Tracker:
                 if other != field:
                     part.ClearField(other)
             new.status.MergeFrom(part)
-        if not mask:
-            new.status.CopyFrom(sent.status)
-        return self._put(kind, old, new)
 
     def delete(
         self,
@@ -281,6 +300,19 @@ def _copy(obj: Any) -> Any:
     copy = type(obj)()
     copy.CopyFrom(obj)
     return copy
+
+
+def _take_status(kind: Kind[Any], new: Any, sent: Any, old: Any) -> None:
+    new.status.CopyFrom(sent.status)
+    new.metadata.CopyFrom(sent.metadata)
+    for field in _KEPT_BY_STATUS.get(kind, ()):
+        new.metadata.ClearField(field)
+        getattr(new.metadata, field).MergeFrom(getattr(old.metadata, field))
+    _keep_system_fields(new.metadata, old.metadata)
+
+
+def _annotations(obj: Any) -> Any:
+    return obj.metadata.annotations
 
 
 def _keep_system_fields(new: Any, old: Any) -> None:

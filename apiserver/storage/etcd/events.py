@@ -13,36 +13,44 @@ from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.leases import ttl_of
-from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
-from vaina.errors import InternalError
+from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Unreadable, Version
+from vaina.errors import Expired
 
 _DELETE: Final = kv_pb2.Event.DELETE
-#: told of a value that cannot be read: its key
-Unreadable: TypeAlias = Callable[[Key], None]
+#: told of a value that cannot be read
+OnUnreadable: TypeAlias = Callable[[Unreadable], None]
 
 
 class EventReader:
     """Turns the answers of one watch stream into batches of events. Keeps fragments until they are whole."""
 
     def __init__(
-        self, after: Version, prefix: Key, unreadable: Unreadable, echoes: Echoes | None = None
+        self, after: Version, prefix: Key, unreadable: OnUnreadable, echoes: Echoes | None = None
     ) -> None:
         """Make a reader.
 
         Args:
             after: events up to this version are left out.
             prefix: events of other keys are counted for positions and left out.
-            unreadable: told of values that are no objects; their events are left out.
+            unreadable: told of values that are no objects; their events have none.
             echoes: know what this process has written itself.
         """
         self._after, self._prefix, self._unreadable = after, prefix, unreadable
         self._echoes = Echoes() if echoes is None else echoes
         self._fragments: list[bytes] = []
+        #: events at the very version that the watch goes on after
+        self._at_after = 0
         #: of the event read last
         self._last: Version | None = None
 
     def read(self, answer: WatchAnswer) -> list[StorageEvent]:
-        """Return the events of an answer, or none while more fragments of it follow; a progress notification is a BOOKMARK."""
+        """Return the events of an answer, or none while more fragments of it follow.
+
+        A progress notification is a BOOKMARK.
+
+        Raises:
+            Expired: several events share the version to go on after: nobody knows which of them were seen.
+        """
         events = answer.events[:]
         if answer.fragment:
             self._fragments.extend(events)
@@ -58,38 +66,53 @@ class EventReader:
         echo, after, prefix = self._echoes.read, self._after, self._prefix
         for event in events:
             read = echo(event) or self._parsed(kv_pb2.Event.FromString(event))
-            if read is None:
-                continue
             self._last = version = read.version
-            if version > after and read.key.startswith(prefix):
-                found.append(read)
+            if version > after:
+                if read.key.startswith(prefix):
+                    found.append(read)
+            elif version == after:
+                self._count_at_after(read.key)
         return found
 
-    def _parsed(self, event: "kv_pb2.Event") -> StorageEvent | None:
-        """Return an event that is no echo; None when it puts what is no object."""
+    def _count_at_after(self, key: Key) -> None:
+        self._at_after += key.startswith(self._prefix)
+        if self._at_after > 1:
+            raise Expired("The resourceVersion for the provided watch is too old.")
+
+    def _parsed(self, event: "kv_pb2.Event") -> StorageEvent:
+        """Return an event that is no echo."""
         kv, revision = event.kv, event.kv.mod_revision
         previous = read_value(event.prev_kv, self._unreadable) if event.HasField("prev_kv") else None
-        if event.type == _DELETE:
-            last = self._last
-            is_same = last is not None and versions.revision_of(last) == revision
-            position = versions.deletion_position(
-                versions.position_of(last) if last is not None and is_same else None
-            )
-            version = versions.version_of(revision, position)
-            gone = previous and previous._replace(version=version)
-            return StorageEvent(EventType.DELETED, Key(kv.key.decode()), version, gone, previous)
-        stored = read_value(kv, self._unreadable)
-        if stored is None:
-            return None
+        last = self._last
+        # Of the event before it in the same revision: positions never go back within one.
+        is_same = last is not None and versions.revision_of(last) == revision
+        before = versions.position_of(last) if last is not None and is_same else None
+        is_deletion = event.type == _DELETE
+        stored = None if is_deletion else read_value(kv, self._unreadable)
         kind = EventType.ADDED if kv.create_revision == revision else EventType.MODIFIED
-        return StorageEvent(kind, stored.key, stored.version, stored, previous)
+        if stored is None:
+            # What cannot be read says nothing of its position either: to whoever follows, the object is gone.
+            version = versions.version_of(revision, versions.deletion_position(before))
+            gone = previous and previous._replace(version=version) if is_deletion else None
+            kind = EventType.DELETED if is_deletion else kind
+            return StorageEvent(kind, name_of(kv), version, gone, previous)
+        version = max(stored.version, versions.version_of(revision, before or 0))
+        if stored.version == self._after < version:
+            # Who goes on after the version of an object may mean this one.
+            self._count_at_after(stored.key)
+        return StorageEvent(kind, stored.key, version, stored, previous)
 
 
-def read_value(kv: "kv_pb2.KeyValue", unreadable: Unreadable) -> Stored | None:
+def name_of(kv: "kv_pb2.KeyValue") -> Key:
+    """Return a key as text, whatever bytes another writer made it of."""
+    return Key(kv.key.decode(errors="backslashreplace"))
+
+
+def read_value(kv: "kv_pb2.KeyValue", unreadable: OnUnreadable) -> Stored | None:
     """Return what a key holds; None when that is no object."""
-    key = Key(kv.key.decode(errors="backslashreplace"))
+    key = name_of(kv)
     try:
         return decode_value(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
-    except InternalError:
-        unreadable(key)
+    except Unreadable as error:
+        unreadable(error)
         return None

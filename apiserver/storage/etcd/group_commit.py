@@ -1,7 +1,7 @@
 """Group commit, the doing half: writes that arrive while a transaction is under way go out together in the next.
 
 One transaction is in flight at a time (`store.py` has two group commits). A lone write goes out at once; under load a batch gathers for 1 to 10 ms first, as long as
-writes keep coming (throughput.md: 1,245 -> 2,860 Pods a second). A batch whose answer was lost is settled before anything else is sent.
+writes keep coming (1,245 -> 2,860 Pods a second). A batch whose answer was lost is settled before anything else is sent.
 
 Owned by the task that runs `run`; everything happens on one event loop.
 """
@@ -197,7 +197,12 @@ class GroupCommit:
         self._metrics.batch_writes.observe(len(batch))
         for _ in range(_SENDS):
             try:
-                result = await self._attempt(batch)
+                base = await self._establish(may_be_full=batch[0].data is None)
+                # Who waited too long meanwhile was told that nothing was written, and so it must be.
+                batch = [write for write in batch if is_waiting(write)]
+                if not batch:
+                    return
+                result = await self._attempt(batch, base)
             except TooManyOperations:
                 await self._send_in_parts(batch)
                 return
@@ -213,9 +218,6 @@ class GroupCommit:
             if isinstance(result, list):
                 self._waiting.answer_all(batch, result)
                 return
-            batch = [write for write in batch if is_waiting(write)]
-            if not batch:
-                return
         self._fail(batch, _away())
 
     async def _send_in_parts(self, batch: list[Write]) -> None:
@@ -230,13 +232,12 @@ class GroupCommit:
         for start in range(0, len(batch), most):
             await self._send(batch[start : start + most])
 
-    async def _attempt(self, batch: list[Write]) -> "list[Outcome] | Verdict":
-        """Send a batch once.
+    async def _attempt(self, batch: list[Write], base: int | None) -> "list[Outcome] | Verdict":
+        """Send a batch once, under the condition that the writer key is still where it was established.
 
         Raises:
             ApiError, LeaseMissing: nothing was written.
         """
-        base = await self._establish(may_be_full=batch[0].data is None)
         token = next(self._tokens)
         flat = len(batch) >= _FLAT and base is not None and batch[0].data is not None and not self._nested
         self._nested = max(0, self._nested - 1)
@@ -248,7 +249,7 @@ class GroupCommit:
         try:
             answer = await self._client.txn(txn, "commit")
         except StorageFull:
-            return await self._settle_full(batch, token)
+            return await self._settle_full(batch, token, base)
         except Refused:
             raise
         except ApiError:
@@ -266,7 +267,9 @@ class GroupCommit:
             return flat_outcomes(batch, answer)
         return outcomes(batch, answer, marked=base is not None)
 
-    async def _settle_full(self, batch: list[Write], token: bytes) -> "list[Outcome] | Verdict":
+    async def _settle_full(
+        self, batch: list[Write], token: bytes, base: int | None
+    ) -> "list[Outcome] | Verdict":
         """Return what became of a batch that was refused for want of space; deletions are then sent without the writer key.
 
         Raises:
@@ -274,7 +277,7 @@ class GroupCommit:
         """
         self._full, self._base = True, None
         try:
-            verdict = (await settle_refused(self._client, batch, self._writer_key, token)).verdict
+            verdict = (await settle_refused(self._client, batch, self._writer_key, token, base)).verdict
         except (ApiError, *_FORGOTTEN):
             return Verdict.UNKNOWN
         if verdict is Verdict.NOT_APPLIED and batch[0].data is not None:
@@ -319,11 +322,13 @@ class GroupCommit:
         """Ask until it is known what became of a batch, for a bounded time."""
         self._base = None
         start, attempt = self._clock.monotonic(), 0
+        fences: list[bytes] = []
         verdict: list[Outcome] | Verdict = Verdict.UNKNOWN
         while self._clock.monotonic() - start <= self._patience:
             try:
-                tokens = (token, next(self._tokens))
-                verdict, self._base = await settle(self._client, batch, self._writer_key, tokens, base)
+                # One more each time, for some 6 s: a fence whose answer was lost may be what moved the key.
+                fences.append(next(self._tokens))
+                verdict, self._base = await settle(self._client, batch, self._writer_key, token, fences, base)
                 break
             except _FORGOTTEN:
                 break

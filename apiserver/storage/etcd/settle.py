@@ -2,9 +2,11 @@
 
 Called by the group commit alone, which has one batch under way and sends no other until this one is settled.
 
-The writer key says it. First it is moved by a fence, under the condition that it is still where the batch expected it. If that succeeds, the
-batch had not been applied and never can be. If it does not, its value tells who moved it: with the batch's token, the batch was
-committed in that very revision R; what was stored at R - 1 then tells which of its compares held.
+The writer key says it. First it is moved by a fence, under the condition that it is still where the batch expected it.
+If that succeeds, the batch had not been applied and never can be. If it does not, its value tells who moved it: with the
+batch's token, the batch was committed in that very revision R; what was stored at R - 1 then tells which of its compares
+held. With the token of a fence of this settling, whose answer was lost, that fence succeeded and the batch did not. Any
+other value proves nothing: it may have come after the batch (a late retry that establishes the key, a second process).
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,12 @@ class Settled(NamedTuple):
 
 
 async def settle(
-    client: EtcdClient, writes: Sequence[Write], writer_key: bytes, tokens: tuple[bytes, bytes], base: int
+    client: EtcdClient,
+    writes: Sequence[Write],
+    writer_key: bytes,
+    token: bytes,
+    fences: Sequence[bytes],
+    base: int,
 ) -> Settled:
     """Find out what became of a batch.
 
@@ -44,18 +51,19 @@ async def settle(
         client: to ask.
         writes: the batch.
         writer_key: of this process.
-        tokens: of the batch, and of the fence.
+        token: of the batch.
+        fences: the tokens of the fences that this settling sends: the last is sent now, those before it were, though
+            their answers are lost.
         base: the writer key's mod revision as the batch expected it.
 
     Raises:
         ApiError: ask again.
         Compacted, FutureRevision: etcd no longer has the revision; the outcome cannot be found out.
     """
-    token, fence = tokens
     try:
-        answer = await _fence(client, writer_key, fence, base)
+        answer = await _fence(client, writer_key, fences[-1], base)
     except StorageFull:
-        settled = await settle_refused(client, writes, writer_key, token)
+        settled = await settle_refused(client, writes, writer_key, token, base)
         if isinstance(settled.verdict, list):
             return settled
         raise
@@ -66,23 +74,27 @@ async def settle(
         # Removed by the compactor, which takes keys of writers that have been idle for long.
         return Settled(Verdict.UNKNOWN, None)
     moved = kvs[0]
-    if moved.value != token:
-        # An earlier fence of ours, whose answer was lost as well: it succeeded, therefore the batch did not.
+    if moved.value in fences:
+        # It succeeded, therefore the batch did not.
         return Settled(Verdict.NOT_APPLIED, moved.mod_revision)
+    if moved.value != token:
+        return Settled(Verdict.UNKNOWN, None)
     return Settled(await _outcomes(client, writes, moved.mod_revision), moved.mod_revision)
 
 
 async def settle_refused(
-    client: EtcdClient, writes: Sequence[Write], writer_key: bytes, token: bytes
+    client: EtcdClient, writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None
 ) -> Settled:
     """Find out what became of a batch that etcd refused for want of space.
 
     The member that applies the transaction with which the quota is exceeded does apply it and answers with the refusal all the same
-    (etcd's quotaApplierV3). The answer has come, so nothing is under way any more: a look at the writer key is enough.
+    (etcd's quotaApplierV3). The answer has come, so the batch is not under way any more: a look at the writer key is
+    enough. Where somebody else has moved it meanwhile, nobody can say.
     """
     answer = await client.range(rpc_pb2.RangeRequest(key=writer_key), "settle")
     if not answer.kvs or answer.kvs[0].value != token:
-        return Settled(Verdict.NOT_APPLIED, None)
+        is_unmoved = bool(answer.kvs) and answer.kvs[0].mod_revision == base
+        return Settled(Verdict.NOT_APPLIED if is_unmoved else Verdict.UNKNOWN, None)
     revision = answer.kvs[0].mod_revision
     return Settled(await _outcomes(client, writes, revision), revision)
 

@@ -20,7 +20,7 @@ from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.batch import Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.echoes import Echoes
-from apiserver.storage.etcd.events import read_value
+from apiserver.storage.etcd.events import name_of, read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
 from apiserver.storage.etcd.group_commit import PATIENCE_SECONDS, GroupCommit
 from apiserver.storage.etcd.leases import Leases, ttl_of
@@ -39,6 +39,7 @@ from apiserver.storage.interface import (
     Read,
     StorageEvent,
     Stored,
+    Unreadable,
     Version,
 )
 from apiserver.storage.keys import range_end
@@ -114,8 +115,12 @@ class EtcdStorage:
         if not answer.kvs:
             return None
         kv = answer.kvs[0]
-        # Unlike in a list, what cannot be read is an error here: somebody asks for this very object.
-        return decode_value(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
+        try:
+            return decode_value(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
+        except Unreadable as error:
+            # Unlike in a list it is an error: somebody asks for this very object.
+            self._unreadable(error)
+            raise
 
     async def list(
         self,
@@ -126,7 +131,7 @@ class EtcdStorage:
         max_bytes: int = 0,
         after: Key | None = None,
     ) -> Page:
-        filler = PageFiller(limit, max_bytes)
+        filler, unreadable = PageFiller(limit, max_bytes), list[Key]()
         last, revision = after, 0
         while True:
             request = rpc_pb2.RangeRequest(
@@ -140,13 +145,16 @@ class EtcdStorage:
             revision = request.revision or answer.header.revision
             used = 0
             for kv in answer.kvs:
-                stored = read_value(kv, self._unreadable)
-                if stored is not None and not filler.add(stored):
+                stored, name = read_value(kv, self._unreadable), name_of(kv)
+                if stored is None:
+                    unreadable.append(name)
+                elif not filler.add(stored):
                     break
-                last, used = Key(kv.key.decode()), used + 1
+                last, used = name, used + 1
             left = answer.count - used
             if not left or used < len(answer.kvs) or filler.is_full:
-                return Page(filler.items, versions.whole(revision), last if left else None, left or None)
+                following = last if left else None
+                return Page(filler.items, versions.whole(revision), following, left or None, unreadable)
 
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
@@ -213,6 +221,19 @@ class EtcdStorage:
         previous = read_value(outcome.previous, self._unreadable) if outcome.previous is not None else None
         data, type_meta = (previous.data, previous.type_meta) if previous is not None else (b"", ("", ""))
         return _stored(key, data, type_meta, outcome, 0)
+
+    async def delete_unreadable(self, key: Key) -> Version:
+        while True:
+            answer = await self._range(rpc_pb2.RangeRequest(key=key.encode()), CONSISTENT, "get")
+            if not answer.kvs:
+                raise KeyMissing(key)
+            kv = answer.kvs[0]
+            stored = read_value(kv, self._unreadable)
+            if stored is not None:
+                raise KeyConflict(stored)
+            outcome = await self._commit.submit(Write(key, kv.mod_revision))
+            if outcome.succeeded:
+                return versions.version_of(outcome.revision, outcome.position)
 
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
@@ -288,9 +309,9 @@ class EtcdStorage:
             except FutureRevision:
                 raise too_large(after, await self.current_version()) from None
 
-    def _unreadable(self, key: Key) -> None:
+    def _unreadable(self, error: Unreadable) -> None:
         self._metrics.decode_errors.inc()
-        _LOG.error("stored object cannot be read", key=key)
+        _LOG.error("stored object cannot be read", key=error.key, error=error.message)
 
 
 def _compared(expected: Version) -> int:

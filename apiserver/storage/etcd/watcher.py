@@ -11,7 +11,7 @@ from apiserver.storage import versions
 from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
 from apiserver.storage.etcd.echoes import Echoes
-from apiserver.storage.etcd.events import EventReader, Unreadable
+from apiserver.storage.etcd.events import EventReader, OnUnreadable
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from apiserver.storage.paging import too_large
@@ -27,7 +27,9 @@ _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()
 class Watcher:
     """One watch stream of everything below /registry/: positions need all events of a revision."""
 
-    def __init__(self, client: EtcdClient, *, previous: bool, unreadable: Unreadable, echoes: Echoes) -> None:
+    def __init__(
+        self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable, echoes: Echoes
+    ) -> None:
         """Make a watcher; nothing is opened yet.
 
         Args:

@@ -3,6 +3,9 @@
 DoNotSchedule: the Pods that match in the node's domain, the new one included if it matches, are at most maxSkew more than in the
 domain with the fewest, or than 0 while there are fewer domains than minDomains. ScheduleAnyway: the fewer match, the better.
 Which nodes count is up to the inclusion policies, and to their having all topology keys.
+
+A Pod that says nothing itself gets the built-in constraints, if a ReplicationController, ReplicaSet or StatefulSet made it: among
+the Pods of that one. Nodes without the keys count then: their domain is the one without a name.
 """
 
 import math
@@ -17,6 +20,12 @@ from vaina.api.meta.v1 import meta_pb2
 
 _HOSTNAME = "kubernetes.io/hostname"
 _Constraint = pod_pb2.TopologySpreadConstraint
+#: built in (docs: *Internal default constraints*)
+_DEFAULTS = (
+    _Constraint(max_skew=3, topology_key=_HOSTNAME, when_unsatisfiable="ScheduleAnyway"),
+    _Constraint(max_skew=5, topology_key="topology.kubernetes.io/zone", when_unsatisfiable="ScheduleAnyway"),
+)
+_MAKERS = ("v1/ReplicationController", "apps/v1/ReplicaSet", "apps/v1/StatefulSet")
 
 
 class Spread(Rule):
@@ -26,7 +35,11 @@ class Spread(Rule):
 
     def __init__(self, world: World, wanting: Placed) -> None:
         super().__init__(world, wanting)
-        everything = wanting.pod.spec.topology_spread_constraints
+        everything: Sequence[_Constraint] = wanting.pod.spec.topology_spread_constraints
+        #: who made the Pod, where that decides among which Pods it is spread
+        self._maker = "" if everything else maker_of(wanting.pod)
+        if self._maker:
+            everything = _DEFAULTS
         self._hard = [item for item in everything if item.when_unsatisfiable == "DoNotSchedule"]
         self._soft = [item for item in everything if item.when_unsatisfiable == "ScheduleAnyway"]
         self._counts = [self._by_domain(item, self._hard) for item in self._hard]
@@ -50,8 +63,8 @@ class Spread(Rule):
         """Return how many Pods match in each domain that counts."""
         found: dict[str, int] = {}
         for name, node in self.world.nodes.items():
-            if has_all_keys(node, together) and self._counts_for(item, node):
-                domain = node.metadata.labels[item.topology_key]
+            if self._has_keys(node, together) and self._counts_for(item, node):
+                domain = node.metadata.labels.get(item.topology_key, "")
                 found[domain] = found.get(domain, 0) + self._matching(item, self.world.on(name))
         return found
 
@@ -61,8 +74,14 @@ class Spread(Rule):
             return False
         return item.node_taints_policy != "Honor" or not repelled(self.pod, node)
 
+    def _has_keys(self, node: node_pb2.Node, constraints: Sequence[_Constraint]) -> bool:
+        return bool(self._maker) or has_all_keys(node, constraints)
+
     def _matching(self, item: _Constraint, pods: Sequence[Placed]) -> int:
         """Return how many Pods of our namespace match, those that are about to go left out."""
+        if self._maker:
+            ours = (other for other in pods if other.namespace == self.wanting.namespace)
+            return sum(not other.terminating and maker_of(other.pod) == self._maker for other in ours)
         if not is_set(item):
             return 0
         selector = selector_of(item, self.pod)
@@ -76,7 +95,7 @@ class Spread(Rule):
     def scores(self, nodes: Sequence[node_pb2.Node]) -> Mapping[str, int]:
         if not self._soft:
             return super().scores(nodes)
-        scored = [node for node in nodes if has_all_keys(node, self._soft)]
+        scored = [node for node in nodes if self._has_keys(node, self._soft)]
         raw = dict.fromkeys((node.metadata.name for node in scored), 0.0)
         for item in self._soft:
             if item.topology_key == _HOSTNAME:
@@ -87,10 +106,11 @@ class Spread(Rule):
                 }
             else:
                 by_domain = self._by_domain(item, self._soft)
-                size = len({node.metadata.labels[item.topology_key] for node in scored})
+                size = len({node.metadata.labels.get(item.topology_key, "") for node in scored})
                 counts = {
                     node.metadata.name: by_domain.get(node.metadata.labels[item.topology_key], 0)
                     for node in scored
+                    if item.topology_key in node.metadata.labels
                 }
             for name, count in counts.items():
                 raw[name] += count * math.log(size + 2) + (item.max_skew - 1)
@@ -101,6 +121,14 @@ class Spread(Rule):
             for name, value in whole.items():
                 scores[name] = 100 * (highest + lowest - value) // highest if highest else 100
         return scores
+
+
+def maker_of(pod: pod_pb2.Pod) -> str:
+    """Return the uid of whoever made a Pod, if it is of a kind whose Pods are spread by default."""
+    for owner in pod.metadata.owner_references:
+        if owner.controller and f"{owner.api_version}/{owner.kind}" in _MAKERS:
+            return owner.uid
+    return ""
 
 
 def is_set(item: _Constraint) -> bool:

@@ -66,6 +66,7 @@ case ${VAINA_RUNTIME:-docker} in
 esac
 take_capacity
 prepare_kernel
+make_devices
 clear_cgroups
 mkdir -p "$RUN"
 say "$VAINA_NODE_NAME at $VAINA_NODE_IP, $VAINA_CAPACITY_CPU CPU and $VAINA_CAPACITY_MEMORY of memory"

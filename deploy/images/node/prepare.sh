@@ -56,10 +56,25 @@ take_capacity() {
   export VAINA_SYSTEM_RESERVED_CPU=${VAINA_SYSTEM_RESERVED_CPU:-50m}
   export VAINA_SYSTEM_RESERVED_MEMORY=${VAINA_SYSTEM_RESERVED_MEMORY:-200Mi}
   export VAINA_CGROUP_PARENT="/vaina/$VAINA_NODE_NAME"
+  # Process ids are the machine's, of which there may be 32,768: no Pod takes them from everybody else.
+  export VAINA_POD_PIDS_LIMIT=${VAINA_POD_PIDS_LIMIT:-1024}
   # The disk is the machine's, whose owner fills it with other things too: evicting Pods or removing images would not
   # help, so only memory counts, of which each node has its share (decision 126).
   export VAINA_EVICTION_HARD=${VAINA_EVICTION_HARD:-memory.available<100Mi}
   export VAINA_IMAGE_GC_HIGH_THRESHOLD_PERCENT=${VAINA_IMAGE_GC_HIGH_THRESHOLD_PERCENT:-100}
+}
+
+# Devices that privileged containers find on any machine, where the kernel has them now. Not its disks, nor loop devices, which
+# are the machine's and would outlive the node.
+make_devices() {
+  local number name
+  while read -r number name; do
+    case $name in
+      fuse) [[ -e /dev/fuse ]] || mknod -m 666 /dev/fuse c 10 "$number" ;;
+      tun) mkdir -p /dev/net && { [[ -e /dev/net/tun ]] || mknod -m 666 /dev/net/tun c 10 "$number"; } ;;
+    esac
+  done </proc/misc
+  [[ -e /dev/kmsg ]] || mknod -m 600 /dev/kmsg c 1 11
 }
 
 prepare_kernel() {

@@ -43,6 +43,10 @@ _NANOS = 1_000_000_000
 #: of a container that a runtime lost sight of (upstream's ContainerStatusUnknown has no code of its own; containerd says 255)
 _UNKNOWN_CODE = 255
 
+#: how containerd tells that a start came to nothing before anything of the container ran (internal/cri/server/container_start.go), and what
+#: stands at the end when that is because whoever asked for it went away: so does a shim's start, which is killed then
+_NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", "signal: killed")
+
 
 def log_directory(root: str, config: SandboxConfig) -> str:
     """Return the directory of a Pod's logs: of its own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut)."""
@@ -268,6 +272,20 @@ def container_state(listed: cri.Container, status: cri.ContainerStatus) -> Conta
         message=status.message if ended else "",
         labels=_without_own(status.labels), annotations=_without_own(status.annotations),
     )  # fmt: skip
+
+
+def was_cut_off(status: cri.ContainerStatus) -> bool:
+    """Say whether a container has not run because whoever asked for its start went away.
+
+    Where containerd cannot tell whether it ran (the call of its last step, task.Start, was cut off) it counts as run: nothing runs twice.
+    """
+    message = status.message.removesuffix(": unknown")
+    return (
+        status.state == cri.CONTAINER_EXITED
+        and status.reason == "StartError"
+        and message.startswith(_NOT_RUN)
+        and message.endswith(_CUT_OFF)
+    )
 
 
 def own_stop_signal(status: cri.ContainerStatus) -> str:

@@ -9,6 +9,7 @@ from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated,
 from kubelet.runtime.cri.convert import image_state
 from kubelet.runtime.interface import ImagePullError, NotFoundInRuntime, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
+from vaina.quoting import go_quote
 
 #: what a runtime says of a name that it cannot read
 _UNREADABLE = ("failed to parse image reference", "invalid reference format", "couldn't parse image")
@@ -48,7 +49,9 @@ class CriImages:
             raise _pull_error(error) from error
         image = await self.image_status(answer.image_ref)
         if image is None:
-            raise ImagePullError(f'image "{reference}" was not found: it was removed right after the pull')
+            raise ImagePullError(
+                f"image {go_quote(reference)} was not found: it was removed right after the pull"
+            )
         return image
 
     async def list_images(self) -> Sequence[ImageState]:

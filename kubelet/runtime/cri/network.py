@@ -8,7 +8,7 @@ the file is there, and not before the node has a Pod CIDR.
 import asyncio
 import json
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +56,30 @@ class CniNetwork:
             mtu: of the veth pairs, in bytes.
         """
         self._network, self._directory, self._pool, self._mtu = network, directory, pool, mtu
+        #: what the runtime was told of
+        self._told: IPv4Network | None = None
 
     @property
     def cidr(self) -> IPv4Network | None:
         """The node's Pod CIDR, once it is known."""
         return self._network.cidr
 
+    @property
+    def cluster(self) -> IPv4Network:
+        """The range of all Pods."""
+        return self._network.cluster
+
+    async def interfaces(self) -> tuple[IPv4Interface, ...]:
+        """Return the node's addresses with their networks. Raises NetworkCommandError."""
+        return await self._network.interfaces()
+
     async def configure(self, cidr: IPv4Network) -> None:
         """Make the bridge, and tell the runtime of the network. Idempotent. Raises NetworkCommandError."""
+        # The rules first: no Pod is there before them.
         await self._network.configure(cidr)
-        await asyncio.to_thread(self._write, cidr)
+        if self._told != cidr:
+            await asyncio.to_thread(self._write, cidr)
+            self._told = cidr
 
     def _write(self, cidr: IPv4Network) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

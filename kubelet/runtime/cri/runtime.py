@@ -6,19 +6,19 @@ no longer change is kept by (id, state).
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import grpc
-import structlog
 
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
+from kubelet.runtime.cri.commands import Commands
 from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
 from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
 from kubelet.runtime.cri.sandboxes import CriSandboxes
 from kubelet.runtime.cri.sessions import CriSession
-from kubelet.runtime.cri.stopping import Stops, first_process
-from kubelet.runtime.cut_off import end_command, find_command
+from kubelet.runtime.cri.stopping import Stops
 from kubelet.runtime.interface import (
     CreateFailed,
     NotFoundInRuntime,
@@ -45,8 +45,6 @@ from kubelet.runtime.records import (
     Uid,
 )
 from vaina.clock import Clock
-
-log = structlog.stdlib.get_logger(__name__)
 
 _EVENTS = {
     cri.CONTAINER_STARTED_EVENT: RuntimeEventType.STARTED,
@@ -75,7 +73,7 @@ class CriRuntime:
         self._sandboxes = CriSandboxes(
             connection, node_dns=node_dns, log_root=log_root, remove_containers=self._remove_containers_of
         )
-        self._stops = Stops(connection)
+        self._stops, self._commands = Stops(connection), Commands(connection, clock)
         self._records: dict[tuple[str, int], ContainerState] = {}
 
     async def version(self) -> RuntimeVersion:
@@ -130,14 +128,28 @@ class CriRuntime:
         await asyncio.to_thread(log_file.parent.mkdir, parents=True, exist_ok=True)
         request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=message, sandbox_config=whole)
         try:
-            with translated(CreateFailed):
-                made = await self._cri.runtime.CreateContainer(request, timeout=CALL_SECONDS)
+            return await self._create(request)
         except CreateFailed:
             # As with sandboxes: the name is taken by what was asked for before.
-            for found in await self._listed_containers(_container_filter(sandbox.uid)):
-                if (found.metadata.name, found.metadata.attempt) == (config.name, config.attempt):
-                    return str(found.id)
-            raise
+            found = await self._find(sandbox.uid, config)
+            if not found:
+                raise
+        if not convert.was_cut_off(await self._status(found)):
+            return found
+        # A runtime starts nothing a second time, not even what never ran.
+        await self.remove_container(found)
+        return await self._create(request)
+
+    async def _find(self, pod_uid: Uid, config: ContainerConfig) -> str:
+        """Return the id of an attempt that was made before; "" when there is none."""
+        for item in await self._listed_containers(_container_filter(pod_uid)):
+            if (item.metadata.name, item.metadata.attempt) == (config.name, config.attempt):
+                return str(item.id)
+        return ""
+
+    async def _create(self, request: cri.CreateContainerRequest) -> str:
+        with translated(CreateFailed):
+            made = await self._cri.runtime.CreateContainer(request, timeout=CALL_SECONDS)
         return str(made.container_id)
 
     async def _image_user(self, config: ContainerConfig) -> str:
@@ -158,7 +170,10 @@ class CriRuntime:
         except StartFailed as error:
             # One that runs or has ended is refused: nothing is to be done for it.
             status = await self._status(container_id)
-            if status.reason == "StartError" or status.state == cri.CONTAINER_CREATED:
+            if status.state == cri.CONTAINER_CREATED:
+                # A start that was cut off is given up in the runtime's own time: containerd takes seconds.
+                raise RuntimeFailure(str(error)) from error
+            if status.reason == "StartError":
                 raise StartFailed(status.message or str(error)) from error
 
     async def _status(self, container_id: str) -> cri.ContainerStatus:
@@ -206,6 +221,9 @@ class CriRuntime:
                 await self._stops.kill(item.id)
             status = await self._status(item.id)
         except NotFoundInRuntime:
+            return None
+        if convert.was_cut_off(status):
+            # As if it had never been made: the next start makes it anew.
             return None
         state = convert.container_state(item, status)
         if status.state in {cri.CONTAINER_RUNNING, cri.CONTAINER_EXITED}:
@@ -267,29 +285,19 @@ class CriRuntime:
             container_id=container_id, cmd=config.argv, tty=config.tty, stdin=config.stdin, stdout=True,
             stderr=not config.tty,
         )  # fmt: skip
-        with translated():
-            answer = await self._cri.runtime.Exec(request, timeout=CALL_SECONDS)
-        session = await CriSession.connect(
-            answer.url,
-            stdin=config.stdin,
-            tty=config.tty,
-            hang_up=lambda: self._hang_up(container_id, config.argv),
-        )
-        if config.tty and all(config.size):
-            await session.resize(*config.size)
-        return session
-
-    async def _hang_up(self, container_id: str, argv: Sequence[str]) -> None:
-        """End a command whose caller went away. CRI does not tell its process: one that cannot be told from another is left alone."""
+        ended, session = partial(self._commands.end, container_id, config.argv), None
+        self._commands.begin(container_id, config.argv)
         try:
-            pid = await first_process(self._cri, container_id)
-        except RuntimeFailure:
-            return
-        command = await asyncio.to_thread(find_command, pid, argv) if pid else 0
-        if command:
-            end_command(command)
-        else:
-            log.info("a command that was cut off has ended, or is left alone", container=container_id)
+            with translated():
+                answer = await self._cri.runtime.Exec(request, timeout=CALL_SECONDS)
+            session = await CriSession.connect(answer.url, stdin=config.stdin, tty=config.tty, ended=ended)
+            if config.tty and all(config.size):
+                await session.resize(*config.size)
+        except BaseException as error:
+            # Whoever goes away now may leave a command behind that is just being started.
+            await (session.close() if session else ended(isinstance(error, asyncio.CancelledError)))
+            raise
+        return session
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> CriSession:
         request = cri.AttachRequest(

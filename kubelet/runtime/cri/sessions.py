@@ -49,11 +49,12 @@ class CriSession:
         connection: SpdyConnection,
         streams: dict[str, int],
         exit_code: Callable[[], Awaitable[int]] | None,
-        hang_up: Callable[[], Awaitable[None]] | None,
+        ended: Callable[[bool], Awaitable[None]] | None,
     ) -> None:
         self._connection, self._streams, self._exit_code = connection, streams, exit_code
-        #: for as long as there is somebody to be told to end
-        self._hang_up = hang_up
+        self._ended = ended
+        #: nobody is left to be told to end
+        self._over = False
         self._status = bytearray()
 
     @classmethod
@@ -64,7 +65,7 @@ class CriSession:
         stdin: bool,
         tty: bool,
         exit_code: Callable[[], Awaitable[int]] | None = None,
-        hang_up: Callable[[], Awaitable[None]] | None = None,
+        ended: Callable[[bool], Awaitable[None]] | None = None,
     ) -> "CriSession":
         """Connect.
 
@@ -73,7 +74,7 @@ class CriSession:
             stdin: whether input is to be sent.
             tty: whether there is a terminal: all output is one stream then.
             exit_code: asks for it when the session does not tell (attach).
-            hang_up: ends the process when the session is closed before its output has ended (exec).
+            ended: told when the session is closed; True: before its output has ended (exec).
 
         Raises:
             RuntimeFailure: it was refused.
@@ -92,7 +93,7 @@ class CriSession:
             if isinstance(error, OSError):
                 raise RuntimeUnavailable(f"the runtime's streaming server went away: {error}") from error
             raise
-        return cls(connection, streams, exit_code, hang_up)
+        return cls(connection, streams, exit_code, ended)
 
     async def write(self, data: bytes) -> None:
         # Without a stream for it: the caller did not ask to send any.
@@ -123,7 +124,7 @@ class CriSession:
                 open_streams.discard(frame.stream)
                 if not open_streams:
                     break
-        self._hang_up = None
+        self._over = True
 
     async def exit_code(self) -> int:
         if self._exit_code is not None:
@@ -132,6 +133,6 @@ class CriSession:
 
     async def close(self) -> None:
         self._connection.close()
-        hang_up, self._hang_up = self._hang_up, None
-        if hang_up is not None:
-            await hang_up()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            await ended(not self._over)

@@ -43,9 +43,14 @@ PAUSE_IMAGE = "vaina/pause:1"
 ENDED = frozenset({"exited", "dead", "removing"})
 #: of a container that could not be started: containerd's (pkg/cri/server/container_start.go: errorStartExitCode)
 _START_ERROR_CODE = 128
+#: how the engine's error ends when whoever asked for a start went away before it was done: since Docker 24 that cancels it, always before
+#: anything of the container ran (moby, daemon/start.go: what comes from `tsk.Start` on is not cancelled)
+_CUT_OFF = "context canceled"
 #: since which the engine can mount read-only with all below; kernels can since Linux 5.12
 RECURSIVE_API = "1.44"
-_PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+#: None is left to the engine: that is private, but rslave for what holds the engine's own root or lies in it, where it refuses
+#: private ones (moby, daemon/volumes_linux.go: validateBindDaemonRoot). As cri-dockerd's generateMountBindings does.
+_PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +184,12 @@ def container_body(
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
-    options: dict[str, Any] = {"Propagation": _PROPAGATION[mount.propagation]}
-    if mount.readonly and mount.recursive_readonly:
-        # Before API 1.44, which everything else is asked of, no mount is.
-        options["ReadOnlyForceRecursive"] = True
+    options: dict[str, Any] = {}
+    if mount.propagation in _PROPAGATION:
+        options["Propagation"] = _PROPAGATION[mount.propagation]
+    if mount.readonly:
+        # Since API 1.44 a mount that says neither is read-only with all below where the kernel can; before, none is.
+        options["ReadOnlyForceRecursive" if mount.recursive_readonly else "ReadOnlyNonRecursive"] = True
     return {
         "Type": "bind", "Source": mount.host_path, "Target": mount.container_path, "ReadOnly": mount.readonly,
         "BindOptions": options,
@@ -346,12 +353,16 @@ def _exit_code(state: Mapping[str, Any], reason: str) -> int:
 
 
 def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
-    """Return phase, reason and message. A container whose start failed stays `created` in the engine, with an error."""
+    """Return phase, reason and message.
+
+    A container whose start failed stays `created` in the engine, with an error. So does one whose start was cut off, by the end of a kubelet:
+    it has not run, and is started again.
+    """
     error = state.get("Error", "")
     match state["Status"]:
         case "running" | "paused" | "restarting":
             return ContainerPhase.RUNNING, "", ""
-        case "created" if not error:
+        case "created" if not error or error.endswith(_CUT_OFF):
             return ContainerPhase.CREATED, "", ""
         case "created":
             return ContainerPhase.EXITED, "StartError", error

@@ -11,16 +11,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.client import BAD_REQUEST
 from typing import Any, Protocol, TypeVar
 
 from docker import APIClient
+from docker.errors import APIError
 
 from kubelet.runtime.docker.quick import QuickClient
 
 T = TypeVar("T")
 
-#: of the Engine API: Docker 20.10 and newer serve it
+#: of the Engine API: Docker 20.10 to 28 serve it; newer ones are spoken to in the oldest version that they know (1.44)
 API_VERSION = "1.41"
+#: what an engine says of an older one (moby, `daemon/server/middleware/version.go`)
+_TOO_OLD = "is too old"
 #: what the engine may take for one ordinary call; starting a container on a loaded node takes seconds
 CALL_SECONDS = 120
 #: items of a stream between its thread and the loop; a reader that is slower holds the engine back
@@ -102,15 +106,27 @@ class Engine:
         self.socket_path = socket_path
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="docker")
         self._local = threading.local()
+        self._version = API_VERSION
 
     def _client(self) -> APIClient:
         client = getattr(self._local, "client", None)
-        if client is None:
+        if client is None or client.api_version != self._version:
             client = self._local.client = self._new_client()
         return client
 
-    def _new_client(self, version: str = API_VERSION) -> APIClient:
-        return QuickClient(self.socket_path, version=version, timeout=CALL_SECONDS)
+    def _new_client(self, version: str = "") -> APIClient:
+        return QuickClient(self.socket_path, version=version or self._version, timeout=CALL_SECONDS)
+
+    def _run(self, operation: Callable[[APIClient], T]) -> T:
+        client = self._client()
+        try:
+            return operation(client)
+        except APIError as error:
+            if error.status_code != BAD_REQUEST or _TOO_OLD not in str(error.explanation):
+                raise
+            # Refused before anything was done: an engine that is newer than this kubelet knew, or was replaced by one.
+            self._version = client.version(api_version=False)["MinAPIVersion"]
+        return operation(self._client())
 
     async def call(self, operation: Callable[[APIClient], T]) -> T:
         """Run an SDK call in the pool.
@@ -119,7 +135,7 @@ class Engine:
             docker.errors.DockerException, requests.RequestException: as the SDK does.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: operation(self._client()))
+        return await loop.run_in_executor(self._pool, lambda: self._run(operation))
 
     async def call_as_of(self, version: str, operation: Callable[[APIClient], T]) -> T:
         """Run an SDK call in the pool with another version of the API, on a connection of its own. Raises as `call`."""

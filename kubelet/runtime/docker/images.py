@@ -13,6 +13,7 @@ from kubelet.runtime.docker.engine import ClosableIterator, Engine
 from kubelet.runtime.docker.failures import translated
 from kubelet.runtime.interface import ImagePullError, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
+from vaina.quoting import go_quote
 
 _NOT_FOUND = 404
 
@@ -65,7 +66,9 @@ class DockerImages:
             raise ImagePullError(f"the Docker engine does not answer: {error}") from error
         image = await self.image_status(reference)
         if image is None:
-            raise ImagePullError(f'image "{reference}" was not found: it was removed right after the pull')
+            raise ImagePullError(
+                f"image {go_quote(reference)} was not found: it was removed right after the pull"
+            )
         return image
 
     async def list_images(self) -> Sequence[ImageState]:

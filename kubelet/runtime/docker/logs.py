@@ -1,5 +1,6 @@
 """Logs of containers, dead or alive. Called by the docker runtime."""
 
+import re
 from collections.abc import AsyncIterator
 
 from docker import APIClient
@@ -7,6 +8,8 @@ from docker import APIClient
 from kubelet.runtime.docker.engine import ClosableIterator, Engine
 from kubelet.runtime.docker.failures import translated
 from kubelet.runtime.records import LogOptions, OutputStream
+
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 
 
 async def container_logs(engine: Engine, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
@@ -24,6 +27,16 @@ async def container_logs(engine: Engine, container_id: str, options: LogOptions)
         )  # fmt: skip
         return opened
 
+    #: the stamp of a line that goes on: the engine keeps long lines in pieces of 16 KiB, and puts the same before each
+    begun = b""
     with translated():
         async for data in engine.stream(open_logs):
+            if begun and data.startswith(begun):
+                piece = data.removeprefix(begun)
+                begun = b"" if data.endswith(b"\n") else begun
+                yield piece
+                continue
+            if options.timestamps and not data.endswith(b"\n"):
+                stamp = _STAMP.match(data)
+                begun = stamp[0] if stamp else b""
             yield data

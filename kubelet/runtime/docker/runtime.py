@@ -46,6 +46,7 @@ from kubelet.runtime.records import (
     SecurityConfig,
     Uid,
 )
+from vaina.quoting import go_quote
 
 _EVENTS = {
     "start": RuntimeEventType.STARTED,
@@ -141,7 +142,7 @@ class DockerRuntime:
         try:
             return await asyncio.to_thread(Path(name).read_text)
         except (OSError, ValueError) as error:
-            raise CreateFailed(f'failed to load the seccomp profile "{name}": {error}') from error
+            raise CreateFailed(f"failed to load the seccomp profile {go_quote(name)}: {error}") from error
 
     async def start_container(self, container_id: str) -> None:
         def start(client: APIClient) -> None:

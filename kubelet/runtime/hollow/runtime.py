@@ -43,6 +43,7 @@ from kubelet.runtime.records import (
     Uid,
 )
 from vaina.clock import Clock, rfc3339
+from vaina.quoting import go_quote
 
 #: events that wait for their reader; the oldest are dropped, which a relist makes good
 _EVENTS = 1024
@@ -149,7 +150,7 @@ class HollowRuntime:
         if container.reason == "StartError":
             container.told = True
             raise StartFailed(
-                f'exec: "{" ".join(container.config.command)}": executable file not found in $PATH'
+                f"exec: {go_quote(' '.join(container.config.command))}: executable file not found in $PATH"
             )
 
     def _find(self, container_id: str) -> HollowContainer:
@@ -202,7 +203,7 @@ class HollowRuntime:
         self._running(container_id)
         program = read_program(argv)
         if program.missing:
-            raise RuntimeFailure(f'exec: "{argv[0]}": executable file not found in $PATH')
+            raise RuntimeFailure(f"exec: {go_quote(argv[0])}: executable file not found in $PATH")
         await self._clock.sleep(min(program.runs_seconds, timeout_seconds))
         if program.runs_seconds > timeout_seconds:
             raise TimeoutError
@@ -212,7 +213,7 @@ class HollowRuntime:
         self._running(container_id)
         program = read_program(config.argv)
         if program.missing:
-            raise RuntimeFailure(f'exec: "{config.argv[0]}": executable file not found in $PATH')
+            raise RuntimeFailure(f"exec: {go_quote(config.argv[0])}: executable file not found in $PATH")
         return HollowExec(program, config, self._clock)
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> HollowExec:

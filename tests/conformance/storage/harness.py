@@ -34,6 +34,8 @@ class Harness:
     compact: Callable[[Version], Awaitable[None]]
     #: let seconds pass
     advance: Callable[[float], Awaitable[None]]
+    #: store bytes as they are, as another program may
+    put_bytes: Callable[[Key, bytes], Awaitable[None]]
 
 
 class Spec:

@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from apiserver.storage import versions
+from apiserver.storage import codec, versions
 from apiserver.storage.interface import EventType, Read, Version
 from apiserver.storage.selection import Selection
 from tests.conformance.storage.harness import POD_META, PODS, Harness, Spec, pod, pod_key, pods, put_pod
@@ -293,12 +293,14 @@ class SelectionSpec(Spec):
         storage = harness.storage
         start = await storage.current_version()
         async with listening(harness, pods("app=web"), after=start) as web:
-            await storage.create(pod_key("bad"), b"\x0a\xff\xff\xff", POD_META)
+            await harness.put_bytes(pod_key("bad"), codec.encode_value(b"\x0a\xff\xff\xff", POD_META, 0))
             await put_pod(storage, "good")
             await web.until(["ADDED good web@"])
         page = await harness.selecting.list_selection(pods("app=web"))
         assert [item.key for item in page.items] == [pod_key("good")]
-        assert [item.key for item in (await storage.list(PODS)).items] == [pod_key("bad"), pod_key("good")]
+        whole = await storage.list(PODS)
+        assert [item.key for item in whole.items] == [pod_key("good")]
+        assert list(whole.unreadable) == [pod_key("bad")]
 
     async def test_an_object_that_moves_among_many_watchers_reaches_those_concerned(
         self, harness: Harness

@@ -12,6 +12,7 @@ from kubelet.pod.actions import (
     KillReason,
     MountVolumes,
     PodPlan,
+    PrepareVolumes,
     PullImage,
     RemoveContainer,
     RemoveSandbox,
@@ -208,6 +209,12 @@ class Judge:
                     "an attempt of a sandbox is made once"
                 )
                 assert not self.node.live(), "what ran in an old sandbox has ended before the next is made"
+                assert {
+                    item.name for item in self.pod.spec.volumes
+                } <= self.node.mounted | self.node.prepared, (
+                    "no sandbox before all is there that the volumes need"
+                )
+                self.node.prepared = frozenset()
             case StopSandbox(key):
                 ready = self.node.sandboxes[key].ready
                 assert not ready or self.must_end(), "a sandbox that is needed stays"
@@ -227,6 +234,9 @@ class Judge:
                 assert self.node.gone or newest is None or newest.id != key, (
                     "the newest attempt is kept, for its logs"
                 )
+            case PrepareVolumes(names):
+                assert not self.node.mounted & set(names), "what is mounted needs nothing more"
+                assert not self.must_end(), "what ends waits for no volumes"
             case MountVolumes(names):
                 assert not self.node.mounted & set(names), "a volume is mounted once"
                 assert not self.must_end(), "what ends gets no volumes"

@@ -12,6 +12,7 @@ from kubelet.pod.actions import (
     KillContainer,
     MountVolumes,
     PodPlan,
+    PrepareVolumes,
     PullImage,
     RemoveContainer,
     RemoveSandbox,
@@ -131,7 +132,7 @@ class ModelKubelet:
             containers=tuple(node.containers.values()), stopped=frozenset(memory.stopped), mounted=node.mounted,
             failures=dict(memory.failures), post_start=dict(memory.post_start), stopping=dict(memory.stopping),
             probes={key: result for key, result in self.probes.items() if key[0] in node.containers},
-            sizes=dict(memory.sizes), previous=previous,
+            sizes=dict(memory.sizes), previous=previous, said=previous,
         )  # fmt: skip
         return replace(observed, images=self._images(observed))
 
@@ -231,11 +232,15 @@ class ModelKubelet:
                 memory.stopped.add(key)
             case RemoveSandbox(key):
                 node.remove_sandbox(key)
+            case PrepareVolumes(names):
+                self._may_fail(VOLUMES_KEY)
+                node.prepared |= frozenset(names)
             case MountVolumes(names):
                 self._may_fail(VOLUMES_KEY)
                 node.mounted |= frozenset(names)
             case UnmountVolumes(names):
                 node.mounted -= frozenset(names)
+                memory.failures.pop(VOLUMES_KEY, None)
             case PullImage():
                 self._pull(action)
             case CancelPulls():

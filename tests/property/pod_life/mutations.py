@@ -327,7 +327,7 @@ def first_delete_wins(patch: Patch) -> None:
 @mistake(shown_by=8)
 def deadline_ignored(patch: Patch) -> None:
     """activeDeadlineSeconds are not looked at."""
-    patch.setattr(termination, "active_deadline", lambda pod: None)
+    patch.setattr(termination, "active_deadline", lambda pod, said: None)
 
 
 @mistake(shown_by=0)
@@ -423,3 +423,9 @@ def gates_ignored(patch: Patch) -> None:
 def resize_policy_ignored(patch: Patch) -> None:
     """A resize that wants a new start is done in place, and never seen to be done."""
     patch.setattr(compute, "needs_restart", lambda spec, have, want: True)
+
+
+@mistake(shown_by=0)
+def the_sandbox_waits_for_nothing(patch: Patch) -> None:
+    """A sandbox is made although something is missing that a volume needs."""
+    patch.setattr(_Planner, "_prepared", lambda self: True)

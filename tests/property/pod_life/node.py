@@ -55,6 +55,8 @@ class Node:
         self.sandboxes: dict[str, SandboxState] = {}
         self.containers: dict[str, ContainerState] = {}
         self.mounted: frozenset[str] = frozenset()
+        #: volumes of which everything was there when it was looked at last, and no sandbox was made since
+        self.prepared: frozenset[str] = frozenset()
         self.images: set[str] = set()
         self.history: list[Attempt] = []
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []

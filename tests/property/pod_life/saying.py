@@ -106,10 +106,10 @@ def _container(judge: "Judge", item: pod_pb2.ContainerStatus) -> None:
 
 def _conditions(judge: "Judge", before: pod_pb2.PodStatus, after: pod_pb2.PodStatus) -> None:
     now = {item.type: item for item in after.conditions}
-    old = {item.type: item for item in judge.pod.status.conditions}
+    old = {item.type: item for item in before.conditions}
     for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready", "PodReadyToStartContainers"):
         assert kind in now, f"no condition {kind}"
-        if kind in old and kind in {item.type for item in before.conditions}:
+        if kind in old:
             same = old[kind].status == now[kind].status
             kept = old[kind].last_transition_time == now[kind].last_transition_time
             assert kept or not same, f"{kind} is {now[kind].status} as before, since another time"

@@ -11,10 +11,12 @@ from cli.shell import Exit, Failure, Shell
 from cli.terminal import NoTerminal
 from tests.support.command import CommandLine, text_of
 from tests.support.node_streams import FakeNode
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.errors import BadRequest, NotFound
+from vaina.errors import BadRequest, NotFound, TooManyRequests
+from vaina.kinds import POD
+from vaina.serving.handlers import UNARY, Method, RequestContext
 from vaina.testing.builders import make_container
 from vaina.testing.builders import make_pod as build_pod
 from vaina.testing.clock import settle
@@ -81,7 +83,8 @@ async def test_what_the_container_writes_comes_out_where_it_belongs(world: World
     await world.pod()
     shell = world.shell()
     await attach(shell, world.clients, AttachOptions("a"))
-    assert (text_of(shell.stdout), text_of(shell.stderr)) == ("out\n", "err\n")
+    assert text_of(shell.stdout) == "out\n"
+    assert text_of(shell.stderr).endswith("If you don't see a command prompt, try pressing enter.\nerr\n")
     assert world.node.start is not None
     assert not world.node.start.options.stdin
 
@@ -109,7 +112,7 @@ async def test_a_container_with_a_terminal_is_joined_as_one(world: World) -> Non
     assert world.node.start is not None
     assert world.node.start.options.tty
     assert (world.node.start.size.width, world.node.start.size.height) == (80, 24)
-    resumed = "Session ended, resume using 'vaina attach a -c main -i -t' command when the pod is running\n"
+    resumed = "Session ended, resume using 'vaina attach a -c main -n default -i -t' command\n"
     assert text_of(shell.stdout).endswith(resumed)
 
 
@@ -148,20 +151,87 @@ async def test_run_ends_with_the_code_of_what_it_ran(world: World) -> None:
     assert (error.code, error.words) == (3, "pod default/tool terminated (Error)\nno such file")
 
 
-async def test_what_ended_before_it_could_be_joined_is_told_by_its_log(world: World) -> None:
+async def test_what_ended_before_it_could_be_joined_is_joined_from_its_start(world: World) -> None:
     shell = world.shell()
     await world.run(
         shell, RunOptions("tool", "busybox", ["true"], attach=True, restart="Never"), ("Succeeded", 0)
     )
-    assert text_of(shell.stdout) == "tool one\ntool two \ufffd\n"
+    assert (text_of(shell.stdout), text_of(shell.stderr)) == ("out\n", "err\n")
+    assert isinstance(world.node.start, pod_stream_pb2.PodAttachStart)
+    assert world.node.start.from_start
+
+
+async def test_attach_shows_what_is_written_from_now_on(world: World) -> None:
+    await world.pod()
+    await attach(world.shell(), world.clients, AttachOptions("a"))
+    assert isinstance(world.node.start, pod_stream_pb2.PodAttachStart)
+    assert not world.node.start.from_start
+
+
+async def test_nothing_keeps_the_command_once_the_pod_has_ended(world: World) -> None:
+    await world.pod(stdin=True, tty=True)
+    world.node.silent = True
+    shell = world.shell(terminal=Keyboard(b"x"))
+    async with asyncio.TaskGroup() as group:
+        joined = group.create_task(attach(shell, world.clients, AttachOptions("a", stdin=True)))
+        await settle(50)
+        assert not joined.done()
+        await world.becomes("a", "Succeeded")
+        await settle(50)
+        await world.vaina.clock.advance(6)
+        await joined
+
+
+async def test_an_apiserver_that_cannot_answer_now_does_not_end_the_session(world: World) -> None:
+    await world.pod(stdin=True, tty=True)
+    world.node.silent = True
+    path = POD.method("Get")
+    get, asked = world.vaina.handlers[path], 0
+
+    async def busy(request: bytes, context: RequestContext) -> bytes:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise TooManyRequests("busy", retry_seconds=1)
+        return await get.fn(request, context)
+
+    world.vaina.handlers[path] = Method(UNARY, busy)
+    shell = world.shell(terminal=Keyboard(b"x"))
+    async with asyncio.TaskGroup() as group:
+        joined = group.create_task(attach(shell, world.clients, AttachOptions("a", stdin=True)))
+        await settle(50)
+        assert (asked, joined.done()) == (2, False)
+        await world.vaina.clock.advance(2)
+        await world.becomes("a", "Succeeded")
+        await settle(50)
+        await world.vaina.clock.advance(6)
+        await joined
+
+
+async def test_ctrl_c_ends_the_command_until_it_is_joined(world: World) -> None:
+    await world.pod(stdin=True, tty=True)
+    world.node.silent = True
+    with pytest.raises(Exit) as ended:
+        await attach(world.shell(terminal=Keyboard(b"\x03")), world.clients, AttachOptions("a", stdin=True))
+    assert ended.value.code == 130
+
+
+def test_what_run_makes_can_be_changed_by_a_patch() -> None:
+    vaina = CommandLine()
+    changes = '{"spec": {"nodeName": "n1", "containers": null}}'
+    said = vaina.run(
+        "run", "tool", "--image=busybox", "--dry-run=client", "-o", "yaml", "--overrides", changes
+    )
+    assert "nodeName: n1" in said.out
+    assert "image:" not in said.out
 
 
 async def test_what_cannot_be_joined_is_told_by_its_log(world: World) -> None:
     world.node.refusal = BadRequest("container tool not found in pod tool_default")
     shell = world.shell()
     await world.run(shell, RunOptions("tool", "busybox", ["true"], attach=True), ("Running", None))
-    assert text_of(shell.stderr) == (
-        "warning: couldn't attach to pod/tool, falling back to streaming logs: container tool not found in pod tool_default\n"
+    assert text_of(shell.stderr).endswith(
+        "\nwarning: couldn't attach to pod/tool, falling back to streaming logs: container tool not found in pod tool_default\n"
     )
     assert text_of(shell.stdout).startswith("tool one\n")
 

@@ -326,7 +326,8 @@ def test_logs_and_exec_of_a_pod_without_a_node_say_so(vaina: CommandLine) -> Non
 def test_api_resources_and_version(vaina: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     assert "replicasets" in vaina.run("api-resources").out
     assert "replicasets.apps\n" in vaina.run("api-resources", "-o", "name").out
-    assert re.fullmatch(r"Client Version: v\S+\nServer Version: v\d+\.\d+\.\d+\n", vaina.run("version").out)
+    both = r"v1\.\d+\.\d+\+vaina\.\d+\.\d+\.\d+"
+    assert re.fullmatch(rf"Client Version: {both}\nServer Version: {both}\n", vaina.run("version").out)
     assert "apply" in vaina.run().out
     assert vaina.run("get", "--help").code == 0
     assert "Usage: vaina get" in capsys.readouterr().out

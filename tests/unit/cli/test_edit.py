@@ -155,11 +155,46 @@ def test_diff_shows_what_apply_would_change(tmp_path: Path) -> None:
     file.write_text(MANIFEST.replace("'1'", "'2'"))
     changed = vaina.run("diff", "-f", str(file))
     assert changed.code == 1
-    assert changed.out.startswith(
-        "--- LIVE/v1.ConfigMap.default.settings\n+++ MERGED/v1.ConfigMap.default.settings\n"
+    name = "v1.ConfigMap.default.settings"
+    assert changed.out == (
+        f"diff -u -N LIVE/{name} MERGED/{name}\n--- LIVE/{name}\n+++ MERGED/{name}\n"
+        '@@ -1,6 +1,6 @@\n apiVersion: v1\n data:\n-  a: "1"\n+  a: "2"\n kind: ConfigMap\n metadata:\n   annotations:\n'
     )
-    assert '-  a: "1"\n+  a: "2"\n' in changed.out
     assert vaina.run("get", "cm", "settings", "-o", "jsonpath={.data.a}").out == "1"
+
+
+def test_diff_goes_by_name_and_shows_no_secret(tmp_path: Path) -> None:
+    vaina, file = CommandLine(), tmp_path / "m.yaml"
+    deployment = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a}
+spec: {replicas: 1, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}
+"""
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {same: one, other: two}\n"
+    space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: z}\n"
+    vaina.run("apply", "-f", "-", stdin=f"{secret}---{deployment}")
+    wanted = secret.replace("two", "three").replace("other", "more: x, other")
+    file.write_text(f"{space}---\n{wanted}---{deployment.replace('replicas: 1', 'replicas: 2')}")
+    shown = vaina.run("diff", "-f", str(file))
+    heads = [line.split()[-1] for line in shown.out.splitlines() if line.startswith("diff ")]
+    assert heads == [
+        "MERGED/apps.v1.Deployment.default.a",
+        "MERGED/v1.Namespace..z",
+        "MERGED/v1.Secret.default.s",
+    ]
+    assert "-  generation: 1\n+  generation: 2\n" in shown.out
+    assert "-  other: '*** (before)'\n+  more: '***'\n+  other: '*** (after)'\n   same: '***'\n" in shown.out
+    assert "+  other: dGhyZWU=\n" in vaina.run("diff", "--show-secrets", "-f", str(file)).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("diff", "-f", "nowhere"), ("diff", "-f", "-"), ("diff", "-n", "a", "-f", "-"), ("diff", "--what")],
+)
+def test_a_diff_that_fails_is_told_from_one_that_finds_something(arguments: tuple[str, ...]) -> None:
+    result = CommandLine().run(*arguments, stdin=MANIFEST.replace("settings", "A_, namespace: b"))
+    assert (result.code, result.out) == (2, "")
 
 
 def test_replace_replaces_what_is_there(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["x", "5x", "s", "1m5", "1..5s", "-5s", "5 s"])
 def test_other_durations_are_refused(text: str) -> None:
-    with pytest.raises(Failure, match="invalid duration"):
+    with pytest.raises(Failure, match=r"^time: .* duration"):
         parse_duration(text)
 
 

@@ -41,6 +41,68 @@ def test_every_service_restarts_and_has_an_init_and_a_health_check(service: str)
     assert "start_interval" not in parts["healthcheck"]  # engines before 25 refuse it
 
 
+CONFINED = {
+    "user": "65532:65532", "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"],
+}  # fmt: skip
+FILES = ("docker-compose.yml", "docker-compose.self-hosted.yml")
+SERVICES = {
+    f"{file} {name}": service
+    for file in FILES
+    for name, service in yaml.safe_load((ROOT / file).read_text())["services"].items()
+}
+
+
+def running(image: str) -> list[str]:
+    """Name the services of both clusters that run an image."""
+    return [name for name, service in SERVICES.items() if service["image"].startswith(f"vaina-{image}:")]
+
+
+@pytest.mark.parametrize("name", sorted({*SERVICES} - {*running("node")}))
+def test_what_is_no_node_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert {name: service[name] for name in CONFINED} == CONFINED
+    assert not {"cap_add", "privileged", "device_cgroup_rules", "pid", "network_mode"} & set(service)
+
+
+def test_etcd_is_on_a_network_that_only_apiservers_share() -> None:
+    on_it = {name for name, parts in COMPOSE["services"].items() if "etcd" in parts.get("networks", ())}
+    assert on_it == {"etcd", "apiserver"}
+    assert COMPOSE["services"]["etcd"]["networks"] == ["etcd"]
+    # A container that stands in two networks would lead from one to the other.
+    assert COMPOSE["services"]["apiserver"]["sysctls"] == ["net.ipv4.ip_forward=0"]
+
+
+@pytest.mark.parametrize("name", running("registry"))
+def test_a_registry_that_nodes_reach_writes_nothing(name: str) -> None:
+    service = SERVICES[name]
+    if "networks" in service:
+        assert service["networks"] == ["push"]
+        assert [port.partition(":")[0] for port in service["ports"]] == ["127.0.0.1"]
+    else:
+        # What the image does when nobody says anything else is to read.
+        assert service["volumes"] == ["images:/var/lib/registry:ro"]
+        assert "command" not in service
+
+
+def test_a_registry_reads_unless_it_is_told_otherwise() -> None:
+    folder = ROOT / "deploy" / "images" / "registry"
+    assert (
+        'CMD ["docker-registry", "serve", "/etc/vaina/registry.yml"]' in (folder / "Dockerfile").read_text()
+    )
+    config = yaml.safe_load((folder / "config.yml").read_text())
+    assert config["storage"]["maintenance"]["readonly"] == {"enabled": True}
+
+
+@pytest.mark.parametrize("name", running("node"))
+def test_nodes_are_on_no_network_but_the_common_one(name: str) -> None:
+    assert "networks" not in SERVICES[name]
+
+
+def test_pods_of_compose_nodes_have_a_limit_of_process_ids() -> None:
+    text = (ROOT / "deploy" / "images" / "node" / "prepare.sh").read_text()
+    assert "VAINA_POD_PIDS_LIMIT=${VAINA_POD_PIDS_LIMIT:-1024}" in text
+
+
 def test_containerd_is_told_a_host_for_every_registry() -> None:
     # It refuses a file that names none, and then asks over TLS.
     files = sorted((ROOT / "deploy" / "images" / "node" / "containerd" / "certs.d").glob("*/hosts.toml"))

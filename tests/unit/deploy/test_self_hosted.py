@@ -45,3 +45,15 @@ def test_a_manifest_needs_no_apiserver_no_registry_and_no_pod_network(file: Path
     assert pod.spec.host_network
     assert [container.image_pull_policy for container in pod.spec.containers] == ["Never"]
     assert pod.spec.containers[0].liveness_probe.ListFields()
+
+
+@pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.stem)
+def test_a_part_of_the_control_plane_is_confined(file: Path) -> None:
+    pod = decode(file.read_bytes(), path=str(file), node_name="node", now=1.0)
+
+    assert pod.spec.security_context.run_as_user == 65532
+    for container in pod.spec.containers:
+        rights = container.security_context
+        assert rights.run_as_non_root or pod.spec.security_context.run_as_non_root
+        assert (rights.read_only_root_filesystem, rights.allow_privilege_escalation) == (True, False)
+        assert (list(rights.capabilities.drop), list(rights.capabilities.add)) == (["ALL"], [])

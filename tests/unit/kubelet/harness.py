@@ -2,10 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -20,18 +22,25 @@ from kubelet.images.manager import ImageManager
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import NoFiles
+from kubelet.pod.tools import StepSink
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerState
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
+from kubelet.volumes.interface import Volumes
+from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.nothing import NoVolumes
+from kubelet.volumes.objects import ApiObjects
+from kubelet.volumes.tasks import volume_tasks
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
-from vaina.client.transport import InProcessTransport
+from vaina.client.steps import StepReporter
+from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, InProcessTransport, Metadata
 from vaina.errors import NotFound
+from vaina.serving.handlers import Handlers
 from vaina.steps import PodStep
 from vaina.testing.clock import FakeClock, settle
 
@@ -47,6 +56,8 @@ class Recorder:
 
     events: list[tuple[str, str, str]] = field(default_factory=list)
     steps: list[PodStep] = field(default_factory=list)
+    #: (which step waited, whether it is over, what for)
+    waits: list[tuple[PodStep, bool, str]] = field(default_factory=list)
 
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         self.events.append((type, reason, message))
@@ -63,22 +74,58 @@ class Recorder:
         assert start <= end
         self.steps.append(step)
 
+    def wait(
+        self,
+        pod_meta: meta_pb2.ObjectMeta,
+        step: PodStep,
+        start: float,
+        end: float | None,
+        message: str,
+        node_name: str = "",
+    ) -> None:
+        assert end is None or start <= end
+        self.waits.append((step, end is not None, message))
+
     def messages(self, reason: str) -> list[str]:
         return [message for _, found, message in self.events if found == reason]
+
+
+class Counting(InProcessTransport):
+    """Counts calls by the name of their method."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        super().__init__(handlers)
+        self.calls: Counter[str] = Counter()
+
+    async def unary(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        metadata: Metadata = (),
+    ) -> bytes:
+        self.calls[method.rpartition("/")[2]] += 1
+        return await super().unary(method, request, timeout=timeout, metadata=metadata)
 
 
 class Node:
     """One node and its apiserver."""
 
-    def __init__(self, clock: FakeClock, stages: Stages, config: KubeletConfig) -> None:
-        self.clock, self.config = clock, config
+    def __init__(
+        self, clock: FakeClock, stages: Stages, config: KubeletConfig, root: Path | None, *, traced: bool
+    ) -> None:
+        self.clock, self.config, self._traced = clock, config, traced
         self.storage = MemoryStorage(clock)
         self.app = build(Direct(self.storage), clock, rng=random.Random(1))
         self.client = Clientset(InProcessTransport(self.app.handlers))
+        #: what its kubelets go through; tests use `client`
+        self.wire = Counting(self.app.handlers)
         rng = random.Random(2)
         self.runtime = HollowRuntime(clock, rng, stages=stages, cidr=IPv4Network("10.244.1.0/24"))
         self.images = HollowImages(clock, rng, stages)
-        self.volumes = NoVolumes()
+        self._root = root
+        self.volumes: Volumes = NoVolumes() if root is None else VolumeManager(root, ApiObjects(self.client))
         self.recorder = Recorder()
         self.kubelet: Kubelet
         #: in which its kubelets run
@@ -87,17 +134,25 @@ class Node:
 
     async def start_kubelet(self, group: asyncio.TaskGroup) -> None:
         metrics = KubeletMetrics(CollectorRegistry(), self.clock)
+        client = Clientset(self.wire)
+        reporter = StepReporter(client.pod_traces, "kubelet", NODE, self.clock)
+        steps: StepSink = reporter if self._traced else self.recorder
         status = StatusManager(
-            self.client.pods, self.clock, steps=self.recorder, node_name=NODE, metrics=metrics,
+            client.pods, self.clock, steps=steps, node_name=NODE, metrics=metrics,
             backoff=Backoff(0.5, 10.0), rng=random.Random(4),
         )  # fmt: skip
         node_runtime = NodeRuntime(self.runtime, self.images, self.volumes, NoFiles(), None)
         self.kubelet = await build_kubelet(
-            self.config, self.client, node_runtime, self.clock, random.Random(3), name=NODE,
+            self.config, client, node_runtime, self.clock, random.Random(3), name=NODE,
             address="192.0.2.1", port=10250, machine=hollow_machine(NODE),
-            outlets=Outlets(self.recorder, self.recorder, metrics), status=status,
+            outlets=Outlets(self.recorder, steps, metrics), status=status,
         )  # fmt: skip
-        self._tasks = [group.create_task(self.kubelet.run()), group.create_task(status.run())]
+        self._tasks = [group.create_task(job()) for job in (self.kubelet.run, status.run, reporter.run)]
+        for job in volume_tasks(
+            self.volumes, self.client, self.clock, node=NODE, root=str(self._root), directory=str(self._root),
+            events=self.recorder, known=lambda: None, arrived=self.kubelet.workers.retry_volumes,
+        ):  # fmt: skip
+            self._tasks.append(group.create_task(_run(job)))
         await settle()
 
     async def stop_kubelet(self) -> None:
@@ -143,11 +198,28 @@ class Node:
         raise AssertionError(f"the pod never came to be as wanted: {pod.status}")
 
 
+async def _run(job: Callable[[], Awaitable[None]]) -> None:
+    await job()
+
+
 @asynccontextmanager
-async def node(stages: Stages | None = None, config: KubeletConfig = CONFIG) -> AsyncIterator[Node]:
-    """Give a node whose kubelet runs and is registered."""
+async def node(
+    stages: Stages | None = None,
+    config: KubeletConfig = CONFIG,
+    *,
+    root: Path | None = None,
+    traced: bool = False,
+) -> AsyncIterator[Node]:
+    """Give a node whose kubelet runs and is registered.
+
+    Args:
+        stages: what takes time in its runtime.
+        config: of its kubelet.
+        root: real volumes are there.
+        traced: its steps go to the apiserver, as a kubelet's do, instead of to `recorder`.
+    """
     clock = FakeClock()
-    made = Node(clock, stages or Stages(), config)
+    made = Node(clock, stages or Stages(), config, root, traced=traced)
     await made.app.bootstrap()
     async with asyncio.TaskGroup() as group:
         made.group = group

@@ -3,6 +3,7 @@
 from kubelet.runtime.hollow.stages import Delay, Stages
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
+from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 
 
@@ -28,6 +29,22 @@ async def test_a_missing_image_is_told_and_backed_off() -> None:
             'Failed to pull image "nosuch": manifest for nosuch:latest not found: manifest unknown',
             "Error: ErrImagePull",
         ]
+
+
+async def test_why_a_pull_failed_is_told_while_it_is_tried_again() -> None:
+    stages = Stages(images=(), missing_images=frozenset({"nosuch"}), pull_image=Delay(5, 5))
+    async with node(stages) as on:
+        await on.create(pod_of(shell("app", "sleep infinity", image="nosuch")))
+        await on.until(lambda pod: pod.status.container_statuses[0].state.waiting.reason == "ErrImagePull")
+        told: list[str] = []
+
+        def twice_more(pod: pod_pb2.Pod) -> bool:
+            told.append(pod.status.container_statuses[0].state.waiting.reason)
+            return len(on.images.pulls) == 3
+
+        await on.until(twice_more, steps=2000)
+
+        assert set(told) == {"ErrImagePull", "ImagePullBackOff"}
 
 
 async def test_an_image_that_may_not_be_pulled_is_waited_for() -> None:

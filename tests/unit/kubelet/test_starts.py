@@ -133,6 +133,22 @@ async def test_a_missing_config_map_holds_the_start_until_it_is_there() -> None:
         await on.until(is_running)
 
 
+async def test_a_key_that_was_missing_for_long_is_found_within_ten_seconds() -> None:
+    async with node() as on:
+        pod = pod_of(shell("app", "sleep infinity"))
+        variable = pod.spec.containers[0].env.add(name="COLOUR")
+        variable.value_from.config_map_key_ref.local_object_reference.name = "paint"
+        variable.value_from.config_map_key_ref.key = "colour"
+        await on.create(pod)
+        await on.clock.advance(620)
+        config_map = make_config_map("paint", data={"colour": "red"})
+        config_map.metadata.uid = ""
+        await on.client.config_maps.create(config_map)
+        await on.clock.advance(11)
+
+        assert is_running(await on.get())
+
+
 async def test_a_command_that_is_not_there_shows_as_start_error() -> None:
     async with node() as on:
         container = make_container("app", "busybox")

@@ -7,13 +7,17 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from kubelet.config import KubeletConfig
 from kubelet.eviction.ranking import is_critical
 from kubelet.pod.termination import Verdict
 from kubelet.runtime.records import ContainerPhase, Uid
+from kubelet.sources.static_files import MAX_FILES
 from tests.unit.kubelet.harness import NODE, Node, node
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import Forbidden, Invalid
+from vaina.steps import PodStep
 from vaina.testing.builders import make_container, make_pod
 from vaina.testing.clock import settle
 
@@ -80,9 +84,9 @@ async def until_gone(on: Node, name: str) -> None:
 
 
 @asynccontextmanager
-async def folder(path: Path) -> AsyncIterator[Folder]:
+async def folder(path: Path, *, traced: bool = False) -> AsyncIterator[Folder]:
     config = KubeletConfig(node_name=NODE, static_pod_path=str(path), file_check_seconds=1e9)
-    async with node(config=config) as on:
+    async with node(config=config, traced=traced) as on:
         await first_look(on)
         yield Folder(path, on)
 
@@ -106,8 +110,10 @@ async def test_a_manifest_is_run_and_shown(tmp_path: Path) -> None:
         assert pod.metadata.uid != pod.metadata.annotations[HASH]
         assert [owner.kind for owner in pod.metadata.owner_references] == ["Node"]
         assert {item.type: item.status for item in pod.status.conditions}["Ready"] == "True"
-        # No step of a Pod that nobody could find.
-        assert at.on.recorder.steps == []
+        # Told of the Pod that shows it, for nobody finds the uid of the manifest.
+        assert at.on.recorder.steps == [
+            PodStep.OBSERVED, PodStep.SANDBOXED, PodStep.MOUNTED, PodStep.STARTED, PodStep.REPORTED,
+        ]  # fmt: skip
 
 
 async def test_it_ends_with_its_manifest(tmp_path: Path) -> None:
@@ -203,14 +209,42 @@ async def test_garbage_harms_nothing_else_and_is_counted(tmp_path: Path) -> None
         await at.running()
 
         metrics = at.on.kubelet.files._metrics
-        assert metrics.manifest_problems._value.get() == 4
+        assert metrics.manifest_problems._value.get() == 5
         # An editor that writes in pieces: the Pod stays as it was.
         [container] = await at.on.runtime.list_containers()
         await at.put(manifest()[:60])
-        assert metrics.manifest_problems._value.get() == 5
+        assert metrics.manifest_problems._value.get() == 6
         await at.on.clock.advance(60)
         [still] = await at.on.runtime.list_containers()
         assert (still.id, still.phase) == (container.id, ContainerPhase.RUNNING)
+
+
+async def test_links_that_lead_nowhere_are_named_and_take_no_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with folder(tmp_path) as at:
+        for number in range(MAX_FILES + 10):
+            (tmp_path / f"a{number:04}.yaml").symlink_to("nothing")
+        await at.put(manifest())
+        await at.running()
+        assert "file=a0000.yaml" in capsys.readouterr().out
+        assert at.on.kubelet.files._metrics.manifest_problems._value.get() == MAX_FILES + 10
+
+        # The Pod of a file that becomes one goes, as that of a file that is gone.
+        (tmp_path / "web.yaml").unlink()
+        (tmp_path / "web.yaml").symlink_to("nothing")
+        await at.look()
+        await until_gone(at.on, NAME)
+
+
+async def test_a_name_that_is_no_text_is_a_file_like_any_other(tmp_path: Path) -> None:
+    async with folder(tmp_path) as at:
+        for name, text in ((b"\xff.yaml", manifest()), (b"\xfe.yaml", "no: pod\n")):
+            (tmp_path / os.fsdecode(name)).write_text(text)
+        await at.look()
+
+        await at.running()
+        assert at.on.kubelet.files._metrics.manifest_problems._value.get() == 1
 
 
 async def test_a_restarted_kubelet_adopts_static_pods_and_ends_those_without_a_manifest(
@@ -299,3 +333,54 @@ async def test_a_pod_of_the_api_that_claims_to_be_of_a_file_is_none() -> None:
 
         assert not is_critical(worker.pod)
         assert (await on.until(lambda pod: pod.status.phase == "Failed")).status.reason == "Evicted"
+
+
+def times(pod: pod_pb2.Pod) -> list[object]:
+    return [pod.status.start_time, *(item.last_transition_time for item in pod.status.conditions)]
+
+
+async def test_what_does_not_change_keeps_its_times(tmp_path: Path) -> None:
+    async with folder(tmp_path) as at:
+        await at.put(manifest())
+        before = await at.running()
+        await at.on.clock.advance(10)
+        writes = at.on.wire.calls["UpdateStatus"]
+        # Fewer than the Node's own status takes.
+        for _ in range(4):
+            await at.on.clock.advance(at.on.config.resync_seconds)
+
+        assert times(await at.on.get(NAME)) == times(before)
+        assert at.on.wire.calls["UpdateStatus"] == writes
+
+
+async def test_its_active_deadline_ends_it(tmp_path: Path) -> None:
+    async with folder(tmp_path) as at:
+        await at.put(manifest(more="activeDeadlineSeconds: 60,"))
+        await at.running()
+        await at.on.clock.advance(50)
+        assert await at.alive() == ["busybox"]
+        await at.on.clock.advance(15)
+
+        pod = await until(at.on, NAME, lambda pod: pod.status.phase == "Failed")
+        assert pod.status.reason == "DeadlineExceeded"
+        assert await at.alive() == []
+
+
+async def test_a_restarted_kubelet_goes_on_with_what_its_mirror_says(tmp_path: Path) -> None:
+    async with folder(tmp_path) as at, asyncio.TaskGroup() as group:
+        await at.put(manifest(more="activeDeadlineSeconds: 60,"))
+        before = await at.running()
+        await at.on.stop_kubelet()
+        await at.on.clock.advance(40)
+        await at.on.start_kubelet(group)
+        await first_look(at.on)
+        await at.look()
+        await at.on.clock.advance(2)
+
+        after = await at.on.get(NAME)
+        assert after.metadata.uid == before.metadata.uid
+        assert times(after) == times(before)
+        await at.on.clock.advance(30)
+        pod = await until(at.on, NAME, lambda pod: pod.status.phase == "Failed")
+        assert pod.status.reason == "DeadlineExceeded"
+        await at.on.stop_kubelet()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.parse import WorkloadError, find_workload, parse_cases, read_workloads, select
+from bench.load.parse import WORKLOADS, WorkloadError, find_workload, parse_cases, read_workloads, select
 from bench.load.workload import CreateNodes, CreatePods, Workload, duration
 
 FOLDER = Path(__file__).parent
@@ -44,10 +44,14 @@ TABLE = {
     "PreemptionAsync/5000Nodes": (5000, 20000, 5000),
     "Unschedulable/5kNodes/100Init/10kPods": (5000, 100, 10000),
     "SchedulingWithMixedChurn/5000Nodes_10000Pods": (5000, 0, 10000),
+    "MixedApps/30Apps": (5000, 0, 10000),
+    "MixedApps/300Apps": (5000, 0, 10000),
+    "PlainApps/300Apps": (5000, 0, 10000),
+    "UnevenApps/300Apps": (5000, 0, 10000),
 }
 
 
-def test_the_references_workloads_are_there_with_its_counts() -> None:
+def test_the_workloads_of_the_table_are_there_with_their_counts() -> None:
     found = select(read_workloads(), "performance")
     counts = {
         one.name: tuple(one.variant.params.get(key, 0) for key in ("initNodes", "initPods", "measurePods"))
@@ -128,7 +132,7 @@ def test_files_that_are_none(text: str, error: str) -> None:
     [
         ("{opcode: sleep}", "one of duration and durationParam is needed"),
         ("{opcode: sleep, duration: 5}", "duration: Expected `str`, got `int`"),
-        ("{opcode: sleep, duration: 5 weeks}", '"5 weeks" is no duration like 300ms'),
+        ("{opcode: sleep, duration: 5 weeks}", 'unknown unit " weeks" in duration "5 weeks"'),
         ("{opcode: sleep, duration: 2h}", "duration: more than 3600s"),
         ("{opcode: deletePods, namespace: a, deletePodsPerSecond: 1, labelSelector: {a: b}}", "deletePodsPerSecond and labelSelector exclude one another"),
         ("{opcode: churn, templatePaths: []}", "templatePaths: Expected `array` of length >= 1"),
@@ -159,6 +163,94 @@ def test_an_unknown_workload_is_answered_with_those_there_are() -> None:
         find_workload("SchedulingBasic/6Nodes", workloads)
     with pytest.raises(WorkloadError, match="there are the cases SchedulingPodAntiAffinity, "):
         find_workload("Basic", workloads)
+
+
+MIXED = """
+- name: Case
+  workloadTemplate:
+  - opcode: createNodes
+    count: 5
+    nodeTemplates:
+    - {nodeTemplatePath: templates/apps/node-small.yaml, share: 3/5}
+    - {nodeTemplatePath: templates/apps/node-large.yaml, share: 2/5}
+  - opcode: createPods
+    count: 60
+    collectMetrics: true
+    apps:
+      countParam: $apps
+      weights: zipf
+      templates:
+      - {templatePath: templates/apps/plain.yaml, share: 5/6}
+      - {templatePath: templates/apps/toleration.yaml, share: 1/6}
+      templateParams:
+        size:
+        - {params: {cpu: 100m, memory: 128Mi}, share: 1/2}
+        - {params: {cpu: 250m, memory: 512Mi}, share: 1/2}
+        image:
+        - {params: {image: web}}
+  workloads:
+  - {name: 6Apps, params: {apps: 6}}
+"""
+
+
+def test_apps_are_read() -> None:
+    [case] = parse_cases(MIXED, source="w.yaml", folder=WORKLOADS)
+    nodes, pods = case.workload_template
+    assert isinstance(nodes, CreateNodes)
+    assert [one.share for one in nodes.node_templates] == ["3/5", "2/5"]
+    assert isinstance(pods, CreatePods)
+    assert pods.apps is not None
+    assert Workload(case, case.workloads[0], "").count(pods.apps) == 6
+    assert pods.apps.template_params["image"][0].params == {"image": "web"}
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (("share: 5/6", "share: 4/6"), "[1].apps.templates: shares add up to 5/6, not 1"),
+        (("share: 5/6", "share: 5"), "[1].apps.templates[0].share: Expected `str`, got `int`"),
+        (("share: 5/6", 'share: "0.8"'), '[1].apps.templates[0].share: "0.8" is no share like 1/6'),
+        (("share: 3/5", "share: 4/5"), "[0].nodeTemplates: shares add up to 6/5, not 1"),
+        (("share: 3/5", "share: 0/5"), '[0].nodeTemplates[0].share: "0/5" is no share like 1/6'),
+        (("512Mi}, share: 1/2", "512Mi}, share: 1/3"), "[1].apps.templateParams.size: shares add up to 5/6, not 1"),
+        (("count: 5", "count: 5\n    nodeTemplatePath: templates/apps/node-small.yaml"), "[0]: nodeTemplatePath and nodeTemplates exclude one another"),
+        (("count: 60", "count: 60\n    podTemplatePath: templates/pod-default.yaml"), "[1]: podTemplatePath and apps exclude one another"),
+        (("apps/node-small", "pod-default"), "[0].nodeTemplates[0].nodeTemplatePath: templates/pod-default.yaml is a Pod, not a Node"),
+        (("apps/plain", "apps/node-small"), "[1].apps.templates[0].templatePath: templates/apps/node-small.yaml is a Node, not a ReplicaSet"),
+        (("apps/plain", "apps/no"), "[1].apps.templates[0].templatePath: no.yaml: No such file or directory"),
+        (("countParam: $apps", "count: 3\n      countParam: $apps"), "[1].apps: one of count and countParam is needed"),
+        (("countParam: $apps", "countParam: $pods"), "[1].apps.countParam: workloads 6Apps has no params.pods"),
+        (("{apps: 6}", "{apps: 0}"), "[1].apps: workloads 6Apps: 0 apps are not 1 to 10000"),
+        (("{apps: 6}", "{apps: 10001}"), "[1].apps: workloads 6Apps: 10001 apps are not 1 to 10000"),
+        (("      countParam: $apps\n", ""), "[1].apps: one of count and countParam is needed"),
+        (("weights: zipf", "weights: steep"), "[1].apps.weights: Invalid enum value 'steep'"),
+        (("weights: zipf", "weight: zipf"), "[1].apps: Object contains unknown field `weight`"),
+        (("250m, memory: 512Mi", "250m"), "[1].apps.templateParams.size[1]: params are cpu, those of [0] are cpu, memory"),
+        (("params: {image: web}", "params: {image: web, cpu: 2}"), "Expected `str`, got `int`"),
+        (("params: {image: web}", 'params: {image: web, cpu: "2"}'), "[1].apps.templateParams.image: cpu is given already"),
+        (("params: {image: web}", "params: {image: web, run: r}"), "[1].apps.templateParams.image: run is given already"),
+        (("params: {image: web}", "params: {image: web, colour: red}"), "[1].apps.templateParams.image: colour is not used"),
+        (("params: {image: web}", "params: {picture: web}"), "[1].apps.templates[0].templatePath: plain.yaml: ${image}: a hole is ${run}, ${app}, ${cpu}, ${memory}, ${picture}, ${index} or ${index:06}"),
+        (("params: {image: web}", "params: {}"), "templateParams[...][0].params: Expected `object` of length >= 1"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_apps(change: tuple[str, str], error: str) -> None:
+    assert change[0] in MIXED
+    with pytest.raises(WorkloadError) as caught:
+        parse_cases(MIXED.replace(*change, 1), source="w.yaml", folder=WORKLOADS)
+    assert str(caught.value).startswith("w.yaml: ")
+    assert error in str(caught.value)
+
+
+def test_an_app_whose_name_is_not_its_own_is_refused(tmp_path: Path) -> None:
+    text = (WORKLOADS / "templates/apps/plain.yaml").read_text()
+    (tmp_path / "one.yaml").write_text(text.replace("name: ${app}", "name: web"))
+    with pytest.raises(WorkloadError, match=r"one\.yaml: metadata\.name must have \$\{app\} in it"):
+        parse_cases(
+            MIXED.replace("templates/apps/plain.yaml", str(tmp_path / "one.yaml")),
+            source="w.yaml",
+            folder=WORKLOADS,
+        )
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("300ms", 0.3), ("5s", 5), ("1.5m", 90), ("1h", 3600)])

@@ -39,6 +39,14 @@ def test_a_fixed_name_stays() -> None:
     assert Template(tree).maker("r1").make(0, "5").metadata.name == "r1-node"
 
 
+def test_parameters_are_holes_too() -> None:
+    tree = POD | {"metadata": {"name": "${app}-${run}"}}
+    template = Template(tree, "pod.yaml", [{"app": "a"}])
+    assert template.holes == {"app", "run"}
+    maker = template.maker("r1", {"app": "web"})
+    assert maker.make(0, "").metadata.name == maker.name("") == "web-r1"
+
+
 @pytest.mark.parametrize(
     ("tree", "error"),
     [

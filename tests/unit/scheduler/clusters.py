@@ -29,6 +29,10 @@ _IMAGES = {
     "registry.local/small:1": 30 * _MB,
     "registry.local/app:1": 300 * _MB,
 }
+#: who makes Pods; those of the last are not spread by default
+_MAKERS = (
+    ("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("v1", "ReplicationController"), ("batch/v1", "Job"),
+)  # fmt: skip
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -259,6 +263,12 @@ class Storyteller:
             self._important(made)
         if self._stored and rng.random() < 0.7:
             self._keeper.add_claims(made)
+        if "PodTopologySpread" in self._plugins and rng.random() < 0.3:
+            version, kind = rng.choice(_MAKERS)
+            uid = rng.choice("uv")
+            made.metadata.owner_references.add(
+                api_version=version, kind=kind, name=uid, uid=f"{kind}-{uid}", controller=True
+            )
         return made
 
     def _requests(self) -> dict[str, str] | None:

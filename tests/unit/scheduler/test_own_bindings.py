@@ -53,7 +53,9 @@ def bound(number: int, node_name: str, how: str) -> pod_pb2.Pod:
         made.metadata.generation += 1
         made.spec.containers[0].resources.requests["cpu"].string = "500m"
     elif how == "owned":
-        made.metadata.owner_references.add(uid="owner", controller=True)
+        made.metadata.owner_references.add(
+            api_version="apps/v1", kind="ReplicaSet", uid="owner", controller=True
+        )
     elif how == "ending":
         made.metadata.deletion_timestamp.seconds = 5
     elif how == "ended":

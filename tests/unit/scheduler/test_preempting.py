@@ -15,7 +15,7 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
-from vaina.client.clientset import binding
+from vaina.client.verbs import binding
 from vaina.objects.conditions import get_condition
 from vaina.testing.clock import settle
 

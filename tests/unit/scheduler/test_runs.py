@@ -1,7 +1,9 @@
 """A run places Pods as one at a time would: the same nodes by the same dice, and everything counted alike afterwards."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +11,14 @@ import pytest
 from scheduler.build import build
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.columns.snapshot import Snapshot
 from scheduler.cycles import Cycles, schedule_pod
+from scheduler.framework.interface import Affected
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
+from scheduler.framework.state import CycleState
 from scheduler.framework.status import Decision, Scheduled
+from scheduler.plugins.pod_topology_spread import PodTopologySpread
 from tests.support.apiserver import make_apiserver
 from tests.unit.scheduler.objects import compiler, node_info, pod
 from tests.unit.scheduler.objects import node as make_node
@@ -183,3 +189,50 @@ def test_a_burst_goes_in_the_order_of_the_queue_to_the_nodes_it_would_go_to_one_
     # All others are on their way: attempted once, and none of them waits any more.
     assert scheduler.queue.ready == 0
     assert {scheduler.queue.get(uid).attempts for uid in expected} == {1}  # type: ignore[union-attr]
+
+
+class FailsOnce(PodTopologySpread):
+    """Raises one time when it is told that a Pod came."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.told, self._at = 0, at
+
+    def score_affected(
+        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
+    ) -> Affected:
+        self.told += 1
+        if self.told == self._at:
+            raise KeyError("a bug of a plugin")
+        return super().score_affected(state, pod, nodes, rows)
+
+
+@pytest.mark.parametrize("at", [2, 3, 7, 12, 20, 50])
+def test_a_bug_of_a_plugin_is_met_by_one_pod_at_most_and_the_others_go_on(at: int) -> None:
+    profile, fails = default_profile(), FailsOnce(at)
+    scores = [
+        replace(item, plugin=fails) if isinstance(item.plugin, PodTopologySpread) else item
+        for item in profile.scores
+    ]
+    server, clock = make_apiserver(), FakeClock()
+    scheduler = build(
+        server.client, clock, profiles=(replace(profile, scores=tuple(scores)),), tie_break=random.Random(3).randrange
+    )  # fmt: skip
+    for i in range(64):
+        labels = {ZONE: f"z{i % 3}"}
+        scheduler.cache.upsert_node(
+            node_info(make_node(f"n{i:04}", cpu="4", memory="8Gi", pods="12", labels=labels))
+        )
+    template = _template(random.Random(1), 1)
+    for number in range(90):
+        scheduler.queue.add(_named(template, number), now=clock.monotonic())
+    while scheduler.queue.ready:
+        scheduler.cycle()
+    assert fails.told > at
+    held = scheduler.cache.held()
+    assert len(held) >= 89
+    assert len(held) + scheduler.queue.sizes()["backoff"] == 90
+    assert not scheduler.cache.table.topology.differences()
+    # What was drawn before the bug counts as ever.
+    zones = Counter(int(there.node_name[1:]) % 3 for there in held.values())
+    assert max(zones.values()) - min(zones.values()) <= 1

@@ -2,16 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
 from scheduler.build import build
 from scheduler.columns.snapshot import CPU
+from scheduler.framework.plugin import Score
+from scheduler.framework.registry import default_profile
+from scheduler.framework.runtime import Profile, Weighted
 from scheduler.scheduler import Scheduler
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.columns import check_columns
@@ -90,7 +94,9 @@ class World:
 
 @asynccontextmanager
 async def running(
-    *nodes: node_pb2.Node, before: Callable[[Harness], object] | None = None
+    *nodes: node_pb2.Node,
+    before: Callable[[Harness], object] | None = None,
+    profiles: Sequence[Profile] = (),
 ) -> AsyncIterator[World]:
     server = make_apiserver()
     await server.app.bootstrap()
@@ -99,8 +105,9 @@ async def running(
     transport = Between(server.client.transport, random.Random(1), verbs=["BindBatch"])
     detector, registry = MutationDetector(), CollectorRegistry()
     scheduler = build(
-        Clientset(transport), server.clock, registry=registry, tie_break=lambda _count: 0, detector=detector
-    )
+        Clientset(transport), server.clock, registry=registry, profiles=profiles, tie_break=lambda _count: 0,
+        detector=detector,
+    )  # fmt: skip
     world = World(server, transport, scheduler, registry)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(scheduler.run())
@@ -151,6 +158,28 @@ async def test_a_pod_that_fits_nowhere_says_why_and_goes_when_it_can() -> None:
         condition = get_condition(made.status, "PodScheduled")
         assert condition is not None
         assert condition.status == "True"
+
+
+class Eager(Score):
+    """Gives Pods with a port of the node a score that there is not."""
+
+    def score(self, state, pod, nodes, rows):
+        return np.full(len(nodes.valid[rows]), 10**6 if pod.host_ports else 1)
+
+
+async def test_an_attempt_that_ends_in_an_error_is_told_and_the_others_go_on() -> None:
+    ours = default_profile()
+    profile = replace(ours, scores=(*ours.scores, Weighted(Eager(), 1)))
+    async with running(node("n1"), node("n2"), profiles=[profile]) as world:
+        await world.create(pod("odd", ports=[(8080, "TCP")]), pod("web"))
+        words = 'plugin "Eager" returns an invalid score 1000000, it should in the range of [0, 100] after normalizing'
+        told = await world.events()
+        assert ("Warning", "FailedScheduling", words) in told
+        condition = get_condition((await world.get("odd")).status, "PodScheduled")
+        assert condition is not None
+        assert (condition.status, condition.reason, condition.message) == ("False", "SchedulerError", words)
+        assert await world.node_of("odd") == ""
+        assert await world.node_of("web") != ""
 
 
 async def test_a_pod_waits_for_the_first_node() -> None:

@@ -81,7 +81,9 @@ def test_pods_alike_of_different_controllers_are_told_apart(world: World) -> Non
     ):
         made = labelled(f"owned{number}", node_name=where)
         if owner:
-            made.metadata.owner_references.add(kind="ReplicaSet", name="rs", uid=owner, controller=True)
+            made.metadata.owner_references.add(
+                api_version="apps/v1", kind="ReplicaSet", name="rs", uid=owner, controller=True
+            )
         world.pod(made)
     # The other way about, so that the same counters are met in another order.
     world.pods = dict(reversed(world.pods.items()))

@@ -67,6 +67,7 @@ def test_what_cannot_be_used_is_named(argv, environ, words):
     [
         ("wokers: 3", 'unknown key "wokers"'),
         ("- a", "a mapping is expected"),
+        ("workers: 3\n---\nworkers: 4", "in one document"),
         ("a: [", "config.yaml"),
         ("workers: x", "workers"),
     ],

@@ -21,8 +21,10 @@ _TOLERATED: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreach
 
 
 def default_pod(pod: pod_pb2.Pod) -> None:
-    """Set the defaults of a Pod."""
+    """Set the defaults of a Pod. A grace below zero is a second, in a Pod alone: templates keep it (`SetDefaults_Pod`)."""
     spec = pod.spec
+    if spec.termination_grace_period_seconds < 0:
+        spec.termination_grace_period_seconds = 1
     default_pod_spec(spec)
     for container in (*spec.containers, *spec.init_containers):
         if container.resources.limits:

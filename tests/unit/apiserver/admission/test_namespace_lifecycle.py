@@ -55,7 +55,7 @@ async def finish(other: Clientset) -> None:
     await end(other)
     ending = await other.namespaces.get("team")
     ending.spec.ClearField("finalizers")
-    await other.namespaces.update(ending)
+    await other.namespaces.finalize(ending)
 
 
 @pytest.mark.parametrize(("what", "refusal"), [(end, Forbidden), (finish, NotFound)])

@@ -8,6 +8,26 @@ from vaina.api.core.v1 import manifest_service_pb2
 from vaina.errors import ApiError, BadRequest, Invalid, NotFound, TooLarge
 
 META = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+TWICE = """apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+spec:
+  x:
+    q: 1
+    q: 2
+  x: [{x: 1,
+       x: 2}]
+  nodeSelector:
+    1: a
+    1: b
+    1:
+    "a\\n": a
+    "a\\n":
+      c
+  b: 1
+metadata: {name: web}
+"""
 STRICT = 'Pod in version "v1" cannot be handled as a Pod: strict decoding error: '
 BAD = 'Pod in version "v1" cannot be handled as a Pod: '
 QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -42,8 +62,19 @@ CASES: list[tuple[str, str, type[ApiError], str]] = [
      f'{STRICT}unknown field "spec.containers[1].ports[0].port"'),
     ("a field in the wrong case", META + "spec: {Containers: []}", BadRequest, f'{STRICT}unknown field "spec.Containers"'),
     ("a field's name in snake case", META + "spec: {restart_policy: Never}", BadRequest, f'{STRICT}unknown field "spec.restart_policy"'),
-    ("a field twice", META + "spec: {hostname: a, hostname: b, containers: []}", BadRequest, f'{STRICT}duplicate field "spec.hostname"'),
-    ("a label twice", "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {x: a, x: b}}", BadRequest, f'{STRICT}duplicate field "metadata.labels.x"'),
+    ("a field twice", META + "spec: {hostname: a, hostname: b, containers: []}", BadRequest,
+     f'{STRICT}yaml: unmarshal errors:\n  line 4: key "hostname" already set in map'),
+    ("a label twice", "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {x: a, x: b}}", BadRequest,
+     f'{STRICT}yaml: unmarshal errors:\n  line 3: key "x" already set in map'),
+    ("keys that stand twice or thrice, and fields that are not known", TWICE, BadRequest,
+     f'{STRICT}yaml: unmarshal errors:\n  line 8: key "q" already set in map\n  line 10: key "x" already set in map\n'
+     '  line 9: key "x" already set in map\n  line 13: key 1 already set in map\n  line 14: key 1 already set in map\n'
+     '  line 17: key "a\\n" already set in map\n  line 19: key "metadata" already set in map, '
+     'unknown field "spec.b", unknown field "spec.x"'),
+    ("a label twice in JSON", '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","labels":{"x":"a","x":"b"}}}', BadRequest,
+     f'{STRICT}duplicate field "metadata.labels.x"'),
+    ("a name twice in an item of a list", '{"apiVersion":"v1","kind":"PodList","items":[{"metadata":{"name":"a"},"metadata":{"name":"b"}}]}',
+     BadRequest, f'{STRICT}duplicate field "metadata"'),
     ("a text for a list", META + "spec: {containers: none}", BadRequest, BAD + go("string", "PodSpec.spec.containers", "[]v1.Container")),
     ("an object for a list", META + "spec: {containers: {name: a}}", BadRequest, BAD + go("object", "PodSpec.spec.containers", "[]v1.Container")),
     ("a list for an object", META + "spec: []", BadRequest, BAD + go("array", "Pod.spec", "v1.PodSpec")),

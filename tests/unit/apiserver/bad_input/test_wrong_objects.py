@@ -30,7 +30,7 @@ REPLICA_SETS = (
     Bad("no selector", _set("replicas: 1"),
         ("spec.selector: Required value", 'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`')),
     Bad("a selector for nobody", _set(MATCH, labels="{}"),
-        ('spec.template.metadata.labels: Invalid value: "null": `selector` does not match template `labels`',)),
+        ('spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`',)),
     Bad("a selector of bad labels", _set("selector: {matchLabels: {-a: b}}"),
         (f'spec.selector.matchLabels: Invalid value: "-a": {QUALIFIED}',
          'spec.selector: Invalid value: {"matchLabels":{"-a":"b"}}: invalid label selector')),
@@ -93,7 +93,7 @@ NODES = (
 SMALL = (
     other("a namespace with a dot", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a.b}", 'metadata.name: Invalid value: "a.b": must not contain dots'),
     other("a namespace of 64 characters", f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {'a' * 64}}}",
-          f'metadata.name: Invalid value: "{"a" * 64}": must be no more than 63 bytes',
+          f'metadata.name: Invalid value: "{"a" * 64}": must be no more than 63 characters',
           f'metadata.labels: Invalid value: "{"a" * 64}": must be no more than 63 bytes'),
     other("a namespace held by nobody's finalizer", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\nspec: {finalizers: [mine]}",
           'spec.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified'),

@@ -15,7 +15,7 @@ CONTAINERS = (
     container("a message from nowhere", "terminationMessagePolicy: Never",
               '$.terminationMessagePolicy: Unsupported value: "Never": supported values: "File", "FallbackToLogsOnError"'),
     pod("a container's name that is too long", f"containers: [{{name: {'a' * 64}, image: x}}]",
-        f'spec.containers[0].name: Invalid value: "{"a" * 64}": must be no more than 63 bytes'),
+        f'spec.containers[0].name: Invalid value: "{"a" * 64}": must be no more than 63 characters'),
     pod("a container's name with a dot", "containers: [{name: a.b, image: x}]",
         'spec.containers[0].name: Invalid value: "a.b": must not contain dots'),
     pod("an image that ends in a space", "containers: [{name: a, image: 'x '}]",
@@ -267,7 +267,7 @@ PLACEMENT = (
     pod("a node that cannot be", "nodeName: N_1", f'spec.nodeName: Invalid value: "N_1": {SUBDOMAIN}'),
     pod("a runtime that cannot be", "runtimeClassName: ''", f'spec.runtimeClassName: Invalid value: "": {SUBDOMAIN}'),
     pod("a group without a name", "schedulingGroup: {}",
-        'spec.schedulingGroup.podGroupName: Invalid value: "null": must specify one of: `podGroupName`'),
+        'spec.schedulingGroup.podGroupName: Invalid value: null: must specify one of: `podGroupName`'),
 )  # fmt: skip
 
 REST = (
@@ -295,7 +295,7 @@ REST = (
         'spec.securityContext.sysctls[1].name: Invalid value: "A B": must have at most 253 characters and match regex '
         "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"),
     pod("processes shared with each other and with the host", "hostPID: true\nshareProcessNamespace: true",
-        "spec.securityContext.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"),
+        "spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"),
     pod("groups below nobody", "securityContext: {supplementalGroups: [1, -1]}",
         f"spec.securityContext.supplementalGroups[1]: Invalid value: -1: {ID}"),
     pod("four name servers, one of them none", "dnsConfig: {nameservers: [1.1.1.1, 2.2.2.2, 3.3.3.3, x], options: [{value: a}]}",

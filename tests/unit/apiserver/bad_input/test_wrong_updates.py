@@ -74,7 +74,7 @@ ALL = (
     change("Pod", '{"metadata": {"labels": {"a b": "c"}}}', f'metadata.labels: Invalid value: "a b": {QUALIFIED}'),
     change("Pod", '{"spec": {"activeDeadlineSeconds": 61}}', "spec.activeDeadlineSeconds: Invalid value: 61: must be less than or equal to previous value"),
     change("Pod", '{"spec": {"activeDeadlineSeconds": null}}',
-           'spec.activeDeadlineSeconds: Invalid value: "null": must not update from a positive integer to nil value'),
+           'spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value'),
     change("Pod", '{"spec": {"activeDeadlineSeconds": 0}}', "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"),
     change("Pod", '{"spec": {"tolerations": []}}', "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"),
     change("Pod", '{"spec": {"containers": []}}', "spec.containers: Required value", CONTAINERS),

@@ -300,6 +300,17 @@ resources: {limits: {cpu: 1}}}]}}"
 LIMITED = {**SPEC, "containers": [{**CONTAINER, "resources": {"limits": {"cpu": "1"}}}]}
 
 
+def test_a_grace_below_zero_is_a_second_in_a_pod_and_stays_in_a_template() -> None:
+    assert spec_of("terminationGracePeriodSeconds: -5")["terminationGracePeriodSeconds"] == 1
+    assert spec_of("terminationGracePeriodSeconds: 0")["terminationGracePeriodSeconds"] == 0
+    made = read_default(
+        REPLICA_SET,
+        "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: web}\nspec: {template: {spec: "
+        "{terminationGracePeriodSeconds: -5, containers: [{name: main, image: a}]}}}",
+    )
+    assert made.spec.template.spec.termination_grace_period_seconds == -5
+
+
 def test_a_replica_set_makes_one_pod_of_a_template_that_gets_what_any_spec_gets() -> None:
     made = filled(
         REPLICA_SET, f"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {{name: a}}\nspec: {{{TEMPLATE}}}"

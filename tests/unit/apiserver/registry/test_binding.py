@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import pod_pb2
-from vaina.client.clientset import binding
+from vaina.client.verbs import binding
 from vaina.clock import timestamp
 from vaina.errors import Conflict, Invalid, NotFound
 from vaina.testing.builders import make_pod

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from vaina.api.core.v1 import pod_pb2
-from vaina.client.clientset import binding
+from vaina.client.verbs import binding
 from vaina.errors import Conflict, NotFound
 from vaina.testing.builders import make_pod
 

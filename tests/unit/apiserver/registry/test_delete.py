@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import pytest
 
 from apiserver.registry.deletion import DeleteOptions, Verdict, decide
+from apiserver.registry.events import EventStrategy
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.strategy import Strategy
 from tests.support.apiserver import Harness, make_apiserver
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.clock import timestamp
 from vaina.errors import Conflict, Forbidden, Invalid, NotFound
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller
@@ -56,8 +57,35 @@ CASES = [
     Case("a longer grace later changes nothing", _pod(deleting=(1010, 30)), Options(60), Verdict.KEEP),
     Case("the same grace later changes nothing", _pod(deleting=(1010, 30)), Options(30), Verdict.KEEP),
     Case(
+        "a shorter grace later brings what it says of dependents",
+        _pod(deleting=(1010, 30), generation=2), Options(10, propagation_policy="Foreground"), Verdict.STORE,
+        (1000, 1, 2, ["foregroundDeletion"]),
+    ),
+    Case(
+        "no grace later waits for the dependents that it asks for",
+        _pod(deleting=(1010, 30), generation=2), Options(0, propagation_policy="Orphan"), Verdict.STORE,
+        (1000, 0, 2, ["orphan"]),
+    ),
+    Case(
+        "what a later deletion says of dependents counts for nothing when it shortens nothing",
+        _pod(deleting=(1010, 30), generation=2), Options(30, propagation_policy="Orphan"), Verdict.KEEP,
+    ),
+    Case(
         "a shorter grace later counts from the first deletion",
-        _pod(deleting=(1010, 30), generation=2), Options(10), Verdict.STORE, (990, 10, 2, []),
+        _pod(deleting=(1020, 30), generation=2), Options(15), Verdict.STORE, (1005, 15, 2, []),
+    ),
+    Case(
+        "a shorter grace that is over already leaves a second from now, and no end in the past",
+        _pod(deleting=(1010, 30), generation=2), Options(10), Verdict.STORE, (1000, 1, 2, []),
+    ),
+    Case(
+        "what was to end later and has no grace any more ends now",
+        _pod(deleting=(1010, 0), finalizers=("a/b",), generation=2), Options(), Verdict.STORE, (1000, 0, 2, ["a/b"]),
+    ),
+    Case(
+        "what was asked of the collector before stays in its place",
+        _pod(node="", finalizers=("orphan", "a/b")), Options(propagation_policy="Orphan"), Verdict.STORE,
+        (1000, 0, 2, ["orphan", "a/b"]),
     ),
     Case("grace 0 ends an ending Pod (the kubelet has finished)", _pod(deleting=(1010, 30)), Options(0), Verdict.REMOVE),
     Case("an ending Pod whose grace is 0 already goes", _pod(deleting=(1010, 0)), Options(), Verdict.REMOVE),
@@ -67,7 +95,7 @@ CASES = [
     ),
     Case(
         "a finalizer holds a Pod whose grace is over",
-        _pod(deleting=(1010, 30), finalizers=("a/b",), generation=2), Options(0), Verdict.STORE, (980, 0, 2, ["a/b"]),
+        _pod(deleting=(1010, 30), finalizers=("a/b",), generation=2), Options(0), Verdict.STORE, (1000, 0, 2, ["a/b"]),
     ),
     Case(
         "a held Pod that is deleted again stays as it is",
@@ -107,6 +135,12 @@ def test_a_kind_without_graceful_deletion_goes_at_once() -> None:
     assert decide(make_replica_set(), DeleteOptions(30), Strategy(), NOW) is Verdict.REMOVE
 
 
+def test_an_event_owns_nothing_whatever_its_deletion_says() -> None:
+    for policy in ("Orphan", "Foreground", ""):
+        options = DeleteOptions(None, propagation_policy=policy)
+        assert decide(event_pb2.Event(), options, EventStrategy(), NOW) is Verdict.REMOVE
+
+
 async def _gone(api: Harness, name: str = "web") -> bool:
     try:
         await api.client.pods.get(name, "default")
@@ -142,7 +176,7 @@ async def test_a_kubelet_does_not_finish_a_pod_of_the_same_name_that_came_later(
     with pytest.raises(Conflict) as caught:
         await api.client.pods.delete("web", "default", grace_period_seconds=0, uid="old")
     assert caught.value.message == (
-        'Operation cannot be fulfilled on pods "web": the UID in the precondition (old) does not match the UID in record '
+        'Operation cannot be fulfilled on Pod "web": the UID in the precondition (old) does not match the UID in record '
         "(uid-2). The object might have been deleted and then recreated"
     )
     assert not await _gone(api)

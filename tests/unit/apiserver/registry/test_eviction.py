@@ -8,7 +8,7 @@ from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
-from vaina.errors import ApiError, Conflict, Forbidden, InternalError, NotFound, TooManyRequests
+from vaina.errors import ApiError, Conflict, Forbidden, InternalError, Invalid, NotFound, TooManyRequests
 from vaina.objects.conditions import get_condition
 
 Budget = pod_disruption_budget_pb2.PodDisruptionBudget
@@ -197,6 +197,19 @@ async def test_preconditions_and_grace_are_the_callers() -> None:
     await api.client.pods.evict("a", namespace="default", options=right)
     pod = await api.client.pods.get("a")
     assert pod.metadata.deletion_grace_period_seconds == 5
+
+
+async def test_a_pod_that_cannot_be_read_cannot_be_evicted() -> None:
+    api = make_apiserver()
+    await running(api, "a")
+    options = meta_pb2.DeleteOptions(ignore_store_read_error_with_cluster_breaking_potential=True)
+    with pytest.raises(Invalid) as caught:
+        await api.client.pods.evict("a", namespace="default", options=options)
+    assert caught.value.message == (
+        'Eviction.policy "a" is invalid: deleteOptions.ignoreStoreReadErrorWithClusterBreakingPotential: Invalid value: true: '
+        "can not be set for pod eviction, try after removing the option"
+    )
+    assert not await is_ending(api, "a")
 
 
 async def test_who_is_not_there_cannot_be_evicted() -> None:

@@ -58,12 +58,12 @@ async def test_a_patch_that_changes_nothing_writes_nothing() -> None:
     assert await _patch(api, MERGE_PATCH, {"metadata": {"labels": {"a": "1"}}}) == pod
 
 
-async def test_a_patch_of_the_status_changes_nothing_else() -> None:
+async def test_a_patch_of_the_status_changes_no_spec() -> None:
     api = make_apiserver()
     await api.pod()
-    patch = {"metadata": {"labels": {"a": "1"}}, "status": {"phase": "Running"}}
+    patch = {"spec": {"nodeName": "other"}, "status": {"phase": "Running"}}
     patched = await _patch(api, MERGE_PATCH, patch, subresource="status")
-    assert (patched.status.phase, dict(patched.metadata.labels)) == ("Running", {})
+    assert (patched.status.phase, patched.spec.node_name) == ("Running", "")
     patched = await _patch(api, MERGE_PATCH, {"status": {"phase": "Failed"}})
     assert patched.status.phase == "Running"
 
@@ -95,7 +95,6 @@ async def test_a_dry_run_patches_nothing() -> None:
         (JSON_PATCH, [{"op": "remove", "path": "/spec/nope"}], Invalid, "the patch cannot be applied"),
         (JSON_PATCH, [{"op": "add", "path": "/x", "value": 1}] * 10_001, TooLarge, "Request entity too large: The allowed maximum operations in a JSON patch is 10000"),
         (JSON_PATCH, [{"op": "replace", "path": "", "value": 1}], BadRequest, "no object"),
-        (MERGE_PATCH, {"spec": {"contianers": []}}, BadRequest, 'unknown field "spec.contianers"'),
         (MERGE_PATCH, {"spec": {"containers": {}}}, BadRequest, "containers"),
         (MERGE_PATCH, {"kind": "Node"}, BadRequest, "does not match the expected API version"),
         (MERGE_PATCH, {"metadata": {"name": "other"}}, BadRequest, r"the name of the object \(other\) does not match the name on the URL \(web\)"),
@@ -173,11 +172,11 @@ async def test_unknown_fields_are_errors_or_warnings_as_asked() -> None:
         await api.client.transport.unary(POD.method("Patch"), request.SerializeToString())
         return list(api.warnings)
 
-    assert await patch("Warn") == ['unknown field "foo"']
+    for warned in ("", "Warn"):
+        assert await patch(warned) == ['unknown field "foo"']
     assert await patch("Ignore") == []
-    for strict in ("", "Strict"):
-        with pytest.raises(BadRequest, match='unknown field "foo"'):
-            await patch(strict)
+    with pytest.raises(BadRequest, match='unknown field "foo"'):
+        await patch("Strict")
     with pytest.raises(Invalid) as caught:
         await patch("Sometimes")
     assert caught.value.message == (
@@ -230,11 +229,11 @@ async def test_a_member_that_stands_twice_is_an_error_or_a_warning_as_asked(patc
         await api.client.transport.unary(POD.method("Patch"), request.SerializeToString())
         return list(api.warnings)
 
-    for strict in ("", "Strict"):
-        with pytest.raises(BadRequest) as caught:
-            await patch(strict)
-        assert caught.value.message == f"error decoding patch: strict decoding error: {words}"
-    assert await patch("Warn") == [words]
+    with pytest.raises(BadRequest) as caught:
+        await patch("Strict")
+    assert caught.value.message == f"error decoding patch: strict decoding error: {words}"
+    for warned in ("", "Warn"):
+        assert await patch(warned) == [words]
     assert await patch("Ignore") == []
     assert (await api.client.pods.get("web", "default")).metadata.labels["a"] == "2"
 

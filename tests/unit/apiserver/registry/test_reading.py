@@ -98,11 +98,11 @@ async def test_selectors_that_cannot_be_read(api: Harness, labels: str, fields: 
 async def test_pages_show_the_state_of_the_first_one(api: Harness) -> None:
     for name in "abcde":
         await api.pod(name)
-    first = await api.client.pods.list(limit=2)
+    first = await api.client.pods.list_page(limit=2)
     await api.pod("bb")
     await api.client.pods.delete("d", "default")
-    second = await api.client.pods.list(limit=2, continue_token=first.continue_token)
-    third = await api.client.pods.list(limit=2, continue_token=second.continue_token)
+    second = await api.client.pods.list_page(limit=2, continue_token=first.continue_token)
+    third = await api.client.pods.list_page(limit=2, continue_token=second.continue_token)
     names = [item.metadata.name for page in (first, second, third) for item in page.items]
     assert (names, third.continue_token) == (list("abcde"), "")
     assert first.resource_version == second.resource_version == third.resource_version
@@ -111,8 +111,10 @@ async def test_pages_show_the_state_of_the_first_one(api: Harness) -> None:
 async def test_a_page_of_selected_objects_is_full(api: Harness) -> None:
     for index in range(10):
         await api.pod(f"p{index}", labels={"odd": str(index % 2)})
-    page = await api.client.pods.list(limit=3, label_selector="odd=1")
-    rest = await api.client.pods.list(limit=3, label_selector="odd=1", continue_token=page.continue_token)
+    page = await api.client.pods.list_page(limit=3, label_selector="odd=1")
+    rest = await api.client.pods.list_page(
+        limit=3, label_selector="odd=1", continue_token=page.continue_token
+    )
     names = [item.metadata.name for got in (page, rest) for item in got.items]
     assert (names, rest.continue_token) == (["p1", "p3", "p5", "p7", "p9"], "")
 
@@ -120,15 +122,15 @@ async def test_a_page_of_selected_objects_is_full(api: Harness) -> None:
 async def test_a_token_that_is_too_old_comes_with_one_to_go_on_with(api: Harness) -> None:
     for name in "abc":
         await api.pod(name)
-    first = await api.client.pods.list(limit=1)
+    first = await api.client.pods.list_page(limit=1)
     await api.pod("bb")
     await api.pod("cc")
     # A cache that has not seen these yet may still answer as of the first page, rightly.
     assert len((await api.client.pods.list()).items) == 5
     api.storage.compact(await api.storage.current_version())
     with pytest.raises(Expired, match="continue parameter is too old") as caught:
-        await api.client.pods.list(limit=1, continue_token=first.continue_token)
-    rest = await api.client.pods.list(continue_token=caught.value.continue_token)
+        await api.client.pods.list_page(limit=1, continue_token=first.continue_token)
+    rest = await api.client.pods.list_page(continue_token=caught.value.continue_token)
     assert [item.metadata.name for item in rest.items] == ["b", "bb", "c", "cc"]
 
 
@@ -143,7 +145,7 @@ async def test_versions_of_reads(api: Harness) -> None:
     with pytest.raises(Invalid, match='resourceVersion: Invalid value: "x"'):
         await api.client.pods.list(resource_version="x")
     with pytest.raises(Invalid, match="limit: Invalid value: -1"):
-        await api.client.pods.list(limit=-1)
+        await api.client.pods.list_page(limit=-1)
     with pytest.raises(NotFound, match=r'^pods "nobody" not found$'):
         await api.client.pods.get("nobody", "default")
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from apiserver.registry.persistent_volumes import PersistentVolumeStrategy
 from apiserver.registry.status import merge_status
 from tests.support.apiserver import make_apiserver
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.errors import BadRequest, Conflict
 from vaina.testing.builders import make_pod
 
@@ -100,6 +101,19 @@ def test_merge(case: Case) -> None:
     assert new.status == case.want
 
 
+def test_amounts_of_resources_are_merged_by_name() -> None:
+    new, sent = node_pb2.Node(), node_pb2.Node()
+    for name, amount in {"cpu": "4", "example.com/gpu": "2", "example.com/gone": "1"}.items():
+        new.status.capacity[name].string = amount
+    for name, amount in {"cpu": "8", "memory": "1Gi", "example.com/gone": "", "example.com/none": ""}.items():
+        sent.status.capacity[name].string = amount
+
+    merge_status(new, sent, ("capacity",), NOW)
+
+    told = {name: new.status.capacity[name].string for name in new.status.capacity}
+    assert told == {"cpu": "8", "memory": "1Gi", "example.com/gpu": "2"}
+
+
 def test_a_field_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(BadRequest, match=r"no such field of PodStatus: fase, spec\.x"):
         merge_status(pod_pb2.Pod(), pod_pb2.Pod(), ("fase", "phase", "spec.x"), NOW)
@@ -126,13 +140,13 @@ async def test_an_update_of_the_whole_status_compares_the_version() -> None:
         await api.client.pods.update_status(stale)
 
 
-async def test_a_status_update_changes_neither_metadata_nor_spec() -> None:
+async def test_a_status_update_changes_no_spec() -> None:
     api = make_apiserver()
     pod = await api.pod()
-    pod.metadata.labels["a"], pod.spec.containers[0].image = "b", "other"
+    pod.spec.containers[0].image = "other"
     pod.status.message = "hello"
     updated = await api.client.pods.update_status(pod)
-    assert (dict(updated.metadata.labels), updated.spec.containers[0].image) == ({}, "registry.local/app:1")
+    assert updated.spec.containers[0].image == "registry.local/app:1"
     assert (updated.status.message, updated.metadata.generation) == ("hello", 1)
 
 
@@ -186,3 +200,50 @@ async def test_a_batch_of_statuses_answers_for_each() -> None:
     assert isinstance(results[0], pod_pb2.Pod)
     assert results[0].status.phase == "Running"
     assert [getattr(item, "reason", "") for item in results[1:]] == ["Conflict", "NotFound"]
+
+
+async def test_what_an_older_client_leaves_out_of_a_pods_status_stays() -> None:
+    api = make_apiserver()
+    made = make_pod()
+    made.spec.resource_claims.add(name="gpu", resource_claim_name="gpu-1")
+    pod = await api.client.pods.create(made)
+    pod.status.observed_generation = 1
+    pod.status.resource_claim_statuses.add(name="gpu", resource_claim_name="gpu-1")
+    for generation in (3, 4):
+        pod.status.conditions.add(type="Twice", status="True", observed_generation=generation)
+    pod = await api.client.pods.update_status(pod)
+    pod.status.ClearField("observed_generation")
+    pod.status.ClearField("resource_claim_statuses")
+    for condition in pod.status.conditions:
+        condition.ClearField("observed_generation")
+    pod.status.conditions[1].observed_generation = 5
+    pod.status.conditions.add(type="Other", status="True")
+    status = (await api.client.pods.update_status(pod)).status
+    assert [(one.type, one.observed_generation) for one in status.conditions] == [
+        ("Twice", 3),
+        ("Twice", 5),
+        ("Other", 0),
+    ]
+    assert status.observed_generation == 1
+    assert [claim.name for claim in status.resource_claim_statuses] == ["gpu"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "said", "since"),
+    [
+        ("Available", None, 10),
+        ("Pending", None, 7),
+        ("Available", 7, 10),
+        ("Available", 8, 8),
+        ("Pending", 8, 8),
+    ],
+)
+async def test_a_volume_says_since_when_it_is_in_its_phase(phase: str, said: int | None, since: int) -> None:
+    old = persistent_volume_pb2.PersistentVolume()
+    old.status.phase, old.status.last_phase_transition_time.seconds = "Pending", 7
+    new = persistent_volume_pb2.PersistentVolume()
+    new.status.phase = phase
+    if said is not None:
+        new.status.last_phase_transition_time.seconds = said
+    PersistentVolumeStrategy().prepare_for_status_update(new, old, 10.5)
+    assert new.status.last_phase_transition_time.seconds == since

@@ -1,19 +1,22 @@
 """Updating: optimistic concurrency, what is whose, and when nothing is written."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from apiserver.build import build
 from apiserver.registry.direct import Direct
+from apiserver.registry.table import STRATEGIES
 from apiserver.storage.interface import Change, Key, KeyConflict, Stored
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.coordination.v1 import lease_pb2
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import event_pb2, limit_range_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import BadRequest, Conflict, Invalid, NotFound
+from vaina.kinds import KINDS
 from vaina.testing.builders import make_pod, make_replica_set
 from vaina.testing.clock import FakeClock
 
@@ -72,6 +75,18 @@ async def test_generation_counts_changes_of_the_spec_alone() -> None:
     labelled.spec.replicas = 5
     scaled = await api.client.replica_sets.update(labelled)
     assert [rs.metadata.generation for rs in (created, labelled, scaled)] == [1, 1, 2]
+
+
+async def test_managed_fields_that_are_not_sent_stay_and_one_empty_entry_resets_them() -> None:
+    api = make_apiserver()
+    made = make_pod()
+    made.metadata.managed_fields.add(manager="first", operation="Update")
+    pod = await api.client.pods.create(made)
+    pod.metadata.ClearField("managed_fields")
+    pod = await api.client.pods.update(pod)
+    assert [entry.manager for entry in pod.metadata.managed_fields] == ["first"]
+    pod.metadata.managed_fields[0].Clear()
+    assert list((await api.client.pods.update(pod)).metadata.managed_fields) == []
 
 
 async def test_a_client_cannot_set_the_generation() -> None:
@@ -157,23 +172,6 @@ async def test_an_ending_object_goes_with_its_last_finalizer() -> None:
     assert pod.metadata.uid == ending.metadata.uid
 
 
-async def test_a_namespace_goes_when_it_is_ending_and_nothing_holds_it() -> None:
-    api = make_apiserver()
-    from vaina.api.core.v1 import namespace_pb2
-
-    namespace = namespace_pb2.Namespace()
-    namespace.metadata.name = "shop"
-    active = await api.client.namespaces.create(namespace)
-    del active.spec.finalizers[:]
-    kept = await api.client.namespaces.update(active)
-    assert list(kept.spec.finalizers) == ["kubernetes"]
-    ending = await api.client.namespaces.delete("shop")
-    del ending.spec.finalizers[:]
-    await api.client.namespaces.update(ending)
-    with pytest.raises(NotFound):
-        await api.client.namespaces.get("shop")
-
-
 async def test_an_update_warns_of_what_is_not_acted_on_once() -> None:
     api = make_apiserver()
     created = await api.client.replica_sets.create(make_replica_set())
@@ -253,3 +251,60 @@ async def test_a_change_is_not_tried_for_ever() -> None:
     storage.lost = 1000
     with pytest.raises(Conflict, match="the object has been modified"):
         await client.pods.patch("web", "{}", namespace="default")
+
+
+def _lease(version: str = "") -> lease_pb2.Lease:
+    return lease_pb2.Lease(metadata={"name": "a", "namespace": "default", "resource_version": version})
+
+
+def _event(version: str = "") -> event_pb2.Event:
+    event = event_pb2.Event(metadata={"name": "a", "namespace": "default", "resource_version": version})
+    event.involved_object.kind, event.involved_object.namespace = "Pod", "default"
+    return event
+
+
+def _limits(version: str = "") -> limit_range_pb2.LimitRange:
+    return limit_range_pb2.LimitRange(
+        metadata={"name": "a", "namespace": "default", "resource_version": version}
+    )
+
+
+@pytest.mark.parametrize("version", ["", "128000"])
+@pytest.mark.parametrize("make", [_lease, _event, _limits])
+async def test_an_update_creates_what_is_not_there_of_kinds_that_allow_it(
+    make: Callable[[str], Any], version: str
+) -> None:
+    api = make_apiserver()
+    sent = make(version)
+    client: Any = api.client.kind(next(kind for kind in KINDS if kind.message is type(sent)))
+    assert (await client.update(sent, dry_run=True)).metadata.name == "a"
+    made = await client.update(sent)
+    assert made.metadata.uid
+    assert await client.get("a", "default") == made
+    await client.delete("a", "default")
+    sent.metadata.uid = "uid-of-another"
+    with pytest.raises(Conflict, match=r"UID in precondition: uid-of-another, UID in object meta: $"):
+        await client.update(sent)
+
+
+async def test_what_is_there_is_not_created_anew_by_an_update() -> None:
+    api = make_apiserver()
+    await api.client.leases.create(_lease())
+    with pytest.raises(Invalid, match="must be specified for an update"):
+        await api.client.leases.update(_lease())
+    with pytest.raises(Conflict):
+        await api.client.leases.update(_lease("1"))
+
+
+async def test_of_other_kinds_an_update_creates_nothing() -> None:
+    kept = {name for name, strategy in STRATEGIES.items() if strategy.allow_create_on_update}
+    assert kept == {"Lease", "Event", "LimitRange"}
+    with pytest.raises(NotFound):
+        await make_apiserver().client.pods.update(make_pod())
+
+
+async def test_kinds_whose_updates_must_say_which_version_they_change() -> None:
+    strict = {name for name, strategy in STRATEGIES.items() if not strategy.allow_unconditional_update}
+    assert strict == {
+        "CSIDriver", "CSINode", "CSIStorageCapacity", "Lease", "PodDisruptionBudget", "VolumeAttachment",
+    }  # fmt: skip

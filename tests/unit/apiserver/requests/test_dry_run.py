@@ -12,12 +12,12 @@ from apiserver.storage.interface import Key
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.calls import call
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
-from vaina.api.core.v1 import manifest_service_pb2, pod_pb2, pod_service_pb2
+from vaina.api.core.v1 import manifest_service_pb2, namespace_pb2, pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
-from vaina.client.clientset import binding
+from vaina.client.verbs import binding
 from vaina.errors import ApiError, Conflict, Invalid, NotFound, from_status
-from vaina.kinds import KINDS, REPLICA_SET
-from vaina.testing.builders import make_pod, make_replica_set
+from vaina.kinds import KINDS, NAMESPACE, REPLICA_SET
+from vaina.testing.builders import make_namespace, make_pod, make_replica_set
 
 ALL = ("All",)
 MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: app, image: {image}}}]}}"
@@ -206,6 +206,29 @@ def _apply(name: str, image: str) -> Callable[..., Awaitable[Any]]:
     return send
 
 
+def _patch_scale(replicas: int) -> Callable[..., Awaitable[Any]]:
+    def send(api: Harness, dry: tuple[str, ...] = ALL) -> Awaitable[Any]:
+        request = request_pb2.PatchRequest(
+            namespace="default", name="web", patch_type="application/merge-patch+json",
+            patch=f'{{"spec": {{"replicas": {replicas}}}}}', options=meta_pb2.PatchOptions(dry_run=dry),
+        )  # fmt: skip
+        return call(api, "PatchScale", request, scale_pb2.Scale, kind=REPLICA_SET)
+
+    return send
+
+
+def _finalize(finalizer: str) -> Callable[..., Awaitable[Any]]:
+    async def send(api: Harness, dry: tuple[str, ...] = ALL) -> Any:
+        namespace = await api.client.namespaces.get("team")
+        namespace.spec.finalizers.append(finalizer)
+        request = raw_pb2.RawUpdateRequest(
+            object=namespace.SerializeToString(), options=meta_pb2.UpdateOptions(dry_run=dry)
+        )
+        return await call(api, "Finalize", request, namespace_pb2.Namespace, kind=NAMESPACE)
+
+    return send
+
+
 DOORS = [
     Door("create", _create("new"), _create("web"), ApiError),
     Door("create batch", _create_batch("new", "newer"), _create_batch("new", "Bad_Name"), Invalid),
@@ -217,6 +240,7 @@ DOORS = [
          _patch('{"metadata": {"resourceVersion": "1"}}', "status"), Conflict),
     Door("ephemeral containers", _part("UpdateEphemeralContainers", "shell"), _part("UpdateEphemeralContainers", "-"), Invalid),
     Door("resize", _part("UpdateResize", "NotRequired"), _part("UpdateResize", "Never"), Invalid),
+    Door("finalize", _finalize("example.com/hold"), _finalize("mine"), Invalid),
     Door("patch of ephemeral containers", _patch('{"spec": {"ephemeralContainers": [{"name": "d", "image": "b"}]}}', "ephemeralcontainers"),
          _patch('{"spec": {"ephemeralContainers": [{"name": "d"}]}}', "ephemeralcontainers"), Invalid),
     Door("delete", _delete("web"), _delete("nobody"), NotFound),
@@ -226,6 +250,7 @@ DOORS = [
     Door("bind batch", _bind_batch("node-1"), _bind_batch("node-2"), NotFound),
     Door("evict", _evict("web"), _evict("nobody"), NotFound),
     Door("scale", _scale(5), _scale(-1), Invalid),
+    Door("patch of the scale", _patch_scale(5), _patch_scale(-1), Invalid),
     Door("apply of a new object", _apply("new", "x"), _apply("Bad_Name", "x"), Invalid),
     Door("apply of a change", _apply("web", "other:2"), _apply("web", "''"), Invalid),
 ]  # fmt: skip
@@ -236,6 +261,7 @@ async def _world() -> Harness:
     await api.node()
     await api.pod()
     await api.client.replica_sets.create(make_replica_set("web"))
+    await api.client.namespaces.create(make_namespace("team"))
     return api
 
 
@@ -273,7 +299,8 @@ async def test_any_other_word_than_all_is_refused(door: Door) -> None:
 def test_every_verb_that_writes_is_among_the_doors() -> None:
     """A new verb fails here until a door is made for it."""
     known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
-             "DeleteCollection", "Bind", "BindBatch", "Evict", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize"}  # fmt: skip
+             "DeleteCollection", "Bind", "BindBatch", "Evict", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize",
+             "Finalize", "PatchScale"}  # fmt: skip
     reads = {"Get", "List", "Watch", "Logs", "Exec", "Attach", "PortForward", "GetScale"}
     own = {"Report"}  # PodTraces: best effort, told not written
     verbs = {name for kind in KINDS for name in service_descriptor(kind.service).methods_by_name}

@@ -128,11 +128,11 @@ async def test_a_version_that_was_compacted_has_expired(api: Harness) -> None:
     assert names_of(await list_pods(api, resource_version=first)) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("version", ["x", "-1", "1.5", "0x10", " 1", "\uff11", "1" * 20])
+@pytest.mark.parametrize("version", ["x", "-1", "1.5", "0x10", " 1", "\uff11", "9" * 20])
 async def test_what_is_no_version(api: Harness, version: str) -> None:
-    words = (
-        f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
-    )
+    # What has 64 bits is a version, though no such one exists yet.
+    why = "value out of range" if version == "9" * 20 else "invalid syntax"
+    words = f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": {why}'
     for request in (
         list_pods(api, resource_version=version),
         api.client.pods.get("a", "default", resource_version=version),

@@ -175,3 +175,13 @@ async def test_a_watch_whose_client_goes_leaves_nothing_behind() -> None:
             await anext(watch)
             await watch.aclose()
         assert len(asyncio.all_tasks()) == before
+
+
+@pytest.mark.parametrize("version", ["", "0"])
+async def test_who_does_not_ask_for_the_initial_events_is_not_told_where_they_end(version: str) -> None:
+    async with cached_apiserver() as api:
+        await api.pod("a")
+        await api.client.pods.list()
+        asked = {"resource_version": version, "allow_watch_bookmarks": True, "timeout_seconds": 1}
+        batches = await _batches(api, **asked)
+    assert "END" not in [word for batch in batches for word in _words(batch)]

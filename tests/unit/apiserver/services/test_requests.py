@@ -9,7 +9,7 @@ from apiserver.services.generic import MAX_BATCH
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import raw_pb2, request_pb2
-from vaina.client.clientset import binding
+from vaina.client.verbs import binding
 from vaina.errors import ApiError, BadRequest, InternalError, Invalid, TooLarge
 from vaina.kinds import CONFIG_MAP, KINDS, POD
 from vaina.serving.handlers import UNARY, RequestContext

@@ -60,8 +60,8 @@ def test_the_position_is_in_the_resource_version_of_what_is_stored(position: int
 
 @given(position=st.integers(0, 998), revision=st.integers(1, 2**40), data=st.binary(max_size=50))
 def test_what_is_stored_comes_back(position: int, revision: int, data: bytes) -> None:
-    # Objects begin with their metadata, which has a name.
-    data = pod().SerializeToString() + data
+    # Objects begin with their metadata, which has a name; field 999 nobody knows.
+    data = pod().SerializeToString() + b"\xba\x3e" + bytes((len(data),)) + data
     value = codec.encode_value(data, META, position)
     version = versions.version_of(revision, position)
     assert codec.decode_value(KEY, value, revision, 7) == Stored(KEY, data, version, META, 7)

@@ -2,13 +2,15 @@
 
 from random import Random
 
+import pytest
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import codec
 from apiserver.storage.etcd.answers import WatchAnswer, read_answer
 from apiserver.storage.etcd.events import EventReader
 from apiserver.storage.etcd.leases import lease_id, ttl_of
-from apiserver.storage.interface import EventType, Key, Version
+from apiserver.storage.interface import EventType, Key, Unreadable, Version
+from vaina.errors import Expired
 
 PREFIX = Key("/registry/")
 META = ("v1", "ConfigMap")
@@ -38,7 +40,7 @@ def answer(
     return read_answer(response.SerializeToString())
 
 
-def reader(after: int = 0, unreadable: list[str] | None = None) -> EventReader:
+def reader(after: int = 0, unreadable: list[Unreadable] | None = None) -> EventReader:
     return EventReader(Version(after), PREFIX, (unreadable if unreadable is not None else []).append)
 
 
@@ -78,6 +80,27 @@ def test_resuming_within_a_revision_counts_the_events_that_it_leaves_out() -> No
     assert read(reader(after=5002), answer(*events)) == []
 
 
+def test_a_version_that_several_events_share_cannot_be_gone_on_after() -> None:
+    events = [gone(f"{number}", 5) for number in range(1001)]
+    assert [version for *_, version in read(reader(), answer(*events))][-3:] == [5998, 5998, 5998]
+    assert [name for _, name, _ in read(reader(after=5997), answer(*events))] == ["998", "999", "1000"]
+    for shared, of in ((5998, events), (6000, [put("a", 6), put("b", 6)])):
+        with pytest.raises(Expired):
+            reader(after=shared).read(answer(*of))
+
+
+def test_positions_never_go_back_within_a_revision() -> None:
+    events = [gone("a", 5), gone("b", 5), put("c", 5), gone("d", 5)]
+    assert read(reader(), answer(*events)) == [
+        ("DELETED", "a", 5000), ("DELETED", "b", 5001), ("ADDED", "c", 5001), ("DELETED", "d", 5002),
+    ]  # fmt: skip
+    # The object of c has the version that is stored in it, which a has as well.
+    for shared in (5000, 5001):
+        with pytest.raises(Expired):
+            reader(after=shared).read(answer(*events))
+    assert read(reader(after=5002), answer(*events)) == []
+
+
 def test_fragments_are_gathered_until_they_are_whole() -> None:
     found = reader()
     assert found.read(answer(gone("a", 5), fragment=True)) == []
@@ -94,12 +117,15 @@ def test_progress_is_a_bookmark_of_a_whole_revision() -> None:
     assert found.read(created) == []
 
 
-def test_what_is_no_object_is_left_out_and_named() -> None:
-    bad = put("a", 5)
-    bad.kv.value = b"{}"
-    named: list[str] = []
-    assert read(reader(unreadable=named), answer(bad, put("b", 5, 1))) == [("ADDED", "b", 5001)]
-    assert named == ["/registry/configmaps/a"]
+@pytest.mark.parametrize("value", [b"{}", codec.encode_value(b"\x0a\x05a", META, 0)])
+def test_what_is_no_object_is_an_event_without_one_and_named(value: bytes) -> None:
+    bad, named = put("b", 5), list[Unreadable]()
+    bad.kv.value = value
+    events = reader(unreadable=named).read(answer(put("a", 5), bad, put("c", 5, 2)))
+    assert [(event.type, event.version, event.object is None) for event in events] == [
+        ("ADDED", 5000, False), ("ADDED", 5001, True), ("ADDED", 5002, False),
+    ]  # fmt: skip
+    assert [error.key for error in named] == ["/registry/configmaps/b"]
 
 
 def test_a_lease_of_ours_tells_its_time_to_live() -> None:

@@ -32,8 +32,9 @@ SPECS = (
          "spec.scaleTargetRef.name: Required value",
          'spec.scaleTargetRef.apiVersion: Invalid value: "": apiVersion must specify API group'),
     case("none at least", f"{{{TARGET}, minReplicas: 0}}",
-         "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
          "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"),
+    case("fewer than none", f"{{{TARGET}, minReplicas: -1}}",
+         "spec.minReplicas: Invalid value: -1: must be greater than or equal to 0"),
     case("more at least than at most", f"{{{TARGET}, minReplicas: 4}}",
          "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"),
     case("a target that is no name", "{scaleTargetRef: {apiVersion: apps/v1, kind: De/ployment, name: '..'}, maxReplicas: 3}",
@@ -142,7 +143,6 @@ def test_what_was_wrong_with_a_target_may_stay() -> None:
     assert validate_update(KIND, make(bad, KEPT), make(bad, KEPT)) == []
     good = make(f"spec: {{{TARGET}}}", KEPT)
     assert validate_update(KIND, make(bad, KEPT), good) == violations(
-        "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
         'spec.scaleTargetRef.apiVersion: Invalid value: "": apiVersion must specify API group',
     )
 

@@ -29,7 +29,7 @@ CONTAINERS = (
     case(
         "a name of 64 characters is too long",
         f"containers: [{{name: {'a' * 64}, image: a}}]",
-        f"""spec.containers[0].name: Invalid value: "{"a" * 64}": must be no more than 63 bytes""",
+        f"""spec.containers[0].name: Invalid value: "{"a" * 64}": must be no more than 63 characters""",
     ),
     case(
         "two containers may not have one name",

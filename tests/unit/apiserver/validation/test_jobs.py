@@ -122,7 +122,7 @@ SPECS = (
          '"controller-uid":"u1","job-name":"work"}: `selector` does not match template `labels`'),
     case("a manual selector that is not there", f"manualSelector: true, {POD}",
          "spec.selector: Required value",
-         "spec.template.metadata.labels: Invalid value: \"null\": `selector` does not match template `labels`"),
+         "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`"),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Metadata of every kind: names, labels, annotations, owners, finalizers, and what an update may not change."""
 
-from apiserver.validation import metadata, names
+from apiserver.validation import metadata
 from tests.unit.apiserver.validation.cases import (
     LABEL,
     QUALIFIED,
@@ -16,6 +16,7 @@ from tests.unit.apiserver.validation.cases import (
 )
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
+from vaina.objects import names
 
 OWNER = "apiVersion: v1, kind: Pod, name: a, uid: u"
 
@@ -115,7 +116,7 @@ UPDATES = (
          spec="name: a, creationTimestamp: '2026-01-02T00:00:00Z', deletionTimestamp: '2026-01-02T00:00:00Z', "
          "deletionGracePeriodSeconds: 1"),
     case("a time that is gone is a change", "name: a, deletionTimestamp: '2026-01-01T00:00:00Z'",
-         'metadata.deletionTimestamp: Invalid value: "null": field is immutable', spec="name: a"),
+         'metadata.deletionTimestamp: Invalid value: null: field is immutable', spec="name: a"),
     case("a generation does not go back", "name: a, generation: 2",
          "metadata.generation: Invalid value: 1: must not be decremented", spec="name: a, generation: 1"),
     case("a finalizer may be added to an object that lives", "name: a", spec="name: a, finalizers: [example.com/x]"),

@@ -115,7 +115,7 @@ SPEC = (
     case(
         "a scheduling group is named",
         "schedulingGroup: {}",
-        'spec.schedulingGroup.podGroupName: Invalid value: "null": must specify one of: `podGroupName`',
+        "spec.schedulingGroup.podGroupName: Invalid value: null: must specify one of: `podGroupName`",
     ),
     case(
         "a scheduling group's name is one of an object",

@@ -46,7 +46,7 @@ UPDATES = (
     case("a deadline may be set", "", spec="activeDeadlineSeconds: 5"),
     case("a deadline may come nearer", "activeDeadlineSeconds: 5", spec="activeDeadlineSeconds: 4"),
     case("a deadline does not go away", "activeDeadlineSeconds: 5",
-         'spec.activeDeadlineSeconds: Invalid value: "null": must not update from a positive integer to nil value'),
+         'spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value'),
     case("a deadline does not go further off", "activeDeadlineSeconds: 5",
          "spec.activeDeadlineSeconds: Invalid value: 6: must be less than or equal to previous value",
          spec="activeDeadlineSeconds: 6"),

@@ -84,7 +84,7 @@ SECURITY = (
     case(
         "one pid namespace, not two",
         "stdin: false",
-        "spec.securityContext.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled",
+        "spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled",
         spec="shareProcessNamespace: true\nhostPID: true",
     ),
     case(

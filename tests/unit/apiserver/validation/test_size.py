@@ -1,6 +1,10 @@
-"""Objects as large as a request may be are judged in time and space that grow with them (I19, I20): no list is searched for each of its items."""
+"""Objects as large as a request may be are judged in time and space that grow with them (I19, I20).
+
+No list is searched for each of its items.
+"""
 
 from collections.abc import Callable
+from time import thread_time
 
 import pytest
 
@@ -8,33 +12,35 @@ from apiserver.validation import pods
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 
-MANY = 20_000
+FEW, MANY = 1_000, 16_000
+#: sixteen times as large: a step more for each level of a tree is let pass, a search of a list for each of its items is not
+GROWS = 60
 
 
-def owned() -> pod_pb2.Pod:
+def owned(many: int) -> pod_pb2.Pod:
     """Every owner says that it is the controller: an error that shows the owners."""
     pod = make_pod("a")
-    for number in range(MANY):
+    for number in range(many):
         pod.metadata.owner_references.add(
             api_version="v1", kind="Pod", name=f"a{number}", uid=f"u{number}", controller=True
         )
     return pod
 
 
-def spread() -> pod_pb2.Pod:
+def spread(many: int) -> pod_pb2.Pod:
     pod = make_pod("a")
-    for number in range(MANY):
+    for number in range(many):
         pod.spec.topology_spread_constraints.add(
             max_skew=1, topology_key=f"k{number}", when_unsatisfiable="DoNotSchedule"
         )
     return pod
 
 
-def affine() -> pod_pb2.Pod:
+def affine(many: int) -> pod_pb2.Pod:
     pod = make_pod("a")
     terms = pod.spec.affinity.pod_affinity.required_during_scheduling_ignored_during_execution
     term = terms.add(topology_key="zone")
-    for number in range(MANY):
+    for number in range(many):
         term.match_label_keys.append(f"a{number}")
         term.mismatch_label_keys.append(f"b{number}")
         term.label_selector.match_labels[f"a{number}"] = "x"
@@ -42,8 +48,22 @@ def affine() -> pod_pb2.Pod:
     return pod
 
 
-@pytest.mark.timeout(10)
+def seconds_of(pod: pod_pb2.Pod) -> float:
+    """Return the processor's time, the shortest of three, for which it does not matter who else is busy."""
+    times = []
+    for _ in range(3):
+        begun = thread_time()
+        pods.check_create(pod)
+        times.append(thread_time() - begun)
+    return min(times)
+
+
 @pytest.mark.parametrize("make", [owned, spread, affine])
-def test_a_large_object_is_judged_in_linear_time_and_space(make: Callable[[], pod_pb2.Pod]) -> None:
-    violations = pods.check_create(make())
-    assert sum(len(str(violation)) for violation in violations) < 10_000_000
+def test_a_large_object_is_judged_in_linear_time(make: Callable[[int], pod_pb2.Pod]) -> None:
+    assert seconds_of(make(MANY)) < GROWS * seconds_of(make(FEW))
+
+
+@pytest.mark.parametrize("make", [owned, spread, affine])
+def test_a_large_object_is_judged_in_linear_space(make: Callable[[int], pod_pb2.Pod]) -> None:
+    violations = pods.check_create(make(MANY))
+    assert sum(len(str(violation)) for violation in violations) < 500 * MANY

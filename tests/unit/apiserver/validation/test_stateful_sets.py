@@ -11,10 +11,9 @@ PERCENT = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
     "validation is '[0-9]+%')"
 )
-FIXED = (
-    "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
-)
+
+
+FIXED = "field is immutable"
 SELECTOR = "selector: {matchLabels: {app: a}}"
 CLAIMS = (
     "volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], "
@@ -99,6 +98,10 @@ def test_a_name_is_a_label_since_it_becomes_a_hostname() -> None:
     assert large == violations(f'metadata.name: Invalid value: "Db": {LABEL}')
 
 
+SHOWN = (
+    '[{"metadata":{"name":"data"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},'
+    '"volumeMode":"Filesystem"},"status":{"phase":"Pending"}}]'
+)
 STORED = "name: db, namespace: default, resourceVersion: '1'"
 CHANGES = (
     case("how many", f"replicas: 9, {GOOD}"),
@@ -108,13 +111,18 @@ CHANGES = (
     case("how long its history is", f"revisionHistoryLimit: 3, {GOOD}"),
     case("what becomes of claims", f"persistentVolumeClaimRetentionPolicy: {{whenDeleted: Delete, whenScaled: Delete}}, {GOOD}"),
     case("when a Pod counts", f"minReadySeconds: 3, {GOOD}"),
-    case("its service", f"serviceName: other, {SELECTOR}, {template()}", FIXED),
-    case("its order", f"podManagementPolicy: Parallel, {GOOD}", FIXED),
-    case("its claims", f"{CLAIMS}, {GOOD}", FIXED),
-    case("its selector", f"serviceName: db, selector: {{matchLabels: {{app: a}}, matchExpressions: [{{key: app, operator: Exists}}]}}, {template()}", FIXED),
+    case("its service", f"serviceName: other, {SELECTOR}, {template()}",
+         'spec.serviceName: Invalid value: "other": field is immutable'),
+    case("its order", f"podManagementPolicy: Parallel, {GOOD}",
+         f'spec.podManagementPolicy: Invalid value: "Parallel": {FIXED}'),
+    case("its claims", f"{CLAIMS}, {GOOD}", f"spec.volumeClaimTemplates: Invalid value: {SHOWN}: {FIXED}"),
+    case("its selector", f"serviceName: db, selector: {{matchLabels: {{app: a}}, matchExpressions: [{{key: app, operator: Exists}}]}}, {template()}",
+         'spec.selector: Invalid value: {"matchLabels":{"app":"a"},"matchExpressions":[{"key":"app","operator":"Exists"}]}: '
+         f"{FIXED}"),
     case("its selector, and the number", f"replicas: -1, serviceName: db, selector: {{matchLabels: {{app: b}}}}, {template()}",
          f"spec.replicas: Invalid value: -1: {NEGATIVE}",
-         'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`', FIXED),
+         'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`',
+         f'spec.selector: Invalid value: {{"matchLabels":{{"app":"b"}}}}: {FIXED}'),
 )  # fmt: skip
 
 
@@ -126,7 +134,21 @@ def test_changes(case: Case) -> None:
 def test_the_size_of_a_claim_stays() -> None:
     old = make(f"{CLAIMS}, {GOOD}", STORED)
     new = make(f"{CLAIMS.replace('1Gi', '2Gi')}, {GOOD}", STORED)
-    assert validate_update(KIND, new, old) == violations(FIXED)
+    shown = SHOWN.replace("1Gi", "2Gi")
+    assert validate_update(KIND, new, old) == violations(
+        f"spec.volumeClaimTemplates: Invalid value: {shown}: {FIXED}"
+    )
+
+
+def test_what_cannot_change_is_told_in_order_and_a_service_of_old_is_not_looked_at_again() -> None:
+    bad = GOOD.replace("serviceName: db", "serviceName: a.b")
+    old = make(bad, STORED)
+    assert validate_update(KIND, make(f"replicas: 2, {bad}", STORED), old) == []
+    new = make(f"podManagementPolicy: Parallel, {bad.replace('a.b', 'c.d')}", STORED)
+    assert validate_update(KIND, new, old) == violations(
+        f'spec.serviceName: Invalid value: "c.d": {FIXED}',
+        f'spec.podManagementPolicy: Invalid value: "Parallel": {FIXED}',
+    )
 
 
 def test_a_name_of_old_does_not_keep_it_from_being_changed() -> None:

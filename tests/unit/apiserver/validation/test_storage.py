@@ -265,9 +265,9 @@ def test_a_class_stays_as_it_was_when_it_made_storage() -> None:
         STORAGE_CLASS, "provisioner: b\nreclaimPolicy: Retain\nvolumeBindingMode: WaitForFirstConsumer"
     )
     assert [str(error) for error in validate_update(STORAGE_CLASS, after, before)] == [
-        "parameters: Forbidden: updates to parameters are forbidden.",
-        "provisioner: Forbidden: updates to provisioner are forbidden.",
-        "reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden.",
+        "parameters: Invalid value: null: field is immutable",
+        'provisioner: Invalid value: "b": field is immutable',
+        'reclaimPolicy: Invalid value: "Retain": field is immutable',
         'volumeBindingMode: Invalid value: "WaitForFirstConsumer": field is immutable',
     ]
     after = make(STORAGE_CLASS, "provisioner: a\nparameters: {a: b}\nallowVolumeExpansion: true")

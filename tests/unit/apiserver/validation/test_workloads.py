@@ -45,7 +45,7 @@ REPLICA_SETS = (
          f'spec.template.metadata.labels: Invalid value: {{"app":"a"}}: {NO_MATCH}'),
     case("a template without labels matches no selector",
          f"{SELECTOR}, template: {{spec: {{containers: [{{name: main, image: a}}]}}}}",
-         f'spec.template.metadata.labels: Invalid value: "null": {NO_MATCH}'),
+         f'spec.template.metadata.labels: Invalid value: null: {NO_MATCH}'),
     case("a selector that cannot be read hides what it would select",
          f"selector: {{matchExpressions: [{{key: app, operator: In}}, {{key: app, operator: Exists, values: [a]}}, "
          f"{{key: app, operator: Foo}}]}}, {TEMPLATE}",
@@ -63,6 +63,11 @@ REPLICA_SETS = (
          "activeDeadlineSeconds: 5, containers: [{name: main, image: a}]}}",
          'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
          "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported"),
+    case("one pid namespace, not two, also in a template",
+         f"{SELECTOR}, template: {{metadata: {{labels: {{app: a}}}}, spec: {{shareProcessNamespace: true, hostPID: true, "
+         "containers: [{name: main, image: a}]}}",
+         "spec.template.spec.shareProcessNamespace: Invalid value: true: "
+         "ShareProcessNamespace and HostPID cannot both be enabled"),
     case("a template is checked as a Pod is, with its own path",
          f"{SELECTOR}, template: {{metadata: {{labels: {{app: a, -k: -v}}, annotations: {{-k: v, "
          "seccomp.security.alpha.kubernetes.io/pod: x}}, spec: {securityContext: {seccompProfile: {type: Unconfined}}, "

@@ -8,7 +8,7 @@ from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.describe import render_description
 from cli.printers.objects import print_json, print_names, print_yaml
 from cli.printers.steps import render_trace
-from cli.printers.style import Paint
+from cli.printers.style import Paint, for_terminal
 from cli.printers.table import render_table
 from tests.support.golden_text import check_golden
 from tests.support.shown_objects import (
@@ -270,13 +270,15 @@ def test_a_trace_of_a_pod_that_is_gone_says_since_when() -> None:
 
 
 def test_colours_change_nothing_but_colours() -> None:
-    plain, coloured = render_trace(make_trace()), render_trace(make_trace(), paint=Paint(True))
+    plain, coloured = render_trace(make_trace()), for_terminal(render_trace(make_trace(), paint=Paint(True)))
     assert "\x1b[" not in plain
     assert "\x1b[32m" in coloured
     import re
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
-    page = render_description(POD, read(SHOP)[0], events=read(EVENTS), now=NOW, paint=Paint(True))
+    page = for_terminal(
+        render_description(POD, read(SHOP)[0], events=read(EVENTS), now=NOW, paint=Paint(True))
+    )
     assert re.sub(r"\x1b\[[0-9;]*m", "", page) == render_description(
         POD, read(SHOP)[0], events=read(EVENTS), now=NOW
     )

@@ -9,7 +9,7 @@ from cli.printers.duration import age, human_duration, precise
 from cli.printers.errors import explain_error
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.page import Page
-from cli.printers.style import Paint
+from cli.printers.style import Paint, for_terminal
 from cli.printers.table import Table, render_table
 from vaina import errors
 from vaina.clock import timestamp
@@ -52,9 +52,10 @@ def test_a_table_is_padded_and_coloured() -> None:
     )
     assert render_table(table) == "A        B\nx        yy\nlonger   two...\n"
     assert render_table(table, show_headers=False) == "x        yy\nlonger   two...\n"
-    assert render_table(table, paint=Paint(True)).splitlines()[1] == "x        \x1b[31myy\x1b[0m"
+    coloured = for_terminal(render_table(table, paint=Paint(True)))
+    assert coloured.splitlines()[1] == "x        \x1b[31myy\x1b[0m"
     assert render_table(Table(("A",), []), show_headers=False) == ""
-    assert render_table(Table(("A",), [("\x1b[31m",)])) == "A\n\\x1b[31m\n"
+    assert render_table(Table(("A",), [("\x1b[31m\ra",)])) == "A\n^[[31m...\n"
 
 
 def invalid(*details: str) -> ApiError:

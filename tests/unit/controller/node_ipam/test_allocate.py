@@ -44,6 +44,19 @@ def test_a_claim_is_not_kept_when_another_node_has_the_addresses_by_hand(theirs)
     assert got.claims[theirs] == "b"
 
 
+@pytest.mark.parametrize("theirs", ["10.244.1.0/24", "10.244.0.0/16", "0.0.0.0/0"])
+def test_a_range_that_does_not_count_takes_nothing_from_anybody(theirs):
+    claims = {"10.244.1.0/24": "old"}
+    nodes = [
+        NodeNeed("old", "10.244.1.0/24"),
+        NodeNeed("greedy", theirs, counts=False),
+        NodeNeed("new"),
+    ]
+    got = run(nodes, claims)
+    assert got.assign == {"new": "10.244.0.0/24"}
+    assert got.claims == {"10.244.0.0/24": "new", "10.244.1.0/24": "old"}
+
+
 def test_ranges_and_claims_that_are_no_ipv4_networks_take_nothing_from_anybody():
     got = run([NodeNeed("a", cidr="fd00::/64"), NodeNeed("b")], {"nonsense": "c"})
     assert (got.assign, got.claims) == ({"b": "10.244.0.0/24"}, {"10.244.0.0/24": "b", "nonsense": "c"})

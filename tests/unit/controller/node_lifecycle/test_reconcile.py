@@ -1,9 +1,10 @@
 from controller.node_lifecycle.heartbeats import Heartbeats
-from controller.node_lifecycle.reconcile import MIRROR, Life, NodePlan, reconcile, suspects_itself
+from controller.node_lifecycle.reconcile import Life, NodePlan, reconcile, suspects_itself
 from controller.node_lifecycle.taints import NO_EXECUTE, NO_SCHEDULE, UNREACHABLE
 from vaina.api.core.v1 import node_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import find_condition, set_condition
+from vaina.objects.pods import MIRROR
 from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import EPOCH
 

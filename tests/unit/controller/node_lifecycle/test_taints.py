@@ -7,6 +7,7 @@ from controller.node_lifecycle.taints import (
     NO_SCHEDULE,
     NOT_READY,
     UNREACHABLE,
+    FirstSeen,
     compute_taints,
     eviction_of,
     tolerates,
@@ -132,4 +133,46 @@ def exec_toleration(key: str, seconds: int | None) -> pod_pb2.Toleration:
 def test_when_a_pod_must_go(tolerations, taints, want):
     pod = make_pod("a", node="n1")
     pod.spec.tolerations.extend(tolerations)
-    assert eviction_of(pod, taints, default_seconds=50, now=NOW).at == want
+    assert eviction_of(pod, taints, {}, default_seconds=50, now=NOW).at == want
+
+
+def test_the_time_of_a_taint_that_tells_none_runs_from_when_it_was_seen_first() -> None:
+    pod, seen = make_pod("a", node="n1"), FirstSeen()
+    pod.spec.tolerations.append(exec_toleration("k", 30))
+    tainted = node(taints=[taint("k", NO_EXECUTE, added=None)])
+
+    def due(now: float) -> float | None:
+        found = seen.look(tainted, now)
+        return eviction_of(pod, tainted.spec.taints, found, default_seconds=50, now=now).at
+
+    # It is looked at again with each heartbeat, and when its value changes.
+    assert [due(NOW + later) for later in (0, 10, 29)] == [NOW + 30] * 3
+    tainted.spec.taints[0].value = "other"
+    assert due(NOW + 29) == NOW + 30
+    # One that went and came back begins again; a node of the same name is another node.
+    seen.look(node(), NOW + 40)
+    assert due(NOW + 50) == NOW + 80
+    seen.forget("n1")
+    assert due(NOW + 60) == NOW + 90
+
+
+@pytest.mark.parametrize(
+    ("seconds", "want"), [(30, NOW + 25), (None, None)], ids=["for some time", "for ever"]
+)
+def test_a_pod_that_comes_to_a_tainted_node_has_its_whole_time(
+    seconds: int | None, want: float | None
+) -> None:
+    pod = make_pod("a", node="n1")
+    pod.spec.tolerations.append(exec_toleration("k", seconds))
+    pod.status.conditions.add(type="PodScheduled", status="True", last_transition_time=timestamp(NOW - 5))
+    assert eviction_of(pod, [taint("k", NO_EXECUTE)], {}, default_seconds=50, now=NOW).at == want
+
+
+@pytest.mark.parametrize(
+    ("seconds", "want"), [(7, EPOCH + 907), (300, EPOCH + 950)], ids=["its own time", "the configured time"]
+)
+def test_a_pod_that_was_made_for_a_tainted_node_has_its_whole_time(seconds: int, want: float) -> None:
+    """It has no PodScheduled: nobody bound it, and the node's kubelet may be silent."""
+    pod = make_pod("a", node="n1", created=EPOCH + 900)
+    pod.spec.tolerations.append(exec_toleration(UNREACHABLE, seconds))
+    assert eviction_of(pod, [taint(UNREACHABLE, NO_EXECUTE)], {}, default_seconds=50, now=NOW).at == want

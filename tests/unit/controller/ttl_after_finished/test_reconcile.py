@@ -65,3 +65,10 @@ def test_a_condition_that_was_taken_back_does_not_count() -> None:
     job = make_job("")
     job.status.conditions.add(type="Failed", status="False", last_transition_time=timestamp(100))
     assert seconds_left(job, 500) is None
+
+
+def test_a_job_of_which_nobody_says_when_it_ended_stays() -> None:
+    """Another controller (managedBy) may have left the time out; upstream's jobFinishTime is an error then."""
+    job = make_job(ttl=0)
+    job.status.conditions[0].ClearField("last_transition_time")
+    assert seconds_left(job, 10**9) is None

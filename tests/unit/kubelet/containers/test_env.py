@@ -103,6 +103,32 @@ def test_a_reference_is_resolved(ref: Ref, want: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "of_the_pod", "resource", "want"),
+    [
+        ({}, {"memory": "128Mi"}, "limits.memory", "134217728"),
+        ({"memory": "64Mi"}, {"memory": "128Mi"}, "limits.memory", "67108864"),
+        ({"memory": "0"}, {"memory": "128Mi"}, "limits.memory", "134217728"),
+        ({"memory": "0"}, {}, "limits.memory", str(8 * 1024**3)),
+        ({}, {"memory": "0"}, "limits.memory", str(8 * 1024**3)),
+        ({}, {"cpu": "1500m"}, "limits.cpu", "2"),
+        # What the whole Pod requests is none of its containers' own.
+        ({}, {"memory": "128Mi"}, "requests.memory", "0"),
+    ],
+)
+def test_a_limit_that_a_container_has_not_is_that_of_its_pod(
+    own: dict[str, str], of_the_pod: dict[str, str], resource: str, want: str
+) -> None:
+    container = make_container(limits=own)
+    container.env.append(variable(Ref(resource=(resource, ""))))
+    pod = make_pod(containers=[container])
+    for name, amount in of_the_pod.items():
+        pod.spec.resources.limits[name].string = amount
+        pod.spec.resources.requests[name].string = amount
+
+    assert make_env(pod, pod.spec.containers[0], SOURCES, FACTS) == (("V", want),)
+
+
+@pytest.mark.parametrize(
     ("ref", "message"),
     [
         (Ref(config_map=("none", "colour")), 'configmap "none" not found'),

@@ -43,7 +43,7 @@ async def test_a_command_that_ends_well_is_done():
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("exit", "3"), 'command "exit 3" exited with 3: , message: "said this"'),
+        (("exit", "3"), "command 'exit 3' exited with 3: , message: \"said this\""),
         (("slow",), "the hook did not end within 5s"),
     ],
 )

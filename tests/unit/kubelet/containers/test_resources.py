@@ -44,3 +44,18 @@ def test_a_request_that_is_not_set_is_the_limit() -> None:
         cpu_shares=512, cpu_quota_micros=50_000, cpu_period_micros=100_000, memory_limit_bytes=64 * 1024**2,
         oom_score_adj=999,
     )  # fmt: skip
+
+
+def test_a_limit_that_is_not_set_is_the_whole_pods() -> None:
+    pod = make_pod(
+        containers=[make_container(requests={"memory": "1Gi"}), make_container(limits={"cpu": "1"})]
+    )
+    pod.spec.resources.limits["cpu"].string = "2"
+    pod.spec.resources.limits["memory"].string = "3Gi"
+
+    first, second = (
+        linux_resources(pod, item, memory_capacity_bytes=4 * GIB) for item in pod.spec.containers
+    )
+
+    assert (first.cpu_shares, first.cpu_quota_micros, first.memory_limit_bytes) == (2048, 200_000, 3 * GIB)
+    assert (second.cpu_shares, second.cpu_quota_micros, second.memory_limit_bytes) == (1024, 100_000, 3 * GIB)

@@ -76,7 +76,9 @@ def test_the_burstable_class_shares_as_its_pods_have_requested() -> None:
     assert burstable_limits([BURSTABLE, GUARANTEED, BURSTABLE]).cpu_shares == 1024
 
 
-@pytest.mark.parametrize(("shares", "weight"), [(2, 1), (1024, 39), (262_144, 10_000)])
+@pytest.mark.parametrize(
+    ("shares", "weight"), [(2, 1), (102, 4), (1024, 39), (262_144, 10_000), (300_000, 10_000)]
+)
 def test_shares_become_weights(shares: int, weight: int) -> None:
     assert weight_of(shares) == weight
 
@@ -104,6 +106,140 @@ def test_version_2_hands_the_controllers_down(tmp_path: Path) -> None:
     assert (own / "cpu.weight").read_text() == str(weight_of(512))
     for above in (tmp_path, tmp_path / "vaina"):
         assert (above / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+
+
+@pytest.mark.requirement("B4")
+def test_version_2_hands_down_what_the_machine_has_and_nothing_twice(tmp_path: Path) -> None:
+    """One name that the kernel does not take has it refuse the others of the same write."""
+    (tmp_path / "cgroup.controllers").write_text("cpuset io memory pids\n")
+    # As systemd leaves it.
+    (tmp_path / "cgroup.subtree_control").write_text("memory\n")
+    (tmp_path / "vaina").mkdir()
+    (tmp_path / "vaina" / "cgroup.subtree_control").write_text("memory pids\n")
+
+    Cgroups(tmp_path).apply("/vaina/a", CgroupLimits())
+
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+pids"
+    assert (tmp_path / "vaina" / "cgroup.subtree_control").read_text() == "memory pids\n"
+
+
+@pytest.mark.requirement("B4")
+def test_a_limit_that_the_kernel_refuses_leaves_the_others(tmp_path: Path) -> None:
+    own = tmp_path / "vaina" / "a"
+    # What cannot be written, whoever asks: a machine without this controller has no such file.
+    (own / "cpu.weight").mkdir(parents=True)
+
+    with pytest.raises(OSError, match=r"cpu\.weight"):
+        version_2(tmp_path).apply("/vaina/a", LIMITS)
+
+    assert (own / "memory.max").read_text() == str(64 * MI)
+    assert (own / "pids.max").read_text() == "100"
+
+
+@pytest.mark.requirement("B4")
+def test_a_limit_below_what_is_used_is_not_set_until_it_is_above(tmp_path: Path) -> None:
+    """Version 1's kernel refuses one; version 2's takes it, and kills for it at once."""
+    pods, path = PodCgroups(version_2(tmp_path), PARENT), pod_cgroup(PARENT, GUARANTEED)
+    pods.apply(path, LIMITS)
+    own = tmp_path / path.lstrip("/")
+    smaller = CgroupLimits(cpu_shares=1024, cpu_quota_micros=100_000, memory_bytes=32 * MI, pids=100)
+
+    (own / "memory.current").write_text(f"{40 * MI}\n")
+    pods.apply(path, smaller)
+    assert ((own / "memory.max").read_text(), (own / "cpu.max").read_text()) == (
+        str(64 * MI),
+        "100000 100000",
+    )
+
+    (own / "memory.current").write_text(f"{20 * MI}\n")
+    pods.apply(path, smaller)
+    assert (own / "memory.max").read_text() == str(32 * MI)
+
+
+@pytest.mark.parametrize(
+    ("now", "used", "limit", "found"),
+    [
+        (64, 40, 32, 40), (64, 32, 32, 32), (None, 40, 32, 40),  # to what is used, or less
+        (64, 40, 41, 0), (64, 64, 96, 0), (64, 64, 64, 0), (64, 40, 0, 0), (None, 40, 0, 0),  # not lowered so far
+        (64, None, 32, 0),  # not known
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("version", [version_1, version_2])
+def test_a_limit_that_is_lowered_to_what_is_used_is_told(
+    tmp_path: Path,
+    version: Callable[[Path], Cgroups],
+    now: int | None,
+    used: int | None,
+    limit: int,
+    found: int,
+) -> None:
+    pods, path = PodCgroups(version(tmp_path), PARENT), pod_cgroup(PARENT, GUARANTEED)
+    pods.apply(path, CgroupLimits(memory_bytes=(now or 0) * MI))
+    own, name = tmp_path / path.lstrip("/"), "memory.current"
+    if version is version_1:
+        own, name = tmp_path / "memory" / path.lstrip("/"), "memory.usage_in_bytes"
+    if used is not None:
+        (own / name).write_text(f"{used * MI}\n")
+
+    assert pods.used_above(path, limit * MI) == found * MI
+    assert pods.used_above(path + "/none", limit * MI) == 0
+
+
+@pytest.mark.requirement("B4")
+def test_a_container_that_just_ended_leaves_none_of_the_others_uncontained(tmp_path: Path) -> None:
+    pods, path = PodCgroups(version_2(tmp_path), PARENT), pod_cgroup(PARENT, GUARANTEED)
+    pods.apply(path, LIMITS)
+    folders = [tmp_path / path.lstrip("/") / name for name in ("c1", "c2", "c3")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "memory.oom.group").write_text("0\n")
+    (folders[1] / "memory.oom.group").unlink()
+    # What cannot be written, as that of a cgroup whose last process is gone.
+    (folders[1] / "memory.oom.group").mkdir()
+
+    pods.contain(path)
+
+    assert [(folder / "memory.oom.group").read_text() for folder in (folders[0], folders[2])] == ["1", "1"]
+
+
+@pytest.mark.requirement("B4")
+@pytest.mark.parametrize(("kill_together", "group"), [(True, "1"), (False, "0\n")])
+def test_containers_of_version_2_end_as_a_whole_and_do_not_swap(
+    tmp_path: Path, kill_together: bool, group: str
+) -> None:
+    pods = PodCgroups(version_2(tmp_path), PARENT, kill_together=kill_together)
+    path = pod_cgroup(PARENT, GUARANTEED)
+    pods.apply(path, LIMITS)
+    pod_folder = tmp_path / path.lstrip("/")
+    for name in ("c1", "c2"):
+        (pod_folder / name).mkdir()
+        (pod_folder / name / "memory.oom.group").write_text("0\n")
+    # Kernels without swap have no such file.
+    (pod_folder / "c2" / "memory.swap.max").write_text("max\n")
+
+    pods.contain(path)
+
+    assert [(pod_folder / name / "memory.oom.group").read_text() for name in ("c1", "c2")] == [group, group]
+    assert (pod_folder / "c2" / "memory.swap.max").read_text() == "0"
+    assert not (pod_folder / "c1" / "memory.swap.max").exists()
+    assert not (pod_folder / "memory.oom.group").exists()
+    pods.contain(pod_cgroup(PARENT, BURSTABLE))  # which has none yet
+
+
+def test_version_1_knows_neither_and_is_left_alone(tmp_path: Path) -> None:
+    pods = PodCgroups(version_1(tmp_path), PARENT)
+    path = pod_cgroup(PARENT, GUARANTEED)
+    pods.apply(path, LIMITS)
+    (tmp_path / "memory" / path.lstrip("/") / "c1").mkdir()
+    pods.contain(path)
+    assert list((tmp_path / "memory" / path.lstrip("/") / "c1").iterdir()) == []
+
+
+def test_what_the_whole_machine_uses_is_read_of_version_2_as_well(tmp_path: Path) -> None:
+    """Its own cgroup has no memory.current: a kubelet on the machine itself would never see a lack of memory."""
+    (tmp_path / "cpu.stat").write_text("usage_usec 5\n")
+    (tmp_path / "memory.stat").write_text("anon 70\nfile 50\ninactive_file 30\n")
+    assert version_2(tmp_path).use("/") == CgroupUse(5000, 90, None)
 
 
 def test_use_is_read_of_both_versions(tmp_path: Path) -> None:

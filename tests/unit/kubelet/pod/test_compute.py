@@ -11,6 +11,7 @@ from kubelet.pod.actions import (
     KillReason,
     MountVolumes,
     PodPlan,
+    PrepareVolumes,
     PullImage,
     PullPolicy,
     RemoveContainer,
@@ -71,9 +72,24 @@ def probed(made: pod_pb2.Pod, seconds: int = 0) -> pod_pb2.Pod:
 
 CASES = [
     Case(
-        "a new Pod gets its sandbox, its volumes and its containers in one pass",
+        "a new Pod gets what its volumes need, its sandbox, its volumes and its containers in one pass",
         pod("app", "two", volumes=("data",)), seen(sandboxes=()),
-        PodPlan((CreateSandbox(0), MountVolumes(("data",)), start("app"), start("two"))),
+        PodPlan(
+            (PrepareVolumes(("data",)), CreateSandbox(0), MountVolumes(("data",)), start("app"), start("two"))
+        ),
+    ),
+    Case(
+        "no sandbox is made while something is missing that a volume needs",
+        pod(volumes=("data",)), seen(sandboxes=(), **failing(VOLUMES_KEY, 4)), PodPlan(wake_at=NOW + 4),
+    ),
+    Case(
+        "volumes that are mounted wait for nothing when the sandbox is made anew",
+        pod(volumes=("data",)), seen(sandboxes=(), mounted=frozenset({"data"})),
+        PodPlan((CreateSandbox(0), start())),
+    ),
+    Case(
+        "a kubelet that was killed between the sandbox and the volumes goes on with the volumes",
+        pod(volumes=("data",)), seen(), PodPlan((MountVolumes(("data",)), start())),
     ),
     Case(
         "a Pod that runs needs nothing",

@@ -120,6 +120,11 @@ CASES = [
         "Pending", {"app": "ImagePullBackOff"}, NOT_READY,
     ),
     Case(
+        "what failed is told while it is tried again",
+        pod(), seen(images={"app": ImageObservation(ImageProgress.PULLING, "", "ErrImagePull", "no", NOW - 9, NOW)}),
+        "Pending", {"app": "ImagePullBackOff"}, NOT_READY,
+    ),
+    Case(
         "a container that cannot be made says why",
         pod(), seen(failures={start_key("app"): Failure(1, "CreateContainerConfigError", "no", NOW + 9)}),
         "Pending", {"app": "CreateContainerConfigError"}, NOT_READY,
@@ -183,6 +188,25 @@ def test_last_words_are_the_message() -> None:
     [item] = status_of(pod(restart="Never"), known).container_statuses
 
     assert item.state.terminated.message == "I am done for"
+
+
+def test_last_words_follow_what_the_runtime_says() -> None:
+    known = seen(replace(exited(code=3), message="oh"), termination_messages={"app-0": "I am done for"})
+
+    [item] = status_of(pod(restart="Never"), known).container_statuses
+
+    assert item.state.terminated.message == "oh: I am done for"
+
+
+def test_containers_share_what_a_pod_may_say_at_its_end() -> None:
+    names = [f"c{number}" for number in range(6)]
+    words = {f"{name}-0": "ä" * 2048 for name in names} | {"debug-0": "x" * 4096}
+    known = seen(*(exited(name, code=1) for name in names), termination_messages=words)
+
+    status = status_of(pod(*names[1:], init=("c0",), restart="Never"), known)
+
+    said = [item.state.terminated.message.encode() for item in status.container_statuses]
+    assert said == ["ä".encode() * 1024] * 5
 
 
 def test_a_pod_on_the_hosts_network_has_the_hosts_address() -> None:

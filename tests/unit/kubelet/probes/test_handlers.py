@@ -75,6 +75,7 @@ async def test_the_status_of_a_get_decides(status: str, want: Outcome) -> None:
 
     assert asked[0].startswith("GET /healthz HTTP/1.1\r\n")
     assert f"Host: 127.0.0.1:{port}\r\n" in asked[0]
+    assert "User-Agent: kube-probe/1.37\r\n" in asked[0]
 
 
 async def test_headers_of_the_probe_go_before_the_usual_ones() -> None:
@@ -157,7 +158,7 @@ async def test_a_server_that_does_not_answer_in_time_fails() -> None:
     [
         (["exit", "0"], Outcome(True, "said this")),
         (["exit", "1"], Outcome(False, "said this")),
-        (["slow"], Outcome(False, 'command "slow" timed out after 5s')),
+        (["slow"], Outcome(False, 'command timed out: "slow" timed out after 5s')),
         (["away"], None),
     ],
 )

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from kubelet.runtime.cut_off import end_command, find_command
+from tests.support.signals import heard
 
 FIRST, COMMAND, OTHER = ["sleep", "401"], ["sleep", "402"], ["sleep", "403"]
 
 
 def begin(argv: Sequence[str], *, stdout: int | None = None) -> "subprocess.Popen[bytes]":
     """Start a process as an engine does: it leads a session, and ignores nothing, though the tests may run under nohup."""
-    return subprocess.Popen(
-        argv, start_new_session=True, stdout=stdout,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - these tests have no threads
-    )  # fmt: skip
+    with heard(signal.SIGHUP):
+        return subprocess.Popen(argv, start_new_session=True, stdout=stdout)
 
 
 @pytest.fixture

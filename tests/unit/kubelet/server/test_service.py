@@ -27,11 +27,14 @@ class Given:
     pod: pod_pb2.Pod
     transport: InProcessTransport
 
-    async def start(self, name: str, script: str, attempt: int = 0) -> None:
+    async def create(self, name: str, script: str, attempt: int = 0) -> str:
         sandbox = SandboxConfig("web", "default", UID, 0, "web")
         state = await self.runtime.run_pod_sandbox(sandbox)
         config = ContainerConfig(name, attempt, "sha256:x", "x", command=("sh", "-c", script))
-        await self.runtime.start_container(await self.runtime.create_container(state.id, config, sandbox))
+        return await self.runtime.create_container(state.id, config, sandbox)
+
+    async def start(self, name: str, script: str, attempt: int = 0) -> None:
+        await self.runtime.start_container(await self.create(name, script, attempt))
 
     async def logs(self, uid: str = "", **options: object) -> bytes:
         request = pod_stream_pb2.PodLogRequest(namespace="default", name="web", uid=uid)
@@ -97,6 +100,25 @@ async def test_the_log_before_the_last_restart(given: Given) -> None:
     assert await given.logs(container="app") == b"second\n"
 
 
+async def test_the_log_before_a_restart_that_is_waited_for(given: Given) -> None:
+    await given.start("app", "echo first; exit 1")
+    status = given.pod.status.container_statuses.add(name="app")
+    status.state.waiting.reason = "CrashLoopBackOff"
+    await given.clock.advance(1)
+
+    assert await given.logs(container="app", previous=True) == b"first\n"
+    assert await given.logs(container="app") == b"first\n"
+
+
+async def test_an_attempt_that_has_not_started_leaves_the_one_before_to_be_read(given: Given) -> None:
+    await given.start("app", "echo first; exit 1")
+    await given.clock.advance(1)
+    await given.create("app", "echo second", attempt=1)
+
+    assert await given.logs(container="app", previous=True) == b"first\n"
+    assert await given.logs(container="app") == b"first\n"
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
@@ -111,6 +133,23 @@ async def test_refusals(given: Given, options: dict[str, str], kind: type[ApiErr
         await given.logs(**options)
 
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("ErrImagePull", "image can't be pulled"),
+        ("ImagePullBackOff", "trying and failing to pull image"),
+        ("CreateContainerConfigError", "CreateContainerConfigError"),
+    ],
+)
+async def test_a_container_that_waits_has_no_log(given: Given, reason: str, words: str) -> None:
+    given.pod.status.container_statuses.add(name="app").state.waiting.reason = reason
+
+    with pytest.raises(BadRequest) as refused:
+        await given.logs(container="app")
+
+    assert refused.value.message == f'container "app" in pod "web" is waiting to start: {words}'
 
 
 async def test_a_pod_may_name_its_usual_container(given: Given) -> None:

@@ -7,6 +7,7 @@ from kubelet.sources import static_files
 from kubelet.sources.mirror import MirrorPlan, mirror_of, plan_mirrors, shown
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
+from vaina.objects.pods import MIRROR, is_mirror
 from vaina.testing.builders import make_node, make_pod
 
 
@@ -45,7 +46,7 @@ def test_a_mirror_is_the_pod_with_the_hash_and_the_node_as_owner() -> None:
     [owner] = made.metadata.owner_references
     assert (owner.kind, owner.name, owner.uid, owner.controller) == ("Node", "node-1", "node-uid", True)
     assert made.spec == WEB.spec
-    assert static_files.is_mirror(made)
+    assert is_mirror(made)
     assert not static_files.is_static(made.metadata)
 
 
@@ -81,7 +82,7 @@ def test_a_node_that_is_not_registered_or_goes_gets_none() -> None:
 
 
 def test_somebody_who_forges_the_annotation_is_taken_away() -> None:
-    forged = make_pod("web-node-1", uid="f", annotations={static_files.MIRROR: "what"})
+    forged = make_pod("web-node-1", uid="f", annotations={MIRROR: "what"})
 
     plan = plan_mirrors({Uid(WEB.metadata.uid): WEB}, [forged], NODE)
 

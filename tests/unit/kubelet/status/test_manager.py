@@ -10,7 +10,7 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from kubelet.metrics import KubeletMetrics
-from kubelet.status.manager import StatusManager
+from kubelet.status.manager import PARALLEL, StatusManager
 from tests.unit.kubelet.harness import Recorder
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
@@ -28,6 +28,8 @@ class Pods:
     written: list[tuple[str, str]] = field(default_factory=list)
     deleted: list[tuple[str, int | None, str | None]] = field(default_factory=list)
     calls: int = 0
+    #: of the objects in the answers
+    version: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -39,6 +41,8 @@ class Pods:
         if self.errors:
             raise self.errors.pop(0)
         self.written.append((pod.metadata.name, pod.status.phase))
+        if self.version:
+            pod.metadata.resource_version = str(self.version)
         return pod
 
     async def update_status_batch(
@@ -237,3 +241,69 @@ async def test_a_condition_of_somebody_else_is_left_alone() -> None:
         await settle()
 
         assert len(on.pods.written) == 1
+
+
+async def test_what_the_first_running_waits_for_on_its_way_is_told() -> None:
+    async with running() as on:
+        on.pods.errors.append(Unavailable("etcd is away"))
+        on.manager.set(make_pod(), phase("Running"))
+        await settle()
+        await on.clock.advance(1)
+
+        assert on.steps.waits == [(PodStep.REPORTED, True, "another try: etcd is away")]
+        assert on.steps.steps == [PodStep.REPORTED]
+
+
+async def test_a_status_that_waits_for_the_writes_of_others_says_so() -> None:
+    async with running() as on:
+        on.pods.gate.clear()
+        for number in range(PARALLEL + 1):
+            on.manager.set(make_pod(f"p{number}"), phase("Running"))
+            await settle()
+        assert on.pods.calls == PARALLEL
+        await on.clock.advance(3)
+        on.pods.gate.set()
+        await settle()
+
+        told = (PodStep.REPORTED, True, "its turn among the node's writes of statuses")
+        assert on.steps.waits == [told]
+        assert on.steps.steps == [PodStep.REPORTED] * (PARALLEL + 1)
+
+
+async def test_what_somebody_else_changes_while_a_status_is_written_is_written_again() -> None:
+    async with running() as on:
+        on.pods.version = 7
+        on.pods.gate.clear()
+        on.manager.set(make_pod(), phase("Running"))
+        await settle()
+        on.manager.reconcile(make_pod(phase="Pending", resource_version="6"))
+        on.manager.reconcile(make_pod(phase="Unknown", resource_version="8"))
+        on.pods.gate.set()
+        await settle()
+
+        assert on.pods.written == [("web", "Running"), ("web", "Running")]
+
+
+async def test_what_is_shown_of_before_while_a_status_is_written_costs_no_write() -> None:
+    async with running() as on:
+        on.pods.version = 7
+        on.pods.gate.clear()
+        on.manager.set(make_pod(), phase("Running"))
+        await settle()
+        on.manager.reconcile(make_pod(phase="Pending", resource_version="6"))
+        on.pods.gate.set()
+        await settle()
+
+        assert on.pods.written == [("web", "Running")]
+
+
+async def test_what_somebody_else_changed_is_written_again_though_the_newest_is_what_was_written() -> None:
+    async with running() as on:
+        on.manager.set(make_pod(), phase("Running"))
+        await settle()
+        on.manager.set(make_pod(), phase("Failed"))
+        on.manager.reconcile(make_pod(phase="Unknown", resource_version="8"))
+        on.manager.set(make_pod(), phase("Running"))
+        await settle()
+
+        assert on.pods.written == [("web", "Running"), ("web", "Running")]

@@ -1,10 +1,13 @@
 """What is said about a node."""
 
+from collections.abc import Mapping
+
 from kubelet.node.capacity import Resources, allocatable, configured
 from kubelet.node.machine import Machine
 from kubelet.runtime.records import RuntimeStatus, RuntimeVersion
-from kubelet.status.node_status import NodeFacts, compute_node_status, says_the_same
+from kubelet.status.node_status import NodeFacts, compute_node_status, says_nothing_new, without_extended
 from vaina.api.core.v1 import node_pb2
+from vaina.api.meta.v1 import meta_pb2
 
 GIB = 1024**3
 HERE = Resources(4000, 16 * GIB, 110, 100 * GIB)
@@ -41,6 +44,7 @@ def test_a_node_says_what_it_has_and_is() -> None:
     }  # fmt: skip
     assert status.daemon_endpoints.kubelet_endpoint.port == 10250
     assert status.node_info.container_runtime_version == "docker://26.1"
+    assert status.node_info.kubelet_version.startswith("v1.37.2+vaina.")
     assert {item.type: item.status for item in status.conditions} == {
         "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True",
     }  # fmt: skip
@@ -65,5 +69,54 @@ def test_heartbeats_move_on_and_transitions_stay() -> None:
     assert ready_of(second).last_heartbeat_time.seconds == NOW + 10
     assert ready_of(second).last_transition_time.seconds == NOW
     assert ready_of(third).last_transition_time.seconds == NOW + 20
-    assert says_the_same(first, second)
-    assert not says_the_same(second, third)
+    assert says_nothing_new(second, first)
+    assert not says_nothing_new(third, second)
+
+
+def amounts(given: Mapping[str, meta_pb2.Quantity]) -> dict[str, str]:
+    return {name: given[name].string for name in given}
+
+
+def known(capacity: dict[str, str], allocatable: dict[str, str]) -> node_pb2.NodeStatus:
+    """Return a Node's status with resources that somebody else added."""
+    status = compute_node_status(FACTS, GOOD, node_pb2.NodeStatus(), now=NOW)
+    for name, amount in capacity.items():
+        status.capacity[name].string = amount
+    for name, amount in allocatable.items():
+        status.allocatable[name].string = amount
+    return status
+
+
+def test_what_others_added_to_the_capacity_is_theirs_and_all_of_it_for_pods() -> None:
+    before = known({"example.com/gpu": "5"}, {})
+
+    told = compute_node_status(FACTS, GOOD, before, now=NOW)
+
+    assert amounts(told.capacity) == {
+        "cpu": "4",
+        "memory": "16Gi",
+        "pods": "110",
+        "ephemeral-storage": "100Gi",
+    }
+    assert amounts(told.allocatable)["example.com/gpu"] == "5"
+    assert not says_nothing_new(told, before)
+    assert says_nothing_new(told, known({"example.com/gpu": "5"}, {"example.com/gpu": "5"}))
+
+
+def test_what_is_gone_from_the_capacity_is_taken_from_what_pods_get() -> None:
+    before = known({}, {"example.com/gpu": "5", "hugepages-2Mi": "0"})
+
+    told = compute_node_status(FACTS, GOOD, before, now=NOW)
+
+    assert amounts(told.allocatable)["example.com/gpu"] == ""
+    # One of Kubernetes' own is left, as upstream leaves it.
+    assert "hugepages-2Mi" not in told.allocatable
+    assert not says_nothing_new(told, before)
+
+
+def test_another_machine_has_nothing_of_what_was_added_to_the_one_before() -> None:
+    before = known({"example.com/gpu": "5", "hugepages-2Mi": "0"}, {"example.com/gpu": "5"})
+
+    told = without_extended(before)
+
+    assert amounts(told.capacity) == amounts(told.allocatable) == {"example.com/gpu": "0"}

@@ -10,6 +10,7 @@ import pytest
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes.following import ObjectFollower, Reference, references
+from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
 from tests.support.apiserver import Harness, make_apiserver
@@ -52,7 +53,7 @@ async def test_a_change_is_seen_without_anybody_asking(server: Harness, tmp_path
     await server.client.config_maps.create(make_config_map("paint", data={"colour": "red"}))
     volumes = VolumeManager(tmp_path, ApiObjects(server.client))
     follower = ObjectFollower(server.client, server.clock, volumes.refresh)
-    volumes.follow_with(follower)
+    volumes.follow_with(follower, lambda _: None)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(follower.run())
         pod, other = new_pod(), new_pod("other")
@@ -72,14 +73,45 @@ async def test_a_change_is_seen_without_anybody_asking(server: Harness, tmp_path
         task.cancel()
 
 
-def test_what_a_volume_shows() -> None:
+async def test_a_volume_is_followed_on_when_another_is_waited_for_no_more(
+    server: Harness, tmp_path: Path
+) -> None:
+    await server.client.config_maps.create(make_config_map("paint", data={"colour": "red"}))
+    volumes = VolumeManager(tmp_path, ApiObjects(server.client))
+    follower = ObjectFollower(server.client, server.clock, volumes.refresh)
+    volumes.follow_with(follower, lambda _: None)
+    pod = new_pod()
+    late = pod.spec.volumes.add(name="late")
+    late.volume_source.config_map.local_object_reference.name = "late"
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(follower.run())
+        await volumes.mount(pod, ["paint"], PodFacts())
+        with pytest.raises(VolumeFailed):
+            await volumes.prepare(pod, ["late"], PodFacts())
+        await server.client.config_maps.create(make_config_map("late"))
+        await volumes.prepare(pod, ["late"], PodFacts())
+
+        await paint(server, "blue")
+        path = Path(volumes.host_path(Uid(pod.metadata.uid), pod.spec.volumes[0]))
+        await until_reads(server, path / "colour", "blue")
+        task.cancel()
+
+
+def test_what_a_volume_is_made_of() -> None:
     volume = volume_pb2.Volume(name="all")
     sources = volume.volume_source.projected.sources
     sources.add().config_map.local_object_reference.name = "paint"
     sources.add().secret.local_object_reference.name = "keys"
     sources.add().downward_api.SetInParent()
 
-    assert references("here", volume) == {
+    pod = make_pod(namespace="here")
+    claimed, own = volume_pb2.Volume(name="disk"), volume_pb2.Volume(name="own")
+    claimed.volume_source.persistent_volume_claim.claim_name = "data"
+    own.volume_source.ephemeral.SetInParent()
+
+    assert references(pod, volume) == {
         Reference("ConfigMap", "here", "paint"), Reference("Secret", "here", "keys"),
     }  # fmt: skip
-    assert references("here", volume_pb2.Volume(name="scratch")) == frozenset()
+    assert references(pod, claimed) == {Reference("PersistentVolumeClaim", "here", "data")}
+    assert references(pod, own) == {Reference("PersistentVolumeClaim", "here", "web-own")}
+    assert references(pod, volume_pb2.Volume(name="scratch")) == frozenset()

@@ -31,11 +31,15 @@ def test_how_large_memory_may_become(limit: str, containers: list[str], node: in
         container = pod.spec.containers.add(name=f"c{number}")
         if memory:
             container.resources.limits["memory"].string = memory
-    source = volume_pb2.EmptyDirVolumeSource(medium="Memory")
-    if limit:
-        source.size_limit.string = limit
 
-    assert memory_bytes(pod, source, {"memory": node} if node else {}) == expected
+    assert memory_bytes(pod, limit, {"memory": node} if node else {}) == expected
+
+
+def test_memory_is_bounded_by_what_the_pod_as_a_whole_may_use() -> None:
+    pod = make_pod()
+    pod.spec.resources.limits["memory"].string = "32Mi"
+
+    assert memory_bytes(pod, "", {"memory": 1000 * MI}) == 32 * MI
 
 
 def volume(kind: str, **fields: Any) -> volume_pb2.Volume:

@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC240
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,8 +76,83 @@ def objects() -> Objects:
 
 
 @pytest.fixture
-def volumes(tmp_path: Path, objects: Objects) -> VolumeManager:
-    return VolumeManager(tmp_path, objects)
+def volumes(tmp_path: Path, objects: Objects) -> Iterator[VolumeManager]:
+    yield VolumeManager(tmp_path, objects)
+    for path in mounting.mounts_below(tmp_path):
+        mounting.unmount(path)
+
+
+def of_secrets(kind: str) -> pod_pb2.Pod:
+    """Make a Pod with a volume that shows what is nobody else's business."""
+    pod = with_volume("keys")
+    source = pod.spec.volumes[0].volume_source
+    match kind:
+        case "secret":
+            source.secret.secret_name, source.secret.default_mode = "keys", 0o440
+        case "projected":
+            source.projected.default_mode = 0o440
+            source.projected.sources.add().secret.local_object_reference.name = "keys"
+        case _:
+            source.downward_api.default_mode = 0o440
+            source.downward_api.items.add(path="user").field_ref.field_path = "metadata.name"
+    return pod
+
+
+@needs_mounts
+@pytest.mark.parametrize("kind", ["secret", "projected", "downward_api"])
+async def test_what_is_nobody_elses_business_lies_in_memory_and_leaves_no_mount(
+    objects: Objects, volumes: VolumeManager, tmp_path: Path, kind: str
+) -> None:
+    objects.secrets["keys"] = config_pb2.Secret(data={"user": b"web"})
+    pod = of_secrets(kind)
+    pod.spec.security_context.fs_group = 1234
+    facts = PodFacts("10.244.1.2", "192.0.2.1", "node-1", {"memory": 1024**2})
+    await volumes.mount(pod, ["keys"], facts)
+
+    path = Path(volumes.host_path(UID, pod.spec.volumes[0]))
+    assert mounting.mounts_below(tmp_path) == [str(path)]
+    assert os.statvfs(path).f_blocks * os.statvfs(path).f_frsize == 1024**2
+    assert path.stat().st_mode & 0o7777 == 0o1777
+    file = path / "user"
+    assert (file.read_text(), file.stat().st_mode & 0o777, file.stat().st_gid) == ("web", 0o440, 1234)
+    on_the_way = [one for one in path.parents if one.is_relative_to(tmp_path / "pods")]
+    assert [one.stat().st_mode & 0o777 for one in on_the_way] == [0o750] * 4
+
+    # A kubelet that was started again finds it, and does not lay a second one over it.
+    again = VolumeManager(tmp_path, objects)
+    assert await again.mounted(pod) == {"keys"}
+    objects.secrets["keys"] = config_pb2.Secret(data={"user": b"web!"})
+    await again.mount(pod, ["keys"], facts)
+    assert mounting.mounts_below(tmp_path) == [str(path)]
+    assert file.read_text().startswith("web")
+    await again.unmount(UID)
+    assert mounting.mounts_below(tmp_path) == []
+    assert await again.mounted(pod) == frozenset()
+    assert not path.exists()
+
+
+async def test_the_first_volume_of_a_node_makes_its_root(tmp_path: Path, objects: Objects) -> None:
+    volumes = VolumeManager(tmp_path / "not" / "there", objects)
+
+    await volumes.mount(config_pod(), ["config"], FACTS)
+
+    assert await volumes.mounted(config_pod()) == {"config"}
+
+
+@needs_mounts
+async def test_what_lost_its_memory_with_the_machine_is_written_anew(
+    objects: Objects, volumes: VolumeManager
+) -> None:
+    objects.secrets["keys"] = config_pb2.Secret(data={"user": b"web"})
+    pod = of_secrets("secret")
+    await volumes.mount(pod, ["keys"], FACTS)
+    path = volumes.host_path(UID, pod.spec.volumes[0])
+    mounting.unmount(path)
+    assert await volumes.mounted(pod) == frozenset()
+
+    await volumes.mount(pod, ["keys"], FACTS)
+
+    assert Path(path, "user").read_text() == "web"
 
 
 async def test_an_empty_dir_is_there_until_it_is_unmounted(volumes: VolumeManager) -> None:
@@ -229,6 +305,8 @@ async def test_a_container_gets_its_volumes_its_hosts_file_and_a_place_for_its_l
     Path(log.host_path).write_text("the end")
     state = ContainerState("c", "s", UID, "app", 1, ContainerPhase.EXITED, "", "", 0.0)
     assert await directory.last_words(state) == "the end"
+    Path(log.host_path).write_text("a" * 5000 + "the end")
+    assert await directory.last_words(state) == "a" * 4089 + "the end"
     await directory.remove(UID)
     assert await directory.last_words(state) == ""
 

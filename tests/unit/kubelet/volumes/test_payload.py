@@ -83,15 +83,28 @@ def test_a_pod_can_read_about_itself() -> None:
     }  # fmt: skip
 
 
+def test_a_file_says_the_pods_limit_where_its_container_has_none() -> None:
+    pod = make_pod()
+    pod.spec.resources.limits["memory"].string = "128Mi"
+    about = volume_pb2.DownwardAPIVolumeSource()
+    limit = about.items.add(path="memory").resource_field_ref
+    limit.container_name, limit.resource, limit.divisor.string = "app", "limits.memory", "1Mi"
+    facts = PodFacts(allocatable={"memory": 8 * 1024**3})
+
+    assert downward_files(pod, about.items, facts, mode=MODE)["memory"].data == b"128"
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("", "invalid path: must not be empty"),
+        ("", 'invalid path: must not be empty: ""'),
         ("/etc/passwd", "invalid path: must be relative path: /etc/passwd"),
         ("../key", "invalid path: must not contain '..': ../key"),
         ("a/../../key", "invalid path: must not contain '..': a/../../key"),
         ("..data", "invalid path: must not start with '..': ..data"),
-        ("a" * 256, f"invalid path: must be less than or equal to 4096 characters: {'a' * 256}"),
+        ("a" * 256, "invalid path: filenames must be less than or equal to 255 characters"),
+        ("ä" * 128, "invalid path: filenames must be less than or equal to 255 characters"),
+        ("ä/" * 1366, "invalid path: must be less than or equal to 4096 characters"),
     ],
 )
 def test_no_file_leaves_its_volume_though_validation_let_it_pass(path: str, words: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.columns.pod_asks import HostPort
 from scheduler.columns.pod_info import PodCompiler
-from scheduler.columns.pod_terms import owner_uid
+from scheduler.columns.pod_terms import spread_owner
 from tests.unit.scheduler.objects import pod
 from vaina.objects.quantity import QuantityError
 from vaina.testing.builders import make_container, make_pod
@@ -173,14 +173,16 @@ def test_a_class_is_found_again_whatever_pod_came_before(seed: int) -> None:
         meta.namespace = rng.choice(["default", "other"])
         meta.labels.update({key: rng.choice("xy") for key in ("app", "tier") if rng.random() < 0.5})
         if rng.random() < 0.3:
-            meta.owner_references.add(uid=rng.choice("ab"), controller=rng.random() < 0.7)
+            meta.owner_references.add(
+                api_version="apps/v1", kind="ReplicaSet", uid=rng.choice("ab"), controller=rng.random() < 0.7
+            )
         if rng.random() < 0.3:
             constraint = made.spec.topology_spread_constraints.add(max_skew=1, topology_key="zone")
             constraint.label_selector.match_labels["app"] = "x"
             constraint.match_label_keys.append("tier")
         found = compiler.compile(made).pod_class
         assert found is compiler.class_of(
-            made.spec, namespace=meta.namespace, labels=meta.labels, owner=owner_uid(meta),
+            made.spec, namespace=meta.namespace, labels=meta.labels, owner=spread_owner(meta),
             terminating=meta.HasField("deletion_timestamp"),
         )  # fmt: skip
         assert found.group.is_of(meta)

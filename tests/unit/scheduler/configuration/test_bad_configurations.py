@@ -152,7 +152,10 @@ CASES = [
     Case("a group with a slash", args("NodeResourcesFit", "ignoredResourceGroups: [a/b]"),
          f"{FIT}.ignoredResourceGroups[0]: Invalid value: \"a/b\": resource group name can't contain '/'"),
     Case("a resource without a name", args("NodeResourcesFit", "ignoredResources: [example.com/]"),
-         f'{FIT}.ignoredResources[0]: Invalid value: "example.com/": name part must be non-empty'),
+         f'{FIT}.ignoredResources[0]: Invalid value: "example.com/": name part must be non-empty\n'
+         f'{FIT}.ignoredResources[0]: Invalid value: "example.com/": name part must consist of alphanumeric characters, '
+         "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or "
+         "'123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"),
     Case("balance with weights",
          args("NodeResourcesBalancedAllocation", "resources: [{name: cpu, weight: 2}, {name: cpu, weight: 1}]"),
          f"{FIT}.resources[0].weight: Invalid value: 2: must be 1\n"

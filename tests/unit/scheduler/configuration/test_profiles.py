@@ -6,7 +6,6 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from scheduler.config import load_configuration
-from scheduler.configuration.decoding import parse_duration
 from scheduler.configuration.load import ConfigurationError, read_configuration
 from scheduler.configuration.profiles import make_profiles
 from scheduler.framework.registry import default_profile
@@ -173,12 +172,3 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path, text: str | None, argv: l
         path.write_text(text)
     with pytest.raises(ConfigError, match=want):
         load_configuration(["--config", str(path), *argv], {})
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [("15s", 15), ("1m30s", 90), ("1.5h", 5400), ("100ms", 0.1), ("0", 0), ("-2s", -2), ("15", None), ("", None),
-     ("1x", None), ("s", None), ("1s 2s", None)],
-)  # fmt: skip
-def test_durations_are_read_as_go_writes_them(text: str, want: float | None) -> None:
-    assert parse_duration(text) == (want if want is None else pytest.approx(want))

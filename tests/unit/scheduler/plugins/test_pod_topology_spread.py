@@ -352,9 +352,12 @@ def test_taints_matter_where_they_are_honoured() -> None:
     assert not hint(compiler.compile(spread(rule())).pod_class, now, now)
 
 
-def owned(by: str = "rs-1", *rules: pod_pb2.TopologySpreadConstraint) -> pod_pb2.Pod:
+def owned(
+    by: str = "rs-1", *rules: pod_pb2.TopologySpreadConstraint, of: str = "apps/v1 ReplicaSet"
+) -> pod_pb2.Pod:
     made = spread(*rules)
-    made.metadata.owner_references.add(kind="ReplicaSet", name=by, uid=by, controller=True)
+    version, kind = of.split()
+    made.metadata.owner_references.add(api_version=version, kind=kind, name=by, uid=by, controller=True)
     return made
 
 
@@ -386,6 +389,31 @@ def test_by_default_a_node_without_a_zone_is_a_host_among_others() -> None:
     # One more domain is that of the nodes that have none.
     assert made.raw(PodTopologySpread(), owned()) == [math.floor(math.log(4) + 2 + 0.5), 2]
     assert made.scores(PodTopologySpread(), owned()) == [66, 100]
+
+
+@pytest.mark.parametrize(
+    ("of", "spreads"),
+    [
+        ("apps/v1 ReplicaSet", True),
+        ("apps/v1 StatefulSet", True),
+        ("v1 ReplicationController", True),
+        ("batch/v1 Job", False),
+        ("apps/v1 DaemonSet", False),
+        # A kind of somebody else's that is called the same.
+        ("example.com/v1 ReplicaSet", False),
+        ("v1 ReplicaSet", False),
+    ],
+)
+def test_by_default_pods_of_some_kinds_of_owners_are_spread(of: str, *, spreads: bool) -> None:
+    made = World("a1", "b1")
+    made.place("a1", owned(of=of), 2)
+    assert (made.raw(PodTopologySpread(), owned(of=of)) is not None) is spreads
+
+
+def test_pods_of_a_job_are_one_class_with_those_of_another() -> None:
+    compiler = World().compiler
+    shapes = {compiler.compile(owned(by, of="batch/v1 Job")).pod_class.shape for by in ("job-1", "job-2")}
+    assert len(shapes) == 1
 
 
 def test_pods_without_an_owner_have_no_defaults() -> None:

@@ -16,7 +16,7 @@ from vaina.testing.builders import make_config_map
     [
         ("Get", "GET"), ("List", "GET"), ("Watch", "GET"), ("GetScale", "GET"), ("Create", "POST"),
         ("CreateBatch", "POST"), ("Bind", "POST"), ("Update", "PUT"), ("UpdateStatusBatch", "PUT"),
-        ("Patch", "PATCH"), ("DeleteCollection", "DELETE"), ("Exec", "POST"),
+        ("Patch", "PATCH"), ("DeleteCollection", "DELETE"), ("Exec", "POST"), ("Finalize", "PUT"), ("PatchScale", "PATCH"),
     ],
 )  # fmt: skip
 def test_each_verb_has_the_method_that_kubernetes_has_for_it(verb: str, want: str) -> None:

@@ -7,7 +7,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
 from vaina.objects import field_path
 from vaina.objects.field_path import Path, show_value
-from vaina.objects.quoting import go_quote
+from vaina.quoting import go_quote
 
 SPEC = Path("spec")
 
@@ -28,7 +28,7 @@ def test_a_path_grows_by_fields_indexes_and_keys() -> None:
         (field_path.invalid(SPEC, -1, "must be more"), "spec: Invalid value: -1: must be more"),
         (field_path.invalid(SPEC, 'a"b\n', "no"), 'spec: Invalid value: "a\\"b\\n": no'),
         (field_path.invalid(SPEC, True, "no"), "spec: Invalid value: true: no"),
-        (field_path.invalid(SPEC, None, "no"), 'spec: Invalid value: "null": no'),
+        (field_path.invalid(SPEC, None, "no"), "spec: Invalid value: null: no"),
         (
             field_path.invalid(SPEC, {"b": 1, "a": "<"}, "no"),
             'spec: Invalid value: {"a":"\\u003c","b":1}: no',

@@ -56,6 +56,13 @@ def read_pod(text: str) -> pod_pb2.Pod:
             'strict decoding error: duplicate field "metadata.name", duplicate field "spec.containers[0].image"',
         ),
         (
+            '{"apiVersion":"v1","kind":"Pod","x":1,"metadata":{"foo":1,"name":"b","name":"a","bar":2},"kind":"Pod",'
+            '"spec":{"nodeSelector":{"a":"1","b":"2","a":"3"},"q":1},"x":2}',
+            'strict decoding error: unknown field "x", unknown field "metadata.foo", duplicate field "metadata.name", '
+            'unknown field "metadata.bar", duplicate field "kind", duplicate field "spec.nodeSelector.a", '
+            'unknown field "spec.q"',
+        ),
+        (
             pod_json({"nodeSelector": {"a": 1}}),
             "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeSelector.a of type string",
         ),
@@ -343,3 +350,8 @@ def test_a_list_has_its_version_and_whole_items() -> None:
             "status": {},
         }
     ]
+
+
+def test_the_limit_of_a_text_is_in_bytes() -> None:
+    with pytest.raises(TooLarge, match="limit is 3145728"):
+        decode_json(pod_json({"hostname": "ä" * (3 * 512 * 1024)}))

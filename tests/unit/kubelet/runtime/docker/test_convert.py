@@ -96,11 +96,27 @@ def test_limits_mounts_and_rights_reach_the_engine() -> None:
             "Source": "/var/x",
             "Target": "/x",
             "ReadOnly": True,
-            "BindOptions": {"Propagation": "rslave"},
+            "BindOptions": {"Propagation": "rslave", "ReadOnlyNonRecursive": True},
         }
     ]
     assert host["SecurityOpt"] == ["no-new-privileges", "seccomp=unconfined"]
     assert (host["CapAdd"], host["GroupAdd"], host["ReadonlyRootfs"]) == (["NET_ADMIN"], ["7"], True)
+
+
+@pytest.mark.parametrize(
+    ("propagation", "options"),
+    [
+        ("None", {}),
+        ("HostToContainer", {"Propagation": "rslave"}),
+        ("Bidirectional", {"Propagation": "rshared"}),
+    ],
+)
+def test_how_mounts_spread_is_left_to_the_engine_where_the_pod_does_not_say(
+    propagation: str, options: dict[str, str]
+) -> None:
+    config = ContainerConfig("a", 0, "i", "i", mounts=(Mount("/", "/host", propagation=propagation),))
+    [mount] = container(config)["HostConfig"]["Mounts"]
+    assert mount["BindOptions"] == options
 
 
 def test_a_machine_that_may_not_lower_the_oom_score_is_not_asked_to() -> None:
@@ -125,6 +141,8 @@ def inspected(**state: Any) -> dict[str, Any]:
         pytest.param({"Status": "exited", "ExitCode": 3}, (ContainerPhase.EXITED, "Error", 3), id="ended with a code"),
         pytest.param({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, (ContainerPhase.EXITED, "OOMKilled", 137), id="killed for its memory"),
         pytest.param({"Status": "created", "ExitCode": 127, "Error": "no such file"}, (ContainerPhase.EXITED, "StartError", 128), id="a failed start stays created in the engine"),
+        pytest.param({"Status": "created", "ExitCode": 128, "Error": "context canceled"}, (ContainerPhase.CREATED, "", 0), id="a start that was cut off has not been"),
+        pytest.param({"Status": "exited", "ExitCode": 0, "Error": "context canceled"}, (ContainerPhase.EXITED, "Completed", 0), id="what has run has run, whatever became of its caller"),
         pytest.param({"Status": "dead", "ExitCode": 255}, (ContainerPhase.EXITED, "Error", 255), id="dead"),
     ],
 )  # fmt: skip
@@ -203,5 +221,7 @@ def test_what_is_mounted_below_is_read_only_where_that_is_asked_for(deep: bool) 
     mount = Mount("/var/x", "/x", readonly=True, recursive_readonly=deep)
     body = container(ContainerConfig("a", 0, "i", "i", mounts=(mount,)))
     [made] = body["HostConfig"]["Mounts"]
+    # Said either way: what an engine takes for granted has changed with API 1.44.
     assert made["BindOptions"].get("ReadOnlyForceRecursive", False) is deep
+    assert made["BindOptions"].get("ReadOnlyNonRecursive", False) is not deep
     assert convert.is_recursive(body) is deep

@@ -154,3 +154,36 @@ async def test_an_answer_that_does_not_come_is_no_answer_and_the_next_one_is_its
         found = await calls.call(lambda client: client.inspect_container("quick"))
         assert "quick" in found["Id"]
         never.set()
+
+
+async def test_an_engine_that_knows_no_version_so_old_is_spoken_to_in_the_oldest_that_it_knows(
+    tmp_path: Path,
+) -> None:
+    """Docker 29. Everybody else is asked nothing more than what is wanted."""
+    least = "1.24"
+
+    async def answer(asked: str, _: bytes) -> bytes:
+        if asked == "GET /version":
+            return answered("200 OK", {"MinAPIVersion": least, "ApiVersion": "1.54"})
+        version = asked.split("/")[1].removeprefix("v")
+        if version < least:
+            words = f"client version {version} is too old. Minimum supported API version is {least}, please upgrade"
+            return answered("400 Bad Request", {"message": words})
+        return answered("200 OK", [{"Id": version}])
+
+    async with engine(tmp_path, answer) as (calls, socket):
+        assert await calls.call(lambda client: client.containers()) == [{"Id": "1.41"}]
+        least = "1.44"  # the engine is replaced
+        for _ in range(2):
+            assert await calls.call(lambda client: client.containers()) == [{"Id": "1.44"}]
+        assert [asked for asked, _ in socket.asked].count("GET /version") == 1
+
+
+async def test_another_bad_request_is_the_callers(tmp_path: Path) -> None:
+    async def answer(_asked: str, _: bytes) -> bytes:
+        return answered("400 Bad Request", {"message": "invalid filter"})
+
+    async with engine(tmp_path, answer) as (calls, socket):
+        with pytest.raises(RuntimeFailure, match="invalid filter"), translated():
+            await calls.call(lambda client: client.containers())
+        assert len(socket.asked) == 1

@@ -1,6 +1,6 @@
 """Rules for names and other texts: each function returns what is wrong with a value, in Kubernetes' words.
 
-Used by every module of this package. The rules and words are those of apimachinery's `util/validation` and
+Used by the apiserver's validation, and by the kubelet for static Pods. The rules and words are those of apimachinery's `util/validation` and
 `api/validate/content`. Nothing wrong is an empty tuple; lengths are in bytes of UTF-8, as in Go.
 """
 
@@ -43,8 +43,11 @@ def size(text: str) -> int:
 
 
 def max_length(limit: int) -> str:
-    """Say how long a text may be."""
-    return f"must be no more than {limit} bytes"
+    """Say how long a text may be: MaxLenError of `apimachinery/pkg/util/validation`, which counts bytes.
+
+    That of `pkg/api/validate/content`, for the keys and values of labels, says "bytes" (`selectors`).
+    """
+    return f"must be no more than {limit} characters"
 
 
 def in_range(low: int, high: int) -> str:
@@ -178,7 +181,7 @@ def port_name(value: str) -> Problems:
     """Check the name of a port (an IANA service name)."""
     problems: list[str] = []
     if size(value) > 15:
-        problems.append("must be no more than 15 characters")
+        problems.append(max_length(15))
     if not _port_charset(value):
         problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not _letter(value):
@@ -204,7 +207,7 @@ def config_key(value: str) -> Problems:
     """Check a key of a ConfigMap or Secret, which becomes a file's name."""
     problems: list[str] = []
     if size(value) > 253:
-        problems.append("must be no more than 253 characters")
+        problems.append(max_length(253))
     if not _config_key(value):
         problems.append(_CONFIG_KEY_RULE)
     if value in {".", ".."}:

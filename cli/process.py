@@ -1,0 +1,60 @@
+"""From the process to a `Shell`, and from the exit code back. Called by `__main__`."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+import click
+from click.shell_completion import shell_complete
+
+from cli.app import cli, invoke
+from cli.commands.completion import VARIABLE
+from cli.printers.style import Paint
+from cli.shell import DEFAULT_SCHEDULER, INTERRUPTED, Shell
+from cli.terminal import ProcessTerminal, colours_wanted
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+
+DEFAULT_SERVER = "127.0.0.1:6443"
+#: columns where there is no terminal: nothing is cut
+WIDE = 200
+
+
+def _connect(server: str, on_warning: Callable[[str], None]) -> Clientset:
+    return Clientset(GrpcTransport(server, user_agent="vaina-cli", on_warning=on_warning))
+
+
+def run_process(environment: dict[str, str]) -> int:
+    """Run the command line of this process, and return its exit code."""
+    interactive = sys.stdout.isatty()
+    shell = Shell(
+        server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,
+        connect=_connect,
+        clock=SystemClock(),
+        stdin=sys.stdin.buffer,
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        terminal=ProcessTerminal(),
+        interactive=interactive,
+        paint=Paint(colours_wanted(stream_is_terminal=interactive, environment=environment)),
+        width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
+        scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
+        namespace=environment.get("VAINA_NAMESPACE") or "default",
+        # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.
+        edit=lambda text: click.edit(text, editor=environment.get("KUBE_EDITOR"), extension=".yaml"),
+    )
+    if VARIABLE in environment:
+        return shell_complete(cli, {"obj": shell}, "vaina", VARIABLE, environment[VARIABLE])
+    try:
+        code = invoke(shell, sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has read enough: `vaina get pods | head -1`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except KeyboardInterrupt:
+        # Before the command's loop ran, or after it.
+        code = INTERRUPTED
+    return code

@@ -1,0 +1,30 @@
+"""The command `vaina` running while a test on the cluster goes on."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.support.cluster import ROOT
+from tests.support.workspace import Workspace
+
+
+@contextmanager
+def beside(space: Workspace, verb: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command `vaina` while a test goes on."""
+    settings = [f"VAINA_SERVER={space.cluster.apiserver}", f"PYTHONPATH={ROOT}", "NO_COLOR=1"]
+    command = ["env", *settings, sys.executable, "-u", "-m", "cli", verb, "-n", space.namespace, *arguments]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    """Return the next line that it says."""
+    assert process.stdout is not None
+    return process.stdout.readline()

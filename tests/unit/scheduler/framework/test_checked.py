@@ -1,0 +1,399 @@
+"""Plugins that answer what they may not answer: the attempt fails and names them; nothing is guessed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scheduler.configuration.third_party import PluginError, factory_of
+from scheduler.cycle import ClassCycle
+from scheduler.cycles import schedule_pod
+from scheduler.framework.checked import WrongAnswer
+from scheduler.framework.handle import Handle
+from scheduler.framework.interface import PreFilterResult, Reach
+from scheduler.framework.plugin import Filter, Score
+from scheduler.framework.runtime import Framework, Profile, Weighted
+from scheduler.framework.status import Scheduled
+from scheduler.glance import Glance
+from scheduler.plugins.node_resources_fit import NodeResourcesFit
+from tests.unit.scheduler.objects import node, pod, pod_class, table
+
+#: as many as there are places in a table of three nodes
+ROWS = 3
+
+
+def decide(profile: Profile) -> Scheduled:
+    on = table(node("n1"), node("n2"), node("n3"))
+    found = schedule_pod(pod_class(pod()), on, Framework(profile), tie_break=lambda _: 0)
+    assert isinstance(found, Scheduled)
+    return found
+
+
+def scoring(answer: Callable[[int], Any], how_far: Reach, *, scaled: bool = False) -> Profile:
+    class Odd(Score):
+        reach = how_far
+        scales = scaled
+
+        def score(self, state, pod, nodes, rows):
+            return answer(len(nodes.valid[rows]))
+
+        def scale(self, raw, low, high):
+            return raw
+
+    return Profile("odd", scores=(Weighted(Odd(), 1),))
+
+
+@pytest.mark.parametrize("reach", [Reach.NONE, Reach.ROW, Reach.GLOBAL])
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda n: np.full(n, 10**6), "returns an invalid score 1000000, it should in the range of [0, 100] after normalizing"),
+        (lambda n: np.full(n, -1), "returns an invalid score -1, it should in the range of [0, 100] after normalizing"),
+        (lambda n: np.full(1, 5), "answers score with the shape (1,), it should be ("),
+        (lambda n: np.full((n, 1), 5), "answers score with the shape ("),
+        (lambda n: np.full(n, 0.5), "answers score with float64, it should be int64"),
+        (lambda n: [5] * n, "answers score with list, it should be a numpy array"),
+    ],
+)  # fmt: skip
+def test_wrong_scores_name_their_plugin(
+    answer: Callable[[int], Any], words: str, reach: Reach, *, scaled: bool
+) -> None:
+    with pytest.raises(WrongAnswer) as raised:
+        decide(scoring(answer, reach, scaled=scaled))
+    assert str(raised.value).startswith(f'plugin "Odd" {words}')
+
+
+@pytest.mark.parametrize("reach", [Reach.NONE, Reach.ROW, Reach.GLOBAL])
+def test_what_a_node_that_is_refused_scores_is_nobodys_business(reach: Reach) -> None:
+    class Second(Filter):
+        def filter(self, state, pod, nodes, rows):
+            return np.array([name != "n2" for name in nodes.names])[rows]
+
+    def answer(count: int) -> Any:
+        return np.where(np.arange(count) == 1, 100, -7)
+
+    made = scoring(answer, reach)
+    assert decide(Profile("odd", filters=(Second(),), scores=made.scores)).node_name == "n2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda n: np.zeros(1, np.int64), "answers filter with the shape (1,), it should be ("),
+        (np.zeros, "answers filter with float64, it should be bool or whole numbers"),
+        (lambda n: 0, "answers filter with int, it should be a numpy array"),
+    ],
+)
+def test_wrong_codes_name_their_plugin(answer: Callable[[int], Any], words: str) -> None:
+    class Odd(Filter):
+        def filter(self, state, pod, nodes, rows):
+            return answer(len(nodes.valid[rows]))
+
+    with pytest.raises(WrongAnswer) as raised:
+        decide(Profile("odd", filters=(Odd(),)))
+    assert str(raised.value).startswith(f'plugin "Odd" {words}')
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "answers pre_filter with NoneType, it should be a PreFilterResult"),
+        (True, "answers pre_filter with bool, it should be a PreFilterResult"),
+        (PreFilterResult(skip="no"), "answers skip of pre_filter with str, it should be a bool"),
+        (PreFilterResult(rejected=1), "answers rejected of pre_filter with int, it should be a text"),
+        (PreFilterResult(names="n1"), "answers names of pre_filter with str, it should be a frozenset or None"),
+        (PreFilterResult(names=frozenset({1})), "answers names of pre_filter with int, it should be texts"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reads", [True, False])
+def test_wrong_pre_filters_name_their_plugin(answer: Any, words: str, *, reads: bool) -> None:
+    class Odd(Filter):
+        reach = Reach.ROW
+        reads_requests = reads
+
+        def pre_filter(self, state, pod, nodes):
+            return answer
+
+        def filter(self, state, pod, nodes, rows):
+            return None
+
+    profile = Profile("odd", filters=(Odd(),))
+    for ask in (decide, glanced):
+        with pytest.raises(WrongAnswer) as raised:
+            ask(profile)
+        assert str(raised.value) == f'plugin "Odd" {words}'
+
+
+@pytest.mark.parametrize("answer", [None, 1, "yes"])
+def test_wrong_pre_scores_name_their_plugin(answer: Any) -> None:
+    class Odd(Score):
+        reach = Reach.ROW
+
+        def pre_score(self, state, pod, nodes):
+            return answer
+
+        def score(self, state, pod, nodes, rows):
+            return np.zeros(len(nodes.valid[rows]), np.int64)
+
+    for ask in (decide, glanced):
+        with pytest.raises(WrongAnswer) as raised:
+            ask(Profile("odd", scores=(Weighted(Odd(), 1),)))
+        kind = type(answer).__name__
+        assert str(raised.value) == f'plugin "Odd" answers pre_score with {kind}, it should be a bool'
+
+
+def glanced(profile: Profile) -> Scheduled | None:
+    """Decide for a class that nothing is kept of."""
+    on = table(node("n1"), node("n2", cpu="1"), node("n3"))
+    asked = pod_class(pod(requests={"cpu": "2"}))
+    return Glance(on, Framework(profile)).decide(asked, lambda _: 0)
+
+
+class Roomy(Score):
+    """A score that is told from room alone."""
+
+    name = "Odd"
+    reach = Reach.ROW
+    scales = False
+    answer: Callable[[int], Any]
+
+    def score(self, state, pod, nodes, rows):
+        return np.zeros(len(nodes.valid[rows]), np.int64)
+
+    def score_room(self, pod, room):
+        return type(self).answer(ROWS)
+
+
+def at_n2(value: float) -> Any:
+    return lambda n: np.where(np.arange(n) == 1, value, 5.0)
+
+
+def everywhere(value: float) -> Any:
+    return lambda n: np.full(n, value)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (lambda n: [5.0] * n, "answers score_room with list, it should be a numpy array"),
+        (lambda n: np.full(n, 5), "answers score_room with int64, it should be float64"),
+        (lambda n: np.full(1, 5.0), "answers score_room with the shape (1,), it should be (3,)"),
+        (everywhere(1e6), "returns an invalid score 1000000.0, it should in the range of [0, 100] after normalizing"),
+        (everywhere(-1.0), "returns an invalid score -1.0, it should in the range of [0, 100] after normalizing"),
+        (everywhere(np.nan), "returns an invalid score nan, it should in the range of [0, 100] after normalizing"),
+        (everywhere(-np.inf), "returns an invalid score -inf, it should in the range of [0, 100] after normalizing"),
+    ],
+)  # fmt: skip
+def test_wrong_scores_of_room_name_their_plugin(said: Callable[[int], Any], words: str) -> None:
+    class Odd(Roomy):
+        answer = staticmethod(said)
+
+    with pytest.raises(WrongAnswer) as raised:
+        glanced(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
+    assert str(raised.value) == f'plugin "Odd" {words}'
+
+
+@pytest.mark.parametrize("value", [1e6, -1.0, np.nan])
+def test_the_room_of_a_node_that_is_refused_may_score_anything(value: float) -> None:
+    class Odd(Roomy):
+        answer = staticmethod(at_n2(value))
+
+    found = glanced(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
+    assert found is not None
+    assert found.node_name == "n1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (0, "answers room with int, it should be a sequence or None"),
+        ([("cpu", 0)], "answers room with ('cpu', 0), it should be (resource, index, amount)"),
+        ([("cpu", 99, 1)], "answers room with the index 99, there are "),
+        ([("cpu", -1, 1)], "answers room with the index -1, there are "),
+        ([("cpu", 0, 0.5)], "answers the amount of room with float, it should be a whole number"),
+        ([("cpu", "0", 1)], "answers the index of room with str, it should be a whole number"),
+    ],
+)
+def test_wrong_needs_of_room_name_their_plugin(answer: Any, words: str) -> None:
+    class Odd(Filter):
+        reach = Reach.ROW
+
+        def filter(self, state, pod, nodes, rows):
+            return None
+
+        def room(self, state, pod, nodes):
+            return answer
+
+    with pytest.raises(WrongAnswer) as raised:
+        glanced(Profile("odd", filters=(Odd(),)))
+    assert str(raised.value).startswith(f'plugin "Odd" {words}')
+
+
+#: what is no answer to "which rows are affected", of three
+NO_ROWS = [
+    ([3], "with the row 3, there are 3 rows"),
+    ([0, -1], "with the row -1, there are 3 rows"),
+    ([0.0], "with rows of float, they should be whole numbers"),
+    (None, "with NoneType, it should be a sequence of rows, or all of them"),
+    (np.array([0, 1]), "with ndarray, it should be a sequence of rows, or all of them"),
+    ("0", "with rows of str, they should be whole numbers"),
+]
+
+
+def follows(profile: Profile) -> None:
+    """Decide twice for one class, with a Pod placed in between."""
+    on = table(node("n1"), node("n2"), node("n3"))
+    asked = pod_class(pod())
+    cycle = ClassCycle(asked, on, Framework(profile))
+    first = cycle.decide(lambda _: 0)
+    assert isinstance(first, Scheduled)
+    on.add_pod(first.row, asked)
+    cycle.decide(lambda _: 0)
+
+
+@pytest.mark.parametrize(("answer", "words"), NO_ROWS)
+def test_rows_that_a_filter_says_are_affected(answer: Any, words: str) -> None:
+    class Odd(Filter):
+        reach = Reach.DOMAIN
+
+        def filter(self, state, pod, nodes, rows):
+            return None
+
+        def filter_affected(self, state, pod, nodes, rows):
+            return answer
+
+    with pytest.raises(WrongAnswer) as raised:
+        follows(Profile("odd", filters=(Odd(),)))
+    assert str(raised.value) == f'plugin "Odd" answers filter_affected {words}'
+
+
+@pytest.mark.parametrize(("answer", "words"), NO_ROWS)
+def test_rows_that_a_score_says_are_affected(answer: Any, words: str) -> None:
+    class Odd(Score):
+        reach = Reach.DOMAIN
+        scales = True
+
+        def score(self, state, pod, nodes, rows):
+            return np.zeros(len(nodes.valid[rows]), np.int64)
+
+        def score_affected(self, state, pod, nodes, rows):
+            return answer
+
+    with pytest.raises(WrongAnswer) as raised:
+        follows(Profile("odd", scores=(Weighted(Odd(), 1),)))
+    assert str(raised.value) == f'plugin "Odd" answers score_affected {words}'
+
+
+@pytest.mark.parametrize(
+    ("cells", "raw", "words"),
+    [
+        (lambda n: [0] * n, [1], "answers cells with list, it should be a numpy array"),
+        (lambda n: np.zeros(1, np.intp), [1], "answers cells with the shape (1,), it should be (3,)"),
+        (np.zeros, [1], "answers cells with float64, it should be int64"),
+        (lambda n: np.full(n, -1, np.intp), [1], "answers cells that are not all of 0.."),
+        (lambda n: np.full(n, 2**40, np.intp), [1], "answers cells that are not all of 0.."),
+        (np.arange, [1, 2], "answers score_cells with the shape (2,), it should be (3,)"),
+        (np.arange, [0.5, 1, 2], "answers score_cells with float64, it should be int64"),
+    ],
+)
+def test_wrong_cells_name_their_plugin(cells: Callable[[int], Any], raw: list[float], words: str) -> None:
+    class Odd(Score):
+        reach = Reach.DOMAIN
+        scales = True
+
+        def score(self, state, pod, nodes, rows):
+            return np.zeros(len(nodes.valid[rows]), np.int64)
+
+        def score_affected(self, state, pod, nodes, rows):
+            return rows
+
+        def cells(self, state):
+            return cells(ROWS)
+
+        def score_cells(self, state):
+            return np.array(raw)
+
+    with pytest.raises(WrongAnswer) as raised:
+        decide(Profile("odd", scores=(Weighted(Odd(), 1),)))
+    assert str(raised.value).startswith(f'plugin "Odd" {words}')
+
+
+@pytest.mark.parametrize(
+    ("changed", "ignored", "words"),
+    [
+        (None, None, "answers feasible_changed with NoneType, it should be a bool"),
+        (True, np.zeros(ROWS), "answers ignored with float64, it should be bool"),
+        (True, np.zeros(1, np.bool_), "answers ignored with the shape (1,), it should be (3,)"),
+    ],
+)
+def test_wrong_words_about_feasible_rows_name_their_plugin(changed: Any, ignored: Any, words: str) -> None:
+    class Odd(Score):
+        reach = Reach.GLOBAL
+        scales = True
+
+        def score(self, state, pod, nodes, rows):
+            return np.zeros(len(nodes.valid[rows]), np.int64)
+
+        def feasible_changed(self, state, pod, nodes, feasible):
+            return changed
+
+        def ignored(self, state):
+            return ignored
+
+    with pytest.raises(WrongAnswer) as raised:
+        decide(Profile("odd", scores=(Weighted(Odd(), 1),)))
+    assert str(raised.value) == f'plugin "Odd" {words}'
+
+
+CALLED = "plugins are called at preEnqueue, preFilter, filter, postFilter, preScore, score"
+
+
+class Plain(Filter):
+    def filter(self, state, pod, nodes, rows):
+        return None
+
+
+class Permits(Plain):
+    points = ("filter", "permit")
+
+
+class Misspelt(Plain):
+    points = ("filters",)
+
+
+class Reserves(Plain):
+    def reserve(self) -> None: ...
+
+
+class Promises(Plain):
+    points = ("score",)
+
+
+class Half:
+    name = "Half"
+
+    def score(self) -> None: ...
+
+
+class Nothing:
+    name = "Nothing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Permits, f'plugin "Permits" declares the extension point "permit": {CALLED}'),
+        (Misspelt, f'plugin "Misspelt" declares the extension point "filters": {CALLED}'),
+        (Reserves, f'plugin "Reserves" has a method reserve, for reserve: {CALLED}'),
+        (Promises, 'plugin "Promises" declares the extension point "score", and has no method for it'),
+        (Half, 'plugin "Half" has a method score, and not what else score needs: '
+               "pre_score, reach, scale, scales, score_row"),
+        (Nothing, f'plugin "Nothing" has no extension point: {CALLED}'),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_would_never_be_called_is_refused(kind: type, words: str) -> None:
+    with pytest.raises(PluginError) as raised:
+        factory_of(kind.__name__, kind).build(None, Handle())
+    assert str(raised.value) == words

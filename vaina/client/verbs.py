@@ -1,0 +1,272 @@
+"""The verbs that only some kinds have: clients of those kinds."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
+
+from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from vaina.api.core.v1 import (
+    manifest_service_pb2,
+    namespace_pb2,
+    namespace_service_pb2,
+    pod_pb2,
+    pod_service_pb2,
+    pod_stream_pb2,
+)
+from vaina.api.meta.v1 import meta_pb2, request_pb2
+from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
+from vaina.client.resource import ResourceClient
+from vaina.client.transport import Transport
+from vaina.errors import ApiError, from_status
+
+M = TypeVar("M", bound=Message)
+
+MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
+
+
+#: what the answer to a batch of bindings says of each Pod that is bound
+_BOUND: Final = pod_service_pb2.BindPodBatchResponse(
+    results=[meta_pb2.Status(status="Success")]
+).SerializeToString()
+
+
+class NamespaceClient(ResourceClient[namespace_pb2.Namespace]):
+    """Namespaces: also letting go of one that is empty."""
+
+    async def finalize(self, namespace: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
+        """Replace spec.finalizers; with the last one a namespace that is being deleted goes. Raises NotFound, Conflict, Invalid."""
+        request = namespace_service_pb2.UpdateNamespaceRequest(object=namespace)
+        answer = await self.transport.unary(
+            self.kind.method("Finalize"), request.SerializeToString(), timeout=self.timeout
+        )
+        return namespace_pb2.Namespace.FromString(answer)
+
+
+class PodClient(ResourceClient[pod_pb2.Pod]):
+    """Pods: also binding, and the streams of a running Pod."""
+
+    async def bind(self, name: str, *, namespace: str, uid: str, node: str) -> None:
+        """Give a Pod its node, once. Raises Conflict when it is bound, deleting or another Pod by now."""
+        request = pod_service_pb2.BindPodRequest(binding=binding(namespace, name, uid, node))
+        status = meta_pb2.Status.FromString(
+            await self.transport.unary(
+                self.kind.method("Bind"), request.SerializeToString(), timeout=self.timeout
+            )
+        )
+        if status.status == "Failure":
+            raise from_status(status)
+
+    async def bind_batch(self, bindings: Sequence[pod_pb2.Binding]) -> Sequence[ApiError | None]:
+        """Bind several Pods in one call; None for each that is bound, in their order."""
+        return await self.bind_all(pod_service_pb2.BindPodBatchRequest(bindings=bindings))
+
+    async def bind_all(self, request: pod_service_pb2.BindPodBatchRequest) -> Sequence[ApiError | None]:
+        """Do the same with a request that is made already."""
+        answer = await self.transport.unary(
+            self.kind.method("BindBatch"), request.SerializeToString(), timeout=self.timeout
+        )
+        count = len(request.bindings)
+        if answer == _BOUND * count:
+            # As nearly always: all are bound, and there is nothing else to be read.
+            return [None] * count
+        results = pod_service_pb2.BindPodBatchResponse.FromString(answer).results
+        return [from_status(status) if status.status == "Failure" else None for status in results]
+
+    async def evict(
+        self,
+        name: str,
+        *,
+        namespace: str,
+        options: meta_pb2.DeleteOptions | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests when it does not, NotFound, Conflict."""
+        request = pod_service_pb2.EvictPodRequest(options={"dry_run": ["All"] if dry_run else []})
+        request.eviction.metadata.namespace, request.eviction.metadata.name = namespace, name
+        if options is not None:
+            request.eviction.delete_options.CopyFrom(options)
+        await self.transport.unary(
+            self.kind.method("Evict"), request.SerializeToString(), timeout=self.timeout
+        )
+
+    async def update_ephemeral_containers(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        """Add ephemeral containers; nothing else of the Pod changes. Raises NotFound where the cluster does not allow it, Invalid."""
+        return await self._update_part("UpdateEphemeralContainers", pod)
+
+    async def update_resize(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        """Ask for other CPU and memory of running containers; nothing else of the Pod changes (KEP-1287). Raises Invalid."""
+        return await self._update_part("UpdateResize", pod)
+
+    async def _update_part(self, verb: str, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        request = pod_service_pb2.UpdatePodRequest(object=pod)
+        answer = await self.transport.unary(
+            self.kind.method(verb), request.SerializeToString(), timeout=self.timeout
+        )
+        return pod_pb2.Pod.FromString(answer)
+
+    async def logs(
+        self,
+        namespace: str,
+        name: str,
+        options: pod_pb2.PodLogOptions,
+        *,
+        uid: str = "",
+        timeout: float | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a container wrote, as it comes when `options.follow`; all of it within `timeout` seconds."""
+        async with aclosing(self.log_stream(namespace, name, options, uid=uid, timeout=timeout)) as answers:
+            async for answer in answers:
+                if answer.data:
+                    yield answer.data
+
+    async def log_stream(
+        self,
+        namespace: str,
+        name: str,
+        options: pod_pb2.PodLogOptions,
+        *,
+        uid: str = "",
+        timeout: float | None = None,
+    ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
+        """Yield what `logs` does; the first message says which of the container's lives it is."""
+        request = pod_stream_pb2.PodLogRequest(namespace=namespace, name=name, options=options, uid=uid)
+        stream = self.transport.stream(self.kind.method("Logs"), request.SerializeToString(), timeout=timeout)
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodLogResponse.FromString(answer)
+
+    async def exec(
+        self, start: pod_stream_pb2.PodExecStart, inputs: AsyncIterator[pod_stream_pb2.PodExecRequest]
+    ) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
+        """Run a command in a container: `start` goes first, then `inputs`; the last answer has the exit code."""
+
+        async def requests() -> AsyncIterator[bytes]:
+            yield pod_stream_pb2.PodExecRequest(start=start).SerializeToString()
+            async for item in inputs:
+                yield item.SerializeToString()
+
+        stream = self.transport.bidi(self.kind.method("Exec"), requests())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodExecResponse.FromString(answer)
+
+    async def attach(
+        self, start: pod_stream_pb2.PodAttachStart, inputs: AsyncIterator[pod_stream_pb2.PodAttachRequest]
+    ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
+        """Join the streams of a container's own process: `start` goes first, then `inputs`; it ends with the container."""
+
+        async def requests() -> AsyncIterator[bytes]:
+            yield pod_stream_pb2.PodAttachRequest(start=start).SerializeToString()
+            async for item in inputs:
+                yield item.SerializeToString()
+
+        stream = self.transport.bidi(self.kind.method("Attach"), requests())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodAttachResponse.FromString(answer)
+
+    async def port_forward(
+        self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        """Carry one connection to a port of a Pod. The first bytes, which are none, say that it stands; the end of `inputs` is half of its end."""
+
+        async def requests() -> AsyncIterator[bytes]:
+            yield pod_stream_pb2.PodPortForwardRequest(start=start).SerializeToString()
+            async for data in inputs:
+                yield pod_stream_pb2.PodPortForwardRequest(data=data).SerializeToString()
+
+        stream = self.transport.bidi(self.kind.method("PortForward"), requests())
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield pod_stream_pb2.PodPortForwardResponse.FromString(answer).data
+
+
+class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
+    """Traces: also the report of steps."""
+
+    async def report(self, reports: Sequence[trace_service_pb2.StepReport]) -> int:
+        """Report steps in a batch; returns how many were recorded."""
+        request = trace_service_pb2.ReportRequest(reports=reports)
+        answer = await self.transport.unary(
+            self.kind.method("Report"), request.SerializeToString(), timeout=self.timeout
+        )
+        return trace_service_pb2.ReportResponse.FromString(answer).recorded
+
+
+class ScalableClient(ResourceClient[M]):
+    """Kinds with replicas: also the scale sub-resource."""
+
+    async def get_scale(self, name: str, namespace: str = "") -> scale_pb2.Scale:
+        """Return how many replicas there are, and should be. Raises NotFound."""
+        request = request_pb2.GetRequest(namespace=namespace, name=name)
+        answer = await self.transport.unary(
+            self.kind.method("GetScale"), request.SerializeToString(), timeout=self.timeout
+        )
+        return scale_pb2.Scale.FromString(answer)
+
+    async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
+        """Set the number of replicas; a resourceVersion in `scale` makes it conditional. Raises NotFound, Conflict, Invalid."""
+        request = scale_request_pb2.UpdateScaleRequest(object=scale)
+        answer = await self.transport.unary(
+            self.kind.method("UpdateScale"), request.SerializeToString(), timeout=self.timeout
+        )
+        return scale_pb2.Scale.FromString(answer)
+
+    async def patch_scale(
+        self,
+        name: str,
+        patch: str,
+        *,
+        patch_type: str = "application/strategic-merge-patch+json",
+        namespace: str = "",
+        dry_run: bool = False,
+    ) -> scale_pb2.Scale:
+        """Change the Scale by a patch in JSON text: `{"spec": {"replicas": 3}}`. Raises NotFound, Conflict, Invalid, BadRequest."""
+        options = meta_pb2.PatchOptions(dry_run=["All"] if dry_run else [])
+        request = request_pb2.PatchRequest(
+            namespace=namespace, name=name, patch_type=patch_type, patch=patch, options=options
+        )
+        answer = await self.transport.unary(
+            self.kind.method("PatchScale"), request.SerializeToString(), timeout=self.timeout
+        )
+        return scale_pb2.Scale.FromString(answer)
+
+
+class ManifestClient:
+    """ManifestService: manifests as text."""
+
+    def __init__(self, transport: Transport, *, timeout: float = 60.0) -> None:
+        self._transport, self._timeout = transport, timeout
+
+    async def apply(self, request: manifest_service_pb2.ApplyRequest) -> manifest_service_pb2.ApplyResponse:
+        """Apply manifests, as kubectl apply does."""
+        answer = await self._transport.unary(
+            f"/{MANIFEST_SERVICE}/Apply", request.SerializeToString(), timeout=self._timeout
+        )
+        return manifest_service_pb2.ApplyResponse.FromString(answer)
+
+    async def get(
+        self, request: manifest_service_pb2.GetManifestRequest
+    ) -> manifest_service_pb2.GetManifestResponse:
+        """Return objects as text."""
+        answer = await self._transport.unary(
+            f"/{MANIFEST_SERVICE}/Get", request.SerializeToString(), timeout=self._timeout
+        )
+        return manifest_service_pb2.GetManifestResponse.FromString(answer)
+
+
+def binding(namespace: str, name: str, uid: str, node: str) -> pod_pb2.Binding:
+    """Make a Binding of a Pod (by its uid, when given) to a node."""
+    made = pod_pb2.Binding()
+    fill_binding(made, namespace, name, uid, node)
+    return made
+
+
+def fill_binding(made: pod_pb2.Binding, namespace: str, name: str, uid: str, node: str) -> None:
+    """Make the same of an empty Binding, as one that was added to a request."""
+    # Field by field: half the price of messages built of messages, by keyword.
+    meta, target = made.metadata, made.target
+    meta.namespace, meta.name, meta.uid = namespace, name, uid
+    target.api_version, target.kind, target.name = "v1", "Node", node
