@@ -5,12 +5,11 @@
 Each workload is a `vaina load run --local` (docs/load-testing.md): etcd with fsync, apiserver and scheduler as processes, Node objects, measured Pods pending
 before the scheduler starts. SchedulingBasic with 10,000 Pods is run in the other ways too: created while measured, in batches and by 32 unary callers, and in an open
 loop of 1,000 Pods a second. The table has Pods a second, what was aimed at, the reference on a machine of two cores and its CI's threshold, and CPU µs a Pod of each
-process; medians of the repeats. Reports of every run are in the output folder. A workload that fails, or takes longer than
+process; medians of the repeats, and of Pods a second the spread (most minus least, by the median). Reports of every run are in the output folder. A workload that fails, or takes longer than
 a quarter of an hour, is told and the others go on. Nothing is asserted. The cycle alone is measured by `bench.decide`.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,9 @@ from pathlib import Path
 
 from bench.etcd import ROOT
 from bench.load.parse import read_workloads, select
-from bench.load.report import Report, decode, metrics_of
+from bench.load.repeated import figures_of
+from bench.load.report import Report, decode
+from bench.load.units import per_cent
 
 #: of one run, whatever it does
 RUN_SECONDS = 900.0
@@ -87,15 +88,15 @@ def run(name: str, options: Sequence[str], output: Path) -> Report | None:
 
 def row(title: str, reports: Sequence[Report]) -> str:
     """Return the line of a workload: medians of its repeats."""
-    found = [metrics_of(report.measurements[0]) for report in reports]
+    found = figures_of(reports)[0].figures
 
     def middle(name: str) -> float:
-        return statistics.median(metrics.get(name, 0.0) for metrics in found)
+        return found[name].median if name in found else 0.0
 
     aim, threshold = AIMS.get(title, Aim(0)), reports[0].reference_threshold
     cpu = "".join(f"{middle(f'{process}_us'):11,.0f}" for process in _PROCESSES)
     return (
-        f"{title:64}{middle('throughput'):9,.0f}{aim.aim or '-':>8}{aim.reference:>10}{threshold or '-':>8}"
+        f"{title:64}{middle('throughput'):9,.0f}{per_cent(found['throughput'].relative):>8}{aim.aim or '-':>8}{aim.reference:>10}{threshold or '-':>8}"
         f"{middle('create_to_bound_p99') * 1e3:10,.0f}{cpu}{middle('scheduler_mb'):9,.0f}"
     )
 
@@ -104,7 +105,7 @@ def workloads(options: argparse.Namespace) -> None:
     """Run the table and print it as it comes."""
     heads = "".join(f"{process + ' µs':>11}" for process in _PROCESSES)
     print(
-        f"{'workload':64}{'Pods/s':>9}{'aim':>8}{'reference':>10}{'its CI':>8}{'p99 ms':>10}{heads}{'sched MB':>9}"
+        f"{'workload':64}{'Pods/s':>9}{'spread':>8}{'aim':>8}{'reference':>10}{'its CI':>8}{'p99 ms':>10}{heads}{'sched MB':>9}"
     )
     common = ["--no-fsync"] if options.no_fsync else []
     for workload in select(read_workloads(), options.labels):

@@ -18,19 +18,29 @@ td:first-child,th:first-child,.words td{text-align:left}h1,p,li{overflow-wrap:an
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26em),1fr));gap:1em 1.5em;margin:1em 0}
 svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}.legend{margin:.2em 0;font-size:.9em}
 .legend span{margin-right:1.2em;white-space:nowrap}.legend i{display:inline-block;width:1.2em;height:.25em;margin-right:.4em;vertical-align:middle}
-.bad{color:#b42318}
+.bad{color:#b42318}summary{cursor:pointer;margin:1em 0;font-weight:600}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}svg text,.note{fill:#9198a1;color:#9198a1}.bad{color:#ff9b8e}}
 """
 
 
 def page(report: Report) -> str:
     """Return the page."""
-    parts = [
+    head = f"<h1>{escape(report.workload)}</h1><p>{escape(report.description)}</p>"
+    return document(report.workload, [head, body(report)])
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """Return a page of these parts."""
+    head = (
         f"<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<meta name=viewport content='width=device-width,initial-scale=1'><title>{escape(report.workload)}</title><style>{_STYLE}</style>",
-        f"<h1>{escape(report.workload)}</h1><p>{escape(report.description)}</p>",
-    ]
-    parts += [_measurement(measurement, report) for measurement in report.measurements]
+        f"<meta name=viewport content='width=device-width,initial-scale=1'><title>{escape(title)}</title><style>{_STYLE}</style>"
+    )
+    return "\n".join((head, *parts)) + "</html>\n"
+
+
+def body(report: Report) -> str:
+    """Return what is told of one run."""
+    parts = [_measurement(measurement, report) for measurement in report.measurements]
     said = verdict(report.verification)
     parts.append(f"<h2>Was it right?</h2><p>{escape(said[0].upper() + said[1:])}</p>")
     if report.verification and report.verification.violations:
@@ -46,9 +56,11 @@ def page(report: Report) -> str:
     }  # fmt: skip
     parts.append(
         "<h2>How it was run</h2>"
-        + _table(("", ""), [(name, str(value)) for name, value in about.items() if value != ""], of="words")
+        + figures_table(
+            ("", ""), [(name, str(value)) for name, value in about.items() if value != ""], of="words"
+        )
     )
-    return "\n".join(parts) + "</html>\n"
+    return "\n".join(parts)
 
 
 def _measurement(one: Measurement, report: Report) -> str:
@@ -98,14 +110,14 @@ def _measurement(one: Measurement, report: Report) -> str:
         (
             f"<h2>{escape(one.name)}</h2><p>{one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s: "
             f"<b>{rate.average:,.0f} Pods a second</b>.{threshold}</p>",
-            _table(("", "average", "p50", "p90", "p95", "p99", "max"), rows, of="wide"),
+            figures_table(("", "average", "p50", "p90", "p95", "p99", "max"), rows, of="wide"),
             '<div class="plots">',
             plot("Pods bound a second", "s", _steps(one)),
             plot("Latency: of how many Pods, in per cent", "ms", _shares(one), logarithmic=True),
             plot("Pods that wait, by queue", "s", _queues(one)),
             "</div>",
-            _table(("process", "CPU µs a Pod", "CPU s", "peak MB"), processes),
-            _table(("", ""), counts),
+            figures_table(("process", "CPU µs a Pod", "CPU s", "peak MB"), processes),
+            figures_table(("", ""), counts),
         )
     )  # fmt: skip
 
@@ -207,7 +219,7 @@ def _powers(least: float, most: float) -> list[float]:
     return _round(least, most)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, of: str = "") -> str:
+def figures_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, of: str = "") -> str:
     """Return a table. Args: of: numbers, `words`, or `wide`: one that is pushed about where there is no room."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)

@@ -216,7 +216,7 @@ def _item(
 
 def table(report: Report) -> list[str]:
     """Return the report as lines of text."""
-    lines = [f"{report.workload}  {_words(report.how)}"]
+    lines = [f"{report.workload}  {describe_how(report.how)}"]
     for one in report.measurements:
         rate = one.throughput
         lines += [
@@ -272,7 +272,8 @@ def verdict(found: Verification | None) -> str:
     )
 
 
-def _words(how: Mapping[str, Any]) -> str:
+def describe_how(how: Mapping[str, Any]) -> str:
+    """Say in a line how a run was made."""
     return ", ".join(f"{name} {value}" for name, value in how.items() if value not in ("", None))
 
 

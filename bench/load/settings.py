@@ -1,6 +1,7 @@
 """How a workload is run: what the command line says. PURE."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.load.arrivals import Arrivals
@@ -49,3 +50,11 @@ class Settings:
     def selector(self) -> str:
         """Selects everything of the run."""
         return f"{RUN_LABEL}={self.run}"
+
+    def repeated(self, times: int) -> Iterator["Settings"]:
+        """Return those of each run: the same, under a name of its own, for what one leaves may still be ending."""
+        if times == 1:
+            yield self
+            return
+        for number in range(1, times + 1):
+            yield replace(self, run=f"{self.run}-{number}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from bench.load.cleanup import CLEAN_SECONDS, clean
 from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Target
 from bench.load.hollow import HollowError
 from bench.load.html import page
+from bench.load.html_repeated import page_of_runs
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
 from bench.load.progress import Progress
-from bench.load.report import Report, ReportError, data_items, decode, encode, metrics_of, table
+from bench.load.repeated import encode_runs, figures_of, repeated
+from bench.load.repeated import table as runs_table
+from bench.load.report import Report, ReportError, data_items, decode, encode, table
 from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import Settings
@@ -53,28 +56,62 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
         raise Failure(str(error)) from error
     _check_trace(workload, settings)
     progress = Progress(shell.err_text, over=OVER if shell.interactive else "")
+    reports: list[Report] = []
     try:
         # Processes that are only starting are to be ended too: the signal is ours from the first on.
-        async with _terminable(), _target(shell, options) as (target, client):
-            report = await run_workload(workload, target, client, settings, progress, **_how(options))
+        async with _terminable():
+            for number, one in enumerate(settings.repeated(options.repeat), 1):
+                if options.repeat > 1:
+                    progress.say(f"run {number} of {options.repeat}")
+                reports.append(await _run_once(shell, options, workload, one, progress))
+    finally:
+        # Also what was found before a run failed, or Ctrl-C.
+        if reports:
+            _tell(shell, options, reports)
+    _judge(shell, options, reports)
+
+
+async def _run_once(
+    shell: Shell, options: RunOptions, workload: Workload, settings: Settings, progress: Progress
+) -> Report:
+    try:
+        async with _target(shell, options) as (target, client):
+            return await run_workload(workload, target, client, settings, progress, **_how(options))
     except (RunError, HollowError, ClusterError) as error:
         raise Failure(str(error)) from error
     except TimeoutError as error:
         raise Failure(
             f"it took too long, and something may be left: vaina load clean {settings.run}"
         ) from error
-    shell.out("\n".join(table(report)) + "\n")
-    _write(options, report)
+
+
+def _tell(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
+    """Show and write what was found: of one run its report, of several what they have in common too."""
+    if options.repeat == 1:
+        [report] = reports
+        shell.out("\n".join(table(report)) + "\n")
+        _write(options, encode(report), page(report), report)
+        return
+    runs = repeated(reports, options.repeat)
+    shell.out("\n".join(runs_table(runs)) + "\n")
+    _write(options, encode_runs(runs), page_of_runs(runs), reports[0])
+
+
+def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
+    """Say which limits the medians do not hold and what was wrong in any run, and end with 1 where there is any."""
+    measured = figures_of(reports)
     broken = [
-        f"{one.name}: {text}"
-        for one in report.measurements
-        for text in failed(options.limits, metrics_of(one))
+        f"{one.measurement}: {text}"
+        for one in measured
+        for text in failed(options.limits, {name: figure.median for name, figure in one.figures.items()})
     ]
-    if options.limits and not report.measurements:
+    if options.limits and not measured:
         broken.append("nothing was measured")
     for text in broken:
         shell.err(f"limit: {text}")
-    violations = report.verification.violations if report.verification else []
+    violations = [
+        text for report in reports if report.verification for text in report.verification.violations
+    ]
     for text in violations:
         shell.err(f"violation: {text}")
     if broken or violations:
@@ -139,12 +176,12 @@ def _how(options: RunOptions) -> dict[str, Any]:
     return {"fsync": options.local.fsync, "scheduler config": options.local.scheduler_config}
 
 
-def _write(options: RunOptions, report: Report) -> None:
+def _write(options: RunOptions, data: bytes, html: str, report: Report) -> None:
     try:
         if options.output:
-            _file(options.output).write_bytes(encode(report))
+            _file(options.output).write_bytes(data)
         if options.html:
-            _file(options.html).write_text(page(report), encoding="utf-8")
+            _file(options.html).write_text(html, encoding="utf-8")
         if options.perf_dash:
             _file(options.perf_dash).write_text(write_json(data_items(report), indent=2))
     except OSError as error:
@@ -214,6 +251,7 @@ def run_command(**given: Any) -> None:
       vaina load run SchedulingBasic/5Nodes                  on the cluster of make up
       vaina load run SchedulingBasic/500Nodes --local        on processes of its own
       vaina load run SchedulingBasic/500Nodes --local --rate 200 --html report.html
+      vaina load run SchedulingBasic/500Nodes --local --repeat 5
     Workloads are shown by `vaina load list`.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     settings, options = read_options(given)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.load.cluster import LocalSettings
+from bench.load.repeated import MAX_RUNS
 from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
@@ -29,6 +30,7 @@ _PLAIN = (
 _OTHERS = (
     "workload",
     "files",
+    "repeat",
     "output",
     "html",
     "perf_dash",
@@ -46,6 +48,8 @@ class RunOptions:
 
     workload: str
     files: tuple[str, ...] = ()
+    #: how often it is run
+    repeat: int = 1
     local: LocalSettings | None = None
     scheduler_metrics: str = ""
     apiserver_metrics: str = ""
@@ -59,6 +63,13 @@ class RunOptions:
 _OPTIONS = (
     click.option(
         "--local", is_flag=True, help="Start etcd, apiserver and scheduler here, as processes of their own."
+    ),
+    click.option(
+        "--repeat",
+        type=click.IntRange(1, MAX_RUNS),
+        default=1,
+        show_default=True,
+        help="Run it so often and report the median and the spread of each figure; every run begins with nothing of those before it.",
     ),
     click.option(
         "--nodes",
@@ -270,6 +281,7 @@ def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> N
         raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
     if given["stages"] and nodes not in ("simulated", "hollow"):
         raise click.UsageError("--stages needs --nodes simulated or hollow")
+    _refuse_repeated(given)
     try:
         parse_delays(given["stages"])
     except ValueError as error:
@@ -277,3 +289,16 @@ def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> N
     for name in _LOCAL:
         if given[name] and not local:
             raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")
+
+
+def _refuse_repeated(given: dict[str, Any]) -> None:
+    """Refuse what is for one run."""
+    reasons = {
+        "keep": "a run would be measured beside what those before it left",
+        "profiles": "each run would write over the profile of the one before",
+        "perf_dash": "what it writes is of one run",
+    }
+    for name, reason in reasons.items():
+        if given[name] and given["repeat"] > 1:
+            option = name.replace("_", "-").removesuffix("s")
+            raise click.UsageError(f"--{option} and --repeat exclude one another: {reason}")

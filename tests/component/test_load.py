@@ -16,6 +16,7 @@ import pytest
 from bench.load.cluster import LocalCluster, LocalSettings, RunningCluster
 from bench.load.parse import find_workload, read_workloads
 from bench.load.progress import Progress
+from bench.load.repeated import decode_runs
 from bench.load.report import Report, decode
 from bench.load.run import RunError
 from bench.load.session import run_workload
@@ -109,6 +110,27 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     assert html.read_text().count("<svg") == 3
     items = json.loads(dash.read_text())["dataItems"]
     assert {item["labels"]["Metric"] for item in items} >= {"SchedulingThroughput", "SchedulingDuration"}
+
+
+def test_a_workload_that_is_repeated_begins_anew_each_time(tmp_path: Path) -> None:
+    report = tmp_path / "r.json"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "cli", "load", "run", "SchedulingBasic/5Nodes_20Pods", "--local", "--no-fsync",
+            "--repeat=2", f"--output={report}", "--slo=create_to_bound_p50<=0.0001ms",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    # The limit is one of the medians, and cannot hold.
+    assert done.returncode == 1, done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("limit:")]) == 1
+    found = decode_runs(report.read_bytes())
+    assert len({one.run for one in found.reports}) == 2
+    for one in found.reports:
+        # On the other run's nodes there would be room as well, and its Pods would be in the way.
+        assert [(each.pods, each.bound, each.balance.nodes) for each in one.measurements] == [(20, 20, 5)]
+        verified(one, 25)
+    assert "namespace-2: 2 runs" in done.stdout
 
 
 @pytest.mark.parametrize("case", ["MixedApps", "PlainApps", "UnevenApps"])

@@ -33,6 +33,10 @@ RUN = ("load", "run", "SchedulingBasic/5Nodes")
         (("--slo=speed>=1",), '--slo: there is no figure "speed"'),
         (("--local", "--nodes=imaginary"), "'imaginary' is not one of"),
         (("--batch-size=0",), "is not in the range"),
+        (("--repeat=21",), "21 is not in the range 1<=x<=20"),
+        (("--repeat=2", "--keep"), "--keep and --repeat exclude one another"),
+        (("--local", "--repeat=2", "--profile=scheduler=x"), "--profile and --repeat exclude one another"),
+        (("--local", "--repeat=2", "--perf-dash=x"), "--perf-dash and --repeat exclude one another"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], error: str) -> None:
