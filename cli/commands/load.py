@@ -18,9 +18,9 @@ from bench.load.html import page
 from bench.load.html_repeated import page_of_runs
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
 from bench.load.progress import Progress
-from bench.load.repeated import encode_runs, figures_of, repeated
+from bench.load.repeated import decode_runs, encode_runs, figures_of, repeated
 from bench.load.repeated import table as runs_table
-from bench.load.report import Report, ReportError, data_items, decode, encode, table
+from bench.load.report import Report, ReportError, data_items, encode, table
 from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import Settings
@@ -199,7 +199,7 @@ def load_compare(shell: Shell, first: str, second: str, tolerance: float) -> Non
     reports = []
     for name in (first, second):
         try:
-            reports.append(decode(Path(name).read_bytes()))
+            reports.append(decode_runs(Path(name).read_bytes()))
         except OSError as error:
             raise Failure(f"cannot read {name}: {error.strerror}") from error
         except ReportError as error:
@@ -284,10 +284,13 @@ def list_command(files: tuple[str, ...], label_filter: str) -> None:
     type=click.FloatRange(0, 10),
     default=0.1,
     show_default=True,
-    help="Changes up to this share are not judged.",
+    help="Changes up to this share are not judged, nor what is within the spread of the runs.",
 )
 def compare_command(first: str, second: str, tolerance: float) -> None:
-    """Show what changed from one report to another."""
+    """Show what changed from one report to another, beyond what the runs of each are apart by themselves.
+
+    Reports of `vaina load run --repeat 5` say how far that is; of a single run it is not known.
+    """
     shell = flags.shell_of(click.get_current_context())
     try:
         load_compare(shell, first, second, tolerance)

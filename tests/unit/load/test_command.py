@@ -99,7 +99,7 @@ def test_two_reports_are_compared(tmp_path: Path) -> None:
     assert result.code == 0
     assert "differs: commit: abc / def" in result.out
     [line] = [line for line in result.out.splitlines() if line.startswith("  throughput ")]
-    assert line.split() == ["throughput", "Pods/s", "50", "100", "2.00", "better"]
+    assert line.split() == ["throughput", "Pods/s", "50", "100", "2.00", "-", "-", "better?"]
 
 
 @pytest.mark.parametrize(("text", "error"), [(None, "cannot read"), ("{}", "no report of a load test")])

@@ -1,12 +1,11 @@
-"""Reports: as JSON and back, for the reference's dashboard, as text and as a page, and beside one another."""
+"""Reports: as JSON and back, for the reference's dashboard, as text and as a page."""
 
 from xml.etree import ElementTree
 
 import pytest
 
-from bench.load.compare import differences, table, unlike
 from bench.load.html import page, plot
-from bench.load.report import Balance, ReportError, Verification, data_items, decode, encode, metrics_of
+from bench.load.report import ReportError, Verification, data_items, decode, encode, metrics_of
 from bench.load.report import table as text_table
 from tests.unit.load.loads import measurement, report
 
@@ -80,57 +79,12 @@ def test_a_plot_of_nothing_says_so() -> None:
     assert "nothing was measured" in plot("Queue", "s", {"": []})
 
 
-def test_comparison_judges_what_changed() -> None:
-    before, after = report(), report(measurement(latency=0.02, pods=200))
-    found = {one.name: one for one in differences(before, after)}
-    assert found["throughput"].ratio == pytest.approx(2)
-    assert found["throughput"].verdict(0.1) == "better"
-    assert found["create_to_bound_p99"].verdict(0.1) == "worse"
-    assert found["scheduler_us"].verdict(0.1) == "better"
-    assert found["scheduler_mb"].verdict(0.1) == ""
-    assert found["attempts_scheduled"].verdict(0.1) == ""
-    assert found["balance_deviation"].ratio is None
-
-
-def test_small_changes_are_not_judged() -> None:
-    found = {one.name: one for one in differences(report(), report(measurement(latency=0.0105)))}
-    assert found["create_to_bound_p99"].verdict(0.1) == ""
-    assert found["create_to_bound_p99"].verdict(0.01) == "worse"
-
-
-def test_what_only_one_run_has_is_shown_without_a_ratio() -> None:
-    found = {one.name: one for one in differences(report(), report(measurement(processes={})))}
-    assert (found["scheduler_us"].after, found["scheduler_us"].ratio) == (None, None)
-
-
-def test_differences_in_the_way_of_running_come_first() -> None:
-    other = report(how={"nodes": "real", "fsync": True}, commit="def")
-    assert unlike(report(), other) == ["commit: abc / def", "nodes: objects / real"]
-    lines = table(report(), other)
-    assert lines[2:4] == ["differs: commit: abc / def", "differs: nodes: objects / real"]
-    assert unlike(report(), report()) == []
-
-
 def test_metrics_have_the_names_that_limits_use() -> None:
     metrics = metrics_of(measurement())
     assert metrics["throughput"] == pytest.approx(50)
     assert metrics["create_to_bound_p99"] == pytest.approx(0.0099)
     assert metrics["scheduler_us"] == pytest.approx(1e4)
     assert metrics["unscheduled"] == 0
-
-
-def test_what_was_nothing_before_is_judged_too() -> None:
-    uneven = Balance(nodes=10, used=2, least=0, most=60, average=10.0, deviation=8.6)
-    lines = table(report(), report(measurement(balance=uneven)))
-    [line] = [line for line in lines if line.startswith("  balance_deviation ")]
-    assert line.split() == ["balance_deviation", "0", "8.6", "worse"]
-
-
-def test_a_comparison_says_in_what_it_counts() -> None:
-    lines = table(report(), report(measurement(latency=0.02)))
-    [line] = [line for line in lines if line.startswith("  create_to_bound_p99 ")]
-    assert line.split()[1:5] == ["ms", "9.9", "19.8", "2.00"]
-    assert any(line.split()[:2] == ["scheduler_us", "µs/Pod"] for line in lines)
 
 
 def test_a_queue_in_which_nobody_waits_does_not_hide_another() -> None:
