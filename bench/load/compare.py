@@ -12,7 +12,7 @@ from bench.load.units import number, per_cent, unit_of
 #: figures that are better when they are higher; of the others less is better
 _HIGHER = ("throughput",)
 #: figures that are neither good nor bad
-_NEUTRAL = ("attempts_scheduled", "events_scheduled")
+_NEUTRAL = ("attempts_scheduled", "events_scheduled", "held_average")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from vaina.errors import AlreadyExists, ApiError, Timeout, TooManyRequests, Unav
 from vaina.kinds import POD
 
 #: refused because there is too much, or nobody knows: asked again
-_AGAIN = (TooManyRequests, Unavailable, Timeout)
+AGAIN = (TooManyRequests, Unavailable, Timeout)
 _TRIES = 20
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 2.0
 CALL_SECONDS = 60.0
@@ -40,6 +40,8 @@ class Creator:
         self._client, self._pace, self._now = client, pace, now
         #: what was refused and asked again, by reason
         self.retries: Counter[str] = Counter()
+        #: when the first was due, once they are being created
+        self.start = 0.0
 
     async def create(self, pods: PodSet, make: Callable[[int], pod_pb2.Pod]) -> float:
         """Create them all and return when the first was due. Latencies count from when a Pod was due, not from when its turn came.
@@ -49,7 +51,7 @@ class Creator:
         """
         order = iter(range(len(pods)))
         turn = asyncio.Lock()
-        start = self._now()
+        start = self.start = self._now()
 
         async def caller() -> None:
             while True:
@@ -99,7 +101,7 @@ class Creator:
             for pod, outcome in zip(left, outcomes, strict=True):
                 if outcome is None or (attempt and isinstance(outcome, AlreadyExists)):
                     continue
-                if not isinstance(outcome, _AGAIN) or attempt == _TRIES - 1:
+                if not isinstance(outcome, AGAIN) or attempt == _TRIES - 1:
                     raise outcome
                 self.retries[type(outcome).__name__] += 1
                 again.append(pod)

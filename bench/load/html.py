@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from bench.load import steady
 from bench.load.report import Measurement, Report, series, verdict
 
 Points = Sequence[tuple[float, float]]
@@ -111,6 +112,7 @@ def _measurement(one: Measurement, report: Report) -> str:
             f"<h2>{escape(one.name)}</h2><p>{one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s: "
             f"<b>{rate.average:,.0f} Pods a second</b>.{threshold}</p>",
             figures_table(("", "average", "p50", "p90", "p95", "p99", "max"), rows, of="wide"),
+            figures_table(("", ""), steady.rows(one.steady), of="words") if one.steady else "",
             '<div class="plots">',
             plot("Pods bound a second", "s", _steps(one)),
             plot("Latency: of how many Pods, in per cent", "ms", _shares(one), logarithmic=True),

@@ -88,7 +88,7 @@ class Observer:
                 continue
             pods, index = place
             if kind == "DELETED":
-                pods.see_gone(index)
+                pods.see_gone(index, at)
                 continue
             pods.see_bound(index, pod.spec.node_name, at)
             if pod.status.phase in _RUNNING:

@@ -10,6 +10,7 @@ import yaml
 
 from bench.load.apps import BUILT_IN_PARAMS
 from bench.load.shares import share
+from bench.load.steady import check_steady
 from bench.load.templates import Template, TemplateError
 from bench.load.workload import (
     MAX_APPS,
@@ -112,6 +113,8 @@ class _Checks:
             self._counts(step, where)
             if isinstance(step, DeletePods) and step.delete_pods_per_second and step.label_selector:
                 raise WorkloadError(f"{where}: deletePodsPerSecond and labelSelector exclude one another")
+            if isinstance(step, CreatePods):
+                self._steady(step, where)
             self._templates(step, where)
             if isinstance(step, StartCollectingMetrics | StopCollectingMetrics):
                 begins = isinstance(step, StartCollectingMetrics)
@@ -149,6 +152,17 @@ class _Checks:
                 raise WorkloadError(f"{where}.duration: {error}") from error
             if seconds > MAX_SLEEP_SECONDS:
                 raise WorkloadError(f"{where}.duration: more than {MAX_SLEEP_SECONDS:.0f}s")
+
+    def _steady(self, step: CreatePods, where: str) -> None:
+        for key, name in (
+            ("durationParam", step.duration_param), ("podsPerSecondParam", step.pods_per_second_param),
+        ):  # fmt: skip
+            if name:
+                self._param(name, f"{where}.{key}")
+        try:
+            check_steady(step, [Workload(self.case, variant, "") for variant in self.case.workloads])
+        except ValueError as error:
+            raise WorkloadError(f"{where}: {error}") from error
 
     def _check_apps(self, apps: Apps, where: str) -> None:
         """Say what is wrong with the numbers and shares of apps."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 NEVER = math.nan
 
@@ -31,9 +31,12 @@ class PodSet:
         self.created = [NEVER] * size
         self.bound = [NEVER] * size
         self.running = [NEVER] * size
+        self.gone = [NEVER] * size
         self.nodes = [""] * size
         self.bound_count = self.running_count = self.gone_count = 0
         self.first_bound = self.last_bound = NEVER
+        #: is told of each that has a node, once: its index, and when
+        self.on_bound: Callable[[int, float], None] | None = None
         self._wants_running = wants_running
         #: set when the first one was bound
         self.begun = asyncio.Event()
@@ -52,6 +55,8 @@ class PodSet:
                 self.first_bound = at
                 self.begun.set()
             self.bound_count += 1
+            if self.on_bound is not None:
+                self.on_bound(index, at)
             if self.bound_count >= len(self.names):
                 self._settle()
 
@@ -62,9 +67,9 @@ class PodSet:
             self.running_count += 1
             self._settle()
 
-    def see_gone(self, index: int) -> None:
+    def see_gone(self, index: int, at: float = NEVER) -> None:
         """Note that a Pod was deleted; what never ran never will."""
-        self.gone_count += 1
+        self.gone_count, self.gone[index] = self.gone_count + 1, at
         if self._wants_running and math.isnan(self.running[index]):
             self.running_count += 1
         self._settle()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bench.load import steady as steady_state
 from bench.load.stats import Summary, Window
 
 FORMAT = "vaina-load/1"
@@ -80,6 +81,8 @@ class Measurement(msgspec.Struct, frozen=True):
     #: None: it does not tell
     events_waiting: int | None = None
     events_dropped: int | None = None
+    #: None: it was none
+    steady: steady_state.Steady | None = None
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -159,6 +162,9 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         found["events_scheduled"] = float(measurement.scheduled_events)
     if measurement.events_dropped is not None:
         found["events_dropped"] = float(measurement.events_dropped)
+    if measurement.steady is not None:
+        for name in steady_state.METRICS:
+            found[name] = float(getattr(measurement.steady, name))
     return found
 
 
@@ -226,6 +232,8 @@ def table(report: Report) -> list[str]:
         ]
         if report.reference_threshold:
             lines[-1] += f"   reference's threshold {report.reference_threshold:,.0f}"
+        if one.steady is not None:
+            lines += [f"  {name:19} {text}" for name, text in steady_state.rows(one.steady)]
         for name, latency in one.latencies.items():
             value = latency.summary
             lines.append(

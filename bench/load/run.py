@@ -3,14 +3,18 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from bench.load.apps import plan_apps
 from bench.load.arrivals import at_rate, parse_trace
 from bench.load.cleanup import clean
 from bench.load.cluster import Target
 from bench.load.create import Creator, Pace
+from bench.load.departures import Departures
 from bench.load.hollow import HollowKubelets
 from bench.load.making import Making
 from bench.load.measure import Measuring
@@ -22,9 +26,11 @@ from bench.load.scrape import Meter, ProcMeter
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.shares import deal, share
 from bench.load.simulated import SimulatedKubelets
+from bench.load.steady import arrivals_of, plan_steady, sum_up, words
 from bench.load.steps import attempted, churn, delete_pods
 from bench.load.verify import Verifying
 from bench.load.workload import (
+    MAX_COUNT,
     AnyOperation,
     Barrier,
     Churn,
@@ -258,8 +264,11 @@ class Run:
     async def _create_pods(self, group: asyncio.TaskGroup, number: int, name: str, step: CreatePods) -> None:
         count = self._workload.count(step)
         short = step.namespace or f"namespace-{number}"
+        if step.steady_state:
+            await self._hold(group, number, name, step)
+            return
         namespace = await self._making.namespace(short)
-        names, make_plain = await self._plan_pods(number, name, step, namespace)
+        names, make_plain = await self._plan_pods(number, name, step, namespace, count)
         running = self._settings.wait_running and not step.skip_wait_to_completion
         pods = PodSet(f"{name} in {short}", namespace, names, wants_running=running)
         self._sets.append(pods)
@@ -281,10 +290,9 @@ class Run:
         self._progress.say(f"{pods.name}: {pods.bound_count:,} of {count:,} bound")
 
     async def _plan_pods(
-        self, number: int, name: str, step: CreatePods, namespace: str
+        self, number: int, name: str, step: CreatePods, namespace: str, count: int
     ) -> tuple[list[str], Callable[[int], pod_pb2.Pod]]:
         """Return the names of a step's Pods, and what makes each; apps have their ReplicaSets then."""
-        count = self._workload.count(step)
         if step.apps is not None:
             if not self._target.is_disposable:
                 raise RunError(
@@ -297,6 +305,51 @@ class Run:
             step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
         )
         return [maker.name(f"{number}-{index:06}") for index in range(count)], partial(maker.make, number="")
+
+    async def _hold(self, group: asyncio.TaskGroup, number: int, name: str, step: CreatePods) -> None:
+        """Have about as many Pods there all the time: some come, and some go."""
+        held, settings = self._workload.count(step), self._settings
+        rate, seconds = settings.rate or self._workload.rate(step), self._workload.seconds(step)
+        if held + arrivals_of(rate, seconds) > MAX_COUNT:
+            raise RunError(f"{name}: at {rate:,.0f} a second more than {MAX_COUNT:,} Pods would come")
+        plan = plan_steady(
+            held=held, rate=rate, seconds=seconds, arrivals=settings.arrivals, lifetimes=step.lifetimes or "constant",
+            rng=random.Random(f"{settings.seed}-{number}-steady"),
+        )  # fmt: skip
+        short = step.namespace or f"namespace-{number}"
+        namespace = await self._making.namespace(short)
+        names, make_plain = await self._plan_pods(number, name, step, namespace, len(plan.stays))
+        make = self._making.pod_maker(make_plain, namespace, names)
+        first, came = (
+            PodSet(f"{name} in {short}", namespace, some, wants_running=settings.wait_running)
+            for some in (names[:held], names[held:])
+        )
+        for pods in (first, came):
+            self._sets.append(pods)
+            self._observer.follow(pods)
+        await Creator(self._client, self._pace(measured=False, count=held), self._observer.now).create(
+            first, make
+        )
+        await self._wait(first)
+        self._progress.say(
+            f"{first.name}: {held:,} are there, {plan.rate:,.0f} come a second for {plan.seconds:g} s"
+        )
+        departures = Departures(
+            self._client, self._observer.now, grace_seconds=0 if settings.nodes == "objects" else None
+        )
+        departures.follow(came, plan.stays[held:])
+        begun = self._observer.now()
+        for index, stay in enumerate(plan.stays[:held]):
+            departures.plan(first, index, begun + stay)
+        departing = self._spawn(group, departures.run())
+        pace = replace(self._pace(measured=True, count=0), offsets=plan.offsets)
+        creator = Creator(self._client, pace, self._observer.now)
+        await self._measure(group, short, came, creator, lambda index: make(held + index))
+        departing.cancel()
+        found = sum_up(plan, first, came, start=creator.start, late=departures.late_seconds)
+        self.measurements[-1] = msgspec.structs.replace(self.measurements[-1], steady=found)
+        if not found.keeps_up:
+            self.notes.append(f"{name}: {words(found)}")
 
     async def _measure(
         self,

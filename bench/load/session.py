@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.load import facts
@@ -10,7 +11,7 @@ from bench.load.progress import Progress
 from bench.load.report import Report
 from bench.load.run import Run
 from bench.load.settings import Settings
-from bench.load.workload import Workload
+from bench.load.workload import CreatePods, Workload
 from vaina.client.clientset import Clientset
 from vaina.clock import rfc3339
 
@@ -41,6 +42,12 @@ async def run_workload(
         HollowError: the nodes did not come.
         ApiError: the apiserver refuses, or does not answer.
     """
+    steady = any(
+        isinstance(step, CreatePods) and step.steady_state for step in workload.case.workload_template
+    )
+    if steady and settings.create == "pending":
+        # Pods that come while others go are not there before the scheduler is.
+        settings = replace(settings, create="batch")
     machine, started = facts.machine(with_etcd=target.is_disposable), rfc3339(time.time())
     progress.say(f"{workload.name} as {settings.run} on {target.name}")
     run = Run(workload, target, client, settings, progress)
@@ -54,15 +61,15 @@ async def run_workload(
         started=started,
         commit=facts.commit(),
         machine=machine,
-        how=describe(settings, target) | how,
+        how=describe(settings, target, steady=steady) | how,
         measurements=run.measurements,
         notes=_distinct(run.notes),
         verification=run.verification,
     )
 
 
-def describe(settings: Settings, target: Target) -> dict[str, Any]:
-    """Say how a run is made, for its report."""
+def describe(settings: Settings, target: Target, *, steady: bool) -> dict[str, Any]:
+    """Say how a run is made, for its report. Args: steady: whether the workload has a steady state, and with it a rate."""
     batches = f"{settings.batch_size} a call, {settings.in_flight} in flight"
     creation = {
         "pending": "pending before the scheduler starts",
@@ -74,6 +81,8 @@ def describe(settings: Settings, target: Target) -> dict[str, Any]:
         loop = "open, by a trace"
     elif settings.rate:
         loop = f"open, {settings.rate:g}/s {settings.arrivals}"
+    elif steady:
+        loop = f"open, at the workload's rate, {settings.arrivals}"
     found: dict[str, Any] = {
         "target": target.name, "nodes": _NODES[settings.nodes], "creation": creation, "loop": loop,
         "events and conditions": "as in normal operation",

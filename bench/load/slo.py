@@ -4,13 +4,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.load import steady
+
 _TERM = re.compile(r"\s*([a-z_0-9-]+)\s*(>=|<=)\s*([0-9.]+)\s*(ms|us|s|m)?\s*")
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "m": 60.0}
 #: figures that every measurement can have, whatever the workload: others depend on the processes that are seen
 _FIXED = (
     "throughput", "throughput_p50", "throughput_p90", "throughput_p95", "throughput_p99", "unscheduled",
     "attempts_scheduled", "attempts_unschedulable", "attempts_error", "etcd_requests", "balance_deviation",
-    "balance_most", "lag", "events_scheduled", "events_dropped",
+    "balance_most", "lag", "events_scheduled", "events_dropped", *steady.METRICS,
 )  # fmt: skip
 _LATENCIES = tuple(
     f"{latency}_{name}"

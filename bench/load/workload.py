@@ -93,6 +93,10 @@ class Apps(Strict, frozen=True):
     template_params: dict[Name, Annotated[list[AppParams], msgspec.Meta(min_length=1)]] = {}
 
 
+#: how long Pods of a steady state stay: all as long, or as what ends by chance does
+Lifetimes = Literal["constant", "exponential"]
+
+
 class CreatePods(Counted, frozen=True, tag="createPods"):
     """Pods after a template, or of apps, and unless told otherwise a wait until all have a node."""
 
@@ -103,6 +107,14 @@ class CreatePods(Counted, frozen=True, tag="createPods"):
     apps: Apps | None = None
     collect_metrics: bool = False
     skip_wait_to_completion: bool = False
+    #: `count` Pods are there all the time: for a duration so many come a second, and as many go
+    steady_state: bool = False
+    duration: str = ""
+    duration_param: str = ""
+    pods_per_second: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
+    pods_per_second_param: str = ""
+    #: None: constant
+    lifetimes: Lifetimes | None = None
 
 
 class Churn(Operation, frozen=True, tag="churn"):
@@ -229,8 +241,14 @@ class Workload(msgspec.Struct, frozen=True):
         name = operation.count_param.removeprefix("$")
         return self.variant.params[name] if name else default
 
-    def seconds(self, operation: Sleep) -> float:
-        """Return how long a pause takes."""
+    def rate(self, operation: CreatePods) -> float:
+        """Return how many Pods of a steady state come a second."""
+        if operation.pods_per_second is not None:
+            return float(operation.pods_per_second)
+        return float(self.variant.params[operation.pods_per_second_param.removeprefix("$")])
+
+    def seconds(self, operation: Sleep | CreatePods) -> float:
+        """Return how long a pause, or a steady state, takes."""
         if operation.duration_param:
             return float(self.variant.params[operation.duration_param.removeprefix("$")])
         return duration(operation.duration)

@@ -119,9 +119,13 @@ def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None
 
 
 def _check_trace(workload: Workload, settings: Settings) -> None:
-    """Find out before anything is made that a trace is too short."""
+    """Find out before anything is made that a trace is too short, or none is wanted."""
     for step in workload.case.workload_template:
         if settings.trace and isinstance(step, CreatePods) and step.collect_metrics:
+            if step.steady_state:
+                raise Failure(
+                    f"--trace: {workload.name} has a steady state, whose Pods come at a rate (--rate)"
+                )
             try:
                 parse_trace(settings.trace, workload.count(step))
             except ValueError as error:

@@ -148,6 +148,30 @@ async def test_the_pods_of_many_apps_are_bound_as_they_should_be(case: str) -> N
     verified(report, 60)
 
 
+async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go() -> None:
+    workload = find_workload("SteadyState/10Nodes", read_workloads())
+    # Pending Pods have no meaning here: they are created as they come.
+    settings = Settings(
+        run="load-test", create="pending", nodes="simulated", wait_running=True, verify_seconds=600
+    )
+    async with (
+        LocalCluster(LocalSettings(fsync=False)) as target,
+        Clientset(GrpcTransport(target.address)) as client,
+    ):
+        report = await run_workload(workload, target, client, settings, quiet())
+    [one] = report.measurements
+    # Those that were there at the beginning are not measured, and are judged.
+    assert (one.pods, one.bound) == (60, 60)
+    verified(report, 90)
+    assert one.steady is not None
+    assert (one.steady.wanted, one.steady.rate, one.steady.seconds) == (30, 20, 3)
+    assert one.steady.arrivals == 60
+    assert one.steady.departures > 0
+    assert 0 < one.steady.held_least <= one.steady.held_average <= one.steady.held_most < 90
+    assert one.seconds > 2.5
+    assert report.how["loop"] == "open, at the workload's rate, constant"
+
+
 async def test_a_run_against_a_cluster_leaves_nothing(
     server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset
 ) -> None:
