@@ -18,6 +18,11 @@ def gateway_of(cidr: IPv4Network) -> IPv4Address:
     return cidr.network_address + 1
 
 
+def link_address(address: IPv4Address) -> str:
+    """Return the address of the link layer that goes with one of a Pod network, the same each time: 0a:58 (locally administered) and its bytes."""
+    return "0a:58:" + address.packed.hex(":")
+
+
 def next_address(cidr: IPv4Network, taken: Set[IPv4Address], last: IPv4Address | None) -> IPv4Address:
     """Return the first free address after `last`, in a circle.
 

@@ -129,7 +129,8 @@ class PodNetwork:
         lines += [f"address del {address} dev {BRIDGE}" for address in sorted(present - {gateway})]
         if gateway not in present:
             lines.append(f"address add {gateway} brd + dev {BRIDGE}")
-        lines.append(f"link set {BRIDGE} up")
+        # Set, it stays: a bridge without an address of its own takes the lowest of its ports', and those change as Pods come and go.
+        lines.append(f"link set {BRIDGE} address {ipam.link_address(ipam.gateway_of(cidr))} up")
         await ip_batch(lines)
 
     async def reserve(self, taken: Iterable[str]) -> IPv4Address:

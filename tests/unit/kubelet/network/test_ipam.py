@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelet.network.ipam import AddressesExhausted, next_address
+from kubelet.network.ipam import AddressesExhausted, link_address, next_address
 
 CIDR = IPv4Network("10.244.1.0/24")
 SMALL = IPv4Network("10.244.1.0/29")
@@ -44,3 +44,7 @@ def test_no_address_is_given_twice_while_it_is_held(story: list[bool]) -> None:
             held.append(last)
         elif held:
             held.pop(0)
+
+
+def test_a_link_address_is_made_of_the_address() -> None:
+    assert link_address(A("10.244.1.1")) == "0a:58:0a:f4:01:01"
