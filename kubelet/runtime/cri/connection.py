@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
+import structlog
 
+from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri import cri_service_pb2_grpc
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: what the runtime may take for one ordinary call (upstream's runtimeRequestTimeout); a sandbox gets twice as much
 CALL_SECONDS = 120.0
@@ -37,10 +41,29 @@ class Connection:
         self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
         self.runtime = cri_service_pb2_grpc.RuntimeServiceStub(self._channel)
         self.images = cri_service_pb2_grpc.ImageServiceStub(self._channel)
+        # containerd's own service on the same socket. A request to delete a task is one field, as that to remove a container.
+        self._delete_task = self._channel.unary_unary(
+            "/containerd.services.tasks.v1.Tasks/Delete",
+            request_serializer=cri.RemoveContainerRequest.SerializeToString,
+            response_deserializer=bytes,
+        )
 
     async def close(self) -> None:
         """Close it; calls under way are cancelled."""
         await self._channel.close(None)
+
+    async def delete_task(self, container_id: str) -> None:
+        """Have containerd delete the processes of a container that never began; success where there are none, or where the runtime is another.
+
+        One that runs is refused by containerd itself. What came of it shows when the container is removed.
+        """
+        request = cri.RemoveContainerRequest(container_id=container_id)
+        try:
+            await self._delete_task(
+                request, metadata=(("containerd-namespace", "k8s.io"),), timeout=CALL_SECONDS
+            )
+        except grpc.aio.AioRpcError as error:
+            log.info("no task deleted", container=container_id, error=words(error))
 
 
 def words(error: grpc.aio.AioRpcError) -> str:

@@ -191,6 +191,9 @@ class CriRuntime:
     async def remove_container(self, container_id: str) -> None:
         try:
             status = await self._status(container_id)
+            if convert.was_cut_off(status):
+                # containerd may have made its first process all the same, and then refuses for ever: "cannot delete running task".
+                await self._cri.delete_task(container_id)
             with translated():
                 await self._cri.runtime.RemoveContainer(
                     cri.RemoveContainerRequest(container_id=container_id), timeout=CALL_SECONDS
