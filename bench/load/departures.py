@@ -61,7 +61,7 @@ class Departures:
                 except TimeoutError:
                     pass
                 continue
-            going = []
+            going: list[tuple[float, str, str]] = []
             while self._due and self._due[0][0] <= now and len(going) < _BATCH:
                 going.append(heapq.heappop(self._due))
             self.late_seconds = max(self.late_seconds, now - going[0][0])
