@@ -1,10 +1,10 @@
 """The scheduler's table: every workload of it on processes of its own, beside what the reference does.
 
-    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1] [--no-fsync] [--output bench/results/scheduler]
+    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1] [--measure 10s..60s] [--no-fsync] [--output bench/results/scheduler]
 
 Each workload is a `vaina load run --local` (docs/load-testing.md): etcd with fsync, apiserver and scheduler as processes, Node objects, measured Pods pending
 before the scheduler starts. SchedulingBasic with 10,000 Pods is run in the other ways too: created while measured, in batches and by 32 unary callers, and in an open
-loop of 1,000 Pods a second. The table has Pods a second, what was aimed at, the reference on a machine of two cores and its CI's threshold, and CPU µs a Pod of each
+loop of 1,000 Pods a second. The table has how many Pods were measured, for how long (the first run), Pods a second, what was aimed at, the reference on a machine of two cores and its CI's threshold, and CPU µs a Pod of each
 process; medians of the repeats, and of Pods a second the spread (most minus least, by the median). Reports of every run are in the output folder. A workload that fails, or takes longer than
 a quarter of an hour, is told and the others go on. Nothing is asserted. The cycle alone is measured by `bench.decide`.
 """
@@ -95,8 +95,9 @@ def row(title: str, reports: Sequence[Report]) -> str:
 
     aim, threshold = AIMS.get(title, Aim(0)), reports[0].reference_threshold
     cpu = "".join(f"{middle(f'{process}_us'):11,.0f}" for process in _PROCESSES)
+    first = reports[0].measurements[0]
     return (
-        f"{title:64}{middle('throughput'):9,.0f}{per_cent(found['throughput'].relative):>8}{aim.aim or '-':>8}{aim.reference:>10}{threshold or '-':>8}"
+        f"{title:64}{first.pods:9,}{first.seconds:7.1f}{middle('throughput'):9,.0f}{per_cent(found['throughput'].relative):>8}{aim.aim or '-':>8}{aim.reference:>10}{threshold or '-':>8}"
         f"{middle('create_to_bound_p99') * 1e3:10,.0f}{cpu}{middle('scheduler_mb'):9,.0f}"
     )
 
@@ -105,9 +106,10 @@ def workloads(options: argparse.Namespace) -> None:
     """Run the table and print it as it comes."""
     heads = "".join(f"{process + ' µs':>11}" for process in _PROCESSES)
     print(
-        f"{'workload':64}{'Pods/s':>9}{'spread':>8}{'aim':>8}{'reference':>10}{'its CI':>8}{'p99 ms':>10}{heads}{'sched MB':>9}"
+        f"{'workload':64}{'Pods':>9}{'s':>7}{'Pods/s':>9}{'spread':>8}{'aim':>8}{'reference':>10}{'its CI':>8}{'p99 ms':>10}{heads}{'sched MB':>9}"
     )
     common = ["--no-fsync"] if options.no_fsync else []
+    common += [f"--measure={options.measure}"] if options.measure else []
     for workload in select(read_workloads(), options.labels):
         if options.case and workload.case.name not in options.case:
             continue
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--labels", default="performance", help="of the workloads: performance,-short")
     parser.add_argument("--case", action="append", help="only these cases; may be repeated")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--measure", default="", help="10s..60s: so many measured Pods as take so long")
     parser.add_argument("--no-fsync", action="store_true")
     parser.add_argument("--output", type=Path, default=Path("bench/results/scheduler"))
     options = parser.parse_args()

@@ -9,7 +9,7 @@ SHOW_SECONDS = 1.0
 
 
 class Progress:
-    """Owned by the run."""
+    """Owned by the task that makes the runs."""
 
     def __init__(self, write: Callable[[str], None], *, over: str = "") -> None:
         """Make it.
@@ -21,7 +21,7 @@ class Progress:
         self._write, self._over = write, over
         self._begun = time.monotonic()
         self._open = False
-        self._last: tuple[str, float, int] = ("", 0.0, 0)
+        self._last: tuple[PodSet | None, float, int] = (None, 0.0, 0)
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
@@ -30,9 +30,9 @@ class Progress:
     def show(self, pods: PodSet) -> None:
         """Show how far the Pods of a step are."""
         now = time.monotonic()
-        name, at, count = self._last
-        rate = (pods.bound_count - count) / (now - at) if name == pods.name and now > at else 0.0
-        self._last = (pods.name, now, pods.bound_count)
+        shown, at, count = self._last
+        rate = (pods.bound_count - count) / (now - at) if shown is pods and now > at else 0.0
+        self._last = (pods, now, pods.bound_count)
         text = f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound, {rate:,.0f}/s"
         if pods.running_count:
             text += f", {pods.running_count:,} running"

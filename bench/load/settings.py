@@ -1,6 +1,5 @@
 """How a workload is run: what the command line says. PURE."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -51,10 +50,6 @@ class Settings:
         """Selects everything of the run."""
         return f"{RUN_LABEL}={self.run}"
 
-    def repeated(self, times: int) -> Iterator["Settings"]:
-        """Return those of each run: the same, under a name of its own, for what one leaves may still be ending."""
-        if times == 1:
-            yield self
-            return
-        for number in range(1, times + 1):
-            yield replace(self, run=f"{self.run}-{number}")
+    def numbered(self, number: int) -> "Settings":
+        """Return those of one of several runs: the same, under a name of its own, for what one leaves may still be ending."""
+        return replace(self, run=f"{self.run}-{number}")

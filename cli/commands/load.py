@@ -16,12 +16,14 @@ from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Targe
 from bench.load.hollow import HollowError
 from bench.load.html import page
 from bench.load.html_repeated import page_of_runs
+from bench.load.long_enough import MeasureError
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
 from bench.load.progress import Progress
 from bench.load.repeated import decode_runs, encode_runs, figures_of, repeated
 from bench.load.repeated import table as runs_table
 from bench.load.report import Report, ReportError, data_items, encode, table
 from bench.load.run import RunError
+from bench.load.series import Series
 from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.slo import failed
@@ -56,33 +58,27 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
         raise Failure(str(error)) from error
     _check_trace(workload, settings)
     progress = Progress(shell.err_text, over=OVER if shell.interactive else "")
-    reports: list[Report] = []
+
+    async def once(workload: Workload, settings: Settings) -> Report:
+        async with _target(shell, options) as (target, client):
+            return await run_workload(workload, target, client, settings, progress, **_how(options))
+
+    series = Series(once, settings, times=options.repeat, bounds=options.bounds, say=progress.say)
     try:
         # Processes that are only starting are to be ended too: the signal is ours from the first on.
         async with _terminable():
-            for number, one in enumerate(settings.repeated(options.repeat), 1):
-                if options.repeat > 1:
-                    progress.say(f"run {number} of {options.repeat}")
-                reports.append(await _run_once(shell, options, workload, one, progress))
-    finally:
-        # Also what was found before a run failed, or Ctrl-C.
-        if reports:
-            _tell(shell, options, reports)
-    _judge(shell, options, reports)
-
-
-async def _run_once(
-    shell: Shell, options: RunOptions, workload: Workload, settings: Settings, progress: Progress
-) -> Report:
-    try:
-        async with _target(shell, options) as (target, client):
-            return await run_workload(workload, target, client, settings, progress, **_how(options))
-    except (RunError, HollowError, ClusterError) as error:
+            await series.run(workload)
+    except (RunError, HollowError, ClusterError, MeasureError) as error:
         raise Failure(str(error)) from error
     except TimeoutError as error:
         raise Failure(
             f"it took too long, and something may be left: vaina load clean {settings.run}"
         ) from error
+    finally:
+        # Also what was found before a run failed, or Ctrl-C.
+        if series.reports:
+            _tell(shell, options, series.reports)
+    _judge(shell, options, series.reports, series.tried)
 
 
 def _tell(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
@@ -97,7 +93,7 @@ def _tell(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
     _write(options, encode_runs(runs), page_of_runs(runs), reports[0])
 
 
-def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
+def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: Sequence[Report]) -> None:
     """Say which limits the medians do not hold and what was wrong in any run, and end with 1 where there is any."""
     measured = figures_of(reports)
     broken = [
@@ -110,7 +106,10 @@ def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None
     for text in broken:
         shell.err(f"limit: {text}")
     violations = [
-        text for report in reports if report.verification for text in report.verification.violations
+        text
+        for report in (*tried, *reports)
+        if report.verification
+        for text in report.verification.violations
     ]
     for text in violations:
         shell.err(f"violation: {text}")
@@ -255,7 +254,7 @@ def run_command(**given: Any) -> None:
       vaina load run SchedulingBasic/5Nodes                  on the cluster of make up
       vaina load run SchedulingBasic/500Nodes --local        on processes of its own
       vaina load run SchedulingBasic/500Nodes --local --rate 200 --html report.html
-      vaina load run SchedulingBasic/500Nodes --local --repeat 5
+      vaina load run SchedulingBasic/500Nodes --local --repeat 5 --measure 10s..60s
     Workloads are shown by `vaina load list`.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     settings, options = read_options(given)

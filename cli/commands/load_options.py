@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.load.cluster import LocalSettings
+from bench.load.long_enough import Bounds, MeasureError, parse_bounds
 from bench.load.repeated import MAX_RUNS
 from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
@@ -50,6 +51,8 @@ class RunOptions:
     files: tuple[str, ...] = ()
     #: how often it is run
     repeat: int = 1
+    #: for how long it is to be measured; None: as long as the workload takes
+    bounds: Bounds | None = None
     local: LocalSettings | None = None
     scheduler_metrics: str = ""
     apiserver_metrics: str = ""
@@ -70,6 +73,12 @@ _OPTIONS = (
         default=1,
         show_default=True,
         help="Run it so often and report the median and the spread of each figure; every run begins with nothing of those before it.",
+    ),
+    click.option(
+        "--measure",
+        default="",
+        metavar="LEAST..MOST",
+        help="10s..60s: create more measured Pods, or fewer, until it takes so long to schedule them.",
     ),
     click.option(
         "--nodes",
@@ -246,7 +255,12 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         limits = parse_limits(given["slo"]) if given["slo"] else []
     except SloError as error:
         raise click.UsageError(f"--slo: {error}") from error
+    try:
+        bounds = parse_bounds(given["measure"]) if given["measure"] else None
+    except MeasureError as error:
+        raise click.UsageError(f"--measure: {error}") from error
     options = RunOptions(
+        bounds=bounds,
         local=local_settings if local else None,
         limits=limits,
         **{name: given[name] for name in _OTHERS},
@@ -292,13 +306,16 @@ def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> N
 
 
 def _refuse_repeated(given: dict[str, Any]) -> None:
-    """Refuse what is for one run."""
+    """Refuse what is for one run, or for a count that is known."""
     reasons = {
-        "keep": "a run would be measured beside what those before it left",
-        "profiles": "each run would write over the profile of the one before",
-        "perf_dash": "what it writes is of one run",
+        ("repeat", "keep"): "a run would be measured beside what those before it left",
+        ("repeat", "profiles"): "each run would write over the profile of the one before",
+        ("repeat", "perf_dash"): "what it writes is of one run",
+        ("measure", "keep"): "it takes several runs to find how many Pods are needed",
+        ("measure", "trace"): "a trace says how many Pods there are",
     }
-    for name, reason in reasons.items():
-        if given[name] and given["repeat"] > 1:
-            option = name.replace("_", "-").removesuffix("s")
-            raise click.UsageError(f"--{option} and --repeat exclude one another: {reason}")
+    asked = {"repeat": given["repeat"] > 1, "measure": bool(given["measure"])}
+    for (one, other), reason in reasons.items():
+        if asked[one] and given[other]:
+            option = other.replace("_", "-").removesuffix("s")
+            raise click.UsageError(f"--{option} and --{one} exclude one another: {reason}")

@@ -8,7 +8,6 @@ import pytest
 from bench.load.html_repeated import page_of_runs
 from bench.load.repeated import Spread, decode_runs, encode_runs, figures_of, repeated, spread, table
 from bench.load.report import ReportError, Verification, encode
-from bench.load.settings import Settings
 from tests.unit.load.loads import measurement, report
 
 
@@ -106,9 +105,3 @@ def test_the_page_has_the_medians_on_top_and_each_run_below() -> None:
     assert "load-3: &lt;web&gt; twice" in text
     assert "Small &lt;Pods&gt;." in text
     assert "http" not in text
-
-
-def test_each_run_has_a_name_of_its_own_and_all_else_alike() -> None:
-    settings = Settings(run="load-1", seed=7)
-    assert list(settings.repeated(1)) == [settings]
-    assert list(settings.repeated(2)) == [Settings(run="load-1-1", seed=7), Settings(run="load-1-2", seed=7)]
