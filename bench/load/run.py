@@ -18,6 +18,7 @@ from bench.load.departures import Departures
 from bench.load.hollow import HollowKubelets
 from bench.load.making import Making
 from bench.load.measure import Measuring
+from bench.load.node_churn import NodeChurn, churn_nodes
 from bench.load.observe import Observer
 from bench.load.podset import PodSet
 from bench.load.progress import SHOW_SECONDS, Progress
@@ -34,6 +35,7 @@ from bench.load.workload import (
     AnyOperation,
     Barrier,
     Churn,
+    ChurnNodes,
     CreateAny,
     CreateNamespaces,
     CreateNodes,
@@ -159,7 +161,7 @@ class Run:
             for hollow in self._hollow:
                 hollow.close()
 
-    async def _step(self, group: asyncio.TaskGroup, number: int, step: AnyOperation) -> None:  # noqa: C901 - one step a case
+    async def _step(self, group: asyncio.TaskGroup, number: int, step: AnyOperation) -> None:  # noqa: C901, PLR0912 - one step a case
         name = f"{type(step).__name__[0].lower()}{type(step).__name__[1:]} [{number}]"
         match step:
             case CreateNodes():
@@ -175,6 +177,8 @@ class Run:
                     await self._making.make_any(maker, step.namespace or f"namespace-{number}", index)
             case Churn():
                 self._spawn(group, churn(self._client, self._making, step, f"namespace-{number}", self.notes))
+            case ChurnNodes():
+                await self._churn_nodes(group, number, name, step)
             case DeletePods():
                 await self._delete_pods(group, name, step)
             case Barrier():
@@ -231,6 +235,24 @@ class Run:
                 if self._settings.nodes == "simulated" and not self._hollow:
                     self._hollow.append(SimulatedKubelets(self._target.address, self._settings))
         self._progress.say(f"{name}: {count:,} nodes")
+
+    async def _churn_nodes(self, group: asyncio.TaskGroup, number: int, name: str, step: ChurnNodes) -> None:
+        kind = self._settings.nodes
+        if kind == "real" or (kind == "hollow" and step.mode == "recreate"):
+            raise RunError(f"{name}: nodes are {kind}, whose kubelets are not the run's to take away")
+        nodes = await self._client.nodes.list(label_selector=self._settings.selector)
+        names = sorted(node.metadata.name for node in nodes.items)
+        if step.number >= len(names):
+            raise RunError(
+                f"{name}: number: {step.number:,} of {len(names):,} nodes cannot be away: one must stay"
+            )
+        churn = NodeChurn(self._client, self._settings, step)
+        self._spawn(
+            group,
+            churn_nodes(
+                churn, names, self._random(number), lambda words: self.notes.append(f"{name}: {words}")
+            ),
+        )
 
     async def _start_hollow(self, path: str, labels: Sequence[dict[str, str]]) -> None:
         hollow = HollowKubelets(

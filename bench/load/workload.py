@@ -128,6 +128,16 @@ class Churn(Operation, frozen=True, tag="churn"):
     namespace: str = ""
 
 
+class ChurnNodes(Operation, frozen=True, tag="churnNodes", kw_only=True):
+    """Nodes of the run that go at intervals and come back, beside all that follows."""
+
+    #: no new Pods come to them; and their Pods are evicted; and they are deleted, and made anew
+    mode: Literal["cordon", "drain", "recreate"]
+    #: at most so many are away at once
+    number: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] = 1
+    interval_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 500
+
+
 class DeletePods(Operation, frozen=True, tag="deletePods"):
     """The Pods of a namespace go, all at once or so many a second."""
 
@@ -176,6 +186,7 @@ AnyOperation = (
     | CreateNamespaces
     | CreatePods
     | Churn
+    | ChurnNodes
     | DeletePods
     | Barrier
     | Sleep
@@ -186,7 +197,7 @@ AnyOperation = (
 OPCODES = tuple(
     str(kind.__struct_config__.tag)
     for kind in (
-        CreateNodes, CreateNamespaces, CreatePods, Churn, DeletePods, Barrier, Sleep, CreateAny,
+        CreateNodes, CreateNamespaces, CreatePods, Churn, ChurnNodes, DeletePods, Barrier, Sleep, CreateAny,
         StartCollectingMetrics, StopCollectingMetrics,
     )
 )  # fmt: skip

@@ -148,8 +148,9 @@ async def test_the_pods_of_many_apps_are_bound_as_they_should_be(case: str) -> N
     verified(report, 60)
 
 
-async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go() -> None:
-    workload = find_workload("SteadyState/10Nodes", read_workloads())
+@pytest.mark.parametrize("case", ["SteadyState", "SteadyStateNodeChurn"])
+async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go(case: str) -> None:
+    workload = find_workload(f"{case}/10Nodes", read_workloads())
     # Pending Pods have no meaning here: they are created as they come.
     settings = Settings(
         run="load-test", create="pending", nodes="simulated", wait_running=True, verify_seconds=600
@@ -170,6 +171,31 @@ async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go() -> No
     assert 0 < one.steady.held_least <= one.steady.held_average <= one.steady.held_most < 90
     assert one.seconds > 2.5
     assert report.how["loop"] == "open, at the workload's rate, constant"
+    churned = [note for note in report.notes if note.startswith("churnNodes [1]: ")]
+    assert len(churned) == (case == "SteadyStateNodeChurn")
+    assert all("Pods were evicted" in note and "refused" not in note for note in churned)
+
+
+async def test_nodes_that_cannot_all_be_away_end_the_run(
+    server: ApiserverProcess, scheduler: ServiceProcess, client: Clientset, tmp_path: Path
+) -> None:
+    (tmp_path / "w.yaml").write_text(
+        """
+- name: AllAway
+  workloadTemplate:
+  - {opcode: createNodes, count: 2}
+  - {opcode: churnNodes, mode: drain, number: 2}
+  - {opcode: createPods, count: 1, collectMetrics: true}
+  workloads: [{name: 2Nodes}]
+"""
+    )
+    [workload] = read_workloads([tmp_path / "w.yaml"])
+    settings = Settings(run="load-test", clean_seconds=0.1)
+    with pytest.raises(
+        RunError, match=r"churnNodes \[1\]: number: 2 of 2 nodes cannot be away: one must stay"
+    ):
+        await run_workload(workload, cluster(server, scheduler), client, settings, quiet())
+    assert await left(client) == []
 
 
 async def test_a_run_against_a_cluster_leaves_nothing(
