@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from tests.support.workspace import RUNTIME_TAINT, Workspace
 
 LOGS = ROOT / ".cache" / "cluster-logs"
 FOLDERS = (ROOT / "tests" / "flow", ROOT / "tests" / "cluster")
+ENDED = re.compile(r"segfault|general protection|traps:|oom-kill|[Oo]ut of memory|blocked for more than")
 OUTCOME = pytest.StashKey[bool]()
 #: what makes a cluster notice within seconds that a node is gone; a user's own keeps Kubernetes' patience
 SETTINGS = {
@@ -135,6 +137,12 @@ def whole_cluster() -> Iterator[Cluster]:
         assert running.leftovers() == []
 
 
+def ends_told_by_the_kernel() -> str:
+    """Return its last lines about processes that it ended (memory, faults): their parents do not know why. Empty: none, or it tells nothing."""
+    ring = subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout
+    return "\n".join([line for line in ring.splitlines() if ENDED.search(line)][-20:])
+
+
 @pytest.fixture
 def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Lend the running cluster to one test.
@@ -150,6 +158,7 @@ def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[
         file.write_text(whole_cluster.logs(lines=2000))
         logs = whole_cluster.logs(lines=2000, since=begin)
         request.node.add_report_section("teardown", "cluster", f"{logs}\n(more in {file.relative_to(ROOT)})")
+        request.node.add_report_section("teardown", "kernel", ends_told_by_the_kernel())
 
 
 @pytest.fixture(scope="session")
