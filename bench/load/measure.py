@@ -188,11 +188,11 @@ def _latencies(sets: Sequence[PodSet]) -> dict[str, Latency]:
 
 async def _scheduled_events(client: Clientset, sets: Sequence[PodSet]) -> int | None:
     """Count the Pods of which an Event says that they were scheduled; None where the apiserver does not tell."""
-    names = {(pods.namespace, name) for pods in sets for name in pods.names}
+    names = {place for pods in sets for place in pods.places}
     try:
         found = [
             await client.events.list(namespace, field_selector="reason=Scheduled")
-            for namespace in sorted({pods.namespace for pods in sets})
+            for namespace in sorted({namespace for namespace, _ in names})
         ]
     except ApiError:
         return None

@@ -44,8 +44,8 @@ class Observer:
 
     def follow(self, pods: PodSet) -> None:
         """Note what happens to these from now on. Call it before they are created."""
-        for index, name in enumerate(pods.names):
-            self._places[pods.namespace, name] = (pods, index)
+        for index, place in enumerate(pods.places):
+            self._places[place] = (pods, index)
 
     async def run(self) -> None:
         """Watch until cancelled.

@@ -25,6 +25,7 @@ from bench.load.workload import (
     CreateAny,
     CreateNamespaces,
     CreateNodes,
+    CreateObjects,
     CreatePods,
     DeletePods,
     NodeTemplate,
@@ -207,6 +208,9 @@ class _Checks:
                 self._pod_templates(step, where)
             case CreateAny():
                 self._template(step.template_path, f"{where}.templatePath", "")
+            case CreateObjects():
+                if not (self.folder / step.path).is_file():
+                    raise WorkloadError(f"{where}.path: {step.path}: there is no such file")
             case Churn():
                 for path in step.template_paths:
                     self._template(path, f"{where}.templatePaths", "")

@@ -11,18 +11,29 @@ class PodSet:
     """Times are seconds of one monotonic clock; NEVER where something has not happened."""
 
     def __init__(
-        self, name: str, namespace: str, names: Sequence[str], *, wants_running: bool = False
+        self,
+        name: str,
+        namespace: str,
+        names: Sequence[str],
+        *,
+        wants_running: bool = False,
+        namespaces: Sequence[str] = (),
+        may_stay: bool = False,
     ) -> None:
         """Make it for Pods that are still to be created.
 
         Args:
             name: of the step, for people.
-            namespace: of all of them.
+            namespace: of all of them; "" where each has its own.
             names: of the Pods.
             wants_running: whether `settled` waits for them to run as well.
+            namespaces: of each, where they differ.
+            may_stay: whether the run goes on though some have no node.
         """
-        self.name, self.namespace, self.names = name, namespace, names
+        self.name, self.namespace, self.names, self.may_stay = name, namespace, names, may_stay
         size = len(names)
+        #: namespace and name of each
+        self.places = list(zip(namespaces or [namespace] * size, names, strict=True))
         #: how many have been asked for
         self.asked_count = 0
         #: when its creation was due: in a closed loop, when it was asked for

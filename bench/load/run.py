@@ -22,6 +22,7 @@ from bench.load.node_churn import NodeChurn, churn_nodes
 from bench.load.observe import Observer
 from bench.load.podset import PodSet
 from bench.load.progress import SHOW_SECONDS, Progress
+from bench.load.replay import ObjectsError, Settling, create_objects, pods_of, read_objects
 from bench.load.report import Measurement, Verification
 from bench.load.scrape import Meter, ProcMeter
 from bench.load.settings import RUN_LABEL, Settings
@@ -39,6 +40,7 @@ from bench.load.workload import (
     CreateAny,
     CreateNamespaces,
     CreateNodes,
+    CreateObjects,
     CreatePods,
     DeletePods,
     NodeTemplate,
@@ -49,6 +51,7 @@ from bench.load.workload import (
 )
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
+from vaina.kinds import NODE
 
 #: a scheduler that has just been started lists tens of thousands of objects before it binds
 _START_PATIENCE = 3
@@ -79,8 +82,11 @@ class Run:
             Verifying(client, settings.run, settings.verify_seconds) if settings.verify else None
         )
         # Room is also what others take; where there are no others, this is the cheaper watch.
-        selector = settings.selector if target.is_disposable or self._verifying is None else ""
+        alone = not any(isinstance(step, CreateObjects) for step in workload.case.workload_template)
+        own = alone and target.is_disposable
+        selector = settings.selector if own or self._verifying is None else ""
         self._observer = Observer(client, selector, self._verifying.pods.take if self._verifying else None)
+        self._settling = Settling(client, settings.selector, self._observer.now, settings.patience_seconds)
         self._sets: list[PodSet] = []
         self._measuring: Measuring | None = None
         self._measured_namespaces: list[str] = []
@@ -175,6 +181,8 @@ class Run:
                 maker = self._making.maker(step.template_path)
                 for index in range(self._workload.count(step, 1)):
                     await self._making.make_any(maker, step.namespace or f"namespace-{number}", index)
+            case CreateObjects():
+                await self._create_objects(group, name, step)
             case Churn():
                 self._spawn(group, churn(self._client, self._making, step, f"namespace-{number}", self.notes))
             case ChurnNodes():
@@ -271,7 +279,10 @@ class Run:
     def _offsets(self, count: int) -> list[float] | None:
         settings = self._settings
         if settings.trace:
-            return parse_trace(settings.trace, count)
+            try:
+                return parse_trace(settings.trace, count)
+            except ValueError as error:
+                raise RunError(f"--trace: {error}") from error
         if settings.rate:
             return at_rate(count, settings.rate, settings.arrivals, random.Random(settings.seed))
         return None
@@ -373,6 +384,30 @@ class Run:
         if not found.keeps_up:
             self.notes.append(f"{name}: {words(found)}")
 
+    async def _create_objects(self, group: asyncio.TaskGroup, name: str, step: CreateObjects) -> None:
+        if not self._target.is_disposable:
+            raise RunError(f"{name}: a cluster's controllers would act on what is imported: use --local")
+        try:
+            objects = await asyncio.to_thread(read_objects, Path(self._workload.folder) / step.path)
+            measured = pods_of(objects, step.path) if step.collect_metrics else []
+        except ObjectsError as error:
+            raise RunError(str(error)) from error
+        if not step.collect_metrics:
+            await create_objects(self._client, objects, self._observer.now, self._progress.say)
+            self._making.nodes += sum(kind is NODE for kind, _ in objects)
+            return
+        for pod in measured:
+            self._making.label(pod)
+        names, namespaces = (
+            [getattr(pod.metadata, part) for pod in measured] for part in ("name", "namespace")
+        )
+        pods = PodSet(f"{name} {step.path}", "", names, namespaces=namespaces, may_stay=True)
+        self._sets.append(pods)
+        self._observer.follow(pods)
+        creator = Creator(self._client, self._pace(measured=True, count=len(pods)), self._observer.now)
+        await self._measure(group, Path(step.path).stem, pods, creator, measured.__getitem__)
+        self.notes += self._settling.notes
+
     async def _measure(
         self,
         group: asyncio.TaskGroup,
@@ -393,7 +428,7 @@ class Run:
         if pending:
             await self._target.start_scheduler()
             await self._until_begun(pods)
-            await measuring.begin(pods.first_bound)
+            await measuring.begin(pods.first_bound if pods.bound_count else None)
             watchers.append(self._spawn(group, measuring.sample()))
         else:
             watchers.append(self._spawn(group, measuring.sample()))
@@ -413,6 +448,10 @@ class Run:
 
     async def _until_begun(self, pods: PodSet) -> None:
         patience = _START_PATIENCE * self._settings.patience_seconds
+        if pods.may_stay:
+            await self._target.wait_scheduler()
+            await self._settling.wait(pods, self._progress.show, until=pods.begun)
+            return
         try:
             async with asyncio.timeout(patience):
                 await pods.begun.wait()
@@ -422,6 +461,9 @@ class Run:
 
     async def _wait(self, pods: PodSet) -> None:
         """Wait until a step's Pods are where they should be; give up when nothing has happened for too long."""
+        if pods.may_stay:
+            await self._settling.wait(pods, self._progress.show)
+            return
         seen, since = pods.progress, self._observer.now()
         while not pods.settled.is_set():
             try:

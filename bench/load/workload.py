@@ -170,6 +170,14 @@ class CreateAny(Operation, frozen=True, tag="createAny"):
     count_param: str = ""
 
 
+class CreateObjects(Operation, frozen=True, tag="createObjects"):
+    """The objects of a file of JSON lines, in their order, as they are: an imported cluster (`vaina load import`)."""
+
+    path: Name
+    #: they are Pods without nodes, and are measured; some may get none
+    collect_metrics: bool = False
+
+
 class StartCollectingMetrics(Operation, frozen=True, tag="startCollectingMetrics"):
     """From here on the Pods that are created in these namespaces (none: in any) are measured."""
 
@@ -191,6 +199,7 @@ AnyOperation = (
     | Barrier
     | Sleep
     | CreateAny
+    | CreateObjects
     | StartCollectingMetrics
     | StopCollectingMetrics
 )
@@ -198,7 +207,7 @@ OPCODES = tuple(
     str(kind.__struct_config__.tag)
     for kind in (
         CreateNodes, CreateNamespaces, CreatePods, Churn, ChurnNodes, DeletePods, Barrier, Sleep, CreateAny,
-        StartCollectingMetrics, StopCollectingMetrics,
+        CreateObjects, StartCollectingMetrics, StopCollectingMetrics,
     )
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ from bench.load.settings import Settings
 from bench.load.slo import failed
 from bench.load.workload import CreatePods, Workload
 from cli import flags
+from cli.commands.load_import import import_command
 from cli.commands.load_options import RunOptions, read_options, run_options
 from cli.printers.style import OVER
 from cli.shell import Exit, Failure, Shell
@@ -232,6 +233,8 @@ def load_list(shell: Shell, files: tuple[str, ...], label_filter: str) -> None:
 def load_command() -> None:
     """Load tests of the scheduler's throughput."""
 
+
+load_command.add_command(import_command)
 
 _FILES = click.option(
     "-f",
