@@ -99,6 +99,10 @@ def _step(workload: Workload) -> CreatePods:
         raise MeasureError(
             f"{workload.name}: --measure needs one createPods step with collectMetrics: true, and there are {len(found)}"
         )
+    if found[0].steady_state:
+        raise MeasureError(
+            f"{workload.name}: a steady state is measured for its own duration, not by --measure"
+        )
     return found[0]
 
 

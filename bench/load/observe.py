@@ -32,6 +32,9 @@ class Observer:
         """Make it. Args: label_selector: of the Pods that are watched; record: is handed every message as it came."""
         self._client, self._selector, self._record = client, label_selector, record
         self._places: dict[tuple[str, str], tuple[PodSet, int]] = {}
+        self._sets: list[PodSet] = []
+        #: set, and another one, when the watch has brought something
+        self._news = asyncio.Event()
         #: set when the watch is there
         self.ready = asyncio.Event()
         #: how often the watch had to be resumed
@@ -44,8 +47,19 @@ class Observer:
 
     def follow(self, pods: PodSet) -> None:
         """Note what happens to these from now on. Call it before they are created."""
+        self._sets.append(pods)
         for index, place in enumerate(pods.places):
             self._places[place] = (pods, index)
+
+    @property
+    def bound_count(self) -> int:
+        """How many of those that are followed have been bound."""
+        return sum(pods.bound_count for pods in self._sets)
+
+    async def wait_bound(self, count: int) -> None:
+        """Return when so many of those that are followed have been bound."""
+        while self.bound_count < count:
+            await self._news.wait()
 
     async def run(self) -> None:
         """Watch until cancelled.
@@ -67,6 +81,8 @@ class Observer:
                         if self._record is not None:
                             self._record(answer)
                         self._take(batch)
+                        self._news.set()
+                        self._news = asyncio.Event()
                         version = batch.resource_version or version
                         self.ready.set()
             except Expired:

@@ -114,6 +114,8 @@ class _Checks:
             self._counts(step, where)
             if isinstance(step, DeletePods) and step.delete_pods_per_second and step.label_selector:
                 raise WorkloadError(f"{where}: deletePodsPerSecond and labelSelector exclude one another")
+            if isinstance(step, Churn) and step.every_pods and step.interval_milliseconds:
+                raise WorkloadError(f"{where}: intervalMilliseconds and everyPods exclude one another")
             if isinstance(step, CreatePods):
                 self._steady(step, where)
             self._templates(step, where)

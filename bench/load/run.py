@@ -184,7 +184,8 @@ class Run:
             case CreateObjects():
                 await self._create_objects(group, name, step)
             case Churn():
-                self._spawn(group, churn(self._client, self._making, step, f"namespace-{number}", self.notes))
+                place = step.namespace or f"namespace-{number}"
+                self._spawn(group, churn(self._client, self._making, step, place, self._observer, self.notes))
             case ChurnNodes():
                 await self._churn_nodes(group, number, name, step)
             case DeletePods():

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from bench.load.making import Making
+from bench.load.observe import Observer
 from bench.load.podset import PodSet
 from bench.load.settings import Settings
 from bench.load.templates import Maker, Template
@@ -16,6 +17,8 @@ from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
 from vaina.objects.conditions import get_condition
 
+#: of a churn, where nothing else is said
+INTERVAL_MILLISECONDS = 500
 _LOOK_SECONDS = 0.5
 _DELETERS = 16
 
@@ -23,16 +26,40 @@ _DELETERS = 16
 Note = Callable[[str, ApiError], None]
 
 
-async def churn(client: Clientset, making: Making, step: Churn, namespace: str, notes: list[str]) -> None:
-    """Let objects come (and go) at intervals until cancelled; what is refused is noted once, and the churn goes on.
+class _Pace:
+    """When the next round of a churn is due: by time, or by Pods that were bound. Owned by the churn."""
+
+    def __init__(self, step: Churn, observer: Observer) -> None:
+        self._seconds = (step.interval_milliseconds or INTERVAL_MILLISECONDS) / 1000
+        self._pods, self._observer = step.every_pods, observer
+        self._begun = observer.bound_count if step.every_pods else observer.now()
+        self.rounds = 0
+
+    async def wait(self) -> None:
+        self.rounds += 1
+        if self._pods:
+            await self._observer.wait_bound(int(self._begun) + self.rounds * self._pods)
+        else:
+            await asyncio.sleep(max(0.0, self._begun + self.rounds * self._seconds - self._observer.now()))
+
+    @property
+    def late(self) -> int:
+        """How many rounds by Pods are due and have not begun."""
+        if not self._pods:
+            return 0
+        return max(0, (self._observer.bound_count - int(self._begun)) // self._pods - self.rounds + 1)
+
+
+async def churn(
+    client: Clientset, making: Making, step: Churn, namespace: str, observer: Observer, notes: list[str]
+) -> None:
+    """Let objects come (and go) until cancelled; what is refused is noted once, and the churn goes on.
 
     As in the reference: every interval one object of each template; in mode recreate, when there are `number` of each, they go one an interval
-    as they came, and it begins anew.
+    as they came, and it begins anew. An interval may be one of Pods, which the reference does not have: so a faster scheduler has no less of it.
     """
     makers = [making.maker(path) for path in step.template_paths]
-    interval = step.interval_milliseconds / 1000
-    place = step.namespace or namespace
-    index, due = 0, time.perf_counter()
+    index, pace = 0, _Pace(step, observer)
     refused: set[str] = set()
 
     def note(source: str, error: ApiError) -> None:
@@ -40,22 +67,22 @@ async def churn(client: Clientset, making: Making, step: Churn, namespace: str, 
             notes.append(f"churn: {source}: {error.message}")
             refused.add(error.reason)
 
-    async def pause() -> None:
-        nonlocal due
-        due += interval
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-
-    while step.mode == "recreate" or not step.number or index < step.number:
-        rounds: list[list[tuple[Template, Message]]] = []
-        for _ in range(step.number or 1):
-            made = [await _make(making, maker, place, index, note) for maker in makers]
-            rounds.append([one for one in made if one is not None])
-            index += 1
-            await pause()
-        for round_ in rounds if step.mode == "recreate" else ():
-            for template, obj in round_:
-                await _delete(client, template, obj, note)
-            await pause()
+    try:
+        while step.mode == "recreate" or not step.number or index < step.number:
+            rounds: list[list[tuple[Template, Message]]] = []
+            for _ in range(step.number or 1):
+                made = [await _make(making, maker, namespace, index, note) for maker in makers]
+                rounds.append([one for one in made if one is not None])
+                index += 1
+                await pace.wait()
+            for round_ in rounds if step.mode == "recreate" else ():
+                for template, obj in round_:
+                    await _delete(client, template, obj, note)
+                await pace.wait()
+    except asyncio.CancelledError:
+        if pace.late:
+            notes.append(f"churn: it could not keep up: {pace.late:,} rounds were due and not made")
+        raise
 
 
 async def _make(

@@ -124,7 +124,10 @@ class Churn(Operation, frozen=True, tag="churn"):
     mode: Literal["create", "recreate"] = "create"
     #: of each template: in mode create at most so many (0: until the end), in mode recreate so many at once
     number: Count = 0
-    interval_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 500
+    #: None: 500, unless it goes by Pods
+    interval_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
+    #: instead: whenever so many more of the run's Pods have been bound
+    every_pods: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
     namespace: str = ""
 
 

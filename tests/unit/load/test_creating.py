@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -146,10 +146,55 @@ async def test_a_churn_goes_on_when_a_deletion_is_refused(client: Clientset, tra
     transport.refuse_deletions, notes = 1, list[str]()
     making = Making(client, Settings(run="r"), WORKLOADS / "templates")
     step = Churn(template_paths=["churn/config-map.yaml"], mode="recreate", number=2, interval_milliseconds=1)
-    async with running(churn(client, making, step, "churning", notes)):
+    async with running(churn(client, making, step, "churning", Observer(client, ""), notes)):
         await until(lambda: transport.deletions >= 3)
     assert len(notes) == 1
     assert notes[0].endswith(": too many requests")
+
+
+async def test_a_churn_goes_by_pods_where_it_is_told_to(client: Clientset) -> None:
+    made, observer, notes = pods(25), Observer(client, f"{RUN}=r"), list[str]()
+    observer.follow(made)
+    await client.nodes.create(make_node("n0"))
+    making = Making(client, Settings(run="r"), WORKLOADS / "templates")
+    step = Churn(template_paths=["churn/config-map.yaml"], every_pods=10)
+
+    async def has_made(rounds: int) -> bool:
+        return len((await client.config_maps.list("r-churning")).items) == rounds
+
+    async def bind(numbers: range) -> None:
+        for index in numbers:
+            await client.pods.bind(f"p{index}", namespace="default", uid="", node="n0")
+        await observer.wait_bound(numbers.stop)
+
+    async with running(observer.run()):
+        await observer.ready.wait()
+        await create(client, made, Pace(1, 25))
+        async with running(churn(client, making, step, "churning", observer, notes)):
+            # The first round is made at once, one after 10 Pods, and one after 20.
+            await until_true(lambda: has_made(1))
+            await bind(range(9))
+            assert await has_made(1)
+            await bind(range(9, 25))
+            await until_true(lambda: has_made(3))
+    assert notes == []
+
+
+async def test_a_churn_that_cannot_keep_up_with_the_pods_says_so(client: Clientset) -> None:
+    made, observer, notes = pods(25), Observer(client, f"{RUN}=r"), list[str]()
+    observer.follow(made)
+    making = Making(client, Settings(run="r"), WORKLOADS / "templates")
+    step = Churn(template_paths=["churn/config-map.yaml"], every_pods=10)
+
+    async def begun() -> bool:
+        return len((await client.config_maps.list("r-churning")).items) == 1
+
+    async with running(churn(client, making, step, "churning", observer, notes)):
+        await until_true(begun)
+        # All were bound before the churn came to know of it.
+        for index in range(25):
+            made.see_bound(index, "n0", 1.0)
+    assert notes == ["churn: it could not keep up: 2 rounds were due and not made"]
 
 
 async def test_the_observer_sees_bound_running_and_gone(client: Clientset) -> None:
@@ -177,9 +222,18 @@ async def test_the_observer_sees_bound_running_and_gone(client: Clientset) -> No
 
 async def until(holds: Callable[[], bool]) -> None:
     """Return when something holds that has no event of its own."""
+
+    async def asked() -> bool:
+        return holds()
+
+    await until_true(asked)
+
+
+async def until_true(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return when something holds that is asked for."""
     clock = SystemClock()
     end = clock.monotonic() + 20
-    while not holds():
+    while not await holds():
         assert clock.monotonic() < end
         await clock.sleep(0.005)
 

@@ -198,3 +198,14 @@ def test_a_workload_without_one_measured_step_is_refused(measured: int) -> None:
     case = msgspec.structs.replace(plain.case, workload_template=[step] * measured)
     with pytest.raises(MeasureError, match=f"collectMetrics: true, and there are {measured}"):
         with_pods(msgspec.structs.replace(plain, case=case), 5)
+
+
+def test_a_steady_state_has_a_duration_of_its_own() -> None:
+    plain = workload()
+    steps = [
+        msgspec.structs.replace(step, steady_state=True) if isinstance(step, CreatePods) else step
+        for step in plain.case.workload_template
+    ]
+    case = msgspec.structs.replace(plain.case, workload_template=steps)
+    with pytest.raises(MeasureError, match="its own duration"):
+        measured_pods(msgspec.structs.replace(plain, case=case))
