@@ -1,7 +1,5 @@
 """`vaina load`: load tests of the scheduler. The work is done in `bench.load` (docs/load-testing.md)."""
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,19 +27,14 @@ from bench.load.settings import Settings
 from bench.load.slo import failed
 from bench.load.workload import CreatePods, Workload
 from cli import flags
+from cli.commands.load_configs import configs_command
 from cli.commands.load_import import import_command
 from cli.commands.load_options import RunOptions, read_options, run_options
+from cli.commands.load_target import client_of, terminable
 from cli.printers.style import OVER
 from cli.shell import Exit, Failure, Shell
 from vaina.client.clientset import Clientset
-from vaina.client.transport import GrpcTransport
 from vaina.objects.manifest import write_json
-
-#: a call may wait long for its turn under load
-_CALL_SECONDS = 60.0
-_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-#: the exit code of who was ended by a signal: this and its number
-_SIGNALLED = 128
 
 
 def _workloads(files: tuple[str, ...]) -> list[Workload]:
@@ -67,7 +60,7 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
     series = Series(once, settings, times=options.repeat, bounds=options.bounds, say=progress.say)
     try:
         # Processes that are only starting are to be ended too: the signal is ours from the first on.
-        async with _terminable():
+        async with terminable():
             await series.run(workload)
     except (RunError, HollowError, ClusterError, MeasureError) as error:
         raise Failure(str(error)) from error
@@ -138,40 +131,11 @@ async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Targ
         running = RunningCluster(
             shell.server, options.scheduler_metrics, options.apiserver_metrics, options.etcd_metrics
         )
-        async with _client(shell.server) as client:
+        async with client_of(shell.server) as client:
             yield running, client
         return
-    async with LocalCluster(options.local) as cluster, _client(cluster.address) as client:
+    async with LocalCluster(options.local) as cluster, client_of(cluster.address) as client:
         yield cluster, client
-
-
-def _client(address: str) -> Clientset:
-    """Return a client that is patient, and deaf to the server's warnings: there would be one a Pod."""
-    return Clientset(GrpcTransport(address, user_agent="vaina-load"), timeout=_CALL_SECONDS)
-
-
-@asynccontextmanager
-async def _terminable() -> AsyncIterator[None]:
-    """Have SIGTERM, and the end of the terminal, end the run as Ctrl-C does: what was made is deleted."""
-    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), 0
-    assert task is not None
-
-    def end(signum: int) -> None:
-        nonlocal told
-        told = signum
-        task.cancel()
-
-    for signum in _ENDINGS:
-        loop.add_signal_handler(signum, end, signum)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if told:
-            raise Exit(_SIGNALLED + told) from None
-        raise
-    finally:
-        for signum in _ENDINGS:
-            loop.remove_signal_handler(signum)
 
 
 def _how(options: RunOptions) -> dict[str, Any]:
@@ -235,6 +199,7 @@ def load_command() -> None:
 
 
 load_command.add_command(import_command)
+load_command.add_command(configs_command)
 
 _FILES = click.option(
     "-f",

@@ -1,5 +1,6 @@
 """`vaina load import` and what runs what it wrote, with real processes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,36 @@ def test_a_line_that_is_no_object_is_told_by_its_number(tmp_path: Path) -> None:
     done = vaina("load", "run", "-f", str(tmp_path / "workload.yaml"), "Imported/Pending", "--local")
     assert done.returncode == 1
     assert "pods.jsonl: line 1: " in done.stderr
+
+
+def test_two_configurations_of_the_scheduler_are_compared(tmp_path: Path) -> None:
+    (tmp_path / "export.json").write_bytes(
+        a_list(*(node(f"n{number}") for number in range(4)), *(pod(f"p{n}", spec=cpu("500m")) for n in range(8)))
+    )  # fmt: skip
+    (tmp_path / "packed.yaml").write_text(
+        """
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: default-scheduler
+  plugins: {multiPoint: {disabled: [{name: PodTopologySpread}, {name: NodeResourcesBalancedAllocation}]}}
+  pluginConfig:
+  - name: NodeResourcesFit
+    args: {scoringStrategy: {type: MostAllocated, resources: [{name: cpu, weight: 1}]}}
+"""
+    )
+    assert vaina("load", "import", str(tmp_path / "export.json"), "-o", str(tmp_path)).returncode == 0
+    out, html = tmp_path / "c.json", tmp_path / "c.html"
+    done = vaina(
+        "load", "compare-configs", "Imported/Pending", "-f", str(tmp_path / "workload.yaml"), "--local", "--no-fsync",
+        "--scheduler-config=default", f"--scheduler-config={tmp_path / 'packed.yaml'}", f"--output={out}", f"--html={html}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    spread, packed = json.loads(out.read_bytes())["configurations"]
+    used = [sum(use["pods"] > 0 for use in one["nodes"].values()) for one in (spread, packed)]
+    assert used == [4, 1]
+    assert (
+        packed["elsewhere"] == sum(spread["pods"][name] != node for name, node in packed["pods"].items()) > 0
+    )
+    assert "B: packed.yaml: verified: no violation in 8 bindings" in done.stdout
+    assert html.read_text().count("<svg") == 2

@@ -20,7 +20,8 @@ def thing(kind: str, name: str, api_version: str = "v1", **fields: Any) -> Tree:
 def node(name: str = "n1", **fields: Any) -> Tree:
     """Return a node that has room."""
     amounts = {"cpu": "4", "memory": "8Gi", "pods": "110"}
-    status = {"capacity": amounts, "allocatable": amounts, **fields.pop("status", {})}
+    ready = [{"type": "Ready", "status": "True"}]
+    status = {"capacity": amounts, "allocatable": amounts, "conditions": ready, **fields.pop("status", {})}
     return thing("Node", name, status=status, **fields)
 
 
