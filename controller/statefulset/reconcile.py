@@ -89,6 +89,7 @@ def reconcile(
     step = _Step(stateful_set, pods, claims, current, update, now)
     if not stateful_set.metadata.HasField("deletion_timestamp"):
         step.run()
+    step.wait_for_availability()
     status = compute_status(stateful_set, pods, current, update, now)
     step.plan.status = None if status == stateful_set.status else status
     return step.plan
@@ -232,14 +233,23 @@ class _Step:
         pod = self.pods.get(ordinal)
         return pod is not None and self._is_available(pod)
 
+    def wait_for_availability(self) -> None:
+        """Look again when the next of the Pods that the status counts will have been ready for long enough.
+
+        All of them, whatever the steps had to look at (FindMinNextPodAvailabilityCheck of `pkg/controller/controller_utils.go`, which
+        `syncStatefulSet` asks last): nothing else brings the set back when time alone makes a Pod available.
+        """
+        for pod in self.pods.values():
+            if _is_running_and_ready(pod):
+                left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
+                if left > 0:
+                    self._wake_in(left)
+
     def _is_available(self, pod: pod_pb2.Pod) -> bool:
-        """Say whether a Pod runs, and has been ready for long enough; look again when it will have been."""
-        if _is_ending(pod) or pod.status.phase != "Running" or not is_ready(pod):
+        """Say whether a Pod runs, and has been ready for long enough."""
+        if _is_ending(pod) or not _is_running_and_ready(pod):
             return False
-        left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
-        if left > 0:
-            self._wake_in(left)
-        return left <= 0
+        return available_in(pod, self.set.spec.min_ready_seconds, self.now) <= 0
 
     def _wake_in(self, seconds: float) -> None:
         wake = self.plan.wake_seconds
@@ -250,6 +260,10 @@ def _is_ending(pod: pod_pb2.Pod) -> bool:
     return pod.metadata.HasField("deletion_timestamp")
 
 
+def _is_running_and_ready(pod: pod_pb2.Pod) -> bool:
+    return pod.status.phase == "Running" and is_ready(pod)
+
+
 def compute_status(
     stateful_set: StatefulSet, pods: Sequence[pod_pb2.Pod], current: Version, update: Version, now: float
 ) -> Status:
@@ -257,7 +271,7 @@ def compute_status(
     status = Status()
     status.CopyFrom(stateful_set.status)
     created = [pod for pod in pods if ordinal_of(stateful_set, pod.metadata.name) is not None]
-    ready = [pod for pod in created if pod.status.phase == "Running" and is_ready(pod)]
+    ready = [pod for pod in created if _is_running_and_ready(pod)]
     steady = [pod for pod in created if not _is_ending(pod)]
     wait = stateful_set.spec.min_ready_seconds
     status.observed_generation = stateful_set.metadata.generation

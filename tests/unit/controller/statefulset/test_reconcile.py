@@ -233,6 +233,34 @@ def test_a_pod_waits_until_it_was_ready_for_long_enough() -> None:
     assert (plan.status.ready_replicas, plan.status.available_replicas) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        stateful_set(policy="Parallel"),
+        stateful_set(policy="Parallel", strategy="OnDelete"),
+        stateful_set(policy="Parallel", partition=3),
+        stateful_set(),
+    ],
+    ids=["rolling", "on-delete", "below-the-partition", "in-order"],
+)
+def test_it_looks_again_when_the_first_of_its_pods_will_have_been_ready_for_long_enough(
+    made: StatefulSet,
+) -> None:
+    waiting = StatefulSet()
+    waiting.CopyFrom(made)
+    waiting.spec.min_ready_seconds = 130
+    pods = [pod(waiting, text) for text in ("0", "1", "2")]
+    pods[1].status.conditions[0].last_transition_time.seconds -= 10
+    plan = reconcile(waiting, pods, {}, *versions(waiting), NOW)
+    assert plan.wake_seconds == 20.0
+    assert plan.status is not None
+    assert (plan.status.ready_replicas, plan.status.available_replicas) == (3, 0)
+    later = reconcile(waiting, pods, {}, *versions(waiting), NOW + 20.0)
+    assert later.status is not None
+    assert (later.status.available_replicas, later.wake_seconds) == (1, 10.0)
+    assert reconcile(waiting, pods, {}, *versions(waiting), NOW + 30.0).wake_seconds is None
+
+
 def test_labels_that_were_taken_away_are_put_back() -> None:
     made = stateful_set(1)
     bare = pod(made, "0")
