@@ -1,4 +1,8 @@
-"""PURE: how long a node waits for a new Pod after one has ended there: 1 s, doubling to 15 min. Follows upstream's failedPodsBackoff."""
+"""PURE: how long a node waits for a new Pod after one has ended there: 1 s, doubling to 15 min.
+
+A DaemonSet that was changed begins anew: what ended may have been mended. Follows upstream's failedPodsBackoff and its key
+(`failedPodsBackoffKey` in `pkg/controller/daemon/daemon_controller.go`).
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,22 +23,22 @@ class _Ends:
 
 
 class EndedPods:
-    """By DaemonSet and node. Owned by the controller; times are monotonic seconds."""
+    """By DaemonSet, its generation and node. Owned by the controller; times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[str, str], _Ends] = {}
+        self._ends: dict[tuple[str, int, str], _Ends] = {}
 
-    def note(self, uid: str, node: str, now: float) -> None:
+    def note(self, uid: str, generation: int, node: str, now: float) -> None:
         """A Pod has ended, and was taken away."""
-        known = self._ends.pop((uid, node), None)
+        known = self._ends.pop((uid, generation, node), None)
         count = known.count + 1 if known is not None and now - known.last < _FORGET_SECONDS else 1
-        self._ends[uid, node] = _Ends(count, now)
+        self._ends[uid, generation, node] = _Ends(count, now)
         if len(self._ends) > MAX_NODES:
             del self._ends[next(iter(self._ends))]
 
-    def wait(self, uid: str, node: str, now: float) -> float:
+    def wait(self, uid: str, generation: int, node: str, now: float) -> float:
         """Return the seconds until the next one may be taken away; 0: now."""
-        known = self._ends.get((uid, node))
+        known = self._ends.get((uid, generation, node))
         if known is None or now - known.last >= _FORGET_SECONDS:
             return 0.0
         return max(0.0, known.last + _BACKOFF.delay(known.count - 1) - now)

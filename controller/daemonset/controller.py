@@ -116,8 +116,9 @@ class DaemonSetController(RevisionedController[DaemonSet]):
 
     def _waits(self, daemon_set: DaemonSet, pods: list[pod_pb2.Pod]) -> dict[str, float]:
         """Return the nodes on which a Pod has ended and must lie a while, with the seconds."""
-        now, uid = self.clock.monotonic(), daemon_set.metadata.uid
-        found = {node_of(pod): self._ended.wait(uid, node_of(pod), now) for pod in pods if is_terminal(pod)}
+        now, meta = self.clock.monotonic(), daemon_set.metadata
+        nodes = {node_of(pod) for pod in pods if is_terminal(pod)}
+        found = {node: self._ended.wait(meta.uid, meta.generation, node, now) for node in nodes}
         return {node: seconds for node, seconds in found.items() if seconds > 0}
 
     async def _act(self, key: str, owner: Owner, plan: Plan) -> ApiError | None:
@@ -128,7 +129,8 @@ class DaemonSetController(RevisionedController[DaemonSet]):
                 owner.object, WARNING if word == "failed" else NORMAL, f"{word.capitalize()}DaemonPod",
                 f"Found {word} daemon pod {object_key(pod)} on node {node_of(pod)}, will try to {verb} it",
             )  # fmt: skip
-            self._ended.note(owner.meta.uid, node_of(pod), self.clock.monotonic())
+            meta, now = owner.meta, self.clock.monotonic()
+            self._ended.note(meta.uid, meta.generation, node_of(pod), now)
         gone = (
             await self._control.delete(key, owner, plan.delete, as_seen=plan.unserving)
             if plan.delete

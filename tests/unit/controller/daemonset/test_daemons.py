@@ -123,15 +123,25 @@ def test_where_a_pod_belongs() -> None:
 
 def test_a_node_waits_longer_each_time_and_begins_again_after_a_while() -> None:
     ended = EndedPods()
-    assert ended.wait("u", "n1", 0.0) == 0.0
+    assert ended.wait("u", 1, "n1", 0.0) == 0.0
     waits = []
     now = 0.0
     for _ in range(4):
-        ended.note("u", "n1", now)
-        waits.append(ended.wait("u", "n1", now))
+        ended.note("u", 1, "n1", now)
+        waits.append(ended.wait("u", 1, "n1", now))
         now += waits[-1]
     assert waits == [1.0, 2.0, 4.0, 8.0]
-    assert ended.wait("u", "other", now) == 0.0
-    assert ended.wait("u", "n1", now + 1800.0) == 0.0
-    ended.note("u", "n1", now + 1800.0)
-    assert ended.wait("u", "n1", now + 1800.0) == 1.0
+    assert ended.wait("u", 1, "other", now) == 0.0
+    assert ended.wait("u", 1, "n1", now + 1800.0) == 0.0
+    ended.note("u", 1, "n1", now + 1800.0)
+    assert ended.wait("u", 1, "n1", now + 1800.0) == 1.0
+
+
+def test_a_daemon_set_that_was_changed_begins_with_short_waits_again() -> None:
+    ended = EndedPods()
+    for _ in range(8):
+        ended.note("u", 1, "n1", 0.0)
+    assert ended.wait("u", 1, "n1", 0.0) == 128.0
+    assert ended.wait("u", 2, "n1", 0.0) == 0.0
+    ended.note("u", 2, "n1", 0.0)
+    assert ended.wait("u", 2, "n1", 0.0) == 1.0
