@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.observation import ProbeKind, ProbeResult
 from kubelet.probes.handlers import Executor, run_probe
-from kubelet.probes.machine import ProbeState, advance, initial, thresholds_of
+from kubelet.probes.machine import ProbeState, advance, initial, next_run, thresholds_of
 from kubelet.probes.outcome import Outcome
 from kubelet.runtime.records import ContainerState
 from kubelet.tasks import Children
@@ -136,6 +136,7 @@ class Prober:
         if kind is not ProbeKind.STARTUP and spec.HasField("startup_probe"):
             # As soon as it is up it may be ready: nobody waits for the next period.
             await self._is_up(container_id).wait()
+        due = self._clock.monotonic()
         while True:
             outcome = await run_probe(
                 self._runtime, probe.handler, spec, container_id=container_id, pod_ip=pod_ip,
@@ -154,7 +155,8 @@ class Prober:
                 if kind is ProbeKind.STARTUP and after.result is ProbeResult.SUCCESS:
                     self._is_up(container_id).set()
                     return
-            await self._clock.sleep(period)
+            due = next_run(due, period, self._clock.monotonic())
+            await self._clock.sleep(due - self._clock.monotonic())
 
     def _result(self, container_id: str, kind: ProbeKind) -> ProbeResult | None:
         state = self._states.get((container_id, kind))

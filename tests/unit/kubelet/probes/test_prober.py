@@ -37,6 +37,8 @@ class World:
     runs: list[tuple[float, str]] = field(default_factory=list)
     unhealthy: list[tuple[ProbeKind, Outcome]] = field(default_factory=list)
     pokes: int = 0
+    #: seconds that each command takes
+    takes: float = 0.0
 
     def __post_init__(self) -> None:
         self.began = self.clock.now()
@@ -59,6 +61,7 @@ class World:
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
         self.runs.append((round(self.clock.now() - self.began, 1), argv[0]))
+        await self.clock.sleep(self.takes)
         left = self.answers[argv[0]]
         self.answers[argv[0]] = left[1:] or left
         if left[0] == "?":
@@ -228,3 +231,23 @@ async def test_only_a_change_is_worth_a_look() -> None:
         made.probe(READINESS, "+++--", failure_threshold=2)
         await made.run(10.0)
         assert made.pokes == 2
+
+
+@pytest.mark.parametrize(
+    ("takes", "times"),
+    [
+        (4.0, [0.0, 10.0, 20.0]),
+        (9.5, [0.0, 10.0, 20.0]),
+        # One period that passed meanwhile is made up for, at once; more are not.
+        (15.0, [0.0, 15.0, 30.0]),
+        (24.0, [0.0, 24.0, 48.0]),
+    ],
+)
+async def test_periods_are_counted_from_beginning_to_beginning_however_long_a_probe_takes(
+    takes: float, times: list[float]
+) -> None:
+    async with world() as made:
+        made.takes = takes
+        made.probe(LIVENESS, "-", period_seconds=10)
+        await made.run(100.0)
+        assert made.times(LIVENESS) == times
