@@ -19,6 +19,7 @@ from controller.node_lifecycle.reconcile import (
     Life,
     NodePlan,
     driven_away,
+    is_written_off,
     reconcile,
     suspects_itself,
 )
@@ -91,6 +92,9 @@ class NodeLifecycleController(Controller):
         self._pods.add_handler(on_add=self._on_pod, on_update=lambda old, new: self._on_pod(new))
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        # Before the first worker looks at a node: one that was judged by nobody yet would lose its NoExecute taint, and with the next
+        # one all Pods that tolerate it for a while would have their whole time again.
+        self._judge()
         return (self._monitor(),)
 
     async def sync(self, key: str) -> float | None:
@@ -196,11 +200,14 @@ class NodeLifecycleController(Controller):
         now, nodes = self.clock.monotonic(), self._nodes.lister.list()
         names = [node.metadata.name for node in nodes]
         silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
-        suspect = suspects_itself(len(silent), len(names), self._times.unhealthy_threshold)
+        # Also those that were written down as silent and have not reported since: what a process knew before this one is not
+        # found out again, which takes the whole grace (handleDisruption of upstream goes by the conditions alone).
+        gone = silent | {node.metadata.name for node in nodes if is_written_off(node)}
+        suspect = suspects_itself(len(gone), len(names), self._times.unhealthy_threshold)
         if suspect is self._may_evict:
             say = log.warning if suspect else log.info
             words = "evictions stopped: most nodes are silent" if suspect else "evictions allowed"
-            say(words, silent=len(silent), nodes=len(names))
+            say(words, silent=len(gone), nodes=len(names))
             self._may_evict = not suspect
             for name in names:
                 self.queue.add(name)

@@ -152,6 +152,12 @@ def driven_away(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
     return driven
 
 
+def is_written_off(node: node_pb2.Node) -> bool:
+    """Say whether a node's Ready condition says that it fell silent, and its kubelet has not reported since."""
+    ready = find_condition(node.status.conditions, "Ready")
+    return ready is not None and ready.status == "Unknown"
+
+
 def suspects_itself(silent: int, total: int, threshold: float) -> bool:
     """Say whether so many nodes are silent that the fault is more likely on this side (I13).
 
