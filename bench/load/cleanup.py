@@ -8,10 +8,12 @@ from bench.load.settings import RUN_LABEL
 from vaina.api.core.v1.namespace_pb2 import Namespace
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
-from vaina.kinds import KINDS, LEASE, NAMESPACE, POD, Kind
+from vaina.kinds import DEPLOYMENT, JOB, KINDS, LEASE, NAMESPACE, POD, REPLICA_SET, STATEFUL_SET, Kind
 
 _NODE_LEASES = "kube-node-lease"
 _CLUSTER_WIDE = tuple(kind for kind in KINDS if not kind.namespaced and kind is not NAMESPACE)
+#: whose controllers would make Pods anew
+_OWNERS: tuple[Kind[Any], ...] = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, JOB)
 #: everything together
 CLEAN_SECONDS = 120.0
 #: ... and then until the last namespace is gone
@@ -60,8 +62,10 @@ async def clean(
 async def _delete_things(
     client: Clientset, selector: str, namespaces: Iterable[Namespace], grace_seconds: int
 ) -> None:
-    """Delete Pods, and when they are gone what is in no namespace, but for namespaces."""
+    """Delete what makes Pods, and Pods, and when they are gone what is in no namespace, but for namespaces."""
     for namespace in namespaces:
+        for owners in _OWNERS:
+            await client.kind(owners).delete_collection(namespace.metadata.name, label_selector=selector)
         await client.pods.delete_collection(
             namespace.metadata.name, label_selector=selector, grace_period_seconds=grace_seconds
         )

@@ -12,6 +12,9 @@ from bench.processes import ServiceProcess
 
 _QUOTA = "--quota-backend-bytes=8589934592"
 
+#: all but those that look after nodes: nodes that are objects alone have no sign of life
+_CONTROLLERS = "*,-node-lifecycle,-node-ipam"
+
 
 class ClusterError(Exception):
     """Processes that do not start; the text ends with what they said."""
@@ -61,6 +64,10 @@ class Target(Protocol):
         """Return when it is healthy. Raises ClusterError."""
         ...
 
+    async def start_controllers(self) -> None:
+        """Have controllers that make Pods, unless there are some, and wait until they are healthy. Raises ClusterError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RunningCluster:
@@ -91,6 +98,9 @@ class RunningCluster:
     async def wait_scheduler(self) -> None:
         return
 
+    async def start_controllers(self) -> None:
+        return  # it has its own
+
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
@@ -118,6 +128,7 @@ class LocalCluster:
         self._etcd: EtcdProcess | None = None
         self._apiserver: ServiceProcess | None = None
         self._scheduler: ServiceProcess | None = None
+        self._controller: ServiceProcess | None = None
 
     async def __aenter__(self) -> "LocalCluster":
         starting = asyncio.ensure_future(asyncio.to_thread(self._start))
@@ -149,10 +160,10 @@ class LocalCluster:
         _wait_healthy(self._apiserver, "apiserver")
 
     def _close(self) -> None:
-        for process in (self._scheduler, self._apiserver, self._etcd):
+        for process in (self._controller, self._scheduler, self._apiserver, self._etcd):
             if process is not None:
                 process.close()
-        self._scheduler = self._apiserver = self._etcd = None
+        self._controller = self._scheduler = self._apiserver = self._etcd = None
 
     @property
     def address(self) -> str:
@@ -170,7 +181,10 @@ class LocalCluster:
 
     def meters(self) -> dict[str, Meter]:
         found: dict[str, Meter] = {"load": ProcMeter(os.getpid())}
-        parts = {"etcd": self._etcd, "apiserver": self._apiserver, "scheduler": self._scheduler}
+        parts = {
+            "etcd": self._etcd, "apiserver": self._apiserver, "scheduler": self._scheduler,
+            "controller": self._controller,
+        }  # fmt: skip
         return found | {name: ProcMeter(part.pid) for name, part in parts.items() if part is not None}
 
     async def stop_scheduler(self) -> None:
@@ -184,6 +198,14 @@ class LocalCluster:
             "scheduler", f"--apiserver={self.address}", "--log-level=warning", *config,
             *self._settings.scheduler_flags, profile=self._settings.profiles.get("scheduler"),
         )  # fmt: skip
+
+    async def start_controllers(self) -> None:
+        if self._controller is None:
+            self._controller = ServiceProcess(
+                "controller", f"--apiserver={self.address}", "--log-level=warning", "--leader-elect=false",
+                f"--controllers={_CONTROLLERS}",
+            )  # fmt: skip
+            await asyncio.to_thread(_wait_healthy, self._controller, "controller")
 
     async def wait_scheduler(self) -> None:
         assert self._scheduler is not None

@@ -133,21 +133,24 @@ class Making:
         self, make_plain: Callable[[int], pod_pb2.Pod], namespace: str, names: Sequence[str]
     ) -> Callable[[int], pod_pb2.Pod]:
         """Return what makes Pod `index` of a step, with its name and as the settings want it."""
-        settings = self._settings
 
         def make(index: int) -> pod_pb2.Pod:
             pod = make_plain(index)
             pod.metadata.name, pod.metadata.namespace = names[index], namespace
             self.label(pod)
-            if self.node_selector:
-                pod.spec.node_selector.update(self.node_selector)
-            for container in pod.spec.containers if settings.image else ():
-                container.image = settings.image
-                del container.command[:]
-                container.command.extend(settings.command)
+            self.fit(pod)
             return pod
 
         return make
+
+    def fit(self, pod: Any) -> None:
+        """Change a Pod, or the template of Pods, as the settings want it."""
+        if self.node_selector:
+            pod.spec.node_selector.update(self.node_selector)
+        for container in pod.spec.containers if self._settings.image else ():
+            container.image = self._settings.image
+            del container.command[:]
+            container.command.extend(self._settings.command)
 
     async def make_any(self, maker: Maker, namespace: str, index: int) -> tuple[Template, Message]:
         """Make one object of any kind; return what it was made of and how it was stored."""

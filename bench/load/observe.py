@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
+from bench.load.owners import OwnedPods
 from bench.load.podset import PodSet
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import raw_pb2, request_pb2
@@ -35,6 +36,8 @@ class Observer:
         self._sets: list[PodSet] = []
         #: set, and another one, when the watch has brought something
         self._news = asyncio.Event()
+        #: by namespace: one of each step, for Pods whose names are not known before
+        self._owned: dict[str, list[OwnedPods]] = {}
         #: set when the watch is there
         self.ready = asyncio.Event()
         #: how often the watch had to be resumed
@@ -60,6 +63,11 @@ class Observer:
         """Return when so many of those that are followed have been bound."""
         while self.bound_count < count:
             await self._news.wait()
+
+    def follow_owned(self, pods: OwnedPods) -> None:
+        """Note what happens to the Pods of these owners from now on. Call it before they are created."""
+        self._sets.append(pods)
+        self._owned.setdefault(pods.namespace, []).append(pods)
 
     async def run(self) -> None:
         """Watch until cancelled.
@@ -99,7 +107,7 @@ class Observer:
                 continue
             pod = parse(event.object)
             metadata = pod.metadata
-            place = places.get((metadata.namespace, metadata.name))
+            place = places.get((metadata.namespace, metadata.name)) or self._find(metadata)
             if place is None:
                 continue
             pods, index = place
@@ -109,3 +117,12 @@ class Observer:
             pods.see_bound(index, pod.spec.node_name, at)
             if pod.status.phase in _RUNNING:
                 pods.see_running(index, at)
+
+    def _find(self, metadata: Any) -> tuple[PodSet, int] | None:
+        """Return the place of a Pod that is seen for the first time; only those of owners have one."""
+        for owned in self._owned.get(metadata.namespace, ()):
+            index = owned.place(metadata.name)
+            if index is not None:
+                self._places[metadata.namespace, metadata.name] = found = (owned, index)
+                return found
+        return None

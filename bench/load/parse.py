@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from bench.load.apps import BUILT_IN_PARAMS
+from bench.load.owners import KINDS
 from bench.load.shares import share
 from bench.load.steady import check_steady
 from bench.load.templates import Template, TemplateError
@@ -29,6 +30,7 @@ from bench.load.workload import (
     CreatePods,
     DeletePods,
     NodeTemplate,
+    Owners,
     Sleep,
     StartCollectingMetrics,
     StopCollectingMetrics,
@@ -117,7 +119,7 @@ class _Checks:
             if isinstance(step, Churn) and step.every_pods and step.interval_milliseconds:
                 raise WorkloadError(f"{where}: intervalMilliseconds and everyPods exclude one another")
             if isinstance(step, CreatePods):
-                self._steady(step, where)
+                self._steady_or_owned(step, where)
             self._templates(step, where)
             if isinstance(step, StartCollectingMetrics | StopCollectingMetrics):
                 begins = isinstance(step, StartCollectingMetrics)
@@ -133,15 +135,15 @@ class _Checks:
             if unused:
                 raise WorkloadError(f"{self.place}: workloads {variant.name}: params.{unused[0]} is not used")
 
-    def _counts(self, step: AnyOperation | Apps, where: str) -> None:
+    def _counts(self, step: AnyOperation | Apps | Owners, where: str) -> None:
         if isinstance(step, CreatePods) and step.apps is not None:
             self._counts(step.apps, f"{where}.apps")
             self._check_apps(step.apps, f"{where}.apps")
-        if isinstance(step, Counted | Apps) and (step.count is None) == (not step.count_param):
+        if isinstance(step, Counted | Apps | Owners) and (step.count is None) == (not step.count_param):
             raise WorkloadError(f"{where}: one of count and countParam is needed")
         if isinstance(step, CreateAny) and step.count is not None and step.count_param:
             raise WorkloadError(f"{where}: one of count and countParam is too many")
-        if isinstance(step, Counted | CreateAny | Apps) and step.count_param:
+        if isinstance(step, Counted | CreateAny | Apps | Owners) and step.count_param:
             self._param(step.count_param, f"{where}.countParam")
         if isinstance(step, Sleep):
             if bool(step.duration) == bool(step.duration_param):
@@ -156,7 +158,7 @@ class _Checks:
             if seconds > MAX_SLEEP_SECONDS:
                 raise WorkloadError(f"{where}.duration: more than {MAX_SLEEP_SECONDS:.0f}s")
 
-    def _steady(self, step: CreatePods, where: str) -> None:
+    def _steady_or_owned(self, step: CreatePods, where: str) -> None:
         for key, name in (
             ("durationParam", step.duration_param), ("podsPerSecondParam", step.pods_per_second_param),
         ):  # fmt: skip
@@ -166,6 +168,44 @@ class _Checks:
             check_steady(step, [Workload(self.case, variant, "") for variant in self.case.workloads])
         except ValueError as error:
             raise WorkloadError(f"{where}: {error}") from error
+        if step.owners is not None:
+            self._check_owners(step, step.owners, where)
+
+    def _check_owners(self, step: CreatePods, owners: Owners, where: str) -> None:
+        for key, given in (
+            ("podTemplatePath", step.pod_template_path), ("apps", step.apps), ("steadyState", step.steady_state),
+        ):  # fmt: skip
+            if given:
+                raise WorkloadError(f"{where}: {key} and owners exclude one another")
+        if any(
+            isinstance(one, CreateObjects) or (isinstance(one, CreatePods) and one.apps is not None)
+            for one in self.case.workload_template
+        ):
+            raise WorkloadError(
+                f"{where}: owners: controllers would act on apps and on what createObjects creates as well"
+            )
+        self._counts(owners, f"{where}.owners")
+        for variant in self.case.workloads:
+            workload = Workload(self.case, variant, "")
+            pods, count = workload.count(step), workload.count(owners)
+            if not 1 <= count <= MAX_APPS:
+                raise WorkloadError(
+                    f"{where}.owners: workloads {variant.name}: {count} owners are not 1 to {MAX_APPS}"
+                )
+            if pods < count or pods % count:
+                raise WorkloadError(
+                    f"{where}.owners: workloads {variant.name}: {pods} Pods are not as many for each of {count} owners"
+                )
+        template = self._template(owners.template_path, f"{where}.owners.templatePath", "")
+        assert template is not None, "a path has a character at least"
+        if template.kind.kind not in KINDS:
+            raise WorkloadError(
+                f"{where}.owners.templatePath: {owners.template_path} is a {template.kind.kind}, none of {', '.join(KINDS)}"
+            )
+        if not template.generate_name or template.name:
+            raise WorkloadError(
+                f"{where}.owners.templatePath: {owners.template_path}: metadata.generateName is needed, and no name"
+            )
 
     def _check_apps(self, apps: Apps, where: str) -> None:
         """Say what is wrong with the numbers and shares of apps."""

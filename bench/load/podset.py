@@ -30,7 +30,7 @@ class PodSet:
             namespaces: of each, where they differ.
             may_stay: whether the run goes on though some have no node.
         """
-        self.name, self.namespace, self.names, self.may_stay = name, namespace, names, may_stay
+        self.name, self.namespace, self.names, self.may_stay = name, namespace, list(names), may_stay
         size = len(names)
         #: namespace and name of each
         self.places = list(zip(namespaces or [namespace] * size, names, strict=True))
@@ -102,4 +102,4 @@ class PodSet:
 
     def unbound(self) -> list[str]:
         """Return the names of those that have had no node."""
-        return [name for name, node in zip(self.names, self.nodes, strict=True) if not node]
+        return [name for name, node in zip(self.names, self.nodes, strict=True) if name and not node]

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,7 @@ from bench.load.making import Making
 from bench.load.measure import Measuring
 from bench.load.node_churn import NodeChurn, churn_nodes
 from bench.load.observe import Observer
+from bench.load.owners import DIGITS, OwnedPods, OwnerCreator
 from bench.load.podset import PodSet
 from bench.load.progress import SHOW_SECONDS, Progress
 from bench.load.replay import ObjectsError, Settling, create_objects, pods_of, read_objects
@@ -44,6 +46,7 @@ from bench.load.workload import (
     CreatePods,
     DeletePods,
     NodeTemplate,
+    Owners,
     Sleep,
     StartCollectingMetrics,
     StopCollectingMetrics,
@@ -301,6 +304,9 @@ class Run:
         if step.steady_state:
             await self._hold(group, number, name, step)
             return
+        if step.owners is not None:
+            await self._own(group, number, name, step, step.owners)
+            return
         namespace = await self._making.namespace(short)
         names, make_plain = await self._plan_pods(number, name, step, namespace, count)
         running = self._settings.wait_running and not step.skip_wait_to_completion
@@ -312,7 +318,7 @@ class Run:
             self._client, self._pace(measured=step.collect_metrics, count=count), self._observer.now
         )
         if step.collect_metrics:
-            await self._measure(group, short, pods, creator, make)
+            await self._measure(group, short, pods, creator, lambda: creator.create(pods, make))
             return
         if self._measuring is not None and (
             not self._measured_namespaces or short in self._measured_namespaces
@@ -339,6 +345,36 @@ class Run:
             step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
         )
         return [maker.name(f"{number}-{index:06}") for index in range(count)], partial(maker.make, number="")
+
+    async def _own(
+        self, group: asyncio.TaskGroup, number: int, name: str, step: CreatePods, owners: Owners
+    ) -> None:
+        """Have controllers make the Pods."""
+        short, count = step.namespace or f"namespace-{number}", self._workload.count(owners)
+        await self._target.start_controllers()
+        namespace = await self._making.namespace(short)
+        maker = self._making.maker(owners.template_path)
+        numbers = self._making.numbers(maker.template.generate_name, count)
+        pods = OwnedPods(
+            f"{name} in {short}", namespace, [maker.name(f"{one:0{DIGITS}}") for one in numbers],
+            # More of each where the count was changed (--measure) and is not as many for each.
+            -(-self._workload.count(step) // count),
+            wants_running=self._settings.wait_running and not step.skip_wait_to_completion,
+        )  # fmt: skip
+        self._sets.append(pods)
+        self._observer.follow_owned(pods)
+        creator = OwnerCreator(self._client, self._making, self._settings, maker, numbers)
+        if step.collect_metrics:
+            await self._measure(group, short, pods, creator, lambda: creator.create(pods, self._observer.now))
+            return
+        if self._measuring is not None and (
+            not self._measured_namespaces or short in self._measured_namespaces
+        ):
+            self._measuring.pods.append(pods)
+        await creator.create(pods, self._observer.now)
+        if not step.skip_wait_to_completion:
+            await self._wait(pods)
+        self._progress.say(f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound")
 
     async def _hold(self, group: asyncio.TaskGroup, number: int, name: str, step: CreatePods) -> None:
         """Have about as many Pods there all the time: some come, and some go."""
@@ -378,7 +414,9 @@ class Run:
         departing = self._spawn(group, departures.run())
         pace = replace(self._pace(measured=True, count=0), offsets=plan.offsets)
         creator = Creator(self._client, pace, self._observer.now)
-        await self._measure(group, short, came, creator, lambda index: make(held + index))
+        await self._measure(
+            group, short, came, creator, lambda: creator.create(came, lambda index: make(held + index))
+        )
         departing.cancel()
         found = sum_up(plan, first, came, start=creator.start, late=departures.late_seconds)
         self.measurements[-1] = msgspec.structs.replace(self.measurements[-1], steady=found)
@@ -406,7 +444,9 @@ class Run:
         self._sets.append(pods)
         self._observer.follow(pods)
         creator = Creator(self._client, self._pace(measured=True, count=len(pods)), self._observer.now)
-        await self._measure(group, Path(step.path).stem, pods, creator, measured.__getitem__)
+        await self._measure(
+            group, Path(step.path).stem, pods, creator, lambda: creator.create(pods, measured.__getitem__)
+        )
         self.notes += self._settling.notes
 
     async def _measure(
@@ -414,15 +454,15 @@ class Run:
         group: asyncio.TaskGroup,
         short: str,
         pods: PodSet,
-        creator: Creator,
-        make: Callable[[int], pod_pb2.Pod],
+        creator: Creator | OwnerCreator,
+        create: Callable[[], Coroutine[Any, Any, object]],
     ) -> None:
         measuring = self._new_measuring(short)
         measuring.pods.append(pods)
         pending = self._settings.create == "pending"
         if pending:
             await self._target.stop_scheduler()
-            await creator.create(pods, make)
+            await create()
             self._progress.say(f"{pods.name}: {len(pods):,} are pending")
         await measuring.prepare()
         watchers = [self._spawn(group, measuring.watch_lag())]
@@ -434,7 +474,7 @@ class Run:
         else:
             watchers.append(self._spawn(group, measuring.sample()))
             await measuring.begin()
-            creating = self._spawn(group, _nothing(creator.create(pods, make)))
+            creating = self._spawn(group, _nothing(create()))
             await self._wait(pods)
             await creating
         await self._wait(pods)
@@ -492,7 +532,7 @@ class Run:
 
     async def _delete_pods(self, group: asyncio.TaskGroup, name: str, step: DeletePods) -> None:
         namespace = self._making.full_namespace(step.namespace)
-        names = [pod for pods in self._sets if pods.namespace == namespace for pod in pods.names]
+        names = [pod for pods in self._sets if pods.namespace == namespace for pod in pods.names if pod]
         work = delete_pods(self._client, namespace, names, step)
         task = self._spawn(group, work)
         if not step.skip_wait_to_completion:

@@ -45,8 +45,11 @@ async def run_workload(
     steady = any(
         isinstance(step, CreatePods) and step.steady_state for step in workload.case.workload_template
     )
-    if steady and settings.create == "pending":
-        # Pods that come while others go are not there before the scheduler is.
+    owned = any(
+        isinstance(step, CreatePods) and step.owners is not None for step in workload.case.workload_template
+    )
+    if (steady or owned) and settings.create == "pending":
+        # Pods that come while others go, or that controllers make, are not there before the scheduler is.
         settings = replace(settings, create="batch")
     machine, started = facts.machine(with_etcd=target.is_disposable), rfc3339(time.time())
     progress.say(f"{workload.name} as {settings.run} on {target.name}")
@@ -61,21 +64,31 @@ async def run_workload(
         started=started,
         commit=facts.commit(),
         machine=machine,
-        how=describe(settings, target, steady=steady) | how,
+        how=describe(settings, target, steady=steady, owned=owned) | how,
         measurements=run.measurements,
         notes=_distinct(run.notes),
         verification=run.verification,
     )
 
 
-def describe(settings: Settings, target: Target, *, steady: bool) -> dict[str, Any]:
-    """Say how a run is made, for its report. Args: steady: whether the workload has a steady state, and with it a rate."""
+def describe(settings: Settings, target: Target, *, steady: bool, owned: bool) -> dict[str, Any]:
+    """Say how a run is made, for its report.
+
+    Args:
+        settings: of the run.
+        target: where.
+        steady: whether the workload has a steady state, and with it a rate.
+        owned: whether controllers make its Pods.
+    """
     batches = f"{settings.batch_size} a call, {settings.in_flight} in flight"
     creation = {
         "pending": "pending before the scheduler starts",
         "batch": f"in batches while measured ({batches})",
         "unary": f"one a call while measured ({settings.callers} callers)",
     }[settings.create]
+    if owned:
+        callers = settings.callers if settings.create == "unary" else settings.in_flight
+        creation = f"by controllers, of objects that are created while measured ({callers} callers)"
     loop = "closed"
     if settings.trace:
         loop = "open, by a trace"

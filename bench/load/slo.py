@@ -20,7 +20,9 @@ _LATENCIES = tuple(
     for name in ("average", "p50", "p90", "p95", "p99", "p999", "maximum")
 )
 _PROCESSES = tuple(
-    f"{process}_{name}" for process in ("etcd", "apiserver", "scheduler", "load") for name in ("us", "mb")
+    f"{process}_{name}"
+    for process in ("etcd", "apiserver", "scheduler", "controller", "load")
+    for name in ("us", "mb")
 )
 NAMES = (*_FIXED, *_LATENCIES, *_PROCESSES)
 

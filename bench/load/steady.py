@@ -57,8 +57,13 @@ class Steady(msgspec.Struct, frozen=True):
         return self.waiting_end / self.rate
 
     @property
+    def most_behind_seconds(self) -> float:
+        """The same at worst."""
+        return self.waiting_most / self.rate
+
+    @property
     def keeps_up(self) -> bool:
-        """Whether Pods were bound as they came."""
+        """Whether Pods were bound as they came, at the end at least."""
         return self.behind_seconds <= BEHIND_SECONDS
 
 
@@ -217,7 +222,9 @@ def rows(steady: Steady) -> list[tuple[str, str]]:
 def words(steady: Steady) -> str:
     """Say whether Pods were bound as they came."""
     if steady.keeps_up:
-        return "the scheduler kept up"
+        if steady.most_behind_seconds <= BEHIND_SECONDS:
+            return "the scheduler kept up"
+        return f"{steady.most_behind_seconds:.1f} s behind at worst, and caught up"
     who = "creation" if steady.uncreated_end * 2 > steady.waiting_end else "the scheduler"
     return (
         f"{who} DID NOT KEEP UP, it was {steady.behind_seconds:.1f} s behind at the end "

@@ -93,6 +93,14 @@ class Apps(Strict, frozen=True):
     template_params: dict[Name, Annotated[list[AppParams], msgspec.Meta(min_length=1)]] = {}
 
 
+class Owners(Strict, frozen=True):
+    """Whose controllers make a step's Pods: so many Deployments, ReplicaSets, StatefulSets or Jobs, each of as many Pods."""
+
+    template_path: Name
+    count: Count | None = None
+    count_param: str = ""
+
+
 #: how long Pods of a steady state stay: all as long, or as what ends by chance does
 Lifetimes = Literal["constant", "exponential"]
 
@@ -105,6 +113,8 @@ class CreatePods(Counted, frozen=True, tag="createPods"):
     pod_template_path: str = ""
     #: instead of a template
     apps: Apps | None = None
+    #: instead of both: controllers make the Pods
+    owners: Owners | None = None
     collect_metrics: bool = False
     skip_wait_to_completion: bool = False
     #: `count` Pods are there all the time: for a duration so many come a second, and as many go
@@ -257,7 +267,7 @@ class Workload(msgspec.Struct, frozen=True):
         """Of the variant and its test case."""
         return frozenset((*self.case.labels, *self.variant.labels))
 
-    def count(self, operation: Counted | CreateAny | Apps, default: int = 0) -> int:
+    def count(self, operation: Counted | CreateAny | Apps | Owners, default: int = 0) -> int:
         """Return how often a step is done, or how many apps there are."""
         if operation.count is not None:
             return operation.count

@@ -148,6 +148,26 @@ async def test_the_pods_of_many_apps_are_bound_as_they_should_be(case: str) -> N
     verified(report, 60)
 
 
+@pytest.mark.parametrize("case", ["Deployments", "Jobs", "StatefulSets"])
+async def test_the_pods_that_controllers_make_are_found_and_measured(case: str) -> None:
+    workload = find_workload(f"{case}/5Nodes", read_workloads())
+    settings = Settings(
+        run="load-test", create="pending", nodes="simulated", wait_running=True, verify_seconds=600
+    )
+    async with (
+        LocalCluster(LocalSettings(fsync=False)) as target,
+        Clientset(GrpcTransport(target.address)) as client,
+    ):
+        report = await run_workload(workload, target, client, settings, quiet())
+        pods = (await client.pods.list()).items
+    [one] = report.measurements
+    assert (one.pods, one.bound, one.running) == (30, 30, 30)
+    assert one.latencies["create_to_running"].summary.count == 30
+    assert one.processes["controller"].cpu_seconds > 0
+    assert len({pod.metadata.owner_references[0].uid for pod in pods}) == 3
+    verified(report, 30)
+
+
 @pytest.mark.parametrize("case", ["SteadyState", "SteadyStateNodeChurn"])
 async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go(case: str) -> None:
     workload = find_workload(f"{case}/10Nodes", read_workloads())

@@ -122,6 +122,11 @@ def test_a_scheduler_that_does_not_keep_up_is_told(
     assert found.waiting_end == (20 if bound_after is None else 0)
 
 
+def test_a_scheduler_that_was_behind_and_caught_up_is_told() -> None:
+    steady = Steady(1000, 50.0, 20.0, "constant", 60.0, 990.4, 950, 1012, 3000, 2990, 400, 50, 0, 0.004)
+    assert (steady.keeps_up, words(steady)) == (True, "8.0 s behind at worst, and caught up")
+
+
 def test_a_pod_that_went_before_it_had_a_node_was_not_held() -> None:
     made = plan(held=1, rate=1.0, seconds=2.0)
     came = pods("c", due=[0.5], bound=[NEVER], gone=[1.0])
