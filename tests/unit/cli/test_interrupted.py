@@ -34,7 +34,9 @@ main()
     ],
 )  # fmt: skip
 def test_ctrl_c_is_no_traceback_whenever_it_comes(moment: str) -> None:
-    words = [sys.executable, "-c", CHILD, "version", "--client"]
+    # As in a terminal, also where these tests themselves run in the background of a script.
+    heard = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{CHILD}"
+    words = [sys.executable, "-c", heard, "version", "--client"]
     environment = {"MOMENT": moment}
     done = subprocess.run(words, capture_output=True, check=False, env=environment, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
