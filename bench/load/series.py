@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from itertools import count
 
+from bench.load.context import RunError
 from bench.load.long_enough import MAX_TRIES, Bounds, measured_pods, next_count, noted, with_pods
 from bench.load.report import Report
-from bench.load.run import RunError
 from bench.load.settings import Settings
 from bench.load.workload import Workload
 

@@ -11,6 +11,7 @@ from bench.load import compare
 from bench.load.arrivals import parse_trace
 from bench.load.cleanup import CLEAN_SECONDS, clean
 from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Target
+from bench.load.context import RunError
 from bench.load.hollow import HollowError
 from bench.load.html import page
 from bench.load.html_repeated import page_of_runs
@@ -20,7 +21,6 @@ from bench.load.progress import Progress
 from bench.load.repeated import decode_runs, encode_runs, figures_of, repeated
 from bench.load.repeated import table as runs_table
 from bench.load.report import Report, ReportError, data_items, encode, table
-from bench.load.run import RunError
 from bench.load.series import Series
 from bench.load.session import run_workload
 from bench.load.settings import Settings

@@ -9,11 +9,11 @@ import click
 
 from bench.load.cluster import ClusterError, LocalCluster, LocalSettings
 from bench.load.configs import MOST, Outcome, encode, page, table
+from bench.load.context import RunError
 from bench.load.measure import page_of
 from bench.load.parse import WorkloadError, find_workload, read_workloads
 from bench.load.placement import compute_placement
 from bench.load.progress import Progress
-from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.workload import Workload

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from bench.load.cluster import LocalCluster, LocalSettings, RunningCluster
+from bench.load.context import RunError
 from bench.load.parse import find_workload, read_workloads
 from bench.load.progress import Progress
 from bench.load.repeated import decode_runs
 from bench.load.report import Report, decode
-from bench.load.run import RunError
 from bench.load.session import run_workload
 from bench.load.settings import RUN_LABEL, Settings
 from bench.processes import ServiceProcess

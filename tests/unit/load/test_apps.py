@@ -11,10 +11,11 @@ from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.apps import AppLoad, plan_apps
 from bench.load.cluster import RunningCluster
+from bench.load.context import RunError
 from bench.load.making import HOSTNAME, Making
 from bench.load.parse import WORKLOADS, find_workload, read_workloads
 from bench.load.progress import Progress
-from bench.load.run import Run, RunError
+from bench.load.run import Run
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.workload import Apps, CreatePods
 from vaina.client.clientset import Clientset

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
+from bench.load.context import RunError
 from bench.load.long_enough import (
     Bounds,
     MeasureError,
@@ -16,7 +17,6 @@ from bench.load.long_enough import (
 )
 from bench.load.parse import find_workload, read_workloads
 from bench.load.report import Report, Verification
-from bench.load.run import RunError
 from bench.load.series import Series
 from bench.load.settings import Settings
 from bench.load.workload import CreatePods, Workload

@@ -1,0 +1,212 @@
+"""The Pods of a run: planned, created and measured as their steps say (`createPods`, `createObjects`). Called by `run`."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from bench.load.apps import plan_apps
+from bench.load.arrivals import at_rate, parse_trace
+from bench.load.context import Context, RunError
+from bench.load.create import Creator, Pace
+from bench.load.departures import Departures
+from bench.load.measurements import Measurements
+from bench.load.owners import DIGITS, OwnedPods, OwnerCreator
+from bench.load.podset import PodSet
+from bench.load.replay import ObjectsError, create_objects, pods_of, read_objects
+from bench.load.steady import arrivals_of, plan_steady, sum_up, words
+from bench.load.waiting import Waiting
+from bench.load.workload import MAX_COUNT, CreateObjects, CreatePods, Owners
+from vaina.api.core.v1 import pod_pb2
+from vaina.kinds import NODE
+
+
+class RunPods:
+    """Owns the sets of Pods of all steps. Owned by the run."""
+
+    def __init__(self, context: Context, waiting: Waiting, measurements: Measurements) -> None:
+        self._context, self._workload, self._target = context, context.workload, context.target
+        self._client, self._settings, self._progress = context.client, context.settings, context.progress
+        self._making, self._observer, self._notes = context.making, context.observer, context.notes
+        self._waiting, self._measurements = waiting, measurements
+        #: one of each step (two of a steady state), in their order
+        self.sets: list[PodSet] = []
+
+    async def create(self, number: int, name: str, step: CreatePods) -> None:
+        """Create the Pods of a step, or have them created, and wait and measure as it says.
+
+        Raises:
+            RunError: they did not come as far as they should, or what was asked for cannot be done here.
+            ApiError: one was refused.
+        """
+        if step.steady_state:
+            await self._hold(number, name, step)
+        elif step.owners is not None:
+            await self._own(number, name, step, step.owners)
+        else:
+            await self._create(number, name, step)
+
+    async def _create(self, number: int, name: str, step: CreatePods) -> None:
+        count = self._workload.count(step)
+        short = step.namespace or f"namespace-{number}"
+        namespace = await self._making.namespace(short)
+        names, make_plain = await self._plan(number, name, step, namespace, count)
+        running = self._settings.wait_running and not step.skip_wait_to_completion
+        pods = PodSet(f"{name} in {short}", namespace, names, wants_running=running)
+        self.sets.append(pods)
+        self._observer.follow(pods)
+        make = self._making.pod_maker(make_plain, namespace, names)
+        creator = Creator(
+            self._client, self._pace(measured=step.collect_metrics, count=count), self._observer.now
+        )
+        if step.collect_metrics:
+            await self._measurements.measure(short, pods, creator, lambda: creator.create(pods, make))
+            return
+        self._measurements.follow(short, pods)
+        await creator.create(pods, make)
+        if not step.skip_wait_to_completion:
+            await self._waiting.until_settled(pods)
+        self._progress.say(f"{pods.name}: {pods.bound_count:,} of {count:,} bound")
+
+    async def _plan(
+        self, number: int, name: str, step: CreatePods, namespace: str, count: int
+    ) -> tuple[list[str], Callable[[int], pod_pb2.Pod]]:
+        """Return the names of a step's Pods, and what makes each; apps have their ReplicaSets then."""
+        if step.apps is not None:
+            if not self._target.is_disposable:
+                raise RunError(
+                    f"{name}: a cluster's controllers make and delete Pods of ReplicaSets: use --local"
+                )
+            apps = self._workload.count(step.apps)
+            load = plan_apps(step.apps, number, apps=apps, pods=count, rng=self._context.dice(number))
+            return load.pod_names(), await self._making.make_apps(load, namespace)
+        maker = self._making.maker(
+            step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
+        )
+        return [maker.name(f"{number}-{index:06}") for index in range(count)], partial(maker.make, number="")
+
+    def _pace(self, *, measured: bool, count: int) -> Pace:
+        settings = self._settings
+        offsets = self._offsets(count) if measured else None
+        if measured and settings.create == "unary":
+            return Pace(settings.callers, 1, offsets)
+        return Pace(settings.in_flight, settings.batch_size, offsets)
+
+    def _offsets(self, count: int) -> list[float] | None:
+        settings = self._settings
+        if settings.trace:
+            try:
+                return parse_trace(settings.trace, count)
+            except ValueError as error:
+                raise RunError(f"--trace: {error}") from error
+        if settings.rate:
+            return at_rate(count, settings.rate, settings.arrivals, random.Random(settings.seed))
+        return None
+
+    async def _own(self, number: int, name: str, step: CreatePods, owners: Owners) -> None:
+        """Have controllers make the Pods."""
+        short, count = step.namespace or f"namespace-{number}", self._workload.count(owners)
+        await self._target.start_controllers()
+        namespace = await self._making.namespace(short)
+        maker = self._making.maker(owners.template_path)
+        numbers = self._making.numbers(maker.template.generate_name, count)
+        pods = OwnedPods(
+            f"{name} in {short}", namespace, [maker.name(f"{one:0{DIGITS}}") for one in numbers],
+            # More of each where the count was changed (--measure) and is not as many for each.
+            -(-self._workload.count(step) // count),
+            wants_running=self._settings.wait_running and not step.skip_wait_to_completion,
+        )  # fmt: skip
+        self.sets.append(pods)
+        self._observer.follow_owned(pods)
+        creator = OwnerCreator(self._client, self._making, self._settings, maker, numbers)
+        if step.collect_metrics:
+            await self._measurements.measure(
+                short, pods, creator, lambda: creator.create(pods, self._observer.now)
+            )
+            return
+        self._measurements.follow(short, pods)
+        await creator.create(pods, self._observer.now)
+        if not step.skip_wait_to_completion:
+            await self._waiting.until_settled(pods)
+        self._progress.say(f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound")
+
+    async def _hold(self, number: int, name: str, step: CreatePods) -> None:
+        """Have about as many Pods there all the time: some come, and some go."""
+        held, settings = self._workload.count(step), self._settings
+        rate, seconds = settings.rate or self._workload.rate(step), self._workload.seconds(step)
+        if held + arrivals_of(rate, seconds) > MAX_COUNT:
+            raise RunError(f"{name}: at {rate:,.0f} a second more than {MAX_COUNT:,} Pods would come")
+        plan = plan_steady(
+            held=held, rate=rate, seconds=seconds, arrivals=settings.arrivals, lifetimes=step.lifetimes or "constant",
+            rng=random.Random(f"{settings.seed}-{number}-steady"),
+        )  # fmt: skip
+        short = step.namespace or f"namespace-{number}"
+        namespace = await self._making.namespace(short)
+        names, make_plain = await self._plan(number, name, step, namespace, len(plan.stays))
+        make = self._making.pod_maker(make_plain, namespace, names)
+        first, came = (
+            PodSet(f"{name} in {short}", namespace, some, wants_running=settings.wait_running)
+            for some in (names[:held], names[held:])
+        )
+        for pods in (first, came):
+            self.sets.append(pods)
+            self._observer.follow(pods)
+        await Creator(self._client, self._pace(measured=False, count=held), self._observer.now).create(
+            first, make
+        )
+        await self._waiting.until_settled(first)
+        self._progress.say(
+            f"{first.name}: {held:,} are there, {plan.rate:,.0f} come a second for {plan.seconds:g} s"
+        )
+        departures = Departures(
+            self._client, self._observer.now, grace_seconds=0 if settings.nodes == "objects" else None
+        )
+        departures.follow(came, plan.stays[held:])
+        begun = self._observer.now()
+        for index, stay in enumerate(plan.stays[:held]):
+            departures.plan(first, index, begun + stay)
+        departing = self._context.spawn(departures.run())
+        pace = replace(self._pace(measured=True, count=0), offsets=plan.offsets)
+        creator = Creator(self._client, pace, self._observer.now)
+        await self._measurements.measure(
+            short, came, creator, lambda: creator.create(came, lambda index: make(held + index))
+        )
+        departing.cancel()
+        found = sum_up(plan, first, came, start=creator.start, late=departures.late_seconds)
+        self._measurements.add_steady(found)
+        if not found.keeps_up:
+            self._notes.append(f"{name}: {words(found)}")
+
+    async def create_objects(self, name: str, step: CreateObjects) -> None:
+        """Create the objects of a file; where it is measured they are Pods, of which some may stay without a node.
+
+        Raises:
+            RunError: the file cannot be read, or the cluster is not the run's own.
+            ApiError: one was refused.
+        """
+        if not self._target.is_disposable:
+            raise RunError(f"{name}: a cluster's controllers would act on what is imported: use --local")
+        try:
+            objects = await asyncio.to_thread(read_objects, Path(self._workload.folder) / step.path)
+            measured = pods_of(objects, step.path) if step.collect_metrics else []
+        except ObjectsError as error:
+            raise RunError(str(error)) from error
+        if not step.collect_metrics:
+            await create_objects(self._client, objects, self._observer.now, self._progress.say)
+            self._making.nodes += sum(kind is NODE for kind, _ in objects)
+            return
+        for pod in measured:
+            self._making.label(pod)
+        names, namespaces = (
+            [getattr(pod.metadata, part) for pod in measured] for part in ("name", "namespace")
+        )
+        pods = PodSet(f"{name} {step.path}", "", names, namespaces=namespaces, may_stay=True)
+        self.sets.append(pods)
+        self._observer.follow(pods)
+        creator = Creator(self._client, self._pace(measured=True, count=len(pods)), self._observer.now)
+        await self._measurements.measure(
+            Path(step.path).stem, pods, creator, lambda: creator.create(pods, measured.__getitem__)
+        )
+        self._notes += self._waiting.notes
