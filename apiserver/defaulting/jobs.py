@@ -30,8 +30,6 @@ def default_job(job: job_pb2.Job) -> None:
     if not spec.HasField("pod_replacement_policy"):
         failing = spec.HasField("pod_failure_policy")
         spec.pod_replacement_policy = FAILED_PODS_ONLY if failing else TERMINATING_OR_FAILED
-    if not job.metadata.labels:
-        job.metadata.labels.update(spec.template.metadata.labels)
     _default_spec(spec)
 
 

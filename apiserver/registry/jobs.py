@@ -16,24 +16,38 @@ class JobStrategy(Strategy[job_pb2.Job]):
 
     def prepare_for_create(self, obj: job_pb2.Job, now: float) -> None:
         super().prepare_for_create(obj, now)
-        if obj.spec.manual_selector:
-            return
-        # Labels that are given are left: where they do not fit, validation says so.
+        labels = obj.spec.template.metadata.labels
+        takes_labels = not obj.metadata.labels
+        if not obj.spec.manual_selector:
+            self._select_own(obj)
+        if takes_labels:
+            # Those that were just made are among them: upstream's default (`SetDefaults_Job` in `pkg/apis/batch/v1/defaults.go`) does
+            # not copy the template's labels, it gives the Job the same map.
+            obj.metadata.labels.update(labels)
+        if obj.metadata.name:
+            self.name_known(obj)
+
+    def prepare_for_update(self, new: job_pb2.Job, old: job_pb2.Job) -> None:
+        super().prepare_for_update(new, old)
+        if not new.metadata.labels:
+            new.metadata.labels.update(new.spec.template.metadata.labels)
+
+    @staticmethod
+    def _select_own(obj: job_pb2.Job) -> None:
+        """Have the Job select the Pods with its uid. Labels that are given are left: where they do not fit, validation says so."""
         labels = obj.spec.template.metadata.labels
         for key in CONTROLLER_UID_LABELS:
             if key not in labels:
                 labels[key] = obj.metadata.uid
         if CONTROLLER_UID_LABEL not in obj.spec.selector.match_labels:
             obj.spec.selector.match_labels[CONTROLLER_UID_LABEL] = obj.metadata.uid
-        if obj.metadata.name:
-            self.name_known(obj)
 
     def name_known(self, obj: job_pb2.Job) -> None:
         if obj.spec.manual_selector:
             return
         labels, meta = obj.spec.template.metadata.labels, obj.metadata
-        # A Job without labels takes its template's, these among them: upstream's default comes again when what was stored is read.
-        takes_labels = not meta.labels or meta.labels == labels
+        # They are equal where the Job had none of its own: its template's have its uid by now.
+        takes_labels = meta.labels == labels
         for key in JOB_NAME_LABELS:
             # A generated name may be taken, and another one come.
             ours = meta.generate_name and labels.get(key, "").startswith(meta.generate_name[:58])

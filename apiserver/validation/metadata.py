@@ -14,6 +14,7 @@ from vaina.errors import FieldError
 from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, invalid, required, too_long
 from vaina.objects.times import format_time
+from vaina.quoting import go_quote
 
 Errors = list[FieldError]
 NameRule = Callable[[str], names.Problems]
@@ -260,7 +261,7 @@ def _optional(message: Message, field: str) -> object:
 def _check_no_new_finalizers(errors: Errors, new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
     extra = sorted(set(new.finalizers) - set(old.finalizers))
     if extra:
-        shown = ", ".join(f'"{name}"' for name in extra)
+        shown = ", ".join(go_quote(name) for name in extra)
         detail = (
             "no new finalizers can be added if the object is being deleted, found new finalizers "
             f"[]string{{{shown}}}"

@@ -120,11 +120,3 @@ def test_defaults_of_kinds_without_a_spec(text: str, want: dict[str, Any]) -> No
     version, kind = (line.partition(": ")[2] for line in text.splitlines()[:2])
     found = filled(KINDS_BY_GVK[version, kind], text)
     assert {name: found.get(name) for name in want} == want
-
-
-def test_a_job_takes_its_labels_from_its_template_unless_it_has_some() -> None:
-    text = f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: a}}\nspec: {{{TEMPLATE}}}\n"
-    kind = KINDS_BY_GVK["batch/v1", "Job"]
-    assert filled(kind, text)["metadata"]["labels"] == {"app": "x"}
-    text = text.replace("{name: a}", "{name: a, labels: {mine: z}}")
-    assert filled(kind, text)["metadata"]["labels"] == {"mine": "z"}

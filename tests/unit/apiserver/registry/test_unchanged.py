@@ -81,14 +81,28 @@ async def test_what_is_written_again_as_it_is_changes_nothing(
         assert await client.update_status(made) == made
 
 
-async def test_a_job_without_labels_has_those_of_its_pods() -> None:
+@pytest.mark.parametrize("own", [{}, {"app": "x"}], ids=["none", "one of its own"])
+async def test_a_job_without_labels_has_those_of_its_pods(own: dict[str, str]) -> None:
     api = make_apiserver()
+    template = BARE.replace("template: {", f"template: {{metadata: {{labels: {json.dumps(own)}}}, ", 1)
     made = await api.client.jobs.create(
-        read(f"apiVersion: batch/v1\nkind: Job\nmetadata: {{generateName: work-}}\nspec: {{{BARE}}}\n")
+        read(f"apiVersion: batch/v1\nkind: Job\nmetadata: {{generateName: work-}}\nspec: {{{template}}}\n")
     )
     name, uid = made.metadata.name, made.metadata.uid
     assert dict(made.metadata.labels) == {
         "batch.kubernetes.io/controller-uid": uid, "controller-uid": uid, "batch.kubernetes.io/job-name": name,
-        "job-name": name,
+        "job-name": name, **own,
     }  # fmt: skip
     assert made.metadata.labels == made.spec.template.metadata.labels
+    made.metadata.labels.clear()
+    assert (await api.client.jobs.update(made)).metadata.labels == made.spec.template.metadata.labels
+
+
+async def test_a_job_with_labels_keeps_them_as_they_are() -> None:
+    api = make_apiserver()
+    template = BARE.replace("template: {", "template: {metadata: {labels: {app: x}}, ", 1)
+    metadata = "metadata: {name: work, labels: {app: x}}"
+    made = await api.client.jobs.create(
+        read(f"apiVersion: batch/v1\nkind: Job\n{metadata}\nspec: {{{template}}}\n")
+    )
+    assert dict(made.metadata.labels) == {"app": "x"}

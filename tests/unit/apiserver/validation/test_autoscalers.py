@@ -33,6 +33,7 @@ SPECS = (
          'spec.scaleTargetRef.apiVersion: Invalid value: "": apiVersion must specify API group'),
     case("none at least", f"{{{TARGET}, minReplicas: 0}}",
          "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"),
+    case("none at least, by something outside", f"{{{TARGET}, minReplicas: 0, metrics: [{{type: External, external: {{metric: {{name: a}}, target: {{type: Value, value: '1'}}}}}}]}}"),
     case("fewer than none", f"{{{TARGET}, minReplicas: -1}}",
          "spec.minReplicas: Invalid value: -1: must be greater than or equal to 0"),
     case("more at least than at most", f"{{{TARGET}, minReplicas: 4}}",

@@ -124,6 +124,11 @@ UPDATES = (
          "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
          'finalizers []string{"example.com/x", "example.com/y"}',
          spec="name: a, deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [example.com/y, example.com/x]"),
+    case("what stands in a message is quoted as Go does", "name: a, deletionTimestamp: '2026-01-01T00:00:00Z'",
+         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
+         'finalizers []string{"example.com/x\\ny"}',
+         f'metadata.finalizers: Invalid value: "example.com/x\\ny": name part {QUALIFIED.removeprefix("name part ")}',
+         spec="name: a, deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [\"example.com/x\\ny\"]"),
     case("labels of an update are checked too", "name: a",
          f'metadata.labels: Invalid value: "-k": {QUALIFIED}', spec="name: a, labels: {-k: v}"),
 )  # fmt: skip
