@@ -190,6 +190,8 @@ def _give_classes(kinds: Mapping[str, list[Tree]], found: Imported) -> None:
         if rank == (0, "PreemptLowerPriority"):
             continue
         own = f"priority-{str(rank[0]).replace('-', 'minus-')}{'-never' if rank[1] == 'Never' else ''}"
+        while own in listed:
+            own += "-made"
         spec["priorityClassName"] = own
         if own not in made:
             made[own] = {

@@ -200,6 +200,21 @@ def test_every_pod_has_a_class_of_the_priority_that_it_has() -> None:
     assert not any("priority" in one["spec"] for one in found.pods)
 
 
+def test_a_class_that_is_made_takes_no_listed_ones_name() -> None:
+    found = imported(
+        thing("PriorityClass", "priority-50", "scheduling.k8s.io/v1", value=7),
+        thing("PriorityClass", "priority-50-made", "scheduling.k8s.io/v1", value=8),
+        pod("older", spec={"priority": 50}),
+        pod("other", spec={"priority": 50}),
+    )
+    values = [
+        (one["metadata"]["name"], one["value"]) for one in found.objects if one["kind"] == "PriorityClass"
+    ]
+    own = "priority-50-made-made"
+    assert values == [("priority-50", 7), ("priority-50-made", 8), (own, 50)]
+    assert {one["spec"].get("priorityClassName") for one in found.pods} - {None} == {own}
+
+
 def test_what_owns_no_pod_is_left_out() -> None:
     def replica_set(name: str) -> Tree:
         labels = {"app": name}
