@@ -10,7 +10,7 @@ Which plugin is asked in which layer is said by `scheduler.layers`. The decision
 scratch; a plain reference scheduler in the tests is the judge. `scheduler.cycles` keeps the classes that were lately asked
 for; the first Pod of one is decided by `scheduler.glance`.
 
-Figures are in docs/performance.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes under
+Figures are in docs/benchmarks.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes under
 it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast enough to look at all.
 """
 

@@ -21,7 +21,7 @@ from vaina.errors import Expired, InternalError
 from vaina.kinds import Kind
 
 #: A page of a list ends before its objects have more bytes than this: some 4,500 Pods. An answer exists twice until it is sent, so
-#: sixteen long lists at once cost that much less memory than with pages of 8 MiB (docs/performance.md).
+#: sixteen long lists at once cost that much less memory than with pages of 8 MiB (docs/performance-notes.md).
 PAGE_BYTES = 4 * 1024 * 1024
 #: a watch without a time of its own ends after half an hour to an hour, so that load spreads over replicas again
 MIN_WATCH_SECONDS = 1800

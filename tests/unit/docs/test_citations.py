@@ -1,4 +1,4 @@
-"""What modules, documents and tests cite is in the repository: documents by their paths, decisions by their numbers."""
+"""What modules, documents and tests cite is in the repository: documents by their paths, their headings, decisions by their numbers."""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +15,8 @@ BASES = (ROOT, ROOT / "docs", ROOT / "docs" / "decisions")
 DECISIONS = {path.name[:3] for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
 _DOCUMENT = re.compile(r"(?<![\w./:{}*$-])((?:[\w.-]+/)*[\w-][\w.-]*\.md)\b")
 _DECISIONS = re.compile(r"\bdecisions? (\d{3}(?:(?:, | and | to |, and )\d{3})*)\b", re.IGNORECASE)
+_LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)#([^)\s]+)\)")
+_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _NOTES = re.compile(r"\b(?:finding|issue) (?:[A-H]?\d+)\b", re.IGNORECASE)
 
 
@@ -56,6 +58,50 @@ def test_nothing_cites_a_document_that_is_not_here():
         and (found := missing(path.read_text(encoding="utf-8", errors="replace"), path))
     }
     assert wrong == {}
+
+
+def headings(text: str) -> set[str]:
+    """Return what a link may name of a document, as GitHub makes it: lower case, without punctuation, spaces as hyphens."""
+    lines = re.findall(r"^#+ (.*)$", _BLOCK.sub("", text), re.MULTILINE)
+    plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line).strip().lower() for line in lines)
+    return {re.sub(r"[^\w\- ]", "", line).replace(" ", "-") for line in plain}
+
+
+def leads_nowhere(text: str, at: Path) -> list[str]:
+    """Return the links of a document to headings that there are not, in itself or in another."""
+    found = []
+    for name, heading in _LINK.findall(_BLOCK.sub("", text)):
+        page = at.parent / name if name else at
+        if page.suffix != ".md":
+            continue
+        there = text if not name else page.read_text(encoding="utf-8") if page.exists() else ""
+        if heading not in headings(there):
+            found.append(f"{name}#{heading}")
+    return found
+
+
+def test_links_to_headings_lead_somewhere():
+    wrong = {
+        str(path.relative_to(ROOT)): found
+        for path in written()
+        if path.suffix == ".md" and (found := leads_nowhere(path.read_text(encoding="utf-8"), path))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("# One's `own`, in 10\n[a](#ones-own-in-10)", []),
+        ("# One\n[a](#two)", ["#two"]),
+        ("```\n# two\n```\n[a](#two)", ["#two"]),
+        ("[a](docs/node.md#nothing-of-it)", ["docs/node.md#nothing-of-it"]),
+        ("[a](https://example.com/page.md#x)", []),
+        ("```\n[a](#two)\n```", []),
+    ],
+)
+def test_which_links_lead_nowhere(text, want):
+    assert leads_nowhere(text, ROOT / "README.md") == want
 
 
 @pytest.mark.parametrize(
