@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 
+from bench.load import allocatable
 from bench.load.apps import AppLoad, pod_of
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.templates import NAMESPACE_DEFAULT, NODE_DEFAULT, POD_DEFAULT, Maker, Template
+from bench.load.workload import AllocatableStrategy
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
-from vaina.kinds import REPLICA_SET
+from vaina.kinds import NODE, POD, REPLICA_SET, Kind
 
 HOSTNAME = "kubernetes.io/hostname"
 #: nodes in a call, and calls in flight
@@ -71,7 +72,12 @@ class Making:
         self._numbers[prefix] = first + count
         return range(first, first + count)
 
-    async def make_nodes(self, paths: Sequence[str], labels: Callable[[int], dict[str, str]]) -> None:
+    async def make_nodes(
+        self,
+        paths: Sequence[str],
+        labels: Callable[[int], dict[str, str]],
+        strategy: AllocatableStrategy | None = None,
+    ) -> None:
         """Make Node objects, one after each template: no kubelet stands behind them."""
         count = len(paths)
         makers = {path: self.maker(path, "Node") for path in set(paths)}
@@ -81,13 +87,16 @@ class Making:
         async def caller() -> None:
             for start in starts:
                 indexes = range(start, min(start + _BATCH, count))
-                results = await self._client.nodes.create_batch(
-                    [
-                        self._node(makers[paths[index]], index, numbers[index], labels(index))
-                        for index in indexes
-                    ]
-                )
-                for result in results:
+                nodes = [
+                    self._node(makers[paths[index]], index, numbers[index], labels(index))
+                    for index in indexes
+                ]
+                if strategy is not None:
+                    for node in nodes:
+                        csi_node = allocatable.prepare(node, strategy)
+                        self.label(csi_node)
+                        await self._client.csi_nodes.create(csi_node)
+                for result in await self._client.nodes.create_batch(nodes):
                     if isinstance(result, ApiError):
                         raise result
 
@@ -98,10 +107,8 @@ class Making:
 
     def _node(self, maker: Maker, index: int, number: int, labels: dict[str, str]) -> node_pb2.Node:
         node: node_pb2.Node = maker.make(index, f"{number:05}")
-        if HOSTNAME not in node.metadata.labels:
-            node.metadata.labels[HOSTNAME] = node.metadata.name
         node.metadata.labels.update(labels)
-        self.label(node)
+        self.finish(NODE, node)
         return node
 
     async def make_apps(self, load: AppLoad, namespace: str) -> Callable[[int], pod_pb2.Pod]:
@@ -137,11 +144,22 @@ class Making:
         def make(index: int) -> pod_pb2.Pod:
             pod = make_plain(index)
             pod.metadata.name, pod.metadata.namespace = names[index], namespace
-            self.label(pod)
-            self.fit(pod)
+            self.finish(POD, pod)
             return pod
 
         return make
+
+    def finish(self, kind: Kind[Any], obj: Any) -> None:
+        """Give an object what all of its kind have in a run: the run's label, a Pod what the settings want, a node its hostname."""
+        self.label(obj)
+        if kind is POD:
+            self.fit(obj)
+        elif kind is NODE:
+            if HOSTNAME not in obj.metadata.labels:
+                obj.metadata.labels[HOSTNAME] = obj.metadata.name
+            if not obj.status.allocatable:
+                # As the apiserver has it of a new node; of one whose status is put it would take nothing.
+                obj.status.allocatable.MergeFrom(obj.status.capacity)
 
     def fit(self, pod: Any) -> None:
         """Change a Pod, or the template of Pods, as the settings want it."""
@@ -159,8 +177,5 @@ class Making:
         made = maker.make(index, f"{number:06}")
         if template.kind.namespaced:
             made.metadata.namespace = await self.namespace(namespace)
-        if template.kind.kind == "Pod":
-            name, plain = made.metadata.name, partial(maker.make, number="")
-            made = self.pod_maker(plain, made.metadata.namespace, [name])(0)
-        self.label(made)
+        self.finish(template.kind, made)
         return template, await self._client.kind(template.kind).create(made)

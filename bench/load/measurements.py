@@ -1,6 +1,6 @@
 """What a run measures: the Pods of a step, or all that come between `startCollectingMetrics` and `stopCollectingMetrics`."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ class Measurements:
         self._open: Measuring | None = None
         #: of the open one; none: all
         self._namespaces: Sequence[str] = ()
+        self._labels: Mapping[str, str] = {}
 
     def _new(self, name: str) -> Measuring:
         return Measuring(
@@ -35,21 +36,24 @@ class Measurements:
             self._settings.window_seconds,
         )  # fmt: skip
 
-    async def start(self, name: str, namespaces: Sequence[str]) -> None:
+    async def start(self, name: str, namespaces: Sequence[str], labels: Mapping[str, str]) -> None:
         """Begin one that goes on over the steps that follow.
 
         Args:
             name: in the report.
             namespaces: of the workload, whose Pods count; none: all.
+            labels: that the template of these Pods has; none: all.
         """
-        self._namespaces = namespaces
+        self._namespaces, self._labels = namespaces, labels
         self._open = self._new(name)
         await self._open.prepare()
         await self._open.begin()
 
     def follow(self, short: str, pods: PodSet) -> None:
-        """Count a step's Pods where a measurement goes on that is of their namespace."""
-        if self._open is not None and (not self._namespaces or short in self._namespaces):
+        """Count a step's Pods where a measurement goes on that is of their namespace and labels."""
+        if self._open is None or not pods.has_labels(self._labels):
+            return
+        if not self._namespaces or short in self._namespaces:
             self._open.pods.append(pods)
 
     async def stop(self) -> None:

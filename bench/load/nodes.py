@@ -24,6 +24,7 @@ class RunNodes:
 
         Raises:
             HollowError: the nodes did not come.
+            RunError: their kubelets say something else than the step.
             ApiError: one was refused.
         """
         count = self._context.workload.count(step)
@@ -41,11 +42,16 @@ class RunNodes:
                 self._notes.append(f"{name}: left out, the cluster's own nodes are used")
                 return
             case "hollow":
+                if step.node_allocatable_strategy is not None:
+                    raise RunError(
+                        f"{name}: nodeAllocatableStrategy: nodes are hollow, whose kubelets say what they have"
+                    )
                 for kind, one in enumerate(kinds):
                     mine = [index for index, dealt_kind in enumerate(dealt) if dealt_kind == kind]
                     await self._start_hollow(one.node_template_path, [labels(index) for index in mine])
             case _:
-                await self._making.make_nodes([kinds[kind].node_template_path for kind in dealt], labels)
+                paths = [kinds[kind].node_template_path for kind in dealt]
+                await self._making.make_nodes(paths, labels, step.node_allocatable_strategy)
                 if self._settings.nodes == "simulated" and not self._hollow:
                     self._hollow.append(SimulatedKubelets(self._target.address, self._settings))
         self._context.progress.say(f"{name}: {count:,} nodes")

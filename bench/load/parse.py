@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from bench.load import allocatable
 from bench.load.apps import BUILT_IN_PARAMS
 from bench.load.owners import KINDS
 from bench.load.shares import share
@@ -35,6 +36,7 @@ from bench.load.workload import (
     StartCollectingMetrics,
     StopCollectingMetrics,
     TestCase,
+    UpdateAny,
     Workload,
     duration,
 )
@@ -141,9 +143,9 @@ class _Checks:
             self._check_apps(step.apps, f"{where}.apps")
         if isinstance(step, Counted | Apps | Owners) and (step.count is None) == (not step.count_param):
             raise WorkloadError(f"{where}: one of count and countParam is needed")
-        if isinstance(step, CreateAny) and step.count is not None and step.count_param:
+        if isinstance(step, CreateAny | UpdateAny) and step.count is not None and step.count_param:
             raise WorkloadError(f"{where}: one of count and countParam is too many")
-        if isinstance(step, Counted | CreateAny | Apps | Owners) and step.count_param:
+        if isinstance(step, Counted | CreateAny | UpdateAny | Apps | Owners) and step.count_param:
             self._param(step.count_param, f"{where}.countParam")
         if isinstance(step, Sleep):
             if bool(step.duration) == bool(step.duration_param):
@@ -250,6 +252,8 @@ class _Checks:
                 self._pod_templates(step, where)
             case CreateAny():
                 self._template(step.template_path, f"{where}.templatePath", "")
+            case UpdateAny():
+                self._updated(step, where)
             case CreateObjects():
                 if not (self.folder / step.path).is_file():
                     raise WorkloadError(f"{where}.path: {step.path}: there is no such file")
@@ -259,7 +263,22 @@ class _Checks:
             case _:
                 return
 
+    def _updated(self, step: UpdateAny, where: str) -> None:
+        template = self._template(step.template_path, f"{where}.templatePath", "")
+        assert template is not None, "a path has a character at least"
+        if not template.name:
+            raise WorkloadError(
+                f"{where}.templatePath: {step.template_path}: metadata.name is needed: what is there is updated"
+            )
+        if template.kind.namespaced and not step.namespace:
+            raise WorkloadError(f"{where}: namespace is needed: a {template.kind.kind} is in one")
+
     def _node_templates(self, step: CreateNodes, where: str) -> None:
+        if step.node_allocatable_strategy is not None:
+            try:
+                allocatable.check(step.node_allocatable_strategy)
+            except ValueError as error:
+                raise WorkloadError(f"{where}.nodeAllocatableStrategy.{error}") from error
         self._template(step.node_template_path, f"{where}.nodeTemplatePath", "Node")
         if not step.node_templates:
             return
@@ -271,7 +290,17 @@ class _Checks:
                 one.node_template_path, f"{where}.nodeTemplates[{number}].nodeTemplatePath", "Node"
             )
 
+    def _volume_templates(self, volumes: CreatePods, where: str) -> None:
+        volume, claim = volumes.persistent_volume_template_path, volumes.persistent_volume_claim_template_path
+        if bool(volume) != bool(claim):
+            raise WorkloadError(
+                f"{where}: persistentVolumeTemplatePath and persistentVolumeClaimTemplatePath need one another"
+            )
+        self._template(volume, f"{where}.persistentVolumeTemplatePath", "PersistentVolume")
+        self._template(claim, f"{where}.persistentVolumeClaimTemplatePath", "PersistentVolumeClaim")
+
     def _pod_templates(self, step: CreatePods, where: str) -> None:
+        self._volume_templates(step, where)
         own = step.pod_template_path
         if step.apps is not None:
             if own:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from bench.load.owners import DIGITS, OwnedPods, OwnerCreator
 from bench.load.podset import PodSet
 from bench.load.replay import ObjectsError, create_objects, pods_of, read_objects
 from bench.load.steady import arrivals_of, plan_steady, sum_up, words
+from bench.load.volumes import VolumeTemplates, make_volumes, with_volumes
 from bench.load.waiting import Waiting
 from bench.load.workload import MAX_COUNT, CreateObjects, CreatePods, Owners
 from vaina.api.core.v1 import pod_pb2
@@ -54,7 +55,9 @@ class RunPods:
         namespace = await self._making.namespace(short)
         names, make_plain = await self._plan(number, name, step, namespace, count)
         running = self._settings.wait_running and not step.skip_wait_to_completion
-        pods = PodSet(f"{name} in {short}", namespace, names, wants_running=running)
+        pods = PodSet(
+            f"{name} in {short}", namespace, names, wants_running=running, labels=self._labels(step)
+        )
         self.sets.append(pods)
         self._observer.follow(pods)
         make = self._making.pod_maker(make_plain, namespace, names)
@@ -82,10 +85,28 @@ class RunPods:
             apps = self._workload.count(step.apps)
             load = plan_apps(step.apps, number, apps=apps, pods=count, rng=self._context.dice(number))
             return load.pod_names(), await self._making.make_apps(load, namespace)
-        maker = self._making.maker(
-            step.pod_template_path or self._workload.case.default_pod_template_path, "Pod"
+        maker = self._making.maker(self._template_path(step), "Pod")
+        names = [maker.name(f"{number}-{index:06}", index) for index in range(count)]
+        make: Callable[[int], pod_pb2.Pod] = partial(maker.make, number="")
+        if step.persistent_volume_template_path:
+            templates = VolumeTemplates(
+                step.persistent_volume_template_path, step.persistent_volume_claim_template_path
+            )
+            claims = await make_volumes(self._client, self._making, templates, namespace, range(count))
+            make = with_volumes(make, claims)
+        return names, make
+
+    def _template_path(self, step: CreatePods) -> str:
+        return step.pod_template_path or self._workload.case.default_pod_template_path
+
+    def _labels(self, step: CreatePods) -> Mapping[str, str]:
+        """Return the labels of a step's Pods that other steps can select them by: those of its template."""
+        if step.apps is not None:
+            return {}
+        labels: Mapping[str, str] = (
+            self._making.maker(self._template_path(step), "Pod").make(0, "").metadata.labels
         )
-        return [maker.name(f"{number}-{index:06}") for index in range(count)], partial(maker.make, number="")
+        return labels
 
     def _pace(self, *, measured: bool, count: int) -> Pace:
         settings = self._settings

@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 NEVER = math.nan
+_NO_LABELS: Mapping[str, str] = {}
 
 
 class PodSet:
@@ -19,6 +20,7 @@ class PodSet:
         wants_running: bool = False,
         namespaces: Sequence[str] = (),
         may_stay: bool = False,
+        labels: Mapping[str, str] = _NO_LABELS,
     ) -> None:
         """Make it for Pods that are still to be created.
 
@@ -29,8 +31,10 @@ class PodSet:
             wants_running: whether `settled` waits for them to run as well.
             namespaces: of each, where they differ.
             may_stay: whether the run goes on though some have no node.
+            labels: of their template, by which steps select them.
         """
         self.name, self.namespace, self.names, self.may_stay = name, namespace, list(names), may_stay
+        self.labels = labels
         size = len(names)
         #: namespace and name of each
         self.places = list(zip(namespaces or [namespace] * size, names, strict=True))
@@ -54,6 +58,10 @@ class PodSet:
         #: set when there is nothing to wait for
         self.settled = asyncio.Event()
         self._settle()
+
+    def has_labels(self, wanted: Mapping[str, str]) -> bool:
+        """Say whether a step that selects these labels means these Pods."""
+        return wanted.items() <= self.labels.items()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -15,7 +15,7 @@ from bench.load.pods import RunPods
 from bench.load.progress import Progress
 from bench.load.report import Measurement, Verification
 from bench.load.settings import RUN_LABEL, Settings
-from bench.load.steps import attempted, churn, delete_pods
+from bench.load.steps import attempted, churn, delete_pods, update_any
 from bench.load.verify import Verifying
 from bench.load.waiting import Waiting
 from bench.load.workload import (
@@ -32,6 +32,7 @@ from bench.load.workload import (
     Sleep,
     StartCollectingMetrics,
     StopCollectingMetrics,
+    UpdateAny,
     Workload,
 )
 from vaina.client.clientset import Clientset
@@ -171,6 +172,8 @@ class Run:
                 maker = self._making.maker(step.template_path)
                 for index in range(self._workload.count(step, 1)):
                     await self._making.make_any(maker, step.namespace or f"namespace-{number}", index)
+            case UpdateAny():
+                await self._update_any(name, step)
             case CreateObjects():
                 await self._pods.create_objects(name, step)
             case Churn():
@@ -185,7 +188,7 @@ class Run:
             case Sleep():
                 await asyncio.sleep(self._workload.seconds(step))
             case StartCollectingMetrics():
-                await self._measurements.start(step.name or name, step.namespaces)
+                await self._measurements.start(step.name or name, step.namespaces, step.label_selector)
             case StopCollectingMetrics():
                 await self._measurements.stop()
 
@@ -205,12 +208,19 @@ class Run:
             await task
         self._progress.say(f"{name}: {len(names):,} Pods of {step.namespace}")
 
+    async def _update_any(self, name: str, step: UpdateAny) -> None:
+        count = self._workload.count(step, 1)
+        task = self._spawn(update_any(self._client, self._making, step, count))
+        if not step.skip_wait_to_completion:
+            await task
+        self._progress.say(f"{name}: {count:,} of {step.template_path}")
+
     async def _barrier(self, name: str, step: Barrier) -> None:
         wanted = {self._making.full_namespace(one) for one in step.namespaces}
         if step.stage_requirement == "Running" and not self._settings.wait_running:
             self.notes.append(f"{name}: Pods were not waited for until they run")
         for pods in self._pods.sets:
-            if wanted and pods.namespace not in wanted:
+            if (wanted and pods.namespace not in wanted) or not pods.has_labels(step.label_selector):
                 continue
             if step.stage_requirement == "Attempted":
                 try:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.message import Message
@@ -12,15 +13,16 @@ from bench.load.observe import Observer
 from bench.load.podset import PodSet
 from bench.load.settings import Settings
 from bench.load.templates import Maker, Template
-from bench.load.workload import Churn, DeletePods
+from bench.load.workload import Churn, DeletePods, UpdateAny
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
+from vaina.kinds import NODE
 from vaina.objects.conditions import get_condition
 
 #: of a churn, where nothing else is said
 INTERVAL_MILLISECONDS = 500
 _LOOK_SECONDS = 0.5
-_DELETERS = 16
+_CALLERS = 16
 
 #: is told of a template's name and what was refused
 Note = Callable[[str, ApiError], None]
@@ -113,19 +115,51 @@ async def delete_pods(client: Clientset, namespace: str, names: Sequence[str], s
         selector = ",".join(f"{key}={value}" for key, value in step.label_selector.items())
         await client.pods.delete_collection(namespace, label_selector=selector, grace_period_seconds=0)
         return
-    start, order = time.perf_counter(), iter(enumerate(names))
 
-    async def deleter() -> None:
-        for index, name in order:
-            await asyncio.sleep(max(0.0, start + index / step.delete_pods_per_second - time.perf_counter()))
-            try:
-                await client.pods.delete(name, namespace, grace_period_seconds=0)
-            except NotFound:
-                continue
+    async def delete(index: int) -> None:
+        with suppress(NotFound):
+            await client.pods.delete(names[index], namespace, grace_period_seconds=0)
+
+    await at_pace(len(names), step.delete_pods_per_second, delete)
+
+
+async def at_pace(count: int, per_second: float, do: Callable[[int], Awaitable[None]]) -> None:
+    """Do something so often, with few calls in flight. Args: per_second: 0: as fast as the apiserver answers; do: is told how many were before."""
+    start, order = time.perf_counter(), iter(range(count))
+
+    async def caller() -> None:
+        for index in order:
+            if per_second:
+                await asyncio.sleep(max(0.0, start + index / per_second - time.perf_counter()))
+            await do(index)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(_DELETERS):
-            group.create_task(deleter())
+        for _ in range(min(_CALLERS, count)):
+            group.create_task(caller())
+
+
+async def update_any(client: Clientset, making: Making, step: UpdateAny, count: int) -> None:
+    """Put objects as the template of a step has them, and the status of nodes.
+
+    Upstream: test/integration/scheduler_perf/update.go.
+
+    Raises:
+        ApiError: one is not there, or may not be so.
+    """
+    maker = making.maker(step.template_path)
+    kind = maker.template.kind
+    objects: Any = client.kind(kind)
+
+    async def update(index: int) -> None:
+        wanted: Any = maker.make(index, "")
+        if kind.namespaced:
+            wanted.metadata.namespace = making.full_namespace(step.namespace)
+        making.finish(kind, wanted)
+        await objects.update(wanted)
+        if kind is NODE:
+            await objects.update_status(wanted)
+
+    await at_pace(count, step.update_per_second, update)
 
 
 async def attempted(client: Clientset, pods: PodSet, settings: Settings) -> None:

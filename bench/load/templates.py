@@ -1,8 +1,8 @@
 """Manifests with holes: what each of a workload's objects is made from. PURE but for `Template.read`.
 
 A template is a manifest (strictly read, as any) of one object, without or with holes in its strings: `${run}` is the
-name of the run, `${index}` the number of the object in its step, `${index:06}` the same with six digits. Where the
-workload gives parameters to a template, each is a hole as well. An object with `metadata.name` is called so; otherwise
+name of the run, `${index}` the number of the object in its step, `${index:06}` the same with six digits, `${index/10}` and `${index%10}` the
+quotient and the rest of a division. Where the workload gives parameters to a template, each is a hole as well. An object with `metadata.name` is called so; otherwise
 it is called `metadata.generateName` and a number, so that what a watch tells can be found again.
 """
 
@@ -19,7 +19,7 @@ from vaina.kinds import Kind
 from vaina.objects.manifest import decode_dict
 
 _HOLE = re.compile(r"\$\{([^}]*)\}")
-_INDEX = re.compile(r"index(:0?(\d{1,2}))?")
+_INDEX = re.compile(r"index(?:([/%])([1-9]\d{0,5}))?(?::0?(\d{1,2}))?")
 _NO_PARAMS: Mapping[str, str] = {}
 
 NODE_DEFAULT: Mapping[str, Any] = {
@@ -127,9 +127,9 @@ class Maker:
         message.metadata.generate_name = ""  # type: ignore[attr-defined]  # every kind has metadata
         return message
 
-    def name(self, number: str) -> str:
-        """Return the name of the object with this number, or its fixed one."""
-        fixed = fill(self.template.name, self._run, 0, self._params)
+    def name(self, number: str, index: int = 0) -> str:
+        """Return the name of the object with this number, or what the template calls object `index`."""
+        fixed = fill(self.template.name, self._run, index, self._params)
         return str(fixed or fill(self.template.generate_name, self._run, 0, self._params) + number)
 
     def make(self, index: int, number: str) -> Any:
@@ -139,7 +139,7 @@ class Maker:
         else:
             message = type(self._base)()
             message.CopyFrom(self._base)
-        message.metadata.name = self.name(number)
+        message.metadata.name = self.name(number, index)
         return message
 
 
@@ -163,7 +163,9 @@ def _filled(hole: re.Match[str], run: str, index: int, params: Mapping[str, str]
         return params[hole[1]]
     found = _INDEX.fullmatch(hole[1])
     assert found is not None, "templates are checked when they are read"
-    return f"{index:0{found[2] or 1}}"
+    by = int(found[2] or 1)
+    value = index % by if found[1] == "%" else index // by
+    return f"{value:0{found[3] or 1}}"
 
 
 def _holes(value: Any, source: str, params: Sequence[str]) -> set[str]:
@@ -181,7 +183,9 @@ def _holes(value: Any, source: str, params: Sequence[str]) -> set[str]:
                 names.add(hole[1])
             else:
                 known = ", ".join(f"${{{name}}}" for name in ("run", *params, "index"))
-                raise TemplateError(f"{source}: {hole[0]}: a hole is {known} or ${{index:06}}")
+                raise TemplateError(
+                    f"{source}: {hole[0]}: a hole is {known}, ${{index:06}}, ${{index/10}} or ${{index%10}}"
+                )
         return names
     items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return set().union(*(_holes(item, source, params) for item in items)) if items else set()

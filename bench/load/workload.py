@@ -44,6 +44,23 @@ class LabelStrategy(Strict, frozen=True):
     label_values: Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
+class CSIAllocatable(Strict, frozen=True):
+    """How many volumes of a driver a node takes."""
+
+    count: Count
+
+
+class AllocatableStrategy(Strict, frozen=True):
+    """What nodes have beside their template, and the CSINode of each."""
+
+    #: resource -> quantity, beside what the template says
+    node_allocatable: dict[Name, str] = {}
+    #: driver -> how many of its volumes
+    csi_node_allocatable: dict[Name, CSIAllocatable] = {}
+    #: in-tree plugins whose volumes a driver has taken over: kubernetes.io/aws-ebs
+    migrated_plugins: list[Name] = []
+
+
 class NodeTemplate(Strict, frozen=True):
     """One kind of a step's nodes, and which share of them is so: `1/3`."""
 
@@ -58,6 +75,7 @@ class CreateNodes(Counted, frozen=True, tag="createNodes"):
     #: instead; which node is of which kind is random, by the run's seed
     node_templates: list[NodeTemplate] = []
     label_node_prepare_strategy: LabelStrategy | None = None
+    node_allocatable_strategy: AllocatableStrategy | None = None
 
 
 class CreateNamespaces(Counted, frozen=True, tag="createNamespaces", kw_only=True):
@@ -111,6 +129,9 @@ class CreatePods(Counted, frozen=True, tag="createPods"):
     #: empty: one of its own, `namespace-` and the number of the step
     namespace: str = ""
     pod_template_path: str = ""
+    #: of a volume and its claim, bound to one another, that each Pod has; both or none
+    persistent_volume_template_path: str = ""
+    persistent_volume_claim_template_path: str = ""
     #: instead of a template
     apps: Apps | None = None
     #: instead of both: controllers make the Pods
@@ -164,6 +185,8 @@ class Barrier(Operation, frozen=True, tag="barrier"):
     """A wait for the Pods of these namespaces (none: of all) to have come so far."""
 
     namespaces: list[Name] = []
+    #: of the Pods' templates; none: all
+    label_selector: dict[str, str] = {}
     stage_requirement: Literal["Attempted", "Scheduled", "Running"] = "Scheduled"
 
 
@@ -183,6 +206,19 @@ class CreateAny(Operation, frozen=True, tag="createAny"):
     count_param: str = ""
 
 
+class UpdateAny(Operation, frozen=True, tag="updateAny"):
+    """Objects that are there are put as the template has them, all at once or so many a second."""
+
+    template_path: Name
+    namespace: str = ""
+    count: Count | None = None
+    count_param: str = ""
+    #: 0: as fast as the apiserver answers
+    update_per_second: Count = 0
+    #: the steps that follow do not wait for it (the reference has no such key)
+    skip_wait_to_completion: bool = False
+
+
 class CreateObjects(Operation, frozen=True, tag="createObjects"):
     """The objects of a file of JSON lines, in their order, as they are: an imported cluster (`vaina load import`)."""
 
@@ -196,6 +232,8 @@ class StartCollectingMetrics(Operation, frozen=True, tag="startCollectingMetrics
 
     name: str = ""
     namespaces: list[Name] = []
+    #: of the Pods' templates; none: all
+    label_selector: dict[str, str] = {}
 
 
 class StopCollectingMetrics(Operation, frozen=True, tag="stopCollectingMetrics"):
@@ -212,6 +250,7 @@ AnyOperation = (
     | Barrier
     | Sleep
     | CreateAny
+    | UpdateAny
     | CreateObjects
     | StartCollectingMetrics
     | StopCollectingMetrics
@@ -220,7 +259,7 @@ OPCODES = tuple(
     str(kind.__struct_config__.tag)
     for kind in (
         CreateNodes, CreateNamespaces, CreatePods, Churn, ChurnNodes, DeletePods, Barrier, Sleep, CreateAny,
-        CreateObjects, StartCollectingMetrics, StopCollectingMetrics,
+        UpdateAny, CreateObjects, StartCollectingMetrics, StopCollectingMetrics,
     )
 )  # fmt: skip
 
@@ -267,7 +306,7 @@ class Workload(msgspec.Struct, frozen=True):
         """Of the variant and its test case."""
         return frozenset((*self.case.labels, *self.variant.labels))
 
-    def count(self, operation: Counted | CreateAny | Apps | Owners, default: int = 0) -> int:
+    def count(self, operation: Counted | CreateAny | UpdateAny | Apps | Owners, default: int = 0) -> int:
         """Return how often a step is done, or how many apps there are."""
         if operation.count is not None:
             return operation.count

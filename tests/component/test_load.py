@@ -13,19 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.cluster import LocalCluster, LocalSettings, RunningCluster
+from bench.load.cluster import RunningCluster
 from bench.load.context import RunError
 from bench.load.parse import find_workload, read_workloads
-from bench.load.progress import Progress
 from bench.load.repeated import decode_runs
-from bench.load.report import Report, decode
+from bench.load.report import decode
 from bench.load.session import run_workload
 from bench.load.settings import RUN_LABEL, Settings
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ROOT, ApiserverProcess
+from tests.support.load import quiet, verified
 from tests.support.signals import heard
 from vaina.client.clientset import Clientset
-from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
@@ -40,14 +39,6 @@ async def scheduler(server: ApiserverProcess) -> AsyncIterator[ServiceProcess]:
     await asyncio.to_thread(process.wait_healthy)
     yield process
     process.close()
-
-
-def verified(report: Report, bindings: int) -> None:
-    """The run was judged whole, and was in order."""
-    found = report.verification
-    assert found is not None
-    assert (found.reason, found.violations) == ("", [])
-    assert (found.bindings, found.thorough) == (bindings, bindings)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -72,10 +63,6 @@ def cluster(server: ApiserverProcess, scheduler: ServiceProcess) -> RunningClust
     return RunningCluster(
         server.target, f"{scheduler.page}/metrics", f"http://127.0.0.1:{server.metrics_port}/metrics"
     )
-
-
-def quiet() -> Progress:
-    return Progress(lambda _: None)
 
 
 def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> None:
@@ -131,69 +118,6 @@ def test_a_workload_that_is_repeated_begins_anew_each_time(tmp_path: Path) -> No
         assert [(each.pods, each.bound, each.balance.nodes) for each in one.measurements] == [(20, 20, 5)]
         verified(one, 25)
     assert "namespace-2: 2 runs" in done.stdout
-
-
-@pytest.mark.parametrize("case", ["MixedApps", "PlainApps", "UnevenApps"])
-async def test_the_pods_of_many_apps_are_bound_as_they_should_be(case: str) -> None:
-    # Pods of ReplicaSets are for clusters without controllers: for processes of the run's own.
-    workload = find_workload(f"{case}/12Apps", read_workloads())
-    settings = Settings(run="load-test", create="pending", verify_seconds=600)
-    async with (
-        LocalCluster(LocalSettings(fsync=False)) as target,
-        Clientset(GrpcTransport(target.address)) as client,
-    ):
-        report = await run_workload(workload, target, client, settings, quiet())
-    [one] = report.measurements
-    assert (one.pods, one.bound) == (60, 60)
-    verified(report, 60)
-
-
-@pytest.mark.parametrize("case", ["Deployments", "Jobs", "StatefulSets"])
-async def test_the_pods_that_controllers_make_are_found_and_measured(case: str) -> None:
-    workload = find_workload(f"{case}/5Nodes", read_workloads())
-    settings = Settings(
-        run="load-test", create="pending", nodes="simulated", wait_running=True, verify_seconds=600
-    )
-    async with (
-        LocalCluster(LocalSettings(fsync=False)) as target,
-        Clientset(GrpcTransport(target.address)) as client,
-    ):
-        report = await run_workload(workload, target, client, settings, quiet())
-        pods = (await client.pods.list()).items
-    [one] = report.measurements
-    assert (one.pods, one.bound, one.running) == (30, 30, 30)
-    assert one.latencies["create_to_running"].summary.count == 30
-    assert one.processes["controller"].cpu_seconds > 0
-    assert len({pod.metadata.owner_references[0].uid for pod in pods}) == 3
-    verified(report, 30)
-
-
-@pytest.mark.parametrize("case", ["SteadyState", "SteadyStateNodeChurn"])
-async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go(case: str) -> None:
-    workload = find_workload(f"{case}/10Nodes", read_workloads())
-    # Pending Pods have no meaning here: they are created as they come.
-    settings = Settings(
-        run="load-test", create="pending", nodes="simulated", wait_running=True, verify_seconds=600
-    )
-    async with (
-        LocalCluster(LocalSettings(fsync=False)) as target,
-        Clientset(GrpcTransport(target.address)) as client,
-    ):
-        report = await run_workload(workload, target, client, settings, quiet())
-    [one] = report.measurements
-    # Those that were there at the beginning are not measured, and are judged.
-    assert (one.pods, one.bound) == (60, 60)
-    verified(report, 90)
-    assert one.steady is not None
-    assert (one.steady.wanted, one.steady.rate, one.steady.seconds) == (30, 20, 3)
-    assert one.steady.arrivals == 60
-    assert one.steady.departures > 0
-    assert 0 < one.steady.held_least <= one.steady.held_average <= one.steady.held_most < 90
-    assert one.seconds > 2.5
-    assert report.how["loop"] == "open, at the workload's rate, constant"
-    churned = [note for note in report.notes if note.startswith("churnNodes [1]: ")]
-    assert len(churned) == (case == "SteadyStateNodeChurn")
-    assert all("Pods were evicted" in note and "refused" not in note for note in churned)
 
 
 async def test_nodes_that_cannot_all_be_away_end_the_run(

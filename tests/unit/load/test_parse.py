@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.load.parse import WORKLOADS, WorkloadError, find_workload, parse_cases, read_workloads, select
-from bench.load.workload import CreateNodes, CreatePods, Workload, duration
+from bench.load.workload import CreateNodes, CreatePods, StartCollectingMetrics, Workload, duration
 
 FOLDER = Path(__file__).parent
 
@@ -41,9 +41,17 @@ TABLE = {
     "SchedulingNodeAffinity/5000Nodes_10000Pods": (5000, 5000, 10000),
     # Five times so many first Pods: one step for each kind of affinity.
     "MixedSchedulingBasePod/5000Nodes_5000Pods": (5000, 2000, 5000),
+    "PreemptionBasic/1000Nodes": (1000, 4000, 1000),
     "PreemptionAsync/5000Nodes": (5000, 20000, 5000),
     "Unschedulable/5kNodes/100Init/10kPods": (5000, 100, 10000),
     "SchedulingWithMixedChurn/5000Nodes_10000Pods": (5000, 0, 10000),
+    # Its counts are called otherwise: 10,000 that are gated, 20,000 that go.
+    "SchedulingWhileGated/1Node_10000GatedPods": (0, 0, 20000),
+    "SchedulingSecrets/5000Nodes_10000Pods": (5000, 1000, 10000),
+    "SchedulingInTreePVs/5000Nodes_2000Pods": (5000, 1000, 2000),
+    "SchedulingMigratedInTreePVs/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "SchedulingCSIPVs/5000Nodes_5000Pods": (5000, 5000, 5000),
+    "PreemptionPVs/1000Nodes": (1000, 4000, 1000),
     "SchedulingWithChurnByPods/5000Nodes_10000Pods": (5000, 0, 10000),
     "MixedApps/30Apps": (5000, 0, 10000),
     "MixedApps/300Apps": (5000, 0, 10000),
@@ -67,7 +75,12 @@ def test_every_case_has_a_small_variant_and_measures_something() -> None:
     assert small == {one.case.name for one in workloads}
     for workload in workloads:
         steps = workload.case.workload_template
-        assert sum(isinstance(step, CreatePods) and step.collect_metrics for step in steps) == 1
+        measuring = [
+            step
+            for step in steps
+            if isinstance(step, StartCollectingMetrics) or getattr(step, "collect_metrics", False)
+        ]
+        assert len(measuring) == 1
 
 
 def test_labels_choose_as_the_references_filter_does() -> None:
@@ -146,6 +159,13 @@ def test_files_that_are_none(text: str, error: str) -> None:
         ("{opcode: churnNodes, mode: drain, number: 0}", "number: Expected `int` >= 1"),
         ("{opcode: churnNodes, mode: drain, intervalMilliseconds: 0}", "intervalMilliseconds: Expected `int` >= 1"),
         ("{opcode: barrier, stageRequirement: Done}", "stageRequirement: Invalid enum value 'Done'"),
+        ("{opcode: updateAny}", "missing required field `templatePath`"),
+        ("{opcode: updateAny, templatePath: a, updatePerSecond: -1}", "updatePerSecond: Expected `int` >= 0"),
+        ("{opcode: updateAny, templatePath: a, count: 1, countParam: $nodes}", "one of count and countParam is too many"),
+        ("{opcode: updateAny, templatePath: a, countParam: $more}", "countParam: workloads 5Nodes has no params.more"),
+        ("{opcode: createNodes, count: 1, nodeAllocatableStrategy: {nodeAllocatable: {disks: many}}}", 'nodeAllocatableStrategy.nodeAllocatable.disks: "many" is no quantity like 39 or 1Gi'),
+        ("{opcode: createNodes, count: 1, nodeAllocatableStrategy: {csiNodeAllocatable: {d: {count: -1}}}}", "count: Expected `int` >= 0"),
+        ("{opcode: createPods, count: 1, persistentVolumeTemplatePath: a}", "persistentVolumeTemplatePath and persistentVolumeClaimTemplatePath need one another"),
         ("{opcode: deletePods}", "missing required field `namespace`"),
         ("{opcode: startCollectingMetrics}", "workloadTemplate: stopCollectingMetrics is missing"),
         ("{opcode: stopCollectingMetrics}", "workloadTemplate[2]: metrics are not being collected"),
@@ -162,6 +182,20 @@ def test_a_template_of_another_kind_is_refused(tmp_path: Path) -> None:
         parse_cases(
             GOOD.replace("count: 2", "count: 2, podTemplatePath: node.yaml"), source="w.yaml", folder=tmp_path
         )
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("templatePath: templates/light-pod.yaml, namespace: a", "light-pod.yaml: metadata.name is needed: what is there is updated"),
+        ("templatePath: templates/events/pod-schedulinggates.yaml", "namespace is needed: a Pod is in one"),
+    ],
+)  # fmt: skip
+def test_what_is_updated_has_a_name_and_its_namespace(step: str, error: str) -> None:
+    text = GOOD.replace("  workloads:", f"  - {{opcode: updateAny, {step}}}\n  workloads:")
+    with pytest.raises(WorkloadError) as caught:
+        parse_cases(text, source="w.yaml", folder=WORKLOADS)
+    assert error in str(caught.value)
 
 
 def test_an_unknown_workload_is_answered_with_those_there_are() -> None:
@@ -237,7 +271,7 @@ def test_apps_are_read() -> None:
         (("params: {image: web}", 'params: {image: web, cpu: "2"}'), "[1].apps.templateParams.image: cpu is given already"),
         (("params: {image: web}", "params: {image: web, run: r}"), "[1].apps.templateParams.image: run is given already"),
         (("params: {image: web}", "params: {image: web, colour: red}"), "[1].apps.templateParams.image: colour is not used"),
-        (("params: {image: web}", "params: {picture: web}"), "[1].apps.templates[0].templatePath: plain.yaml: ${image}: a hole is ${run}, ${app}, ${cpu}, ${memory}, ${picture}, ${index} or ${index:06}"),
+        (("params: {image: web}", "params: {picture: web}"), "[1].apps.templates[0].templatePath: plain.yaml: ${image}: a hole is ${run}, ${app}, ${cpu}, ${memory}, ${picture}, ${index}, ${index:06}, ${index/10} or ${index%10}"),
         (("params: {image: web}", "params: {}"), "templateParams[...][0].params: Expected `object` of length >= 1"),
     ],
 )  # fmt: skip

@@ -39,6 +39,16 @@ def test_a_fixed_name_stays() -> None:
     assert Template(tree).maker("r1").make(0, "5").metadata.name == "r1-node"
 
 
+def test_a_name_may_be_made_of_the_number_of_the_object() -> None:
+    tree = POD | {
+        "metadata": {"name": "${run}-${index}", "labels": {"tens": "${index/10}", "ones": "${index%10:02}"}}
+    }
+    maker = Template(tree).maker("r1")
+    made = maker.make(37, "")
+    assert made.metadata.name == maker.name("", 37) == "r1-37"
+    assert dict(made.metadata.labels) == {"tens": "3", "ones": "07"}
+
+
 def test_parameters_are_holes_too() -> None:
     tree = POD | {"metadata": {"name": "${app}-${run}"}}
     template = Template(tree, "pod.yaml", [{"app": "a"}])
@@ -55,8 +65,12 @@ def test_parameters_are_holes_too() -> None:
             'unknown field "spec.containers[0].imag"',
         ),
         (POD | {"kind": "Pot"}, 'no matches for kind "Pot"'),
-        (POD | {"metadata": {"name": "${name}"}}, r"${name}: a hole is ${run}, ${index} or ${index:06}"),
+        (
+            POD | {"metadata": {"name": "${name}"}},
+            r"${name}: a hole is ${run}, ${index}, ${index:06}, ${index/10} or ${index%10}",
+        ),
         (POD | {"metadata": {"name": "${index:x}"}}, r"${index:x}: a hole is"),
+        (POD | {"metadata": {"name": "a-${index/0}"}}, r"${index/0}: a hole is"),
     ],
 )
 def test_mistakes(tree: dict[str, Any], error: str) -> None:
