@@ -7,7 +7,7 @@ the two differ.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -20,8 +20,10 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 
 K = TypeVar("K")
-#: classes of Pods that are counted for
-CLASSES: Final = 64
+#: what Pods are that count alike: what they have in common (`alike_of`), and whether they are about to go
+_Kind = tuple[bytes, bool]
+#: numbers that are kept, over all classes: some 120 bytes each, so that about half a GiB is the most
+MOST_NUMBERS: Final = 4_000_000
 #: what one Pod is to a class: whether a friend; foes' keys; enemies' keys; the constraints of spread that it counts for
 _Effect = tuple[bool, tuple[str, ...], tuple[str, ...], tuple[int, ...]]
 _Domain = tuple[str, str]
@@ -33,63 +35,70 @@ class _Spread:
 
     item: pod_pb2.TopologySpreadConstraint
     selector: meta_pb2.LabelSelector
-    #: node -> its domain, of the nodes that count
-    domain_of: dict[str, str] = field(default_factory=dict)
+    #: node -> its domain, of the nodes that count; shared by all constraints of which the same nodes count
+    domain_of: Mapping[str, str]
     #: domain -> how many Pods match
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int]
+    #: how often each number of Pods stands there, so that the fewest are found at once
+    tally: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.tally[0] = len(self.counts)
+
+    def add(self, domain: str, number: int) -> None:
+        """Count Pods in a domain."""
+        before = self.counts[domain]
+        self.counts[domain] = before + number
+        _add(self.tally, before, -1)
+        _add(self.tally, before + number, 1)
 
 
 class _Class:
     """What is counted for Pods that ask the same."""
 
-    def __init__(self, world: World, wanting: Placed) -> None:
+    def __init__(self, world: World, wanting: Placed, domains_of: "_Domains") -> None:
         self._world, self._wanting = world, wanting
         self._friends: Counter[_Domain] = Counter()
         self._foes: Counter[_Domain] = Counter()
         self._enemies: Counter[_Domain] = Counter()
         self._enemy_keys: Counter[str] = Counter()
-        self._effects: dict[tuple[bytes, bool], _Effect] = {}
-        pod = wanting.pod
         hard = [
             item
-            for item in pod.spec.topology_spread_constraints
+            for item in wanting.pod.spec.topology_spread_constraints
             if item.when_unsatisfiable == "DoNotSchedule"
         ]
-        self._spread = [_Spread(item, selector_of(item, pod)) for item in hard]
-        for one in self._spread:
-            for name, node in world.nodes.items():
-                item = one.item
-                if (
-                    has_all_keys(node, hard)
-                    and (item.node_affinity_policy == "Ignore" or selected(pod, node))
-                    and (item.node_taints_policy != "Honor" or not repelled(pod, node))
-                ):
-                    domain = one.domain_of[name] = node.metadata.labels[item.topology_key]
-                    one.counts.setdefault(domain, 0)
+        self._spread: list[_Spread] = []
+        for item in hard:
+            domain_of = domains_of(wanting.pod, item, hard)
+            counts = dict.fromkeys(domain_of.values(), 0)
+            self._spread.append(_Spread(item, selector_of(item, wanting.pod), domain_of, counts))
 
-    def count(self, other: Placed, alike: bytes, sign: int) -> None:
-        """Count a Pod that came (1) or went (-1)."""
-        here = self._world.labels.get(other.node)
-        if here is None or other.node not in self._world.nodes:
+    @property
+    def numbers(self) -> int:
+        """How many numbers are kept, about."""
+        counted = len(self._friends) + len(self._foes) + len(self._enemies)
+        return 1 + counted + sum(len(one.counts) for one in self._spread)
+
+    def count(self, effect: _Effect, node: str, number: int) -> None:
+        """Count Pods that came to a node, or went from it (a negative number)."""
+        here = self._world.labels.get(node)
+        if here is None or node not in self._world.nodes:
             return
-        key = (alike, other.terminating)
-        effect = self._effects.get(key)
-        if effect is None:
-            effect = self._effects[key] = self._effect(other)
         friend, foes, enemies, spread = effect
         for domain in domains(self._wanting.together, here) if friend else ():
-            _add(self._friends, domain, sign)
+            _add(self._friends, domain, number)
         for name in foes:
-            _add_domain(self._foes, name, here, sign)
+            _add_domain(self._foes, name, here, number)
         for name in enemies:
-            _add_domain(self._enemies, name, here, sign)
-            _add(self._enemy_keys, name, sign)
-        for number in spread:
-            one = self._spread[number]
-            if other.node in one.domain_of:
-                one.counts[one.domain_of[other.node]] += sign
+            _add_domain(self._enemies, name, here, number)
+            _add(self._enemy_keys, name, number)
+        for index in spread:
+            one = self._spread[index]
+            if node in one.domain_of:
+                one.add(one.domain_of[node], number)
 
-    def _effect(self, other: Placed) -> _Effect:
+    def effect(self, other: Placed) -> _Effect:
+        """Return what a Pod is to these."""
         world, wanting = self._world, self._wanting
         return (
             bool(wanting.together) and all(matches(world, term, wanting, other) for term in wanting.together),
@@ -113,7 +122,7 @@ class _Class:
             if domain is None:
                 return "PodTopologySpread"
             least = one.item.min_domains if one.item.HasField("min_domains") else 1
-            fewest = min(one.counts.values(), default=0) if len(one.counts) >= least else 0
+            fewest = min(one.tally, default=0) if len(one.counts) >= least else 0
             itself = is_set(one.item) and selects(one.selector, wanting.labels)
             if one.counts.get(domain, 0) + itself - fewest > one.item.max_skew:
                 return "PodTopologySpread"
@@ -134,21 +143,88 @@ class _Class:
         )
 
 
-class Among:
-    """Counts for the classes that were asked about. Tell it of every change."""
+class _Domains:
+    """The nodes that constraints count, by what that depends on. 300 apps that are spread over zones share one."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._classes: dict[bytes, _Class] = {}
+        self._known: dict[tuple[object, ...], dict[str, str]] = {}
+
+    @property
+    def numbers(self) -> int:
+        """How many are kept."""
+        return sum(map(len, self._known.values()))
 
     def clear(self) -> None:
-        """Forget all: nodes or namespaces have changed."""
+        """Forget all."""
+        self._known.clear()
+
+    def __call__(
+        self, pod: pod_pb2.Pod, item: pod_pb2.TopologySpreadConstraint, hard: Sequence[pod_pb2.TopologySpreadConstraint]
+    ) -> dict[str, str]:  # fmt: skip
+        """Return node -> domain, of the nodes that count for a constraint beside the others of its Pod."""
+        by_affinity, by_taints = item.node_affinity_policy != "Ignore", item.node_taints_policy == "Honor"
+        asks = pod_pb2.PodSpec()
+        if by_affinity:
+            asks.node_selector.update(pod.spec.node_selector)
+            if pod.spec.affinity.HasField("node_affinity"):
+                asks.affinity.node_affinity.CopyFrom(pod.spec.affinity.node_affinity)
+        if by_taints:
+            asks.tolerations.extend(pod.spec.tolerations)
+        key = (
+            item.topology_key, frozenset(other.topology_key for other in hard), by_affinity, by_taints,
+            asks.SerializeToString(deterministic=True),
+        )  # fmt: skip
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = {
+                name: node.metadata.labels[item.topology_key]
+                for name, node in self._world.nodes.items()
+                if has_all_keys(node, hard)
+                and (not by_affinity or selected(pod, node))
+                and (not by_taints or not repelled(pod, node))
+            }
+        return found
+
+
+class Among:
+    """Counts for the classes that were asked about. Tell it of every change."""
+
+    def __init__(self, world: World, most_numbers: int = MOST_NUMBERS) -> None:
+        """Make it. Args: most_numbers: that are kept, about; beyond it the class that was not asked about longest goes."""
+        self._world, self._most = world, most_numbers
+        self._classes: dict[bytes, _Class] = {}
+        self._domains = _Domains(world)
+        #: kind -> node -> how many Pods, with one of them
+        self._there: dict[_Kind, tuple[Placed, Counter[str]]] = {}
+        #: kind -> the classes that such a Pod means something to, and what
+        self._touched: dict[_Kind, list[tuple[_Class, _Effect]]] = {}
+
+    def clear(self) -> None:
+        """Forget what was counted: nodes or namespaces have changed. Which Pods are where is known still."""
         self._classes.clear()
+        self._touched.clear()
+        self._domains.clear()
 
     def count(self, other: Placed, alike: bytes, sign: int) -> None:
         """Count a Pod that came to a node (1, when the world has it), or is about to go (-1)."""
-        for one in self._classes.values():
-            one.count(other, alike, sign)
+        kind = (alike, other.terminating)
+        there = self._there.get(kind)
+        if there is None:
+            there = self._there[kind] = (other, Counter())
+        _add(there[1], other.node, sign)
+        touched = self._touched.get(kind)
+        if touched is None:
+            touched = self._touched[kind] = []
+            for one in self._classes.values():
+                effect = one.effect(other)
+                if any(effect):
+                    touched.append((one, effect))
+        for one, effect in touched:
+            one.count(effect, other.node, sign)
+        if not there[1]:
+            del self._there[kind]
+            self._touched.pop(kind)
 
     def refuses(self, wanting: Placed, alike: bytes, name: str, *, may_begin: bool) -> str | None:
         """Return which plugin refuses a node ("": none); None: nothing is counted for such Pods, and to begin was too dear.
@@ -161,24 +237,47 @@ class Among:
         """
         found = self._classes.pop(alike, None)
         if found is None:
-            if len(self._classes) >= CLASSES:
+            if self._classes and self._numbers() > self._most:
                 if not may_begin:
                     return None
                 # The one that was not asked about longest goes.
-                del self._classes[next(iter(self._classes))]
-            found = _Class(self._world, wanting)
-            for other in self._world.pods.values():
-                found.count(other, alike_of(other.pod), 1)
+                self._forget(next(iter(self._classes)))
+            found = self._begin(wanting)
         self._classes[alike] = found
         return found.refuses(name)
 
+    def _numbers(self) -> int:
+        kept = sum(one.numbers for one in self._classes.values())
+        return kept + self._domains.numbers + sum(map(len, self._touched.values()))
+
+    def _begin(self, wanting: Placed) -> _Class:
+        made = _Class(self._world, wanting, self._domains)
+        for kind, (other, nodes) in self._there.items():
+            effect = made.effect(other)
+            if any(effect):
+                if kind in self._touched:
+                    self._touched[kind].append((made, effect))
+                for node, number in nodes.items():
+                    made.count(effect, node, number)
+        return made
+
+    def _forget(self, alike: bytes) -> None:
+        gone = self._classes.pop(alike)
+        for kind, touched in self._touched.items():
+            self._touched[kind] = [item for item in touched if item[0] is not gone]
+
 
 def alike_of(pod: pod_pb2.Pod) -> bytes:
-    """Return what Pods have in common that are decided alike, wherever they are."""
-    alike = pod_pb2.Pod(spec=pod.spec)
-    alike.spec.ClearField("node_name")
+    """Return what the rules among Pods read of a Pod: those in which it is equal are decided alike by these rules."""
+    spec = pod.spec
+    alike = pod_pb2.Pod()
     alike.metadata.namespace = pod.metadata.namespace
     alike.metadata.labels.update(pod.metadata.labels)
+    if spec.HasField("affinity"):
+        alike.spec.affinity.CopyFrom(spec.affinity)
+    alike.spec.topology_spread_constraints.extend(spec.topology_spread_constraints)
+    alike.spec.node_selector.update(spec.node_selector)
+    alike.spec.tolerations.extend(spec.tolerations)
     return alike.SerializeToString(deterministic=True)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.judge import volumes
-from bench.judge.among import Among, alike_of
+from bench.judge.among import MOST_NUMBERS, Among, alike_of
 from bench.judge.reference import ReferenceScheduler, World
 from bench.judge.reference.scheduler import RULES
 from bench.judge.reference.storage import StorageObject
@@ -89,6 +89,8 @@ class History:
     is_fresh: Callable[[pod_pb2.Pod], bool] = lambda _: False
     #: is asked at each binding that they concern whether it is judged by walking through the rules `AMONG_PODS` as well, or by counts alone
     is_thorough: Callable[[], bool] = lambda: True
+    #: that are kept to count by (`among.py`)
+    most_numbers: int = MOST_NUMBERS
     bindings: int = 0
     #: bindings that were judged by all rules, and those of them where the rules among Pods were walked through
     thorough: int = 0
@@ -103,7 +105,7 @@ class History:
         self._reference = ReferenceScheduler(every - volumes.OF_VOLUMES)
         self._hasty = ReferenceScheduler(every - volumes.OF_VOLUMES - AMONG_PODS)
         self._world = self._everything.world
-        self._among = Among(self._world)
+        self._among = Among(self._world, self.most_numbers)
         #: uid -> node
         self._nodes: dict[str, str] = {}
         self._lately = _Lately(self.lag)

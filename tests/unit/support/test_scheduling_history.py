@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from bench.judge.among import CLASSES
 from bench.judge.history import History, violations
 from tests.unit.scheduler.histories import Story
 from tests.unit.scheduler.objects import node, pod, term
@@ -219,16 +218,25 @@ def test_what_is_counted_is_what_walking_through_the_rules_finds(seed: int) -> N
     assert found[0]
 
 
-def test_of_more_classes_than_are_counted_for_some_are_judged() -> None:
+def of_classes(number: int) -> Story:
+    """Return Pods of so many classes that mind one another."""
     story = Story(node("n1", cpu="1000", pods="1000", labels={HOSTNAME: "n1"}))
-    for number in range(CLASSES + 10):
-        story.pod(apart(app(f"p{number}", f"app-{number}"), HOSTNAME, f"other-{number}"), "n1")
+    for index in range(number):
+        story.pod(apart(app(f"p{index}", f"app-{index}"), HOSTNAME, f"other-{index}"), "n1")
+    return story
+
+
+def test_three_hundred_classes_are_judged_by_counts() -> None:
     history = History(is_thorough=lambda: False)
-    for one in story.happened:
+    for one in of_classes(300).happened:
         history.take(one)
-    assert (history.bindings, history.thorough, history.walked, history.found) == (
-        CLASSES + 10,
-        CLASSES,
-        0,
-        [],
-    )
+    assert (history.bindings, history.thorough, history.walked, history.found) == (300, 300, 0, [])
+
+
+def test_of_more_classes_than_there_is_room_for_some_are_judged() -> None:
+    history = History(is_thorough=lambda: False, most_numbers=40)
+    for one in of_classes(60).happened:
+        history.take(one)
+    assert history.bindings == 60
+    assert 10 < history.thorough < 60
+    assert (history.walked, history.found) == (0, [])
