@@ -77,6 +77,9 @@ class RunningCluster:
     scheduler_page: str = ""
     apiserver_page: str = ""
     etcd_page: str = ""
+    controller_page: str = ""
+    #: of any number of kubelets
+    kubelet_pages: tuple[str, ...] = ()
     is_disposable: bool = False
 
     @property
@@ -86,7 +89,9 @@ class RunningCluster:
     def meters(self) -> dict[str, Meter]:
         pages = {
             "etcd": self.etcd_page, "apiserver": self.apiserver_page, "scheduler": self.scheduler_page,
+            "controller": self.controller_page,
         }  # fmt: skip
+        pages |= {f"kubelet-{number}": url for number, url in enumerate(self.kubelet_pages)}
         return {"load": ProcMeter(os.getpid())} | {name: PageMeter(url) for name, url in pages.items() if url}
 
     async def stop_scheduler(self) -> None:

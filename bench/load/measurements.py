@@ -113,7 +113,7 @@ class Measurements:
     async def _end(self, measuring: Measuring) -> Measurement:
         found = await measuring.end(self._making.nodes)
         self._notes += [
-            f"CPU and memory of {name} are not known: its page of metrics did not answer (--{name}-metrics)"
+            f"CPU and memory of {name} are not known: its page of metrics did not answer (--{name.partition('-')[0]}-metrics)"
             for name in sorted(measuring.silent)
         ]
         return found

@@ -129,7 +129,8 @@ def _check_trace(workload: Workload, settings: Settings) -> None:
 async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Target, Clientset]]:
     if options.local is None:
         running = RunningCluster(
-            shell.server, options.scheduler_metrics, options.apiserver_metrics, options.etcd_metrics
+            shell.server, options.scheduler_metrics, options.apiserver_metrics, options.etcd_metrics,
+            options.controller_metrics, options.kubelet_metrics,
         )
         async with client_of(shell.server) as client:
             yield running, client

@@ -38,6 +38,8 @@ _OTHERS = (
     "scheduler_metrics",
     "apiserver_metrics",
     "etcd_metrics",
+    "controller_metrics",
+    "kubelet_metrics",
 )
 #: options that say how processes are started
 _LOCAL = ("no_fsync", "scheduler_config", "scheduler_flags", "profiles")
@@ -57,6 +59,8 @@ class RunOptions:
     scheduler_metrics: str = ""
     apiserver_metrics: str = ""
     etcd_metrics: str = ""
+    controller_metrics: str = ""
+    kubelet_metrics: tuple[str, ...] = ()
     limits: list[Limit] = field(default_factory=list)
     output: str = ""
     html: str = ""
@@ -206,6 +210,16 @@ _OPTIONS = (
         "--etcd-metrics",
         default="http://127.0.0.1:2381/metrics",
         help="Metrics page of a running cluster's etcd; empty: none.",
+    ),
+    click.option(
+        "--controller-metrics",
+        default="http://127.0.0.1:10252/metrics",
+        help="Metrics page of a running cluster's controllers; empty: none.",
+    ),
+    click.option(
+        "--kubelet-metrics",
+        multiple=True,
+        help="Metrics page of a running cluster's kubelet; may be repeated.",
     ),
     click.option(
         "--slo",

@@ -222,6 +222,8 @@ spec:
                 sys.executable, "-m", "cli", f"--server={server.target}", "load", "run", "TooMany/1Node",
                 f"--filename={tmp_path / 'w.yaml'}", "--nodes=objects", f"--scheduler-metrics={careless.page}/metrics",
                 "--apiserver-metrics=", "--etcd-metrics=http://127.0.0.1:9/metrics", "--keep",
+                f"--controller-metrics=http://127.0.0.1:{server.metrics_port}/metrics",
+                "--kubelet-metrics=http://127.0.0.1:9/metrics",
             ],
             cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
@@ -235,6 +237,11 @@ spec:
     assert told[0].endswith("but VolumeBinding: node(s) didn't match PersistentVolume's node affinity")
     assert "6 VIOLATIONS in 46 bindings" in done.stdout
     assert "note: CPU and memory of etcd are not known" in done.stdout
+    [silent] = [line for line in done.stdout.splitlines() if "memory of kubelet-0 are not known" in line]
+    assert silent.endswith("(--kubelet-metrics)")
+    # Any page that tells of its process will do.
+    [cpu] = [line for line in done.stdout.splitlines() if "CPU µs per Pod" in line]
+    assert [word for word in cpu.split() if word.isalpha()][-3:] == ["load", "scheduler", "controller"]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
