@@ -62,6 +62,11 @@ class ServiceProcess:
         """Of the process."""
         return self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """With what it has ended, None while it goes on; a signal is its number, negative."""
+        return self._process.poll()
+
     def wait_healthy(self) -> None:
         """Return when /healthz says ok."""
         pause = threading.Event()

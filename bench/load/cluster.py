@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.etcd import EtcdProcess, find_etcd
+from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError, ended
 from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
 
@@ -14,6 +15,7 @@ _QUOTA = "--quota-backend-bytes=8589934592"
 
 #: all but those that look after nodes: nodes that are objects alone have no sign of life
 _CONTROLLERS = "*,-node-lifecycle,-node-ipam"
+_LOOK_SECONDS = 0.2
 
 
 class ClusterError(Exception):
@@ -64,6 +66,10 @@ class Target(Protocol):
         """Return when it is healthy. Raises ClusterError."""
         ...
 
+    async def watch_scheduler(self) -> None:
+        """Go on as long as it does. Raises ClusterError, with its last words, when it ends by itself."""
+        ...
+
     async def start_controllers(self) -> None:
         """Have controllers that make Pods, unless there are some, and wait until they are healthy. Raises ClusterError."""
         ...
@@ -103,6 +109,9 @@ class RunningCluster:
     async def wait_scheduler(self) -> None:
         return
 
+    async def watch_scheduler(self) -> None:
+        return  # how it fares is not known
+
     async def start_controllers(self) -> None:
         return  # it has its own
 
@@ -117,6 +126,8 @@ class LocalSettings:
     scheduler_config: str = ""
     #: further flags of the services
     scheduler_flags: tuple[str, ...] = ()
+    #: another scheduler instead of ours
+    scheduler_command: SchedulerCommand | None = None
     apiserver_flags: tuple[str, ...] = ()
     #: where cProfile writes what it saw of the scheduler or the apiserver
     profiles: dict[str, Path] = field(default_factory=dict)
@@ -132,7 +143,9 @@ class LocalCluster:
         self._settings = settings
         self._etcd: EtcdProcess | None = None
         self._apiserver: ServiceProcess | None = None
-        self._scheduler: ServiceProcess | None = None
+        self._scheduler: ServiceProcess | CommandScheduler | None = None
+        #: whether a scheduler of somebody else's has bound a Pod
+        self._is_probed = False
         self._controller: ServiceProcess | None = None
 
     async def __aenter__(self) -> "LocalCluster":
@@ -177,7 +190,9 @@ class LocalCluster:
 
     @property
     def scheduler_page(self) -> str:
-        return f"{self._scheduler.page}/metrics" if self._scheduler is not None else ""
+        if self._settings.scheduler_command is not None:
+            return self._settings.scheduler_command.page
+        return f"{self._scheduler.page}/metrics" if isinstance(self._scheduler, ServiceProcess) else ""
 
     @property
     def apiserver_page(self) -> str:
@@ -190,14 +205,25 @@ class LocalCluster:
             "etcd": self._etcd, "apiserver": self._apiserver, "scheduler": self._scheduler,
             "controller": self._controller,
         }  # fmt: skip
-        return found | {name: ProcMeter(part.pid) for name, part in parts.items() if part is not None}
+        return found | {
+            name: part.meter if isinstance(part, CommandScheduler) else ProcMeter(part.pid)
+            for name, part in parts.items()
+            if part is not None
+        }
 
     async def stop_scheduler(self) -> None:
-        if self._scheduler is not None:
-            await asyncio.to_thread(self._scheduler.close)
-            self._scheduler = None
+        # From now on its end is nobody's news.
+        ending, self._scheduler = self._scheduler, None
+        if ending is not None:
+            await asyncio.to_thread(ending.close)
 
     async def start_scheduler(self) -> None:
+        if self._settings.scheduler_command is not None:
+            try:
+                self._scheduler = CommandScheduler(self._settings.scheduler_command, self.address)
+            except SchedulerError as error:
+                raise ClusterError(f"the scheduler does not start: {error}") from None
+            return
         config = (f"--config={self._settings.scheduler_config}",) if self._settings.scheduler_config else ()
         self._scheduler = ServiceProcess(
             "scheduler", f"--apiserver={self.address}", "--log-level=warning", *config,
@@ -213,11 +239,28 @@ class LocalCluster:
             await asyncio.to_thread(_wait_healthy, self._controller, "controller")
 
     async def wait_scheduler(self) -> None:
-        assert self._scheduler is not None
-        await asyncio.to_thread(_wait_healthy, self._scheduler, "scheduler")
+        scheduler = self._scheduler
+        assert scheduler is not None
+        await asyncio.to_thread(_wait_healthy, scheduler, "scheduler")
+        if isinstance(scheduler, CommandScheduler) and not self._is_probed:
+            # Once: later on there are Pods and nodes that a run counts.
+            try:
+                await scheduler.bind_probe(self.address)
+            except SchedulerError as error:
+                raise ClusterError(f"the scheduler is not ready: {error}") from None
+            self._is_probed = True
+
+    async def watch_scheduler(self) -> None:
+        while True:
+            scheduler = self._scheduler
+            if scheduler is not None and scheduler.code is not None:
+                raise ClusterError(
+                    f"the scheduler {ended(scheduler.code)}; its last words:\n{scheduler.log()}"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _wait_healthy(process: ServiceProcess, name: str) -> None:
+def _wait_healthy(process: ServiceProcess | CommandScheduler, name: str) -> None:
     try:
         process.wait_healthy()
     except TimeoutError as error:

@@ -111,6 +111,7 @@ class Run:
             try:
                 await self._until_watched()
                 await self._start_scheduler()
+                watching.append(group.create_task(self._target.watch_scheduler()))
                 for number, step in enumerate(self._workload.case.workload_template):
                     await self._step(number, step)
                 await self._stop_background()

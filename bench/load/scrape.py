@@ -93,10 +93,10 @@ class ProcMeter:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         status = (folder / "status").read_text()
-        return Usage(cpu, _kilobytes(status, "VmRSS:"), _kilobytes(status, "VmHWM:"))
+        return Usage(cpu, kilobytes(status, "VmRSS:"), kilobytes(status, "VmHWM:"))
 
 
-def _kilobytes(status: str, name: str) -> int:
+def kilobytes(status: str, name: str) -> int:
     """Read a line of /proc/PID/status; one that has just ended has none."""
     words = status.partition(name)[2].split()
     return int(words[0]) * 1024 if words else 0

@@ -129,8 +129,12 @@ def _check_trace(workload: Workload, settings: Settings) -> None:
 async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Target, Clientset]]:
     if options.local is None:
         running = RunningCluster(
-            shell.server, options.scheduler_metrics, options.apiserver_metrics, options.etcd_metrics,
-            options.controller_metrics, options.kubelet_metrics,
+            shell.server,
+            options.scheduler_metrics,
+            options.apiserver_metrics,
+            options.etcd_metrics,
+            options.controller_metrics,
+            options.kubelet_metrics,
         )
         async with client_of(shell.server) as client:
             yield running, client
@@ -142,7 +146,11 @@ async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Targ
 def _how(options: RunOptions) -> dict[str, Any]:
     if options.local is None:
         return {"fsync": "as the cluster has it"}
-    return {"fsync": options.local.fsync, "scheduler config": options.local.scheduler_config}
+    command = options.local.scheduler_command
+    return {
+        "fsync": options.local.fsync, "scheduler config": options.local.scheduler_config,
+        "scheduler": str(command) if command else "",
+    }  # fmt: skip
 
 
 def _write(options: RunOptions, data: bytes, html: str, report: Report) -> None:

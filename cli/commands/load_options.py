@@ -11,6 +11,7 @@ import click
 from bench.load.cluster import LocalSettings
 from bench.load.long_enough import Bounds, MeasureError, parse_bounds
 from bench.load.repeated import MAX_RUNS
+from bench.load.scheduler_command import SchedulerCommand, parse_command
 from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
@@ -35,14 +36,16 @@ _OTHERS = (
     "output",
     "html",
     "perf_dash",
-    "scheduler_metrics",
     "apiserver_metrics",
     "etcd_metrics",
     "controller_metrics",
     "kubelet_metrics",
 )
 #: options that say how processes are started
-_LOCAL = ("no_fsync", "scheduler_config", "scheduler_flags", "profiles")
+_LOCAL = (
+    "no_fsync", "scheduler_config", "scheduler_flags", "profiles", "scheduler_command", "scheduler_health",
+)  # fmt: skip
+_SCHEDULER_PAGE = "http://127.0.0.1:10251/metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,18 @@ _OPTIONS = (
         help="With --local: a further flag of the scheduler; may be repeated.",
     ),
     click.option(
+        "--scheduler-command",
+        default="",
+        metavar="COMMAND",
+        help="With --local: start this instead of our scheduler; {apiserver} in it, and VAINA_APISERVER, are where the apiserver is.",
+    ),
+    click.option(
+        "--scheduler-health",
+        default="",
+        metavar="URL",
+        help="With --scheduler-command: answers with 200 once it is ready; otherwise it is when it has bound a first Pod.",
+    ),
+    click.option(
         "--profile",
         "profiles",
         multiple=True,
@@ -198,8 +213,8 @@ _OPTIONS = (
     ),
     click.option(
         "--scheduler-metrics",
-        default="http://127.0.0.1:10251/metrics",
-        help="Metrics page of a running cluster's scheduler; empty: none.",
+        default=None,
+        help=f"Metrics page of a running cluster's scheduler ({_SCHEDULER_PAGE}), or of that of --scheduler-command (none); empty: none.",
     ),
     click.option(
         "--apiserver-metrics",
@@ -264,6 +279,7 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         scheduler_config=given["scheduler_config"] or "",
         scheduler_flags=given["scheduler_flags"],
         profiles=_profiles(given["profiles"]),
+        scheduler_command=_scheduler_command(given),
     )
     try:
         limits = parse_limits(given["slo"]) if given["slo"] else []
@@ -277,9 +293,35 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         bounds=bounds,
         local=local_settings if local else None,
         limits=limits,
+        scheduler_metrics=_SCHEDULER_PAGE
+        if given["scheduler_metrics"] is None
+        else given["scheduler_metrics"],
         **{name: given[name] for name in _OTHERS},
     )
     return settings, options
+
+
+def _scheduler_command(given: dict[str, Any]) -> SchedulerCommand | None:
+    """Return the scheduler that is started instead of ours, or refuse what only ours has."""
+    if not given["scheduler_command"]:
+        if given["scheduler_health"]:
+            raise click.UsageError("--scheduler-health needs --scheduler-command")
+        return None
+    for name in ("scheduler_config", "scheduler_flags"):
+        if given[name]:
+            option = name.replace("_", "-").removesuffix("s")
+            raise click.UsageError(
+                f"--scheduler-command and --{option} exclude one another: the command has its own"
+            )
+    if "scheduler" in _profiles(given["profiles"]):
+        raise click.UsageError(
+            "--scheduler-command and --profile scheduler exclude one another: cProfile watches ours"
+        )
+    try:
+        words = parse_command(given["scheduler_command"])
+    except ValueError as error:
+        raise click.UsageError(f"--scheduler-command: {error}") from error
+    return SchedulerCommand(words, given["scheduler_health"], given["scheduler_metrics"] or "")
 
 
 def _profiles(given: Sequence[str]) -> dict[str, Path]:
