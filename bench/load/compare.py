@@ -5,14 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from bench.load import quality
 from bench.load.repeated import Repeated, Spread
 from bench.load.report import Report, Verification
 from bench.load.units import number, per_cent, unit_of
 
 #: figures that are better when they are higher; of the others less is better
-_HIGHER = ("throughput",)
+_HIGHER = ("throughput", "pods_that_fit")
 #: figures that are neither good nor bad
-_NEUTRAL = ("attempts_scheduled", "events_scheduled", "held_average")
+_NEUTRAL = frozenset(("attempts_scheduled", "events_scheduled", "held_average", *quality.METRICS)) - {
+    "fragmentation", "pods_that_fit",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.load.cluster import Target
+from bench.load.events import DROPPED, WAITING, EventsWritten, dropped_since, until_written, used
+from bench.load.histograms import absent, compute_histograms
+from bench.load.placement import compute_placement
 from bench.load.podset import PodSet
+from bench.load.quality import Quality, compute_quality
 from bench.load.report import Balance, Latency, Measurement, ProcessUse, QueueSample
 from bench.load.scrape import Meter, Page, Usage, fetch, only
 from bench.load.stats import deviation, distribution, summary, throughput, windows
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
 
-#: Events and traces are written after the bindings; they are part of the price
+#: conditions and traces are written after the bindings; they are part of the price. So are Events, which take longer (`events`)
 AFTERWORK_SECONDS = 1.0
 _ETCD_REQUESTS = "etcd_requests_total"
 #: between two looks at the scheduler's queue
@@ -114,19 +118,22 @@ class Measuring:
             self._lag = max(self._lag, time.perf_counter() - due)
 
     async def end(self, nodes: int) -> Measurement:
-        """Wait for the after-work and return what was measured.
+        """Wait for the after-work and for Events, and return what was measured.
 
         Args:
             nodes: how many nodes Pods could have gone to.
         """
         lag = self._lag
         scheduler = await page_of(self._target.scheduler_page)
-        waiting, dropped = _events_left(self._scheduler, scheduler)
+        tells = scheduler.has(WAITING)
+        waiting = int(scheduler.total(WAITING)) if tells else None
+        dropped = dropped_since(self._scheduler, scheduler) if tells else None
         await asyncio.sleep(AFTERWORK_SECONDS)
         after = await self._usage()
         scheduler = await page_of(self._target.scheduler_page)
         apiserver = await page_of(self._apiserver_page)
         bound = _values(pods.bound for pods in self.pods)
+        events = await self._events(max(bound, default=self.start), len(bound))
         # Where the first binding began the clock it is no part of what happened since; it may bring hundreds.
         since = [at for at in bound if at > self.start]
         found = windows(since or bound, self.start, self._window)
@@ -155,15 +162,30 @@ class Measuring:
             scheduled_events=await _scheduled_events(self._client, self.pods),
             events_waiting=waiting,
             events_dropped=dropped,
+            events=events,
+            histograms=compute_histograms(self._scheduler, scheduler),
+            histograms_absent=absent(scheduler),
+            quality=await _quality(self._client),
+        )
+
+    async def _events(self, last_bound: float, bound: int) -> EventsWritten | None:
+        """Wait for the scheduler's Events, and say what each process used until then."""
+        url = only(self._target.scheduler_page, WAITING, DROPPED)
+        left = await until_written(lambda: page_of(url), time.perf_counter)
+        if left is None:
+            return None
+        seconds = time.perf_counter() - last_bound
+        dropped = dropped_since(self._scheduler, await page_of(url))
+        cpu = used(self._before, await self._usage())
+        return EventsWritten(
+            seconds, left, dropped, cpu, {name: value / max(1, bound) * 1e6 for name, value in cpu.items()}
         )
 
     def _processes(self, after: Mapping[str, Usage], count: int) -> dict[str, ProcessUse]:
-        found = {}
-        for name, usage in after.items():
-            before = self._before.get(name)
-            used = usage.cpu_seconds - (before.cpu_seconds if before else 0.0)
-            found[name] = ProcessUse(used, used / count * 1e6, self._peaks[name])
-        return found
+        return {
+            name: ProcessUse(seconds, seconds / count * 1e6, self._peaks[name], after[name].memory_bytes)
+            for name, seconds in used(self._before, after).items()
+        }
 
 
 def _values(lists: Iterable[Sequence[float]]) -> list[float]:
@@ -200,12 +222,13 @@ async def _scheduled_events(client: Clientset, sets: Sequence[PodSet]) -> int | 
     return len(names & {(one.namespace, one.name) for one in about})
 
 
-def _events_left(before: Page, now: Page) -> tuple[int | None, int | None]:
-    """Return how many Events the scheduler has not written yet, and how many it dropped since; None where it does not tell."""
-    if not now.has("vaina_events_waiting"):
-        return None, None
-    dropped = now.total("vaina_events_dropped_total") - before.total("vaina_events_dropped_total")
-    return int(now.total("vaina_events_waiting")), int(dropped)
+async def _quality(client: Clientset) -> Quality | None:
+    """Look where all Pods are; None where the apiserver does not tell, or there is no node."""
+    try:
+        nodes, pods = await client.nodes.list(), await client.pods.list()
+    except ApiError:
+        return None
+    return compute_quality(compute_placement(nodes.items, pods.items)) if nodes.items else None
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:

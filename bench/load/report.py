@@ -6,10 +6,16 @@ from typing import Any
 
 import msgspec
 
+from bench.load import histograms as scheduler_histograms
+from bench.load import quality as placed
 from bench.load import steady as steady_state
+from bench.load.events import EventsWritten
+from bench.load.events import rows as event_rows
 from bench.load.stats import Summary, Window
 
 FORMAT = "vaina-load/1"
+#: histograms that are parted by so many labels are in the JSON and on the page, not in the text
+_MANY_LABELS = 2
 
 
 class ReportError(Exception):
@@ -38,6 +44,8 @@ class ProcessUse(msgspec.Struct, frozen=True):
     cpu_us_per_pod: float
     #: since the process began, where it tells; otherwise the most that was seen
     peak_memory_bytes: int
+    #: resident when the measurement ended
+    memory_bytes: int = 0
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -75,12 +83,19 @@ class Measurement(msgspec.Struct, frozen=True):
     lag_seconds: float
     #: refused and asked again, by reason
     retries: dict[str, int]
-    #: measured Pods of which an Event `Scheduled` was stored a second after the last binding. None: not counted
+    #: measured Pods of which an Event `Scheduled` was stored in the end. None: not counted
     scheduled_events: int | None = None
     #: what the scheduler had said and not written yet when the last Pod was bound, and what it had dropped since the start;
     #: None: it does not tell
     events_waiting: int | None = None
     events_dropped: int | None = None
+    #: when all were written or dropped, and what that took. None: the scheduler does not tell
+    events: EventsWritten | None = None
+    #: the scheduler's own, as growth; and those of which its page has nothing at all
+    histograms: list[scheduler_histograms.Histogram] = []
+    histograms_absent: list[str] = []
+    #: how Pods lay on the nodes in the end. None: not known
+    quality: placed.Quality | None = None
     #: None: it was none
     steady: steady_state.Steady | None = None
 
@@ -158,10 +173,22 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     found["balance_deviation"] = measurement.balance.deviation
     found["balance_most"] = measurement.balance.most
     found["lag"] = measurement.lag_seconds
+    return found | _figures_beside(measurement)
+
+
+def _figures_beside(measurement: Measurement) -> dict[str, float]:
+    """Return the figures that a measurement may or may not have."""
+    found = scheduler_histograms.metrics_of(measurement.histograms)
     if measurement.scheduled_events is not None:
         found["events_scheduled"] = float(measurement.scheduled_events)
     if measurement.events_dropped is not None:
         found["events_dropped"] = float(measurement.events_dropped)
+    if measurement.events is not None:
+        found["events_dropped"] = float(measurement.events.dropped)
+        for process, used in measurement.events.cpu_us_per_pod.items():
+            found[f"{process}_with_events_us"] = used
+    if measurement.quality is not None:
+        found |= placed.metrics_of(measurement.quality)
     if measurement.steady is not None:
         for name in steady_state.METRICS:
             found[name] = float(getattr(measurement.steady, name))
@@ -203,11 +230,19 @@ def data_items(report: Report) -> dict[str, Any]:
         )
         for name, latency in measurement.latencies.items():
             items.append(_item(f"{name}_duration_seconds", latency.summary, "ms", labels, scale=1e3))
+        for one in measurement.histograms:
+            parts = dict(zip(scheduler_histograms.SERIES.get(one.metric, ()), one.labels, strict=False))
+            items.append(_item(one.metric, one, "ms", {**labels, **parts}, scale=1e3))
     return {"version": "v1", "dataItems": items}
 
 
 def _item(
-    metric: str, values: Summary, unit: str, labels: Mapping[str, str], *, scale: float = 1.0
+    metric: str,
+    values: Summary | scheduler_histograms.Histogram,
+    unit: str,
+    labels: Mapping[str, str],
+    *,
+    scale: float = 1.0,
 ) -> dict[str, Any]:
     data = {
         "Average": values.average, "Perc50": values.p50, "Perc90": values.p90, "Perc95": values.p95,
@@ -248,16 +283,15 @@ def table(report: Report) -> list[str]:
         lines.append(f"  CPU µs per Pod      {cpu}")
         lines.append(f"  peak memory MB      {memory}")
         lines.append("  etcd requests       " + _counts(one.etcd_requests))
-        if one.scheduled_events is not None:
-            lines.append(
-                f"  Events Scheduled    {one.scheduled_events:,} stored for {one.bound:,} bound Pods"
-                + _left(one)
-            )
+        lines += [f"  {name:19} {text}" for name, text in _events(one)]
+        lines += _histogram_lines(one)
         balance = one.balance
         lines.append(
             f"  Pods on a node      {balance.least:.0f} to {balance.most:.0f}, average {balance.average:.2f}, deviation "
             f"{balance.deviation:.2f}, on {balance.used:,} of {balance.nodes:,} nodes"
         )
+        if one.quality is not None:
+            lines += [f"  {name:27} {text}" for name, text in placed.rows(one.quality)]
         lines.append(
             f"  load generator      at most {one.lag_seconds * 1e3:,.0f} ms late" + _retries(one.retries)
         )
@@ -285,11 +319,26 @@ def describe_how(how: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in how.items() if value not in ("", None))
 
 
-def _left(one: Measurement) -> str:
-    """Say what of the Events was not written when the measured part ended."""
-    if one.events_waiting is None or one.events_dropped is None:
-        return ""
-    return f"; when the last was bound {one.events_waiting:,} waited to be written and {one.events_dropped:,} were dropped"
+def _events(one: Measurement) -> list[tuple[str, str]]:
+    """Say what became of the Events."""
+    found = []
+    if one.events_waiting is not None:
+        found.append(("Events", f"{one.events_waiting:,} waited to be written when the last Pod was bound"))
+    if one.events is not None:
+        return found + event_rows(one.events, one.scheduled_events, one.bound)
+    if one.scheduled_events is not None:
+        found.append(("Events Scheduled", f"{one.scheduled_events:,} stored for {one.bound:,} bound Pods"))
+    return found
+
+
+def _histogram_lines(one: Measurement) -> list[str]:
+    """Return the scheduler's histograms, but for those of single plugins, of which there are many."""
+    shown = [each for each in one.histograms if len(each.labels) < _MANY_LABELS]
+    lines = [
+        f"  {name:41} {count:>9} times   ms: average {average}   p50 {p50}   p90 {p90}   p95 {p95}   p99 {p99}"
+        for name, count, average, p50, p90, p95, p99 in scheduler_histograms.rows(shown)
+    ]
+    return lines + [f"  {name}: not on the scheduler's page" for name in one.histograms_absent]
 
 
 def _counts(counts: Mapping[str, float]) -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -35,6 +35,15 @@ class Page:
     def has(self, name: str) -> bool:
         """Say whether the page has a metric."""
         return name in self._samples
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read."""
+        return not self._samples
+
+    def samples(self, name: str) -> Sequence[tuple[Mapping[str, str], float]]:
+        """Return a metric's samples, each with its labels."""
+        return self._samples.get(name, ())
 
     def total(self, name: str) -> float:
         """Return the sum of a metric's samples."""

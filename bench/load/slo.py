@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.load import steady
+from bench.load import events, histograms, quality, steady
 
 _TERM = re.compile(r"\s*([a-z_0-9-]+)\s*(>=|<=)\s*([0-9.]+)\s*(ms|us|s|m)?\s*")
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "m": 60.0}
@@ -12,19 +12,15 @@ _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "m": 60.0}
 _FIXED = (
     "throughput", "throughput_p50", "throughput_p90", "throughput_p95", "throughput_p99", "unscheduled",
     "attempts_scheduled", "attempts_unschedulable", "attempts_error", "etcd_requests", "balance_deviation",
-    "balance_most", "lag", "events_scheduled", "events_dropped", *steady.METRICS,
+    "balance_most", "lag", *events.METRICS, *quality.METRICS, *steady.METRICS,
 )  # fmt: skip
 _LATENCIES = tuple(
     f"{latency}_{name}"
     for latency in ("create_to_bound", "create_to_running", "create")
     for name in ("average", "p50", "p90", "p95", "p99", "p999", "maximum")
 )
-_PROCESSES = tuple(
-    f"{process}_{name}"
-    for process in ("etcd", "apiserver", "scheduler", "controller", "load")
-    for name in ("us", "mb")
-)
-NAMES = (*_FIXED, *_LATENCIES, *_PROCESSES)
+_PROCESSES = tuple(f"{process}_{name}" for process in events.PROCESSES for name in ("us", "mb"))
+NAMES = (*_FIXED, *_LATENCIES, *histograms.METRICS, *_PROCESSES)
 
 
 class SloError(Exception):
@@ -65,7 +61,7 @@ def parse_limits(text: str, names: Collection[str] = NAMES) -> list[Limit]:
         name, sign, number, unit = found[1], found[2], found[3], found[4] or ""
         if name not in names:
             raise SloError(f'there is no figure "{name}" (there are {", ".join(names)})')
-        is_time = name in _LATENCIES or name == "lag"
+        is_time = name in _LATENCIES or name in histograms.METRICS or name == "lag"
         if is_time != bool(unit):
             raise SloError(f'"{part.strip()}": {"a unit (ms, s) is needed" if is_time else "it has no unit"}')
         try:

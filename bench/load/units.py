@@ -5,8 +5,10 @@ def unit_of(name: str) -> tuple[str, float]:
     """Return in what a figure is shown, and by what it is multiplied for that."""
     if name.startswith("throughput"):
         return "Pods/s", 1.0
-    if name.startswith("create") or name == "lag":
+    if name.startswith(("create", "sli_", "attempt_")) or name == "lag":
         return "ms", 1e3
+    if name.startswith(("cpu_use_", "memory_use_")) or name in ("fragmentation", "cpu_memory_apart"):
+        return "%", 100.0
     for end, unit in (("_us", "µs/Pod"), ("_mb", "MB")):
         if name.endswith(end):
             return unit, 1.0
