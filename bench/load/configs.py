@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from bench.load.html import document, figures_table, plot
+from bench.load.html import curve
+from bench.load.html_document import document, figures_table
+from bench.load.html_plot import plot
 from bench.load.placement import Placement, elsewhere, median_size, quantiles, room, shares
 from bench.load.report import Report, metrics_of, verdict
 from bench.load.units import number, per_cent, unit_of
@@ -132,20 +134,14 @@ def page(outcomes: Sequence[Outcome]) -> str:
     parts += [f"<p class=note>{escape(line)}</p>" for line in about(outcomes)]
     head = ("", "", *names(outcomes))
     lines = [(row.name, row.unit, *row.values) for row in rows(outcomes)]
-    parts.append(figures_table(head, lines, of="wide"))
+    parts.append(figures_table("Figures", head, lines, of="wide"))
     for resource in ("cpu", "memory"):
         curves = {
-            name: _curve(shares(one.placement)[resource])
+            name: curve(shares(one.placement)[resource])
             for name, one in zip(names(outcomes), outcomes, strict=True)
         }
         title_of = (
             f"{resource.upper() if resource == 'cpu' else resource} asked for, by node, the emptiest first"
         )
-        parts.append(plot(title_of, "% of nodes", curves))
+        parts.append(plot(title_of, "% of nodes", "%", curves))
     return document(title, parts)
-
-
-def _curve(ordered: Sequence[float]) -> Sequence[tuple[float, float]]:
-    """Return (share of the nodes, share that is asked for), both in per cent."""
-    last = max(1, len(ordered) - 1)
-    return [(100 * index / last, 100 * value) for index, value in enumerate(ordered)]

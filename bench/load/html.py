@@ -1,53 +1,42 @@
-"""A report as one page that needs nothing else: figures in tables, plots as SVG in the text. PURE."""
+"""The report of a run as one page: what matters on top, then plots, then tables. PURE."""
 
-import math
 from collections.abc import Sequence
 from html import escape
 
-from bench.load import steady
-from bench.load.report import Measurement, Report, series, verdict
+from bench.load import histograms, quality, steady
+from bench.load.events import rows as event_rows
+from bench.load.html_document import document, figures_table, folded, items, tiles
+from bench.load.html_plot import Points, plot, plots
+from bench.load.report import Measurement, Report, Verification, series, verdict
+from bench.load.units import number, per_cent
 
-Points = Sequence[tuple[float, float]]
-
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 220, 64, 30, 28, 10
-_COLOURS = ("#1f6feb", "#d1572d", "#2da44e", "#8250df", "#6e7781")
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1400px;margin:2em auto;padding:0 1em;color:#1f2328;background:#fff}
-h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:.5em 0}
-table{border-collapse:collapse;margin:.5em 0}td,th{padding:.15em .8em;text-align:right;border-bottom:1px solid #d8dee4}
-td:first-child,th:first-child,.words td{text-align:left}h1,p,li{overflow-wrap:anywhere}.wide{overflow-x:auto}th,.wide td:first-child{white-space:nowrap}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26em),1fr));gap:1em 1.5em;margin:1em 0}
-svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#59636e}.note{color:#59636e}.legend{margin:.2em 0;font-size:.9em}
-.legend span{margin-right:1.2em;white-space:nowrap}.legend i{display:inline-block;width:1.2em;height:.25em;margin-right:.4em;vertical-align:middle}
-.bad{color:#b42318}summary{cursor:pointer;margin:1em 0;font-weight:600}
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}svg text,.note{fill:#9198a1;color:#9198a1}.bad{color:#ff9b8e}}
-"""
+_HISTOGRAM_HEAD = ("ms", "times", "average", "p50", "p90", "p95", "p99")
+_LATENCY_HEAD = ("", "average", "p50", "p90", "p95", "p99", "p99.9", "max")
 
 
 def page(report: Report) -> str:
     """Return the page."""
-    head = f"<h1>{escape(report.workload)}</h1><p>{escape(report.description)}</p>"
-    return document(report.workload, [head, body(report)])
+    return document(report.workload, [heading(report), body(report)])
 
 
-def document(title: str, parts: Sequence[str]) -> str:
-    """Return a page of these parts."""
-    head = (
-        f"<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<meta name=viewport content='width=device-width,initial-scale=1'><title>{escape(title)}</title><style>{_STYLE}</style>"
-    )
-    return "\n".join((head, *parts)) + "</html>\n"
+def heading(report: Report) -> str:
+    """Return what was run."""
+    about = f"<p>{escape(report.description)}</p>" if report.description else ""
+    commit = f" · commit {escape(report.commit)}" if report.commit else ""
+    return f'<h1>{escape(report.workload)}</h1>{about}<p class="note">{escape(report.started)}{commit}</p>'
 
 
 def body(report: Report) -> str:
     """Return what is told of one run."""
-    parts = [_measurement(measurement, report) for measurement in report.measurements]
-    said = verdict(report.verification)
-    parts.append(f"<h2>Was it right?</h2><p>{escape(said[0].upper() + said[1:])}</p>")
-    if report.verification and report.verification.violations:
-        items = "".join(f"<li>{escape(words)}</li>" for words in report.verification.violations)
-        parts.append(f"<ul class=bad>{items}</ul>")
-    parts += [f"<p class=note>Note: {escape(note)}</p>" for note in report.notes]
+    parts = [judged(report.verification)]
+    parts += [f'<p class="note">Note: {escape(note)}</p>' for note in report.notes]
+    parts += [_measurement(measurement, report.reference_threshold) for measurement in report.measurements]
+    parts.append("<h2>How it was run</h2>" + figures_table("Run", ("", ""), run_rows(report), of="words"))
+    return "\n".join(parts)
+
+
+def run_rows(report: Report) -> list[tuple[str, str]]:
+    """Return how a run was made, and where."""
     machine = report.machine
     about = {
         "run": report.run, "started": report.started, "commit": report.commit, **report.params, **report.how,
@@ -55,87 +44,186 @@ def body(report: Report) -> str:
         "Python": f"{machine.python} ({machine.compiler})", "etcd": machine.etcd,
         "load before": " ".join(f"{value:.2f}" for value in machine.load_before),
     }  # fmt: skip
-    parts.append(
-        "<h2>How it was run</h2>"
-        + figures_table(
-            ("", ""), [(name, str(value)) for name, value in about.items() if value != ""], of="words"
-        )
-    )
-    return "\n".join(parts)
+    return [(name, str(value)) for name, value in about.items() if value not in ("", None)]
 
 
-def _measurement(one: Measurement, report: Report) -> str:
-    rate = one.throughput
-    rows = [
-        (
-            "Pods/s, by windows",
-            *(
-                f"{value:,.0f}"
-                for value in (rate.average, rate.p50, rate.p90, rate.p95, rate.p99, rate.maximum)
-            ),
-        )
-    ]
-    for name, latency in one.latencies.items():
-        value = latency.summary
-        cells = (value.average, value.p50, value.p90, value.p95, value.p99, value.maximum)
-        rows.append((f"{_words(name)}, ms", *(f"{cell * 1e3:,.1f}" for cell in cells)))
-    processes = [
-        (
-            name,
-            f"{use.cpu_us_per_pod:,.0f}",
-            f"{use.cpu_seconds:,.2f}",
-            f"{use.peak_memory_bytes / 2**20:,.0f}",
-        )
-        for name, use in one.processes.items()
-    ]
-    counts = [(f"attempts: {name}", f"{value:,.0f}") for name, value in one.attempts.items()]
-    counts += [
-        (f"etcd requests: {name}", f"{value:,.0f}") for name, value in sorted(one.etcd_requests.items())
-    ]
-    counts += [
-        ("most Pods on a node", f"{one.balance.most:,.0f}"),
-        ("deviation of Pods on a node", f"{one.balance.deviation:,.2f}"),
-        ("load generator late at worst, ms", f"{one.lag_seconds * 1e3:,.0f}"),
-    ]
-    if one.scheduled_events is not None:
-        counts.append(("Pods with an Event Scheduled", f"{one.scheduled_events:,}"))
-    if one.events_waiting is not None and one.events_dropped is not None:
-        counts.append(("Events not written yet when the last Pod was bound", f"{one.events_waiting:,}"))
-        counts.append(("Events dropped until then", f"{one.events_dropped:,}"))
-    threshold = (
-        f" The reference's CI asks {report.reference_threshold:,.0f} of itself."
-        if report.reference_threshold
-        else ""
-    )
+def judged(found: Verification | None, who: str = "") -> str:
+    """Say whether a run was scheduled as it should be. Args: who: begins the line, where there are several."""
+    kind = "note" if found is None or found.reason else "bad" if found.violations else "good"
+    said = verdict(found)
+    words = f"{who}: {said}" if who else said[0].upper() + said[1:]
+    return f'<p class="{kind}">{escape(words)}</p>' + items(found.violations if found else (), of="bad")
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a duration so that it is read at once."""
+    return f"{number(seconds)} s" if seconds >= 1 else f"{number(seconds, 1e3)} ms"
+
+
+def _measurement(one: Measurement, threshold: float) -> str:
     return "".join(
         (
-            f"<h2>{escape(one.name)}</h2><p>{one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s: "
-            f"<b>{rate.average:,.0f} Pods a second</b>.{threshold}</p>",
-            figures_table(("", "average", "p50", "p90", "p95", "p99", "max"), rows, of="wide"),
-            figures_table(("", ""), steady.rows(one.steady), of="words") if one.steady else "",
-            '<div class="plots">',
-            plot("Pods bound a second", "s", _steps(one)),
-            plot("Latency: of how many Pods, in per cent", "ms", _shares(one), logarithmic=True),
-            plot("Pods that wait, by queue", "s", _queues(one)),
+            f"<h2>{escape(one.name)}</h2>",
+            tiles(_tiles(one, threshold)),
+            plots(
+                [
+                    plot("Pods bound", "s", "Pods", {"": one.bound_over_time}),
+                    plot("Pods bound a second, by windows", "s", "Pods/s", {"": _steps(one)}),
+                    plot("Latency: of how many Pods, in %", "ms", "%", shares(one), logarithmic=True, whole=True),
+                    plot("Pods that wait, by queue", "s", "Pods", _queues(one)),
+                    plot("Asked for by node, in %, the emptiest node first", "% of nodes", "%", use_curves(one)),
+                ]
+            ),
+            '<div class="tables">',
+            figures_table("Rates and latencies", _LATENCY_HEAD, _rates(one), of="wide"),
+            figures_table(
+                "Processes", ("", "CPU µs a Pod", "... until Events are written", "CPU s", "peak MB", "MB at the end"),
+                _processes(one), of="wide",
+            ),
+            figures_table("Steady state", ("", ""), steady.rows(one.steady) if one.steady else (), of="words"),
+            figures_table("Placement", ("", ""), _placement(one), of="words"),
+            figures_table("Events", ("", ""), _events(one), of="words"),
+            figures_table("Counts", ("", ""), _counts(one)),
+            figures_table("The scheduler's histograms", _HISTOGRAM_HEAD, _histograms(one, plugins=False), of="wide"),
             "</div>",
-            figures_table(("process", "CPU µs a Pod", "CPU s", "peak MB"), processes),
-            figures_table(("", ""), counts),
+            items([f"{name}: not on the scheduler's page" for name in one.histograms_absent], of="note"),
+            folded("Plugins", figures_table("Plugin execution", _HISTOGRAM_HEAD, _histograms(one, plugins=True), of="wide")),
         )
     )  # fmt: skip
 
 
-def _steps(one: Measurement) -> dict[str, Points]:
+def _tiles(one: Measurement, threshold: float) -> list[tuple[str, str, str]]:
+    rate = one.throughput
+    found = [
+        (
+            "Pods a second",
+            number(rate.average),
+            f"the reference's CI asks {number(threshold)}" if threshold else "",
+        ),
+        ("bound", f"{one.bound:,}", f"of {one.pods:,} in {milliseconds(one.seconds)}"),
+    ]
+    if latency := one.latencies.get("create_to_bound"):
+        found.append(
+            (
+                "create to bound, p50",
+                milliseconds(latency.summary.p50),
+                f"p99 {milliseconds(latency.summary.p99)}",
+            )
+        )
+    if latency := one.latencies.get("create_to_running"):
+        found.append(
+            (
+                "create to running, p50",
+                milliseconds(latency.summary.p50),
+                f"p99 {milliseconds(latency.summary.p99)}",
+            )
+        )
+    served = {name: use for name, use in one.processes.items() if name != "load"}
+    if served:
+        total = sum(use.cpu_us_per_pod for use in served.values())
+        parts = ", ".join(f"{name} {number(use.cpu_us_per_pod)}" for name, use in served.items())
+        found.append(("CPU µs a Pod", number(total), parts))
+    if one.quality is not None:
+        lies = one.quality
+        found.append(("nodes with Pods", f"{lies.used:,}", f"of {lies.nodes:,}"))
+        found.append(
+            ("fragmentation", per_cent(lies.fragmentation), f"room for {lies.fits:,} more median Pods")
+        )
+    if one.events is not None:
+        beside = f"{one.events.dropped:,} dropped" + (
+            f", {one.events.left:,} left" if one.events.left else ""
+        )
+        found.append(("Events written after", milliseconds(one.events.seconds), beside))
+    return found
+
+
+def _rates(one: Measurement) -> list[tuple[str, ...]]:
+    rate = one.throughput
+    values = (rate.average, rate.p50, rate.p90, rate.p95, rate.p99, rate.p999, rate.maximum)
+    found = [("Pods bound a second, by windows", *(number(value) for value in values))]
+    for name, latency in one.latencies.items():
+        value = latency.summary
+        cells = (value.average, value.p50, value.p90, value.p95, value.p99, value.p999, value.maximum)
+        found.append((f"{words(name)}, ms", *(number(cell, 1e3) for cell in cells)))
+    return found
+
+
+def _processes(one: Measurement) -> list[tuple[str, ...]]:
+    until = one.events.cpu_us_per_pod if one.events else {}
+    return [
+        (
+            name, number(use.cpu_us_per_pod), number(until.get(name)), f"{use.cpu_seconds:,.2f}",
+            number(use.peak_memory_bytes / 2**20), number(use.memory_bytes / 2**20 if use.memory_bytes else None),
+        )
+        for name, use in one.processes.items()
+    ]  # fmt: skip
+
+
+def _placement(one: Measurement) -> list[tuple[str, str]]:
+    spread = one.balance
+    line = (
+        "measured Pods on a node",
+        f"{spread.least:,.0f} to {spread.most:,.0f}, average {spread.average:,.2f}, deviation {spread.deviation:,.2f}, "
+        f"on {spread.used:,} of {spread.nodes:,} nodes",
+    )
+    return [line, *(quality.rows(one.quality) if one.quality else ())]
+
+
+def _events(one: Measurement) -> list[tuple[str, str]]:
+    found = []
+    if one.events_waiting:
+        found.append(("waited when the last Pod was bound", f"{one.events_waiting:,}"))
+    if one.events is not None:
+        return found + event_rows(one.events, one.scheduled_events, one.bound)
+    if one.scheduled_events is not None:
+        found.append(("Pods with an Event Scheduled", f"{one.scheduled_events:,}"))
+    return found
+
+
+def _counts(one: Measurement) -> list[tuple[str, str]]:
+    counts = {f"attempts: {name}": value for name, value in one.attempts.items()}
+    counts |= {f"etcd requests: {name}": value for name, value in sorted(one.etcd_requests.items())}
+    counts |= {f"asked again: {name}": float(value) for name, value in one.retries.items()}
+    counts["load generator late at worst, ms"] = one.lag_seconds * 1e3
+    return [(name, f"{value:,.0f}") for name, value in counts.items() if round(value)]
+
+
+def _histograms(one: Measurement, *, plugins: bool) -> list[tuple[str, ...]]:
+    return histograms.rows([each for each in one.histograms if (len(each.labels) > 1) == plugins])
+
+
+def _steps(one: Measurement) -> Points:
+    """Return the rate over time; of one window there is nothing to draw."""
+    if len(one.windows) < 2:
+        return ()
     points: list[tuple[float, float]] = []
     for window in one.windows:
         points += [(window.start, window.rate), (window.start + window.seconds, window.rate)]
-    return {"": points}
+    return points
 
 
-def _shares(one: Measurement) -> dict[str, Points]:
+def shares(one: Measurement, only: Sequence[str] = ()) -> dict[str, Points]:
+    """Return of each latency how many Pods had it or less. Args: only: these; none: all."""
     return {
-        _words(name): [(max(seconds * 1e3, 0.01), share * 100) for seconds, share in latency.distribution]
+        words(name): [(max(seconds * 1e3, 0.01), share * 100) for seconds, share in latency.distribution]
         for name, latency in one.latencies.items()
+        if not only or name in only
     }
+
+
+def use_curves(one: Measurement) -> dict[str, Points]:
+    """Return what is asked for of each node, in per cent, over per cent of the nodes."""
+    if one.quality is None:
+        return {}
+    return {
+        name: curve(use.curve) for name, use in (("cpu", one.quality.cpu), ("memory", one.quality.memory))
+    }
+
+
+def curve(ordered: Sequence[float]) -> Points:
+    """Return shares over the place in their order, both in per cent."""
+    last = max(1, len(ordered) - 1)
+    return [(100 * index / last, 100 * value) for index, value in enumerate(ordered)]
 
 
 def _queues(one: Measurement) -> dict[str, Points]:
@@ -143,90 +231,6 @@ def _queues(one: Measurement) -> dict[str, Points]:
     return {name: series(one.queue, name) for name in names}
 
 
-def plot(title: str, unit: str, lines: dict[str, Points], *, logarithmic: bool = False) -> str:
-    """Return lines over a common axis as an SVG with a title.
-
-    Args:
-        title: stands above.
-        unit: of x.
-        lines: by name; empty ones are left out.
-        logarithmic: whether x is; then all x are above 0.
-    """
-    # What is never there would lie on the axis, over what is there.
-    drawn = {name: points for name, points in lines.items() if any(y for _, y in points)}
-    drawn = drawn or {name: points for name, points in lines.items() if points}
-    if not drawn:
-        return f"<div><h3>{escape(title)}</h3><p class=note>nothing was measured</p></div>"
-    scale = math.log10 if logarithmic else float
-    xs = [scale(x) for points in drawn.values() for x, _ in points]
-    least, most = min(xs), max(xs)
-    span = (most - least) or 1.0
-    top = max((y for points in drawn.values() for _, y in points), default=0.0) or 1.0
-
-    def place(x: float, y: float) -> str:
-        across = _LEFT + (scale(x) - least) / span * (_WIDTH - _LEFT - _RIGHT)
-        down = _TOP + (1 - y / top) * (_HEIGHT - _TOP - _BOTTOM)
-        return f"{across:.1f},{down:.1f}"
-
-    marks = []
-    for at in _powers(10**least, 10**most) if logarithmic else _round(least, most):
-        across = place(at, 0.0).split(",")[0]
-        marks.append(f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="middle">{at:,.4g} {unit}</text>')
-    for y in _round(0.0, top):
-        down = place(xs[0] if not logarithmic else 10 ** xs[0], y).split(",")[1]
-        marks.append(f'<text x="{_LEFT - 6}" y="{down}" text-anchor="end" dy="4">{_amount(y)}</text>')
-        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down}" y2="{down}" stroke="#8883" />')
-    names = []
-    for number, (name, points) in enumerate(drawn.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        path = " ".join(place(x, y) for x, y in points)
-        marks.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8" />')
-        names.append(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' if name else "")
-    names += [f"<span>{escape(name)}: none</span>" for name in lines if name not in drawn]
-    return (
-        f"<div><h3>{escape(title)}</h3>"
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg>'
-        f'<p class="note legend">{" ".join(names)}</p></div>'
-    )
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _round(least: float, most: float) -> list[float]:
-    """Return round numbers from the one to the other, some five."""
-    rough = (most - least) / 6
-    if rough <= 0:
-        return [least]
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    return [
-        number * step for number in range(math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9) + 1)
-    ]
-
-
-def _powers(least: float, most: float) -> list[float]:
-    """Return round numbers for a logarithmic axis: powers of ten, with 2 and 5 between them where there are few; else round ones."""
-    exponents = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
-    for factors in ((1,), (1, 3), (1, 2, 5)):
-        found = [
-            factor * 10.0**exponent
-            for exponent in exponents
-            for factor in factors
-            if least <= factor * 10.0**exponent <= most
-        ]
-        if len(found) >= 3:
-            return found
-    return _round(least, most)
-
-
-def figures_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, of: str = "") -> str:
-    """Return a table. Args: of: numbers, `words`, or `wide`: one that is pushed about where there is no room."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<div class='{of}'><table>{f'<tr>{top}</tr>' if any(head) else ''}{body}</table></div>"
-
-
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """Write the name of a figure as people do."""
     return name.replace("_", " ")

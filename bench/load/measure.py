@@ -14,7 +14,7 @@ from bench.load.podset import PodSet
 from bench.load.quality import Quality, compute_quality
 from bench.load.report import Balance, Latency, Measurement, ProcessUse, QueueSample
 from bench.load.scrape import Meter, Page, Usage, fetch, only
-from bench.load.stats import deviation, distribution, summary, throughput, windows
+from bench.load.stats import accumulated, deviation, distribution, summary, throughput, windows
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
 
@@ -162,6 +162,7 @@ class Measuring:
             scheduled_events=await _scheduled_events(self._client, self.pods),
             events_waiting=waiting,
             events_dropped=dropped,
+            bound_over_time=accumulated(bound, self.start),
             events=events,
             histograms=compute_histograms(self._scheduler, scheduler),
             histograms_absent=absent(scheduler),

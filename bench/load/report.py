@@ -89,6 +89,8 @@ class Measurement(msgspec.Struct, frozen=True):
     #: None: it does not tell
     events_waiting: int | None = None
     events_dropped: int | None = None
+    #: (seconds from the start, Pods that were bound until then), for plots; of a run that is too short for windows too
+    bound_over_time: list[tuple[float, float]] = []
     #: when all were written or dropped, and what that took. None: the scheduler does not tell
     events: EventsWritten | None = None
     #: the scheduler's own, as growth; and those of which its page has nothing at all

@@ -115,6 +115,15 @@ def distribution(values: Sequence[float]) -> list[tuple[float, float]]:
     return [(value, share) for value, share in found]
 
 
+def accumulated(times: Sequence[float], start: float) -> list[tuple[float, float]]:
+    """Return (seconds from `start`, how much had happened until then) for a plot: at most some 200 points, evenly chosen of what happened."""
+    ordered = sorted(times)
+    if not ordered:
+        return []
+    places = sorted({math.ceil(len(ordered) * point / _POINTS) for point in range(1, _POINTS + 1)})
+    return [(0.0, 0.0)] + [(max(0.0, ordered[place - 1] - start), float(place)) for place in places]
+
+
 def spread(counts: Sequence[int]) -> Summary:
     """Sum up how many Pods each node has."""
     return summary([float(count) for count in counts])

@@ -94,7 +94,15 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     assert found.how["fsync"] is True
     verified(found, 25)
     assert "verified: no violation in 25 bindings" in done.stdout
-    assert html.read_text().count("<svg") == 3
+    text = html.read_text()
+    assert "Placement" in text
+    assert "SchedulingBasic/5Nodes_20Pods" in text
+    assert one.events is not None
+    assert (one.events.left, one.events.dropped) == (0, 0)
+    assert sum(each.count for each in one.histograms if each.labels == ["scheduled"]) == 20
+    assert one.histograms_absent == []
+    assert one.quality is not None
+    assert (one.quality.nodes, one.quality.used) == (5, 5)
     items = json.loads(dash.read_text())["dataItems"]
     assert {item["labels"]["Metric"] for item in items} >= {"SchedulingThroughput", "SchedulingDuration"}
 

@@ -100,8 +100,10 @@ def test_the_page_has_the_medians_on_top_and_each_run_below() -> None:
     runs = [report(measurement(pods=pods), run=f"load-{pods}") for pods in (100, 120)]
     text = page_of_runs(repeated([*runs, report(run="load-3", verification=wrong)]))
     assert text.count("<details>") == 3
-    assert text.count("<svg") == 9
-    assert "<b>50 Pods a second</b>, 50 to 60 in 3 runs: a spread of 20 %." in text
-    assert "load-3: &lt;web&gt; twice" in text
+    # The latencies of all runs in one plot, and each run's own.
+    assert text.count("<svg") == 1 + 9
+    assert "<dt>Pods a second</dt><dd>50</dd><dd>50 to 60, spread 20 %</dd>" in text
+    assert "load-3: verified: 1 VIOLATIONS" in text
+    assert "<li>&lt;web&gt; twice</li>" in text
     assert "Small &lt;Pods&gt;." in text
-    assert "http" not in text
+    assert "://" not in text

@@ -1,10 +1,12 @@
 """Reports: as JSON and back, for the reference's dashboard, as text and as a page."""
 
+import json
 from xml.etree import ElementTree
 
 import pytest
 
-from bench.load.html import page, plot
+from bench.load.html import page
+from bench.load.html_plot import plot
 from bench.load.report import ReportError, Verification, data_items, decode, encode, metrics_of
 from bench.load.report import table as text_table
 from tests.unit.load.loads import measurement, report
@@ -49,34 +51,48 @@ def test_the_text_names_what_was_measured() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_is_escaped() -> None:
-    text = page(report(notes=["<script>"]))
+    text = page(report(notes=["<script>alert(1)</script>"]))
     assert "Small &lt;Pods&gt;." in text
-    assert "<script" not in text
-    assert "http" not in text
+    assert text.count("<script") == 1
+    assert "://" not in text
     assert text.count("<svg") == 3
 
 
 @pytest.mark.parametrize(
-    "lines", [{"": [(0.0, 1.0)]}, {"a": [(1.0, 0.0), (2.0, 5.0)], "b": [(1.5, 3.0)], "c": []}]
+    "lines", [{"": [(0.0, 1.0), (1.0, 1.0)]}, {"a": [(1.0, 0.0), (2.0, 5.0)], "b": [(1.5, 3.0)], "c": []}]
 )
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_plots_stay_within_their_frame(
     lines: dict[str, list[tuple[float, float]]], logarithmic: bool
 ) -> None:
     moved = {name: [(x + 1, y) for x, y in points] for name, points in lines.items()}
-    svg = plot("A & B", "s", moved, logarithmic=logarithmic)
+    svg = plot("A & B", "s", "Pods", moved, logarithmic=logarithmic)
     tree = ElementTree.fromstring(svg)
     drawn = tree.findall(".//polyline")
     assert len(drawn) == sum(bool(points) for points in lines.values())
+    values = json.loads(tree.attrib["data-plot"])
+    assert {line["name"]: [tuple(point) for point in line["points"]] for line in values["lines"]} == {
+        name: points for name, points in moved.items() if points
+    }
     for line in drawn:
         for point in line.attrib["points"].split():
             x, y = map(float, point.split(","))
-            assert 0 <= x <= 640
-            assert 0 <= y <= 220
+            assert 0 <= x <= 480
+            assert 0 <= y <= 230
 
 
-def test_a_plot_of_nothing_says_so() -> None:
-    assert "nothing was measured" in plot("Queue", "s", {"": []})
+@pytest.mark.parametrize(
+    "points", [[], [(0.0, 0.0), (1.0, 0.0)], [(1.0, 5.0)]], ids=["none", "all of them 0", "a single one"]
+)
+def test_a_plot_in_which_nothing_is_to_be_seen_is_left_out(points: list[tuple[float, float]]) -> None:
+    assert plot("Queue", "s", "Pods", {"": points}) == ""
+
+
+def test_a_plot_is_bounded_and_keeps_its_ends() -> None:
+    tree = ElementTree.fromstring(plot("Nodes", "%", "", {"": [(float(at), 1.0) for at in range(100_000)]}))
+    [line] = json.loads(tree.attrib["data-plot"])["lines"]
+    assert len(line["points"]) <= 400
+    assert (line["points"][0][0], line["points"][-1][0]) == (0, 99_999)
 
 
 def test_metrics_have_the_names_that_limits_use() -> None:
@@ -88,7 +104,9 @@ def test_metrics_have_the_names_that_limits_use() -> None:
 
 
 def test_a_queue_in_which_nobody_waits_does_not_hide_another() -> None:
-    text = plot("Pods that wait", "s", {"active": [(0, 5.0), (1, 0.0)], "gated": [(0, 0.0), (1, 0.0)]})
+    text = plot(
+        "Pods that wait", "s", "Pods", {"active": [(0, 5.0), (1, 0.0)], "gated": [(0, 0.0), (1, 0.0)]}
+    )
     assert text.count("<polyline") == 1
     assert "gated: none" in text
 
