@@ -20,9 +20,10 @@ from tests.unit.load.loads import measurement, report
 
 HOSTILE = """</title></style></script><script>alert(1)</script><img src=x onerror="alert(2)">'"&\u202e"""
 #: of the pages' own
-TAGS = frozenset(
-    ["html", "head", "meta", "title", "style", "body", "script", "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "div", "figure", "figcaption", "table", "tr", "th", "td", "svg", "line", "text", "polyline", "span", "i", "details", "summary"]
-)
+TAGS = frozenset((
+    "html", "head", "meta", "title", "style", "body", "script", "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "div", "figure",
+    "figcaption", "table", "tr", "th", "td", "svg", "line", "text", "polyline", "span", "i", "details", "summary",
+))  # fmt: skip
 VOID = frozenset(("meta",))
 
 
