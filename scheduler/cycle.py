@@ -296,7 +296,7 @@ class ClassCycle:
         many = len(rows) > ONE_BY_ONE
         if many:
             some = np.fromiter(rows, np.intp, len(rows))
-            self._rows.filter(some)
+            self._rows.filter_again(some)
             self._rows.score(some)
         else:
             for row in rows:

@@ -23,9 +23,11 @@ class Layers:
     #: those that look at a node and its Pods, and of these the ones whose answer a placement on the node may change
     row_filters: Sequence[tuple[int, FilterPlugin]]
     moving_filters: Sequence[FilterPlugin]
-    again: Sequence[tuple[int, AskRow]]
     #: the index of the first filter whose answer a placement anywhere may change; as many as there are: none
     first_moving: int
+    #: from there on: who is asked once more about a row that nobody before refused
+    again: Sequence[tuple[int, FilterPlugin]]
+    again_rows: Sequence[tuple[int, AskRow]]
     #: scores that need no scaling: those that a placement does not touch, and those of its row
     still_scores: Sequence[Weighted]
     moving_scores: Sequence[Weighted]
@@ -47,14 +49,17 @@ def layers_of(prepared: Prepared) -> Layers:
     row_filters = [item for item in enumerate(filters) if item[1].reach is not Reach.DOMAIN]
     moving = [item for item in row_filters if item[1].reach is not Reach.NONE]
     plain = [item for item in scores if not item.plugin.scales and item.plugin.reach is not Reach.DOMAIN]
+    first_moving = next(
+        (number for number, plugin in enumerate(filters) if plugin.reach is not Reach.NONE), len(filters)
+    )
+    again = [item for item in row_filters if item[0] >= first_moving]
     moving_scores = [item for item in plain if item.plugin.reach is not Reach.NONE]
     return Layers(
         row_filters=row_filters,
         moving_filters=[plugin for _, plugin in moving],
-        again=[(number, plugin.filter_row) for number, plugin in moving],
-        first_moving=next(
-            (i for i, plugin in enumerate(filters) if plugin.reach is not Reach.NONE), len(filters)
-        ),
+        first_moving=first_moving,
+        again=again,
+        again_rows=[(number, plugin.filter_row) for number, plugin in again],
         still_scores=[item for item in plain if item.plugin.reach is Reach.NONE],
         moving_scores=moving_scores,
         moving_rows=[(item.plugin.name, item.plugin.score_row, item.weight) for item in moving_scores],

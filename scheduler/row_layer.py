@@ -3,6 +3,8 @@
 Kept by `scheduler.cycle`, which asks again for the rows that were touched since the last decision.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,11 +60,28 @@ class RowLayer:
 
     def filter(self, rows: Rows) -> None:
         """Ask the filters about rows."""
-        nodes, observer, verdicts = self._nodes, self._observer, self._verdicts
-        alive = nodes.valid[rows].copy()
+        alive = self._nodes.valid[rows].copy()
         failed = np.where(alive, np.int16(PASSED), np.int16(NO_NODE))
-        codes = np.zeros(len(alive), np.int64)
-        for number, plugin in self._layers.row_filters:
+        self._filter(rows, self._layers.row_filters, alive, failed, np.zeros(len(alive), np.int64))
+
+    def filter_again(self, rows: NDArray[np.intp]) -> None:
+        """Ask the filters about rows whose Pods changed: those whose answer may be another, about rows that others did not refuse."""
+        verdicts, layers = self._verdicts, self._layers
+        failed, codes = verdicts.failed[rows], verdicts.codes[rows]
+        alive = (failed == PASSED) | (failed >= layers.first_moving)
+        failed[alive], codes[alive] = PASSED, 0
+        self._filter(rows, layers.again, alive, failed, codes)
+
+    def _filter(
+        self,
+        rows: Rows,
+        filters: Sequence[tuple[int, FilterPlugin]],
+        alive: NDArray[np.bool_],
+        failed: NDArray[np.int16],
+        codes: Codes,
+    ) -> None:
+        nodes, observer, verdicts = self._nodes, self._observer, self._verdicts
+        for number, plugin in filters:
             started = observer.now()
             answers = ask_filter(plugin, self._state, self.pod, nodes, rows)
             observer.plugin(plugin.name, "Filter", observer.now() - started)
@@ -127,7 +146,7 @@ class RowLayer:
             return
         state, pod, nodes = self._state, self.pod, self._nodes
         now, code = PASSED, 0
-        for number, ask in layers.again:
+        for number, ask in layers.again_rows:
             code = ask(state, pod, nodes, row)
             if type(code) is not int:
                 code = whole(layers.name_of(number), "filter_row", code)

@@ -62,6 +62,22 @@ class MostPods:
 
 
 @dataclass
+class FromRow(MostPods):
+    """Refuses the rows below one, whatever is there."""
+
+    name: str = "FromRow"
+    reach: Reach = Reach.NONE
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        self.asked.append(len(nodes.valid[rows]))
+        return (np.arange(nodes.size)[rows] < self.most).astype(np.int64)
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        self.asked.append(1)
+        return int(row < self.most)
+
+
+@dataclass
 class OnePerDomain(MostPods):
     """Refuses both rows of a domain that holds a Pod: rows 0 and 1 are a domain, 2 and 3 the next."""
 
@@ -160,6 +176,28 @@ def test_a_placement_asks_row_plugins_for_its_row_alone() -> None:
     cycle = ClassCycle(WEB, on, Framework(Profile("test", filters=(counting,))))
     assert place(cycle, on, 4) == ["n0", "n0", "n0", "n1"]
     assert counting.asked == [4, 1, 1, 1]
+
+
+@pytest.mark.parametrize("touched", [1, 50], ids=["one row", "as columns"])
+def test_a_row_stays_refused_by_a_filter_behind_those_that_look_at_pods(touched: int) -> None:
+    # As a plugin of somebody's own stands that looks at the node alone: behind the default ones.
+    on = nodes(100)
+    cycle = ClassCycle(WEB, on, Framework(Profile("test", filters=(MostPods(5), FromRow(60)))))
+    assert place(cycle, on) == ["n60"]
+    for row in range(touched):
+        on.add_pod(row, WEB)
+    assert place(cycle, on) == ["n60"]
+
+
+def test_filters_before_those_that_look_at_pods_are_asked_once() -> None:
+    still = FromRow(60)
+    on = nodes(100)
+    cycle = ClassCycle(WEB, on, Framework(Profile("test", filters=(still, MostPods(1)))))
+    place(cycle, on)
+    for row in range(50, 90):
+        on.add_pod(row, WEB)
+    assert place(cycle, on) == ["n90"]
+    assert still.asked == [100]
 
 
 def test_a_domain_plugin_is_asked_for_the_rows_of_the_domain() -> None:
