@@ -4,12 +4,17 @@ PodColumn    Pods that some selectors mean (all of them), or Pods that carry a t
 DomainSum    columns, weighted, summed by the domains of one topology key
 """
 
+from typing import Final
 from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.journal import Journal
 from scheduler.columns.pod_terms import Peers
+
+#: changes of a column that are kept for those who follow it; who is further behind looks at all rows that anything happened on
+CHANGES: Final = 512
 
 #: columns with their weights
 Sources = tuple[tuple["PodColumn", int], ...]
@@ -18,13 +23,15 @@ Sources = tuple[tuple["PodColumn", int], ...]
 class PodColumn:
     """Some Pods by row."""
 
-    __slots__ = ("__weakref__", "carried", "peers", "rows", "sums")
+    __slots__ = ("__weakref__", "carried", "journal", "peers", "rows", "sums")
 
     def __init__(self, peers: tuple[Peers, ...], *, carried: bool = False) -> None:
         #: all of which mean each Pod that is counted; or (carried) whom the term means that each counted Pod carries
         self.peers, self.carried = peers, carried
         #: row -> how many
         self.rows: dict[int, int] = {}
+        #: the rows that have more or fewer now
+        self.journal = Journal(CHANGES)
         #: the sums that count it, and with what weight
         self.sums: list[tuple[ref[DomainSum], int]] = []
 

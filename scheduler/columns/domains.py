@@ -11,6 +11,10 @@ from scheduler.columns.domain_sums import DomainSum, Sources
 from scheduler.columns.snapshot import Snapshot
 
 
+#: so many rows are looked at one by one; more, as arrays
+ONE_BY_ONE: Final = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Domains:
     """Which domain each row is in. True until a node changes."""
@@ -61,3 +65,45 @@ def sum_over(
     found = nodes.topology.sum(domains.key, sources, eligible)
     found.reserve(domains.size)
     return found
+
+
+class SeenSum:
+    """A sum over domains, and what it was when it was looked at last. Owned by one class's cycle."""
+
+    __slots__ = ("_seen", "_version", "domains", "sum")
+
+    def __init__(self, domains: Domains, summed: DomainSum) -> None:
+        self.domains, self.sum = domains, summed
+        #: int64[domains]
+        self._seen, self._version = summed.values.copy(), summed.version
+
+    def changed(self, rows: Sequence[int], *, sign_only: bool = False) -> tuple[list[int], bool]:
+        """Look again; return the rows whose domain has another sum, and whether such a domain has further rows.
+
+        Args:
+            rows: all on which Pods came or went since the last look; of each changed domain at least one is returned.
+            sign_only: a sum that is more than 0, as it was, has not changed.
+        """
+        summed = self.sum
+        if summed.version == self._version:
+            return [], False
+        self._version = summed.version
+        codes, values, seen = self.domains.codes, summed.values, self._seen
+        found: list[int] = []
+        if len(rows) > ONE_BY_ONE:
+            some = np.fromiter(rows, np.intp, len(rows))
+            where = codes[some]
+            before, now = seen[where], values[where]
+            differs = (before > 0) != (now > 0) if sign_only else before != now
+            seen[where] = now
+            found = some[differs].tolist()
+        else:
+            for row in rows:
+                code = codes.item(row)
+                was, holds = seen.item(code), values.item(code)
+                if was == holds:
+                    continue
+                seen[code] = holds
+                if not sign_only or (was > 0) != (holds > 0):
+                    found.append(row)
+        return found, bool(found) and not self.domains.alone

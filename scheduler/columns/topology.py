@@ -327,6 +327,7 @@ class Topology:
             rows[row] = left
         else:
             del rows[row]
+        column.journal.pods_changed(row)
         for weak, weight in column.sums:
             found = weak()
             if found is None:

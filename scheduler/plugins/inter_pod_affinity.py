@@ -6,15 +6,15 @@ that are there and mean it; their required affinity counts with hardPodAffinityW
 `scheduler.columns.topology`; here it is only read. (`plugins/interpodaffinity`: filtering.go, scoring.go.)
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum, PodColumn
-from scheduler.columns.domains import Domains, combine, domains_of, sum_over
+from scheduler.columns.domain_sums import PodColumn
+from scheduler.columns.domains import SeenSum, combine, domains_of, sum_over
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
@@ -52,17 +52,10 @@ class InterPodAffinityArgs:
     ignore_preferred_terms_of_existing_pods: bool = False
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(SeenSum):
     """One sum over the domains of one key."""
 
-    domains: Domains
-    sum: DomainSum
-    #: int64[domains], as of the last look
-    seen: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.seen = self.sum.values.copy()
+    __slots__ = ()
 
     def at(self, row: int) -> int:
         """Return the sum of a row's domain."""
@@ -71,20 +64,6 @@ class _Part:
     def positive(self) -> NDArray[np.bool_]:
         """Return for each row whether the sum of its domain is more than 0."""
         return (self.sum.values > 0)[self.domains.codes]
-
-    def changed(self, rows: Iterable[int], *, sign_only: bool) -> tuple[list[int], bool]:
-        """Look again; return the rows with another sum (or another sign of it), and whether others share it."""
-        codes, values, seen = self.domains.codes, self.sum.values, self.seen
-        found: list[int] = []
-        for row in rows:
-            code = codes.item(row)
-            before, now = seen.item(code), values.item(code)
-            if before == now:
-                continue
-            seen[code] = now
-            if not sign_only or (before > 0) != (now > 0):
-                found.append(row)
-        return found, bool(found) and not self.domains.alone
 
 
 @dataclass(slots=True)
@@ -237,7 +216,7 @@ class InterPodAffinity:
         found: list[int] = []
         widely = False
         for part in state.read(_SCORE, _Preferred).parts:
-            changed, shared = part.changed(rows, sign_only=False)
+            changed, shared = part.changed(rows)
             found += changed
             widely |= shared
         return nodes.all if widely else found

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum, PodColumn
-from scheduler.columns.domains import Domains, combine, domains_of, sum_over
+from scheduler.columns.domain_sums import PodColumn
+from scheduler.columns.domains import SeenSum, combine, domains_of, sum_over
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
@@ -21,10 +21,7 @@ class _ByDomain:
     """A constraint over domains."""
 
     constraint: SpreadConstraint
-    domains: Domains
-    sum: DomainSum
-    #: int64[domains], as of the last look
-    seen: NDArray[np.int64]
+    sum: SeenSum
     #: how many domains there are for feasible rows, and what a Pod counts
     size: int = 0
     weight: float = 0.0
@@ -32,24 +29,25 @@ class _ByDomain:
     @property
     def axis(self) -> tuple[NDArray[np.intp], int]:
         """What rows differ in: their domain."""
-        return self.domains.codes, self.domains.size
+        return self.sum.domains.codes, self.sum.domains.size
 
     def table(self) -> NDArray[np.float64]:
         """Return what each domain gets (float64)."""
-        by_domain = soft_scores(self.sum.values[: self.domains.size], self.constraint.max_skew, self.weight)
+        counts = self.sum.sum.values[: self.sum.domains.size]
+        by_domain = soft_scores(counts, self.constraint.max_skew, self.weight)
         by_domain[0] = 0.0
         return by_domain
 
     def scores(self) -> NDArray[np.float64]:
         """Return what each row gets (float64[N])."""
-        scores: NDArray[np.float64] = self.table()[self.domains.codes]
+        scores: NDArray[np.float64] = self.table()[self.sum.domains.codes]
         return scores
 
     def score_row(self, row: int) -> float:
-        code = self.domains.codes.item(row)
+        code = self.sum.domains.codes.item(row)
         if not code:
             return 0.0
-        return soft_score(self.sum.values.item(code), self.constraint.max_skew, self.weight)
+        return soft_score(self.sum.sum.values.item(code), self.constraint.max_skew, self.weight)
 
 
 @dataclass(slots=True)
@@ -62,6 +60,8 @@ class _ByNode:
     codes: NDArray[np.intp]
     #: one more than the largest code there has been
     width: int
+    #: of the column's journal, as of the last look
+    position: int
     size: int = 0
     weight: float = 0.0
 
@@ -86,8 +86,14 @@ class _ByNode:
             return 0.0
         return soft_score(self.column.rows.get(row, 0), self.constraint.max_skew, self.weight)
 
-    def look(self, row: int) -> bool:
-        """Count a row's Pods again; say whether there are more or fewer."""
+    def changed(self, rows: Sequence[int]) -> list[int]:
+        """Count the Pods of some rows again, of those where any of these came or went; return the rows that have more or fewer."""
+        journal = self.column.journal
+        entries = journal.since(self.position)
+        self.position = journal.position
+        return [row for row in (rows if entries is None else dict.fromkeys(entries)) if self._look(row)]
+
+    def _look(self, row: int) -> bool:
         before, now = self.codes.item(row), self.column.rows.get(row, 0) + 1
         if before in (0, now):
             return False
@@ -128,11 +134,11 @@ class SoftSpread:
                 for row, count in column.rows.items():
                     codes[row] += count
                 codes[domains.codes == 0] = 0
-                self._parts.append(_ByNode(item, column, codes, int(codes.max(initial=0)) + 1))
+                self._parts.append(_ByNode(item, column, codes, int(codes.max(initial=0)) + 1, column.journal.position))
                 continue
             counting = eligible(item, pod, nodes, labelled if self.ignored is not None else None)
             summed = sum_over(nodes, domains, ((column, 1),), counting)
-            self._parts.append(_ByDomain(item, domains, summed, summed.values.copy()))
+            self._parts.append(_ByDomain(item, SeenSum(domains, summed)))
         self._hosts = any(isinstance(part, _ByNode) for part in self._parts)
         self._cells = self._combined()
         self.see(nodes.valid)
@@ -160,7 +166,7 @@ class SoftSpread:
                 rows = int(np.count_nonzero(feasible)) if rows < 0 else rows
                 size = rows
             else:
-                counts = np.bincount(part.domains.codes[feasible], minlength=1)
+                counts = np.bincount(part.sum.domains.codes[feasible], minlength=1)
                 # Without the label: one more domain, where such nodes are not ignored.
                 size = int(np.count_nonzero(counts if not self._require_all else counts[1:]))
             if size != part.size:
@@ -188,16 +194,11 @@ class SoftSpread:
         widely = False
         for part in self._parts:
             if isinstance(part, _ByNode):
-                found += [row for row in rows if part.look(row)]
-                continue
-            codes, values, seen = part.domains.codes, part.sum.values, part.seen
-            for row in rows:
-                code = codes.item(row)
-                now = values.item(code)
-                if seen.item(code) != now:
-                    seen[code] = now
-                    found.append(row)
-                    widely |= not part.domains.alone
+                found += part.changed(rows)
+            else:
+                changed, shared = part.sum.changed(rows)
+                found += changed
+                widely |= shared
         if self._hosts and found and self._cells is not None:
             # Where there are too many combinations once, it stays at that until the class starts afresh.
             self._cells = self._combined()
