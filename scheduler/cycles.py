@@ -17,8 +17,13 @@ from scheduler.glance import Glance
 from scheduler.preemption.dry_run import Residents
 from scheduler.ranking import TieBreak
 
-#: classes kept; each holds some 30 bytes a node
-CLASSES: Final = 64
+#: memory for the classes of a profile that are kept; what one takes, and what it takes besides by node (measured with all kinds
+#: of constraints)
+BUDGET_BYTES: Final = 256 * 1024 * 1024
+BYTES_A_CLASS: Final = 20_000
+BYTES_A_NODE: Final = 100
+#: classes that are kept however many nodes there are
+LEAST_CLASSES: Final = 64
 
 
 class Cycles:
@@ -29,7 +34,7 @@ class Cycles:
         table: NodeTable,
         framework: Framework,
         *,
-        limit: int = CLASSES,
+        limit: int | None = None,
         residents: Residents | None = None,
         ahead_from: int = LEAST_ROWS,
     ) -> None:
@@ -38,11 +43,11 @@ class Cycles:
         Args:
             table: of the nodes.
             framework: of the profile.
-            limit: classes that are kept.
+            limit: classes that are kept; None: as many as `BUDGET_BYTES` hold, `LEAST_CLASSES` at least.
             residents: the Pods of a node; without them nobody is evicted.
             ahead_from: so many equally good nodes are worth a look ahead.
         """
-        self._table, self._framework, self._limit = table, framework, limit
+        self._table, self._framework, self._fixed_limit = table, framework, limit
         self._residents, self._ahead_from = residents, ahead_from
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
         self._glance = Glance(table, framework)
@@ -53,6 +58,15 @@ class Cycles:
     def kept(self) -> int:
         """How many classes are kept."""
         return len(self._cycles)
+
+    @property
+    def limit(self) -> int:
+        """How many classes may be kept with the nodes that there are."""
+        if self._fixed_limit is not None:
+            return self._fixed_limit
+        return max(
+            LEAST_CLASSES, BUDGET_BYTES // (BYTES_A_CLASS + BYTES_A_NODE * self._table.snapshot().size)
+        )
 
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
         """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
@@ -90,7 +104,7 @@ class Cycles:
         met = self._met
         if met.pop(shape, False):
             return True
-        if len(met) >= self._limit:
+        if len(met) >= self.limit:
             del met[next(iter(met))]
         met[shape] = True
         return False
@@ -104,7 +118,7 @@ class Cycles:
 
     def _begin(self, pod: PodClass) -> ClassCycle:
         cycles = self._cycles
-        if len(cycles) >= self._limit:
+        while len(cycles) >= self.limit:
             # The one that was not asked for longest goes; when it comes back that costs a full pass.
             del cycles[next(iter(cycles))]
         return ClassCycle(pod, self._table, self._framework, self._residents, ahead_from=self._ahead_from)

@@ -1,31 +1,17 @@
 """The topology domains of one label key over all nodes, as one class of Pods looks at them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.domain_sums import DomainSum, Sources
+from scheduler.columns.labels import Domains
 from scheduler.columns.snapshot import Snapshot
-
 
 #: so many rows are looked at one by one; more, as arrays
 ONE_BY_ONE: Final = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Domains:
-    """Which domain each row is in. True until a node changes."""
-
-    key: str
-    #: intp[N]: the code of the label's value; 0: no such label
-    codes: NDArray[np.intp]
-    #: one more than the largest code
-    size: int
-    #: no two rows are in one domain: what happens on a row reaches no other
-    alone: bool
 
 
 def domains_of(nodes: Snapshot, key: str) -> Domains:
@@ -33,8 +19,7 @@ def domains_of(nodes: Snapshot, key: str) -> Domains:
     column = nodes.label_codes(key)
     if column is None:
         return Domains(key, np.zeros(nodes.size, np.intp), 1, alone=True)
-    codes = column.codes[: nodes.size].astype(np.intp)
-    return Domains(key, codes, column.values.size, alone=len(column.values) == np.count_nonzero(codes))
+    return column.domains(key, nodes.size)
 
 
 #: so many combinations of domains at most are worth looking at before rows

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.domain_sums import DomainSum
-from scheduler.columns.domains import Domains, domains_of, sum_over
+from scheduler.columns.domains import domains_of, sum_over
+from scheduler.columns.labels import Domains
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import SpreadConstraint

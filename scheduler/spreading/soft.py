@@ -134,7 +134,9 @@ class SoftSpread:
                 for row, count in column.rows.items():
                     codes[row] += count
                 codes[domains.codes == 0] = 0
-                self._parts.append(_ByNode(item, column, codes, int(codes.max(initial=0)) + 1, column.journal.position))
+                self._parts.append(
+                    _ByNode(item, column, codes, int(codes.max(initial=0)) + 1, column.journal.position)
+                )
                 continue
             counting = eligible(item, pod, nodes, labelled if self.ignored is not None else None)
             summed = sum_over(nodes, domains, ((column, 1),), counting)

@@ -1,7 +1,7 @@
 """The cycle with plugins made for the purpose: what is computed again, scaled again, and said when nothing fits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -346,6 +346,15 @@ def test_only_so_many_classes_are_kept() -> None:
     assert counting.asked == [2] * 6
     cycles.decide(classes[0], first)
     assert counting.asked == [2] * 7
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1, 13_354), (5_000, 516), (50_000, 64)])
+def test_memory_bounds_how_many_classes_are_kept(count: int, limit: int) -> None:
+    on = NodeTable(capacity=count)
+    bare = node_info(node("n0"))
+    for number in range(count):
+        on.upsert(replace(bare, name=f"n{number}"))
+    assert Cycles(on, Framework(Profile("test"))).limit == limit
 
 
 def test_codes_keep_their_mark_apart_from_the_reasons() -> None:
