@@ -42,6 +42,10 @@ _MAX: Final = np.iinfo(np.int64).max
 #: raw scores this far apart at most are scaled by a table
 _TABLE: Final = 4096
 
+#: rows that are in another cell than before: so many at most are followed, otherwise all are looked at
+MOST_MOVED: Final = 64
+_NO_ROWS: Final = np.zeros(0, np.intp)
+
 #: so many cells at most are followed one by one
 MOST_CELLS: Final = 16
 
@@ -64,11 +68,11 @@ class ScaledScore:
         "_followed",
         "_ignored",
         "_in_domains",
+        "_members",
         "_nodes",
         "_own_cells",
         "_plugin",
         "_pod",
-        "_present",
         "_raw",
         "_seen",
         "_state",
@@ -88,11 +92,11 @@ class ScaledScore:
         self._ignored: NDArray[np.bool_] | None = None
         #: bool[N]: rows that count for the bounds; None: all
         self._counted: NDArray[np.bool_] | None = None
-        #: the cells as of the last look (never changed in place), and those with a row that counts
+        #: the cells as of the last look (never changed in place), and how many rows of each count
         self._cells: NDArray[np.intp] | None = None
-        self._present = np.zeros(0, np.intp)
+        self._members = _NO_ROWS
         #: where cells are followed: as the plugin says them, as 0, 1, ..., a row of each, and those with a row that counts
-        self._followed = self._own_cells = self._present
+        self._followed = self._own_cells = _NO_ROWS
         self._examples: list[int] = []
         self._counting: list[int] = []
         #: what the cells scored, which of them counted, and what they got for it
@@ -134,7 +138,7 @@ class ScaledScore:
         if flipped:
             self._see(feasible, whole=whole)
         if isinstance(affected, slice) or (self._by_cell is not None and (affected or flipped)):
-            return self._nodes.all if self._score_all() else ()
+            return self._score_all()
         if not affected and not flipped:
             return ()
         changed, bounds = self._score_rows(affected)
@@ -223,41 +227,67 @@ class ScaledScore:
             self._counted = None if whole else feasible.copy()
         self._cells = None
 
-    def _score_all(self) -> bool:
-        """Score all rows again; returns False when no score is another than it was."""
+    def _score_all(self) -> Affected:
+        """Score all rows again; return those whose scaled score may be another."""
         cells = None if self._by_cell is None else self._by_cell.cells(self._state)
         if self._by_cell is not None and cells is not None:
             return self._score_cells(cells, self._by_cell)
         self._by_cell = None
         self._raw = ask_score(self._plugin, self._state, self._pod, self._nodes, self._nodes.all).copy()
         self._rescale(self._find_bounds())
-        return True
+        return self._nodes.all
 
-    def _score_cells(self, cells: NDArray[np.intp], by_cell: CellScore) -> bool:
-        """Give the rows of each cell what it gets; returns False when that is what it had."""
-        before = self._by_cells if cells is self._cells else None
-        if cells is not self._cells:
-            check_cells(self.name, cells, self._nodes.size)
-            self._cells = cells
-            counted = cells if self._counted is None else cells[self._counted]
-            self._present = np.flatnonzero(np.bincount(counted, minlength=1))
-        # `present` is in order: the cells go up to its last at least.
-        least = int(self._present[-1]) + 1 if len(self._present) else 0
+    def _score_cells(self, cells: NDArray[np.intp], by_cell: CellScore) -> Affected:
+        """Give the rows of each cell what it gets; return those that get something else."""
+        moved = self._move(cells)
+        # What is there is in order: the cells go up to its last at least.
+        present = np.flatnonzero(self._members)
+        least = int(present[-1]) + 1 if len(present) else 0
         raw = ask_score_cells(self.name, by_cell, self._state, least)
-        seen = raw[self._present]
+        seen = raw[present]
         self._bounds = (int(seen.min()), int(seen.max())) if len(seen) else None
         if self._bounds is None:
             self.scaled, self._by_cells = np.zeros(len(cells), np.int64), None
-            return True
+            return self._nodes.all
         gets = ask_scale(self._plugin, raw, *self._bounds)
-        check_range(self._plugin.name, gets[self._present], lambda: np.ones(len(self._present), np.bool_))
-        self._by_cells = by_cells = gets * self._weight
-        if before is not None and np.array_equal(before, by_cells):
-            # One domain has one Pod more, and is as far ahead of the others as before.
-            return False
-        scaled = by_cells[cells]
+        check_range(self._plugin.name, gets[present], lambda: np.ones(len(present), np.bool_))
+        before, self._by_cells = self._by_cells, gets * self._weight
+        if before is not None and moved is not None:
+            known = min(len(before), len(gets))
+            if np.array_equal(before[:known], self._by_cells[:known]):
+                # One domain has one Pod more, and is as far ahead of the others as before.
+                self.scaled[moved] = self._by_cells[cells[moved]]
+                found: list[int] = moved.tolist()
+                return found
+        scaled = self._by_cells[cells]
         self.scaled = scaled if self._ignored is None else np.where(self._ignored, np.int64(0), scaled)
-        return True
+        return self._nodes.all
+
+    def _move(self, cells: NDArray[np.intp]) -> NDArray[np.intp] | None:
+        """Count the rows of each cell that count for the bounds; return which rows are in another than at the last look.
+
+        None: that is not known.
+        """
+        before, counted = self._cells, self._counted
+        if cells is before:
+            return _NO_ROWS
+        check_cells(self.name, cells, self._nodes.size)
+        self._cells = cells
+        if before is not None and self._ignored is None:
+            moved = np.flatnonzero(before != cells)
+            if len(moved) <= MOST_MOVED:
+                some = moved if counted is None else moved[counted[moved]]
+                after = cells[some]
+                self._reserve(int(after.max(initial=0)) + 1)
+                np.subtract.at(self._members, before[some], 1)
+                np.add.at(self._members, after, 1)
+                return moved
+        self._members = np.bincount(cells if counted is None else cells[counted], minlength=1)
+        return None
+
+    def _reserve(self, size: int) -> None:
+        if size > len(self._members):
+            self._members = np.append(self._members, np.zeros(size - len(self._members), np.intp))
 
     def _score_rows(self, rows: Sequence[int]) -> tuple[list[int], Bounds | None]:
         """Score rows again; return those that changed, and the bounds if these can be told from that alone."""
