@@ -15,12 +15,13 @@ it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from scheduler.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
 from scheduler.cell_ranking import CellRanking
+from scheduler.columns.domains import ONE_BY_ONE
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.framework.checked import checked_rows, whole
@@ -37,13 +38,11 @@ from scheduler.preemption.dry_run import DryRun, Residents
 from scheduler.ranking import Ranking, TieBreak
 from scheduler.row_layer import RowLayer
 from scheduler.scaling import ScaledScore
+from scheduler.shared_rows import Sharing, SharingRowLayer
 from scheduler.verdicts import PASSED, Verdicts
 
 #: whoever is decided for
 P = TypeVar("P")
-
-#: so many changed rows are computed one by one; more, as columns
-ONE_BY_ONE: Final = 24
 
 
 class Run(NamedTuple, Generic[P]):
@@ -71,9 +70,10 @@ class ClassCycle:
         residents: Residents | None = None,
         *,
         ahead_from: int = LEAST_ROWS,
+        sharing: Sharing | None = None,
     ) -> None:
         self._pod, self._table, self._framework, self._residents = pod, table, framework, residents
-        self._ahead_from = ahead_from
+        self._ahead_from, self._sharing = ahead_from, sharing
         self._start()
 
     def decide(self, tie_break: TieBreak, in_view: str = "") -> Decision:
@@ -125,7 +125,7 @@ class ClassCycle:
         self._ranking: Ranking | CellRanking = Ranking(size)
         #: which plugins are asked for what
         self._layers = layers = layers_of(prepared)
-        self._rows = RowLayer(pod, nodes, prepared.state, layers, self._verdicts, self._framework.observer)
+        self._rows = self._row_layer()
         #: int64[N]: what each row is worth by itself
         self._base = self._rows.base
         self._scaled = [ScaledScore(item, prepared.state, pod, nodes) for item in layers.scaled]
@@ -143,6 +143,16 @@ class ClassCycle:
             or pod.host_ports or pod.has_storage
         ):  # fmt: skip
             self._ahead = Ahead(size, self._ahead_from)
+
+    def _row_layer(self) -> RowLayer:
+        layers, prepared, observer = self._layers, self._prepared, self._framework.observer
+        if self._sharing is not None and self._count and not prepared.rejected:
+            shared = self._sharing.rows_for(self._pod, prepared.state, layers)
+            if shared is not None:
+                return SharingRowLayer(
+                    self._pod, self._nodes, prepared.state, layers, self._verdicts, observer, shared
+                )
+        return RowLayer(self._pod, self._nodes, prepared.state, layers, self._verdicts, observer)
 
     def run(self, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
         """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each: no column is read.

@@ -16,6 +16,7 @@ from scheduler.framework.status import Decision
 from scheduler.glance import Glance
 from scheduler.preemption.dry_run import Residents
 from scheduler.ranking import TieBreak
+from scheduler.shared_rows import Sharing
 
 #: memory for the classes of a profile that are kept; what one takes, and what it takes besides by node (measured with all kinds
 #: of constraints)
@@ -37,6 +38,7 @@ class Cycles:
         limit: int | None = None,
         residents: Residents | None = None,
         ahead_from: int = LEAST_ROWS,
+        share: bool = True,
     ) -> None:
         """Keep nothing yet.
 
@@ -46,11 +48,13 @@ class Cycles:
             limit: classes that are kept; None: as many as `BUDGET_BYTES` hold, `LEAST_CLASSES` at least.
             residents: the Pods of a node; without them nobody is evicted.
             ahead_from: so many equally good nodes are worth a look ahead.
+            share: classes of one size share what is said of a node's room (`scheduler.shared_rows`).
         """
         self._table, self._framework, self._fixed_limit = table, framework, limit
         self._residents, self._ahead_from = residents, ahead_from
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
         self._glance = Glance(table, framework)
+        self._sharing = Sharing(table, framework.observer) if share else None
         #: shapes that were met once, lately, and of which nothing is kept
         self._met: dict[Shape, bool] = {}
 
@@ -121,7 +125,14 @@ class Cycles:
         while len(cycles) >= self.limit:
             # The one that was not asked for longest goes; when it comes back that costs a full pass.
             del cycles[next(iter(cycles))]
-        return ClassCycle(pod, self._table, self._framework, self._residents, ahead_from=self._ahead_from)
+        return ClassCycle(
+            pod,
+            self._table,
+            self._framework,
+            self._residents,
+            ahead_from=self._ahead_from,
+            sharing=self._sharing,
+        )
 
 
 def schedule_pod(

@@ -20,12 +20,13 @@ AskRow = Callable[[CycleState, PodClass, Snapshot, int], int]
 class Layers:
     """The plugins of one class. Filters are known by their index among all of them."""
 
-    #: those that look at a node and its Pods, and of these the ones whose answer a placement on the node may change
-    row_filters: Sequence[tuple[int, FilterPlugin]]
+    #: of those that look at a node and its Pods, the ones whose answer a placement on the node may change
     moving_filters: Sequence[FilterPlugin]
     #: the index of the first filter whose answer a placement anywhere may change; as many as there are: none
     first_moving: int
-    #: from there on: who is asked once more about a row that nobody before refused
+    #: those that look at a node alone and stand before it: asked once
+    still_filters: Sequence[tuple[int, FilterPlugin]]
+    #: those that look at a node, from there on: asked once more about a row that nobody before refused
     again: Sequence[tuple[int, FilterPlugin]]
     again_rows: Sequence[tuple[int, AskRow]]
     #: scores that need no scaling: those that a placement does not touch, and those of its row
@@ -39,8 +40,8 @@ class Layers:
     is_global: bool
 
     def name_of(self, number: int) -> str:
-        """Return the name of a filter that looks at a row."""
-        return next(plugin.name for index, plugin in self.row_filters if index == number)
+        """Return the name of a filter that is asked once more."""
+        return next(plugin.name for index, plugin in self.again if index == number)
 
 
 def layers_of(prepared: Prepared) -> Layers:
@@ -55,9 +56,9 @@ def layers_of(prepared: Prepared) -> Layers:
     again = [item for item in row_filters if item[0] >= first_moving]
     moving_scores = [item for item in plain if item.plugin.reach is not Reach.NONE]
     return Layers(
-        row_filters=row_filters,
         moving_filters=[plugin for _, plugin in moving],
         first_moving=first_moving,
+        still_filters=[item for item in row_filters if item[0] < first_moving],
         again=again,
         again_rows=[(number, plugin.filter_row) for number, plugin in again],
         still_scores=[item for item in plain if item.plugin.reach is Reach.NONE],

@@ -62,25 +62,36 @@ class RowLayer:
         """Ask the filters about rows."""
         alive = self._nodes.valid[rows].copy()
         failed = np.where(alive, np.int16(PASSED), np.int16(NO_NODE))
-        self._filter(rows, self._layers.row_filters, alive, failed, np.zeros(len(alive), np.int64))
+        codes = np.zeros(len(alive), np.int64)
+        self._ask(self._layers.still_filters, rows, alive, failed, codes)
+        self._ask_again(rows, alive, failed, codes)
+        self._verdicts.failed[rows], self._verdicts.codes[rows] = failed, codes
 
     def filter_again(self, rows: NDArray[np.intp]) -> None:
         """Ask the filters about rows whose Pods changed: those whose answer may be another, about rows that others did not refuse."""
-        verdicts, layers = self._verdicts, self._layers
+        verdicts = self._verdicts
         failed, codes = verdicts.failed[rows], verdicts.codes[rows]
-        alive = (failed == PASSED) | (failed >= layers.first_moving)
+        alive = (failed == PASSED) | (failed >= self._layers.first_moving)
         failed[alive], codes[alive] = PASSED, 0
-        self._filter(rows, layers.again, alive, failed, codes)
+        self._ask_again(rows, alive, failed, codes)
+        verdicts.failed[rows], verdicts.codes[rows] = failed, codes
 
-    def _filter(
+    def _ask_again(
+        self, rows: Rows, alive: NDArray[np.bool_], failed: NDArray[np.int16], codes: Codes
+    ) -> None:
+        """Ask the filters whose answer may be another once Pods have changed."""
+        self._ask(self._layers.again, rows, alive, failed, codes)
+
+    def _ask(
         self,
-        rows: Rows,
         filters: Sequence[tuple[int, FilterPlugin]],
+        rows: Rows,
         alive: NDArray[np.bool_],
         failed: NDArray[np.int16],
         codes: Codes,
     ) -> None:
-        nodes, observer, verdicts = self._nodes, self._observer, self._verdicts
+        """Ask filters about rows; write down which first refuses a row that was `alive`, and what it said."""
+        nodes, observer = self._nodes, self._observer
         for number, plugin in filters:
             started = observer.now()
             answers = ask_filter(plugin, self._state, self.pod, nodes, rows)
@@ -91,7 +102,6 @@ class RowLayer:
             if refused.any():
                 failed[refused], codes[refused] = number, answers[refused]
                 alive &= ~refused
-        verdicts.failed[rows], verdicts.codes[rows] = failed, codes
 
     def ask_all(self, plugin: FilterPlugin) -> Codes:
         """Return what a filter says of all rows."""
@@ -111,17 +121,21 @@ class RowLayer:
 
     def score(self, rows: Rows) -> None:
         """Sum the scores that need no scaling."""
-        observer = self._observer
-        total = self._still[rows].copy()
         for row in self._wrong:
             self._refuse_wrong(row)
+        self.base[rows] = self._still[rows] + self._score_moving(rows)
+
+    def _score_moving(self, rows: Rows) -> Scores:
+        """Return the sum of the scores that a placement on the node touches."""
+        observer, nodes = self._observer, self._nodes
+        total = np.zeros(nodes.size if isinstance(rows, slice) else len(rows), np.int64)
         for weighted in self._layers.moving_scores:
             started = observer.now()
-            scores = ask_score(weighted.plugin, self._state, self.pod, self._nodes, rows)
+            scores = ask_score(weighted.plugin, self._state, self.pod, nodes, rows)
             check_range(weighted.plugin.name, scores, lambda: self._verdicts.failed[rows] == PASSED)
             total += scores * weighted.weight
             observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
-        self.base[rows] = total
+        return total
 
     def still(self, rows: Rows) -> NDArray[np.int64]:
         """Return of rows the scores that no placement touches."""

@@ -5,7 +5,7 @@ The score is what the Pod does to the balance: 50 plus half of (50 + balance wit
 the resources are left out: they would all go to one node.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,10 @@ class BalancedAllocation:
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         state.write(self.name, parts(pod, nodes, self._resources, use_requested=True))
         return any(pod.request(spec.name) > 0 for spec in self._resources)
+
+    def sign(self, pod: PodClass) -> Hashable:
+        """Return what is read of a Pod (`scheduler.shared_rows`)."""
+        return pod.requests
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
         of: Sequence[Part] = state.read(self.name, tuple)

@@ -5,7 +5,7 @@ draws. Filtering counts real requests; the first two count 100m and 200Mi for a 
 requests spread as well (upstream's `NonZeroRequested`). Follows `plugins/noderesources/fit.go`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,6 +108,10 @@ class NodeResourcesFit:
             )
         state.write(self.name, resolved)
         return RUN
+
+    def sign(self, pod: PodClass) -> Hashable:
+        """Return what is read of a Pod (`scheduler.shared_rows`)."""
+        return pod.requests, pod.nonzero_cpu, pod.nonzero_memory
 
     def _is_ignored(self, resource: str) -> bool:
         if not self._ignores or not is_extended(resource):

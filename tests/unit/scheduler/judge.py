@@ -42,6 +42,8 @@ class Judge:
     seed: int = 1
     #: classes that the cycle keeps; two by default, so that being forgotten is tried too
     classes: int = 2
+    #: classes of one size share what is said of a node's room
+    share: bool = True
     #: a plugin that the reference does without, to see that it matters
     without: str = ""
     #: decide from scratch as well, and compare
@@ -62,8 +64,9 @@ class Judge:
         self.cache, self.compiler, self.framework = Cache(), PodCompiler(), Framework(profile)
         # Ahead of placements as soon as anything can be gained by it: these clusters are small.
         self.cycles = Cycles(
-            self.cache.table, self.framework, limit=self.classes, residents=self.cache.on, ahead_from=1
-        )
+            self.cache.table, self.framework, limit=self.classes, residents=self.cache.on, ahead_from=1,
+            share=self.share,
+        )  # fmt: skip
         self.reference = ReferenceScheduler(plugins(profile) - {self.without})
         self.world = self.reference.world
         self.stores = Stores(catalogue, self.world.storage)
