@@ -126,6 +126,8 @@ def test_a_workload_that_is_repeated_begins_anew_each_time(tmp_path: Path) -> No
         assert [(each.pods, each.bound, each.balance.nodes) for each in one.measurements] == [(20, 20, 5)]
         verified(one, 25)
     assert "namespace-2: 2 runs" in done.stdout
+    # What all runs note is told once.
+    assert "note: namespace-2: less than a second is too short for a steady rate\n" in done.stdout
 
 
 async def test_nodes_that_cannot_all_be_away_end_the_run(
