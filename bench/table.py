@@ -19,23 +19,32 @@ from bench.load.report import Report, ReportError
 BEGIN, END = "<!-- table of loads: begin -->", "<!-- table of loads: end -->"
 _HEAD = (
     "load", "Pods/s: median (least-most)", "a new Pod is bound, or runs, after: p50 / p99",
-    "CPU µs a Pod: etcd / apiserver / scheduler",
+    "CPU µs a Pod: etcd / apiserver / scheduler", "... until its Events are written, too",
+    "kube-apiserver + kube-scheduler: Pods/s", "CPU µs a Pod there",
 )  # fmt: skip
 _PROCESSES = ("etcd", "apiserver", "scheduler")
 _PENDING = "pending"
 #: what reports say (`bench.load.session`), and the option that did it
 _CREATION = {"in batches": "batch", "one a call": "unary"}
+_SCHEDULER = {"scheduler": "scheduler-command", "scheduler config": "scheduler-config"}
 _OPEN = re.compile(r"open, (\S+)/s (\w+)")
 
 
-def table(files: Sequence[Repeated]) -> str:
-    """Return the table as Markdown, and what it was measured on."""
+def table(files: Sequence[Repeated], reference: Mapping[str, tuple[str, str]]) -> str:
+    """Return the table as Markdown, and what it was measured on.
+
+    Args:
+        files: reports.
+        reference: by what a row is called, the Pods a second and the CPU a Pod of kube-apiserver and kube-scheduler.
+    """
     lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
     rows: dict[str, list[Report]] = {}
     for runs in files:
         for report in runs.reports:
             rows.setdefault(title(report), []).append(report)
-    lines += [_line(cells) for name, reports in rows.items() for cells in _rows(name, repeated(reports))]
+    lines += [
+        _line(cells) for name, reports in rows.items() for cells in _rows(name, repeated(reports), reference)
+    ]
     return "\n".join([*lines, "", *_about([report for runs in files for report in runs.reports])]) + "\n"
 
 
@@ -65,15 +74,22 @@ def title(report: Report) -> str:
         options += [f"--rate={rate[1]}", f"--arrivals={rate[2]}"] if rate else []
     if how.get("fsync") is False:
         options.append("--no-fsync")
-    if how.get("scheduler config"):
-        options.append(f"--scheduler-config={how['scheduler config']}")
+    options += [f"--{option}={how[name]}" for name, option in _SCHEDULER.items() if how.get(name)]
     return " ".join([report.workload, *options])
 
 
-def _rows(name: str, runs: Repeated) -> Iterable[list[str]]:
+def _rows(name: str, runs: Repeated, reference: Mapping[str, tuple[str, str]]) -> Iterable[list[str]]:
+    theirs = reference.get(name, ("-", "-"))
     for one in runs.figures:
         part = f", {one.measurement}" if len(runs.figures) > 1 else ""
-        yield [f"{name}{part}", _rate(one, runs), _latency(one, runs.reports[0]), _cpu(one)]
+        yield [
+            f"{name}{part}",
+            _rate(one, runs),
+            _latency(one, runs.reports[0]),
+            _cpu(one, "_us"),
+            _with_events(one),
+            *theirs,
+        ]
 
 
 def _rate(one: Figures, runs: Repeated) -> str:
@@ -101,13 +117,25 @@ def _latency(one: Figures, report: Report) -> str:
     return f"{word}: {_time(one.figures[f'{name}_p50'])} / {_time(one.figures[f'{name}_p99'])}"
 
 
-def _cpu(one: Figures) -> str:
+def _cpu(one: Figures, end: str) -> str:
+    """Say what the processes used a Pod. Args: end: of the names of these figures."""
+
     def of(process: str) -> str:
-        found = one.figures.get(f"{process}_us")
+        found = one.figures.get(f"{process}{end}")
         return f"{found.median:,.0f}" if found else "-"
 
+    if all(f"{process}{end}" not in one.figures for process in _PROCESSES):
+        return "-"
     text = " / ".join(of(process) for process in _PROCESSES)
-    return text + (f" (controllers {of('controller')})" if "controller_us" in one.figures else "")
+    return text + (f" (controllers {of('controller')})" if f"controller{end}" in one.figures else "")
+
+
+def _with_events(one: Figures) -> str:
+    """Say the same until no Event waited to be written, and how many were not."""
+    dropped = one.figures.get("events_dropped")
+    return _cpu(one, "_with_events_us") + (
+        f", {dropped.median:,.0f} dropped" if dropped and dropped.median else ""
+    )
 
 
 def _time(value: Spread) -> str:
@@ -150,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, metavar="PAGE", help="a page that has the marks")
     options = parser.parse_args(arguments)
     try:
-        text = table([_read(path) for path in options.reports])
+        text = table([_read(path) for path in options.reports], {})
         if options.into is None:
             sys.stdout.write(text)
         else:

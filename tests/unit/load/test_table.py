@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from bench.load.events import EventsWritten
 from bench.load.repeated import encode_runs, repeated
 from bench.load.report import ProcessUse, Report, Verification, encode
 from bench.load.steady import Steady
@@ -16,6 +18,7 @@ LOCAL = {
     "target": "local", "nodes": "objects (Node objects alone)", "creation": "pending before the scheduler starts",
     "loop": "closed", "fsync": True, "scheduler config": "",
 }  # fmt: skip
+BASIC, THEIRS = "SchedulingBasic/5Nodes", ("393 to 453", "700 / 1,800 / 2,500")
 WHILE = {"creation": "in batches while measured (100 a call, 4 in flight)"}
 PROCESSES = {name: ProcessUse(1.0, used, 0) for name, used in (("etcd", 20.4), ("apiserver", 1250.0), ("scheduler", 40.0))}  # fmt: skip
 STEADY = Steady(1000, 50.0, 20.0, "constant", 60.0, 990.4, 950, 1012, 3000, 2990, 0, 0, 0, 0.004)
@@ -25,7 +28,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
 def run(pods: int = 100, *, how: dict[str, Any] | None = None, **changes: Any) -> Report:
     """Return a run of Pods that were bound within two seconds."""
     measured = {
-        name: changes.pop(name) for name in ("bound", "processes", "steady", "latency") if name in changes
+        name: changes.pop(name)
+        for name in ("bound", "processes", "steady", "latency", "events")
+        if name in changes
     }
     return report(
         measurement(pods=pods, **{"processes": PROCESSES, **measured}), how=LOCAL | (how or {}), **changes
@@ -34,7 +39,7 @@ def run(pods: int = 100, *, how: dict[str, Any] | None = None, **changes: Any) -
 
 def cells(*files: list[Report]) -> list[list[str]]:
     """Return the rows of the table, without its head."""
-    lines = table([repeated(reports) for reports in files]).splitlines()
+    lines = table([repeated(reports) for reports in files], {BASIC: THEIRS}).splitlines()
     return [
         line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines[2:] if line.startswith("|")
     ]
@@ -42,7 +47,7 @@ def cells(*files: list[Report]) -> list[list[str]]:
 
 def test_a_row_has_the_median_of_its_runs_and_how_far_they_are_apart() -> None:
     [row] = cells([run(2000), run(4000), run(3000)])
-    assert row == ["SchedulingBasic/5Nodes", "**1,500** (1,000-2,000)", "-", "20 / 1,250 / 40"]
+    assert row[:5] == [BASIC, "**1,500** (1,000-2,000)", "-", "20 / 1,250 / 40", "-"]
 
 
 def test_a_single_run_has_no_least_and_most() -> None:
@@ -82,8 +87,22 @@ def test_controllers_stand_beside_the_others_where_they_took_part() -> None:
     assert cells([run(processes=used)])[0][3] == "20 / 1,250 / 40 (controllers 300)"
 
 
-def test_a_process_that_was_not_read_has_no_figure() -> None:
-    assert cells([run(processes={})])[0][3] == "- / - / -"
+def test_processes_that_were_not_read_have_no_figure() -> None:
+    assert cells([run(processes={})])[0][3] == "-"
+    assert cells([run(processes={"etcd": PROCESSES["etcd"]})])[0][3] == "20 / - / -"
+
+
+def test_what_events_cost_and_how_many_were_dropped_stands_beside() -> None:
+    used = {"etcd": 30.0, "apiserver": 1300.0, "scheduler": 60.0}
+    written = EventsWritten(seconds=9.0, left=0, dropped=0, cpu_seconds={}, cpu_us_per_pod=used)
+    assert cells([run(events=written)])[0][4] == "30 / 1,300 / 60"
+    dropped = msgspec.structs.replace(written, dropped=30375)
+    assert cells([run(events=dropped)])[0][4] == "30 / 1,300 / 60, 30,375 dropped"
+
+
+def test_the_reference_stands_beside_the_rows_it_was_measured_with() -> None:
+    rows = cells([run()], [run(how=WHILE)])
+    assert [row[5:] for row in rows] == [[*THEIRS], ["-", "-"]]
 
 
 def test_what_was_not_as_it_should_be_stands_beside_the_rate() -> None:
@@ -108,6 +127,7 @@ TITLES = (
     Title("at a rate", {**WHILE, "loop": "open, 0.5/s poisson"}, " --create=batch --rate=0.5 --arrivals=poisson"),
     Title("a steady state, which has its rate", {**WHILE, "loop": "open, at the workload's rate, constant"}, "", STEADY),
     Title("without fsync", {"fsync": False}, " --no-fsync"),
+    Title("another scheduler", {"scheduler": "mine --at {apiserver}"}, " --scheduler-command=mine --at {apiserver}"),
     Title("configured", {"scheduler config": "a.yaml"}, " --scheduler-config=a.yaml"),
 )  # fmt: skip
 
@@ -123,7 +143,7 @@ def test_names_cannot_break_the_table() -> None:
 
 
 def test_below_stands_on_what_it_was_measured_and_everything_that_differs() -> None:
-    text = table([repeated([run(), run(commit="def")])])
+    text = table([repeated([run(), run(commit="def")])], {})
     assert "2 runs on 2026-11-22; commit abc, def; 2 cores of CPU, Python 3.11.2, etcd 3.5.16; load " in text
     assert "before a run 0.1 to 0.1." in text
 
