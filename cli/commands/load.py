@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from bench.load import compare
-from bench.load.arrivals import parse_trace
 from bench.load.cleanup import CLEAN_SECONDS, clean
 from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Target
 from bench.load.context import RunError
@@ -25,12 +24,13 @@ from bench.load.series import Series
 from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.slo import failed
-from bench.load.workload import CreatePods, Workload
+from bench.load.workload import Workload
 from cli import flags
 from cli.commands.load_configs import configs_command
 from cli.commands.load_import import import_command
 from cli.commands.load_options import RunOptions, read_options, run_options
 from cli.commands.load_target import client_of, terminable
+from cli.commands.load_trace import check_trace
 from cli.printers.style import OVER
 from cli.shell import Exit, Failure, Shell
 from vaina.client.clientset import Clientset
@@ -50,7 +50,7 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
         workload = find_workload(options.workload, _workloads(options.files))
     except WorkloadError as error:
         raise Failure(str(error)) from error
-    _check_trace(workload, settings)
+    check_trace(workload, settings)
     progress = Progress(shell.err_text, over=OVER if shell.interactive else "")
 
     async def once(workload: Workload, settings: Settings) -> Report:
@@ -109,20 +109,6 @@ def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: 
         shell.err(f"violation: {text}")
     if broken or violations:
         raise Exit(1)
-
-
-def _check_trace(workload: Workload, settings: Settings) -> None:
-    """Find out before anything is made that a trace is too short, or none is wanted."""
-    for step in workload.case.workload_template:
-        if settings.trace and isinstance(step, CreatePods) and step.collect_metrics:
-            if step.steady_state:
-                raise Failure(
-                    f"--trace: {workload.name} has a steady state, whose Pods come at a rate (--rate)"
-                )
-            try:
-                parse_trace(settings.trace, workload.count(step))
-            except ValueError as error:
-                raise Failure(f"--trace: {error}") from error
 
 
 @asynccontextmanager

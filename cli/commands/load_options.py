@@ -15,14 +15,13 @@ from bench.load.scheduler_command import SchedulerCommand, parse_command
 from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
+from cli.commands.load_trace import MAX_TRACE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: what Pods run on real nodes, whose registry has no image of the templates
 _REAL_IMAGE = "busybox"
 _REAL_COMMAND = ("sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait")
-#: characters of a trace
-_MAX_TRACE = 32 * 1024 * 1024
 #: options that are settings as they are
 _PLAIN = (
     "batch_size", "in_flight", "callers", "rate", "arrivals", "seed", "stages", "window_seconds", "patience_seconds", "keep",
@@ -268,7 +267,7 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         run=f"load-{secrets.token_hex(3)}",
         nodes=nodes,
         create=create,
-        trace=given["trace"].read(_MAX_TRACE) if given["trace"] else "",
+        trace=given["trace"].read(MAX_TRACE) if given["trace"] else "",
         wait_running=nodes != "objects" if given["wait_running"] is None else given["wait_running"],
         image=_REAL_IMAGE if plain_image else given["image"],
         command=_REAL_COMMAND if plain_image else (),

@@ -93,14 +93,16 @@ profiles:
     out, html = tmp_path / "c.json", tmp_path / "c.html"
     done = vaina(
         "load", "compare-configs", "Imported/Pending", "-f", str(tmp_path / "workload.yaml"), "--local", "--no-fsync",
+        "--repeat=2", f"--trace={tmp_path / 'arrivals.txt'}",
         "--scheduler-config=default", f"--scheduler-config={tmp_path / 'packed.yaml'}", f"--output={out}", f"--html={html}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    spread, packed = json.loads(out.read_bytes())["configurations"]
+    [spread, again], [packed, _] = (one["runs"] for one in json.loads(out.read_bytes())["configurations"])
     used = [sum(use["pods"] > 0 for use in one["nodes"].values()) for one in (spread, packed)]
     assert used == [4, 1]
     assert (
         packed["elsewhere"] == sum(spread["pods"][name] != node for name, node in packed["pods"].items()) > 0
     )
-    assert "B: packed.yaml: verified: no violation in 8 bindings" in done.stdout
-    assert html.read_text().count("<svg") == 2
+    assert set(again["pods"]) == set(spread["pods"])
+    assert "B: packed.yaml, run 2: verified: no violation in 8 bindings" in done.stdout
+    assert "beside A" in html.read_text()
