@@ -52,7 +52,8 @@ class PodSet:
         self.first_bound = self.last_bound = NEVER
         #: is told of each that has a node, once: its index, and when
         self.on_bound: Callable[[int, float], None] | None = None
-        self._wants_running = wants_running
+        #: whether it is waited until they run
+        self.wants_running = wants_running
         #: set when the first one was bound
         self.begun = asyncio.Event()
         #: set when there is nothing to wait for
@@ -89,12 +90,12 @@ class PodSet:
     def see_gone(self, index: int, at: float = NEVER) -> None:
         """Note that a Pod was deleted; what never ran never will."""
         self.gone_count, self.gone[index] = self.gone_count + 1, at
-        if self._wants_running and math.isnan(self.running[index]):
+        if self.wants_running and math.isnan(self.running[index]):
             self.running_count += 1
         self._settle()
 
     def _settle(self) -> None:
-        if self.bound_count >= len(self) and (not self._wants_running or self.running_count >= len(self)):
+        if self.bound_count >= len(self) and (not self.wants_running or self.running_count >= len(self)):
             self.settled.set()
 
     @property
@@ -105,7 +106,7 @@ class PodSet:
     @property
     def is_idle(self) -> bool:
         """Whether all that were asked for are where they should be, and others are to come: an open loop has pauses."""
-        reached = min(self.bound_count, self.running_count) if self._wants_running else self.bound_count
+        reached = min(self.bound_count, self.running_count) if self.wants_running else self.bound_count
         return reached >= self.asked_count and not self.settled.is_set()
 
     def unbound(self) -> list[str]:
