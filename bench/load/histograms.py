@@ -68,7 +68,9 @@ def compute_histograms(before: Page, after: Page) -> list[Histogram]:
 
 def absent(page: Page) -> list[str]:
     """Return which of the metrics a scheduler's page does not have at all; of a page that cannot be read, none."""
-    return [] if page.is_empty else [metric for metric in SERIES if not page.has(f"{metric}_count")]
+    if page.is_empty:
+        return []
+    return [metric for metric in SERIES if not page.declares(metric) and not page.has(f"{metric}_count")]
 
 
 def quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:

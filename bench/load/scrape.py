@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
+_TYPE = "# TYPE "
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _TIMEOUT_SECONDS = 5.0
 #: of a page: more is no metrics page of ours
@@ -22,7 +23,10 @@ class Page:
 
     def __init__(self, text: str = "") -> None:
         self._samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+        self._declared: set[str] = set()
         for line in text.splitlines():
+            if line.startswith(_TYPE):
+                self._declared.add(line[len(_TYPE) :].split(" ")[0])
             found = _LINE.match(line)
             if found:
                 labels = dict(_LABEL.findall(found[2] or ""))
@@ -31,6 +35,10 @@ class Page:
                 except ValueError:
                     continue  # no page of metrics, or cut off
                 self._samples.setdefault(found[1], []).append((labels, value))
+
+    def declares(self, name: str) -> bool:
+        """Say whether the page has a metric of which there may be no sample yet."""
+        return name in self._declared
 
     def has(self, name: str) -> bool:
         """Say whether the page has a metric."""

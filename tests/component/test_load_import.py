@@ -105,4 +105,4 @@ profiles:
     )
     assert set(again["pods"]) == set(spread["pods"])
     assert "B: packed.yaml, run 2: verified: no violation in 8 bindings" in done.stdout
-    assert "beside A" in html.read_text()
+    assert "Figures" in html.read_text()

@@ -91,3 +91,6 @@ def test_metrics_that_a_page_lacks_are_named_and_no_page_is_no_news() -> None:
         Page(attempts("scheduled", (1, 1, 1), 1.0))
     )
     assert absent(Page()) == []
+    # Nothing was observed yet: it is there all the same.
+    declared = Page(f"# TYPE {ATTEMPT} histogram\nscheduler_pending_pods 1\n")
+    assert ATTEMPT not in absent(declared)
