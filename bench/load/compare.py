@@ -13,7 +13,7 @@ from bench.load.units import number, per_cent, unit_of
 #: figures that are better when they are higher; of the others less is better
 _HIGHER = ("throughput", "pods_that_fit")
 #: figures that are neither good nor bad
-_NEUTRAL = frozenset(("attempts_scheduled", "events_scheduled", "held_average", "elsewhere", "room_whole", *quality.METRICS)) - {
+_NEUTRAL = frozenset(("attempts_scheduled", "events_scheduled", "held_average", "elsewhere", "room_whole", "pods_in_group", *quality.METRICS)) - {
     "fragmentation", "pods_that_fit",
 }  # fmt: skip
 

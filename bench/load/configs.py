@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from bench.load.compare import Difference
-from bench.load.placement import Placement, elsewhere, median_size, quantiles, room, shares
+from bench.load.placement import Placement, by_group, elsewhere, median_size, quantiles, room, shares
 from bench.load.repeated import Spread, spread
 from bench.load.report import Measurement, Report, metrics_of, verdict
 from bench.load.units import number, per_cent, unit_of
@@ -19,6 +19,8 @@ _FIGURES = (
 )  # fmt: skip
 #: of these a 0 is an answer
 _ALWAYS = ("pods_without_node", "preempted", "fragmentation")
+#: zones and types of nodes that are told, the fullest
+_MAX_GROUPS = 20
 _LETTERS = "ABCDEFGH"
 MOST = len(_LETTERS)
 #: medians that differ by no more are as good
@@ -109,7 +111,17 @@ def _placed(outcomes: Sequence[Outcome]) -> list[tuple[str, str, _Values]]:
             [[float(elsewhere(first, run.placement)) for run in one.runs if run is not outcomes[0].runs[0]] for one in outcomes],
         ),
         ("nodes with Pods", "nodes_used", each(lambda one: sum(use.pods > 0 for use in one.nodes.values()))),
+        (
+            "... beside those of DaemonSets", "nodes_needed",
+            each(lambda one: sum(use.movable > 0 for use in one.nodes.values())),
+        ),
     ]  # fmt: skip
+    groups = [[by_group(run.placement) for run in one.runs] for one in outcomes]
+    fullest = sorted(groups[0][0], key=groups[0][0].__getitem__, reverse=True)[:_MAX_GROUPS]
+    found += [
+        (f"Pods {group}", "pods_in_group", [[counts.get(group, 0) for counts in runs] for runs in groups])
+        for group in sorted(fullest)
+    ]
     for resource in ("cpu", "memory"):
         uses = [[quantiles(shares(run.placement)[resource]) for run in one.runs] for one in outcomes]
         found += [

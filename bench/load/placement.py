@@ -16,6 +16,9 @@ from vaina.objects.pods import is_terminal, pod_requests
 
 #: quantiles of nodes that are told
 PERCENTS = (10, 50, 90, 100)
+#: owners whose Pods come and go with their node
+_OF_NODES = ("DaemonSet", "Node")
+_ZONE, _TYPE = "topology.kubernetes.io/zone", "node.kubernetes.io/instance-type"
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -36,6 +39,10 @@ class NodeUse(msgspec.Struct, frozen=True):
     allocatable_memory_bytes: int
     #: whether it takes Pods: Ready and not cordoned
     takes_pods: bool
+    #: Pods that are not there because the node is: all but those of DaemonSets and those that a kubelet made of files
+    movable: int = 0
+    zone: str = ""
+    instance_type: str = ""
 
     def fits(self, size: Size) -> int:
         """Return how many Pods of a size its free room takes, by CPU, memory and number."""
@@ -85,6 +92,7 @@ def compute_placement(
     count: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
     memory: Counter[str] = Counter()
+    movable: Counter[str] = Counter()
     places: dict[str, str] = {}
     sizes: list[Size] = []
     for pod in pods:
@@ -97,6 +105,7 @@ def compute_placement(
         places[f"{space}/{pod.metadata.name}"] = node
         if node:
             count[node] += 1
+            movable[node] += not any(owner.kind in _OF_NODES for owner in pod.metadata.owner_references)
             cpu[node] += size.cpu_millis
             memory[node] += size.memory_bytes
     uses = {}
@@ -104,7 +113,8 @@ def compute_placement(
         name, amounts = one.metadata.name, allocatable(one)
         uses[name] = NodeUse(
             count[name], cpu[name], memory[name], amounts.get("pods", 0), amounts.get("cpu", 0), amounts.get("memory", 0),
-            is_ready(one) and is_schedulable(one),
+            is_ready(one) and is_schedulable(one), movable[name], one.metadata.labels.get(_ZONE, ""),
+            one.metadata.labels.get(_TYPE, ""),
         )  # fmt: skip
     return Placement(uses, places, sizes)
 
@@ -150,6 +160,21 @@ def shares(placement: Placement) -> Mapping[str, list[float]]:
 def quantiles(ordered: Sequence[float]) -> dict[str, float]:
     """Return p10, p50, p90 and the most of shares; of none, 0."""
     return {"most" if percent == 100 else f"p{percent}": quantile(ordered, percent) for percent in PERCENTS}
+
+
+def by_group(placement: Placement) -> dict[str, int]:
+    """Return how many Pods are in each zone and on each type of node, by how people call it; of a single one there is nothing to tell."""
+    zones: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    for use in placement.nodes.values():
+        zones[use.zone] += use.pods
+        types[use.instance_type] += use.pods
+    return {
+        f"{called} {name or 'without one'}": count
+        for called, counts in (("in zone", zones), ("on nodes of type", types))
+        if len(counts) > 1
+        for name, count in sorted(counts.items())
+    }
 
 
 def elsewhere(one: Placement, other: Placement) -> int:

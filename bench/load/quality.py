@@ -11,7 +11,7 @@ from bench.load.units import per_cent
 
 #: figures that limits and comparisons name
 METRICS = (
-    "nodes_used", "fragmentation", "pods_that_fit", "cpu_memory_apart",
+    "nodes_used", "nodes_needed", "fragmentation", "pods_that_fit", "cpu_memory_apart",
     *(f"{resource}_use_{name}" for resource in ("cpu", "memory") for name in ("average", "p10", "p50", "p90", "most", "deviation")),
 )  # fmt: skip
 #: of a curve
@@ -38,6 +38,8 @@ class Quality(msgspec.Struct, frozen=True):
     nodes: int
     #: ... and have any
     used: int
+    #: ... and have any that are not of DaemonSets: the others could go
+    needed: int
     cpu: Use
     memory: Use
     #: how far the shares of cpu and of memory of one node are apart, the average over those that have Pods
@@ -66,7 +68,7 @@ def compute_quality(placement: Placement) -> Quality:
     size = median_size(placement.sizes)
     left = room(placement, size)
     return Quality(
-        nodes=len(taking), used=len(differences), cpu=_use(by_resource["cpu"]), memory=_use(by_resource["memory"]),
+        nodes=len(taking), used=len(differences), needed=sum(use.movable > 0 for use in taking), cpu=_use(by_resource["cpu"]), memory=_use(by_resource["memory"]),
         apart=math.fsum(differences) / max(1, len(differences)), cpu_millis=size.cpu_millis, memory_bytes=size.memory_bytes,
         fits=left.fits, whole=left.whole, fragmentation=left.fragmentation,
     )  # fmt: skip
@@ -90,7 +92,7 @@ def thinned(ordered: Sequence[float], points: int = _POINTS) -> list[float]:
 def metrics_of(found: Quality) -> dict[str, float]:
     """Return the figures that limits and comparisons name."""
     values = {
-        "nodes_used": float(found.used), "fragmentation": found.fragmentation, "pods_that_fit": float(found.fits),
+        "nodes_used": float(found.used), "nodes_needed": float(found.needed), "fragmentation": found.fragmentation, "pods_that_fit": float(found.fits),
         "cpu_memory_apart": found.apart,
     }  # fmt: skip
     for resource, use in (("cpu", found.cpu), ("memory", found.memory)):
@@ -103,7 +105,10 @@ def rows(found: Quality) -> list[tuple[str, str]]:
     """Return what is told, in words."""
     size = f"{found.cpu_millis:,}m CPU, {found.memory_bytes / 2**20:,.0f} MiB"
     return [
-        ("nodes with Pods", f"{found.used:,} of {found.nodes:,}"),
+        (
+            "nodes with Pods",
+            f"{found.used:,} of {found.nodes:,}; {found.needed:,} beside those of DaemonSets",
+        ),
         *(
             (
                 f"{name} asked for on a node",

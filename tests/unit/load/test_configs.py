@@ -12,6 +12,7 @@ from bench.load.placement import (
     NodeUse,
     Placement,
     Size,
+    by_group,
     compute_placement,
     elsewhere,
     median_size,
@@ -75,8 +76,35 @@ def test_where_pods_are_is_read_from_the_cluster() -> None:
     assert found.pods == {"apps/p": "n1", "apps/q": ""}
     assert [use.pods for use in found.nodes.values()] == [1, 0]
     assert [use.takes_pods for use in found.nodes.values()] == [True, False]
+    assert [use.movable for use in found.nodes.values()] == [1, 0]
     assert len(found.sizes) == 2
     assert len(shares(found)["cpu"]) == 1
+
+
+def test_pods_of_daemon_sets_need_no_node() -> None:
+    there = make_pod("p", node="n1")
+    there.metadata.owner_references.add(kind="DaemonSet", name="logs")
+    found = compute_placement([make_node("n1")], [there])
+    assert [(use.pods, use.movable) for use in found.nodes.values()] == [(1, 0)]
+
+
+def test_pods_are_counted_by_zone_and_by_type_of_node() -> None:
+    nodes = [make_node(name) for name in ("n1", "n2", "n3")]
+    for node, zone, kind in zip(nodes, ("b", "a", "a"), ("small", "small", "large"), strict=True):
+        node.metadata.labels["topology.kubernetes.io/zone"] = zone
+        node.metadata.labels["node.kubernetes.io/instance-type"] = kind
+    found = compute_placement(nodes, [make_pod(f"p{n}", node=f"n{n % 2 + 1}") for n in range(5)])
+    assert by_group(found) == {
+        "in zone a": 2,
+        "in zone b": 3,
+        "on nodes of type large": 0,
+        "on nodes of type small": 5,
+    }
+    # Where all are in one zone that says nothing.
+    assert by_group(compute_placement(nodes[1:], [])) == {
+        "on nodes of type large": 0,
+        "on nodes of type small": 0,
+    }
 
 
 def test_pods_without_a_node_in_either_are_not_elsewhere() -> None:

@@ -17,7 +17,7 @@ GIB = 2**30
 
 def use(cpu: int, memory: int, pods: int = 1, *, takes_pods: bool = True) -> NodeUse:
     """Return the use of a node that has 4 CPU, 8 GiB and room for 10 Pods."""
-    return NodeUse(pods, cpu, memory * GIB, 10, 4000, 8 * GIB, takes_pods)
+    return NodeUse(pods, cpu, memory * GIB, 10, 4000, 8 * GIB, takes_pods, movable=int(pods > 2))
 
 
 PLACED = Placement(
@@ -28,7 +28,7 @@ PLACED = Placement(
 
 def test_nodes_are_told_by_what_is_asked_of_them_but_for_those_that_take_no_pods() -> None:
     found = compute_quality(PLACED)
-    assert (found.nodes, found.used) == (3, 2)
+    assert (found.nodes, found.used, found.needed) == (3, 2, 1)
     assert (found.cpu.average, found.cpu.p50, found.cpu.most) == (0.5, 0.5, 1.0)
     assert found.memory.curve == [0.0, 0.0, 0.5]
     # 100 % of CPU beside 50 % of memory, 50 % beside nothing.
@@ -99,4 +99,4 @@ def test_what_events_came_to_is_told_in_words_and_figures() -> None:
 def test_the_room_that_is_left_is_told_with_the_size_that_it_is_for() -> None:
     found = dict(quality_rows(compute_quality(PLACED)))
     assert found["room for the median Pod"] == "6 more (1,000m CPU, 1,024 MiB); 6 if it were in one piece"
-    assert found["nodes with Pods"] == "2 of 3"
+    assert found["nodes with Pods"] == "2 of 3; 1 beside those of DaemonSets"
