@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -98,6 +98,16 @@ async def test_an_answer_at_the_limit_arrives_and_one_beyond_is_refused(opener):
         assert len(await transport.unary(POD.method("Get"), str(size).encode())) == size
         with pytest.raises(TooLarge):
             await transport.unary(POD.method("Get"), str(MAX_ANSWER_BYTES + 1).encode())
+
+
+async def test_a_client_has_as_many_streams_as_it_opens(opener):
+    # A process of hundreds of hollow nodes has two watches for each: none may wait in silence.
+    async with opener(Handlers()) as transport, asyncio.timeout(60), AsyncExitStack() as open_streams:
+        for _ in range(1_100):
+            answers = await open_streams.enter_async_context(
+                aclosing(transport.stream(POD.method("Watch"), b""))
+            )
+            assert await anext(answers) == b"first"
 
 
 async def test_the_deadline_of_a_stream_holds_and_ends_the_handler(opener):

@@ -32,6 +32,9 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 #: lists are paged by bytes well below this
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
+#: ten connections of 100 calls (below), less some that have ended and are not freed yet
+STREAMS_A_CHANNEL = 900
+
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
     # How long the answer to a keepalive may take: keepalive_timeout_ms alone leaves the minute that pings have by default (measured).
@@ -93,10 +96,29 @@ def _ignore(_warning: str) -> None:
     """Warnings are for people; components do not read them."""
 
 
-class GrpcTransport:
-    """Calls over gRPC to one target. Unary calls and streams have connections of their own.
+class _Channel:
+    """A channel, what was asked of it, and how many streams it has open."""
 
-    What is beyond the limit of streams of ten connections waits in silence: watches must never hold up writes.
+    __slots__ = ("channel", "methods", "streams")
+
+    def __init__(self, target: str, options: Sequence[tuple[str, int | str]]) -> None:
+        self.channel = grpc.aio.insecure_channel(target, options=options)
+        self.methods: dict[tuple[str, str], Any] = {}
+        self.streams = 0
+
+    def method(self, kind: str, name: str) -> Any:
+        """Return what a method is called by; `kind` is gRPC's: unary_unary, unary_stream, stream_stream."""
+        found = self.methods.get((kind, name))
+        if found is None:
+            found = self.methods[(kind, name)] = getattr(self.channel, kind)(name)
+        return found
+
+
+class GrpcTransport:
+    """Calls over gRPC to one target. Unary calls and streams have connections of their own: watches must never hold up writes.
+
+    A channel takes 900 streams; with more another channel is opened, for a call beyond what its ten connections take would wait in
+    silence. Channels of streams stay until `close`: as many as were needed at once.
     """
 
     def __init__(
@@ -110,10 +132,9 @@ class GrpcTransport:
             on_warning: is handed each warning of the server.
         """
         self.target = target
-        options = (*OPTIONS, ("grpc.primary_user_agent", user_agent))
-        self._unary_channel = grpc.aio.insecure_channel(target, options=options)
-        self._stream_channel = grpc.aio.insecure_channel(target, options=options)
-        self._callables: dict[tuple[str, str], Any] = {}
+        self._options = (*OPTIONS, ("grpc.primary_user_agent", user_agent))
+        self._unary = _Channel(target, self._options)
+        self._streams = [_Channel(target, self._options)]
         self._on_warning = on_warning
 
     async def unary(
@@ -125,7 +146,9 @@ class GrpcTransport:
         metadata: Metadata = (),
     ) -> bytes:
         try:
-            call = self._callable("unary_unary", method)(request, timeout=timeout, metadata=tuple(metadata))
+            call = self._unary.method("unary_unary", method)(
+                request, timeout=timeout, metadata=tuple(metadata)
+            )
             answer: bytes = await call
             if self._on_warning is not _ignore:
                 for warning in status.warnings_of(await call.trailing_metadata()):
@@ -153,8 +176,8 @@ class GrpcTransport:
         return self._answers("stream_stream", method, requests, timeout, metadata)
 
     async def close(self) -> None:
-        await self._unary_channel.close(None)
-        await self._stream_channel.close(None)
+        for each in (self._unary, *self._streams):
+            await each.channel.close(None)
 
     async def _answers(
         self,
@@ -164,9 +187,10 @@ class GrpcTransport:
         timeout: float | None,
         metadata: Metadata,
     ) -> AsyncGenerator[bytes, None]:
-        call = None
+        call, chosen = None, self._with_room()
+        chosen.streams += 1
         try:
-            call = self._callable(kind, method)(request, timeout=timeout, metadata=tuple(metadata))
+            call = chosen.method(kind, method)(request, timeout=timeout, metadata=tuple(metadata))
             async for answer in call:
                 yield answer
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError) as error:
@@ -175,15 +199,16 @@ class GrpcTransport:
                 raise
             raise refused from error
         finally:
+            chosen.streams -= 1
             if call is not None:
                 call.cancel()
 
-    def _callable(self, kind: str, method: str) -> Any:
-        found = self._callables.get((kind, method))
-        if found is None:
-            channel = self._unary_channel if kind == "unary_unary" else self._stream_channel
-            found = self._callables[(kind, method)] = getattr(channel, kind)(method)
-        return found
+    def _with_room(self) -> _Channel:
+        for each in self._streams:
+            if each.streams < STREAMS_A_CHANNEL:
+                return each
+        self._streams.append(_Channel(self.target, self._options))
+        return self._streams[-1]
 
 
 def _translated(error: BaseException) -> ApiError | None:
