@@ -1,6 +1,6 @@
 """Runs of one workload, one after the other: as many as asked for, with as many Pods as it takes to measure long enough."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import count
 
 from bench.load.context import RunError
@@ -42,14 +42,21 @@ class Series:
             MeasureError: the workload's measured Pods cannot be made more or fewer.
             RunError: Pods did not come as far as they should; so do the errors of a run.
         """
+        async for _ in self.each(workload):
+            pass
+
+    async def each(self, workload: Workload) -> AsyncGenerator[Report, None]:
+        """Make the runs one by one, as they are asked for: several series can take turns. Raises what `run` does."""
         why = ""
         if self._bounds is not None:
             workload, why = await self._first(workload, self._bounds)
+            yield self.reports[-1]
         while len(self.reports) < self._times:
             if self._times > 1:
                 self._say(f"run {len(self.reports) + 1} of {self._times}")
             report = await self._once(workload, self._next())
             self.reports.append(report if self._bounds is None else noted(report, self._bounds, why))
+            yield self.reports[-1]
 
     def _next(self) -> Settings:
         if self._times == 1 and self._bounds is None:
