@@ -48,17 +48,17 @@ def table(files: Sequence[Repeated], reference: Mapping[str, tuple[str, str]]) -
     return "\n".join([*lines, "", *_about([report for runs in files for report in runs.reports])]) + "\n"
 
 
-def put_into(page: str, text: str) -> str:
+def put_into(page: str, text: str, *, begin: str = BEGIN, end: str = END) -> str:
     """Return the page with this text between its marks.
 
     Raises:
         ValueError: it has not both marks, in their order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f'there is no "{BEGIN}" with "{END}" after it')
-    return f"{before}{BEGIN}\n{text}{END}{after}"
+    before, first, rest = page.partition(begin)
+    _, last, after = rest.partition(end)
+    if not first or not last:
+        raise ValueError(f'there is no "{begin}" with "{end}" after it')
+    return f"{before}{begin}\n{text}{end}{after}"
 
 
 def title(report: Report) -> str:

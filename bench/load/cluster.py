@@ -11,7 +11,7 @@ from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, Sch
 from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
 
-_QUOTA = "--quota-backend-bytes=8589934592"
+QUOTA = "--quota-backend-bytes=8589934592"
 
 #: all but those that look after nodes: nodes that are objects alone have no sign of life
 _CONTROLLERS = "*,-node-lifecycle,-node-ipam"
@@ -168,7 +168,7 @@ class LocalCluster:
             raise ClusterError("there is no etcd on the PATH: deploy/trixie.sh etcd brings one")
         fsync = () if self._settings.fsync else ("--unsafe-no-fsync",)
         try:
-            self._etcd = EtcdProcess(_QUOTA, *fsync)
+            self._etcd = EtcdProcess(QUOTA, *fsync)
         except (AssertionError, TimeoutError) as error:
             raise ClusterError(f"etcd does not start:\n{error}") from None
         self._apiserver = ServiceProcess(

@@ -1,0 +1,120 @@
+"""Programs that are given by path: what they are, and processes of them.
+
+Called by `cluster` and the command. What a path is wrong with is told before anything is started.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_VERSION: Final = re.compile(r"Kubernetes (v\d+\.\d+\.\d+\S*)")
+_VERSION_SECONDS: Final = 30
+_START_SECONDS: Final = 120
+_LOG_BYTES: Final = 3000
+
+
+class ProgramError(Exception):
+    """A path at which there is no such program, or a process that does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A binary of Kubernetes."""
+
+    name: str
+    path: Path
+    #: v1.37.2
+    version: str
+    #: of the file: official releases have theirs beside the download
+    sha256: str
+
+
+def find_program(name: str, path: str) -> Program:
+    """Return what is at a path.
+
+    Args:
+        name: what it should be: kube-apiserver, kube-scheduler.
+        path: of the binary.
+
+    Raises:
+        ProgramError: it is not there, cannot be run, or is something else.
+    """
+    flag, file = f"--{name}", Path(path).expanduser().absolute()
+    if not file.is_file():
+        raise ProgramError(f"{flag}: {path}: there is no such file")
+    if not os.access(file, os.X_OK):
+        raise ProgramError(f"{flag}: {path}: it may not be executed (chmod +x)")
+    try:
+        done = subprocess.run(
+            [file, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise ProgramError(f"{flag}: {path}: it cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise ProgramError(f"{flag}: {path}: --version gives no answer in {_VERSION_SECONDS} s") from None
+    found = _VERSION.fullmatch(done.stdout.strip())
+    if done.returncode or found is None:
+        said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[0][:100]
+        raise ProgramError(
+            f"{flag}: {path}: --version says {said!r}, not 'Kubernetes v1.x.y': is it a {name}?"
+        )
+    return Program(name, file, found[1], hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+class ProgramProcess:
+    """A process of one. Owned by who starts it; blocks."""
+
+    def __init__(self, program: Program, flags: Sequence[str], log: Path) -> None:
+        """Start it. Args: flags: of it; log: where it writes what it says."""
+        self._name, self._log = program.name, log
+        with log.open("ab") as said:
+            self._process = subprocess.Popen(
+                [program.path, *flags], stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            )
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """With which it ended; None: it goes on."""
+        return self._process.poll()
+
+    def log(self) -> str:
+        """Return the end of what it said."""
+        return self._log.read_bytes()[-_LOG_BYTES:].decode(errors="replace")
+
+    def wait_until(self, is_ready: Callable[[], bool]) -> None:
+        """Return when it is. Raises ProgramError: it has ended, or is not in two minutes; with the end of its log."""
+        pause = threading.Event()
+        for _ in range(_START_SECONDS * 20):
+            if self._process.poll() is not None:
+                break
+            if is_ready():
+                return
+            pause.wait(0.05)
+        raise ProgramError(f"{self._name} does not start:\n{self.log()}")
+
+    def close(self) -> None:
+        """End it in good order, or otherwise."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

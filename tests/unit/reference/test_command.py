@@ -1,0 +1,130 @@
+"""What `python -m bench.reference` refuses before anything is started, and its table."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.etcd import ROOT
+from bench.load.parse import find_workload, read_workloads
+from bench.reference.__main__ import BEGIN, END, main, unfit
+from bench.reference.programs import ProgramError, find_program
+
+
+def program(path: Path, body: str, *, mode: int = 0o755) -> str:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(mode)
+    return str(path)
+
+
+def test_a_program_is_known_by_what_it_says(tmp_path: Path) -> None:
+    path = program(tmp_path / "kube-apiserver", "echo Kubernetes v1.37.2")
+    found = find_program("kube-apiserver", path)
+    assert (found.name, found.path, found.version, len(found.sha256)) == (
+        "kube-apiserver",
+        Path(path),
+        "v1.37.2",
+        64,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "mode", "words"),
+    [
+        ("echo Kubernetes v1.37.2", 0o644, "may not be executed"),
+        ("echo etcd Version: 3.5.16", 0o755, "says 'etcd Version: 3.5.16'"),
+        ("echo Kubernetes v0.0.0-master+$Format:%H$; exit 3", 0o755, "not 'Kubernetes v1.x.y'"),
+        ("exit 1", 0o755, "says 'nothing'"),
+    ],
+)
+def test_a_program_that_is_none(tmp_path: Path, body: str, mode: int, words: str) -> None:
+    path = program(tmp_path / "some", body, mode=mode)
+    with pytest.raises(ProgramError, match="--kube-scheduler: ") as refused:
+        find_program("kube-scheduler", path)
+    assert words in str(refused.value)
+
+
+def test_a_path_at_which_there_is_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match="there is no such file"):
+        find_program("kube-scheduler", str(tmp_path))
+
+
+def test_a_file_that_no_system_runs(tmp_path: Path) -> None:
+    (tmp_path / "some").write_bytes(b"\x7fELF and no more")
+    (tmp_path / "some").chmod(0o755)
+    with pytest.raises(ProgramError, match="cannot be run"):
+        find_program("kube-scheduler", str(tmp_path / "some"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["SchedulingBasic/5Nodes", "--tls=both"], "vaina serves no TLS yet"),
+        (["SchedulingBasic/5Nodes", "--repeat=0"], "--repeat: 1 to 20, not 0"),
+        (["SchedulingBasic/5Nodes", "--measure=10"], "is not like 10s..60s"),
+        (["SchedulingBasic/5Nodes", "--patience=0"], "--patience"),
+        (["SchedulingBasic/5Nodes", "-o", "/"], "name a file in a folder that is there"),
+        (["SchedulingBasic/NoNodes"], "NoNodes"),
+        (["Deployments/1000Nodes_5000Pods"], "controllers make its Pods"),
+        (
+            ["SchedulingBasic/5Nodes", "--kube-scheduler=/no/such"],
+            "--kube-scheduler: /no/such: there is no such file",
+        ),
+    ],
+)
+def test_what_is_refused_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    good = program(tmp_path / "kube", "echo Kubernetes v1.37.2")
+    output = tmp_path / "raw.json"
+    common = [f"--kube-apiserver={good}", f"--kube-scheduler={good}", f"--output={output}"]
+    with pytest.raises(SystemExit) as ended:
+        main([*common, *arguments])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("workload", "words"),
+    [
+        ("MixedApps/300Apps", ""),
+        ("SteadyState/10Nodes", ""),
+        ("SteadyStateNodeChurn/10Nodes", "churnNodes is not done with a kube-apiserver"),
+        ("Jobs/5Nodes", "controllers make its Pods, and kube-controller-manager is not started"),
+    ],
+)
+def test_which_workloads_fit(workload: str, words: str) -> None:
+    assert unfit(find_workload(workload, read_workloads())) == words
+
+
+def test_the_table_of_what_is_kept_stands_in_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m bench.reference table --into docs/performance.md` puts it there."""
+    assert main(["table"]) == 0
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0].strip() == capsys.readouterr().out.strip()
+
+
+def test_a_table_is_put_into_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.txt"
+    page.write_text(f"before\n{BEGIN}\nof yesterday\n{END}\nafter\n")
+    assert main(["table", "--into", str(page)]) == 0
+    found = page.read_text()
+    assert found.startswith(f"before\n{BEGIN}\n| load | ")
+    assert found.endswith(f"\n{END}\nafter\n")
+    assert "of yesterday" not in found
+
+
+def test_a_table_of_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        main(["table", str(tmp_path / "a.json")])
+    assert "a.json: no raw data" in capsys.readouterr().err
+
+
+def test_a_page_without_marks_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.txt"
+    page.write_text("words\n")
+    with pytest.raises(SystemExit):
+        main(["table", "--into", str(page)])
+    assert BEGIN in capsys.readouterr().err
+    assert page.read_text() == "words\n"
