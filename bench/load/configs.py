@@ -112,7 +112,7 @@ def _placed(outcomes: Sequence[Outcome]) -> list[tuple[str, str, _Values]]:
         ),
         ("nodes with Pods", "nodes_used", each(lambda one: sum(use.pods > 0 for use in one.nodes.values()))),
         (
-            "... beside those of DaemonSets", "nodes_needed",
+            "nodes with Pods beside those of DaemonSets", "nodes_needed",
             each(lambda one: sum(use.movable > 0 for use in one.nodes.values())),
         ),
     ]  # fmt: skip

@@ -84,5 +84,5 @@ def rows(found: EventsWritten, scheduled: int | None, bound: int) -> list[tuple[
     cpu = "   ".join(f"{name} {value:,.0f}" for name, value in found.cpu_us_per_pod.items())
     return [
         ("Events", f"{written}{found.dropped:,} dropped; {ended} after the last binding"),
-        ("... CPU µs per Pod", cpu),
+        ("... CPU µs with them", cpu),
     ]

@@ -69,9 +69,9 @@ def _measurement(one: Measurement, threshold: float) -> str:
                 [
                     plot("Pods bound", "s", "Pods", {"": one.bound_over_time}),
                     plot("Pods bound a second, by windows", "s", "Pods/s", {"": _steps(one)}),
-                    plot("Latency: of how many Pods, in %", "ms", "%", shares(one), logarithmic=True, whole=True),
+                    plot("Latency, % of Pods", "ms", "%", shares(one), logarithmic=True, whole=True),
                     plot("Pods that wait, by queue", "s", "Pods", _queues(one)),
-                    plot("Asked for by node, in %, the emptiest node first", "% of nodes", "%", use_curves(one)),
+                    plot("Asked for by node, % of allocatable", "% of nodes", "%", use_curves(one)),
                 ]
             ),
             '<div class="tables">',

@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from html import escape
 
-from bench.load.configs import Outcome, Row, about, measurements_of, names, rows, runs_of
+from bench.load.configs import Outcome, Row, about, cell, measurements_of, names, rows, runs_of
 from bench.load.html import curve, heading, judged, run_rows, shares
-from bench.load.html_document import document, figures_table, folded, tiles
+from bench.load.html_document import document, figures_table, folded
 from bench.load.html_plot import Points, plot, plots
 from bench.load.placement import shares as use_shares
 from bench.load.quality import thinned
 
 #: figures that are seen first, by how their rows end
 _FIRST = (
-    "throughput",
-    "create to bound p99",
-    "scheduler us",
-    "preempted Pods",
-    "Pods without a node",
+    "throughput", "create to bound p99", "scheduler us", "beside those of DaemonSets", "preempted Pods", "Pods without a node",
     "fragmentation",
-)
+)  # fmt: skip
+#: how verdicts are coloured
+_KINDS = {"better": "good", "better?": "good", "worse": "bad", "worse?": "bad"}
 
 
 def page_of_configs(outcomes: Sequence[Outcome]) -> str:
@@ -31,11 +29,7 @@ def page_of_configs(outcomes: Sequence[Outcome]) -> str:
         *(f'<p class="note">{escape(line)}</p>' for line in about(outcomes)[:3]),
         *(judged(run.report.verification, name) for name, run in runs_of(outcomes)),
         *(f'<p class="note">Note: {escape(note)}</p>' for note in notes),
-        *(
-            f"<h2>{escape(name)}</h2>{tiles(_tiles(found, place))}"
-            for place, name in enumerate(names(outcomes))
-        ),
-        "<h2>Side by side</h2>",
+        _first(outcomes, found),
         plots(_plots(outcomes)),
         _figures(outcomes, found),
         *(
@@ -49,15 +43,19 @@ def page_of_configs(outcomes: Sequence[Outcome]) -> str:
     return document(title, parts)
 
 
-def _tiles(found: Sequence[Row], place: int) -> list[tuple[str, str, str]]:
-    first = [row for end in _FIRST for row in found if row.name.endswith(end)]
-    return [
-        (
-            row.name, f"{row.values[place]} {row.unit}".rstrip(),
-            ", ".join(filter(None, (row.spreads[place] and f"spread {row.spreads[place]}", row.verdicts[place]))),
-        )
-        for row in first
-    ]  # fmt: skip
+def _first(outcomes: Sequence[Outcome], found: Sequence[Row]) -> str:
+    """Return what everybody asks first, a line for each configuration."""
+    shown = [row for end in _FIRST for row in found if row.name.endswith(end)]
+    single = len(outcomes[0].runs[0].report.measurements) == 1
+    called = [row.name.partition(": ")[2] or row.name if single else row.name for row in shown]
+    called = [f"{name.removesuffix(' us')} CPU" if name.endswith(" us") else name for name in called]
+    head = [
+        "",
+        *(f"{name}, {row.unit}" if row.unit else name for name, row in zip(called, shown, strict=True)),
+    ]
+    lines = [[name, *(cell(row, place) for row in shown)] for place, name in enumerate(names(outcomes))]
+    marks = [["", *(_KINDS.get(row.verdicts[place], "") for row in shown)] for place in range(len(outcomes))]
+    return figures_table("At a glance", head, lines, of="wide glance", marks=marks)
 
 
 def _figures(outcomes: Sequence[Outcome], found: Sequence[Row]) -> str:
@@ -68,7 +66,7 @@ def _figures(outcomes: Sequence[Outcome], found: Sequence[Row]) -> str:
     for place, name in enumerate(names(outcomes)):
         head += [name, *(["spread"] if several else []), *(["beside A"] if judges and place else [])]
         for row, line, mark in zip(found, lines, marks, strict=True):
-            kind = {"better": "good", "worse": "bad"}.get(row.verdicts[place].rstrip("?"), "")
+            kind = _KINDS.get(row.verdicts[place], "")
             line.extend((row.values[place], *([row.spreads[place]] if several else [])))
             mark.extend(("", *([""] if several else [])))
             if judges and place:
@@ -94,7 +92,7 @@ def _plots(outcomes: Sequence[Outcome]) -> list[str]:
         found += [
             plot(f"{measurement.name}: Pods bound", "s", "Pods", bound),
             plot(
-                f"{measurement.name}: create to bound, of how many Pods, in %", "ms", "%", latencies,
+                f"{measurement.name}: create to bound, % of Pods", "ms", "%", latencies,
                 logarithmic=True, whole=True,
             ),
         ]  # fmt: skip
@@ -102,6 +100,6 @@ def _plots(outcomes: Sequence[Outcome]) -> list[str]:
         curves = {
             name: curve(thinned(use_shares(one.runs[0].placement)[resource])) for name, one in called.items()
         }
-        title = f"{called_so} asked for by node, in %, the emptiest node first"
+        title = f"{called_so} by node, % of allocatable"
         found.append(plot(title, "% of nodes", "%", curves))
     return found

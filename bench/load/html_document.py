@@ -25,16 +25,17 @@ dl.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(46%,11.5
 .tiles dt{color:var(--dim);font-size:.85em}.tiles dd{margin:0;font-size:1.45em;font-weight:600;line-height:1.25;font-variant-numeric:tabular-nums}
 .tiles dd+dd{font-size:.85em;font-weight:400;color:var(--dim);line-height:1.4}
 .plots,.tables{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25em),1fr));gap:1.2em 2em;margin:1.2em 0}
-.tables{grid-template-columns:repeat(auto-fit,minmax(min(100%,32em),1fr));align-items:start}
+.plots.pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,34em),1fr))}.tables{grid-template-columns:repeat(auto-fit,minmax(min(100%,32em),1fr));align-items:start}
 figure{margin:0;position:relative;min-width:0}figcaption{display:flex;gap:.6em;align-items:baseline;justify-content:space-between;margin-bottom:.3em;font-weight:600}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
 td,th{padding:.2em .7em;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600;color:var(--dim);overflow-wrap:normal}.words td:first-child{width:16em}
 td:first-child,th:first-child,.words td,.words th{text-align:left}td:first-child,th:first-child{padding-left:0}td{white-space:nowrap}.words td{white-space:normal}
 .wide td:first-child,.wide th:first-child{position:sticky;left:0;background:var(--bg);white-space:normal;min-width:8em}
+.glance{margin:1.2em 0}.glance td{font-size:1.1em}.glance td:first-child{font-weight:600}
 svg{display:block;width:100%;height:auto;touch-action:pan-y;outline-offset:2px}svg text{font:12px system-ui,sans-serif;fill:var(--dim)}
 svg .grid{stroke:var(--line)}svg polyline{fill:none;stroke-width:1.8;vector-effect:non-scaling-stroke}svg .cursor{stroke:var(--dim);stroke-dasharray:3 3}
 .legend{margin:.2em 0;font-size:.9em;color:var(--dim);display:flex;flex-wrap:wrap;gap:.1em 1.2em}.legend i,.tip i{display:inline-block;width:1.1em;height:.28em;margin-right:.4em;vertical-align:middle;border-radius:2px}
-.tip{position:absolute;top:2.2em;pointer-events:none;background:var(--bg);border:1px solid var(--line);border-radius:6px;padding:.3em .6em;font-size:.85em;box-shadow:0 2px 8px #0003;font-variant-numeric:tabular-nums;z-index:1;max-width:75%}
+.tip{position:absolute;pointer-events:none;background:var(--bg);border:1px solid var(--line);border-radius:6px;padding:.3em .6em;font-size:.85em;box-shadow:0 2px 8px #0003;font-variant-numeric:tabular-nums;z-index:1;max-width:75%}
 button{font:inherit;font-size:.8em;font-weight:400;color:var(--dim);background:none;border:1px solid var(--line);border-radius:6px;padding:.05em .6em;cursor:pointer;flex:none}
 button:hover{color:var(--text)}summary{cursor:pointer;margin:1em 0;font-weight:600}
 @media(max-width:600px){svg text{font-size:16px}td,th{padding:.2em .5em}body{padding:.8em .7em 3em}.tiles dd{font-size:1.25em}}
@@ -99,6 +100,7 @@ for (const figure of document.querySelectorAll('figure.plot')) {
     set(cursor, {x1: across, x2: across, y1: plot.top, y2: box.height - plot.bottom});
     cursor.style.display = tip.style.display = '';
     const left = across / box.width * svg.clientWidth;
+    tip.style.top = svg.getBoundingClientRect().top - figure.getBoundingClientRect().top + 'px';
     tip.style.left = (share < .5 ? left + 12 : Math.max(0, left - tip.offsetWidth - 12)) + 'px';
   };
   hide();

@@ -12,6 +12,10 @@ Points = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 480, 230, 58, 22, 30, 10
 #: of a line: some more are not to be seen
 _MAX_POINTS = 400
+#: so many plots stand two in a row: with three there would be one by itself
+_IN_PAIRS = (2, 4)
+#: between two words of the x axis
+_APART = 42
 
 
 def plot(
@@ -35,7 +39,7 @@ def plot(
     if len(set(places)) < 2:
         return ""
     least, span = min(places), max(places) - min(places)
-    most = 100.0 if whole else max(value for points in drawn.values() for _, value in points)
+    most = 100.0 if whole else _top(max(value for points in drawn.values() for _, value in points))
 
     def across(at: float) -> float:
         return _LEFT + (scale(at) - least) / span * (_WIDTH - _LEFT - _RIGHT)
@@ -68,7 +72,9 @@ def plot(
 
 def plots(found: Sequence[str]) -> str:
     """Return plots beside one another; of none, nothing."""
-    return f'<div class="plots">{"".join(found)}</div>' if any(found) else ""
+    shown = [one for one in found if one]
+    pairs = " pairs" if len(shown) in _IN_PAIRS else ""
+    return f'<div class="plots{pairs}">{"".join(shown)}</div>' if shown else ""
 
 
 def _x_axis(
@@ -78,6 +84,8 @@ def _x_axis(
     marks = []
     for at in ticks:
         place = across(at)
+        if at != ticks[-1] and across(ticks[-1]) - place < _APART:
+            continue  # one word would lie on the other
         words = f"{_amount(at)} {unit.split()[0]}" if at == ticks[-1] else _amount(at)
         anchor = "end" if place > _WIDTH - _RIGHT - 20 else "middle"
         place = _WIDTH - 2 if anchor == "end" else place
@@ -117,11 +125,22 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def _round(least: float, most: float) -> list[float]:
-    """Return round numbers from the one to the other, some five."""
+def _top(most: float) -> float:
+    """Return the round number in which an axis ends."""
+    step = _step(0.0, most)
+    return math.ceil(most / step - 1e-9) * step
+
+
+def _step(least: float, most: float) -> float:
+    """Return what is between the round numbers of an axis."""
     rough = (most - least) / 5
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+
+
+def _round(least: float, most: float) -> list[float]:
+    """Return round numbers from the one to the other, some five."""
+    step = _step(least, most)
     return [
         number * step for number in range(math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9) + 1)
     ]
@@ -138,5 +157,5 @@ def _powers(least: float, most: float) -> list[float]:
             if least <= factor * 10.0**exponent <= most
         ]
         if len(found) >= 3:
-            return found[:: len(found) // 7 + 1]
+            return found[:: len(found) // 6 + 1]
     return _round(least, most)

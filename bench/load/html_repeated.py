@@ -50,7 +50,7 @@ def _figures(one: Figures, number_of: int, runs: Repeated) -> str:
                 [
                     plot("Pods bound", "s", "Pods", {name: each.bound_over_time for name, each in named.items()}),
                     plot(
-                        "Create to bound: of how many Pods, in %", "ms", "%",
+                        "Create to bound, % of Pods", "ms", "%",
                         {name: points for name, each in named.items() for points in shares(each, ["create_to_bound"]).values()},
                         logarithmic=True, whole=True,
                     ),
