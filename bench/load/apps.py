@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.load.shares import deal, share, weights
-from bench.load.workload import Apps
+from bench.load.workload import Apps, AppTemplate
 from vaina.api.apps.v1 import apps_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import REPLICA_SET
@@ -32,6 +32,10 @@ class App:
     params: Mapping[str, str]
     #: how many Pods it has
     replicas: int
+    #: paths of the templates of a volume and its claim, of which each of its Pods has one; "": none
+    volumes: tuple[str, str] = ("", "")
+    #: no node will do for its Pods
+    fits_nowhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,18 @@ class AppLoad:
     apps: Sequence[App]
     #: turns[i]: the number of the app that Pod i belongs to
     turns: Sequence[int]
+
+    def with_volumes(self) -> dict[tuple[str, str], list[int]]:
+        """Return which Pods have a volume, by the paths of its templates."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for index, app in enumerate(self.turns):
+            if any(self.apps[app].volumes):
+                found.setdefault(self.apps[app].volumes, []).append(index)
+        return found
+
+    def that_fit_nowhere(self) -> frozenset[int]:
+        """Return which Pods are to stay without a node."""
+        return frozenset(index for index, app in enumerate(self.turns) if self.apps[app].fits_nowhere)
 
     def pod_names(self) -> list[str]:
         """Return the name of each Pod: its turn, not its app.
@@ -69,8 +85,13 @@ def plan_apps(spec: Apps, step: int, *, apps: int, pods: int, rng: random.Random
             params[app] |= choices[choice].params
     turns = deal(pods, weights(spec.weights, apps), rng)
     replicas = Counter(turns)
+
+    def make(number: int, own: dict[str, str], one: AppTemplate) -> App:
+        volumes = one.persistent_volume_template_path, one.persistent_volume_claim_template_path
+        return App(own["app"], one.template_path, own, replicas[number], volumes, one.fits_nowhere)
+
     made = [
-        App(own["app"], spec.templates[template].template_path, own, replicas[number])
+        make(number, own, spec.templates[template])
         for number, (own, template) in enumerate(zip(params, templates, strict=True))
     ]
     return AppLoad(step, made, turns)

@@ -70,7 +70,7 @@ class Creator:
                 await self._send(objects)
                 at = self._now()
                 for index in indexes:
-                    pods.created[index] = at
+                    pods.see_created(index, at)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._pace.in_flight, max(1, len(pods)))):

@@ -68,6 +68,7 @@ class Measurements:
         pods: PodSet,
         creator: Creator | OwnerCreator,
         create: Callable[[], Coroutine[Any, Any, object]],
+        beside: Callable[[], Coroutine[Any, Any, object]] | None = None,
     ) -> None:
         """Measure how a step's Pods come to be where they should be.
 
@@ -76,6 +77,7 @@ class Measurements:
             pods: of the step.
             creator: of them; says how often it had to ask again.
             create: has it create them.
+            beside: what goes on from when the scheduler may have them.
 
         Raises:
             RunError: they did not come as far as they should.
@@ -90,8 +92,12 @@ class Measurements:
             self._progress.say(f"{pods.name}: {len(pods):,} are pending")
         await measuring.prepare()
         watchers = [self._spawn(measuring.watch_lag())]
+        if beside is not None and not pending:
+            watchers.append(self._spawn(_nothing(beside())))
         if pending:
             await self._target.start_scheduler()
+            if beside is not None:
+                watchers.append(self._spawn(_nothing(beside())))
             await self._waiting.until_begun(pods)
             await measuring.begin(pods.first_bound if pods.bound_count else None)
             watchers.append(self._spawn(measuring.sample()))

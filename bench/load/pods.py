@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from bench.load.arrivals import at_rate, parse_trace
 from bench.load.context import Context, RunError
 from bench.load.create import Creator, Pace
 from bench.load.departures import Departures
+from bench.load.gates import Gates
 from bench.load.measurements import Measurements
 from bench.load.owners import DIGITS, OwnedPods, OwnerCreator
 from bench.load.podset import PodSet
@@ -22,6 +23,17 @@ from bench.load.waiting import Waiting
 from bench.load.workload import MAX_COUNT, CreateObjects, CreatePods, Owners
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import NODE
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a step's Pods are."""
+
+    names: list[str]
+    #: makes each, but for its name
+    make: Callable[[int], pod_pb2.Pod]
+    #: for which no node will do
+    stay: frozenset[int] = frozenset()
 
 
 class RunPods:
@@ -53,30 +65,49 @@ class RunPods:
         count = self._workload.count(step)
         short = step.namespace or f"namespace-{number}"
         namespace = await self._making.namespace(short)
-        names, make_plain = await self._plan(number, name, step, namespace, count)
+        plan = await self._plan(number, name, step, namespace, count)
         running = self._settings.wait_running and not step.skip_wait_to_completion
-        pods = PodSet(
-            f"{name} in {short}", namespace, names, wants_running=running, labels=self._labels(step)
-        )
+        pods = PodSet(f"{name} in {short}", namespace, plan.names, wants_running=running, stay=plan.stay)
+        pods.labels = self._labels(step)
         self.sets.append(pods)
         self._observer.follow(pods)
-        make = self._making.pod_maker(make_plain, namespace, names)
+        make = self._making.pod_maker(plan.make, namespace, plan.names)
         creator = Creator(
             self._client, self._pace(measured=step.collect_metrics, count=count), self._observer.now
         )
+        gates = self._gates(step, plan, pods)
         if step.collect_metrics:
-            await self._measurements.measure(short, pods, creator, lambda: creator.create(pods, make))
+            await self._measurements.measure(
+                short, pods, creator, lambda: creator.create(pods, make), gates.run if gates else None
+            )
+            self._note_stay(name, pods)
             return
         self._measurements.follow(short, pods)
+        if gates is not None:
+            self._context.spawn(gates.run())
         await creator.create(pods, make)
         if not step.skip_wait_to_completion:
             await self._waiting.until_settled(pods)
         self._progress.say(f"{pods.name}: {pods.bound_count:,} of {count:,} bound")
 
-    async def _plan(
-        self, number: int, name: str, step: CreatePods, namespace: str, count: int
-    ) -> tuple[list[str], Callable[[int], pod_pb2.Pod]]:
-        """Return the names of a step's Pods, and what makes each; apps have their ReplicaSets then."""
+    def _gates(self, step: CreatePods, plan: "_Plan", pods: PodSet) -> Gates | None:
+        """Return what lifts the gates of a step's Pods, where it is asked for."""
+        rate = step.gates_lifted_per_second
+        if not rate:
+            return None
+        gated = [index for index in range(len(pods)) if plan.make(index).spec.scheduling_gates]
+        return Gates(self._client, pods, gated, rate, self._observer.now)
+
+    def _note_stay(self, name: str, pods: PodSet) -> None:
+        if pods.stay:
+            self._notes.append(
+                f"{name}: {len(pods.stay) - pods.strayed_count:,} Pods fit nowhere and were not waited for"
+            )
+        if pods.strayed_count:
+            self._notes.append(f"{name}: {pods.strayed_count:,} Pods that should fit nowhere have a node")
+
+    async def _plan(self, number: int, name: str, step: CreatePods, namespace: str, count: int) -> "_Plan":
+        """Return what a step's Pods are; apps have their ReplicaSets then, and Pods their volumes."""
         if step.apps is not None:
             if not self._target.is_disposable:
                 raise RunError(
@@ -84,17 +115,30 @@ class RunPods:
                 )
             apps = self._workload.count(step.apps)
             load = plan_apps(step.apps, number, apps=apps, pods=count, rng=self._context.dice(number))
-            return load.pod_names(), await self._making.make_apps(load, namespace)
+            make = await self._making.make_apps(load, namespace)
+            for (volume, claim), indexes in load.with_volumes().items():
+                make = await self._with_volumes(make, volume, claim, namespace, indexes)
+            return _Plan(load.pod_names(), make, load.that_fit_nowhere())
         maker = self._making.maker(self._template_path(step), "Pod")
         names = [maker.name(f"{number}-{index:06}", index) for index in range(count)]
-        make: Callable[[int], pod_pb2.Pod] = partial(maker.make, number="")
-        if step.persistent_volume_template_path:
-            templates = VolumeTemplates(
-                step.persistent_volume_template_path, step.persistent_volume_claim_template_path
-            )
-            claims = await make_volumes(self._client, self._making, templates, namespace, range(count))
-            make = with_volumes(make, claims)
-        return names, make
+        make = partial(maker.make, number="")
+        volume, claim = step.persistent_volume_template_path, step.persistent_volume_claim_template_path
+        if volume:
+            make = await self._with_volumes(make, volume, claim, namespace, range(count))
+        return _Plan(names, make)
+
+    async def _with_volumes(
+        self,
+        make: Callable[[int], pod_pb2.Pod],
+        volume: str,
+        claim: str,
+        namespace: str,
+        indexes: Sequence[int],
+    ) -> Callable[[int], pod_pb2.Pod]:
+        claims = await make_volumes(
+            self._client, self._making, VolumeTemplates(volume, claim), namespace, indexes
+        )
+        return with_volumes(make, claims)
 
     def _template_path(self, step: CreatePods) -> str:
         return step.pod_template_path or self._workload.case.default_pod_template_path
@@ -165,8 +209,8 @@ class RunPods:
         )  # fmt: skip
         short = step.namespace or f"namespace-{number}"
         namespace = await self._making.namespace(short)
-        names, make_plain = await self._plan(number, name, step, namespace, len(plan.stays))
-        make = self._making.pod_maker(make_plain, namespace, names)
+        made = await self._plan(number, name, step, namespace, len(plan.stays))
+        names, make = made.names, self._making.pod_maker(made.make, namespace, made.names)
         first, came = (
             PodSet(f"{name} in {short}", namespace, some, wants_running=settings.wait_running)
             for some in (names[:held], names[held:])

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 NEVER = math.nan
-_NO_LABELS: Mapping[str, str] = {}
 
 
 class PodSet:
@@ -20,7 +19,7 @@ class PodSet:
         wants_running: bool = False,
         namespaces: Sequence[str] = (),
         may_stay: bool = False,
-        labels: Mapping[str, str] = _NO_LABELS,
+        stay: frozenset[int] = frozenset(),
     ) -> None:
         """Make it for Pods that are still to be created.
 
@@ -31,10 +30,12 @@ class PodSet:
             wants_running: whether `settled` waits for them to run as well.
             namespaces: of each, where they differ.
             may_stay: whether the run goes on though some have no node.
-            labels: of their template, by which steps select them.
+            stay: indexes of those for which no node will do: nobody waits for them.
         """
         self.name, self.namespace, self.names, self.may_stay = name, namespace, list(names), may_stay
-        self.labels = labels
+        #: of their template, by which steps select them
+        self.labels: Mapping[str, str] = {}
+        self.stay = stay
         size = len(names)
         #: namespace and name of each
         self.places = list(zip(namespaces or [namespace] * size, names, strict=True))
@@ -50,6 +51,10 @@ class PodSet:
         self.nodes = [""] * size
         self.bound_count = self.running_count = self.gone_count = 0
         self.first_bound = self.last_bound = NEVER
+        #: how many have a node for which none should do
+        self.strayed_count = 0
+        #: is told of each that the apiserver has taken
+        self.on_created: Callable[[int], None] | None = None
         #: is told of each that has a node, once: its index, and when
         self.on_bound: Callable[[int, float], None] | None = None
         #: whether it is waited until they run
@@ -75,9 +80,10 @@ class PodSet:
                 self.first_bound = at
                 self.begun.set()
             self.bound_count += 1
+            self.strayed_count += index in self.stay
             if self.on_bound is not None:
                 self.on_bound(index, at)
-            if self.bound_count >= len(self.names):
+            if self.bound_count >= self._wanted:
                 self._settle()
 
     def see_running(self, index: int, at: float) -> None:
@@ -95,8 +101,19 @@ class PodSet:
         self._settle()
 
     def _settle(self) -> None:
-        if self.bound_count >= len(self) and (not self.wants_running or self.running_count >= len(self)):
+        reached = self.bound_count - self.strayed_count >= self._wanted
+        if reached and (not self.wants_running or self.running_count >= self._wanted):
             self.settled.set()
+
+    @property
+    def _wanted(self) -> int:
+        return len(self.names) - len(self.stay)
+
+    def see_created(self, index: int, at: float) -> None:
+        """Note that the apiserver has taken a Pod."""
+        self.created[index] = at
+        if self.on_created is not None:
+            self.on_created(index)
 
     @property
     def progress(self) -> tuple[int, int, int]:
@@ -107,8 +124,13 @@ class PodSet:
     def is_idle(self) -> bool:
         """Whether all that were asked for are where they should be, and others are to come: an open loop has pauses."""
         reached = min(self.bound_count, self.running_count) if self.wants_running else self.bound_count
-        return reached >= self.asked_count and not self.settled.is_set()
+        staying = sum(not math.isnan(self.intended[index]) for index in self.stay)
+        return reached >= self.asked_count - staying and not self.settled.is_set()
 
     def unbound(self) -> list[str]:
-        """Return the names of those that have had no node."""
-        return [name for name, node in zip(self.names, self.nodes, strict=True) if name and not node]
+        """Return the names of those that have had no node and should."""
+        return [
+            name
+            for index, (name, node) in enumerate(zip(self.names, self.nodes, strict=True))
+            if name and not node and index not in self.stay
+        ]

@@ -110,6 +110,13 @@ class Template:
         return Maker(self, run, params)
 
     @property
+    def has_gates(self) -> bool:
+        """Whether its Pods, or those of its template of Pods, wait for gates to be lifted."""
+        spec = self.tree.get("spec") or {}
+        template = spec.get("template") or {}
+        return bool(spec.get("schedulingGates") or (template.get("spec") or {}).get("schedulingGates"))
+
+    @property
     def varies(self) -> bool:
         """Whether objects differ in more than their names."""
         return "index" in self.holes

@@ -90,6 +90,11 @@ class AppTemplate(Strict, frozen=True):
 
     template_path: Name
     share: str = "1"
+    #: of a volume and its claim that each Pod of these apps has; both or none
+    persistent_volume_template_path: str = ""
+    persistent_volume_claim_template_path: str = ""
+    #: no node will ever do for their Pods, and nobody waits for them
+    fits_nowhere: bool = False
 
 
 class AppParams(Strict, frozen=True):
@@ -138,6 +143,8 @@ class CreatePods(Counted, frozen=True, tag="createPods"):
     owners: Owners | None = None
     collect_metrics: bool = False
     skip_wait_to_completion: bool = False
+    #: so many of the Pods that have gates lose them a second, beside their creation; 0: none
+    gates_lifted_per_second: Count = 0
     #: `count` Pods are there all the time: for a duration so many come a second, and as many go
     steady_state: bool = False
     duration: str = ""

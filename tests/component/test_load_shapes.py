@@ -16,6 +16,20 @@ async def test_the_pods_of_many_apps_are_bound_as_they_should_be(case: str) -> N
         verified(report, 60)
 
 
+@pytest.mark.parametrize("create", ["pending", "batch"])
+async def test_apps_may_have_priorities_gates_and_disks_and_fit_nowhere(create: str) -> None:
+    async with ran_locally("EverythingApps/12Apps", create=create) as (report, client):
+        [one] = report.measurements
+        # Five Pods of each app; those of one fit nowhere, and nobody waits for them.
+        assert (one.pods, one.bound) == (60, 55)
+        assert "createPods [3]: 5 Pods fit nowhere and were not waited for" in report.notes
+        verified(report, 55)
+        pods = (await client.pods.list()).items
+        assert not any(pod.spec.scheduling_gates for pod in pods)
+        assert sum(bool(pod.spec.volumes) for pod in pods) == 5
+        assert sorted({pod.spec.priority for pod in pods}) == [-10, 0, 10]
+
+
 @pytest.mark.parametrize("case", ["Deployments", "Jobs", "StatefulSets"])
 async def test_the_pods_that_controllers_make_are_found_and_measured(case: str) -> None:
     async with ran_locally(f"{case}/5Nodes", nodes="simulated", wait_running=True) as (report, client):

@@ -57,6 +57,7 @@ TABLE = {
     "MixedApps/300Apps": (5000, 0, 10000),
     "PlainApps/300Apps": (5000, 0, 10000),
     "UnevenApps/300Apps": (5000, 0, 10000),
+    "EverythingApps/300Apps": (5000, 0, 10000),
 }
 
 
@@ -264,6 +265,12 @@ def test_apps_are_read() -> None:
         (("{apps: 6}", "{apps: 0}"), "[1].apps: workloads 6Apps: 0 apps are not 1 to 10000"),
         (("{apps: 6}", "{apps: 10001}"), "[1].apps: workloads 6Apps: 10001 apps are not 1 to 10000"),
         (("      countParam: $apps\n", ""), "[1].apps: one of count and countParam is needed"),
+        (("share: 5/6", "share: 5/6, persistentVolumeTemplatePath: templates/volumes/pv-csi.yaml"), "[1].apps.templates[0]: persistentVolumeTemplatePath and persistentVolumeClaimTemplatePath need one another"),
+        (("share: 5/6", "share: 5/6, persistentVolumeTemplatePath: templates/light-pod.yaml, persistentVolumeClaimTemplatePath: a"), "[1].apps.templates[0].persistentVolumeTemplatePath: templates/light-pod.yaml is a Pod, not a PersistentVolume"),
+        (("count: 60", "count: 60\n    persistentVolumeTemplatePath: a\n    persistentVolumeClaimTemplatePath: a"), "[1].persistentVolumeTemplatePath: a: No such file or directory"),
+        (("share: 5/6", "share: 5/6, fitsNowhere: 1"), "[1].apps.templates[0].fitsNowhere: Expected `bool`, got `int`"),
+        (("count: 60", "count: 60\n    steadyState: true\n    podsPerSecond: 5\n    duration: 5s\n    gatesLiftedPerSecond: 5"), "[1]: gatesLiftedPerSecond and steadyState exclude one another"),
+        (("count: 60", "count: 60\n    gatesLiftedPerSecond: 5"), "[1]: gatesLiftedPerSecond: no template has spec.schedulingGates"),
         (("weights: zipf", "weights: steep"), "[1].apps.weights: Invalid enum value 'steep'"),
         (("weights: zipf", "weight: zipf"), "[1].apps: Object contains unknown field `weight`"),
         (("250m, memory: 512Mi", "250m"), "[1].apps.templateParams.size[1]: params are cpu, those of [0] are cpu, memory"),
@@ -281,6 +288,15 @@ def test_mistakes_in_apps(change: tuple[str, str], error: str) -> None:
         parse_cases(MIXED.replace(*change, 1), source="w.yaml", folder=WORKLOADS)
     assert str(caught.value).startswith("w.yaml: ")
     assert error in str(caught.value)
+
+
+def test_apps_that_fit_nowhere_are_not_for_a_steady_state() -> None:
+    text = MIXED.replace("share: 5/6", "share: 5/6, fitsNowhere: true")
+    text = text.replace(
+        "count: 60", "count: 60\n    steadyState: true\n    podsPerSecond: 5\n    duration: 5s"
+    )
+    with pytest.raises(WorkloadError, match=r"\[1\]: steadyState and fitsNowhere exclude one another"):
+        parse_cases(text, source="w.yaml", folder=WORKLOADS)
 
 
 def test_an_app_whose_name_is_not_its_own_is_refused(tmp_path: Path) -> None:
