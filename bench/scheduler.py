@@ -87,8 +87,9 @@ def row(title: str, reports: Sequence[Report]) -> str:
     aim, threshold = AIMS.get(title, 0), reports[0].reference_threshold
     cpu = "".join(f"{middle(f'{process}_us'):11,.0f}" for process in _PROCESSES)
     first = reports[0].measurements[0]
+    apart = per_cent(found["throughput"].relative) if "throughput" in found else "-"
     return (
-        f"{title:64}{first.pods:9,}{first.seconds:7.1f}{middle('throughput'):9,.0f}{per_cent(found['throughput'].relative):>8}{aim or '-':>8}{reference_rates().get(title, '-'):>12}{threshold or '-':>8}"
+        f"{title:64}{first.pods:9,}{first.seconds:7.1f}{middle('throughput'):9,.0f}{apart:>8}{aim or '-':>8}{reference_rates().get(title, '-'):>12}{threshold or '-':>8}"
         f"{middle('create_to_bound_p99') * 1e3:10,.0f}{cpu}{middle('scheduler_mb'):9,.0f}"
     )
 

@@ -94,9 +94,9 @@ def _rows(name: str, runs: Repeated, reference: Mapping[str, tuple[str, str]]) -
 
 def _rate(one: Figures, runs: Repeated) -> str:
     """Say Pods a second, and what was not as it should be."""
-    rate = one.figures["throughput"]
-    text = f"**{rate.median:,.0f}**"
-    if rate.runs > 1:
+    rate = one.figures.get("throughput")
+    text = f"**{rate.median:,.0f}**" if rate is not None else "too short to tell"
+    if rate is not None and rate.runs > 1:
         text += f" ({rate.least:,.0f}-{rate.most:,.0f})"
     left = one.figures["unscheduled"].most
     if left:

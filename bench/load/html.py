@@ -7,7 +7,7 @@ from bench.load import histograms, quality, steady
 from bench.load.events import rows as event_rows
 from bench.load.html_document import document, figures_table, folded, items, tiles
 from bench.load.html_plot import Points, plot, plots
-from bench.load.report import Measurement, Report, Verification, series, verdict
+from bench.load.report import TOO_SHORT, Measurement, Report, Verification, series, verdict
 from bench.load.units import number, per_cent
 
 _HISTOGRAM_HEAD = ("ms", "times", "average", "p50", "p90", "p95", "p99")
@@ -97,8 +97,10 @@ def _tiles(one: Measurement, threshold: float) -> list[tuple[str, str, str]]:
     found = [
         (
             "Pods a second",
-            number(rate.average),
-            f"the reference's CI asks {number(threshold)}" if threshold else "",
+            number(rate.average) if one.windows else "-",
+            (f"the reference's CI asks {number(threshold)}" if threshold else "")
+            if one.windows
+            else TOO_SHORT,
         ),
         ("bound", f"{one.bound:,}", f"of {one.pods:,} in {milliseconds(one.seconds)}"),
     ]
@@ -140,7 +142,9 @@ def _tiles(one: Measurement, threshold: float) -> list[tuple[str, str, str]]:
 def _rates(one: Measurement) -> list[tuple[str, ...]]:
     rate = one.throughput
     values = (rate.average, rate.p50, rate.p90, rate.p95, rate.p99, rate.p999, rate.maximum)
-    found = [("Pods bound a second, by windows", *(number(value) for value in values))]
+    found: list[tuple[str, ...]] = []
+    if one.windows:
+        found.append(("Pods bound a second, by windows", *(number(value) for value in values)))
     for name, latency in one.latencies.items():
         value = latency.summary
         cells = (value.average, value.p50, value.p90, value.p95, value.p99, value.p999, value.maximum)

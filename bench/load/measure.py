@@ -134,9 +134,8 @@ class Measuring:
         apiserver = await page_of(self._apiserver_page)
         bound = _values(pods.bound for pods in self.pods)
         events = await self._events(max(bound, default=self.start), len(bound))
-        # Where the first binding began the clock it is no part of what happened since; it may bring hundreds.
-        since = [at for at in bound if at > self.start]
-        found = windows(since or bound, self.start, self._window)
+        # Where the first binding began the clock it is no part of what happened since. It may bring hundreds, or all: no time passed then.
+        found = windows([at for at in bound if at > self.start], self.start, self._window)
         count = max(1, len(bound))
         attempts = "scheduler_schedule_attempts_total"
         return Measurement(

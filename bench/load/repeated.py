@@ -110,7 +110,9 @@ def about(runs: Repeated) -> list[tuple[str, str, str, str]]:
     """Return of each run: its name, Pods a second, how busy the machine was before it, and whether it was right."""
     found = []
     for report in runs.reports:
-        rates = " ".join(f"{one.throughput.average:,.0f}" for one in report.measurements)
+        rates = " ".join(
+            f"{one.throughput.average:,.0f}" if one.windows else "-" for one in report.measurements
+        )
         found.append(
             (report.run, rates, f"{report.machine.load_before[0]:.2f}", verdict(report.verification))
         )

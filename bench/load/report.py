@@ -70,6 +70,7 @@ class Measurement(msgspec.Struct, frozen=True):
     #: from the first creation (Pods that were pending: from the first binding) to the last binding
     seconds: float
     throughput: Summary
+    #: none: all Pods came in the message that began the clock, which is too short to tell
     windows: list[Window]
     window_seconds: float
     #: create_to_bound, create_to_running, create: by name
@@ -112,6 +113,10 @@ class Machine(msgspec.Struct, frozen=True):
     compiler: str
     etcd: str
     load_before: tuple[float, float, float]
+
+
+#: instead of Pods a second, where no time passed
+TOO_SHORT = "too short to tell: all came in one message of the watch"
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -159,9 +164,7 @@ class Report(msgspec.Struct, frozen=True):
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
     """Return the figures that limits and comparisons name: throughput, create_to_bound_p99 (seconds), scheduler_us (CPU), ..."""
-    found: dict[str, float] = {"throughput": measurement.throughput.average}
-    for name in ("p50", "p90", "p95", "p99"):
-        found[f"throughput_{name}"] = getattr(measurement.throughput, name)
+    found = _rates(measurement) if measurement.windows else {}
     for latency, value in measurement.latencies.items():
         for name in ("average", "p50", "p90", "p95", "p99", "p999", "maximum"):
             found[f"{latency}_{name}"] = getattr(value.summary, name)
@@ -197,6 +200,12 @@ def _figures_beside(measurement: Measurement) -> dict[str, float]:
     return found
 
 
+def _rates(measurement: Measurement) -> dict[str, float]:
+    names = ("p50", "p90", "p95", "p99")
+    rate = measurement.throughput
+    return {"throughput": rate.average} | {f"throughput_{name}": getattr(rate, name) for name in names}
+
+
 def encode(report: Report) -> bytes:
     """Write a report as JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2)
@@ -222,7 +231,8 @@ def data_items(report: Report) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     for measurement in report.measurements:
         labels = {"Name": f"{report.workload}/{measurement.name}"}
-        items.append(_item("SchedulingThroughput", measurement.throughput, "pods/s", labels))
+        if measurement.windows:
+            items.append(_item("SchedulingThroughput", measurement.throughput, "pods/s", labels))
         items.append(
             {
                 "data": {"Duration": measurement.seconds},
@@ -265,7 +275,9 @@ def table(report: Report) -> list[str]:
         lines += [
             f"{one.name}: {one.bound:,} of {one.pods:,} Pods bound in {one.seconds:.2f} s",
             f"  throughput Pods/s   average {rate.average:,.0f}   p50 {rate.p50:,.0f}   p90 {rate.p90:,.0f}   p95 {rate.p95:,.0f}"
-            f"   p99 {rate.p99:,.0f}   ({rate.count} windows)",
+            f"   p99 {rate.p99:,.0f}   ({rate.count} windows)"
+            if one.windows
+            else f"  throughput Pods/s   {TOO_SHORT}",
         ]
         if report.reference_threshold:
             lines[-1] += f"   reference's threshold {report.reference_threshold:,.0f}"

@@ -71,7 +71,7 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
         [
             sys.executable, "-m", "cli", "load", "run", "SchedulingBasic/5Nodes_20Pods", "--local", "--verify-seconds=600",
             f"--output={report}", f"--html={html}", f"--perf-dash={dash}",
-            "--slo=throughput>=0.001,unscheduled<=0,create_to_bound_p50<=0.0001ms",
+            "--slo=balance_most>=4,unscheduled<=0,create_to_bound_p50<=0.0001ms",
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
@@ -83,8 +83,8 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     found = decode(report.read_bytes())
     [one] = found.measurements
     assert (one.pods, one.bound, one.attempts["scheduled"]) == (20, 20, 20)
-    # What came with the first binding began the clock, unless it was all.
-    assert 1 <= sum(window.count for window in one.windows) <= 20
+    # What came with the first binding began the clock: where it was all there is no rate.
+    assert sum(window.count for window in one.windows) < 20
     assert one.scheduled_events == 20
     assert one.latencies["create_to_bound"].summary.count == 20
     assert set(one.processes) == {"load", "etcd", "apiserver", "scheduler"}
@@ -104,7 +104,9 @@ def test_a_run_on_processes_of_its_own_measures_and_judges(tmp_path: Path) -> No
     assert one.quality is not None
     assert (one.quality.nodes, one.quality.used) == (5, 5)
     items = json.loads(dash.read_text())["dataItems"]
-    assert {item["labels"]["Metric"] for item in items} >= {"SchedulingThroughput", "SchedulingDuration"}
+    said = {item["labels"]["Metric"] for item in items}
+    assert "SchedulingDuration" in said
+    assert ("SchedulingThroughput" in said) == bool(one.windows)
 
 
 def test_a_workload_that_is_repeated_begins_anew_each_time(tmp_path: Path) -> None:

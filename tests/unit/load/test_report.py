@@ -9,6 +9,7 @@ from bench.load.html import page
 from bench.load.html_plot import plot
 from bench.load.report import ReportError, Verification, data_items, decode, encode, metrics_of
 from bench.load.report import table as text_table
+from bench.load.stats import throughput
 from tests.unit.load.loads import measurement, report
 
 
@@ -32,11 +33,11 @@ def test_the_dashboard_gets_what_it_expects() -> None:
     items = data_items(report())
     assert items["version"] == "v1"
     by_metric = {item["labels"]["Metric"]: item for item in items["dataItems"]}
-    throughput = by_metric["SchedulingThroughput"]
-    assert throughput["unit"] == "pods/s"
-    assert throughput["labels"]["Name"] == "SchedulingBasic/5Nodes/namespace-2"
-    assert throughput["data"]["Average"] == pytest.approx(50)
-    assert set(throughput["data"]) == {"Average", "Perc50", "Perc90", "Perc95", "Perc99"}
+    rate = by_metric["SchedulingThroughput"]
+    assert rate["unit"] == "pods/s"
+    assert rate["labels"]["Name"] == "SchedulingBasic/5Nodes/namespace-2"
+    assert rate["data"]["Average"] == pytest.approx(50)
+    assert set(rate["data"]) == {"Average", "Perc50", "Perc90", "Perc95", "Perc99"}
     assert by_metric["create_to_bound_duration_seconds"]["data"]["Perc99"] == pytest.approx(9.9)
     assert by_metric["SchedulingDuration"]["data"] == {"Duration": 2.0}
 
@@ -48,6 +49,18 @@ def test_the_text_names_what_was_measured() -> None:
     assert "reference's threshold 680" in text
     assert "create to bound     p50 5.0 ms" in text
     assert "note: left out" in text
+
+
+def test_pods_that_all_came_at_once_have_no_rate() -> None:
+    made = report(measurement(windows=[], throughput=throughput([]), seconds=0.0))
+    [line] = [line for line in text_table(made) if "throughput" in line]
+    assert line.startswith("  throughput Pods/s   too short to tell")
+    assert "too short to tell" in page(made)
+    assert "0 Pods a second" not in page(made)
+    # Nothing is compared with, or held to a limit by, what was not measured.
+    assert not [name for name in metrics_of(made.measurements[0]) if name.startswith("throughput")]
+    items = data_items(made)["dataItems"]
+    assert "SchedulingThroughput" not in {item["labels"]["Metric"] for item in items}
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_is_escaped() -> None:
