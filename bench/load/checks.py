@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.load import allocatable
 from bench.load.apps import BUILT_IN_PARAMS
-from bench.load.owners import KINDS
+from bench.load.owners import KINDS, ROLLING_KINDS
 from bench.load.shares import share
 from bench.load.steady import check_steady
 from bench.load.templates import Template, TemplateError
@@ -32,9 +32,11 @@ from bench.load.workload import (
     StopCollectingMetrics,
     TestCase,
     UpdateAny,
+    UpdateOwners,
     Workload,
     duration,
 )
+from vaina.kinds import DAEMON_SET
 
 #: of a test case, as errors call it
 KEY = "workloadTemplate"
@@ -56,13 +58,7 @@ class Checks:
         for number, step in enumerate(self.case.workload_template):
             where = f"{self.place}: {KEY}[{number}]"
             self._counts(step, where)
-            if isinstance(step, DeletePods) and step.delete_pods_per_second and step.label_selector:
-                raise WorkloadError(f"{where}: deletePodsPerSecond and labelSelector exclude one another")
-            if isinstance(step, Churn) and step.every_pods and step.interval_milliseconds:
-                raise WorkloadError(f"{where}: intervalMilliseconds and everyPods exclude one another")
-            if isinstance(step, CreatePods):
-                self._steady_or_owned(step, where)
-            self._templates(step, where)
+            self._check_step(number, step, where)
             if isinstance(step, StartCollectingMetrics | StopCollectingMetrics):
                 begins = isinstance(step, StartCollectingMetrics)
                 if begins == collecting:
@@ -77,11 +73,27 @@ class Checks:
             if unused:
                 raise WorkloadError(f"{self.place}: workloads {variant.name}: params.{unused[0]} is not used")
 
+    def _check_step(self, number: int, step: AnyOperation, where: str) -> None:
+        if isinstance(step, DeletePods) and step.delete_pods_per_second and step.label_selector:
+            raise WorkloadError(f"{where}: deletePodsPerSecond and labelSelector exclude one another")
+        if isinstance(step, Churn) and step.every_pods and step.interval_milliseconds:
+            raise WorkloadError(f"{where}: intervalMilliseconds and everyPods exclude one another")
+        if isinstance(step, UpdateOwners):
+            self._check_update(number, step, where)
+        if isinstance(step, CreatePods):
+            self._steady_or_owned(step, where)
+        self._templates(step, where)
+
     def _counts(self, step: AnyOperation | Apps | Owners, where: str) -> None:
         if isinstance(step, CreatePods) and step.apps is not None:
             self._counts(step.apps, f"{where}.apps")
             self._check_apps(step.apps, f"{where}.apps")
-        if isinstance(step, Counted | Apps | Owners) and (step.count is None) == (not step.count_param):
+        owned = isinstance(step, CreatePods) and step.owners is not None
+        if (
+            isinstance(step, Counted | Apps | Owners)
+            and not owned
+            and (step.count is None) == (not step.count_param)
+        ):
             raise WorkloadError(f"{where}: one of count and countParam is needed")
         if isinstance(step, CreateAny | UpdateAny) and step.count is not None and step.count_param:
             raise WorkloadError(f"{where}: one of count and countParam is too many")
@@ -129,6 +141,14 @@ class Checks:
                 f"{where}: owners: controllers would act on apps and on what createObjects creates as well"
             )
         self._counts(owners, f"{where}.owners")
+        template = self._template(owners.template_path, f"{where}.owners.templatePath", "")
+        assert template is not None, "a path has a character at least"
+        self._check_owner(owners, template, f"{where}.owners.templatePath")
+        has_count = step.count is not None or bool(step.count_param)
+        if template.kind is DAEMON_SET and has_count:
+            raise WorkloadError(f"{where}: count: DaemonSets have a Pod on each node: leave it out")
+        if template.kind is not DAEMON_SET and (step.count is None) == (not step.count_param):
+            raise WorkloadError(f"{where}: one of count and countParam is needed")
         for variant in self.case.workloads:
             workload = Workload(self.case, variant, "")
             pods, count = workload.count(step), workload.count(owners)
@@ -136,19 +156,38 @@ class Checks:
                 raise WorkloadError(
                     f"{where}.owners: workloads {variant.name}: {count} owners are not 1 to {MAX_APPS}"
                 )
-            if pods < count or pods % count:
+            if template.kind is not DAEMON_SET and (pods < count or pods % count):
                 raise WorkloadError(
                     f"{where}.owners: workloads {variant.name}: {pods} Pods are not as many for each of {count} owners"
                 )
-        template = self._template(owners.template_path, f"{where}.owners.templatePath", "")
-        assert template is not None, "a path has a character at least"
+
+    def _check_owner(self, owners: Owners, template: Template, where: str) -> None:
         if template.kind.kind not in KINDS:
             raise WorkloadError(
-                f"{where}.owners.templatePath: {owners.template_path} is a {template.kind.kind}, none of {', '.join(KINDS)}"
+                f"{where}: {owners.template_path} is a {template.kind.kind}, none of {', '.join(KINDS)}"
             )
         if not template.generate_name or template.name:
             raise WorkloadError(
-                f"{where}.owners.templatePath: {owners.template_path}: metadata.generateName is needed, and no name"
+                f"{where}: {owners.template_path}: metadata.generateName is needed, and no name"
+            )
+
+    def _check_update(self, number: int, step: UpdateOwners, where: str) -> None:
+        """See that there are owners before, of kinds whose controllers would do something."""
+        found = False
+        for before, one in enumerate(self.case.workload_template[:number]):
+            if not isinstance(one, CreatePods) or one.owners is None:
+                continue
+            if (one.namespace or f"namespace-{before}") != step.namespace:
+                continue
+            found = True
+            template = self._template(one.owners.template_path, f"{KEY}[{before}].owners.templatePath", "")
+            if template is not None and template.kind.kind not in ROLLING_KINDS:
+                raise WorkloadError(
+                    f"{where}.namespace: in {step.namespace} is a {template.kind.kind}, none of {', '.join(ROLLING_KINDS)}"
+                )
+        if not found:
+            raise WorkloadError(
+                f"{where}.namespace: no createPods with owners in {step.namespace} comes before"
             )
 
     def _check_apps(self, apps: Apps, where: str) -> None:

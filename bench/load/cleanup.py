@@ -8,12 +8,23 @@ from bench.load.settings import RUN_LABEL
 from vaina.api.core.v1.namespace_pb2 import Namespace
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
-from vaina.kinds import DEPLOYMENT, JOB, KINDS, LEASE, NAMESPACE, POD, REPLICA_SET, STATEFUL_SET, Kind
+from vaina.kinds import (
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    KINDS,
+    LEASE,
+    NAMESPACE,
+    POD,
+    REPLICA_SET,
+    STATEFUL_SET,
+    Kind,
+)
 
 _NODE_LEASES = "kube-node-lease"
 _CLUSTER_WIDE = tuple(kind for kind in KINDS if not kind.namespaced and kind is not NAMESPACE)
 #: whose controllers would make Pods anew
-_OWNERS: tuple[Kind[Any], ...] = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, JOB)
+_OWNERS: tuple[Kind[Any], ...] = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, JOB, DAEMON_SET)
 #: everything together
 CLEAN_SECONDS = 120.0
 #: ... and then until the last namespace is gone

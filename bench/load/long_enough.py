@@ -103,6 +103,10 @@ def _step(workload: Workload) -> CreatePods:
         raise MeasureError(
             f"{workload.name}: a steady state is measured for its own duration, not by --measure"
         )
+    if found[0].count is None and not found[0].count_param:
+        raise MeasureError(
+            f"{workload.name}: DaemonSets have as many Pods as there are nodes: --measure has no say"
+        )
     return found[0]
 
 

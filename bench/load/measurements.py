@@ -9,7 +9,7 @@ from bench.load.context import Context
 from bench.load.create import Creator
 from bench.load.measure import Measuring
 from bench.load.nodes import RunNodes
-from bench.load.owners import OwnerCreator
+from bench.load.owners import OwnerCreator, OwnerUpdater
 from bench.load.podset import PodSet
 from bench.load.report import Measurement
 from bench.load.steady import Steady
@@ -66,7 +66,7 @@ class Measurements:
         self,
         short: str,
         pods: PodSet,
-        creator: Creator | OwnerCreator,
+        creator: Creator | OwnerCreator | OwnerUpdater,
         create: Callable[[], Coroutine[Any, Any, object]],
         beside: Callable[[], Coroutine[Any, Any, object]] | None = None,
     ) -> None:

@@ -113,6 +113,9 @@ class Observer:
             pods, index = place
             if kind == "DELETED":
                 pods.see_gone(index, at)
+                if isinstance(pods, OwnedPods):
+                    # Another one of this name may come: a StatefulSet's.
+                    del places[metadata.namespace, metadata.name]
                 continue
             pods.see_bound(index, pod.spec.node_name, at)
             if pod.status.phase in _RUNNING:

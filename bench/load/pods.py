@@ -14,15 +14,15 @@ from bench.load.create import Creator, Pace
 from bench.load.departures import Departures
 from bench.load.gates import Gates
 from bench.load.measurements import Measurements
-from bench.load.owners import DIGITS, OwnedPods, OwnerCreator
+from bench.load.owners import DIGITS, OwnedPods, OwnerCreator, OwnerUpdater
 from bench.load.podset import PodSet
 from bench.load.replay import ObjectsError, create_objects, pods_of, read_objects
 from bench.load.steady import arrivals_of, plan_steady, sum_up, words
 from bench.load.volumes import VolumeTemplates, make_volumes, with_volumes
 from bench.load.waiting import Waiting
-from bench.load.workload import MAX_COUNT, CreateObjects, CreatePods, Owners
+from bench.load.workload import MAX_COUNT, CreateObjects, CreatePods, Owners, UpdateOwners
 from vaina.api.core.v1 import pod_pb2
-from vaina.kinds import NODE
+from vaina.kinds import DAEMON_SET, NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +177,66 @@ class RunPods:
         namespace = await self._making.namespace(short)
         maker = self._making.maker(owners.template_path)
         numbers = self._making.numbers(maker.template.generate_name, count)
+        # More of each where the count was changed (--measure) and is not as many for each.
+        replicas = -(-self._workload.count(step) // count)
+        if maker.template.kind is DAEMON_SET:
+            if self._settings.nodes == "real":
+                raise RunError(
+                    f"{name}: owners: of a DaemonSet's Pods on real nodes it is not known how many come"
+                )
+            replicas = self._making.nodes
         pods = OwnedPods(
-            f"{name} in {short}", namespace, [maker.name(f"{one:0{DIGITS}}") for one in numbers],
-            # More of each where the count was changed (--measure) and is not as many for each.
-            -(-self._workload.count(step) // count),
+            f"{name} in {short}", namespace, [maker.name(f"{one:0{DIGITS}}") for one in numbers], replicas,
             wants_running=self._settings.wait_running and not step.skip_wait_to_completion,
         )  # fmt: skip
+        pods.maker = maker
         self.sets.append(pods)
         self._observer.follow_owned(pods)
         creator = OwnerCreator(self._client, self._making, self._settings, maker, numbers)
-        if step.collect_metrics:
+        await self._owners(
+            short, pods, creator, measured=step.collect_metrics, waits=not step.skip_wait_to_completion
+        )
+
+    async def update_owners(self, name: str, step: UpdateOwners) -> None:
+        """Have the owners of a namespace put other Pods in the place of all, and wait until these run.
+
+        Raises:
+            RunError: they did not come as far as they should, or cannot.
+            ApiError: an owner may not be so.
+        """
+        namespace = self._making.full_namespace(step.namespace)
+        for before in [pods for pods in self.sets if isinstance(pods, OwnedPods) and pods.maker is not None]:
+            if before.namespace != namespace:
+                continue
+            assert before.maker is not None, "those are left out"
+            before.close()
+            pods = OwnedPods(
+                f"{name} in {step.namespace}", namespace, before.owners, before.replicas, wants_running=True
+            )
+            pods.maker, before.maker = before.maker, None
+            self.sets.append(pods)
+            self._observer.follow_owned(pods)
+            updater = OwnerUpdater(self._client, self._settings, pods.maker, step)
+            await self._owners(step.namespace, pods, updater, measured=step.collect_metrics, waits=True)
+
+    async def _owners(
+        self,
+        short: str,
+        pods: OwnedPods,
+        creator: OwnerCreator | OwnerUpdater,
+        *,
+        measured: bool,
+        waits: bool,
+    ) -> None:
+        """Create or update owners, and wait for their Pods."""
+        if measured:
             await self._measurements.measure(
                 short, pods, creator, lambda: creator.create(pods, self._observer.now)
             )
             return
         self._measurements.follow(short, pods)
         await creator.create(pods, self._observer.now)
-        if not step.skip_wait_to_completion:
+        if waits:
             await self._waiting.until_settled(pods)
         self._progress.say(f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound")
 

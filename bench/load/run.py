@@ -33,6 +33,7 @@ from bench.load.workload import (
     StartCollectingMetrics,
     StopCollectingMetrics,
     UpdateAny,
+    UpdateOwners,
     Workload,
 )
 from vaina.client.clientset import Clientset
@@ -182,6 +183,8 @@ class Run:
                 self._spawn(churn(self._client, self._making, step, place, self._observer, self.notes))
             case ChurnNodes():
                 await self._nodes.churn(number, name, step)
+            case UpdateOwners():
+                await self._pods.update_owners(name, step)
             case DeletePods():
                 await self._delete_pods(name, step)
             case Barrier():

@@ -7,11 +7,12 @@ from typing import Any
 
 from bench.load import facts
 from bench.load.cluster import Target
+from bench.load.context import RunError
 from bench.load.progress import Progress
 from bench.load.report import Report
 from bench.load.run import Run
 from bench.load.settings import Settings
-from bench.load.workload import CreatePods, Workload
+from bench.load.workload import CreatePods, UpdateOwners, Workload
 from vaina.client.clientset import Clientset
 from vaina.clock import rfc3339
 
@@ -51,6 +52,9 @@ async def run_workload(
     if (steady or owned) and settings.create == "pending":
         # Pods that come while others go, or that controllers make, are not there before the scheduler is.
         settings = replace(settings, create="batch")
+    updated = any(isinstance(step, UpdateOwners) for step in workload.case.workload_template)
+    if updated and settings.nodes == "objects":
+        raise RunError("updateOwners: nodes are objects, where no Pod is ever ready: --nodes simulated")
     machine, started = facts.machine(with_etcd=target.is_disposable), rfc3339(time.time())
     progress.say(f"{workload.name} as {settings.run} on {target.name}")
     run = Run(workload, target, client, settings, progress)

@@ -117,7 +117,7 @@ class Apps(Strict, frozen=True):
 
 
 class Owners(Strict, frozen=True):
-    """Whose controllers make a step's Pods: so many Deployments, ReplicaSets, StatefulSets or Jobs, each of as many Pods."""
+    """Whose controllers make a step's Pods: so many Deployments, ReplicaSets, StatefulSets or Jobs, each of as many Pods, or DaemonSets."""
 
     template_path: Name
     count: Count | None = None
@@ -177,6 +177,18 @@ class ChurnNodes(Operation, frozen=True, tag="churnNodes", kw_only=True):
     #: at most so many are away at once
     number: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] = 1
     interval_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 500
+
+
+class UpdateOwners(Operation, frozen=True, tag="updateOwners"):
+    """The Deployments, StatefulSets and DaemonSets of a namespace get another template, and their controllers put other Pods in the place of all."""
+
+    namespace: Name
+    #: of all containers; "": as `kubectl rollout restart` does, with an annotation
+    image: str = ""
+    #: 0: as fast as the callers get answers
+    owners_per_second: Count = 0
+    #: the Pods that come are measured
+    collect_metrics: bool = False
 
 
 class DeletePods(Operation, frozen=True, tag="deletePods"):
@@ -253,6 +265,7 @@ AnyOperation = (
     | CreatePods
     | Churn
     | ChurnNodes
+    | UpdateOwners
     | DeletePods
     | Barrier
     | Sleep
@@ -265,7 +278,7 @@ AnyOperation = (
 OPCODES = tuple(
     str(kind.__struct_config__.tag)
     for kind in (
-        CreateNodes, CreateNamespaces, CreatePods, Churn, ChurnNodes, DeletePods, Barrier, Sleep, CreateAny,
+        CreateNodes, CreateNamespaces, CreatePods, Churn, ChurnNodes, UpdateOwners, DeletePods, Barrier, Sleep, CreateAny,
         UpdateAny, CreateObjects, StartCollectingMetrics, StopCollectingMetrics,
     )
 )  # fmt: skip

@@ -1,7 +1,11 @@
 """The loads that `vaina load` makes: apps, controllers, volumes, Pods that wait for something, Pods that come and go."""
 
+from pathlib import Path
+
 import pytest
 
+from bench.load.owners import RESTARTED_AT
+from bench.load.parse import WORKLOADS
 from tests.support.load import ran_locally, verified
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
@@ -40,6 +44,49 @@ async def test_the_pods_that_controllers_make_are_found_and_measured(case: str) 
         assert one.processes["controller"].cpu_seconds > 0
         assert len({pod.metadata.owner_references[0].uid for pod in pods}) == 3
         verified(report, 30)
+
+
+async def test_a_daemon_set_has_a_pod_on_each_node_and_no_count() -> None:
+    async with ran_locally("DaemonSets/5Nodes") as (report, _):
+        [one] = report.measurements
+        assert (one.pods, one.bound) == (5, 5)
+        assert (one.balance.nodes, one.balance.least, one.balance.most) == (5, 1, 1)
+        verified(report, 5)
+
+
+@pytest.mark.parametrize(("case", "pods"), [("DaemonSetRoll", 5), ("RollingUpdates", 30)])
+async def test_an_update_is_measured_until_all_new_pods_run(case: str, pods: int) -> None:
+    async with ran_locally(f"{case}/5Nodes", nodes="simulated", wait_running=True) as (report, client):
+        found = [
+            pod.spec.containers[0].image
+            for pod in (await client.pods.list()).items
+            if pod.metadata.owner_references and not pod.metadata.HasField("deletion_timestamp")
+        ]
+        [one] = report.measurements
+        assert (one.pods, one.bound, one.running) == (pods, pods, pods)
+        assert found.count("registry.k8s.io/pause:3.10.2") == pods
+        assert report.verification is not None
+        assert report.verification.violations == []
+        # Those that were there before are judged, and so are others that come meanwhile; neither is measured.
+        assert report.verification.bindings >= 2 * pods
+
+
+async def test_stateful_sets_whose_pods_keep_their_names_are_restarted(tmp_path: Path) -> None:
+    text = (WORKLOADS / "owners.yaml").read_text()
+    (tmp_path / "templates").symlink_to(WORKLOADS / "templates")
+    (tmp_path / "w.yaml").write_text(
+        text.replace("templates/owners/deployment.yaml", "templates/owners/stateful-set.yaml").replace(
+            'namespace: apps, image: "registry.k8s.io/pause:3.10.2"', "namespace: apps"
+        )
+    )
+    async with ran_locally(
+        "RollingUpdates/5Nodes", tmp_path / "w.yaml", nodes="simulated", wait_running=True
+    ) as (report, client):
+        [one] = report.measurements
+        assert (one.pods, one.bound, one.running) == (30, 30, 30)
+        pods = [pod for pod in (await client.pods.list()).items if pod.metadata.owner_references]
+        assert len(pods) == 30
+        assert all(pod.metadata.annotations[RESTARTED_AT] for pod in pods)
 
 
 @pytest.mark.parametrize("case", ["SteadyState", "SteadyStateNodeChurn"])

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from bench.load.cluster import LocalCluster, LocalSettings
@@ -15,9 +16,9 @@ from vaina.client.transport import GrpcTransport
 
 
 @asynccontextmanager
-async def ran_locally(name: str, **how: Any) -> AsyncIterator[tuple[Report, Clientset]]:
-    """Run a workload as `--local` does, and give its report, and a client of what is there then. Args: how: of the settings."""
-    workload = find_workload(name, read_workloads())
+async def ran_locally(name: str, *files: Path, **how: Any) -> AsyncIterator[tuple[Report, Clientset]]:
+    """Run a workload as `--local` does, and give its report, and a client of what is there then. Args: files: that have it; none: the project's; how: of the settings."""
+    workload = find_workload(name, read_workloads(files))
     settings = Settings(**{"run": "load-test", "create": "pending", "verify_seconds": 600, **how})
     async with (
         LocalCluster(LocalSettings(fsync=False)) as target,

@@ -49,7 +49,7 @@ def test_pods_are_due_when_their_owner_is() -> None:
     assert pods.unbound() == []
 
 
-@pytest.mark.parametrize("kind", ["deployment", "stateful-set", "job"])
+@pytest.mark.parametrize("kind", ["deployment", "stateful-set", "job", "daemon-set"])
 @pytest.mark.parametrize("rate", [0.0, 1000.0], ids=["closed loop", "open loop"])
 async def test_owners_are_created_each_for_as_many_pods(kind: str, rate: float) -> None:
     clock = SystemClock()
@@ -63,7 +63,9 @@ async def test_owners_are_created_each_for_as_many_pods(kind: str, rate: float) 
     found = (await client.kind(maker.template.kind).list("default")).items
     assert sorted(one.metadata.name for one in found) == names
     for one in found:
-        counts = (one.spec.parallelism, one.spec.completions) if kind == "job" else (one.spec.replicas,)
+        counts = (one.spec.parallelism, one.spec.completions) if kind == "job" else (5,)
+        if kind in ("deployment", "stateful-set"):
+            counts = (one.spec.replicas,)
         assert set(counts) == {5}
         assert one.metadata.labels[RUN_LABEL] == one.spec.template.metadata.labels[RUN_LABEL] == "r"
         assert one.spec.template.spec.containers[0].image == "web:2"
@@ -94,6 +96,34 @@ async def test_the_observer_gives_pods_of_owners_their_places_and_leaves_others(
     assert pods.nodes == ["n0", "", "n0", ""]
 
 
+async def test_a_pod_that_comes_after_an_update_is_another_steps_though_it_has_the_name_of_one_that_went() -> (
+    None
+):
+    clock = SystemClock()
+    client = Clientset(InProcessTransport(build_handlers(MemoryStorage(), clock), clock=clock))
+    await client.nodes.create(make_node("n0"))
+    before, after, observer = owned(1), owned(1), Observer(client, "")
+    observer.follow_owned(before)
+
+    async def until(pods: OwnedPods, count: int) -> None:
+        end = clock.monotonic() + 20
+        while pods.bound_count < count:
+            assert clock.monotonic() < end
+            await clock.sleep(0.005)
+
+    async with running(observer.run()):
+        await observer.ready.wait()
+        for pods in (before, after):
+            await client.pods.create(make_pod("web-000000-0"))
+            await client.pods.bind("web-000000-0", namespace="default", uid="", node="n0")
+            await until(pods, 1)
+            if pods is before:
+                before.close()
+                observer.follow_owned(after)
+                await client.pods.delete("web-000000-0", "default", grace_period_seconds=0)
+    assert (before.names, after.names) == (["web-000000-0", ""], ["web-000000-0", ""])
+
+
 GOOD = """
 - name: Case
   workloadTemplate:
@@ -122,7 +152,12 @@ def test_owners_are_read() -> None:
         (("countParam: $owners", "replicas: 3"), "[1].owners: Object contains unknown field `replicas`"),
         (("templatePath: templates/owners/deployment.yaml, ", ""), "[1].owners: Object missing required field `templatePath`"),
         (("owners/deployment", "owners/no"), "[1].owners.templatePath: no.yaml: No such file or directory"),
-        (("owners/deployment", "pod-default"), "[1].owners.templatePath: templates/pod-default.yaml is a Pod, none of Deployment, ReplicaSet, StatefulSet, Job"),
+        (("owners/deployment", "pod-default"), "[1].owners.templatePath: templates/pod-default.yaml is a Pod, none of Deployment, ReplicaSet, StatefulSet, Job, DaemonSet"),
+        (("countParam: $pods", "namespace: apps"), "[1]: one of count and countParam is needed"),
+        (("owners/deployment", "owners/daemon-set"), "[1]: count: DaemonSets have a Pod on each node: leave it out"),
+        (("  workloads:", "  - {opcode: updateOwners, image: a}\n  workloads:"), "[2]: Object missing required field `namespace`"),
+        (("  workloads:", "  - {opcode: updateOwners, namespace: apps}\n  workloads:"), "[2].namespace: no createPods with owners in apps comes before"),
+        (("  workloads:", "  - {opcode: updateOwners, namespace: namespace-1, ownersPerSecond: -1}\n  workloads:"), "[2].ownersPerSecond: Expected `int` >= 0"),
         (("  workloads:", "  - {opcode: createPods, count: 9, apps: {count: 3, templates: [{templatePath: templates/owners/no.yaml}]}}\n  workloads:"), "[1]: owners: controllers would act on apps"),
         (("collectMetrics: true", "podTemplatePath: templates/pod-default.yaml"), "[1]: podTemplatePath and owners exclude one another"),
         (("collectMetrics: true", "collectMetrics: true\n    steadyState: true\n    podsPerSecond: 5\n    duration: 5s"), "[1]: steadyState and owners exclude one another"),
@@ -134,6 +169,17 @@ def test_mistakes_in_owners(change: tuple[str, str], error: str) -> None:
         parse_cases(GOOD.replace(*change), source="w.yaml", folder=WORKLOADS)
     assert str(caught.value).startswith("w.yaml: [0] Case")
     assert error in str(caught.value)
+
+
+def test_owners_whose_update_does_nothing_are_not_updated() -> None:
+    text = GOOD.replace("owners/deployment", "owners/job").replace(
+        "  workloads:", "  - {opcode: updateOwners, namespace: namespace-1}\n  workloads:"
+    )
+    with pytest.raises(WorkloadError) as caught:
+        parse_cases(text, source="w.yaml", folder=WORKLOADS)
+    assert str(caught.value).endswith(
+        "[2].namespace: in namespace-1 is a Job, none of Deployment, StatefulSet, DaemonSet"
+    )
 
 
 def test_owners_that_would_all_have_one_name_are_refused(tmp_path: Path) -> None:
