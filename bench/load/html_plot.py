@@ -15,7 +15,7 @@ _MAX_POINTS = 400
 #: so many plots stand two in a row: with three there would be one by itself
 _IN_PAIRS = (2, 4)
 #: between two words of the x axis
-_APART = 42
+_APART = 64
 
 
 def plot(

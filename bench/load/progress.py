@@ -54,14 +54,15 @@ class Progress:
             self._looks.clear()
         done = reached(pods)
         self._looks.append((now, done))
-        text = line_of(pods, rate_of(self._looks))
+        text = figures_of(pods, rate_of(self._looks))
         if self._over:
             bar = bar_of(done, len(pods))
-            self._write(f"{self._over}{f'[{now - self._begun:7.1f} s] {bar} {text}'[:_LINE]}")
+            # The name is last: it is what may be cut off.
+            self._write(f"{self._over}{f'[{now - self._begun:7.1f} s] {bar} {text}; {pods.name}'[:_LINE]}")
             self._open = True
         elif now - self._said >= _PLAIN_SECONDS:
             self._said = now
-            self.say(text)
+            self.say(f"{pods.name}: {text}")
 
     def close(self) -> None:
         """End the line that changes."""
@@ -83,9 +84,9 @@ def rate_of(looks: "deque[tuple[float, int]]") -> float:
     return (after - before) / (last - first) if last > first else 0.0
 
 
-def line_of(pods: PodSet, rate: float) -> str:
+def figures_of(pods: PodSet, rate: float) -> str:
     """Say how far Pods are, how fast they come, and how long that will take at this rate."""
-    text = f"{pods.name}: {pods.bound_count:,} of {len(pods):,} bound"
+    text = f"{pods.bound_count:,} of {len(pods):,} bound"
     if pods.running_count:
         text += f", {pods.running_count:,} running"
     text += f", {rate:,.0f}/s"

@@ -48,7 +48,7 @@ def test_a_terminal_has_one_line_with_a_bar_the_rate_and_the_time_that_is_left()
     progress.show(given)
     assert (
         said[-1]
-        == f"<[    2.0 s] {'#' * 6}{'-' * 18}  25 % createPods [2]: 250 of 1,000 bound, 125/s, 6 s left"
+        == f"<[    2.0 s] {'#' * 6}{'-' * 18}  25 % 250 of 1,000 bound, 125/s, 6 s left; createPods [2]"
     )
     assert not any("\n" in each for each in said)
     progress.say("done")
@@ -84,11 +84,11 @@ def test_pods_that_should_run_are_done_when_they_do() -> None:
     progress = Progress(said.append, over="<", now=clock)
     bind(given, 4)
     progress.show(given)
-    assert "   0 % createPods [2]: 4 of 4 bound" in said[-1].replace("-", "")
+    assert "   0 % 4 of 4 bound" in said[-1].replace("-", "")
     given.see_running(0, 1.0)
     clock.at += 1
     progress.show(given)
-    assert said[-1].endswith("4 of 4 bound, 1 running, 1/s, 3 s left")
+    assert said[-1].endswith("4 of 4 bound, 1 running, 1/s, 3 s left; createPods [2]")
 
 
 def test_a_line_fits_a_terminal() -> None:
