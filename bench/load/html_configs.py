@@ -15,6 +15,7 @@ _FIRST = (
     "throughput", "create to bound p99", "scheduler us", "beside those of DaemonSets", "preempted Pods", "Pods without a node",
     "fragmentation",
 )  # fmt: skip
+_OF_FIRST = '<p class="note">The plots are of the first run of each.</p>'
 #: how verdicts are coloured
 _KINDS = {"better": "good", "better?": "good", "worse": "bad", "worse?": "bad"}
 
@@ -31,6 +32,7 @@ def page_of_configs(outcomes: Sequence[Outcome]) -> str:
         *(f'<p class="note">Note: {escape(note)}</p>' for note in notes),
         _first(outcomes, found),
         plots(_plots(outcomes)),
+        _OF_FIRST if max(len(one.runs) for one in outcomes) > 1 else "",
         _figures(outcomes, found),
         *(
             folded(
