@@ -1,10 +1,10 @@
 """Lets the Pods of a steady state go when their time is over. Owned by the run; one event loop."""
 
 import asyncio
-import heapq
 from collections.abc import Callable, Sequence
 
 from bench.load.create import AGAIN
+from bench.load.due import Due
 from bench.load.podset import PodSet
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
@@ -26,15 +26,14 @@ class Departures:
             grace_seconds: 0 where no kubelet lets a Pod end, None: as long as the Pod says.
         """
         self._client, self._now, self._grace = client, now, grace_seconds
-        self._due: list[tuple[float, str, str]] = []
-        self._wake = asyncio.Event()
+        #: namespaces and names
+        self._due: Due[tuple[str, str]] = Due(now)
         #: how late a Pod was asked to go, at worst, in seconds
         self.late_seconds = 0.0
 
     def plan(self, pods: PodSet, index: int, at: float) -> None:
         """Have a Pod go at a time."""
-        heapq.heappush(self._due, (at, pods.namespace, pods.names[index]))
-        self._wake.set()
+        self._due.put(at, (pods.namespace, pods.names[index]))
 
     def follow(self, pods: PodSet, stays: Sequence[float]) -> None:
         """Have each Pod go so long after it was bound."""
@@ -52,36 +51,19 @@ class Departures:
 
     async def _work(self) -> None:
         while True:
-            now = self._now()
-            if not self._due or self._due[0][0] > now:
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(self._due[0][0] - now if self._due else None):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-                continue
-            going: list[tuple[float, str, str]] = []
-            while self._due and self._due[0][0] <= now and len(going) < _BATCH:
-                going.append(heapq.heappop(self._due))
-            self.late_seconds = max(self.late_seconds, now - going[0][0])
-            await self._delete(going)
+            going = await self._due.take(_BATCH)
+            self.late_seconds = max(self.late_seconds, self._now() - going[0][0])
+            await self._delete([pod for _, pod in going])
 
-    async def _delete(self, going: Sequence[tuple[float, str, str]]) -> None:
+    async def _delete(self, going: Sequence[tuple[str, str]]) -> None:
         try:
             results = await self._client.pods.delete_batch(
-                [(namespace, name, "") for _, namespace, name in going], grace_period_seconds=self._grace
+                [(namespace, name, "") for namespace, name in going], grace_period_seconds=self._grace
             )
         except ApiError as error:  # the call as a whole
             results = [error] * len(going)
-        again = []
         for one, result in zip(going, results, strict=True):
             if isinstance(result, ApiError) and not isinstance(result, NotFound):
                 if not isinstance(result, AGAIN):
                     raise result
-                again.append(one)
-        if again:
-            await asyncio.sleep(_RETRY_SECONDS)
-            for one in again:
-                heapq.heappush(self._due, one)
-            self._wake.set()
+                self._due.put(self._now() + _RETRY_SECONDS, one)

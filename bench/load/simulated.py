@@ -8,7 +8,6 @@ way of a Pod is that of a kubelet as others see it: bound, after the stages' del
 
 import argparse
 import asyncio
-import heapq
 import random
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import aclosing, suppress
 
 from bench.etcd import ROOT
+from bench.load.due import Due
 from bench.load.settings import RUN_LABEL, Settings
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
@@ -118,11 +118,11 @@ class Simulation:
     ) -> None:
         self._client, self._run, self._delays = client, run, delays
         self._rng = random.Random(seed)
-        #: (when it is due, number, Pod, whether it ends): as many as there are Pods on their way
-        self._due: list[tuple[float, int, pod_pb2.Pod, bool]] = []
+        #: number and Pod of those that start, Pods that end: as many as are on their way
+        self._starting: Due[tuple[int, pod_pb2.Pod]] = Due(time.monotonic)
+        self._ending: Due[pod_pb2.Pod] = Due(time.monotonic)
         #: uid of every Pod that is known, and whether it is ending
         self._known: dict[str, bool] = {}
-        self._wake = asyncio.Event()
         self._number = 0
 
     async def run(self) -> None:
@@ -130,7 +130,8 @@ class Simulation:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
             for _ in range(IN_FLIGHT):
-                group.create_task(self._work())
+                group.create_task(self._start_due())
+                group.create_task(self._end_due())
 
     async def _watch(self) -> None:
         version = ""
@@ -145,7 +146,6 @@ class Simulation:
                         for event in batch.events:
                             self._take(event.type, event.object)
                         version = batch.resource_version or version
-                        self._wake.set()
             except ApiError:
                 version = ""
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -168,29 +168,21 @@ class Simulation:
 
     def _plan(self, pod: pod_pb2.Pod, stages: Sequence[str], *, ends: bool) -> None:
         delay = sum(self._rng.uniform(*self._delays[stage]) for stage in stages if stage in self._delays)
+        at = time.monotonic() + delay
+        if ends:
+            self._ending.put(at, pod)
+            return
         self._number += 1
-        heapq.heappush(self._due, (time.monotonic() + delay, self._number, pod, ends))
+        self._starting.put(at, (self._number, pod))
 
-    async def _work(self) -> None:
+    async def _start_due(self) -> None:
         while True:
-            now = time.monotonic()
-            if not self._due or self._due[0][0] > now:
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(self._due[0][0] - now if self._due else None):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-                continue
-            starting: list[tuple[int, pod_pb2.Pod]] = []
-            ending: list[tuple[int, pod_pb2.Pod]] = []
-            while self._due and self._due[0][0] <= now and len(starting) < BATCH and len(ending) < IN_FLIGHT:
-                _, number, pod, ends = heapq.heappop(self._due)
-                (ending if ends else starting).append((number, pod))
-            await self._start(
-                [(number, pod) for number, pod in starting if not self._known.get(pod.metadata.uid)]
-            )
-            for _, pod in ending:
+            due = [one for _, one in await self._starting.take(BATCH)]
+            await self._start([(number, pod) for number, pod in due if not self._known.get(pod.metadata.uid)])
+
+    async def _end_due(self) -> None:
+        while True:
+            for _, pod in await self._ending.take(1):
                 await self._end(pod)
 
     async def _start(self, pods: Sequence[tuple[int, pod_pb2.Pod]]) -> None:
@@ -200,8 +192,7 @@ class Simulation:
         try:
             results = await self._client.pods.update_status_batch(changes)
         except ApiError:
-            await asyncio.sleep(_RETRY_SECONDS)
-            self._again(pods, ends=False)
+            self._again(pods)
             return
         failed = []
         for pair, result in zip(pods, results, strict=True):
@@ -209,7 +200,7 @@ class Simulation:
                 raise result
             if isinstance(result, ApiError) and not isinstance(result, NotFound):
                 failed.append(pair)
-        self._again(failed, ends=False)
+        self._again(failed)
 
     async def _end(self, pod: pod_pb2.Pod) -> None:
         meta = pod.metadata
@@ -218,11 +209,11 @@ class Simulation:
         except NotFound:
             return
         except ApiError:
-            self._again([(0, pod)], ends=True)
+            self._ending.put(time.monotonic() + _RETRY_SECONDS, pod)
 
-    def _again(self, pods: Sequence[tuple[int, pod_pb2.Pod]], *, ends: bool) -> None:
-        for number, pod in pods:
-            heapq.heappush(self._due, (time.monotonic() + _RETRY_SECONDS, number, pod, ends))
+    def _again(self, pods: Sequence[tuple[int, pod_pb2.Pod]]) -> None:
+        for one in pods:
+            self._starting.put(time.monotonic() + _RETRY_SECONDS, one)
 
 
 async def _main(options: argparse.Namespace) -> None:
