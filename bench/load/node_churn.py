@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from bench.load.settings import Settings
 from bench.load.workload import ChurnNodes
-from vaina.api.core.v1 import node_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
+from vaina.kinds import DAEMON_SET
+from vaina.objects.meta import controller_of
 
 _EVICTIONS_IN_FLIGHT = 16
 
@@ -109,7 +111,8 @@ class NodeChurn:
         found = await self._client.pods.list(
             label_selector=self._selector, field_selector=f"spec.nodeName={name}"
         )
-        order = iter(found.items)
+        going = [pod for pod in found.items if not _is_of_a_daemon_set(pod)]
+        order = iter(going)
 
         async def evictor() -> None:
             for pod in order:
@@ -124,8 +127,14 @@ class NodeChurn:
                     self.refused.setdefault(error.reason, error.message)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(_EVICTIONS_IN_FLIGHT, len(found.items))):
+            for _ in range(min(_EVICTIONS_IN_FLIGHT, len(going))):
                 group.create_task(evictor())
+
+
+def _is_of_a_daemon_set(pod: pod_pb2.Pod) -> bool:
+    """Whether it would be made anew where it was: `kubectl drain --ignore-daemonsets` leaves it (k8s.io/kubectl, pkg/drain/filters.go)."""
+    owner = controller_of(pod.metadata)
+    return owner is not None and owner.kind == DAEMON_SET.kind
 
 
 async def churn_nodes(

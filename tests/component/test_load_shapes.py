@@ -109,6 +109,19 @@ async def test_a_steady_state_holds_its_pods_while_some_come_and_some_go(case: s
         assert all("Pods were evicted" in note and "refused" not in note for note in churned)
 
 
+async def test_the_pods_of_deployments_come_back_from_nodes_that_are_drained() -> None:
+    async with ran_locally("DrainedNodes/10Nodes", nodes="simulated", wait_running=True) as (report, _):
+        [one] = report.measurements
+        # Only those of the steady state are measured.
+        assert (one.pods, one.bound) == (60, 60)
+        [note] = [note for note in report.notes if note.startswith("churnNodes [2]: ")]
+        assert "refused" not in note
+        assert report.verification is not None
+        assert report.verification.violations == []
+        # More than there were, and than came: some have come back.
+        assert report.verification.bindings > 60 + 30 + 60
+
+
 async def test_pods_with_disks_are_bound_where_the_driver_takes_them() -> None:
     async with ran_locally("SchedulingCSIPVs/5Nodes") as (report, client):
         [one] = report.measurements

@@ -83,6 +83,19 @@ async def test_from_a_drained_node_the_pods_of_the_run_are_evicted_and_no_others
     assert left == {"theirs-n0", "theirs-n1"}
 
 
+async def test_the_pods_of_daemon_sets_stay_on_a_drained_node(client: Clientset) -> None:
+    pod = make_pod("daemon-n0")
+    pod.metadata.labels[RUN_LABEL] = "r"
+    pod.metadata.owner_references.add(
+        api_version="apps/v1", kind="DaemonSet", name="daemon", uid="u", controller=True
+    )
+    await client.pods.create(pod)
+    await client.pods.bind("daemon-n0", namespace="default", uid="", node="n0")
+    words = await churned(client, "drain", lambda churn: churn.counts["back"] >= 3)
+    assert words.endswith("came back, 2 Pods were evicted")
+    assert await client.pods.get("daemon-n0", "default")
+
+
 async def test_a_node_that_is_made_anew_is_as_it_was_and_another_one(client: Clientset) -> None:
     before = {node.metadata.name: node for node in (await client.nodes.list()).items}
     await churned(client, "recreate", lambda churn: churn.counts["back"] >= 2)
