@@ -26,6 +26,7 @@ from bench.reference.programs import ProgramError, find_program
 from bench.reference.raw import Raw, RawError, encode, table
 from bench.table import put_into
 from cli.commands.load_target import terminable
+from cli.printers.visible import visible
 from cli.shell import Exit
 from vaina.errors import ApiError
 
@@ -136,7 +137,7 @@ async def _run(done: list[Both], workloads: Sequence[Workload], how: How) -> int
                 done.append(Both(workload, how, progress))
                 await done[-1].run()
     except (RunError, ClusterError, MeasureError, ApiError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}\n")
         return 1
     except Exit as error:
         return error.code
@@ -144,7 +145,8 @@ async def _run(done: list[Both], workloads: Sequence[Workload], how: How) -> int
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, end="", flush=True)
+    """Say it: what a program said last is in it, and names of objects."""
+    print(visible(text), file=sys.stderr, end="", flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -165,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
             print("\n".join(table(entries)))
     violations = [text for one in done for text in one.violations]
     for text in violations:
-        print(f"violation: {text}", file=sys.stderr)
+        _tell(f"violation: {text}\n")
     return code or bool(violations)
 
 

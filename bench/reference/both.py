@@ -75,7 +75,8 @@ class Both:
             MeasureError: the workload's measured Pods cannot be made more or fewer.
             ApiError: an apiserver refuses, or does not answer.
         """
-        theirs, ours = (self._series(once).each(self.workload) for once in (self._on_theirs, self._on_ours))
+        theirs = self._series("reference", self._on_theirs).each(self.workload)
+        ours = self._series("vaina", self._on_ours).each(self.workload)
         async with aclosing(theirs), aclosing(ours):
             for _ in range(self.how.repeat):
                 self.reference.append(await anext(theirs))
@@ -108,12 +109,15 @@ class Both:
     def _is_doubted(self) -> bool:
         return any(one.verification and one.verification.violations for one in self.reference)
 
-    def _series(self, once: Once) -> Series:
+    def _series(self, side: str, once: Once) -> Series:
+        def say(text: str) -> None:
+            self.progress.say(f"{side}: {text}")
+
         settings = Settings(
             run=f"load-{secrets.token_hex(3)}", create="pending", seed=self.how.seed, verify=self.how.verify,
             patience_seconds=self.how.patience_seconds,
         )  # fmt: skip
-        return Series(once, settings, times=self.how.repeat, bounds=self.how.bounds, say=self.progress.say)
+        return Series(once, settings, times=self.how.repeat, bounds=self.how.bounds, say=say)
 
     async def _on_theirs(self, workload: Workload, settings: Settings) -> Report:
         how = self.how

@@ -94,7 +94,7 @@ def test_a_program_that_does_not_start_is_told_with_its_words(
 ) -> None:
     broken = tmp_path / "broken"
     broken.write_text(
-        '#!/bin/sh\n[ "$1" = --version ] && echo Kubernetes v1.37.2 || { echo no such door >&2; exit 1; }\n'
+        '#!/bin/sh\n[ "$1" = --version ] && echo Kubernetes v1.37.2 || { printf "no such \\033[2Jdoor\\n" >&2; exit 1; }\n'
     )
     broken.chmod(0o755)
     done = subprocess.run(
@@ -102,7 +102,7 @@ def test_a_program_that_does_not_start_is_told_with_its_words(
         cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert f"error: {name} does not start:\nno such door" in done.stderr
+    assert f"error: {name} does not start:\nno such ^[[2Jdoor" in done.stderr
     assert not (tmp_path / "raw.json").exists()
 
 
