@@ -19,7 +19,7 @@ from bench.load.long_enough import MeasureError, measured_pods, parse_bounds
 from bench.load.parse import WorkloadError, find_workload, read_workloads
 from bench.load.progress import Progress
 from bench.load.repeated import MAX_RUNS
-from bench.load.workload import ChurnNodes, CreatePods, Workload
+from bench.load.workload import ChurnNodes, CreatePods, StartCollectingMetrics, Workload
 from bench.reference.both import Both, How
 from bench.reference.kept import kept_files, read_entries
 from bench.reference.programs import ProgramError, find_program
@@ -118,13 +118,16 @@ def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tu
 def unfit(workload: Workload) -> str:
     """Say why a workload cannot be run on both sides; "" where it can."""
     steps = workload.case.workload_template
-    made = [step for step in steps if isinstance(step, CreatePods)]
-    if any(step.owners is not None for step in made):
+    if any(isinstance(step, CreatePods) and step.owners is not None for step in steps):
         return "controllers make its Pods, and kube-controller-manager is not started"
     if any(isinstance(step, ChurnNodes) for step in steps):
         return "churnNodes is not done with a kube-apiserver"
-    if not any(step.collect_metrics for step in made):
-        return "no createPods step has collectMetrics: true: there is nothing to compare"
+    if not any(
+        isinstance(step, StartCollectingMetrics) or getattr(step, "collect_metrics", False) for step in steps
+    ):
+        return (
+            "nothing in it is measured (collectMetrics, startCollectingMetrics): there is nothing to compare"
+        )
     return ""
 
 

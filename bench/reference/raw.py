@@ -149,7 +149,7 @@ def _line(cells: Sequence[str]) -> str:
 def _measured(side: Side) -> str:
     """Say Pods a second, and of how many Pods where the runs are known: with more Pods a scheduler has more to look at."""
     counts = [one.measurements[0].pods for one in side.reports]
-    return rate(side) + (f", {_several(counts)} Pods" if counts else "")
+    return rate(side) + (f"; {_several(counts)} Pods" if counts else "")
 
 
 def _several(values: Sequence[float]) -> str:

@@ -66,8 +66,10 @@ def requests_of(method: str, data: bytes) -> Sequence[Request]:
             return [_create(kind, raw_pb2.RawCreateRequest.FromString(data))]
         case "CreateBatch":
             return [_create(kind, one) for one in raw_pb2.RawCreateBatchRequest.FromString(data).requests]
-        case "UpdateStatus":
-            return [_put_status(kind, raw_pb2.RawUpdateRequest.FromString(data))]
+        case "Update" | "UpdateStatus":
+            return [
+                _put(kind, raw_pb2.RawUpdateRequest.FromString(data), verb.removeprefix("Update").lower())
+            ]
         case "Delete":
             return [_delete(kind, request_pb2.DeleteRequest.FromString(data))]
         case "DeleteBatch":
@@ -228,13 +230,12 @@ def _create(kind: Kind[Any], asked: raw_pb2.RawCreateRequest) -> Request:
     return Request("POST", _path(kind, namespace), {}, wrap(kind, asked.object))
 
 
-def _put_status(kind: Kind[Any], asked: raw_pb2.RawUpdateRequest) -> Request:
+def _put(kind: Kind[Any], asked: raw_pb2.RawUpdateRequest, subresource: str) -> Request:
     if asked.status_mask.paths:
         raise MethodNotSupported(f"{kind.plural}: kube-apiserver takes no mask of a status")
     meta = _place_of(kind.service).FromString(asked.object).metadata
-    return Request(
-        "PUT", _path(kind, meta.namespace or "default", meta.name, "status"), {}, wrap(kind, asked.object)
-    )
+    path = _path(kind, meta.namespace or "default", meta.name, subresource)
+    return Request("PUT", path, {}, wrap(kind, asked.object))
 
 
 def _grace(asked: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> dict[str, str]:

@@ -89,6 +89,7 @@ def test_what_is_refused_before_anything_starts(
     [
         ("MixedApps/300Apps", ""),
         ("SteadyState/10Nodes", ""),
+        ("EventHandlingNodeUpdate/2Nodes_20Pods", ""),
         ("SteadyStateNodeChurn/10Nodes", "churnNodes is not done with a kube-apiserver"),
         ("Jobs/5Nodes", "controllers make its Pods, and kube-controller-manager is not started"),
     ],

@@ -102,7 +102,7 @@ def test_figures_are_those_of_the_reports_where_there_are_any() -> None:
     }
     side = Side(tls=False, reports=[report(measurement(processes=uses))], told=told(1))
     one = entry(vaina=side, machine=report().machine)
-    assert row(one)[2:6] == ["50, 100 Pods", "0.6", "1,863 / 4,369 / 17,321", "10 / 20 / 30"]
+    assert row(one)[2:6] == ["50; 100 Pods", "0.6", "1,863 / 4,369 / 17,321", "10 / 20 / 30"]
     assert "2026-11-23; 2 cores of CPU; fsync; TLS there" in source(one)
     assert source(one).endswith("Load of the machine before a run: 0.1 to 0.1")
 

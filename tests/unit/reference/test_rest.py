@@ -80,6 +80,8 @@ CASES = (
     Case("a patch is sent as it is", NODE.method("Patch"),
          request_pb2.PatchRequest(name="a", patch="{}", patch_type="application/merge-patch+json"),
          [Request("PATCH", "/api/v1/nodes/a", {}, b"{}", "application/merge-patch+json")]),
+    Case("an object is put where it is", POD.method("Update"), STATUS_OF,
+         [Request("PUT", "/api/v1/namespaces/ns/pods/a", {}, wrap(POD, pod().SerializeToString()))]),
     Case("a status has a path of its own", POD.method("UpdateStatus"), STATUS_OF,
          [Request("PUT", "/api/v1/namespaces/ns/pods/a/status", {}, wrap(POD, pod().SerializeToString()))]),
 )  # fmt: skip
