@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bench.load.cluster import Target
+from bench.load.machines import Machines
 from bench.load.making import Making
 from bench.load.observe import Observer
 from bench.load.progress import Progress
@@ -33,6 +34,8 @@ class Context:
     making: Making
     observer: Observer
     spawn: Spawn
+    #: that take part, beside that of the run
+    machines: Machines
     #: of the report: each part adds what its reader has to know
     notes: list[str]
 

@@ -1,11 +1,13 @@
 """Hollow nodes: a process of real kubelets whose runtime runs nothing (`python -m kubelet --hollow-nodes`)."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from bench.load.frames import KubeletLog, StartKubelet
+from bench.load.machines import Remote
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.templates import Template
 from bench.processes import ServiceProcess
@@ -26,7 +28,14 @@ class HollowKubelets:
     """The nodes of one step. Owned by the run."""
 
     def __init__(
-        self, client: Clientset, apiserver: str, settings: Settings, number: int, *, heartbeats: bool
+        self,
+        client: Clientset,
+        apiserver: str,
+        settings: Settings,
+        number: int,
+        *,
+        heartbeats: bool,
+        hosts: Sequence[Remote] = (),
     ) -> None:
         """Make it.
 
@@ -35,11 +44,15 @@ class HollowKubelets:
             apiserver: host:port of it.
             settings: of the run.
             number: of the step, among those that make nodes.
+            hosts: the machines that run the kubelets, in turn; none: this one.
             heartbeats: whether somebody looks at them; otherwise thousands of nodes need not make that load.
         """
         self._client, self._apiserver, self._settings = client, apiserver, settings
         self._number, self._heartbeats = number, heartbeats
         self._processes: list[ServiceProcess] = []
+        self._hosts = hosts
+        #: says the last words of the processes that were started last
+        self._last_words: Callable[[], Awaitable[str]] | None = None
 
     @property
     def pids(self) -> list[int]:
@@ -58,10 +71,11 @@ class HollowKubelets:
         if template.name:
             raise HollowError(f"{template.source}: a node with a name of its own needs --nodes objects")
         names: list[str] = []
-        for part, first in enumerate(range(0, count, NODES_A_PROCESS)):
-            nodes = min(NODES_A_PROCESS, count - first)
+        size = min(NODES_A_PROCESS, max(1, -(-count // max(1, len(self._hosts)))))
+        for part, first in enumerate(range(0, count, size)):
+            nodes = min(size, count - first)
             prefix = f"{self._settings.run}-hollow{self._number}-{part}"
-            self._spawn(nodes, prefix, part, tree.get("status", {}).get("capacity", {}))
+            await self._spawn(nodes, prefix, part, tree.get("status", {}).get("capacity", {}))
             part_names = [f"{prefix}-{index:04d}" for index in range(nodes)]
             await self._registered(set(part_names), patience_seconds)
             names += part_names
@@ -84,7 +98,7 @@ class HollowKubelets:
             for _ in range(_LABELLERS):
                 group.create_task(labeller())
 
-    def _spawn(self, nodes: int, prefix: str, part: int, capacity: Mapping[str, Any]) -> None:
+    async def _spawn(self, nodes: int, prefix: str, part: int, capacity: Mapping[str, Any]) -> None:
         flags = [
             f"--hollow-nodes={nodes}", f"--hollow-prefix={prefix}", f"--apiserver={self._apiserver}",
             "--log-level=warning", f"--hollow-seed={self._settings.seed + part}",
@@ -98,7 +112,15 @@ class HollowKubelets:
         ]
         if self._settings.stages:
             flags.append(f"--hollow-stages={self._settings.stages}")
-        self._processes.append(ServiceProcess("kubelet", *flags))
+        if self._hosts:
+            host = self._hosts[part % len(self._hosts)]
+            number = await host.ask(StartKubelet(flags), int)
+            host.saw(kubelets=1)
+            self._last_words = lambda: host.ask(KubeletLog(number), str)
+            return
+        process = ServiceProcess("kubelet", *flags)
+        self._processes.append(process)
+        self._last_words = lambda: asyncio.to_thread(process.log)
 
     async def _registered(self, names: set[str], patience_seconds: float) -> None:
         count, clock = -1, asyncio.get_running_loop().time
@@ -115,7 +137,7 @@ class HollowKubelets:
             if here != count:
                 count, since = here, clock()
             if clock() - since > patience_seconds:
-                log = self._processes[-1].log()
+                log = await self._last_words() if self._last_words is not None else ""
                 raise HollowError(f"{here} of {len(names)} hollow nodes are Ready\n{log}")
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -7,7 +7,7 @@ from bench.load import histograms, quality, steady
 from bench.load.events import rows as event_rows
 from bench.load.html_document import document, figures_table, folded, items, tiles
 from bench.load.html_plot import Points, plot, plots
-from bench.load.report import TOO_SHORT, Measurement, Report, Verification, series, verdict
+from bench.load.report import TOO_SHORT, Measurement, Report, Verification, machine_lines, series, verdict
 from bench.load.units import number, per_cent
 
 _HISTOGRAM_HEAD = ("ms", "times", "average", "p50", "p90", "p95", "p99")
@@ -44,7 +44,8 @@ def run_rows(report: Report) -> list[tuple[str, str]]:
         "Python": f"{machine.python} ({machine.compiler})", "etcd": machine.etcd,
         "load before": " ".join(f"{value:.2f}" for value in machine.load_before),
     }  # fmt: skip
-    return [(name, str(value)) for name, value in about.items() if value not in ("", None)]
+    rows = [(name, str(value)) for name, value in about.items() if value not in ("", None)]
+    return rows + [("machine", text) for text in machine_lines(report.machines)]
 
 
 def judged(found: Verification | None, who: str = "") -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bench.load.cluster import Target
 from bench.load.events import DROPPED, WAITING, EventsWritten, dropped_since, until_written, used
 from bench.load.histograms import absent, compute_histograms
+from bench.load.lag import Lag
 from bench.load.placement import compute_placement
 from bench.load.podset import PodSet
 from bench.load.quality import Quality, compute_quality
@@ -25,7 +26,6 @@ _ETCD_REQUESTS = "etcd_requests_total"
 SAMPLE_SECONDS = 1.0
 #: of a series
 _MAX_SAMPLES = 10_000
-_TICK_SECONDS = 0.02
 
 
 async def page_of(url: str) -> Page:
@@ -67,7 +67,7 @@ class Measuring:
         self._scheduler = self._apiserver = Page()
         self._peaks: dict[str, int] = {}
         self._queue: list[tuple[float, dict[str, float]]] = []
-        self._lag = 0.0
+        self.lag = Lag()
         #: processes of which nothing could be read
         self.silent: set[str] = set()
         self.retries: Counter[str] = Counter()
@@ -80,7 +80,7 @@ class Measuring:
     async def begin(self, start: float | None = None) -> None:
         """Begin now, or at the time that is given."""
         self._before = await self._usage()
-        self._lag = 0.0
+        self.lag.seconds = 0.0
         self._queue.clear()
         self.start = time.perf_counter() if start is None else start
 
@@ -110,20 +110,13 @@ class Measuring:
             self._peaks["scheduler"] = max(self._peaks.get("scheduler", 0), resident)
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    async def watch_lag(self) -> None:
-        """Note how late this process' timers are, until cancelled."""
-        while True:
-            due = time.perf_counter() + _TICK_SECONDS
-            await asyncio.sleep(_TICK_SECONDS)
-            self._lag = max(self._lag, time.perf_counter() - due)
-
     async def end(self, nodes: int) -> Measurement:
         """Wait for the after-work and for Events, and return what was measured.
 
         Args:
             nodes: how many nodes Pods could have gone to.
         """
-        lag = self._lag
+        lag = self.lag.seconds
         scheduler = await page_of(self._target.scheduler_page)
         tells = scheduler.has(WAITING)
         waiting = int(scheduler.total(WAITING)) if tells else None

@@ -12,6 +12,7 @@ from bench.load.nodes import RunNodes
 from bench.load.owners import OwnerCreator, OwnerUpdater
 from bench.load.podset import PodSet
 from bench.load.report import Measurement
+from bench.load.split import SplitCreator
 from bench.load.steady import Steady
 from bench.load.waiting import Waiting
 
@@ -23,6 +24,7 @@ class Measurements:
         self._target, self._client, self._settings = context.target, context.client, context.settings
         self._progress, self._spawn, self._notes = context.progress, context.spawn, context.notes
         self._making, self._nodes, self._waiting = context.making, nodes, waiting
+        self._machines = context.machines
         #: in the order in which they ended
         self.done: list[Measurement] = []
         self._open: Measuring | None = None
@@ -32,7 +34,8 @@ class Measurements:
 
     def _new(self, name: str) -> Measuring:
         return Measuring(
-            name, self._target, self._client, lambda: self._target.meters() | self._nodes.meters(),
+            name, self._target, self._client,
+            lambda: self._target.meters() | self._nodes.meters() | self._machines.meters(),
             self._settings.window_seconds,
         )  # fmt: skip
 
@@ -66,7 +69,7 @@ class Measurements:
         self,
         short: str,
         pods: PodSet,
-        creator: Creator | OwnerCreator | OwnerUpdater,
+        creator: Creator | OwnerCreator | OwnerUpdater | SplitCreator,
         create: Callable[[], Coroutine[Any, Any, object]],
         beside: Callable[[], Coroutine[Any, Any, object]] | None = None,
     ) -> None:
@@ -91,7 +94,7 @@ class Measurements:
             await create()
             self._progress.say(f"{pods.name}: {len(pods):,} are pending")
         await measuring.prepare()
-        watchers = [self._spawn(measuring.watch_lag())]
+        watchers = [self._spawn(measuring.lag.watch())]
         if beside is not None and not pending:
             watchers.append(self._spawn(_nothing(beside())))
         if pending:
@@ -108,6 +111,12 @@ class Measurements:
             await self._waiting.until_settled(pods)
             await creating
         await self._waiting.until_settled(pods)
+        if isinstance(creator, SplitCreator):
+            measuring.lag.seconds = max(measuring.lag.seconds, await creator.witness())
+            if creator.missed:
+                self._notes.append(
+                    f"{measuring.name}: {creator.missed:,} times are of the run's watch: the machines had not seen these yet"
+                )
         measuring.retries = creator.retries
         found = await self._end(measuring)
         for task in watchers:

@@ -59,7 +59,7 @@ class RunNodes:
     async def _start_hollow(self, path: str, labels: Sequence[dict[str, str]]) -> None:
         hollow = HollowKubelets(
             self._client, self._target.address, self._settings, len(self._hollow),
-            heartbeats=not self._target.is_disposable,
+            heartbeats=not self._target.is_disposable, hosts=self._context.machines.hosts,
         )  # fmt: skip
         self._hollow.append(hollow)
         template = self._making.template(path, "Node")

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.load.apps import plan_apps
 from bench.load.arrivals import at_rate, parse_trace
@@ -17,6 +18,7 @@ from bench.load.measurements import Measurements
 from bench.load.owners import DIGITS, OwnedPods, OwnerCreator, OwnerUpdater
 from bench.load.podset import PodSet
 from bench.load.replay import ObjectsError, create_objects, pods_of, read_objects
+from bench.load.split import SplitCreator
 from bench.load.steady import arrivals_of, plan_steady, sum_up, words
 from bench.load.volumes import VolumeTemplates, make_volumes, with_volumes
 from bench.load.waiting import Waiting
@@ -72,16 +74,16 @@ class RunPods:
         self.sets.append(pods)
         self._observer.follow(pods)
         make = self._making.pod_maker(plan.make, namespace, plan.names)
-        creator = Creator(
-            self._client, self._pace(measured=step.collect_metrics, count=count), self._observer.now
-        )
+        pace = self._pace(measured=step.collect_metrics, count=count)
         gates = self._gates(step, plan, pods)
         if step.collect_metrics:
-            await self._measurements.measure(
-                short, pods, creator, lambda: creator.create(pods, make), gates.run if gates else None
-            )
+            if gates is not None:
+                self._refuse_machines(name, "gates of its Pods are lifted as these come")
+            creator, create = await self._creator(pods, pace, make)
+            await self._measurements.measure(short, pods, creator, create, gates.run if gates else None)
             self._note_stay(name, pods)
             return
+        creator = Creator(self._client, pace, self._observer.now)
         self._measurements.follow(short, pods)
         if gates is not None:
             self._context.spawn(gates.run())
@@ -89,6 +91,17 @@ class RunPods:
         if not step.skip_wait_to_completion:
             await self._waiting.until_settled(pods)
         self._progress.say(f"{pods.name}: {pods.bound_count:,} of {count:,} bound")
+
+    async def _creator(
+        self, pods: PodSet, pace: Pace, make: Callable[[int], pod_pb2.Pod]
+    ) -> tuple[Creator | SplitCreator, Callable[[], Coroutine[Any, Any, object]]]:
+        """Return what creates measured Pods, here or on other machines, and the call that has it do so."""
+        if not self._context.machines.generators:
+            creator = Creator(self._client, pace, self._observer.now)
+            return creator, lambda: creator.create(pods, make)
+        split = SplitCreator(self._context.machines.generators, pods)
+        await split.ship(pace, self._settings.selector, make)
+        return split, split.create
 
     def _gates(self, step: CreatePods, plan: "_Plan", pods: PodSet) -> Gates | None:
         """Return what lifts the gates of a step's Pods, where it is asked for."""
@@ -152,6 +165,10 @@ class RunPods:
         )
         return labels
 
+    def _refuse_machines(self, name: str, why: str) -> None:
+        if self._settings.generate_on:
+            raise RunError(f"{name}: {why}, and not split between machines: leave out --generate-on")
+
     def _pace(self, *, measured: bool, count: int) -> Pace:
         settings = self._settings
         offsets = self._offsets(count) if measured else None
@@ -172,6 +189,7 @@ class RunPods:
 
     async def _own(self, number: int, name: str, step: CreatePods, owners: Owners) -> None:
         """Have controllers make the Pods."""
+        self._refuse_machines(name, "its Pods are made by controllers")
         short, count = step.namespace or f"namespace-{number}", self._workload.count(owners)
         await self._target.start_controllers()
         namespace = await self._making.namespace(short)
@@ -277,10 +295,8 @@ class RunPods:
             departures.plan(first, index, begun + stay)
         departing = self._context.spawn(departures.run())
         pace = replace(self._pace(measured=True, count=0), offsets=plan.offsets)
-        creator = Creator(self._client, pace, self._observer.now)
-        await self._measurements.measure(
-            short, came, creator, lambda: creator.create(came, lambda index: make(held + index))
-        )
+        creator, create = await self._creator(came, pace, lambda index: make(held + index))
+        await self._measurements.measure(short, came, creator, create)
         departing.cancel()
         found = sum_up(plan, first, came, start=creator.start, late=departures.late_seconds)
         self._measurements.add_steady(found)
@@ -294,6 +310,8 @@ class RunPods:
             RunError: the file cannot be read, or the cluster is not the run's own.
             ApiError: one was refused.
         """
+        if step.collect_metrics:
+            self._refuse_machines(name, "its Pods are of a file")
         if not self._target.is_disposable:
             raise RunError(f"{name}: a cluster's controllers would act on what is imported: use --local")
         try:

@@ -115,6 +115,20 @@ class Machine(msgspec.Struct, frozen=True):
     load_before: tuple[float, float, float]
 
 
+class LoadMachine(msgspec.Struct, frozen=True):
+    """A machine that took part in making the load, beside that of the run (`load@NAME` among the processes)."""
+
+    name: str
+    machine: Machine
+    #: measured Pods that it created, and processes of kubelets that it ran
+    pods: int = 0
+    kubelets: int = 0
+    #: how late its own timer was at worst
+    lag_seconds: float = 0.0
+    #: how well it is known when it began to create Pods, of the run's clock: give or take so much
+    clock_seconds: float = 0.0
+
+
 #: instead of Pods a second, where no time passed
 TOO_SHORT = "too short to tell: all came in one message of the watch"
 
@@ -159,6 +173,8 @@ class Report(msgspec.Struct, frozen=True):
     notes: list[str]
     #: None: it was not asked for
     verification: Verification | None = None
+    #: beside that of the run
+    machines: list[LoadMachine] = []
     format: str = FORMAT
 
 
@@ -309,8 +325,23 @@ def table(report: Report) -> list[str]:
         lines.append(
             f"  load generator      at most {one.lag_seconds * 1e3:,.0f} ms late" + _retries(one.retries)
         )
+    lines += [f"machine {text}" for text in machine_lines(report.machines)]
     lines.append(verdict(report.verification))
     return lines + [f"note: {note}" for note in report.notes]
+
+
+def machine_lines(machines: Sequence[LoadMachine]) -> list[str]:
+    """Say of each other machine what it is, and what it did."""
+    found = []
+    for one in machines:
+        text = f"{one.name}: {one.machine.cpu}, {one.machine.cores} cores, Python {one.machine.python}, load before {one.machine.load_before[0]:.2f}"
+        if one.pods:
+            text += (
+                f"; created {one.pods:,} Pods, at most {one.lag_seconds * 1e3:,.0f} ms late, its beginning known to "
+                f"{one.clock_seconds * 1e3:,.1f} ms"
+            )
+        found.append(text + (f"; {one.kubelets} processes of kubelets" if one.kubelets else ""))
+    return found
 
 
 def verdict(found: Verification | None) -> str:

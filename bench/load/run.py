@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.load.cleanup import clean
 from bench.load.cluster import Target
 from bench.load.context import Context, RunError
+from bench.load.machines import Machines
 from bench.load.making import Making
 from bench.load.measurements import Measurements
 from bench.load.nodes import RunNodes
@@ -66,6 +67,7 @@ class Run:
         self._observer = Observer(client, selector, self._verifying.pods.take if self._verifying else None)
         self._group = asyncio.TaskGroup()
         self._background: list[asyncio.Task[None]] = []
+        self.machines = Machines(settings.generate_on, settings.hollow_on)
         context = Context(
             workload,
             target,
@@ -75,6 +77,7 @@ class Run:
             self._making,
             self._observer,
             self._spawn,
+            self.machines,
             self.notes,
         )
         self._nodes = RunNodes(context)
@@ -106,7 +109,8 @@ class Run:
 
     async def _execute(self) -> None:
         async with self._group as group:
-            watching = [group.create_task(self._observer.run())]
+            await self.machines.start(self._target.address, group)
+            watching = [group.create_task(self._observer.run()), group.create_task(self.machines.watch())]
             if self._verifying is not None:
                 watching.append(group.create_task(self._verifying.follow()))
             try:
@@ -118,6 +122,7 @@ class Run:
                 await self._stop_background()
                 await self._verify()
             finally:
+                self.machines.stop()
                 for task in (*watching, *self._background):
                     task.cancel()
 
@@ -159,6 +164,7 @@ class Run:
                 )  # fmt: skip
         finally:
             self._nodes.close()
+            await self.machines.close()
 
     async def _step(self, number: int, step: AnyOperation) -> None:  # noqa: C901, PLR0912 - one step a case
         name = f"{type(step).__name__[0].lower()}{type(step).__name__[1:]} [{number}]"

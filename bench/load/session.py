@@ -72,6 +72,7 @@ async def run_workload(
         measurements=run.measurements,
         notes=_distinct(run.notes),
         verification=run.verification,
+        machines=run.machines.reports(),
     )
 
 

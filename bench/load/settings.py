@@ -45,6 +45,10 @@ class Settings:
     #: hollow and simulated nodes: delays of stages, as a flag of the kubelet says them
     stages: str = ""
 
+    #: commands of agents on other machines: which create measured Pods, and which have hollow kubelets; none: this machine
+    generate_on: tuple[str, ...] = ()
+    hollow_on: tuple[str, ...] = ()
+
     @property
     def selector(self) -> str:
         """Selects everything of the run."""

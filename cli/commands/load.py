@@ -15,6 +15,7 @@ from bench.load.hollow import HollowError
 from bench.load.html import page
 from bench.load.html_repeated import page_of_runs
 from bench.load.long_enough import MeasureError
+from bench.load.machines import MachineError
 from bench.load.parse import WorkloadError, find_workload, read_workloads, select
 from bench.load.progress import Progress
 from bench.load.repeated import decode_runs, encode_runs, figures_of, repeated
@@ -26,6 +27,7 @@ from bench.load.settings import Settings
 from bench.load.slo import failed
 from bench.load.workload import Workload
 from cli import flags
+from cli.commands.load_agent import agent_command
 from cli.commands.load_configs import configs_command
 from cli.commands.load_import import import_command
 from cli.commands.load_options import RunOptions, read_options, run_options
@@ -62,7 +64,7 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
         # Processes that are only starting are to be ended too: the signal is ours from the first on.
         async with terminable():
             await series.run(workload)
-    except (RunError, HollowError, ClusterError, MeasureError) as error:
+    except (RunError, HollowError, ClusterError, MachineError, MeasureError) as error:
         raise Failure(str(error)) from error
     except TimeoutError as error:
         raise Failure(
@@ -195,6 +197,7 @@ def load_command() -> None:
 
 load_command.add_command(import_command)
 load_command.add_command(configs_command)
+load_command.add_command(agent_command)
 
 _FILES = click.option(
     "-f",

@@ -10,6 +10,7 @@ import click
 
 from bench.load.cluster import LocalSettings
 from bench.load.long_enough import Bounds, MeasureError, parse_bounds
+from bench.load.machines import MAX_MACHINES
 from bench.load.repeated import MAX_RUNS
 from bench.load.scheduler_command import SchedulerCommand, parse_command
 from bench.load.settings import Creation, Nodes, Settings
@@ -25,7 +26,7 @@ _REAL_COMMAND = ("sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait")
 #: options that are settings as they are
 _PLAIN = (
     "batch_size", "in_flight", "callers", "rate", "arrivals", "seed", "stages", "window_seconds", "patience_seconds", "keep",
-    "verify", "verify_seconds",
+    "verify", "verify_seconds", "generate_on", "hollow_on",
 )  # fmt: skip
 #: ... and those that only `RunOptions` has
 _OTHERS = (
@@ -90,6 +91,18 @@ _OPTIONS = (
         "--nodes",
         type=click.Choice(["objects", "simulated", "hollow", "real"]),
         help="Node objects alone (with --local the default), with one process that plays their kubelets, real kubelets whose runtime runs nothing, or the cluster's own nodes (otherwise the default).",
+    ),
+    click.option(
+        "--generate-on",
+        multiple=True,
+        metavar="COMMAND",
+        help='Measured Pods are created by the machine that this command reaches ("ssh a vaina load agent"); several share the rate between them.',
+    ),
+    click.option(
+        "--hollow-on",
+        multiple=True,
+        metavar="COMMAND",
+        help="With --nodes hollow: their kubelets run on the machine that this command reaches; may be repeated.",
     ),
     click.option(
         "--create",
@@ -259,7 +272,9 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
     local: bool = given["local"]
     nodes: Nodes = given["nodes"] or ("objects" if local else "real")
     create: Creation = given["create"] or (
-        "pending" if local and not given["rate"] and not given["trace"] else "batch"
+        "pending"
+        if local and not given["rate"] and not given["trace"] and not given["generate_on"]
+        else "batch"
     )
     _refuse(given, local=local, nodes=nodes, create=create)
     plain_image = nodes == "real" and not given["image"]
@@ -351,6 +366,7 @@ def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> N
     if given["stages"] and nodes not in ("simulated", "hollow"):
         raise click.UsageError("--stages needs --nodes simulated or hollow")
     _refuse_repeated(given)
+    _refuse_machines(given, nodes=nodes, create=create)
     try:
         parse_delays(given["stages"])
     except ValueError as error:
@@ -358,6 +374,27 @@ def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> N
     for name in _LOCAL:
         if given[name] and not local:
             raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")
+
+
+def _refuse_machines(given: dict[str, Any], *, nodes: str, create: str) -> None:
+    """Refuse what other machines cannot do, and commands that cannot be run."""
+    if given["generate_on"] and create == "pending":
+        raise click.UsageError(
+            "--generate-on needs --create batch or unary: pending Pods are created before anything is measured"
+        )
+    if given["hollow_on"] and nodes != "hollow":
+        raise click.UsageError("--hollow-on needs --nodes hollow")
+    for name in ("generate_on", "hollow_on"):
+        option = f"--{name.replace('_', '-')}"
+        if len(given[name]) > MAX_MACHINES:
+            raise click.UsageError(f"{option}: {MAX_MACHINES} machines at most")
+        if len({*given[name]}) < len(given[name]):
+            raise click.UsageError(f"{option}: the same command twice is one machine")
+        for command in given[name]:
+            try:
+                parse_command(command)
+            except ValueError as error:
+                raise click.UsageError(f"{option}: {error}") from error
 
 
 def _refuse_repeated(given: dict[str, Any]) -> None:

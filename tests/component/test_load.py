@@ -23,6 +23,7 @@ from bench.load.settings import RUN_LABEL, Settings
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ROOT, ApiserverProcess
 from tests.support.load import quiet, verified
+from tests.support.marks import marked
 from tests.support.signals import heard
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
@@ -323,17 +324,6 @@ async def test_a_run_that_is_ended_while_its_processes_start_leaves_none() -> No
         for pid in marked(mark):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def marked(mark: str) -> list[int]:
-    """Return the processes that have this in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        # One that has just ended, or is somebody else's, is none of ours.
-        with suppress(OSError):
-            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
 
 
 async def nothing_left(client: Clientset) -> bool:

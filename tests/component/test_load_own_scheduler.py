@@ -10,6 +10,7 @@ import pytest
 from bench.etcd import free_port
 from bench.load.report import Report, decode
 from tests.support.apiserver_process import ROOT
+from tests.support.marks import marked
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 
@@ -83,15 +84,7 @@ def test_a_scheduler_that_knows_no_rules_is_measured_with_its_children_and_judge
     assert len(told) >= 4, told
     assert all("anti-affinity" in line for line in told), told
     assert found.how["scheduler"].startswith("sh -c ")
-    left = [folder for folder in Path("/proc").glob("[0-9]*") if has_mark(folder, mark)]
-    assert left == []
-
-
-def has_mark(folder: Path, mark: str) -> bool:
-    try:
-        return f"LOAD_TEST_MARK={mark}".encode() in (folder / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return False  # it has just ended, or is somebody else's
+    assert marked(f"LOAD_TEST_MARK={mark}") == []
 
 
 def test_a_scheduler_with_pages_says_itself_that_it_is_ready_and_what_it_tried(tmp_path: Path) -> None:
@@ -100,7 +93,7 @@ def test_a_scheduler_with_pages_says_itself_that_it_is_ready_and_what_it_tried(t
         tmp_path,
         f"{sys.executable} -m scheduler --apiserver={{apiserver}} --listen={listen} --metrics-listen={page}",
         "SchedulingBasic/5Nodes_20Pods", f"--scheduler-health=http://{page}/healthz",
-        f"--scheduler-metrics=http://{page}/metrics", "--create=batch",
+        f"--scheduler-metrics=http://{page}/metrics",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     [one] = report(tmp_path).measurements

@@ -29,6 +29,13 @@ RUN = ("load", "run", "SchedulingBasic/5Nodes")
         (("--nodes=hollow", "--stages=nap=1"), '"nap" is no stage'),
         (("--no-fsync",), "--no-fsync needs --local"),
         (("--scheduler-flag=--a=b",), "--scheduler-flag needs --local"),
+        (
+            ("--local", "--create=pending", "--generate-on=true"),
+            "--generate-on needs --create batch or unary",
+        ),
+        (("--local", "--hollow-on=true"), "--hollow-on needs --nodes hollow"),
+        (("--generate-on=no-such-program a",), '--generate-on: there is no program "no-such-program"'),
+        (("--generate-on=true", "--generate-on=true"), "the same command twice is one machine"),
         (("--scheduler-command=true",), "--scheduler-command needs --local"),
         (("--local", "--scheduler-health=http://x"), "--scheduler-health needs --scheduler-command"),
         (("--local", "--scheduler-command= "), "a command is wanted, not an empty text"),
