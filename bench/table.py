@@ -3,8 +3,8 @@
     python -m bench.table REPORT.json... [--into docs/performance.md]
 
 Files of one load, run in one way, are a row: each is of one run or, with `--repeat`, of several. A load with several measurements has a row for
-each. Rows are in the order of the files. Below the table stand the machine, the commit and the day. With `--into` the table goes into that page, between its two marks;
-without, to standard output.
+each. Rows are in the order of the files. Beside them stands what the reference reaches (`bench/reference/data`), below them the machine, the
+commit and the day. With `--into` the table goes into that page, between its two marks; without, to standard output.
 """
 
 import argparse
@@ -15,12 +15,14 @@ from pathlib import Path
 
 from bench.load.repeated import Figures, Repeated, Spread, decode_runs, repeated
 from bench.load.report import Report, ReportError
+from bench.reference.kept import reference_rates
+from bench.reference.raw import RawError
 
 BEGIN, END = "<!-- table of loads: begin -->", "<!-- table of loads: end -->"
 _HEAD = (
     "load", "Pods/s: median (least-most)", "a new Pod is bound, or runs, after: p50 / p99",
     "CPU µs a Pod: etcd / apiserver / scheduler", "... until its Events are written, too",
-    "kube-apiserver + kube-scheduler: Pods/s", "CPU µs a Pod there",
+    "kube-apiserver + kube-scheduler: Pods/s",
 )  # fmt: skip
 _PROCESSES = ("etcd", "apiserver", "scheduler")
 _PENDING = "pending"
@@ -30,12 +32,12 @@ _SCHEDULER = {"scheduler": "scheduler-command", "scheduler config": "scheduler-c
 _OPEN = re.compile(r"open, (\S+)/s (\w+)")
 
 
-def table(files: Sequence[Repeated], reference: Mapping[str, tuple[str, str]]) -> str:
+def table(files: Sequence[Repeated], reference: Mapping[str, str]) -> str:
     """Return the table as Markdown, and what it was measured on.
 
     Args:
         files: reports.
-        reference: by what a row is called, the Pods a second and the CPU a Pod of kube-apiserver and kube-scheduler.
+        reference: Pods a second of kube-apiserver and kube-scheduler, by what a row is called.
     """
     lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
     rows: dict[str, list[Report]] = {}
@@ -78,8 +80,8 @@ def title(report: Report) -> str:
     return " ".join([report.workload, *options])
 
 
-def _rows(name: str, runs: Repeated, reference: Mapping[str, tuple[str, str]]) -> Iterable[list[str]]:
-    theirs = reference.get(name, ("-", "-"))
+def _rows(name: str, runs: Repeated, reference: Mapping[str, str]) -> Iterable[list[str]]:
+    theirs = reference.get(name, "-")
     for one in runs.figures:
         part = f", {one.measurement}" if len(runs.figures) > 1 else ""
         yield [
@@ -88,7 +90,7 @@ def _rows(name: str, runs: Repeated, reference: Mapping[str, tuple[str, str]]) -
             _latency(one, runs.reports[0]),
             _cpu(one, "_us"),
             _with_events(one),
-            *theirs,
+            theirs,
         ]
 
 
@@ -178,13 +180,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, metavar="PAGE", help="a page that has the marks")
     options = parser.parse_args(arguments)
     try:
-        text = table([_read(path) for path in options.reports], {})
+        text = table([_read(path) for path in options.reports], reference_rates())
         if options.into is None:
             sys.stdout.write(text)
         else:
             page = put_into(options.into.read_text(encoding="utf-8"), text)
             options.into.write_text(page, encoding="utf-8")
-    except (OSError, ReportError, ValueError) as error:
+    except (OSError, ReportError, RawError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
