@@ -7,7 +7,7 @@ the two differ.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -245,6 +245,11 @@ class Among:
             found = self._begin(wanting)
         self._classes[alike] = found
         return found.refuses(name)
+
+    def matters(self, wanting: Placed) -> Callable[[Placed], bool]:
+        """Return what says whether a Pod anywhere is something to one that asks."""
+        asks = _Class(self._world, wanting, self._domains)
+        return lambda other: any(asks.effect(other))
 
     def _numbers(self) -> int:
         kept = sum(one.numbers for one in self._classes.values())

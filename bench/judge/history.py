@@ -17,11 +17,14 @@ from typing import Final
 
 from bench.judge import volumes
 from bench.judge.among import MOST_NUMBERS, Among, alike_of
+from bench.judge.decisions import Decisions
+from bench.judge.preempted import is_preempted
 from bench.judge.reference import ReferenceScheduler, World
 from bench.judge.reference.scheduler import RULES
 from bench.judge.reference.storage import StorageObject
 from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
 
 #: changes by others that a scheduler may not have seen when it decided
 LAG: Final = 300
@@ -31,6 +34,9 @@ AMONG_PODS: Final = frozenset(("PodTopologySpread", "InterPodAffinity"))
 STORAGE_LAG: Final = 8
 #: violations that are told
 MOST: Final = 100
+#: types of events: a Pod that waits has a node in view (status.nominatedNodeName), and no longer
+IN_VIEW: Final = "IN_VIEW"
+NOT_IN_VIEW: Final = "NOT_IN_VIEW"
 
 _TERMINAL = ("Succeeded", "Failed")
 
@@ -39,9 +45,15 @@ _TERMINAL = ("Succeeded", "Failed")
 class Happened:
     """An event of a watch."""
 
-    #: ADDED, MODIFIED, DELETED
+    #: ADDED, MODIFIED, DELETED; of a watch of Pods that wait and have a node in view alone IN_VIEW, and NOT_IN_VIEW when they have left it
     type: str
-    object: pod_pb2.Pod | node_pb2.Node | namespace_pb2.Namespace | StorageObject
+    object: (
+        pod_pb2.Pod
+        | node_pb2.Node
+        | namespace_pb2.Namespace
+        | pod_disruption_budget_pb2.PodDisruptionBudget
+        | StorageObject
+    )
 
     @property
     def version(self) -> int:
@@ -60,18 +72,24 @@ class _Lately:
 
     def __init__(self, lag: int) -> None:
         self._lag, self._counted = lag, 0
-        self._undo: deque[tuple[_Undo, bool]] = deque(maxlen=lag * (1 + STORAGE_LAG))
+        self._undo: deque[tuple[_Undo, bool, tuple[Placed, ...]]] = deque(maxlen=lag * (1 + STORAGE_LAG))
 
-    def __iter__(self) -> Iterator[_Undo]:
-        return (undo for undo, _ in reversed(self._undo))
+    def __iter__(self) -> Iterator[tuple[_Undo, tuple[Placed, ...]]]:
+        return ((undo, pods) for undo, _, pods in reversed(self._undo))
 
-    def append(self, undo: _Undo, *, counts: bool = True) -> None:
-        """Note a change. Args: counts: against the lag: one of a node or a Pod."""
+    def append(self, undo: _Undo, *pods: Placed, counts: bool = True) -> None:
+        """Note a change.
+
+        Args:
+            undo: takes it back.
+            pods: the Pod that changed, as it was and as it is; none: it was something else.
+            counts: against the lag: one of a node or a Pod.
+        """
         if not self._lag:
             return
         if len(self._undo) == self._undo.maxlen:
             self._counted -= self._undo[0][1]
-        self._undo.append((undo, counts))
+        self._undo.append((undo, counts, pods))
         self._counted += counts
         while self._counted > self._lag:
             self._counted -= self._undo.popleft()[1]
@@ -91,6 +109,10 @@ class History:
     is_thorough: Callable[[], bool] = lambda: True
     #: that are kept to count by (`among.py`)
     most_numbers: int = MOST_NUMBERS
+    #: judges scores, ties, order and preemption; None: they are not judged
+    decisions: Decisions | None = None
+    #: says why a node will not do beyond the rules of the reference: filters of others. None: there are none
+    ask_others: Callable[[World, pod_pb2.Pod, str], str | None] | None = None
     bindings: int = 0
     #: bindings that were judged by all rules, and those of them where the rules among Pods were walked through
     thorough: int = 0
@@ -109,11 +131,19 @@ class History:
         #: uid -> node
         self._nodes: dict[str, str] = {}
         self._lately = _Lately(self.lag)
+        self._tick = 0
+        #: uid -> the node that a waiting Pod has in view, and the binding from which on everybody knows
+        self._views: dict[str, tuple[pod_pb2.Pod, str, int]] = {}
 
     def take(self, happened: Happened) -> None:
         """Take in the next event."""
+        self._tick += 1
         made, gone = happened.object, happened.type == "DELETED"
-        if isinstance(made, node_pb2.Node):
+        if happened.type in (IN_VIEW, NOT_IN_VIEW) and isinstance(made, pod_pb2.Pod):
+            self._take_view(made, made.status.nominated_node_name if happened.type == IN_VIEW else "")
+        elif isinstance(made, pod_disruption_budget_pb2.PodDisruptionBudget):
+            self._take_budget(made, gone)
+        elif isinstance(made, node_pb2.Node):
             self._take_node(made, gone)
         elif isinstance(made, namespace_pb2.Namespace):
             self._world.namespaces[made.metadata.name] = dict(made.metadata.labels)
@@ -130,14 +160,24 @@ class History:
         """Look at what is left: nothing may be pending that fits."""
         for words in self.unfit():
             self._wrong(words)
+        self.end_decisions()
+
+    def end_decisions(self) -> None:
+        """Let those who judge decisions say what they waited with: nothing more is bound."""
+        if self.decisions is not None:
+            self.decisions.end()
+            self._take_words()
 
     def unfit(self) -> list[str]:
         """Say which Pods are pending and fit, as things are now. Equal Pods are asked about once."""
         asked: set[bytes] = set()
         found: list[str] = []
         for pod in self.pending.values():
-            ours = (pod.spec.scheduler_name or "default-scheduler") == self.scheduler_name
-            if not ours or pod.spec.scheduling_gates or pod.metadata.HasField("deletion_timestamp"):
+            if (
+                not self._is_ours(pod)
+                or pod.spec.scheduling_gates
+                or pod.metadata.HasField("deletion_timestamp")
+            ):
                 continue
             if volumes.is_being_bound(self._world, pod):
                 continue
@@ -170,6 +210,8 @@ class History:
         else:
             world.set_node(node)
         self._among.clear()
+        if self.decisions is not None and self._nodes:
+            self.decisions.node_changed(name, self._tick)
         if before is not None or self._nodes:
             # The nodes that were there before the first Pod are known to everybody.
             self._lately.append(undo)
@@ -182,23 +224,89 @@ class History:
         if node and (before == "" or (before is None and not gone and self.is_fresh(pod))):
             self.bindings += 1
             self._check(pod)
+            if pod.spec.node_name in self._world.nodes:
+                self._decided(pod)
         self._nodes[uid] = node
+        self._follow_view(pod, gone)
         if gone or node or pod.status.phase in _TERMINAL:
             self.pending.pop(uid, None)
         else:
             self.pending[uid] = pod
         placed = self._world.pods.get(uid)
         if placed is not None and (gone or pod.status.phase in _TERMINAL):
+            self._changed(placed, pod)
             self._go(uid)
-            self._lately.append(lambda other: other.place(placed.pod, placed.node))
+            self._lately.append(lambda other: other.place(placed.pod, placed.node), placed)
         elif placed is not None and (
-            _alike(placed.pod) != _alike(pod) or placed.terminating != _terminating(pod)
+            _alike(placed.pod) != _alike(pod)
+            or placed.terminating != _terminating(pod)
+            or is_preempted(placed.pod) != is_preempted(pod)
         ):
+            self._changed(placed, pod)
             self._go(uid)
             self._come(pod, node)
-            self._lately.append(lambda other: other.place(placed.pod, placed.node))
+            now = self._world.pods[uid]
+            self._lately.append(lambda other: other.place(placed.pod, placed.node), placed, now)
         elif placed is None and node and not gone and pod.status.phase not in _TERMINAL:
             self._come(pod, node)
+
+    def _changed(self, placed: Placed, pod: pod_pb2.Pod) -> None:
+        if self.decisions is not None:
+            self.decisions.pod_changed(self._world, placed, pod, self._tick)
+            self._take_words()
+
+    def _decided(self, pod: pod_pb2.Pod) -> None:
+        if self.decisions is not None and self._is_ours(pod):
+            wanting = pod_pb2.Pod()
+            wanting.CopyFrom(pod)
+            wanting.spec.node_name = ""
+            self.decisions.binding(self._world, Placed(wanting), pod.spec.node_name, self._tick)
+            self._take_words()
+
+    def _is_ours(self, pod: pod_pb2.Pod) -> bool:
+        return (pod.spec.scheduler_name or "default-scheduler") == self.scheduler_name
+
+    def _take_words(self) -> None:
+        if self.decisions is not None:
+            for words in self.decisions.found:
+                self._wrong(words)
+            self.decisions.found.clear()
+
+    def _follow_view(self, pod: pod_pb2.Pod, gone: bool) -> None:
+        """Note what node a Pod has in view, where all Pods are watched from their creation on."""
+        waits = not (gone or pod.spec.node_name or pod.status.phase in _TERMINAL)
+        if waits and self.decisions is not None and self._is_ours(pod):
+            self.decisions.waits(pod, self._tick)
+        if waits or pod.metadata.uid in self._views:
+            self._take_view(pod, pod.status.nominated_node_name if waits else "")
+
+    def _take_view(self, pod: pod_pb2.Pod, node: str) -> None:
+        if self.decisions is None:
+            return
+        uid = pod.metadata.uid
+        known = self._views.get(uid)
+        if known is not None and known[1] != node:
+            del self._views[uid]
+            self._world.coming.pop(uid, None)
+            self.decisions.lifted(known[1], self._tick)
+        if node and (known is None or known[1] != node):
+            self._keep_room()
+            self._views[uid] = (pod, node, self.bindings + self.decisions.doubt.in_flight)
+            self.decisions.nominated(self._world, pod, node, self._tick)
+            self._take_words()
+
+    def _keep_room(self) -> None:
+        """Keep room for those who have a node in view for so long that every decision knew it."""
+        for uid, (pod, node, since) in self._views.items():
+            if self.bindings >= since and uid not in self._world.coming:
+                self._world.nominate(pod, node)
+
+    def _take_budget(self, made: pod_disruption_budget_pb2.PodDisruptionBudget, gone: bool) -> None:
+        key = f"{made.metadata.namespace}/{made.metadata.name}"
+        if gone:
+            self._world.budgets.pop(key, None)
+        else:
+            self._world.budgets[key] = made
 
     def _come(self, pod: pod_pb2.Pod, node: str) -> None:
         self._world.place(pod, node)
@@ -212,12 +320,18 @@ class History:
     def _check(self, pod: pod_pb2.Pod) -> None:
         """Say what is wrong with a binding."""
         name = pod.spec.node_name
+        self._keep_room()
         wanting = pod_pb2.Pod()
         wanting.CopyFrom(pod)
         wanting.spec.node_name = ""
         judge, refusal = self._judge(wanting, name)
         if refusal is not None:
             self._blame(wanting, name, refusal, lambda world: self._refusal(judge, world, wanting, name))
+        if self.ask_others is not None and name in self._world.nodes:
+            ask = self.ask_others
+            refusal = ask(self._world, wanting, name)
+            if refusal is not None:
+                self._blame(wanting, name, refusal, lambda world: ask(world, wanting, name))
         if not volumes.has_volumes(wanting):
             return
         for refuse in volumes.refusals(self.plugins, self._world, wanting, name):
@@ -234,9 +348,12 @@ class History:
             dict(world.allocatable),
         )
         world.storage = volumes.own_storage(world.storage)
-        for undo in self._lately:
+        matters = self._among.matters(Placed(pod))
+        for undo, pods in self._lately:
             undo(world)
-            if refuse(world) is None:
+            # What a Pod elsewhere was that is nothing to this one changes no answer.
+            concerns = not pods or any(other.node == name or matters(other) for other in pods)
+            if concerns and refuse(world) is None:
                 return
         self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
 
@@ -309,6 +426,7 @@ def _unchanged(before: node_pb2.Node, after: node_pb2.Node) -> bool:
         before.spec == after.spec
         and before.metadata.labels == after.metadata.labels
         and before.status.allocatable == after.status.allocatable
+        and before.status.images == after.status.images
     )
 
 

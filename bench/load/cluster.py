@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.etcd import EtcdProcess, find_etcd
+from bench.load.judging import UNKNOWN, Judging, of_configuration
 from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError, ended
 from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
@@ -54,6 +55,10 @@ class Target(Protocol):
         """URL of the apiserver's metrics, "" where there are none."""
         ...
 
+    def judging(self) -> Judging:
+        """Return by what the scheduler's decisions are judged."""
+        ...
+
     async def stop_scheduler(self) -> None:
         """End the scheduler in good order. Raises ClusterError where it is somebody else's."""
         ...
@@ -99,6 +104,9 @@ class RunningCluster:
         }  # fmt: skip
         pages |= {f"kubelet-{number}": url for number, url in enumerate(self.kubelet_pages)}
         return {"load": ProcMeter(os.getpid())} | {name: PageMeter(url) for name, url in pages.items() if url}
+
+    def judging(self) -> Judging:
+        return UNKNOWN
 
     async def stop_scheduler(self) -> None:
         raise ClusterError("the scheduler of a cluster that runs is not ours to stop")
@@ -210,6 +218,12 @@ class LocalCluster:
             for name, part in parts.items()
             if part is not None
         }
+
+    def judging(self) -> Judging:
+        if self._settings.scheduler_command is not None:
+            return UNKNOWN
+        config = self._settings.scheduler_config
+        return of_configuration(Path(config).read_bytes()) if config else Judging()
 
     async def stop_scheduler(self) -> None:
         # From now on its end is nobody's news.

@@ -44,7 +44,10 @@ class Recording:
 class Follower:
     """Watches all objects of a kind and hands each message on; a watch that breaks is resumed."""
 
-    def __init__(self, client: Clientset, kind: Kind[Any], take: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, client: Clientset, kind: Kind[Any], take: Callable[[bytes], None], field_selector: str = ""
+    ) -> None:
+        self._field_selector = field_selector
         self._client, self._kind, self._hand_on = client, kind, take
         #: name (with its namespace before it) -> the newest version that came
         self.seen: dict[str, int] = {}
@@ -59,6 +62,7 @@ class Follower:
                 resource_version=version,
                 send_initial_events=None if version else True,
                 allow_watch_bookmarks=True,
+                field_selector=self._field_selector,
             )
             try:
                 stream = self._client.transport.stream(

@@ -152,6 +152,17 @@ class Verification(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     #: plugins whose rules were left out: none today, those of volumes in older reports
     without: list[str] = []
+    #: bindings that were judged by scores; what they lost against the best node on average and at worst, and what a node has at most
+    scored: int = 0
+    score_lost: float = 0.0
+    score_lost_worst: float = 0.0
+    score_most: float = 0.0
+    #: decisions among equally good nodes that were looked at for whether these are used evenly
+    equals: int = 0
+    #: bindings that filters of others were asked about
+    asked_others: int = 0
+    #: what was not judged, and of how many Pods
+    not_judged: list[str] = []
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -355,8 +366,21 @@ def verdict(found: Verification | None) -> str:
     without = f", without {', '.join(found.without)}" if found.without else ""
     return (
         f"verified: {words} in {found.bindings:,} bindings{partly}, {found.pending:,} Pods pending "
-        f"({found.seconds:.1f} s{without})"
+        f"({found.seconds:.1f} s{without})" + _judged(found)
     )
+
+
+def _judged(found: Verification) -> str:
+    """Say what decisions were judged by, and what was not judged."""
+    words = ""
+    if found.scored:
+        words += (
+            f"; score lost {found.score_lost:.1f} on average, {found.score_lost_worst:.0f} at worst, of {found.score_most:.0f} "
+            f"({found.scored:,} bindings, {found.equals:,} among equals)"
+        )
+    if found.asked_others:
+        words += f"; filters of others asked about {found.asked_others:,}"
+    return words + (f"; not judged: {', '.join(found.not_judged)}" if found.not_judged else "")
 
 
 def describe_how(how: Mapping[str, Any]) -> str:

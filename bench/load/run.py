@@ -58,7 +58,9 @@ class Run:
                     "nodes have no heartbeat: where controllers run they are taken for lost after a while"
                 )
         self._verifying = (
-            Verifying(client, settings.run, settings.verify_seconds) if settings.verify else None
+            Verifying(client, settings.run, settings.verify_seconds, target.judging())
+            if settings.verify
+            else None
         )
         # Room is also what others take; where there are no others, this is the cheaper watch.
         alone = not any(isinstance(step, CreateObjects) for step in workload.case.workload_template)

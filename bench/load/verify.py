@@ -7,10 +7,14 @@ twice, room and every required constraint at the moment of each binding, nothing
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from bench.judge.history import Happened, History
+from bench.judge.decisions import Decisions
+from bench.judge.doubt import Doubt
+from bench.judge.history import IN_VIEW, NOT_IN_VIEW, Happened, History
+from bench.load.judging import UNKNOWN, Judging, Others
 from bench.load.recording import Follower, Recording
 from bench.load.report import Verification
 from bench.load.settings import RUN_LABEL
@@ -29,6 +33,8 @@ PENDING_SECONDS: Final = 15.0
 #: for the watches of other kinds to be where the Pods are
 _CAUGHT_UP_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.5
+#: selects Pods that wait and have a node in view
+_IN_VIEW: Final = "status.nominatedNodeName!=,spec.nodeName="
 #: what the rules of volumes read; nothing comes of these where there are no volumes
 STORAGE: Final[tuple[kinds.Kind[Any], ...]] = (
     kinds.PERSISTENT_VOLUME, kinds.PERSISTENT_VOLUME_CLAIM, kinds.STORAGE_CLASS, kinds.CSI_NODE,
@@ -73,32 +79,37 @@ class Thoroughness:
 class Verifying:
     """Judges one run. Owned by it."""
 
-    def __init__(self, client: Clientset, run: str, seconds: float) -> None:
+    def __init__(self, client: Clientset, run: str, seconds: float, judging: Judging | None = None) -> None:
         """Make it.
 
         Args:
             client: of the apiserver.
             run: whose Pods are judged.
-            seconds: how long rules among Pods may be walked through; for other bindings they are counted.
+            seconds: how long rules among Pods may be walked through (for other bindings they are counted), for how long bindings
+                are judged by scores, and for how long filters of others are asked.
+            judging: by what its scheduler is judged; None: nothing is known of it.
         """
-        self._client, self._run, self._seconds = client, run, seconds
+        self._client, self._run, self._seconds, self._judging = client, run, seconds, judging or UNKNOWN
         self.pods = Recording(MAX_BYTES)
+        #: Pods that wait and have a node in view: those for whom others had to go
+        self._in_view = Recording(MAX_BYTES)
         #: of the other kinds
         self._recordings: list[tuple[kinds.Kind[Any], Recording]] = [
             (kinds.NODE, Recording(MAX_BYTES)),
             *((kind, Recording(MAX_STORAGE_BYTES)) for kind in STORAGE),
         ]
         self._followers = [Follower(client, kind, kept.take) for kind, kept in self._recordings]
+        self._viewing = Follower(client, kinds.POD, self._in_view.take, _IN_VIEW)
 
     async def follow(self) -> None:
         """Watch nodes and storage until cancelled; Pods are handed in. Raises Expired, in a group."""
         async with asyncio.TaskGroup() as group:
-            for follower in self._followers:
+            for follower in (*self._followers, self._viewing):
                 group.create_task(follower.run())
 
     async def wait_ready(self) -> None:
         """Return when all of these are watched: what came and went before is not known."""
-        for follower in self._followers:
+        for follower in (*self._followers, self._viewing):
             await follower.ready.wait()
 
     async def judge(self, bindings: int) -> Verification:
@@ -120,36 +131,51 @@ class Verifying:
         if late:
             return Verification(reason=f"the watch of {late} was behind for {_CAUGHT_UP_SECONDS:.0f} s")
         thorough = Thoroughness(self._seconds, bindings, time.thread_time)
+        sampled = Thoroughness(self._seconds, bindings, time.thread_time)
+        judging = self._judging
+        doubt = Doubt(all_nodes=judging.takes_the_best)
+        decisions = Decisions(sampled, doubt, judging.plugins, judging.weights, judging.without_scores)
+        others = Others(judging.others, self._seconds)
         history = History(
             is_fresh=lambda pod: pod.metadata.labels.get(RUN_LABEL) == self._run,
-            is_thorough=thorough,
-        )
+            is_thorough=thorough, plugins=judging.plugins, decisions=decisions, ask_others=others if judging.others else None,
+        )  # fmt: skip
         for space in (await self._client.namespaces.list()).items:
             history.take(Happened("ADDED", space))
         pending = await self._pending()
-        await asyncio.to_thread(self._take, history, thorough)
-        unfit = await self._until_nothing_fits(history, thorough, pending)
+        clocks = (thorough, sampled)
+        await asyncio.to_thread(self._take, history, clocks)
+        history.end_decisions()
+        unfit = await self._until_nothing_fits(history, clocks, pending)
+        scores = decisions.scores
+        unjudged = decisions.unjudged + Counter({"filters of others": others.not_asked})
         return Verification(
             bindings=history.bindings, thorough=history.thorough, walked=history.walked, violations=[*history.found, *unfit],
-            pending=pending, seconds=time.perf_counter() - began,
+            pending=pending, seconds=time.perf_counter() - began, scored=scores.judged, score_lost=scores.average_lost,
+            score_lost_worst=float(scores.worst), score_most=float(scores.most), equals=scores.ties.count,
+            asked_others=others.asked, not_judged=[*judging.not_judged, *words_of(unjudged)],
         )  # fmt: skip
 
-    def _take(self, history: History, thorough: Thoroughness) -> None:
+    def _take(self, history: History, clocks: Sequence[Thoroughness]) -> None:
         for happened in heapq.merge(
             *(_events(kept.drain(), kind) for kind, kept in self._recordings), _events(self.pods.drain(), kinds.POD),
+            _views(self._in_view.drain()),
             key=lambda one: one.version,
         ):  # fmt: skip
             history.take(happened)
-            thorough.done()
+            for clock in clocks:
+                clock.done()
 
-    async def _until_nothing_fits(self, history: History, thorough: Thoroughness, pending: int) -> list[str]:
+    async def _until_nothing_fits(
+        self, history: History, clocks: Sequence[Thoroughness], pending: int
+    ) -> list[str]:
         """Return what is wrong with Pods that wait. One that fits may be about to be bound: it is looked at again for a while."""
         until = time.perf_counter() + PENDING_SECONDS
         while pending:
             history.pending.clear()
             waiting = await self._list_pending()
             await self._behind()
-            await asyncio.to_thread(self._take, history, thorough)
+            await asyncio.to_thread(self._take, history, clocks)
             for pod in waiting:
                 history.take(Happened("ADDED", pod))
             found = await asyncio.to_thread(history.unfit)
@@ -174,6 +200,17 @@ class Verifying:
             if not await follower.caught_up(until):
                 return kind.plural
         return ""
+
+
+def words_of(unjudged: Counter[str]) -> list[str]:
+    """Name what was not judged, and of how many Pods."""
+    return [f"{what}: {number:,} Pods" for what, number in sorted(unjudged.items()) if number > 0]
+
+
+def _views(messages: list[bytes]) -> Iterator[Happened]:
+    """Yield what a watch of Pods that wait and have a node in view says."""
+    for happened in _events(messages, kinds.POD):
+        yield Happened(NOT_IN_VIEW if happened.type == "DELETED" else IN_VIEW, happened.object)
 
 
 def _events(messages: list[bytes], kind: kinds.Kind[Any]) -> Iterator[Happened]:

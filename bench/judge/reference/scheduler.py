@@ -1,7 +1,7 @@
 """A plain scheduler to judge ours by: one Pod at a time, one node at a time, from the messages, with nothing kept."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.judge.reference.images import Images
@@ -42,11 +42,20 @@ class Verdict:
 class ReferenceScheduler:
     """Decides in a world that others change."""
 
-    def __init__(self, plugins: Collection[str] | None = None) -> None:
-        """Make a scheduler. Args: plugins: those that take part; None: all that there are."""
+    def __init__(
+        self, plugins: Collection[str] | None = None, weights: Mapping[str, int] | None = None
+    ) -> None:
+        """Make a scheduler.
+
+        Args:
+            plugins: those that take part; None: all that there are.
+            weights: of scores, by plugin, where they are others than the default ones; 0: it does not score.
+        """
         self.world = World()
         self._rules = {
-            rule: weight for rule, weight in RULES.items() if plugins is None or rule.name in plugins
+            rule: (weights or {}).get(rule.name, weight)
+            for rule, weight in RULES.items()
+            if plugins is None or rule.name in plugins
         }
 
     def decide(self, pod: pod_pb2.Pod, in_view: str = "") -> Verdict:
@@ -96,6 +105,35 @@ class ReferenceScheduler:
             if _first(rules, node, names) is None and self._kept(world, wanting, node, names) is None:
                 return name
         return ""
+
+    def ranked(self, pod: pod_pb2.Pod) -> dict[str, dict[str, int]]:
+        """Return for each node that will do what each plugin's score adds to its sum."""
+        world = self.world
+        feasible = [world.nodes[name] for name in self.takers(pod)]
+        return self.scores_among(world, Placed(pod), feasible) if feasible else {}
+
+    def takers(self, pod: pod_pb2.Pod) -> list[str]:
+        """Return the nodes that would take the Pod now."""
+        names, world, wanting = named_nodes(pod), self.world, Placed(pod)
+        rules = self._rules_in(world, wanting)
+        if names == set() or any(rule.rejected() for rule in rules):
+            return []
+        return [
+            name
+            for name, node in world.nodes.items()
+            if _first(rules, node, names) is None and self._kept(world, wanting, node, names) is None
+        ]
+
+    def scores_among(
+        self, world: World, wanting: Placed, nodes: Sequence[node_pb2.Node]
+    ) -> dict[str, dict[str, int]]:
+        """Return the same for some nodes, as if no others would do."""
+        found: dict[str, dict[str, int]] = {node.metadata.name: {} for node in nodes}
+        for rule in self._rules_in(world, wanting):
+            weight = self._rules[type(rule)]
+            for name, score in (rule.scores(nodes) if weight else {}).items():
+                found[name][rule.name] = weight * score
+        return found
 
     def gives(self, pod: pod_pb2.Pod, node: str) -> Given:
         """Return what the claims of a Pod get on a node that will do."""

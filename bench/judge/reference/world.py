@@ -75,6 +75,8 @@ class World:
         self.pods: dict[str, Placed] = {}
         #: uids of Pods that others must keep away from
         self.hermits: set[str] = set()
+        #: uids of Pods that have something to say about who comes near them
+        self.sociable: set[str] = set()
         #: node -> Pods
         self._on: dict[str, list[Placed]] = {}
         #: uid -> Pod that has a node in view, for which room is being made
@@ -104,11 +106,14 @@ class World:
         self._on.setdefault(node, []).append(placed)
         if placed.apart:
             self.hermits.add(placed.uid)
+        if placed.together or placed.preferred:
+            self.sociable.add(placed.uid)
 
     def remove(self, uid: str) -> None:
         """Take a Pod away."""
         placed = self.pods.pop(uid)
         self.hermits.discard(uid)
+        self.sociable.discard(uid)
         self._on[placed.node] = [other for other in self._on[placed.node] if other is not placed]
 
     def nominate(self, pod: pod_pb2.Pod, node: str) -> None:
@@ -132,6 +137,12 @@ class World:
     def with_more(self, more: list[Placed]) -> "World":
         """Return this world with some Pods more."""
         return self._with_pods([*self.pods.values(), *more])
+
+    def with_only(self, node: str, pods: list[Placed]) -> "World":
+        """Return this world with these Pods on one node, and with none on any other."""
+        other = copy(self)
+        other.hermits, other.pods, other._on = set(), {placed.uid: placed for placed in pods}, {node: pods}
+        return other
 
     def _with_pods(self, pods: list[Placed]) -> "World":
         other = copy(self)
