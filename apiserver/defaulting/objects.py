@@ -13,12 +13,8 @@ _PROGRESS_SECONDS: Final = 600
 
 
 def default_node(node: node_pb2.Node) -> None:
-    """Offer to Pods all that a node has, where it does not say; keep both forms of its network for Pods equal."""
-    round_up(node.status.capacity)
-    round_up(node.status.allocatable)
-    if not node.status.allocatable:
-        for name in node.status.capacity:
-            node.status.allocatable[name].string = node.status.capacity[name].string
+    """Complete the status; keep both forms of a node's network for Pods equal."""
+    default_node_status(node.status)
     first, listed = node.spec.pod_cidr, node.spec.pod_cidrs
     if first and (not listed or listed[0] != first):
         # The older form wins, as in upstream's conversion: its writers do not know the list.
@@ -26,6 +22,15 @@ def default_node(node: node_pb2.Node) -> None:
         node.spec.pod_cidrs.append(first)
     elif listed and not first:
         node.spec.pod_cidr = listed[0]
+
+
+def default_node_status(status: node_pb2.NodeStatus) -> None:
+    """Offer to Pods all that a node has, where it does not say (`SetDefaults_NodeStatus`, pkg/apis/core/v1/defaults.go)."""
+    round_up(status.capacity)
+    round_up(status.allocatable)
+    if not status.allocatable:
+        for name in status.capacity:
+            status.allocatable[name].string = status.capacity[name].string
 
 
 def default_namespace(namespace: namespace_pb2.Namespace) -> None:

@@ -247,3 +247,16 @@ async def test_a_volume_says_since_when_it_is_in_its_phase(phase: str, said: int
         new.status.last_phase_transition_time.seconds = said
     PersistentVolumeStrategy().prepare_for_status_update(new, old, 10.5)
     assert new.status.last_phase_transition_time.seconds == since
+
+
+async def test_a_nodes_status_without_allocatable_offers_all_that_the_node_has() -> None:
+    # As upstream, which sets defaults of whatever it decodes: SetDefaults_NodeStatus.
+    api = make_apiserver()
+    node = node_pb2.Node()
+    node.metadata.name = "n1"
+    created = await api.client.nodes.create(node)
+    created.status.capacity["cpu"].string = "1.5m"
+    stored = await api.client.nodes.update_status(created)
+    assert stored.status.allocatable["cpu"].string == "2m"
+    stored.status.allocatable["cpu"].string = "1m"
+    assert (await api.client.nodes.update_status(stored)).status.allocatable["cpu"].string == "1m"
