@@ -18,6 +18,7 @@ from typing import Final
 from bench.judge import volumes
 from bench.judge.among import MOST_NUMBERS, Among, alike_of
 from bench.judge.decisions import Decisions
+from bench.judge.overtaken import Overtaken
 from bench.judge.preempted import is_preempted
 from bench.judge.reference import ReferenceScheduler, World
 from bench.judge.reference.scheduler import RULES
@@ -128,6 +129,9 @@ class History:
         self._hasty = ReferenceScheduler(every - volumes.OF_VOLUMES - AMONG_PODS)
         self._world = self._everything.world
         self._among = Among(self._world, self.most_numbers)
+        self._among_pods = ReferenceScheduler(every & AMONG_PODS)
+        in_flight = self.decisions.doubt.in_flight if self.decisions is not None else 0
+        self.overtaken = Overtaken(in_flight, self._refused_now, self._wrong)
         #: uid -> node
         self._nodes: dict[str, str] = {}
         self._lately = _Lately(self.lag)
@@ -164,6 +168,7 @@ class History:
 
     def end_decisions(self) -> None:
         """Let those who judge decisions say what they waited with: nothing more is bound."""
+        self.overtaken.end()
         if self.decisions is not None:
             self.decisions.end()
             self._take_words()
@@ -235,6 +240,7 @@ class History:
         placed = self._world.pods.get(uid)
         if placed is not None and (gone or pod.status.phase in _TERMINAL):
             self._changed(placed, pod)
+            self.overtaken.gone(uid)
             self._go(uid)
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed)
         elif placed is not None and (
@@ -249,6 +255,7 @@ class History:
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed, now)
         elif placed is None and node and not gone and pod.status.phase not in _TERMINAL:
             self._come(pod, node)
+            self.overtaken.bound(self._world.pods[uid], self.bindings)
 
     def _changed(self, placed: Placed, pod: pod_pb2.Pod) -> None:
         if self.decisions is not None:
@@ -312,6 +319,21 @@ class History:
         self._world.place(pod, node)
         self._among.count(self._world.pods[pod.metadata.uid], alike_of(pod), 1)
 
+    def _refused_now(self, pod: pod_pb2.Pod, name: str) -> str | None:
+        """Say by which of the rules `AMONG_PODS` a node will not do for a Pod that is there, as if it were not; None: it will."""
+        uid = pod.metadata.uid
+        there = self._world.pods[uid]
+        if name not in self._world.nodes:
+            return "there is no such node"
+        self._go(uid)
+        try:
+            refused = self._among.refuses(Placed(pod), alike_of(pod), name, may_begin=True)
+            if refused is None:
+                return self._refusal(self._among_pods, self._world, pod, name)
+            return refused or None
+        finally:
+            self._come(there.pod, there.node)
+
     def _go(self, uid: str) -> None:
         placed = self._world.pods[uid]
         self._among.count(placed, alike_of(placed.pod), -1)
@@ -355,7 +377,11 @@ class History:
             concerns = not pods or any(other.node == name or matters(other) for other in pods)
             if concerns and refuse(world) is None:
                 return
-        self._wrong(f"{_name(pod)} was bound to {name}, but {refusal}")
+        words = f"{_name(pod)} was bound to {name}, but {refusal}"
+        if refusal.partition(":")[0] in AMONG_PODS:
+            self.overtaken.suspect(pod, name, words, matters, self.bindings)
+        else:
+            self._wrong(words)
 
     def _judge(self, wanting: pod_pb2.Pod, name: str) -> tuple[ReferenceScheduler, str | None]:
         """Return who judged, and why a node will not do."""

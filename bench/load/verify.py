@@ -33,6 +33,10 @@ PENDING_SECONDS: Final = 15.0
 #: for the watches of other kinds to be where the Pods are
 _CAUGHT_UP_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.5
+#: of what is not judged
+_ORDER: Final = (
+    "affinity and spread in the moment of the binding, which another order of bindings under way explains"
+)
 #: selects Pods that wait and have a node in view
 _IN_VIEW: Final = "status.nominatedNodeName!=,spec.nodeName="
 #: what the rules of volumes read; nothing comes of these where there are no volumes
@@ -147,8 +151,11 @@ class Verifying:
         await asyncio.to_thread(self._take, history, clocks)
         history.end_decisions()
         unfit = await self._until_nothing_fits(history, clocks, pending)
+        history.overtaken.end()
         scores = decisions.scores
-        unjudged = decisions.unjudged + Counter({"filters of others": others.not_asked})
+        unjudged = decisions.unjudged + Counter(
+            {"filters of others": others.not_asked, _ORDER: history.overtaken.explained}
+        )
         return Verification(
             bindings=history.bindings, thorough=history.thorough, walked=history.walked, violations=[*history.found, *unfit],
             pending=pending, seconds=time.perf_counter() - began, scored=scores.judged, score_lost=scores.average_lost,
