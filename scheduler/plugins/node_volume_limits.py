@@ -72,11 +72,16 @@ class NodeVolumeLimits:
         return np.array([self.filter_row(state, pod, nodes, row) for row in every], np.int64)
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        name = nodes.names[row] or ""
+        asked: _Attached = state.read(self.name, dict)
+        name, wants = nodes.names[row] or "", 0
         limits = self._catalogue.limits(name)
-        if not limits:
+        for handles in asked.values():
+            wants += len(handles)
+        # Most nodes have far fewer than they take: then nobody need find out which of them are of which driver.
+        most = wants + len(nodes.claims.on(row)) + self._catalogue.attachments(name)
+        if not limits or most <= min(limits.values()):
             return 0
-        wanted = self._by_driver(name, state.read(self.name, dict))
+        wanted = self._by_driver(name, asked)
         there: Mapping[str, set[str]] | None = None
         for driver, volumes in wanted.items():
             if driver not in limits:

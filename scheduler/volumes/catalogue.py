@@ -114,6 +114,10 @@ class Catalogue:
                 found.add(volume.handle)
         return found
 
+    def attachments(self, node_name: str) -> int:
+        """Return how many volumes of all drivers are attached to a node, or are to be: no fewer than `attached` returns."""
+        return len(self._attached.get(node_name, ()))
+
     def says_capacity(self, driver: str) -> bool:
         """Say whether a driver says how much it has left (CSIDriver, spec.storageCapacity)."""
         return driver in self._counting
