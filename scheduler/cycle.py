@@ -147,7 +147,7 @@ class ClassCycle:
     def _row_layer(self) -> RowLayer:
         layers, prepared, observer = self._layers, self._prepared, self._framework.observer
         if self._sharing is not None and self._count and not prepared.rejected:
-            shared = self._sharing.rows_for(self._pod, prepared.state, layers)
+            shared = self._sharing.rows_for(self._pod, layers)
             if shared is not None:
                 return SharingRowLayer(
                     self._pod, self._nodes, prepared.state, layers, self._verdicts, observer, shared

@@ -20,6 +20,7 @@ from scheduler.columns.domains import ONE_BY_ONE
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.checked import ask_pre_filter, ask_pre_score
 from scheduler.framework.interface import Codes, FilterPlugin, Reach, ScorePlugin, Scores
 from scheduler.framework.runtime import Observer
 from scheduler.framework.state import CycleState
@@ -49,15 +50,12 @@ class SharedRows:
 
     __slots__ = ("__weakref__", "_layer", "_nodes", "_position", "_table", "verdicts")
 
-    def __init__(
-        self, pod: PodClass, table: NodeTable, state: CycleState, layers: Layers, observer: Observer
-    ) -> None:
+    def __init__(self, pod: PodClass, table: NodeTable, layers: Layers, observer: Observer) -> None:
         """Ask about all rows.
 
         Args:
             pod: one of the signature.
             table: of the nodes.
-            state: in which its pre-filters have prepared.
             layers: its plugins.
             observer: of who takes how long.
         """
@@ -68,6 +66,12 @@ class SharedRows:
             again=[(number, plugin) for number, (_, plugin) in enumerate(layers.again)],
             again_rows=[(number, ask) for number, (_, ask) in enumerate(layers.again_rows)],
         )  # fmt: skip
+        # A state of its own: that of a class would keep alive what other plugins count for it alone.
+        state = CycleState()
+        for _, plugin in layers.again:
+            ask_pre_filter(plugin, state, pod, self._nodes)
+        for weighted in layers.moving_scores:
+            ask_pre_score(weighted.plugin, state, pod, self._nodes)
         self._layer = RowLayer(pod, self._nodes, state, alone, self.verdicts, observer)
         self._layer.filter(self._nodes.all)
         self._layer.score(self._nodes.all)
@@ -108,7 +112,7 @@ class Sharing:
         self._table, self._observer = table, observer
         self._rows: WeakValueDictionary[Signature, SharedRows] = WeakValueDictionary()
 
-    def rows_for(self, pod: PodClass, state: CycleState, layers: Layers) -> SharedRows | None:
+    def rows_for(self, pod: PodClass, layers: Layers) -> SharedRows | None:
         """Return what is known for Pods of this one's signature, up to date; None: it cannot be shared."""
         signature = signature_of(layers, pod)
         if signature is None:
@@ -117,7 +121,7 @@ class Sharing:
         if found is not None and found.is_lasting:
             found.catch_up()
         else:
-            found = self._rows[signature] = SharedRows(pod, self._table, state, layers, self._observer)
+            found = self._rows[signature] = SharedRows(pod, self._table, layers, self._observer)
         return found
 
 
