@@ -7,7 +7,7 @@ the two differ.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -22,6 +22,9 @@ from vaina.api.meta.v1 import meta_pb2
 K = TypeVar("K")
 #: what Pods are that count alike: what they have in common (`alike_of`), and whether they are about to go
 _Kind = tuple[bytes, bool]
+#: the two plugins whose rules these are
+SPREAD: Final = "PodTopologySpread"
+AFFINITY: Final = "InterPodAffinity"
 #: numbers that are kept, over all classes: some 120 bytes each, so that about half a GiB is the most
 MOST_NUMBERS: Final = 4_000_000
 #: what one Pod is to a class: whether a friend; foes' keys; enemies' keys; the constraints of spread that it counts for
@@ -56,8 +59,10 @@ class _Spread:
 class _Class:
     """What is counted for Pods that ask the same."""
 
-    def __init__(self, world: World, wanting: Placed, domains_of: "_Domains") -> None:
-        self._world, self._wanting = world, wanting
+    def __init__(
+        self, world: World, wanting: Placed, domains_of: "_Domains", plugins: Collection[str]
+    ) -> None:
+        self._world, self._wanting, self._plugins = world, wanting, plugins
         self._friends: Counter[_Domain] = Counter()
         self._foes: Counter[_Domain] = Counter()
         self._enemies: Counter[_Domain] = Counter()
@@ -117,19 +122,21 @@ class _Class:
     def refuses(self, name: str) -> str:
         """Return which plugin refuses a node; an empty text: none does."""
         here, wanting = self._world.labels[name], self._wanting
-        for one in self._spread:
+        for one in self._spread if SPREAD in self._plugins else ():
             domain = here.get(one.item.topology_key)
             if domain is None:
-                return "PodTopologySpread"
+                return SPREAD
             least = one.item.min_domains if one.item.HasField("min_domains") else 1
             fewest = min(one.tally, default=0) if len(one.counts) >= least else 0
             itself = is_set(one.item) and selects(one.selector, wanting.labels)
             if one.counts.get(domain, 0) + itself - fewest > one.item.max_skew:
-                return "PodTopologySpread"
+                return SPREAD
+        if AFFINITY not in self._plugins:
+            return ""
         if not self._has_company(here) or domains(wanting.apart, here) & self._foes.keys():
-            return "InterPodAffinity"
+            return AFFINITY
         if any((key, here[key]) in self._enemies for key in self._enemy_keys if key in here):
-            return "InterPodAffinity"
+            return AFFINITY
         return ""
 
     def _has_company(self, here: Mapping[str, str]) -> bool:
@@ -190,9 +197,17 @@ class _Domains:
 class Among:
     """Counts for the classes that were asked about. Tell it of every change."""
 
-    def __init__(self, world: World, most_numbers: int = MOST_NUMBERS) -> None:
-        """Make it. Args: most_numbers: that are kept, about; beyond it the class that was not asked about longest goes."""
-        self._world, self._most = world, most_numbers
+    def __init__(
+        self, world: World, most_numbers: int = MOST_NUMBERS, plugins: Collection[str] = (SPREAD, AFFINITY)
+    ) -> None:
+        """Make it.
+
+        Args:
+            world: what is counted.
+            most_numbers: that are kept, about; beyond it the class that was not asked about longest goes.
+            plugins: whose rules are asked.
+        """
+        self._world, self._most, self._plugins = world, most_numbers, plugins
         self._classes: dict[bytes, _Class] = {}
         self._domains = _Domains(world)
         #: kind -> node -> how many Pods, with one of them
@@ -248,7 +263,7 @@ class Among:
 
     def matters(self, wanting: Placed) -> Callable[[Placed], bool]:
         """Return what says whether a Pod anywhere is something to one that asks."""
-        asks = _Class(self._world, wanting, self._domains)
+        asks = _Class(self._world, wanting, self._domains, self._plugins)
         return lambda other: any(asks.effect(other))
 
     def _numbers(self) -> int:
@@ -256,7 +271,7 @@ class Among:
         return kept + self._domains.numbers + sum(map(len, self._touched.values()))
 
     def _begin(self, wanting: Placed) -> _Class:
-        made = _Class(self._world, wanting, self._domains)
+        made = _Class(self._world, wanting, self._domains, self._plugins)
         for kind, (other, nodes) in self._there.items():
             effect = made.effect(other)
             if any(effect):

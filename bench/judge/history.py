@@ -11,12 +11,12 @@ therefore be taken as if it had not happened yet; what the scheduler did itself 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.judge import volumes
-from bench.judge.among import MOST_NUMBERS, Among, alike_of
+from bench.judge.among import AFFINITY, MOST_NUMBERS, SPREAD, Among, alike_of
 from bench.judge.decisions import Decisions
 from bench.judge.overtaken import Overtaken
 from bench.judge.preempted import is_preempted
@@ -30,7 +30,7 @@ from vaina.api.policy.v1 import pod_disruption_budget_pb2
 #: changes by others that a scheduler may not have seen when it decided
 LAG: Final = 300
 #: rules that look at every Pod or node there is: what they cost grows with the cluster
-AMONG_PODS: Final = frozenset(("PodTopologySpread", "InterPodAffinity"))
+AMONG_PODS: Final = frozenset((SPREAD, AFFINITY))
 #: changes of storage that are remembered besides, for each of these: what binds volumes writes some for each Pod
 STORAGE_LAG: Final = 8
 #: violations that are told
@@ -128,10 +128,10 @@ class History:
         self._reference = ReferenceScheduler(every - volumes.OF_VOLUMES)
         self._hasty = ReferenceScheduler(every - volumes.OF_VOLUMES - AMONG_PODS)
         self._world = self._everything.world
-        self._among = Among(self._world, self.most_numbers)
+        self._among = Among(self._world, self.most_numbers, every & AMONG_PODS)
         self._among_pods = ReferenceScheduler(every & AMONG_PODS)
         in_flight = self.decisions.doubt.in_flight if self.decisions is not None else 0
-        self.overtaken = Overtaken(in_flight, self._refused_now, self._wrong)
+        self.overtaken = Overtaken(in_flight, self._refused_without, self._wrong)
         #: uid -> node
         self._nodes: dict[str, str] = {}
         self._lately = _Lately(self.lag)
@@ -240,8 +240,8 @@ class History:
         placed = self._world.pods.get(uid)
         if placed is not None and (gone or pod.status.phase in _TERMINAL):
             self._changed(placed, pod)
-            self.overtaken.gone(uid)
             self._go(uid)
+            self.overtaken.changed(placed)
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed)
         elif placed is not None and (
             _alike(placed.pod) != _alike(pod)
@@ -251,11 +251,14 @@ class History:
             self._changed(placed, pod)
             self._go(uid)
             self._come(pod, node)
+            self.overtaken.changed(placed)
             now = self._world.pods[uid]
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed, now)
         elif placed is None and node and not gone and pod.status.phase not in _TERMINAL:
             self._come(pod, node)
             self.overtaken.bound(self._world.pods[uid], self.bindings)
+        if uid not in self._world.pods:
+            self.overtaken.gone(uid)
 
     def _changed(self, placed: Placed, pod: pod_pb2.Pod) -> None:
         if self.decisions is not None:
@@ -319,20 +322,33 @@ class History:
         self._world.place(pod, node)
         self._among.count(self._world.pods[pod.metadata.uid], alike_of(pod), 1)
 
-    def _refused_now(self, pod: pod_pb2.Pod, name: str) -> str | None:
-        """Say by which of the rules `AMONG_PODS` a node will not do for a Pod that is there, as if it were not; None: it will."""
-        uid = pod.metadata.uid
-        there = self._world.pods[uid]
+    def _refused_without(self, pod: pod_pb2.Pod, name: str, before: Mapping[str, Placed]) -> str | None:
+        """Say by which of the rules `AMONG_PODS` a node will not do for a Pod; None: it will.
+
+        Args:
+            pod: that is there already: asked as if it were not.
+            name: of the node.
+            before: uid -> a Pod that has changed or gone since: asked as if it were still as it was.
+        """
         if name not in self._world.nodes:
             return "there is no such node"
-        self._go(uid)
+        now = {uid: self._world.pods.get(uid) for uid in (pod.metadata.uid, *before)}
+        for uid, there in now.items():
+            if there is not None:
+                self._go(uid)
+        for was in before.values():
+            self._come(was.pod, was.node)
         try:
             refused = self._among.refuses(Placed(pod), alike_of(pod), name, may_begin=True)
             if refused is None:
                 return self._refusal(self._among_pods, self._world, pod, name)
             return refused or None
         finally:
-            self._come(there.pod, there.node)
+            for uid in before:
+                self._go(uid)
+            for there in now.values():
+                if there is not None:
+                    self._come(there.pod, there.node)
 
     def _go(self, uid: str) -> None:
         placed = self._world.pods[uid]
@@ -390,7 +406,6 @@ class History:
             return self._reference, self._refusal(self._reference, self._world, wanting, name)
         walk = self.is_thorough()
         counted = self._among.refuses(Placed(wanting), alike_of(wanting), name, may_begin=walk)
-        counted = counted if self.plugins is None or counted in self.plugins else counted and ""
         self.thorough += walk or counted is not None
         self.walked += walk
         if not walk and not counted:

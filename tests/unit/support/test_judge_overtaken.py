@@ -5,18 +5,29 @@ import pytest
 from bench.judge.decisions import Decisions
 from bench.judge.doubt import Doubt
 from bench.judge.history import History
+from bench.judge.reference.scheduler import RULES
 from tests.unit.scheduler.histories import Story
 from tests.unit.scheduler.objects import node
 from tests.unit.support.test_scheduling_history import HOSTNAME, ZONE, apart, app, spread, together
 from vaina.api.core.v1 import pod_pb2
 
 
+def three_zones() -> Story:
+    return Story(*(node(f"n{zone}", labels={HOSTNAME: f"n{zone}", ZONE: zone}) for zone in "abc"))
+
+
 def judged(bound: list[tuple[pod_pb2.Pod, str]], *, in_flight: int = 10) -> tuple[list[str], int]:
     """Return what is told of Pods that were bound in this order, and how many another order explains."""
-    story = Story(*(node(f"n{zone}", labels={HOSTNAME: f"n{zone}", ZONE: zone}) for zone in "abc"))
+    story = three_zones()
     for made, on in bound:
         story.pod(made, on=on)
-    history = History(lag=0, decisions=Decisions(lambda: False, Doubt(in_flight=in_flight, lag=0)))
+    return told(story, in_flight=in_flight)
+
+
+def told(story: Story, *, in_flight: int = 10, plugins: set[str] | None = None) -> tuple[list[str], int]:
+    """Return what is told of a story, and how many bindings another order explains."""
+    decisions = Decisions(lambda: False, Doubt(in_flight=in_flight, lag=0), plugins)
+    history = History(lag=0, decisions=decisions, plugins=plugins)
     for happened in story.happened:
         history.take(happened)
     history.end()
@@ -66,3 +77,46 @@ def test_pods_that_keep_apart_are_on_one_node_in_every_order() -> None:
     )
     assert [words.split(" was")[0] for words in found] == ["default/second"]
     assert explained == 0
+
+
+def test_a_pod_that_goes_explains_nothing() -> None:
+    story = three_zones()
+    first = story.pod(apart(app("first"), HOSTNAME, "web"), on="na")
+    story.pod(app("second"), on="na")
+    story.gone(first)
+    story.pod(app("third"), on="nb")
+    found, explained = told(story)
+    assert [words.split(" was")[0] for words in found] == ["default/second"]
+    assert explained == 0
+
+
+def test_a_pod_that_has_gone_is_there_for_the_decision_that_was_made_with_it() -> None:
+    story = three_zones()
+    [(one, _), (other, _)] = evenly("a", "a")
+    story.pod(one, on="na")
+    story.pod(other, on="na")
+    story.gone(story.pod(spread(app("p3"), ZONE), on="nc"))
+    story.pod(spread(app("p2"), ZONE), on="nb")
+    assert told(story) == ([], 1)
+
+
+def test_a_pod_that_is_over_before_it_was_seen_is_told() -> None:
+    story = three_zones()
+    for number, (made, on) in enumerate(evenly("a", "a", "b", "c")):
+        if number == 1:
+            made.status.phase = "Failed"
+        story.pod(made, on=on)
+    found, _ = told(story)
+    assert [words.split(" was")[0] for words in found] == ["default/p1"]
+
+
+def test_a_rule_that_is_taken_away_hides_no_other() -> None:
+    story = three_zones()
+    story.pod(app("web"), on="na")
+    story.pod(together(spread(app("bad"), ZONE), ZONE, "nobody"), on="na")
+    every = {rule.name for rule in RULES}
+    [found], _ = told(story, plugins=every)
+    assert "PodTopologySpread" in found
+    [found], _ = told(story, plugins=every - {"PodTopologySpread"})
+    assert "InterPodAffinity" in found
+    assert told(story, plugins=every - {"PodTopologySpread", "InterPodAffinity"}) == ([], 0)
