@@ -82,6 +82,9 @@ class Cycles:
         terms = self._table.topology.terms_matching(pod.group)
         key = (pod.shape, terms)
         cycle = self._cycles.pop(key, None)
+        # The one that was not asked for longest goes; when it comes back that costs a full pass. Nodes that came leave room for fewer.
+        while len(self._cycles) >= self.limit:
+            del self._cycles[next(iter(self._cycles))]
         if cycle is not None:
             cycle.adopt(pod)
         elif not terms and not in_view and not self._was_met(pod.shape):
@@ -108,7 +111,7 @@ class Cycles:
         met = self._met
         if met.pop(shape, False):
             return True
-        if len(met) >= self.limit:
+        while len(met) >= self.limit:
             del met[next(iter(met))]
         met[shape] = True
         return False
@@ -121,10 +124,6 @@ class Cycles:
             raise
 
     def _begin(self, pod: PodClass) -> ClassCycle:
-        cycles = self._cycles
-        while len(cycles) >= self.limit:
-            # The one that was not asked for longest goes; when it comes back that costs a full pass.
-            del cycles[next(iter(cycles))]
         return ClassCycle(
             pod,
             self._table,

@@ -1,14 +1,15 @@
 """PURE: an accelerator of `scheduler.row_layer`: filters and scores of a node's room are computed once for all classes of one size.
 
 Hundreds of apps have a handful of sizes. NodeResourcesFit and NodeResourcesBalancedAllocation say the same of a node to all Pods
-with the same requests, whatever else the Pods ask for. Such a plugin has a method `sign(pod)`, which returns what the plugin
-reads of a Pod (the idea is upstream's SignPlugin, kube-scheduler/framework/interface.go). Classes with equal signatures share one
-`SharedRows`. The class that is decided next brings it up to date with the rows that Pods came to or left; the others read it.
+with the same requests, whatever else the Pods ask for. Such a plugin says so by `sign(pod)` (`SignPlugin` in
+`scheduler.framework.interface`). Classes with equal signatures share one `SharedRows`. The class that is decided next brings it up to
+date with the rows that Pods came to or left; the others read it.
 
-`scheduler.cycles` makes it, unless it is told not to (`share=False`); then each class asks for itself, and decides the same.
+`scheduler.cycles` makes it, unless it is told not to (`share=False`); then each class asks for itself, and decides the same. (A
+score that is none of 0..100 is an error here on a row that only filters of the class refuse, too: a bug of a plugin is told earlier.)
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
@@ -28,21 +29,30 @@ from scheduler.layers import Layers
 from scheduler.row_layer import RowLayer
 from scheduler.verdicts import NO_NODE, PASSED, Verdicts
 
-Signature = tuple[tuple[str, Hashable], ...]
+#: what the filters read of a Pod, and what the scores: (plugin, what it read)
+Signature = tuple[tuple[tuple[str, Hashable], ...], tuple[tuple[str, Hashable], ...]]
 
 
 def signature_of(layers: Layers, pod: PodClass) -> Signature | None:
     """Return what the plugins that look at a node's Pods read of a Pod; None: one of them does not say, or there are none."""
+    filters = _signed([plugin for _, plugin in layers.again], pod)
+    scores = _signed([weighted.plugin for weighted in layers.moving_scores], pod)
+    if filters is None or scores is None or not (filters or scores):
+        return None
+    return filters, scores
+
+
+def _signed(
+    plugins: Sequence[FilterPlugin | ScorePlugin], pod: PodClass
+) -> tuple[tuple[str, Hashable], ...] | None:
     found: list[tuple[str, Hashable]] = []
-    plugins: list[FilterPlugin | ScorePlugin] = [plugin for _, plugin in layers.again]
-    plugins += [weighted.plugin for weighted in layers.moving_scores]
     for plugin in plugins:
         # To ask a Protocol takes longer than to sign.
         sign: Callable[[PodClass], Hashable] | None = getattr(plugin, "sign", None)
         if sign is None:
             return None
         found.append((plugin.name, sign(pod)))
-    return tuple(found) or None
+    return tuple(found)
 
 
 class SharedRows:

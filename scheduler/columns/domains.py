@@ -66,7 +66,8 @@ class SeenSum:
         """Look again; return the rows whose domain has another sum, and whether such a domain has further rows.
 
         Args:
-            rows: all on which Pods came or went since the last look; of each changed domain at least one is returned.
+            rows: all on which Pods came or went since the last look. Of each changed domain some of these are returned; where it
+                has further rows (the second answer), the caller has to look at all rows.
             sign_only: a sum that is more than 0, as it was, has not changed.
         """
         summed = self.sum

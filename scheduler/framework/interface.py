@@ -11,7 +11,7 @@ that differ in nothing else (`scheduler.glance`). One that does not say is asked
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -130,6 +130,18 @@ class ScorePlugin(Protocol):
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         """Return 0..100 for each raw score, given the lowest and highest of all feasible rows."""
+        ...
+
+
+@runtime_checkable
+class SignPlugin(Protocol):
+    """A filter or score of reach ROW that says the same of a node to all Pods with the same signature.
+
+    After upstream's SignPlugin (kube-scheduler/framework/interface.go). Classes of Pods whose plugins all sign share their answers.
+    """
+
+    def sign(self, pod: PodClass) -> Hashable:
+        """Return all that pre_filter, filter, pre_score and score read of a Pod."""
         ...
 
 

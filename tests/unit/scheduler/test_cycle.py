@@ -357,6 +357,21 @@ def test_memory_bounds_how_many_classes_are_kept(count: int, limit: int) -> None
     assert Cycles(on, Framework(Profile("test"))).limit == limit
 
 
+def test_where_nodes_come_fewer_classes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.cycles.LEAST_CLASSES", 2)
+    monkeypatch.setattr("scheduler.cycles.BUDGET_BYTES", 5 * 20_000)
+    on = nodes(1)
+    cycles = Cycles(on, Framework(Profile("test", filters=(MostPods(1000),))))
+    classes = [pod_class(pod(requests={"cpu": f"{100 + number}m"})) for number in range(4)]
+    for item in (*classes, *classes):
+        cycles.decide(item, first)
+    assert cycles.kept == 4
+    for number in range(200):
+        on.upsert(node_info(node(f"more{number}")))
+    cycles.decide(classes[3], first)
+    assert cycles.kept == cycles.limit == 2
+
+
 def test_codes_keep_their_mark_apart_from_the_reasons() -> None:
     huge = pod_class(pod(requests={"cpu": "64", "memory": "1Gi"}))
     verdict = schedule_pod(huge, nodes(2), Framework(default_profile()), tie_break=first)
