@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.etcd import EtcdProcess, find_etcd
-from bench.load.judging import UNKNOWN, Judging, of_configuration
+from bench.load.judging import UNKNOWN, Judging, of_file
 from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError, ended
 from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
@@ -223,7 +223,7 @@ class LocalCluster:
         if self._settings.scheduler_command is not None:
             return UNKNOWN
         config = self._settings.scheduler_config
-        return of_configuration(Path(config).read_bytes()) if config else Judging()
+        return of_file(config) if config else Judging()
 
     async def stop_scheduler(self) -> None:
         # From now on its end is nobody's news.

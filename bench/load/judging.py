@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, Final
 
 from bench.judge.reference import World
@@ -16,7 +17,11 @@ from bench.judge.scores import WEIGHTS
 from scheduler.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler
-from scheduler.configuration.load import read_configuration
+from scheduler.configuration.load import (
+    ConfigurationError,
+    is_scheduler_configuration,
+    read_configuration,
+)
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
 from scheduler.configuration.types import KubeSchedulerProfile
@@ -29,6 +34,10 @@ from vaina.api.core.v1 import pod_pb2
 
 _OURS: Final = frozenset(factory.name for factory in IN_TREE)
 _RULES: Final = frozenset(rule.name for rule in RULES)
+
+
+class JudgingError(Exception):
+    """A configuration that cannot be used; the text names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,21 @@ class Judging:
 
 #: of a scheduler of which nothing is known but that it schedules: what nodes must be is judged, how good they are is told
 UNKNOWN: Final = Judging(takes_the_best=False)
+
+
+def of_file(path: str) -> Judging:
+    """Return what a scheduler with a file of configuration is judged by; one with flags alone, as by default.
+
+    Raises:
+        JudgingError: the file cannot be read, or the configuration cannot be used.
+    """
+    try:
+        text = Path(path).read_bytes()
+        return of_configuration(text) if is_scheduler_configuration(text) else Judging()
+    except OSError as error:
+        raise JudgingError(f"{path}: {error.strerror}") from error
+    except ConfigurationError as error:
+        raise JudgingError(f"{path}: {error}") from error
 
 
 def of_configuration(text: bytes, third_party: Mapping[str, EntryPoint] | None = None) -> Judging:

@@ -20,6 +20,7 @@ from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.workload import Workload
 from cli import flags
+from cli.commands.load_options import check_configuration
 from cli.commands.load_target import client_of, terminable
 from cli.commands.load_trace import MAX_TRACE, check_trace
 from cli.printers.style import OVER
@@ -80,8 +81,8 @@ def _checked(given: dict[str, Any]) -> tuple[Workload, list[str]]:
     if not 2 <= len(configs) <= MOST:
         raise Failure(f"--scheduler-config: 2 to {MOST} are compared, not {len(configs)}")
     for config in configs:
-        if config != _DEFAULT and not Path(config).is_file():
-            raise Failure(f"--scheduler-config: {config}: there is no such file")
+        if config != _DEFAULT:
+            check_configuration(config)
     if given["trace"] and given["create"] == "pending":
         raise Failure("--create pending has no --trace: all Pods are there before")
     try:
@@ -114,7 +115,6 @@ def _write(given: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
 
 @click.command("compare-configs")
 @click.argument("workload", metavar="CASE/VARIANT")
-@flags.server
 @click.option(
     "-f",
     "--filename",

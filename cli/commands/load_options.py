@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.load.cluster import LocalSettings
+from bench.load.judging import JudgingError, of_file
 from bench.load.long_enough import Bounds, MeasureError, parse_bounds
 from bench.load.machines import MAX_MACHINES
 from bench.load.repeated import MAX_RUNS
@@ -17,6 +18,7 @@ from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
 from cli.commands.load_trace import MAX_TRACE
+from cli.shell import Failure
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -267,6 +269,14 @@ def run_options(command: F) -> F:
     return command
 
 
+def check_configuration(path: str) -> None:
+    """Say what is wrong with a file of configuration before anything is started. Raises Failure."""
+    try:
+        of_file(path)
+    except JudgingError as error:
+        raise Failure(f"--scheduler-config: {error}") from error
+
+
 def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
     """Make settings of what was given; what is left out depends on where it runs."""
     local: bool = given["local"]
@@ -277,6 +287,8 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         else "batch"
     )
     _refuse(given, local=local, nodes=nodes, create=create)
+    if given["scheduler_config"]:
+        check_configuration(given["scheduler_config"])
     plain_image = nodes == "real" and not given["image"]
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}",

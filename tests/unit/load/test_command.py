@@ -165,3 +165,15 @@ def test_clean_takes_what_runs_have_left_and_nothing_else() -> None:
     nodes, _, spaces = vaina.do(names)
     assert nodes == {"n-mine"}
     assert "mine" in spaces
+
+
+def test_a_configuration_that_cannot_be_used_is_told_before_anything_starts(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        "{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, profilez: []}"
+    )
+    done = CommandLine().run("load", "run", "SchedulingBasic/5Nodes", "--local", f"--scheduler-config={bad}")
+    assert (done.code, done.err.split("(")[0]) == (
+        1,
+        f"error: --scheduler-config: {bad}: profilez: unknown field ",
+    )

@@ -246,7 +246,9 @@ def test_the_page_of_a_large_cluster_is_small() -> None:
         ((), "--scheduler-config: 2 to 8 are compared, not 0"),
         (("default",), "2 to 8 are compared, not 1"),
         (("default",) * 9, "2 to 8 are compared, not 9"),
-        (("default", "none.yaml"), "none.yaml: there is no such file"),
+        (("default", "none.yaml"), "--scheduler-config: none.yaml: No such file or directory"),
+        (("default", "bad.yaml"), "bad.yaml: profilez: unknown field (known: "),
+        (("default", "default", "-s=127.0.0.1:1"), "No such option"),
         (("default", "default", "--create=pending", "--trace=/dev/null"), "--create pending has no --trace"),
         (("default", "default"), 'there is no workload "Imported/Pending"'),
     ],
@@ -256,6 +258,10 @@ def test_what_cannot_be_compared_is_told_before_anything_runs(
 ) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("- {name: A, workloadTemplate: [{opcode: sleep, duration: 1s}], workloads: [{name: B}]}")
+    (tmp_path / "bad.yaml").write_text(
+        "{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, profilez: []}"
+    )
+    options = tuple(str(tmp_path / one) if one == "bad.yaml" else one for one in options)
     given = [one if one.startswith("-") else f"--scheduler-config={one}" for one in options]
     done = CommandLine().run("load", "compare-configs", "Imported/Pending", "-f", str(own), *given)
     assert (done.code, error in done.err) == (1, True), done.err
