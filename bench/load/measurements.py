@@ -72,6 +72,7 @@ class Measurements:
         creator: Creator | OwnerCreator | OwnerUpdater | SplitCreator,
         create: Callable[[], Coroutine[Any, Any, object]],
         beside: Callable[[], Coroutine[Any, Any, object]] | None = None,
+        settled: Callable[[], object] = lambda: None,
     ) -> None:
         """Measure how a step's Pods come to be where they should be.
 
@@ -81,6 +82,7 @@ class Measurements:
             creator: of them; says how often it had to ask again.
             create: has it create them.
             beside: what goes on from when the scheduler may have them.
+            settled: is called when they are where they should be, before Events are waited for and nodes are looked at.
 
         Raises:
             RunError: they did not come as far as they should.
@@ -111,6 +113,7 @@ class Measurements:
             await self._waiting.until_settled(pods)
             await creating
         await self._waiting.until_settled(pods)
+        settled()
         if isinstance(creator, SplitCreator):
             measuring.lag.seconds = max(measuring.lag.seconds, await creator.witness())
             if creator.missed:

@@ -296,8 +296,8 @@ class RunPods:
         departing = self._context.spawn(departures.run())
         pace = replace(self._pace(measured=True, count=0), offsets=plan.offsets)
         creator, create = await self._creator(came, pace, lambda index: make(held + index))
-        await self._measurements.measure(short, came, creator, create)
-        departing.cancel()
+        # Nobody comes any more: who went on going would empty the nodes before they are looked at.
+        await self._measurements.measure(short, came, creator, create, settled=departing.cancel)
         found = sum_up(plan, first, came, start=creator.start, late=departures.late_seconds)
         self._measurements.add_steady(found)
         if not found.keeps_up:

@@ -20,7 +20,7 @@ from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.workload import Workload
 from cli import flags
-from cli.commands.load_options import check_configuration
+from cli.commands.load_options import wrong_configuration
 from cli.commands.load_target import client_of, terminable
 from cli.commands.load_trace import MAX_TRACE, check_trace
 from cli.printers.style import OVER
@@ -81,8 +81,8 @@ def _checked(given: dict[str, Any]) -> tuple[Workload, list[str]]:
     if not 2 <= len(configs) <= MOST:
         raise Failure(f"--scheduler-config: 2 to {MOST} are compared, not {len(configs)}")
     for config in configs:
-        if config != _DEFAULT:
-            check_configuration(config)
+        if config != _DEFAULT and (wrong := wrong_configuration(config)):
+            raise Failure(wrong)
     if given["trace"] and given["create"] == "pending":
         raise Failure("--create pending has no --trace: all Pods are there before")
     try:

@@ -18,7 +18,6 @@ from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
 from cli.commands.load_trace import MAX_TRACE
-from cli.shell import Failure
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -269,12 +268,13 @@ def run_options(command: F) -> F:
     return command
 
 
-def check_configuration(path: str) -> None:
-    """Say what is wrong with a file of configuration before anything is started. Raises Failure."""
+def wrong_configuration(path: str) -> str:
+    """Say what is wrong with a file of configuration; an empty text: nothing."""
     try:
         of_file(path)
     except JudgingError as error:
-        raise Failure(f"--scheduler-config: {error}") from error
+        return f"--scheduler-config: {error}"
+    return ""
 
 
 def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
@@ -287,8 +287,8 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         else "batch"
     )
     _refuse(given, local=local, nodes=nodes, create=create)
-    if given["scheduler_config"]:
-        check_configuration(given["scheduler_config"])
+    if given["scheduler_config"] and (wrong := wrong_configuration(given["scheduler_config"])):
+        raise click.UsageError(wrong)
     plain_image = nodes == "real" and not given["image"]
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}",

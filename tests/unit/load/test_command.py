@@ -173,7 +173,7 @@ def test_a_configuration_that_cannot_be_used_is_told_before_anything_starts(tmp_
         "{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, profilez: []}"
     )
     done = CommandLine().run("load", "run", "SchedulingBasic/5Nodes", "--local", f"--scheduler-config={bad}")
-    assert (done.code, done.err.split("(")[0]) == (
+    assert (done.code, f"--scheduler-config: {bad}: profilez: unknown field (known: " in done.err) == (
         1,
-        f"error: --scheduler-config: {bad}: profilez: unknown field ",
+        True,
     )
