@@ -45,28 +45,39 @@ class AnyNode(Controller):
         informer.ensure_indexer("node", lambda pod: [] if is_terminal(pod) else [pod.spec.node_name])
         self.pods = self.watch(informer)
         self.nodes = self.watch(factory.informer(NODE), lambda _: None)
-        #: by node: what was bound to it and is not in the cache yet, by key
+        #: by node: what was bound to it and is not in the cache yet, by key; and which node it is
         self.sent: defaultdict[str, dict[str, Pod]] = defaultdict(dict)
+        self.node_of: dict[str, str] = {}
+
+    def there(self, node: str) -> dict[str, Pod]:
+        """Return the Pods of a node, those that were just bound included, by key."""
+        return {object_key(one): one for one in self.pods.by_index("node", node)} | self.sent[node]
+
+    def forget(self, key: str) -> None:
+        """The cache knows better: it has the Pod on its node, or the Pod has gone, or it was not bound."""
+        self.sent[self.node_of.pop(key, "")].pop(key, None)
 
     async def sync(self, key: str) -> float | None:
         pod = self.pods.get(key)
-        if pod is None or pod.spec.node_name or pod.metadata.HasField("deletion_timestamp"):
+        if pod is None or pod.spec.node_name:
+            self.forget(key)
+            return None
+        if pod.metadata.HasField("deletion_timestamp") or key in self.node_of:
             return None
         nodes = self.nodes.list()
         for node in self.rng.sample(nodes, len(nodes)):
             name = node.metadata.name
-            others = {object_key(one): one for one in self.pods.by_index("node", name)} | self.sent[name]
-            if has_room(node, [pod, *others.values()]):
+            if has_room(node, [pod, *self.there(name).values()]):
                 break
         else:
             return RETRY_SECONDS
-        self.sent[name][key] = pod
+        self.sent[name][key], self.node_of[key] = pod, name
         try:
             await self.client.bind(
                 pod.metadata.name, namespace=pod.metadata.namespace, uid=pod.metadata.uid, node=name
             )
         except BaseException:
-            del self.sent[name][key]
+            self.forget(key)
             raise
         return None
 
