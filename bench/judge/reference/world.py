@@ -141,12 +141,14 @@ class World:
     def with_only(self, node: str, pods: list[Placed]) -> "World":
         """Return this world with these Pods on one node, and with none on any other."""
         other = copy(self)
-        other.hermits, other.pods, other._on = set(), {placed.uid: placed for placed in pods}, {node: pods}
+        other.hermits, other.sociable = set(), set()
+        other.pods, other._on = {placed.uid: placed for placed in pods}, {node: [*pods]}
         return other
 
     def _with_pods(self, pods: list[Placed]) -> "World":
         other = copy(self)
         other.hermits = {placed.uid for placed in pods if placed.apart}
+        other.sociable = {placed.uid for placed in pods if placed.together or placed.preferred}
         other.pods, other._on = {}, {}
         for placed in pods:
             other.pods[placed.uid] = placed
