@@ -49,6 +49,10 @@ class Decisions:
         """A Pod without a node is seen."""
         self.order.came(pod, tick)
 
+    def gone(self, uid: str) -> None:
+        """A Pod waits no longer."""
+        self.order.gone(uid)
+
     def nominated(self, world: World, pod: pod_pb2.Pod, node: str, tick: int) -> None:
         """A Pod without a node has one in view now, and had not before."""
         self._had_view.add(pod.metadata.uid)
@@ -101,5 +105,6 @@ class Decisions:
         self.scores.end()
         self.order.end()
         self.preempted.end()
+        self.unjudged["order of Pods that changed while they waited"] += self.order.changed
         if self.preempted.partly:
             self.unjudged["preemptions beyond their priorities"] += self.preempted.partly

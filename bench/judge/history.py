@@ -285,7 +285,9 @@ class History:
     def _follow_view(self, pod: pod_pb2.Pod, gone: bool) -> None:
         """Note what node a Pod has in view, where all Pods are watched from their creation on."""
         waits = not (gone or pod.spec.node_name or pod.status.phase in _TERMINAL)
-        if waits and self.decisions is not None and self._is_ours(pod):
+        if self.decisions is not None and not waits:
+            self.decisions.gone(pod.metadata.uid)
+        elif self.decisions is not None and self._is_ours(pod):
             self.decisions.waits(pod, self._tick)
         if waits or pod.metadata.uid in self._views:
             self._take_view(pod, pod.status.nominated_node_name if waits else "")

@@ -3,7 +3,7 @@
 A Pod that waited is judged when it is bound, by the node that it got. Where nothing became free on that node and nothing of it
 changed since the Pod came, and other nodes' Pods are nothing to it, it would have fitted there all the time: each attempt would have
 placed it, so it was in no back-off, and it was not attempted. Then every Pod that goes after it and was decided meanwhile was decided
-in the wrong order. Decisions on their way are allowed for: twice as many as there may be, and the changes that may not have been seen.
+in the wrong order. A Pod that becomes another one while it waits (its gates go, it tolerates more) came when it became so. Decisions on their way are allowed for: twice as many as there may be, and the changes that may not have been seen.
 """
 
 from bisect import bisect_left, bisect_right
@@ -32,6 +32,15 @@ class _Bound:
     came: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    pod: pod_pb2.Pod
+    #: tick at which it was first seen, with gates or without: by that it may stand in the queue, whatever it becomes
+    first: int
+    #: tick since which it asks what it asks, and is active
+    since: int
+
+
 @dataclass
 class Order:
     """Judges the order of decisions. A tick is the number of an event."""
@@ -40,6 +49,8 @@ class Order:
     doubt: Doubt
     #: Pods that could be judged
     judged: int = 0
+    #: that were seen only when they had a node, and had become others before: when is not known
+    changed: int = 0
 
     def __post_init__(self) -> None:
         self._allowed = 2 * self.doubt.in_flight + self.doubt.lag
@@ -47,8 +58,8 @@ class Order:
         #: of all bindings whose second is known
         self._seconds: list[int] = []
         self._second_ticks: list[int] = []
-        #: uid -> tick at which a Pod came, or became active
-        self._came: dict[str, int] = {}
+        #: by uid
+        self._waiting: dict[str, _Waiting] = {}
         #: node -> tick at which something became free there, or it changed
         self._freed: dict[str, int] = {}
         self._late: list[str] = []
@@ -56,10 +67,14 @@ class Order:
 
     def came(self, pod: pod_pb2.Pod, tick: int) -> None:
         """A Pod is seen that waits."""
-        if pod.spec.scheduling_gates:
-            self._came.pop(pod.metadata.uid, None)
-        else:
-            self._came.setdefault(pod.metadata.uid, tick)
+        known = self._waiting.get(pod.metadata.uid)
+        if known is None or not _asks_the_same(known.pod, pod):
+            first = tick if known is None else known.first
+            self._waiting[pod.metadata.uid] = _Waiting(pod, first, tick)
+
+    def gone(self, uid: str) -> None:
+        """A Pod waits no longer."""
+        self._waiting.pop(uid, None)
 
     def freed(self, node: str, tick: int) -> None:
         """Something became free on a node, or it changed."""
@@ -69,19 +84,22 @@ class Order:
         """A Pod is bound. Args: simple: other nodes' Pods, volumes and nodes in view have nothing to do with it."""
         second = _bound_at(pod)
         created = pod.metadata.creation_timestamp.seconds
-        came = self._came.pop(pod.metadata.uid, None)
+        known = self._waiting.pop(pod.metadata.uid, None)
         if simple:
-            if came is not None:
-                self._judge(pod, node, came, came, tick)
+            if known is not None:
+                self._judge(pod, node, known.since, known.since, tick)
+            elif pod.metadata.generation > 1:
+                # Each change of the spec counts there, a binding does not (pkg/registry/core/pod/strategy.go, updatePodGeneration).
+                self.changed += 1
             elif created and self._seconds:
                 surely = bisect_left(self._seconds, created + _APART)
                 before = bisect_left(self._seconds, created) - 1
                 if surely < len(self._seconds):
-                    known = self._second_ticks[before] if before >= 0 else 0
-                    self._judge(pod, node, known, self._second_ticks[surely], tick)
+                    since = self._second_ticks[before] if before >= 0 else 0
+                    self._judge(pod, node, since, self._second_ticks[surely], tick)
         mine = self._by_priority.setdefault(pod.spec.priority, _Bound())
         mine.ticks.append(tick)
-        mine.came.append(float(came if came is not None else created))
+        mine.came.append(float(created if known is None else known.first))
         if second and (not self._seconds or second >= self._seconds[-1]):
             self._seconds.append(second)
             self._second_ticks.append(tick)
@@ -130,6 +148,10 @@ class Order:
         if self.doubt.is_none:
             return sum(came > start for came in bound.came[first:])
         return sum(came >= created + _APART for came in bound.came[first:])
+
+
+def _asks_the_same(before: pod_pb2.Pod, after: pod_pb2.Pod) -> bool:
+    return before.spec == after.spec and before.metadata.labels == after.metadata.labels
 
 
 def _bound_at(pod: pod_pb2.Pod) -> int:
