@@ -59,9 +59,10 @@ class Decisions:
         self.order.freed(node, tick)
         self.preempted.nominated(world, pod, node)
 
-    def lifted(self, node: str, tick: int) -> None:
+    def lifted(self, uid: str, node: str, tick: int) -> None:
         """A Pod has a node no longer in view."""
         self.order.freed(node, tick)
+        self.preempted.lifted(uid)
 
     def binding(self, world: World, wanting: Placed, node: str, tick: int) -> None:
         """A Pod is bound, in the world as it was just before."""
@@ -106,5 +107,3 @@ class Decisions:
         self.order.end()
         self.preempted.end()
         self.unjudged["order of Pods that changed while they waited"] += self.order.changed
-        if self.preempted.partly:
-            self.unjudged["preemptions beyond their priorities"] += self.preempted.partly

@@ -300,7 +300,7 @@ class History:
         if known is not None and known[1] != node:
             del self._views[uid]
             self._world.coming.pop(uid, None)
-            self.decisions.lifted(known[1], self._tick)
+            self.decisions.lifted(uid, known[1], self._tick)
         if node and (known is None or known[1] != node):
             self._keep_room()
             self._views[uid] = (pod, node, self.bindings + self.decisions.doubt.in_flight)

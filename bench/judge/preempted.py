@@ -18,7 +18,7 @@ from bench.judge.reference.world import Placed
 from bench.judge.volumes import has_volumes
 from vaina.api.core.v1 import node_pb2, pod_pb2
 
-#: preemptions that wait to be judged: each keeps the world as it was
+#: preemptions that wait to be judged and keep the world as it was; there is one at most for each node
 MOST_OPEN: Final = 32
 #: where decisions are on their way so many are judged, and then one of so many
 MOST_IN_TURN: Final = 20
@@ -29,10 +29,12 @@ ALL_TRIED: Final = 100
 @dataclass
 class _Preemption:
     node: str
-    #: before anything of it was seen
-    world: World
+    #: before anything of it was seen; None: so many are kept already, and priorities alone are judged
+    world: World | None
     #: nobody else was about on the node lately
     certain: bool
+    #: the binding until which a Pod may be said to have the node in view for which the victims went
+    until: int
     preemptor: Placed | None = None
     victims: dict[str, Placed] = field(default_factory=dict)
     #: nodes that something concerned since
@@ -55,11 +57,15 @@ class Preempted:
 
     def __post_init__(self) -> None:
         self._reference = ReferenceScheduler(self.plugins)
+        #: by node; of those the ones that keep a world; and the node by its preemptor's uid
         self._open: dict[str, _Preemption] = {}
+        self._kept: dict[str, _Preemption] = {}
+        self._views: dict[str, str] = {}
         #: (words, priority) of each that had to go, and the highest priority that was seen
         self._gone: list[tuple[str, int]] = []
         self._highest: int | None = None
         self._number = 0
+        self._bindings = 0
 
     def seen(self, priority: int) -> None:
         """A Pod is seen that has a node, or has one in view."""
@@ -74,29 +80,37 @@ class Preempted:
                 return
             self._close(node)
             found = None
-        found = found or self._begin(world, node)
-        if found is not None:
-            found.preemptor = Placed(pod)
+        found = self._young(found) or self._begin(world, node)
+        found.preemptor = Placed(pod)
+        self._views[pod.metadata.uid] = node
+
+    def lifted(self, uid: str) -> None:
+        """A Pod has nothing in view any more, perhaps because it went: others may have had to go for it that did not yet."""
+        node = self._views.get(uid)
+        if node is not None:
+            self._open[node].world = None
+            self._close(node)
 
     def victim(self, world: World, placed: Placed) -> None:
         """A Pod, as it was, begins to go for another one."""
         self._gone.append((f"{_name(placed)} (priority {placed.priority}) on {placed.node}", placed.priority))
-        found = self._open.get(placed.node) or self._begin(world, placed.node)
-        if found is not None:
-            found.victims[placed.uid] = found.world.pods.get(placed.uid, placed)
+        found = self._young(self._open.get(placed.node)) or self._begin(world, placed.node)
+        found.victims[placed.uid] = (
+            placed if found.world is None else found.world.pods.get(placed.uid, placed)
+        )
 
     def bound(self, placed: Placed) -> None:
         """A Pod has a node."""
         self.seen(placed.priority)
-        for node, one in list(self._open.items()):
-            if one.preemptor is not None and one.preemptor.uid == placed.uid:
-                self._close(node)
-            else:
-                one.touched.add(placed.node)
+        self._bindings += 1
+        node = self._views.get(placed.uid)
+        if node is not None:
+            self._close(node)
+        self.changed(placed.node)
 
     def changed(self, node: str) -> None:
-        """A node, or a Pod on it, was changed by others."""
-        for one in self._open.values():
+        """A node, or a Pod on it, was changed."""
+        for one in self._kept.values():
             one.touched.add(node)
 
     def end(self) -> None:
@@ -107,22 +121,37 @@ class Preempted:
             if self._highest is None or priority >= self._highest:
                 self.wrong(f"{words} had to go for another Pod, and none is more important")
 
-    def _begin(self, world: World, node: str) -> _Preemption | None:
-        if node not in world.nodes or len(self._open) >= MOST_OPEN:
-            self.partly += 1
+    def _young(self, one: _Preemption | None) -> _Preemption | None:
+        """Return what may go on; who went so long ago for nobody that is known did not go for the next one."""
+        if one is not None and one.preemptor is None and self._bindings > one.until:
+            self._close(one.node)
             return None
-        before = world.with_more([])
-        before.nodes, before.labels = dict(world.nodes), dict(world.labels)
-        before.allocatable, before.budgets = dict(world.allocatable), dict(world.budgets)
-        before.coming = dict(world.coming)
-        unsure = frozenset(name for name in world.nodes if self.recent.touched(name))
+        return one
+
+    def _begin(self, world: World, node: str) -> _Preemption:
+        if len(self._kept) >= MOST_OPEN:
+            for one in list(self._kept.values()):
+                self._young(one)
+        before: World | None = None
+        if node in world.nodes and len(self._kept) < MOST_OPEN:
+            before = world.with_more([])
+            before.nodes, before.labels = dict(world.nodes), dict(world.labels)
+            before.allocatable, before.budgets = dict(world.allocatable), dict(world.budgets)
+            before.coming, before.namespaces = dict(world.coming), dict(world.namespaces)
+        unsure = frozenset(name for name in world.nodes if before and self.recent.touched(name))
         certain = node not in unsure and not self.recent.node_changes
-        found = self._open[node] = _Preemption(node, before, certain, unsure=unsure.__contains__)
+        until = self._bindings + self.doubt.in_flight
+        found = self._open[node] = _Preemption(node, before, certain, until, unsure=unsure.__contains__)
+        if before is not None:
+            self._kept[node] = found
         return found
 
     def _close(self, node: str) -> None:
         one = self._open.pop(node)
+        self._kept.pop(node, None)
         wanting = one.preemptor
+        if wanting is not None:
+            self._views.pop(wanting.uid, None)
         if wanting is None or not one.victims:
             # For whom is not known; or it had the node in view for another reason.
             self.partly += bool(one.victims)
@@ -139,18 +168,19 @@ class Preempted:
                 f"{len(one.victims)} Pods had to go from {node} for {who}, whose preemptionPolicy is Never"
             )
             return
-        if has_volumes(wanting.pod):
+        world = one.world
+        if world is None or has_volumes(wanting.pod):
             self.partly += 1
             return
-        if any(other.terminating or is_preempted(other.pod) for other in one.world.on(node)):
+        if any(other.terminating or is_preempted(other.pod) for other in world.on(node)):
             # Others go from there already: for whom each goes is not told.
             self.partly += 1
             return
-        one.world.coming.pop(wanting.uid, None)
-        self._judge(one, wanting, who)
+        world.coming.pop(wanting.uid, None)
+        self._judge(one, world, wanting, who)
 
-    def _judge(self, one: _Preemption, wanting: Placed, who: str) -> None:
-        exact, node, world = self.doubt.is_none, one.node, one.world
+    def _judge(self, one: _Preemption, world: World, wanting: Placed, who: str) -> None:
+        exact, node = self.doubt.is_none, one.node
         self._number += 1
         skipped = self._number > MOST_IN_TURN and self._number % MOST_IN_TURN
         if not exact and (skipped or not one.certain or node in one.touched or world.budgets):
@@ -180,10 +210,10 @@ class Preempted:
                 f"{', '.join(said.words)}"
             )
             return
-        self._choice(one, wanting, who)
+        self._choice(one, world, wanting, who)
 
-    def _choice(self, one: _Preemption, wanting: Placed, who: str) -> None:
-        world, node = one.world, one.node
+    def _choice(self, one: _Preemption, world: World, wanting: Placed, who: str) -> None:
+        node = one.node
 
         def refuse(other: World, made: node_pb2.Node) -> Refusal | None:
             return self._refusal(other, wanting, made)

@@ -160,7 +160,7 @@ class Verifying:
             bindings=history.bindings, thorough=history.thorough, walked=history.walked, violations=[*history.found, *unfit],
             pending=pending, seconds=time.perf_counter() - began, scored=scores.judged, score_lost=scores.average_lost,
             score_lost_worst=float(scores.worst), score_most=float(scores.most), equals=scores.ties.count,
-            asked_others=others.asked, not_judged=[*judging.not_judged, *words_of(unjudged)],
+            asked_others=others.asked, not_judged=[*judging.not_judged, *words_of(unjudged, decisions.preempted.partly)],
         )  # fmt: skip
 
     def _take(self, history: History, clocks: Sequence[Thoroughness]) -> None:
@@ -209,9 +209,12 @@ class Verifying:
         return ""
 
 
-def words_of(unjudged: Counter[str]) -> list[str]:
-    """Name what was not judged, and of how many Pods."""
-    return [f"{what}: {number:,} Pods" for what, number in sorted(unjudged.items()) if number > 0]
+def words_of(unjudged: Counter[str], preemptions: int) -> list[str]:
+    """Name what was not judged, and of how many Pods; of so many preemptions the priorities alone were."""
+    found = [f"{what}: {number:,} Pods" for what, number in sorted(unjudged.items()) if number > 0]
+    if preemptions:
+        found.append(f"beyond priorities: {preemptions:,} preemptions")
+    return found
 
 
 def _views(messages: list[bytes]) -> Iterator[Happened]:
