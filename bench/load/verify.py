@@ -26,7 +26,7 @@ from vaina.clock import SystemClock
 
 #: bytes of events of Pods that are kept of a run, and as many of nodes; one with more is not judged
 MAX_BYTES: Final = 512 * 1024 * 1024
-#: the same for each kind of storage
+#: the same for PodDisruptionBudgets, and for each kind of storage
 MAX_STORAGE_BYTES: Final = 64 * 1024 * 1024
 #: Pods that fit may be pending for so long: a back-off is at most ten seconds
 PENDING_SECONDS: Final = 15.0
@@ -100,13 +100,14 @@ class Verifying:
         #: of the other kinds
         self._recordings: list[tuple[kinds.Kind[Any], Recording]] = [
             (kinds.NODE, Recording(MAX_BYTES)),
+            (kinds.POD_DISRUPTION_BUDGET, Recording(MAX_STORAGE_BYTES)),
             *((kind, Recording(MAX_STORAGE_BYTES)) for kind in STORAGE),
         ]
         self._followers = [Follower(client, kind, kept.take) for kind, kept in self._recordings]
         self._viewing = Follower(client, kinds.POD, self._in_view.take, _IN_VIEW)
 
     async def follow(self) -> None:
-        """Watch nodes and storage until cancelled; Pods are handed in. Raises Expired, in a group."""
+        """Watch nodes, budgets and storage until cancelled; Pods are handed in. Raises Expired, in a group."""
         async with asyncio.TaskGroup() as group:
             for follower in (*self._followers, self._viewing):
                 group.create_task(follower.run())

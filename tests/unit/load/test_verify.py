@@ -4,8 +4,16 @@ import itertools
 
 import pytest
 
+from apiserver.build import build_handlers
+from apiserver.storage.memory import MemoryStorage
+from bench.load import verify
 from bench.load.recording import Recording
-from bench.load.verify import Thoroughness
+from bench.load.verify import Thoroughness, Verifying
+from tests.support.tasks import running
+from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
+from vaina.clock import SystemClock
 
 
 class Clock:
@@ -61,3 +69,22 @@ def test_of_a_run_that_is_too_large_nothing_is_kept() -> None:
     kept.take(b"123456")
     assert kept.is_full
     assert kept.drain() == []
+
+
+@pytest.mark.parametrize("budgets", [0, 9])
+async def test_disruption_budgets_are_kept_for_the_judge_too(
+    budgets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "MAX_STORAGE_BYTES", 500)
+    clock = SystemClock()
+    client = Clientset(InProcessTransport(build_handlers(MemoryStorage(), clock), clock=clock))
+    for number in range(budgets):
+        made = pod_disruption_budget_pb2.PodDisruptionBudget()
+        made.metadata.name, made.metadata.namespace = f"keep-{number}", "default"
+        made.spec.min_available.int_val = 1
+        await client.pod_disruption_budgets.create(made)
+    verifying = Verifying(client, "r", 1.0)
+    async with running(verifying.follow()):
+        await verifying.wait_ready()
+        said = await verifying.judge(0)
+    assert said.reason == ("more happened to poddisruptionbudgets than is kept" if budgets else "")
