@@ -11,6 +11,8 @@ from bench.load.judging import UNKNOWN, Judging, of_file
 from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError, ended
 from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
 
 QUOTA = "--quota-backend-bytes=8589934592"
 
@@ -259,7 +261,8 @@ class LocalCluster:
         if isinstance(scheduler, CommandScheduler) and not self._is_probed:
             # Once: later on there are Pods and nodes that a run counts.
             try:
-                await scheduler.bind_probe(self.address)
+                async with Clientset(GrpcTransport(self.address, user_agent="vaina-load")) as client:
+                    await scheduler.bind_probe(client)
             except SchedulerError as error:
                 raise ClusterError(f"the scheduler is not ready: {error}") from None
             self._is_probed = True

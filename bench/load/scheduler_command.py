@@ -5,6 +5,8 @@ says so (`--scheduler-health`), otherwise when it has bound a Pod that is there 
 """
 
 import asyncio
+import contextlib
+import http.client
 import os
 import shlex
 import shutil
@@ -13,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +23,7 @@ from pathlib import Path
 from bench.load.scrape import Usage, kilobytes
 from bench.load.templates import NODE_DEFAULT, POD_DEFAULT, Template
 from vaina.client.clientset import Clientset
-from vaina.client.transport import GrpcTransport
-from vaina.errors import NotFound
+from vaina.errors import ApiError, NotFound
 
 #: stands for host:port of the apiserver in a command
 PLACEHOLDER = "{apiserver}"
@@ -45,7 +47,7 @@ class SchedulerCommand:
 
     #: the program and its arguments; no shell reads them
     words: tuple[str, ...]
-    #: answers with 200 once it is ready; "": a Pod says so
+    #: a URL that answers with 200 once it is ready; "": a Pod says so
     health: str = ""
     #: its metrics page; "": it has none
     page: str = ""
@@ -66,6 +68,21 @@ def parse_command(text: str) -> tuple[str, ...]:
     if shutil.which(words[0]) is None:
         raise ValueError(f'there is no program "{words[0]}" here, or it may not be run')
     return words
+
+
+def parse_health(text: str) -> str:
+    """Return the URL that says whether a scheduler is ready; "" where there is none.
+
+    Raises:
+        ValueError: it is no URL of http or https, or names no host.
+    """
+    if not text:
+        return ""
+    url = urllib.parse.urlsplit(text)
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    if not is_plain or url.scheme not in ("http", "https") or not url.hostname or url.port == 0:
+        raise ValueError(f'"{text}" is not like http://127.0.0.1:10251/healthz (http or https)')
+    return text
 
 
 class CommandScheduler:
@@ -101,16 +118,24 @@ class CommandScheduler:
         if not self._command.health:
             return
         pause, until = threading.Event(), time.monotonic() + READY_SECONDS
+        # A proxy of the environment is not on the way to a scheduler that was started here.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while self.code is None and time.monotonic() < until:
-            try:
-                with urllib.request.urlopen(self._command.health, timeout=_END_SECONDS):
+            # What is no HTTP at all may be another port of it, or what had the port before.
+            with (
+                contextlib.suppress(OSError, http.client.HTTPException),
+                opener.open(self._command.health, timeout=_END_SECONDS) as answer,
+            ):
+                if answer.status == http.client.OK:
                     return
-            except (OSError, ValueError):
-                pause.wait(_LOOK_SECONDS)
-        raise TimeoutError(self._not_ready(f"{self._command.health} does not say that it is ready"))
+            pause.wait(_LOOK_SECONDS)
+        raise TimeoutError(self._not_ready(f"{self._command.health} does not answer with 200"))
 
-    async def bind_probe(self, apiserver: str) -> None:
+    async def bind_probe(self, client: Clientset) -> None:
         """Return when it has bound a Pod to the only node that there is; both are gone then.
+
+        Args:
+            client: of the apiserver that it schedules for.
 
         Raises:
             SchedulerError: it has ended, or has not bound it in time.
@@ -121,20 +146,15 @@ class CommandScheduler:
         node, pod = (Template(tree).maker(_PROBE).make(0, "") for tree in (NODE_DEFAULT, POD_DEFAULT))
         node.metadata.name = pod.metadata.name = _PROBE
         pod.metadata.namespace = _NAMESPACE
-        async with Clientset(GrpcTransport(apiserver, user_agent="vaina-load")) as client:
-            try:
-                await client.nodes.create(node)
-                await client.pods.create(pod)
-                await self._bound(client)
-            finally:
-                for gone in (
-                    client.pods.delete(_PROBE, _NAMESPACE, grace_period_seconds=0),
-                    client.nodes.delete(_PROBE),
-                ):
-                    try:
-                        await gone
-                    except NotFound:
-                        continue
+        try:
+            await client.nodes.create(node)
+            await client.pods.create(pod)
+            await self._bound(client)
+        except BaseException:
+            with contextlib.suppress(ApiError):  # the first error says why
+                await _remove_probe(client)
+            raise
+        await _remove_probe(client)
 
     async def _bound(self, client: Clientset) -> None:
         until = time.monotonic() + READY_SECONDS
@@ -157,13 +177,23 @@ class CommandScheduler:
     def close(self) -> None:
         """End it and whatever it has started: in good order, or otherwise."""
         _signal_all(self._process.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
         _signal_all(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        # One that runs as somebody else (sudo) cannot be ended from here: nobody waits for it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
         self._log.unlink(missing_ok=True)
+
+
+async def _remove_probe(client: Clientset) -> None:
+    """Delete the Pod and the node, whatever becomes of the other. Raises ApiError: one stays."""
+    try:
+        with contextlib.suppress(NotFound):
+            await client.pods.delete(_PROBE, _NAMESPACE, grace_period_seconds=0)
+    finally:
+        with contextlib.suppress(NotFound):
+            await client.nodes.delete(_PROBE)
 
 
 def ended(code: int) -> str:
@@ -190,8 +220,8 @@ def _signal_all(session: int, signum: int) -> None:
     for folder, _ in _session(session):
         try:
             os.kill(int(folder.name), signum)
-        except ProcessLookupError:
-            continue
+        except (ProcessLookupError, PermissionError):
+            continue  # it has ended, or runs as somebody else: the others are to end all the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bench.load.judging import JudgingError, of_file
 from bench.load.long_enough import Bounds, MeasureError, parse_bounds
 from bench.load.machines import MAX_MACHINES
 from bench.load.repeated import MAX_RUNS
-from bench.load.scheduler_command import SchedulerCommand, parse_command
+from bench.load.scheduler_command import SchedulerCommand, parse_command, parse_health
 from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
@@ -347,7 +347,11 @@ def _scheduler_command(given: dict[str, Any]) -> SchedulerCommand | None:
         words = parse_command(given["scheduler_command"])
     except ValueError as error:
         raise click.UsageError(f"--scheduler-command: {error}") from error
-    return SchedulerCommand(words, given["scheduler_health"], given["scheduler_metrics"] or "")
+    try:
+        health = parse_health(given["scheduler_health"])
+    except ValueError as error:
+        raise click.UsageError(f"--scheduler-health: {error}") from error
+    return SchedulerCommand(words, health, given["scheduler_metrics"] or "")
 
 
 def _profiles(given: Sequence[str]) -> dict[str, Path]:

@@ -38,6 +38,16 @@ RUN = ("load", "run", "SchedulingBasic/5Nodes")
         (("--generate-on=true", "--generate-on=true"), "the same command twice is one machine"),
         (("--scheduler-command=true",), "--scheduler-command needs --local"),
         (("--local", "--scheduler-health=http://x"), "--scheduler-health needs --scheduler-command"),
+        (
+            ("--local", "--scheduler-command=true", "--scheduler-health=foo"),
+            '--scheduler-health: "foo" is not like',
+        ),
+        (("--local", "--scheduler-command=true", "--scheduler-health=file:///"), "(http or https)"),
+        (("--local", "--scheduler-command=true", "--scheduler-health=http:///healthz"), "(http or https)"),
+        (
+            ("--local", "--scheduler-command=true", "--scheduler-health=http://a:b/"),
+            "--scheduler-health: Port",
+        ),
         (("--local", "--scheduler-command= "), "a command is wanted, not an empty text"),
         (("--local", "--scheduler-command=no-such-program -v"), 'there is no program "no-such-program"'),
         (("--local", "--scheduler-command='a b"), "--scheduler-command: No closing quotation"),

@@ -1,0 +1,114 @@
+"""A scheduler of somebody else's: when it counts as ready, and that nothing stays behind whatever goes wrong."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from apiserver.build import build_handlers
+from apiserver.storage.memory import MemoryStorage
+from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport, Metadata
+from vaina.clock import SystemClock
+from vaina.errors import Forbidden
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextmanager
+def answering(answers: Sequence[bytes]) -> Iterator[tuple[str, list[bytes]]]:
+    """Give one answer a connection; yield the URL, and the answers that are left."""
+    left = list(answers)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while left:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(left.pop(0))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/healthz", left
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00", id="settings of HTTP/2, as a port of gRPC has them"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", id="another success than 200"),
+        pytest.param(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", id="not yet"),
+    ],
+)  # fmt: skip
+def test_it_is_ready_once_its_url_answers_with_200(before: bytes) -> None:
+    with answering([before, OK]) as (url, left):
+        scheduler = CommandScheduler(SchedulerCommand(("sleep", "60"), url), "127.0.0.1:9")
+        try:
+            scheduler.wait_healthy()
+        finally:
+            scheduler.close()
+        assert left == []
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with answering([OK]) as (url, left):
+        scheduler = CommandScheduler(SchedulerCommand(("sleep", "60"), url), "127.0.0.1:9")
+        try:
+            scheduler.wait_healthy()
+        finally:
+            scheduler.close()
+        assert left == []
+
+
+class Keeping(InProcessTransport):
+    """Lets no Pod be deleted."""
+
+    async def unary(
+        self, method: str, request: bytes, *, timeout: float = 10.0, metadata: Metadata = ()
+    ) -> bytes:
+        if method.endswith("PodService/Delete"):
+            raise Forbidden("a webhook says no")
+        return await super().unary(method, request, timeout=timeout, metadata=metadata)
+
+
+async def test_what_was_made_to_probe_it_is_deleted_as_far_as_it_can_be_and_the_first_error_is_told() -> None:
+    clock = SystemClock()
+    client = Clientset(Keeping(build_handlers(MemoryStorage(), clock), clock=clock))
+    scheduler = CommandScheduler(SchedulerCommand(("sh", "-c", "echo no idea; exit 3")), "127.0.0.1:9")
+    try:
+        with pytest.raises(SchedulerError, match="it has ended with the exit code 3\nno idea"):
+            await scheduler.bind_probe(client)
+    finally:
+        scheduler.close()
+    assert (await client.nodes.list()).items == []
+
+
+def test_one_process_that_may_not_be_signalled_does_not_keep_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As where the command has started something by sudo.
+    os.mkfifo(tmp_path / "started")
+    words = ("sh", "-c", f"sleep 60 & echo > {tmp_path / 'started'}; wait")
+    scheduler = CommandScheduler(SchedulerCommand(words), "127.0.0.1:9")
+    (tmp_path / "started").read_bytes()
+    shell, kill = scheduler.meter.leader, os.kill
+
+    def refuse(pid: int, signum: int) -> None:
+        if pid == shell:
+            raise PermissionError(pid)
+        kill(pid, signum)
+
+    monkeypatch.setattr(os, "kill", refuse)
+    # The shell ends with its child.
+    scheduler.close()
+    assert scheduler.code == 0
