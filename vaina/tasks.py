@@ -14,6 +14,14 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception of a group of groups: what tasks raise that fail for one reason."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
 def is_being_cancelled() -> bool:
     """Say whether the running task was asked to end.
 

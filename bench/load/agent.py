@@ -25,6 +25,7 @@ from bench.processes import ServiceProcess
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
+from vaina.tasks import first_error
 
 #: for the watch to see what the run's has seen
 _WITNESS_SECONDS = 10.0
@@ -92,8 +93,10 @@ class Agent:
         self._client: Clientset | None = None
         self._kubelets: list[ServiceProcess] = []
         self._set: _Set | None = None
-        #: of the set: its watch, its lag, its creation
+        #: of the set: its watch, its lag
         self._tasks: list[asyncio.Task[Any]] = []
+        #: of the set, once it has begun
+        self._creation: asyncio.Task[frames.Created | Exception] | None = None
 
     async def answer(self, request: frames.Request) -> object:
         """Do it and return the value.
@@ -115,7 +118,7 @@ class Agent:
             case frames.Begin():
                 self._begin()
             case frames.Finish():
-                return await self._tasks[-1]
+                return await self._created()
             case frames.Witness():
                 found = await self._planned().witness(request)
                 self._end_set()
@@ -158,6 +161,8 @@ class Agent:
 
     def _begin(self) -> None:
         planned = self._planned()
+        if self._creation is not None:
+            raise AgentError("its Pods are being created already")
         planned.begin()
 
         async def create() -> frames.Created | Exception:
@@ -167,12 +172,17 @@ class Agent:
             except (ApiError, ExceptionGroup) as error:
                 return error
 
-        self._tasks.append(self._group.create_task(create()))
+        self._creation = self._group.create_task(create())
+
+    async def _created(self) -> frames.Created | Exception:
+        if self._creation is None:
+            raise AgentError("no Pods are being created")
+        return await self._creation
 
     def _end_set(self) -> None:
-        for task in self._tasks:
+        for task in (*self._tasks, *([self._creation] if self._creation is not None else [])):
             task.cancel()
-        self._tasks, self._set = [], None
+        self._tasks, self._creation, self._set = [], None, None
 
     def _uses(self) -> frames.Uses:
         pids = {"load": os.getpid()} | {
@@ -212,6 +222,15 @@ async def serve(
         FrameError: what comes is no question of a run's.
     """
     write(frames.encode(frames.Hello(frames.PROTOCOL, facts.commit(), name, facts.machine(with_etcd=False))))
+    try:
+        await _serve(connect, reader, write)
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
+
+
+async def _serve(
+    connect: Callable[[str], Clientset], reader: asyncio.StreamReader, write: Callable[[bytes], None]
+) -> None:
     async with asyncio.TaskGroup() as group:
         agent = Agent(connect, group)
 
@@ -239,8 +258,7 @@ async def _answered(
     except (AgentError, ApiError, OSError, IndexError) as error:
         return frames.Answer(call.number, error=str(error) or type(error).__name__)
     if isinstance(value, BaseException):
-        while isinstance(value, BaseExceptionGroup):
-            value = value.exceptions[0]
+        value = first_error(value) if isinstance(value, BaseExceptionGroup) else value
         return frames.Answer(call.number, error=str(value) or type(value).__name__)
     return frames.Answer(call.number, msgspec.Raw(msgspec.msgpack.encode(value)))
 

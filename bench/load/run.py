@@ -38,6 +38,7 @@ from bench.load.workload import (
     Workload,
 )
 from vaina.client.clientset import Clientset
+from vaina.tasks import first_error
 
 
 class Run:
@@ -105,7 +106,7 @@ class Run:
         try:
             await self._execute()
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_error(group) from None
         finally:
             await self._end()
 
@@ -243,11 +244,3 @@ class Run:
             else:
                 await self._waiting.until_settled(pods)
         self._progress.say(f"{name}: passed")
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first exception of a group of groups: the tasks of a run fail for one reason."""
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

@@ -1,15 +1,24 @@
 """Machines that cannot take part in a load are told by name, before anything is made."""
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from apiserver.build import build_handlers
+from apiserver.storage.memory import MemoryStorage
+from bench.load import frames
+from bench.load.agent import Agent, AgentError
 from bench.load.machines import MachineError, Machines
 from tests.support.command import CommandLine
+from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
+from vaina.clock import SystemClock
 
 ROOT = Path(__file__).parents[3]
+PLAN = frames.Plan("default", ["p0"], "app=load", 1, 1, None)
 OLD = """
 import sys
 sys.path.insert(0, sys.argv.pop())
@@ -64,3 +73,33 @@ def test_an_agent_with_a_name_that_no_report_can_show_is_refused() -> None:
     result = CommandLine().run("load", "agent", "--name=a b")
     assert result.code == 1
     assert '--name: "a b": letters, digits, - and . are allowed' in result.err
+
+
+def test_an_agent_says_in_words_that_what_comes_is_no_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "load", "agent", "--name=one"],
+        input=b"garbage-garbage", cwd=ROOT, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: what comes is not a run of vaina load: a frame of ")
+    assert b"Traceback" not in done.stderr
+
+
+async def test_an_agent_refuses_what_comes_out_of_turn() -> None:
+    clock = SystemClock()
+    client = Clientset(InProcessTransport(build_handlers(MemoryStorage(), clock), clock=clock))
+    async with asyncio.TaskGroup() as group:
+        agent = Agent(lambda _: client, group)
+        try:
+            with pytest.raises(AgentError, match="no apiserver was named"):
+                await agent.answer(PLAN)
+            await agent.answer(frames.Connect("127.0.0.1:9"))
+            with pytest.raises(AgentError, match="no Pods were planned"):
+                await agent.answer(frames.Begin())
+            await agent.answer(PLAN)
+            with pytest.raises(AgentError, match="no Pods are being created"):
+                await agent.answer(frames.Finish())
+            with pytest.raises(AgentError, match="0 of 1 Pods have come"):
+                await agent.answer(frames.Begin())
+        finally:
+            await agent.close()
