@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from bench.etcd import ROOT, free_port
 
 #: a start takes a second or two of processor: half a minute where thirty others want it
 _START_SECONDS = 60
+#: for all that are ended together to end in good order
+END_SECONDS = 15.0
 
 
 def cpu_seconds(pid: int) -> float:
@@ -136,11 +139,25 @@ class ServiceProcess:
 
     def close(self) -> None:
         """End it in good order, or otherwise."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        close_all([self])
+
+    def terminate(self) -> None:
+        """Ask it to end in good order; `end` waits."""
+        self._process.terminate()
+
+    def end(self, seconds: float) -> None:
+        """Return when it has ended, after so many seconds by SIGKILL. What it logged is gone."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
         self._log.unlink(missing_ok=True)
+
+
+def close_all(processes: Sequence[ServiceProcess]) -> None:
+    """End processes in good order, or otherwise: all are asked before any is waited for, so that many need no longer than one."""
+    until = time.monotonic() + END_SECONDS
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.end(max(0.0, until - time.monotonic()))

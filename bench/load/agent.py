@@ -21,7 +21,7 @@ from bench.load.lag import Lag
 from bench.load.observe import Observer
 from bench.load.podset import PodSet
 from bench.load.scrape import ProcMeter
-from bench.processes import ServiceProcess
+from bench.processes import ServiceProcess, close_all
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
@@ -198,8 +198,7 @@ class Agent:
     async def close(self) -> None:
         """End everything."""
         self._end_set()
-        for kubelet in self._kubelets:
-            kubelet.close()
+        close_all(self._kubelets)
         if self._client is not None:
             await self._client.close()
 

@@ -10,7 +10,7 @@ from bench.load.frames import KubeletLog, StartKubelet
 from bench.load.machines import Remote
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.templates import Template
-from bench.processes import ServiceProcess
+from bench.processes import ServiceProcess, close_all
 from vaina.client.clientset import Clientset
 
 #: each has a watch, and a client ten connections of a hundred calls
@@ -143,6 +143,5 @@ class HollowKubelets:
 
     def close(self) -> None:
         """End the processes."""
-        for process in self._processes:
-            process.close()
+        close_all(self._processes)
         self._processes.clear()

@@ -19,13 +19,15 @@ from bench.load import facts, frames
 from bench.load.report import LoadMachine
 from bench.load.scheduler_command import ended
 from bench.load.scrape import Meter, Usage
+from bench.processes import END_SECONDS
 
 #: a machine that says nothing for so long is away
 ANSWER_SECONDS = 30.0
 MAX_MACHINES = 64
 _PING_SECONDS = 5.0
 _LAST_BYTES = 3000
-_END_SECONDS = 20.0
+#: longer than an agent gives its kubelets
+_END_SECONDS = END_SECONDS + 15.0
 V = TypeVar("V")
 
 
