@@ -5,6 +5,7 @@ Times are seconds from an agent's own beginning: no clock of one machine is comp
 """
 
 import asyncio
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,9 @@ from bench.load.report import Machine
 PROTOCOL = 1
 #: of a frame; the times of a million Pods are less
 MAX_BYTES = 64 * 1024 * 1024
+#: what a machine may be called, and that in words
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+NAME_WORDS = "letters, digits, - and . are allowed, 63 characters at most"
 _LENGTH = 4
 M = TypeVar("M")
 

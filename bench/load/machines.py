@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import shlex
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as ReadTimeout
 from dataclasses import dataclass, field
@@ -79,6 +78,11 @@ class Remote:
         await self.ask(frames.Connect(apiserver), None)
 
     def _check(self, hello: frames.Hello) -> None:
+        if not frames.NAME.fullmatch(hello.name):
+            # Shown nowhere: it may be anything.
+            raise MachineError(
+                f"{self.command}: its agent has a name that no report can show: {frames.NAME_WORDS}"
+            )
         own = facts.commit()
         if hello.protocol != frames.PROTOCOL or (own and hello.commit and own != hello.commit):
             raise MachineError(
@@ -184,6 +188,20 @@ class Remote:
         self._said.close()
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return names of which no two are the same: of those that are, the second is NAME-2, or what is free behind it."""
+    taken = set(names)
+    found: list[str] = []
+    for index, name in enumerate(names):
+        own, number = name, 2
+        if name in names[:index]:
+            while (own := f"{name}-{number}") in taken:
+                number += 1
+        taken.add(own)
+        found.append(own)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteMeter:
     """A process on another machine, read in a thread."""
@@ -220,13 +238,10 @@ class Machines:
         async with asyncio.TaskGroup() as starting:
             for one in self._all.values():
                 starting.create_task(one.start(apiserver, group))
-        counts: Counter[str] = Counter()
-        for one in self._all.values():
-            counts[one.name] += 1
-            if counts[one.name] > 1:
-                one.name = f"{one.name}-{counts[one.name]}"
-                assert one.report is not None
-                one.report = msgspec.structs.replace(one.report, name=one.name)
+        names = distinct([one.name for one in self._all.values()])
+        for one, name in zip(self._all.values(), names, strict=True):
+            assert one.report is not None
+            one.name, one.report = name, msgspec.structs.replace(one.report, name=name)
         self.generators = [self._all[command] for command in dict.fromkeys(self.generate_on)]
         self.hosts = [self._all[command] for command in dict.fromkeys(self.hollow_on)]
 

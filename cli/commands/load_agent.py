@@ -1,23 +1,20 @@
 """`vaina load agent`: a machine that a load comes from, beside that of the run. The work is done in `bench.load.agent`."""
 
-import re
 import socket
 
 import click
 
 from bench.load.agent import serve_pipes
-from bench.load.frames import FrameError
+from bench.load.frames import NAME, NAME_WORDS, FrameError
 from cli import flags
 from cli.commands.load_target import client_of, terminable
 from cli.shell import Failure, Shell
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
-
 
 async def load_agent(shell: Shell, name: str) -> None:
     """Do what a run asks for over standard input and output, until it ends."""
-    if not _NAME.fullmatch(name):
-        raise Failure(f'--name: "{name}": letters, digits, - and . are allowed, 63 characters at most')
+    if not NAME.fullmatch(name):
+        raise Failure(f'--name: "{name}": {NAME_WORDS}')
     if shell.interactive:
         raise Failure('it is started by a run: vaina load run ... --generate-on "ssh HOST vaina load agent"')
     try:

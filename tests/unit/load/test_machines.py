@@ -11,7 +11,7 @@ from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load import frames
 from bench.load.agent import Agent, AgentError
-from bench.load.machines import MachineError, Machines
+from bench.load.machines import MachineError, Machines, distinct
 from tests.support.command import CommandLine
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
@@ -28,6 +28,14 @@ from cli.__main__ import main
 frames.PROTOCOL = 0
 sys.argv = ["vaina", "load", "agent", "--name=old"]
 main()
+"""
+NAMELESS = """
+import sys, time
+sys.path.insert(0, sys.argv.pop())
+from bench.load import facts, frames
+
+hello = frames.Hello(frames.PROTOCOL, facts.commit(), "a\\x1b[2J", facts.machine(with_etcd=False))
+sys.stdout.buffer.write(frames.encode(hello))
 """
 
 
@@ -62,6 +70,26 @@ async def test_one_of_another_version_is_told(tmp_path: Path) -> None:
     error = await refused(f"{sys.executable} {tmp_path / 'agent.py'} {ROOT}")
     assert error.startswith("old: its agent is of ")
     assert error.endswith("one report needs one version on all machines")
+
+
+async def test_one_with_a_name_that_no_report_can_show_is_told_without_it(tmp_path: Path) -> None:
+    (tmp_path / "agent.py").write_text(NAMELESS)
+    error = await refused(f"{sys.executable} {tmp_path / 'agent.py'} {ROOT}")
+    assert error.endswith("letters, digits, - and . are allowed, 63 characters at most")
+    assert "\x1b" not in error
+
+
+@pytest.mark.parametrize(
+    ("names", "want"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (["a", "a", "a"], ["a", "a-2", "a-3"]),
+        (["a", "a", "a-2"], ["a", "a-3", "a-2"]),
+        (["a-2", "a", "a", "a-2"], ["a-2", "a", "a-3", "a-2-2"]),
+    ],
+)
+def test_no_two_machines_of_a_report_have_the_same_name(names: list[str], want: list[str]) -> None:
+    assert distinct(names) == want
 
 
 async def test_one_that_does_not_reach_the_apiserver_is_told() -> None:
