@@ -13,7 +13,11 @@ _LIFT = '{"spec":{"schedulingGates":null}}'
 
 
 class Gates:
-    """Gates are lifted in the order in which the apiserver has taken the Pods."""
+    """Gates are lifted in the order in which the apiserver has taken the Pods.
+
+    Each is due at its place in the plan, and not before its Pod was. What a gate is late by is in its Pod's latency: a plan
+    that waited for the calls would leave out just the times in which the apiserver was slow.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class Gates:
                 # One caller at a time waits for what is next; its call is made outside.
                 async with self._turn:
                     index = await self._waiting.get()
-                    due = self._due = max(self._due + 1 / self._per_second, self._now())
+                    due = self._due = max(self._due + 1 / self._per_second, self._pods.intended[index])
                     await asyncio.sleep(max(0.0, due - self._now()))
                 # The scheduler may have it from now on: what it waited for its gate is not the scheduler's.
                 self._pods.intended[index] = due
