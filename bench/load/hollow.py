@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import msgspec
@@ -15,13 +16,42 @@ from vaina.client.clientset import Clientset
 
 #: each has a watch, and a client ten connections of a hundred calls
 NODES_A_PROCESS = 900
-_PARTS = 8
+#: where the addresses of hollow Pods are, a /24 a node
+_FIRST, _NODES = int(IPv4Address("10.128.0.0")), 32_768
 _LABELLERS = 16
 _LOOK_SECONDS = 0.3
 
 
 class HollowError(Exception):
     """Hollow nodes cannot be as the template wants them, or do not come."""
+
+
+class Addresses:
+    """Who has which addresses: no two processes of a run have the same. Owned by the run."""
+
+    def __init__(self) -> None:
+        #: nodes whose addresses are given away
+        self._given = 0
+
+    def take(self, processes: int, nodes: int) -> list[str]:
+        """Return a range for each of so many processes of so many nodes.
+
+        Raises:
+            HollowError: so many are not left.
+        """
+        bits = (nodes - 1).bit_length()
+        # A range begins at a multiple of its size.
+        first = -(-self._given >> bits)
+        if (first + processes) << bits > _NODES:
+            raise HollowError(
+                f"--nodes hollow: {processes} further processes of kubelets with up to {nodes:,} nodes each have no addresses "
+                f"for their Pods: a run has them for {_NODES:,} nodes, those of a process rounded up to a power of two"
+            )
+        self._given = (first + processes) << bits
+        return [
+            str(IPv4Network((_FIRST + (number << bits + 8), 24 - bits)))
+            for number in range(first, first + processes)
+        ]
 
 
 class HollowKubelets:
@@ -60,22 +90,28 @@ class HollowKubelets:
         return [process.pid for process in self._processes]
 
     async def start(
-        self, count: int, template: Template, labels: Callable[[int], dict[str, str]], patience_seconds: float
+        self,
+        count: int,
+        template: Template,
+        labels: Callable[[int], dict[str, str]],
+        patience_seconds: float,
+        addresses: Addresses,
     ) -> None:
         """Start them and return when all are registered, with their labels and taints.
 
         Raises:
-            HollowError: the template names its node, or they do not come.
+            HollowError: the template names its node, there are no addresses for so many, or they do not come.
         """
         tree: Any = template.tree
         if template.name:
             raise HollowError(f"{template.source}: a node with a name of its own needs --nodes objects")
         names: list[str] = []
         size = min(NODES_A_PROCESS, max(1, -(-count // max(1, len(self._hosts)))))
+        ranges = addresses.take(-(-count // size), size)
         for part, first in enumerate(range(0, count, size)):
             nodes = min(size, count - first)
             prefix = f"{self._settings.run}-hollow{self._number}-{part}"
-            await self._spawn(nodes, prefix, part, tree.get("status", {}).get("capacity", {}))
+            await self._spawn(nodes, prefix, part, ranges[part], tree.get("status", {}).get("capacity", {}))
             part_names = [f"{prefix}-{index:04d}" for index in range(nodes)]
             await self._registered(set(part_names), patience_seconds)
             names += part_names
@@ -98,12 +134,12 @@ class HollowKubelets:
             for _ in range(_LABELLERS):
                 group.create_task(labeller())
 
-    async def _spawn(self, nodes: int, prefix: str, part: int, capacity: Mapping[str, Any]) -> None:
+    async def _spawn(
+        self, nodes: int, prefix: str, part: int, cidr: str, capacity: Mapping[str, Any]
+    ) -> None:
         flags = [
             f"--hollow-nodes={nodes}", f"--hollow-prefix={prefix}", f"--apiserver={self._apiserver}",
-            "--log-level=warning", f"--hollow-seed={self._settings.seed + part}",
-            # Addresses for 1,024 nodes; no two processes have the same.
-            f"--hollow-cidr=10.{128 + (self._number * _PARTS + part) % 32 * 4}.0.0/14",
+            "--log-level=warning", f"--hollow-seed={self._settings.seed + part}", f"--hollow-cidr={cidr}",
         ]  # fmt: skip
         if not self._heartbeats:
             flags += ["--lease-seconds=400", "--lease-renew-seconds=100", "--node-status-seconds=100"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.load.context import Context, RunError
-from bench.load.hollow import HollowKubelets
+from bench.load.hollow import Addresses, HollowKubelets
 from bench.load.node_churn import NodeChurn, churn_nodes
 from bench.load.scrape import Meter, ProcMeter
 from bench.load.shares import deal, share
@@ -18,6 +18,7 @@ class RunNodes:
         self._context, self._settings, self._target = context, context.settings, context.target
         self._client, self._making, self._notes = context.client, context.making, context.notes
         self._hollow: list[HollowKubelets | SimulatedKubelets] = []
+        self._addresses = Addresses()
 
     async def create(self, number: int, name: str, step: CreateNodes) -> None:
         """Make the nodes of a step, and what stands behind them; a cluster's own are left as they are.
@@ -63,7 +64,9 @@ class RunNodes:
         )  # fmt: skip
         self._hollow.append(hollow)
         template = self._making.template(path, "Node")
-        await hollow.start(len(labels), template, labels.__getitem__, self._settings.patience_seconds)
+        await hollow.start(
+            len(labels), template, labels.__getitem__, self._settings.patience_seconds, self._addresses
+        )
         self._making.nodes += len(labels)
 
     async def churn(self, number: int, name: str, step: ChurnNodes) -> None:
