@@ -1,1 +1,1 @@
-"""A load on kube-apiserver and kube-scheduler, binaries given by path, beside the same load on ours (docs/load-testing.md)."""
+"""A load on kube-apiserver and kube-scheduler, binaries given by path, beside the same load on ours (docs/load-reference.md)."""

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import ssl
 import tempfile
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Final
@@ -91,6 +92,8 @@ class KubeCluster:
         self._etcd: EtcdProcess | None = None
         self._apiserver: ProgramProcess | None = None
         self._scheduler: ProgramProcess | None = None
+        #: set when nobody waits for what starts
+        self._given_up = threading.Event()
         self._token = secrets.token_urlsafe(32)
         self._port, self._scheduler_port = free_port(), free_port()
 
@@ -99,9 +102,13 @@ class KubeCluster:
         try:
             await asyncio.shield(starting)
         except BaseException:
-            # A thread cannot be cancelled: what it has yet to start would stay behind.
-            await asyncio.wait([starting])
-            self._close()
+            # A thread cannot be cancelled, it is told: what it has yet to start would stay behind.
+            self._given_up.set()
+            try:
+                await asyncio.wait([starting])
+            finally:
+                self._close()
+            starting.exception()  # was seen: it is what comes of giving up
             raise
         return self
 
@@ -215,7 +222,7 @@ class KubeCluster:
                 return False  # neither the certificate nor an answer is there yet
 
         try:
-            process.wait_until(is_ready)
+            process.wait_until(is_ready, self._given_up)
         except ProgramError as error:
             raise ClusterError(str(error)) from None
 
@@ -227,6 +234,7 @@ class KubeCluster:
         return self._folder
 
     def _close(self) -> None:
+        self._given_up.set()
         for process in (self._scheduler, self._apiserver, self._etcd):
             if process is not None:
                 process.close()

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Final
 _VERSION: Final = re.compile(r"Kubernetes (v\d+\.\d+\.\d+\S*)")
 _VERSION_SECONDS: Final = 30
 _START_SECONDS: Final = 120
+_LOOK_SECONDS: Final = 0.05
 _LOG_BYTES: Final = 3000
 
 
@@ -77,12 +79,18 @@ class ProgramProcess:
     """A process of one. Owned by who starts it; blocks."""
 
     def __init__(self, program: Program, flags: Sequence[str], log: Path) -> None:
-        """Start it. Args: flags: of it; log: where it writes what it says."""
+        """Start it, in a session of its own: Ctrl-C is for who started it, and ends it in good order.
+
+        Args:
+            program: what it is.
+            flags: of it.
+            log: where it writes what it says.
+        """
         self._name, self._log = program.name, log
         with log.open("ab") as said:
             self._process = subprocess.Popen(
-                [program.path, *flags], stdin=subprocess.DEVNULL, stdout=said, stderr=said
-            )
+                [program.path, *flags], stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )  # fmt: skip
 
     @property
     def pid(self) -> int:
@@ -98,15 +106,27 @@ class ProgramProcess:
         """Return the end of what it said."""
         return self._log.read_bytes()[-_LOG_BYTES:].decode(errors="replace")
 
-    def wait_until(self, is_ready: Callable[[], bool]) -> None:
-        """Return when it is. Raises ProgramError: it has ended, or is not in two minutes; with the end of its log."""
-        pause = threading.Event()
-        for _ in range(_START_SECONDS * 20):
-            if self._process.poll() is not None:
-                break
+    def wait_until(
+        self,
+        is_ready: Callable[[], bool],
+        given_up: threading.Event,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Return when it is.
+
+        Args:
+            is_ready: may take some seconds to say so.
+            given_up: is set when nobody waits for it any more.
+            now: seconds of a clock that goes on evenly.
+
+        Raises:
+            ProgramError: it has ended, is not in two minutes, or was given up; with the end of its log.
+        """
+        deadline = now() + _START_SECONDS
+        while self._process.poll() is None and now() < deadline and not given_up.is_set():
             if is_ready():
                 return
-            pause.wait(0.05)
+            given_up.wait(_LOOK_SECONDS)
         raise ProgramError(f"{self._name} does not start:\n{self.log()}")
 
     def close(self) -> None:
