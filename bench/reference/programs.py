@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_VERSION: Final = re.compile(r"Kubernetes (v\d+\.\d+\.\d+\S*)")
-_VERSION_SECONDS: Final = 30
+_VERSION: Final = re.compile(r"Kubernetes (v\d+\.\d+\.\d+[\w.+-]*)", re.ASCII)
+#: flags that `cluster` gives it and that none of the others knows, which say the same to --version
+_KNOWN_BY: Final = {"kube-apiserver": ["etcd-servers"], "kube-scheduler": ["config", "secure-port"]}
+_ANSWER_SECONDS: Final = 30
 _START_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.05
 _LOG_BYTES: Final = 3000
@@ -42,7 +44,7 @@ def find_program(name: str, path: str) -> Program:
     """Return what is at a path.
 
     Args:
-        name: what it should be: kube-apiserver, kube-scheduler.
+        name: what it should be: kube-apiserver or kube-scheduler.
         path: of the binary.
 
     Raises:
@@ -53,26 +55,30 @@ def find_program(name: str, path: str) -> Program:
         raise ProgramError(f"{flag}: {path}: there is no such file")
     if not os.access(file, os.X_OK):
         raise ProgramError(f"{flag}: {path}: it may not be executed (chmod +x)")
-    try:
-        done = subprocess.run(
-            [file, "--version"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_VERSION_SECONDS,
-            check=False,
-        )
-    except OSError as error:
-        raise ProgramError(f"{flag}: {path}: it cannot be run: {error.strerror}") from error
-    except subprocess.TimeoutExpired:
-        raise ProgramError(f"{flag}: {path}: --version gives no answer in {_VERSION_SECONDS} s") from None
+    done = _answer(f"{flag}: {path}", file, "--version")
     found = _VERSION.fullmatch(done.stdout.strip())
     if done.returncode or found is None:
         said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[0][:100]
         raise ProgramError(
             f"{flag}: {path}: --version says {said!r}, not 'Kubernetes v1.x.y': is it a {name}?"
         )
+    told = _answer(f"{flag}: {path}", file, "--help").stdout
+    for known in _KNOWN_BY[name]:
+        if not re.search(rf"^ *--{known} ", told, re.MULTILINE):
+            raise ProgramError(f"{flag}: {path}: its --help does not know --{known}: is it a {name}?")
     return Program(name, file, found[1], hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _answer(what: str, file: Path, option: str) -> "subprocess.CompletedProcess[str]":
+    """Run it with one option. Args: what: begins what is told of an error. Raises ProgramError: there is no answer."""
+    try:
+        return subprocess.run(
+            [file, option], capture_output=True, text=True, errors="replace", timeout=_ANSWER_SECONDS, check=False
+        )  # fmt: skip
+    except OSError as error:
+        raise ProgramError(f"{what}: it cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise ProgramError(f"{what}: {option} gives no answer in {_ANSWER_SECONDS} s") from None
 
 
 class ProgramProcess:

@@ -94,7 +94,10 @@ def test_a_program_that_does_not_start_is_told_with_its_words(
 ) -> None:
     broken = tmp_path / "broken"
     broken.write_text(
-        '#!/bin/sh\n[ "$1" = --version ] && echo Kubernetes v1.37.2 || { printf "no such \\033[2Jdoor\\n" >&2; exit 1; }\n'
+        "#!/bin/sh\n"
+        'case "$1" in --version) echo Kubernetes v1.37.2;;\n'
+        '--help) printf -- "--etcd-servers x\\n--config x\\n--secure-port x\\n";;\n'
+        '*) printf "no such \\033[2Jdoor\\n" >&2; exit 1;; esac\n'
     )
     broken.chmod(0o755)
     done = subprocess.run(

@@ -16,8 +16,22 @@ def program(path: Path, body: str, *, mode: int = 0o755) -> str:
     return str(path)
 
 
+def kube(path: Path, *flags: str, version: str = "v1.37.2") -> str:
+    """Write a program that answers as those of Kubernetes do."""
+    told = "".join(f"      --{flag} string   What it is for.\\n" for flag in flags)
+    return program(path, f'[ "$1" = --version ] && echo Kubernetes {version} || printf -- "Usage:\\n{told}"')
+
+
+def apiserver(folder: Path) -> str:
+    return kube(folder / "kube-apiserver", "etcd-servers", "secure-port")
+
+
+def scheduler(folder: Path) -> str:
+    return kube(folder / "kube-scheduler", "config", "secure-port")
+
+
 def test_a_program_is_known_by_what_it_says(tmp_path: Path) -> None:
-    path = program(tmp_path / "kube-apiserver", "echo Kubernetes v1.37.2")
+    path = apiserver(tmp_path)
     found = find_program("kube-apiserver", path)
     assert (found.name, found.path, found.version, len(found.sha256)) == (
         "kube-apiserver",
@@ -34,6 +48,7 @@ def test_a_program_is_known_by_what_it_says(tmp_path: Path) -> None:
         ("echo etcd Version: 3.5.16", 0o755, "says 'etcd Version: 3.5.16'"),
         ("echo Kubernetes v0.0.0-master+$Format:%H$; exit 3", 0o755, "not 'Kubernetes v1.x.y'"),
         ("exit 1", 0o755, "says 'nothing'"),
+        (r"printf 'Kubernetes v1.37.2\033[2J\n'", 0o755, r"says 'Kubernetes v1.37.2\x1b[2J'"),
     ],
 )
 def test_a_program_that_is_none(tmp_path: Path, body: str, mode: int, words: str) -> None:
@@ -41,6 +56,15 @@ def test_a_program_that_is_none(tmp_path: Path, body: str, mode: int, words: str
     with pytest.raises(ProgramError, match="--kube-scheduler: ") as refused:
         find_program("kube-scheduler", path)
     assert words in str(refused.value)
+
+
+def test_one_program_is_not_taken_for_the_other(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match="its --help does not know --etcd-servers: is it a kube-apiserver"):
+        find_program("kube-apiserver", scheduler(tmp_path))
+    with pytest.raises(ProgramError, match="its --help does not know --config: is it a kube-scheduler"):
+        find_program("kube-scheduler", apiserver(tmp_path))
+    with pytest.raises(ProgramError, match="--secure-port"):
+        find_program("kube-scheduler", kube(tmp_path / "kubelet", "config", "config-dir"))
 
 
 def test_a_path_at_which_there_is_nothing(tmp_path: Path) -> None:
@@ -74,9 +98,10 @@ def test_a_file_that_no_system_runs(tmp_path: Path) -> None:
 def test_what_is_refused_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    good = program(tmp_path / "kube", "echo Kubernetes v1.37.2")
     output = tmp_path / "raw.json"
-    common = [f"--kube-apiserver={good}", f"--kube-scheduler={good}", f"--output={output}"]
+    common = [
+        f"--kube-apiserver={apiserver(tmp_path)}", f"--kube-scheduler={scheduler(tmp_path)}", f"--output={output}",
+    ]  # fmt: skip
     with pytest.raises(SystemExit) as ended:
         main([*common, *arguments])
     assert ended.value.code == 2
