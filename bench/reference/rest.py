@@ -3,7 +3,8 @@ r"""The calls of the load lab as requests of kube-apiserver's REST API, in proto
 Called by `transport`. The messages of both sides have the same fields and numbers (decision 002), so objects travel as the bytes
 that they are: what is translated is the path, the options, and the envelope around an object. Upstream:
 apimachinery/pkg/runtime/serializer/protobuf/protobuf.go (`k8s\0` and Unknown; a frame of a watch is a bare WatchEvent after its
-length), apiserver/pkg/endpoints/installer.go (paths), apimachinery/pkg/apis/meta/v1/types.go (names of options).
+length), apiserver/pkg/endpoints/installer.go (paths), apimachinery/pkg/apis/meta/v1/types.go (names of options),
+apiserver/pkg/endpoints/handlers/delete.go (a deletion's options are its body, and what stands in the query is not read then).
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,7 @@ def requests_of(method: str, data: bytes) -> Sequence[Request]:
             return [_delete_all(kind, request_pb2.DeleteCollectionRequest.FromString(data))]
         case "Patch":
             patch = request_pb2.PatchRequest.FromString(data)
+            _no_options(kind, patch.options)
             path = _path(kind, patch.namespace or "default", patch.name, patch.subresource)
             return [Request("PATCH", path, {}, patch.patch.encode(), patch.patch_type)]
     raise MethodNotSupported(f"{verb} of {kind.plural}: kube-apiserver is not asked for that by a load")
@@ -118,7 +120,10 @@ def watch_request(method: str, data: bytes) -> Request:
     query = {"watch": "1"} | _given(
         labelSelector=watch.label_selector, fieldSelector=watch.field_selector, resourceVersion=watch.resource_version,
         allowWatchBookmarks="true" if watch.allow_watch_bookmarks else "",
+        resourceVersionMatch=watch.resource_version_match,
     )  # fmt: skip
+    if watch.HasField("timeout_seconds"):
+        query["timeoutSeconds"] = str(watch.timeout_seconds)
     if watch.send_initial_events:
         query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
     return Request("GET", _path(kind, watch.namespace), query)
@@ -174,8 +179,12 @@ def error_of(code: int, body: bytes) -> ApiError:
 
 def wrap(kind: Kind[Any], content: bytes) -> bytes:
     """Return an encoded object in its envelope."""
+    return _envelope(kind.api_version, kind.kind, content)
+
+
+def _envelope(api_version: str, kind: str, content: bytes) -> bytes:
     unknown = runtime_pb2.Unknown(raw=content)
-    unknown.type_meta.api_version, unknown.type_meta.kind = kind.api_version, kind.kind
+    unknown.type_meta.api_version, unknown.type_meta.kind = api_version, kind
     return _MAGIC + unknown.SerializeToString()
 
 
@@ -226,6 +235,7 @@ def _list(kind: Kind[Any], asked: request_pb2.ListRequest) -> Request:
 
 
 def _create(kind: Kind[Any], asked: raw_pb2.RawCreateRequest) -> Request:
+    _no_options(kind, asked.options)
     namespace = _place_of(kind.service).FromString(asked.object).metadata.namespace or "default"
     return Request("POST", _path(kind, namespace), {}, wrap(kind, asked.object))
 
@@ -233,22 +243,39 @@ def _create(kind: Kind[Any], asked: raw_pb2.RawCreateRequest) -> Request:
 def _put(kind: Kind[Any], asked: raw_pb2.RawUpdateRequest, subresource: str) -> Request:
     if asked.status_mask.paths:
         raise MethodNotSupported(f"{kind.plural}: kube-apiserver takes no mask of a status")
+    _no_options(kind, asked.options)
     meta = _place_of(kind.service).FromString(asked.object).metadata
     path = _path(kind, meta.namespace or "default", meta.name, subresource)
     return Request("PUT", path, {}, wrap(kind, asked.object))
 
 
-def _grace(asked: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> dict[str, str]:
-    query = _given(propagationPolicy=asked.propagation_policy)
+def _no_options(kind: Kind[Any], options: Message) -> None:
+    """Raise MethodNotSupported where any is given: it would be dropped."""
+    given = ", ".join(field.json_name for field, _ in options.ListFields())
+    if given:
+        raise MethodNotSupported(f"{kind.plural}: kube-apiserver is not asked for {given} by a load")
+
+
+def _options(asked: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> bytes | None:
+    """Return the body of a deletion: what is said beyond what is deleted; None: nothing."""
+    options = meta_pb2.DeleteOptions(dry_run=asked.dry_run)
     if asked.HasField("grace_period_seconds"):
-        query["gracePeriodSeconds"] = str(asked.grace_period_seconds)
-    return query
+        options.grace_period_seconds = asked.grace_period_seconds
+    if asked.propagation_policy:
+        options.propagation_policy = asked.propagation_policy
+    if isinstance(asked, request_pb2.DeleteRequest):
+        if asked.HasField("preconditions"):
+            options.preconditions.CopyFrom(asked.preconditions)
+        if asked.HasField("ignore_store_read_error_with_cluster_breaking_potential"):
+            raise MethodNotSupported("kube-apiserver is not asked by a load to delete what it cannot read")
+    content = options.SerializeToString()
+    return _envelope("meta.k8s.io/v1", "DeleteOptions", content) if content else None
 
 
 def _delete(kind: Kind[Any], asked: request_pb2.DeleteRequest) -> Request:
-    return Request("DELETE", _path(kind, asked.namespace or "default", asked.name), _grace(asked))
+    return Request("DELETE", _path(kind, asked.namespace or "default", asked.name), {}, _options(asked))
 
 
 def _delete_all(kind: Kind[Any], asked: request_pb2.DeleteCollectionRequest) -> Request:
     selectors = _given(labelSelector=asked.label_selector, fieldSelector=asked.field_selector)
-    return Request("DELETE", _path(kind, asked.namespace or "default"), selectors | _grace(asked))
+    return Request("DELETE", _path(kind, asked.namespace or "default"), selectors, _options(asked))

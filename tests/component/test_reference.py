@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +16,19 @@ from pathlib import Path
 import pytest
 
 from bench.load.report import Report
+from bench.reference.cluster import KubeCluster
+from bench.reference.programs import find_program
 from bench.reference.raw import Side, decode
 from tests.support.apiserver_process import ROOT
 from tests.support.cluster_plugin import setting
 from tests.support.signals import heard
+from vaina.api.core.v1.node_pb2 import Node
+from vaina.api.meta.v1.meta_pb2 import ObjectMeta
+from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
+from vaina.errors import Conflict, NotFound
 
+NAMES = ("apiserver", "scheduler")
 PROGRAMS = [setting("KUBE_APISERVER"), setting("KUBE_SCHEDULER")]
 pytestmark = [
     pytest.mark.component,
@@ -107,6 +115,25 @@ def test_a_program_that_does_not_start_is_told_with_its_words(
     assert done.returncode == 1
     assert f"error: {name} does not start:\nno such ^[[2Jdoor" in done.stderr
     assert not (tmp_path / "raw.json").exists()
+
+
+async def test_who_deletes_one_object_leaves_the_one_that_came_after(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    programs = [find_program(f"kube-{name}", path) for name, path in zip(NAMES, PROGRAMS, strict=True)]
+    async with (
+        KubeCluster(*programs, fsync=False) as cluster,
+        Clientset(cluster.transport(), timeout=PATIENCE_SECONDS) as client,
+    ):
+        node = await client.nodes.create(Node(metadata=ObjectMeta(name="a")))
+        with pytest.raises(Conflict):
+            await client.nodes.delete("a", uid="of-another")
+        await client.nodes.delete("a", uid=node.metadata.uid, dry_run=True)
+        assert (await client.nodes.get("a")).metadata.uid == node.metadata.uid
+        await client.nodes.delete("a", uid=node.metadata.uid, grace_period_seconds=0)
+        with pytest.raises(NotFound):
+            await client.nodes.get("a")
 
 
 async def test_what_is_ended_leaves_nothing(tmp_path: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
+from google.protobuf.message import Message
 
 from bench.reference.rest import (
     MAX_FRAME_BYTES,
@@ -41,6 +42,13 @@ def status(reason: str, code: int, message: str = "no") -> bytes:
     return b"k8s\0" + unknown.SerializeToString()
 
 
+def deletion(**options: object) -> bytes:
+    made = meta_pb2.DeleteOptions(**options)  # type: ignore[arg-type]
+    unknown = runtime_pb2.Unknown(raw=made.SerializeToString())
+    unknown.type_meta.api_version, unknown.type_meta.kind = "meta.k8s.io/v1", "DeleteOptions"
+    return b"k8s\0" + unknown.SerializeToString()
+
+
 NODE_A = node_pb2.Node()
 NODE_A.metadata.name = "a"
 REPLICA_SET_A = apps_pb2.ReplicaSet()
@@ -71,12 +79,18 @@ CASES = (
          [Request("POST", "/api/v1/nodes", {}, wrap(NODE, NODE_A.SerializeToString()))] * 2),
     Case("a deletion at once says so", POD.method("DeleteBatch"),
          request_pb2.DeleteBatchRequest(requests=[request_pb2.DeleteRequest(namespace="ns", name="a", grace_period_seconds=0)]),
-         [Request("DELETE", "/api/v1/namespaces/ns/pods/a", {"gracePeriodSeconds": "0"})]),
+         [Request("DELETE", "/api/v1/namespaces/ns/pods/a", {}, deletion(grace_period_seconds=0))]),
+    Case("a deletion of one object and of none that came after it says so", POD.method("Delete"),
+         request_pb2.DeleteRequest(namespace="ns", name="a", preconditions={"uid": "u", "resource_version": "7"}),
+         [Request("DELETE", "/api/v1/namespaces/ns/pods/a", {}, deletion(preconditions={"uid": "u", "resource_version": "7"}))]),
+    Case("a deletion that is only tried says so", NODE.method("Delete"),
+         request_pb2.DeleteRequest(name="a", dry_run=["All"], propagation_policy="Orphan"),
+         [Request("DELETE", "/api/v1/nodes/a", {}, deletion(dry_run=["All"], propagation_policy="Orphan"))]),
     Case("a deletion without a time leaves it to the object", POD.method("Delete"), request_pb2.DeleteRequest(namespace="ns", name="a"),
          [Request("DELETE", "/api/v1/namespaces/ns/pods/a")]),
     Case("all that match are deleted", POD.method("DeleteCollection"),
          request_pb2.DeleteCollectionRequest(namespace="ns", label_selector="a=b", grace_period_seconds=0),
-         [Request("DELETE", "/api/v1/namespaces/ns/pods", {"labelSelector": "a=b", "gracePeriodSeconds": "0"})]),
+         [Request("DELETE", "/api/v1/namespaces/ns/pods", {"labelSelector": "a=b"}, deletion(grace_period_seconds=0))]),
     Case("a patch is sent as it is", NODE.method("Patch"),
          request_pb2.PatchRequest(name="a", patch="{}", patch_type="application/merge-patch+json"),
          [Request("PATCH", "/api/v1/nodes/a", {}, b"{}", "application/merge-patch+json")]),
@@ -105,6 +119,31 @@ def test_a_mask_of_a_status_is_refused() -> None:
     request.status_mask.paths.append("phase")
     with pytest.raises(MethodNotSupported, match="mask"):
         requests_of(POD.method("UpdateStatus"), request.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "words"),
+    [
+        (POD.method("Create"), raw_pb2.RawCreateRequest(options={"dry_run": ["All"]}), "dryRun"),
+        (POD.method("Update"), raw_pb2.RawUpdateRequest(options={"field_manager": "a"}), "fieldManager"),
+        (POD.method("Patch"), request_pb2.PatchRequest(options={"field_validation": "Strict"}), "fieldValidation"),
+        (
+            POD.method("Delete"),
+            request_pb2.DeleteRequest(ignore_store_read_error_with_cluster_breaking_potential=True),
+            "cannot read",
+        ),
+    ],
+)  # fmt: skip
+def test_options_that_would_be_dropped_are_refused(method: str, request_: Message, words: str) -> None:
+    with pytest.raises(MethodNotSupported, match=words):
+        requests_of(method, request_.SerializeToString())
+
+
+def test_a_watch_ends_when_it_was_asked_to() -> None:
+    request = request_pb2.WatchRequest(timeout_seconds=5, resource_version="7")
+    assert watch_request(NODE.method("Watch"), request.SerializeToString()) == Request(
+        "GET", "/api/v1/nodes", {"watch": "1", "resourceVersion": "7", "timeoutSeconds": "5"}
+    )
 
 
 def test_a_watch_asks_for_what_is_there_first() -> None:
