@@ -15,8 +15,10 @@ from pathlib import Path
 
 from bench.load.repeated import Figures, Repeated, Spread, decode_runs, repeated
 from bench.load.report import Report, ReportError
+from bench.markdown import plain, row
 from bench.reference.kept import reference_rates
 from bench.reference.raw import RawError
+from cli.printers.visible import visible
 
 BEGIN, END = "<!-- table of loads: begin -->", "<!-- table of loads: end -->"
 _HEAD = (
@@ -39,13 +41,13 @@ def table(files: Sequence[Repeated], reference: Mapping[str, str]) -> str:
         files: reports.
         reference: Pods a second of kube-apiserver and kube-scheduler, by what a row is called.
     """
-    lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
+    lines = [row(_HEAD), row(["---"] * len(_HEAD))]
     rows: dict[str, list[Report]] = {}
     for runs in files:
         for report in runs.reports:
             rows.setdefault(title(report), []).append(report)
     lines += [
-        _line(cells) for name, reports in rows.items() for cells in _rows(name, repeated(reports), reference)
+        row(cells) for name, reports in rows.items() for cells in _rows(name, repeated(reports), reference)
     ]
     return "\n".join([*lines, "", *_about([report for runs in files for report in runs.reports])]) + "\n"
 
@@ -149,7 +151,7 @@ def _about(reports: Sequence[Report]) -> list[str]:
     """Say on what, when and from which commit: everything that differs between the runs is named."""
 
     def each(of: Callable[[Report], str]) -> str:
-        return ", ".join(dict.fromkeys(filter(None, map(of, reports)))) or "not known"
+        return plain(", ".join(dict.fromkeys(filter(None, map(of, reports))))) or "not known"
 
     busy = [report.machine.load_before[0] for report in reports]
     return [
@@ -158,10 +160,6 @@ def _about(reports: Sequence[Report]) -> list[str]:
         f"{each(lambda one: one.machine.python)}, etcd {each(lambda one: one.machine.etcd)}; load of the machine before "
         f"a run {min(busy):.1f} to {max(busy):.1f}."
     ]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in cells)} |"
 
 
 def _read(path: Path) -> Repeated:
@@ -187,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             page = put_into(options.into.read_text(encoding="utf-8"), text)
             options.into.write_text(page, encoding="utf-8")
     except (OSError, ReportError, RawError, ValueError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(visible(f"error: {error}\n"))
         return 1
     return 0
 

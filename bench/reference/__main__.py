@@ -12,6 +12,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bench.load.cluster import ClusterError
 from bench.load.context import RunError
@@ -35,11 +36,16 @@ _MAX_PATIENCE = 3600
 _NO_TLS = "vaina serves no TLS yet, and kube-apiserver nothing else: one side of every run is in the clear"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with what is wrong: words of files are in it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def _table(arguments: Sequence[str]) -> int:
     """Print the table, or put it into a page."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.reference table", description="The table of raw data in Markdown."
-    )
+    parser = _Parser(prog="python -m bench.reference table", description="The table of raw data in Markdown.")
     parser.add_argument("files", nargs="*", type=Path, help="default: those in bench/reference/data")
     parser.add_argument(
         "--into", type=Path, metavar="PAGE", help="a page that has the marks, instead of standard output"
@@ -58,7 +64,7 @@ def _table(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m bench.reference",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

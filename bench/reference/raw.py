@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from bench.load.report import Machine, Report, metrics_of
+from bench.markdown import plain, row
 
 FORMAT: Final = "vaina-reference/1"
 #: CPU microseconds a Pod, in the order of the table
@@ -114,7 +115,7 @@ def decode(data: bytes) -> Raw:
 
 def table(entries: Sequence[Entry]) -> list[str]:
     """Return the table of the documents, in Markdown, and below it of which versions, when and where its rows are."""
-    lines = [_line(_HEADS), _line(["---"] * len(_HEADS))]
+    lines = [row(_HEADS), row(["---"] * len(_HEADS))]
     sources: dict[str, list[Entry]] = {}
     for entry in entries:
         theirs, ours = entry.reference, entry.vaina or Side(tls=False)
@@ -124,8 +125,10 @@ def table(entries: Sequence[Entry]) -> list[str]:
             entry.workload, _measured(theirs), _measured(ours), _times(theirs, ours), _cpu(theirs), _cpu(ours),
             str([*sources].index(about) + 1),
         )  # fmt: skip
-        lines.append(_line(cells))
-    told = (f"{number}. {about}{_busy(some)}" for number, (about, some) in enumerate(sources.items(), 1))
+        lines.append(row(cells))
+    told = (
+        f"{number}. {plain(about)}{_busy(some)}" for number, (about, some) in enumerate(sources.items(), 1)
+    )
     return [*lines, "", *told]
 
 
@@ -140,10 +143,6 @@ def _busy(entries: Sequence[Entry]) -> str:
     ]
     busy = [report.machine.load_before[0] for report in reports]
     return f". Load of the machine before a run: {min(busy):.1f} to {max(busy):.1f}" if busy else ""
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 def _measured(side: Side) -> str:

@@ -147,6 +147,15 @@ def test_a_table_of_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFi
     assert "a.json: no raw data" in capsys.readouterr().err
 
 
+def test_words_of_a_file_that_is_none_do_nothing_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text(r'{"entries": [], "format": "\u001b[2J"}')
+    with pytest.raises(SystemExit):
+        main(["table", str(tmp_path / "a.json")])
+    assert 'of the format "^[[2J"' in capsys.readouterr().err
+
+
 def test_a_page_without_marks_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.txt"
     page.write_text("words\n")

@@ -90,6 +90,25 @@ def test_what_is_not_known_is_not_made_up() -> None:
     )
 
 
+def test_words_of_a_file_are_no_mark_up_and_no_escapes() -> None:
+    lines = table(
+        [
+            entry(
+                workload="a|b\n<img src=x>",
+                where="R&D\x1b[2J",
+                notes=["one\n\n# two"],
+                commit="<b>",
+                when="<i>",
+            )
+        ]
+    )
+    assert lines[2].startswith("| a&#124;b &lt;img src=x&gt; | 80 | ")
+    assert lines[-1] == (
+        "1. kube-apiserver and kube-scheduler v1.37.2; vaina &lt;b&gt;; &lt;i&gt;; R&amp;D^[[2J; fsync; TLS there, none here. "
+        "one  # two"
+    )
+
+
 def test_a_slower_side_is_told_in_tenths() -> None:
     assert row(entry(vaina=Side(tls=True, told=told(200))))[3] == "2.5"
     assert row(entry(vaina=Side(tls=True, told=told(40))))[3] == "0.5"
