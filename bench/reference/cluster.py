@@ -22,6 +22,7 @@ import msgspec
 
 from bench.etcd import EtcdProcess, find_etcd, free_port
 from bench.load.cluster import QUOTA, ClusterError
+from bench.load.judging import Judging
 from bench.load.scheduler_command import ended
 from bench.load.scrape import Meter, ProcMeter
 from bench.reference.programs import Program, ProgramError, ProgramProcess
@@ -132,6 +133,10 @@ class KubeCluster:
         found: dict[str, Meter] = {"load": ProcMeter(os.getpid())}
         parts = {"etcd": self._etcd, "apiserver": self._apiserver, "scheduler": self._scheduler}
         return found | {name: ProcMeter(part.pid) for name, part in parts.items() if part is not None}
+
+    def judging(self) -> Judging:
+        """Return by what it is judged: its defaults; in a large cluster it does not look at all nodes (schedule_one.go, numFeasibleNodesToFind)."""
+        return Judging(takes_the_best=False)
 
     async def stop_scheduler(self) -> None:
         """End kube-scheduler in good order."""
