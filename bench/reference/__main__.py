@@ -128,11 +128,17 @@ def unfit(workload: Workload) -> str:
         return "controllers make its Pods, and kube-controller-manager is not started"
     if any(isinstance(step, ChurnNodes) for step in steps):
         return "churnNodes is not done with a kube-apiserver"
-    if not any(
+    measured = sum(
         isinstance(step, StartCollectingMetrics) or getattr(step, "collect_metrics", False) for step in steps
-    ):
+    )
+    if not measured:
         return (
             "nothing in it is measured (collectMetrics, startCollectingMetrics): there is nothing to compare"
+        )
+    if measured > 1:
+        return (
+            f"it is measured {measured} times (collectMetrics, startCollectingMetrics), and each side has one figure: "
+            "make a workload of each"
         )
     return ""
 

@@ -98,7 +98,7 @@ def decode(data: bytes) -> Raw:
     """Read a file.
 
     Raises:
-        RawError: it is none, one of another format, or a run without figures.
+        RawError: it is none, one of another format, or a run that has not one measurement.
     """
     try:
         found = msgspec.json.decode(data, type=Raw)
@@ -108,8 +108,11 @@ def decode(data: bytes) -> Raw:
         raise RawError(f'raw data of the format "{found.format}", not "{FORMAT}"')
     for entry in found.entries:
         for side in filter(None, (entry.reference, entry.vaina)):
-            if any(not one.measurements for one in side.reports):
-                raise RawError(f"{entry.workload}: a report without a measurement")
+            for one in side.reports:
+                if len(one.measurements) != 1:
+                    raise RawError(
+                        f"{entry.workload}: a report with {len(one.measurements)} measurements, not one"
+                    )
     return found
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bench.etcd import ROOT
 from bench.load.parse import find_workload, read_workloads
+from bench.load.workload import CreatePods
 from bench.reference.__main__ import BEGIN, END, main, unfit
 from bench.reference.programs import ProgramError, find_program
 
@@ -121,6 +123,14 @@ def test_what_is_refused_before_anything_starts(
 )
 def test_which_workloads_fit(workload: str, words: str) -> None:
     assert unfit(find_workload(workload, read_workloads())) == words
+
+
+def test_a_workload_with_several_measurements_does_not_fit() -> None:
+    """Each side has one figure: of two, one would be dropped."""
+    known = find_workload("SchedulingBasic/5Nodes_20Pods", read_workloads())
+    steps = [*known.case.workload_template, CreatePods(count=3, collect_metrics=True)]
+    twice = replace(known, case=replace(known.case, workload_template=steps))
+    assert unfit(twice).startswith("it is measured 2 times")
 
 
 def test_the_table_of_what_is_kept_stands_in_the_page(capsys: pytest.CaptureFixture[str]) -> None:

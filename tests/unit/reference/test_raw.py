@@ -137,7 +137,8 @@ def test_a_file_is_read_as_it_was_written() -> None:
         (b"{", "no raw data"),
         (b'{"entries": [{"workload": 1}]}', "workload"),
         (b'{"entries": [], "format": "vaina-reference/9"}', "vaina-reference/9"),
-        (encode(Raw([entry(vaina=Side(tls=False, reports=[report(measurements=[])]))])), "without a measurement"),
+        (encode(Raw([entry(vaina=Side(tls=False, reports=[report(measurements=[])]))])), "with 0 measurements, not one"),
+        (encode(Raw([entry(vaina=Side(tls=False, reports=[report(measurements=[measurement()] * 2)]))])), "with 2 measurements, not one"),
     ],
 )  # fmt: skip
 def test_files_that_are_none(data: bytes, words: str) -> None:
