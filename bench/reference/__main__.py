@@ -98,8 +98,10 @@ def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tu
         parser.error(f"--repeat: 1 to {MAX_RUNS}, not {options.repeat}")
     if not 1 <= options.patience <= _MAX_PATIENCE:
         parser.error(f"--patience: 1 to {_MAX_PATIENCE} seconds, not {options.patience:g}")
-    if options.output.is_dir() or not options.output.absolute().parent.is_dir():
-        parser.error(f"--output: {options.output}: name a file in a folder that is there")
+    try:
+        _try_to_write(options.output)
+    except OSError as error:
+        parser.error(f"--output: {options.output}: it cannot be written: {error.strerror}")
     try:
         known = read_workloads([Path(file) for file in options.filename])
         workloads = [find_workload(name, known) for name in options.workloads]
@@ -119,6 +121,15 @@ def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tu
     except (WorkloadError, MeasureError, ProgramError) as error:
         parser.error(str(error))
     return workloads, how
+
+
+def _try_to_write(output: Path) -> None:
+    """Open a file for writing, and leave what is there as it is. Raises OSError: that cannot be done."""
+    is_there = output.exists()
+    with output.open("ab"):
+        pass
+    if not is_there:
+        output.unlink()
 
 
 def unfit(workload: Workload) -> str:
@@ -159,6 +170,20 @@ async def _run(done: list[Both], workloads: Sequence[Workload], how: How) -> int
     return 0
 
 
+def keep(done: Sequence[Both], output: Path) -> bool:
+    """Write what was found, also where one side has nothing yet, and print its table; say whether it could be written."""
+    entries = [one.entry() for one in done if one.reference or one.vaina]
+    if not entries:
+        return True
+    print("\n".join(table(entries)))
+    try:
+        output.write_bytes(encode(Raw(entries)))
+    except OSError as error:
+        _tell(f"error: {output}: {error.strerror}\n")
+        return False
+    return True
+
+
 def _tell(text: str) -> None:
     """Say it: what a program said last is in it, and names of objects."""
     print(visible(text), file=sys.stderr, end="", flush=True)
@@ -176,14 +201,11 @@ def main(arguments: Sequence[str]) -> int:
         code = asyncio.run(_run(done, workloads, how))
     finally:
         # Also what was found before a run failed, or Ctrl-C.
-        entries = [one.entry() for one in done if one.reference and one.vaina]
-        if entries:
-            options.output.write_bytes(encode(Raw(entries)))
-            print("\n".join(table(entries)))
+        is_kept = keep(done, options.output)
     violations = [text for one in done for text in one.violations]
     for text in violations:
         _tell(f"violation: {text}\n")
-    return code or bool(violations)
+    return code or int(bool(violations) or not is_kept)
 
 
 if __name__ == "__main__":

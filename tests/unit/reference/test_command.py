@@ -7,9 +7,16 @@ from msgspec.structs import replace
 
 from bench.etcd import ROOT
 from bench.load.parse import find_workload, read_workloads
+from bench.load.progress import Progress
 from bench.load.workload import CreatePods
-from bench.reference.__main__ import BEGIN, END, main, unfit
-from bench.reference.programs import ProgramError, find_program
+from bench.reference.__main__ import BEGIN, END, keep, main, unfit
+from bench.reference.both import Both, How
+from bench.reference.programs import Program, ProgramError, find_program
+from bench.reference.raw import decode
+from tests.unit.load.loads import report
+
+#: a name that no file system takes, whoever asks
+TOO_LONG = Path("/tmp") / ("a" * 300)
 
 
 def program(path: Path, body: str, *, mode: int = 0o755) -> str:
@@ -88,7 +95,9 @@ def test_a_file_that_no_system_runs(tmp_path: Path) -> None:
         (["SchedulingBasic/5Nodes", "--repeat=0"], "--repeat: 1 to 20, not 0"),
         (["SchedulingBasic/5Nodes", "--measure=10"], "is not like 10s..60s"),
         (["SchedulingBasic/5Nodes", "--patience=0"], "--patience"),
-        (["SchedulingBasic/5Nodes", "-o", "/"], "name a file in a folder that is there"),
+        (["SchedulingBasic/5Nodes", "-o", "/"], "--output: /: it cannot be written: Is a directory"),
+        (["SchedulingBasic/5Nodes", "-o", "/no/such"], "it cannot be written: No such file or directory"),
+        (["SchedulingBasic/5Nodes", "-o", str(TOO_LONG)], "it cannot be written: File name too long"),
         (["SchedulingBasic/NoNodes"], "NoNodes"),
         (["Deployments/1000Nodes_5000Pods"], "controllers make its Pods"),
         (
@@ -131,6 +140,51 @@ def test_a_workload_with_several_measurements_does_not_fit() -> None:
     steps = [*known.case.workload_template, CreatePods(count=3, collect_metrics=True)]
     twice = replace(known, case=replace(known.case, workload_template=steps))
     assert unfit(twice).startswith("it is measured 2 times")
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Both:
+    """A load of which our run failed after the reference's."""
+    workload = find_workload("SchedulingBasic/5Nodes_20Pods", read_workloads())
+    program = Program("kube-apiserver", tmp_path / "none", "v1.37.2", "")
+    made = Both(
+        workload, How(program, program), Progress(lambda _: None), begun="today", machine=report().machine
+    )
+    made.reference.append(report())
+    return made
+
+
+def test_what_one_side_has_is_kept_when_the_other_fails(
+    tmp_path: Path, half: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keep([half], tmp_path / "raw.json")
+    [entry] = decode((tmp_path / "raw.json").read_bytes()).entries
+    assert entry.vaina is not None
+    assert (entry.reference.reports, entry.vaina.reports) == ([report()], [])
+    assert "| SchedulingBasic/5Nodes_20Pods | 50; 100 Pods | - | - |" in capsys.readouterr().out
+
+
+def test_raw_data_that_cannot_be_written_are_an_error_and_the_table_is_printed(
+    half: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not keep([half], TOO_LONG)
+    said = capsys.readouterr()
+    assert "| SchedulingBasic/5Nodes_20Pods | 50" in said.out
+    assert said.err.endswith("File name too long\n")
+
+
+def test_without_any_run_nothing_is_written(tmp_path: Path, half: Both) -> None:
+    half.reference.clear()
+    assert keep([half], tmp_path / "raw.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_there_is_left_as_it_is_until_there_is_another(tmp_path: Path) -> None:
+    output = tmp_path / "raw.json"
+    output.write_text("of yesterday")
+    with pytest.raises(SystemExit):
+        main(["SchedulingBasic/5Nodes", "--kube-apiserver=/no", "--kube-scheduler=/no", f"--output={output}"])
+    assert output.read_text() == "of yesterday"
 
 
 def test_the_table_of_what_is_kept_stands_in_the_page(capsys: pytest.CaptureFixture[str]) -> None:
