@@ -17,29 +17,13 @@ from bench.reference.rest import (
     watch_request,
     wrap,
 )
+from tests.unit.reference.wire import create, frame, pod, status
 from vaina.api.apps.v1 import apps_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.errors import AlreadyExists, Expired, InternalError, MethodNotSupported, TooManyRequests
 from vaina.kinds import LEASE, NODE, POD, REPLICA_SET
-
-
-def pod(name: str = "a", version: str = "") -> pod_pb2.Pod:
-    made = pod_pb2.Pod()
-    made.metadata.name, made.metadata.namespace, made.metadata.resource_version = name, "ns", version
-    return made
-
-
-def create(obj: object) -> raw_pb2.RawCreateRequest:
-    return raw_pb2.RawCreateRequest(object=obj.SerializeToString())  # type: ignore[attr-defined]
-
-
-def status(reason: str, code: int, message: str = "no") -> bytes:
-    made = meta_pb2.Status(status="Failure", reason=reason, code=code, message=message)
-    unknown = runtime_pb2.Unknown(raw=made.SerializeToString())
-    unknown.type_meta.api_version, unknown.type_meta.kind = "v1", "Status"
-    return b"k8s\0" + unknown.SerializeToString()
 
 
 def deletion(**options: object) -> bytes:
@@ -192,14 +176,6 @@ def test_an_answer_that_is_no_status_is_an_error_with_its_words(body: bytes) -> 
     found = error_of(502, body)
     assert isinstance(found, InternalError)
     assert "HTTP 502" in found.message
-
-
-def frame(type_: str, content: bytes) -> bytes:
-    event = raw_pb2.RawWatchEvent(
-        type=type_, object=runtime_pb2.RawExtension(raw=content).SerializeToString()
-    )
-    data = event.SerializeToString()
-    return len(data).to_bytes(4, "big") + data
 
 
 def events(messages: list[bytes]) -> list[tuple[str, str]]:
