@@ -155,12 +155,14 @@ def _measured(side: Side) -> str:
 
 
 def _several(values: Sequence[float]) -> str:
-    """Say a figure of one run, the two ends of two, and of more the median with its ends."""
+    """Say a figure of one run, the two ends of two, and of more the median with its ends; where all are one, that."""
     if not values:
         return _UNKNOWN
+    if min(values) == max(values):
+        return f"{values[0]:,.0f}"
     ends = f"{min(values):,.0f} to {max(values):,.0f}"
     if len(values) < _ENOUGH:
-        return ends if len(values) > 1 else f"{values[0]:,.0f}"
+        return ends
     return f"{statistics.median(values):,.0f} ({ends})"
 
 

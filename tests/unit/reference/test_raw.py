@@ -65,6 +65,7 @@ CASES = (
     Case("no run is a dash", (), "-"),
     Case("one run is its figure", (77.6,), "78"),
     Case("two runs are both ends", (453, 393), "393 to 453"),
+    Case("runs that are all alike are their figure", (78, 78), "78"),
     Case("three runs are the median and both ends", (3000, 1000, 2000), "2,000 (1,000 to 3,000)"),
 )
 
