@@ -109,7 +109,8 @@ class Scores:
         for one in self._suspicions:
             self._convict(one)
         self._suspicions = []
-        if words := self.ties.found():
+        # Who need not take the best need not draw among them either.
+        if self.doubt.all_nodes and (words := self.ties.found()):
             self.wrong(words)
 
     def _convict(self, one: _Suspicion) -> None:

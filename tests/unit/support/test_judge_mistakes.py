@@ -124,6 +124,20 @@ def test_of_a_scheduler_that_looks_at_some_nodes_score_is_told_and_no_violation(
     assert lost > 0
 
 
+def test_a_scheduler_of_which_nothing_is_known_may_take_the_first_of_equals() -> None:
+    judged: dict[bool, list[str]] = {}
+    for all_nodes in (True, False):
+        decisions = Decisions(doubt=Doubt(in_flight=0, lag=0, all_nodes=all_nodes))
+        history = History(lag=0, decisions=decisions)
+        for number in range(100):
+            decisions.scores.ties.take("n0", [f"n{row}" for row in range(1 + number % 9)], certain=True)
+        history.end_decisions()
+        judged[all_nodes] = history.found
+    [found] = judged[True]
+    assert found.startswith("equally good nodes are not used evenly")
+    assert judged[False] == []
+
+
 def test_what_cannot_be_judged_is_named() -> None:
     decisions = Decisions(doubt=SURE, without_scores="arguments of NodeResourcesFit")
     history = History(lag=0, decisions=decisions)
