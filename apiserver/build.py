@@ -23,6 +23,7 @@ from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.storage_class import DefaultStorageClass
 from apiserver.config import ApiserverConfig
+from apiserver.fast_paths import FAST_PATHS
 from apiserver.flowcontrol.control import FlowControl, StreamLimits
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
@@ -63,6 +64,7 @@ from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
+from vaina.fast_paths import choose
 from vaina.kinds import KINDS, LIMIT_RANGE, NODE, POD, PRIORITY_CLASS, RESOURCE_QUOTA, STORAGE_CLASS
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
@@ -234,6 +236,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("apiserver", config.log_level, config.log_format)
+    log.info("fast paths", on=sorted(choose(config.fast_paths, FAST_PATHS)))
     clock, registry = SystemClock(), new_registry("apiserver")
     async with _open_storage(config, clock, registry, instance) as opened, asyncio.TaskGroup() as group:
         app = build(

@@ -36,3 +36,5 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown_grace_seconds: float = 5.0
     log_level: str = "info"
     log_format: str = "json"
+    #: accelerators that are on: all, none, or names (docs/fast-paths.md)
+    fast_paths: tuple[str, ...] = ("all",)

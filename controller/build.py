@@ -48,6 +48,7 @@ from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
+from vaina.fast_paths import choose
 from vaina.leaderelection import Election
 from vaina.metrics import QueueMetrics, new_registry
 from vaina.serving.http import serve_metrics
@@ -164,6 +165,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     """Run the service until `stop`: controllers, gRPC server, metrics."""
     try:
         log.configure(COMPONENT, config.log_level, config.log_format)
+        choose(config.fast_paths, {})
     except ValueError as error:
         raise ConfigError(str(error)) from error
     clock, registry = SystemClock(), new_registry(COMPONENT)

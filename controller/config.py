@@ -14,6 +14,8 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     metrics_listen: str = "127.0.0.1:10252"
     log_level: str = "info"
     log_format: str = "json"
+    #: accelerators that are on: all, none, or names (docs/fast-paths.md)
+    fast_paths: tuple[str, ...] = ("all",)
     #: names of controllers; "*" is all, "-name" all but that one
     controllers: tuple[str, ...] = ("*",)
     #: addresses of Pods, and the prefix length of a node's share

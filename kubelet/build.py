@@ -45,6 +45,7 @@ from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
+from vaina.fast_paths import choose
 from vaina.metrics import new_registry
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
@@ -174,6 +175,7 @@ def _address_towards(target: str) -> str:
 async def run(config: KubeletConfig, stop: asyncio.Event, *, rng: random.Random) -> None:
     """Be the kubelet (or many hollow ones) until `stop` is set. Containers go on when it ends."""
     logging_setup.configure("kubelet", config.log_level, config.log_format)
+    log.info("fast paths", on=sorted(choose(config.fast_paths, {})))
     clock, registry = SystemClock(), new_registry("kubelet")
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, user_agent="kubelet"),

@@ -109,3 +109,5 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hollow_traces: bool = False
     log_level: str = "info"
     log_format: str = "json"
+    #: accelerators that are on: all, none, or names (docs/fast-paths.md)
+    fast_paths: tuple[str, ...] = ("all",)

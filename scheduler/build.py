@@ -13,6 +13,7 @@ from scheduler.configuration.effects import without_effect
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
+from scheduler.fast_paths import FAST_PATHS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -32,6 +33,7 @@ from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
+from vaina.fast_paths import choose
 from vaina.leaderelection import Election
 from vaina.metrics import new_registry
 from vaina.serving.health import Health
@@ -101,6 +103,7 @@ async def run(
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
+    log.info("fast paths", on=sorted(choose(config.fast_paths, FAST_PATHS)))
     for line in without_effect(scheduling):
         log.warning("a field of the configuration is not acted on", field=line)
     handle = Handle()
