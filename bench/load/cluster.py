@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -80,6 +81,28 @@ class Target(Protocol):
     async def start_controllers(self) -> None:
         """Have controllers that make Pods, unless there are some, and wait until they are healthy. Raises ClusterError."""
         ...
+
+
+class Process(Protocol):
+    """What is watched of a process."""
+
+    @property
+    def code(self) -> int | None:
+        """With which it ended; None: it goes on."""
+        ...
+
+    def log(self) -> str:
+        """Return the end of what it said."""
+        ...
+
+
+async def watch_process(process: Callable[[], Process | None], name: str) -> None:
+    """Return never. Raise ClusterError, with its last words, when the process of that time ends by itself."""
+    while True:
+        one = process()
+        if one is not None and one.code is not None:
+            raise ClusterError(f"{name} {ended(one.code)}; its last words:\n{one.log()}")
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,13 +291,7 @@ class LocalCluster:
             self._is_probed = True
 
     async def watch_scheduler(self) -> None:
-        while True:
-            scheduler = self._scheduler
-            if scheduler is not None and scheduler.code is not None:
-                raise ClusterError(
-                    f"the scheduler {ended(scheduler.code)}; its last words:\n{scheduler.log()}"
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+        await watch_process(lambda: self._scheduler, "the scheduler")
 
 
 def _wait_healthy(process: ServiceProcess | CommandScheduler, name: str) -> None:

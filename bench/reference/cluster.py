@@ -21,16 +21,14 @@ from typing import Final
 import msgspec
 
 from bench.etcd import EtcdProcess, find_etcd, free_port
-from bench.load.cluster import QUOTA, ClusterError
+from bench.load.cluster import QUOTA, ClusterError, watch_process
 from bench.load.judging import Judging
-from bench.load.scheduler_command import ended
 from bench.load.scrape import Meter, ProcMeter
 from bench.reference.programs import Program, ProgramError, ProgramProcess
 from bench.reference.transport import HttpTransport
 
 _USER: Final = "load"
 _READY_SECONDS: Final = 5.0
-_LOOK_SECONDS: Final = 0.2
 #: requests a second of kube-scheduler's client, as in scheduler_perf
 _CLIENT_QPS: Final = 5000
 #: SEC 1's ECPrivateKey on P-256 without its public half: before and after the 32 bytes of the number
@@ -158,13 +156,7 @@ class KubeCluster:
 
     async def watch_scheduler(self) -> None:
         """Go on as long as kube-scheduler does. Raises ClusterError, with its last words, when it ends by itself."""
-        while True:
-            scheduler = self._scheduler
-            if scheduler is not None and scheduler.code is not None:
-                raise ClusterError(
-                    f"kube-scheduler {ended(scheduler.code)}; its last words:\n{scheduler.log()}"
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+        await watch_process(lambda: self._scheduler, "kube-scheduler")
 
     async def start_controllers(self) -> None:
         """Raise ClusterError: there are none."""
