@@ -23,11 +23,11 @@ from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.storage_class import DefaultStorageClass
 from apiserver.config import ApiserverConfig
+from apiserver.context import INTERNAL
 from apiserver.fast_paths import FAST_PATHS
 from apiserver.flowcontrol.control import FlowControl, StreamLimits
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
-from apiserver.registry.context import INTERNAL
 from apiserver.registry.direct import Direct
 from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Traces, TraceWriter

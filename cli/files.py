@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from vaina.errors import ApiError, BadRequest
 from vaina.objects.manifest import Decoded, read_documents, write_json
 from vaina.objects.tree import MAX_BYTES

@@ -8,9 +8,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from cli.failures import Failure
 from cli.printers.progress import Progress
 from cli.printers.rollout import reasons
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError, Conflict, Unavailable

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.files import into_namespace, read_objects, read_sources
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient

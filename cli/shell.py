@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
+from cli.failures import Exit, Failure
 from cli.printers.errors import explain_error
 from cli.printers.style import PLAIN, Paint, for_terminal
 from cli.terminal import NoTerminal, Terminal
@@ -34,18 +35,6 @@ INTERRUPTED = 130
 def connect_scheduler(address: str) -> SchedulerClient:
     """Return a client of the scheduler at host:port; nothing is connected yet."""
     return SchedulerClient(GrpcTransport(address, user_agent="vaina-cli"))
-
-
-class Failure(Exception):
-    """A command that cannot go on: told as `error: ...`."""
-
-
-class Exit(Exception):
-    """A command ends with an exit code, and these words; empty: it has said what there was to say."""
-
-    def __init__(self, code: int, words: str = "") -> None:
-        super().__init__(code)
-        self.code, self.words = code, words
 
 
 @dataclass(slots=True)

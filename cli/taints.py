@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cli.shell import Failure
+from cli.failures import Failure
 from vaina.api.core.v1 import node_pb2
 from vaina.objects.selectors import check_label_key, check_label_value
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from cli.shell import Failure
+from cli.failures import Failure
 from vaina import durations
 from vaina.kinds import KINDS, KINDS_BY_NAME, Kind
 from vaina.quoting import go_quote

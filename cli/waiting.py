@@ -7,7 +7,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient

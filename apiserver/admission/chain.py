@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from google.protobuf.message import Message
 
-from apiserver.registry.context import Context
+from apiserver.context import Context
 from apiserver.storage.interface import Version
 from vaina.errors import ApiError
 from vaina.kinds import Kind

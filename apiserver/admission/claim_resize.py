@@ -6,9 +6,9 @@ Follows `plugin/pkg/admission/storage/persistentvolume/resize`, words included.
 from collections.abc import Iterable
 from typing import Final
 
+from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
-from apiserver.registry import refusals
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.storage.v1 import storage_class_pb2
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM

@@ -4,13 +4,16 @@ Level-triggered: each look compares with the cache, so there is no event that co
 """
 
 from collections.abc import Sequence
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
-from apiserver.registry.strategy import M
+from google.protobuf.message import Message
+
 from apiserver.storage import keys
 from apiserver.storage.interface import CachedStorage, Key, Read, Stored, Version
 from vaina.errors import InternalError
 from vaina.kinds import Kind
+
+M = TypeVar("M", bound=Message)
 
 #: whatever the cache has
 CACHED = Read(at_least=Version(0))

@@ -5,7 +5,6 @@ Follows `plugin/pkg/admission/limitranger`: words, order of checks, the annotati
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from apiserver.registry.draft import LIMIT_RANGER_ANNOTATION
 from vaina.api.core.v1 import limit_range_pb2, pod_pb2, volume_pb2
 from vaina.objects import amounts
 from vaina.objects.amounts import Amounts
@@ -15,6 +14,8 @@ from vaina.objects.quota import pod_amounts
 LimitRange = limit_range_pb2.LimitRange
 Item = limit_range_pb2.LimitRangeItem
 
+#: says what the LimitRanger put into the spec; as upstream's
+LIMIT_RANGER_ANNOTATION = "kubernetes.io/limit-ranger"
 _CONTAINER, _POD, _CLAIM = "Container", "Pod", "PersistentVolumeClaim"
 _NONE: Mapping[str, Amount] = {}
 

@@ -7,10 +7,10 @@ containers do not change. Claims may grow.
 from collections.abc import Sequence
 from typing import cast
 
+from apiserver import refusals
 from apiserver.admission import limit_range
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
-from apiserver.registry import refusals
 from vaina.api.core.v1 import limit_range_pb2, persistent_volume_pb2, pod_pb2
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD
 

@@ -7,8 +7,8 @@ missing, so that neither a start nor a deletion leaves a window without them.
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
-from apiserver.registry import refusals
 from apiserver.storage import keys
 from apiserver.storage.interface import CachedStorage, Read, Stored, Version
 from vaina.api.core.v1 import namespace_pb2

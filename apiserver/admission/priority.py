@@ -6,9 +6,9 @@ Follows `plugin/pkg/admission/priority`.
 from collections.abc import Iterable
 from typing import Any, cast
 
+from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
-from apiserver.registry import refusals
 from apiserver.validation.priority_classes import SYSTEM_CLASSES
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
+from apiserver import refusals
 from apiserver.admission import quota_check
 from apiserver.admission.chain import Attributes, Operation, Owed, Refund
 from apiserver.admission.followed import Followed
 from apiserver.admission.quota_check import Demand, Outcome, Verdict
-from apiserver.registry import refusals
 from apiserver.storage import keys
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Storage, Stored
 from vaina.api.core.v1 import resource_quota_pb2

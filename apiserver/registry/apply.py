@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from google.protobuf.message import Message
 
-from apiserver.registry.context import Context
+from apiserver.context import Context
 from apiserver.registry.creating import MAX_OBJECT_BYTES
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.store import Store

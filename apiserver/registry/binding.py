@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from apiserver.registry import refusals
+from apiserver import refusals
+from apiserver.context import Context
 from apiserver.registry.bound import Form, Moulds, cut, form_of
-from apiserver.registry.context import Context
 from apiserver.registry.creating import MAX_OBJECT_BYTES
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from apiserver.context import Context
 from apiserver.registry import deletion
-from apiserver.registry.context import Context
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store

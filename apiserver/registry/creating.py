@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Generic
 
+from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation, Refund, nothing_to_refund
-from apiserver.registry import metadata, refusals
-from apiserver.registry.context import Context
+from apiserver.context import Context
+from apiserver.registry import metadata
 from apiserver.registry.draft import Draft, Drafts
 from apiserver.registry.reading import Reader
 from apiserver.registry.strategy import M, Strategy

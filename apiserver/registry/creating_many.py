@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeAlias, cast
 
 from apiserver.admission.chain import Attributes, Operation
+from apiserver.context import Context
 from apiserver.registry.alike import NAME, UID, Layout
-from apiserver.registry.context import Context
 from apiserver.registry.creating import FAIR, NOT_STORED, Creator, New
 from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.turns import Item, turns_of

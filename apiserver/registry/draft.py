@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from apiserver import validation
+from apiserver.admission.limit_range import LIMIT_RANGER_ANNOTATION
 from apiserver.defaulting import default
 from apiserver.registry.alike import NAME, Layouts, Place
 from apiserver.registry.label_keys import has_label_keys
@@ -23,8 +24,6 @@ from vaina.objects.normalise import normalise
 
 #: specs that are remembered; the one that was not seen for longest goes first
 _MAX_SPECS = 1024
-#: says what the LimitRanger put into the spec; as upstream's
-LIMIT_RANGER_ANNOTATION = "kubernetes.io/limit-ranger"
 #: larger ones are not remembered, so that all together stay below 32 MiB
 _MAX_SPEC_BYTES = 16 * 1024
 

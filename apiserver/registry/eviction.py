@@ -8,7 +8,7 @@ gets it. The disruption controller counts it up again.
 from dataclasses import replace
 from typing import Final
 
-from apiserver.registry.context import Context
+from apiserver.context import Context
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, parse_version

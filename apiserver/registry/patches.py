@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import cast
 
-from apiserver.registry.context import IGNORE, STRICT, Context, nobody_listens
+from apiserver.context import IGNORE, STRICT, Context, nobody_listens
 from apiserver.registry.strategy import M
 from vaina.kinds import Kind
 from vaina.objects.patching import apply_patch, read_patch

@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Generic
 
+from apiserver import refusals
 from apiserver.registry import options as reads
-from apiserver.registry import paging, refusals
+from apiserver.registry import paging
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, ListResult, WatchOptions
 from apiserver.registry.selection import make_selection

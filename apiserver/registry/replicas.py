@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from apiserver.registry import refusals
-from apiserver.registry.context import Context
+from apiserver import refusals
+from apiserver.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patches import patcher

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from apiserver.registry import refusals
+from apiserver import refusals
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import M

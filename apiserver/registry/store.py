@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, cast
 
-from apiserver import validation
+from apiserver import refusals, validation
 from apiserver.admission.chain import Attributes, Operation
+from apiserver.context import Context
 from apiserver.defaulting import default
-from apiserver.registry import deletion, metadata, refusals, subresources
-from apiserver.registry.context import Context
+from apiserver.registry import deletion, metadata, subresources
 from apiserver.registry.creating import FAIR
 from apiserver.registry.creating_many import ManyCreator
 from apiserver.registry.deletion import DeleteOptions, Verdict

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
-from apiserver.registry import refusals
+from apiserver import refusals
 from apiserver.registry.pods import TERMINAL
 from apiserver.registry.store import Store
 from apiserver.validation.requests import check_log_options

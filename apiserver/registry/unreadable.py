@@ -6,8 +6,8 @@ preconditions nor finalizers are looked at, and whoever follows objects that go 
 
 from typing import Any
 
-from apiserver.registry import refusals
-from apiserver.registry.context import Context
+from apiserver import refusals
+from apiserver.context import Context
 from apiserver.registry.world import SelectingStorage
 from apiserver.storage.interface import Key, KeyConflict, KeyMissing, Stored, Unreadable, Version
 from apiserver.storage.keys import split

@@ -9,9 +9,9 @@ from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any, Final
 
+from apiserver.context import Context
 from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.collection import delete_collection
-from apiserver.registry.context import Context
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.namespaces import FINALIZE
 from apiserver.registry.options import ListOptions, WatchOptions

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from apiserver.context import Context, check_field_validation, once
 from apiserver.registry.apply import Applier
-from apiserver.registry.context import Context, check_field_validation, once
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
 from apiserver.registry.table import Stores

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from apiserver.context import Context
 from apiserver.registry.binding import Binder
-from apiserver.registry.context import Context
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import TraceWriter

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from apiserver.registry.context import Context, check_field_validation, is_dry_run, once
+from apiserver.context import Context, check_field_validation, is_dry_run, once
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
 from apiserver.storage import codec

@@ -27,8 +27,8 @@ from bench.reference.programs import ProgramError, find_program
 from bench.reference.raw import Raw, RawError, encode, table
 from bench.table import put_into
 from cli.commands.load_target import terminable
+from cli.failures import Exit
 from cli.printers.visible import visible
-from cli.shell import Exit
 from vaina.errors import ApiError
 
 BEGIN, END = "<!-- table of the reference: begin -->", "<!-- table of the reference: end -->"

@@ -8,11 +8,12 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.failures import Failure
 from cli.files import Source, checked_text, into_namespace, read_objects, read_sources
 from cli.following import Wanted, follow
 from cli.printers.objects import object_name, print_json, print_names, print_yaml
 from cli.printers.rollout import PROGRESS
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import parse_duration
 from vaina.api.core.v1 import manifest_service_pb2
 from vaina.client.clientset import Clientset

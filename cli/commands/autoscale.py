@@ -9,7 +9,8 @@ import click
 
 from cli import flags
 from cli.commands.making import make
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.client.clientset import Clientset

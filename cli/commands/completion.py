@@ -4,7 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from cli import flags
-from cli.shell import Failure
+from cli.failures import Failure
 
 #: set by the shell's own code when it asks for words
 VARIABLE = "_VAINA_COMPLETE"

@@ -13,7 +13,8 @@ import click
 from cli import flags
 from cli.archive import ArchiveError, pack, prefix_of, unpack
 from cli.commands.logs import choose_container
-from cli.shell import Exit, Failure, Shell
+from cli.failures import Exit, Failure
+from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 

@@ -9,7 +9,7 @@ import click
 
 from cli import flags
 from cli.commands.making import make
-from cli.shell import Failure
+from cli.failures import Failure
 from vaina.api.core.v1 import config_pb2
 from vaina.kinds import CONFIG_MAP, SECRET
 

@@ -8,7 +8,8 @@ import click
 
 from cli import flags
 from cli.commands.making import make
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from vaina.api.apps.v1 import deployment_pb2
 from vaina.client.clientset import Clientset
 from vaina.kinds import DEPLOYMENT

@@ -8,7 +8,8 @@ import click
 
 from cli import flags
 from cli.commands.making import make
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from cli.targets import parse_targets
 from vaina.api.batch.v1 import job_pb2
 from vaina.client.clientset import Clientset

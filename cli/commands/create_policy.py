@@ -8,7 +8,7 @@ import click
 
 from cli import flags
 from cli.commands.making import make
-from cli.shell import Failure
+from cli.failures import Failure
 from vaina.api.core.v1 import resource_quota_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2

@@ -14,7 +14,8 @@ import click
 from cli import flags
 from cli.commands.attach import AttachOptions, attach_to
 from cli.commands.logs import LogOptions, logs, resolve_pod
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from cli.waiting import wait_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset

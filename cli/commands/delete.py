@@ -9,10 +9,11 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.failures import Failure
 from cli.files import into_namespace, read_objects, read_sources
 from cli.printers.columns import resource_name
 from cli.printers.objects import object_name
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_duration, parse_targets
 from cli.waiting import wait_gone
 from vaina.client.clientset import Clientset

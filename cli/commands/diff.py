@@ -11,10 +11,11 @@ import click
 
 from cli import flags
 from cli.commands.apply import FIELD_MANAGER, NOTHING
+from cli.failures import Exit, Failure
 from cli.files import checked_text, read_sources
 from cli.printers.errors import explain_error
 from cli.printers.objects import as_values
-from cli.shell import Exit, Failure, Shell
+from cli.shell import Shell
 from vaina.api.core.v1 import manifest_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound, from_status

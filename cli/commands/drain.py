@@ -9,7 +9,8 @@ import click
 
 from cli import flags
 from cli.drain_filters import DrainFilters, plan_drain
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from cli.targets import parse_duration, parse_targets
 from cli.waiting import wait_gone
 from vaina.api.core.v1 import node_pb2, pod_pb2

@@ -8,10 +8,11 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.merge_diff import merge_diff, untouched
 from cli.printers.errors import explain_error
 from cli.printers.objects import object_name, print_json, print_yaml
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, BadRequest, Conflict, Invalid

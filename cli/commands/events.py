@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.columns import Shown, make_table
 from cli.printers.table import render_table
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import parse_targets
 from cli.why.evidence import event_time
 from vaina.api.core.v1 import event_pb2

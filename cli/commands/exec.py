@@ -10,7 +10,8 @@ import click
 
 from cli import flags
 from cli.commands.logs import choose_container, resolve_pod
-from cli.shell import Exit, Failure, Shell
+from cli.failures import Exit, Failure
+from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.objects import pods

@@ -8,10 +8,11 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.answers import write_answers
 from cli.printers.explain import render_explain, render_fit
 from cli.scheduler_target import ask_scheduler, read_pods, scheduler_flag, start
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import parse_pod
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient

@@ -9,12 +9,13 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.custom_columns import PREFIX, ColumnsError, make_custom_table
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import Item, as_values, print_json, print_names, print_yaml
 from cli.printers.table import Table, column_widths, render_table
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.client.resource import WatchEvent

@@ -7,8 +7,9 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.objects import object_name
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError

@@ -33,8 +33,9 @@ from cli.commands.load_import import import_command
 from cli.commands.load_options import RunOptions, read_options, run_options
 from cli.commands.load_target import client_of, terminable
 from cli.commands.load_trace import check_trace
+from cli.failures import Exit, Failure
 from cli.printers.style import OVER
-from cli.shell import Exit, Failure, Shell
+from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.objects.manifest import write_json
 

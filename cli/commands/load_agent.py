@@ -8,7 +8,8 @@ from bench.load.agent import serve_pipes
 from bench.load.frames import NAME, NAME_WORDS, FrameError
 from cli import flags
 from cli.commands.load_target import client_of, terminable
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 
 
 async def load_agent(shell: Shell, name: str) -> None:

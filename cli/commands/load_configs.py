@@ -23,8 +23,9 @@ from cli import flags
 from cli.commands.load_options import wrong_configuration
 from cli.commands.load_target import client_of, terminable
 from cli.commands.load_trace import MAX_TRACE, check_trace
+from cli.failures import Exit, Failure
 from cli.printers.style import OVER
-from cli.shell import Exit, Failure, Shell
+from cli.shell import Shell
 
 _DEFAULT = "default"
 _VICTIMS = "scheduler_preemption_victims_sum"

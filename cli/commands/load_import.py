@@ -9,7 +9,8 @@ from bench.load.exported import MAX_BYTES, ImportFailed, read_all
 from bench.load.imported import Replay, compute_import
 from bench.load.imported_files import files, words
 from cli import flags
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 
 _MIB = 2**20
 

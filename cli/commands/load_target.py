@@ -5,7 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cli.shell import Exit
+from cli.failures import Exit
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 

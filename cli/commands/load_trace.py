@@ -3,7 +3,7 @@
 from bench.load.arrivals import parse_trace
 from bench.load.settings import Settings
 from bench.load.workload import CreatePods, Workload
-from cli.shell import Failure
+from cli.failures import Failure
 
 #: characters of a trace
 MAX_TRACE = 32 * 1024 * 1024

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.log_streams import Source, prefixes, write_lines, write_one, write_side_by_side
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import find_kind, parse_duration, parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset

@@ -8,8 +8,9 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.objects import object_name, print_json, print_yaml
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.client.verbs import ScalableClient

@@ -11,7 +11,8 @@ import click
 
 from cli import flags
 from cli.commands.logs import resolve_pod
-from cli.shell import Failure, Shell
+from cli.failures import Failure
+from cli.shell import Shell
 from cli.waiting import wait_over
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset

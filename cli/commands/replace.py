@@ -7,9 +7,10 @@ import click
 
 from cli import flags
 from cli.commands.apply import FIELD_MANAGER
+from cli.failures import Failure
 from cli.files import into_namespace, read_objects, read_sources
 from cli.printers.objects import dry_run_suffix, object_name
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.following import Wanted, change, follow
 from cli.printers.describe_pod import describe_template
 from cli.printers.objects import object_name
 from cli.printers.page import NONE, Page
 from cli.printers.rollout import PROGRESS
 from cli.printers.table import Table, render_table
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_duration, parse_targets
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset

@@ -10,7 +10,8 @@ from cli import flags
 from cli.commands.attach import AttachOptions, attach_to
 from cli.commands.logs import LogOptions, logs
 from cli.commands.making import make
-from cli.shell import Exit, Failure, Shell
+from cli.failures import Exit, Failure
+from cli.shell import Shell
 from cli.targets import parse_duration
 from cli.waiting import wait_gone, wait_pod
 from vaina.api.core.v1 import pod_pb2

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Exit
 from cli.printers.answers import write_answers
 from cli.printers.explain import render_decisions, render_verify
 from cli.scheduler_target import ask_scheduler, scheduler_flag, start
-from cli.shell import Exit, Shell
+from cli.shell import Shell
 from cli.targets import parse_pod
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.following import change
 from cli.printers.columns import resource_name
 from cli.printers.objects import object_name
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError

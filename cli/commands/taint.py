@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.following import change
 from cli.printers.objects import dry_run_suffix
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.taints import TaintChanges, change_taints, parse_changes, split_words
 from cli.targets import find_kind
 from vaina.client.clientset import Clientset

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.table import Table, render_table
 from cli.printers.usage import Usage, node_rows, pod_rows
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.client.clientset import Clientset
 

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.objects import print_json, print_yaml
 from cli.printers.step_gaps import lasting
 from cli.printers.steps import (
@@ -26,7 +27,7 @@ from cli.printers.steps import (
     waits_of,
 )
 from cli.printers.style import for_terminal
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import parse_duration, parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2

@@ -7,11 +7,12 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.columns import make_table
 from cli.printers.objects import object_name
 from cli.printers.rollout import PROGRESS, reasons
 from cli.printers.table import Table, render_table
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import parse_targets
 from vaina.client.clientset import Clientset
 from vaina.kinds import KINDS, Kind

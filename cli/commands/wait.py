@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.failures import Failure
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import object_name
-from cli.shell import Failure, Shell
+from cli.shell import Shell
 from cli.targets import parse_duration, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound, Unavailable

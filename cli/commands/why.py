@@ -9,11 +9,11 @@ import click
 
 from cli import flags
 from cli.commands.trace import find_trace
-from cli.printers.why import render_diagnosis
 from cli.shell import Shell
 from cli.targets import parse_pod
 from cli.why.diagnose import diagnose
 from cli.why.evidence import Evidence, event_time
+from cli.why.text import render_diagnosis
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound

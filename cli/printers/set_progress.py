@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cli.failures import Failure
 from cli.printers.progress import Progress
-from cli.shell import Failure
 
 
 def stateful_set_progress(found: Any, revision: int = 0) -> Progress:

@@ -17,7 +17,7 @@ from controller.local_path.reconcile import (
     volume_name,
     without_node,
 )
-from controller.persistent_volume.objects import (
+from controller.volumes import (
     DEFAULT_CLASS,
     WAIT_FOR_FIRST_CONSUMER,
     Claim,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controller.persistent_volume.objects import (
+from controller.volumes import (
     FILESYSTEM,
     SELECTED_NODE,
     STORAGE_PROVISIONER,

@@ -8,19 +8,20 @@ from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
 from controller.persistent_volume.metrics import BindingCollector
-from controller.persistent_volume.objects import (
+from controller.persistent_volume.reconcile import Said, Step, Verb, Write, next_for_claim, next_for_volume
+from controller.persistent_volume.store import Known
+from controller.volumes import (
     BIND_COMPLETED,
     Claim,
     StorageClass,
     Volume,
     claim_class,
     claim_key,
+    claims_of,
     has_no_class,
     reference_key,
     volume_class,
 )
-from controller.persistent_volume.reconcile import Said, Step, Verb, Write, next_for_claim, next_for_volume
-from controller.persistent_volume.store import Known, claims_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder

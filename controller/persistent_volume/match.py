@@ -6,7 +6,7 @@ will do, those with the fewest access modes first, then the smallest; names deci
 
 from collections.abc import Iterable
 
-from controller.persistent_volume.objects import (
+from controller.volumes import (
     AVAILABLE,
     FILESYSTEM,
     Claim,

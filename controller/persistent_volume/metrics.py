@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from controller.persistent_volume.objects import BOUND, FILESYSTEM, Claim, Volume, claim_class, volume_class
+from controller.volumes import BOUND, FILESYSTEM, Claim, Volume, claim_class, volume_class
 from vaina.cache.lister import Lister
 
 

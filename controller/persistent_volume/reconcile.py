@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from controller.persistent_volume.match import find_match, why_not
-from controller.persistent_volume.objects import (
+from controller.volumes import (
     AVAILABLE,
     BETA_STORAGE_PROVISIONER,
     BIND_COMPLETED,

@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
-from controller.persistent_volume.objects import (
+from controller.volumes import (
+    BY_CLAIM,
     Claim,
     StorageClass,
     Volume,
     claim_key,
+    claims_of,
     reference_key,
     volume_class,
 )
-from controller.persistent_volume.objects import claim_class as class_of_claim
+from controller.volumes import claim_class as class_of_claim
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import Informer
 from vaina.objects.meta import object_key
@@ -20,22 +22,8 @@ T = TypeVar("T", Claim, Volume)
 
 BY_CLASS: Final = "volume-class"
 BY_REFERENCE: Final = "volume-claim"
-BY_CLAIM: Final = "pod-claims"
 #: objects remembered: more are not written between two events of a watch
 MAX_WRITTEN: Final = 1000
-
-
-def claims_of(pod: pod_pb2.Pod) -> list[str]:
-    """Return the claims that a Pod uses, as namespace/name: those it names, and those that are made for it."""
-    namespace = pod.metadata.namespace
-    found = []
-    for volume in pod.spec.volumes:
-        source = volume.volume_source
-        if source.HasField("persistent_volume_claim"):
-            found.append(f"{namespace}/{source.persistent_volume_claim.claim_name}")
-        elif source.HasField("ephemeral"):
-            found.append(f"{namespace}/{pod.metadata.name}-{volume.name}")
-    return found
 
 
 class Known:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import structlog
 
 from controller.base import Controller, Tools
-from controller.persistent_volume.store import BY_CLAIM, claims_of
 from controller.volume_protection.reconcile import (
     CLAIM_FINALIZER,
     VOLUME_FINALIZER,
@@ -13,6 +12,7 @@ from controller.volume_protection.reconcile import (
     is_volume_used,
     verdict,
 )
+from controller.volumes import BY_CLAIM, claims_of
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.errors import NotFound

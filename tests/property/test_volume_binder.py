@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.persistent_volume.match import find_match
-from controller.persistent_volume.objects import BIND_COMPLETED, Claim, Volume, claim_key
 from controller.persistent_volume.reconcile import Step, Verb, next_for_claim, next_for_volume
+from controller.volumes import BIND_COMPLETED, Claim, Volume, claim_key
 from tests.unit.controller.persistent_volume.objects import Few, claim, volume
 
 NAMES = ("a", "b", "c")

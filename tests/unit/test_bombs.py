@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from cli.failures import Failure
 from cli.printers import jsonpath
-from cli.shell import Failure
 from cli.targets import parse_duration
 from kubelet.eviction.signals import ThresholdError, parse_thresholds
 from kubelet.sources import static_files

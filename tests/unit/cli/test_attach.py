@@ -7,7 +7,8 @@ import pytest
 
 from cli.commands.attach import AttachOptions, attach
 from cli.commands.run import RunOptions, make_pod, run
-from cli.shell import Exit, Failure, Shell
+from cli.failures import Exit, Failure
+from cli.shell import Shell
 from cli.terminal import NoTerminal
 from tests.support.command import CommandLine, text_of
 from tests.support.node_streams import FakeNode

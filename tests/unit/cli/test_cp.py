@@ -10,7 +10,7 @@ import pytest
 
 from cli.archive import ArchiveError, pack, prefix_of, unpack
 from cli.commands.cp import CopyOptions, Place, cp, parse_place
-from cli.shell import Exit, Failure
+from cli.failures import Exit, Failure
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.client.clientset import Clientset

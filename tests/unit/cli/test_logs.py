@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.commands.logs import LogOptions, logs
-from cli.shell import Failure
+from cli.failures import Failure
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset

@@ -12,7 +12,8 @@ from cli.commands.exec import ExecOptions, exec_in
 from cli.commands.get import GetOptions, get
 from cli.commands.logs import LogOptions, logs
 from cli.commands.trace import TraceOptions, trace
-from cli.shell import Exit, Failure, Shell
+from cli.failures import Exit, Failure
+from cli.shell import Shell
 from cli.terminal import NoTerminal
 from tests.support.command import CommandLine
 from tests.support.node_streams import FakeNode

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from cli.commands.wait import WaitOptions, wait
-from cli.shell import Failure
+from cli.failures import Failure
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import event_pb2
 from vaina.client.clientset import Clientset

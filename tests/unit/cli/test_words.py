@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.shell import Failure
+from cli.failures import Failure
 from cli.targets import find_kind, parse_duration, parse_kinds, parse_pod, parse_targets
 from cli.terminal import colours_wanted
 

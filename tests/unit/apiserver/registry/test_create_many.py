@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.context import INTERNAL
+from apiserver.context import INTERNAL
 from apiserver.storage.interface import Stored
 from apiserver.storage.keys import object_key
 from tests.support.apiserver import make_apiserver

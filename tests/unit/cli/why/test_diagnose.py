@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.printers.why import render_diagnosis
 from cli.why.diagnose import diagnose
 from cli.why.evidence import Evidence
+from cli.why.text import render_diagnosis
 from tests.support.shown_objects import make_trace
 from tests.unit.cli.why.pods import (
     AGO_5M,

@@ -14,7 +14,7 @@ from controller.local_path.reconcile import (
     volume_name,
     without_node,
 )
-from controller.persistent_volume.objects import (
+from controller.volumes import (
     SELECTED_NODE,
     STORAGE_PROVISIONER,
     Claim,

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 
 from controller.persistent_volume.metrics import BindingCollector
-from controller.persistent_volume.objects import Claim, Volume
+from controller.volumes import Claim, Volume
 from tests.unit.controller.persistent_volume.objects import claim, volume
 from vaina.cache.list_watch import Replace
 from vaina.cache.lister import Lister

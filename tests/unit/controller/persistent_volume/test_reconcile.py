@@ -2,8 +2,8 @@
 
 import pytest
 
-from controller.persistent_volume.objects import BIND_COMPLETED, STORAGE_PROVISIONER, Claim, Volume
 from controller.persistent_volume.reconcile import Step, Verb, next_for_claim, next_for_volume
+from controller.volumes import BIND_COMPLETED, STORAGE_PROVISIONER, Claim, Volume
 from tests.unit.controller.persistent_volume.objects import Few, claim, storage_class, volume
 
 MINE = {"claim": "data", "uid": "uid-data"}

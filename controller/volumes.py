@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from vaina.api.core.v1 import persistent_volume_pb2
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.storage.v1 import storage_class_pb2
 from vaina.objects.quantity import QuantityError, value
@@ -12,6 +12,8 @@ Volume = persistent_volume_pb2.PersistentVolume
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 StorageClass = storage_class_pb2.StorageClass
 
+#: index of Pods by the claims they use
+BY_CLAIM: Final = "pod-claims"
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
@@ -100,3 +102,16 @@ def default_class(classes: Iterable[StorageClass]) -> str:
     found = [item.metadata for item in classes if is_default(item)]
     found.sort(key=lambda meta: (-meta.creation_timestamp.seconds, meta.name))
     return found[0].name if found else ""
+
+
+def claims_of(pod: pod_pb2.Pod) -> list[str]:
+    """Return the claims that a Pod uses, as namespace/name: those it names, and those that are made for it."""
+    namespace = pod.metadata.namespace
+    found = []
+    for volume in pod.spec.volumes:
+        source = volume.volume_source
+        if source.HasField("persistent_volume_claim"):
+            found.append(f"{namespace}/{source.persistent_volume_claim.claim_name}")
+        elif source.HasField("ephemeral"):
+            found.append(f"{namespace}/{pod.metadata.name}-{volume.name}")
+    return found
