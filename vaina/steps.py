@@ -1,6 +1,6 @@
 """The seven steps of a Pod's creation, named once: every log line, event, metric label and trace of a step uses these.
 
-They are the steps of the document "Qué pasa realmente cuando creas un Pod"; ARCHITECTURE.md says where each lives.
+They are section A of docs/requirements.md; ARCHITECTURE.md says where each lives.
 """
 
 from collections.abc import Mapping

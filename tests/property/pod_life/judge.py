@@ -1,4 +1,4 @@
-"""What must hold of a Pod's life, told from what really happened and from the documents, not from the kubelet's own rules.
+"""What must hold of a Pod's life, told from what really happened and from Kubernetes' documentation, not from the kubelet's own rules.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/, .../init-containers/, .../sidecar-containers/, KEP-753, KEP-5307.
 """
