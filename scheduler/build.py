@@ -85,7 +85,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         ),
         metrics=SchedulerMetrics(registry, names), preemption=PreemptionMetrics(registry),
         recorders={own: EventRecorder(clients.events, own, instance, clock) for own in names},
-        catalogue=handle.volumes, backoff=backoff,
+        handle=handle, backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
         tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodInfo
 from scheduler.decisions import DecisionLog
 from scheduler.framework.events import ClusterEvent
+from scheduler.framework.status import Unschedulable, fit_message
 from scheduler.metrics import SchedulerMetrics
 from scheduler.preempting import Preempting
 from scheduler.queue.scheduling_queue import SchedulingQueue
@@ -135,6 +136,30 @@ class Outcomes:
             self._recorders[name].event(
                 pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
             )
+        self._listener.wake()
+
+    def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
+        """A plugin (Reserve, Permit) rejected the Pod on its node: its room is free again, and it waits for what could help.
+
+        As upstream (`handleBindingCycleError`), what it gives back wakes others, and not the Pod itself.
+        """
+        now, node_name = self._clock.monotonic(), pending.where.node_name
+        info = self._cache.forget(pending.uid)
+        name = pending.pod.info.pod_class.scheduler_name
+        words = fit_message(1, {reason: 1})
+        decision = Unschedulable(1, {reason: 1}, frozenset({plugin}), words)
+        if info is not None:
+            self._preempting.unplaced(info, node_name)
+        self._decisions.record(pending.pod, decision, now)
+        self._metrics.failed(name, "unschedulable", now - pending.started)
+        self._queue.park(pending.pod, self._preempting.begin(pending.pod, decision), now=now)
+        if info is not None:
+            self._queue.on_event(
+                ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name), None, now=now, but=pending.uid
+            )
+        log.info("pod rejected", pod=pending.pod.info.key, node=node_name, plugin=plugin, reason=reason)
+        if pending.uid in self._queue and pending.pod.tell(words, now=now):
+            self._recorders[name].event(pending.pod.info.pod, "Warning", "FailedScheduling", words)
         self._listener.wake()
 
     def lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:

@@ -10,11 +10,13 @@ cycles everybody else has a turn.
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
 from scheduler.binding import Binder, PendingBinding
+from scheduler.binding_cycle import BindingCycles
 from scheduler.cache import Cache
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
 from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
@@ -23,8 +25,10 @@ from scheduler.decisions import DecisionLog
 from scheduler.event_handlers import EventHandlers
 from scheduler.eviction import Evictor
 from scheduler.explain.details import take_detail
+from scheduler.framework.binding_points import BindingPoints
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
+from scheduler.framework.handle import Handle
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
@@ -41,7 +45,7 @@ from scheduler.ranking import TieBreak
 from scheduler.runs import Runs
 from scheduler.volume_binding import VolumeBinder
 from scheduler.volume_watch import PLUGINS, VolumeWatch
-from scheduler.volumes.catalogue import Catalogue
+from scheduler.volumes.catalogue import Plan
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff
@@ -84,7 +88,7 @@ class Scheduler:
         recorders: Mapping[str, EventRecorder],
         reporter: StepReporter,
         tie_break: TieBreak,
-        catalogue: Catalogue | None = None,
+        handle: Handle | None = None,
         backoff: Backoff = BACKOFF,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
@@ -100,7 +104,7 @@ class Scheduler:
             recorders: of events about Pods, by the name of the scheduler.
             reporter: of the step SCHEDULED.
             tie_break: chooses among equally good nodes.
-            catalogue: of storage, which the profiles' plugins look at.
+            handle: what the profiles' plugins look at.
             backoff: of Pods that failed.
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
@@ -128,7 +132,7 @@ class Scheduler:
         self.queue = SchedulingQueue(
             hints=with_room(self._preempting.hints(frameworks.hints), self.cache.table),
             gate=frameworks.gate, backoff=backoff, by_shape=BY_SHAPE | {WAITING}, by_class=BY_CLASS,
-            screens=screens(self.cache.table),
+            screens=screens(self.cache.table), sort=frameworks.first.profile.queue_sort,
         )  # fmt: skip
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
         self._preempting.begins(self.queue, self._evictor)
@@ -146,7 +150,20 @@ class Scheduler:
             cache=self.cache, queue=self.queue, preempting=self._preempting, decisions=self.decisions,
             metrics=metrics, recorders=recorders, reporter=reporter, clock=clock, listener=self,
         )  # fmt: skip
-        self._binder = Binder(clients.pods, clock, self._conditions, outcomes)
+        handle = handle or Handle()
+        handle.clients, handle.holds = clients, lambda uid: self.cache.get(uid) is not None
+        #: scheduler name -> the plugins of its profile that are called after a decision; none for most
+        self._points = {
+            framework.profile.name: framework.profile.binding
+            for framework in frameworks
+            if framework.profile.binding or not framework.profile.binding.default_binder
+        }
+        # Without such plugins nobody stands between the binder and what follows.
+        self._binding = BindingCycles(
+            clock, handle.waiting, outcomes, submit=self._submit, forget_volumes=handle.volumes.forget
+        )  # fmt: skip
+        ends = self._binding if self._points else outcomes
+        self._binder = Binder(clients.pods, clock, self._conditions, ends)
         self._runs = Runs(
             self.queue, self.cache, self._binder, cycles=self._cycles, conditions=self._conditions,
             decisions=self.decisions, tie_break=tie_break,
@@ -161,12 +178,12 @@ class Scheduler:
             heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
             observe=metrics.events_handled,
         )  # fmt: skip
-        self.catalogue = catalogue or Catalogue()
+        self.catalogue = handle.volumes
         self.storage = VolumeWatch(
             clients, clock, self.catalogue, self._storage_happened, detector=detector, rng=rng
         )
         self._volume_binder = VolumeBinder(
-            clients, clock, self.catalogue, submit=self._binder.submit, outcome=outcomes,
+            clients, clock, self.catalogue, submit=self._binding.volumes_bound if self._points else self._binder.submit, outcome=ends,
             is_there=lambda uid: self.cache.get(uid) is not None, labels_of=self._labels_of,
         )  # fmt: skip
         #: scheduler name -> what binds the volumes of its Pods
@@ -246,6 +263,8 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conditions.run(), name="conditions")
             group.create_task(self._binder.run(), name="binder")
+            if self._points:
+                group.create_task(self._binding.run(), name="binding-cycles")
             group.create_task(self._volume_binder.run(), name="volume-binder")
             group.create_task(self._evictor.run(), name="evictor")
             group.create_task(self._overdue.run(), name="overdue")
@@ -268,6 +287,9 @@ class Scheduler:
         """There may be something to decide."""
         self._wake.set()
 
+    def _submit(self, pending: PendingBinding) -> None:
+        self._binder.submit(pending)
+
     def _labels_of(self, node_name: str) -> Mapping[str, str]:
         node = self.cache.node(node_name)
         return {} if node is None else node.labels
@@ -276,10 +298,12 @@ class Scheduler:
         """The watch shows a Pod on a node, or gone."""
         self._conditions.drop(uid)
         self._binder.settle(uid, node_name)
+        if self._points:
+            self._binding.settle(uid, node_name)
 
     def settle_all(self, pods: Sequence[PodInfo]) -> None:
         """The watch shows Pods on the nodes that they name."""
-        if not self._conditions.idle or self._binder.unsure:
+        if not self._conditions.idle or self._binder.unsure or self._points:
             for info in pods:
                 self.settle(info.uid, info.node_name)
 
@@ -349,6 +373,11 @@ class Scheduler:
             self.cache.assume(pod.info, decision.node_name)
             self._conditions.drop(pod.info.uid)
             pending = PendingBinding(pod, pod.info.uid, decision, now)
+            points = self._points.get(name)
+            if points is not None:
+                self._through_points(pending, points, volumes, plan)
+                # Plugins are asked about one Pod after the other: no run of Pods that are alike.
+                return False
             if volumes is None or plan is None:
                 self._binder.submit(pending)
             else:
@@ -356,6 +385,18 @@ class Scheduler:
             return True
         self._park(pod, decision, now)
         return False
+
+    def _through_points(
+        self, pending: PendingBinding, points: BindingPoints, volumes: VolumeBinding | None, plan: Plan | None
+    ) -> None:
+        """Ask Reserve and Permit, and go on from there; what its volumes need is promised to the Pod before."""
+        bind_volumes = None
+        if volumes is not None and plan:
+            self.catalogue.promise(pending.uid, plan)
+            bind_volumes = partial(
+                self._volume_binder.begin, pending, plan, timeout_seconds=volumes.timeout_seconds
+            )
+        self._binding.begin(pending, points, bind_volumes)
 
     def _tell_error(self, pod: QueuedPod, error: Exception, now: float) -> None:
         """Say that an attempt ended in an error (upstream: `handleSchedulingFailure`, SchedulerError)."""

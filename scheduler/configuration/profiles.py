@@ -83,6 +83,10 @@ def make_profiles(
         found = _make(making, [PluginRef(factory.name, factory.weight) for factory in in_tree])
         if found is not None:
             made.append(found)
+            if type(found.queue_sort) is not type(made[0].queue_sort):
+                shown = "" if found.queue_sort is None else found.queue_sort.name
+                at = making.path.child("plugins", "queueSort")
+                errors.append(invalid(at, shown, "must be the same for all profiles"))
     if errors:
         raise ConfigurationError(errors)
     return tuple(made)
@@ -207,6 +211,9 @@ def _check_whole(
     if not order["queueSort"]:
         words = f'no queue sort plugin is enabled for profile with scheduler name "{name}"'
         making.errors.append(invalid(path.child("queueSort"), [], words))
+    if len(order["queueSort"]) > 1:
+        words = f'only one queue sort plugin required for profile with scheduler name "{name}", but got {len(order["queueSort"])}'
+        making.errors.append(invalid(path.child("queueSort"), [*order["queueSort"]], words))
     if not order["bind"]:
         words = f'at least one bind plugin is needed for profile with scheduler name "{name}"'
         making.errors.append(invalid(path.child("bind"), [], words))

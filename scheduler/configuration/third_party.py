@@ -4,14 +4,25 @@
     Green = "my_package.green:Green"
 
 The entry point is the class. What it may take: an attribute `Args`, a frozen dataclass, is filled from the profile's
-pluginConfig as strictly as our own arguments are, and handed in; a class without it takes nothing.
+pluginConfig as strictly as our own arguments are, and handed in; a class without it takes nothing. A constructor with a
+parameter `handle` is given the `Handle` by that name.
 """
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from typing import Any, Final
 
+from scheduler.configuration.plugin_sets import MULTI_POINT, POINTS
+from scheduler.framework.binding_points import (
+    BindPlugin,
+    PermitPlugin,
+    PostBindPlugin,
+    PreBindPlugin,
+    QueueSortPlugin,
+    ReservePlugin,
+)
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
 from scheduler.framework.registry import Factory, called_at
@@ -29,13 +40,19 @@ _CALLED: Final[dict[str, tuple[str, type]]] = {
     "filter": ("filter", FilterPlugin),
     "post_filter": ("postFilter", PostFilterPlugin),
     "score": ("score", ScorePlugin),
+    "sort_key": ("queueSort", QueueSortPlugin),
+    "reserve": ("reserve", ReservePlugin),
+    "unreserve": ("reserve", ReservePlugin),
+    "permit": ("permit", PermitPlugin),
+    "pre_bind": ("preBind", PreBindPlugin),
+    "bind": ("bind", BindPlugin),
+    "post_bind": ("postBind", PostBindPlugin),
 }
-#: those of upstream at which nobody is called here, by what the method would be called
+#: methods of upstream's that are called otherwise here
 _NOT_CALLED: Final = {
-    "less": "queueSort", "queue_sort": "queueSort", "reserve": "reserve", "unreserve": "reserve", "permit": "permit",
-    "pre_bind": "preBind", "bind": "bind", "post_bind": "postBind", "normalize_score": "score (its method is scale)",
+    "less": "queueSort (its method is sort_key)", "normalize_score": "score (its method is scale)",
 }  # fmt: skip
-_POINTS: Final = ("preEnqueue", "preFilter", "filter", "postFilter", "preScore", "score")
+_POINTS: Final = tuple(point for point in POINTS if point != MULTI_POINT)
 
 
 def _check_points(name: str, plugin: object) -> None:
@@ -108,8 +125,11 @@ def factory_of(name: str, kind: Any) -> Factory:
     if args is not None and not (isinstance(args, type) and is_dataclass(args)):
         raise PluginError(f"{kind.__name__}.Args is no dataclass")
 
-    def make(given: Any, _handle: Handle) -> object:
-        made = kind() if args is None else kind(given)
+    takes_handle = "handle" in signature(kind).parameters
+
+    def make(given: Any, handle: Handle) -> object:
+        beside = {"handle": handle} if takes_handle else {}
+        made = kind(**beside) if args is None else kind(given, **beside)
         _check_points(name, made)
         return made
 

@@ -67,7 +67,7 @@ def ask_pre_filter(
 
 def ask_pre_score(plugin: ScorePlugin, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
     """Return whether a plugin has something to say about a Pod. Raises WrongAnswer."""
-    return _truth(plugin.name, "pre_score", plugin.pre_score(state, pod, nodes))
+    return truth(plugin.name, "pre_score", plugin.pre_score(state, pod, nodes))
 
 
 def ask_room(
@@ -128,7 +128,7 @@ def ask_feasible_changed(
     name: str, plugin: FeasibleScore, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]
 ) -> bool:  # fmt: skip
     """Tell a plugin which rows are feasible; return whether raw scores have changed by it. Raises WrongAnswer."""
-    return _truth(name, "feasible_changed", plugin.feasible_changed(state, pod, nodes, feasible))
+    return truth(name, "feasible_changed", plugin.feasible_changed(state, pod, nodes, feasible))
 
 
 def ask_ignored(name: str, plugin: FeasibleScore, state: CycleState, length: int) -> NDArray[np.bool_] | None:
@@ -226,7 +226,8 @@ def _other_type(name: str, what: str, answer: object, wanted: str) -> WrongAnswe
     return WrongAnswer(f'plugin "{name}" answers {what} with {type(answer).__name__}, it should be {wanted}')
 
 
-def _truth(name: str, what: str, answer: object) -> bool:
+def truth(name: str, what: str, answer: object) -> bool:
+    """Return a bool that a plugin answered. Raises WrongAnswer."""
     if not isinstance(answer, (bool, np.bool_)):
         raise _other_type(name, what, answer, "a bool")
     return bool(answer)
@@ -270,6 +271,23 @@ def row_score(name: str, score: object) -> int:
     if not 0 <= found <= MAX_SCORE:
         raise invalid_score(name, found)
     return found
+
+
+def text(name: str, what: str, answer: object) -> str:
+    """Return a text that a plugin answered. Raises WrongAnswer."""
+    if not isinstance(answer, str):
+        raise _other_type(name, what, answer, "a text")
+    return answer
+
+
+def numbers(name: str, what: str, answer: Any) -> tuple[float, ...]:
+    """Return numbers that have an order. Raises WrongAnswer."""
+    if not isinstance(answer, tuple):
+        raise _other_type(name, what, answer, "a tuple of numbers")
+    for number in answer:
+        if not isinstance(number, (int, float)) or number != number:
+            raise WrongAnswer(f'plugin "{name}" answers {what} with {number!r}, it should be numbers')
+    return answer
 
 
 def whole(name: str, what: str, answer: object) -> int:

@@ -33,17 +33,17 @@ class Plugin:
         if "name" not in cls.__dict__:
             cls.name = cls.__name__
 
+    @property
+    def hints(self) -> Mapping[ClusterEvent, Hint]:
+        """Any change may help a Pod that it refused."""
+        return dict.fromkeys(ClusterEvent, always)
+
 
 class Filter(Plugin, ABC):
     """Refuses nodes. Only `filter` has to be written."""
 
     #: why, as users read it: "3 node(s) were not green"
     reason: ClassVar[str] = ""
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Any change."""
-        return dict.fromkeys(ClusterEvent, always)
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         """Ask about every Pod."""

@@ -9,6 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
+from scheduler.framework.binding_points import (
+    BindingPoints,
+    BindPlugin,
+    PermitPlugin,
+    PostBindPlugin,
+    PreBindPlugin,
+    QueueSortPlugin,
+    ReservePlugin,
+)
 from scheduler.framework.halves import OnlyPreFilter, only_filter
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
@@ -24,6 +33,7 @@ from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResources
 from scheduler.plugins.node_unschedulable import NodeUnschedulable
 from scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from scheduler.plugins.pod_topology_spread import PodTopologySpread, PodTopologySpreadArgs
+from scheduler.plugins.priority_sort import PrioritySort
 from scheduler.plugins.scheduling_gates import SchedulingGates
 from scheduler.plugins.taint_toleration import TaintToleration
 from scheduler.plugins.volume_binding import VolumeBinding, VolumeBindingArgs
@@ -50,15 +60,8 @@ class Factory:
         return self.make(self.args() if args is None and self.args is not None else args, handle)
 
 
-class PrioritySort:
-    """The order of the queue. There is no other (`scheduler.plugins.priority_sort`)."""
-
-    name = "PrioritySort"
-    points = ("queueSort",)
-
-
 class DefaultBinder:
-    """How Pods are bound. There is no other way (`scheduler.binding`)."""
+    """Pods are bound in batches (`scheduler.binding`), unless a plugin before it in the profile binds them."""
 
     name = "DefaultBinder"
     points = ("bind",)
@@ -98,6 +101,13 @@ IN_TREE: Final[tuple[Factory, ...]] = (
 )
 
 
+#: extension points beside the decision
+BESIDE: Final[dict[str, type]] = {
+    "queueSort": QueueSortPlugin, "reserve": ReservePlugin, "permit": PermitPlugin,
+    "preBind": PreBindPlugin, "bind": BindPlugin, "postBind": PostBindPlugin,
+}  # fmt: skip
+
+
 def points_of(plugin: object) -> frozenset[str]:
     """Return the extension points that a plugin has, in the words of the configuration."""
     return called_at(plugin) | frozenset(getattr(plugin, "points", ()))
@@ -114,6 +124,7 @@ def called_at(plugin: object) -> frozenset[str]:
         found.add("postFilter")
     if isinstance(plugin, ScorePlugin):
         found |= {"preScore", "score"}
+    found |= {point for point, protocol in BESIDE.items() if isinstance(plugin, protocol)}
     return frozenset(found)
 
 
@@ -145,6 +156,28 @@ def assemble(
             for plugin in at("score")
             if isinstance(plugin, ScorePlugin)
         ),
+        queue_sort=next((plugin for plugin in at("queueSort") if isinstance(plugin, QueueSortPlugin)), None),
+        binding=_binding(at),
+    )
+
+
+def _binding(at: Callable[[str], Sequence[object]]) -> BindingPoints:
+    binders: list[BindPlugin] = []
+    default = False
+    for plugin in at("bind"):
+        default = isinstance(plugin, DefaultBinder)
+        if default:
+            # It takes every Pod: nobody behind it is asked.
+            break
+        if isinstance(plugin, BindPlugin):
+            binders.append(plugin)
+    return BindingPoints(
+        reserve=tuple(plugin for plugin in at("reserve") if isinstance(plugin, ReservePlugin)),
+        permit=tuple(plugin for plugin in at("permit") if isinstance(plugin, PermitPlugin)),
+        pre_bind=tuple(plugin for plugin in at("preBind") if isinstance(plugin, PreBindPlugin)),
+        bind=tuple(binders),
+        post_bind=tuple(plugin for plugin in at("postBind") if isinstance(plugin, PostBindPlugin)),
+        default_binder=default,
     )
 
 

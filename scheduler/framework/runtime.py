@@ -3,7 +3,7 @@
 Called by `scheduler.cycle`. The observer is handed in: what is pure reads no clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -11,8 +11,15 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.framework.binding_points import (
+    NO_POINTS,
+    BindingPoints,
+    PermitPlugin,
+    QueueSortPlugin,
+    ReservePlugin,
+)
 from scheduler.framework.checked import ask_pre_filter, ask_pre_score
-from scheduler.framework.events import ClusterEvent, Hint
+from scheduler.framework.events import ClusterEvent, Hint, always
 from scheduler.framework.interface import (
     RUN,
     UNRESOLVABLE,
@@ -92,6 +99,9 @@ class Profile:
     filters: tuple[FilterPlugin, ...] = ()
     post_filters: tuple[PostFilterPlugin, ...] = ()
     scores: tuple[Weighted, ...] = ()
+    #: None: PrioritySort
+    queue_sort: QueueSortPlugin | None = None
+    binding: BindingPoints = NO_POINTS
 
 
 class NamedNodes:
@@ -147,6 +157,15 @@ class Framework:
         for plugin in profile.filters:
             for event, hint in plugin.hints.items():
                 self._hints.setdefault(event, {})[plugin.name] = hint
+        rejecting: tuple[ReservePlugin | PermitPlugin, ...] = (
+            *profile.binding.reserve,
+            *profile.binding.permit,
+        )
+        for other in rejecting:
+            # One that says nothing of it is asked again after any change, as upstream's without EnqueueExtensions.
+            hints: Mapping[ClusterEvent, Hint] = getattr(other, "hints", dict.fromkeys(ClusterEvent, always))
+            for event, hint in hints.items():
+                self._hints.setdefault(event, {})[other.name] = hint
 
     @property
     def hints(self) -> dict[ClusterEvent, dict[str, Hint]]:

@@ -1,11 +1,12 @@
 """PrioritySort: Pods of a higher priority first, among equals those that have waited longer (upstream's QueueSort plugin)."""
 
+from scheduler.framework.binding_points import InQueue
 
-def sort_key(priority: int, since: float) -> tuple[int, float]:
-    """Return what Pods in the active queue are ordered by, smallest first.
 
-    Args:
-        priority: spec.priority.
-        since: when the Pod came to the queue, in seconds.
-    """
-    return (-priority, since)
+class PrioritySort:
+    """The order of the queue, unless a profile has another."""
+
+    name = "PrioritySort"
+
+    def sort_key(self, pod: InQueue) -> tuple[float, ...]:
+        return (-pod.info.pod_class.priority, pod.since)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from scheduler.columns.pod_info import PodClass
 from scheduler.queue.queued_pod import QueuedPod
 
-Key = TypeVar("Key", float, tuple[int, float])
+Key = TypeVar("Key", float, tuple[float, ...])
 
 #: dead entries are left alone up to this many
 _SLACK = 64

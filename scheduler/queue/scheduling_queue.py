@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.framework.binding_points import QueueSortPlugin
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.queue.active import ActiveQueue
 from scheduler.queue.backoff import BACKOFF, BackoffQueue
@@ -56,6 +57,7 @@ class SchedulingQueue:
         by_shape: frozenset[str] = frozenset(),
         by_class: frozenset[str] = frozenset(),
         screens: Mapping[str, Screen] | None = None,
+        sort: QueueSortPlugin | None = None,
     ) -> None:
         """Make an empty queue.
 
@@ -68,11 +70,12 @@ class SchedulingQueue:
             by_shape: plugins whose hints do not look at a refused Pod's labels.
             by_class: plugins whose hints look at nothing but the class of a Pod that came, changed or went.
             screens: of plugins that have one: what spares asking each kind of Pods.
+            sort: orders Pods that are ready; by default PrioritySort.
         """
         self._hints, self._gate = hints, gate
         self._max_unschedulable, self._max_events = max_unschedulable_seconds, max_events
         self._pods: dict[str, QueuedPod] = {}
-        self._active = ActiveQueue()
+        self._active = ActiveQueue(sort)
         self._backoff = BackoffQueue(backoff)
         self._unschedulable = UnschedulablePods(by_shape, by_class, screens)
         self._gated = 0
@@ -216,11 +219,13 @@ class SchedulingQueue:
         pod.rejected_by = frozenset()
         self._back_off(pod, ATTEMPT_FAILURE)
 
-    def on_event(self, event: ClusterEvent, before: Changed, after: Changed, *, now: float) -> int:
-        """Something happened: wake the Pods it could help; returns how many."""
-        return self.on_events([(event, before, after)], now=now)
+    def on_event(
+        self, event: ClusterEvent, before: Changed, after: Changed, *, now: float, but: str = ""
+    ) -> int:
+        """Something happened: wake the Pods it could help; returns how many. `but`: the uid of one that it cannot."""
+        return self.on_events([(event, before, after)], now=now, but=but)
 
-    def on_events(self, happened: Sequence[Happened], *, now: float) -> int:
+    def on_events(self, happened: Sequence[Happened], *, now: float, but: str = "") -> int:
         """Some things happened, one after the other: wake the Pods they could help; returns how many."""
         if self._in_flight:
             self._events += happened
@@ -230,7 +235,10 @@ class SchedulingQueue:
             return 0
         woken = 0
         for one in happened:
-            for pod in self._unschedulable.take(self._hints.get(one[0], _NOBODY), one, self._helps):
+            for pod in [*self._unschedulable.take(self._hints.get(one[0], _NOBODY), one, self._helps)]:
+                if pod.info.uid == but:
+                    self._unschedulable.add(pod)
+                    continue
                 self._wake(pod, one[0], now)
                 woken += 1
         return woken

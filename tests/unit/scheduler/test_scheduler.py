@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from scheduler.build import build
 from scheduler.columns.snapshot import CPU
+from scheduler.framework.handle import Handle
 from scheduler.framework.plugin import Score
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Profile, Weighted
@@ -97,6 +98,7 @@ async def running(
     *nodes: node_pb2.Node,
     before: Callable[[Harness], object] | None = None,
     profiles: Sequence[Profile] = (),
+    handle: Handle | None = None,
 ) -> AsyncIterator[World]:
     server = make_apiserver()
     await server.app.bootstrap()
@@ -105,7 +107,7 @@ async def running(
     transport = Between(server.client.transport, random.Random(1), verbs=["BindBatch"])
     detector, registry = MutationDetector(), CollectorRegistry()
     scheduler = build(
-        Clientset(transport), server.clock, registry=registry, profiles=profiles, tie_break=lambda _count: 0,
+        Clientset(transport), server.clock, registry=registry, profiles=profiles, handle=handle, tie_break=lambda _count: 0,
         detector=detector,
     )  # fmt: skip
     world = World(server, transport, scheduler, registry)

@@ -347,7 +347,10 @@ def test_wrong_words_about_feasible_rows_name_their_plugin(changed: Any, ignored
     assert str(raised.value) == f'plugin "Odd" {words}'
 
 
-CALLED = "plugins are called at preEnqueue, preFilter, filter, postFilter, preScore, score"
+CALLED = (
+    "plugins are called at preEnqueue, queueSort, preFilter, filter, postFilter, preScore, score, reserve, permit, "
+    "preBind, bind, postBind"
+)
 
 
 class Plain(Filter):
@@ -367,6 +370,10 @@ class Reserves(Plain):
     def reserve(self) -> None: ...
 
 
+class Lesser(Plain):
+    def less(self) -> None: ...
+
+
 class Promises(Plain):
     points = ("score",)
 
@@ -384,9 +391,10 @@ class Nothing:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (Permits, f'plugin "Permits" declares the extension point "permit": {CALLED}'),
+        (Permits, 'plugin "Permits" declares the extension point "permit", and has no method for it'),
         (Misspelt, f'plugin "Misspelt" declares the extension point "filters": {CALLED}'),
-        (Reserves, f'plugin "Reserves" has a method reserve, for reserve: {CALLED}'),
+        (Reserves, 'plugin "Reserves" has a method reserve, and not what else reserve needs: unreserve'),
+        (Lesser, f'plugin "Lesser" has a method less, for queueSort (its method is sort_key): {CALLED}'),
         (Promises, 'plugin "Promises" declares the extension point "score", and has no method for it'),
         (Half, 'plugin "Half" has a method score, and not what else score needs: '
                "pre_score, reach, scale, scales, score_row"),
