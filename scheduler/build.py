@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from scheduler.config import SchedulerConfig
 from scheduler.configuration.effects import without_effect
 from scheduler.configuration.profiles import make_profiles
-from scheduler.configuration.third_party import find_plugins
+from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
 from scheduler.fast_paths import FAST_PATHS
 from scheduler.framework.handle import Handle
@@ -107,7 +107,11 @@ async def run(
     for line in without_effect(scheduling):
         log.warning("a field of the configuration is not acted on", field=line)
     handle = Handle()
-    profiles = make_profiles(scheduling.profiles, handle=handle, third_party=find_plugins())
+    try:
+        third_party = find_plugins(config.plugins_dir)
+    except PluginError as error:
+        raise ConfigError(f"plugins_dir: {error}") from error
+    profiles = make_profiles(scheduling.profiles, handle=handle, third_party=third_party)
     clock, registry = SystemClock(), new_registry("scheduler")
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,

@@ -38,6 +38,8 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
     scheduler_name: str = DEFAULT_SCHEDULER_NAME
     log_level: str = "info"
     log_format: str = "json"
+    #: a folder with plugins (docs/plugins.md); empty: those that are installed
+    plugins_dir: str = ""
     #: accelerators that are on: all, none, or names (docs/fast-paths.md)
     fast_paths: tuple[str, ...] = ("all",)
 

@@ -8,10 +8,13 @@ pluginConfig as strictly as our own arguments are, and handed in; a class withou
 parameter `handle` is given the `Handle` by that name.
 """
 
+import ast
+import sys
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
+from pathlib import Path
 from typing import Any, Final
 
 from scheduler.configuration.plugin_sets import MULTI_POINT, POINTS
@@ -28,6 +31,10 @@ from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnq
 from scheduler.framework.registry import Factory, called_at
 
 GROUP: Final = "vaina.scheduler.plugins"
+
+
+#: files of a folder of plugins
+MAX_FILES: Final = 1000
 
 
 class PluginError(Exception):
@@ -92,9 +99,35 @@ def _parts_of(protocol: type) -> list[str]:
     )
 
 
-def find_plugins(group: str = GROUP) -> dict[str, EntryPoint]:
-    """Return what is installed, by name; nothing is imported."""
-    return {point.name: point for point in entry_points(group=group)}
+def find_plugins(folder: str = "") -> dict[str, EntryPoint]:
+    """Return the plugins that are installed and those of a folder, by name; none is imported.
+
+    The folder is put on Python's path: what `pip install --target` left there is installed. Of its own files (`*.py`) each class
+    may be a plugin.
+
+    Raises:
+        PluginError: there is no such folder, or too many files in it, or one cannot be read.
+    """
+    found: dict[str, EntryPoint] = {}
+    if folder:
+        if not Path(folder).is_dir():
+            raise PluginError(f"{folder} is no folder")
+        if folder not in sys.path:
+            sys.path.append(folder)
+        files = sorted(Path(folder).glob("*.py"))
+        if len(files) > MAX_FILES:
+            raise PluginError(f"{folder} has {len(files)} files, limit is {MAX_FILES}")
+        for file in files:
+            found |= {name: EntryPoint(name, f"{file.stem}:{name}", GROUP) for name in _classes(file)}
+    return found | {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _classes(file: Path) -> list[str]:
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PluginError(f"{file} cannot be read: {error}") from error
+    return [part.name for part in tree.body if isinstance(part, ast.ClassDef)]
 
 
 def load_factory(name: str, found: Mapping[str, EntryPoint]) -> Factory:

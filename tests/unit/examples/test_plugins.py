@@ -1,9 +1,6 @@
 """The plugins of examples/plugins, made by a configuration as if they were installed, and scheduled with."""
 
 import math
-import sys
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import pytest
 
 from scheduler.configuration.load import ConfigurationError, read_configuration
 from scheduler.configuration.profiles import make_profiles
+from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.framework.binding_points import InQueue
 from scheduler.framework.handle import Handle
 from scheduler.framework.runtime import Profile
@@ -21,18 +19,7 @@ from vaina.api.core.v1 import pod_pb2
 
 PLUGINS = Path(__file__).parents[3] / "examples" / "plugins"
 HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
-INSTALLED = {
-    name: EntryPoint(name, f"{module}:{name}", "vaina.scheduler.plugins")
-    for name, module in (("Gang", "gang"), ("DeadlineSort", "deadline_sort"), ("CostPacking", "cost_packing"))
-}
-
-
-@pytest.fixture(autouse=True)
-def _on_the_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGINS))
-    yield
-    for module in ("gang", "deadline_sort", "cost_packing"):
-        sys.modules.pop(module, None)
+INSTALLED = find_plugins(str(PLUGINS))
 
 
 def profile(plugins: str, handle: Handle | None = None) -> Profile:
@@ -143,3 +130,19 @@ async def test_the_cheapest_node_is_filled_first() -> None:
             await world.advance(1)
         assert [await world.node_of(name) for name in "ab"] == ["cheap", "cheap"]
         assert await world.node_of("c") != "cheap"
+
+
+def test_the_folder_is_what_the_scheduler_of_make_up_can_be_given() -> None:
+    text = (PLUGINS / "scheduler.yaml").read_text(encoding="utf-8")
+    [made] = make_profiles(read_configuration(text).profiles, third_party=INSTALLED)
+    assert made.queue_sort is not None
+    assert made.queue_sort.name == "DeadlineSort"
+    assert [plugin.name for plugin in made.binding.permit] == ["Gang"]
+
+
+def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="is no folder"):
+        find_plugins(str(tmp_path / "none"))
+    (tmp_path / "broken.py").write_text("class", encoding="utf-8")
+    with pytest.raises(PluginError, match=r"broken\.py cannot be read"):
+        find_plugins(str(tmp_path))
