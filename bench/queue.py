@@ -27,7 +27,7 @@ from scheduler.event_handlers import EventHandlers
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
-from scheduler.queue.hints import BY_CLASS, BY_SHAPE, screens, with_room
+from scheduler.queue.hints import screens, with_room
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.clock import FakeClock
@@ -144,8 +144,8 @@ class Bench:
         self.queue = SchedulingQueue(
             hints=with_room(self.framework.hints, self.cache.table),
             gate=self.framework.gate,
-            by_shape=BY_SHAPE,
-            by_class=BY_CLASS,
+            by_shape=self.framework.that_say("hints_ignore_labels"),
+            by_class=self.framework.that_say("hints_read_class_only"),
             screens=screens(self.cache.table),
         )
         self.cycles = Cycles(self.cache.table, self.framework, residents=self.cache.on)

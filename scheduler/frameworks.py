@@ -37,6 +37,19 @@ class Frameworks:
         """Return the framework that decides for a Pod. One of another scheduler, that somebody asks about, is our first's."""
         return self._by_name.get(pod.scheduler_name, self.first)
 
+    def that_say(self, attribute: str) -> frozenset[str]:
+        """Return the names of the filters that say something of themselves in each profile that has them."""
+        return frozenset(
+            name
+            for framework in self
+            for name in framework.that_say(attribute)
+            if all(
+                name in other.that_say(attribute)
+                for other in self
+                if any(plugin.name == name for plugin in other.profile.filters)
+            )
+        )
+
     def gate(self, pod: PodClass) -> str:
         """Return the name of the plugin that keeps the Pod out of the queue, or an empty text."""
         return self.of(pod).gate(pod)

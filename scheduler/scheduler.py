@@ -38,7 +38,7 @@ from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionCo
 from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import WAITING, Preempting
 from scheduler.queue.backoff import BACKOFF
-from scheduler.queue.hints import BY_CLASS, BY_SHAPE, screens, with_room
+from scheduler.queue.hints import screens, with_room
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from scheduler.ranking import TieBreak
@@ -131,7 +131,9 @@ class Scheduler:
         )  # fmt: skip
         self.queue = SchedulingQueue(
             hints=with_room(self._preempting.hints(frameworks.hints), self.cache.table),
-            gate=frameworks.gate, backoff=backoff, by_shape=BY_SHAPE | {WAITING}, by_class=BY_CLASS,
+            gate=frameworks.gate, backoff=backoff,
+            by_shape=frameworks.that_say("hints_ignore_labels") | {WAITING},
+            by_class=frameworks.that_say("hints_read_class_only"),
             screens=screens(self.cache.table), sort=frameworks.first.profile.queue_sort,
         )  # fmt: skip
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)

@@ -172,6 +172,10 @@ class Framework:
         """Event -> plugin -> hint."""
         return self._hints
 
+    def that_say(self, attribute: str) -> frozenset[str]:
+        """Return the names of the filters that say something of themselves (`hints_ignore_labels`, `hints_read_class_only`)."""
+        return frozenset(plugin.name for plugin in self.profile.filters if getattr(plugin, attribute, False))
+
     def gate(self, pod: PodClass) -> str:
         """Return the name of the plugin that keeps the Pod out of the queue, or an empty text."""
         for plugin in self.profile.pre_enqueue:

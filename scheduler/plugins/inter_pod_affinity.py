@@ -19,6 +19,7 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.peers import INTER_POD_AFFINITY
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (
     MAX_SCORE,
@@ -104,6 +105,8 @@ class InterPodAffinity:
 
     name = "InterPodAffinity"
     reach = Reach.DOMAIN
+    describer = INTER_POD_AFFINITY
+    hints_read_class_only = True
     reads_requests = False
     scales = True
 

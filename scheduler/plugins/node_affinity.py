@@ -20,6 +20,7 @@ from scheduler.columns.pod_asks import (
 )
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import NODE_AFFINITY
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
@@ -52,6 +53,8 @@ class NodeAffinity:
 
     name = "NodeAffinity"
     reach = Reach.NONE
+    describer = NODE_AFFINITY
+    hints_ignore_labels = True
     reads_requests = False
     scales = True
 

@@ -11,6 +11,7 @@ import numpy as np
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import NODE_NAME
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
@@ -23,6 +24,8 @@ class NodeName:
 
     name = "NodeName"
     reach = Reach.NONE
+    describer = NODE_NAME
+    hints_ignore_labels = True
     reads_requests = False
 
     @property

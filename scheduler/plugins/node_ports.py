@@ -8,6 +8,7 @@ import numpy as np
 from scheduler.columns.pod_asks import ANY_ADDRESS
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import NODE_PORTS
 from scheduler.framework.events import Changed, ClusterEvent, Hint, always
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
@@ -20,6 +21,9 @@ class NodePorts:
 
     name = "NodePorts"
     reach = Reach.ROW
+    describer = NODE_PORTS
+    hints_ignore_labels = True
+    hints_read_class_only = True
     reads_requests = False
 
     @property

@@ -14,6 +14,7 @@ import numpy as np
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import CPU, MEMORY, Resolved, Rows, Snapshot
+from scheduler.explain.lacks import NODE_RESOURCES_FIT
 from scheduler.framework.events import Changed, ClusterEvent, Hint, always
 from scheduler.framework.interface import (
     MAX_REASON,
@@ -76,6 +77,8 @@ class NodeResourcesFit:
 
     name = "NodeResourcesFit"
     reach = Reach.ROW
+    describer = NODE_RESOURCES_FIT
+    hints_ignore_labels = True
     scales = False
 
     def __init__(self, args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from scheduler.columns.node_info import NO_SCHEDULE, NodeInfo, Taint
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import NODE_UNSCHEDULABLE
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
@@ -21,6 +22,8 @@ class NodeUnschedulable:
 
     name = "NodeUnschedulable"
     reach = Reach.NONE
+    describer = NODE_UNSCHEDULABLE
+    hints_ignore_labels = True
     reads_requests = False
 
     @property

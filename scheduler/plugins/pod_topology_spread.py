@@ -19,6 +19,7 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.peers import POD_TOPOLOGY_SPREAD
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
@@ -113,6 +114,8 @@ class PodTopologySpread:
 
     name = "PodTopologySpread"
     reach = Reach.DOMAIN
+    describer = POD_TOPOLOGY_SPREAD
+    hints_read_class_only = True
     reads_requests = False
     scales = True
 

@@ -12,6 +12,7 @@ import numpy as np
 from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, NodeInfo, Taint
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import TAINT_TOLERATION
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
@@ -33,6 +34,8 @@ class TaintToleration:
 
     name = "TaintToleration"
     reach = Reach.NONE
+    describer = TAINT_TOLERATION
+    hints_ignore_labels = True
     reads_requests = False
     scales = True
 

@@ -17,13 +17,6 @@ FIT: Final = "NodeResourcesFit"
 #: resources whose columns every configuration looks at come first
 _BASIC: Final = len(BASIC_RESOURCES)
 
-#: plugins whose hints look at what a Pod asks of nodes, and not at its labels
-BY_SHAPE: Final = frozenset(
-    {"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts", FIT}
-)
-#: plugins whose hints look at nothing but the class of a Pod that came, changed or went
-BY_CLASS: Final = frozenset({"InterPodAffinity", "NodePorts", "PodTopologySpread"})
-
 
 def screens(table: NodeTable) -> dict[str, Screen]:
     """Return what knows at one look that a Pod that went leaves room for none of the parked Pods: with the hints of `with_room`."""

@@ -9,11 +9,14 @@ from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
-from scheduler.queue.hints import BY_CLASS, BY_SHAPE, FIT, screens, with_room
+from scheduler.queue.hints import FIT, screens, with_room
 from scheduler.queue.refusals import MAX_DENIED
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import pod_pb2
+
+BY_SHAPE = Framework(default_profile()).that_say("hints_ignore_labels")
+BY_CLASS = Framework(default_profile()).that_say("hints_read_class_only")
 
 ADD, DELETE = ClusterEvent.ASSIGNED_POD_ADD, ClusterEvent.ASSIGNED_POD_DELETE
 RELABELLED = ClusterEvent.ASSIGNED_POD_UPDATE_LABEL
