@@ -16,10 +16,10 @@ from pathlib import Path
 
 from bench import report
 from bench.objects import make_node, make_pod
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycles import Cycles
+from scheduler.decide.cycles import Cycles
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from bench import report
 from bench.objects import make_node, make_pod
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
+from scheduler.cache.event_handlers import EventHandlers
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycles import Cycles
-from scheduler.event_handlers import EventHandlers
+from scheduler.decide.cycles import Cycles
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled

@@ -13,6 +13,7 @@ from scheduler.configuration.effects import without_effect
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
+from scheduler.decide.ranking import TieBreak
 from scheduler.fast_paths import FAST_PATHS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
@@ -20,7 +21,6 @@ from scheduler.framework.runtime import Framework, Profile
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics
 from scheduler.queue.backoff import BACKOFF
-from scheduler.ranking import TieBreak
 from scheduler.scheduler import Scheduler
 from scheduler.service import SERVICE, SchedulerService
 from vaina import log as logging_setup

@@ -5,7 +5,7 @@
     placed elsewhere, deleted, or the node will not do any more -> nomination given back
 
 A Pod that waits for its victims is not woken by what happens on other nodes, unless there is room for it where nobody else is
-to come: otherwise each victim that ends would wake everybody. Called by `scheduler.scheduler` and `scheduler.event_handlers`.
+to come: otherwise each victim that ends would wake everybody. Called by `scheduler.scheduler` and `scheduler.cache.event_handlers`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +13,12 @@ from typing import Final
 
 import structlog
 
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.conditions import ConditionWriter
-from scheduler.cycles import Cycles
+from scheduler.decide.cycles import Cycles
+from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor, Preemption
 from scheduler.framework.events import Changed, ClaimsChanged, ClusterEvent, Hint
 from scheduler.framework.interface import Reach
@@ -26,7 +27,6 @@ from scheduler.metrics import PreemptionMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext, is_preempted
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
-from scheduler.ranking import TieBreak
 from vaina.clock import Clock
 from vaina.errors import ApiError
 

@@ -15,15 +15,21 @@ from typing import Final
 
 import structlog
 
-from scheduler.binding import Binder, PendingBinding
-from scheduler.binding_cycle import BindingCycles
-from scheduler.cache import Cache
+from scheduler.bind.binding import Binder, PendingBinding
+from scheduler.bind.binding_cycle import BindingCycles
+from scheduler.bind.outcomes import Outcomes
+from scheduler.bind.runs import Runs
+from scheduler.bind.volume_binding import VolumeBinder
+from scheduler.cache.cache import Cache
+from scheduler.cache.event_handlers import EventHandlers
+from scheduler.cache.overdue import OverdueBindings
+from scheduler.cache.volume_watch import PLUGINS, VolumeWatch
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
 from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
-from scheduler.cycles import Cycles
-from scheduler.decisions import DecisionLog
-from scheduler.event_handlers import EventHandlers
+from scheduler.decide.cycles import Cycles
+from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor
+from scheduler.explain.decisions import DecisionLog
 from scheduler.explain.details import take_detail
 from scheduler.framework.binding_points import BindingPoints
 from scheduler.framework.checked import WrongAnswer
@@ -32,8 +38,6 @@ from scheduler.framework.handle import Handle
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
-from scheduler.outcomes import Outcomes
-from scheduler.overdue import OverdueBindings
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import WAITING, Preempting
@@ -41,10 +45,6 @@ from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.hints import screens, with_room
 from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
-from scheduler.ranking import TieBreak
-from scheduler.runs import Runs
-from scheduler.volume_binding import VolumeBinder
-from scheduler.volume_watch import PLUGINS, VolumeWatch
 from scheduler.volumes.catalogue import Plan
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2

@@ -12,20 +12,20 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from scheduler import nominations_check
-from scheduler.answers import decision_message, evaluation_message, fit_message, verify_message
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.readout import Difference
+from scheduler.debug import nominations_check
+from scheduler.debug.answers import decision_message, evaluation_message, fit_message, verify_message
+from scheduler.debug.verify import Captured, Rebuilt, capture, compare, rebuild
+from scheduler.debug.watch_check import check_watch
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.eviction import would_decide
 from scheduler.explain.fit import Fit, copy, fill
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
-from scheduler.verify import Captured, Rebuilt, capture, compare, rebuild
 from scheduler.volumes.verify import CapturedStorage
 from scheduler.volumes.verify import capture as capture_storage
 from scheduler.volumes.verify import verify as verify_storage
-from scheduler.watch_check import check_watch
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 from vaina.client.clientset import Clientset

@@ -14,7 +14,7 @@ from typing import Any, Final
 from bench.judge.reference import World
 from bench.judge.reference.scheduler import RULES
 from bench.judge.scores import WEIGHTS
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler
 from scheduler.configuration.load import (

@@ -1,7 +1,7 @@
 """Nodes as rows of numpy columns: what they have, what is taken of it, and what they are called.
 
 Rows are used again after a node has gone; columns grow by doubling. Placing a Pod costs about a microsecond, whatever the
-number of nodes. Read by plugins through `Snapshot`; written by `scheduler.cache` alone.
+number of nodes. Read by plugins through `Snapshot`; written by `scheduler.cache.cache` alone.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """The columns as plain values by what they mean, so that two node tables can be compared: rows, codes and indexes of theirs differ.
 
-Used by `scheduler.verify`. Taking a readout of 5,000 nodes costs a few milliseconds.
+Used by `scheduler.debug.verify`. Taking a readout of 5,000 nodes costs a few milliseconds.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """How many Pods of some kind there are on each node and in each topology domain, true at any moment.
 
 The counters are those of `scheduler.columns.domain_sums`: columns of Pods, and their sums by domain.
-Both live as long as somebody holds them (a class's cycle, as many as `scheduler.cycles.Cycles.limit` of those; a term's column also as
+Both live as long as somebody holds them (a class's cycle, as many as `scheduler.decide.cycles.Cycles.limit` of those; a term's column also as
 long as a Pod carries it). While they live each placement costs the columns and sums it concerns; a new column is filled from
 the groups of Pods that are there, found by label. Nothing is asked of Pods that no selector means.
 """
@@ -234,7 +234,7 @@ class Topology:
         return bool(seeing) or any(_sees_namespaces(column) for column in self._carried.values())
 
     def placed(self) -> dict[PodGroup, dict[int, int]]:
-        """Return how many Pods of each group are on each row: a copy, for `scheduler.verify`."""
+        """Return how many Pods of each group are on each row: a copy, for `scheduler.debug.verify`."""
         return {group: dict(placed.rows) for group, placed in self._placed.items()}
 
     def carried(self) -> dict[PodTerm, dict[int, int]]:

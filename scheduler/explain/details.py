@@ -4,7 +4,7 @@ from typing import Final
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
-from scheduler.decisions import BestNode, Detail
+from scheduler.explain.decisions import BestNode, Detail
 from scheduler.explain.evaluate import Evaluation, evaluate
 from scheduler.framework.runtime import Profile
 

@@ -2,7 +2,7 @@
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
-from scheduler.cycle import ClassCycle
+from scheduler.decide.cycle import ClassCycle
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Unschedulable
 from scheduler.preemption.dry_run import Residents

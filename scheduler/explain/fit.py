@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from scheduler.cache import Cache, HeldPod
+from scheduler.cache.cache import Cache, HeldPod
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.pod_terms import Namespaces
-from scheduler.cycle import ClassCycle
+from scheduler.decide.cycle import ClassCycle
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
 

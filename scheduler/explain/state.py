@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scheduler.cache import HeldPod
+from scheduler.cache.cache import HeldPod
 from scheduler.queue.queued_pod import Place, QueuedPod
 from scheduler.queue.scheduling_queue import MAX_UNSCHEDULABLE_SECONDS
 from vaina.api.core.v1 import pod_pb2

@@ -4,7 +4,7 @@
                    `---------- any failure: Unreserve of all, in reverse order, and the Pod is tried anew
 
 Order and consequences follow upstream (`assumeAndReserve`, `prepareForBindingCycle` and `bindingCycle` of
-`pkg/scheduler/schedule_one.go`). They are run by `scheduler.binding_cycle`, for profiles that have such plugins only. `state`
+`pkg/scheduler/schedule_one.go`). They are run by `scheduler.bind.binding_cycle`, for profiles that have such plugins only. `state`
 is one Pod's own from Reserve to PostBind; what was written for its class before the decision is not in it.
 """
 

@@ -6,7 +6,7 @@ reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score a
 plugin would answer, so that a cycle knows what to compute again for the next Pod.
 
 A plugin may say of itself that what a Pod requests is nothing to it (`reads_requests = False`): then it is asked once for Pods
-that differ in nothing else (`scheduler.glance`). One that does not say is asked for each.
+that differ in nothing else (`scheduler.decide.glance`). One that does not say is asked for each.
 
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """

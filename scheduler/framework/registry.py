@@ -61,7 +61,7 @@ class Factory:
 
 
 class DefaultBinder:
-    """Pods are bound in batches (`scheduler.binding`), unless a plugin before it in the profile binds them."""
+    """Pods are bound in batches (`scheduler.bind.binding`), unless a plugin before it in the profile binds them."""
 
     name = "DefaultBinder"
     points = ("bind",)

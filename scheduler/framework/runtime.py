@@ -1,6 +1,6 @@
 """Runs the plugins of a profile for one class of Pods, and measures around them.
 
-Called by `scheduler.cycle`. The observer is handed in: what is pure reads no clock.
+Called by `scheduler.decide.cycle`. The observer is handed in: what is pure reads no clock.
 """
 
 from collections.abc import Mapping, Sequence

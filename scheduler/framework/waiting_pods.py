@@ -1,6 +1,6 @@
 """Pods that wait at Permit: plugins look them up by their handle, and let them go or send them back.
 
-What a plugin says is carried out by `scheduler.binding_cycle` after the call, never in the middle of a decision. Follows
+What a plugin says is carried out by `scheduler.bind.binding_cycle` after the call, never in the middle of a decision. Follows
 `pkg/scheduler/framework/runtime/waiting_pods_map.go`.
 """
 
@@ -72,7 +72,7 @@ class WaitingPod:
 
 
 class WaitingPods:
-    """All of them, by uid. Read by plugins; filled and emptied by `scheduler.binding_cycle`."""
+    """All of them, by uid. Read by plugins; filled and emptied by `scheduler.bind.binding_cycle`."""
 
     def __init__(self) -> None:
         self._pods: dict[str, WaitingPod] = {}

@@ -48,7 +48,7 @@ class BalancedAllocation:
         return any(pod.request(spec.name) > 0 for spec in self._resources)
 
     def sign(self, pod: PodClass) -> Hashable:
-        """Return what is read of a Pod (`scheduler.shared_rows`)."""
+        """Return what is read of a Pod (`scheduler.decide.shared_rows`)."""
         return pod.requests
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:

@@ -113,7 +113,7 @@ class NodeResourcesFit:
         return RUN
 
     def sign(self, pod: PodClass) -> Hashable:
-        """Return what is read of a Pod (`scheduler.shared_rows`)."""
+        """Return what is read of a Pod (`scheduler.decide.shared_rows`)."""
         return pod.requests, pod.nonzero_cpu, pod.nonzero_memory
 
     def _is_ignored(self, resource: str) -> bool:

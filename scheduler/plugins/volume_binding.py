@@ -2,7 +2,7 @@
 
 A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its first consumer takes the
 smallest volume that will do there, or has one made, where its driver has as much left if it says so (CSIStorageCapacity). That
-nodes with more left are no better is as upstream: StorageCapacityScoring is off by default. Choosing is done here, binding in `scheduler.volume_binding`. Follows
+nodes with more left are no better is as upstream: StorageCapacityScoring is off by default. Choosing is done here, binding in `scheduler.bind.volume_binding`. Follows
 `plugins/volumebinding`.
 """
 

@@ -1,7 +1,7 @@
 """PURE: what would the filters say of a node if some of its Pods were not there?
 
 Pods are taken out of the table and put back, and the filters are asked as always: so every filter counts, and none needs to
-know of preemption. Nobody else sees the table meanwhile (there is no await). Made by `scheduler.cycle` for one class of Pods.
+know of preemption. Nobody else sees the table meanwhile (there is no await). Made by `scheduler.decide.cycle` for one class of Pods.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

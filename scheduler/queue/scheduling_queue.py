@@ -6,7 +6,7 @@
     unschedulable --a hint says so, or five minutes--> active, or back-off while that lasts
 
 Events that come while a Pod is in flight are kept and looked at when it fails: otherwise it would sleep through the one that
-mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` and `scheduler.event_handlers`.
+mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` and `scheduler.cache.event_handlers`.
 """
 
 from collections import Counter

@@ -51,7 +51,7 @@ def test_it_decides_as_the_reference_does(part: range) -> None:
 
 def test_it_decides_so_where_many_rows_have_changed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     # These clusters are small: what is done for many rows at once is done here for each.
-    for module in ("scheduler.cycle", "scheduler.shared_rows", "scheduler.columns.domains"):
+    for module in ("scheduler.decide.cycle", "scheduler.decide.shared_rows", "scheduler.columns.domains"):
         monkeypatch.setattr(f"{module}.ONE_BY_ONE", 0)
     for seed in range(CLUSTERS, CLUSTERS + 150):
         assert not difference(seed, Storyteller(seed, PLUGINS).story())

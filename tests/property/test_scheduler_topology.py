@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycles import Cycles, schedule_pod
+from scheduler.decide.cycles import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled

@@ -27,7 +27,7 @@ from kubelet.runtime.hollow.runtime import HollowRuntime
 from kubelet.runtime.records import ContainerPhase
 from kubelet.sources.apiserver import ApiserverSource
 from kubelet.status.manager import StatusManager
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.eviction import Evictor
 from scheduler.preemption import search
 from tests.simulation.controller_mutations import CONTROLLER_MUTATIONS

@@ -1,8 +1,8 @@
 """Are a scheduler's columns true? For the end of any test that schedules: what `vaina scheduler verify` asks."""
 
+from scheduler.debug.verify import Rebuilt, capture, compare, rebuild
 from scheduler.scheduler import Scheduler
 from scheduler.service import SchedulerService
-from scheduler.verify import Rebuilt, capture, compare, rebuild
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport, InProcessTransport

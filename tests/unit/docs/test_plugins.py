@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.configuration.load import read_configuration
 from scheduler.configuration.profiles import make_profiles
-from scheduler.cycles import Cycles, schedule_pod
+from scheduler.decide.cycles import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable

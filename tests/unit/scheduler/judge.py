@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.judge.reference import ReferenceScheduler, Verdict
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycles import Cycles, schedule_pod
+from scheduler.decide.cycles import Cycles, schedule_pod
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile

@@ -19,7 +19,7 @@ PLANTED = {
     "a printer imports a command": ("cli.printers.table", "cli.commands.get"),
     "a decision does I/O": ("controller.job.reconcile", "socket"),
     "another module opens the door to etcd": ("apiserver.registry.store", "aetcd"),
-    "the judge imports the judged": ("bench.judge", "scheduler.cache"),
+    "the judge imports the judged": ("bench.judge", "scheduler.cache.cache"),
 }
 UNNAMED = "controller.unnamed"
 

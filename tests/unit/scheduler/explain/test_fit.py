@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.explain.fit import Fit, copy, fill
 from scheduler.framework.registry import default_profile
 from tests.unit.scheduler.objects import info, node, node_info, pod

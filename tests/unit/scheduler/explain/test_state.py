@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.cache import HeldPod
+from scheduler.cache.cache import HeldPod
 from scheduler.explain.state import Seen, manifest_state, state_of
 from scheduler.queue.queued_pod import Place, QueuedPod
 from tests.unit.scheduler.objects import info, pod

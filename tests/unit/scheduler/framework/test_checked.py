@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from scheduler.configuration.third_party import PluginError, factory_of
-from scheduler.cycle import ClassCycle
-from scheduler.cycles import schedule_pod
+from scheduler.decide.cycle import ClassCycle
+from scheduler.decide.cycles import schedule_pod
+from scheduler.decide.glance import Glance
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import PreFilterResult, Reach
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.runtime import Framework, Profile, Weighted
 from scheduler.framework.status import Scheduled
-from scheduler.glance import Glance
 from scheduler.plugins.node_resources_fit import NodeResourcesFit
 from tests.unit.scheduler.objects import node, pod, pod_class, table
 

@@ -7,12 +7,12 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.configuration.load import read_configuration
 from scheduler.configuration.profiles import make_profiles
-from scheduler.cycles import schedule_pod
+from scheduler.decide.cycles import schedule_pod
+from scheduler.decide.glance import Glance
 from scheduler.explain.evaluate import evaluate
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled
-from scheduler.glance import Glance
 from tests.unit.scheduler.objects import node, pod, pod_class, table, term
 from vaina.api.core.v1 import pod_pb2
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.cycles import Cycles
+from scheduler.decide.cycles import Cycles
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodClass
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.registry import default_profile

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from scheduler.cache import Cache
+from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.registry import default_profile

@@ -1,0 +1,317 @@
+"""Takes a Pod that has its node through Reserve, Permit, PreBind, Bind and PostBind: for profiles with such plugins only.
+
+It stands between those who decide, the binder and `scheduler.bind.outcomes`: what is bound or refused passes by here, so that
+PostBind or Unreserve are called. The order, and what a failure does, follow upstream's `bindingCycle`
+(`pkg/scheduler/schedule_one.go`): a Pod that Reserve or Permit rejects is unschedulable, one that fails later is tried again
+after its back-off. An exception of a plugin fails the Pod's attempt and nothing else.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from scheduler.bind.binding import PendingBinding
+from scheduler.columns.pod_info import PodInfo
+from scheduler.framework.binding_points import (
+    APPROVE,
+    MAX_WAIT_SECONDS,
+    TIMEOUT_SECONDS,
+    BindingPoints,
+    PermitPlugin,
+    PermitResult,
+)
+from scheduler.framework.checked import WrongAnswer, text, truth
+from scheduler.framework.state import CycleState
+from scheduler.framework.waiting_pods import MAX_WAITING, WaitingPod, WaitingPods
+from vaina.clock import Clock
+from vaina.errors import ApiError, InternalError, NotFound, Timeout, TooManyRequests
+
+log = structlog.stdlib.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: Pods for which PreBind or Bind of plugins are under way; a further one is tried again after its back-off
+MAX_RUNNING: Final = 1000
+#: the time limits of Permit are looked at so often
+TICK_SECONDS: Final = 1.0
+
+
+class Outcome(Protocol):
+    """Who is told how it ended."""
+
+    def bound(self, bindings: Sequence[PendingBinding]) -> None:
+        """These are bound."""
+        ...
+
+    def refused(self, pending: PendingBinding, error: ApiError) -> None:
+        """This one failed, and is tried again after its back-off."""
+        ...
+
+    def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
+        """This one was rejected by a plugin: it waits for something that could help."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    pending: PendingBinding
+    info: PodInfo
+    points: BindingPoints
+    #: what follows Permit: binding its volumes; None: it has none
+    volumes: Callable[[], None] | None
+    state: CycleState = field(default_factory=CycleState)
+
+    @property
+    def node_name(self) -> str:
+        return self.pending.where.node_name
+
+
+class BindingCycles:
+    """Pods on their way from a decision to their binding. Owned by the scheduling task; `run` is its own task on the same loop."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        waiting: WaitingPods,
+        outcome: Outcome,
+        *,
+        submit: Callable[[PendingBinding], None],
+        forget_volumes: Callable[[str], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            clock: for time limits.
+            waiting: Pods that wait at Permit, which plugins look up.
+            outcome: is told how it ended.
+            submit: takes a Pod that DefaultBinder is to bind.
+            forget_volumes: takes back what was promised to a Pod (by uid).
+        """
+        self._clock, self._waiting, self._outcome, self._submit = clock, waiting, outcome, submit
+        self._forget_volumes = forget_volumes
+        self._jobs: dict[str, _Job] = {}
+        self._new: list[_Job] = []
+        self._running = 0
+        self._wake = asyncio.Event()
+        waiting.wake = self._wake.set
+
+    def begin(
+        self,
+        pending: PendingBinding,
+        points: BindingPoints,
+        volumes: Callable[[], None] | None = None,
+    ) -> None:
+        """Take a Pod that was assumed on its node: Reserve and Permit are asked at once."""
+        job = _Job(pending, pending.pod.info, points, volumes)
+        self._jobs[pending.uid] = job
+        point = name = ""
+        try:
+            for reserve in points.reserve:
+                point, name = "Reserve", reserve.name
+                why = text(name, "reserve", reserve.reserve(job.state, job.info, job.node_name))
+                if why:
+                    self._reject(job, name, why)
+                    return
+            waits: dict[str, tuple[float, float]] = {}
+            now = self._clock.monotonic()
+            for permit in points.permit:
+                point, name = "Permit", permit.name
+                result = _ask_permit(permit, job)
+                if result.rejected:
+                    self._reject(job, name, result.rejected)
+                    return
+                if result.wait_seconds:
+                    seconds = min(result.wait_seconds, MAX_WAIT_SECONDS)
+                    waits[name] = (now + seconds, seconds)
+        except Exception as error:  # noqa: BLE001 - told with the name of the plugin
+            self._fail(job, point, name, error)
+            return
+        if not waits:
+            self._go_on(job)
+        elif len(self._waiting) >= MAX_WAITING:
+            self.refused(pending, TooManyRequests(f"{MAX_WAITING} pods are waiting at Permit"))
+        else:
+            self._waiting.add(job.info, job.node_name, waits)
+
+    def volumes_bound(self, pending: PendingBinding) -> None:
+        """The volumes of a Pod are bound: PreBind of the other plugins, or the binding, is next."""
+        job = self._jobs.get(pending.uid)
+        if job is None or not (job.points.pre_bind or job.points.bind or not job.points.default_binder):
+            self._submit(pending)
+        elif self._running >= MAX_RUNNING:
+            self.refused(pending, TooManyRequests(f"plugins are binding {MAX_RUNNING} pods"))
+        else:
+            self._running += 1
+            self._new.append(job)
+            self._wake.set()
+
+    def bound(self, bindings: Sequence[PendingBinding]) -> None:
+        """These are bound: PostBind."""
+        self._outcome.bound(bindings)
+        for pending in bindings:
+            job = self._jobs.pop(pending.uid, None)
+            if job is None:
+                continue
+            for plugin in job.points.post_bind:
+                try:
+                    plugin.post_bind(job.state, job.info, job.node_name)
+                except Exception:
+                    log.exception("plugin failed", plugin=plugin.name, point="PostBind", pod=job.info.key)
+
+    def refused(self, pending: PendingBinding, error: ApiError) -> None:
+        """This one failed: Unreserve."""
+        self._unreserve(pending)
+        self._outcome.refused(pending, error)
+
+    def settle(self, uid: str, node_name: str) -> None:
+        """The watch shows a Pod on a node, or gone (no node): it waits no longer (upstream's RejectWaitingPod)."""
+        if self._waiting.get(uid) is not None:
+            self._waiting.discard(uid)
+            pending = self._jobs[uid].pending
+            words = f"is on {node_name}" if node_name else "has gone"
+            self.refused(pending, NotFound(f"pod {pending.pod.info.key} {words}"))
+
+    async def run(self) -> None:
+        """Let Pods go on that are allowed, and run PreBind and Bind, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ticks(), name="permit-ticks")
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                for waited in self._waiting.take_decided():
+                    self._decided(waited)
+                new, self._new = self._new, []
+                for job in new:
+                    group.create_task(self._bind(job), name=f"plugins-{job.info.key}")
+
+    async def _ticks(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_SECONDS)
+            if len(self._waiting):
+                self._waiting.expire(self._clock.monotonic())
+
+    def _decided(self, waited: WaitingPod) -> None:
+        job = self._jobs.get(waited.pod.uid)
+        if job is None:
+            return
+        if waited.rejected is None:
+            self._go_on(job)
+        else:
+            self._reject(job, *waited.rejected)
+
+    def _go_on(self, job: _Job) -> None:
+        if job.volumes is None:
+            self.volumes_bound(job.pending)
+        else:
+            job.volumes()
+
+    def _reject(self, job: _Job, plugin: str, reason: str) -> None:
+        self._unreserve(job.pending)
+        self._outcome.rejected(job.pending, plugin, reason)
+
+    def _unreserve(self, pending: PendingBinding) -> None:
+        job = self._jobs.pop(pending.uid, None)
+        if job is None:
+            return
+        if job.volumes is not None:
+            self._forget_volumes(pending.uid)
+        for plugin in reversed(job.points.reserve):
+            try:
+                plugin.unreserve(job.state, job.info, job.node_name)
+            except Exception:
+                log.exception("plugin failed", plugin=plugin.name, point="Unreserve", pod=job.info.key)
+
+    async def _bind(self, job: _Job) -> None:
+        try:
+            bound = await self._pre_bind(job) and await self._bind_by_plugin(job)
+        finally:
+            self._running -= 1
+        if bound:
+            self.bound([job.pending])
+        elif job.pending.uid not in self._jobs:
+            # It failed, which was told.
+            return
+        elif job.points.default_binder:
+            self._submit(job.pending)
+        else:
+            self.refused(job.pending, InternalError("no bind plugin took the pod"))
+
+    async def _pre_bind(self, job: _Job) -> bool:
+        for plugin in job.points.pre_bind:
+            try:
+                answer = await self._within(plugin, plugin.pre_bind(job.state, job.info, job.node_name))
+                why = text(plugin.name, "pre_bind", answer)
+            except Exception as error:  # noqa: BLE001 - told with the name of the plugin
+                self._fail(job, "PreBind", plugin.name, error)
+                return False
+            if why:
+                self._fail(job, "PreBind", plugin.name, InternalError(why))
+                return False
+        return True
+
+    async def _bind_by_plugin(self, job: _Job) -> bool:
+        """Ask the binders in their order; say whether one of them bound the Pod."""
+        for plugin in job.points.bind:
+            try:
+                answer = await self._within(plugin, plugin.bind(job.state, job.info, job.node_name))
+                if truth(plugin.name, "bind", answer):
+                    return True
+            except Exception as error:  # noqa: BLE001 - told with the name of the plugin
+                self._fail(job, "Bind", plugin.name, error)
+                return False
+        return False
+
+    def _fail(self, job: _Job, point: str, plugin: str, error: Exception) -> None:
+        log.error("plugin failed", plugin=plugin, point=point, pod=job.info.key, exc_info=error)
+        self.refused(job.pending, _failure(point, plugin, error))
+
+    async def _within(self, plugin: object, answer: Awaitable[T]) -> T:
+        """Wait for an answer as long as the plugin may take.
+
+        Raises:
+            Timeout: it takes longer.
+        """
+        seconds = float(getattr(plugin, "timeout_seconds", TIMEOUT_SECONDS))
+        answers: list[T] = []
+        errors: list[Exception] = []
+
+        async def ask() -> None:
+            try:
+                answers.append(await answer)
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises; it is told, with its name
+                errors.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ask()), group.create_task(self._clock.sleep(seconds))]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+        if errors:
+            raise errors[0]
+        if not answers:
+            raise Timeout(f"no answer within {seconds:g}s")
+        return answers[0]
+
+
+def _ask_permit(plugin: PermitPlugin, job: _Job) -> PermitResult:
+    result: object = plugin.permit(job.state, job.info, job.node_name)
+    if result is APPROVE:
+        return APPROVE
+    if not isinstance(result, PermitResult):
+        words = f"answers permit with {type(result).__name__}, it should be a PermitResult"
+        raise WrongAnswer(f'plugin "{plugin.name}" {words}')
+    text(plugin.name, "rejected of permit", result.rejected)
+    seconds: object = result.wait_seconds
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+        words = f"answers wait_seconds of permit with {seconds!r}, it should be 0 or more seconds"
+        raise WrongAnswer(f'plugin "{plugin.name}" {words}')
+    return result
+
+
+def _failure(point: str, plugin: str, error: Exception) -> InternalError:
+    words = str(error) if isinstance(error, ApiError | WrongAnswer) else f"{type(error).__name__}: {error}"
+    return InternalError(f'running {point} plugin "{plugin}": {words}')

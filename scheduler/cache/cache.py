@@ -1,0 +1,212 @@
+"""What the scheduler believes of the cluster: nodes and the Pods on them, those it has placed itself without an answer yet included.
+
+    (pending) --assume--> assumed --put, by the watch--> bound --remove--> (gone)
+    assumed --forget, binding refused--> (pending)
+
+What the watch shows always wins: a Pod that turns up on another node than assumed is moved there. Pods on nodes that are not
+known (yet, or any more) are kept by the node's name and counted when it comes. Pure, but for being changed; written by
+`scheduler.scheduler` and `scheduler.cache.event_handlers` on one loop, never across an await.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler.cache.nominations import Nominations
+from scheduler.columns.node_info import NodeInfo
+from scheduler.columns.node_table import NodeChange, NodeTable
+from scheduler.columns.pod_info import PodClass, PodInfo
+from vaina.api.core.v1 import pod_pb2
+
+#: a binding that was acknowledged, and that the watch has not shown after this time, is looked up
+OVERDUE_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class HeldPod:
+    """A Pod that takes room on a node."""
+
+    info: PodInfo
+    node_name: str
+    assumed: bool
+    #: when its binding was acknowledged, in monotonic seconds; None before
+    acknowledged: float | None = None
+
+
+class Cache:
+    """Nodes and the Pods on them. Owned by the scheduling task."""
+
+    def __init__(self, table: NodeTable | None = None) -> None:
+        self.table = table or NodeTable()
+        #: Pods that are to come
+        self.nominations = Nominations(self.table)
+        self._pods: dict[str, HeldPod] = {}
+        self._by_node: dict[str, dict[str, PodInfo]] = {}
+        self._assumed: dict[str, None] = {}
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many nodes, Pods and assumed Pods there are (scheduler_scheduler_cache_size)."""
+        return {"nodes": len(self.table.rows), "pods": len(self._pods), "assumed_pods": len(self._assumed)}
+
+    def get(self, uid: str) -> HeldPod | None:
+        """Return a Pod that takes room somewhere."""
+        return self._pods.get(uid)
+
+    def held(self) -> dict[str, HeldPod]:
+        """Return all Pods that take room, by uid: a copy as of now, for `scheduler.debug.verify` and what-if questions."""
+        return dict(self._pods)
+
+    def node(self, name: str) -> NodeInfo | None:
+        """Return a node as it was taken in last."""
+        row = self.table.rows.get(name)
+        return None if row is None else self.table.infos[row]
+
+    def on(self, node_name: str) -> Collection[PodInfo]:
+        """Return the Pods that take room on a node."""
+        return self._by_node.get(node_name, {}).values()
+
+    def refresh(self, info: PodInfo) -> None:
+        """Take in a Pod of which nothing has changed that the columns know."""
+        held = self._pods[info.uid]
+        held.info = self._by_node[held.node_name][info.uid] = info
+
+    def upsert_node(self, info: NodeInfo) -> NodeChange:
+        """Take in a node as it is now; returns what changed."""
+        row, change, new_resources = self.table.upsert(info)
+        for resource in new_resources:
+            self._count_resource(resource)
+        if NodeChange.ADDED in change:
+            for pod in self._by_node.get(info.name, {}).values():
+                self.table.add_pod(row, pod.pod_class)
+            self.nominations.node_added(info.name, row)
+        return change
+
+    def remove_node(self, name: str) -> NodeInfo | None:
+        """Forget a node; its Pods are kept by its name, in case it comes back."""
+        info = self.node(name)
+        if info is not None:
+            row = self.table.rows[name]
+            for pod in self._by_node.get(name, {}).values():
+                # One by one: what is counted by group and term is found by the Pod, not by the row.
+                self.table.remove_pod(row, pod.pod_class)
+            self.table.remove(name)
+        return info
+
+    def assume(self, info: PodInfo, node_name: str) -> None:
+        """Count a Pod on the node that was chosen for it."""
+        assert info.uid not in self._pods
+        self._add(HeldPod(info, node_name, assumed=True))
+        self._assumed[info.uid] = None
+
+    def assume_all(
+        self, pod_class: PodClass, placed: Sequence[tuple[PodInfo, int, str]], *, in_topology: bool = False
+    ) -> None:
+        """Count Pods of one class on the nodes that were chosen for them.
+
+        Args:
+            pod_class: of all of them.
+            placed: each with its node's row and name.
+            in_topology: they are counted there already (`NodeTable.add_pods`).
+        """
+        pods, by_node, assumed = self._pods, self._by_node, self._assumed
+        for info, _, node_name in placed:
+            uid = info.uid
+            assert uid not in pods
+            pods[uid] = HeldPod(info, node_name, True)
+            there = by_node.get(node_name)
+            if there is None:
+                by_node[node_name] = {uid: info}
+            else:
+                there[uid] = info
+            assumed[uid] = None
+        self.table.add_pods([row for _, row, _ in placed], pod_class, in_topology=in_topology)
+
+    def acknowledged(self, uid: str, *, now: float) -> None:
+        """Its binding is acknowledged; the watch will show it."""
+        self.all_acknowledged((uid,), now=now)
+
+    def all_acknowledged(self, uids: Iterable[str], *, now: float) -> None:
+        """The bindings of these are."""
+        pods = self._pods
+        for uid in uids:
+            held = pods.get(uid)
+            if held is not None and held.assumed:
+                held.acknowledged = now
+
+    def forget(self, uid: str) -> PodInfo | None:
+        """Undo an assumption: the binding was refused. A Pod that the watch has shown stays."""
+        held = self._pods.get(uid)
+        return self.remove(uid) if held is not None and held.assumed else None
+
+    def put(self, info: PodInfo) -> HeldPod | None:
+        """Take in a Pod that the watch shows on a node; returns what was believed of it before."""
+        before = self._pods.get(info.uid)
+        if (
+            before is not None
+            and before.node_name == info.node_name
+            and before.info.pod_class is info.pod_class
+        ):
+            uid = info.uid
+            self._pods[uid] = HeldPod(info, info.node_name, assumed=False)
+            self._by_node[info.node_name][uid] = info
+            self._assumed.pop(uid, None)
+            return before
+        if before is not None:
+            self.remove(info.uid)
+        self._add(HeldPod(info, info.node_name, assumed=False))
+        return before
+
+    def confirm(self, held: HeldPod, pod: pod_pb2.Pod) -> PodInfo:
+        """Take in an assumed Pod that the watch shows where it was assumed, of its class and generation: as `put` does; returns it."""
+        node_name = held.node_name
+        info = held.info.at(node_name, pod)
+        uid = info.uid
+        # Another object: what was captured for `scheduler.debug.verify` stays as it was.
+        self._pods[uid] = HeldPod(info, node_name, False)
+        self._by_node[node_name][uid] = info
+        self._assumed.pop(uid, None)
+        return info
+
+    def remove(self, uid: str) -> PodInfo | None:
+        """Give back a Pod's room; returns what it was."""
+        held = self._pods.pop(uid, None)
+        if held is None:
+            return None
+        self._assumed.pop(uid, None)
+        pods = self._by_node[held.node_name]
+        del pods[uid]
+        if not pods:
+            del self._by_node[held.node_name]
+        row = self.table.rows.get(held.node_name)
+        if row is not None:
+            self.table.remove_pod(row, held.info.pod_class)
+        return held.info
+
+    def overdue(self, *, now: float) -> list[PodInfo]:
+        """Return assumed Pods whose binding was acknowledged long ago without the watch showing it: look them up."""
+        found: list[PodInfo] = []
+        for uid in self._assumed:
+            held = self._pods[uid]
+            if held.acknowledged is not None and now - held.acknowledged > OVERDUE_SECONDS:
+                found.append(held.info)
+        return found
+
+    def _add(self, held: HeldPod) -> None:
+        info = held.info
+        self._pods[info.uid] = held
+        self._by_node.setdefault(held.node_name, {})[info.uid] = info
+        row = self.table.rows.get(held.node_name)
+        if row is not None:
+            self.table.add_pod(row, info.pod_class)
+
+    def _count_resource(self, resource: str) -> None:
+        """Count what is there already of a resource that has just got columns."""
+        for name, pods in self._by_node.items():
+            row = self.table.rows.get(name)
+            # A new node's own Pods are counted with the node.
+            if row is None or not self.table.is_counted(row):
+                continue
+            for pod in pods.values():
+                amount = pod.pod_class.request(resource)
+                if amount:
+                    self.table.add_requested(row, resource, amount)

@@ -1,0 +1,292 @@
+"""What the watches show, brought into cache and queue. Batch by batch, never across an await.
+
+Level-triggered: each Pod is looked at as it is now, and put where it belongs; what an event is called does not matter.
+Called by the informers' tasks, on the loop of the scheduling task.
+
+Most of what a busy scheduler hears are its own bindings, as it assumed them: those that come one after the other are recognised by
+little, and what follows from them is done for all together. In the end everything is as if each had come by itself.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from scheduler.cache.cache import Cache, HeldPod
+from scheduler.columns.node_info import NodeInfo, compile_node
+from scheduler.columns.node_table import NodeChange
+from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler, PodInfo
+from scheduler.framework.events import Changed, ClusterEvent
+from scheduler.queue.scheduling_queue import SchedulingQueue
+from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
+from vaina.clock import Clock
+from vaina.objects.pods import is_resized
+
+log = structlog.stdlib.get_logger(__name__)
+
+_NODE_EVENTS = (
+    (NodeChange.ADDED, ClusterEvent.NODE_ADD),
+    (NodeChange.ALLOCATABLE, ClusterEvent.NODE_UPDATE_ALLOCATABLE),
+    (NodeChange.LABELS, ClusterEvent.NODE_UPDATE_LABEL),
+    (NodeChange.TAINTS, ClusterEvent.NODE_UPDATE_TAINT),
+)
+_TERMINAL = ("Succeeded", "Failed")
+
+
+class Settler(Protocol):
+    """Who waits to learn where a Pod is (binding), or that there is no more to say of it (conditions)."""
+
+    def settle(self, uid: str, node_name: str) -> None:
+        """The Pod is on a node, or has gone (no node)."""
+        ...
+
+    def settle_all(self, pods: Sequence[PodInfo]) -> None:
+        """These are on the nodes that they name."""
+        ...
+
+
+class Expectant(Protocol):
+    """Who keeps room for Pods that are to come (`scheduler.preempting`)."""
+
+    def observe(self, info: PodInfo) -> None:
+        """A Pod has no node; its status may say which it has in view."""
+        ...
+
+    def placed(self, uid: str, node_name: str) -> None:
+        """A Pod has a node."""
+        ...
+
+    def all_placed(self, pods: Sequence[PodInfo]) -> None:
+        """These have the nodes that they name."""
+        ...
+
+    def gone(self, uid: str) -> None:
+        """A Pod is no more."""
+        ...
+
+    def room_on(self, node_name: str) -> None:
+        """There may be room on a node that was not there before."""
+        ...
+
+    def node_gone(self, node_name: str) -> None:
+        """A node is no more."""
+        ...
+
+
+class EventHandlers:
+    """Keeps cache and queue true. Owned by the scheduling task."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        cache: Cache,
+        queue: SchedulingQueue,
+        *,
+        compiler: PodCompiler,
+        clock: Clock,
+        scheduler_names: frozenset[str],
+        heard: frozenset[ClusterEvent],
+        settler: Settler,
+        expectant: Expectant,
+        wake: Callable[[], None],
+        observe: Callable[[ClusterEvent, Sequence[float]], None] = lambda _event, _seconds: None,
+    ) -> None:
+        """Make the handlers.
+
+        Args:
+            cache: of nodes and of Pods that take room.
+            queue: of Pods that wait.
+            compiler: of Pods.
+            clock: for the queue.
+            scheduler_names: Pods of other schedulers are counted when they are bound, and otherwise left alone.
+            heard: events that some plugin listens to.
+            settler: is told of every Pod that is bound or gone.
+            expectant: is told who has a node in view, and where something changed.
+            wake: called after each batch: there may be something to decide.
+            observe: is told how many seconds the queue took over each of some events of a kind.
+        """
+        self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
+        self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
+        self._expectant, self._observe = expectant, observe
+        #: event -> seconds that the queue took, for those that were not told of yet
+        self._took: dict[ClusterEvent, list[float]] = {}
+
+    def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
+        """Take in a batch of (before, after)."""
+        own: list[PodInfo] = []
+        for old, new in changes:
+            if new is None:
+                assert old is not None
+                own = self._came_back(own)
+                self._gone(old)
+                continue
+            node_name = new.spec.node_name
+            if node_name:
+                held = self._cache.get(new.metadata.uid)
+                if held is not None and _is_as_assumed(held, new, node_name):
+                    own.append(self._cache.confirm(held, new))
+                    continue
+            if own:
+                own = self._came_back(own)
+            if new.status.phase in _TERMINAL:
+                # What has ended takes no room, though its object stays.
+                self._gone(new)
+            elif node_name:
+                self._bound(new, node_name)
+            else:
+                self._pending(new)
+        self._came_back(own)
+        self._tell()
+
+    def on_nodes(self, changes: Sequence[tuple[node_pb2.Node | None, node_pb2.Node | None]]) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            if new is not None:
+                self._node(new)
+            elif old is not None:
+                before = self._cache.remove_node(old.metadata.name)
+                self._expectant.node_gone(old.metadata.name)
+                self._happened(ClusterEvent.NODE_DELETE, before, None)
+        self._tell()
+
+    def on_namespaces(
+        self, changes: Sequence[tuple[namespace_pb2.Namespace | None, namespace_pb2.Namespace | None]]
+    ) -> None:
+        """Take in a batch of (before, after)."""
+        for old, new in changes:
+            if new is not None:
+                self._cache.table.set_namespace(new.metadata.name, new.metadata.labels)
+            elif old is not None:
+                self._cache.table.set_namespace(old.metadata.name, None)
+
+    def _node(self, node: node_pb2.Node) -> None:
+        try:
+            info = compile_node(node)
+        except ValueError as error:
+            log.warning("node cannot be read", node=node.metadata.name, error=str(error))
+            return
+        before: NodeInfo | None = self._cache.node(info.name)
+        change = self._cache.upsert_node(info)
+        for flag, event in _NODE_EVENTS:
+            if flag in change:
+                self._happened(event, before, info)
+        if change:
+            self._expectant.room_on(info.name)
+
+    def _came_back(self, own: list[PodInfo]) -> list[PodInfo]:
+        """Do for Pods that are where they were assumed what `_bound` does for each: the cache has them already. Returns no Pods."""
+        if own:
+            self._queue.delete_all([info.uid for info in own])
+            self._expectant.all_placed(own)
+            self._settler.settle_all(own)
+            if ClusterEvent.ASSIGNED_POD_ADD in self._heard:
+                now = self._clock.monotonic()
+                self._queue.on_events([(ClusterEvent.ASSIGNED_POD_ADD, None, info) for info in own], now=now)
+                took = (self._clock.monotonic() - now) / len(own)
+                self._took.setdefault(ClusterEvent.ASSIGNED_POD_ADD, []).extend([took] * len(own))
+        return []
+
+    def _bound(self, pod: pod_pb2.Pod, node_name: str) -> None:
+        meta = pod.metadata
+        uid = meta.uid
+        held = self._cache.get(uid)
+        info: PodInfo | None
+        if (
+            held is not None
+            and held.info.generation == meta.generation
+            and not held.info.resized
+            and held.info.pod_class.group.is_of(meta)
+            and not is_resized(pod)
+        ):
+            if not held.assumed and held.node_name == node_name:
+                # Its status changed: nothing to the columns, but to the order of victims.
+                if _was_started(held.info.pod, pod):
+                    self._cache.refresh(held.info.at(node_name, pod))
+                return
+            # Whatever else changed of the spec would have moved the generation; labels are looked at, and what a resize gave.
+            info = held.info.at(node_name, pod)
+        else:
+            info = self._compile(pod)
+        if info is None:
+            return
+        before = self._cache.put(info)
+        self._queue.delete(uid)
+        self._expectant.placed(uid, info.node_name)
+        self._settler.settle(uid, info.node_name)
+        if before is None or before.assumed:
+            self._happened(ClusterEvent.ASSIGNED_POD_ADD, None, info)
+        elif before.info.pod_class is not info.pod_class:
+            if before.info.pod_class.group is not info.pod_class.group:
+                self._happened(ClusterEvent.ASSIGNED_POD_UPDATE_LABEL, before.info, info)
+            if before.info.pod_class.shape is not info.pod_class.shape:
+                self._happened(ClusterEvent.ASSIGNED_POD_SCALE_DOWN, before.info, info)
+
+    def _pending(self, pod: pod_pb2.Pod) -> None:
+        uid = pod.metadata.uid
+        ours = (pod.spec.scheduler_name or DEFAULT_SCHEDULER_NAME) in self._scheduler_names
+        if not ours or pod.metadata.HasField("deletion_timestamp"):
+            self._queue.delete(uid)
+            self._expectant.gone(uid)
+            return
+        if uid not in self._queue and self._cache.get(uid) is not None:
+            # Bound as far as we know; the watch is behind us.
+            return
+        info = self._compile(pod)
+        if info is not None:
+            self._expectant.observe(info)
+            self._queue.add(info, now=self._clock.monotonic())
+
+    def _gone(self, pod: pod_pb2.Pod) -> None:
+        uid = pod.metadata.uid
+        self._queue.delete(uid)
+        held = self._cache.get(uid)
+        info = self._cache.remove(uid)
+        self._expectant.gone(uid)
+        self._settler.settle(uid, "")
+        if info is not None and held is not None:
+            # One that was only assumed there does not say so itself.
+            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(held.node_name), None)
+            self._expectant.room_on(held.node_name)
+
+    def _compile(self, pod: pod_pb2.Pod) -> PodInfo | None:
+        try:
+            return self._compiler.compile(pod)
+        except ValueError as error:
+            # Validation refuses such a Pod; one that is there all the same must not stop the others.
+            log.warning(
+                "pod cannot be read", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", error=str(error)
+            )
+            return None
+
+    def _happened(self, event: ClusterEvent, before: Changed, after: Changed) -> None:
+        if event in self._heard:
+            now = self._clock.monotonic()
+            self._queue.on_event(event, before, after, now=now)
+            self._took.setdefault(event, []).append(self._clock.monotonic() - now)
+
+    def _tell(self) -> None:
+        """A batch is taken in."""
+        took, self._took = self._took, {}
+        for event, seconds in took.items():
+            self._observe(event, seconds)
+        self._wake()
+
+
+def _is_as_assumed(held: HeldPod, pod: pod_pb2.Pod, node_name: str) -> bool:
+    """Say whether a Pod with a node is one of which nothing is new to scheduling but that it really is there. Seldom no where it could be yes."""
+    if not held.assumed or held.node_name != node_name:
+        return False
+    info, meta, status = held.info, pod.metadata, pod.status
+    return (
+        info.generation == meta.generation
+        and not info.resized
+        # It has not ended, and no container has started: so none is resized.
+        and status.phase == "Pending"
+        and not status.container_statuses
+        and not status.init_container_statuses
+        and info.pod_class.group.is_of(meta)
+    )
+
+
+def _was_started(before: pod_pb2.Pod, after: pod_pb2.Pod) -> bool:
+    """Say whether a Pod was started since: the longest running ones are evicted last."""
+    return after.status.HasField("start_time") and not before.status.HasField("start_time")

@@ -1,0 +1,1 @@
+"""Whether what the scheduler believes is true, for people and tests."""

@@ -1,0 +1,146 @@
+"""PURE: are the columns true? They are built anew from the API objects, and both are compared, column by column.
+
+    capture (at one moment) -> rebuild (in small steps; decisions go on meanwhile) -> compare
+
+What is captured is of one point of the watches: informers tell their handlers of a batch before anybody else has a turn, so that
+between two turns store and columns mean the same, unless one of them is wrong. Assumed Pods (decided, not yet shown) count where
+they were assumed. The rebuilt columns saw no removal, no update and no assumption: what leaked or was counted twice differs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from scheduler.cache.cache import Cache, HeldPod
+from scheduler.columns.node_info import compile_node
+from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.columns.readout import Difference, Readout, read_out
+from scheduler.columns.readout import compare as compare_columns
+from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
+from vaina.objects.pods import is_terminal
+
+#: Pods and nodes that are counted between two pauses
+STEP: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Columns and objects at one moment. The objects are the informers' own: read only."""
+
+    columns: Readout
+    nodes: Sequence[node_pb2.Node]
+    pods: Sequence[pod_pb2.Pod]
+    #: by uid
+    held: Mapping[str, HeldPod]
+    #: uids of the Pods that wait in the queue, those in flight included
+    queued: frozenset[str]
+    #: spec.schedulerName of the Pods that are ours
+    ours: frozenset[str]
+    #: namespace -> its labels
+    namespaces: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What follows from the API objects. Owned by the task that verifies."""
+
+    cache: Cache = field(default_factory=Cache)
+    #: Pods that take room, by uid: the node each is on
+    placed: dict[str, str] = field(default_factory=dict[str, str])
+    #: Pods that wait for us, by uid
+    waiting: dict[str, str] = field(default_factory=dict[str, str])
+    #: nodes that cannot be read: the scheduler goes on with what it knew of them
+    unreadable: set[str] = field(default_factory=set[str])
+
+
+def capture(
+    cache: Cache,
+    *,
+    nodes: Sequence[node_pb2.Node],
+    pods: Sequence[pod_pb2.Pod],
+    queued: frozenset[str] = frozenset(),
+    ours: frozenset[str] = frozenset(),
+    namespaces: Sequence[namespace_pb2.Namespace] = (),
+) -> Captured:
+    """Take what is to be compared. One call, no await: all of it is of the same moment."""
+    labels = {item.metadata.name: dict(item.metadata.labels) for item in namespaces}
+    return Captured(read_out(cache.table.snapshot()), nodes, pods, cache.held(), queued, ours, labels)
+
+
+def rebuild(captured: Captured, rebuilt: Rebuilt) -> Iterator[None]:
+    """Count everything anew, into `rebuilt`; pauses now and then, so that somebody else may have a turn."""
+    compiler = PodCompiler()
+    for name, labels in captured.namespaces.items():
+        rebuilt.cache.table.set_namespace(name, labels)
+    for number, node in enumerate(captured.nodes):
+        try:
+            rebuilt.cache.upsert_node(compile_node(node))
+        except ValueError:
+            rebuilt.unreadable.add(node.metadata.name)
+        if number % STEP == STEP - 1:
+            yield
+    for number, pod in enumerate(captured.pods):
+        _count(pod, compiler, captured, rebuilt)
+        if number % STEP == STEP - 1:
+            yield
+
+
+def _count(pod: pod_pb2.Pod, compiler: PodCompiler, captured: Captured, rebuilt: Rebuilt) -> None:
+    if is_terminal(pod):
+        return
+    uid = pod.metadata.uid
+    try:
+        info = compiler.compile(pod)
+    except ValueError:
+        # The scheduler leaves it alone; it says so in its log.
+        return
+    held = captured.held.get(uid)
+    if pod.spec.node_name:
+        rebuilt.cache.put(info)
+        rebuilt.placed[uid] = pod.spec.node_name
+    elif held is not None and held.assumed:
+        rebuilt.cache.assume(info, held.node_name)
+        rebuilt.placed[uid] = held.node_name
+    elif (
+        not pod.metadata.HasField("deletion_timestamp")
+        and (pod.spec.scheduler_name or "default-scheduler") in captured.ours
+    ):
+        rebuilt.waiting[uid] = info.key
+
+
+def compare(captured: Captured, rebuilt: Rebuilt) -> Iterator[Difference | None]:
+    """Yield every difference, column by column, then Pod by Pod; None now and then: a pause."""
+    want = read_out(rebuilt.cache.table.snapshot())
+    yield from compare_columns(captured.columns, want, leave_out=frozenset(rebuilt.unreadable))
+    yield None
+    yield from _compare_pods(captured, rebuilt)
+
+
+def _compare_pods(captured: Captured, rebuilt: Rebuilt) -> Iterator[Difference]:
+    names = {pod.metadata.uid: f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in captured.pods}
+    for uid, held in captured.held.items():
+        node = rebuilt.placed.get(uid)
+        if node is None:
+            want = "waiting" if uid in rebuilt.waiting else "no such Pod, or ended"
+            yield Difference(_subject(names, uid, held.info), "node", held.node_name, want)
+        elif node != held.node_name:
+            yield Difference(_subject(names, uid, held.info), "node", held.node_name, node)
+    for uid, node in rebuilt.placed.items():
+        if uid not in captured.held:
+            yield Difference(names.get(uid, uid), "node", "not counted", node)
+    yield from _compare_queue(captured, rebuilt, names)
+
+
+def _compare_queue(captured: Captured, rebuilt: Rebuilt, names: Mapping[str, str]) -> Iterator[Difference]:
+    if not captured.ours:
+        return
+    for uid, key in rebuilt.waiting.items():
+        if uid not in captured.queued and uid not in captured.held:
+            yield Difference(key, "queue", "not in the queue", "waiting")
+    for uid in captured.queued:
+        if uid not in rebuilt.waiting and uid not in captured.held:
+            yield Difference(names.get(uid, uid), "queue", "in the queue", "nothing to decide")
+
+
+def _subject(names: Mapping[str, str], uid: str, info: PodInfo) -> str:
+    return names.get(uid) or info.key

@@ -1,0 +1,1 @@
+"""Which node a Pod gets, or why none. Pure: no I/O and no clock."""
