@@ -15,6 +15,7 @@ PLANTED = {
     "the library imports upwards": ("vaina.kinds", "vaina.client"),
     "storage imports the registry": ("apiserver.storage.keys", "apiserver.registry.store"),
     "admission imports the registry": ("apiserver.admission.chain", "apiserver.registry.store"),
+    "a decision of the scheduler imports the binder": ("scheduler.decide.cycle", "scheduler.bind.binding"),
     "a controller imports another": ("controller.job.reconcile", "controller.cronjob.reconcile"),
     "a printer imports a command": ("cli.printers.table", "cli.commands.get"),
     "a decision does I/O": ("controller.job.reconcile", "socket"),
