@@ -56,6 +56,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
     tie_break: TieBreak | None = None,
     detector: MutationDetector | None = None,
     rng: random.Random | None = None,
+    check_plugins: bool = False,
 ) -> Scheduler:
     """Make a scheduler over any transport.
 
@@ -71,6 +72,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         tie_break: chooses among equally good nodes; at random by default.
         detector: finds who changes shared objects; for tests.
         rng: for jitter, and to draw whose plugins are timed.
+        check_plugins: hold plugins to what they say of themselves.
     """
     registry = registry or CollectorRegistry()
     handle = handle or Handle()
@@ -87,7 +89,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         recorders={own: EventRecorder(clients.events, own, instance, clock) for own in names},
         handle=handle, backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
-        tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng,
+        tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng, check_plugins=check_plugins,
     )  # fmt: skip
 
 
@@ -125,6 +127,7 @@ async def run(
         raise ConfigError(f"leader election: {error}") from error
     scheduler = build(
         election.clients, clock, registry=registry, profiles=profiles, handle=handle, instance=instance,
+        check_plugins=config.check_plugins,
         backoff=Backoff(
             base_seconds=scheduling.pod_initial_backoff_seconds, cap_seconds=scheduling.pod_max_backoff_seconds
         ),

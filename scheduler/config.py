@@ -40,6 +40,8 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
     log_format: str = "json"
     #: a folder with plugins (docs/plugins.md); empty: those that are installed
     plugins_dir: str = ""
+    #: hold plugins to what they say of themselves, and log which one does not: for trials, it costs full passes (docs/plugins.md)
+    check_plugins: bool = False
     #: accelerators that are on: all, none, or names (docs/fast-paths.md)
     fast_paths: tuple[str, ...] = ("all",)
 

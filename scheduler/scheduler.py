@@ -26,6 +26,7 @@ from scheduler.cache.overdue import OverdueBindings
 from scheduler.cache.volume_watch import PLUGINS, VolumeWatch
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
 from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
+from scheduler.debug.plugin_check import SLEEPERS, PluginCheck
 from scheduler.decide.cycles import Cycles
 from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor
@@ -92,6 +93,7 @@ class Scheduler:
         backoff: Backoff = BACKOFF,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
+        check_plugins: bool = False,
     ) -> None:
         """Make a scheduler.
 
@@ -108,6 +110,7 @@ class Scheduler:
             backoff: of Pods that failed.
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
+            check_plugins: hold plugins to what they say of themselves (`scheduler.debug.plugin_check`).
         """
         self._clients, self._clock, self._frameworks = clients, clock, frameworks
         self._metrics, self._recorders, self._reporter, self._tie_break = (
@@ -129,6 +132,8 @@ class Scheduler:
                 plugin.name: plugin.reach for framework in frameworks for plugin in framework.profile.filters
             },
         )  # fmt: skip
+        #: in the checking mode only
+        self.plugin_check = PluginCheck(self.cache.table) if check_plugins else None
         self.queue = SchedulingQueue(
             hints=with_room(self._preempting.hints(frameworks.hints), self.cache.table),
             gate=frameworks.gate, backoff=backoff,
@@ -372,7 +377,12 @@ class Scheduler:
         self.decisions.record(pod, decision, now)
         if isinstance(decision, Scheduled):
             self._decided.append(self._clock.monotonic() - started)
-            self.cache.assume(pod.info, decision.node_name)
+            place = partial(self.cache.assume, pod.info, decision.node_name)
+            if self.plugin_check is None:
+                place()
+            else:
+                profile = self._frameworks.of(pod.info.pod_class).profile
+                self.plugin_check.place(pod.info, profile, decision.row, place)
             self._conditions.drop(pod.info.uid)
             pending = PendingBinding(pod, pod.info.uid, decision, now)
             points = self._points.get(name)
@@ -384,7 +394,8 @@ class Scheduler:
                 self._binder.submit(pending)
             else:
                 self._volume_binder.begin(pending, plan, timeout_seconds=volumes.timeout_seconds)
-            return True
+            # In the checking mode each placement is looked at by itself.
+            return self.plugin_check is None
         self._park(pod, decision, now)
         return False
 
@@ -423,6 +434,8 @@ class Scheduler:
         while True:
             now = self._clock.monotonic()
             due = self.queue.advance(now)
+            if self.plugin_check is not None and self.synced:
+                self.plugin_check.sleepers(self.queue.parked(SLEEPERS), self._frameworks.of)
             if self.queue.ready:
                 self._wake.set()
             self._metrics.count_incoming(self.queue.incoming)

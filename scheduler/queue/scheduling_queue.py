@@ -118,6 +118,10 @@ class SchedulingQueue:
         """Return when a Pod's back-off ends, had it one (monotonic seconds)."""
         return self._backoff.due(pod)
 
+    def parked(self, limit: int) -> list[QueuedPod]:
+        """Return Pods that wait for a hint, those that have waited longest first."""
+        return self._unschedulable.first(limit)
+
     def uids(self) -> frozenset[str]:
         """Return the uids of all Pods, those in flight included."""
         return frozenset(self._pods)

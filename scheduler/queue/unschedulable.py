@@ -7,6 +7,7 @@ Most questions are spared even so (`scheduler.queue.refusals`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.framework.events import ClusterEvent
@@ -108,6 +109,10 @@ class UnschedulablePods:
             pod = self.discard(next(iter(self._pods)))
             assert pod is not None
             yield pod
+
+    def first(self, limit: int) -> list[QueuedPod]:
+        """Return the Pods that have waited longest."""
+        return list(islice(self._pods.values(), limit))
 
     def oldest(self) -> float | None:
         """Return when the Pod that has waited longest came."""

@@ -99,6 +99,7 @@ async def running(
     before: Callable[[Harness], object] | None = None,
     profiles: Sequence[Profile] = (),
     handle: Handle | None = None,
+    check_plugins: bool = False,
 ) -> AsyncIterator[World]:
     server = make_apiserver()
     await server.app.bootstrap()
@@ -107,7 +108,7 @@ async def running(
     transport = Between(server.client.transport, random.Random(1), verbs=["BindBatch"])
     detector, registry = MutationDetector(), CollectorRegistry()
     scheduler = build(
-        Clientset(transport), server.clock, registry=registry, profiles=profiles, handle=handle, tie_break=lambda _count: 0,
+        Clientset(transport), server.clock, registry=registry, profiles=profiles, handle=handle, check_plugins=check_plugins, tie_break=lambda _count: 0,
         detector=detector,
     )  # fmt: skip
     world = World(server, transport, scheduler, registry)
