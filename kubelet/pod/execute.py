@@ -56,7 +56,7 @@ from kubelet.runtime.interface import (
 from kubelet.runtime.records import ContainerConfig, RegistryAuth, SandboxConfig, Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
-from kubelet.volumes.kinds import REFRESHED, source_kind
+from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
 from vaina.quoting import go_quote
@@ -190,7 +190,7 @@ class PodExecutor:
         names = [
             volume.name
             for volume in pod.spec.volumes
-            if volume.name in mounted and source_kind(volume) in REFRESHED
+            if volume.name in mounted and plugin_of(volume).requires_remount
         ]
         if not names:
             return

@@ -15,7 +15,7 @@ from kubelet.containers.env import expand
 from kubelet.runtime.records import Mount, Uid
 from kubelet.volumes import subpath
 from kubelet.volumes.interface import Volumes
-from kubelet.volumes.kinds import is_read_only
+from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)
@@ -52,7 +52,7 @@ def volume_mounts(
             place = subpath.place(pod_root, mount.name, container.name, index)
             source = str(_bind(Path(source), part, place, mount.name, container.name))
         path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
-        read_only = mount.read_only or is_read_only(volume)
+        read_only = mount.read_only or plugin_of(volume).is_read_only(volume)
         deep = mount.read_only and mount.recursive_read_only in {"Enabled", "IfPossible"}
         mounts.append(Mount(source, path, read_only, deep, mount.mount_propagation or "None"))
     return mounts

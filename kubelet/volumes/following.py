@@ -7,13 +7,13 @@ else. What is not followed (too many, or the watch is away) is still looked at w
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from kubelet.runtime.records import Uid
-from kubelet.volumes.kinds import CLAIMED, claim_name, source_kind
+from kubelet.volumes.interface import Reference
+from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.cache.informer import Informer
 from vaina.client.clientset import Clientset
@@ -29,34 +29,6 @@ GATHER_SECONDS: Final = 0.2
 _KINDS: Final[dict[str, Kind[Any]]] = {
     kind.kind: kind for kind in (CONFIG_MAP, SECRET, PERSISTENT_VOLUME_CLAIM)
 }
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Reference:
-    """One object."""
-
-    #: ConfigMap, Secret or PersistentVolumeClaim
-    kind: str
-    namespace: str
-    name: str
-
-
-def references(pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> frozenset[Reference]:
-    """Return what a volume of a Pod is made of. PURE."""
-    source, namespace = volume.volume_source, pod.metadata.namespace
-    found = set()
-    if source_kind(volume) in CLAIMED:
-        found.add(Reference("PersistentVolumeClaim", namespace, claim_name(pod, volume)))
-    if source.HasField("config_map"):
-        found.add(Reference("ConfigMap", namespace, source.config_map.local_object_reference.name))
-    if source.HasField("secret"):
-        found.add(Reference("Secret", namespace, source.secret.secret_name))
-    for part in source.projected.sources:
-        if part.HasField("config_map"):
-            found.add(Reference("ConfigMap", namespace, part.config_map.local_object_reference.name))
-        if part.HasField("secret"):
-            found.add(Reference("Secret", namespace, part.secret.local_object_reference.name))
-    return frozenset(found)
 
 
 class ObjectFollower:
@@ -82,7 +54,7 @@ class ObjectFollower:
     def follow(self, pod: pod_pb2.Pod, volumes: Iterable[volume_pb2.Volume]) -> None:
         """Follow what these volumes of a Pod are made of, besides what is followed for it."""
         uid = Uid(pod.metadata.uid)
-        found = {reference for volume in volumes for reference in references(pod, volume)}
+        found = {reference for volume in volumes for reference in plugin_of(volume).references(pod, volume)}
         if found <= self._wanted.get(uid, frozenset()):
             return
         self._wanted[uid] = self._wanted.get(uid, frozenset()) | found

@@ -1,6 +1,7 @@
 """What the pod worker's executor asks of volumes, and where their data comes from."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from kubelet.containers.downward import PodFacts
@@ -14,6 +15,21 @@ class VolumeFailed(Exception):
     def __init__(self, volume: str, message: str) -> None:
         super().__init__(message)
         self.volume = volume
+
+
+def setup_failed(name: str) -> str:
+    """Return upstream's words before the reason why a volume could not be set up."""
+    return f'MountVolume.SetUp failed for volume "{name}" : '
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reference:
+    """An object that a volume is made of, or waits for."""
+
+    #: ConfigMap, Secret or PersistentVolumeClaim
+    kind: str
+    namespace: str
+    name: str
 
 
 class ObjectSource(Protocol):

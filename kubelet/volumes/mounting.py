@@ -89,3 +89,10 @@ def clear(root: Path) -> None:
     if left := mounts_below(real):
         raise OSError(f"{left[0]} is still mounted")
     shutil.rmtree(real, ignore_errors=True)
+
+
+def keep_in_memory(path: Path, *, size_bytes: int, mode: int) -> None:
+    """Have a directory lie in memory, in so many bytes at most; one that does already stays as it is."""
+    real = os.path.realpath(path)
+    if not is_mounted(real):
+        tmpfs(real, size_bytes=size_bytes, mode=mode)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from kubelet.runtime.records import Uid
@@ -10,6 +11,7 @@ from kubelet.volumes.interface import Volumes
 from kubelet.volumes.local_paths import Events, LocalPaths
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.orphans import OrphanedDirectories
+from kubelet.volumes.plugins.claimed import is_taken
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
 
@@ -46,7 +48,13 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     follower = ObjectFollower(client, clock, volumes.refresh)
     volumes.follow_with(follower, arrived)
     paths = LocalPaths(
-        client, clock, node=node, directory=Path(directory), is_used=volumes.is_used, events=events, rng=rng
+        client,
+        clock,
+        node=node,
+        directory=Path(directory),
+        is_used=partial(is_taken, Path(root)),
+        events=events,
+        rng=rng,
     )
     orphans = OrphanedDirectories(Path(root), clock, known)
     return follower.run, paths.run, orphans.run

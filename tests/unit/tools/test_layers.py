@@ -18,6 +18,8 @@ PLANTED = {
     "a decision of the scheduler imports the binder": ("scheduler.decide.cycle", "scheduler.bind.binding"),
     "a controller imports another": ("controller.job.reconcile", "controller.cronjob.reconcile"),
     "a printer imports a command": ("cli.printers.table", "cli.commands.get"),
+    "a part of the kubelet names a runtime": ("kubelet.pod.tools", "kubelet.runtime.docker.engine"),
+    "what volumes stand on imports a kind": ("kubelet.volumes.payload", "kubelet.volumes.plugins.table"),
     "a decision does I/O": ("controller.job.reconcile", "socket"),
     "another module opens the door to etcd": ("apiserver.registry.store", "aetcd"),
     "the judge imports the judged": ("bench.judge", "scheduler.cache.cache"),

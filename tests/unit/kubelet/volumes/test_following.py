@@ -9,12 +9,12 @@ import pytest
 
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
-from kubelet.volumes.following import ObjectFollower, Reference, references
+from kubelet.volumes.following import ObjectFollower
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
 from tests.support.apiserver import Harness, make_apiserver
-from vaina.api.core.v1 import pod_pb2, volume_pb2
+from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_config_map, make_pod
 from vaina.testing.clock import settle
 
@@ -95,23 +95,3 @@ async def test_a_volume_is_followed_on_when_another_is_waited_for_no_more(
         path = Path(volumes.host_path(Uid(pod.metadata.uid), pod.spec.volumes[0]))
         await until_reads(server, path / "colour", "blue")
         task.cancel()
-
-
-def test_what_a_volume_is_made_of() -> None:
-    volume = volume_pb2.Volume(name="all")
-    sources = volume.volume_source.projected.sources
-    sources.add().config_map.local_object_reference.name = "paint"
-    sources.add().secret.local_object_reference.name = "keys"
-    sources.add().downward_api.SetInParent()
-
-    pod = make_pod(namespace="here")
-    claimed, own = volume_pb2.Volume(name="disk"), volume_pb2.Volume(name="own")
-    claimed.volume_source.persistent_volume_claim.claim_name = "data"
-    own.volume_source.ephemeral.SetInParent()
-
-    assert references(pod, volume) == {
-        Reference("ConfigMap", "here", "paint"), Reference("Secret", "here", "keys"),
-    }  # fmt: skip
-    assert references(pod, claimed) == {Reference("PersistentVolumeClaim", "here", "data")}
-    assert references(pod, own) == {Reference("PersistentVolumeClaim", "here", "web-own")}
-    assert references(pod, volume_pb2.Volume(name="scratch")) == frozenset()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.volumes import host_path
 from kubelet.volumes.payload import PayloadError
+from kubelet.volumes.plugins import host_path
 
 
 def make(path: Path, kind: str) -> Path:

@@ -1,14 +1,17 @@
-"""hostPath: what has to be at a path of the node, and what is made there. Shell: blocking, so called in threads.
+"""hostPath: what has to be at a path of the node, and what is made there.
 
 Follows `pkg/volume/hostpath/host_path.go`, words included.
 """
 
+import asyncio
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
 from kubelet.volumes.payload import PayloadError
+from kubelet.volumes.plugins.interface import PodVolume, Writable
+from vaina.api.core.v1 import volume_pb2
 
 #: type -> words for what should be there
 _WORDS: Final = {
@@ -27,8 +30,27 @@ _KINDS: Final = {
 }
 
 
+class HostPath(Writable):
+    """The plugin."""
+
+    directory = None
+
+    def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
+        source = volume.volume_source.host_path
+        return is_there(source.path, source.type)
+
+    def host_path(self, volume: volume_pb2.Volume, path: Path) -> str:
+        return str(Path(volume.volume_source.host_path.path))
+
+    async def check(self, wanted: PodVolume) -> None:
+        source = wanted.volume.volume_source.host_path
+        await asyncio.to_thread(check, source.path, source.type)
+
+    set_up = check
+
+
 def is_there(path: str, kind: str) -> bool:
-    """Say whether there is something at a path, of the type that was said."""
+    """Say whether there is something at a path, of the type that was said. Blocking."""
     try:
         if not os.path.exists(path):
             return False
@@ -40,7 +62,7 @@ def is_there(path: str, kind: str) -> bool:
 
 
 def check(path: str, kind: str) -> None:
-    """See that what is at a path is of the type that was said, or make it.
+    """See that what is at a path is of the type that was said, or make it. Blocking.
 
     Raises:
         PayloadError: it is not; the message is upstream's.

@@ -1,0 +1,147 @@
+"""What the kinds share that stand for a PersistentVolume: persistentVolumeClaim and ephemeral.
+
+A claim's volume is a link to its directory, not a mount: nothing that removes a Pod's tree can reach its data (decision 115).
+"""
+
+import asyncio
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Set
+from pathlib import Path
+from typing import Final
+
+from kubelet.volumes.claims import ClaimProblem, LocalDirectory, check_claim, check_volume, is_reached
+from kubelet.volumes.interface import Reference, VolumeFailed, setup_failed
+from kubelet.volumes.ownership import give_to_group
+from kubelet.volumes.payload import PayloadError
+from kubelet.volumes.plugins import host_path
+from kubelet.volumes.plugins.interface import PodVolume, Writable
+from vaina.api.core.v1 import pod_pb2, volume_pb2
+from vaina.errors import Conflict
+from vaina.quoting import go_quote
+
+_DIRECTORY: Final = "kubernetes.io~local-volume"
+#: a volume for one Pod at a time is looked at and taken in one go
+_TAKING: Final = threading.Lock()
+
+
+class Claimed(Writable, ABC):
+    """A kind whose volume is the directory of a PersistentVolume."""
+
+    directory = _DIRECTORY
+
+    @abstractmethod
+    def claim_name(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> str:
+        """Return the name of the claim."""
+
+    def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
+        return path.is_symlink()
+
+    def host_path(self, volume: volume_pb2.Volume, path: Path) -> str:
+        return os.readlink(path) if path.is_symlink() else str(path)
+
+    def references(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> Set[Reference]:
+        return {Reference("PersistentVolumeClaim", pod.metadata.namespace, self.claim_name(pod, volume))}
+
+    async def check(self, wanted: PodVolume) -> None:
+        await self._check(wanted)
+
+    async def set_up(self, wanted: PodVolume) -> None:
+        found = await self._check(wanted)
+        read_only = self.is_read_only(wanted.volume)
+        try:
+            await asyncio.to_thread(_take, wanted, found, read_only=read_only)
+        except OSError as error:
+            raise VolumeFailed(wanted.volume.name, f"{setup_failed(found.name)}{error}") from error
+
+    async def _check(self, wanted: PodVolume) -> LocalDirectory:
+        """Return the directory of a claim, which is there and free. Raises VolumeFailed."""
+        name = wanted.volume.name
+        try:
+            found = await self._find(wanted)
+        except ClaimProblem as error:
+            words = (
+                f"Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], "
+                f"failed to process volumes=[{name}]: {error}"
+            )
+            raise VolumeFailed(name, words) from error
+        try:
+            await asyncio.to_thread(_check_directory, found)
+        except _Missing as error:
+            words = f'MountVolume.NewMounter initialization failed for volume "{found.name}" : {error}'
+            raise VolumeFailed(name, words) from error
+        except (PayloadError, OSError) as error:
+            raise VolumeFailed(name, f"{setup_failed(found.name)}{error}") from error
+        await asyncio.to_thread(_check_free, wanted, found)
+        return found
+
+    async def _find(self, wanted: PodVolume) -> LocalDirectory:
+        """Return the directory of a claim. One that was never mounted is made, and that is written down before it is used."""
+        claims, pod, volume = wanted.objects, wanted.pod, wanted.volume
+        name = self.claim_name(pod, volume)
+        claim = check_claim(await claims.claim(pod.metadata.namespace, name), name, pod, volume)
+        bound = await claims.volume(claim.spec.volume_name)
+        found = check_volume(bound, claim, volume.name)
+        assert bound is not None, "it was checked"
+        placed = bound.spec.node_affinity.HasField("required")
+        if placed and not is_reached(bound, await claims.node(wanted.facts.node_name)):
+            words = f'MountVolume.NodeAffinity check failed for volume "{found.name}" : no matching NodeSelectorTerms'
+            raise VolumeFailed(volume.name, words)
+        if found.unmade:
+            await asyncio.to_thread(_make_volume, found.path)
+            try:
+                await claims.mark_made(bound)
+            except Conflict as error:
+                raise ClaimProblem(error.message) from error
+        return found
+
+
+class _Missing(Exception):
+    """There is nothing at the path of a local volume."""
+
+
+def is_taken(root: Path, directory: str, *, but: str = "") -> bool:
+    """Say whether any Pod of this node has a directory, other than the Pod of uid `but`. Blocking."""
+    for link in root.glob(f"pods/*/volumes/{_DIRECTORY}/*"):
+        if link.parts[-4] != but and link.is_symlink() and os.readlink(link) == directory:
+            return True
+    return False
+
+
+def _check_free(wanted: PodVolume, found: LocalDirectory) -> None:
+    if found.exclusive and is_taken(wanted.root, found.path, but=wanted.pod.metadata.uid):
+        words = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+        raise VolumeFailed(wanted.volume.name, setup_failed(found.name) + words)
+
+
+def _take(wanted: PodVolume, found: LocalDirectory, *, read_only: bool) -> None:
+    """Give a directory to the Pod's group, and link it. Raises VolumeFailed, OSError."""
+    if wanted.group is not None and found.host_path_type is None:
+        policy = wanted.pod.spec.security_context.fs_group_change_policy
+        give_to_group(Path(found.path), wanted.group, policy, read_only=read_only)
+    with _TAKING:
+        _check_free(wanted, found)
+        _link(wanted.path, found.path)
+
+
+def _make_volume(path: str) -> None:
+    Path(path).mkdir(parents=True, exist_ok=True)
+    # Whoever its Pod runs as may write in it, as in an emptyDir.
+    Path(path).chmod(0o777)
+
+
+def _check_directory(found: LocalDirectory) -> None:
+    if found.host_path_type is not None:
+        host_path.check(found.path, found.host_path_type)
+    elif not os.path.exists(found.path):
+        raise _Missing(f"path {go_quote(found.path)} does not exist")
+
+
+def _link(path: Path, target: str) -> None:
+    """Have the link show the target, whatever was there, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"..{path.name}")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.rename(path)

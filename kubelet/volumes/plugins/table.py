@@ -1,0 +1,50 @@
+"""Which plugin does which kind of volume: one row a kind. Nobody else knows kinds by name."""
+
+from pathlib import Path
+from typing import Final
+
+from kubelet.volumes.payload import PayloadError
+from kubelet.volumes.plugins.config_map import ConfigMap
+from kubelet.volumes.plugins.downward_api import DownwardAPI
+from kubelet.volumes.plugins.empty_dir import EmptyDir
+from kubelet.volumes.plugins.ephemeral import Ephemeral
+from kubelet.volumes.plugins.host_path import HostPath
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, Writable
+from kubelet.volumes.plugins.persistent_volume_claim import PersistentVolumeClaim
+from kubelet.volumes.plugins.projected import Projected
+from kubelet.volumes.plugins.secret import Secret
+from vaina.api.core.v1 import volume_pb2
+
+#: field of VolumeSource -> its plugin
+PLUGINS: Final[dict[str, VolumePlugin]] = {
+    "config_map": ConfigMap(),
+    "downward_api": DownwardAPI(),
+    "empty_dir": EmptyDir(),
+    "ephemeral": Ephemeral(),
+    "host_path": HostPath(),
+    "persistent_volume_claim": PersistentVolumeClaim(),
+    "projected": Projected(),
+    "secret": Secret(),
+}
+
+
+def plugin_of(volume: volume_pb2.Volume) -> VolumePlugin:
+    """Return the plugin of a volume: emptyDir's when no source is set, one that refuses when the kind has none."""
+    fields = volume.volume_source.ListFields()
+    return PLUGINS.get(fields[0][0].name if fields else "empty_dir", _UNSUPPORTED)
+
+
+class _Unsupported(Writable):
+    directory = None
+
+    def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
+        return False
+
+    async def check(self, wanted: PodVolume) -> None:
+        kind = wanted.volume.volume_source.ListFields()[0][0].name
+        raise PayloadError(f"volumes of kind {kind} are not supported by this node")
+
+    set_up = check
+
+
+_UNSUPPORTED: Final = _Unsupported()
