@@ -88,3 +88,12 @@ def test_the_first_file_of_the_page_and_the_example_can_be_used() -> None:
         assert (default.name, packer.name) == ("default-scheduler", "packer")
         assert len(default.scores) == len(default_profile().scores)
         assert len(packer.scores) < len(default.scores)
+
+
+def test_the_fields_of_the_page_are_there() -> None:
+    asked, nodes = pod_class(pod()), table(node("a")).snapshot()
+    for head, thing in (("| `nodes` (`Snapshot`", nodes), ("| `pod` (`PodClass`", asked)):
+        rows = PAGE.split(head)[1].split("\n\n")[0].splitlines()[2:]
+        named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])]
+        assert len(named) > 10
+        assert [name for name in named if not hasattr(thing, name)] == []
