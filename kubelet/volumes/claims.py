@@ -6,7 +6,7 @@ Follows `pkg/kubelet/volumemanager/populator` (getPVCExtractPV, getPVSpec, creat
 from dataclasses import dataclass
 from typing import Protocol
 
-from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
+from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION, is_ours
 from vaina.objects.meta import is_controlled_by
 from vaina.objects.placement import selects
@@ -55,14 +55,14 @@ class LocalDirectory:
     exclusive: bool
 
 
-def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> Claim:
-    """Return the claim of a Pod's volume, if it may be used. Raises ClaimProblem."""
+def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, *, made_for_pod: bool) -> Claim:
+    """Return the claim of a Pod's volume, if it may be used; one that is made for the Pod must be owned by it. Raises ClaimProblem."""
     where = f"error processing PVC {pod.metadata.namespace}/{name}: "
     if claim is None:
         raise ClaimProblem(
             f'{where}failed to fetch PVC from API server: persistentvolumeclaims "{name}" not found'
         )
-    if volume.volume_source.HasField("ephemeral") and not is_controlled_by(claim.metadata, pod.metadata.uid):
+    if made_for_pod and not is_controlled_by(claim.metadata, pod.metadata.uid):
         mine = pod.metadata
         raise ClaimProblem(
             f"PVC {mine.namespace}/{name} was not created for pod {mine.namespace}/{mine.name} (pod is not owner)"

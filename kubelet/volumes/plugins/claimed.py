@@ -30,6 +30,8 @@ class Claimed(Writable, ABC):
     """A kind whose volume is the directory of a PersistentVolume."""
 
     directory = _DIRECTORY
+    #: the claim is made for the Pod, and must be owned by it
+    made_for_pod = False
 
     @abstractmethod
     def claim_name(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> str:
@@ -80,7 +82,8 @@ class Claimed(Writable, ABC):
         """Return the directory of a claim. One that was never mounted is made, and that is written down before it is used."""
         claims, pod, volume = wanted.objects, wanted.pod, wanted.volume
         name = self.claim_name(pod, volume)
-        claim = check_claim(await claims.claim(pod.metadata.namespace, name), name, pod, volume)
+        claim = await claims.claim(pod.metadata.namespace, name)
+        claim = check_claim(claim, name, pod, made_for_pod=self.made_for_pod)
         bound = await claims.volume(claim.spec.volume_name)
         found = check_volume(bound, claim, volume.name)
         assert bound is not None, "it was checked"

@@ -7,5 +7,7 @@ from vaina.api.core.v1 import pod_pb2, volume_pb2
 class Ephemeral(Claimed):
     """The plugin."""
 
+    made_for_pod = True
+
     def claim_name(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> str:
         return f"{pod.metadata.name}-{volume.name}"

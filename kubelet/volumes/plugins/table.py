@@ -41,7 +41,7 @@ class _Unsupported(Writable):
         return False
 
     async def check(self, wanted: PodVolume) -> None:
-        kind = wanted.volume.volume_source.ListFields()[0][0].name
+        kind = wanted.volume.volume_source.ListFields()[0][0].json_name
         raise PayloadError(f"volumes of kind {kind} are not supported by this node")
 
     set_up = check

@@ -93,7 +93,7 @@ async def test_a_new_kind_is_one_file_and_one_row(monkeypatch: pytest.MonkeyPatc
     pod.spec.volumes.add(name="code").volume_source.git_repo.revision = "main"
     pod.spec.containers[0].volume_mounts.add(name="code", mount_path="/code")
     uid, volumes = Uid(pod.metadata.uid), VolumeManager(tmp_path, ApiObjects(make_apiserver().client))
-    with pytest.raises(VolumeFailed, match="volumes of kind git_repo are not supported by this node"):
+    with pytest.raises(VolumeFailed, match="volumes of kind gitRepo are not supported by this node"):
         await volumes.prepare(pod, ["code"], FACTS)
     assert await volumes.mounted(pod) == frozenset()
 
