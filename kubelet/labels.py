@@ -16,5 +16,7 @@ SOURCE_ANNOTATION = "kubernetes.io/config.source"
 RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount"
 #: of a container: the CPU and memory that it was made with (`kubelet.pod.resize`)
 SIZES_ANNOTATION = "vaina.dev/sizes"
+#: of a container: ids of the images that volumes of it show
+IMAGES_ANNOTATION = "vaina.dev/images"
 #: of a container: how many restarts in a row have led to it
 BACKOFF_STEP = "vaina.dev/backoff-step"

@@ -133,8 +133,6 @@ def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
             continue
         if field.name in LEGACY:
             yield f"{at}: {_VOLUME_WORDS.get(field.name, _NOT_YET)}"
-        elif field.name == "image":
-            yield f"{at}: {_NOT_YET}"
         elif field.name == "empty_dir":
             yield from _empty_dir(at, value)
         elif field.name in _FILE_SOURCES:

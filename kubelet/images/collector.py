@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from kubelet.images.inventory import ImagePolicy, ImageRecord, bytes_to_free, candidates, detect, node_images
+from kubelet.labels import IMAGES_ANNOTATION
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
 from kubelet.runtime.records import ImageState
 from kubelet.stats.filesystem import FilesystemUse, filesystem_use
@@ -80,7 +81,9 @@ class ImageCollector:
         """List images and note which are in use. Raises RuntimeFailure."""
         # Containers after images: one that begins in between uses an image that is listed, or one that is too young to go.
         images = await self._service.list_images()
-        used = frozenset(state.image_id for state in await self._runtime.list_containers())
+        containers = await self._runtime.list_containers()
+        shown = (state.annotations.get(IMAGES_ANNOTATION, "").split() for state in containers)
+        used = frozenset({state.image_id for state in containers}.union(*shown))
         now = self._clock.now()
         self._records = detect(self._records, images, used, now=now, first_look=not self._looked)
         self._images, self._looked = images, True

@@ -7,12 +7,13 @@ Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); ba
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kubelet.images import reference
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.actions import PullPolicy
 from kubelet.pod.observation import ImageObservation, ImageProgress
-from kubelet.runtime.interface import ImagePullError, ImageService, RuntimeFailure
+from kubelet.runtime.interface import CreateFailed, ImagePullError, ImageService, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth, Uid
 from vaina.backoff import Backoff
 from vaina.clock import Clock
@@ -81,6 +82,14 @@ class ImageManager:
         return ImageObservation(
             ImageProgress.FAILED, reason=reason, message=message, backoff_from=NEVER, retry_at=NEVER
         )
+
+    async def unpack(self, image_id: str, directory: Path) -> bool:
+        """See `ImageService.unpack_image`. Raises CreateFailed."""
+        try:
+            return await self._service.unpack_image(image_id, directory)
+        except (RuntimeFailure, OSError) as error:
+            # The words before it are the interface's (k8s.io/cri-api/pkg/errors).
+            raise CreateFailed(f"ImageVolumeMountFailed: {error}") from error
 
     async def user_of(self, image_id: str) -> str:
         """Return the user that an image runs as."""

@@ -82,14 +82,26 @@ class UnmountVolumes:
     names: tuple[str, ...]
 
 
+def image_key(container: str, volume: str = "") -> str:
+    """Return the key of what is known of an image: of a volume's, which is one for all containers, or of a container's own."""
+    return f"volume/{volume}" if volume else container
+
+
 @dataclass(frozen=True, slots=True)
 class PullImage:
-    """Begin to fetch the image that the container's next attempt needs; does not wait."""
+    """Begin to fetch an image that the container's next attempt needs; does not wait."""
 
     name: str
     attempt: int
     image: str
     policy: PullPolicy
+    #: that shows the image; "": it is the container's own
+    volume: str = ""
+
+    @property
+    def key(self) -> str:
+        """By which what is known of the image is found."""
+        return image_key(self.name, self.volume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,8 @@ class StartContainer:
     backoff_step: int = 0
     #: of an ephemeral container: the one whose processes it sees; None: those of its own, "": it is not there
     target_id: str | None = None
+    #: (volume, id) of the images that volumes of it show
+    images: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from kubelet.pod.actions import (
     PodPlan,
     PrepareVolumes,
     PullImage,
-    PullPolicy,
     RemoveContainer,
     RemoveSandbox,
     ResizeContainer,
@@ -37,6 +36,7 @@ from kubelet.pod.containers import (
     target_of,
     view_containers,
 )
+from kubelet.pod.images import WantedImage, wanted_images
 from kubelet.pod.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
@@ -370,12 +370,16 @@ class _Planner:
             step = backoff_step(ended, self.policy) + 1
         if self._backing_off(start_key(view.name)):
             return
-        image_id = self._image(view)
-        if image_id is not None:
+        images = [
+            (wanted.volume, self._image(view, wanted))
+            for wanted in wanted_images(self.pod, view.spec, view.next_attempt)
+        ]
+        if all(image_id for _, image_id in images):
             target = self._target_of(view) if view.kind is ContainerKind.EPHEMERAL else None
-            self.actions.append(
-                StartContainer(view.name, view.kind, view.next_attempt, image_id, step, target)
-            )
+            *of_volumes, (_, own) = images
+            self.actions.append(StartContainer(
+                view.name, view.kind, view.next_attempt, own, step, target, tuple(of_volumes)
+            ))  # fmt: skip
 
     def _target_of(self, view: ContainerView) -> str | None:
         """Return the id of the container whose processes an ephemeral one is to see; "" when that does not run."""
@@ -391,16 +395,19 @@ class _Planner:
         stopping = self.observed.stopping.get(ended.id)
         return stopping is not None and stopping.reason is KillReason.RESIZE
 
-    def _image(self, view: ContainerView) -> str | None:
-        image = self.observed.images.get(view.name, ImageObservation())
+    def _image(self, view: ContainerView, wanted: WantedImage) -> str:
+        """Return an image's id; "": it is not there, and is pulled when it may be."""
+        image = self.observed.images.get(wanted.key, ImageObservation())
         if image.progress is ImageProgress.READY:
             return image.image_id
         if image.progress is ImageProgress.PULLING:
-            return None
+            return ""
         if image.progress is ImageProgress.FAILED and self.now < image.retry_at:
             # The state is called back-off a moment after the failure: look again then, to say so.
             self._wake(image.retry_at if self.now >= image.backoff_from else image.backoff_from)
-            return None
-        policy = PullPolicy(view.spec.image_pull_policy or PullPolicy.IF_NOT_PRESENT)
-        self.actions.append(PullImage(view.name, view.next_attempt, view.spec.image, policy))
-        return None
+            return ""
+        if not any(isinstance(action, PullImage) and action.key == wanted.key for action in self.actions):
+            self.actions.append(
+                PullImage(view.name, wanted.attempt, wanted.reference, wanted.policy, wanted.volume)
+            )
+        return ""

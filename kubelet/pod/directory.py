@@ -6,7 +6,9 @@ restarted kubelet finds them (I11).
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import structlog
@@ -42,8 +44,9 @@ class PodFiles(Protocol):
         attempt: int,
         pod_ip: str,
         env: dict[str, str],
+        images: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Mount, ...]:
-        """Make the files a container needs, and return all its mounts. Raises ConfigProblem."""
+        """Make the files a container needs, and return all its mounts; `images` are those that the runtime mounts, by volume. Raises ConfigProblem."""
         ...
 
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
@@ -73,9 +76,10 @@ class PodDirectory:
         attempt: int,
         pod_ip: str,
         env: dict[str, str],
+        images: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Mount, ...]:
         mounts = await asyncio.to_thread(
-            volume_mounts, pod, container, env, self._volumes, self._root / pod.metadata.uid
+            volume_mounts, pod, container, env, self._volumes, self._root / pod.metadata.uid, images
         )
         taken = {mount.container_path for mount in mounts}
         uid = Uid(pod.metadata.uid)
@@ -161,6 +165,7 @@ class NoFiles:
         attempt: int,
         pod_ip: str,
         env: dict[str, str],
+        images: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Mount, ...]:
         return ()
 

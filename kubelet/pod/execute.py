@@ -4,8 +4,9 @@ Called by the Pod's worker. What fails is remembered (with back-off) and said in
 hooks go on in tasks of the worker's group, which poke it when they end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import assert_never
 
 import structlog
@@ -33,6 +34,7 @@ from kubelet.pod.actions import (
     UnmountVolumes,
 )
 from kubelet.pod.containers import field_path, specs, target_of
+from kubelet.pod.images import WantedImage, wanted_images
 from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.observation import (
     SANDBOX_KEY,
@@ -232,21 +234,21 @@ class PodExecutor:
         self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
 
     def _pull(self, pod: pod_pb2.Pod, action: PullImage) -> None:
-        failed = self._memory.images.get(action.name)
+        failed = self._memory.images.get(action.key)
         observation = ImageObservation(ImageProgress.PULLING)
         if failed is not None and failed.image == action.image and failed.observation.reason:
             # Why it waits is told until a try goes well (upstream: `pkg/kubelet/reason_cache.go`).
             observation = replace(failed.observation, progress=ImageProgress.PULLING)
-        self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation)
-        self._event(pod, NORMAL, "Pulling", f"Pulling image {go_quote(action.image)}", action.name)
-        before = self._memory.pulls.pop(action.name, None)
+        self._memory.images[action.key] = ImageRecord(action.attempt, action.image, observation)
+        self._event(pod, NORMAL, "Pulling", f"Pulling image {go_quote(action.image)}", _owner(action))
+        before = self._memory.pulls.pop(action.key, None)
         if before is not None:
             before.cancel()
-        self._memory.pulls[action.name] = self._group.create_task(self._pull_to_end(pod, action))
+        self._memory.pulls[action.key] = self._group.create_task(self._pull_to_end(pod, action))
 
     async def _pull_to_end(self, pod: pod_pb2.Pod, action: PullImage) -> None:
         tools, uid = self._tools, Uid(pod.metadata.uid)
-        waits, key, words = self._waits, f"pull/{action.name}", f"image {action.image}"
+        waits, key, words = self._waits, f"pull/{action.key}", f"image {action.image}"
 
         def begun() -> None:
             waits.begin(pod, key, PodStep.STARTED, words)
@@ -260,13 +262,17 @@ class PodExecutor:
             refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
             observation = tools.images.failed(uid, action.image, refused)
             self._event(
-                pod, WARNING, "Failed", f"Failed to pull image {go_quote(action.image)}: {error}", action.name
+                pod,
+                WARNING,
+                "Failed",
+                f"Failed to pull image {go_quote(action.image)}: {error}",
+                _owner(action),
             )
             self._event(pod, WARNING, "Failed", f"Error: {observation.reason}", action.name)
         else:
             observation = ImageObservation(ImageProgress.READY, image_id=pulled.image.id)
-            self._event(pod, NORMAL, "Pulled", pulled.message, action.name)
-        self._memory.images[action.name] = ImageRecord(action.attempt, action.image, observation, pulled=True)
+            self._event(pod, NORMAL, "Pulled", pulled.message, _owner(action))
+        self._memory.images[action.key] = ImageRecord(action.attempt, action.image, observation, pulled=True)
         waits.end(pod, key)
         self._poke()
 
@@ -298,24 +304,22 @@ class PodExecutor:
             memory.first_start = clock.now()
             if not pod.spec.volumes:
                 self._step(pod, PodStep.MOUNTED, memory.first_start, "no volumes")
-        record = memory.images.get(action.name)
-        if record is None or not record.pulled:
-            words = f"Container image {go_quote(spec.image)} already present on machine"
-            self._event(pod, NORMAL, "Pulled", words, action.name)
+        images = tuple(wanted_images(pod, spec, action.attempt))
+        self._say_present(pod, action.name, images)
         try:
             made = await self._config(pod, spec, action)
-        except (EnvError, config.ConfigProblem, ApiError, OSError) as error:
-            self._start_failed(pod, action, "CreateContainerConfigError", str(error))
-            raise ActionError(action, str(error)) from error
-        try:
             with tools.metrics.operation("create_container"):
                 # A container that is started again may have been given more: the Pod's cgroup has it first.
                 container_id = await tools.runtime.create_container(
                     sandbox.id, made, self._sandbox_config(pod, sandbox.attempt)
                 )
+        except (EnvError, config.ConfigProblem, ApiError, OSError) as error:
+            self._start_failed(pod, action, "CreateContainerConfigError", str(error))
+            raise ActionError(action, str(error)) from error
         except CreateFailed as error:
             # The image may have gone meanwhile: look for it again.
-            memory.images.pop(action.name, None)
+            for image in images:
+                memory.images.pop(image.key, None)
             self._start_failed(pod, action, "CreateContainerError", str(error))
             raise
         self._event(pod, NORMAL, "Created", f"Created container: {action.name}", action.name)
@@ -339,6 +343,13 @@ class PodExecutor:
         )  # fmt: skip
         if spec.lifecycle.HasField("post_start"):
             self._running.post_start(pod, spec, container_id)
+
+    def _say_present(self, pod: pod_pb2.Pod, container: str, images: Iterable[WantedImage]) -> None:
+        for image in images:
+            record = self._memory.images.get(image.key)
+            if record is None or not record.pulled:
+                words = f"Container image {go_quote(image.reference)} already present on machine"
+                self._event(pod, NORMAL, "Pulled", words, "" if image.volume else container)
 
     def _start_failed(self, pod: pod_pb2.Pod, action: StartContainer, reason: str, message: str) -> None:
         tools = self._tools
@@ -367,10 +378,27 @@ class PodExecutor:
             {place: text for place, text in files.items() if text is not None},
         )
         env = make_env(pod, spec, sources, tools.node.facts(address))
-        mounts = await tools.files.mounts(pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env))
+        mounts = await tools.files.mounts(
+            pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env),
+            images=await self._images_to_mount(pod, action),
+        )  # fmt: skip
         user = ""
         if config.needs_image_user(pod, spec):
             user = await tools.images.user_of(action.image_id)
         return config.container_config(
             pod, spec, action, env=env, mounts=mounts, settings=tools.node.settings, image_user=user
         )
+
+    async def _images_to_mount(self, pod: pod_pb2.Pod, action: StartContainer) -> dict[str, str]:
+        """Return the images that the runtime is to mount itself, by volume; the files of the others are put on the node. Raises CreateFailed."""
+        found, volumes = dict(action.images), {volume.name: volume for volume in pod.spec.volumes}
+        for name, image_id in action.images:
+            path = Path(self._tools.volumes.host_path(Uid(pod.metadata.uid), volumes[name]))
+            if await self._tools.images.unpack(image_id, path):
+                del found[name]
+        return found
+
+
+def _owner(action: PullImage) -> str:
+    """Return the container that an event about a pull is of; "": the Pod, of a volume's image."""
+    return "" if action.volume else action.name

@@ -30,7 +30,7 @@ class PodMemory:
     """One Pod's."""
 
     first_seen: float
-    #: by container name
+    #: by `image_key`
     images: dict[str, ImageRecord] = field(default_factory=dict)
     pulls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)

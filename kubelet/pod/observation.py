@@ -125,7 +125,7 @@ class PodObservation:
     stopped: frozenset[str] = frozenset()
     #: names of volumes
     mounted: frozenset[str] = frozenset()
-    #: by container name
+    #: by `image_key`
     images: Mapping[str, ImageObservation] = field(default_factory=dict[str, ImageObservation])
     #: by SANDBOX_KEY, VOLUMES_KEY, start_key(name), resize_key(name)
     failures: Mapping[str, Failure] = field(default_factory=dict[str, Failure])

@@ -9,8 +9,9 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from kubelet.labels import TERMINATION_POLICY_ANNOTATION
-from kubelet.pod.actions import ContainerKind, PullPolicy
+from kubelet.pod.actions import ContainerKind
 from kubelet.pod.containers import ContainerView, init_done, restart_wanted, view_containers
+from kubelet.pod.images import wanted_images
 from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
 from kubelet.pod.resize import Sizes, made_with, reported
@@ -129,15 +130,14 @@ async def _images(
     for view in view_containers(pod, observed):
         if not _will_start(view, pod, observed):
             continue
-        record = memory.images.get(view.name)
-        if record is None or (record.attempt, record.image) != (view.next_attempt, view.spec.image):
-            policy = PullPolicy(view.spec.image_pull_policy or PullPolicy.IF_NOT_PRESENT)
-            found = await tools.images.look(view.spec.image, policy)
-            images[view.name] = found
-            if found.progress is ImageProgress.READY:
-                memory.images[view.name] = ImageRecord(view.next_attempt, view.spec.image, found)
-        else:
-            images[view.name] = record.observation
+        for wanted in wanted_images(pod, view.spec, view.next_attempt):
+            record = memory.images.get(wanted.key)
+            if record is not None and (record.attempt, record.image) == (wanted.attempt, wanted.reference):
+                images[wanted.key] = record.observation
+            elif wanted.key not in images:
+                found = images[wanted.key] = await tools.images.look(wanted.reference, wanted.policy)
+                if found.progress is ImageProgress.READY:
+                    memory.images[wanted.key] = ImageRecord(wanted.attempt, wanted.reference, found)
     return images
 
 

@@ -17,6 +17,7 @@ from kubelet.pod.containers import (
     restart_wanted,
     view_containers,
 )
+from kubelet.pod.images import wanted_images
 from kubelet.pod.observation import ImageProgress, PodObservation, start_key
 from kubelet.pod.phase import TERMINAL, compute_conditions, compute_phase
 from kubelet.pod.resize_status import resize_conditions, write_resources
@@ -230,13 +231,15 @@ class _Writer:
 
     def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
         """Return what keeps a container from its next start, as reason and message; None: it is about to start."""
-        image = self.observed.images.get(view.name)
-        if image is not None and image.reason and image.progress is not ImageProgress.READY:
-            if image.reason == "ErrImagePull" and self.now >= image.backoff_from:
-                return "ImagePullBackOff", (
-                    f"Back-off pulling image {go_quote(view.spec.image)}: ErrImagePull: {image.message}"
-                )
-            return image.reason, image.message
+        for wanted in wanted_images(self.pod, view.spec, view.next_attempt):
+            image = self.observed.images.get(wanted.key)
+            if image is not None and image.reason and image.progress is not ImageProgress.READY:
+                if image.reason == "ErrImagePull" and self.now >= image.backoff_from:
+                    words = (
+                        f"Back-off pulling image {go_quote(wanted.reference)}: ErrImagePull: {image.message}"
+                    )
+                    return "ImagePullBackOff", words
+                return image.reason, image.message
         failure = self.observed.failures.get(start_key(view.name))
         if failure is not None:
             return failure.reason, failure.message

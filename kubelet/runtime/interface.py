@@ -17,6 +17,7 @@ Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/arc
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from kubelet.runtime.records import (
@@ -217,6 +218,13 @@ class ImageService(Protocol):
             reference: with tag or digest; without either the tag is latest.
             auth: login; None: anonymous.
             on_progress: called with a few words whenever something moves on (for the log; a pull without progress can be given up).
+        """
+        ...
+
+    async def unpack_image(self, image_id: str, directory: Path) -> bool:
+        """Have the files of an image in a directory, all or none, for a volume that shows them; False: the runtime mounts images itself.
+
+        Raises RuntimeFailure, OSError.
         """
         ...
 

@@ -94,7 +94,7 @@ class SandboxState:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file or directory of the node inside a container."""
+    """A file or directory of the node, or an image, inside a container."""
 
     host_path: str
     container_path: str
@@ -103,6 +103,9 @@ class Mount:
     recursive_readonly: bool = False
     #: None, HostToContainer or Bidirectional
     propagation: str = "None"
+    #: id of an image that the runtime mounts in place of a path of the node, or the part `sub_path` of it; only of one that can
+    image: str = ""
+    sub_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Follows `pkg/kubelet/kubelet_pods.go` (makeMounts), words included: what goes wr
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -24,7 +25,12 @@ _NAMES: Final = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
 def volume_mounts(
-    pod: pod_pb2.Pod, container: pod_pb2.Container, env: Mapping[str, str], volumes: Volumes, pod_root: Path
+    pod: pod_pb2.Pod,
+    container: pod_pb2.Container,
+    env: Mapping[str, str],
+    volumes: Volumes,
+    pod_root: Path,
+    images: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Mount]:
     """Return the mounts of a container's volumes, parts of volumes made and bound.
 
@@ -34,6 +40,7 @@ def volume_mounts(
         env: its variables, for subPathExpr.
         volumes: of the node.
         pod_root: the Pod's own directory.
+        images: by volume, those that the runtime mounts.
 
     Raises:
         ConfigProblem: a mount cannot be made; the message is upstream's.
@@ -46,15 +53,20 @@ def volume_mounts(
             raise ConfigProblem(
                 f'cannot find volume "{mount.name}" to mount into container "{container.name}"'
             )
-        source = volumes.host_path(Uid(pod.metadata.uid), volume)
+        image = images.get(mount.name, "")
+        source = "" if image else volumes.host_path(Uid(pod.metadata.uid), volume)
         part = _expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
-        if part:
+        _check_part(part)
+        if part and not image:
             place = subpath.place(pod_root, mount.name, container.name, index)
-            source = str(_bind(Path(source), part, place, mount.name, container.name))
+            # What an image does not have is not made in it.
+            make = plugin_of(volume).image(volume) is None
+            source = str(_bind(Path(source), part, place, mount.name, container.name, make=make))
         path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
         read_only = mount.read_only or plugin_of(volume).is_read_only(volume)
         deep = mount.read_only and mount.recursive_read_only in {"Enabled", "IfPossible"}
-        mounts.append(Mount(source, path, read_only, deep, mount.mount_propagation or "None"))
+        propagation, sub_path = mount.mount_propagation or "None", part if image else ""
+        mounts.append(Mount(source, path, read_only, deep, propagation, image, sub_path))
     return mounts
 
 
@@ -66,15 +78,19 @@ def _expand(text: str, env: Mapping[str, str]) -> str:
     return expand(text, env)
 
 
-def _bind(volume: Path, part: str, place: Path, mount: str, container: str) -> Path:
+def _check_part(part: str) -> None:
     if part.startswith("/"):
         raise ConfigProblem(f"error SubPath `{part}` must not be an absolute path")
     if ".." in part.split("/"):
         raise ConfigProblem(f"unable to provision SubPath `{part}`: must not contain '..'")
+
+
+def _bind(volume: Path, part: str, place: Path, mount: str, container: str, *, make: bool) -> Path:
     where = f'volumeMount "{mount}" of container "{container}"'
     what = "failed to create subPath directory for"
     try:
-        subpath.make_directory(volume, part)
+        if make:
+            subpath.make_directory(volume, part)
         what = "failed to prepare subPath for"
         return subpath.bind(volume, part, place)
     except (subpath.SubPathError, OSError, ValueError) as error:

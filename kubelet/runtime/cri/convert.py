@@ -165,7 +165,8 @@ def container_message(
     for mount in config.mounts:
         message.mounts.add(
             container_path=mount.container_path, host_path=mount.host_path, readonly=mount.readonly,
-            propagation=_PROPAGATION[mount.propagation],
+            propagation=_PROPAGATION[mount.propagation], image_sub_path=mount.sub_path,
+            image=cri.ImageSpec(image=mount.image) if mount.image else None,
         )  # fmt: skip
     return message
 

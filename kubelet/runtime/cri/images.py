@@ -1,6 +1,7 @@
 """Images on the node, over CRI. Made by `kubelet.build`, called by the image manager."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import grpc
 
@@ -53,6 +54,9 @@ class CriImages:
                 f"image {go_quote(reference)} was not found: it was removed right after the pull"
             )
         return image
+
+    async def unpack_image(self, image_id: str, directory: Path) -> bool:
+        return False
 
     async def list_images(self) -> Sequence[ImageState]:
         with translated():

@@ -1,6 +1,7 @@
 """Images over Docker's Engine API. Called by the kubelet's image manager through the ImageService interface."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from docker import APIClient
@@ -11,6 +12,7 @@ from requests.exceptions import RequestException
 from kubelet.runtime.docker.convert import image_state
 from kubelet.runtime.docker.engine import ClosableIterator, Engine
 from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.docker.unpack import unpack
 from kubelet.runtime.interface import ImagePullError, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
 from vaina.quoting import go_quote
@@ -70,6 +72,11 @@ class DockerImages:
                 f"image {go_quote(reference)} was not found: it was removed right after the pull"
             )
         return image
+
+    async def unpack_image(self, image_id: str, directory: Path) -> bool:
+        with translated():
+            await self._engine.call(lambda client: unpack(client, image_id, directory))
+        return True
 
     async def list_images(self) -> Sequence[ImageState]:
         with translated():

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from kubelet.network.ipam import AddressesExhausted, next_address
 from kubelet.runtime.hollow.container import HollowContainer
@@ -348,6 +349,9 @@ class HollowImages:
             raise ImagePullError(f"manifest for {reference} not found: manifest unknown")
         self._present.add(_full(reference))
         return ImageState(id=f"sha256:{_full(reference)}", tags=(_full(reference),), size_bytes=1)
+
+    async def unpack_image(self, image_id: str, directory: Path) -> bool:
+        return False
 
     async def list_images(self) -> Sequence[ImageState]:
         return [ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1) for name in sorted(self._present)]

@@ -64,6 +64,10 @@ class VolumePlugin(Protocol):
         """Return the objects that it is made of, or waits for."""
         ...
 
+    def image(self, volume: volume_pb2.Volume) -> volume_pb2.ImageVolumeSource | None:
+        """Return the image that it shows, which is pulled before a container that mounts it starts; None: it shows something else."""
+        ...
+
     async def check(self, wanted: PodVolume) -> None:
         """See that all is there that it needs. Raises PayloadError, VolumeFailed, ApiError, OSError."""
         ...
@@ -86,6 +90,9 @@ class Writable:
 
     def references(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> Set[Reference]:
         return frozenset()
+
+    def image(self, volume: volume_pb2.Volume) -> volume_pb2.ImageVolumeSource | None:
+        return None
 
     async def check(self, wanted: PodVolume) -> None:
         return

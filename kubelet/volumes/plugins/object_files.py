@@ -3,19 +3,17 @@
 import asyncio
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Set
 from pathlib import Path
 from typing import Protocol
 
 from kubelet.volumes import atomic, mounting
-from kubelet.volumes.interface import Reference
 from kubelet.volumes.memory import memory_bytes
 from kubelet.volumes.payload import DEFAULT_MODE, Files
-from kubelet.volumes.plugins.interface import PodVolume
-from vaina.api.core.v1 import pod_pb2, volume_pb2
+from kubelet.volumes.plugins.interface import PodVolume, Writable
+from vaina.api.core.v1 import volume_pb2
 
 
-class ObjectFiles(ABC):
+class ObjectFiles(Writable, ABC):
     """A kind that shows files which follow objects; containers may only read them."""
 
     directory: str
@@ -32,14 +30,8 @@ class ObjectFiles(ABC):
         written = (path / atomic.DATA_LINK).is_symlink()
         return written and (not self.in_memory or mounting.is_mounted(os.path.realpath(path)))
 
-    def host_path(self, volume: volume_pb2.Volume, path: Path) -> str:
-        return str(path)
-
     def is_read_only(self, volume: volume_pb2.Volume) -> bool:
         return True
-
-    def references(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> Set[Reference]:
-        return frozenset()
 
     async def check(self, wanted: PodVolume) -> None:
         await self.files(wanted)

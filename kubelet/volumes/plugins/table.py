@@ -9,6 +9,7 @@ from kubelet.volumes.plugins.downward_api import DownwardAPI
 from kubelet.volumes.plugins.empty_dir import EmptyDir
 from kubelet.volumes.plugins.ephemeral import Ephemeral
 from kubelet.volumes.plugins.host_path import HostPath
+from kubelet.volumes.plugins.image import Image
 from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, Writable
 from kubelet.volumes.plugins.persistent_volume_claim import PersistentVolumeClaim
 from kubelet.volumes.plugins.projected import Projected
@@ -22,6 +23,7 @@ PLUGINS: Final[dict[str, VolumePlugin]] = {
     "empty_dir": EmptyDir(),
     "ephemeral": Ephemeral(),
     "host_path": HostPath(),
+    "image": Image(),
     "persistent_volume_claim": PersistentVolumeClaim(),
     "projected": Projected(),
     "secret": Secret(),

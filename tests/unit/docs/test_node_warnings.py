@@ -76,7 +76,7 @@ NOT_DONE = {
         for field in (
             "gcePersistentDisk", "awsElasticBlockStore", "gitRepo", "nfs", "iscsi", "glusterfs", "rbd", "flexVolume",
             "cinder", "cephfs", "flocker", "fc", "azureFile", "vsphereVolume", "quobyte", "azureDisk",
-            "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi", "image",
+            "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi",
         )
     },
     **{

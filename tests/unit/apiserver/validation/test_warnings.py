@@ -44,7 +44,7 @@ PODS = (
          "{reference: r}}, {name: d, projected: {sources: [{clusterTrustBundle: {name: b, path: p}}]}}, {name: e, "
          "emptyDir: {}}]",
          f"spec.volumes[0].nfs: {NOT_YET}", "spec.volumes[1].gitRepo: deprecated in v1.11",
-         f"spec.volumes[2].image: {NOT_YET}", f"spec.volumes[3].projected.sources[0].clusterTrustBundle: {NOT_YET}"),
+         f"spec.volumes[3].projected.sources[0].clusterTrustBundle: {NOT_YET}"),
     case("what is not acted on in volumes that are mounted is named",
          "volumes: [{name: a, emptyDir: {medium: HugePages, mode: 511}}, {name: b, emptyDir: {sizeLimit: 1Gi}}, {name: c, "
          "emptyDir: {medium: Memory, sizeLimit: 1Gi}}, {name: d, secret: {secretName: s, defaultUser: 1, items: [{key: k, "

@@ -15,9 +15,10 @@ from kubelet.images.inventory import (
     detect,
     node_images,
 )
+from kubelet.labels import IMAGES_ANNOTATION
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Stages
-from kubelet.runtime.records import ImageState
+from kubelet.runtime.records import ContainerConfig, ImageState, SandboxConfig, Uid
 from kubelet.stats.filesystem import FilesystemUse
 from vaina.testing.clock import FakeClock
 
@@ -118,3 +119,21 @@ async def test_unused_images_go_when_the_disk_is_full_and_a_node_that_stays_full
         "Failed to garbage collect required amount of images. Attempted to free 19 bytes, "
         "but only found 2 bytes eligible to free.",
     )]  # fmt: skip
+
+
+async def test_an_image_that_a_volume_shows_is_in_use() -> None:
+    clock = FakeClock()
+    images = HollowImages(clock, random.Random(1), Stages())
+    for name in ("app", "model", "unused"):
+        await images.pull_image(name)
+    runtime = HollowRuntime(clock, random.Random(1), stages=Stages(), cidr=IPv4Network("10.244.0.0/24"))
+    sandbox = SandboxConfig("web", "default", Uid("u"), 0, "web")
+    made = await runtime.run_pod_sandbox(sandbox)
+    shown = {IMAGES_ANNOTATION: "sha256:model:latest"}
+    config = ContainerConfig("app", 0, "sha256:app:latest", "app", annotations=shown)
+    await runtime.create_container(made.id, config, sandbox)
+    collector = ImageCollector(images, runtime, clock, POLICY, tell=lambda *_: None)
+
+    await collector.free()
+
+    assert [state.tags for state in await images.list_images()] == [("app:latest",), ("model:latest",)]

@@ -84,6 +84,14 @@ def test_a_long_name_makes_a_directory_that_a_file_system_takes() -> None:
     assert name.endswith("_" + "u" * 36)
 
 
+def test_an_image_is_mounted_in_place_of_a_path_of_the_node() -> None:
+    mounts = (Mount("", "/model", readonly=True, image="sha256:m", sub_path="weights"), Mount("/host", "/in"))
+    image, path = convert.container_message(replace(CONTAINER, mounts=mounts), SANDBOX).mounts
+    assert (image.host_path, image.container_path, image.readonly) == ("", "/model", True)
+    assert (image.image.image, image.image_sub_path) == ("sha256:m", "weights")
+    assert not path.HasField("image")
+
+
 def test_a_container_is_told_whole() -> None:
     config = replace(
         CONTAINER, command=("a",), args=("b",), env=(("N", "v"),), working_dir="/w", stdin=True, tty=True,
