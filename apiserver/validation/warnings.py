@@ -209,9 +209,6 @@ def _container(path: Path, container: AnyContainer) -> Iterator[str]:
     for name in sorted(resources.limits):
         if name.startswith(_UNLIMITED):
             yield f"{path.child('resources', 'limits').key(name)}: {_NOT_YET}"
-    for index, rule in enumerate(container.restart_policy_rules):
-        if rule.action == "RestartAllContainers":
-            yield f"{path.child('restartPolicyRules').index(index).child('action')}: {_NOT_YET}"
     yield from _mounts(path.child("volumeMounts"), container)
     yield from _probes(path, container)
     yield from _fractions(

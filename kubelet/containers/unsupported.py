@@ -63,9 +63,6 @@ def _problems(container: pod_pb2.Container, *, recursive_readonly: bool) -> Iter
     for device in container.volume_devices:
         # A claim of volumeMode Block is refused when it is to be mounted: what comes here is a file system.
         yield f"volume {device.name} has volumeMode Filesystem, but is specified in volumeDevices"
-    for rule in container.restart_policy_rules:
-        if rule.action not in {"", "Restart"}:
-            yield f"restartPolicyRules: action {rule.action} is not supported by this node"
 
 
 def left_aside(pod: pod_pb2.Pod) -> tuple[str, ...]:

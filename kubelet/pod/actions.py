@@ -36,6 +36,8 @@ class KillReason(StrEnum):
     POST_START = "post start hook"
     #: its resizePolicy wants a new start for what has changed
     RESIZE = "resize"
+    #: a rule of one asks that all containers start again
+    RESTART_ALL = "restart all containers"
     #: of a sandbox that is no longer the Pod's
     SANDBOX_CHANGED = "sandbox changed"
 

@@ -50,6 +50,7 @@ from kubelet.pod.observation import (
     start_key,
 )
 from kubelet.pod.resize import needs_restart, sizes_of
+from kubelet.pod.restart_all import compute_restart_all, restarts_all
 from kubelet.pod.termination import (
     Ending,
     EndReason,
@@ -126,6 +127,8 @@ def compute_pod_plan(
     ending = ending or natural_ending(pod, observed, now)
     if ending is not None:
         return compute_termination(pod, observed, ending, now)
+    if restarts_all(pod, observed):
+        return compute_restart_all(pod, observed, now)
     planner = _Planner(pod, observed, view_containers(pod, observed), now, policy)
     planner.plan()
     return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod, observed.said)))
@@ -143,6 +146,8 @@ def natural_ending(
         before: what was said when it was asked last: its deadline holds. Sidecars end one after the other within one grace, as upstream's
             (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
     """
+    if restarts_all(pod, observed):
+        return None
     views = view_containers(pod, observed)
     lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views, observed)
     # With its sandbox lost, what may not start twice (Never) has no place to go on: it fails.

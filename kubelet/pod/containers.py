@@ -5,17 +5,25 @@ never run again because its record was removed (I12).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kubelet.labels import BACKOFF_STEP
 from kubelet.pod.actions import ContainerKind
 from kubelet.pod.observation import PodObservation, ProbeKind, ProbeResult
 from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
+from vaina.objects.conditions import get_condition
 
 LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
 LOST_EXIT_CODE = 137
+
+#: a container whose record was removed so that all containers of the Pod start again (`kubelet.pod.restart_all`)
+RESTARTING_ALL_REASON = "RestartingAllContainers"
+RESTARTING_ALL_MESSAGE = "The container is removed because RestartAllContainers in place"
+#: the condition that says so
+ALL_RESTARTING = "AllContainersRestarting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,9 @@ def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, Cont
     if status is None:
         return {}
     uid = Uid(pod.metadata.uid)
+    condition = get_condition(status, ALL_RESTARTING)
+    restarting = condition is not None and condition.status == "True"
+    debugs = {item.name for item in status.ephemeral_container_statuses}
     found = {}
     for item in (
         *status.init_container_statuses,
@@ -150,6 +161,11 @@ def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, Cont
     ):
         state = _from_status(item, uid, observed.observed_at)
         if state is not None:
+            state = replace(state, annotations={BACKOFF_STEP: observed.steps.get(item.name, "0")})
+            if restarting and item.name not in debugs:
+                state = replace(
+                    state, exit_code=LOST_EXIT_CODE, reason=RESTARTING_ALL_REASON, message=RESTARTING_ALL_MESSAGE
+                )  # fmt: skip
             found[item.name] = state
     return found
 
@@ -240,13 +256,17 @@ def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservati
     policy = view.spec.restart_policy or pod.spec.restart_policy or "Always"
     stopping = observed.stopping.get(ended.id)
     failed = ended.exit_code != 0 or (stopping is not None and stopping.is_failure)
-    if any(_rule_matches(rule, ended.exit_code) for rule in view.spec.restart_policy_rules):
+    if rule_action(view.spec, ended) or ended.reason == RESTARTING_ALL_REASON:
         return True
     if view.kind is ContainerKind.INIT:
         return failed and policy != "Never"
     return policy == "Always" or (policy == "OnFailure" and failed)
 
 
-def _rule_matches(rule: pod_pb2.ContainerRestartRule, exit_code: int) -> bool:
-    listed = exit_code in rule.exit_codes.values
-    return rule.action == "Restart" and (listed if rule.exit_codes.operator == "In" else not listed)
+def rule_action(spec: pod_pb2.Container, ended: ContainerState) -> str:
+    """Return the action of the container's first rule for the code that it ended with (KEP-5307); "": there is none."""
+    for rule in spec.restart_policy_rules:
+        listed = ended.exit_code in rule.exit_codes.values
+        if listed if rule.exit_codes.operator == "In" else not listed:
+            return str(rule.action)
+    return ""

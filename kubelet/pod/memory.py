@@ -38,6 +38,8 @@ class PodMemory:
     post_start: dict[str, HookProgress] = field(default_factory=dict)
     stopping: dict[str, Stopping] = field(default_factory=dict)
     last_words: dict[str, str] = field(default_factory=dict)
+    #: by container name: how many restarts in a row had led to the last end of which there was a record
+    steps: dict[str, str] = field(default_factory=dict)
     #: by container name: what the node has agreed to give; None: not asked yet
     allocated: dict[str, Sizes] | None = None
     #: by container id: what it was told last

@@ -137,6 +137,8 @@ class PodObservation:
     probes: Mapping[tuple[str, ProbeKind], ProbeResult] = field(
         default_factory=dict[tuple[str, ProbeKind], ProbeResult]
     )
+    #: by container name: how many restarts in a row had led to the last end of which there was a record
+    steps: Mapping[str, str] = field(default_factory=dict[str, str])
     #: by container id; what an ended container left as its last words
     termination_messages: Mapping[str, str] = field(default_factory=dict[str, str])
     #: by container id: the CPU and memory that running containers have; one that is not there has what it should

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from kubelet.labels import TERMINATION_POLICY_ANNOTATION
+from kubelet.labels import BACKOFF_STEP, TERMINATION_POLICY_ANNOTATION
 from kubelet.pod.actions import ContainerKind
 from kubelet.pod.containers import ContainerView, init_done, restart_wanted, view_containers
 from kubelet.pod.images import wanted_images
@@ -56,6 +56,11 @@ async def observe(
     if memory.mounted is None:
         memory.mounted = await tools.volumes.mounted(pod)
     await _last_words(tools, memory, containers)
+    memory.steps |= {
+        state.name: state.annotations.get(BACKOFF_STEP, "0")
+        for state in sorted(containers, key=lambda state: state.attempt)
+        if state.phase is ContainerPhase.EXITED
+    }
     previous = memory.reported if memory.reported is not None else pod.status
     observed = PodObservation(
         observed_at=begun,
@@ -67,6 +72,7 @@ async def observe(
         failures=dict(memory.failures),
         post_start=dict(memory.post_start),
         stopping=dict(memory.stopping),
+        steps=dict(memory.steps),
         probes=probes,
         termination_messages=dict(memory.last_words),
         previous=previous,

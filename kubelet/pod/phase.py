@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from kubelet.pod.actions import ContainerKind
-from kubelet.pod.containers import kind_of_init
+from kubelet.pod.containers import ALL_RESTARTING, kind_of_init
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.quoting import go_quote
@@ -120,6 +120,7 @@ def compute_conditions(
     before: pod_pb2.PodStatus,
     sandbox_ready: bool,
     now: float,
+    restarts_all: bool | None = None,
 ) -> list[pod_pb2.PodCondition]:
     """Return the kubelet's conditions; one whose status has not changed keeps its lastTransitionTime.
 
@@ -129,6 +130,7 @@ def compute_conditions(
         before: what was said last: its times go on.
         sandbox_ready: there is a sandbox with its network.
         now: seconds since the epoch.
+        restarts_all: all containers are about to start again; None: no rule could ask for it.
     """
     known = {condition.type: condition for condition in before.conditions}
     gates = {condition.type: condition for condition in pod.status.conditions}
@@ -141,6 +143,8 @@ def compute_conditions(
         containers_ready,
         pod_pb2.PodCondition(type="PodScheduled", status="True"),
     ]
+    if restarts_all is not None:
+        conditions.append(_all_restarting(status.phase, restarts_all=restarts_all))
     for condition in conditions:
         condition.observed_generation = pod.metadata.generation
         old = known.get(condition.type)
@@ -157,6 +161,17 @@ def _truth(value: bool) -> str:
 
 def _false(kind: str, reason: str, message: str = "") -> pod_pb2.PodCondition:
     return pod_pb2.PodCondition(type=kind, status="False", reason=reason, message=message)
+
+
+def _all_restarting(phase: str, *, restarts_all: bool) -> pod_pb2.PodCondition:
+    if phase in TERMINAL:
+        return _false(ALL_RESTARTING, "PodCompleted" if phase == SUCCEEDED else "PodFailed")
+    if not restarts_all:
+        return _false(ALL_RESTARTING, "")
+    words = "container exited with restart policy rule"
+    return pod_pb2.PodCondition(
+        type=ALL_RESTARTING, status="True", reason="RestartAllContainersStarted", message=words
+    )
 
 
 def _names(names: Iterable[str]) -> str:

@@ -174,6 +174,8 @@ class RunningContainers:
             words = "FailedPostStartHook"
         elif reason is KillReason.RESIZE:
             words = f"Container {name} resize requires restart"
+        elif reason is KillReason.RESTART_ALL:
+            words = "killing"
         self._event(pod, NORMAL, "Killing", words, name)
 
     def _stopping(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> Stopping:

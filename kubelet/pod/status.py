@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from kubelet.pod.actions import ContainerKind
 from kubelet.pod.compute import RestartPolicy, backoff_delay
 from kubelet.pod.containers import (
+    RESTARTING_ALL_MESSAGE,
+    RESTARTING_ALL_REASON,
     ContainerView,
     current_sandbox,
     init_done,
@@ -21,6 +23,7 @@ from kubelet.pod.images import wanted_images
 from kubelet.pod.observation import ImageProgress, PodObservation, start_key
 from kubelet.pod.phase import TERMINAL, compute_conditions, compute_phase
 from kubelet.pod.resize_status import resize_conditions, write_resources
+from kubelet.pod.restart_all import may_restart_all, restarts_all
 from kubelet.pod.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
@@ -91,7 +94,15 @@ class _Writer:
         self.ending, self.now, self.policy = ending, now, policy
         self.before = pod.status if observed.said is None else observed.said
         self.sandbox = current_sandbox(observed)
+        self.restarts_all = ending is None and restarts_all(pod, observed)
         self.status = pod_pb2.PodStatus()
+        previous = observed.previous or pod_pb2.PodStatus()
+        #: by container name and number of the attempt: what was said of the one before, whose record may be gone
+        self.said = {
+            (item.name, item.restart_count): item.last_state
+            for item in (*previous.init_container_statuses, *previous.container_statuses)
+            if item.last_state.HasField("terminated")
+        }
         #: containers whose newest attempt has ended, and which run again
         self.again: set[str] = set()
 
@@ -130,6 +141,7 @@ class _Writer:
         ready = self.sandbox is not None
         status.conditions.extend(compute_conditions(
             pod, status, before=self.before, sandbox_ready=ready, now=self.now,
+            restarts_all=self.restarts_all if may_restart_all(pod) else None,
         ))  # fmt: skip
         if self.ending is None and status.phase not in TERMINAL:
             status.conditions.extend(resize_conditions(pod, self.observed, now=self.now))
@@ -201,6 +213,8 @@ class _Writer:
             item.state.waiting.reason, item.state.waiting.message = reason, message
         if last is not None:
             item.last_state.terminated.CopyFrom(self._terminated(last))
+        elif (said := self.said.get((view.name, item.restart_count))) is not None:
+            item.last_state.CopyFrom(said)
 
     def _shows_its_end(self, view: ContainerView) -> bool:
         """Say whether a container that will run again in a moment is told as terminated: nothing keeps it waiting yet.
@@ -216,6 +230,8 @@ class _Writer:
     def _will_restart(self, view: ContainerView) -> bool:
         if self.ending is not None or self.pod.status.phase in TERMINAL or view.exited is None:
             return False
+        if self.restarts_all and view.kind is not ContainerKind.EPHEMERAL:
+            return True
         if view.kind is ContainerKind.INIT and init_done(self.pod, view):
             return False
         if view.kind is ContainerKind.INIT and view.succeeded:
@@ -231,6 +247,8 @@ class _Writer:
 
     def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
         """Return what keeps a container from its next start, as reason and message; None: it is about to start."""
+        if self.restarts_all:
+            return RESTARTING_ALL_REASON, RESTARTING_ALL_MESSAGE
         for wanted in wanted_images(self.pod, view.spec, view.next_attempt):
             image = self.observed.images.get(wanted.key)
             if image is not None and image.reason and image.progress is not ImageProgress.READY:
@@ -251,6 +269,8 @@ class _Writer:
             )
         if view.exited is not None and view.exited.reason == "StartError":
             return "RunContainerError", view.exited.message
+        if view.exited is not None and view.exited.reason == RESTARTING_ALL_REASON:
+            return RESTARTING_ALL_REASON, RESTARTING_ALL_MESSAGE
         return None
 
     def _terminated(self, state: ContainerState) -> pod_pb2.ContainerStateTerminated:

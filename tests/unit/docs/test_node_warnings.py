@@ -40,10 +40,6 @@ NOT_DONE = {
     "Container.volumeDevices": (
         _CONTAINER.format("volumeDevices: [{name: a}]"), "spec.containers[0].volumeDevices"
     ),
-    "Container.restartPolicyRules": (
-        _CONTAINER.format("restartPolicyRules: [{action: Restart}, {action: RestartAllContainers}]"),
-        "spec.containers[0].restartPolicyRules[1].action",
-    ),
     "PodSecurityContext.supplementalGroupsPolicy": (
         _POD.format("securityContext: {supplementalGroupsPolicy: Strict}"),
         "spec.securityContext.supplementalGroupsPolicy",

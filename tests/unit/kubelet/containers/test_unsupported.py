@@ -74,11 +74,6 @@ def test_sandbox(spec, words):
             "volume v has volumeMode Filesystem, but is specified in volumeDevices",
         ),
         (", env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: a, key: b}}}]", ""),
-        (
-            ", restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [1]}}]",
-            "restartPolicyRules: action RestartAllContainers is not supported by this node",
-        ),
-        (", restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]", ""),
     ],
 )
 def test_container(container, words):
