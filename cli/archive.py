@@ -1,7 +1,8 @@
 """Local files as a tar stream, and back: what `vaina cp` sends and gets. Blocking; runs in a thread.
 
-What comes from a container is not trusted. The rules are kubectl's (`pkg/cmd/cp`): names must begin with what was asked for, nothing is written
-outside the destination, links are not made. Beyond that nothing is written through links that are there already.
+What comes from a container is not trusted. The rules are kubectl's (`pkg/cmd/cp`): names must begin with what
+was asked for, nothing is written outside the destination, links are not made. Beyond that nothing is written
+through links that are there already.
 """
 
 import os

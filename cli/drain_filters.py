@@ -59,7 +59,8 @@ def plan_drain(
     Args:
         pods: of one node.
         filters: what is allowed.
-        daemon_sets: `namespace/name` of those that Pods name as theirs -> whether it exists; None: take every name as true.
+        daemon_sets: `namespace/name` of those that Pods name as theirs -> whether it exists; None: take every
+        name as true.
         now: seconds since the epoch.
     """
     plan = DrainPlan()

@@ -82,7 +82,9 @@ def into_namespace(shell: Shell, found: Decoded, flag: str) -> None:
 
 
 def checked_text(shell: Shell, source: Source, flag: str, *, strict: bool = True) -> str:
-    """Return a text that is to be applied, without objects of other namespaces than the flag's; those are told.
+    """Return a text that is to be applied, without objects of other namespaces than the flag's.
+
+    Those are told.
 
     Raises:
         Failure: it is no UTF-8.

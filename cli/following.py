@@ -113,7 +113,10 @@ async def _with_reasons(clients: Clientset, wanted: Wanted, words: str) -> str:
 
 
 async def find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
-    """Return what keeps an object from being as wished for, as far as its parts say; nothing where they cannot be asked."""
+    """Return what keeps an object from being as wished for, as far as its parts say.
+
+    Nothing where they cannot be asked.
+    """
     with suppress(ApiError, SelectorError):
         obj: Any = await clients.kind(wanted.kind).get(wanted.name, wanted.namespace)
         pods: Sequence[Any] = [obj]
@@ -140,7 +143,9 @@ async def change(
     *,
     dry_run: bool = False,
 ) -> tuple[Any, bool]:
-    """Change an object by compare-and-swap, again where somebody was faster; returns it, and whether it was changed.
+    """Change an object by compare-and-swap, again where somebody was faster.
+
+    Returns it, and whether it was changed.
 
     Raises NotFound, Invalid, or what `mutate` raises.
     """

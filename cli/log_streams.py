@@ -1,7 +1,7 @@
 """Logs of several containers side by side, and of one over its restarts. Used by `vaina logs`.
 
-A line of one container is never cut by another's, and nothing is read ahead of who reads us: a stream is asked for more when its last piece
-was written.
+A line of one container is never cut by another's, and nothing is read ahead of who reads us: a stream is
+asked for more when its last piece was written.
 """
 
 import asyncio

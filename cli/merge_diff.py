@@ -1,4 +1,7 @@
-"""What a person changed in an object, as a JSON merge patch. PURE. Used by `vaina edit` when somebody else was faster."""
+"""What a person changed in an object, as a JSON merge patch. PURE.
+
+Used by `vaina edit` when somebody else was faster.
+"""
 
 from typing import Any
 

@@ -1,7 +1,8 @@
 """The way from a command to a scheduler: its address, and manifests that become the Pods it is asked about.
 
-The command talks to the scheduler itself (decision 099); a manifest goes through the apiserver first, as a dry run, so that the
-question is about the Pod that would really be stored: defaulted, admitted, with its priority, or refused in the usual words.
+The command talks to the scheduler itself (decision 099); a manifest goes through the apiserver first, as a
+dry run, so that the question is about the Pod that would really be stored: defaulted, admitted, with its
+priority, or refused in the usual words.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

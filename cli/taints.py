@@ -1,4 +1,7 @@
-"""What the words of `vaina taint` do to the taints of a node. Pure; as kubectl reads them (`kubectl/pkg/cmd/taint/utils.go`)."""
+"""What the words of `vaina taint` do to the taints of a node.
+
+Pure; as kubectl reads them (`kubectl/pkg/cmd/taint/utils.go`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,7 +103,8 @@ def change_taints(
     """Return a node's taints as they shall be, new ones first, and what is said of it: tainted, untainted or modified.
 
     Raises:
-        Failure: a taint that is added is there, and nothing may be overwritten; or one that is taken away is not there.
+        Failure: a taint that is added is there, and nothing may be overwritten; or one that is taken away is
+        not there.
     """
     there = [taint.key for taint in changes.add for other in old if _same(taint, other)]
     if there and not overwrite:

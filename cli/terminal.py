@@ -1,4 +1,6 @@
-"""The terminal of this process: its size, raw mode, what is typed. The one module of the command that knows termios.
+"""The terminal of this process: its size, raw mode, what is typed.
+
+The one module of the command that knows termios.
 
 `Terminal` is the port; `ProcessTerminal` the real one, `NoTerminal` what tests and pipes without input have.
 """
@@ -128,7 +130,10 @@ class ProcessTerminal:
             queue.put_nowait(self.size())
 
     def _read(self, loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[Event], wake: int) -> None:
-        """Read until the input ends, or until the other end of `wake` is closed; runs in a thread of its own."""
+        """Read until the input ends, or until the other end of `wake` is closed.
+
+        Runs in a thread of its own.
+        """
         while True:
             ready, _, _ = select.select([self._fd, wake], [], [])
             if wake in ready:

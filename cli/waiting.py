@@ -1,4 +1,7 @@
-"""Waiting for an object, by watching it: until it is gone, has ended, or is as wanted. Used by verbs that wait."""
+"""Waiting for an object, by watching it: until it is gone, has ended, or is as wanted.
+
+Used by verbs that wait.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +36,10 @@ async def wait_gone(
 
 
 async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
-    """Return when a Pod has ended or is gone. Whoever cannot be told so now asks again: streams beside it go on."""
+    """Return when a Pod has ended or is gone.
+
+    Whoever cannot be told so now asks again: streams beside it go on.
+    """
     meta = pod.metadata
     while True:
         try:
@@ -77,7 +83,10 @@ async def _saw_end(client: ResourceClient[Message], current: Any) -> bool:
 async def wait_pod(
     clients: Clientset, pod: pod_pb2.Pod, accept: Callable[[pod_pb2.Pod], bool], seconds: float
 ) -> pod_pb2.Pod:
-    """Watch the Pod until it is as wanted; 0 seconds are without end. Raises Failure when it is not, or is gone."""
+    """Watch the Pod until it is as wanted; 0 seconds are without end.
+
+    Raises Failure when it is not, or is gone.
+    """
     try:
         async with asyncio.timeout(seconds or None):
             return await _watch(clients, pod, accept)

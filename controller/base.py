@@ -1,4 +1,7 @@
-"""The library's Controller with the state that ListControllers shows. The loop itself is in `vaina/controller.py`."""
+"""The library's Controller with the state that ListControllers shows.
+
+The loop itself is in `vaina/controller.py`.
+"""
 
 from vaina import controller
 from vaina.api.controller.v1 import controller_service_pb2

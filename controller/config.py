@@ -33,7 +33,8 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     pod_eviction_seconds: float = 300.0
     #: share of silent nodes from which on nothing is evicted
     unhealthy_node_threshold: float = 0.55
-    #: nodes of a zone that are driven empty in a second; of one that is partly disrupted; the size up to which that is none
+    #: nodes of a zone that are driven empty in a second; of one that is partly disrupted; the size up to
+    #: which that is none
     node_eviction_rate: float = 0.1
     secondary_node_eviction_rate: float = 0.01
     large_cluster_size_threshold: int = 50
@@ -41,14 +42,17 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     terminated_pod_threshold: int = 12500
     #: how long a node must be missing before its Pods are removed
     missing_node_quarantine_seconds: float = 40.0
-    #: how often autoscalers look; how long the highest recommendation holds; how far from its target a metric may be
+    #: how often autoscalers look; how long the highest recommendation holds; how far from its target a metric
+    #: may be
     horizontal_pod_autoscaler_sync_period_seconds: float = 15.0
     horizontal_pod_autoscaler_downscale_stabilization_seconds: float = 300.0
     horizontal_pod_autoscaler_tolerance: float = 0.1
-    #: how long after its start the CPU of an unready Pod does not count; how soon after it a Pod becomes ready
+    #: how long after its start the CPU of an unready Pod does not count; how soon after it a Pod becomes
+    #: ready
     horizontal_pod_autoscaler_cpu_initialization_period_seconds: float = 300.0
     horizontal_pod_autoscaler_initial_readiness_delay_seconds: float = 30.0
     #: where the node-local provisioner has its volumes, on every node
     local_path_directory: str = "/var/lib/vaina/local-path"
-    #: a StorageClass of the node-local provisioner that is made at the start unless it is there, for claims that name none; empty: none
+    #: a StorageClass of the node-local provisioner that is made at the start unless it is there, for claims
+    #: that name none; empty: none
     default_storage_class: str = "standard"

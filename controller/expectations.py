@@ -7,8 +7,8 @@ A controller that has written remembers what its cache must show before it decid
     unknown     creations whose answer was lost, by name: they may have happened. They are asked for again under the same name,
                 until the answer is clear; meanwhile nothing else is created
 
-Versions are ordered over all objects, so no counting of events is needed (upstream's expectations count, and expire after five
-minutes; here the same time is the last resort).
+Versions are ordered over all objects, so no counting of events is needed (upstream's expectations count, and
+expire after five minutes; here the same time is the last resort).
 """
 
 from collections.abc import Callable, Collection

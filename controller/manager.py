@@ -1,7 +1,7 @@
 """Which controllers run, and running them: `follow` keeps the caches, `lead` works.
 
-Of several processes the one that holds the Lease leads (`controller/build.py`). Two would do no harm (I18): every write is a
-compare-and-swap, or has a name that follows from the state.
+Of several processes the one that holds the Lease leads (`controller/build.py`). Two would do no harm (I18):
+every write is a compare-and-swap, or has a name that follows from the state.
 """
 
 import asyncio

@@ -1,9 +1,10 @@
 """PURE: the names of new Pods.
 
-A name follows from the controller's uid and a number, the smallest ones first whose names are not taken, not from chance:
-whoever decides on the same state gives the same names. So a creation whose answer was lost can be asked for again without
-making two Pods (I10), and two processes that both think they lead, or one that died in the middle and its successor, make one
-set of Pods (I18). Names of Pods that went lately count as taken, so that a Pod is not followed by another of its name.
+A name follows from the controller's uid and a number, the smallest ones first whose names are not taken, not
+from chance: whoever decides on the same state gives the same names. So a creation whose answer was lost can
+be asked for again without making two Pods (I10), and two processes that both think they lead, or one that
+died in the middle and its successor, make one set of Pods (I18). Names of Pods that went lately count as
+taken, so that a Pod is not followed by another of its name.
 """
 
 import hashlib

@@ -1,7 +1,10 @@
-"""PURE: which objects a controller owns, may adopt, and must release. By controller reference and uid, never by name (I10).
+"""PURE: which objects a controller owns, may adopt, and must release.
 
-Follows upstream's controller_ref_manager: an orphan that matches is adopted; what is owned and matches no longer is released;
-what somebody else owns is never touched; a controller that is being deleted neither adopts nor releases.
+By controller reference and uid, never by name (I10).
+
+Follows upstream's controller_ref_manager: an orphan that matches is adopted; what is owned and matches no
+longer is released; what somebody else owns is never touched; a controller that is being deleted neither
+adopts nor releases.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,6 +1,9 @@
-"""Making and removing Pods for a controller: slow start, unknown outcomes, events. The only writer of a controller's Pods.
+"""Making and removing Pods for a controller: slow start, unknown outcomes, events.
 
-Follows upstream's RealPodControl and slowStartBatch (`pkg/controller/controller_utils.go`, `replicaset/replica_set.go`).
+The only writer of a controller's Pods.
+
+Follows upstream's RealPodControl and slowStartBatch (`pkg/controller/controller_utils.go`,
+`replicaset/replica_set.go`).
 """
 
 import asyncio
@@ -94,7 +97,8 @@ class PodControl:
             key: of the owner.
             owner: whose Pods they are.
             pods: to delete.
-            as_seen: of those, Pods that go for the state that they are in: one that has changed meanwhile stays.
+            as_seen: of those, Pods that go for the state that they are in: one that has changed meanwhile
+            stays.
         """
         states = {pod.metadata.uid: pod.metadata.resource_version for pod in as_seen}
         anyhow = [pod for pod in pods if pod.metadata.uid not in states]
@@ -189,7 +193,10 @@ class PodControl:
     async def _delete_batch(
         self, pods: Sequence[pod_pb2.Pod], version: str | None
     ) -> Sequence[ApiError | None]:
-        """Delete Pods in one call; `version` is that in which a single one goes. Returns for each why it did not."""
+        """Delete Pods in one call; `version` is that in which a single one goes.
+
+        Returns for each why it did not.
+        """
         try:
             if len(pods) == 1:
                 meta = pods[0].metadata

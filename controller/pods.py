@@ -11,7 +11,10 @@ from vaina.objects.pods import get_condition, is_terminal
 
 
 def candidates(pods: Lister[pod_pb2.Pod], owner: meta_pb2.ObjectMeta) -> list[pod_pb2.Pod]:
-    """Return the Pods that name a controller as theirs, and the orphans of its namespace. Needs the index `BY_CONTROLLER`."""
+    """Return the Pods that name a controller as theirs, and the orphans of its namespace.
+
+    Needs the index `BY_CONTROLLER`.
+    """
     orphans = pods.by_index(BY_CONTROLLER, f"orphan/{owner.namespace}")
     return [*pods.by_index(BY_CONTROLLER, owner.uid), *orphans]
 
@@ -19,9 +22,9 @@ def candidates(pods: Lister[pod_pb2.Pod], owner: meta_pb2.ObjectMeta) -> list[po
 def is_active(pod: pod_pb2.Pod) -> bool:
     """Say whether a Pod counts as a replica: it has neither ended nor begun to end.
 
-    A Pod on a node that does not answer (phase Unknown, reason NodeLost) counts until the node life-cycle controller marks it
-    for deletion: only then is it replaced. Otherwise a control plane that has lost sight of most nodes would double every
-    ReplicaSet at once (I13).
+    A Pod on a node that does not answer (phase Unknown, reason NodeLost) counts until the node life-cycle
+    controller marks it for deletion: only then is it replaced. Otherwise a control plane that has lost sight
+    of most nodes would double every ReplicaSet at once (I13).
     """
     return not is_terminal(pod) and not pod.metadata.HasField("deletion_timestamp")
 

@@ -1,7 +1,8 @@
 """PURE: what needed nothing when it was looked at last. The same objects again need nothing again.
 
-Caches put a new object in the place of one that changed, so "the same" is "the very same objects": to compare a thousand Pods takes some
-30 µs, to sort and count them milliseconds. Only for decisions that do not depend on the time.
+Caches put a new object in the place of one that changed, so "the same" is "the very same objects": to compare
+a thousand Pods takes some 30 µs, to sort and count them milliseconds. Only for decisions that do not depend
+on the time.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,10 @@ class AtRest:
         return all(map(is_, known[1], objects))
 
     def note(self, key: str, owner: object, objects: Sequence[object]) -> None:
-        """Remember that these need nothing, now and later. They are kept alive, so that no other object is taken for one of them."""
+        """Remember that these need nothing, now and later.
+
+        They are kept alive, so that no other object is taken for one of them.
+        """
         self._seen.pop(key, None)
         self._seen[key] = owner, objects
         if len(self._seen) > MAX_KEYS:

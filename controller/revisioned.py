@@ -1,6 +1,7 @@
 """What StatefulSets and DaemonSets share in their shells: claiming Pods, keeping revisions, and not acting on a stale cache (I7, I10).
 
-Both write Pods themselves, and keep what their template was as ControllerRevisions (`controller/revisions.py`).
+Both write Pods themselves, and keep what their template was as ControllerRevisions
+(`controller/revisions.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence

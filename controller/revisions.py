@@ -1,7 +1,8 @@
 """PURE: the history of a template as ControllerRevisions, for StatefulSets and DaemonSets.
 
-A revision keeps the template as a patch of its owner (`vaina/objects/revisions.py`); its name is the owner's with a hash of that. The same template again is the same revision, with a new number. Follows `pkg/controller/history`. The
-hash is ours: it differs from upstream's.
+A revision keeps the template as a patch of its owner (`vaina/objects/revisions.py`); its name is the owner's
+with a hash of that. The same template again is the same revision, with a new number. Follows
+`pkg/controller/history`. The hash is ours: it differs from upstream's.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
 """PURE: which Pods go first when there are too many. The order of upstream's ActivePodsWithRanks.
 
-Unassigned before assigned; Pending before Unknown before Running; not ready before ready; lower deletion cost; nodes with
-more replicas; ready for a shorter time; more restarts; newer. Times count by the power of two of their age, so that not only
-the newest go; the uid breaks ties, so that the choice is the same for everybody who sees the same Pods.
+Unassigned before assigned; Pending before Unknown before Running; not ready before ready; lower deletion
+cost; nodes with more replicas; ready for a shorter time; more restarts; newer. Times count by the power of
+two of their age, so that not only the newest go; the uid breaks ties, so that the choice is the same for
+everybody who sees the same Pods.
 """
 
 from collections import Counter

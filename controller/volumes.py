@@ -1,4 +1,7 @@
-"""PURE: what a PersistentVolume or claim says of itself: class, size, whose it is. Names follow `component-helpers/storage/volume`."""
+"""PURE: what a PersistentVolume or claim says of itself: class, size, whose it is.
+
+Names follow `component-helpers/storage/volume`.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -59,7 +62,10 @@ def volume_class(volume: Volume) -> str:
 
 
 def has_no_class(claim: Claim) -> bool:
-    """Say whether a claim names no class at all: then it may get the default one, later too. An empty name is a name."""
+    """Say whether a claim names no class at all: then it may get the default one, later too.
+
+    An empty name is a name.
+    """
     return (
         not claim.spec.HasField("storage_class_name") and CLASS_ANNOTATION not in claim.metadata.annotations
     )

@@ -1,8 +1,11 @@
-"""List the rows of docs/requirements.md, each with the tests that show them. Called by `make verify-requirements`.
+"""List the rows of docs/requirements.md, each with the tests that show them.
 
-A row is shown by a test on the real cluster (tests/flow, tests/cluster) that is marked `@pytest.mark.requirement("A4")`; marked tests elsewhere
-show parts of it. Rows of later issues stand in OPEN, by name; the check fails when a row that is not on that list is not shown, and when
-a row on it is (the list may only shrink). Markers are read from the source text, so that nothing needs to be imported or running.
+Called by `make verify-requirements`.
+
+A row is shown by a test on the real cluster (tests/flow, tests/cluster) that is marked
+`@pytest.mark.requirement("A4")`; marked tests elsewhere show parts of it. Rows of later issues stand in OPEN,
+by name; the check fails when a row that is not on that list is not shown, and when a row on it is (the list
+may only shrink). Markers are read from the source text, so that nothing needs to be imported or running.
 """
 
 import ast

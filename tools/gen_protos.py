@@ -1,7 +1,8 @@
 """Generate `vaina/api` and `kubelet/runtime/cri/*_pb2*` (messages, typed stubs, service stubs) from `protos/`.
 
-Called by `make protos`. The result is never edited and never committed. Nothing is written when it is newer than every
-.proto file, so the target is cheap to depend on. Generated with the pinned grpcio-tools, so no network is needed.
+Called by `make protos`. The result is never edited and never committed. Nothing is written when it is newer
+than every .proto file, so the target is cheap to depend on. Generated with the pinned grpcio-tools, so no
+network is needed.
 """
 
 import os
@@ -29,8 +30,12 @@ def is_current(sources: list[Path]) -> bool:
 
 
 def generate(sources: list[Path]) -> int:
-    """Run protoc over all sources; return its exit code. Who imports the old tree meanwhile finds each file there, old or new."""
-    # protoc finds its plugin (mypy-protobuf) beside this interpreter, whether or not the environment is activated.
+    """Run protoc over all sources; return its exit code.
+
+    Who imports the old tree meanwhile finds each file there, old or new.
+    """
+    # protoc finds its plugin (mypy-protobuf) beside this interpreter, whether or not the environment is
+    # activated.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     names = [str(source.relative_to(PROTOS)) for source in sources]
     services = [name for name in names if name.endswith("_service.proto")]

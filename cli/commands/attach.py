@@ -107,8 +107,8 @@ def _wants_terminal(shell: Shell, pod: pod_pb2.Pod, container: str, options: Att
 class _Joined:
     """A container's streams and ours, joined. Owned by the command's task.
 
-    Nothing keeps the command once the Pod has ended, and until the streams are joined Ctrl-C ends it: in raw mode the
-    key is a byte like any other, which nobody else would act on.
+    Nothing keeps the command once the Pod has ended, and until the streams are joined Ctrl-C ends it: in raw
+    mode the key is a byte like any other, which nobody else would act on.
     """
 
     def __init__(

@@ -67,7 +67,10 @@ def make_autoscaler(options: AutoscaleOptions, target: Target, namespace: str) -
 
 
 def _add(made: v2.HorizontalPodAutoscaler, resource: str, text: str) -> None:
-    """Add a target: 70% of what is asked for, or an amount; a number alone is of milliCPU, or of mebibytes."""
+    """Add a target: 70% of what is asked for, or an amount.
+
+    A number alone is of milliCPU, or of mebibytes.
+    """
     text = text.strip()
     target = made.spec.metrics.add(type="Resource", resource={"name": resource}).resource.target
     if text.endswith("%"):

@@ -1,4 +1,7 @@
-"""`vaina cp`: files and folders to and from containers, by the container's own tar. Words as kubectl cp has them."""
+"""`vaina cp`: files and folders to and from containers, by the container's own tar.
+
+Words as kubectl cp has them.
+"""
 
 import asyncio
 import os
@@ -100,7 +103,10 @@ class _Container:
         stdin: AsyncIterator[bytes] | None = None,
         take: Callable[[bytes], Any] | None = None,
     ) -> tuple[int, str]:
-        """Run a command; return its exit code and what it complained of. `take` is awaited for each piece of its output."""
+        """Run a command; return its exit code and what it complained of.
+
+        `take` is awaited for each piece of its output.
+        """
         start = pod_stream_pb2.PodExecStart(
             namespace=self.pod.metadata.namespace, name=self.pod.metadata.name, uid=self.pod.metadata.uid,
             options=pod_pb2.PodExecOptions(

@@ -8,7 +8,8 @@ import click
 from cli import flags
 from cli.commands.apply import WriteOptions, create
 
-#: what can be made without a manifest -> module of cli.commands; it has a click command of that name behind `create_`
+#: what can be made without a manifest -> module of cli.commands; it has a click command of that name behind
+#: `create_`
 MADE: Final = {
     "namespace": "create_namespace",
     "configmap": "create_config",

@@ -1,6 +1,9 @@
-"""`vaina debug`: a container with tools beside a Pod's own, or in a copy of the Pod (row B12). Words as kubectl debug has them.
+"""`vaina debug`: a container with tools beside a Pod's own, or in a copy of the Pod (row B12).
 
-Follows `staging/src/k8s.io/kubectl/pkg/cmd/debug` (debug.go, profiles.go). Nodes are not debugged: the jump Pod of the examples is for that.
+Words as kubectl debug has them.
+
+Follows `staging/src/k8s.io/kubectl/pkg/cmd/debug` (debug.go, profiles.go). Nodes are not debugged: the jump
+Pod of the examples is for that.
 """
 
 import json
@@ -175,7 +178,10 @@ async def _copy(
 
 
 def _debugged(shell: Shell, copied: pod_pb2.Pod, options: DebugOptions) -> str:
-    """Change or add the container that the copy is made for; return its name, or "" where only images change."""
+    """Change or add the container that the copy is made for.
+
+    Return its name, or "" where only images change.
+    """
     found = next((item for item in copied.spec.containers if item.name == options.container), None)
     if found is None:
         if not options.image:

@@ -1,4 +1,7 @@
-"""`vaina drain`, `cordon` and `uncordon`: take a node out of service, and back. Words as kubectl's (`pkg/drain`)."""
+"""`vaina drain`, `cordon` and `uncordon`: take a node out of service, and back.
+
+Words as kubectl's (`pkg/drain`).
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -87,7 +87,10 @@ def _without_comments(text: str) -> str:
 
 
 async def _store(clients: Clientset, target: Target, namespace: str, original: Any, text: str) -> None:
-    """Store an edited object; what others changed meanwhile elsewhere in it stays. Raises Conflict when it is in the same place."""
+    """Store an edited object; what others changed meanwhile elsewhere in it stays.
+
+    Raises Conflict when it is in the same place.
+    """
     kind, client = target.kind, clients.kind(target.kind)
     decoded = decode_documents(text)
     if len(decoded) != 1 or decoded[0].kind is not kind:

@@ -246,7 +246,10 @@ class _WatchPrinter:
 
 
 async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetOptions) -> None:
-    """Show the objects that there are, then each change, until interrupted. A broken watch goes on where it was."""
+    """Show the objects that there are, then each change, until interrupted.
+
+    A broken watch goes on where it was.
+    """
     client = clients.kind(target.kind)
     place = options.place(target.kind, shell)
     fields = f"metadata.name={target.name}" if target.name else options.field_selector

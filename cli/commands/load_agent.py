@@ -1,4 +1,7 @@
-"""`vaina load agent`: a machine that a load comes from, beside that of the run. The work is done in `bench.load.agent`."""
+"""`vaina load agent`: a machine that a load comes from, beside that of the run.
+
+The work is done in `bench.load.agent`.
+"""
 
 import socket
 
@@ -31,7 +34,8 @@ def agent_command(name: str) -> None:
     """Take part in a load from this machine: a run starts it, through ssh for example, and speaks with it over its pipes.
 
     \b
-      vaina load run CASE/VARIANT -s HOST:PORT --generate-on "ssh a vaina load agent" --generate-on "ssh b vaina load agent"
+      vaina load run CASE/VARIANT -s HOST:PORT --generate-on "ssh a vaina load agent" --generate-on "ssh b
+      vaina load agent"
     It listens nowhere. It ends when the run does, and with it what it has started.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     flags.start(lambda shell, _: load_agent(shell, name))

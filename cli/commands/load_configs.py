@@ -1,4 +1,7 @@
-"""`vaina load compare-configs`: one load on several configurations of the scheduler. The work is done in `bench.load`."""
+"""`vaina load compare-configs`: one load on several configurations of the scheduler.
+
+The work is done in `bench.load`.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -32,7 +35,10 @@ _VICTIMS = "scheduler_preemption_victims_sum"
 
 
 async def load_compare_configs(shell: Shell, given: dict[str, Any]) -> None:
-    """Run a workload once or more for each configuration, each time on processes of its own; show and write what came of it."""
+    """Run a workload once or more for each configuration, each time on processes of its own.
+
+    Show and write what came of it.
+    """
     workload, configs = _checked(given)
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}", create=given["create"] or ("batch" if given["trace"] else "pending"),

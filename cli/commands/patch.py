@@ -1,4 +1,7 @@
-"""`vaina patch`: change a part of an object, or of one of its sub-resources. Words as kubectl patch has them."""
+"""`vaina patch`: change a part of an object, or of one of its sub-resources.
+
+Words as kubectl patch has them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -198,7 +198,10 @@ async def _forward(
 
 
 async def _read(reader: asyncio.StreamReader, carrier: "asyncio.Task[None]") -> AsyncIterator[bytes]:
-    """Give what the local side sends, until it has no more; when it breaks, end the task that carries the connection."""
+    """Give what the local side sends, until it has no more.
+
+    When it breaks, end the task that carries the connection.
+    """
     try:
         while data := await reader.read(_PIECE):
             yield data

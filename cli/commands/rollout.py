@@ -1,4 +1,7 @@
-"""`vaina rollout`: how far a new template is, what came before, and back to it. In kubectl's words (`pkg/cmd/rollout`)."""
+"""`vaina rollout`: how far a new template is, what came before, and back to it.
+
+In kubectl's words (`pkg/cmd/rollout`).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

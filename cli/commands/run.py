@@ -151,7 +151,10 @@ async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Ru
 
 
 async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
-    """Attach, also to what has ended: nothing that it wrote is lost. Should that not work its log is shown, as by kubectl."""
+    """Attach, also to what has ended: nothing that it wrote is lost.
+
+    Should that not work its log is shown, as by kubectl.
+    """
     place, name = pod.metadata.namespace, pod.metadata.name
     wanted = AttachOptions(
         name, options.name, place, options.stdin, options.tty, options.quiet, from_start=True

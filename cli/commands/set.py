@@ -1,4 +1,7 @@
-"""`vaina set image|env|resources`: changes of containers, in templates and Pods. In kubectl's words (`pkg/cmd/set`)."""
+"""`vaina set image|env|resources`: changes of containers, in templates and Pods.
+
+In kubectl's words (`pkg/cmd/set`).
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -49,7 +49,8 @@ class TraceOptions:
     #: seconds that --watch waits for the last step; 0 waits without end
     timeout: float = 0.0
     output: str = ""
-    #: seconds that --watch waits for a step's record once the Pod runs or has ended: records are sent best effort
+    #: seconds that --watch waits for a step's record once the Pod runs or has ended: records are sent best
+    #: effort
     patience: float = 5.0
 
 
@@ -87,7 +88,10 @@ async def _find_pod(clients: Clientset, name: str, namespace: str) -> pod_pb2.Po
 async def find_trace(
     clients: Clientset, name: str, namespace: str, pod: pod_pb2.Pod | None
 ) -> trace_pb2.PodTrace | None:
-    """Return the trace of the Pod that is there; otherwise of the newest one that had the name, or the uid."""
+    """Return the trace of the Pod that is there.
+
+    Otherwise of the newest one that had the name, or the uid.
+    """
     listed = await clients.pod_traces.list(namespace, field_selector=f"spec.podName={name}")
     found = listed.items
     if pod is not None:
@@ -180,7 +184,10 @@ class _Follower:
         return True
 
     def _is_ours(self, uid: str) -> bool:
-        """Say whether an event is about the Pod that is followed; without one yet, it is the first that comes."""
+        """Say whether an event is about the Pod that is followed.
+
+        Without one yet, it is the first that comes.
+        """
         self._uid = self._uid or uid
         return bool(uid) and uid == self._uid
 
@@ -285,8 +292,8 @@ class _LineView:
 def trace_command(**options: Any) -> None:
     """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in between.
 
-    Also of a Pod that is gone. Where many Pods come at once some have no trace: the annotation vaina.dev/trace: "true" on a
-    Pod that is about to be made asks for one.
+    Also of a Pod that is gone. Where many Pods come at once some have no trace: the annotation
+    vaina.dev/trace: "true" on a Pod that is about to be made asks for one.
     """
 
     async def command(shell: Shell, clients: Clientset) -> None:

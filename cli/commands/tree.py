@@ -27,7 +27,10 @@ Item = tuple[Kind[Any], Any]
 
 
 async def tree(shell: Shell, clients: Clientset, words: Sequence[str]) -> None:
-    """Show the objects that are named with all that they own; without a name those of a kind that nobody owns."""
+    """Show the objects that are named with all that they own.
+
+    Without a name those of a kind that nobody owns.
+    """
     targets = parse_targets(words or ["all"], "show")
     children = await _by_owner(clients, shell.namespace)
     roots: list[Item] = []

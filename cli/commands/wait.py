@@ -1,4 +1,7 @@
-"""`vaina wait`: until objects are gone, have a condition, or a field a value. Words as kubectl wait has them."""
+"""`vaina wait`: until objects are gone, have a condition, or a field a value.
+
+Words as kubectl wait has them.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence

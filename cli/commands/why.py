@@ -1,4 +1,7 @@
-"""`vaina why POD`: what is wrong with it, and what to look at next. Gathers what is known; `cli.why` judges it."""
+"""`vaina why POD`: what is wrong with it, and what to look at next.
+
+Gathers what is known; `cli.why` judges it.
+"""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -80,7 +83,10 @@ async def _node(clients: Clientset, pod: pod_pb2.Pod | None) -> node_pb2.Node | 
 
 
 async def _logs(clients: Clientset, pod: pod_pb2.Pod | None) -> dict[str, Sequence[str]]:
-    """Return the ends of the logs of what failed, or runs before the others; what cannot be had is left out."""
+    """Return the ends of the logs of what failed, or runs before the others.
+
+    What cannot be had is left out.
+    """
     if pod is None:
         return {}
     wanted: list[tuple[str, bool]] = []

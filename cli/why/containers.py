@@ -1,4 +1,7 @@
-"""What keeps a Pod's containers from running, or has ended them. PURE; reasons are the kubelet's (and upstream's)."""
+"""What keeps a Pod's containers from running, or has ended them.
+
+PURE; reasons are the kubelet's (and upstream's).
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +25,10 @@ Status = pod_pb2.ContainerStatus
 
 
 def troubles(given: Evidence, pod: pod_pb2.Pod) -> list[Finding]:
-    """Return what is wrong with each container; init containers first, and the others only when those are through."""
+    """Return what is wrong with each container.
+
+    Init containers first, and the others only when those are through.
+    """
     inits = {spec.name: spec for spec in pod.spec.init_containers}
     found: list[Finding] = []
     for status in pod.status.init_container_statuses:

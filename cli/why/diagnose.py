@@ -1,7 +1,8 @@
 """From all that is known of a Pod to what is wrong with it: the order in which things are looked at. PURE.
 
-What makes everything else unimportant comes first: whether it is there, whether it is going, whether its node is. Then what ended it, what
-keeps it from a node, and its containers; in the end what is merely worth knowing.
+What makes everything else unimportant comes first: whether it is there, whether it is going, whether its node
+is. Then what ended it, what keeps it from a node, and its containers; in the end what is merely worth
+knowing.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""What keeps a Pod that is on its node from running, or from being ready, though no container failed. PURE."""
+"""What keeps a Pod that is on its node from running, or from being ready, though no container failed.
+
+PURE.
+"""
 
 import re
 from typing import Final

@@ -1,4 +1,6 @@
-"""The shell of CronJobs: informers in, plan out. A Job has the name of its time: it is made once, whoever dies in between.
+"""The shell of CronJobs: informers in, plan out.
+
+A Job has the name of its time: it is made once, whoever dies in between.
 
 Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go`.
 """
@@ -84,7 +86,10 @@ class CronJobController(Controller):
         return plan.wake_seconds
 
     async def _jobs_of(self, cron_job: job_pb2.CronJob) -> list[job_pb2.Job]:
-        """Return the Jobs that a CronJob made; those that it thinks active are asked for when the cache has none of them."""
+        """Return the Jobs that a CronJob made.
+
+        Those that it thinks active are asked for when the cache has none of them.
+        """
         meta = cron_job.metadata
         found = {job.metadata.uid: job for job in self._jobs.lister.by_index(BY_CONTROLLER, meta.uid)}
         for reference in cron_job.status.active:
@@ -121,7 +126,10 @@ class CronJobController(Controller):
         return status, None
 
     async def _confirm(self, cron_job: job_pb2.CronJob) -> None:
-        """No Job is made on the word of the cache alone. Raises Conflict when the CronJob has changed, or is gone."""
+        """No Job is made on the word of the cache alone.
+
+        Raises Conflict when the CronJob has changed, or is gone.
+        """
         meta = cron_job.metadata
         try:
             fresh = (await self._client.cron_jobs.get(meta.name, meta.namespace)).metadata
@@ -133,7 +141,10 @@ class CronJobController(Controller):
     async def _create(
         self, cron_job: job_pb2.CronJob, job: job_pb2.Job, scheduled: float
     ) -> job_pb2.Job | None:
-        """Create a Job, or find the one that an earlier, unanswered call made; None when it is somebody else's."""
+        """Create a Job, or find the one that an earlier, unanswered call made.
+
+        None when it is somebody else's.
+        """
         try:
             made = await self._client.jobs.create(job)
         except AlreadyExists:

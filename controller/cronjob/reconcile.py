@@ -1,7 +1,7 @@
 """PURE: what to do for a CronJob at this time.
 
-Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go` (syncCronJob, cleanupFinishedJobs). Called by
-`controller.cronjob.controller`.
+Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go` (syncCronJob, cleanupFinishedJobs). Called
+by `controller.cronjob.controller`.
 """
 
 from collections.abc import Sequence

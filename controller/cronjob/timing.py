@@ -57,7 +57,9 @@ def due(cron_job: job_pb2.CronJob, schedule: Schedule, now: float, *, with_deadl
 
 
 def _latest(schedule: Schedule, first: float, between: float, missed: int, now: float) -> float:
-    """Return the last time up to `now`. Every time from two intervals back is tried: they need not be equally long.
+    """Return the last time up to `now`.
+
+    Every time from two intervals back is tried: they need not be equally long.
 
     Upstream finds none when it begins in a longer gap; here the search begins further back then.
     """

@@ -1,7 +1,7 @@
 """PURE: how long a node waits for a new Pod after one has ended there: 1 s, doubling to 15 min.
 
-A DaemonSet that was changed begins anew: what ended may have been mended. Follows upstream's failedPodsBackoff and its key
-(`failedPodsBackoffKey` in `pkg/controller/daemon/daemon_controller.go`).
+A DaemonSet that was changed begins anew: what ended may have been mended. Follows upstream's
+failedPodsBackoff and its key (`failedPodsBackoffKey` in `pkg/controller/daemon/daemon_controller.go`).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The shell of DaemonSets: informers in, plan out. Names of Pods follow from the node, so that a creation can be asked for twice."""
+"""The shell of DaemonSets: informers in, plan out.
+
+Names of Pods follow from the node, so that a creation can be asked for twice.
+"""
 
 from dataclasses import dataclass, field
 

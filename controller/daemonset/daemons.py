@@ -1,7 +1,7 @@
 """PURE: a DaemonSet's Pod for a node: whether there should be one, and what it looks like.
 
-Follows `pkg/controller/daemon/util/daemonset_util.go` and NodeShouldRunDaemonPod of `daemon_controller.go`. The scheduler binds the Pods: each
-names its node by an affinity to metadata.name.
+Follows `pkg/controller/daemon/util/daemonset_util.go` and NodeShouldRunDaemonPod of `daemon_controller.go`.
+The scheduler binds the Pods: each names its node by an affinity to metadata.name.
 """
 
 from typing import Final, NamedTuple

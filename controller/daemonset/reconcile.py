@@ -29,7 +29,8 @@ class Plan:
     delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     #: of those: Pods that ended by themselves
     ended: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
-    #: Pods that serve nobody, and may go or be doubled for that reason alone, beyond all bounds: only as long as it is so
+    #: Pods that serve nobody, and may go or be doubled for that reason alone, beyond all bounds: only as long
+    #: as it is so
     unserving: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     status: Status | None = None
     #: when to look again, seconds from now
@@ -140,7 +141,8 @@ class _Step:
             return
         new = [pod for pod in running if self._is_new(pod)]
         old = [pod for pod in running if not self._is_new(pod)]
-        # Two of them may be there for a while: the oldest of either, as long as the old one serves and the new one does not yet.
+        # Two of them may be there for a while: the oldest of either, as long as the old one serves and the
+        # new one does not yet.
         self.plan.delete.extend([*new[1:], *old[1:]])
         if new and old and not is_ready(old[0]):
             self._replace(old[0])
@@ -229,7 +231,8 @@ class _Step:
             if not pods:
                 continue
             current += 1
-            # Of two Pods the first one counts, as upstream: with surge a node is updated when its old Pod has gone.
+            # Of two Pods the first one counts, as upstream: with surge a node is updated when its old Pod has
+            # gone.
             ready += is_ready(pods[0])
             available += self._is_available(pods[0])
             updated += self._is_new(pods[0])

@@ -1,7 +1,8 @@
 """The shell of Deployments: informers in, plan out. Writes ReplicaSets, never Pods.
 
-Every write carries the version that was read, or has a name that follows from the template: done again after a crash, it is
-refused or finds itself done. Nothing is decided before the caches show what was written last (I7).
+Every write carries the version that was read, or has a name that follows from the template: done again after
+a crash, it is refused or finds itself done. Nothing is decided before the caches show what was written last
+(I7).
 """
 
 from collections.abc import Iterable

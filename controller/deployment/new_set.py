@@ -1,7 +1,8 @@
 """PURE: the ReplicaSet of a Deployment's template: its name, its labels, its annotations.
 
-Follows upstream's getNewReplicaSet and SetNewReplicaSetAnnotations. The hash is not upstream's, which is one of Go's memory; it
-only has to differ where templates do, and templates are compared, never hashes (decision 133).
+Follows upstream's getNewReplicaSet and SetNewReplicaSetAnnotations. The hash is not upstream's, which is one
+of Go's memory; it only has to differ where templates do, and templates are compared, never hashes (decision
+133).
 """
 
 import hashlib
@@ -29,7 +30,10 @@ MAX_HISTORY: Final = 2000
 
 
 def template_hash(deployment: Deployment) -> str:
-    """Return what tells the Pods of this template apart: a number of 32 bits in letters. Another after each collision."""
+    """Return what tells the Pods of this template apart: a number of 32 bits in letters.
+
+    Another after each collision.
+    """
     digest = hashlib.sha256(deployment.spec.template.SerializeToString(deterministic=True))
     if deployment.status.HasField("collision_count"):
         digest.update(deployment.status.collision_count.to_bytes(8, "little"))

@@ -1,8 +1,8 @@
 """PURE: what to do next for a Deployment.
 
-One step a call: each step changes ReplicaSets, and their answers bring the next one. Follows upstream's syncDeployment
-(`pkg/controller/deployment/deployment_controller.go`). `rollout` has the arithmetic, `new_set` the new ReplicaSet, `status` what
-is said of it all.
+One step a call: each step changes ReplicaSets, and their answers bring the next one. Follows upstream's
+syncDeployment (`pkg/controller/deployment/deployment_controller.go`). `rollout` has the arithmetic, `new_set`
+the new ReplicaSet, `status` what is said of it all.
 """
 
 from collections.abc import Sequence
@@ -197,7 +197,10 @@ class _Step:
         return self.drafts[self.new.metadata.name].metadata.annotations.get(REVISION, "")
 
     def _beyond_history(self) -> tuple[ReplicaSet, ...]:
-        """Old ones beyond the limit go, the earliest revisions first, when nothing is rolled out; never one that has Pods."""
+        """Old ones beyond the limit go, the earliest revisions first, when nothing is rolled out.
+
+        Never one that has Pods.
+        """
         spec = self.deployment.spec
         limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else UNLIMITED
         if limit == UNLIMITED or not (

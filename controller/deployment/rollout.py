@@ -1,8 +1,8 @@
 """PURE: how large each ReplicaSet of a Deployment should be next.
 
-Follows upstream's `pkg/controller/deployment`: rolling.go, recreate.go, and `scale` in sync.go. Where upstream trusts that a status is
-as new as the spec it belongs to, a ReplicaSet counts for no more available replicas than it is to have: a status that lags
-behind a scale-down must not be the reason of the next one.
+Follows upstream's `pkg/controller/deployment`: rolling.go, recreate.go, and `scale` in sync.go. Where
+upstream trusts that a status is as new as the spec it belongs to, a ReplicaSet counts for no more available
+replicas than it is to have: a status that lags behind a scale-down must not be the reason of the next one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -122,8 +122,9 @@ def is_scaling(deployment: Deployment, sets: Sequence[ReplicaSet]) -> bool:
 def scale(deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> Sizes:
     """Return the sizes after a change of the number of replicas, without going on with a rollout.
 
-    Several ReplicaSets with Pods share the change in proportion to their sizes, so that a new template that is no good does not
-    get the larger part of it. All that are returned are to be marked as scaled, those as well whose size stays.
+    Several ReplicaSets with Pods share the change in proportion to their sizes, so that a new template that
+    is no good does not get the larger part of it. All that are returned are to be marked as scaled, those as
+    well whose size stays.
     """
     wished = replicas_of(deployment)
     every = [*old, *([new] if new is not None else [])]

@@ -1,6 +1,7 @@
 """PURE: the status of a Deployment, and when to look again though nothing happens.
 
-Follows upstream's `pkg/controller/deployment`: calculateStatus in sync.go, and progress.go, with its reasons and messages.
+Follows upstream's `pkg/controller/deployment`: calculateStatus in sync.go, and progress.go, with its reasons
+and messages.
 """
 
 from collections.abc import Sequence

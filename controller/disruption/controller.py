@@ -1,6 +1,7 @@
 """The shell of the disruption controller: budgets follow their Pods, and Pods that were to end and did not are told apart again.
 
-Follows `pkg/controller/disruption`. The eviction itself is the apiserver's (`apiserver/registry/eviction.py`).
+Follows `pkg/controller/disruption`. The eviction itself is the apiserver's
+(`apiserver/registry/eviction.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -131,7 +132,8 @@ class DisruptionController(Controller):
     def _is_in_doubt(self, budget: Budget, verdict: Verdict) -> bool:
         """Say whether more is to be allowed on the word of a cache that may not show what went last.
 
-        Another process may have counted a Pod as gone that this one's cache still has: Pods as old as the budget's own state do not count.
+        Another process may have counted a Pod as gone that this one's cache still has: Pods as old as the
+        budget's own state do not count.
         """
         if verdict.not_deleted:
             return True

@@ -1,7 +1,8 @@
 """PURE: which Pods each budget covers, and whose wish each budget rests on, kept beside the caches.
 
-A look at a budget then costs what it covers, not what is in its namespace; an event of a Pod costs its labels, not the number of budgets.
-A budget that asks for a label is found by that pair alone; the few that ask for none (`NotIn`, `Exists` alone) by their namespace.
+A look at a budget then costs what it covers, not what is in its namespace; an event of a Pod costs its
+labels, not the number of budgets. A budget that asks for a label is found by that pair alone; the few that
+ask for none (`NotIn`, `Exists` alone) by their namespace.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -157,7 +157,10 @@ def _disrupted(
 
 
 def stale_in(pod: pod_pb2.Pod, now: float) -> float | None:
-    """Return the seconds until a Pod's DisruptionTarget condition is stale, since nobody ended it; None: it has none that could be."""
+    """Return the seconds until a Pod's DisruptionTarget condition is stale, since nobody ended it.
+
+    None: it has none that could be.
+    """
     condition = get_condition(pod.status, DISRUPTION_TARGET)
     if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod):
         return None

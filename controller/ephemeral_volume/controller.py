@@ -1,4 +1,7 @@
-"""The shell: makes the claims of Pods' ephemeral volumes. The garbage collector takes them away with their Pod."""
+"""The shell: makes the claims of Pods' ephemeral volumes.
+
+The garbage collector takes them away with their Pod.
+"""
 
 from collections.abc import Iterable
 

@@ -1,8 +1,8 @@
 """The shell of the garbage collector.
 
-What has no owner and waits for nothing never reaches the queue, so its cost grows with what ends, not with what there is.
-An owner that the cache does not have, or that seems to wait for what it owns, is asked for at the apiserver, by name and uid, before anything
-is deleted.
+What has no owner and waits for nothing never reaches the queue, so its cost grows with what ends, not with
+what there is. An owner that the cache does not have, or that seems to wait for what it owns, is asked for at
+the apiserver, by name and uid, before anything is deleted.
 """
 
 from collections.abc import Sequence
@@ -122,14 +122,18 @@ class GarbageCollector(Controller):
         namespace = metadata(obj).namespace
         state = self._graph.cached_state(reference, namespace)
         if state is not OwnerState.SOLID:
-            # Before anything is deleted for its sake: somebody may have asked to orphan what it owns meanwhile.
+            # Before anything is deleted for its sake: somebody may have asked to orphan what it owns
+            # meanwhile.
             state = await self._live_state(reference, namespace)
         if state is OwnerState.ABSENT and self._absent.get(reference, namespace):
             self._report(obj, reference)
         return state
 
     async def _live_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState:
-        """Ask the apiserver for an owner that the cache does not have; what has gone never comes back, and is not asked for again."""
+        """Ask the apiserver for an owner that the cache does not have.
+
+        What has gone never comes back, and is not asked for again.
+        """
         if self._absent.get(reference, namespace) is not None:
             return OwnerState.ABSENT
         kind = self._graph.owner_kind(reference)
@@ -163,7 +167,10 @@ class GarbageCollector(Controller):
         informer.add_batch_handler(on_batch)
 
     def _check_references(self, obj: Any) -> None:
-        """Tell of owners in a namespace of what is in none. Such objects are left alone: nobody can say where to look."""
+        """Tell of owners in a namespace of what is in none.
+
+        Such objects are left alone: nobody can say where to look.
+        """
         for reference in metadata(obj).owner_references:
             if self._graph.is_elsewhere(reference, ""):
                 self._report(obj, reference)

@@ -1,7 +1,10 @@
-"""PURE: who owns what: the caches of all kinds with an index by owner. No state of its own, so it cannot be wrong for longer than they are.
+"""PURE: who owns what: the caches of all kinds with an index by owner.
 
-Upstream's graph keeps nodes, "virtual" ones for owners that no cache has; here such an owner is one that `cached_state` does not
-know, and whoever asks looks at the apiserver. Follows `pkg/controller/garbagecollector/graph_builder.go` in what is looked at when.
+No state of its own, so it cannot be wrong for longer than they are.
+
+Upstream's graph keeps nodes, "virtual" ones for owners that no cache has; here such an owner is one that
+`cached_state` does not know, and whoever asks looks at the apiserver. Follows
+`pkg/controller/garbagecollector/graph_builder.go` in what is looked at when.
 """
 
 from collections import OrderedDict
@@ -90,7 +93,8 @@ class Graph:
             # Somebody else's kind: we cannot know, so nothing is deleted for its sake.
             return OwnerState.SOLID
         if kind.namespaced and not namespace:
-            # The reference does not say in which namespace to look; upstream's collector leaves such dependents alone too.
+            # The reference does not say in which namespace to look; upstream's collector leaves such
+            # dependents alone too.
             return OwnerState.SOLID
         informer = self.informers.get(kind.kind)
         if informer is None:
@@ -155,8 +159,8 @@ class Graph:
     def is_blocked(self, obj: Any) -> bool:
         """Say whether an object that is deleted in the foreground must still wait for something that it owns.
 
-        Those who wait for one another in a circle wait for nobody; together they wait for what is outside of it. (Upstream breaks a
-        circle by a patch, and not every one.)
+        Those who wait for one another in a circle wait for nobody; together they wait for what is outside of
+        it. (Upstream breaks a circle by a patch, and not every one.)
         """
         start = metadata(obj).uid
         below = self._reach(start)
@@ -165,7 +169,10 @@ class Graph:
         return any(start not in (self._reach(uid) or ()) for uid in below if uid != start)
 
     def _reach(self, uid: str) -> set[str] | None:
-        """Return the uids of all that an object waits for, directly or not, all of them waiting; None when one is not."""
+        """Return the uids of all that an object waits for, directly or not, all of them waiting.
+
+        None when one is not.
+        """
         found: set[str] = set()
         waiting = [uid]
         while waiting:
@@ -193,7 +200,10 @@ class Graph:
 
 
 class AbsentOwners:
-    """Owners that the apiserver certainly does not have: a uid never comes back. Bounded, as upstream's (500)."""
+    """Owners that the apiserver certainly does not have: a uid never comes back.
+
+    Bounded, as upstream's (500).
+    """
 
     def __init__(self, *, capacity: int = 500) -> None:
         self._capacity = capacity

@@ -1,7 +1,7 @@
 """PURE: what becomes of an object, by what has become of its owners.
 
-Follows upstream's garbage collector (attemptToDeleteItem, attemptToOrphan, processDeletingDependentsItem). An owner is known by
-its uid: another object of the same name is another object.
+Follows upstream's garbage collector (attemptToDeleteItem, attemptToOrphan, processDeletingDependentsItem). An
+owner is known by its uid: another object of the same name is another object.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """The shell of Jobs: informers in, plan out, and the writes in the order in which each may be the last.
 
-Step by step for one key: settle creations whose outcome is unknown, look at the Pods, decide (`reconcile`), create and delete,
-write what has ended (`tracking.before_release`), let those Pods go, write the counts (`tracking.after_release`). Follows
-upstream's `pkg/controller/job/job_controller.go`.
+Step by step for one key: settle creations whose outcome is unknown, look at the Pods, decide (`reconcile`),
+create and delete, write what has ended (`tracking.before_release`), let those Pods go, write the counts
+(`tracking.after_release`). Follows upstream's `pkg/controller/job/job_controller.go`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -110,7 +110,8 @@ class JobController(Controller):
         cached = candidates(self._pods.lister, job.metadata)
         state.see(cached)
         if not self._is_caught_up(key, job, state, cached):
-            # The event that brings the cache up to date comes back here; until then nothing can be said or done.
+            # The event that brings the cache up to date comes back here; until then nothing can be said or
+            # done.
             return "tracking", RECHECK_SECONDS
         pods = await self._owned(key, job, state, cached)
         view = observe(job, pods, state.released)

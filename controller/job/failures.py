@@ -1,7 +1,7 @@
 """PURE: which Pods have failed, what a failure policy makes of them, and how long to wait before the next try.
 
-Follows upstream's `pkg/controller/job`: pod_failure_policy.go, backoff_utils.go, isPodFailed and pastBackoffLimitOnFailure of
-job_controller.go.
+Follows upstream's `pkg/controller/job`: pod_failure_policy.go, backoff_utils.go, isPodFailed and
+pastBackoffLimitOnFailure of job_controller.go.
 """
 
 from collections.abc import Iterable, Sequence
@@ -89,7 +89,10 @@ def failure_of_job(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> str:
 
 
 def too_many_restarts(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> bool:
-    """Say whether containers were restarted so often that the Job fails; where Pods restart theirs (OnFailure)."""
+    """Say whether containers were restarted so often that the Job fails.
+
+    Where Pods restart theirs (OnFailure).
+    """
     if spec.template.spec.restart_policy != "OnFailure":
         return False
     restarts = sum(
@@ -104,8 +107,8 @@ def too_many_restarts(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> boo
 def finished_at(pod: pod_pb2.Pod) -> float:
     """Return when a Pod ended, seconds since the epoch, as well as can be told.
 
-    When its last container did, sidecars included; else when it was not ready any more; else when it was deleted; else when it
-    was made (getFinishedTime of backoff_utils.go).
+    When its last container did, sidecars included; else when it was not ready any more; else when it was
+    deleted; else when it was made (getFinishedTime of backoff_utils.go).
     """
     if ended := _containers_ended(pod):
         return ended
@@ -126,7 +129,10 @@ def _containers_ended(pod: pod_pb2.Pod) -> float:
 
 
 def _last_end(statuses: Iterable[pod_pb2.ContainerStatus], before: float) -> float:
-    """Return the last of these ends and of the one before; 0: one of them has not ended (latestFinishTime)."""
+    """Return the last of these ends and of the one before.
+
+    0: one of them has not ended (latestFinishTime).
+    """
     last = before
     for status in statuses:
         ended = seconds_of(status.state.terminated.finished_at)

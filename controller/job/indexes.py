@@ -30,7 +30,10 @@ def succeeded_before(job: job_pb2.Job) -> Indexes:
 
 
 def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: Indexes) -> Indexes:
-    """Return the indexes of Pods that succeeded and are not counted yet. An index that failed for good stays so."""
+    """Return the indexes of Pods that succeeded and are not counted yet.
+
+    An index that failed for good stays so.
+    """
     found = (valid_index(pod, job.spec.completions) for pod in tracked if pod.status.phase == "Succeeded")
     return Indexes.of(index for index in found if index is not None and index not in failed)
 

@@ -92,7 +92,10 @@ class JobMetrics:
             self.finished.labels(mode, "succeeded" if kind == COMPLETE else "failed", reason).inc()
 
     def created(self, view: View, *, ok: bool) -> None:
-        """Note a Pod that was created, or not; of a creation whose answer was lost it is not known, and it counts as failed."""
+        """Note a Pod that was created, or not.
+
+        Of a creation whose answer was lost it is not known, and it counts as failed.
+        """
         if replaces_failed_only(view.spec) and view.failed:
             reason = "recreate_failed"
         elif view.failed or view.terminating:

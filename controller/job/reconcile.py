@@ -1,7 +1,7 @@
 """PURE: what to do so that a Job gets on, and whether it has ended.
 
-Follows upstream's `pkg/controller/job/job_controller.go` (syncJob, manageJob). Called by `controller.job.controller`; what is
-counted, and when, is in `controller.job.tracking`.
+Follows upstream's `pkg/controller/job/job_controller.go` (syncJob, manageJob). Called by
+`controller.job.controller`; what is counted, and when, is in `controller.job.tracking`.
 """
 
 from collections.abc import Container, Sequence

@@ -14,8 +14,8 @@ class JobState:
     """One Job. Owned by the worker that has its key."""
 
     uid: str
-    #: the version of the Job that this process wrote, or looked at its Pods live for. What another one wrote since may count
-    #: Pods that the cache still shows as they were: then they are listed anew
+    #: the version of the Job that this process wrote, or looked at its Pods live for. What another one wrote
+    #: since may count Pods that the cache still shows as they were: then they are listed anew
     version: str = ""
     #: uids of Pods that were let go, as long as the cache shows them held
     released: set[str] = field(default_factory=set)

@@ -6,9 +6,9 @@ A Pod that has ended is held by a finalizer until it is counted, in three writes
     2  its finalizer goes
     3  its uid goes from there and the counter goes up                                         `after_release`
 
-Killed after 1: the next process finds the uid there, and does 2 and 3. After 2: it finds no Pod with the finalizer for the
-uid, and does 3. Every write of the status is a compare-and-swap. Follows upstream's trackJobStatusAndRemoveFinalizers
-(`pkg/controller/job/job_controller.go`, KEP-2307).
+Killed after 1: the next process finds the uid there, and does 2 and 3. After 2: it finds no Pod with the
+finalizer for the uid, and does 3. Every write of the status is a compare-and-swap. Follows upstream's
+trackJobStatusAndRemoveFinalizers (`pkg/controller/job/job_controller.go`, KEP-2307).
 """
 
 from collections.abc import Collection

@@ -1,7 +1,8 @@
 """PURE: which volume to make for a claim, and what to do about one of a node that is no more.
 
-Behaves as an external provisioner does (`sig-storage-lib-external-provisioner`, rancher's local-path provisioner): acts on claims whose annotation names it,
-once a node is selected or the class does not wait for one.
+Behaves as an external provisioner does (`sig-storage-lib-external-provisioner`, rancher's local-path
+provisioner): acts on claims whose annotation names it, once a node is selected or the class does not wait for
+one.
 """
 
 import zlib
@@ -148,7 +149,10 @@ def without_node(claim: Claim) -> Claim:
 
 
 def grown(volume: Volume, claim: Claim) -> Volume | Claim | None:
-    """Return the next write that gives a claim what it asks for now; None when it has it. A directory has no size of its own: only the numbers change."""
+    """Return the next write that gives a claim what it asks for now; None when it has it.
+
+    A directory has no size of its own: only the numbers change.
+    """
     if not is_ours(volume) or claim.status.phase != "Bound" or claim.spec.volume_name != volume.metadata.name:
         return None
     if requested(claim) > storage(volume.spec.capacity):

@@ -1,10 +1,12 @@
 """The shell of the namespace controller: asks everything in an ending namespace to go, looks what is left, and lets it go when nothing is.
 
-Content is read from the apiserver, not from caches: a namespace that goes with something in it would leave that behind for ever.
-Pods go first, and all else stays until none is left: what Pods stand on (network policies, secrets) must not go from under them
-(KEP-5080). Traces outlive their Pods on purpose, and expire by themselves.
+Content is read from the apiserver, not from caches: a namespace that goes with something in it would leave
+that behind for ever. Pods go first, and all else stays until none is left: what Pods stand on (network
+policies, secrets) must not go from under them (KEP-5080). Traces outlive their Pods on purpose, and expire by
+themselves.
 
-What an apiserver that died stored in a namespace which had ended meanwhile is found by the caches, and removed as well.
+What an apiserver that died stored in a namespace which had ended meanwhile is found by the caches, and
+removed as well.
 """
 
 from collections import Counter
@@ -96,7 +98,10 @@ class NamespaceController(Controller):
         return Remaining(shown, len(left), tuple(sorted(held.items())))
 
     async def _remove_strays(self, namespace: str) -> None:
-        """Remove what is in a namespace that is gone. Listed first, and the namespace looked for then: none of it is a new one's."""
+        """Remove what is in a namespace that is gone.
+
+        Listed first, and the namespace looked for then: none of it is a new one's.
+        """
         strays = [
             (informer.kind, obj)
             for informer in self._content

@@ -54,7 +54,8 @@ def reconcile(
     status = namespace_pb2.NamespaceStatus()
     status.CopyFrom(namespace.status)
     status.phase = "Terminating"
-    # Nothing is discovered here, kinds are a table: these two never fail, and are said because clients look for them.
+    # Nothing is discovered here, kinds are a table: these two never fail, and are said because clients look
+    # for them.
     _set(
         status, "NamespaceDeletionDiscoveryFailure", "", "",
         "ResourcesDiscovered", "All resources successfully discovered", now,

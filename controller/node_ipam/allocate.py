@@ -1,9 +1,10 @@
 """PURE: which range of Pod addresses each node gets.
 
-No two nodes ever share one. What has been given is written down as claims, range -> node name, *before* a node is told: two
-controllers, or one that was killed in the middle, meet in that one record, which is written by compare-and-swap (I3, I18). A
-node that comes back under its name gets its old range back, because old sandboxes may still hold addresses of it. Claims of
-nodes that are no more are given to others only when there is nothing else left.
+No two nodes ever share one. What has been given is written down as claims, range -> node name, *before* a
+node is told: two controllers, or one that was killed in the middle, meet in that one record, which is written
+by compare-and-swap (I3, I18). A node that comes back under its name gets its old range back, because old
+sandboxes may still hold addresses of it. Claims of nodes that are no more are given to others only when there
+is nothing else left.
 """
 
 import ipaddress
@@ -71,7 +72,8 @@ def allocate(
     by_name = {name: cidr for cidr, name in record.items()}
     held = _Taken(node.cidr for node in nodes if node.counts)
     for node in nodes:
-        # A node that has a range already (by hand, or from before the record) is right by having it, unless it is older nodes'.
+        # A node that has a range already (by hand, or from before the record) is right by having it, unless
+        # it is older nodes'.
         if node.counts and _network(node.cidr) is not None:
             record[node.cidr] = node.name
     taken = _Taken(record)

@@ -1,7 +1,7 @@
 """The shell of node IPAM: all nodes without a range are served in one go, under one key.
 
-The record is a ConfigMap, kube-system/pod-cidrs: a key a range ("10.244.3.0_24"), the node's name as value. It is read from
-the apiserver, not from a cache, and written by compare-and-swap before any node is.
+The record is a ConfigMap, kube-system/pod-cidrs: a key a range ("10.244.3.0_24"), the node's name as value.
+It is read from the apiserver, not from a cache, and written by compare-and-swap before any node is.
 """
 
 import asyncio
@@ -54,7 +54,8 @@ class NodeIpamController(Controller):
 
     async def sync(self, key: str) -> float | None:
         nodes = self._nodes.lister.list()
-        # Upstream refuses what is outside its ranges as well (`pkg/controller/nodeipam/ipam/range_allocator.go`, occupyCIDRs).
+        # Upstream refuses what is outside its ranges as well
+        # (`pkg/controller/nodeipam/ipam/range_allocator.go`, occupyCIDRs).
         kept = kept_ranges(nodes, (self._cluster.cidr, self._hollow.cidr))
         needs = [
             NodeNeed(

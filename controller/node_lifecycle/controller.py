@@ -1,7 +1,9 @@
-"""The shell of the node life cycle: heartbeats in, conditions, taints, Unknown Pods and evictions out. Keys are names of nodes.
+"""The shell of the node life cycle: heartbeats in, conditions, taints, Unknown Pods and evictions out.
 
-A monitor looks every few seconds for nodes whose time is up, and judges how many there are: when most are silent the control
-plane suspects itself, NoExecute taints are taken back and nothing is evicted (I13).
+Keys are names of nodes.
+
+A monitor looks every few seconds for nodes whose time is up, and judges how many there are: when most are
+silent the control plane suspects itself, NoExecute taints are taken back and nothing is evicted (I13).
 """
 
 import asyncio
@@ -92,8 +94,9 @@ class NodeLifecycleController(Controller):
         self._pods.add_handler(on_add=self._on_pod, on_update=lambda old, new: self._on_pod(new))
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
-        # Before the first worker looks at a node: one that was judged by nobody yet would lose its NoExecute taint, and with the next
-        # one all Pods that tolerate it for a while would have their whole time again.
+        # Before the first worker looks at a node: one that was judged by nobody yet would lose its NoExecute
+        # taint, and with the next one all Pods that tolerate it for a while would have their whole time
+        # again.
         self._judge()
         return (self._monitor(),)
 
@@ -101,7 +104,8 @@ class NodeLifecycleController(Controller):
         node = self._nodes.lister.get(key)
         if node is None:
             return None
-        # A node is silent when the monitor says so, which has looked at all of them: until then it may be this side's fault (I13).
+        # A node is silent when the monitor says so, which has looked at all of them: until then it may be
+        # this side's fault (I13).
         life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else Life.HEARD
         wait, now = self._wait_for_turn(node, life), self.clock.now()
         plan = reconcile(
@@ -115,7 +119,10 @@ class NodeLifecycleController(Controller):
         return min(wakes, default=None)
 
     def _wait_for_turn(self, node: node_pb2.Node, life: Life) -> float | None:
-        """Return the seconds until a node may be driven empty: 0 is now; None: until its zone is better, or it need not be."""
+        """Return the seconds until a node may be driven empty: 0 is now.
+
+        None: until its zone is better, or it need not be.
+        """
         name = node.metadata.name
         if not self._may_evict:
             return None
@@ -174,7 +181,8 @@ class NodeLifecycleController(Controller):
     async def _evict(self, node: node_pb2.Node, pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint]) -> None:
         meta = pod.metadata
         try:
-            # It says why it goes, for whoever finds it ending (upstream: addConditionAndDeletePod of tainteviction).
+            # It says why it goes, for whoever finds it ending (upstream: addConditionAndDeletePod of
+            # tainteviction).
             await self._client.pods.update_status(driven_away(pod, self.clock.now()), mask=("conditions",))
             await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid)
         except Conflict:
@@ -200,8 +208,9 @@ class NodeLifecycleController(Controller):
         now, nodes = self.clock.monotonic(), self._nodes.lister.list()
         names = [node.metadata.name for node in nodes]
         silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
-        # Also those that were written down as silent and have not reported since: what a process knew before this one is not
-        # found out again, which takes the whole grace (handleDisruption of upstream goes by the conditions alone).
+        # Also those that were written down as silent and have not reported since: what a process knew before
+        # this one is not found out again, which takes the whole grace (handleDisruption of upstream goes by
+        # the conditions alone).
         gone = silent | {node.metadata.name for node in nodes if is_written_off(node)}
         suspect = suspects_itself(len(gone), len(names), self._times.unhealthy_threshold)
         if suspect is self._may_evict:
@@ -217,7 +226,10 @@ class NodeLifecycleController(Controller):
         self._judge_zones(nodes)
 
     def _judge_zones(self, nodes: Sequence[node_pb2.Node]) -> None:
-        """Decide how fast the nodes of each zone may be driven empty; who waits is looked at again when that changes."""
+        """Decide how fast the nodes of each zone may be driven empty.
+
+        Who waits is looked at again when that changes.
+        """
         zones = count_zones((zone_of(node), self._is_ready(node)) for node in nodes)
         rates = {name: rate_of(zone, self._times.rates) for name, zone in zones.items()}
         changed = {name for name, rate in rates.items() if rate != self._tokens.rates.get(name, rate)}

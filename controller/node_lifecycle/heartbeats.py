@@ -1,9 +1,9 @@
 """PURE: when each node was last heard of, by this controller's own clock.
 
-A sign of life is a change: of the node's Lease, or of the heartbeat in its Ready condition. What the clocks of nodes say does
-not matter, only that it changes. A controller that has just started knows nothing, and gives every node the full time; but
-the time of one that never reported began when it was made (upstream's `tryUpdateNodeHealth` in
-`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
+A sign of life is a change: of the node's Lease, or of the heartbeat in its Ready condition. What the clocks
+of nodes say does not matter, only that it changes. A controller that has just started knows nothing, and
+gives every node the full time; but the time of one that never reported began when it was made (upstream's
+`tryUpdateNodeHealth` in `pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ class Heartbeats:
     def on_lease(self, name: str, renewed: tuple[int, int], *, now: float) -> None:
         """Take note of a node's Lease: seconds and nanoseconds of its renewal.
 
-        A Lease without a node is none of ours: one that outlives its node would make the next of that name look old.
+        A Lease without a node is none of ours: one that outlives its node would make the next of that name
+        look old.
         """
         known = self._by_node.get(name)
         if known is not None and renewed != known.lease:

@@ -1,7 +1,7 @@
 """PURE: what to do about a node and its Pods, given what is known of its life.
 
-Follows upstream's pkg/controller/nodelifecycle and tainteviction, with document 002's `Unknown`: the Pods of a node that does
-not answer get phase Unknown, reason NodeLost, and the kubelet's next report takes it back.
+Follows upstream's pkg/controller/nodelifecycle and tainteviction, with document 002's `Unknown`: the Pods of
+a node that does not answer get phase Unknown, reason NodeLost, and the kubelet's next report takes it back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,8 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
         default_seconds: how long a Pod that says nothing may stay on a silent node.
         now: seconds since the epoch.
         seen: since when NoExecute taints without a time are there, by key and effect (`FirstSeen`).
-        may_begin: whether the node may be driven empty if it is not yet: its zone has a token for it (`zones`).
+        may_begin: whether the node may be driven empty if it is not yet: its zone has a token for it
+        (`zones`).
     """
     conditions = _silence(node, life, now)
     after = node

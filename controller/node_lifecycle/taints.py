@@ -70,7 +70,8 @@ def compute_taints(
         node: with its conditions as they are or are about to be.
         may_evict: whether it may have NoExecute taints.
         now: seconds since the epoch; when a new taint was added.
-        may_begin: whether it may get one now that it has none; one that it has is changed as its condition is.
+        may_begin: whether it may get one now that it has none; one that it has is changed as its condition
+        is.
     """
     wanted = wanted_taints(node, may_evict=may_evict)
     has_one = any(taint.key in _SILENT and taint.effect == NO_EXECUTE for taint in node.spec.taints)
@@ -109,11 +110,13 @@ class Eviction:
 
 
 class FirstSeen:
-    """When NoExecute taints that do not say when they were added were seen first; another look changes nothing.
+    """When NoExecute taints that do not say when they were added were seen first.
 
-    Upstream keeps what it has scheduled for a Pod when it looks again, and like this one forgets it when it ends
-    (`processPodOnNode` in `pkg/controller/tainteviction/taint_eviction.go`). Owned by the controller, which looks at a
-    node whenever it changes.
+    Another look changes nothing.
+
+    Upstream keeps what it has scheduled for a Pod when it looks again, and like this one forgets it when it
+    ends (`processPodOnNode` in `pkg/controller/tainteviction/taint_eviction.go`). Owned by the controller,
+    which looks at a node whenever it changes.
     """
 
     def __init__(self) -> None:
@@ -153,12 +156,13 @@ def eviction_of(
         pod: on the node.
         taints: of the node.
         seen: since when those without a time are there, by key and effect (`FirstSeen`).
-        default_seconds: for the taints of a silent node, when the Pod says nothing of its own. The apiserver gives every such
-            Pod tolerations of 300 s, as upstream's admission does; exactly those count as saying nothing.
+        default_seconds: for the taints of a silent node, when the Pod says nothing of its own. The apiserver
+            gives every such Pod tolerations of 300 s, as upstream's admission does; exactly those count as
+            saying nothing.
         now: seconds since the epoch.
 
-    Of a taint that was there before the Pod, the Pod's time begins with its coming to the node, as upstream; of one that
-    nobody bound, and of which its kubelet says nothing, with its creation.
+    Of a taint that was there before the Pod, the Pod's time begins with its coming to the node, as upstream;
+    of one that nobody bound, and of which its kubelet says nothing, with its creation.
     """
     times: list[float] = []
     came = find_condition(pod.status.conditions, "PodScheduled")

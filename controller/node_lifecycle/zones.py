@@ -1,9 +1,10 @@
 """PURE: how many nodes of a zone may be driven empty, and how fast.
 
-A node gets its NoExecute taint when its zone has a token for it: normally one every ten seconds. When many nodes of a zone are silent
-the zone itself is the likelier cause, and it goes slower, or not at all where there are few. Follows `pkg/controller/nodelifecycle`
-(ComputeZoneState, handleDisruption) and https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction. Beyond upstream,
-nothing is evicted anywhere while most nodes of all zones are silent (I13).
+A node gets its NoExecute taint when its zone has a token for it: normally one every ten seconds. When many
+nodes of a zone are silent the zone itself is the likelier cause, and it goes slower, or not at all where
+there are few. Follows `pkg/controller/nodelifecycle` (ComputeZoneState, handleDisruption) and
+https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction. Beyond upstream, nothing is
+evicted anywhere while most nodes of all zones are silent (I13).
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,7 +56,10 @@ class Zone:
 
 
 def zone_of(node: node_pb2.Node) -> str:
-    """Return the name of a node's zone, with its region; empty when it says neither. What metrics are labelled with."""
+    """Return the name of a node's zone, with its region; empty when it says neither.
+
+    What metrics are labelled with.
+    """
     region, zone = node.metadata.labels.get(REGION, ""), node.metadata.labels.get(ZONE, "")
     return f"{region}:{zone}" if region or zone else ""
 
@@ -87,7 +91,10 @@ def rate_of(zone: Zone, rates: Rates) -> float:
 
 @dataclass(slots=True)
 class Tokens:
-    """Who may be driven empty now. Owned by the node life-cycle controller; as many entries as nodes and zones."""
+    """Who may be driven empty now. Owned by the node life-cycle controller.
+
+    As many entries as nodes and zones.
+    """
 
     rates: dict[str, float] = field(default_factory=dict[str, float])
     #: zone -> monotonic seconds of its next token

@@ -1,7 +1,8 @@
 """PURE: which volume a claim gets.
 
-Follows `component-helpers/storage/volume/pv_helpers.go` (FindMatchingVolume) and `pkg/controller/volume/persistentvolume/index.go`: among the volumes that
-will do, those with the fewest access modes first, then the smallest; names decide between equals, so that the choice is the same every time.
+Follows `component-helpers/storage/volume/pv_helpers.go` (FindMatchingVolume) and
+`pkg/controller/volume/persistentvolume/index.go`: among the volumes that will do, those with the fewest
+access modes first, then the smallest; names decide between equals, so that the choice is the same every time.
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,8 @@ def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volum
     Args:
         claim: that has no volume.
         volumes: those to choose from.
-        waits: volumes of the claim's class are bound when a Pod needs them; then only one that is meant for the claim will do.
+        waits: volumes of the claim's class are bound when a Pod needs them; then only one that is meant for
+        the claim will do.
     """
     selector = _selector(claim)
     candidates: list[Volume] = []

@@ -1,7 +1,10 @@
-"""PURE: the next thing to do about a claim or a volume, one write at a time. Whoever carries it out asks again with what was stored.
+"""PURE: the next thing to do about a claim or a volume, one write at a time.
 
-Follows `pkg/controller/volume/persistentvolume/pv_controller.go`. The four writes of a binding are always done in the same order: the volume names its claim, the
-volume is Bound, the claim names its volume, the claim is Bound. Any of them may be the last one that was done: the next look sees which are missing. A volume is
+Whoever carries it out asks again with what was stored.
+
+Follows `pkg/controller/volume/persistentvolume/pv_controller.go`. The four writes of a binding are always
+done in the same order: the volume names its claim, the volume is Bound, the claim names its volume, the claim
+is Bound. Any of them may be the last one that was done: the next look sees which are missing. A volume is
 given away by one compare-and-swap, the first write; so it never has two claims.
 """
 
@@ -71,7 +74,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do next: at most one write, and what to say after it. Without a write nothing is left to do until something changes."""
+    """What to do next: at most one write, and what to say after it.
+
+    Without a write nothing is left to do until something changes.
+    """
 
     write: Write | None = None
     says: tuple[Said, ...] = ()
@@ -224,7 +230,10 @@ def _bind(volume: Volume, claim: Claim) -> Step:
 
 
 def next_for_volume(volume: Volume, world: World) -> Step:
-    """Return the next thing to do about a volume (syncVolume). That a claim is gone must be certain: it is what data are deleted for."""
+    """Return the next thing to do about a volume (syncVolume).
+
+    That a claim is gone must be certain: it is what data are deleted for.
+    """
     if not volume.spec.HasField("claim_ref") or not volume.spec.claim_ref.uid:
         return Step() if volume.status.phase == AVAILABLE else _phase(volume, AVAILABLE)
     claim = world.claim(reference_key(volume))

@@ -1,4 +1,7 @@
-"""The shell of the Pod collector: looks at all Pods every 20 s, as upstream does. Deletions here are without grace: no kubelet answers for these Pods."""
+"""The shell of the Pod collector: looks at all Pods every 20 s, as upstream does.
+
+Deletions here are without grace: no kubelet answers for these Pods.
+"""
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
@@ -85,8 +88,9 @@ class PodGcController(Controller):
     async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str = "") -> None:
         """Delete a Pod without grace; `why` is upstream's word, `because` what its DisruptionTarget condition says.
 
-        One that has not ended is Failed first, whatever it goes for: a finalizer may hold it, as one of a Job, and no kubelet would ever
-        say what has become of it (markFailedAndDeletePodWithCondition of pkg/controller/podgc/gc_controller.go).
+        One that has not ended is Failed first, whatever it goes for: a finalizer may hold it, as one of a
+        Job, and no kubelet would ever say what has become of it (markFailedAndDeletePodWithCondition of
+        pkg/controller/podgc/gc_controller.go).
         """
         meta = pod.metadata
         self._removed.labels(meta.namespace, why).inc()

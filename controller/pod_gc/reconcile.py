@@ -18,7 +18,8 @@ class PodGcPlan:
 
     #: their node is no more
     orphaned: tuple[pod_pb2.Pod, ...] = ()
-    #: ending on a node that is not ready and that a person has said to be out of service: its kubelet will not end them
+    #: ending on a node that is not ready and that a person has said to be out of service: its kubelet will
+    #: not end them
     out_of_service: tuple[pod_pb2.Pod, ...] = ()
     #: ending, and never given to a node: no kubelet will end them
     unscheduled: tuple[pod_pb2.Pod, ...] = ()
@@ -80,7 +81,10 @@ def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:
 
 
 class AbsentNodes:
-    """Names that Pods give as their node and that are no nodes, with since when. Owned by the Pod collector."""
+    """Names that Pods give as their node and that are no nodes, with since when.
+
+    Owned by the Pod collector.
+    """
 
     def __init__(self, quarantine_seconds: float) -> None:
         self._quarantine, self._since = quarantine_seconds, dict[str, float]()

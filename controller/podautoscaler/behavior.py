@@ -1,6 +1,7 @@
 """PURE: how fast the number of replicas may change, and what recent recommendations say against it.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (normalizeDesiredReplicas and what it calls) and KEP-853.
+Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (normalizeDesiredReplicas and what it calls)
+and KEP-853.
 """
 
 import math

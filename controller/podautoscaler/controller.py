@@ -1,7 +1,8 @@
 """The shell of HorizontalPodAutoscalers: looks at each every 15 seconds, sets the scale of its target.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go`: changes of Pods wake nobody, time does. What it remembers of the last
-minutes is lost with the process; then the number that is there counts as the last recommendation.
+Follows upstream's `pkg/controller/podautoscaler/horizontal.go`: changes of Pods wake nobody, time does. What
+it remembers of the last minutes is lost with the process; then the number that is there counts as the last
+recommendation.
 """
 
 from collections.abc import Sequence
@@ -205,7 +206,10 @@ class PodAutoscalerController(Controller):
 
 
 def _scalable(reference: v2.CrossVersionObjectReference) -> Kind[Any] | None:
-    """Return the kind that a reference names, whatever the version of its group; None: there is none with replicas."""
+    """Return the kind that a reference names, whatever the version of its group.
+
+    None: there is none with replicas.
+    """
     group = reference.api_version.rpartition("/")[0]
     named = (kind for kind in KINDS if (kind.group, kind.kind) == (group, reference.kind))
     return next((kind for kind in named if kind.has_scale), None)

@@ -1,7 +1,7 @@
 """PURE: what each metric of an autoscaler calls for, and what is said of those that call for nothing.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (computeReplicasForMetric). Metrics of Pods, objects and the outside
-have no server here: they are told apart from resources, and say so.
+Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (computeReplicasForMetric). Metrics of Pods,
+objects and the outside have no server here: they are told apart from resources, and say so.
 """
 
 from collections.abc import Sequence

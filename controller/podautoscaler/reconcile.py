@@ -1,6 +1,7 @@
 """PURE: what an autoscaler does now, and what its status says.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (reconcileAutoscaler), with its reasons and messages.
+Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (reconcileAutoscaler), with its reasons and
+messages.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """PURE: how many replicas a metric calls for.
 
-Follows upstream's `pkg/controller/podautoscaler/replica_calculator.go`, `metrics/utilization.go` and `metrics/client.go`. All amounts
-are thousandths: of a core, of a byte.
+Follows upstream's `pkg/controller/podautoscaler/replica_calculator.go`, `metrics/utilization.go` and
+`metrics/client.go`. All amounts are thousandths: of a core, of a byte.
 """
 
 import math
@@ -94,7 +94,9 @@ class Groups:
 def usages_of(
     metrics: Iterable[metrics_pb2.PodMetrics], resource: str, container: str = ""
 ) -> dict[str, Usage]:
-    """Return what Pods, or a container of each, use of a resource; a Pod of which a part is not known is left out.
+    """Return what Pods, or a container of each, use of a resource.
+
+    A Pod of which a part is not known is left out.
 
     Raises:
         MetricError: a Pod that was measured has no such container.
@@ -229,7 +231,10 @@ def _utilization(
 def _recount(
     groups: Groups, counted: Mapping[str, int], ratio: float, whole: Mapping[str, int]
 ) -> dict[str, int] | None:
-    """Count Pods that are missing or unready, on the safe side of the direction; None: there are none that matter."""
+    """Count Pods that are missing or unready, on the safe side of the direction.
+
+    None: there are none that matter.
+    """
     with_unready = bool(groups.unready) and ratio > 1.0
     if not with_unready and not groups.missing:
         return None

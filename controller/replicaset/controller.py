@@ -1,7 +1,7 @@
 """The shell of replication: informers in, plan out, one controller for each of the two kinds.
 
-Step by step for one key: settle creations whose outcome is unknown, observe, decide (`reconcile`), adopt and release, create
-and delete, write the status that was observed before.
+Step by step for one key: settle creations whose outcome is unknown, observe, decide (`reconcile`), adopt and
+release, create and delete, write the status that was observed before.
 """
 
 from collections.abc import Iterable
@@ -115,7 +115,8 @@ class ReplicationBase(Controller):
             now=self.clock.monotonic(),
         )  # fmt: skip
         if not may_act:
-            # The event that brings the cache up to date comes back here; until then nothing can be said or done.
+            # The event that brings the cache up to date comes back here; until then nothing can be said or
+            # done.
             return RECHECK_SECONDS
         if self._rest.is_same(key, obj, pods):
             return None
@@ -227,8 +228,8 @@ class ReplicationBase(Controller):
     def _look_at(self, pod: pod_pb2.Pod, *, gather: bool = False) -> None:
         """Queue the controller of a Pod, or every one that might adopt it.
 
-        With `gather` a controller of many replicas is queued a little later: reports of thousands of Pods come one by one, and
-        each sync looks at all of them (30 ms for 5,000).
+        With `gather` a controller of many replicas is queued a little later: reports of thousands of Pods
+        come one by one, and each sync looks at all of them (30 ms for 5,000).
         """
         reference = controller_of(pod.metadata)
         if reference is not None:

@@ -15,7 +15,10 @@ from vaina.objects.selectors import LabelSelector, from_labels, from_message
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One ReplicaSet or ReplicationController as the reconciler sees it. Its messages are shared: read only."""
+    """One ReplicaSet or ReplicationController as the reconciler sees it.
+
+    Its messages are shared: read only.
+    """
 
     kind: Kind[Any]
     object: Any

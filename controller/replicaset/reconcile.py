@@ -1,7 +1,7 @@
 """PURE: what to do so that a controller has the Pods it should have.
 
-Follows upstream's pkg/controller/replicaset (manageReplicas). Called by `controller.replicaset.controller` for ReplicaSets and
-ReplicationControllers alike.
+Follows upstream's pkg/controller/replicaset (manageReplicas). Called by `controller.replicaset.controller`
+for ReplicaSets and ReplicationControllers alike.
 """
 
 from collections.abc import Container, Iterable, Sequence

@@ -1,7 +1,7 @@
 """PURE: the status of a ReplicaSet or ReplicationController.
 
-Follows upstream's replica_set_utils.go: replicas, fullyLabeled, ready, available (ready for minReadySeconds), the condition
-ReplicaFailure while creating or deleting fails.
+Follows upstream's replica_set_utils.go: replicas, fullyLabeled, ready, available (ready for minReadySeconds),
+the condition ReplicaFailure while creating or deleting fails.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ REPLICA_FAILURE = "ReplicaFailure"
 
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
-    """The status as it should be, or None when it is; and when a Pod becomes available by the mere passing of time."""
+    """The status as it should be, or None when it is.
+
+    And when a Pod becomes available by the mere passing of time.
+    """
 
     status: Any | None
     wake_seconds: float | None = None

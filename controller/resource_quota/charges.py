@@ -1,14 +1,16 @@
 """PURE: what the apiservers have charged to a quota for objects that the controller does not see yet.
 
-An object is charged before it is stored, and stored before it is seen. Between the two, counting what is there finds less than was
-rightly given away; a controller that writes down what it counted would give it away a second time (upstream's does, for a moment).
-So charges are noted as the quota's status shows them, and crossed out as objects come:
+An object is charged before it is stored, and stored before it is seen. Between the two, counting what is
+there finds less than was rightly given away; a controller that writes down what it counted would give it away
+a second time (upstream's does, for a moment). So charges are noted as the quota's status shows them, and
+crossed out as objects come:
 
     a charge    the status grew from one version to the next, and not by the controller's own hand
     crossed out by an object that counts: the newest charge first, so that what is left is as old as it says
     given up    a minute after: the create has failed
 
-An object that comes before the event of its charge (each kind has a watch of its own) is noted as well, and crosses it out later.
+An object that comes before the event of its charge (each kind has a watch of its own) is noted as well, and
+crosses it out later.
 """
 
 from collections.abc import Iterable
@@ -27,7 +29,8 @@ MAX_ENTRIES = 1024
 class _Entry:
     """Something charged and not seen, or seen and not charged."""
 
-    #: of an object; of a charge the state before it: a watch may tell of several charges at once, so it came after that
+    #: of an object; of a charge the state before it: a watch may tell of several charges at once, so it came
+    #: after that
     version: int
     time: float
     left: dict[str, int]

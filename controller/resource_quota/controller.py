@@ -1,7 +1,7 @@
 """The shell of the quota controller: counts in its caches, looks again when something has gone, and every five minutes.
 
-Follows `pkg/controller/resourcequota`: what comes is charged by the apiserver, so that only what goes, and what was charged in vain,
-needs a look.
+Follows `pkg/controller/resourcequota`: what comes is charged by the apiserver, so that only what goes, and
+what was charged in vain, needs a look.
 """
 
 from collections.abc import Iterator
@@ -150,7 +150,10 @@ class ResourceQuotaController(Controller):
         informer.add_handler(on_add=on_add, on_update=on_update if changes else None, on_delete=on_delete)
 
     def _came(self, kind: Kind[Any], obj: Any, usage: Amounts) -> list[tuple[str, bool]]:
-        """Note what has come, with what it takes; return each quota that counts it, and whether all of it had been charged."""
+        """Note what has come, with what it takes.
+
+        Return each quota that counts it, and whether all of it had been charged.
+        """
         found: list[tuple[str, bool]] = []
         for key, quota in self._concerned(kind, obj):
             watched = self._watched.get(key)

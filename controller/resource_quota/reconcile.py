@@ -1,4 +1,7 @@
-"""PURE: what a quota's namespace uses, and what the status should say. Follows `pkg/controller/resourcequota`."""
+"""PURE: what a quota's namespace uses, and what the status should say.
+
+Follows `pkg/controller/resourcequota`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

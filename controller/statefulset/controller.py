@@ -1,7 +1,8 @@
 """The shell of StatefulSets: informers in, plan out.
 
-Pods have names that follow from the set, and are deleted by uid: whatever is done again after a crash finds itself done. Nothing is decided
-before the caches show what was written last (I7), nor on their word alone: the set is read again before anything is made or deleted.
+Pods have names that follow from the set, and are deleted by uid: whatever is done again after a crash finds
+itself done. Nothing is decided before the caches show what was written last (I7), nor on their word alone:
+the set is read again before anything is made or deleted.
 """
 
 from collections.abc import Coroutine, Iterable

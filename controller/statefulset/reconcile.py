@@ -1,8 +1,9 @@
 """PURE: what a StatefulSet does next: which Pods come, which go, and what its status says.
 
-Follows `updateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go`. In order: what is missing is made, first to last; what is
-too much goes, last to first; then Pods of an older revision go, last to first, and come back new. With podManagementPolicy OrderedReady each
-waits for the one before to be available. No Pod is ever made beside one of its name (at most one a name: I18).
+Follows `updateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go`. In order: what is missing
+is made, first to last; what is too much goes, last to first; then Pods of an older revision go, last to
+first, and come back new. With podManagementPolicy OrderedReady each waits for the one before to be available.
+No Pod is ever made beside one of its name (at most one a name: I18).
 """
 
 from collections.abc import Mapping, Sequence
@@ -175,8 +176,8 @@ class _Step:
     def _shrink(self) -> bool:
         """Take away Pods that are too many, the last first; say whether nothing is to be waited for.
 
-        In order, all that are to stay are available here; one that is not available goes only if all before it are: of a
-        set that is broken twice none goes (`processCondemned`).
+        In order, all that are to stay are available here; one that is not available goes only if all before
+        it are: of a set that is broken twice none goes (`processCondemned`).
         """
         condemned = sorted((ordinal for ordinal in self.pods if ordinal not in self.wanted), reverse=True)
         unavailable = (
@@ -236,8 +237,9 @@ class _Step:
     def wait_for_availability(self) -> None:
         """Look again when the next of the Pods that the status counts will have been ready for long enough.
 
-        All of them, whatever the steps had to look at (FindMinNextPodAvailabilityCheck of `pkg/controller/controller_utils.go`, which
-        `syncStatefulSet` asks last): nothing else brings the set back when time alone makes a Pod available.
+        All of them, whatever the steps had to look at (FindMinNextPodAvailabilityCheck of
+        `pkg/controller/controller_utils.go`, which `syncStatefulSet` asks last): nothing else brings the set
+        back when time alone makes a Pod available.
         """
         for pod in self.pods.values():
             if _is_running_and_ready(pod):

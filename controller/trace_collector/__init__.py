@@ -1,1 +1,4 @@
-"""Removes traces that were left behind. Usually the apiserver lets a trace expire an hour after its Pod went."""
+"""Removes traces that were left behind.
+
+Usually the apiserver lets a trace expire an hour after its Pod went.
+"""

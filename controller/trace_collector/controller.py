@@ -1,4 +1,7 @@
-"""The shell of the trace collector: looks every ten minutes, at one page of traces after the other; it keeps no copy of them."""
+"""The shell of the trace collector: looks every ten minutes, at one page of traces after the other.
+
+It keeps no copy of them.
+"""
 
 import structlog
 

@@ -1,4 +1,7 @@
-"""The shells of both protections. A claim that ends is looked for in all Pods that have a node, at the apiserver as well: the cache may be late."""
+"""The shells of both protections.
+
+A claim that ends is looked for in all Pods that have a node, at the apiserver as well: the cache may be late.
+"""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,7 @@
-"""PURE: whether a claim or volume keeps its finalizer. Follows `pkg/controller/volume/pvcprotection` and `pvprotection`."""
+"""PURE: whether a claim or volume keeps its finalizer.
+
+Follows `pkg/controller/volume/pvcprotection` and `pvprotection`.
+"""
 
 from enum import Enum, auto
 from typing import Final

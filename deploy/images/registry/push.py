@@ -1,7 +1,7 @@
 """Push one packed file system as an image of one layer: push.py REGISTRY REPOSITORY LAYER.tar.gz TAG...
 
-Speaks the registry's HTTP interface (blob upload, then a manifest for each tag), so that building the image needs no
-container engine inside the build.
+Speaks the registry's HTTP interface (blob upload, then a manifest for each tag), so that building the image
+needs no container engine inside the build.
 """
 
 import gzip
