@@ -12,18 +12,18 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from kubelet.config import KubeletConfig
-from kubelet.containers.config import NodeSettings
+from kubelet.decide.compute import RestartPolicy
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
 from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.kubelet import Kubelet
+from kubelet.machine.capacity import allocatable, configured
+from kubelet.machine.cgroups import Cgroups, PodCgroups
+from kubelet.machine.machine import Machine, node_dns, read_machine
 from kubelet.metrics import KubeletMetrics
-from kubelet.node.capacity import allocatable, configured
 from kubelet.node.care import NodeCare, make_care
-from kubelet.node.cgroups import Cgroups, PodCgroups
 from kubelet.node.lease import NodeLease
-from kubelet.node.machine import Machine, node_dns, read_machine
 from kubelet.node.manager import NodeManager, NodeTimes
-from kubelet.pod.compute import RestartPolicy
+from kubelet.pod.config import NodeSettings
 from kubelet.pod.tools import EventSink, NodeView, PodTools, ShownSteps, StepSink, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid

@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 
 from kubelet.kubelet import Kubelet
-from kubelet.node.capacity import Resources
-from kubelet.node.machine import Machine
+from kubelet.machine.capacity import Resources
+from kubelet.machine.machine import Machine
 from kubelet.runtime.interface import Runtime
 from kubelet.server.service import KubeletService
 from vaina.api.core.v1 import pod_pb2

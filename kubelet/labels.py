@@ -14,7 +14,7 @@ TERMINATION_POLICY_ANNOTATION = "io.kubernetes.container.terminationMessagePolic
 #: of a sandbox and a container: "file" when its Pod is static (upstream's key in the Pod itself)
 SOURCE_ANNOTATION = "kubernetes.io/config.source"
 RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount"
-#: of a container: the CPU and memory that it was made with (`kubelet.pod.resize`)
+#: of a container: the CPU and memory that it was made with (`kubelet.decide.resize`)
 SIZES_ANNOTATION = "vaina.dev/sizes"
 #: of a container: ids of the images that volumes of it show
 IMAGES_ANNOTATION = "vaina.dev/images"

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from kubelet.config import KubeletConfig
-from kubelet.node.machine import least_oom_score_adj, node_dns
+from kubelet.machine.machine import least_oom_score_adj, node_dns
 from kubelet.node.manager import NodeNetwork
 from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime

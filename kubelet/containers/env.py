@@ -1,6 +1,6 @@
 """A container's environment, command and arguments, with references resolved and $(VAR) expanded. PURE.
 
-The shell fetches what `references` names; a required one that is missing makes an EnvError, which the status shows as
+The shell fetches what `references` names; a required one that is missing makes an ConfigProblem, which the status shows as
 CreateContainerConfigError. Follows upstream's makeEnvironmentVariables (row B17).
 """
 
@@ -16,8 +16,8 @@ from vaina.quoting import go_quote
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
-class EnvError(Exception):
-    """The environment cannot be made; the message is upstream's."""
+class ConfigProblem(Exception):
+    """A container may not run, or cannot, as it is specified (CreateContainerConfigError); the message is upstream's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def make_env(
     """Return the container's environment as (name, value): envFrom first, then env in order; the last of a name wins.
 
     Raises:
-        EnvError: something required is missing.
+        ConfigProblem: something required is missing.
     """
     variables: dict[str, str] = {}
     for source in container.env_from:
@@ -125,7 +125,7 @@ def _value_from(
         if source.HasField("resource_field_ref"):
             return _resource(pod, container, source.resource_field_ref, facts)
     except DownwardError as error:
-        raise EnvError(str(error)) from error
+        raise ConfigProblem(str(error)) from error
     if source.HasField("config_map_key_ref"):
         return _config_map_key(pod, source.config_map_key_ref, sources)
     if source.HasField("file_key_ref"):
@@ -165,7 +165,7 @@ def _file_key(reference: reference_pb2.FileKeySelector, sources: Sources) -> str
     try:
         value = find_variable(text, reference.key)
     except EnvFileError as error:
-        raise EnvError(f"couldn't parse env file: {error}") from error
+        raise ConfigProblem(f"couldn't parse env file: {error}") from error
     where = f"file {go_quote(reference.path)} of volume {go_quote(reference.volume_name)}"
     return value or _missing(
         reference.optional, f"environment variable key {go_quote(reference.key)} not found in {where}"
@@ -189,10 +189,10 @@ def _missing(optional: bool, message: str) -> str | None:
     """Return nothing for what may be missing.
 
     Raises:
-        EnvError: it may not.
+        ConfigProblem: it may not.
     """
     if not optional:
-        raise EnvError(message)
+        raise ConfigProblem(message)
     return None
 
 

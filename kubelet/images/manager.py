@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubelet.decide.actions import PullPolicy
+from kubelet.decide.observation import ImageObservation, ImageProgress
 from kubelet.images import reference
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.actions import PullPolicy
-from kubelet.pod.observation import ImageObservation, ImageProgress
 from kubelet.runtime.interface import CreateFailed, ImagePullError, ImageService, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth, Uid
 from vaina.backoff import Backoff

@@ -18,16 +18,16 @@ from kubelet.containers.cgroups import (
     qos_cgroup,
 )
 from kubelet.containers.resources import cpu_shares
+from kubelet.decide.resize import IN_PROGRESS
+from kubelet.decide.termination import Verdict
 from kubelet.eviction.manager import Eviction, EvictionManager, EvictionSettings
 from kubelet.eviction.ranking import REASON
 from kubelet.eviction.signals import Observation, Signal, parse_thresholds
 from kubelet.images.collector import ImageCollector
 from kubelet.images.inventory import ImagePolicy
+from kubelet.machine.capacity import Resources
+from kubelet.machine.cgroups import PodCgroups
 from kubelet.metrics import KubeletMetrics
-from kubelet.node.capacity import Resources
-from kubelet.node.cgroups import PodCgroups
-from kubelet.pod.resize import IN_PROGRESS
-from kubelet.pod.termination import Verdict
 from kubelet.pod.tools import EventSink
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure

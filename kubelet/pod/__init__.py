@@ -1,1 +1,1 @@
-"""One Pod on this node: what is known of it, what to do next, what to say about it (pure), and the worker that does it."""
+"""The workers of Pods: they look, have `kubelet.decide` say what is next, and do it."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from kubelet.containers.env import EnvError
+from kubelet.containers.env import ConfigProblem
 from kubelet.containers.names import host_network_hosts_file, hosts_file
 from kubelet.runtime.records import ContainerState, Mount, Uid
 from kubelet.volumes import mounting, subpath
@@ -50,7 +50,7 @@ class PodFiles(Protocol):
         ...
 
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
-        """Return a file that variables are read from; None: it is not there. Raises EnvError."""
+        """Return a file that variables are read from; None: it is not there. Raises ConfigProblem."""
         ...
 
     async def last_words(self, state: ContainerState) -> str:
@@ -115,7 +115,7 @@ class PodDirectory:
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
         found = next((item for item in pod.spec.volumes if item.name == volume), None)
         if found is None:
-            raise EnvError(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+            raise ConfigProblem(f'cannot find the volume "{volume}" referenced by FileKeyRef')
         root = Path(self._volumes.host_path(Uid(pod.metadata.uid), found))
         try:
             data = await asyncio.to_thread(subpath.read, root, path, MAX_ENV_FILE)
@@ -124,9 +124,9 @@ class PodDirectory:
         # ValueError: a path that no system call takes (it has a byte 0).
         except (subpath.SubPathError, OSError, ValueError) as error:
             log.warning("file of variables not read", volume=volume, path=path, error=str(error))
-            raise EnvError("couldn't parse env file") from error
+            raise ConfigProblem("couldn't parse env file") from error
         if len(data) > MAX_ENV_FILE:
-            raise EnvError(f"couldn't parse env file: it has more than {MAX_ENV_FILE} bytes")
+            raise ConfigProblem(f"couldn't parse env file: it has more than {MAX_ENV_FILE} bytes")
         return data.decode("utf-8", errors="replace")
 
     async def last_words(self, state: ContainerState) -> str:

@@ -11,12 +11,11 @@ from typing import assert_never
 
 import structlog
 
-from kubelet.containers import config, unsupported
+from kubelet.containers import unsupported
 from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
-from kubelet.containers.env import EnvError, Sources, make_env, references
+from kubelet.containers.env import ConfigProblem, Sources, make_env, references
 from kubelet.containers.names import NameTooLong
-from kubelet.images.keyring import find_auths
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     Action,
     CancelPulls,
     CreateSandbox,
@@ -33,17 +32,19 @@ from kubelet.pod.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.pod.containers import field_path, specs, target_of
-from kubelet.pod.images import WantedImage, wanted_images
-from kubelet.pod.memory import ImageRecord, PodMemory
-from kubelet.pod.observation import (
+from kubelet.decide.containers import field_path, specs, target_of
+from kubelet.decide.images import WantedImage, wanted_images
+from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
     ImageObservation,
     ImageProgress,
     start_key,
 )
-from kubelet.pod.resize import sizes_of
+from kubelet.decide.resize import sizes_of
+from kubelet.images.keyring import find_auths
+from kubelet.pod import config
+from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.pod.running import NORMAL, WARNING, RunningContainers
 from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
@@ -313,7 +314,7 @@ class PodExecutor:
                 container_id = await tools.runtime.create_container(
                     sandbox.id, made, self._sandbox_config(pod, sandbox.attempt)
                 )
-        except (EnvError, config.ConfigProblem, ApiError, OSError) as error:
+        except (ConfigProblem, ApiError, OSError) as error:
             self._start_failed(pod, action, "CreateContainerConfigError", str(error))
             raise ActionError(action, str(error)) from error
         except CreateFailed as error:
@@ -363,11 +364,11 @@ class PodExecutor:
     ) -> ContainerConfig:
         tools, namespace, address = self._tools, pod.metadata.namespace, self._pod_ip(pod)
         if action.target_id == "":
-            raise config.ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
+            raise ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
         if problem := unsupported.why_no_container(
             spec, recursive_readonly=tools.node.settings.recursive_readonly
         ):
-            raise config.ConfigProblem(problem)
+            raise ConfigProblem(problem)
         wanted = references(spec)
         config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}
         secrets = {name: await tools.objects.secret(namespace, name) for name in wanted.secrets}

@@ -7,8 +7,8 @@ needed to adopt what runs.
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from kubelet.pod.observation import Failure, HookProgress, ImageObservation, Stopping
-from kubelet.pod.resize import Pending, Sizes
+from kubelet.decide.observation import Failure, HookProgress, ImageObservation, Stopping
+from kubelet.decide.resize import Pending, Sizes
 from kubelet.runtime.records import SandboxState
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff

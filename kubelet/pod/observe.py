@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from kubelet.decide.actions import ContainerKind
+from kubelet.decide.containers import ContainerView, init_done, restart_wanted, view_containers
+from kubelet.decide.images import wanted_images
+from kubelet.decide.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
+from kubelet.decide.resize import Sizes, made_with, reported
 from kubelet.labels import BACKOFF_STEP, TERMINATION_POLICY_ANNOTATION
-from kubelet.pod.actions import ContainerKind
-from kubelet.pod.containers import ContainerView, init_done, restart_wanted, view_containers
-from kubelet.pod.images import wanted_images
 from kubelet.pod.memory import ImageRecord, PodMemory
-from kubelet.pod.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
-from kubelet.pod.resize import Sizes, made_with, reported
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import NotFoundInRuntime
 from kubelet.runtime.records import ContainerPhase, ContainerState, LogOptions, Uid

@@ -9,13 +9,13 @@ from dataclasses import replace
 import structlog
 
 from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
-from kubelet.containers.lifecycle import HookFailed, run_hook
 from kubelet.containers.resources import linux_resources
-from kubelet.pod.actions import KillContainer, KillReason, ResizeContainer, RunPreStop, TermContainer
-from kubelet.pod.containers import field_path, specs
+from kubelet.decide.actions import KillContainer, KillReason, ResizeContainer, RunPreStop, TermContainer
+from kubelet.decide.containers import field_path, specs
+from kubelet.decide.observation import HookProgress, Stopping, resize_key
+from kubelet.decide.resize import Sizes, message, sizes_of
+from kubelet.pod.hooks import HookFailed, run_hook
 from kubelet.pod.memory import PodMemory
-from kubelet.pod.observation import HookProgress, Stopping, resize_key
-from kubelet.pod.resize import Sizes, message, sizes_of
 from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from kubelet.containers.cgroups import CgroupLimits
-from kubelet.containers.config import NodeSettings
 from kubelet.containers.downward import PodFacts
+from kubelet.decide.compute import RestartPolicy
+from kubelet.decide.status import NodeAddresses
 from kubelet.images.manager import ImageManager
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.compute import RestartPolicy
+from kubelet.pod.config import NodeSettings
 from kubelet.pod.directory import PodFiles
-from kubelet.pod.status import NodeAddresses
 from kubelet.runtime.interface import Runtime
 from kubelet.sources.static_files import is_static
 from kubelet.volumes.interface import ObjectSource, Volumes
@@ -126,7 +126,7 @@ class ShownSteps:
 
 
 class PodCgroupKeeper(Protocol):
-    """The cgroups of Pods (`kubelet.node.cgroups`); never fails: what the kernel refuses is logged."""
+    """The cgroups of Pods (`kubelet.machine.cgroups`); never fails: what the kernel refuses is logged."""
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
         """Make a cgroup what it should be."""

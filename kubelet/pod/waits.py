@@ -3,7 +3,7 @@
 Called by the Pod's worker with each status that it reports.
 """
 
-from kubelet.pod.containers import field_path
+from kubelet.decide.containers import field_path
 from kubelet.pod.tools import EventSink
 from vaina.api.core.v1 import pod_pb2
 from vaina.quoting import go_quote

@@ -9,15 +9,12 @@ from collections.abc import Callable
 
 import structlog
 
-from kubelet.pod.actions import Action, ContainerKind, PodPlan
-from kubelet.pod.compute import compute_pod_plan, natural_ending
-from kubelet.pod.containers import field_path, view_containers
-from kubelet.pod.execute import ActionError, PodExecutor
-from kubelet.pod.memory import PodMemory
-from kubelet.pod.observation import VOLUMES_KEY, PodObservation, ProbeKind
-from kubelet.pod.observe import observe
-from kubelet.pod.phase import TERMINAL
-from kubelet.pod.resize import (
+from kubelet.decide.actions import Action, ContainerKind, PodPlan
+from kubelet.decide.compute import compute_pod_plan, natural_ending
+from kubelet.decide.containers import field_path, view_containers
+from kubelet.decide.observation import VOLUMES_KEY, PodObservation, ProbeKind
+from kubelet.decide.phase import TERMINAL
+from kubelet.decide.resize import (
     DEFERRED,
     IN_PROGRESS,
     Pending,
@@ -26,9 +23,12 @@ from kubelet.pod.resize import (
     message,
     with_allocated,
 )
-from kubelet.pod.status import DEADLINE_MESSAGE, compute_pod_status
+from kubelet.decide.status import DEADLINE_MESSAGE, compute_pod_status
+from kubelet.decide.termination import Ending, EndReason, Verdict, next_ending
+from kubelet.pod.execute import ActionError, PodExecutor
+from kubelet.pod.memory import PodMemory
+from kubelet.pod.observe import observe
 from kubelet.pod.step_waits import StepWaits
-from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
 from kubelet.pod.tools import PodTools
 from kubelet.pod.waits import Waits
 from kubelet.probes.outcome import Outcome

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from kubelet.pod.resize import Pending, judge
+from kubelet.decide.resize import Pending, judge
 from kubelet.pod.tools import PodTools
 from kubelet.pod.worker import PodWorker
 from kubelet.runtime.records import Uid

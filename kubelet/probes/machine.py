@@ -6,7 +6,7 @@ as success, readiness as failure, startup as unknown.
 
 from dataclasses import dataclass
 
-from kubelet.pod.observation import ProbeKind, ProbeResult
+from kubelet.decide.observation import ProbeKind, ProbeResult
 from vaina.api.core.v1 import pod_pb2
 
 _INITIAL = {

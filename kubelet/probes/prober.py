@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.observation import ProbeKind, ProbeResult
 from kubelet.probes.handlers import Executor, run_probe
 from kubelet.probes.machine import ProbeState, advance, initial, next_run, thresholds_of
 from kubelet.probes.outcome import Outcome

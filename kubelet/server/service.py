@@ -6,7 +6,7 @@ Called by the apiserver, which passes on its callers' streams. Words of refusals
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
-from kubelet.pod.containers import specs
+from kubelet.decide.containers import specs
 from kubelet.runtime.interface import (
     ExecSession,
     NotFoundInRuntime,

@@ -14,11 +14,11 @@ import structlog
 from kubelet.containers.cgroups import ROOT, pod_cgroup
 from kubelet.eviction.ranking import ContainerUse, PodUse
 from kubelet.eviction.signals import Observation, Signal
-from kubelet.node.capacity import Resources
-from kubelet.node.cgroups import Cgroups, CgroupUse
+from kubelet.machine.capacity import Resources
+from kubelet.machine.cgroups import Cgroups, CgroupUse
+from kubelet.machine.filesystem import FilesystemUse, TreeUse, filesystem_use, tree_use
 from kubelet.runtime.interface import NotFoundInRuntime, Runtime
 from kubelet.runtime.records import ContainerPhase, ContainerState, Uid
-from kubelet.stats.filesystem import FilesystemUse, TreeUse, filesystem_use, tree_use
 from kubelet.volumes.interface import Volumes
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from kubelet.node.cgroups import CgroupUse
+from kubelet.machine.cgroups import CgroupUse
 from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import Uid
 from kubelet.stats.provider import NodeStats

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from kubelet.decide.status import STATUS_MASK
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.status import STATUS_MASK
 from kubelet.pod.tools import StepSink
 from kubelet.runtime.records import Uid
 from kubelet.sources.static_files import is_static

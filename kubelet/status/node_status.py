@@ -6,8 +6,8 @@ Condition types, reasons and messages are upstream's (`pkg/kubelet/nodestatus/se
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubelet.node.capacity import Resources
-from kubelet.node.machine import Machine
+from kubelet.machine.capacity import Resources
+from kubelet.machine.machine import Machine
 from kubelet.runtime.records import RuntimeStatus, RuntimeVersion
 from vaina.api.core.v1 import node_pb2
 from vaina.api.meta.v1 import meta_pb2

@@ -11,8 +11,7 @@ from typing import Final
 
 import structlog
 
-from kubelet.containers.config import ConfigProblem
-from kubelet.containers.env import expand
+from kubelet.containers.env import ConfigProblem, expand
 from kubelet.runtime.records import Mount, Uid
 from kubelet.volumes import subpath
 from kubelet.volumes.interface import Volumes

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kubelet.machine.filesystem import TreeUse, tree_use
 from kubelet.runtime.records import DiskUsage
-from kubelet.stats.filesystem import TreeUse, tree_use
 
 
 def disk_usage(inspected: Mapping[str, Any]) -> DiskUsage:

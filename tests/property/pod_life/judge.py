@@ -5,7 +5,7 @@ Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/, .../
 
 import math
 
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     Action,
     CreateSandbox,
     KillContainer,
@@ -23,8 +23,8 @@ from kubelet.pod.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.pod.observation import HookProgress, ImageProgress, PodObservation, ProbeKind, ProbeResult
-from kubelet.pod.resize import sizes_of
+from kubelet.decide.observation import HookProgress, ImageProgress, PodObservation, ProbeKind, ProbeResult
+from kubelet.decide.resize import sizes_of
 from tests.property.pod_life.model import ModelKubelet
 from tests.property.pod_life.node import RUNNING, Attempt
 from tests.property.pod_life.pods import RULED, kind_of, spec_of

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from kubelet.pod import compute, status, termination
-from kubelet.pod.actions import (
+from kubelet.decide import compute, status, termination
+from kubelet.decide.actions import (
     Action,
     CancelPulls,
     CreateSandbox,
@@ -23,9 +23,8 @@ from kubelet.pod.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.pod.containers import view_containers
-from kubelet.pod.memory import ImageRecord, PodMemory
-from kubelet.pod.observation import (
+from kubelet.decide.containers import view_containers
+from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
     HookProgress,
@@ -37,8 +36,9 @@ from kubelet.pod.observation import (
     Stopping,
     start_key,
 )
-from kubelet.pod.resize import made_with, reported, sizes_of
-from kubelet.pod.termination import Ending, EndReason, Verdict
+from kubelet.decide.resize import made_with, reported, sizes_of
+from kubelet.decide.termination import Ending, EndReason, Verdict
+from kubelet.pod.memory import ImageRecord, PodMemory
 from kubelet.runtime.records import ContainerState
 from tests.property.pod_life.node import RUNNING, Attempt, Node
 from tests.property.pod_life.pods import spec_of

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kubelet.pod import compute, containers, phase, status, termination
-from kubelet.pod.actions import ContainerKind, RemoveContainer, StopSandbox, TermContainer, UnmountVolumes
-from kubelet.pod.compute import _Planner
-from kubelet.pod.termination import Ending, EndReason
+from kubelet.decide import compute, containers, phase, status, termination
+from kubelet.decide.actions import ContainerKind, RemoveContainer, StopSandbox, TermContainer, UnmountVolumes
+from kubelet.decide.compute import _Planner
+from kubelet.decide.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase
 
 Patch = pytest.MonkeyPatch

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from apiserver.validation.pod_status import may_restart
-from kubelet.pod.observation import ProbeKind, ProbeResult
+from kubelet.decide.observation import ProbeKind, ProbeResult
 from tests.property.pod_life.pods import GATE, kind_of, spec_of
 from vaina.api.core.v1 import pod_pb2
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from kubelet.pod.termination import Verdict
+from kubelet.decide.termination import Verdict
 from tests.property.pod_life.judge import Judge
 from tests.property.pod_life.model import ActionFailed, ModelKubelet
 from tests.property.pod_life.node import Node

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kubelet.config import KubeletConfig
+from kubelet.decide.termination import Verdict
 from kubelet.eviction.ranking import is_critical
-from kubelet.pod.termination import Verdict
 from kubelet.runtime.records import ContainerPhase, Uid
 from kubelet.sources.static_files import MAX_FILES
 from tests.unit.kubelet.harness import NODE, Node, node

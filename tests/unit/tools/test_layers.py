@@ -19,12 +19,13 @@ PLANTED = {
     "a controller imports another": ("controller.job.reconcile", "controller.cronjob.reconcile"),
     "a printer imports a command": ("cli.printers.table", "cli.commands.get"),
     "a part of the kubelet names a runtime": ("kubelet.pod.tools", "kubelet.runtime.docker.engine"),
+    "a decision of the kubelet imports who carries it out": ("kubelet.decide.compute", "kubelet.pod.execute"),
     "what volumes stand on imports a kind": ("kubelet.volumes.payload", "kubelet.volumes.plugins.table"),
     "a decision does I/O": ("controller.job.reconcile", "socket"),
     "another module opens the door to etcd": ("apiserver.registry.store", "aetcd"),
     "the judge imports the judged": ("bench.judge", "scheduler.cache.cache"),
 }
-UNNAMED = "controller.unnamed"
+UNNAMED = ("controller.unnamed", "kubelet.unnamed")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,9 @@ def verdict(tmp_path_factory: pytest.TempPathFactory) -> str:
         path = copy / source.replace(".", "/")
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         path.write_text(f"{path.read_text()}\nimport {target}\n")
-    (copy / UNNAMED.replace(".", "/")).mkdir()
-    (copy / UNNAMED.replace(".", "/") / "__init__.py").touch()
+    for package in UNNAMED:
+        (copy / package.replace(".", "/")).mkdir()
+        (copy / package.replace(".", "/") / "__init__.py").touch()
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=copy, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -54,5 +56,6 @@ def test_a_planted_import_is_found(verdict: str, family: str):
     assert f"{source} -> {target} (l." in verdict
 
 
-def test_a_package_without_a_layer_is_found(verdict: str):
-    assert UNNAMED in verdict
+@pytest.mark.parametrize("package", UNNAMED)
+def test_a_package_without_a_layer_is_found(verdict: str, package: str):
+    assert package in verdict

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from kubelet.containers.downward import PodFacts
-from kubelet.containers.env import EnvError, References, Sources, expand, make_env, references
+from kubelet.containers.env import ConfigProblem, References, Sources, expand, make_env, references
 from vaina.api.core.v1 import config_pb2, pod_pb2
 from vaina.testing.builders import make_config_map, make_container, make_pod
 
@@ -152,7 +152,7 @@ def test_a_limit_that_a_container_has_not_is_that_of_its_pod(
     ],
 )
 def test_what_is_missing_is_told(ref: Ref, message: str) -> None:
-    with pytest.raises(EnvError) as refused:
+    with pytest.raises(ConfigProblem) as refused:
         env_of(variable(ref))
 
     assert str(refused.value) == message
@@ -192,7 +192,7 @@ def test_a_whole_config_map_may_be_missing_too() -> None:
     container = make_container()
     source = container.env_from.add().config_map_ref
     source.local_object_reference.name = "none"
-    with pytest.raises(EnvError, match='configmap "none" not found'):
+    with pytest.raises(ConfigProblem, match='configmap "none" not found'):
         make_env(make_pod(), container, SOURCES, FACTS)
 
     source.optional = True

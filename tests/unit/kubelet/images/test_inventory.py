@@ -16,10 +16,10 @@ from kubelet.images.inventory import (
     node_images,
 )
 from kubelet.labels import IMAGES_ANNOTATION
+from kubelet.machine.filesystem import FilesystemUse
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerConfig, ImageState, SandboxConfig, Uid
-from kubelet.stats.filesystem import FilesystemUse
 from vaina.testing.clock import FakeClock
 
 POLICY = ImagePolicy()

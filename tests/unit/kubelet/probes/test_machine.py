@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from kubelet.pod.observation import ProbeKind, ProbeResult
+from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.probes.machine import Thresholds, advance, initial, thresholds_of
 from vaina.api.core.v1 import pod_pb2
 

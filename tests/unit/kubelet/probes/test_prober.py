@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.observation import ProbeKind, ProbeResult
 from kubelet.probes.outcome import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeUnavailable

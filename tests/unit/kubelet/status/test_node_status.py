@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from kubelet.node.capacity import Resources, allocatable, configured
-from kubelet.node.machine import Machine
+from kubelet.machine.capacity import Resources, allocatable, configured
+from kubelet.machine.machine import Machine
 from kubelet.runtime.records import RuntimeStatus, RuntimeVersion
 from kubelet.status.node_status import NodeFacts, compute_node_status, says_nothing_new, without_extended
 from vaina.api.core.v1 import node_pb2

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.containers.config import ConfigProblem
 from kubelet.containers.downward import PodFacts
-from kubelet.containers.env import EnvError
+from kubelet.containers.env import ConfigProblem
 from kubelet.pod.directory import MAX_ENV_FILE, PodDirectory
 from kubelet.runtime.records import ContainerPhase, ContainerState, Mount, Uid
 from kubelet.volumes import mounting
@@ -354,7 +353,7 @@ async def test_a_file_of_variables_is_read_out_of_its_volume_and_nothing_else(
     os.mkfifo(root / "pipe")
     (root / "large").write_bytes(b"x" * (MAX_ENV_FILE + 1))
     for path in ("out", "pipe", "large", "config", "a\0b"):
-        with pytest.raises(EnvError, match="couldn't parse env file"):
+        with pytest.raises(ConfigProblem, match="couldn't parse env file"):
             await directory.env_file(pod, "data", path)
-    with pytest.raises(EnvError, match='cannot find the volume "other" referenced by FileKeyRef'):
+    with pytest.raises(ConfigProblem, match='cannot find the volume "other" referenced by FileKeyRef'):
         await directory.env_file(pod, "other", "app.env")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.containers.config import ConfigProblem
+from kubelet.containers.env import ConfigProblem
 from kubelet.runtime.records import Mount, Uid
 from kubelet.volumes.container_mounts import volume_mounts
 from kubelet.volumes.manager import VolumeManager

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     CancelPulls,
     KillContainer,
     KillReason,
@@ -16,9 +16,9 @@ from kubelet.pod.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.pod.observation import HookProgress, ImageObservation, ImageProgress, PodObservation, Stopping
-from kubelet.pod.termination import Ending, EndReason, compute_termination, next_ending
-from tests.unit.kubelet.pod.observations import NOW, exited, pod, running, sandbox, seen
+from kubelet.decide.observation import HookProgress, ImageObservation, ImageProgress, PodObservation, Stopping
+from kubelet.decide.termination import Ending, EndReason, compute_termination, next_ending
+from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 

@@ -7,7 +7,7 @@ given later takes effect at once. Follows https://kubernetes.io/docs/concepts/wo
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     Action,
     CancelPulls,
     ContainerKind,
@@ -22,8 +22,8 @@ from kubelet.pod.actions import (
     UnmountVolumes,
     earliest,
 )
-from kubelet.pod.containers import view_containers
-from kubelet.pod.observation import VOLUMES_KEY, HookProgress, ImageProgress, PodObservation
+from kubelet.decide.containers import view_containers
+from kubelet.decide.observation import VOLUMES_KEY, HookProgress, ImageProgress, PodObservation
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of

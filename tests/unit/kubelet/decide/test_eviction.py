@@ -2,11 +2,11 @@
 
 import pytest
 
-from kubelet.pod.compute import RestartPolicy
-from kubelet.pod.observation import PodObservation
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from kubelet.pod.termination import Ending, EndReason, Verdict, next_ending
-from tests.unit.kubelet.pod.observations import NOW, exited, pod, running, seen
+from kubelet.decide.compute import RestartPolicy
+from kubelet.decide.observation import PodObservation
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from kubelet.decide.termination import Ending, EndReason, Verdict, next_ending
+from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 

@@ -5,10 +5,10 @@ but debug containers are killed without grace and their records removed, those t
 whatever kubelet looks. Sandbox, address and volumes stay. What was removed is remembered from the status, and starts again from the first init container on.
 """
 
-from kubelet.pod.actions import ContainerKind, KillReason, PodPlan, RemoveContainer, earliest
-from kubelet.pod.containers import ContainerView, rule_action, specs, view_containers
-from kubelet.pod.observation import PodObservation
-from kubelet.pod.termination import stop_container
+from kubelet.decide.actions import ContainerKind, KillReason, PodPlan, RemoveContainer, earliest
+from kubelet.decide.containers import ContainerView, rule_action, specs, view_containers
+from kubelet.decide.observation import PodObservation
+from kubelet.decide.termination import stop_container
 from kubelet.runtime.records import ContainerPhase
 from vaina.api.core.v1 import pod_pb2
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from kubelet.pod.compute import RestartPolicy, compute_pod_plan, natural_ending
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from tests.unit.kubelet.pod.lines import known_of, plan_line, pod_of
-from tests.unit.kubelet.pod.observations import NOW
+from kubelet.decide.compute import RestartPolicy, compute_pod_plan, natural_ending
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from tests.unit.kubelet.decide.lines import known_of, plan_line, pod_of
+from tests.unit.kubelet.decide.observations import NOW
 
 LINES = [
     # Killed between creating an attempt and starting it, in a sandbox that died then: the attempt before has its back-off still.

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from kubelet.pod.actions import ContainerKind, CreateSandbox, PodPlan, StartContainer, TermContainer
-from kubelet.pod.compute import RestartPolicy, compute_pod_plan, natural_ending
-from kubelet.pod.observation import PodObservation
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from kubelet.pod.termination import Ending, EndReason
-from tests.unit.kubelet.pod.observations import NOW, created, exited, pod, running, sandbox, seen
+from kubelet.decide.actions import ContainerKind, CreateSandbox, PodPlan, StartContainer, TermContainer
+from kubelet.decide.compute import RestartPolicy, compute_pod_plan, natural_ending
+from kubelet.decide.observation import PodObservation
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from kubelet.decide.termination import Ending, EndReason
+from tests.unit.kubelet.decide.observations import NOW, created, exited, pod, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 
 POLICY = RestartPolicy()

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from kubelet.containers.cgroups import pod_cgroup
 from kubelet.containers.dns import dns_config
-from kubelet.containers.env import expand_all
+from kubelet.containers.env import ConfigProblem, expand_all
 from kubelet.containers.names import kernel_name
 from kubelet.containers.resources import linux_resources
+from kubelet.decide.actions import ContainerKind, StartContainer
+from kubelet.decide.resize import encode_sizes, sizes_of
+from kubelet.decide.termination import grace_seconds
 from kubelet.labels import (
     BACKOFF_STEP,
     CONTAINER_KIND_LABEL,
@@ -27,9 +30,6 @@ from kubelet.labels import (
     TERMINATION_PATH_ANNOTATION,
     TERMINATION_POLICY_ANNOTATION,
 )
-from kubelet.pod.actions import ContainerKind, StartContainer
-from kubelet.pod.resize import encode_sizes, sizes_of
-from kubelet.pod.termination import grace_seconds
 from kubelet.runtime.records import (
     ContainerConfig,
     DnsConfig,
@@ -41,10 +41,6 @@ from kubelet.runtime.records import (
 )
 from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2
-
-
-class ConfigProblem(Exception):
-    """The container may not run as it is specified (CreateContainerConfigError); the message is upstream's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from kubelet.pod.actions import KillReason
-from kubelet.pod.resize import Pending, Sizes
+from kubelet.decide.actions import KillReason
+from kubelet.decide.resize import Pending, Sizes
 from kubelet.runtime.records import ContainerState, SandboxState
 from vaina.api.core.v1 import pod_pb2
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from kubelet.pod.actions import KillContainer, KillReason, RemoveContainer
-from kubelet.pod.compute import RestartPolicy, compute_pod_plan, natural_ending
-from kubelet.pod.observation import PodObservation
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from tests.unit.kubelet.pod.observations import NOW, exited, pod, running, seen
+from kubelet.decide.actions import KillContainer, KillReason, RemoveContainer
+from kubelet.decide.compute import RestartPolicy, compute_pod_plan, natural_ending
+from kubelet.decide.observation import PodObservation
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.conditions import get_condition
 

@@ -5,9 +5,9 @@ Each line has its own answer. The name of a case is the line itself.
 
 import pytest
 
-from kubelet.pod.compute import RestartPolicy, compute_pod_plan, natural_ending
-from tests.unit.kubelet.pod.lines import known_of, plan_line, pod_of
-from tests.unit.kubelet.pod.observations import NOW
+from kubelet.decide.compute import RestartPolicy, compute_pod_plan, natural_ending
+from tests.unit.kubelet.decide.lines import known_of, plan_line, pod_of
+from tests.unit.kubelet.decide.observations import NOW
 
 POLICY = RestartPolicy()
 

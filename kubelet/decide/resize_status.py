@@ -1,11 +1,11 @@
 """What to say of a Pod that is resized in place: two conditions, and what each container was allocated and has (KEP-1287). PURE.
 
-Called by `kubelet.pod.status`.
+Called by `kubelet.decide.status`.
 """
 
-from kubelet.pod.containers import ContainerView, view_containers
-from kubelet.pod.observation import PodObservation, resize_key
-from kubelet.pod.resize import ERROR, IN_PROGRESS, PENDING, sizes_of, write_sizes
+from kubelet.decide.containers import ContainerView, view_containers
+from kubelet.decide.observation import PodObservation, resize_key
+from kubelet.decide.resize import ERROR, IN_PROGRESS, PENDING, sizes_of, write_sizes
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 

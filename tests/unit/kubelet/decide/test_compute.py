@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     ContainerKind,
     CreateSandbox,
     KillContainer,
@@ -20,8 +20,8 @@ from kubelet.pod.actions import (
     StopSandbox,
     TermContainer,
 )
-from kubelet.pod.compute import RestartPolicy, compute_pod_plan
-from kubelet.pod.observation import (
+from kubelet.decide.compute import RestartPolicy, compute_pod_plan
+from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
     Failure,
@@ -34,7 +34,7 @@ from kubelet.pod.observation import (
     Stopping,
     start_key,
 )
-from tests.unit.kubelet.pod.observations import NOW, created, exited, pod, running, sandbox, seen
+from tests.unit.kubelet.decide.observations import NOW, created, exited, pod, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 

@@ -16,8 +16,7 @@ A plan: `make s0`, `stop s0`, `drop s0`, `start app/1@2` (attempt, restarts in a
 import re
 from dataclasses import replace
 
-from kubelet.labels import BACKOFF_STEP
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     Action,
     CreateSandbox,
     KillContainer,
@@ -30,9 +29,10 @@ from kubelet.pod.actions import (
     StopSandbox,
     TermContainer,
 )
-from kubelet.pod.observation import HookProgress, PodObservation, ProbeKind, ProbeResult
+from kubelet.decide.observation import HookProgress, PodObservation, ProbeKind, ProbeResult
+from kubelet.labels import BACKOFF_STEP
 from kubelet.runtime.records import ContainerState
-from tests.unit.kubelet.pod.observations import NOW, READY, created, exited, running, sandbox, seen
+from tests.unit.kubelet.decide.observations import NOW, READY, created, exited, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod
 

@@ -6,7 +6,7 @@ Its own, and those that volumes of it show: they are pulled alike (`pkg/kubelet/
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubelet.pod.actions import PullPolicy, image_key
+from kubelet.decide.actions import PullPolicy, image_key
 from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelet.node.capacity import Resources
+from kubelet.machine.capacity import Resources
 from kubelet.runtime.records import DnsConfig
 
 _ARCHITECTURES = {

@@ -12,7 +12,7 @@ from kubelet.containers.cgroups import (
     pod_cgroup,
     pod_cgroup_limits,
 )
-from kubelet.node.cgroups import Cgroups, CgroupUse, PodCgroups, weight_of
+from kubelet.machine.cgroups import Cgroups, CgroupUse, PodCgroups, weight_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod
 

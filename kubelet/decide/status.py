@@ -6,9 +6,9 @@
 
 from dataclasses import dataclass, replace
 
-from kubelet.pod.actions import ContainerKind
-from kubelet.pod.compute import RestartPolicy, backoff_delay
-from kubelet.pod.containers import (
+from kubelet.decide.actions import ContainerKind
+from kubelet.decide.compute import RestartPolicy, backoff_delay
+from kubelet.decide.containers import (
     RESTARTING_ALL_MESSAGE,
     RESTARTING_ALL_REASON,
     ContainerView,
@@ -19,12 +19,12 @@ from kubelet.pod.containers import (
     restart_wanted,
     view_containers,
 )
-from kubelet.pod.images import wanted_images
-from kubelet.pod.observation import ImageProgress, PodObservation, start_key
-from kubelet.pod.phase import TERMINAL, compute_conditions, compute_phase
-from kubelet.pod.resize_status import resize_conditions, write_resources
-from kubelet.pod.restart_all import may_restart_all, restarts_all
-from kubelet.pod.termination import Ending, EndReason
+from kubelet.decide.images import wanted_images
+from kubelet.decide.observation import ImageProgress, PodObservation, start_key
+from kubelet.decide.phase import TERMINAL, compute_conditions, compute_phase
+from kubelet.decide.resize_status import resize_conditions, write_resources
+from kubelet.decide.restart_all import may_restart_all, restarts_all
+from kubelet.decide.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp

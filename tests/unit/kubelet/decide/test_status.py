@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kubelet.pod.actions import KillReason
-from kubelet.pod.compute import RestartPolicy, natural_ending
-from kubelet.pod.observation import (
+from kubelet.decide.actions import KillReason
+from kubelet.decide.compute import RestartPolicy, natural_ending
+from kubelet.decide.observation import (
     Failure,
     HookProgress,
     ImageObservation,
@@ -17,9 +17,9 @@ from kubelet.pod.observation import (
     Stopping,
     start_key,
 )
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from kubelet.pod.termination import Ending, EndReason
-from tests.unit.kubelet.pod.observations import NOW, exited, pod, running, sandbox, seen
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from kubelet.decide.termination import Ending, EndReason
+from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 

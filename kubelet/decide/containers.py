@@ -7,9 +7,9 @@ never run again because its record was removed (I12).
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from kubelet.decide.actions import ContainerKind
+from kubelet.decide.observation import PodObservation, ProbeKind, ProbeResult
 from kubelet.labels import BACKOFF_STEP
-from kubelet.pod.actions import ContainerKind
-from kubelet.pod.observation import PodObservation, ProbeKind, ProbeResult
 from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
@@ -19,7 +19,7 @@ LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
 LOST_EXIT_CODE = 137
 
-#: a container whose record was removed so that all containers of the Pod start again (`kubelet.pod.restart_all`)
+#: a container whose record was removed so that all containers of the Pod start again (`kubelet.decide.restart_all`)
 RESTARTING_ALL_REASON = "RestartingAllContainers"
 RESTARTING_ALL_MESSAGE = "The container is removed because RestartAllContainers in place"
 #: the condition that says so

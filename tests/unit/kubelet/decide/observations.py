@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from kubelet.decide.observation import ImageObservation, ImageProgress, PodObservation
 from kubelet.labels import BACKOFF_STEP
-from kubelet.pod.observation import ImageObservation, ImageProgress, PodObservation
 from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod

@@ -2,11 +2,11 @@
 
 import pytest
 
-from kubelet.pod.compute import RestartPolicy, natural_ending
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from kubelet.pod.termination import Ending, EndReason
-from tests.unit.kubelet.pod.lines import known_of, pod_of, status_line
-from tests.unit.kubelet.pod.observations import NOW
+from kubelet.decide.compute import RestartPolicy, natural_ending
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from kubelet.decide.termination import Ending, EndReason
+from tests.unit.kubelet.decide.lines import known_of, pod_of, status_line
+from tests.unit.kubelet.decide.observations import NOW
 from vaina.api.core.v1 import pod_pb2
 
 POLICY = RestartPolicy()

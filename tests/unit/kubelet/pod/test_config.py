@@ -2,14 +2,14 @@
 
 import pytest
 
-from kubelet.containers.config import (
-    ConfigProblem,
+from kubelet.containers.env import ConfigProblem
+from kubelet.decide.actions import ContainerKind, StartContainer
+from kubelet.pod.config import (
     NodeSettings,
     container_config,
     sandbox_config,
     security_config,
 )
-from kubelet.pod.actions import ContainerKind, StartContainer
 from kubelet.runtime.records import PortMapping, SecurityConfig
 from vaina.testing.builders import make_pod
 

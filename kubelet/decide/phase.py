@@ -6,8 +6,8 @@ Follows upstream's getPhase and `pkg/kubelet/status/generate.go`; their reasons 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from kubelet.pod.actions import ContainerKind
-from kubelet.pod.containers import ALL_RESTARTING, kind_of_init
+from kubelet.decide.actions import ContainerKind
+from kubelet.decide.containers import ALL_RESTARTING, kind_of_init
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.quoting import go_quote

@@ -9,8 +9,7 @@ upstream's computePodActions. No sandbox is made before all is there that the vo
 
 from dataclasses import dataclass, field
 
-from kubelet.labels import BACKOFF_STEP
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     Action,
     ContainerKind,
     CreateSandbox,
@@ -26,7 +25,7 @@ from kubelet.pod.actions import (
     StopSandbox,
     earliest,
 )
-from kubelet.pod.containers import (
+from kubelet.decide.containers import (
     ContainerView,
     current_sandbox,
     init_done,
@@ -36,8 +35,8 @@ from kubelet.pod.containers import (
     target_of,
     view_containers,
 )
-from kubelet.pod.images import WantedImage, wanted_images
-from kubelet.pod.observation import (
+from kubelet.decide.images import WantedImage, wanted_images
+from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
     HookProgress,
@@ -49,9 +48,9 @@ from kubelet.pod.observation import (
     resize_key,
     start_key,
 )
-from kubelet.pod.resize import needs_restart, sizes_of
-from kubelet.pod.restart_all import compute_restart_all, restarts_all
-from kubelet.pod.termination import (
+from kubelet.decide.resize import needs_restart, sizes_of
+from kubelet.decide.restart_all import compute_restart_all, restarts_all
+from kubelet.decide.termination import (
     Ending,
     EndReason,
     active_deadline,
@@ -59,6 +58,7 @@ from kubelet.pod.termination import (
     grace_seconds,
     stop_container,
 )
+from kubelet.labels import BACKOFF_STEP
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff

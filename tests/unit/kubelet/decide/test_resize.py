@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kubelet.labels import SIZES_ANNOTATION
-from kubelet.pod.actions import (
+from kubelet.decide.actions import (
     ContainerKind,
     KillReason,
     PodPlan,
@@ -13,9 +12,9 @@ from kubelet.pod.actions import (
     StartContainer,
     TermContainer,
 )
-from kubelet.pod.compute import RestartPolicy, compute_pod_plan
-from kubelet.pod.observation import Failure, PodObservation, Stopping, resize_key
-from kubelet.pod.resize import (
+from kubelet.decide.compute import RestartPolicy, compute_pod_plan
+from kubelet.decide.observation import Failure, PodObservation, Stopping, resize_key
+from kubelet.decide.resize import (
     DEFERRED,
     INFEASIBLE,
     Pending,
@@ -29,8 +28,9 @@ from kubelet.pod.resize import (
     needs_restart,
     with_allocated,
 )
-from kubelet.pod.status import NodeAddresses, compute_pod_status
-from tests.unit.kubelet.pod.observations import NOW, exited, pod, running, seen
+from kubelet.decide.status import NodeAddresses, compute_pod_status
+from kubelet.labels import SIZES_ANNOTATION
+from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 
