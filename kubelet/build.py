@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from kubelet.config import KubeletConfig
-from kubelet.decide.compute import RestartPolicy
+from kubelet.decide.backoff import RestartPolicy
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
 from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.kubelet import Kubelet

@@ -7,8 +7,6 @@ upstream's computePodActions. No sandbox is made before all is there that the vo
 (`pkg/kubelet/kubelet.go`, SyncPod: WaitForAttachAndMount).
 """
 
-from dataclasses import dataclass, field
-
 from kubelet.decide.actions import (
     Action,
     ContainerKind,
@@ -25,6 +23,7 @@ from kubelet.decide.actions import (
     StopSandbox,
     earliest,
 )
+from kubelet.decide.backoff import RestartPolicy, backoff_delay, backoff_step
 from kubelet.decide.containers import (
     ContainerView,
     current_sandbox,
@@ -35,6 +34,7 @@ from kubelet.decide.containers import (
     target_of,
     view_containers,
 )
+from kubelet.decide.finish import natural_ending
 from kubelet.decide.images import WantedImage, wanted_images
 from kubelet.decide.observation import (
     SANDBOX_KEY,
@@ -52,56 +52,13 @@ from kubelet.decide.resize import needs_restart, sizes_of
 from kubelet.decide.restart_all import compute_restart_all, restarts_all
 from kubelet.decide.termination import (
     Ending,
-    EndReason,
     active_deadline,
     compute_termination,
     grace_seconds,
     stop_container,
 )
-from kubelet.labels import BACKOFF_STEP
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
-from vaina.backoff import Backoff
-
-
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """How ended containers are restarted. Upstream's numbers; tests take shorter ones."""
-
-    backoff: Backoff = field(default_factory=lambda: Backoff(base_seconds=10.0, cap_seconds=300.0))
-    #: a container that ran this long starts with a clean record when it ends
-    reset_seconds: float = 600.0
-
-
-def backoff_step(ended: ContainerState, policy: RestartPolicy) -> int:
-    """Return how many restarts in a row have led to this end: 0 for the first, and after a long good run."""
-    if ended.started_at and ended.finished_at - ended.started_at >= policy.reset_seconds:
-        return 0
-    step = ended.annotations.get(BACKOFF_STEP, "0")
-    return int(step) if step.isdecimal() else 0
-
-
-def backoff_delay(ended: ContainerState, policy: RestartPolicy) -> float:
-    """Return the seconds between an end and the next start: the first restart is immediate, then 10 s, 20 s, ... 5 min."""
-    step = backoff_step(ended, policy)
-    return policy.backoff.delay(step - 1) if step else 0.0
-
-
-def is_finished(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
-    """Say whether the Pod has come to its end by itself: no main container runs or will again, or an init container failed for good."""
-    if not is_initialized(pod, views, observed) and any(
-        view.kind is ContainerKind.INIT and _failed_for_good(view, pod, observed) for view in views
-    ):
-        return True
-    return all(
-        view.exited is not None and not restart_wanted(view, pod, observed)
-        for view in views
-        if view.kind is ContainerKind.MAIN
-    )
-
-
-def _failed_for_good(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    return view.exited is not None and not view.succeeded and not restart_wanted(view, pod, observed)
 
 
 def compute_pod_plan(
@@ -132,48 +89,6 @@ def compute_pod_plan(
     planner = _Planner(pod, observed, view_containers(pod, observed), now, policy)
     planner.plan()
     return PodPlan(tuple(planner.actions), earliest(planner.wake_at, active_deadline(pod, observed.said)))
-
-
-def natural_ending(
-    pod: pod_pb2.Pod, observed: PodObservation, now: float, *, before: Ending | None = None
-) -> Ending | None:
-    """Return that the Pod has come to its end by itself, if it has.
-
-    Args:
-        pod: of which it is asked.
-        observed: what is known of it.
-        now: seconds since the epoch.
-        before: what was said when it was asked last: its deadline holds. Sidecars end one after the other within one grace, as upstream's
-            (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
-    """
-    if restarts_all(pod, observed):
-        return None
-    views = view_containers(pod, observed)
-    lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views, observed)
-    # With its sandbox lost, what may not start twice (Never) has no place to go on: it fails.
-    if lost or is_finished(pod, views, observed):
-        return before or Ending(EndReason.FINISHED, now + grace_seconds(pod))
-    return None
-
-
-def _has_run_and_may_not_again(
-    pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation
-) -> bool:
-    """Say whether a Pod that may start nothing twice has begun; one with a main container that may goes on (KEP-5307)."""
-    if pod.spec.restart_policy != "Never":
-        return False
-    again = any(_may_again(view, pod, observed) for view in views if view.kind is ContainerKind.MAIN)
-    return not again and any(
-        view.current is not None for view in views if view.kind is not ContainerKind.EPHEMERAL
-    )
-
-
-def _may_again(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether a container may have another attempt; of one that runs or never began nobody knows with which code it will end."""
-    if view.running or view.current is None:
-        own = view.spec.restart_policy or pod.spec.restart_policy
-        return own in {"Always", "OnFailure"} or bool(view.spec.restart_policy_rules)
-    return view.exited is not None and restart_wanted(view, pod, observed)
 
 
 class _Planner:

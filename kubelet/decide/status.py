@@ -7,7 +7,7 @@
 from dataclasses import dataclass, replace
 
 from kubelet.decide.actions import ContainerKind
-from kubelet.decide.compute import RestartPolicy, backoff_delay
+from kubelet.decide.backoff import RestartPolicy, backoff_delay
 from kubelet.decide.containers import (
     RESTARTING_ALL_MESSAGE,
     RESTARTING_ALL_REASON,

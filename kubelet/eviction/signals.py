@@ -27,7 +27,6 @@ class Signal(StrEnum):
 
 _MEMORY = frozenset({Signal.MEMORY, Signal.ALLOCATABLE_MEMORY})
 _INODES = frozenset({Signal.NODEFS_INODES, Signal.IMAGEFS_INODES})
-_IMAGEFS = frozenset({Signal.IMAGEFS, Signal.IMAGEFS_INODES})
 
 #: the words of a kubelet without configuration
 DEFAULT_HARD = "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%"
@@ -91,11 +90,6 @@ def condition_of(signal: Signal) -> str:
     if signal in _MEMORY:
         return "MemoryPressure"
     return "PIDPressure" if signal is Signal.PIDS else "DiskPressure"
-
-
-def is_imagefs(signal: Signal) -> bool:
-    """Say whether it is about the images' file system."""
-    return signal in _IMAGEFS
 
 
 def rank_of(threshold: Threshold) -> int:

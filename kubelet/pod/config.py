@@ -12,7 +12,7 @@ from kubelet.containers.dns import dns_config
 from kubelet.containers.env import ConfigProblem, expand_all
 from kubelet.containers.names import kernel_name
 from kubelet.containers.resources import linux_resources
-from kubelet.decide.actions import ContainerKind, StartContainer
+from kubelet.decide.actions import StartContainer
 from kubelet.decide.resize import encode_sizes, sizes_of
 from kubelet.decide.termination import grace_seconds
 from kubelet.labels import (
@@ -283,9 +283,3 @@ def _check_non_root(
         raise ConfigProblem(
             f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root {where}"
         )
-
-
-def kind_of_label(labels: Mapping[str, str]) -> ContainerKind | None:
-    """Return the kind of a container by its labels, if it is one of ours."""
-    value = labels.get(CONTAINER_KIND_LABEL, "")
-    return ContainerKind(value) if value in set(ContainerKind) else None

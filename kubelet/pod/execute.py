@@ -4,8 +4,7 @@ Called by the Pod's worker. What fails is remembered (with back-off) and said in
 hooks go on in tasks of the worker's group, which poke it when they end.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import assert_never
 
@@ -32,31 +31,28 @@ from kubelet.decide.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.decide.containers import field_path, specs, target_of
+from kubelet.decide.containers import specs, target_of
 from kubelet.decide.images import WantedImage, wanted_images
 from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
-    ImageObservation,
-    ImageProgress,
     start_key,
 )
 from kubelet.decide.resize import sizes_of
-from kubelet.images.keyring import find_auths
 from kubelet.pod import config
-from kubelet.pod.memory import ImageRecord, PodMemory
+from kubelet.pod.memory import PodMemory
+from kubelet.pod.pulls import Pulls
 from kubelet.pod.running import NORMAL, WARNING, RunningContainers
 from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import (
     CreateFailed,
-    ImagePullError,
     RuntimeFailure,
     RuntimeUnavailable,
     SandboxFailed,
     StartFailed,
 )
-from kubelet.runtime.records import ContainerConfig, RegistryAuth, SandboxConfig, Uid
+from kubelet.runtime.records import ContainerConfig, SandboxConfig, Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.plugins.table import plugin_of
@@ -85,6 +81,7 @@ class PodExecutor:
         self._tools, self._memory, self._waits = tools, memory, waits
         self._group, self._poke = group, poke
         self._running = RunningContainers(tools, memory, waits, group, poke)
+        self._pulls = Pulls(tools, memory, waits, group, poke)
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
         """Do one action. Raises ActionError."""
@@ -109,9 +106,9 @@ class PodExecutor:
                     self._memory.mounted = frozenset()
                     self._memory.failures.pop(VOLUMES_KEY, None)
                 case PullImage():
-                    self._pull(pod, action)
+                    self._pulls.begin(pod, action)
                 case CancelPulls():
-                    self._cancel_pulls()
+                    self._pulls.cancel()
                 case StartContainer():
                     await self._start(pod, action)
                 case ResizeContainer():
@@ -130,20 +127,11 @@ class PodExecutor:
         except (RuntimeFailure, VolumeFailed) as error:
             raise ActionError(action, str(error)) from error
 
-    def _event(self, pod: pod_pb2.Pod, type: str, reason: str, message: str, container: str = "") -> None:
-        path = field_path(pod, container) if container else ""
-        self._tools.events.event(pod, type, reason, message, field_path=path)
-
-    def _pod_ip(self, pod: pod_pb2.Pod) -> str:
-        if pod.spec.host_network:
-            return self._tools.node.host_ip
-        return self._memory.sandbox.ip if self._memory.sandbox is not None else ""
-
     async def _create_sandbox(self, pod: pod_pb2.Pod, action: CreateSandbox) -> None:
         tools, memory, metrics = self._tools, self._memory, self._tools.metrics
         begun = tools.clock.now()
         if memory.sandbox is not None and memory.first_start is not None:
-            self._event(
+            self._tools.event(
                 pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
         try:
@@ -155,7 +143,7 @@ class PodExecutor:
         except RuntimeFailure as error:
             metrics.started_pod_errors.inc()
             message = f"Failed to create pod sandbox: {error}"
-            self._event(pod, WARNING, "FailedCreatePodSandBox", message)
+            self._tools.event(pod, WARNING, "FailedCreatePodSandBox", message)
             now = tools.clock.now()
             memory.fail(SANDBOX_KEY, "", message, backoff=tools.settings.sandbox_backoff, now=now)
             self._waits.begin(pod, SANDBOX_KEY, PodStep.SANDBOXED, f"another try: {message}")
@@ -164,9 +152,9 @@ class PodExecutor:
         self._waits.end(pod, SANDBOX_KEY)
         if action.attempt == 0 and (fields := unsupported.left_aside(pod)):
             words = f"Fields that have no effect on this node: {', '.join(fields)}"
-            self._event(pod, WARNING, "FieldsIgnored", words)
+            self._tools.event(pod, WARNING, "FieldsIgnored", words)
         metrics.started_pods.inc()
-        address = self._pod_ip(pod)
+        address = self._tools.node.pod_ip(pod, self._memory.sandbox)
         self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
 
     def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
@@ -198,14 +186,18 @@ class PodExecutor:
         if not names:
             return
         try:
-            await self._tools.volumes.mount(pod, names, self._tools.node.facts(self._pod_ip(pod)))
+            await self._tools.volumes.mount(
+                pod, names, self._tools.node.facts(self._tools.node.pod_ip(pod, self._memory.sandbox))
+            )
         except VolumeFailed as error:
             log.warning("volumes not refreshed", pod=pod.metadata.name, error=str(error))
 
     async def _prepare(self, pod: pod_pb2.Pod, action: PrepareVolumes) -> None:
         tools = self._tools
         try:
-            await tools.volumes.prepare(pod, action.names, tools.node.facts(self._pod_ip(pod)))
+            await tools.volumes.prepare(
+                pod, action.names, tools.node.facts(self._tools.node.pod_ip(pod, self._memory.sandbox))
+            )
         except VolumeFailed as error:
             self._volumes_failed(pod, error)
             raise
@@ -214,7 +206,7 @@ class PodExecutor:
 
     def _volumes_failed(self, pod: pod_pb2.Pod, error: VolumeFailed) -> None:
         tools, memory = self._tools, self._memory
-        self._event(pod, WARNING, "FailedMount", str(error))
+        self._tools.event(pod, WARNING, "FailedMount", str(error))
         step = PodStep.SANDBOXED if memory.sandbox is None else PodStep.MOUNTED
         self._waits.begin(pod, VOLUMES_KEY, step, str(error))
         memory.fail(VOLUMES_KEY, "", str(error), backoff=tools.settings.volume_backoff, now=tools.clock.now())
@@ -223,7 +215,9 @@ class PodExecutor:
         tools, memory = self._tools, self._memory
         begun = tools.clock.now()
         try:
-            await tools.volumes.mount(pod, action.names, tools.node.facts(self._pod_ip(pod)))
+            await tools.volumes.mount(
+                pod, action.names, tools.node.facts(self._tools.node.pod_ip(pod, self._memory.sandbox))
+            )
         except VolumeFailed as error:
             self._volumes_failed(pod, error)
             # Some of them may be there: the next look asks which.
@@ -233,68 +227,6 @@ class PodExecutor:
         self._waits.end(pod, VOLUMES_KEY)
         memory.mounted = (memory.mounted or frozenset()) | frozenset(action.names)
         self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
-
-    def _pull(self, pod: pod_pb2.Pod, action: PullImage) -> None:
-        failed = self._memory.images.get(action.key)
-        observation = ImageObservation(ImageProgress.PULLING)
-        if failed is not None and failed.image == action.image and failed.observation.reason:
-            # Why it waits is told until a try goes well (upstream: `pkg/kubelet/reason_cache.go`).
-            observation = replace(failed.observation, progress=ImageProgress.PULLING)
-        self._memory.images[action.key] = ImageRecord(action.attempt, action.image, observation)
-        self._event(pod, NORMAL, "Pulling", f"Pulling image {go_quote(action.image)}", _owner(action))
-        before = self._memory.pulls.pop(action.key, None)
-        if before is not None:
-            before.cancel()
-        self._memory.pulls[action.key] = self._group.create_task(self._pull_to_end(pod, action))
-
-    async def _pull_to_end(self, pod: pod_pb2.Pod, action: PullImage) -> None:
-        tools, uid = self._tools, Uid(pod.metadata.uid)
-        waits, key, words = self._waits, f"pull/{action.key}", f"image {action.image}"
-
-        def begun() -> None:
-            waits.begin(pod, key, PodStep.STARTED, words)
-
-        if tools.images.is_full:
-            waits.begin(pod, key, PodStep.STARTED, f"a place among the node's pulls, for {words}")
-        try:
-            auths = await self._auths(pod, action.image)
-            pulled = await tools.images.pull(uid, action.image, auths, begun)
-        except (RuntimeFailure, ApiError) as error:
-            refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
-            observation = tools.images.failed(uid, action.image, refused)
-            self._event(
-                pod,
-                WARNING,
-                "Failed",
-                f"Failed to pull image {go_quote(action.image)}: {error}",
-                _owner(action),
-            )
-            self._event(pod, WARNING, "Failed", f"Error: {observation.reason}", action.name)
-        else:
-            observation = ImageObservation(ImageProgress.READY, image_id=pulled.image.id)
-            self._event(pod, NORMAL, "Pulled", pulled.message, _owner(action))
-        self._memory.images[action.key] = ImageRecord(action.attempt, action.image, observation, pulled=True)
-        waits.end(pod, key)
-        self._poke()
-
-    async def _auths(self, pod: pod_pb2.Pod, image: str) -> Sequence[RegistryAuth]:
-        found, missing = [], []
-        for reference in pod.spec.image_pull_secrets:
-            secret = await self._tools.objects.secret(pod.metadata.namespace, reference.name)
-            if secret is None:
-                missing.append(reference.name)
-            else:
-                found.append(secret)
-        if missing:
-            words = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image may not succeed."
-            self._event(pod, WARNING, "FailedToRetrieveImagePullSecret", words)
-        return find_auths(image, found)
-
-    def _cancel_pulls(self) -> None:
-        for task in self._memory.pulls.values():
-            task.cancel()
-        self._memory.pulls.clear()
-        self._memory.images.clear()
 
     async def _start(self, pod: pod_pb2.Pod, action: StartContainer) -> None:
         tools, memory, clock = self._tools, self._memory, self._tools.clock
@@ -323,21 +255,21 @@ class PodExecutor:
                 memory.images.pop(image.key, None)
             self._start_failed(pod, action, "CreateContainerError", str(error))
             raise
-        self._event(pod, NORMAL, "Created", f"Created container: {action.name}", action.name)
+        self._tools.event(pod, NORMAL, "Created", f"Created container: {action.name}", action.name)
         try:
             with tools.metrics.operation("start_container"):
                 await tools.runtime.start_container(container_id)
         except StartFailed as error:
             # It is listed as ended with reason StartError: the restart policy decides what follows.
             tools.metrics.started_container_errors.labels(action.kind.value, "RunContainerError").inc()
-            self._event(pod, WARNING, "Failed", f"Error: {error}", action.name)
+            self._tools.event(pod, WARNING, "Failed", f"Error: {error}", action.name)
             raise
         if path := pod_cgroup(tools.node.settings.cgroup_parent, pod):
             tools.cgroups.contain(path)
         memory.failures.pop(start_key(action.name), None)
         memory.sizes[container_id] = sizes_of(spec.resources)
         tools.metrics.started_containers.labels(action.kind.value).inc()
-        self._event(pod, NORMAL, "Started", f"Started container {action.name}", action.name)
+        self._tools.event(pod, NORMAL, "Started", f"Started container {action.name}", action.name)
         log.info(
             "container started", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", container=action.name,
             attempt=action.attempt, step=PodStep.STARTED,
@@ -350,19 +282,23 @@ class PodExecutor:
             record = self._memory.images.get(image.key)
             if record is None or not record.pulled:
                 words = f"Container image {go_quote(image.reference)} already present on machine"
-                self._event(pod, NORMAL, "Pulled", words, "" if image.volume else container)
+                self._tools.event(pod, NORMAL, "Pulled", words, "" if image.volume else container)
 
     def _start_failed(self, pod: pod_pb2.Pod, action: StartContainer, reason: str, message: str) -> None:
         tools = self._tools
         tools.metrics.started_container_errors.labels(action.kind.value, reason).inc()
-        self._event(pod, WARNING, "Failed", f"Error: {message}", action.name)
+        self._tools.event(pod, WARNING, "Failed", f"Error: {message}", action.name)
         backoff = tools.settings.create_backoff
         self._memory.fail(start_key(action.name), reason, message, backoff=backoff, now=tools.clock.now())
 
     async def _config(
         self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: StartContainer
     ) -> ContainerConfig:
-        tools, namespace, address = self._tools, pod.metadata.namespace, self._pod_ip(pod)
+        tools, namespace, address = (
+            self._tools,
+            pod.metadata.namespace,
+            self._tools.node.pod_ip(pod, self._memory.sandbox),
+        )
         if action.target_id == "":
             raise ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
         if problem := unsupported.why_no_container(
@@ -398,8 +334,3 @@ class PodExecutor:
             if await self._tools.images.unpack(image_id, path):
                 del found[name]
         return found
-
-
-def _owner(action: PullImage) -> str:
-    """Return the container that an event about a pull is of; "": the Pod, of a volume's image."""
-    return "" if action.volume else action.name

@@ -11,7 +11,7 @@ import structlog
 from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
 from kubelet.containers.resources import linux_resources
 from kubelet.decide.actions import KillContainer, KillReason, ResizeContainer, RunPreStop, TermContainer
-from kubelet.decide.containers import field_path, specs
+from kubelet.decide.containers import specs
 from kubelet.decide.observation import HookProgress, Stopping, resize_key
 from kubelet.decide.resize import Sizes, message, sizes_of
 from kubelet.pod.hooks import HookFailed, run_hook
@@ -38,14 +38,6 @@ class RunningContainers:
     ) -> None:
         self._tools, self._memory, self._waits = tools, memory, waits
         self._group, self._poke = group, poke
-
-    def _event(self, pod: pod_pb2.Pod, type: str, reason: str, words: str, container: str) -> None:
-        self._tools.events.event(pod, type, reason, words, field_path=field_path(pod, container))
-
-    def _pod_ip(self, pod: pod_pb2.Pod) -> str:
-        if pod.spec.host_network:
-            return self._tools.node.host_ip
-        return self._memory.sandbox.ip if self._memory.sandbox is not None else ""
 
     def post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
         """Begin the postStart hook of a container that was just started."""
@@ -76,7 +68,7 @@ class RunningContainers:
         except RuntimeFailure as error:
             now, backoff = tools.clock.now(), tools.settings.resize_backoff
             memory.fail(resize_key(action.name), "", str(error), backoff=backoff, now=now)
-            tools.events.event(pod, WARNING, "ResizeError", message("Pod resize error", pod, str(error)))
+            tools.event(pod, WARNING, "ResizeError", message("Pod resize error", pod, str(error)))
             raise
         memory.failures.pop(resize_key(action.name), None)
         memory.sizes[action.container_id] = sizes
@@ -127,7 +119,7 @@ class RunningContainers:
 
     def _hook_failed(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, hook: str, error: HookFailed) -> None:
         # What the hook said may be secret: as upstream, the event does not tell it.
-        self._event(pod, WARNING, f"Failed{hook}Hook", f"{hook}Hook failed", spec.name)
+        self._tools.event(pod, WARNING, f"Failed{hook}Hook", f"{hook}Hook failed", spec.name)
         log.warning(
             "hook failed", hook=hook, pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=pod.metadata.uid,
             container=spec.name, error=str(error),
@@ -143,7 +135,7 @@ class RunningContainers:
     ) -> None:
         await run_hook(
             self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,
-            pod_ip=self._pod_ip(pod), timeout_seconds=seconds,
+            pod_ip=self._tools.node.pod_ip(pod, self._memory.sandbox), timeout_seconds=seconds,
         )  # fmt: skip
 
     def pre_stop(self, pod: pod_pb2.Pod, action: RunPreStop) -> None:
@@ -176,7 +168,7 @@ class RunningContainers:
             words = f"Container {name} resize requires restart"
         elif reason is KillReason.RESTART_ALL:
             words = "killing"
-        self._event(pod, NORMAL, "Killing", words, name)
+        self._tools.event(pod, NORMAL, "Killing", words, name)
 
     def _stopping(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> Stopping:
         stopping = self._memory.stopping.get(action.container_id)

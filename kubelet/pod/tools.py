@@ -7,13 +7,15 @@ from typing import Any, Final, Protocol
 
 from kubelet.containers.cgroups import CgroupLimits
 from kubelet.containers.downward import PodFacts
-from kubelet.decide.compute import RestartPolicy
+from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.containers import field_path
 from kubelet.decide.status import NodeAddresses
 from kubelet.images.manager import ImageManager
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.config import NodeSettings
 from kubelet.pod.directory import PodFiles
 from kubelet.runtime.interface import Runtime
+from kubelet.runtime.records import SandboxState
 from kubelet.sources.static_files import is_static
 from kubelet.volumes.interface import ObjectSource, Volumes
 from vaina.api.core.v1 import pod_pb2
@@ -191,6 +193,12 @@ class NodeView:
         """For statuses."""
         return NodeAddresses(self.host_ip, self.runtime_name)
 
+    def pod_ip(self, pod: pod_pb2.Pod, sandbox: SandboxState | None) -> str:
+        """Return the address of a Pod; "": it has none yet."""
+        if pod.spec.host_network:
+            return self.host_ip
+        return sandbox.ip if sandbox is not None else ""
+
     def facts(self, pod_ip: str) -> PodFacts:
         """For environments and volumes."""
         return PodFacts(pod_ip, self.host_ip, self.name, self.settings.allocatable)
@@ -232,3 +240,8 @@ class PodTools:
     rng: random.Random
     settings: WorkerSettings = field(default_factory=WorkerSettings)
     cgroups: PodCgroupKeeper = field(default_factory=NoCgroups)
+
+    def event(self, pod: pod_pb2.Pod, type: str, reason: str, words: str, container: str = "") -> None:
+        """Record an event about a Pod, or a container of it."""
+        path = field_path(pod, container) if container else ""
+        self.events.event(pod, type, reason, words, field_path=path)

@@ -10,21 +10,20 @@ from collections.abc import Callable
 import structlog
 
 from kubelet.decide.actions import Action, ContainerKind, PodPlan
-from kubelet.decide.compute import compute_pod_plan, natural_ending
-from kubelet.decide.containers import field_path, view_containers
+from kubelet.decide.compute import compute_pod_plan
+from kubelet.decide.containers import view_containers
+from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import VOLUMES_KEY, PodObservation, ProbeKind
 from kubelet.decide.phase import TERMINAL
 from kubelet.decide.resize import (
     DEFERRED,
-    IN_PROGRESS,
     Pending,
-    desired,
-    first_allocation,
-    message,
     with_allocated,
 )
 from kubelet.decide.status import DEADLINE_MESSAGE, compute_pod_status
 from kubelet.decide.termination import Ending, EndReason, Verdict, next_ending
+from kubelet.decide.wish import is_same_wish
+from kubelet.pod.allocation import Allocation, Judge
 from kubelet.pod.execute import ActionError, PodExecutor
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.observe import observe
@@ -40,7 +39,6 @@ from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.errors import ApiError
-from vaina.objects.conditions import get_condition
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -49,9 +47,6 @@ WAITING_MESSAGE = "Waiting for the end of Pods on this node that were deleted by
 
 #: what of a Pod waits as a whole
 _LOOK, _ROOM = "look", "room"
-
-#: a Pod as it wishes to be -> why this node cannot have it so
-Judge = Callable[[pod_pb2.Pod], Pending | None]
 
 
 def _everything_fits(_: pod_pb2.Pod) -> Pending | None:
@@ -100,6 +95,7 @@ class PodWorker:
         self._rejection: tuple[str, str] | None = None
         self._verdict: Verdict | None = None
         self._memory = PodMemory(first_seen=tools.clock.now())
+        self._allocation = Allocation(tools, self._memory, judge, on_room)
         if adopted:
             # What volumes show may have changed while there was no kubelet.
             self._memory.refreshed_at = 0.0
@@ -125,7 +121,9 @@ class PodWorker:
     def allocated_pod(self) -> pod_pb2.Pod:
         """The newest wish, with the CPU and memory that this node has agreed to."""
         return (
-            self._pod if self._memory.allocated is None else with_allocated(self._pod, self._memory.allocated)
+            with_allocated(self._pod, self._memory.allocated or {})
+            if self._memory.allocated is not None
+            else self._pod
         )
 
     @property
@@ -175,7 +173,7 @@ class PodWorker:
         else:
             self._pod, self._gone = pod, False
             # The echo of what was just reported asks for nothing.
-            if not was_gone and _same_wish(before, pod, self._memory.reported):
+            if not was_gone and is_same_wish(before, pod, self._memory.reported):
                 return
             old, new = before.metadata, pod.metadata
             if old.labels != new.labels or old.annotations != new.annotations:
@@ -208,6 +206,7 @@ class PodWorker:
     def restart(self) -> None:
         """Forget everything that is not in the runtime, as a restarted kubelet does."""
         self._memory = PodMemory(first_seen=self._memory.first_seen)
+        self._allocation = Allocation(self._tools, self._memory, self._judge, self._on_room)
         self._adopted = True
 
     async def run(self) -> None:
@@ -271,7 +270,7 @@ class PodWorker:
             self._tools.metrics.worker_start.observe(max(clock.now() - self._memory.first_seen, 0.0))
         try:
             self._decide_ending(pod)
-            pod = self._allocate(pod)
+            pod = self._allocation.give(pod, ending=self._ending is not None)
             self._adopt_probes(pod)
             observed = await observe(
                 pod, self._tools, self._memory, self._prober.results(), ending=self._ending is not None
@@ -314,34 +313,12 @@ class PodWorker:
         self._may_start = self._may_start or not self._must_wait(pod)
         if not self._may_start and not self._told_wait:
             self._told_wait = True
-            self._tools.events.event(pod, "Normal", "WaitingForRoom", WAITING_MESSAGE)
+            self._tools.event(pod, "Normal", "WaitingForRoom", WAITING_MESSAGE)
             self._step_waits.begin(pod, _ROOM, PodStep.SANDBOXED, "Pods that were deleted by force to end")
             log.info("pod waits for room", pod=pod.metadata.name, uid=self.uid)
         if self._may_start:
             self._step_waits.end(pod, _ROOM)
         return self._may_start
-
-    def _allocate(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Give the Pod what it wishes, if the node has it; return the Pod with what it was given."""
-        memory = self._memory
-        if memory.allocated is None:
-            memory.allocated = first_allocation(pod)
-        wished = desired(pod)
-        before = memory.resize
-        if self._ending is not None or wished == memory.allocated:
-            memory.resize = None
-            memory.allocated = wished if self._ending is None else memory.allocated
-        else:
-            memory.resize = self._judge(pod)
-            if memory.resize is None:
-                memory.allocated = wished
-                self._tools.events.event(pod, "Normal", "ResizeStarted", message("Pod resize started", pod))
-                self._on_room()
-            elif before != memory.resize:
-                reason = memory.resize.reason
-                words = message(f"Pod resize {reason}", pod, memory.resize.message)
-                self._tools.events.event(pod, "Warning", f"Resize{reason}", words)
-        return with_allocated(pod, memory.allocated)
 
     def _effective_pod(self) -> pod_pb2.Pod:
         if self._rejection is None:
@@ -362,7 +339,7 @@ class PodWorker:
         )  # fmt: skip
         if before is None and self._ending is not None:
             if self._ending.reason is EndReason.DEADLINE_EXCEEDED:
-                self._tools.events.event(pod, "Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
+                self._tools.event(pod, "Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
             log.info(
                 "pod ends", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=self.uid,
                 reason=self._ending.reason,
@@ -386,7 +363,7 @@ class PodWorker:
         )  # fmt: skip
         self._waits.say(pod, status)
         self._step_waits.containers(pod, status)
-        self._say_resized(pod, status)
+        self._allocation.say_completed(pod, status)
         self._memory.reported = status
         tools.status.set(self._pod, status)
         if self._held_resources and not self.holds_resources:
@@ -396,14 +373,6 @@ class PodWorker:
             self._started_reported = True
             self._step_waits.finish(pod)
             self._say_started(pod, observed)
-
-    def _say_resized(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
-        """Say when all containers have what the Pod was allocated."""
-        before = get_condition(self._memory.reported or pod.status, IN_PROGRESS)
-        now = get_condition(status, IN_PROGRESS)
-        if before is not None and before.status == "True" and (now is None or not now.status):
-            words = message("Pod resize completed", pod)
-            self._tools.events.event(pod, "Normal", "ResizeCompleted", words)
 
     def _say_started(self, pod: pod_pb2.Pod, observed: PodObservation) -> None:
         tools, memory = self._tools, self._memory
@@ -420,8 +389,7 @@ class PodWorker:
     def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, outcome: Outcome) -> None:
         reason, what = ("ProbeWarning", "warning") if outcome.succeeded else ("Unhealthy", "failed")
         words = f"{kind.value} probe {what}: {outcome.message}"
-        path = field_path(self._pod, spec.name)
-        self._tools.events.event(self._pod, "Warning", reason, words, field_path=path)
+        self._tools.event(self._pod, "Warning", reason, words, spec.name)
 
     def _attend(
         self, tasks: Children, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None
@@ -435,25 +403,5 @@ class PodWorker:
             and view.kind in {ContainerKind.SIDECAR, ContainerKind.MAIN}
             and view.current.id not in observed.post_start_pending
         }
-        sandbox = self._memory.sandbox
-        address = self._tools.node.host_ip if pod.spec.host_network else sandbox.ip if sandbox else ""
+        address = self._tools.node.pod_ip(pod, self._memory.sandbox)
         self._prober.sync(tasks, pod, running, address, ending=ending is not None)
-
-
-def _same_wish(before: pod_pb2.Pod, after: pod_pb2.Pod, reported: pod_pb2.PodStatus | None) -> bool:
-    """Say whether an update of a Pod changes nothing that its worker acts on: only its version, and its status to what was reported."""
-    if reported is None:
-        return False
-    if after.status.phase in TERMINAL and after.status.phase != reported.phase:
-        # Somebody else has ended it.
-        return False
-    if after.spec.readiness_gates or after.spec.HasField("active_deadline_seconds"):
-        return False
-    old, new = before.metadata, after.metadata
-    return (
-        old.deletion_timestamp == new.deletion_timestamp
-        and old.deletion_grace_period_seconds == new.deletion_grace_period_seconds
-        and old.labels == new.labels
-        and old.annotations == new.annotations
-        and before.spec == after.spec
-    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kubelet.decide.actions import KillReason
-from kubelet.decide.compute import RestartPolicy, natural_ending
+from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import (
     Failure,
     HookProgress,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from kubelet.decide.compute import RestartPolicy, natural_ending
+from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.finish import natural_ending
 from kubelet.decide.status import NodeAddresses, compute_pod_status
 from kubelet.decide.termination import Ending, EndReason
 from tests.unit.kubelet.decide.lines import known_of, pod_of, status_line
