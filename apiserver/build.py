@@ -223,7 +223,10 @@ def _kind_handlers(store: Store[Any], metrics: RequestMetrics | None) -> dict[st
 
 
 def build_handlers(storage: Storage, clock: Clock, *, rng: random.Random | None = None) -> Handlers:
-    """Make the handlers straight over a storage, without a watch cache: the whole apiserver in process, for tests."""
+    """Make the handlers straight over a storage, without a watch cache.
+
+    The whole apiserver in process, for tests.
+    """
     return build(Direct(storage), clock, rng=rng).handlers
 
 
@@ -248,7 +251,8 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         try:
             doors: list[Server] = []
             async with (
-                # Around the other door: while that one drains, /readyz says so, and /metrics shows how far it is.
+                # Around the other door: while that one drains, /readyz says so, and /metrics shows how far it
+                # is.
                 serve_metrics(
                     registry,
                     listen=config.metrics_listen,
@@ -274,7 +278,8 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             await app.kubelets.close()
 
 
-#: for how long a client is told that nothing was done, before GOAWAY: longer than a message is on its way (decision 033)
+#: for how long a client is told that nothing was done, before GOAWAY: longer than a message is on its way
+#: (decision 033)
 _REFUSE_SECONDS = 0.2
 
 

@@ -18,17 +18,20 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: str = "etcd"
     #: how often old revisions are dropped from etcd, in seconds; 0 never
     compaction_seconds: float = 300.0
-    #: whether debug containers may be added to running Pods (`vaina debug`); otherwise there is no such sub-resource
+    #: whether debug containers may be added to running Pods (`vaina debug`); otherwise there is no such
+    #: sub-resource
     ephemeral_containers: bool = True
     #: Pods a second that have a trace of their steps without asking for one, and four seconds' worth at once;
     #: 0: only those that ask
     traces_per_second: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 50.0
     #: connections at once; three quarters of the files that the process may open, where that is less
     max_connections: int = 16_000
-    #: watches, logs and exec at once: of all clients, and of one user or (as long as nobody is known) one address
+    #: watches, logs and exec at once: of all clients, and of one user or (as long as nobody is known) one
+    #: address
     max_streams: int = 20_000
     max_streams_per_client: int = 10_000
-    #: at the end: health says NOT_SERVING and everything is served for so long, until everybody who looks at health has gone elsewhere
+    #: at the end: health says NOT_SERVING and everything is served for so long, until everybody who looks at
+    #: health has gone elsewhere
     shutdown_delay_seconds: float = 0.0
     #: ... within which many watches end one after the other
     shutdown_watch_termination_seconds: float = 3.0

@@ -1,7 +1,7 @@
 """Who asks, and how: what travels with a request through admission and registry.
 
-Made by the services (later by the REST door too) of what they know of a call; nothing below them knows which door a
-request came through.
+Made by the services (later by the REST door too) of what they know of a call; nothing below them knows which
+door a request came through.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,7 +55,10 @@ INTERNAL = Context(user="system:apiserver", groups=("system:masters",))
 
 
 def is_dry_run(values: Sequence[str], options: str = "Options") -> bool:
-    """Read the dryRun option of a request; `options` is the kind it is of. Raises Invalid for anything but "All"."""
+    """Read the dryRun option of a request; `options` is the kind it is of.
+
+    Raises Invalid for anything but "All".
+    """
     wrong = [
         field_path.not_supported(field_path.Path("dryRun"), value, ("All",))
         for value in values

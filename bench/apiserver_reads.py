@@ -1,15 +1,20 @@
-"""How the apiserver serves watches and lists, what it keeps in memory, and how fast it starts: one run, all processes on the loopback.
+"""How the apiserver serves watches and lists, what it keeps in memory, and how fast it starts.
+
+One run, all processes on the loopback.
 
     python -m bench.apiserver_reads [--case fanout] [--seconds 8] [--output bench/results/apiserver_reads.json]
 
-  fanout    one writer, in batches of 10: 500 Pods created a second to 1, 100, 1,000 watchers of everything, and 500 statuses reported a second
-            to 1, 100, 1,000, 5,000 of a node each, when all have opened their streams: how late events come, events delivered a second, CPU µs
-            of the apiserver per event delivered; beside those of everything a server that only sends the same bytes (`bench.fanout_floor`):
-            what gRPC itself allows
-  lists     10,000 Pods: one list after another and 16 at once: first and last byte, MB/s, what the apiserver's memory grows by
+  fanout    one writer, in batches of 10: 500 Pods created a second to 1, 100, 1,000 watchers of everything,
+            and 500 statuses reported a second to 1, 100, 1,000, 5,000 of a node each, when all have opened
+            their streams: how late events come, events delivered a second, CPU µs of the apiserver per event
+            delivered; beside those of everything a server that only sends the same bytes
+            (`bench.fanout_floor`): what gRPC itself allows
+  lists     10,000 Pods: one list after another and 16 at once: first and last byte, MB/s, what the
+            apiserver's memory grows by
   restart   20,000 Pods: from SIGKILL and start to serving, and the resident memory afterwards
 
-etcd runs without fsync. Watchers are processes of their own (`bench.watchers`). Targets are printed with whether they are met.
+etcd runs without fsync. Watchers are processes of their own (`bench.watchers`). Targets are printed with
+whether they are met.
 """
 
 import argparse
@@ -96,7 +101,10 @@ class Bench:
         await self._batch("CreateBatch", batch)
 
     async def place(self, nodes: int) -> None:
-        """Create a Pod on each of so many nodes, but a hundred in all: nobody writes one object ten times in a call."""
+        """Create a Pod on each of so many nodes, but a hundred in all.
+
+        Nobody writes one object ten times in a call.
+        """
         self._placed = max(nodes, 100)
         for first in range(0, self._placed, 100):
             batch = raw_pb2.RawCreateBatchRequest()
@@ -107,10 +115,11 @@ class Bench:
             await self._batch("CreateBatch", batch)
 
     async def report(self, count: int) -> None:
-        """Report the status of so many of the Pods that were placed, one node after the other, in one call, marked with the time.
+        """Report the status of so many of the Pods that were placed, one node after the other, in one call,
+        marked with the time.
 
-        Creates with a node each would have specs of their own, each of them looked at as a whole: more of them the more nodes there are, and
-        nothing of that is the fan-out.
+        Creates with a node each would have specs of their own, each of them looked at as a whole: more of
+        them the more nodes there are, and nothing of that is the fan-out.
         """
         batch = raw_pb2.RawUpdateBatchRequest()
         for _ in range(count):

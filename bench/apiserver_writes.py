@@ -1,9 +1,12 @@
-"""How fast the apiserver writes, beside a no-op server of the same sort and beside etcd driven directly, in one run.
+"""How fast the apiserver writes, beside a no-op server of the same sort and beside etcd driven directly, in
+one run.
 
-    python -m bench.apiserver_writes [-n 5000] [--repeat 3] [--case create] [--fsync] [--output bench/results/apiserver_writes.json]
+    python -m bench.apiserver_writes [-n 5000] [--repeat 3] [--case create] [--fsync]
+        [--output bench/results/apiserver_writes.json]
 
-etcd, apiserver, no-op server and this load generator are processes of their own on the loopback; requests are encoded beforehand. Pods have about
-900 bytes and one spec. Cases, each in every repetition, peers next to what is compared with them:
+etcd, apiserver, no-op server and this load generator are processes of their own on the loopback; requests are
+encoded beforehand. Pods have about 900 bytes and one spec. Cases, each in every repetition, peers next to
+what is compared with them:
   echo           the no-op server, the same bytes as a create, 32 in flight
   create         Create, 32 in flight
   update         Update of a label, with the version that was read, 32 in flight
@@ -11,10 +14,12 @@ etcd, apiserver, no-op server and this load generator are processes of their own
   batches        CreateBatch, 100 a call, 4 in flight
   bind           BindBatch, 126 a call, 2 in flight, of Pods made before
   events         CreateBatch of the Event that a Pod was scheduled, 100 a call, 2 in flight
-  etcd           transactions with 100 puts, 4 in flight, and with 126 puts, one in flight: what storage would do by itself
+  etcd           transactions with 100 puts, 4 in flight, and with 126 puts, one in flight: what storage would
+                 do by itself
 
-The table has objects a second, p50 and p99 of a call, and CPU µs per object of each process; medians of the repetitions. etcd runs without
-fsync, so that it is the code that is measured (`--fsync` for the disk as well). Targets are printed with whether they are met; the exit code says nothing of them.
+The table has objects a second, p50 and p99 of a call, and CPU µs per object of each process; medians of the
+repetitions. etcd runs without fsync, so that it is the code that is measured (`--fsync` for the disk as
+well). Targets are printed with whether they are met; the exit code says nothing of them.
 """
 
 import argparse

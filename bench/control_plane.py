@@ -1,6 +1,7 @@
 """A control plane as processes on the loopback, with hollow nodes, and what it wrote and used: for benchmarks.
 
-What was written is read from etcd's own history afterwards, so that counting takes nothing from what is measured.
+What was written is read from etcd's own history afterwards, so that counting takes nothing from what is
+measured.
 """
 
 import argparse

@@ -1,6 +1,8 @@
-"""What controllers cost: python -m bench.controllers [--case deployment] [--pods 5000] [--sets 1000] [--deployments 1000].
+"""What controllers cost: python -m bench.controllers [--case deployment] [--pods 5000] [--sets 1000]
+[--deployments 1000].
 
-Real processes on the loopback: etcd, apiserver, scheduler, controllers, hollow kubelets. Each case has processes of its own:
+Real processes on the loopback: etcd, apiserver, scheduler, controllers, hollow kubelets. Each case has
+processes of its own:
 
     unchanged    what a decision costs when nothing has changed; no processes
     deployment   a Deployment comes up, and is rolled over
@@ -8,8 +10,8 @@ Real processes on the loopback: etcd, apiserver, scheduler, controllers, hollow 
     job          a Job runs, all its Pods at once, and is complete
     rest         nothing happens to many Deployments of one Pod
 
-Said of each: seconds, writes a Pod, CPU µs a Pod of each process, and the most memory of each. The JSON gathers: a run takes the place
-of its cases, the others' stay.
+Said of each: seconds, writes a Pod, CPU µs a Pod of each process, and the most memory of each. The JSON
+gathers: a run takes the place of its cases, the others' stay.
 """
 
 import argparse
@@ -31,7 +33,8 @@ from vaina.testing.builders import make_deployment, make_replica_set
 
 PODS_PER_SET = 10
 UNCHANGED_TARGET_US = 200.0
-#: at rest; leases are the nodes' signs of life, minions their statuses; bookkeeping is what each transaction writes besides
+#: at rest; leases are the nodes' signs of life, minions their statuses; bookkeeping is what each transaction
+#: writes besides
 HEARTBEATS = ("leases", "minions", "bookkeeping")
 REST_CORE_TARGET = 0.01
 #: nothing but heartbeats for so long is rest; statuses of what came last, Events and traces are written by then

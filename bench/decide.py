@@ -2,9 +2,9 @@
 
     python -m bench.decide [--nodes 1000 5000 15000 50000] [--pods 1000] [--case "zone spread"] [--output FILE]
 
-A row a case: Pods of one class, each placed before the next is decided, on nodes in three zones. `classes` is twenty of them in
-turn, `own class` one for each Pod, `scratch` the first decision of a class. Medians, with the tenth percentile beside them: on
-a busy machine that is the truer one. Nothing is asserted.
+A row a case: Pods of one class, each placed before the next is decided, on nodes in three zones. `classes` is
+twenty of them in turn, `own class` one for each Pod, `scratch` the first decision of a class. Medians, with
+the tenth percentile beside them: on a busy machine that is the truer one. Nothing is asserted.
 """
 
 import argparse

@@ -1,9 +1,12 @@
-"""No-op servers: each unary call is answered with the bytes of its request. `aio` is the peer of the apiserver's unary calls.
+"""No-op servers: each unary call is answered with the bytes of its request.
+
+`aio` is the peer of the apiserver's unary calls.
 
     python -m bench.echo --listen 127.0.0.1:7000 [--flavour aio|aio-stream|sync|grpclib] [--uvloop]
 
-`aio` has the library and the options of `vaina.serving.server` and nothing around the method; the others are what else could serve gRPC (bench.flavours;
-grpclib and uvloop are no dependencies of vaina: a Python that has them is named there).
+`aio` has the library and the options of `vaina.serving.server` and nothing around the method; the others are
+what else could serve gRPC (bench.flavours; grpclib and uvloop are no dependencies of vaina: a Python that has
+them is named there).
 """
 
 import argparse

@@ -32,8 +32,8 @@ def find_etcd() -> str | None:
 def free_port() -> int:
     """Return a port of the loopback that nobody has just now; another one each time, until all had their turn.
 
-    Below those that the kernel gives to outgoing connections (32768 and up, ip_local_port_range): a test that opens
-    thousands of them would take the port before its process has come to listen on it.
+    Below those that the kernel gives to outgoing connections (32768 and up, ip_local_port_range): a test that
+    opens thousands of them would take the port before its process has come to listen on it.
 
     Raises:
         OSError: none is free.
@@ -50,10 +50,14 @@ def free_port() -> int:
 
 
 class EtcdProcess:
-    """One etcd process. It can be killed, stopped (SIGSTOP), continued and started again over the same data and ports."""
+    """One etcd process. It can be killed, stopped (SIGSTOP), continued and started again over the same data
+    and ports.
+    """
 
     def __init__(self, *arguments: str, name: str = "test", peers: Mapping[str, str] | None = None) -> None:
-        """Start it and wait until it is healthy; a member of a cluster is not waited for, it needs the others first.
+        """Start it and wait until it is healthy.
+
+        A member of a cluster is not waited for, it needs the others first.
 
         Args:
             *arguments: further flags: "--quota-backend-bytes=16777216".
@@ -146,7 +150,10 @@ class EtcdProcess:
         shutil.rmtree(Path(self._folder.name) / "data")
 
     def restore(self, snapshot: Path, *, bump: int) -> None:
-        """Put a snapshot in the place of the data of a process that was killed; revisions go on `bump` above it."""
+        """Put a snapshot in the place of the data of a process that was killed.
+
+        Revisions go on `bump` above it.
+        """
         self.lose_data()
         subprocess.run(
             [

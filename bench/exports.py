@@ -2,10 +2,11 @@
 
     python -m bench.exports --nodes 200 --pods 3000 > export.json
 
-For trying `vaina load import` out, and for its tests. The shares are those of a middling cluster: four kinds of nodes in three zones
-(some tainted, some with GPUs), three Pods of DaemonSets on each, apps of very different sizes (the second half the first, the third a third,
-...), a third of them with spread or affinity, some with disks, four priorities, and fields that nobody should keep.
-PURE but for `main`; randomness is handed in.
+For trying `vaina load import` out, and for its tests. The shares are those of a middling cluster: four kinds
+of nodes in three zones (some tainted, some with GPUs), three Pods of DaemonSets on each, apps of very
+different sizes (the second half the first, the third a third, ...), a third of them with spread or affinity,
+some with disks, four priorities, and fields that nobody should keep. PURE but for `main`; randomness is
+handed in.
 """
 
 import argparse

@@ -2,9 +2,10 @@
 
     python -m bench.fanout_floor [--watchers 1000] [--rate 500] [--seconds 8]
 
-It sends what the apiserver would: Pods of about 900 bytes, `--rate` a second, each with the time of its writing, the same message to every
-stream, and as many messages a second as the apiserver sends to a crowd (2,500 together, four to each at least). There is no writer and no etcd:
-the encoding of a message is all that is done before it is sent, once for all streams. The clients are those of the benchmark (`bench.watchers`).
+It sends what the apiserver would: Pods of about 900 bytes, `--rate` a second, each with the time of its
+writing, the same message to every stream, and as many messages a second as the apiserver sends to a crowd
+(2,500 together, four to each at least). There is no writer and no etcd: the encoding of a message is all that
+is done before it is sent, once for all streams. The clients are those of the benchmark (`bench.watchers`).
 `bench.apiserver_reads` has its rows beside the apiserver's.
 """
 

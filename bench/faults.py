@@ -1,13 +1,18 @@
-"""How fast the scheduler is back after a fault: etcd (slow through a proxy), apiserver and scheduler as processes, hollow nodes.
+"""How fast the scheduler is back after a fault.
 
-    python -m bench.faults [--nodes 500] [--seconds 20] [--rate 500] [--fault kill|restart|slow|refuse] [--output ...]
+Etcd (slow through a proxy), apiserver and scheduler as processes, hollow nodes.
 
-Pods come at a steady rate, open loop: what is late does not make the next one later. For `--seconds` all is well, then comes the
-fault: the scheduler is killed and started again; the apiserver is killed and started again; etcd answers 100 ms later for ten
-seconds; one binding in a hundred is refused from then on. The table has bindings a second before the fault, the seconds until a
-window of two seconds had nine tenths of that again, counted from the fault (slow: from its end), and how many Pods were behind at
-worst. Of a restart it also says when the apiserver was healthy again, and when the first Pod was created and bound after that:
-`steps`. Target: back within 30 s. At the end the history that etcd saw is judged as in the tests. Nothing is asserted.
+    python -m bench.faults [--nodes 500] [--seconds 20] [--rate 500] [--fault kill|restart|slow|refuse]
+        [--output ...]
+
+Pods come at a steady rate, open loop: what is late does not make the next one later. For `--seconds` all is
+well, then comes the fault: the scheduler is killed and started again; the apiserver is killed and started
+again; etcd answers 100 ms later for ten seconds; one binding in a hundred is refused from then on. The table
+has bindings a second before the fault, the seconds until a window of two seconds had nine tenths of that
+again, counted from the fault (slow: from its end), and how many Pods were behind at worst. Of a restart it
+also says when the apiserver was healthy again, and when the first Pod was created and bound after that:
+`steps`. Target: back within 30 s. At the end the history that etcd saw is judged as in the tests. Nothing is
+asserted.
 """
 
 import argparse
@@ -79,7 +84,10 @@ class Cluster:
         return self.scheduler
 
     async def load(self, rate: float) -> None:
-        """Let Pods come until it is enough, twenty times a second. Not until cancelled: a call under way would leave Pods that nobody counts."""
+        """Let Pods come until it is enough, twenty times a second.
+
+        Not until cancelled: a call under way would leave Pods that nobody counts.
+        """
         began = time.perf_counter()
         while not self.is_enough:
             due = int((time.perf_counter() - began) * rate) - self.came

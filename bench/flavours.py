@@ -2,7 +2,8 @@
 
     python -m bench.flavours [-n 5000] [--python /path/with/grpclib/and/uvloop/bin/python]
 
-CPU µs per call of the server is the figure to compare. Flavours whose library the Python does not have are left out.
+CPU µs per call of the server is the figure to compare. Flavours whose library the Python does not have are
+left out.
 """
 
 import argparse

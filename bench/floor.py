@@ -1,8 +1,11 @@
-"""The floor of a Pod's start and end: the same Engine API calls (pause and container), made directly. Called by `bench.pod_start` and `bench.kubelet`.
+"""The floor of a Pod's start and end: the same Engine API calls (pause and container), made directly.
 
-Runs inside a node (`docker exec -i NODE python -c ...`), where the engine's socket is, with nothing of vaina. Reads lines and answers each with a line of JSON:
-`pods N` starts N pairs at once and then ends them at once: the seconds each took, twice; `kill ID` kills a container: when the engine says that it ended, in
-seconds since the epoch. An empty line ends it.
+Called by `bench.pod_start` and `bench.kubelet`.
+
+Runs inside a node (`docker exec -i NODE python -c ...`), where the engine's socket is, with nothing of vaina.
+Reads lines and answers each with a line of JSON: `pods N` starts N pairs at once and then ends them at once:
+the seconds each took, twice; `kill ID` kills a container: when the engine says that it ended, in seconds
+since the epoch. An empty line ends it.
 """
 
 import json

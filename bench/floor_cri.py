@@ -1,6 +1,9 @@
-"""The floor of a Pod's start and end over CRI: the same calls of the runtime, made directly. As `bench/floor.py`, which says what it reads and answers.
+"""The floor of a Pod's start and end over CRI: the same calls of the runtime, made directly.
 
-Runs inside a node with containerd, with nothing of vaina but the stubs that are generated from CRI's own protocol.
+As `bench/floor.py`, which says what it reads and answers.
+
+Runs inside a node with containerd, with nothing of vaina but the stubs that are generated from CRI's own
+protocol.
 """
 
 import json

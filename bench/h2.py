@@ -1,9 +1,10 @@
 """A client of gRPC streams by hand over HTTP/2: as cheap as it can be, so that what is measured is the server.
 
-A stream of grpc.aio costs its client 100 µs a message and more, thrice what it costs the server; a thousand of them on the server's machine are the
-only thing that would be seen. Here a connection is one socket whose bytes are cut into messages (RFC 9113, and gRPC over HTTP/2:
-`doc/PROTOCOL-HTTP2.md` of grpc). Windows are as large as they may be, so that the socket alone holds the server back; settings and pings are
-acknowledged. Nothing here is meant for a server that one does not know.
+A stream of grpc.aio costs its client 100 µs a message and more, thrice what it costs the server; a thousand
+of them on the server's machine are the only thing that would be seen. Here a connection is one socket whose
+bytes are cut into messages (RFC 9113, and gRPC over HTTP/2: `doc/PROTOCOL-HTTP2.md` of grpc). Windows are as
+large as they may be, so that the socket alone holds the server back; settings and pings are acknowledged.
+Nothing here is meant for a server that one does not know.
 """
 
 import asyncio

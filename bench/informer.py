@@ -1,8 +1,11 @@
-"""How fast an informer is filled: 20,000 Pods of an apiserver, over the loopback, beside what the same bytes cost without one.
+"""How fast an informer is filled.
+
+20,000 Pods of an apiserver, over the loopback, beside what the same bytes cost without one.
 
     python -m bench.informer [--pods 20000] [--rounds 3] [--output bench/results/informer.json]
 
-  bytes      the same watch read to the end of its initial events, nothing decoded: the floor of this server and this wire
+  bytes      the same watch read to the end of its initial events, nothing decoded: the floor of this server
+             and this wire
   decoded    the same with each object parsed
   informer   an informer with a handler
   indexed    the same with indexes by node and by owner, as controllers have them

@@ -1,11 +1,14 @@
 """What a kubelet costs: Pods beside the runtime's floor, ends, rest, a full node.
 
-    python -m bench.kubelet --apiserver HOST:PORT [--node NAME] [--runtime docker|cri] [--case CASE ...] [-n 30] [--output bench/results/kubelet.json]
+    python -m bench.kubelet --apiserver HOST:PORT [--node NAME] [--runtime docker|cri] [--case CASE ...]
+        [-n 30] [--output bench/results/kubelet.json]
 
-Cases: `one` and `twenty` (create to Running and deletion, one and 20 at once, interleaved with the floor: `bench.pod_start`), `exit` (from a container's end, as its
-runtime tells it, to the status in the API), `rest-http` and `rest-exec` (a kubelet at rest with 50 Pods and a probe each 10 s), `full` (100 Pods at once). What is
-measured goes into the output beside what other cases left there, so that they may run one by one. Targets are ours; nothing is asserted. Sends to one
-cluster on this machine only (`make bench-kubelet` brings one up).
+Cases: `one` and `twenty` (create to Running and deletion, one and 20 at once, interleaved with the floor:
+`bench.pod_start`), `exit` (from a container's end, as its runtime tells it, to the status in the API),
+`rest-http` and `rest-exec` (a kubelet at rest with 50 Pods and a probe each 10 s), `full` (100 Pods at once).
+What is measured goes into the output beside what other cases left there, so that they may run one by one.
+Targets are ours; nothing is asserted. Sends to one cluster on this machine only (`make bench-kubelet` brings
+one up).
 """
 
 import argparse

@@ -10,7 +10,9 @@ from cli.printers.visible import visible
 
 
 def plain(text: str) -> str:
-    """Return a text on one line that is no mark-up of Markdown's HTML or tables, and does nothing to a terminal."""
+    """Return a text on one line that is no mark-up of Markdown's HTML or tables, and does nothing to a
+    terminal.
+    """
     shown = visible(text.replace("\n", " ").replace("\t", " "))
     return html.escape(shown, quote=False).replace("|", "&#124;")
 

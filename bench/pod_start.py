@@ -2,10 +2,10 @@
 
     python -m bench.pod_start --apiserver HOST:PORT [--node NAME] [-n 30] [--output bench/results/pod_start.json]
 
-A Pod of one container whose image is there, one at a time and twenty at once, each round followed by a round of the floor
-(`bench/floor.py`, run inside a node), so that both meet the same machine. The time of ours is from the call of Create to
-the watch event that says Running. The share of each of the seven steps is from the Pods' traces. Nothing is asserted. Sends
-to one cluster on this machine only.
+A Pod of one container whose image is there, one at a time and twenty at once, each round followed by a round
+of the floor (`bench/floor.py`, run inside a node), so that both meet the same machine. The time of ours is
+from the call of Create to the watch event that says Running. The share of each of the seven steps is from the
+Pods' traces. Nothing is asserted. Sends to one cluster on this machine only.
 """
 
 import argparse
@@ -71,7 +71,9 @@ class Floor:
         self._stdin, self._stdout = process.stdin, process.stdout
 
     async def pods(self, count: int, samples: Samples | None = None) -> None:
-        """Start `count` pairs of containers at once and end them at once, and note the seconds that each took."""
+        """Start `count` pairs of containers at once and end them at once, and note the seconds that each
+        took.
+        """
         answer = await self._ask(f"pods {count}")
         if samples is not None:
             samples.floor += answer["start"]
@@ -196,7 +198,10 @@ async def measure(
     widths: Sequence[tuple[str, int]] = WIDTHS,
     runtime: str = "docker",
 ) -> dict[str, Samples]:
-    """Measure so many at once, each round interleaved with the floor; a first round of each, of twenty at most, warms up."""
+    """Measure so many at once, each round interleaved with the floor.
+
+    A first round of each, of twenty at most, warms up.
+    """
     results: dict[str, Samples] = {}
     bench = Bench(clients, node)
     synced = asyncio.Event()

@@ -1,10 +1,13 @@
-"""What a preemption costs in the scheduler, without any process: the search, the nomination, and the placement afterwards.
+"""What a preemption costs in the scheduler, without any process.
+
+The search, the nomination, and the placement afterwards.
 
     python -m bench.preemption [--nodes 5000] [--pods 2000] [--output FILE]
 
-Each node (4 cores) holds four Pods of 900m; Pods of a higher priority that ask for 3 cores come one after the other, so three go
-for each. Cases: all alike; of twenty classes by turns; each of a class of its own (nothing is shared). The floor is the placement
-of plain Pods of one class on as many empty nodes, in the same run. CPU microseconds a Pod, the first one apart.
+Each node (4 cores) holds four Pods of 900m; Pods of a higher priority that ask for 3 cores come one after the
+other, so three go for each. Cases: all alike; of twenty classes by turns; each of a class of its own (nothing
+is shared). The floor is the placement of plain Pods of one class on as many empty nodes, in the same run. CPU
+microseconds a Pod, the first one apart.
 """
 
 import argparse

@@ -155,7 +155,10 @@ class ServiceProcess:
 
 
 def close_all(processes: Sequence[ServiceProcess]) -> None:
-    """End processes in good order, or otherwise: all are asked before any is waited for, so that many need no longer than one."""
+    """End processes in good order, or otherwise.
+
+    All are asked before any is waited for, so that many need no longer than one.
+    """
     until = time.monotonic() + END_SECONDS
     for process in processes:
         process.terminate()

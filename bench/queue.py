@@ -2,11 +2,13 @@
 
     python -m bench.queue [--nodes 1000] [--parked 10000] [--pods 10000] [--repeat 3]
 
-A Pod comes, is decided, and its watch event comes back; with churn an older Pod goes for each that comes. Beside it a number of
-Pods are parked that fit nowhere. Time is counted as if so many Pods came a second (--rate), so that back-offs end as they would.
+A Pod comes, is decided, and its watch event comes back; with churn an older Pod goes for each that comes.
+Beside it a number of Pods are parked that fit nowhere. Time is counted as if so many Pods came a second
+(--rate), so that back-offs end as they would.
 
-Rows: who is parked and why. The table has CPU µs for each Pod that was placed, attempts of parked Pods among them, and by how
-much that is more than with nobody parked. Target: at most a tenth more (rows of few classes; classes of their own are shown beside).
+Rows: who is parked and why. The table has CPU µs for each Pod that was placed, attempts of parked Pods among
+them, and by how much that is more than with nobody parked. Target: at most a tenth more (rows of few classes;
+classes of their own are shown beside).
 """
 
 import argparse
@@ -241,7 +243,8 @@ def main() -> None:
     print(f"{'parked':34}{'churn':>7}{'µs a Pod':>10}{'attempts':>10}{'ratio':>8}  target ≤ 1.10")
     wanted = ["nobody", *(options.case or [case for case in CASES if case != "nobody"])]
     for churn in (False, True):
-        # Each round has its own runs of all cases: others on this machine disturb all of them alike. The least counts.
+        # Each round has its own runs of all cases: others on this machine disturb all of them alike. The
+        # least counts.
         runs = [[measure(case, options, churn=churn) for case in wanted] for _ in range(options.repeat)]
         for number, case in enumerate(wanted):
             one = min((run[number] for run in runs), key=lambda row: row.micros)

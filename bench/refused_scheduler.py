@@ -2,7 +2,8 @@
 
     python -m bench.refused_scheduler [flags of the scheduler]
 
-Its code is the scheduler's own; between it and the apiserver stands a transport that refuses one binding in a hundred.
+Its code is the scheduler's own; between it and the apiserver stands a transport that refuses one binding in a
+hundred.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""What benchmarks measure and print alike: rows with rates, latencies and CPU per object, their medians, targets, JSON."""
+"""What benchmarks measure and print alike.
+
+Rows with rates, latencies and CPU per object, their medians, targets, JSON.
+"""
 
 import json
 import os
@@ -95,7 +98,10 @@ def show_targets(targets: Sequence[Target]) -> None:
 
 
 def write(path: Path, bench: str, rows: Sequence[Any], targets: Sequence[Target], **about: Any) -> None:
-    """Write the JSON, with what the machine was: rows are dataclasses, `about` is whatever else there is to say."""
+    """Write the JSON, with what the machine was.
+
+    Rows are dataclasses, `about` is whatever else there is to say.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "bench": bench, **about, "python": platform.python_version(), "compiler": sys.version,

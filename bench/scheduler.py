@@ -1,12 +1,16 @@
 """The scheduler's table: every workload of it on processes of its own, beside what the reference does.
 
-    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1] [--measure 10s..60s] [--no-fsync] [--output bench/results/scheduler]
+    python -m bench.scheduler [--labels performance] [--case SchedulingBasic] [--repeat 1]
+        [--measure 10s..60s] [--no-fsync] [--output bench/results/scheduler]
 
-Each workload is a `vaina load run --local` (docs/load-testing.md): etcd with fsync, apiserver and scheduler as processes, Node objects, measured Pods pending
-before the scheduler starts. SchedulingBasic with 10,000 Pods is run in the other ways too: created while measured, in batches and by 32 unary callers, and in an open
-loop of 1,000 Pods a second. The table has how many Pods were measured, for how long (the first run), Pods a second, what was aimed at, the reference (bench/reference/data) and its CI's threshold, and CPU µs a Pod of each
-process; medians of the repeats, and of Pods a second the spread (most minus least, by the median). Reports of every run are in the output folder. A workload that fails, or takes longer than
-a quarter of an hour, is told and the others go on. Nothing is asserted. The cycle alone is measured by `bench.decide`.
+Each workload is a `vaina load run --local` (docs/load-testing.md): etcd with fsync, apiserver and scheduler
+as processes, Node objects, measured Pods pending before the scheduler starts. SchedulingBasic with 10,000
+Pods is run in the other ways too: created while measured, in batches and by 32 unary callers, and in an open
+loop of 1,000 Pods a second. The table has how many Pods were measured, for how long (the first run), Pods a
+second, what was aimed at, the reference (bench/reference/data) and its CI's threshold, and CPU µs a Pod of
+each process; medians of the repeats, and of Pods a second the spread (most minus least, by the median).
+Reports of every run are in the output folder. A workload that fails, or takes longer than a quarter of an
+hour, is told and the others go on. Nothing is asserted. The cycle alone is measured by `bench.decide`.
 """
 
 import argparse

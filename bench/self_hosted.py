@@ -1,11 +1,13 @@
 """How long the API is away when a part of a self-hosted control plane is killed (docs/self-hosted.md).
 
-    python -m bench.self_hosted --apiserver HOST:PORT --node CONTAINER [--part etcd ...] [--output bench/results/self_hosted.json]
+    python -m bench.self_hosted --apiserver HOST:PORT --node CONTAINER [--part etcd ...]
+        [--output bench/results/self_hosted.json]
 
-Each part of a cluster that runs (`make up-self-hosted`) is killed once, past its kubelet; then a write and a read are tried over a new connection every 50 ms until
-both succeed. Beside that, from the engine's events: when the engine said that the container ended, and when the kubelet had started the next one; what is left is
-the process itself. A part that was killed within the last ten minutes is started again with a delay (CrashLoopBackOff): kill once, on a fresh cluster. The
-target is 15 s; nothing is asserted.
+Each part of a cluster that runs (`make up-self-hosted`) is killed once, past its kubelet; then a write and a
+read are tried over a new connection every 50 ms until both succeed. Beside that, from the engine's events:
+when the engine said that the container ended, and when the kubelet had started the next one; what is left is
+the process itself. A part that was killed within the last ten minutes is started again with a delay
+(CrashLoopBackOff): kill once, on a fresh cluster. The target is 15 s; nothing is asserted.
 """
 
 import argparse

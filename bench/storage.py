@@ -2,9 +2,10 @@
 
     python -m bench.storage [-n 10000] [--repeat 3] [--output bench/results/storage.json] [--fsync]
 
-Starts an etcd of its own on the loopback (without fsync, so that it is the code that is measured and not a disk; `--fsync`
-for the disk as well). Objects are Pods of about 900 bytes. The table has writes a second, p50 and p99 of a write, CPU µs a write of
-etcd and of this process, and writes per transaction; medians of the repeats. Nothing is asserted.
+Starts an etcd of its own on the loopback (without fsync, so that it is the code that is measured and not a
+disk; `--fsync` for the disk as well). Objects are Pods of about 900 bytes. The table has writes a second, p50
+and p99 of a write, CPU µs a write of etcd and of this process, and writes per transaction; medians of the
+repeats. Nothing is asserted.
 """
 
 import argparse

@@ -2,9 +2,10 @@
 
     python -m bench.table REPORT.json... [--into docs/performance.md]
 
-Files of one load, run in one way, are a row: each is of one run or, with `--repeat`, of several. A load with several measurements has a row for
-each. Rows are in the order of the files. Beside them stands what the reference reaches (`bench/reference/data`), below them the machine, the
-commit and the day. With `--into` the table goes into that page, between its two marks; without, to standard output.
+Files of one load, run in one way, are a row: each is of one run or, with `--repeat`, of several. A load with
+several measurements has a row for each. Rows are in the order of the files. Beside them stands what the
+reference reaches (`bench/reference/data`), below them the machine, the commit and the day. With `--into` the
+table goes into that page, between its two marks; without, to standard output.
 """
 
 import argparse
@@ -110,7 +111,9 @@ def _rate(one: Figures, runs: Repeated) -> str:
 
 
 def _latency(one: Figures, report: Report) -> str:
-    """Say how long a Pod waited; of Pods that were there before the scheduler it is the queue's length, and says nothing."""
+    """Say how long a Pod waited; of Pods that were there before the scheduler it is the queue's length, and
+    says nothing.
+    """
     if str(report.how.get("creation", "")).startswith(_PENDING):
         return "-"
     word, name = "runs", "create_to_running"

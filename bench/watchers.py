@@ -2,13 +2,14 @@
 
     python -m bench.watchers --target HOST:PORT --watchers 100 [--by-node] [--connections 4]
 
-Prints `ready` when every stream has answered, reads until its standard input ends, then prints one JSON object: streams, messages,
-events, bytes, p50_ms, p99_ms, max_ms, cut (streams that ended by themselves).
+Prints `ready` when every stream has answered, reads until its standard input ends, then prints one JSON
+object: streams, messages, events, bytes, p50_ms, p99_ms, max_ms, cut (streams that ended by themselves).
 
-The writer puts the monotonic time of a write (nanoseconds, one clock for all processes of a machine) into each object behind `MARK`; an
-event is as late as the difference. Messages are not parsed, and of many streams only a hundred, drawn by lot, are looked into for times: the
-others' events are counted. The streams are read by hand (`bench.h2`). Both so that the clients leave the machine to the server: with grpc.aio's
-streams they took thrice what the server took, and what was measured was them.
+The writer puts the monotonic time of a write (nanoseconds, one clock for all processes of a machine) into
+each object behind `MARK`; an event is as late as the difference. Messages are not parsed, and of many streams
+only a hundred, drawn by lot, are looked into for times: the others' events are counted. The streams are read
+by hand (`bench.h2`). Both so that the clients leave the machine to the server: with grpc.aio's streams they
+took thrice what the server took, and what was measured was them.
 """
 
 import argparse

@@ -30,7 +30,10 @@ def pack(source: Path, name: str, out: IO[bytes]) -> None:
 
 
 def prefix_of(path: str) -> str:
-    """Return how the names of an archive of a path begin: without what leads out of it, and without a slash in front."""
+    """Return how the names of an archive of a path begin.
+
+    Without what leads out of it, and without a slash in front.
+    """
     cleaned = os.path.normpath(path).lstrip("/")
     parts = list(PurePosixPath(cleaned).parts)
     while parts and parts[0] in ("..", "."):

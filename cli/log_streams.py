@@ -141,7 +141,10 @@ async def write_lines(shell: Shell, clients: Clientset, source: Source, prefix: 
 
 
 def prefixes(shell: Shell, sources: Sequence[Source], *, wanted: bool | None) -> list[str]:
-    """Return what stands before each source's lines: a colour a Pod on a terminal, where it is the default with several sources."""
+    """Return what stands before each source's lines.
+
+    A colour a Pod on a terminal, where it is the default with several sources.
+    """
     if not (wanted if wanted is not None else shell.interactive and len(sources) > 1):
         return ["" for _ in sources]
     colours: dict[str, str] = {}

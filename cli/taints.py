@@ -100,7 +100,9 @@ def _text(taint: node_pb2.Taint) -> str:
 def change_taints(
     name: str, old: Sequence[node_pb2.Taint], changes: TaintChanges, *, overwrite: bool
 ) -> tuple[list[node_pb2.Taint], str]:
-    """Return a node's taints as they shall be, new ones first, and what is said of it: tainted, untainted or modified.
+    """Return a node's taints as they shall be, new ones first, and what is said of it.
+
+    Tainted, untainted or modified.
 
     Raises:
         Failure: a taint that is added is there, and nothing may be overwritten; or one that is taken away is

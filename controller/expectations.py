@@ -4,7 +4,8 @@ A controller that has written remembers what its cache must show before it decid
 
     creations   the cache has reached the version that the newest of them got
     deletions   the object is gone from the cache, or is marked as ending
-    unknown     creations whose answer was lost, by name: they may have happened. They are asked for again under the same name,
+    unknown     creations whose answer was lost, by name: they may have happened. They are asked for again
+                under the same name,
                 until the answer is clear; meanwhile nothing else is created
 
 Versions are ordered over all objects, so no counting of events is needed (upstream's expectations count, and

@@ -44,7 +44,10 @@ class PodOwner(Protocol):
         """Its metadata."""
 
     def new_pod(self, name: str) -> pod_pb2.Pod:
-        """Return the Pod of a name. Asked twice it gives the same: a creation whose answer was lost is asked for again."""
+        """Return the Pod of a name. Asked twice it gives the same.
+
+        A creation whose answer was lost is asked for again.
+        """
 
 
 @dataclass(frozen=True, slots=True)

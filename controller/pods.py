@@ -1,4 +1,7 @@
-"""What all controllers of Pods share: which Pods count, finding them by their controller, making one from a template."""
+"""What all controllers of Pods share.
+
+Which Pods count, finding them by their controller, making one from a template.
+"""
 
 from collections.abc import Container
 

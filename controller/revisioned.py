@@ -1,4 +1,6 @@
-"""What StatefulSets and DaemonSets share in their shells: claiming Pods, keeping revisions, and not acting on a stale cache (I7, I10).
+"""What StatefulSets and DaemonSets share in their shells.
+
+Claiming Pods, keeping revisions, and not acting on a stale cache (I7, I10).
 
 Both write Pods themselves, and keep what their template was as ControllerRevisions
 (`controller/revisions.py`).

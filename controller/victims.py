@@ -44,7 +44,9 @@ def choose_victims(
 
 
 def age_ratios(pods: Sequence[pod_pb2.Pod], victims: Sequence[pod_pb2.Pod], now: float) -> list[float]:
-    """Return how many times as old as the youngest ready Pod each ready victim is, in whole numbers as upstream; none when all go."""
+    """Return how many times as old as the youngest ready Pod each ready victim is, in whole numbers as
+    upstream; none when all go.
+    """
     if len(victims) >= len(pods):
         return []
     youngest = max(

@@ -87,7 +87,10 @@ def requested(claim: Claim) -> int:
 
 
 def is_meant_for(volume: Volume, claim: Claim) -> bool:
-    """Say whether a volume is this claim's: it names it, and no other that had the same name (IsVolumeBoundToClaim)."""
+    """Say whether a volume is this claim's.
+
+    It names it, and no other that had the same name (IsVolumeBoundToClaim).
+    """
     if reference_key(volume) != claim_key(claim):
         return False
     return volume.spec.claim_ref.uid in ("", claim.metadata.uid)

@@ -1,7 +1,9 @@
-"""Whether this node takes a Pod: pressure, sysctls, what it cannot do, resources, host ports, node name, node selector and affinity, NoExecute taints. PURE.
+"""Whether this node takes a Pod: pressure, sysctls, what it cannot do, resources, host ports, node name, node
+selector and affinity, NoExecute taints. PURE.
 
-The scheduler has asked the same, but somebody may bind by hand, and the node may have changed: what a kubelet admits never exceeds its
-allocatable (I8). Reasons and messages are upstream's (`pkg/kubelet/lifecycle/predicate.go`).
+The scheduler has asked the same, but somebody may bind by hand, and the node may have changed: what a kubelet
+admits never exceeds its allocatable (I8). Reasons and messages are upstream's
+(`pkg/kubelet/lifecycle/predicate.go`).
 """
 
 from collections.abc import Iterable
@@ -41,8 +43,8 @@ def admit(
 
     Args:
         pod: that wants to run.
-        others: Pods that this kubelet has taken and that have not ended. Those that no source has any more are not among them: a Pod that
-            follows one waits for its end (decision 202), it is not refused.
+        others: Pods that this kubelet has taken and that have not ended. Those that no source has any more
+            are not among them: a Pod that follows one waits for its end (decision 202), it is not refused.
         node: with allocatable, labels, taints and conditions.
         allowed_unsafe_sysctls: that Pods may set besides the safe ones.
     """
@@ -70,7 +72,10 @@ def _predicate(name: str, description: str) -> Rejection:
 
 
 def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
-    """Under pressure a node takes critical Pods alone; under that of memory also those that have requested some, or tolerate it."""
+    """Under pressure a node takes critical Pods alone.
+
+    Under that of memory also those that have requested some, or tolerate it.
+    """
     under = {item.type for item in node.status.conditions if item.type in PRESSURES and item.status == "True"}
     if not under or is_critical(pod):
         return None
@@ -108,7 +113,8 @@ def _resources(pod: pod_pb2.Pod, others: tuple[pod_pb2.Pod, ...], node: node_pb2
             used[name] = used.get(name, 0) + amount
     for name in sorted(requests, key=lambda item: (_order(item), item)):
         amount = requests[name]
-        # Extended resources that the node does not know are somebody else's business, as upstream has it; huge pages are not.
+        # Extended resources that the node does not know are somebody else's business, as upstream has it;
+        # huge pages are not.
         if amount and (name in capacity or name in _RESOURCES[:2] or name.startswith("hugepages-")):
             room = capacity.get(name, 0)
             if used.get(name, 0) + amount > room:

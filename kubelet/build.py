@@ -1,4 +1,7 @@
-"""The composition root: the only place that makes the kubelet's parts; the runtimes to pick from are in `runtimes.py`."""
+"""The composition root: the only place that makes the kubelet's parts.
+
+The runtimes to pick from are in `runtimes.py`.
+"""
 
 import asyncio
 import random

@@ -27,7 +27,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cni_conf_dir: str = "/etc/cni/net.d"
     #: where Pods' files are
     root_dir: str = "/var/lib/kubelet"
-    #: where the node-local provisioner has its volumes, as the controllers are told; nothing outside of it is ever deleted
+    #: where the node-local provisioner has its volumes, as the controllers are told; nothing outside of it is
+    #: ever deleted
     local_path_directory: str = "/var/lib/vaina/local-path"
     #: quantities; empty: what the machine has
     capacity_cpu: str = ""
@@ -38,7 +39,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system_reserved_memory: str = ""
     #: the Pods of all nodes, as the controllers are told: no range of a node is believed that lies outside
     cluster_cidr: str = "10.244.0.0/16"
-    #: TCP ports of nodes, and of what shares a network with them, that Pods do not reach (`kubelet/network/rules.py`)
+    #: TCP ports of nodes, and of what shares a network with them, that Pods do not reach
+    #: (`kubelet/network/rules.py`)
     closed_to_pods: tuple[int, ...] = CLOSED_TO_PODS
     #: addresses of the cluster's DNS; empty until there is one
     cluster_dns: tuple[str, ...] = ()
@@ -56,7 +58,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: of each container's log
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5
-    #: node pressure: memory.available<100Mi,nodefs.available<10% (`kubelet/eviction/signals.py`); <0 and <0% switch one off
+    #: node pressure: memory.available<100Mi,nodefs.available<10% (`kubelet/eviction/signals.py`); <0 and <0%
+    #: switch one off
     eviction_hard: str = DEFAULT_HARD
     eviction_soft: str = ""
     #: of each soft threshold: memory.available=1m30s

@@ -1,4 +1,7 @@
-"""Many hollow kubelets in one process: real kubelets with a runtime that runs nothing. Shell; for load and simulation."""
+"""Many hollow kubelets in one process: real kubelets with a runtime that runs nothing.
+
+Shell; for load and simulation.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

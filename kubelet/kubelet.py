@@ -1,6 +1,7 @@
 """The kubelet: what its sources wish and what its runtime has, brought together in one worker a Pod. Shell.
 
-Made in `kubelet.build`. Knows nothing of how anything is done: it admits, dispatches, and finds what belongs to nobody.
+Made in `kubelet.build`. Knows nothing of how anything is done: it admits, dispatches, and finds what belongs
+to nobody.
 """
 
 import asyncio
@@ -138,7 +139,11 @@ class Kubelet:
         self._match_mirrors()
 
     def _start_statics(self) -> None:
-        """Start the static Pods that have no worker. One whose manifest was changed waits for the end of its predecessor: both would want the same ports and files."""
+        """Start the static Pods that have no worker.
+
+        One whose manifest was changed waits for the end of its predecessor: both would want the same ports
+        and files.
+        """
         taken = {full_name(worker.pod) for worker in self._workers.all() if is_static(worker.pod.metadata)}
         for uid, pod in self._statics.items():
             if uid not in self._workers and full_name(pod) not in taken:
@@ -148,7 +153,10 @@ class Kubelet:
         return [pod for pod in self.source.informer.lister.list() if is_mirror(pod)]
 
     def _outlived(self, static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
-        """Say whether a mirror shows an end that is none: a final phase stays in the API, and a kubelet that begins anew may take what an earlier one refused."""
+        """Say whether a mirror shows an end that is none.
+
+        A final phase stays in the API, and a kubelet that begins anew may take what an earlier one refused.
+        """
         worker = self._workers.get(Uid(static.metadata.uid))
         phase = worker.reported_phase if worker is not None else ""
         return mirror.status.phase in _TERMINAL and phase != "" and phase not in _TERMINAL

@@ -1,4 +1,6 @@
-"""Labels and annotations by which everything is found in the runtime again: what a restarted kubelet knows of its containers (I11).
+"""Labels and annotations by which everything is found in the runtime again.
+
+What a restarted kubelet knows of its containers (I11).
 
 Upstream's names where it has them, so that tools which look at a node's containers know what they see.
 """

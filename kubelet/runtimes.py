@@ -1,4 +1,7 @@
-"""The runtimes that a node may have, each with the images, volumes, files and network that go with it: the only place that picks one. Called by `kubelet.build`."""
+"""The runtimes that a node may have, each with the images, volumes, files and network that go with it.
+
+The only place that picks one. Called by `kubelet.build`.
+"""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -61,7 +64,10 @@ def hollow_runtime(
 
 
 def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
-    """Return the ports that Pods do not reach: the configured ones and this kubelet's own, wherever it listens."""
+    """Return the ports that Pods do not reach.
+
+    The configured ones and this kubelet's own, wherever it listens.
+    """
     own = (int(where.rpartition(":")[2]) for where in (config.listen, config.metrics_listen))
     return (*config.closed_to_pods, *own)
 

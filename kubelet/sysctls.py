@@ -1,7 +1,8 @@
 """Which sysctls a Pod may set. PURE.
 
-The safe ones, which concern the Pod's own namespaces and harm nobody else, and those that the node's owner allows. Lists and words are upstream's
-(`pkg/kubelet/sysctl/allowlist.go`, https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/).
+The safe ones, which concern the Pod's own namespaces and harm nobody else, and those that the node's owner
+allows. Lists and words are upstream's (`pkg/kubelet/sysctl/allowlist.go`,
+https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/).
 """
 
 from collections.abc import Iterable

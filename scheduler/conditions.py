@@ -1,8 +1,11 @@
-"""Tells users why a Pod has no node, and which one it has in view: PodScheduled=False with reason Unschedulable, nominatedNodeName.
+"""Tells users why a Pod has no node, and which one it has in view.
 
-Written through the status sub-resource with a mask, in batches, beside the scheduling itself. The newest message of a Pod counts;
-one that it has already is not written. A Pod that gets its node meanwhile is taken out, and nothing is bound while such a
-write is under way for it: the binding sets PodScheduled=True, and a late False must not come after it.
+PodScheduled=False with reason Unschedulable, nominatedNodeName.
+
+Written through the status sub-resource with a mask, in batches, beside the scheduling itself. The newest
+message of a Pod counts; one that it has already is not written. A Pod that gets its node meanwhile is taken
+out, and nothing is bound while such a write is under way for it: the binding sets PodScheduled=True, and a
+late False must not come after it.
 """
 
 import asyncio
@@ -70,7 +73,9 @@ class ConditionWriter:
     def unschedulable(
         self, info: PodInfo, message: str, nominated: str | None = None, *, reason: str = UNSCHEDULABLE
     ) -> None:
-        """Say why a Pod fits nowhere, and which node it has in view (None: as before), unless its status says so already."""
+        """Say why a Pod fits nowhere, and which node it has in view (None: as before), unless its status says
+        so already.
+        """
         waiting = self._waiting.pop(info.uid, None)
         if nominated is None and waiting is not None:
             nominated = waiting.nominated
@@ -99,7 +104,10 @@ class ConditionWriter:
             self._wake.set()
 
     def begin(self) -> None:
-        """We lead from now on. What was to be written before is not: whoever led then has written what counts."""
+        """We lead from now on. What was to be written before is not.
+
+        Whoever led then has written what counts.
+        """
         self._waiting.clear()
 
     def drop(self, uid: str) -> None:

@@ -1,10 +1,13 @@
-"""Carries out what preemption has decided, beside the scheduling itself: victims are marked, deleted and told of.
+"""Carries out what preemption has decided, beside the scheduling itself.
 
-    decided --submit--> waiting --marked (DisruptionTarget), deleted by uid with their own grace--> done, or failed
+Victims are marked, deleted and told of.
 
-In batches, one after the other: what is decided meanwhile goes with the next. A call that is not answered is tried again a few
-times; then the Pod that preempts is told, and decides afresh. Follows `prepareCandidateAsync` and `PreemptPod` of upstream's
-framework/preemption (KEP-4832).
+    decided --submit--> waiting --marked (DisruptionTarget), deleted by uid with their own grace--> done, or
+    failed
+
+In batches, one after the other: what is decided meanwhile goes with the next. A call that is not answered is
+tried again a few times; then the Pod that preempts is told, and decides afresh. Follows
+`prepareCandidateAsync` and `PreemptPod` of upstream's framework/preemption (KEP-4832).
 """
 
 import asyncio

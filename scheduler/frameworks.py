@@ -34,7 +34,10 @@ class Frameworks:
         return self._hints
 
     def of(self, pod: PodClass) -> Framework:
-        """Return the framework that decides for a Pod. One of another scheduler, that somebody asks about, is our first's."""
+        """Return the framework that decides for a Pod.
+
+        One of another scheduler, that somebody asks about, is our first's.
+        """
         return self._by_name.get(pod.scheduler_name, self.first)
 
     def that_say(self, attribute: str) -> frozenset[str]:

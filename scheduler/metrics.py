@@ -187,8 +187,9 @@ class PluginMetrics:
 class PluginTimes:
     """Observer of one profile's runtime.
 
-    What plugins take is observed for one class of ten (`pluginMetricsSamplePercent` of upstream's schedule_one.go); how often they
-    are asked, and what extension points take, always. All of it is put into the registry by `flush`, a series at once.
+    What plugins take is observed for one class of ten (`pluginMetricsSamplePercent` of upstream's
+    schedule_one.go); how often they are asked, and what extension points take, always. All of it is put into
+    the registry by `flush`, a series at once.
     """
 
     def __init__(self, metrics: PluginMetrics, clock: Clock, profile: str, draw: Callable[[], float]) -> None:

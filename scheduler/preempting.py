@@ -1,11 +1,13 @@
-"""Preemption around the cycle: who has a node in view, what is begun for a Pod that fits nowhere, and when it is tried again.
+"""Preemption around the cycle: who has a node in view, what is begun for a Pod that fits nowhere, and when it
+is tried again.
 
     no node would do, victims found -> nominated, victims handed to `eviction`, parked
     parked, its victims are gone (or the node would do before) -> tried again at once, that node first
     placed elsewhere, deleted, or the node will not do any more -> nomination given back
 
-A Pod that waits for its victims is not woken by what happens on other nodes, unless there is room for it where nobody else is
-to come: otherwise each victim that ends would wake everybody. Called by `scheduler.scheduler` and `scheduler.cache.event_handlers`.
+A Pod that waits for its victims is not woken by what happens on other nodes, unless there is room for it
+where nobody else is to come: otherwise each victim that ends would wake everybody. Called by
+`scheduler.scheduler` and `scheduler.cache.event_handlers`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -174,7 +176,9 @@ class Preempting:
                 self.placed(info.uid, info.node_name)
 
     def unplaced(self, info: PodInfo, node_name: str) -> None:
-        """A binding was refused: the Pod has in view what its status says, and there is room on the node again."""
+        """A binding was refused: the Pod has in view what its status says, and there is room on the node
+        again.
+        """
         self._cache.nominations.observe(info)
         self.room_on(node_name)
 
@@ -192,7 +196,9 @@ class Preempting:
         self.room_on(node_name)
 
     def room_on(self, node_name: str) -> None:
-        """Something changed on a node: who waits for it is tried again when there is nothing more to wait for."""
+        """Something changed on a node: who waits for it is tried again when there is nothing more to wait
+        for.
+        """
         nominations = self._cache.nominations
         for info in nominations.on(node_name):
             if not self._is_waited_for(info, node_name) or self._has_room(info.pod_class, node_name, info):

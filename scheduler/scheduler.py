@@ -3,8 +3,8 @@
     informers -> event_handlers -> queue --pop--> cycle --assume--> cache, binder -> BindBatch
                                      ^---- park (no node would do), requeue (refused) ----'
 
-All of it is on one loop. A cycle is a bounded run of decisions without an await, so that nothing changes under it; between
-cycles everybody else has a turn.
+All of it is on one loop. A cycle is a bounded run of decisions without an await, so that nothing changes
+under it; between cycles everybody else has a turn.
 """
 
 import asyncio
@@ -262,7 +262,10 @@ class Scheduler:
             group.create_task(self._reporter.run(), name="steps")
 
     async def lead(self) -> None:
-        """Schedule until cancelled, beside `follow`. Once only: what was assumed when it ended stays in the caches."""
+        """Schedule until cancelled, beside `follow`.
+
+        Once only: what was assumed when it ended stays in the caches.
+        """
         # Every Pod that takes room must be counted before the first decision (I8).
         await self.wait_synced()
         log.info("caches filled", **self.cache.sizes())
@@ -340,7 +343,8 @@ class Scheduler:
                 last = pod.info.pod_class if self._schedule(pod, now) else None
                 count = 1
             decided += count
-            # Most take microseconds, but the first of a class, or a search for victims, may take a hundred milliseconds.
+            # Most take microseconds, but the first of a class, or a search for victims, may take a hundred
+            # milliseconds.
             now = clock.monotonic()
             if now > deadline:
                 break
@@ -368,7 +372,8 @@ class Scheduler:
             if volumes is not None and isinstance(decision, Scheduled):
                 plan = volumes.plan(pod.info.pod_class, self.cache.table.snapshot(), decision.row)
         except Exception as error:
-            # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off (I20).
+            # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off
+            # (I20).
             log.exception("cycle failed", pod=pod.info.key)
             self._metrics.failed(name, "error", self._clock.monotonic() - now)
             self._tell_error(pod, error, now)

@@ -1,7 +1,8 @@
 """SchedulerService: what the scheduler thinks, for people and tests. Reads the scheduler; changes nothing of it.
 
-Answers come from the columns of this process. A standby's are as true as the leader's, but it decides nothing, so it records
-nothing and its queue says nothing of back-offs: `answered_by` says who answered and who leads (decision 099).
+Answers come from the columns of this process. A standby's are as true as the leader's, but it decides
+nothing, so it records nothing and its queue says nothing of back-offs: `answered_by` says who answered and
+who leads (decision 099).
 """
 
 import asyncio
@@ -46,7 +47,10 @@ MAX_WAITING: Final = 8
 
 
 class SchedulerService:
-    """Answers from one scheduler's columns. On the scheduler's loop; long work is done in small steps, one at a time."""
+    """Answers from one scheduler's columns.
+
+    On the scheduler's loop; long work is done in small steps, one at a time.
+    """
 
     def __init__(
         self,
@@ -119,7 +123,9 @@ class SchedulerService:
         return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table, profile))
 
     async def Verify(self, request: pb.VerifyRequest, ctx: RequestContext) -> pb.VerifyResponse:
-        """Compare the columns with the API objects that the watches brought, and those with the apiserver's on demand."""
+        """Compare the columns with the API objects that the watches brought, and those with the apiserver's
+        on demand.
+        """
         self._check_synced()
         most = _bounded(request.max_differences, DIFFERENCES, MAX_DIFFERENCES, "maxDifferences")
         async with self._one_at_a_time():

@@ -1,4 +1,6 @@
-"""Say which ports of this machine somebody else has, before a cluster is started: check_ports.py COMPOSE_FILE COMMAND.
+"""Say which ports of this machine somebody else has, before a cluster is started.
+
+check_ports.py COMPOSE_FILE COMMAND.
 
 Ports and their variables are read from the compose file. A line for each port that is taken, and one with the
 command that would do; exit code 1 then. Ports that the same project publishes already are its own: it is

@@ -11,7 +11,9 @@ from packaging.markers import Marker
 
 
 def lines_for(version: str, lock: Iterable[str]) -> Iterator[str]:
-    """Give the lines of the packages that a Python of this version (3.13) takes, without what they were chosen by."""
+    """Give the lines of the packages that a Python of this version (3.13) takes, without what they were
+    chosen by.
+    """
     environment = {"python_version": version, "python_full_version": f"{version}.0"}
     wanted = True
     for line in lock:

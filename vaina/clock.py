@@ -1,6 +1,7 @@
 """Time as something that is handed in: the only module that reads the machine's clocks.
 
-Shells take a `Clock`; pure code takes `now` as a number. `vaina.testing.clock.FakeClock` is the other implementation.
+Shells take a `Clock`; pure code takes `now` as a number. `vaina.testing.clock.FakeClock` is the other
+implementation.
 """
 
 import asyncio

@@ -1,10 +1,12 @@
-"""Configuration of a service: defaults, then a YAML file, then the environment, then flags, into one frozen Struct.
+"""Configuration of a service: defaults, then a YAML file, then the environment, then flags, into one frozen
+Struct.
 
     class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         listen: str = "127.0.0.1:6443"      # VAINA_LISTEN, --listen, `listen:` in the file
 
-Read once by `__main__`, which hands in the environment and the arguments. An unknown key of the file and an unknown flag are
-errors. Of the environment only the fields' own names are read: services share one, and each takes what it knows.
+Read once by `__main__`, which hands in the environment and the arguments. An unknown key of the file and an
+unknown flag are errors. Of the environment only the fields' own names are read: services share one, and each
+takes what it knows.
 """
 
 import typing

@@ -1,8 +1,11 @@
-"""Controller: informers -> key -> queue -> sync(key). The only loop; every controller is this with its own `sync`.
+"""Controller: informers -> key -> queue -> sync(key).
 
-Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off, in this one
-place. Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)` share. The cluster's
-own controllers stand on it (`controller/base.py`), and whoever writes another one (`docs/sdk.md`).
+The only loop; every controller is this with its own `sync`.
+
+Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off,
+in this one place. Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)`
+share. The cluster's own controllers stand on it (`controller/base.py`), and whoever writes another one
+(`docs/sdk.md`).
 """
 
 import asyncio
@@ -57,7 +60,10 @@ class Tools:
 
 
 class Controller(ABC):
-    """One controller. Subclasses say `name`, what they `watch`, and define `sync`. Owned by the task of `run`."""
+    """One controller. Subclasses say `name`, what they `watch`, and define `sync`.
+
+    Owned by the task of `run`.
+    """
 
     #: as it is called in configuration, metrics and logs
     name = ""
@@ -77,7 +83,9 @@ class Controller(ABC):
 
     @abstractmethod
     async def sync(self, key: str) -> float | None:
-        """Make the world of one key what it should be; returns seconds after which to look again, None for "on a change".
+        """Make the world of one key what it should be.
+
+        Returns seconds after which to look again, None for "on a change".
 
         Raises ApiError for what should be tried again with back-off.
         """
@@ -89,8 +97,8 @@ class Controller(ABC):
 
         Args:
             informer: of the objects.
-            key_of: the key of an object, several, or None for "nobody's". Of an update both states are asked, so that a key
-                that an object no longer concerns is looked at as well.
+            key_of: the key of an object, several, or None for "nobody's". Of an update both states are asked,
+                so that a key that an object no longer concerns is looked at as well.
         """
 
         def look(*states: M) -> None:

@@ -1,4 +1,7 @@
-"""Durations as Go writes and reads them: in events, messages and configuration that people and tools know. PURE."""
+"""Durations as Go writes and reads them: in events, messages and configuration that people and tools know.
+
+PURE.
+"""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +48,9 @@ class DurationError(ValueError):
 
 
 def parse_duration(text: str) -> int:
-    """Read a duration: 1m30s, 250ms, -1.5h, 0. Follows Go's `time/format.go` (ParseDuration) in all it takes and refuses.
+    """Read a duration: 1m30s, 250ms, -1.5h, 0.
+
+    Follows Go's `time/format.go` (ParseDuration) in all it takes and refuses.
 
     Returns:
         Nanoseconds, of 64 bits.
@@ -89,7 +94,9 @@ def _part(digits: str, fraction: str, unit: str, text: str) -> int:
 
 
 def _part_of(unit: int, digits: str) -> int:
-    """Return the nanoseconds of a decimal fraction of a unit, of as many digits as 63 bits can hold (leadingFraction)."""
+    """Return the nanoseconds of a decimal fraction of a unit, of as many digits as 63 bits can hold
+    (leadingFraction).
+    """
     number, scale = 0, 1.0
     for digit in digits:
         longer = number * 10 + int(digit)

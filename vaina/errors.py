@@ -13,8 +13,9 @@
       InternalError
         StorageFull      etcd is out of space
 
-One value makes every form of an error: the gRPC status with its details (`vaina.serving.status`), the `Status` message
-(`to_status`), later the REST answer. The reasons, codes and words are those of Kubernetes' API machinery.
+One value makes every form of an error: the gRPC status with its details (`vaina.serving.status`), the
+`Status` message (`to_status`), later the REST answer. The reasons, codes and words are those of Kubernetes'
+API machinery.
 """
 
 from collections.abc import Sequence
@@ -185,7 +186,10 @@ class InternalError(ApiError):
 
 
 class StorageFull(InternalError):
-    """etcd is out of space: nothing can be written until it was compacted, defragmented and disarmed; deletions still work."""
+    """etcd is out of space: nothing can be written until it was compacted, defragmented and disarmed.
+
+    Deletions still work.
+    """
 
 
 #: every kind of error by its reason
@@ -210,10 +214,14 @@ def from_status(status: meta_pb2.Status) -> ApiError:
     )  # fmt: skip
 
 
-#: cause of a Timeout: the version that was asked for does not exist yet (apimachinery's CauseTypeResourceVersionTooLarge)
+#: cause of a Timeout: the version that was asked for does not exist yet (apimachinery's
+#: CauseTypeResourceVersionTooLarge)
 VERSION_TOO_LARGE = "ResourceVersionTooLarge"
 
 
 def is_version_too_large(error: Exception) -> bool:
-    """Tell whether a server refused because it does not have the asked version yet: it lags, or its storage went back in time."""
+    """Tell whether a server refused because it does not have the asked version yet.
+
+    It lags, or its storage went back in time.
+    """
     return isinstance(error, Timeout) and any(cause.type == VERSION_TOO_LARGE for cause in error.causes)

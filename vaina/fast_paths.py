@@ -1,7 +1,8 @@
 """Which accelerators a service runs with: `--fast-paths=all`, `none`, or names with commas between them.
 
-An accelerator does what the plain path does, faster: it stands behind the same Protocol and is switched on in the service's
-`build.py`, nowhere else. Each service says in its `fast_paths.py` which it has; docs/fast-paths.md says what each gives.
+An accelerator does what the plain path does, faster: it stands behind the same Protocol and is switched on in
+the service's `build.py`, nowhere else. Each service says in its `fast_paths.py` which it has;
+docs/fast-paths.md says what each gives.
 """
 
 from collections.abc import Collection, Mapping

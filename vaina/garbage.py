@@ -1,12 +1,13 @@
 """What Python's garbage collector looks at, and when: not again and again at what is here to stay.
 
-A collection of the oldest generation looks at every container there is, and everybody waits: with 10,000 Pods in a watch cache 90 ms, and one
-comes each time that a quarter has been added. A cache makes no circles, and goes by itself when it is dropped. So what has survived such a
-collection is frozen: the next looks at what came since, and takes a few milliseconds (decision 166).
+A collection of the oldest generation looks at every container there is, and everybody waits: with 10,000 Pods
+in a watch cache 90 ms, and one comes each time that a quarter has been added. A cache makes no circles, and
+goes by itself when it is dropped. So what has survived such a collection is frozen: the next looks at what
+came since, and takes a few milliseconds (decision 166).
 
-What was frozen and has become a circle nobody holds is not found that way. So now and then everything is looked at: when the process has
-grown by half, or after ten minutes. Both are asked when a collection of the oldest generation begins, so that a process that does nothing does
-nothing.
+What was frozen and has become a circle nobody holds is not found that way. So now and then everything is
+looked at: when the process has grown by half, or after ten minutes. Both are asked when a collection of the
+oldest generation begins, so that a process that does nothing does nothing.
 """
 
 import gc
@@ -15,7 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-#: collections of the middle generation to one of the oldest (Python's own is 10): each is shorter, all together are the same
+#: collections of the middle generation to one of the oldest (Python's own is 10): each is shorter, all
+#: together are the same
 OLDEST_EVERY: Final = 3
 #: everything is looked at when the process has grown by so much since, and by a half of itself
 GROWTH_BYTES: Final = 128 * 1024 * 1024

@@ -1,7 +1,8 @@
 """Structured logging: an event word plus fields, as JSON lines or for a person's eyes.
 
-Everybody asks `structlog.stdlib.get_logger(__name__)` at the top of a module; `configure` is called once, by `__main__`.
-What other libraries write through `logging` takes the same form. One line per state change; nothing per loop pass.
+Everybody asks `structlog.stdlib.get_logger(__name__)` at the top of a module; `configure` is called once, by
+`__main__`. What other libraries write through `logging` takes the same form. One line per state change;
+nothing per loop pass.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Metric registries, and the metrics that every component has, under the names that dashboards expect.
 
-Buckets and labels are upstream's. Labels are bounded: never a Pod's name. Code that is timed takes what it needs (a bound
-child, or a small observer), never the registry.
+Buckets and labels are upstream's. Labels are bounded: never a Pod's name. Code that is timed takes what it
+needs (a bound child, or a small observer), never the registry.
 """
 
 import platform
@@ -91,7 +91,8 @@ def exponential_buckets(start: float, factor: float, count: int) -> tuple[float,
 
 def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     """Observe many values at once, at a fifth of what `observe` costs for each."""
-    # The library has no such call; `Histogram.observe` adds one to the first bucket whose bound is not below the value.
+    # The library has no such call; `Histogram.observe` adds one to the first bucket whose bound is not below
+    # the value.
     bounds, buckets = histogram._upper_bounds, histogram._buckets
     for index, count in Tally([bisect_left(bounds, value) for value in values]).items():
         buckets[index].inc(count)

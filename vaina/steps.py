@@ -1,4 +1,6 @@
-"""The seven steps of a Pod's creation, named once: every log line, event, metric label and trace of a step uses these.
+"""The seven steps of a Pod's creation, named once.
+
+Every log line, event, metric label and trace of a step uses these.
 
 They are section A of docs/requirements.md; ARCHITECTURE.md says where each lives.
 """
@@ -55,8 +57,8 @@ def can_say(pod_uid: str) -> bool:
 def without_trace(pod_uid: str) -> str:
     """Return a random UUID as the uid of a Pod whose steps nobody writes down: one of version 8.
 
-    The apiserver chooses the Pods that have a trace when it creates them (`apiserver.registry.pod_traces`), and so says it to
-    everybody who would report a step, without a word on the wire (docs/decisions/171).
+    The apiserver chooses the Pods that have a trace when it creates them (`apiserver.registry.pod_traces`),
+    and so says it to everybody who would report a step, without a word on the wire (docs/decisions/171).
     """
     return f"{pod_uid[:_VERSION_AT]}{_OURS}{pod_uid[_VERSION_AT + 1 :]}"
 

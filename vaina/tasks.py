@@ -6,7 +6,10 @@ from typing import Any
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of several waits ends; the others are cancelled and awaited. Errors come out as of a TaskGroup."""
+    """Return when the first of several waits ends; the others are cancelled and awaited.
+
+    Errors come out as of a TaskGroup.
+    """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(wait) for wait in waits]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -25,8 +28,9 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def is_being_cancelled() -> bool:
     """Say whether the running task was asked to end.
 
-    grpc.aio raises CancelledError also in a task that nobody cancelled, when its call or channel was closed elsewhere: that
-    is an error to report, not an end to obey (a TaskGroup takes a child that ends so for one that is done).
+    grpc.aio raises CancelledError also in a task that nobody cancelled, when its call or channel was closed
+    elsewhere: that is an error to report, not an end to obey (a TaskGroup takes a child that ends so for one
+    that is done).
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,14 +1,15 @@
 """Which version this is: the Kubernetes version whose behaviour is followed, and ours beside it.
 
-Clients and operators compare what a cluster calls itself with Kubernetes' versions, so that is what every component says;
-vaina's own version is its build metadata (semver.org, 10), which is not compared.
+Clients and operators compare what a cluster calls itself with Kubernetes' versions, so that is what every
+component says; vaina's own version is its build metadata (semver.org, 10), which is not compared.
 """
 
 from typing import Final
 
 #: of this package
 VERSION: Final = "0.1.0"
-#: the Kubernetes version that is followed: that of the modules which the interop tests pin (tests/interop/go.mod)
+#: the Kubernetes version that is followed: that of the modules which the interop tests pin
+#: (tests/interop/go.mod)
 KUBERNETES_VERSION: Final = "1.37.2"
 MAJOR, MINOR = KUBERNETES_VERSION.split(".")[:2]
 #: both

@@ -1,8 +1,8 @@
 """The admission chain: what must be looked up, or changed, before an object is stored.
 
-Called by the registry's store for creates, updates and deletes; plugins run in the order in which they stand, and the
-first refusal ends the request. A create goes through three doors: `admit` before the object is completed and validated, `charge`
-when it is about to be stored, `confirm` when it is.
+Called by the registry's store for creates, updates and deletes; plugins run in the order in which they stand,
+and the first refusal ends the request. A create goes through three doors: `admit` before the object is
+completed and validated, `charge` when it is about to be stored, `confirm` when it is.
 """
 
 import asyncio
@@ -38,14 +38,18 @@ class Attributes:
     name: str
     #: may be changed by plugins; None for DELETE, and for a patch
     object: Message | None = None
-    #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise (also Owed), runs again on conflict
+    #: what is still to be asked about an update, of (new, old), once what is stored is known; may raise (also
+    #: Owed), runs again on conflict
     checks: list[Callable[[Any, Any], None]] = field(default_factory=list)
     #: of an update: the part of the object that it is about, or empty
     subresource: str = ""
 
     @property
     def shown_name(self) -> str:
-        """What refusals name: of an object whose name is still to be made, what it will begin with (apiserver `pkg/admission/errors.go`)."""
+        """What refusals name: of an object whose name is still to be made, what it will begin with.
+
+        Follows apiserver `pkg/admission/errors.go`.
+        """
         obj: Any = self.object
         return self.name or ("" if obj is None else obj.metadata.generate_name)
 
@@ -53,8 +57,8 @@ class Attributes:
 class Plugin(Protocol):
     """One check, or one change."""
 
-    #: What it does with a new object is the same for another that differs in nothing but its name, at the same time; only its words name
-    #: the object. Then of many such objects the first alone is shown to it.
+    #: What it does with a new object is the same for another that differs in nothing but its name, at the
+    #: same time; only its words name the object. Then of many such objects the first alone is shown to it.
     ignores_names: bool
 
     async def admit(self, attributes: Attributes) -> None:
@@ -69,7 +73,8 @@ class Confirming(Protocol):
     async def confirm(self, attributes: Attributes, version: Version) -> None:
         """Raise an ApiError when the object, stored at a version, may not stay.
 
-        When it may, so may those of its namespace that were stored before it in the same batch: they are not asked about.
+        When it may, so may those of its namespace that were stored before it in the same batch: they are not
+        asked about.
         """
         ...
 
@@ -83,7 +88,10 @@ async def nothing_to_refund() -> None:
 
 
 class Owed(Exception):
-    """Raised by a check of an update: it has to be charged first (`apiserver.registry.paying`). Nothing is written then."""
+    """Raised by a check of an update: it has to be charged first (`apiserver.registry.paying`).
+
+    Nothing is written then.
+    """
 
     def __init__(self, pay: Callable[[], Awaitable[Refund | None]]) -> None:
         super().__init__("the update is not paid for")
@@ -131,7 +139,10 @@ class Chain:
         return refused
 
     async def charge_all(self, batch: Sequence[Attributes]) -> list[Refund | ApiError]:
-        """Take what many objects cost: at once, so that a plugin may take it together. Return the refund, or the refusal, of each."""
+        """Take what many objects cost: at once, so that a plugin may take it together.
+
+        Return the refund, or the refusal, of each.
+        """
         taken: list[Refund | ApiError] = [nothing_to_refund] * len(batch)
 
         async def charge(index: int) -> None:

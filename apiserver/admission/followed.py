@@ -53,7 +53,9 @@ class Followed(Generic[M]):
         return found
 
     async def find(self, name: str, namespace: str = "") -> M | None:
-        """Return an object as it is now: of what the cache does not have only storage can say that it is not there."""
+        """Return an object as it is now: of what the cache does not have only storage can say that it is not
+        there.
+        """
         stored = await self._storage.get(keys.object_key(self._kind, namespace, name))
         return None if stored is None else self.parse(stored)
 

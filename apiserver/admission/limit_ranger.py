@@ -1,7 +1,9 @@
-"""LimitRanges of a namespace: new Pods get their defaults, and they and claims are held to their bounds. Nothing is looked at where there are none.
+"""LimitRanges of a namespace: new Pods get their defaults, and they and claims are held to their bounds.
 
-Follows `plugin/pkg/admission/limitranger`. Of updates of Pods only resizes are looked at, as upstream: otherwise the resources of their
-containers do not change. Claims may grow.
+Nothing is looked at where there are none.
+
+Follows `plugin/pkg/admission/limitranger`. Of updates of Pods only resizes are looked at, as upstream:
+otherwise the resources of their containers do not change. Claims may grow.
 """
 
 from collections.abc import Sequence
@@ -63,7 +65,8 @@ def _hold_claim(attributes: Attributes, ranges: Sequence[LimitRange], claim: Cla
 
 
 def _hold_changed(attributes: Attributes, ranges: Sequence[LimitRange], new: Claim, old: Claim) -> None:
-    # What is stored was in order, or older than the range; and one that ends must be able to lose its finalizers.
+    # What is stored was in order, or older than the range; and one that ends must be able to lose its
+    # finalizers.
     if old.metadata.HasField("deletion_timestamp"):
         return
     if new.spec.resources.requests != old.spec.resources.requests:

@@ -1,7 +1,7 @@
 """Namespaces must be there, and not be ending, for something to be created in them; some may never be deleted.
 
-Follows apiserver `admission/plugin/namespace/lifecycle`. The namespaces that the system itself needs are made when they are
-missing, so that neither a start nor a deletion leaves a window without them.
+Follows apiserver `admission/plugin/namespace/lifecycle`. The namespaces that the system itself needs are made
+when they are missing, so that neither a start nor a deletion leaves a window without them.
 """
 
 import asyncio
@@ -58,8 +58,9 @@ class NamespaceLifecycle:
     async def confirm(self, attributes: Attributes, version: Version) -> None:
         """Look again: the namespace may have begun to end between the check and the write.
 
-        As of the write or later: whoever ended the namespace before it is seen here, and the object is taken back; whoever ends it after
-        it lists the object, and deletes it. The cache has nearly always got as far by the time the answer is here.
+        As of the write or later: whoever ended the namespace before it is seen here, and the object is taken
+        back; whoever ends it after it lists the object, and deletes it. The cache has nearly always got as
+        far by the time the answer is here.
         """
         if attributes.operation is Operation.CREATE and attributes.kind.namespaced:
             await self._check(attributes, version)

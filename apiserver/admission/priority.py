@@ -23,7 +23,10 @@ _NO_CLASS = PriorityClass(preemption_policy=_PREEMPT)
 
 
 def default_class(classes: Iterable[PriorityClass]) -> PriorityClass:
-    """Return the class of Pods that name none: the default with the lowest value, should two have become it at once."""
+    """Return the class of Pods that name none.
+
+    The default with the lowest value, should two have become it at once.
+    """
     defaults = (found for found in classes if found.global_default)
     return min(defaults, key=lambda found: found.value, default=_NO_CLASS)
 
@@ -57,9 +60,11 @@ class Priority:
             if found.metadata.name == name:
                 return found
         if name in SYSTEM_CLASSES:
-            # It is made at start. Until then, or after somebody deleted it, the Pods of the system need it all the same.
+            # It is made at start. Until then, or after somebody deleted it, the Pods of the system need it
+            # all the same.
             return PriorityClass(value=SYSTEM_CLASSES[name], preemption_policy=_PREEMPT)
-        # The cache may be behind whoever has just made it, perhaps at another apiserver. What is no name is not looked for.
+        # The cache may be behind whoever has just made it, perhaps at another apiserver. What is no name is
+        # not looked for.
         made = None if names.dns_1123_subdomain(name) else await self._classes.find(name)
         if made is not None:
             return made

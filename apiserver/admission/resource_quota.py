@@ -1,8 +1,10 @@
-"""ResourceQuotas: what a new object takes, or a grown one more, is charged before it is stored, by compare-and-swap on the quota's status.
+"""ResourceQuotas: what a new object takes, or a grown one more, is charged before it is stored, by
+compare-and-swap on the quota's status.
 
-So it is exact with any number of apiservers. Demands of one namespace that come while a charge is under way go together in the next
-one: a batch of a thousand Pods costs two writes. What is charged and then not stored is given back here where that is certain, and
-found by the quota controller where it is not. Follows apiserver `admission/plugin/resourcequota`.
+So it is exact with any number of apiservers. Demands of one namespace that come while a charge is under way
+go together in the next one: a batch of a thousand Pods costs two writes. What is charged and then not stored
+is given back here where that is certain, and found by the quota controller where it is not. Follows apiserver
+`admission/plugin/resourcequota`.
 """
 
 import asyncio
@@ -32,7 +34,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 Quota = resource_quota_pb2.ResourceQuota
 
-#: how often storage, which itself tries some thirty times, is asked to write what other apiservers were quicker to change
+#: how often storage, which itself tries some thirty times, is asked to write what other apiservers were
+#: quicker to change
 _ROUNDS = 8
 
 
@@ -69,9 +72,12 @@ class ResourceQuotas:
         self._tills: dict[str, _Till] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        """Have an update that may take more than before charged, once what is stored is known: a resize of a Pod, any change of a claim.
+        """Have an update that may take more than before charged, once what is stored is known.
 
-        Other updates of Pods change nothing that a quota counts, or only less. Follows `Handles` of `pkg/quota/v1/evaluator/core`.
+        A resize of a Pod, any change of a claim.
+
+        Other updates of Pods change nothing that a quota counts, or only less. Follows `Handles` of
+        `pkg/quota/v1/evaluator/core`.
         """
         kind, subresource = attributes.kind, attributes.subresource
         grows = (kind is POD and subresource == "resize") or (
@@ -191,7 +197,10 @@ class ResourceQuotas:
                 )
 
     async def _write(self, key: Key, used: Callable[[Quota], Amounts | None]) -> bool:
-        """Set status.used to what a pure function makes of the stored quota (None: as it is); False when the quota is gone."""
+        """Set status.used to what a pure function makes of the stored quota (None: as it is).
+
+        False when the quota is gone.
+        """
 
         def change(current: Stored) -> Change:
             quota = Quota.FromString(current.data)
@@ -214,7 +223,10 @@ class ResourceQuotas:
 
 
 class _Growth:
-    """What one update takes more than what is stored: owed until it was charged. A decrease is never owed (CheckRequest: nothing below 0)."""
+    """What one update takes more than what is stored: owed until it was charged.
+
+    A decrease is never owed (CheckRequest: nothing below 0).
+    """
 
     def __init__(self, quotas: "ResourceQuotas", attributes: Attributes, counting: Sequence[Quota]) -> None:
         self._quotas, self._attributes, self._counting = quotas, attributes, counting
@@ -242,7 +254,9 @@ class _Growth:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None], claim: _Claim) -> None:
-    """Settle for all who wait: a caller that is cancelled meanwhile ends when that is done. Begun again, it would charge the others twice.
+    """Settle for all who wait: a caller that is cancelled meanwhile ends when that is done.
+
+    Begun again, it would charge the others twice.
 
     Storage bounds how long it takes. A second cancellation, as at the end of the process, ends it.
     """

@@ -1,7 +1,7 @@
 """A claim that names no class gets the default one.
 
-Follows `plugin/pkg/admission/storage/storageclass/setdefault`: of several defaults the newest. An empty name is a name: such a
-claim wants a volume without a class.
+Follows `plugin/pkg/admission/storage/storageclass/setdefault`: of several defaults the newest. An empty name
+is a name: such a claim wants a volume without a class.
 """
 
 from collections.abc import Iterable

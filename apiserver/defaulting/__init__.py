@@ -1,9 +1,9 @@
 """Defaulting: what an object means where its manifest says nothing. PURE.
 
 Called by the registry before validation, on create and update, for every kind of `vaina.kinds`. Follows
-`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`, `pkg/apis/batch/v1/defaults.go`, `pkg/apis/autoscaling/v2/defaults.go`, `pkg/apis/scheduling/v1/defaults.go`,
-`pkg/apis/storage/v1/defaults.go` and, where named, admission plugins. Doing it again changes
-nothing.
+`pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`, `pkg/apis/batch/v1/defaults.go`,
+`pkg/apis/autoscaling/v2/defaults.go`, `pkg/apis/scheduling/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`
+and, where named, admission plugins. Doing it again changes nothing.
 """
 
 from collections.abc import Callable, Mapping

@@ -13,7 +13,10 @@ _DOWN: Final = (("Percent", 100),)
 
 
 def default_autoscaler(autoscaler: v2.HorizontalPodAutoscaler) -> None:
-    """One replica at least, four fifths of the CPU; a behavior is filled where it says nothing, and only where there is one."""
+    """One replica at least, four fifths of the CPU.
+
+    A behavior is filled where it says nothing, and only where there is one.
+    """
     spec = autoscaler.spec
     if not spec.HasField("min_replicas"):
         spec.min_replicas = 1

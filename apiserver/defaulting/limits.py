@@ -13,7 +13,9 @@ def default_resource_quota(quota: resource_quota_pb2.ResourceQuota) -> None:
 
 
 def default_limit_range(limit_range: limit_range_pb2.LimitRange) -> None:
-    """Complete what containers get: limits from the most that is allowed, requests from limits, or from the least."""
+    """Complete what containers get: limits from the most that is allowed, requests from limits, or from the
+    least.
+    """
     for item in limit_range.spec.limits:
         for amounts in (item.max, item.min, item.default, item.default_request, item.max_limit_request_ratio):
             round_up(amounts)

@@ -1,4 +1,7 @@
-"""Defaults of PersistentVolumes, PersistentVolumeClaims, StorageClasses and CSIDrivers (`pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`)."""
+"""Defaults of PersistentVolumes, PersistentVolumeClaims, StorageClasses and CSIDrivers.
+
+Follows `pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`.
+"""
 
 from vaina.api.core.v1 import persistent_volume_pb2, reference_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, storage_class_pb2
@@ -21,10 +24,14 @@ def default_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
 
 
 def default_claim_object(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
-    """Complete a claim that is an object of its own, not a template: what fills it stands in both places (KEP-1495).
+    """Complete a claim that is an object of its own, not a template: what fills it stands in both places.
 
-    Source: `NormalizeDataSources` and `EnforceDataSourceBackwardsCompatibility` of `pkg/api/persistentvolumeclaim/util.go`, which its strategy
-    calls: the older field loses what is neither a claim nor a snapshot, then what only one of the fields has goes into the other.
+    Follows KEP-1495.
+
+    Source: `NormalizeDataSources` and `EnforceDataSourceBackwardsCompatibility` of
+    `pkg/api/persistentvolumeclaim/util.go`, which its strategy calls: the
+    older field loses what is neither a claim nor a snapshot, then what only one of the fields has goes into
+    the other.
     """
     default_claim(claim)
     spec = claim.spec

@@ -1,8 +1,9 @@
 """Wraps the apiserver's methods in their limits: seats for unary calls, numbers for streams (decision 032).
 
-A unary call takes seats of its priority level and runs, or waits in the level's fair queue. What waits too long, or finds no room,
-is refused with TooManyRequests and a delay, in the reference's words (apiserver `pkg/server/filters/priority-and-fairness.go`).
-A watch that begins with the current state takes a list's seats until its first answer; then it only counts among streams.
+A unary call takes seats of its priority level and runs, or waits in the level's fair queue. What waits too
+long, or finds no room, is refused with TooManyRequests and a delay, in the reference's words (apiserver
+`pkg/server/filters/priority-and-fairness.go`). A watch that begins with the current state takes a list's
+seats until its first answer; then it only counts among streams.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ MAX_REQUEST_BYTES: Final = 3 * 1024 * 1024
 WAIT_SECONDS: Final = 15.0
 #: requests that are being answered or wait, all together
 MAX_BYTES: Final = 256 * 1024 * 1024
-#: ... of which a request may take this part of what is left: there is room for small ones when there is none for large ones
+#: ... of which a request may take this part of what is left: there is room for small ones when there is none
+#: for large ones
 _PART: Final = 16
 #: the reference's retryAfter of a refusal
 RETRY_SECONDS: Final = 1.0
@@ -51,7 +53,8 @@ class StreamLimits:
     total: int = 20_000
     #: of one user, or of one address as long as nobody is known
     per_client: int = 10_000
-    #: of their requests, which are there as long as they are. Apart from those of calls: streams last, and must not keep calls out.
+    #: of their requests, which are there as long as they are. Apart from those of calls: streams last, and
+    #: must not keep calls out.
     max_bytes: int = 64 * 1024 * 1024
 
 
@@ -270,7 +273,9 @@ class FlowControl:
 
 
 def check_unsent(rpc: RequestContext, size: int) -> None:
-    """Make nothing large for a client that has not taken what it asked for before: it would be refused when it is made.
+    """Make nothing large for a client that has not taken what it asked for before.
+
+    It would be refused when it is made.
 
     Raises:
         TooManyRequests: there is no room for so many bytes.
@@ -280,7 +285,9 @@ def check_unsent(rpc: RequestContext, size: int) -> None:
 
 
 def client_of(rpc: RequestContext) -> Client:
-    """Return whom a call counts for: its user, or, as long as nobody knows who calls, the address it comes from."""
+    """Return whom a call counts for: its user, or, as long as nobody knows who calls, the address it comes
+    from.
+    """
     peer = rpc.peer
     if rpc.user.name != ANONYMOUS.name:
         return Client(rpc.user.name, peer)

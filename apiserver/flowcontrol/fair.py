@@ -1,14 +1,16 @@
 """PURE: seats, and a fair queue before them. No clock, no tasks: `turns` says who is next.
 
-Whose turn it is follows from *finish tags* (self-clocked fair queueing, Golestani 1994): a request's tag is the queue's progress,
-or the tag of its client's last request, plus its seats; the smallest goes first. So a client that comes with one request waits
-for one request of each other client at most, however many those have waiting, and one with wide requests gets no more than its part.
-It is done twice: between addresses, and between the connections of one address. Who opens many connections gains nothing over
-other addresses. The reference deals users to 64 or 128 queues by shuffle sharding and keeps fair queueing between these; here a
+Whose turn it is follows from *finish tags* (self-clocked fair queueing, Golestani 1994): a request's tag is
+the queue's progress, or the tag of its client's last request, plus its seats; the smallest goes first. So a
+client that comes with one request waits for one request of each other client at most, however many those have
+waiting, and one with wide requests gets no more than its part. It is done twice: between addresses, and
+between the connections of one address. Who opens many connections gains nothing over other addresses. The
+reference deals users to 64 or 128 queues by shuffle sharding and keeps fair queueing between these; here a
 client has a queue of its own, which costs nothing when nobody waits and cannot collide.
 
-Room is bounded, and shared the same way: a client may have as many waiting as there is room left (dynamic thresholds, Choudhury
-and Hahne 1998). One noisy client fills half of the room at most, and there is always some for who has nothing waiting.
+Room is bounded, and shared the same way: a client may have as many waiting as there is room left (dynamic
+thresholds, Choudhury and Hahne 1998). One noisy client fills half of the room at most, and there is always
+some for who has nothing waiting.
 """
 
 from collections import OrderedDict

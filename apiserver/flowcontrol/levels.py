@@ -1,8 +1,9 @@
 """PURE: which priority level a call belongs to, and how many seats it takes.
 
 Levels and flow schemas have the names of the reference's bootstrap configuration (apiserver
-`pkg/apis/flowcontrol/bootstrap/default.go`). Who calls is not known before there is authentication; until then it is *what* is
-called that says how much the cluster depends on it: heartbeats first, then binding, then the rest, Events and traces last.
+`pkg/apis/flowcontrol/bootstrap/default.go`). Who calls is not known before there is authentication; until
+then it is *what* is called that says how much the cluster depends on it: heartbeats first, then binding, then
+the rest, Events and traces last.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ _BYTES_PER_SEAT: Final = {
     "DeleteBatch": 2_500,
     "Report": 25_000,
 }
-#: objects that a list looks at for each seat, and the most that a call takes (the reference's ObjectsPerSeat, MaximumSeats)
+#: objects that a list looks at for each seat, and the most that a call takes (the reference's ObjectsPerSeat,
+#: MaximumSeats)
 OBJECTS_PER_SEAT: Final = 100
 MAX_SEATS: Final = 10
 
@@ -46,7 +48,8 @@ class Level:
         return self.mutating if request_kind == MUTATING else self.read_only
 
 
-#: Decision 032 has the measurements. Seats of one level are never lent to another: they are tasks, not threads, and cost nothing idle.
+#: Decision 032 has the measurements. Seats of one level are never lent to another: they are tasks, not
+#: threads, and cost nothing idle.
 LEVELS: Final[Sequence[Level]] = (
     # Heartbeats of every node wait here while etcd is away.
     Level("node-high", 32, 16, 5_000),

@@ -1,7 +1,7 @@
 """The apiserver_flowcontrol_* metrics, and those of requests in flight, under the reference's names.
 
-Calls count in plain integers; this collector reads them when somebody asks for /metrics. So a call that finds a free seat pays for
-one addition (decision 032).
+Calls count in plain integers; this collector reads them when somebody asks for /metrics. So a call that finds
+a free seat pays for one addition (decision 032).
 """
 
 from bisect import bisect_left

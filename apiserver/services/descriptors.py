@@ -1,4 +1,7 @@
-"""The descriptors of all services: importing the generated modules registers them, for the generic verbs and for reflection."""
+"""The descriptors of all services.
+
+Importing the generated modules registers them, for the generic verbs and for reflection.
+"""
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor

@@ -1,7 +1,7 @@
 """The verbs that every kind's service has, made from the table of kinds: bytes in, bytes out.
 
-Requests are read through the Raw messages of `meta/v1/raw.proto`, which have the field numbers of the typed ones, and stored
-bytes go out without being parsed. A service serves those verbs that its descriptor names.
+Requests are read through the Raw messages of `meta/v1/raw.proto`, which have the field numbers of the typed
+ones, and stored bytes go out without being parsed. A service serves those verbs that its descriptor names.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -220,7 +220,10 @@ def _bounded(requests: Any) -> Any:
 
 
 def _answers(results: Iterable[Stored | ApiError]) -> bytes:
-    """Return the RawBatchResponse of some results: by hand, as protobuf writes it, at a fifth of the price of messages for them."""
+    """Return the RawBatchResponse of some results.
+
+    By hand, as protobuf writes it, at a fifth of the price of messages for them.
+    """
     return b"".join([
         raw_pb2.RawBatchResponse(
             results=[raw_pb2.RawResult(error=result.to_status())]
@@ -238,6 +241,9 @@ def _result(stored: Stored) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _before_result(size: int) -> bytes:
-    """Return what stands before an object of so many bytes in a RawBatchResponse. Remembered: the objects of a load are of a few sizes."""
+    """Return what stands before an object of so many bytes in a RawBatchResponse.
+
+    Remembered: the objects of a load are of a few sizes.
+    """
     inner = b"\x0a" + codec.varint(size)
     return b"\x0a" + codec.varint(len(inner) + size) + inner

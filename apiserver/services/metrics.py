@@ -1,7 +1,7 @@
 """The apiserver_* metrics of requests, around every method.
 
-The verb is the REST door's (create is POST, update is PUT), as dashboards expect. Labels are bound when the handlers are made, so that a
-call costs two increments and one observation.
+The verb is the REST door's (create is POST, update is PUT), as dashboards expect. Labels are bound when the
+handlers are made, so that a call costs two increments and one observation.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -70,8 +70,8 @@ class Labels:
     def scope_of(self, request: object) -> str:
         """Return the scope of a call by its request.
 
-        Field 1 of requests for several objects is the namespace; encoders write fields in the order of their numbers, and
-        leave out what is empty: so its tag stands first, or there is none.
+        Field 1 of requests for several objects is the namespace; encoders write fields in the order of their
+        numbers, and leave out what is empty: so its tag stands first, or there is none.
         """
         if self.scope != "cluster" or self.verb not in _OF_NAMESPACES:
             return self.scope

@@ -1,4 +1,7 @@
-"""What the Pod service has besides the verbs of every kind: binding, eviction, and the streams of a running Pod."""
+"""What the Pod service has besides the verbs of every kind.
+
+Binding, eviction, and the streams of a running Pod.
+"""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace

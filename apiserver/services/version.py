@@ -1,4 +1,7 @@
-"""VersionService: which Kubernetes is followed here, and by which vaina (`vaina version`); as Kubernetes' /version does."""
+"""VersionService: which Kubernetes is followed here, and by which vaina (`vaina version`).
+
+As Kubernetes' /version does.
+"""
 
 import platform
 

@@ -1,7 +1,7 @@
 """Validation: what is wrong with an object, in Kubernetes' words; and what deserves a warning. PURE.
 
-Called by the registry between defaulting and storage, for every kind of `vaina.kinds`. All violations of an object are
-returned, in upstream's order; each module names the file upstream whose behaviour it follows.
+Called by the registry between defaulting and storage, for every kind of `vaina.kinds`. All violations of an
+object are returned, in upstream's order; each module names the file upstream whose behaviour it follows.
 """
 
 from collections.abc import Callable, Mapping

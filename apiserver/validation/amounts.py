@@ -1,4 +1,7 @@
-"""Rules for amounts that are a number of Pods, or a share of them in per cent. Follows `pkg/apis/apps/validation`."""
+"""Rules for amounts that are a number of Pods, or a share of them in per cent.
+
+Follows `pkg/apis/apps/validation`.
+"""
 
 import re
 from typing import Final

@@ -1,4 +1,7 @@
-"""Rules for conditions of the common kind (metav1.Condition). Follows apimachinery's `meta/v1/validation`: ValidateConditions."""
+"""Rules for conditions of the common kind (metav1.Condition).
+
+Follows apimachinery's `meta/v1/validation`: ValidateConditions.
+"""
 
 import re
 from collections.abc import Iterable

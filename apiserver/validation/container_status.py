@@ -1,7 +1,7 @@
 """Rules for what containers report of their devices and volumes, and Pods of the claims made for them.
 
-Called by `pod_status`. Follows `pkg/apis/core/validation`: validateContainerStatusAllocatedResourcesStatus, validateVolumeStatus,
-validatePodExtendedResourceClaimStatus, validateNodeAllocatableResourceClaimStatus.
+Called by `pod_status`. Follows `pkg/apis/core/validation`: validateContainerStatusAllocatedResourcesStatus,
+validateVolumeStatus, validatePodExtendedResourceClaimStatus, validateNodeAllocatableResourceClaimStatus.
 """
 
 from collections.abc import Iterable, Sequence

@@ -244,7 +244,9 @@ def _check_init_resize(errors: Errors, path: Path, container: pod_pb2.Container)
 
 
 def check_ephemeral_containers(errors: Errors, path: Path, spec: pod_pb2.PodSpec, scope: Scope) -> None:
-    """Check ephemeral containers: names, what they look at, and that they have nothing that keeps a Pod alive."""
+    """Check ephemeral containers: names, what they look at, and that they have nothing that keeps a Pod
+    alive.
+    """
     others = {container.name for container in (*spec.containers, *spec.init_containers)}
     seen = set(others)
     for index, ephemeral in enumerate(spec.ephemeral_containers):

@@ -1,4 +1,7 @@
-"""Rules for Deployments and ControllerRevisions. Follows `pkg/apis/apps/validation`, and the strategies' immutable fields."""
+"""Rules for Deployments and ControllerRevisions.
+
+Follows `pkg/apis/apps/validation`, and the strategies' immutable fields.
+"""
 
 from typing import Final
 

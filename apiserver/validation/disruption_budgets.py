@@ -1,4 +1,7 @@
-"""Rules for PodDisruptionBudgets. Follows `pkg/apis/policy/validation` and, for amounts, `pkg/apis/apps/validation`."""
+"""Rules for PodDisruptionBudgets.
+
+Follows `pkg/apis/policy/validation` and, for amounts, `pkg/apis/apps/validation`.
+"""
 
 from typing import Final
 

@@ -1,4 +1,6 @@
-"""Rules for what a Job makes of failures and successes of its Pods: podFailurePolicy, successPolicy, podReplacementPolicy.
+"""Rules for what a Job makes of failures and successes of its Pods.
+
+podFailurePolicy, successPolicy, podReplacementPolicy.
 
 Called by `jobs`. Follows `pkg/apis/batch/validation`.
 """

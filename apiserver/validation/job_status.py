@@ -1,8 +1,8 @@
 """Rules for the status of a Job: who manages one (`managedBy`) must keep the promises that others rely on.
 
-Most rules are asked only of what an update changes, so that a status that breaks one can still be mended elsewhere. Follows
-`pkg/apis/batch/validation`: validateJobStatus, ValidateJobStatusUpdate, and getStatusValidationOptions of
-`pkg/registry/batch/job/strategy.go`.
+Most rules are asked only of what an update changes, so that a status that breaks one can still be mended
+elsewhere. Follows `pkg/apis/batch/validation`: validateJobStatus, ValidateJobStatusUpdate, and
+getStatusValidationOptions of `pkg/registry/batch/job/strategy.go`.
 """
 
 from typing import Any, Final

@@ -1,4 +1,7 @@
-"""What the author of a valid Job or CronJob should know. Follows `pkg/api/job/warnings.go` and the strategies."""
+"""What the author of a valid Job or CronJob should know.
+
+Follows `pkg/api/job/warnings.go` and the strategies.
+"""
 
 from typing import Final
 

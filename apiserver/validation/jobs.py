@@ -96,7 +96,9 @@ def _check_completions_update(errors: Errors, new: JobSpec, old: JobSpec) -> Non
 
 
 def _check_template_update(errors: Errors, new: Job, old: Job) -> None:
-    """The template stays; where its Pods may run can still be said while the Job is suspended and has never run (KEP-2926)."""
+    """The template stays; where its Pods may run can still be said while the Job is suspended and has never
+    run (KEP-2926).
+    """
     template, before = new.spec.template, old.spec.template
     if old.spec.suspend and not old.status.HasField("start_time"):
         before = _with_placement(before, template)
@@ -104,7 +106,9 @@ def _check_template_update(errors: Errors, new: Job, old: Job) -> None:
 
 
 def _with_placement(old: pod_pb2.PodTemplateSpec, new: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
-    """Return the old template with what the new one says of where Pods go, and with its labels and annotations."""
+    """Return the old template with what the new one says of where Pods go, and with its labels and
+    annotations.
+    """
     mixed = pod_pb2.PodTemplateSpec()
     mixed.CopyFrom(old)
     source, target = new.spec, mixed.spec

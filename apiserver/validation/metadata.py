@@ -27,7 +27,8 @@ METADATA: Final = Path("metadata")
 _MAX_ANNOTATIONS_BYTES: Final = 256 * 1024
 _MAX_MANAGER_BYTES: Final = 128
 _MAX_SUBRESOURCE_BYTES: Final = 256
-#: each violation of a second controller shows the owners: of so many, in so many violations (upstream has no bound here)
+#: each violation of a second controller shows the owners: of so many, in so many violations (upstream has no
+#: bound here)
 _MAX_CONTROLLERS_TOLD: Final = 16
 _MAX_OWNERS_SHOWN: Final = 64
 _STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
@@ -48,9 +49,9 @@ class _Nowhere(Path):
         return self
 
 
-#: Nearly all objects are in order, and a third of the time of a check would go into paths that nobody reads (a rich Pod makes
-#: 93): Pods are checked with this one first, and again with true paths if it finds anything (30 instead of 41 us for a small
-#: Pod, 139 instead of 200 us for a rich one, CPython 3.11).
+#: Nearly all objects are in order, and a third of the time of a check would go into paths that nobody reads
+#: (a rich Pod makes 93): Pods are checked with this one first, and again with true paths if it finds anything
+#: (30 instead of 41 us for a small Pod, 139 instead of 200 us for a rich one, CPython 3.11).
 NOWHERE: Final[Path] = _Nowhere()
 
 
@@ -234,8 +235,8 @@ _IMMUTABLE_OPTIONAL_FIELDS: Final = (
 def check_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> Errors:
     """Check the metadata of an update.
 
-    Whether a resourceVersion is given and current is the registry's business, which also fills in what a client left out
-    (uid, creationTimestamp), as upstream's does before it validates.
+    Whether a resourceVersion is given and current is the registry's business, which also fills in what a
+    client left out (uid, creationTimestamp), as upstream's does before it validates.
     """
     errors: Errors = []
     if old.HasField("deletion_timestamp"):

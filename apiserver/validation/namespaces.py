@@ -48,7 +48,10 @@ def check_status_update(new: namespace_pb2.Namespace, old: namespace_pb2.Namespa
 
 
 def check_finalize(new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> Errors:
-    """Check what `finalize` makes of a Namespace; here, and not in an update, the path has the place of a finalizer."""
+    """Check what `finalize` makes of a Namespace.
+
+    Here, and not in an update, the path has the place of a finalizer.
+    """
     errors = metadata.check_update(new.metadata, old.metadata)
     for index, name in enumerate(new.spec.finalizers):
         _check_finalizer(errors, _FINALIZERS.index(index), name)

@@ -1,7 +1,8 @@
 """Rules for where the storage of a PersistentVolume is: exactly one source, and what each needs.
 
-Called by `persistent_volumes`. Follows `pkg/apis/core/validation`: ValidatePersistentVolumeSpec and the functions of the sources.
-Where a source differs from that of a Pod's volume only in naming Secrets with their namespaces, the Pod's rule is used.
+Called by `persistent_volumes`. Follows `pkg/apis/core/validation`: ValidatePersistentVolumeSpec and the
+functions of the sources. Where a source differs from that of a Pod's volume only in naming Secrets with their
+namespaces, the Pod's rule is used.
 """
 
 from typing import Any, Final

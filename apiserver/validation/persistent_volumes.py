@@ -1,7 +1,7 @@
 """Rules for PersistentVolumes and PersistentVolumeClaims.
 
-Follows `pkg/apis/core/validation`: ValidatePersistentVolume, ValidatePersistentVolumeClaim and their updates. Upstream shows the
-difference of two specs after its sentence; here the sentence stands alone.
+Follows `pkg/apis/core/validation`: ValidatePersistentVolume, ValidatePersistentVolumeClaim and their updates.
+Upstream shows the difference of two specs after its sentence; here the sentence stands alone.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,10 @@ def _check_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.Persiste
 
 
 def check_inline_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
-    """Check the spec of a volume that is no object of its own: a driver's, and without what only such an object has."""
+    """Check the spec of a volume that is no object of its own.
+
+    A driver's, and without what only such an object has.
+    """
     elsewhere = "may not be specified in the context of inline volumes"
     if spec.HasField("claim_ref"):
         errors.append(forbidden(path.child("claimRef"), elsewhere))
@@ -148,7 +151,10 @@ def check_volume_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
 
 
 def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
-    """Return the source in a form that can be compared. A Secret for growing may be named later than the rest."""
+    """Return the source in a form that can be compared.
+
+    A Secret for growing may be named later than the rest.
+    """
     source = volume.spec.persistent_volume_source
     if volume is not old and not old.spec.persistent_volume_source.csi.HasField(
         "controller_expand_secret_ref"
@@ -174,7 +180,10 @@ def check_claim(claim: PersistentVolumeClaim) -> Errors:
 
 
 def check_claim_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
-    """Check a changed PersistentVolumeClaim: the volume may be named once, and a bound claim may ask for more."""
+    """Check a changed PersistentVolumeClaim.
+
+    The volume may be named once, and a bound claim may ask for more.
+    """
     errors = metadata.check_update(new.metadata, old.metadata) + check_claim(new)
     if not _is_class_moved(new, old):
         said, before = (claim.metadata.annotations.get(CLASS_ANNOTATION, "") for claim in (new, old))

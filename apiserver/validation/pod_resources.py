@@ -59,7 +59,10 @@ def _aggregate(spec: pod_pb2.PodSpec, side: str, name: str) -> int:
 
 
 def _check_consistency(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
-    """Check that the Pod has what its containers ask for; huge pages cannot be promised twice, so their limits count too."""
+    """Check that the Pod has what its containers ask for.
+
+    Huge pages cannot be promised twice, so their limits count too.
+    """
     _check_covers(errors, path, spec, "requests", sorted(spec.resources.requests))
     huge = [name for name in sorted(spec.resources.limits) if resources.is_huge_pages(name)]
     _check_covers(errors, path, spec, "limits", huge)

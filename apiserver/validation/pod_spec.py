@@ -1,4 +1,6 @@
-"""Rules for a Pod's spec, in a Pod and in a template. Every field has a rule, or a reason why it needs none (`unchecked.py`).
+"""Rules for a Pod's spec, in a Pod and in a template.
+
+Every field has a rule, or a reason why it needs none (`unchecked.py`).
 
 Called by `pods` and `templates`. Follows `pkg/apis/core/validation`: ValidatePodSpec, in its order.
 """

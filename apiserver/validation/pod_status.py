@@ -1,7 +1,7 @@
 """Rules for a Pod's status: what has ended stays ended, addresses are addresses, the QoS class stays.
 
-Follows `pkg/apis/core/validation`: ValidatePodStatusUpdate. Whose field is whose, and that terminal phases are sticky, is
-the registry's business.
+Follows `pkg/apis/core/validation`: ValidatePodStatusUpdate. Whose field is whose, and that terminal phases
+are sticky, is the registry's business.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,6 @@
-"""Rules for what changes a running Pod by a door of its own: ephemeral containers are only added, resources stay within bounds. PURE.
+"""Rules for what changes a running Pod by a door of its own.
+
+Ephemeral containers are only added, resources stay within bounds. PURE.
 
 Follows `pkg/apis/core/validation` of 1.35: ValidatePodEphemeralContainersUpdate, ValidatePodResize (KEP-1287).
 """
@@ -46,7 +48,9 @@ def check_ephemeral_containers_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Err
 
 
 def check_resize(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
-    """Check a change of resources: CPU and memory of containers and sidecars, within the Pod's class of service."""
+    """Check a change of resources: CPU and memory of containers and sidecars, within the Pod's class of
+    service.
+    """
     refusal = _cannot_be_resized(new, old)
     if refusal:
         return [forbidden(_WHOLE, refusal)]

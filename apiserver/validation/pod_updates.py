@@ -53,7 +53,10 @@ def check_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
 
 
 def check_update_of_metadata(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
-    """Check a change of a Pod whose spec stays as it is, and was found in order before; its annotations say nothing of the spec."""
+    """Check a change of a Pod whose spec stays as it is, and was found in order before.
+
+    Its annotations say nothing of the spec.
+    """
     errors = metadata.check_update(new.metadata, old.metadata)
     rule = names.dns_1123_subdomain
     if metadata.check_create(new.metadata, rule, namespaced=True, at=metadata.NOWHERE):
@@ -197,7 +200,9 @@ def _shown(term: reference_pb2.NodeSelectorTerm) -> dict[str, Any]:
 
 
 def changed_fields(path: Path, new: Message, old: Message) -> Iterator[str]:
-    """Yield the paths of the fields in which two messages of one type differ, as deep as they can be told apart."""
+    """Yield the paths of the fields in which two messages of one type differ, as deep as they can be told
+    apart.
+    """
     for field in new.DESCRIPTOR.fields:
         left, right = getattr(new, field.name), getattr(old, field.name)
         present = field.has_presence and new.HasField(field.name) != old.HasField(field.name)

@@ -53,7 +53,10 @@ def _check_number(errors: Errors, path: Path, number: int) -> None:
 def check_host_port_conflicts(
     errors: Errors, path: Path, containers: Sequence[pod_pb2.Container], *, first: int = 0
 ) -> None:
-    """Report host ports that two of the containers ask for; `first` is the index that the first one is shown with."""
+    """Report host ports that two of the containers ask for.
+
+    `first` is the index that the first one is shown with.
+    """
     seen: set[str] = set()
     for number, container in enumerate(containers, start=first):
         for index, port in enumerate(container.ports):

@@ -1,7 +1,7 @@
 """Rules for PriorityClasses.
 
-Follows `pkg/apis/scheduling/validation` and `pkg/apis/scheduling/v1/helpers.go`. That only one class may be the default is
-admission's to say: it takes a look at the others.
+Follows `pkg/apis/scheduling/validation` and `pkg/apis/scheduling/v1/helpers.go`. That only one class may be
+the default is admission's to say: it takes a look at the others.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Rules for ResourceQuotas.
 
-Follows `pkg/apis/core/validation` (ValidateResourceQuota, its updates, validateResourceQuotaScopes, validateScopeSelector) and
-`pkg/apis/core/helper` (which scope goes with which resource).
+Follows `pkg/apis/core/validation` (ValidateResourceQuota, its updates, validateResourceQuotaScopes,
+validateScopeSelector) and `pkg/apis/core/helper` (which scope goes with which resource).
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """Rules for what the cluster writes down about itself: Events, Leases, PodTraces.
 
-Follows `pkg/apis/core/validation/events.go` (of the core group: the legacy rules) and `pkg/apis/coordination/validation`;
-PodTrace is vaina's own.
+Follows `pkg/apis/core/validation/events.go` (of the core group: the legacy rules) and
+`pkg/apis/coordination/validation`; PodTrace is vaina's own.
 """
 
 from typing import Final

@@ -1,6 +1,7 @@
 """Rules for what decides where a Pod may run: node and Pod affinity, tolerations, gates.
 
-Follows `pkg/apis/core/validation`: validateAffinity, ValidateTolerations, validateSchedulingGates, and for taints of nodes.
+Follows `pkg/apis/core/validation`: validateAffinity, ValidateTolerations, validateSchedulingGates, and for
+taints of nodes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -80,7 +81,10 @@ def _check_node_term(
 def _check_node_expression(
     errors: Errors, path: Path, expression: reference_pb2.NodeSelectorRequirement, *, strict: bool
 ) -> None:
-    """Check one expression on a node's labels; `strict` also checks the values, which upstream does where they decide."""
+    """Check one expression on a node's labels.
+
+    `strict` also checks the values, which upstream does where they decide.
+    """
     at = path.child("values")
     match expression.operator:
         case "In" | "NotIn":
@@ -200,8 +204,9 @@ def _check_toleration_value(errors: Errors, path: Path, toleration: pod_pb2.Tole
                 detail = "value must be empty when `operator` is 'Exists'"
                 errors.append(invalid(path, toleration.value, detail))
         case _:
-            # Lt and Gt too: upstream has them behind TaintTolerationComparisonOperators, alpha and off in 1.36, and refuses them in these words.
-            # The scheduler knows them, for tolerations that were stored elsewhere.
+            # Lt and Gt too: upstream has them behind TaintTolerationComparisonOperators, alpha and off in
+            # 1.36, and refuses them in these words. The scheduler knows them, for tolerations that were
+            # stored elsewhere.
             errors.append(not_supported(path, toleration.operator, _OPERATORS))
 
 

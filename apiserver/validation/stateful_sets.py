@@ -1,7 +1,7 @@
 """Rules for StatefulSets. Follows `pkg/apis/apps/validation`.
 
-Beyond upstream the template's Pod is checked as a Pod, with the claims among its volumes: upstream takes any, and its controller then fails
-to make the Pods.
+Beyond upstream the template's Pod is checked as a Pod, with the claims among its volumes: upstream takes any,
+and its controller then fails to make the Pods.
 """
 
 from typing import Final
@@ -44,7 +44,10 @@ def check_create(new: StatefulSet) -> Errors:
 
 
 def check_update(new: StatefulSet, old: StatefulSet) -> Errors:
-    """Check a changed StatefulSet: most of what makes its Pods theirs stays. One that was let in under another name may still go."""
+    """Check a changed StatefulSet: most of what makes its Pods theirs stays.
+
+    One that was let in under another name may still go.
+    """
     errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
     _check_spec(errors, new.spec, is_new=False)
     errors.extend(metadata.check_update(new.metadata, old.metadata))

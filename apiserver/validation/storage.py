@@ -1,6 +1,7 @@
 """Rules for StorageClasses and CSINodes.
 
-Follows `pkg/apis/storage/validation`. That Pods of a node's kubelet alone may write its CSINode is authorization's to say.
+Follows `pkg/apis/storage/validation`. That Pods of a node's kubelet alone may write its CSINode is
+authorization's to say.
 """
 
 from collections.abc import Mapping

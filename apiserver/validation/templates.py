@@ -1,7 +1,7 @@
 """Rules for Pod templates, and for the templates of workloads that end.
 
-Called by `workloads` and `jobs`. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec, and `pkg/apis/batch/validation`
-for the last.
+Called by `workloads` and `jobs`. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec, and
+`pkg/apis/batch/validation` for the last.
 """
 
 from typing import Final
@@ -44,7 +44,8 @@ def check_endless_template(errors: Errors, path: Path, template: pod_pb2.PodTemp
 def check_finite_template(errors: Errors, path: Path, template: pod_pb2.PodTemplateSpec) -> None:
     """Check the template of a workload whose Pods end, as a Job's: it may not restart them for ever.
 
-    Where restartPolicy stands on a container only, the Pod's own is Always by default. The error says where it belongs.
+    Where restartPolicy stands on a container only, the Pod's own is Always by default. The error says where
+    it belongs.
     """
     check_template(errors, path, template)
     policy = template.spec.restart_policy

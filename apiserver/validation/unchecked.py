@@ -1,4 +1,6 @@
-"""Fields of all kinds that need no rule, each with the reason. A test holds the list to the messages (decision 037).
+"""Fields of all kinds that need no rule, each with the reason.
+
+A test holds the list to the messages (decision 037).
 
 Upstream has no rule for any of them either.
 """
@@ -117,7 +119,8 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "PersistentVolumeStatus": {
         "phase": _TOLD, "message": _TOLD, "reason": _TOLD, "last_phase_transition_time": _WHEN,
     },
-    # A claim's status has no rules of its own either: in a StatefulSet's volumeClaimTemplates none of it may change.
+    # A claim's status has no rules of its own either: in a StatefulSet's volumeClaimTemplates none of it may
+    # change.
     "StorageClass": {"allow_volume_expansion": _BOOLEAN, "mount_options": _DRIVER},
     "CSIDriverSpec": {
         "requires_republish": _BOOLEAN, "service_account_token_in_secrets": _BOOLEAN, "prevent_pod_scheduling_if_missing": _BOOLEAN,

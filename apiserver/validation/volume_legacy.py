@@ -1,7 +1,7 @@
 """Rules for volumes that vaina does not act on (disks of clouds, networks of storage), and for claims.
 
-They are checked, so that a manifest with a mistake is refused here as everywhere; what is not acted on is named in a warning (`warnings.py`).
-Follows `pkg/apis/core/validation`.
+They are checked, so that a manifest with a mistake is refused here as everywhere; what is not acted on is
+named in a warning (`warnings.py`). Follows `pkg/apis/core/validation`.
 """
 
 import re

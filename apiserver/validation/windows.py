@@ -1,7 +1,8 @@
 """Rules for Windows' security options, and for what a Pod may set on either operating system.
 
 Vaina's nodes run Linux; manifests written for Windows are still checked as everywhere. Follows
-`pkg/apis/core/validation`: validateWindowsSecurityContextOptions, validateWindowsHostProcessPod, validateLinux, validateWindows.
+`pkg/apis/core/validation`: validateWindowsSecurityContextOptions, validateWindowsHostProcessPod,
+validateLinux, validateWindows.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Rules for ReplicaSets and ReplicationControllers.
 
-Follows `pkg/apis/apps/validation` and `pkg/apis/core/validation`, and the strategies that make a ReplicaSet's selector
-immutable.
+Follows `pkg/apis/apps/validation` and `pkg/apis/core/validation`, and the strategies that make a ReplicaSet's
+selector immutable.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,10 @@ def _check_replica_set_spec(errors: Errors, spec: apps_pb2.ReplicaSetSpec) -> No
 def check_selector_and_template(
     errors: Errors, path: Path, spec: apps_pb2.ReplicaSetSpec | deployment_pb2.DeploymentSpec
 ) -> None:
-    """Check that a selector is there and selects what the template makes; the template is one for Pods that do not end."""
+    """Check that a selector is there and selects what the template makes.
+
+    The template is one for Pods that do not end.
+    """
     at = path.child("selector")
     given = spec.selector.match_labels or spec.selector.match_expressions
     if not spec.HasField("selector"):

@@ -1,1 +1,4 @@
-"""Judges of the scheduler that share nothing with it: the plain reference (`reference/`), and the history of a load (`history.py`)."""
+"""Judges of the scheduler that share nothing with it.
+
+The plain reference (`reference/`), and the history of a load (`history.py`).
+"""

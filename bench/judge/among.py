@@ -1,9 +1,9 @@
 """PURE: what the rules among Pods say, from counts that are kept while a history goes on.
 
-The reference's rules walk over all Pods or nodes for each question, as the documentation has them: 4 ms with 500 nodes, 40 with
-5,000. For a load of thousands the same is counted here: for each class of Pods that asks, how many friends, foes and enemies there
-are in each domain, and how many that spread is about. `History` asks the walking rules about some bindings as well, and tells where
-the two differ.
+The reference's rules walk over all Pods or nodes for each question, as the documentation has them: 4 ms with
+500 nodes, 40 with 5,000. For a load of thousands the same is counted here: for each class of Pods that asks,
+how many friends, foes and enemies there are in each domain, and how many that spread is about. `History` asks
+the walking rules about some bindings as well, and tells where the two differ.
 """
 
 from collections import Counter
@@ -27,7 +27,8 @@ SPREAD: Final = "PodTopologySpread"
 AFFINITY: Final = "InterPodAffinity"
 #: numbers that are kept, over all classes: some 120 bytes each, so that about half a GiB is the most
 MOST_NUMBERS: Final = 4_000_000
-#: what one Pod is to a class: whether a friend; foes' keys; enemies' keys; the constraints of spread that it counts for
+#: what one Pod is to a class: whether a friend; foes' keys; enemies' keys; the constraints of spread that it
+#: counts for
 _Effect = tuple[bool, tuple[str, ...], tuple[str, ...], tuple[int, ...]]
 _Domain = tuple[str, str]
 
@@ -151,7 +152,9 @@ class _Class:
 
 
 class _Domains:
-    """The nodes that constraints count, by what that depends on. 300 apps that are spread over zones share one."""
+    """The nodes that constraints count, by what that depends on. 300 apps that are spread over zones share
+    one.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -242,7 +245,9 @@ class Among:
             self._touched.pop(kind)
 
     def refuses(self, wanting: Placed, alike: bytes, name: str, *, may_begin: bool) -> str | None:
-        """Return which plugin refuses a node ("": none); None: nothing is counted for such Pods, and to begin was too dear.
+        """Return which plugin refuses a node ("": none).
+
+        None: nothing is counted for such Pods, and to begin was too dear.
 
         Args:
             wanting: the Pod that asks.
@@ -288,7 +293,10 @@ class Among:
 
 
 def alike_of(pod: pod_pb2.Pod) -> bytes:
-    """Return what the rules among Pods read of a Pod: those in which it is equal are decided alike by these rules."""
+    """Return what the rules among Pods read of a Pod.
+
+    Those in which it is equal are decided alike by these rules.
+    """
     spec = pod.spec
     alike = pod_pb2.Pod()
     alike.metadata.namespace = pod.metadata.namespace

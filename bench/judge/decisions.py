@@ -1,6 +1,9 @@
-"""PURE: what a history says of decisions beyond whether a node would do: scores, ties, the order of the queue, preemption.
+"""PURE: what a history says of decisions beyond whether a node would do.
 
-`History` hands on what happens; each judge has a file of its own. What none of them could judge is named in `unjudged`.
+Scores, ties, the order of the queue, preemption.
+
+`History` hands on what happens; each judge has a file of its own. What none of them could judge is named in
+`unjudged`.
 """
 
 from collections import Counter

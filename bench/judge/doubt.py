@@ -1,8 +1,9 @@
 """PURE: what a scheduler may not have seen when it decided, and what it may have decided that is not bound yet.
 
-A binding is seen when it is bound. It was decided before: `in_flight` decisions may have been on their way then, those of bindings
-that come later among them, and of bindings that came before some may have been decided later. What others changed lately (`lag`)
-may not have been seen. Nodes that none of this concerns are as they were for the scheduler, whatever it had seen.
+A binding is seen when it is bound. It was decided before: `in_flight` decisions may have been on their way
+then, those of bindings that come later among them, and of bindings that came before some may have been
+decided later. What others changed lately (`lag`) may not have been seen. Nodes that none of this concerns are
+as they were for the scheduler, whatever it had seen.
 """
 
 from collections import Counter, deque
@@ -19,7 +20,8 @@ class Doubt:
     in_flight: int = 1008
     #: changes by others
     lag: int = 300
-    #: whether the scheduler looks at all nodes; one that looks at some (percentageOfNodesToScore) need not find the best
+    #: whether the scheduler looks at all nodes; one that looks at some (percentageOfNodesToScore) need not
+    #: find the best
     all_nodes: bool = True
 
     @property
@@ -35,7 +37,8 @@ class Recent:
         self._own: deque[Placed] = deque(maxlen=doubt.in_flight)
         self._others: deque[tuple[str, Placed | None]] = deque(maxlen=doubt.lag)
         self._touched: Counter[str] = Counter()
-        #: among the changes of others: those of nodes, and Pods that have something to say about who comes near them
+        #: among the changes of others: those of nodes, and Pods that have something to say about who comes
+        #: near them
         self.node_changes = 0
         self.minding = 0
 

@@ -1,13 +1,14 @@
-"""PURE: was every Pod bound where it was allowed to be? Judged from what etcd saw happen to Pods and Nodes, in its order.
+"""PURE: was every Pod bound where it was allowed to be? Judged from what etcd saw happen to Pods and Nodes,
+in its order.
 
     violations(history) -> what was wrong, in words; nothing when all was well
 
-After every load there must be: nothing bound twice; at the moment of each binding room on the node, and every required
-constraint of the Pod and of those that were there true; nothing pending that fits. The rules are those of the plain reference
-scheduler, so nothing is taken from the scheduler's own code.
+After every load there must be: nothing bound twice; at the moment of each binding room on the node, and every
+required constraint of the Pod and of those that were there true; nothing pending that fits. The rules are
+those of the plain reference scheduler, so nothing is taken from the scheduler's own code.
 
-A scheduler sees changes a little later than etcd. What others changed lately (a node, a Pod that went or got other labels) may
-therefore be taken as if it had not happened yet; what the scheduler did itself may not.
+A scheduler sees changes a little later than etcd. What others changed lately (a node, a Pod that went or got
+other labels) may therefore be taken as if it had not happened yet; what the scheduler did itself may not.
 """
 
 from collections import deque
@@ -46,7 +47,8 @@ _TERMINAL = ("Succeeded", "Failed")
 class Happened:
     """An event of a watch."""
 
-    #: ADDED, MODIFIED, DELETED; of a watch of Pods that wait and have a node in view alone IN_VIEW, and NOT_IN_VIEW when they have left it
+    #: ADDED, MODIFIED, DELETED; of a watch of Pods that wait and have a node in view alone IN_VIEW, and
+    #: NOT_IN_VIEW when they have left it
     type: str
     object: (
         pod_pb2.Pod
@@ -104,9 +106,11 @@ class History:
     lag: int = LAG
     #: plugins whose rules are judged by; None: all of the reference
     plugins: Collection[str] | None = None
-    #: whether a Pod that is first seen when it has a node was bound just then: who watches only Pods with nodes sees no other
+    #: whether a Pod that is first seen when it has a node was bound just then: who watches only Pods with
+    #: nodes sees no other
     is_fresh: Callable[[pod_pb2.Pod], bool] = lambda _: False
-    #: is asked at each binding that they concern whether it is judged by walking through the rules `AMONG_PODS` as well, or by counts alone
+    #: is asked at each binding that they concern whether it is judged by walking through the rules
+    #: `AMONG_PODS` as well, or by counts alone
     is_thorough: Callable[[], bool] = lambda: True
     #: that are kept to count by (`among.py`)
     most_numbers: int = MOST_NUMBERS
@@ -446,7 +450,8 @@ def violations(happened: Iterable[Happened], *, lag: int = LAG, ended: bool = Tr
     """Return what was wrong in a history, in the order in which it happened.
 
     Args:
-        happened: all events of Pods and Nodes (and Namespaces), from before the first Pod on; in any order, for each has its version.
+        happened: all events of Pods and Nodes (and Namespaces), from before the first Pod on; in any order,
+        for each has its version.
         lag: changes by others that a scheduler may not have seen when it decided.
         ended: the load is over: nothing may be left that fits.
     """

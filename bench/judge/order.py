@@ -1,9 +1,13 @@
-"""PURE: was a Pod decided while one waited that goes before it: of a higher priority, or of the same one and longer in the queue?
+"""PURE: was a Pod decided while one waited that goes before it.
 
-A Pod that waited is judged when it is bound, by the node that it got. Where nothing became free on that node and nothing of it
-changed since the Pod came, and other nodes' Pods are nothing to it, it would have fitted there all the time: each attempt would have
-placed it, so it was in no back-off, and it was not attempted. Then every Pod that goes after it and was decided meanwhile was decided
-in the wrong order. A Pod that becomes another one while it waits (its gates go, it tolerates more) came when it became so. Decisions on their way are allowed for: twice as many as there may be, and the changes that may not have been seen.
+Of a higher priority, or of the same one and longer in the queue?
+
+A Pod that waited is judged when it is bound, by the node that it got. Where nothing became free on that node
+and nothing of it changed since the Pod came, and other nodes' Pods are nothing to it, it would have fitted
+there all the time: each attempt would have placed it, so it was in no back-off, and it was not attempted.
+Then every Pod that goes after it and was decided meanwhile was decided in the wrong order. A Pod that becomes
+another one while it waits (its gates go, it tolerates more) came when it became so. Decisions on their way
+are allowed for: twice as many as there may be, and the changes that may not have been seen.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,7 +20,8 @@ from vaina.api.core.v1 import pod_pb2
 
 #: seconds: both times are whole ones, of the same clock
 _APART: Final = 2
-#: where decisions may be on their way: of the Pods that could be judged more than this share, and so many at least
+#: where decisions may be on their way: of the Pods that could be judged more than this share, and so many at
+#: least
 SHARE: Final = 0.1
 LEAST: Final = 3
 #: of equally important Pods one of so many is judged where decisions may be on their way
@@ -35,7 +40,8 @@ class _Bound:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     pod: pod_pb2.Pod
-    #: tick at which it was first seen, with gates or without: by that it may stand in the queue, whatever it becomes
+    #: tick at which it was first seen, with gates or without: by that it may stand in the queue, whatever it
+    #: becomes
     first: int
     #: tick since which it asks what it asks, and is active
     since: int
@@ -81,7 +87,9 @@ class Order:
         self._freed[node] = tick
 
     def bound(self, pod: pod_pb2.Pod, node: str, tick: int, *, simple: bool) -> None:
-        """A Pod is bound. Args: simple: other nodes' Pods, volumes and nodes in view have nothing to do with it."""
+        """A Pod is bound. Args: simple: other nodes' Pods, volumes and nodes in view have nothing to do with
+        it.
+        """
         second = _bound_at(pod)
         created = pod.metadata.creation_timestamp.seconds
         known = self._waiting.pop(pod.metadata.uid, None)
@@ -89,7 +97,8 @@ class Order:
             if known is not None:
                 self._judge(pod, node, known.since, known.since, tick)
             elif pod.metadata.generation > 1:
-                # Each change of the spec counts there, a binding does not (pkg/registry/core/pod/strategy.go, updatePodGeneration).
+                # Each change of the spec counts there, a binding does not (pkg/registry/core/pod/strategy.go,
+                # updatePodGeneration).
                 self.changed += 1
             elif created and self._seconds:
                 surely = bisect_left(self._seconds, created + _APART)
@@ -113,7 +122,10 @@ class Order:
             )
 
     def _judge(self, pod: pod_pb2.Pod, node: str, since: int, surely: int, tick: int) -> None:
-        """Judge one. Args: since: nothing may have become free from this tick on; surely: from here on it was there."""
+        """Judge one. Args: since: nothing may have become free from this tick on.
+
+        Surely: from here on it was there.
+        """
         if self._freed.get(node, -1) >= since:
             return
         self._number += 1
@@ -139,7 +151,10 @@ class Order:
         )
 
     def _later(self, pod: pod_pb2.Pod, start: int, end: int) -> int:
-        """Return how many equally important Pods that came later were bound. One whose coming was seen by its second only: surely later."""
+        """Return how many equally important Pods that came later were bound.
+
+        One whose coming was seen by its second only: surely later.
+        """
         bound = self._by_priority.get(pod.spec.priority)
         if bound is None:
             return 0

@@ -1,10 +1,12 @@
-"""PURE: bindings that break a rule in the order in which they were written, and perhaps not in the order of the decisions.
+"""PURE: bindings that break a rule in the order in which they were written, and perhaps not in the order of
+the decisions.
 
-A scheduler has several calls of bindings under way, and one may overtake another. Of two Pods that are spread over zones the one
-that was decided second may so be written first: for a moment the zones are more apart than they may be, and no decision was wrong
-(kube-scheduler writes each binding in a goroutine of its own, schedule_one.go). So such a binding is looked at again after each
-later binding that concerns it, as long as decisions may be on their way (`Doubt.in_flight`), and as if no Pod had gone or changed
-since. Where the rule holds then, another order explains it; otherwise it is told. What no order explains (two Pods that keep apart
+A scheduler has several calls of bindings under way, and one may overtake another. Of two Pods that are spread
+over zones the one that was decided second may so be written first: for a moment the zones are more apart than
+they may be, and no decision was wrong (kube-scheduler writes each binding in a goroutine of its own,
+schedule_one.go). So such a binding is looked at again after each later binding that concerns it, as long as
+decisions may be on their way (`Doubt.in_flight`), and as if no Pod had gone or changed since. Where the rule
+holds then, another order explains it; otherwise it is told. What no order explains (two Pods that keep apart
 on one node) is always told.
 """
 
@@ -21,7 +23,8 @@ MOST: Final = 100
 #: Pods that went or changed since, of one binding; with more it is told
 MOST_CHANGES: Final = 1_000
 
-#: says why a node will not do for a Pod, as if it were not there yet and some others (by uid) were as they were; None: it will
+#: says why a node will not do for a Pod, as if it were not there yet and some others (by uid) were as they
+#: were; None: it will
 Ask = Callable[[pod_pb2.Pod, str, Mapping[str, Placed]], str | None]
 
 
@@ -57,7 +60,10 @@ class Overtaken:
     def suspect(
         self, pod: pod_pb2.Pod, node: str, words: str, matters: Callable[[Placed], bool], binding: int
     ) -> None:
-        """A binding breaks a rule: the `binding`th, of a Pod to a node; `words` are told unless it is explained."""
+        """A binding breaks a rule: the `binding`th, of a Pod to a node.
+
+        `words` are told unless it is explained.
+        """
         if not self._in_flight or len(self._suspects) >= MOST:
             self._tell(words)
             return

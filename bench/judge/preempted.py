@@ -1,9 +1,11 @@
 """PURE: was it right that Pods had to go for a more important one, and were they the right ones?
 
-Upstream's order (`framework/preemption/preemption.go`): only when the Pod fits nowhere, only less important ones go, as few as will do
-and those last that matter most, on the node where it hurts least (pickOneNodeForPreemption). A preemption is seen by the node that a
-waiting Pod has in view (status.nominatedNodeName) and by the Pods that go from there with the condition DisruptionTarget, reason
-PreemptionByScheduler; it is judged when the Pod for which it was has a node, or at the end, in the world before the first of these.
+Upstream's order (`framework/preemption/preemption.go`): only when the Pod fits nowhere, only less important
+ones go, as few as will do and those last that matter most, on the node where it hurts least
+(pickOneNodeForPreemption). A preemption is seen by the node that a waiting Pod has in view
+(status.nominatedNodeName) and by the Pods that go from there with the condition DisruptionTarget, reason
+PreemptionByScheduler; it is judged when the Pod for which it was has a node, or at the end, in the world
+before the first of these.
 """
 
 from collections.abc import Callable, Collection
@@ -85,7 +87,10 @@ class Preempted:
         self._views[pod.metadata.uid] = node
 
     def lifted(self, uid: str) -> None:
-        """A Pod has nothing in view any more, perhaps because it went: others may have had to go for it that did not yet."""
+        """A Pod has nothing in view any more, perhaps because it went.
+
+        Others may have had to go for it that did not yet.
+        """
         node = self._views.get(uid)
         if node is not None:
             self._open[node].world = None

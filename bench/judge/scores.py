@@ -1,13 +1,17 @@
 """PURE: was the node that was taken one of the best, by the plain reference's scores?
 
-For a sampled binding the reference says how good each node was that would do. How much less good the one was that was taken is
-**score lost**: a figure of the placement's quality, for the scheduler may have seen another state (`doubt.py`). A violation is it
-only where a better node would have been better in every state that the scheduler can have seen:
+For a sampled binding the reference says how good each node was that would do. How much less good the one was
+that was taken is **score lost**: a figure of the placement's quality, for the scheduler may have seen another
+state (`doubt.py`). A violation is it only where a better node would have been better in every state that the
+scheduler can have seen:
 
 - nothing concerns that node for as long as decisions are on their way, before the binding and after it;
-- what the chosen one's score by room can have been at most is compared: with and without the Pods that may or may not have been there;
-- scores that are scaled over all nodes that would do (taints, node affinity) count where the better node is no worse by the raw number;
-- scores that go by Pods everywhere (spread, affinity) count as if they had been as bad for the better node as can be.
+- what the chosen one's score by room can have been at most is compared: with and without the Pods that may or
+  may not have been there;
+- scores that are scaled over all nodes that would do (taints, node affinity) count where the better node is
+  no worse by the raw number;
+- scores that go by Pods everywhere (spread, affinity) count as if they had been as bad for the better node as
+  can be.
 """
 
 import itertools
@@ -24,7 +28,8 @@ from bench.judge.ties import Ties
 
 #: better nodes that are remembered until the decisions that were on their way are known
 MOST_RIVALS: Final = 200
-#: Pods of which it is not known whether they were there that are thought away and back; with more nothing is said
+#: Pods of which it is not known whether they were there that are thought away and back; with more nothing is
+#: said
 MOST_MAYBE: Final = 4
 _BY_ROOM: Final = frozenset(("NodeResourcesFit", "NodeResourcesBalancedAllocation", "ImageLocality"))
 _SCALED: Final = frozenset(("TaintToleration", "NodeAffinity"))
@@ -83,7 +88,10 @@ class Scores:
         )
 
     def binding(self, world: World, wanting: Placed, chosen: str) -> None:
-        """A Pod is bound, in the world as it was just before. Pods that were given room by preemption are not for this."""
+        """A Pod is bound, in the world as it was just before.
+
+        Pods that were given room by preemption are not for this.
+        """
         if self.is_sampled():
             self._judge(world, wanting, chosen)
 
@@ -186,7 +194,10 @@ class Scores:
         return found
 
     def _most_by_room(self, world: World, wanting: Placed, chosen: str) -> int | None:
-        """Return what the chosen node's score by room was at most; None: too much may have been otherwise there."""
+        """Return what the chosen node's score by room was at most.
+
+        None: too much may have been otherwise there.
+        """
         less = self.recent.perhaps_not_there(chosen)
         more = [other for other in self.recent.perhaps_still_there(chosen) if other.uid not in world.pods]
         maybe = [("less", other) for other in less] + [("more", other) for other in more]
@@ -206,7 +217,10 @@ class Scores:
 
 
 def _minds_others(world: World, wanting: Placed) -> bool:
-    """Say whether other nodes' Pods decide whether a node will do: then it is not certain that a better one would have done."""
+    """Say whether other nodes' Pods decide whether a node will do.
+
+    Then it is not certain that a better one would have done.
+    """
     hard = any(
         item.when_unsatisfiable == "DoNotSchedule" for item in wanting.pod.spec.topology_spread_constraints
     )

@@ -1,8 +1,9 @@
 """PURE: whether equally good nodes are used evenly: upstream draws one of them (`schedule_one.go`, selectHost).
 
-For each decision among equals: where among them, by name, was the one that was taken; 0 is the first, 1 the last, and evenly drawn
-it is in the middle on average, whatever was decided before. How far the average of many may be from the middle by chance is
-bounded by Azuma and Hoeffding: beyond `sqrt(ln(2 / p) / 2n)` it is with a probability of less than p.
+For each decision among equals: where among them, by name, was the one that was taken; 0 is the first, 1 the
+last, and evenly drawn it is in the middle on average, whatever was decided before. How far the average of
+many may be from the middle by chance is bounded by Azuma and Hoeffding: beyond `sqrt(ln(2 / p) / 2n)` it is
+with a probability of less than p.
 """
 
 import math

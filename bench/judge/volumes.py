@@ -1,7 +1,10 @@
-"""PURE: what a history says of volumes: storage as it was at the moment of a binding, and whether the binding was right by it.
+"""PURE: what a history says of volumes.
 
-Each rule is asked by itself, for Pods that have volumes alone. VolumeBinding is stricter here than in the reference: a Pod is bound
-after its claims are (PreBind), so at the moment of its binding each must have its volume, and the node must reach it.
+Storage as it was at the moment of a binding, and whether the binding was right by it.
+
+Each rule is asked by itself, for Pods that have volumes alone. VolumeBinding is stricter here than in the
+reference: a Pod is bound after its claims are (PreBind), so at the moment of its binding each must have its
+volume, and the node must reach it.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -104,7 +107,10 @@ def _refusal_of(made: type[Rule], now: World, pod: pod_pb2.Pod, name: str) -> Ca
 
 
 def is_being_bound(world: World, pod: pod_pb2.Pod) -> bool:
-    """Say whether somebody is binding the volumes of a Pod that waits: it was given a node, and waits for them."""
+    """Say whether somebody is binding the volumes of a Pod that waits.
+
+    It was given a node, and waits for them.
+    """
     claims: list[Claim | None] = [
         world.storage.claims.get(f"{pod.metadata.namespace}/{name}") for name, _ in claim_names(pod)
     ]

@@ -1,7 +1,9 @@
-"""A machine that a load comes from, seen from that machine (`vaina load agent`): creates Pods, sees what becomes of them, has kubelets.
+"""A machine that a load comes from, seen from that machine (`vaina load agent`).
 
-It speaks over its standard input and output with the run that has started it (through ssh, say), listens nowhere, and ends with its
-input: whatever it has started ends with it.
+Creates Pods, sees what becomes of them, has kubelets.
+
+It speaks over its standard input and output with the run that has started it (through ssh, say), listens
+nowhere, and ends with its input: whatever it has started ends with it.
 """
 
 import asyncio

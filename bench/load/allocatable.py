@@ -9,7 +9,8 @@ from bench.load.workload import AllocatableStrategy
 from vaina.api.storage.v1 import csi_node_pb2
 from vaina.objects import quantity
 
-#: of a CSINode: in-tree plugins whose volumes drivers have taken over (upstream: k8s.io/api/core/v1, MigratedPluginsAnnotationKey)
+#: of a CSINode: in-tree plugins whose volumes drivers have taken over (upstream: k8s.io/api/core/v1,
+#: MigratedPluginsAnnotationKey)
 MIGRATED_PLUGINS: Final = "storage.alpha.kubernetes.io/migrated-plugins"
 
 

@@ -1,7 +1,7 @@
 """Which apps a load has, and whose turn each Pod is. PURE: randomness is handed in.
 
-An app is a ReplicaSet and its Pods. What it is made of (its template, size and image) is dealt by the shares of the
-workload, and how many Pods it has by the weights: both are held exactly, only the turn is random.
+An app is a ReplicaSet and its Pods. What it is made of (its template, size and image) is dealt by the shares
+of the workload, and how many Pods it has by the weights: both are held exactly, only the turn is random.
 """
 
 import random
@@ -62,8 +62,8 @@ class AppLoad:
     def pod_names(self) -> list[str]:
         """Return the name of each Pod: its turn, not its app.
 
-        A scheduler that starts lists what is pending in the order of names: by those that a controller gives it would
-        get the Pods app after app.
+        A scheduler that starts lists what is pending in the order of names: by those that a controller gives
+        it would get the Pods app after app.
         """
         return [f"pod-{self.step}-{index:06}" for index in range(len(self.turns))]
 

@@ -1,4 +1,7 @@
-"""What the types do not say of a test case: counts, shares, templates, and keys that need or exclude one another. Called by `parse`."""
+"""What the types do not say of a test case.
+
+Counts, shares, templates, and keys that need or exclude one another. Called by `parse`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction

@@ -1,4 +1,6 @@
-"""What is loaded: a cluster that runs already, or etcd, apiserver and scheduler started here as processes of their own."""
+"""What is loaded: a cluster that runs already, or etcd, apiserver and scheduler started here as processes of
+their own.
+"""
 
 import asyncio
 import os
@@ -79,7 +81,10 @@ class Target(Protocol):
         ...
 
     async def start_controllers(self) -> None:
-        """Have controllers that make Pods, unless there are some, and wait until they are healthy. Raises ClusterError."""
+        """Have controllers that make Pods, unless there are some, and wait until they are healthy.
+
+        Raises ClusterError.
+        """
         ...
 
 

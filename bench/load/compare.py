@@ -42,7 +42,8 @@ class Difference:
         return self.before.most < self.after.least or self.after.most < self.before.least
 
     def verdict(self, tolerance: float) -> str:
-        """Return better, worse, or "" where runs of both are as good or the medians differ by no more than the tolerance (0.1: a tenth).
+        """Return better, worse, or "" where runs of both are as good or the medians differ by no more than
+        the tolerance (0.1: a tenth).
 
         With "?" behind it where one is a single run: how far that would move by itself is not known.
         """
@@ -57,7 +58,10 @@ class Difference:
 
 
 def differences(first: Repeated, second: Repeated) -> list[Difference]:
-    """Return every figure of either, measurement by measurement in their order: names of measurements may differ."""
+    """Return every figure of either, measurement by measurement in their order.
+
+    Names of measurements may differ.
+    """
     found = []
     for one, other in zip_longest(first.figures, second.figures):
         before, after = one.figures if one else {}, other.figures if other else {}
@@ -70,7 +74,10 @@ def differences(first: Repeated, second: Repeated) -> list[Difference]:
 
 
 def unlike(before: Repeated, after: Repeated) -> list[str]:
-    """Return what differs in the way they were run: a comparison says something where only what is compared is different."""
+    """Return what differs in the way they were run.
+
+    A comparison says something where only what is compared is different.
+    """
     found = []
     # Runs of one report were made alike.
     first, second = before.reports[0], after.reports[0]

@@ -251,7 +251,10 @@ def _told(run: Once, first: Placement) -> Mapping[str, Any]:
 
 
 def complete(configs: Sequence[str], runs: Sequence[Sequence[Once]]) -> list[Outcome]:
-    """Return what can be compared: of runs in turn, of which the last may be missing; nothing where one has none."""
+    """Return what can be compared: of runs in turn, of which the last may be missing.
+
+    Nothing where one has none.
+    """
     if not all(runs):
         return []
     return [Outcome(config, list(some)) for config, some in zip(configs, runs, strict=True)]

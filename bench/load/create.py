@@ -1,4 +1,6 @@
-"""Creates Pods at a pace: closed loop (as fast as the callers get answers) or open loop (when they are due, whatever the answers do)."""
+"""Creates Pods at a pace: closed loop (as fast as the callers get answers) or open loop (when they are due,
+whatever the answers do).
+"""
 
 import asyncio
 from collections import Counter
@@ -44,7 +46,9 @@ class Creator:
         self.start = 0.0
 
     async def create(self, pods: PodSet, make: Callable[[int], pod_pb2.Pod]) -> float:
-        """Create them all and return when the first was due. Latencies count from when a Pod was due, not from when its turn came.
+        """Create them all and return when the first was due.
+
+        Latencies count from when a Pod was due, not from when its turn came.
 
         Raises:
             ApiError: one was refused for a reason that will not pass.

@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 class Due(Generic[T]):
-    """A queue by time, of which several tasks may take. It is bounded by who puts things in: at most one for each Pod of a run."""
+    """A queue by time, of which several tasks may take.
+
+    It is bounded by who puts things in: at most one for each Pod of a run.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         """Make it empty. Args: now: the clock of all its times, in seconds."""
@@ -25,7 +28,10 @@ class Due(Generic[T]):
         self._wake.set()
 
     async def take(self, most: int) -> list[tuple[float, T]]:
-        """Return what is due, with when it was, at least one thing and at most so many; wait until there is one."""
+        """Return what is due, with when it was, at least one thing and at most so many.
+
+        Wait until there is one.
+        """
         while True:
             now = self._now()
             if self._heap and self._heap[0][0] <= now:

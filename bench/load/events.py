@@ -1,7 +1,8 @@
-"""The price of Events: what each process used until the scheduler's recorder had written or dropped them all. Shell around a page.
+"""The price of Events: what each process used until the scheduler's recorder had written or dropped them all.
+Shell around a page.
 
-A recorder writes 1,000 Events a second beyond a burst (decision 170), so after a fast run most of them are still to be written when
-the last Pod is bound. What is counted until then leaves that out.
+A recorder writes 1,000 Events a second beyond a burst (decision 170), so after a fast run most of them are
+still to be written when the last Pod is bound. What is counted until then leaves that out.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ import msgspec
 
 from bench.load.scrape import Page, Usage
 
-#: how long it is waited until nothing waits to be written: a recorder keeps at most 16,000, and writes 1,000 a second
+#: how long it is waited until nothing waits to be written: a recorder keeps at most 16,000, and writes 1,000
+#: a second
 EVENTS_SECONDS = 30.0
 _LOOK_SECONDS = 0.25
 WAITING, DROPPED = "vaina_events_waiting", "vaina_events_dropped_total"

@@ -1,6 +1,7 @@
 """What `kubectl get ... -o json` wrote, as objects one by one. PURE: text comes in, nothing is read.
 
-The list is walked without being made into values as a whole: each item is read when its turn comes, and most of it is thrown away.
+The list is walked without being made into values as a whole: each item is read when its turn comes, and most
+of it is thrown away.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

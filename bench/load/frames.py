@@ -1,7 +1,10 @@
-"""What a run and an agent on another machine say to one another, over two pipes: frames of msgpack behind their length.
+"""What a run and an agent on another machine say to one another, over two pipes.
 
-A run asks (`Call`) and gets one answer each; an agent begins with `Hello`. Both are of one commit, so that the form may change.
-Times are seconds from an agent's own beginning: no clock of one machine is compared with that of another.
+Frames of msgpack behind their length.
+
+A run asks (`Call`) and gets one answer each; an agent begins with `Hello`. Both are of one commit, so that
+the form may change. Times are seconds from an agent's own beginning: no clock of one machine is compared with
+that of another.
 """
 
 import asyncio
@@ -83,7 +86,9 @@ class Finish(msgspec.Struct, frozen=True, tag=True):
 
 
 class Witness(msgspec.Struct, frozen=True, tag=True):
-    """Return what the agent's own watch has seen of its Pods, once it has seen so much, or after some seconds: `Seen`."""
+    """Return what the agent's own watch has seen of its Pods, once it has seen so much, or after some
+    seconds: `Seen`.
+    """
 
     bound: int
     running: int

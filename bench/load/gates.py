@@ -1,4 +1,7 @@
-"""Lifts the scheduling gates of a step's Pods, so many a second (`gatesLiftedPerSecond`). Owned by the run; one event loop."""
+"""Lifts the scheduling gates of a step's Pods, so many a second (`gatesLiftedPerSecond`).
+
+Owned by the run; one event loop.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -8,15 +11,16 @@ from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
 
 _IN_FLIGHT = 16
-#: upstream allows gates to be taken away and nothing else (pkg/apis/core/validation/validation.go, validatePodSchedulingGates)
+#: upstream allows gates to be taken away and nothing else (pkg/apis/core/validation/validation.go,
+#: validatePodSchedulingGates)
 _LIFT = '{"spec":{"schedulingGates":null}}'
 
 
 class Gates:
     """Gates are lifted in the order in which the apiserver has taken the Pods.
 
-    Each is due at its place in the plan, and not before its Pod was. What a gate is late by is in its Pod's latency: a plan
-    that waited for the calls would leave out just the times in which the apiserver was slow.
+    Each is due at its place in the plan, and not before its Pod was. What a gate is late by is in its Pod's
+    latency: a plan that waited for the calls would leave out just the times in which the apiserver was slow.
     """
 
     def __init__(
@@ -27,7 +31,10 @@ class Gates:
         per_second: int,
         now: Callable[[], float],
     ) -> None:
-        """Make it before the Pods are created. Args: gated: indexes of those that have gates; now: the clock of all times of a run."""
+        """Make it before the Pods are created.
+
+        Args: gated: indexes of those that have gates; now: the clock of all times of a run.
+        """
         self._client, self._pods, self._per_second, self._now = client, pods, per_second, now
         self._gated = frozenset(gated)
         #: as many as are gated at most

@@ -1,8 +1,10 @@
-"""The scheduler's own histograms over a measurement: what they grew by, with quantiles as scheduler_perf takes them. PURE.
+"""The scheduler's own histograms over a measurement.
 
-Which are read, and by which labels they are told, is what upstream's scheduler_perf collects (kubernetes/kubernetes,
-test/integration/scheduler_perf/scheduler_perf.go, defaultMetricsCollectorConfig), and the SLI beside it. The names are upstream's, so
-the page of a kube-scheduler is read in the same way.
+What they grew by, with quantiles as scheduler_perf takes them. PURE.
+
+Which are read, and by which labels they are told, is what upstream's scheduler_perf collects
+(kubernetes/kubernetes, test/integration/scheduler_perf/scheduler_perf.go, defaultMetricsCollectorConfig), and
+the SLI beside it. The names are upstream's, so the page of a kube-scheduler is read in the same way.
 """
 
 import math
@@ -67,7 +69,10 @@ def compute_histograms(before: Page, after: Page) -> list[Histogram]:
 
 
 def absent(page: Page) -> list[str]:
-    """Return which of the metrics a scheduler's page does not have at all; of a page that cannot be read, none."""
+    """Return which of the metrics a scheduler's page does not have at all.
+
+    Of a page that cannot be read, none.
+    """
     if page.is_empty:
         return []
     return [metric for metric in SERIES if not page.declares(metric) and not page.has(f"{metric}_count")]
@@ -76,11 +81,13 @@ def absent(page: Page) -> list[str]:
 def quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:
     """Return the value that a share of all does not exceed, by interpolation within its bucket.
 
-    What lies above the last finite bound is told as that bound (component-base, metrics/testutil/metrics.go, bucketQuantile).
+    What lies above the last finite bound is told as that bound (component-base, metrics/testutil/metrics.go,
+    bucketQuantile).
 
     Args:
         share: 0 to 1.
-        buckets: (upper bound, how much was not above it) in their order, the last bound infinite; at least two, not all empty.
+        buckets: (upper bound, how much was not above it) in their order, the last bound infinite; at least
+        two, not all empty.
     """
     rank = share * buckets[-1][1]
     index = next(number for number, (_, count) in enumerate(buckets) if count >= rank)

@@ -49,7 +49,10 @@ def run_rows(report: Report) -> list[tuple[str, str]]:
 
 
 def judged(found: Verification | None, who: str = "") -> str:
-    """Say whether a run was scheduled as it should be; what was wrong is folded. Args: who: begins the line, where there are several."""
+    """Say whether a run was scheduled as it should be; what was wrong is folded.
+
+    Args: who: begins the line, where there are several.
+    """
     kind = "note" if found is None or found.reason else "bad" if found.violations else "good"
     said = verdict(found)
     words = f"{who}: {said}" if who else said[0].upper() + said[1:]

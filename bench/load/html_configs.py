@@ -1,4 +1,7 @@
-"""Several configurations of the scheduler as one page: their figures side by side, and where their Pods are. PURE."""
+"""Several configurations of the scheduler as one page: their figures side by side, and where their Pods are.
+
+PURE.
+"""
 
 from collections.abc import Sequence
 from html import escape
@@ -61,7 +64,9 @@ def _first(outcomes: Sequence[Outcome], found: Sequence[Row]) -> str:
 
 
 def _figures(outcomes: Sequence[Outcome], found: Sequence[Row]) -> str:
-    """Return a column for each configuration, and one beside it that says how far its runs are apart and what that means."""
+    """Return a column for each configuration, and one beside it that says how far its runs are apart and what
+    that means.
+    """
     several = any(spread for row in found for spread in row.spreads)
     judges = any(verdict for row in found for verdict in row.verdicts)
     head, lines, marks = ["", ""], [[row.name, row.unit] for row in found], [["", ""] for _ in found]

@@ -1,7 +1,7 @@
 """A page that needs nothing else, and what it is made of: tiles and tables, with their figures as CSV. PURE.
 
-What comes from objects, files and people is escaped here or where it is put into a page, and a policy of the page lets no script run
-but its own, which stands below.
+What comes from objects, files and people is escaped here or where it is put into a page, and a policy of the
+page lets no script run but its own, which stands below.
 """
 
 import base64
@@ -42,8 +42,9 @@ button:hover{color:var(--text)}summary{cursor:pointer;margin:1em 0;font-weight:6
 @media print{button{display:none}}
 """ + "".join(f".s{number}{{stroke:var(--c{number})}}.b{number}{{background:var(--c{number})}}.f{number}{{fill:var(--c{number})}}" for number in range(COLOURS))  # fmt: skip
 
-#: what lies under the pointer (or the arrow keys' cursor) of each plot, and a button for the CSV of each plot and table.
-#: Of a line it tells the last point that is not right of the cursor: the sample, window or share that holds there.
+#: what lies under the pointer (or the arrow keys' cursor) of each plot, and a button for the CSV of each plot
+#: and table. Of a line it tells the last point that is not right of the cursor: the sample, window or share
+#: that holds there.
 _SCRIPT = r"""
 (() => {
 const number = v => v === 0 ? '0' : Math.abs(v) >= 1000 ? Math.round(v).toLocaleString('en') : String(+v.toPrecision(4));
@@ -128,7 +129,9 @@ _POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_
 
 
 def document(title: str, parts: Sequence[str]) -> str:
-    """Return a page of these parts. What cannot be written (half a surrogate pair, of a file's name) is a question mark."""
+    """Return a page of these parts. What cannot be written (half a surrogate pair, of a file's name) is a
+    question mark.
+    """
     head = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
@@ -139,7 +142,10 @@ def document(title: str, parts: Sequence[str]) -> str:
 
 
 def tiles(found: Sequence[tuple[str, str, str]]) -> str:
-    """Return what is to be seen first: of each its name, its value, and what else is to be known of it ("": nothing)."""
+    """Return what is to be seen first.
+
+    Of each its name, its value, and what else is to be known of it ("": nothing).
+    """
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd>{f'<dd>{escape(beside)}</dd>' if beside else ''}</div>"
         for name, value, beside in found

@@ -1,4 +1,6 @@
-"""Lines over a common axis as SVG in a page, with the values for whoever points at them (`html_document` has the script). PURE."""
+"""Lines over a common axis as SVG in a page, with the values for whoever points at them (`html_document` has
+the script). PURE.
+"""
 
 import json
 import math
@@ -21,7 +23,9 @@ _APART = 64
 def plot(
     title: str, x: str, y: str, lines: Mapping[str, Points], *, logarithmic: bool = False, whole: bool = False
 ) -> str:
-    """Return a plot; where there is nothing to be seen, nothing: no line that is ever above 0 and goes from one place to another.
+    """Return a plot; where there is nothing to be seen, nothing.
+
+    No line that is ever above 0 and goes from one place to another.
 
     Args:
         title: stands above.
@@ -147,7 +151,10 @@ def _round(least: float, most: float) -> list[float]:
 
 
 def _powers(least: float, most: float) -> list[float]:
-    """Return round numbers for a logarithmic axis: powers of ten, with 2 and 5 between them where there are few; else round ones."""
+    """Return round numbers for a logarithmic axis.
+
+    Powers of ten, with 2 and 5 between them where there are few; else round ones.
+    """
     exponents = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
         found = [

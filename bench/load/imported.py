@@ -1,7 +1,8 @@
 """An exported cluster as a workload: which objects are there before, and which Pods are measured. PURE.
 
-Called by `vaina load import`. `exported` reads the objects, `reduced` says what of each is taken, `scrub` gives other names; here
-is decided which objects are taken at all, and what people must know of those that are not.
+Called by `vaina load import`. `exported` reads the objects, `reduced` says what of each is taken, `scrub`
+gives other names; here is decided which objects are taken at all, and what people must know of those that are
+not.
 """
 
 from collections import Counter

@@ -1,7 +1,8 @@
 """What a run's decisions are judged by: the profile that its scheduler has, as far as it is known.
 
-The plain reference knows the default plugins with their default arguments. What a configuration takes away is not judged, and
-named; whose scores it knows nothing of, neither; filters of others are asked themselves, about the world as it was.
+The plain reference knows the default plugins with their default arguments. What a configuration takes away is
+not judged, and named; whose scores it knows nothing of, neither; filters of others are asked themselves,
+about the world as it was.
 """
 
 import time
@@ -58,7 +59,8 @@ class Judging:
     others: tuple[FilterPlugin, ...] = ()
 
 
-#: of a scheduler of which nothing is known but that it schedules: what nodes must be is judged, how good they are is told
+#: of a scheduler of which nothing is known but that it schedules: what nodes must be is judged, how good they
+#: are is told
 UNKNOWN: Final = Judging(takes_the_best=False)
 
 
@@ -78,7 +80,9 @@ def of_file(path: str) -> Judging:
 
 
 def of_configuration(text: bytes, third_party: Mapping[str, EntryPoint] | None = None) -> Judging:
-    """Return what a scheduler with a configuration is judged by. Args: third_party: plugins that are installed; None: find them.
+    """Return what a scheduler with a configuration is judged by.
+
+    Args: third_party: plugins that are installed; None: find them.
 
     Raises:
         ConfigurationError: the configuration cannot be used.

@@ -1,7 +1,7 @@
 """How many Pods a row needs to be measured for so many seconds: `--measure 10s..60s`. PURE.
 
-A rate of half a second is mostly start and end. Programs that differ by a factor need counts of their own to be measured for as long; the reference's rows
-(scheduler_perf) have fixed counts, each run once.
+A rate of half a second is mostly start and end. Programs that differ by a factor need counts of their own to
+be measured for as long; the reference's rows (scheduler_perf) have fixed counts, each run once.
 """
 
 import math
@@ -68,7 +68,9 @@ def measured_pods(workload: Workload) -> int:
 
 
 def with_pods(workload: Workload, count: int) -> Workload:
-    """Return the workload with so many measured Pods: its parameter is changed where it has one, for all who use it.
+    """Return the workload with so many measured Pods.
+
+    Its parameter is changed where it has one, for all who use it.
 
     Raises:
         MeasureError: there is not one step that measures the Pods it creates.
@@ -118,7 +120,10 @@ def next_count(pods: int, seconds: float, bounds: Bounds) -> int:
 
 
 def noted(report: Report, bounds: Bounds, why: str = "") -> Report:
-    """Return a run's report with what was asked, and a note where it was measured for another time. Args: why: what stood in the way."""
+    """Return a run's report with what was asked, and a note where it was measured for another time.
+
+    Args: why: what stood in the way.
+    """
     notes = [
         f"{one.name}: measured for {one.seconds:.2f} s, not {bounds.text}{why}"
         for one in report.measurements

@@ -1,4 +1,6 @@
-"""The machines that a load comes from beside that of the run: agents (`agent`) that commands of the user's start, each asked over pipes.
+"""The machines that a load comes from beside that of the run.
+
+Agents (`agent`) that commands of the user's start, each asked over pipes.
 
 A command such as `ssh host vaina load agent` is who may ask what of whom: nothing listens. Called by `run`.
 """
@@ -189,7 +191,10 @@ class Remote:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Return names of which no two are the same: of those that are, the second is NAME-2, or what is free behind it."""
+    """Return names of which no two are the same.
+
+    Of those that are, the second is NAME-2, or what is free behind it.
+    """
     taken = set(names)
     found: list[str] = []
     for index, name in enumerate(names):

@@ -150,7 +150,10 @@ class Making:
         return make
 
     def finish(self, kind: Kind[Any], obj: Any) -> None:
-        """Give an object what all of its kind have in a run: the run's label, a Pod what the settings want, a node its hostname."""
+        """Give an object what all of its kind have in a run.
+
+        The run's label, a Pod what the settings want, a node its hostname.
+        """
         self.label(obj)
         if kind is POD:
             self.fit(obj)

@@ -1,4 +1,7 @@
-"""One measurement: what was there at its beginning, what is sampled meanwhile, and what it comes to. Shell around `stats`."""
+"""One measurement: what was there at its beginning, what is sampled meanwhile, and what it comes to.
+
+Shell around `stats`.
+"""
 
 import asyncio
 import math
@@ -19,7 +22,8 @@ from bench.load.stats import accumulated, deviation, distribution, summary, thro
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
 
-#: conditions and traces are written after the bindings; they are part of the price. So are Events, which take longer (`events`)
+#: conditions and traces are written after the bindings; they are part of the price. So are Events, which take
+#: longer (`events`)
 AFTERWORK_SECONDS = 1.0
 _ETCD_REQUESTS = "etcd_requests_total"
 #: between two looks at the scheduler's queue
@@ -127,7 +131,8 @@ class Measuring:
         apiserver = await page_of(self._apiserver_page)
         bound = _values(pods.bound for pods in self.pods)
         events = await self._events(max(bound, default=self.start), len(bound))
-        # Where the first binding began the clock it is no part of what happened since. It may bring hundreds, or all: no time passed then.
+        # Where the first binding began the clock it is no part of what happened since. It may bring hundreds,
+        # or all: no time passed then.
         found = windows([at for at in bound if at > self.start], self.start, self._window)
         count = max(1, len(bound))
         attempts = "scheduler_schedule_attempts_total"

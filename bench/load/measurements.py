@@ -1,4 +1,6 @@
-"""What a run measures: the Pods of a step, or all that come between `startCollectingMetrics` and `stopCollectingMetrics`."""
+"""What a run measures: the Pods of a step, or all that come between `startCollectingMetrics` and
+`stopCollectingMetrics`.
+"""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -82,7 +84,8 @@ class Measurements:
             creator: of them; says how often it had to ask again.
             create: has it create them.
             beside: what goes on from when the scheduler may have them.
-            settled: is called when they are where they should be, before Events are waited for and nodes are looked at.
+            settled: is called when they are where they should be, before Events are waited for and nodes are
+            looked at.
 
         Raises:
             RunError: they did not come as far as they should.

@@ -19,7 +19,8 @@ _EVICTIONS_IN_FLIGHT = 16
 
 
 def rotation(names: Sequence[str], number: int, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield without end who goes next and who comes back before that ("": nobody yet), so that at most `number` are away.
+    """Yield without end who goes next and who comes back before that ("": nobody yet), so that at most
+    `number` are away.
 
     One round takes all nodes in random order; the next one is in the same. The longest away comes back first.
     """
@@ -50,7 +51,9 @@ class NodeChurn:
         self.refused: dict[str, str] = {}
 
     async def run(self, names: Sequence[str], rng: random.Random) -> None:
-        """Let nodes go and come back at the step's interval until cancelled; what is refused is noted, and the churn goes on.
+        """Let nodes go and come back at the step's interval until cancelled.
+
+        What is refused is noted, and the churn goes on.
 
         Args:
             names: of the nodes, more than are away at once.
@@ -132,7 +135,10 @@ class NodeChurn:
 
 
 def _is_of_a_daemon_set(pod: pod_pb2.Pod) -> bool:
-    """Whether it would be made anew where it was: `kubectl drain --ignore-daemonsets` leaves it (k8s.io/kubectl, pkg/drain/filters.go)."""
+    """Whether it would be made anew where it was.
+
+    `kubectl drain --ignore-daemonsets` leaves it (k8s.io/kubectl, pkg/drain/filters.go).
+    """
     owner = controller_of(pod.metadata)
     return owner is not None and owner.kind == DAEMON_SET.kind
 

@@ -1,4 +1,6 @@
-"""The nodes of a run: made as its settings want them, and let go and come back (`createNodes`, `churnNodes`). Called by `run`."""
+"""The nodes of a run: made as its settings want them, and let go and come back (`createNodes`, `churnNodes`).
+Called by `run`.
+"""
 
 from collections.abc import Sequence
 

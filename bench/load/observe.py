@@ -25,12 +25,18 @@ _Glance: Any = excerpt(pod_pb2.Pod, ("metadata.name", "metadata.namespace", "spe
 
 
 class Observer:
-    """Times are those at which the watch brought the news, of the clock of `now`. A watch that breaks is resumed: what came meanwhile comes late."""
+    """Times are those at which the watch brought the news, of the clock of `now`.
+
+    A watch that breaks is resumed: what came meanwhile comes late.
+    """
 
     def __init__(
         self, client: Clientset, label_selector: str, record: Callable[[bytes], None] | None = None
     ) -> None:
-        """Make it. Args: label_selector: of the Pods that are watched; record: is handed every message as it came."""
+        """Make it. Args: label_selector: of the Pods that are watched.
+
+        Record: is handed every message as it came.
+        """
         self._client, self._selector, self._record = client, label_selector, record
         self._places: dict[tuple[str, str], tuple[PodSet, int]] = {}
         self._sets: list[PodSet] = []

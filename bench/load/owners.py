@@ -1,4 +1,6 @@
-"""Pods that controllers make: a step creates Deployments, ReplicaSets, StatefulSets, Jobs or DaemonSets, or updates them, and their Pods are found by what their names begin with."""
+"""Pods that controllers make: a step creates Deployments, ReplicaSets, StatefulSets, Jobs or DaemonSets, or
+updates them, and their Pods are found by what their names begin with.
+"""
 
 import asyncio
 import json
@@ -27,7 +29,10 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 class OwnedPods(PodSet):
-    """Pods whose names are known when they are seen: each owner has room for its replicas. Latencies count from when the owner was due."""
+    """Pods whose names are known when they are seen: each owner has room for its replicas.
+
+    Latencies count from when the owner was due.
+    """
 
     def __init__(
         self, name: str, namespace: str, owners: Sequence[str], replicas: int, *, wants_running: bool
@@ -140,7 +145,10 @@ async def _each(
     now: Callable[[], float],
     do: Callable[[int], Awaitable[None]],
 ) -> None:
-    """Do something with each owner: at a rate, or (0) as fast as the callers get answers. Its Pods are due then."""
+    """Do something with each owner: at a rate, or (0) as fast as the callers get answers.
+
+    Its Pods are due then.
+    """
     rng = random.Random(settings.seed)
     offsets = at_rate(len(pods.owners), per_second, settings.arrivals, rng) if per_second else None
     order, start = iter(range(len(pods.owners))), now()

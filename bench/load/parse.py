@@ -105,7 +105,10 @@ def find_workload(name: str, workloads: Sequence[Workload]) -> Workload:
 
 
 def select(workloads: Sequence[Workload], label_filter: str) -> list[Workload]:
-    """Return the workloads whose labels fit: `performance,-short` (as the reference's -perf-scheduling-label-filter)."""
+    """Return the workloads whose labels fit.
+
+    `performance,-short` (as the reference's -perf-scheduling-label-filter).
+    """
     terms = [term.strip() for term in label_filter.split(",") if term.strip()]
     return [
         workload

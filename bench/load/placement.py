@@ -1,6 +1,7 @@
 """Where Pods are in the end, and what room that leaves. PURE.
 
-Read once when a run is over, from the cluster itself: what a configuration of the scheduler comes to (`configs.py`).
+Read once when a run is over, from the cluster itself: what a configuration of the scheduler comes to
+(`configs.py`).
 """
 
 from collections import Counter
@@ -39,7 +40,8 @@ class NodeUse(msgspec.Struct, frozen=True):
     allocatable_memory_bytes: int
     #: whether it takes Pods: Ready and not cordoned
     takes_pods: bool
-    #: Pods that are not there because the node is: all but those of DaemonSets and those that a kubelet made of files
+    #: Pods that are not there because the node is: all but those of DaemonSets and those that a kubelet made
+    #: of files
     movable: int = 0
     zone: str = ""
     instance_type: str = ""
@@ -127,7 +129,10 @@ def median_size(sizes: Sequence[Size]) -> Size:
 
 
 def room(placement: Placement, size: Size) -> Room:
-    """Return what room there is for Pods of a size on the nodes that take Pods; taints and constraints are not asked."""
+    """Return what room there is for Pods of a size on the nodes that take Pods.
+
+    Taints and constraints are not asked.
+    """
     taking = [use for use in placement.nodes.values() if use.takes_pods]
     whole = _times(
         size,
@@ -163,7 +168,10 @@ def quantiles(ordered: Sequence[float]) -> dict[str, float]:
 
 
 def by_group(placement: Placement) -> dict[str, int]:
-    """Return how many Pods are in each zone and on each type of node, by how people call it; of a single one there is nothing to tell."""
+    """Return how many Pods are in each zone and on each type of node, by how people call it.
+
+    Of a single one there is nothing to tell.
+    """
     zones: Counter[str] = Counter()
     types: Counter[str] = Counter()
     for use in placement.nodes.values():

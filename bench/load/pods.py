@@ -1,4 +1,7 @@
-"""The Pods of a run: planned, created and measured as their steps say (`createPods`, `createObjects`). Called by `run`."""
+"""The Pods of a run: planned, created and measured as their steps say (`createPods`, `createObjects`).
+
+Called by `run`.
+"""
 
 import asyncio
 import random
@@ -304,7 +307,8 @@ class RunPods:
             self._notes.append(f"{name}: {words(found)}")
 
     async def create_objects(self, name: str, step: CreateObjects) -> None:
-        """Create the objects of a file; where it is measured they are Pods, of which some may stay without a node.
+        """Create the objects of a file; where it is measured they are Pods, of which some may stay without a
+        node.
 
         Raises:
             RunError: the file cannot be read, or the cluster is not the run's own.

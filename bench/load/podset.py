@@ -122,7 +122,9 @@ class PodSet:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that were asked for are where they should be, and others are to come: an open loop has pauses."""
+        """Whether all that were asked for are where they should be, and others are to come: an open loop has
+        pauses.
+        """
         reached = min(self.bound_count, self.running_count) if self.wants_running else self.bound_count
         staying = sum(not math.isnan(self.intended[index]) for index in self.stay)
         return reached >= self.asked_count - staying and not self.settled.is_set()

@@ -1,7 +1,10 @@
-"""What the terminal shows while a run goes on: one line with a bar, or plain lines where there is no terminal. Owned by its user.
+"""What the terminal shows while a run goes on.
 
-Our own and not a library's: a bar, a rate and the time left are some twenty lines, and what would draw them (rich brings three
-packages with it) writes to the terminal by itself, past the one door through which escapes go (decision 200).
+One line with a bar, or plain lines where there is no terminal. Owned by its user.
+
+Our own and not a library's: a bar, a rate and the time left are some twenty lines, and what would draw them
+(rich brings three packages with it) writes to the terminal by itself, past the one door through which escapes
+go (decision 200).
 """
 
 import time
@@ -47,7 +50,10 @@ class Progress:
         self._write(f"{self._end_line()}[{self._now() - self._begun:7.1f} s] {text}\n")
 
     def show(self, pods: PodSet) -> None:
-        """Show how far the Pods of a step are. Call it as often as you like: plain lines are written now and then."""
+        """Show how far the Pods of a step are.
+
+        Call it as often as you like: plain lines are written now and then.
+        """
         now = self._now()
         if self._shown is not pods:
             self._shown, self._said = pods, -_PLAIN_SECONDS

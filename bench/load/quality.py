@@ -1,4 +1,7 @@
-"""How well Pods lie on the nodes at the end of a measurement: how many nodes are used, how full, how evenly, and what room is left. PURE."""
+"""How well Pods lie on the nodes at the end of a measurement.
+
+How many nodes are used, how full, how evenly, and what room is left. PURE.
+"""
 
 import math
 from collections.abc import Sequence

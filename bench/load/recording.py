@@ -84,7 +84,10 @@ class Follower:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def caught_up(self, until: float) -> bool:
-        """Wait until every object is recorded as it is now; False: the time of `time.perf_counter` is up. Raises ApiError."""
+        """Wait until every object is recorded as it is now; False: the time of `time.perf_counter` is up.
+
+        Raises ApiError.
+        """
         wanted = {
             object_key(made): int(made.metadata.resource_version)
             for made in (await self._client.kind(self._kind).list()).items

@@ -1,8 +1,11 @@
-"""What of an exported object a scheduler looks at; all else is left out here, before anything is kept or written. PURE.
+"""What of an exported object a scheduler looks at.
 
-What is left out without a word cannot change where a Pod goes, and may hold secrets: environment, commands, annotations, status.
-What is not known, or is known and cannot be taken over, is told (`Told`): it may change where a Pod goes.
-Which plugin of kube-scheduler reads which field: pkg/scheduler/framework/plugins in kubernetes/kubernetes.
+All else is left out here, before anything is kept or written. PURE.
+
+What is left out without a word cannot change where a Pod goes, and may hold secrets: environment, commands,
+annotations, status. What is not known, or is known and cannot be taken over, is told (`Told`): it may change
+where a Pod goes. Which plugin of kube-scheduler reads which field: pkg/scheduler/framework/plugins in
+kubernetes/kubernetes.
 """
 
 from collections import Counter
@@ -48,7 +51,8 @@ _NODE_STATUS: Final = ("capacity", "allocatable")
 def reduce_object(tree: Mapping[str, Any], told: Told) -> Tree | None:
     """Return what is taken over of an object; None for a kind that is not.
 
-    Values that are not of the type that their field has are let through: who makes objects of this refuses them by their path.
+    Values that are not of the type that their field has are let through: who makes objects of this refuses
+    them by their path.
     """
     reduce = _KINDS.get(tree["kind"])
     if reduce is None:
@@ -169,7 +173,8 @@ def _volume(tree: Mapping[str, Any], metadata: Tree, told: Told) -> Tree:
         return {"spec": given}
     spec: Tree = _only(given, ("capacity", "accessModes", "storageClassName", "volumeMode", "nodeAffinity"))
     if given.get("claimRef"):
-        # Without the claim's uid, which is another here: IsVolumeBoundToClaim (component-helpers) compares it where there is one.
+        # Without the claim's uid, which is another here: IsVolumeBoundToClaim (component-helpers) compares it
+        # where there is one.
         spec["claimRef"] = _only(given["claimRef"], ("apiVersion", "kind", "name", "namespace"))
     csi = given.get("csi")
     driver = csi.get("driver", "") if isinstance(csi, Mapping) else NO_LIMITS
@@ -211,7 +216,10 @@ def _csi_capacity(tree: Mapping[str, Any], _metadata: Tree, _told: Told) -> Tree
 
 
 def _owner(tree: Mapping[str, Any], _metadata: Tree, _told: Told) -> Tree:
-    """Of a ReplicaSet, StatefulSet or ReplicationController only whose Pods it has: what spreading by default asks for."""
+    """Of a ReplicaSet, StatefulSet or ReplicationController only whose Pods it has.
+
+    What spreading by default asks for.
+    """
     given = tree.get("spec")
     if not isinstance(given, Mapping):
         return {"spec": given}

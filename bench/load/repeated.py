@@ -107,7 +107,9 @@ def rows(figures: Figures) -> list[tuple[str, str, str, str, str, str]]:
 
 
 def about(runs: Repeated) -> list[tuple[str, str, str, str]]:
-    """Return of each run: its name, Pods a second, how busy the machine was before it, and whether it was right."""
+    """Return of each run: its name, Pods a second, how busy the machine was before it, and whether it was
+    right.
+    """
     found = []
     for report in runs.reports:
         rates = " ".join(

@@ -1,7 +1,9 @@
-"""Objects out of a file of JSON lines into a cluster, and the wait for Pods of which some may fit nowhere (`createObjects`).
+"""Objects out of a file of JSON lines into a cluster, and the wait for Pods of which some may fit nowhere.
 
-A file of an imported cluster (`vaina load import`) has tens of thousands of objects: one a line, in the order in which they
-are created.
+Follows `createObjects`.
+
+A file of an imported cluster (`vaina load import`) has tens of thousands of objects: one a line, in the order
+in which they are created.
 """
 
 import asyncio
@@ -147,7 +149,10 @@ class Settling:
     def __init__(
         self, client: Clientset, selector: str, now: Callable[[], float], patience_seconds: float
     ) -> None:
-        """Make it. Args: selector: of the run's Pods; patience_seconds: without anything happening, until it ends anyhow."""
+        """Make it. Args: selector: of the run's Pods.
+
+        patience_seconds: without anything happening, until it ends anyhow.
+        """
         self._client, self._selector, self._now = client, selector, now
         self._patience = max(patience_seconds, QUIET_SECONDS)
         self.notes: list[str] = []

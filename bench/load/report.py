@@ -86,11 +86,12 @@ class Measurement(msgspec.Struct, frozen=True):
     retries: dict[str, int]
     #: measured Pods of which an Event `Scheduled` was stored in the end. None: not counted
     scheduled_events: int | None = None
-    #: what the scheduler had said and not written yet when the last Pod was bound, and what it had dropped since the start;
-    #: None: it does not tell
+    #: what the scheduler had said and not written yet when the last Pod was bound, and what it had dropped
+    #: since the start; None: it does not tell
     events_waiting: int | None = None
     events_dropped: int | None = None
-    #: (seconds from the start, Pods that were bound until then), for plots; of a run that is too short for windows too
+    #: (seconds from the start, Pods that were bound until then), for plots; of a run that is too short for
+    #: windows too
     bound_over_time: list[tuple[float, float]] = []
     #: when all were written or dropped, and what that took. None: the scheduler does not tell
     events: EventsWritten | None = None
@@ -134,7 +135,10 @@ TOO_SHORT = "too short to tell: all came in one message of the watch"
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """Whether the whole run was scheduled as it should be, from what the watches brought (`bench/judge/history.py`)."""
+    """Whether the whole run was scheduled as it should be, from what the watches brought.
+
+    Follows `bench/judge/history.py`.
+    """
 
     #: why it was not judged; "": it was
     reason: str = ""
@@ -152,7 +156,8 @@ class Verification(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     #: plugins whose rules were left out: none today, those of volumes in older reports
     without: list[str] = []
-    #: bindings that were judged by scores; what they lost against the best node on average and at worst, and what a node has at most
+    #: bindings that were judged by scores; what they lost against the best node on average and at worst, and
+    #: what a node has at most
     scored: int = 0
     score_lost: float = 0.0
     score_lost_worst: float = 0.0
@@ -190,7 +195,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
-    """Return the figures that limits and comparisons name: throughput, create_to_bound_p99 (seconds), scheduler_us (CPU), ..."""
+    """Return the figures that limits and comparisons name.
+
+    Throughput, create_to_bound_p99 (seconds), scheduler_us (CPU), ...
+    """
     found = _rates(measurement) if measurement.windows else {}
     for latency, value in measurement.latencies.items():
         for name in ("average", "p50", "p90", "p95", "p99", "p999", "maximum"):
@@ -254,7 +262,9 @@ def decode(data: bytes) -> Report:
 
 
 def data_items(report: Report) -> dict[str, Any]:
-    """Return what the reference's performance dashboard reads (perf-dash; test/integration/scheduler_perf/util.go, DataItems)."""
+    """Return what the reference's performance dashboard reads (perf-dash;
+    test/integration/scheduler_perf/util.go, DataItems).
+    """
     items: list[dict[str, Any]] = []
     for measurement in report.measurements:
         labels = {"Name": f"{report.workload}/{measurement.name}"}

@@ -1,4 +1,6 @@
-"""Runs a workload: its steps one after the other, measured where it says so, and everything taken away in the end."""
+"""Runs a workload: its steps one after the other, measured where it says so, and everything taken away in the
+end.
+"""
 
 import asyncio
 from collections.abc import Awaitable

@@ -1,7 +1,10 @@
-"""A scheduler that is somebody else's, by its command (`--scheduler-command`): started, found ready, measured and ended.
+"""A scheduler that is somebody else's, by its command (`--scheduler-command`).
 
-Its processes are those of a session of their own, so that what it has started is measured and ended with it. It is ready when a URL
-says so (`--scheduler-health`), otherwise when it has bound a Pod that is there for this alone. Called by `cluster`.
+Started, found ready, measured and ended.
+
+Its processes are those of a session of their own, so that what it has started is measured and ended with it.
+It is ready when a URL says so (`--scheduler-health`), otherwise when it has bound a Pod that is there for
+this alone. Called by `cluster`.
 """
 
 import asyncio
@@ -89,7 +92,10 @@ class CommandScheduler:
     """The processes. Owned by the cluster."""
 
     def __init__(self, command: SchedulerCommand, apiserver: str) -> None:
-        """Start it; `wait_healthy` and `bind_probe` wait for it. Args: apiserver: host:port. Raises SchedulerError."""
+        """Start it; `wait_healthy` and `bind_probe` wait for it. Args: apiserver: host:port.
+
+        Raises SchedulerError.
+        """
         self._command = command
         with tempfile.NamedTemporaryFile(prefix="vaina-own-scheduler-", suffix=".log", delete=False) as log:
             self._log = Path(log.name)
@@ -204,7 +210,9 @@ def ended(code: int) -> str:
 
 
 def _session(pid: int) -> list[tuple[Path, list[str]]]:
-    """Return the folder of each process of a session and what its stat says behind the name (proc(5): from the state on)."""
+    """Return the folder of each process of a session and what its stat says behind the name (proc(5): from
+    the state on).
+    """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

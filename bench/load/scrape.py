@@ -1,4 +1,7 @@
-"""What processes tell of themselves: pages in Prometheus' text format, and /proc where they run on this machine."""
+"""What processes tell of themselves.
+
+Pages in Prometheus' text format, and /proc where they run on this machine.
+"""
 
 import os
 import re
@@ -77,7 +80,10 @@ def fetch(url: str) -> Page:
 
 
 def only(url: str, *names: str) -> str:
-    """Return where some metrics of a page are: to make a whole one takes a process tens of milliseconds of what is measured."""
+    """Return where some metrics of a page are.
+
+    To make a whole one takes a process tens of milliseconds of what is measured.
+    """
     return f"{url}?{urlencode([('name[]', name) for name in names])}" if url else ""
 
 

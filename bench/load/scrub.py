@@ -1,7 +1,8 @@
 """Other names for everything that could tell whose cluster it is, so that what matched still matches. PURE.
 
-One word always becomes the same other word, and two never become one: equality is all that selectors, affinity, spread and
-taints ask of names and values. Where an operator asks more (Gt, Lt), numbers of that key stay as they are.
+One word always becomes the same other word, and two never become one: equality is all that selectors,
+affinity, spread and taints ask of names and values. Where an operator asks more (Gt, Lt), numbers of that key
+stay as they are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,10 @@ class Scrubber:
     """Replaces words; the same for all objects of an export."""
 
     def __init__(self, trees: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Make it. Args: trees: everything that will be scrubbed: what is compared as a number is known beforehand."""
+        """Make it. Args: trees: everything that will be scrubbed.
+
+        What is compared as a number is known beforehand.
+        """
         self._words: dict[str, str] = {}
         self._numeric: set[str] = set()
         for tree in trees:

@@ -1,4 +1,7 @@
-"""Runs of one workload, one after the other: as many as asked for, with as many Pods as it takes to measure long enough."""
+"""Runs of one workload, one after the other.
+
+As many as asked for, with as many Pods as it takes to measure long enough.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import count
@@ -46,7 +49,10 @@ class Series:
             pass
 
     async def each(self, workload: Workload) -> AsyncGenerator[Report, None]:
-        """Make the runs one by one, as they are asked for: several series can take turns. Raises what `run` does."""
+        """Make the runs one by one, as they are asked for: several series can take turns.
+
+        Raises what `run` does.
+        """
         why = ""
         if self._bounds is not None:
             workload, why = await self._first(workload, self._bounds)
@@ -64,7 +70,9 @@ class Series:
         return self._settings.numbered(next(self._numbers))
 
     async def _first(self, workload: Workload, bounds: Bounds) -> tuple[Workload, str]:
-        """Find the count with which a run is measured long enough; return the workload with it, and why it is not where it is not.
+        """Find the count with which a run is measured long enough.
+
+        Return the workload with it, and why it is not where it is not.
 
         The run that is, counts. Where no more Pods find room, the last count with which they did is taken.
         """

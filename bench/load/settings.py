@@ -39,13 +39,15 @@ class Settings:
     keep: bool = False
     #: at the end, for namespaces to be gone
     clean_seconds: float = 30.0
-    #: whether what happened is judged afterwards, and for how many seconds rules among Pods are walked through, beside being counted
+    #: whether what happened is judged afterwards, and for how many seconds rules among Pods are walked
+    #: through, beside being counted
     verify: bool = True
     verify_seconds: float = 2.0
     #: hollow and simulated nodes: delays of stages, as a flag of the kubelet says them
     stages: str = ""
 
-    #: commands of agents on other machines: which create measured Pods, and which have hollow kubelets; none: this machine
+    #: commands of agents on other machines: which create measured Pods, and which have hollow kubelets; none:
+    #: this machine
     generate_on: tuple[str, ...] = ()
     hollow_on: tuple[str, ...] = ()
 
@@ -55,5 +57,8 @@ class Settings:
         return f"{RUN_LABEL}={self.run}"
 
     def numbered(self, number: int) -> "Settings":
-        """Return those of one of several runs: the same, under a name of its own, for what one leaves may still be ending."""
+        """Return those of one of several runs.
+
+        The same, under a name of its own, for what one leaves may still be ending.
+        """
         return replace(self, run=f"{self.run}-{number}")

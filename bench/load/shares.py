@@ -44,7 +44,10 @@ def apportion(count: int, by: Sequence[Fraction | int]) -> list[int]:
 
 
 def deal(count: int, by: Sequence[Fraction | int], rng: random.Random) -> list[int]:
-    """Return for each of `count` things the weight it belongs to: as many as `apportion` says, in random turn."""
+    """Return for each of `count` things the weight it belongs to.
+
+    As many as `apportion` says, in random turn.
+    """
     dealt = [one for one, number in enumerate(apportion(count, by)) for _ in range(number)]
     rng.shuffle(dealt)
     return dealt

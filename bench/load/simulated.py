@@ -1,9 +1,12 @@
-"""One process that plays the kubelets of all of a run's nodes: a single watch, delays from a table, statuses in batches.
+"""One process that plays the kubelets of all of a run's nodes.
+
+A single watch, delays from a table, statuses in batches.
 
     python -m bench.load.simulated --apiserver HOST:PORT --run RUN [--stages run_sandbox=0.1-0.5,...] [--seed 1]
 
-What a hollow kubelet costs (a watch, a Lease and a task a node; `--nodes hollow`) is too much for thousands of nodes on a machine that is to be measured. Here the
-way of a Pod is that of a kubelet as others see it: bound, after the stages' delays Running with addresses and conditions; deleted, after its stop delay gone.
+What a hollow kubelet costs (a watch, a Lease and a task a node; `--nodes hollow`) is too much for thousands
+of nodes on a machine that is to be measured. Here the way of a Pod is that of a kubelet as others see it:
+bound, after the stages' delays Running with addresses and conditions; deleted, after its stop delay gone.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""The Pods of one step created by several machines at once, each its share; each says what became of its own. Called by `pods`."""
+"""The Pods of one step created by several machines at once, each its share.
+
+Each says what became of its own. Called by `pods`.
+"""
 
 import asyncio
 import math
@@ -17,7 +20,9 @@ _CHUNK = 500
 
 
 class SplitCreator:
-    """Pods go round the machines, each with its own due time: all together are the arrivals that one machine would have made.
+    """Pods go round the machines, each with its own due time.
+
+    All together are the arrivals that one machine would have made.
 
     Owned by one task.
     """
@@ -56,7 +61,10 @@ class SplitCreator:
                 group.create_task(one(machine, mine))
 
     async def create(self) -> None:
-        """Have all begin at once, and return when all Pods are created. Raises MachineError: one was refused, for example."""
+        """Have all begin at once, and return when all Pods are created.
+
+        Raises MachineError: one was refused, for example.
+        """
         self._begun = list(await asyncio.gather(*(_begin(one) for one in self._machines)))
         self.start = min(self._begun)
         async with asyncio.TaskGroup() as group:
@@ -72,7 +80,9 @@ class SplitCreator:
         machine.saw(pods=len(mine))
 
     async def witness(self) -> float:
-        """Put what each machine has seen of its own Pods in the place of what the run has seen; return how late any timer was.
+        """Put what each machine has seen of its own Pods in the place of what the run has seen.
+
+        Return how late any timer was.
 
         Raises:
             MachineError: one does not say.

@@ -27,7 +27,9 @@ class Window:
 
 
 def quantile(ordered: Sequence[float], percent: float) -> float:
-    """Return the smallest value that `percent` % of the values do not exceed (the nearest rank, as scheduler_perf has it); 0 without values."""
+    """Return the smallest value that `percent` % of the values do not exceed (the nearest rank, as
+    scheduler_perf has it); 0 without values.
+    """
     if not ordered:
         return 0.0
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
@@ -36,8 +38,9 @@ def quantile(ordered: Sequence[float], percent: float) -> float:
 def windows(times: Sequence[float], start: float, length: float = 1.0) -> list[Window]:
     """Cut from `start` to the last of `times` into windows.
 
-    A window in which nothing happened is joined with the next one, as scheduler_perf does (a pause is a lower rate, not a zero beside a higher one). What is
-    left at the end is a window of its own when it is half as long as a window, and otherwise belongs to the one before.
+    A window in which nothing happened is joined with the next one, as scheduler_perf does (a pause is a lower
+    rate, not a zero beside a higher one). What is left at the end is a window of its own when it is half as
+    long as a window, and otherwise belongs to the one before.
 
     Args:
         times: when something happened, in seconds, in any order, none before `start`.
@@ -94,7 +97,8 @@ def summary(values: Sequence[float]) -> Summary:
 def throughput(found: Sequence[Window], length: float = 1.0) -> Summary:
     """Sum up the rates of windows. The average is all that happened by all the time that it took.
 
-    A window that was joined from several counts as often, so that quantiles are of equal stretches of time. A high quantile is a good second, a low one a bad second.
+    A window that was joined from several counts as often, so that quantiles are of equal stretches of time. A
+    high quantile is a good second, a low one a bad second.
     """
     rates = sorted(window.rate for window in found for _ in range(max(1, round(window.seconds / length))))
     seconds = math.fsum(window.seconds for window in found)
@@ -106,7 +110,9 @@ def throughput(found: Sequence[Window], length: float = 1.0) -> Summary:
 
 
 def distribution(values: Sequence[float]) -> list[tuple[float, float]]:
-    """Return (value, share of the values up to it) for a plot, at most some 200 points, dense towards the end where the slow ones are."""
+    """Return (value, share of the values up to it) for a plot, at most some 200 points, dense towards the end
+    where the slow ones are.
+    """
     ordered = sorted(values)
     if not ordered:
         return []
@@ -116,7 +122,10 @@ def distribution(values: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def accumulated(times: Sequence[float], start: float) -> list[tuple[float, float]]:
-    """Return (seconds from `start`, how much had happened until then) for a plot: at most some 200 points, evenly chosen of what happened."""
+    """Return (seconds from `start`, how much had happened until then) for a plot.
+
+    At most some 200 points, evenly chosen of what happened.
+    """
     ordered = sorted(times)
     if not ordered:
         return []

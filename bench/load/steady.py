@@ -1,8 +1,9 @@
-"""A steady state: Pods come at a rate, stay for a while and go, so that about as many are there all the time. PURE: randomness is handed in.
+"""A steady state: Pods come at a rate, stay for a while and go, so that about as many are there all the time.
+PURE: randomness is handed in.
 
-How many are held, and how many come a second, say how long one stays on average: held by rate. Those that are there at
-the beginning are made before anything is measured, and have of their stay what Pods of a steady state have left: so it
-is steady from the first second on.
+How many are held, and how many come a second, say how long one stays on average: held by rate. Those that are
+there at the beginning are made before anything is measured, and have of their stay what Pods of a steady
+state have left: so it is steady from the first second on.
 """
 
 import math
@@ -77,7 +78,8 @@ class SteadyPlan:
     lifetimes: Lifetimes
     #: when those that come are due, seconds from the start
     offsets: Sequence[float]
-    #: how long each stays: first those that are there when it begins (from then on), then those that come (from their binding)
+    #: how long each stays: first those that are there when it begins (from then on), then those that come
+    #: (from their binding)
     stays: Sequence[float]
 
     @property
@@ -89,7 +91,10 @@ class SteadyPlan:
 def plan_steady(
     *, held: int, rate: float, seconds: float, arrivals: Arrivals, lifetimes: Lifetimes, rng: random.Random
 ) -> SteadyPlan:
-    """Return who comes when and stays how long; constant lifetimes: the Pods of the beginning go evenly, one after the other."""
+    """Return who comes when and stays how long.
+
+    Constant lifetimes: the Pods of the beginning go evenly, one after the other.
+    """
     count, lifetime = arrivals_of(rate, seconds), held / rate
     offsets = at_rate(count, rate, arrivals, rng)
     if lifetimes == "constant":
@@ -105,7 +110,9 @@ def arrivals_of(rate: float, seconds: float) -> int:
 
 
 def check_steady(step: CreatePods, workloads: Sequence[Workload]) -> None:
-    """See that a step says all that a steady state needs, and nothing of one where it is none. Its parameters are known to be there.
+    """See that a step says all that a steady state needs, and nothing of one where it is none.
+
+    Its parameters are known to be there.
 
     Raises:
         ValueError: it does not; the text begins with the field.

@@ -57,8 +57,9 @@ async def churn(
 ) -> None:
     """Let objects come (and go) until cancelled; what is refused is noted once, and the churn goes on.
 
-    As in the reference: every interval one object of each template; in mode recreate, when there are `number` of each, they go one an interval
-    as they came, and it begins anew. An interval may be one of Pods, which the reference does not have: so a faster scheduler has no less of it.
+    As in the reference: every interval one object of each template; in mode recreate, when there are `number`
+    of each, they go one an interval as they came, and it begins anew. An interval may be one of Pods, which
+    the reference does not have: so a faster scheduler has no less of it.
     """
     makers = [making.maker(path) for path in step.template_paths]
     index, pace = 0, _Pace(step, observer)
@@ -124,7 +125,10 @@ async def delete_pods(client: Clientset, namespace: str, names: Sequence[str], s
 
 
 async def at_pace(count: int, per_second: float, do: Callable[[int], Awaitable[None]]) -> None:
-    """Do something so often, with few calls in flight. Args: per_second: 0: as fast as the apiserver answers; do: is told how many were before."""
+    """Do something so often, with few calls in flight.
+
+    Args: per_second: 0: as fast as the apiserver answers; do: is told how many were before.
+    """
     start, order = time.perf_counter(), iter(range(count))
 
     async def caller() -> None:

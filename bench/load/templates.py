@@ -1,9 +1,10 @@
 """Manifests with holes: what each of a workload's objects is made from. PURE but for `Template.read`.
 
-A template is a manifest (strictly read, as any) of one object, without or with holes in its strings: `${run}` is the
-name of the run, `${index}` the number of the object in its step, `${index:06}` the same with six digits, `${index/10}` and `${index%10}` the
-quotient and the rest of a division. Where the workload gives parameters to a template, each is a hole as well. An object with `metadata.name` is called so; otherwise
-it is called `metadata.generateName` and a number, so that what a watch tells can be found again.
+A template is a manifest (strictly read, as any) of one object, without or with holes in its strings: `${run}`
+is the name of the run, `${index}` the number of the object in its step, `${index:06}` the same with six
+digits, `${index/10}` and `${index%10}` the quotient and the rest of a division. Where the workload gives
+parameters to a template, each is a hole as well. An object with `metadata.name` is called so; otherwise it is
+called `metadata.generateName` and a number, so that what a watch tells can be found again.
 """
 
 import re

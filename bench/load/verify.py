@@ -1,7 +1,10 @@
-"""Whether a load was scheduled as it should be: the watches' messages are kept as they came, and judged when all is over.
+"""Whether a load was scheduled as it should be.
 
-While it is measured nothing is done but keep bytes that the load generator gets anyhow. The judge is `bench.judge`: nothing bound
-twice, room and every required constraint at the moment of each binding, nothing pending that fits.
+The watches' messages are kept as they came, and judged when all is over.
+
+While it is measured nothing is done but keep bytes that the load generator gets anyhow. The judge is
+`bench.judge`: nothing bound twice, room and every required constraint at the moment of each binding, nothing
+pending that fits.
 """
 
 import asyncio
@@ -47,13 +50,17 @@ STORAGE: Final[tuple[kinds.Kind[Any], ...]] = (
 
 
 class Thoroughness:
-    """Says for which bindings the rules among Pods are walked through, so that it takes so many seconds: all, or some evenly.
+    """Says for which bindings the rules among Pods are walked through, so that it takes so many seconds: all,
+    or some evenly.
 
     PURE but for the clock that is handed in.
     """
 
     def __init__(self, seconds: float, bindings: int, now: Callable[[], float]) -> None:
-        """Make it. Args: seconds: to spend on such rules; bindings: how many there are to judge; now: seconds of this thread."""
+        """Make it. Args: seconds: to spend on such rules; bindings: how many there are to judge.
+
+        Now: seconds of this thread.
+        """
         self._left, self._bindings, self._now = seconds, bindings, now
         self._spent = 0.0
         self._count = 0
@@ -89,8 +96,8 @@ class Verifying:
         Args:
             client: of the apiserver.
             run: whose Pods are judged.
-            seconds: how long rules among Pods may be walked through (for other bindings they are counted), for how long bindings
-                are judged by scores, and for how long filters of others are asked.
+            seconds: how long rules among Pods may be walked through (for other bindings they are counted),
+                for how long bindings are judged by scores, and for how long filters of others are asked.
             judging: by what its scheduler is judged; None: nothing is known of it.
         """
         self._client, self._run, self._seconds, self._judging = client, run, seconds, judging or UNKNOWN
@@ -177,7 +184,10 @@ class Verifying:
     async def _until_nothing_fits(
         self, history: History, clocks: Sequence[Thoroughness], pending: int
     ) -> list[str]:
-        """Return what is wrong with Pods that wait. One that fits may be about to be bound: it is looked at again for a while."""
+        """Return what is wrong with Pods that wait.
+
+        One that fits may be about to be bound: it is looked at again for a while.
+        """
         until = time.perf_counter() + PENDING_SECONDS
         while pending:
             history.pending.clear()
@@ -202,7 +212,10 @@ class Verifying:
         return [pod for pod in found.items if pod.status.phase not in ("Succeeded", "Failed")]
 
     async def _behind(self) -> str:
-        """Wait until every object is recorded as it is now; returns the kind whose watch stays behind, an empty text when none does."""
+        """Wait until every object is recorded as it is now.
+
+        Returns the kind whose watch stays behind, an empty text when none does.
+        """
         until = time.perf_counter() + _CAUGHT_UP_SECONDS
         for (kind, _), follower in zip(self._recordings, self._followers, strict=True):
             if not await follower.caught_up(until):

@@ -1,7 +1,8 @@
-"""Volumes of a run's Pods: for each a PersistentVolume and its claim, bound to one another before the Pod is there. Called by `pods`.
+"""Volumes of a run's Pods: for each a PersistentVolume and its claim, bound to one another before the Pod is
+there. Called by `pods`.
 
-Upstream: test/integration/scheduler_perf/runners.go, CreatePodWithPersistentVolume. There claim and volume are created in turn with the
-Pods; here before, so that what is measured is how the Pods are scheduled.
+Upstream: test/integration/scheduler_perf/runners.go, CreatePodWithPersistentVolume. There claim and volume
+are created in turn with the Pods; here before, so that what is measured is how the Pods are scheduled.
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""The wait for a step's Pods to be where they should be, which ends with an error when nothing happens any more."""
+"""The wait for a step's Pods to be where they should be, which ends with an error when nothing happens any
+more.
+"""
 
 import asyncio
 from collections.abc import Sequence

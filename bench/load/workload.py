@@ -1,8 +1,9 @@
 """What a workload is: operations with counts, and the named variants that give the counts. PURE.
 
-The form is that of the reference's benchmark (kubernetes/kubernetes, test/integration/scheduler_perf, `performance-config.yaml`): a file
-has a list of test cases, each with one sequence of operations and several workloads that fill in its parameters. Keys and opcodes are the same;
-what has no meaning here (feature gates, resource claims) is unknown, and refused as anything unknown is.
+The form is that of the reference's benchmark (kubernetes/kubernetes, test/integration/scheduler_perf,
+`performance-config.yaml`): a file has a list of test cases, each with one sequence of operations and several
+workloads that fill in its parameters. Keys and opcodes are the same; what has no meaning here (feature gates,
+resource claims) is unknown, and refused as anything unknown is.
 """
 
 from typing import Annotated, Literal
@@ -110,14 +111,18 @@ class Apps(Strict, frozen=True):
     templates: Annotated[list[AppTemplate], msgspec.Meta(min_length=1)]
     count: Count | None = None
     count_param: str = ""
-    #: how many Pods an app has beside another: as many, or (zipf) the second half of the first, the third a third, ...
+    #: how many Pods an app has beside another: as many, or (zipf) the second half of the first, the third a
+    #: third, ...
     weights: Literal["equal", "zipf"] = "equal"
     #: under a name for people: choices, of which each app has one
     template_params: dict[Name, Annotated[list[AppParams], msgspec.Meta(min_length=1)]] = {}
 
 
 class Owners(Strict, frozen=True):
-    """Whose controllers make a step's Pods: so many Deployments, ReplicaSets, StatefulSets or Jobs, each of as many Pods, or DaemonSets."""
+    """Whose controllers make a step's Pods.
+
+    So many Deployments, ReplicaSets, StatefulSets or Jobs, each of as many Pods, or DaemonSets.
+    """
 
     template_path: Name
     count: Count | None = None
@@ -180,7 +185,9 @@ class ChurnNodes(Operation, frozen=True, tag="churnNodes", kw_only=True):
 
 
 class UpdateOwners(Operation, frozen=True, tag="updateOwners"):
-    """The Deployments, StatefulSets and DaemonSets of a namespace get another template, and their controllers put other Pods in the place of all."""
+    """The Deployments, StatefulSets and DaemonSets of a namespace get another template, and their controllers
+    put other Pods in the place of all.
+    """
 
     namespace: Name
     #: of all containers; "": as `kubectl rollout restart` does, with an annotation
@@ -239,7 +246,10 @@ class UpdateAny(Operation, frozen=True, tag="updateAny"):
 
 
 class CreateObjects(Operation, frozen=True, tag="createObjects"):
-    """The objects of a file of JSON lines, in their order, as they are: an imported cluster (`vaina load import`)."""
+    """The objects of a file of JSON lines, in their order, as they are: an imported cluster.
+
+    Follows `vaina load import`.
+    """
 
     path: Name
     #: they are Pods without nodes, and are measured; some may get none

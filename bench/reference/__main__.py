@@ -3,8 +3,9 @@
     python -m bench.reference CASE/VARIANT... --kube-apiserver PATH --kube-scheduler PATH -o raw.json
     python -m bench.reference table [FILE...] [--into docs/performance.md]
 
-The binaries are those of an official release, or of anybody's build. Each run begins with an empty etcd, and everything that was
-started ends with it. `table` prints the table of files of raw data in Markdown; without files, of those that come with the project.
+The binaries are those of an official release, or of anybody's build. Each run begins with an empty etcd, and
+everything that was started ends with it. `table` prints the table of files of raw data in Markdown; without
+files, of those that come with the project.
 """
 
 import argparse
@@ -171,7 +172,10 @@ async def _run(done: list[Both], workloads: Sequence[Workload], how: How) -> int
 
 
 def keep(done: Sequence[Both], output: Path) -> bool:
-    """Write what was found, also where one side has nothing yet, and print its table; say whether it could be written."""
+    """Write what was found, also where one side has nothing yet, and print its table.
+
+    Say whether it could be written.
+    """
     entries = [one.entry() for one in done if one.reference or one.vaina]
     if not entries:
         return True

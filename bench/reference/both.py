@@ -1,4 +1,7 @@
-"""One workload on both sides in turn: kube-apiserver with kube-scheduler, then ours, each run on processes of its own. Called by the command."""
+"""One workload on both sides in turn.
+
+Kube-apiserver with kube-scheduler, then ours, each run on processes of its own. Called by the command.
+"""
 
 import secrets
 import time

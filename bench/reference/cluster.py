@@ -1,9 +1,12 @@
-"""etcd, kube-apiserver and kube-scheduler as processes on the loopback, with TLS and a token: a target of the load lab.
+"""etcd, kube-apiserver and kube-scheduler as processes on the loopback, with TLS and a token.
 
-etcd is the same binary with the same flags as on our side (`bench.load.cluster`). kube-apiserver is as scheduler_perf has it
-(test/integration/scheduler_perf/util.go, mustSetupCluster): without the admission plugins that need kube-controller-manager.
-kube-scheduler has its defaults but for the limit of its client, which is 5,000 requests a second there too, and for leader
-election, which one process needs no more than ours.
+A target of the load lab.
+
+etcd is the same binary with the same flags as on our side (`bench.load.cluster`). kube-apiserver is as
+scheduler_perf has it (test/integration/scheduler_perf/util.go, mustSetupCluster): without the admission
+plugins that need kube-controller-manager. kube-scheduler has its defaults but for the limit of its client,
+which is 5,000 requests a second there too, and for leader election, which one process needs no more than
+ours.
 """
 
 import asyncio
@@ -133,7 +136,10 @@ class KubeCluster:
         return found | {name: ProcMeter(part.pid) for name, part in parts.items() if part is not None}
 
     def judging(self) -> Judging:
-        """Return by what it is judged: its defaults; in a large cluster it does not look at all nodes (schedule_one.go, numFeasibleNodesToFind)."""
+        """Return by what it is judged: its defaults.
+
+        In a large cluster it does not look at all nodes (schedule_one.go, numFeasibleNodesToFind).
+        """
         return Judging(takes_the_best=False)
 
     async def stop_scheduler(self) -> None:
@@ -155,7 +161,10 @@ class KubeCluster:
         await asyncio.to_thread(self._wait, self._scheduler, "scheduler", self._scheduler_port, "/healthz")
 
     async def watch_scheduler(self) -> None:
-        """Go on as long as kube-scheduler does. Raises ClusterError, with its last words, when it ends by itself."""
+        """Go on as long as kube-scheduler does.
+
+        Raises ClusterError, with its last words, when it ends by itself.
+        """
         await watch_process(lambda: self._scheduler, "kube-scheduler")
 
     async def start_controllers(self) -> None:

@@ -31,5 +31,8 @@ def read_entries(files: Sequence[Path]) -> list[Entry]:
 
 
 def reference_rates() -> Mapping[str, str]:
-    """Return the reference's Pods a second by workload, as tables show them; the newest where there are several."""
+    """Return the reference's Pods a second by workload, as tables show them.
+
+    The newest where there are several.
+    """
     return {one.workload: rate(one.reference) for one in read_entries(kept_files()) if one.reference.figures}

@@ -70,7 +70,10 @@ def find_program(name: str, path: str) -> Program:
 
 
 def _answer(what: str, file: Path, option: str) -> "subprocess.CompletedProcess[str]":
-    """Run it with one option. Args: what: begins what is told of an error. Raises ProgramError: there is no answer."""
+    """Run it with one option. Args: what: begins what is told of an error.
+
+    Raises ProgramError: there is no answer.
+    """
     try:
         return subprocess.run(
             [file, option], capture_output=True, text=True, errors="replace", timeout=_ANSWER_SECONDS, check=False

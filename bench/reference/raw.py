@@ -1,7 +1,9 @@
-"""The raw data of loads on both sides: what was run, by whom, when and where; and the table that comes of it. PURE.
+"""The raw data of loads on both sides: what was run, by whom, when and where.
 
-An entry is one workload. Its figures are those of the reports of its runs; figures that were told by others, whose runs are not
-known, stand in `told`. What is not known is left empty, and the table says so.
+And the table that comes of it. PURE.
+
+An entry is one workload. Its figures are those of the reports of its runs; figures that were told by others,
+whose runs are not known, stand in `told`. What is not known is left empty, and the table says so.
 """
 
 import statistics
@@ -117,7 +119,9 @@ def decode(data: bytes) -> Raw:
 
 
 def table(entries: Sequence[Entry]) -> list[str]:
-    """Return the table of the documents, in Markdown, and below it of which versions, when and where its rows are."""
+    """Return the table of the documents, in Markdown, and below it of which versions, when and where its rows
+    are.
+    """
     lines = [row(_HEADS), row(["---"] * len(_HEADS))]
     sources: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -149,13 +153,19 @@ def _busy(entries: Sequence[Entry]) -> str:
 
 
 def _measured(side: Side) -> str:
-    """Say Pods a second, and of how many Pods where the runs are known: with more Pods a scheduler has more to look at."""
+    """Say Pods a second, and of how many Pods where the runs are known.
+
+    With more Pods a scheduler has more to look at.
+    """
     counts = [one.measurements[0].pods for one in side.reports]
     return rate(side) + (f"; {_several(counts)} Pods" if counts else "")
 
 
 def _several(values: Sequence[float]) -> str:
-    """Say a figure of one run, the two ends of two, and of more the median with its ends; where all are one, that."""
+    """Say a figure of one run, the two ends of two, and of more the median with its ends.
+
+    Where all are one, that.
+    """
     if not values:
         return _UNKNOWN
     if min(values) == max(values):

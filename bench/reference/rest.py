@@ -1,10 +1,13 @@
-r"""The calls of the load lab as requests of kube-apiserver's REST API, in protobuf, and its answers as ours. PURE.
+r"""The calls of the load lab as requests of kube-apiserver's REST API, in protobuf, and its answers as ours.
 
-Called by `transport`. The messages of both sides have the same fields and numbers (decision 002), so objects travel as the bytes
-that they are: what is translated is the path, the options, and the envelope around an object. Upstream:
-apimachinery/pkg/runtime/serializer/protobuf/protobuf.go (`k8s\0` and Unknown; a frame of a watch is a bare WatchEvent after its
-length), apiserver/pkg/endpoints/installer.go (paths), apimachinery/pkg/apis/meta/v1/types.go (names of options),
-apiserver/pkg/endpoints/handlers/delete.go (a deletion's options are its body, and what stands in the query is not read then).
+PURE.
+
+Called by `transport`. The messages of both sides have the same fields and numbers (decision 002), so objects
+travel as the bytes that they are: what is translated is the path, the options, and the envelope around an
+object. Upstream: apimachinery/pkg/runtime/serializer/protobuf/protobuf.go (`k8s\0` and Unknown; a frame of a
+watch is a bare WatchEvent after its length), apiserver/pkg/endpoints/installer.go (paths),
+apimachinery/pkg/apis/meta/v1/types.go (names of options), apiserver/pkg/endpoints/handlers/delete.go (a
+deletion's options are its body, and what stands in the query is not read then).
 """
 
 from collections.abc import Mapping, Sequence
@@ -138,7 +141,8 @@ class Frames:
         self._buffer = bytearray()
 
     def take(self, data: bytes) -> bytes | None:
-        """Take in what was read; return the message of a watch with the events that are whole now, None where none is.
+        """Take in what was read; return the message of a watch with the events that are whole now, None where
+        none is.
 
         Raises:
             ApiError: the watch was ended with an error (Expired: it fell behind).
@@ -196,7 +200,10 @@ def unwrap(body: bytes) -> bytes:
 
 
 def _object(body: bytes) -> bytes:
-    """Return the object of an answer; a deletion that is done at once is answered with a Status instead, which is none."""
+    """Return the object of an answer.
+
+    A deletion that is done at once is answered with a Status instead, which is none.
+    """
     unknown = runtime_pb2.Unknown.FromString(body[len(_MAGIC) :]) if body.startswith(_MAGIC) else None
     if unknown is not None and unknown.type_meta.kind == "Status":
         return b""

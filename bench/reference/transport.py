@@ -1,7 +1,8 @@
 """Calls of the load lab to kube-apiserver: HTTPS, a token, protobuf. Shell around `rest`.
 
-A `vaina.client.transport.Transport`, so that a run, its Pods, its witness and its judge are the same code on both sides. aiohttp
-speaks HTTP because grpc does not, and because it reads a watch without a thread for each; the requirements of development have it.
+A `vaina.client.transport.Transport`, so that a run, its Pods, its witness and its judge are the same code on
+both sides. aiohttp speaks HTTP because grpc does not, and because it reads a watch without a thread for each;
+the requirements of development have it.
 """
 
 import asyncio

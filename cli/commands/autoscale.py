@@ -1,4 +1,7 @@
-"""`vaina autoscale`: a HorizontalPodAutoscaler from the command line, as kubectl makes it (`pkg/cmd/autoscale`)."""
+"""`vaina autoscale`: a HorizontalPodAutoscaler from the command line, as kubectl makes it.
+
+Follows `pkg/cmd/autoscale`.
+"""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""`vaina create configmap` and `vaina create secret generic`: data from the command line and from files, as kubectl takes them."""
+"""`vaina create configmap` and `vaina create secret generic`.
+
+Data from the command line and from files, as kubectl takes them.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""`vaina create quota`, `priorityclass` and `poddisruptionbudget`: what keeps tenants within bounds, as kubectl makes it."""
+"""`vaina create quota`, `priorityclass` and `poddisruptionbudget`.
+
+What keeps tenants within bounds, as kubectl makes it.
+"""
 
 import re
 from dataclasses import dataclass

@@ -113,7 +113,8 @@ def explain_command(**options: Any) -> None:
     \b
       vaina explain web                  the Pod web: what was decided, or what is in its way
       vaina explain -f web.yaml          where it would go if it were created now
-    Unlike kubectl's explain, the word is always a Pod, never a type of object: this is about nodes, not about fields.
+    Unlike kubectl's explain, the word is always a Pod, never a type of object: this is about
+    nodes, not about fields.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     given = ExplainOptions(**options)
     start(lambda shell, clients, scheduler: explain(shell, clients, scheduler, given))

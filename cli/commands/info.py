@@ -49,5 +49,7 @@ def api_resources_command(*, headers: bool, output: str) -> None:
 @click.option("--client", "client_only", is_flag=True, help="Do not ask the apiserver.")
 @flags.server
 def version_command(*, client_only: bool) -> None:
-    """Show the Kubernetes version that is followed, and vaina's own behind it, of this command and of the apiserver."""
+    """Show the Kubernetes version that is followed, and vaina's own behind it, of this command and of the
+    apiserver.
+    """
     flags.start(lambda shell, clients: version(shell, clients, client_only=client_only))

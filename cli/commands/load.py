@@ -91,7 +91,9 @@ def _tell(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
 
 
 def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: Sequence[Report]) -> None:
-    """Say which limits the medians do not hold and what was wrong in any run, and end with 1 where there is any."""
+    """Say which limits the medians do not hold and what was wrong in any run, and end with 1 where there is
+    any.
+    """
     measured = figures_of(reports)
     broken = [
         f"{one.measurement}: {text}"

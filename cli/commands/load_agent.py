@@ -31,7 +31,9 @@ async def load_agent(shell: Shell, name: str) -> None:
 @click.command("agent")
 @click.option("--name", default=socket.gethostname, help="What the report calls this machine (its hostname).")
 def agent_command(name: str) -> None:
-    """Take part in a load from this machine: a run starts it, through ssh for example, and speaks with it over its pipes.
+    """Take part in a load from this machine.
+
+    A run starts it, through ssh for example, and speaks with it over its pipes.
 
     \b
       vaina load run CASE/VARIANT -s HOST:PORT --generate-on "ssh a vaina load agent" --generate-on "ssh b

@@ -83,7 +83,9 @@ def _judge(shell: Shell, outcomes: Sequence[Outcome]) -> None:
 
 
 def _checked(given: dict[str, Any]) -> tuple[Workload, list[str]]:
-    """Return the workload and the files of configurations ("": the defaults), or say what is wrong before anything runs."""
+    """Return the workload and the files of configurations ("": the defaults), or say what is wrong before
+    anything runs.
+    """
     configs: tuple[str, ...] = given["configs"]
     if not 2 <= len(configs) <= MOST:
         raise Failure(f"--scheduler-config: 2 to {MOST} are compared, not {len(configs)}")

@@ -133,7 +133,8 @@ def _request(options: LogOptions, container: str) -> pod_pb2.PodLogOptions:
 
 
 async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
-    """Write logs to standard output: of one container byte for byte, of several one after the other, or side by side.
+    """Write logs to standard output: of one container byte for byte, of several one after the other, or side
+    by side.
 
     Raises:
         Failure: the options make no sense, or there would be too many streams.

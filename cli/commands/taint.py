@@ -87,6 +87,8 @@ async def _taint_one(
     flag_value="client", help="Check, but store nothing: here, or at the server.",
 )  # fmt: skip
 def taint_command(**options: Any) -> None:
-    """Change the taints of nodes: NoSchedule, PreferNoSchedule or NoExecute for Pods that do not tolerate them."""
+    """Change the taints of nodes: NoSchedule, PreferNoSchedule or NoExecute for Pods that do not tolerate
+    them.
+    """
     given = TaintOptions(**options)
     flags.start(lambda shell, clients: taint(shell, clients, given))

@@ -171,7 +171,9 @@ class _Follower:
                         self.changed.set()
 
     async def news(self, patience: float) -> bool:
-        """Wait for a change; give up, and say so, when the Pod has started or ended and nothing more is recorded of it."""
+        """Wait for a change; give up, and say so, when the Pod has started or ended and nothing more is
+        recorded of it.
+        """
         pod = self._seen.pod
         settled = pod is not None and pod.status.phase in ("Running", "Succeeded", "Failed")
         try:
@@ -192,7 +194,10 @@ class _Follower:
         return bool(uid) and uid == self._uid
 
     async def keep(self, watch: Callable[[], Awaitable[None]]) -> None:
-        """Begin a watch again whenever it ends: the apiserver may be away for a while, and what it recorded stays."""
+        """Begin a watch again whenever it ends.
+
+        The apiserver may be away for a while, and what it recorded stays.
+        """
         while True:
             with suppress(Unavailable):
                 await watch()
@@ -290,7 +295,8 @@ class _LineView:
     "-o", "--output", type=click.Choice(["", "json", "yaml"]), default="", help="The record itself."
 )
 def trace_command(**options: Any) -> None:
-    """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in between.
+    """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in
+    between.
 
     Also of a Pod that is gone. Where many Pods come at once some have no trace: the annotation
     vaina.dev/trace: "true" on a Pod that is about to be made asks for one.

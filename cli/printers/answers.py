@@ -1,7 +1,7 @@
 """Answers of a service that are no API objects, as plain values for JSON and YAML.
 
-Numbers and booleans are always there, texts and lists where they say something; int64 are numbers, and times are RFC 3339 with
-microseconds.
+Numbers and booleans are always there, texts and lists where they say something; int64 are numbers, and times
+are RFC 3339 with microseconds.
 """
 
 from typing import Any

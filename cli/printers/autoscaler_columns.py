@@ -1,4 +1,7 @@
-"""The row of a HorizontalPodAutoscaler in `vaina get`: kubectl's columns (`pkg/printers/internalversion`: printHorizontalPodAutoscaler)."""
+"""The row of a HorizontalPodAutoscaler in `vaina get`: kubectl's columns.
+
+Follows `pkg/printers/internalversion`: printHorizontalPodAutoscaler.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final

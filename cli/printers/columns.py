@@ -1,4 +1,6 @@
-"""What `vaina get` shows of each kind, in kubectl's columns (pkg/printers/internalversion), wide ones included."""
+"""What `vaina get` shows of each kind, in kubectl's columns (pkg/printers/internalversion), wide ones
+included.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""`-o custom-columns=NAME:.metadata.name,...`: a table of the user's own. Follows kubectl (cli-runtime, `get/customcolumn.go`)."""
+"""`-o custom-columns=NAME:.metadata.name,...`: a table of the user's own.
+
+Follows kubectl (cli-runtime, `get/customcolumn.go`).
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,6 @@
-"""`vaina describe`: everything about one object for people, its events last. Pod and Node have pages of their own.
+"""`vaina describe`: everything about one object for people, its events last.
+
+Pod and Node have pages of their own.
 
 The form is kubectl's: a name, a colon, and the values in line; inner things two columns deeper.
 """
@@ -175,8 +177,8 @@ def render_description(
     Args:
         kind: its kind.
         obj: the object.
-        pods: of a Node: those on it; of a ReplicaSet: those that it owns; of a Deployment: its ReplicaSets; of a Namespace:
-            its quotas and limit ranges.
+        pods: of a Node: those on it; of a ReplicaSet: those that it owns; of a Deployment: its ReplicaSets;
+            of a Namespace: its quotas and limit ranges.
         events: about the object.
         now: seconds since the epoch.
         paint: colours, or none.

@@ -1,4 +1,7 @@
-"""The page of a HorizontalPodAutoscaler in `vaina describe`, in kubectl's form (`pkg/describe`: HorizontalPodAutoscalerDescriber)."""
+"""The page of a HorizontalPodAutoscaler in `vaina describe`, in kubectl's form.
+
+Follows `pkg/describe`: HorizontalPodAutoscalerDescriber.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""`vaina describe` of Jobs and CronJobs, as kubectl writes it (`pkg/describe`: JobDescriber, CronJobDescriber)."""
+"""`vaina describe` of Jobs and CronJobs, as kubectl writes it.
+
+Follows `pkg/describe`: JobDescriber, CronJobDescriber.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -1,4 +1,6 @@
-"""`vaina describe` of ResourceQuotas, LimitRanges, PriorityClasses, and of Namespaces, whose page shows the first two as well."""
+"""`vaina describe` of ResourceQuotas, LimitRanges, PriorityClasses, and of Namespaces, whose page shows the
+first two as well.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -55,7 +57,10 @@ def describe_priority_class(page: Page, found: Any, _: Sequence[Any]) -> None:
 
 
 def describe_namespace(page: Page, namespace: Any, related: Sequence[Any]) -> None:
-    """Write a namespace, why it does not end, and what limits it (`related`: its ResourceQuotas and LimitRanges)."""
+    """Write a namespace, why it does not end, and what limits it.
+
+    Follows `related`: its ResourceQuotas and LimitRanges.
+    """
     describe_meta(page, namespace, namespaced=False)
     describe_labels(page, namespace)
     page.value(0, "Status", namespace.status.phase)

@@ -1,4 +1,7 @@
-"""The page of a Pod (and of a Pod template): containers with their states, conditions, volumes. Follows kubectl describe."""
+"""The page of a Pod (and of a Pod template): containers with their states, conditions, volumes.
+
+Follows kubectl describe.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Ages and durations as people read them. `human_duration` is upstream's (apimachinery duration.HumanDuration)."""
+"""Ages and durations as people read them.
+
+`human_duration` is upstream's (apimachinery duration.HumanDuration).
+"""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 

@@ -1,4 +1,7 @@
-"""What an event says, for tables and descriptions: when, of what, by whom, how often; and its row (`pkg/printers/internalversion`: printEvent)."""
+"""What an event says, for tables and descriptions: when, of what, by whom, how often.
+
+And its row (`pkg/printers/internalversion`: printEvent).
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""The rows of Jobs and CronJobs in `vaina get`: kubectl's columns (`pkg/printers/internalversion`: printJob, printCronJob)."""
+"""The rows of Jobs and CronJobs in `vaina get`: kubectl's columns.
+
+Follows `pkg/printers/internalversion`: printJob, printCronJob.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final

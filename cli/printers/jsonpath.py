@@ -1,7 +1,8 @@
 r"""The JSONPath of `-o jsonpath=`: what people use of kubectl's.
 
 `{.items[*].metadata.name}`, `{.status.podIP}{"\n"}`, `{range .items[*]}{.metadata.name}{"\n"}{end}`,
-`{.status.conditions[?(@.type=="Ready")].status}`. Values that are not there are empty; several are separated by spaces.
+`{.status.conditions[?(@.type=="Ready")].status}`. Values that are not there are empty; several are separated
+by spaces.
 """
 
 import json

@@ -44,7 +44,10 @@ def object_name(kind: Kind[Any], name: str) -> str:
 
 
 def dry_run_suffix(dry_run: str) -> str:
-    """Return what stands behind "created" and its like: nothing, or where it was only tried (none, client or server)."""
+    """Return what stands behind "created" and its like.
+
+    Nothing, or where it was only tried (none, client or server).
+    """
     return {"none": "", "client": " (dry run)", "server": " (server dry run)"}[dry_run]
 
 

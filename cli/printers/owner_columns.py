@@ -1,4 +1,7 @@
-"""The rows of what makes Pods from a template in `vaina get`: kubectl's columns (`pkg/printers/internalversion`). Jobs have a file of their own."""
+"""The rows of what makes Pods from a template in `vaina get`.
+
+kubectl's columns (`pkg/printers/internalversion`). Jobs have a file of their own.
+"""
 
 from collections.abc import Sequence
 from typing import Any

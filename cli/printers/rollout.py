@@ -1,4 +1,7 @@
-"""PURE: how far a rollout is, in kubectl's words (`pkg/polymorphichelpers`: rollout_status.go, history.go); and what its Pods wait for."""
+"""PURE: how far a rollout is, in kubectl's words (`pkg/polymorphichelpers`: rollout_status.go, history.go).
+
+And what its Pods wait for.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final

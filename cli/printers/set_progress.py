@@ -1,4 +1,7 @@
-"""PURE: how far a StatefulSet or DaemonSet is, in kubectl's words (`pkg/polymorphichelpers/rollout_status.go`)."""
+"""PURE: how far a StatefulSet or DaemonSet is, in kubectl's words.
+
+Follows `pkg/polymorphichelpers/rollout_status.go`.
+"""
 
 from typing import Any
 

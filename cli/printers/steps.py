@@ -1,7 +1,8 @@
 """`vaina trace`: the seven steps of a Pod's creation, as a table with a time line (requirement A8).
 
-A row a step: its number and name, what happened, who did it, when (after the apply), how long it took, and a bar at its place in
-the whole. A step that has not happened yet is dim; the first such one says what it waits for. Last comes the total.
+A row a step: its number and name, what happened, who did it, when (after the apply), how long it took, and a
+bar at its place in the whole. A step that has not happened yet is dim; the first such one says what it waits
+for. Last comes the total.
 """
 
 from collections.abc import Sequence
@@ -207,7 +208,9 @@ def _busy(rows: Sequence[StepRow]) -> float:
 
 
 def total_line(rows: Sequence[StepRow], paint: Paint = PLAIN) -> str:
-    """Write the total: from the apply to Running, how much of it was work, and how much lay between the steps."""
+    """Write the total: from the apply to Running, how much of it was work, and how much lay between the
+    steps.
+    """
     done = [row for row in rows if row.done]
     if not done:
         return ""

@@ -1,4 +1,7 @@
-"""The rows of volumes, claims, classes and drivers in `vaina get`: kubectl's columns (`pkg/printers/internalversion`)."""
+"""The rows of volumes, claims, classes and drivers in `vaina get`: kubectl's columns.
+
+Follows `pkg/printers/internalversion`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -1,1 +1,3 @@
-"""Deployments: ReplicaSets that follow one another, so that Pods of a new template take the place of older ones."""
+"""Deployments: ReplicaSets that follow one another, so that Pods of a new template take the place of older
+ones.
+"""

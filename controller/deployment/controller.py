@@ -84,7 +84,9 @@ class DeploymentController(Controller):
         )
 
     async def _confirm(self, deployment: Deployment) -> None:
-        """Nothing is made, changed or taken on the word of the cache alone: it may not know yet what is wished for now.
+        """Nothing is made, changed or taken on the word of the cache alone.
+
+        It may not know yet what is wished for now.
 
         Raises Conflict when the Deployment has changed, is going, or is another one of the same name by now.
         """
@@ -176,7 +178,10 @@ class DeploymentController(Controller):
         log.info("old replica set deleted", deployment=key, replica_set=rs.metadata.name)
 
     async def _tell(self, key: str, deployment: Deployment, plan: Plan) -> None:
-        """Write the status, and the revision with it: no update of the object, which would raise its generation."""
+        """Write the status, and the revision with it.
+
+        No update of the object, which would raise its generation.
+        """
         if plan.revision is None and plan.status is None:
             return
         changed = Deployment()

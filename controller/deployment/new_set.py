@@ -61,7 +61,10 @@ def make_replica_set(deployment: Deployment, replicas: int, revision: int) -> Re
 
 
 def keep_in_step(deployment: Deployment, rs: ReplicaSet, revision: int) -> None:
-    """Bring the new ReplicaSet up to date with its Deployment: annotations, the highest revision, minReadySeconds."""
+    """Bring the new ReplicaSet up to date with its Deployment.
+
+    Annotations, the highest revision, minReadySeconds.
+    """
     annotations = rs.metadata.annotations
     for key, value in deployment.metadata.annotations.items():
         if key not in OWN_ANNOTATIONS and annotations.get(key) != value:

@@ -61,7 +61,9 @@ def new_size(deployment: Deployment, replicas: int, total: int) -> int:
 
 
 def roll(deployment: Deployment, new: Size, old: Sequence[Size]) -> Sizes:
-    """Return the next step of a rolling update: up with the new one while there is room, otherwise down with old ones.
+    """Return the next step of a rolling update.
+
+    Up with the new one while there is room, otherwise down with old ones.
 
     Args:
         deployment: whose they are.

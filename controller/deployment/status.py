@@ -90,7 +90,9 @@ def count(
 
 
 def is_complete(deployment: Deployment, status: Status) -> bool:
-    """Say whether a rollout is over: all replicas are of the new template, and all of them are available (DeploymentComplete)."""
+    """Say whether a rollout is over: all replicas are of the new template, and all of them are available
+    (DeploymentComplete).
+    """
     wished = replicas_of(deployment)
     return (
         status.updated_replicas == status.replicas == status.available_replicas == wished

@@ -1,4 +1,6 @@
-"""The shell of the disruption controller: budgets follow their Pods, and Pods that were to end and did not are told apart again.
+"""The shell of the disruption controller.
+
+Budgets follow their Pods, and Pods that were to end and did not are told apart again.
 
 Follows `pkg/controller/disruption`. The eviction itself is the apiserver's
 (`apiserver/registry/eviction.py`).
@@ -106,7 +108,9 @@ class DisruptionController(Controller):
         return verdict.recheck
 
     def _tell_of_several(self, pods: Iterable[pod_pb2.Pod]) -> None:
-        """Say of each Pod that several budgets cover that it cannot be evicted, once for the same budgets (getPdbForPod)."""
+        """Say of each Pod that several budgets cover that it cannot be evicted, once for the same budgets
+        (getPdbForPod).
+        """
         for pod in pods:
             key = object_key(pod)
             budgets = self._coverage.covering(key)
@@ -121,7 +125,10 @@ class DisruptionController(Controller):
                 )  # fmt: skip
 
     def _count(self, budget: Budget, pods: Sequence[pod_pb2.Pod], now: float) -> Verdict:
-        """Count a budget's Pods, and remember what was asked for it: when that comes, goes or is scaled it is counted again. Raises NoScale."""
+        """Count a budget's Pods, and remember what was asked for it.
+
+        When that comes, goes or is scaled it is counted again. Raises NoScale.
+        """
         asked: set[str] = set()
         namespace = budget.metadata.namespace
         try:
@@ -181,7 +188,10 @@ class DisruptionController(Controller):
         self._look_at(self._coverage.drop_pod(key))
 
     def _on_scaled(self, obj: Any) -> None:
-        """Look again at the budgets that asked for an object: it is there, gone, or wishes for another number of Pods."""
+        """Look again at the budgets that asked for an object.
+
+        It is there, gone, or wishes for another number of Pods.
+        """
         self._look_at(self._coverage.resting_on(obj.metadata.uid))
 
     def _on_scale(self, old: Any, new: Any) -> None:

@@ -141,7 +141,9 @@ def _scales(pods: list[pod_pb2.Pod], scale_of: ScaleOf) -> tuple[int, tuple[str,
 def _disrupted(
     budget: Budget, pods: list[pod_pb2.Pod], now: float
 ) -> tuple[Mapping[str, float], float | None, tuple[pod_pb2.Pod, ...]]:
-    """Return the Pods whose eviction was granted and that are about to go, when to look again, and who did not go in time."""
+    """Return the Pods whose eviction was granted and that are about to go, when to look again, and who did
+    not go in time.
+    """
     granted = budget.status.disrupted_pods
     kept: dict[str, float] = {}
     late: list[pod_pb2.Pod] = []

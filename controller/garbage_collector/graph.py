@@ -72,7 +72,10 @@ class Graph:
                 yield informer.kind, obj
 
     def to_delete(self, uid: str) -> Iterator[Node]:
-        """Yield what is owned by one that waits, and does not wait itself: in a circle they would ask each other for ever."""
+        """Yield what is owned by one that waits, and does not wait itself.
+
+        In a circle they would ask each other for ever.
+        """
         for kind, dependent in self.dependents(uid):
             if not is_waiting(metadata(dependent)):
                 yield Node(kind, object_key(dependent))

@@ -159,7 +159,9 @@ class JobController(Controller):
     async def _owned(
         self, key: str, job: job_pb2.Job, state: JobState, cached: Sequence[pod_pb2.Pod]
     ) -> list[pod_pb2.Pod]:
-        """Return the Pods of a Job: live, when another process may have counted some that the cache still shows."""
+        """Return the Pods of a Job: live, when another process may have counted some that the cache still
+        shows.
+        """
         selector = from_message(job.spec.selector)
         found = cached
         if state.version != job.metadata.resource_version:

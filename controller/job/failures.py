@@ -20,7 +20,10 @@ IGNORE, FAIL_INDEX, FAIL_JOB, COUNT = "Ignore", "FailIndex", "FailJob", "Count"
 
 
 def is_failed(pod: pod_pb2.Pod, spec: job_pb2.JobSpec) -> bool:
-    """Say whether a Pod counts as failed: one that is ending does too, unless it is only replaced once it has ended."""
+    """Say whether a Pod counts as failed.
+
+    One that is ending does too, unless it is only replaced once it has ended.
+    """
     if pod.status.phase == "Failed":
         return True
     if replaces_failed_only(spec):

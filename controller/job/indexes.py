@@ -1,4 +1,5 @@
-"""PURE: which indexes of an indexed Job have succeeded, which have failed for good, and which Pod is tried again.
+"""PURE: which indexes of an indexed Job have succeeded, which have failed for good, and which Pod is tried
+again.
 
 Follows upstream's `pkg/controller/job/indexed_job_utils.go`.
 """

@@ -1,4 +1,7 @@
-"""The shell of the node-local provisioner: makes volumes and the default class, lets go of volumes whose node is no more."""
+"""The shell of the node-local provisioner.
+
+Makes volumes and the default class, lets go of volumes whose node is no more.
+"""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -174,7 +177,10 @@ class LocalPathController(Controller):
         return None
 
     async def _sync_volume(self, volume: Volume) -> float | None:
-        """Let a volume go whose node is no more: nobody else is left who could, and its data went with the node."""
+        """Let a volume go whose node is no more.
+
+        Nobody else is left who could, and its data went with the node.
+        """
         node = node_of(volume)
         if not node or self._nodes.get(node) is not None:
             self._missing.pop(node, None)

@@ -62,7 +62,10 @@ def is_asked(claim: Claim, found: StorageClass | None) -> bool:
 
 
 def volume_name(claim: Claim) -> str:
-    """Return the name of a claim's volume: the same one every time, so that making it twice is making it once."""
+    """Return the name of a claim's volume.
+
+    The same one every time, so that making it twice is making it once.
+    """
     return f"pvc-{claim.metadata.uid}"
 
 

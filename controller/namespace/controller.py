@@ -1,4 +1,6 @@
-"""The shell of the namespace controller: asks everything in an ending namespace to go, looks what is left, and lets it go when nothing is.
+"""The shell of the namespace controller.
+
+Asks everything in an ending namespace to go, looks what is left, and lets it go when nothing is.
 
 Content is read from the apiserver, not from caches: a namespace that goes with something in it would leave
 that behind for ever. Pods go first, and all else stays until none is left: what Pods stand on (network

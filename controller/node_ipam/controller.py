@@ -90,7 +90,9 @@ class NodeIpamController(Controller):
             return empty
 
     async def _write(self, stored: config_pb2.ConfigMap, claims: Mapping[str, str]) -> None:
-        """Write the record. Raises Conflict or AlreadyExists when another controller was faster: decide again."""
+        """Write the record. Raises Conflict or AlreadyExists when another controller was faster: decide
+        again.
+        """
         data = {cidr.replace("/", "_"): name for cidr, name in claims.items()}
         if data == dict(stored.data):
             return

@@ -1,1 +1,3 @@
-"""PersistentVolumes and claims: who gets which, what becomes of a volume whose claim is gone, and when either may go."""
+"""PersistentVolumes and claims: who gets which, what becomes of a volume whose claim is gone, and when either
+may go.
+"""

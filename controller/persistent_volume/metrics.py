@@ -1,4 +1,6 @@
-"""How many volumes and claims there are, bound and not (`pkg/controller/volume/persistentvolume/metrics/metrics.go`). Counted when somebody asks."""
+"""How many volumes and claims there are, bound and not
+(`pkg/controller/volume/persistentvolume/metrics/metrics.go`). Counted when somebody asks.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

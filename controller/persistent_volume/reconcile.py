@@ -141,7 +141,9 @@ def _why_waiting(claim: Claim, world: World) -> Said:
 
 
 def _provision(claim: Claim, found: StorageClass | None) -> Step:
-    """Ask for a volume: whoever makes those of the class sees it by the claim's annotation (provisionClaimOperationExternal)."""
+    """Ask for a volume: whoever makes those of the class sees it by the claim's annotation
+    (provisionClaimOperationExternal).
+    """
     if found is None:
         words = f'storageclass.storage.k8s.io "{claim_class(claim)}" not found'
         return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))

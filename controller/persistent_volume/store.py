@@ -1,4 +1,6 @@
-"""What the binder knows: the informers' objects, and newer ones that it has written itself and that the watch has not shown."""
+"""What the binder knows: the informers' objects, and newer ones that it has written itself and that the watch
+has not shown.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar

@@ -86,7 +86,8 @@ class PodGcController(Controller):
         return True
 
     async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str = "") -> None:
-        """Delete a Pod without grace; `why` is upstream's word, `because` what its DisruptionTarget condition says.
+        """Delete a Pod without grace; `why` is upstream's word, `because` what its DisruptionTarget condition
+        says.
 
         One that has not ended is Failed first, whatever it goes for: a finalizer may hold it, as one of a
         Job, and no kubelet would ever say what has become of it (markFailedAndDeletePodWithCondition of

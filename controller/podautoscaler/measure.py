@@ -55,7 +55,9 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """A metric calls for nothing. `reason` and `detail` are of the event and the condition, the text is of the error."""
+    """A metric calls for nothing. `reason` and `detail` are of the event and the condition, the text is of
+    the error.
+    """
 
     def __init__(self, reason: str, detail: str, text: str) -> None:
         super().__init__(text)

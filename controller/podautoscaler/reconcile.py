@@ -173,7 +173,9 @@ def _ask(
     computed: list[tuple[str, str, str]],
     now: float,
 ) -> tuple[Answer | None, list[v2.MetricStatus], str]:
-    """Ask all metrics: the one that calls for most holds, if those that failed could not have called for more."""
+    """Ask all metrics: the one that calls for most holds, if those that failed could not have called for
+    more.
+    """
     problem = _selector_problem(seen, status, notes, now)
     if problem:
         return None, [], problem

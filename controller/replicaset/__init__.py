@@ -1,1 +1,3 @@
-"""Replication: a ReplicaSet or ReplicationController keeps a number of Pods made from its template (requirement D1)."""
+"""Replication: a ReplicaSet or ReplicationController keeps a number of Pods made from its template
+(requirement D1).
+"""

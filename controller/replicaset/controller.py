@@ -162,7 +162,9 @@ class ReplicationBase(Controller):
         return None, None
 
     async def _confirm(self, owner: Owner) -> None:
-        """Nothing is made, taken or deleted on the word of the cache alone: it may not know yet what is wished for now.
+        """Nothing is made, taken or deleted on the word of the cache alone.
+
+        It may not know yet what is wished for now.
 
         Raises Conflict when the owner has changed, is going, or is another one of the same name by now.
         """
@@ -190,7 +192,9 @@ class ReplicationBase(Controller):
         await self._owner_client.update_status(changed)
 
     def _related(self, owner: Owner) -> list[pod_pb2.Pod]:
-        """Active Pods of the other controllers that have the same owner as this one (the ReplicaSets of a Deployment)."""
+        """Active Pods of the other controllers that have the same owner as this one (the ReplicaSets of a
+        Deployment).
+        """
         reference = controller_of(owner.meta)
         if reference is None:
             return []

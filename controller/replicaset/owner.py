@@ -1,4 +1,7 @@
-"""ReplicaSets and ReplicationControllers as one thing: what the reconciler needs of either, and how it differs."""
+"""ReplicaSets and ReplicationControllers as one thing.
+
+What the reconciler needs of either, and how it differs.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -143,7 +143,9 @@ def _cross_out(amounts: dict[str, int], entries: Iterable[_Entry]) -> None:
 def bounded(
     used: Amounts, actual: Amounts, outstanding: dict[str, int], names: Iterable[str]
 ) -> dict[str, Amount]:
-    """Return what the status should say: what it says, but not less than what is there, nor more than that and what is on its way.
+    """Return what the status should say.
+
+    What it says, but not less than what is there, nor more than that and what is on its way.
 
     Args:
         used: what it says.

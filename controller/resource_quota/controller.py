@@ -1,4 +1,6 @@
-"""The shell of the quota controller: counts in its caches, looks again when something has gone, and every five minutes.
+"""The shell of the quota controller.
+
+Counts in its caches, looks again when something has gone, and every five minutes.
 
 Follows `pkg/controller/resourcequota`: what comes is charged by the apiserver, so that only what goes, and
 what was charged in vain, needs a look.
@@ -170,7 +172,10 @@ class ResourceQuotaController(Controller):
 
 
 def _takes_other(kind: Kind[Any], old: Any, new: Any) -> bool:
-    """Say whether a Pod has ended, or begun to, or was resized, or a claim has grown: it takes something else than before, or will."""
+    """Say whether a Pod has ended, or begun to, or was resized, or a claim has grown.
+
+    It takes something else than before, or will.
+    """
     if kind is PERSISTENT_VOLUME_CLAIM:
         return bool(old.spec.resources != new.spec.resources)
     ending = new.metadata.HasField("deletion_timestamp") and not old.metadata.HasField("deletion_timestamp")

@@ -87,7 +87,10 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         )  # fmt: skip
 
     async def _revisions_of(self, stateful_set: StatefulSet) -> list[Revision]:
-        """Return the revisions of a set, with the one that was rolled out last: a cache that is late would have the newest taken for it."""
+        """Return the revisions of a set, with the one that was rolled out last.
+
+        A cache that is late would have the newest taken for it.
+        """
         meta, current = stateful_set.metadata, stateful_set.status.current_revision
         found = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
         if current and all(revision.metadata.name != current for revision in found):

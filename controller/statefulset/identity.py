@@ -131,7 +131,9 @@ def claims_of(stateful_set: StatefulSet, ordinal: int, there: Mapping[str, Claim
 
 
 def is_left_over(stateful_set: StatefulSet, claim: Claim) -> bool:
-    """Say whether a claim of an ordinal without a Pod is about to go with the Pod that was there (upstream: PodClaimIsStale)."""
+    """Say whether a claim of an ordinal without a Pod is about to go with the Pod that was there (upstream:
+    PodClaimIsStale).
+    """
     return any(
         item.kind == POD.kind and _is_ours(stateful_set, claim, item.name)
         for item in claim.metadata.owner_references

@@ -1,4 +1,6 @@
-"""PURE: which traces belong to Pods that went unseen, as when the apiserver was killed between a Pod's end and the trace's."""
+"""PURE: which traces belong to Pods that went unseen, as when the apiserver was killed between a Pod's end
+and the trace's.
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -12,7 +14,8 @@ KEEP_SECONDS = 3600.0
 def reconcile(
     traces: Sequence[trace_pb2.PodTrace], pod_uids: Collection[str], *, now: float
 ) -> tuple[trace_pb2.PodTrace, ...]:
-    """Return the traces to delete: no Pod has their uid, nobody has marked them, and their last step is an hour ago.
+    """Return the traces to delete: no Pod has their uid, nobody has marked them, and their last step is an
+    hour ago.
 
     Args:
         traces: all of them.

@@ -1,7 +1,8 @@
 """CostPacking: cheap nodes first, and of those the fullest, so that dear ones can be switched off.
 
-A node's price an hour is its label `example.com/price`; a node without one costs as much as the dearest. Raw scores are prices that
-would be saved, plus how full the node is; `scale` makes 0..100 of them (upstream's NormalizeScore).
+A node's price an hour is its label `example.com/price`; a node without one costs as much as the dearest. Raw
+scores are prices that would be saved, plus how full the node is; `scale` makes 0..100 of them (upstream's
+NormalizeScore).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """DeadlineSort: the Pod that must run soonest goes first (earliest deadline first).
 
-The annotation `example.com/deadline` is a time (RFC 3339). Pods with one go before those without; these keep the order of
-PrioritySort: priority, then waiting time.
+The annotation `example.com/deadline` is a time (RFC 3339). Pods with one go before those without; these keep
+the order of PrioritySort: priority, then waiting time.
 """
 
 from datetime import datetime

@@ -1,9 +1,10 @@
 """Gang: the Pods of a PodGroup are bound together, or not at all.
 
-A Pod names its group as upstream's API has it (`spec.schedulingGroup.podGroupName`, k8s.io/api v0.37.2). How many make a gang is
-in the annotation `example.com/min-count`, because this apiserver keeps no PodGroup objects (spec.schedulingPolicy.gang.minCount
-of scheduling.k8s.io). As upstream's GangScheduling does: a Pod that has its node waits at Permit until enough others of its group
-have theirs, for five minutes at most; when one of those that wait gives up, all go back and free their rooms.
+A Pod names its group as upstream's API has it (`spec.schedulingGroup.podGroupName`, k8s.io/api v0.37.2). How
+many make a gang is in the annotation `example.com/min-count`, because this apiserver keeps no PodGroup
+objects (spec.schedulingPolicy.gang.minCount of scheduling.k8s.io). As upstream's GangScheduling does: a Pod
+that has its node waits at Permit until enough others of its group have theirs, for five minutes at most; when
+one of those that wait gives up, all go back and free their rooms.
 """
 
 from collections import defaultdict

@@ -1,8 +1,12 @@
-"""A scheduler of one's own, as small as it can be: each Pod goes to a node that has room for it, chosen at random.
+"""A scheduler of one's own, as small as it can be.
 
-    vaina load run SchedulingBasic/500Nodes --local --scheduler-command "python -m examples.scheduler.any_node {apiserver}"
+Each Pod goes to a node that has room for it, chosen at random.
 
-It asks of no taint, selector, affinity or spread: where a load has these, the judge says what came of it (docs/load-testing.md).
+    vaina load run SchedulingBasic/500Nodes --local --scheduler-command "python -m examples.scheduler.any_node
+        {apiserver}"
+
+It asks of no taint, selector, affinity or spread: where a load has these, the judge says what came of it
+(docs/load-testing.md).
 """
 
 import asyncio

@@ -1,7 +1,10 @@
-"""Where a Pod's cgroup is and what it may use: a tree of QoS classes and Pods above the containers' own cgroups. PURE.
+"""Where a Pod's cgroup is and what it may use.
 
-<parent>/kubepods/pod<uid> (Guaranteed), <parent>/kubepods/burstable/pod<uid>, <parent>/kubepods/besteffort/pod<uid>: upstream's
-(`pkg/kubelet/cm/pod_container_manager_linux.go`, `helpers_linux.go`). So the classes share CPU as their requests say, a Pod has its limits as a whole, and all
+A tree of QoS classes and Pods above the containers' own cgroups. PURE.
+
+<parent>/kubepods/pod<uid> (Guaranteed), <parent>/kubepods/burstable/pod<uid>,
+<parent>/kubepods/besteffort/pod<uid>: upstream's (`pkg/kubelet/cm/pod_container_manager_linux.go`,
+`helpers_linux.go`). So the classes share CPU as their requests say, a Pod has its limits as a whole, and all
 Pods together have what is allocatable.
 """
 

@@ -73,10 +73,11 @@ def resource_value(
 ) -> str:
     """Return the value of a resourceFieldRef: an amount in units of the divisor, rounded up.
 
-    A limit of CPU, memory or ephemeral storage that is not set, or 0, is the Pod's own, else the node's allocatable
-    (`pkg/kubelet/kubelet_resources.go`, defaultPodLimitsForDownwardAPI; `pkg/api/v1/resource/helpers.go`,
-    MergeContainerResourceLimits). Upstream looks at the Pod's limits for variables only; here a file says the same as a variable.
-    A request that is not set is 0 (its limit, when there is one).
+    A limit of CPU, memory or ephemeral storage that is not set, or 0, is the Pod's own, else the node's
+    allocatable (`pkg/kubelet/kubelet_resources.go`, defaultPodLimitsForDownwardAPI;
+    `pkg/api/v1/resource/helpers.go`, MergeContainerResourceLimits). Upstream looks at the Pod's limits for
+    variables only; here a file says the same as a variable. A request that is not set is 0 (its limit, when
+    there is one).
 
     Raises:
         DownwardError: there is no such resource.

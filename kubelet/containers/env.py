@@ -1,7 +1,7 @@
 """A container's environment, command and arguments, with references resolved and $(VAR) expanded. PURE.
 
-The shell fetches what `references` names; a required one that is missing makes an ConfigProblem, which the status shows as
-CreateContainerConfigError. Follows upstream's makeEnvironmentVariables (row B17).
+The shell fetches what `references` names; a required one that is missing makes an ConfigProblem, which the
+status shows as CreateContainerConfigError. Follows upstream's makeEnvironmentVariables (row B17).
 """
 
 import re
@@ -17,7 +17,10 @@ _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
 class ConfigProblem(Exception):
-    """A container may not run, or cannot, as it is specified (CreateContainerConfigError); the message is upstream's."""
+    """A container may not run, or cannot, as it is specified (CreateContainerConfigError).
+
+    The message is upstream's.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,10 @@ def references(container: pod_pb2.Container) -> References:
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace $(NAME) by the variable's value; $$ is a dollar sign, and a name that is not known stays as it is written."""
+    """Replace $(NAME) by the variable's value.
+
+    $$ is a dollar sign, and a name that is not known stays as it is written.
+    """
 
     def replace(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -77,7 +83,9 @@ def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str,
 def make_env(
     pod: pod_pb2.Pod, container: pod_pb2.Container, sources: Sources, facts: PodFacts
 ) -> tuple[tuple[str, str], ...]:
-    """Return the container's environment as (name, value): envFrom first, then env in order; the last of a name wins.
+    """Return the container's environment as (name, value): envFrom first, then env in order.
+
+    The last of a name wins.
 
     Raises:
         ConfigProblem: something required is missing.

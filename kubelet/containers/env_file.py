@@ -1,7 +1,10 @@
-"""One variable out of a file that a container wrote (fileKeyRef, KEP-3721): a strict part of what a POSIX shell reads. PURE.
+"""One variable out of a file that a container wrote (fileKeyRef, KEP-3721).
 
-Follows `pkg/kubelet/util/env/env_util.go`: `NAME='value'`, the value in single quotes, taken as it stands, over several lines too; blank lines and comments are skipped. A
-space behind `=` ends an empty value, as in a shell.
+A strict part of what a POSIX shell reads. PURE.
+
+Follows `pkg/kubelet/util/env/env_util.go`: `NAME='value'`, the value in single quotes, taken as it stands,
+over several lines too; blank lines and comments are skipped. A space behind `=` ends an empty value, as in a
+shell.
 """
 
 from collections.abc import Sequence
@@ -46,7 +49,9 @@ def find_variable(text: str, name: str) -> str:
 
 
 def _quoted(first: str, lines: Sequence[str], at: int) -> tuple[str, int]:
-    """Return the rest of a quoted value, which begins in the line before `at`, and the number of lines that are read then."""
+    """Return the rest of a quoted value, which begins in the line before `at`, and the number of lines that
+    are read then.
+    """
     parts, begun = [first], at
     while "'" not in parts[-1]:
         if at == len(lines):

@@ -1,6 +1,7 @@
 """A Pod's names: its host name, its full name, and the /etc/hosts of its containers. PURE.
 
-Follows upstream (`pkg/kubelet/kubelet_pods.go`: GeneratePodHostNameAndDomain, hostsFileContent; `pkg/kubelet/util/util.go`: GetNodenameForKernel).
+Follows upstream (`pkg/kubelet/kubelet_pods.go`: GeneratePodHostNameAndDomain, hostsFileContent;
+`pkg/kubelet/util/util.go`: GetNodenameForKernel).
 """
 
 from vaina.api.core.v1 import pod_pb2
@@ -31,7 +32,9 @@ def short_name(pod: pod_pb2.Pod) -> str:
 
 
 def full_name(pod: pod_pb2.Pod, cluster_domain: str) -> str:
-    """Return the Pod's full name; "" without a subdomain, for then it has none, and where an override takes the place of all names."""
+    """Return the Pod's full name; "" without a subdomain, for then it has none, and where an override takes
+    the place of all names.
+    """
     if not pod.spec.subdomain or pod.spec.hostname_override:
         return ""
     return f"{short_name(pod)}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}"

@@ -54,8 +54,8 @@ def linux_resources(
 ) -> LinuxResources:
     """Return the cgroup numbers of a container. A request that is not set is its limit.
 
-    A limit that it has not is the whole Pod's (`pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`, getMemoryLimit and
-    getCPULimit): what it reads of its own cgroup is then what it may use.
+    A limit that it has not is the whole Pod's (`pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`,
+    getMemoryLimit and getCPULimit): what it reads of its own cgroup is then what it may use.
     """
     requests = container_requests(container)
     limits = {**pod_level_limits(pod), **container_limits(container)}

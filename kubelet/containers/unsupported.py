@@ -1,7 +1,11 @@
-"""What a Pod may ask for and this node cannot do. PURE. Nothing of it is left aside in silence: docs/node.md has the whole table.
+"""What a Pod may ask for and this node cannot do. PURE.
 
-Called by admission (what makes the Pod fail), before a sandbox (FailedCreatePodSandBox) and before a container (CreateContainerConfigError). Words are upstream's where
-it has some: `pkg/kubelet/lifecycle/predicate.go`, `pkg/kubelet/kubelet_pods.go` (resolveRecursiveReadOnly, makeBlockVolumes).
+Nothing of it is left aside in silence: docs/node.md has the whole table.
+
+Called by admission (what makes the Pod fail), before a sandbox (FailedCreatePodSandBox) and before a
+container (CreateContainerConfigError). Words are upstream's where it has some:
+`pkg/kubelet/lifecycle/predicate.go`, `pkg/kubelet/kubelet_pods.go` (resolveRecursiveReadOnly,
+makeBlockVolumes).
 """
 
 from collections.abc import Iterator
@@ -20,7 +24,8 @@ def why_never(pod: pod_pb2.Pod, node: node_pb2.Node) -> tuple[str, str] | None:
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
     strict = pod.spec.security_context.supplemental_groups_policy == _STRICT
     if strict and not node.status.features.supplemental_groups_policy:
-        # Engines merge the groups of the image's /etc/group; who asks for no more than the Pod's own must not get more.
+        # Engines merge the groups of the image's /etc/group; who asks for no more than the Pod's own must not
+        # get more.
         return (
             "SupplementalGroupsPolicyNotSupported",
             f"SupplementalGroupsPolicy={_STRICT} is not supported in this node",

@@ -1,7 +1,7 @@
 """What can be done for a Pod: small actions, and the plan that is made of them.
 
-`compute_pod_plan` makes plans, `execute` carries them out with one `match`. The order in a plan is the contract; an action that fails ends the
-pass, and the next pass looks again.
+`compute_pod_plan` makes plans, `execute` carries them out with one `match`. The order in a plan is the
+contract; an action that fails ends the pass, and the next pass looks again.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,10 @@ class StopSandbox:
 
 @dataclass(frozen=True, slots=True)
 class RemoveSandbox:
-    """Remove it with all its containers: the Pod is gone, or an older attempt has nothing that is still needed."""
+    """Remove it with all its containers.
+
+    The Pod is gone, or an older attempt has nothing that is still needed.
+    """
 
     sandbox_id: str
 
@@ -85,7 +88,10 @@ class UnmountVolumes:
 
 
 def image_key(container: str, volume: str = "") -> str:
-    """Return the key of what is known of an image: of a volume's, which is one for all containers, or of a container's own."""
+    """Return the key of what is known of an image.
+
+    Of a volume's, which is one for all containers, or of a container's own.
+    """
     return f"volume/{volume}" if volume else container
 
 
@@ -119,7 +125,8 @@ class StartContainer:
     kind: ContainerKind
     attempt: int
     image_id: str
-    #: how many restarts in a row have led here: kept with the container, so that back-off survives a restart of the kubelet
+    #: how many restarts in a row have led here: kept with the container, so that back-off survives a restart
+    #: of the kubelet
     backoff_step: int = 0
     #: of an ephemeral container: the one whose processes it sees; None: those of its own, "": it is not there
     target_id: str | None = None

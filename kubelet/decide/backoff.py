@@ -25,6 +25,9 @@ def backoff_step(ended: ContainerState, policy: RestartPolicy) -> int:
 
 
 def backoff_delay(ended: ContainerState, policy: RestartPolicy) -> float:
-    """Return the seconds between an end and the next start: the first restart is immediate, then 10 s, 20 s, ... 5 min."""
+    """Return the seconds between an end and the next start.
+
+    The first restart is immediate, then 10 s, 20 s, ... 5 min.
+    """
     step = backoff_step(ended, policy)
     return policy.backoff.delay(step - 1) if step else 0.0

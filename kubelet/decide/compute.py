@@ -1,10 +1,11 @@
 """The heart of the kubelet: what to do next for a Pod, given what is known of it. PURE.
 
-`compute_pod_plan` is called by the Pod's worker in each pass; it reads no clock and does nothing. Steps 4 (sandbox),
-5 (volumes) and 6 (init containers one by one, sidecars in order, main containers together), restarts with back-off, and
-what liveness and startup probes ask for. Follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and
-upstream's computePodActions. No sandbox is made before all is there that the volumes need, as upstream waits for it
-(`pkg/kubelet/kubelet.go`, SyncPod: WaitForAttachAndMount).
+`compute_pod_plan` is called by the Pod's worker in each pass; it reads no clock and does nothing. Steps 4
+(sandbox), 5 (volumes) and 6 (init containers one by one, sidecars in order, main containers together),
+restarts with back-off, and what liveness and startup probes ask for. Follows
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and upstream's computePodActions. No sandbox
+is made before all is there that the volumes need, as upstream waits for it (`pkg/kubelet/kubelet.go`,
+SyncPod: WaitForAttachAndMount).
 """
 
 from kubelet.decide.actions import (
@@ -179,7 +180,10 @@ class _Planner:
         )
 
     def _prepared(self) -> bool:
-        """Plan that what the volumes need is there; say whether what comes after may be planned in the same pass."""
+        """Plan that what the volumes need is there.
+
+        Say whether what comes after may be planned in the same pass.
+        """
         missing = self._missing_volumes()
         if not missing:
             return True
@@ -210,7 +214,10 @@ class _Planner:
                 self._keep_running(view)
 
     def _initialize(self) -> None:
-        """Plan for the init containers: up to and including the first that is not done; sidecars that run are cared for in any case."""
+        """Plan for the init containers: up to and including the first that is not done.
+
+        Sidecars that run are cared for in any case.
+        """
         waits = False
         for view in self.views:
             if view.kind is ContainerKind.MAIN:
@@ -258,7 +265,10 @@ class _Planner:
         return None
 
     def _resize(self, view: ContainerView) -> KillReason | None:
-        """Plan that a running container gets what it was allocated; say whether it has to be started again for that."""
+        """Plan that a running container gets what it was allocated.
+
+        Say whether it has to be started again for that.
+        """
         assert view.current is not None
         have, want = self.observed.sizes.get(view.current.id), sizes_of(view.spec.resources)
         if have is None or have == want:
@@ -280,7 +290,8 @@ class _Planner:
     def _start(self, view: ContainerView) -> None:
         """Plan to start the container's next attempt, once back-off is over and its image is there."""
         step = 0
-        # One that was created and never started (the kubelet was killed in between) does not make up for the one before it.
+        # One that was created and never started (the kubelet was killed in between) does not make up for the
+        # one before it.
         ended = view.exited or view.previous
         if ended is not None and not self._was_resized(ended):
             restart_at = ended.finished_at + backoff_delay(ended, self.policy)
@@ -302,7 +313,10 @@ class _Planner:
             ))  # fmt: skip
 
     def _target_of(self, view: ContainerView) -> str | None:
-        """Return the id of the container whose processes an ephemeral one is to see; "" when that does not run."""
+        """Return the id of the container whose processes an ephemeral one is to see.
+
+        "" when that does not run.
+        """
         wanted = target_of(self.pod, view.name)
         if not wanted:
             return None

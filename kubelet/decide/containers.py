@@ -1,7 +1,7 @@
 """What is known of each container in a Pod's spec: its newest attempt, the one before, what its end means. PURE.
 
-Read by plan and status. A container that the runtime has lost is remembered from the status that was reported last, so that what has ended is
-never run again because its record was removed (I12).
+Read by plan and status. A container that the runtime has lost is remembered from the status that was reported
+last, so that what has ended is never run again because its record was removed (I12).
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,8 @@ LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
 LOST_EXIT_CODE = 137
 
-#: a container whose record was removed so that all containers of the Pod start again (`kubelet.decide.restart_all`)
+#: a container whose record was removed so that all containers of the Pod start again
+#: (`kubelet.decide.restart_all`)
 RESTARTING_ALL_REASON = "RestartingAllContainers"
 RESTARTING_ALL_MESSAGE = "The container is removed because RestartAllContainers in place"
 #: the condition that says so
@@ -76,7 +77,10 @@ def kind_of_init(spec: pod_pb2.Container) -> ContainerKind:
 
 
 def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]:
-    """Give the Pod's containers in the order in which they start; ephemeral ones come last, and wait for nobody."""
+    """Give the Pod's containers in the order in which they start.
+
+    Ephemeral ones come last, and wait for nobody.
+    """
     for spec in pod.spec.init_containers:
         yield spec, kind_of_init(spec)
     for spec in pod.spec.containers:
@@ -226,7 +230,10 @@ def is_ready(view: ContainerView, observed: PodObservation) -> bool:
 
 
 def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
-    """Say whether the main containers may run: one of them has already, or every init container is done and every sidecar started."""
+    """Say whether the main containers may run.
+
+    One of them has already, or every init container is done and every sidecar started.
+    """
     if any(view.kind is ContainerKind.MAIN and view.in_sandbox for view in views):
         return True
     return all(
@@ -239,14 +246,18 @@ def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed:
 def init_done(pod: pod_pb2.Pod, view: ContainerView) -> bool:
     """Say whether an init container is done for the sandbox that the Pod has now.
 
-    A new sandbox runs them all again, as upstream does; where nothing may start twice (Never) a success that is only remembered counts.
+    A new sandbox runs them all again, as upstream does; where nothing may start twice (Never) a success that
+    is only remembered counts.
     """
     remembered = view.current is not None and not view.current.sandbox_id
     return view.succeeded and (view.in_sandbox or (remembered and pod.spec.restart_policy == "Never"))
 
 
 def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether an ended container is to run again, by its restart policy. Liveness and startup kills count as failures."""
+    """Say whether an ended container is to run again, by its restart policy.
+
+    Liveness and startup kills count as failures.
+    """
     ended = view.exited
     if ended is None:
         return view.current is None
@@ -264,7 +275,10 @@ def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservati
 
 
 def rule_action(spec: pod_pb2.Container, ended: ContainerState) -> str:
-    """Return the action of the container's first rule for the code that it ended with (KEP-5307); "": there is none."""
+    """Return the action of the container's first rule for the code that it ended with (KEP-5307).
+
+    "": there is none.
+    """
     for rule in spec.restart_policy_rules:
         listed = ended.exit_code in rule.exit_codes.values
         if listed if rule.exit_codes.operator == "In" else not listed:

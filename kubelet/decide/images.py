@@ -1,6 +1,7 @@
 """Which images have to be there before a container starts. PURE.
 
-Its own, and those that volumes of it show: they are pulled alike (`pkg/kubelet/kuberuntime/kuberuntime_manager.go`, getImageVolumes).
+Its own, and those that volumes of it show: they are pulled alike
+(`pkg/kubelet/kuberuntime/kuberuntime_manager.go`, getImageVolumes).
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """What is known of a Pod now: everything that the next decision needs, as frozen values.
 
-Made by `kubelet.pod.execute` (the runtime's lists, the worker's memory, the probers' results), read by the pure modules. A missing piece of
-state would be a piece of I/O hidden in a decision. Times are seconds since the epoch.
+Made by `kubelet.pod.execute` (the runtime's lists, the worker's memory, the probers' results), read by the
+pure modules. A missing piece of state would be a piece of I/O hidden in a decision. Times are seconds since
+the epoch.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ class ImageObservation:
     progress: ImageProgress = ImageProgress.MISSING
     #: of READY
     image_id: str = ""
-    #: of FAILED, and of PULLING when the try before failed: ErrImagePull, ErrImageNeverPull, InvalidImageName, ...
+    #: of FAILED, and of PULLING when the try before failed: ErrImagePull, ErrImageNeverPull,
+    #: InvalidImageName, ...
     reason: str = ""
     message: str = ""
     #: of FAILED: from when on the state is called ImagePullBackOff, and when it is tried again
@@ -73,7 +75,10 @@ class Stopping:
 
     @property
     def is_failure(self) -> bool:
-        """The container was ended so that another may begin: restart policy OnFailure runs it again whatever its code."""
+        """The container was ended so that another may begin.
+
+        Restart policy OnFailure runs it again whatever its code.
+        """
         return self.reason in _FAILURES
 
 

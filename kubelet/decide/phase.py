@@ -1,6 +1,7 @@
 """The Pod's phase and conditions, from the statuses of its containers. PURE.
 
-Follows upstream's getPhase and `pkg/kubelet/status/generate.go`; their reasons and messages are facts that tools read (rows B14, A7).
+Follows upstream's getPhase and `pkg/kubelet/status/generate.go`; their reasons and messages are facts that
+tools read (rows B14, A7).
 """
 
 from collections.abc import Iterable, Mapping, Set
@@ -35,9 +36,11 @@ def compute_phase(
     Args:
         pod: for its restart policy and kinds of containers.
         status: with container statuses filled in.
-        again: names of containers that have ended and will run again, whether they are told as terminated or as waiting.
+        again: names of containers that have ended and will run again, whether they are told as terminated or
+        as waiting.
         ended: the Pod ends, and none of its containers runs: its phase is final whatever its restart policy.
-        ending: it was asked to end before it had come to its end by itself: nothing is final while anything runs.
+        ending: it was asked to end before it had come to its end by itself: nothing is final while anything
+        runs.
     """
     if pod.status.phase in TERMINAL:
         return str(pod.status.phase)

@@ -1,9 +1,12 @@
-"""Resizing a Pod's containers in place: what is wished, what the node gives, what the containers have (KEP-1287). PURE.
+"""Resizing a Pod's containers in place.
 
-Three sizes of a container are told apart, as upstream does: *desired* (its spec), *allocated* (what this node has agreed to; everything but the wish works with
-it), *actuated* (what its cgroup was last told). The worker asks `judge` when desired and allocated differ; the plan brings actuated to
-allocated. Nothing is kept on disk: what was allocated is read back from the status, what a container was made with from its
-annotation. Follows `pkg/kubelet/allocation/allocation_manager.go` and `pkg/kubelet/events` of 1.35.
+What is wished, what the node gives, what the containers have (KEP-1287). PURE.
+
+Three sizes of a container are told apart, as upstream does: *desired* (its spec), *allocated* (what this node
+has agreed to; everything but the wish works with it), *actuated* (what its cgroup was last told). The worker
+asks `judge` when desired and allocated differ; the plan brings actuated to allocated. Nothing is kept on
+disk: what was allocated is read back from the status, what a container was made with from its annotation.
+Follows `pkg/kubelet/allocation/allocation_manager.go` and `pkg/kubelet/events` of 1.35.
 """
 
 import json
@@ -97,7 +100,10 @@ def desired(pod: pod_pb2.Pod) -> dict[str, Sizes]:
 
 
 def first_allocation(pod: pod_pb2.Pod) -> dict[str, Sizes]:
-    """Return what this node had agreed to before this kubelet began: what the status says, and the wish where it says nothing."""
+    """Return what this node had agreed to before this kubelet began.
+
+    What the status says, and the wish where it says nothing.
+    """
     found = desired(pod)
     for item in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if item.name in found and item.HasField("resources"):
@@ -167,7 +173,10 @@ def needs_restart(container: pod_pb2.Container, have: Sizes, want: Sizes) -> boo
 
 
 def message(prefix: str, pod: pod_pb2.Pod, error: str = "") -> str:
-    """Return the words of a resize event: the prefix, and in JSON the containers' resources, the generation and the error."""
+    """Return the words of a resize event.
+
+    The prefix, and in JSON the containers' resources, the generation and the error.
+    """
     containers = [
         {"name": container.name, "resources": _shown(container.resources)} for container in containers_of(pod)
     ]

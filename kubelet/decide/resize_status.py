@@ -1,4 +1,6 @@
-"""What to say of a Pod that is resized in place: two conditions, and what each container was allocated and has (KEP-1287). PURE.
+"""What to say of a Pod that is resized in place.
+
+Two conditions, and what each container was allocated and has (KEP-1287). PURE.
 
 Called by `kubelet.decide.status`.
 """
@@ -31,7 +33,9 @@ def write_resources(item: pod_pb2.ContainerStatus, view: ContainerView, observed
 def resize_conditions(
     pod: pod_pb2.Pod, observed: PodObservation, *, now: float
 ) -> list[pod_pb2.PodCondition]:
-    """Return the conditions of a resize; one that no longer holds, without a status: the apiserver takes it away (decision 122).
+    """Return the conditions of a resize.
+
+    One that no longer holds, without a status: the apiserver takes it away (decision 122).
 
     Args:
         pod: with what it was allocated, and the conditions that were there before.
@@ -39,7 +43,8 @@ def resize_conditions(
         now: seconds since the epoch.
     """
     there = {condition.type for condition in pod.status.conditions}
-    # What was said may be on its way still: its times go on, and what was taken back once is taken back with every status.
+    # What was said may be on its way still: its times go on, and what was taken back once is taken back with
+    # every status.
     said = pod.status if observed.said is None else observed.said
     before = {condition.type: condition for condition in said.conditions}
     wanted: dict[str, pod_pb2.PodCondition] = {}

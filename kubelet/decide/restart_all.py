@@ -1,8 +1,11 @@
-"""Restarting all containers of a Pod in place, because one of them ended with a code for which a rule asks that. PURE.
+"""Restarting all containers of a Pod in place, because one of them ended with a code for which a rule asks
+that. PURE.
 
-Follows KEP-5532 and upstream's `pkg/kubelet/container/helpers.go` (ShouldAllContainersRestart) and `kuberuntime_manager.go` (getContainersToReset). All containers
-but debug containers are killed without grace and their records removed, those that asked last: while the record of one that asked is there, the restart goes on,
-whatever kubelet looks. Sandbox, address and volumes stay. What was removed is remembered from the status, and starts again from the first init container on.
+Follows KEP-5532 and upstream's `pkg/kubelet/container/helpers.go` (ShouldAllContainersRestart) and
+`kuberuntime_manager.go` (getContainersToReset). All containers but debug containers are killed without grace
+and their records removed, those that asked last: while the record of one that asked is there, the restart
+goes on, whatever kubelet looks. Sandbox, address and volumes stay. What was removed is remembered from the
+status, and starts again from the first init container on.
 """
 
 from kubelet.decide.actions import ContainerKind, KillReason, PodPlan, RemoveContainer, earliest

@@ -1,7 +1,8 @@
 """Step 7: what to say about a Pod, given what is known of it. PURE.
 
-`compute_pod_status` is called by the Pod's worker before it acts and again after. Container states, reasons and messages are upstream's
-(convertToAPIContainerStatuses). The kubelet owns the fields of `STATUS_MASK`; conditions are merged by type (docs/decisions/003-status-masks.md).
+`compute_pod_status` is called by the Pod's worker before it acts and again after. Container states, reasons
+and messages are upstream's (convertToAPIContainerStatuses). The kubelet owns the fields of `STATUS_MASK`;
+conditions are merged by type (docs/decisions/003-status-masks.md).
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +39,8 @@ STATUS_MASK = (
     "container_statuses", "init_container_statuses", "ephemeral_container_statuses", "qos_class", "observed_generation",
 )  # fmt: skip
 
-#: bytes of termination messages that a Pod may have, shared out evenly among its containers (`pkg/kubelet/container/runtime.go`)
+#: bytes of termination messages that a Pod may have, shared out evenly among its containers
+#: (`pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGES = 12 * 1024
 
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
@@ -67,8 +69,9 @@ def compute_pod_status(
 
     Args:
         pod: as the sources have it.
-        observed: what is known; of what was said last, startTime and transition times are kept. The Pod's own status may be
-            older than that, and a static Pod has none (`updateStatusInternal` in `pkg/kubelet/status/status_manager.go`).
+        observed: what is known; of what was said last, startTime and transition times are kept. The Pod's own
+            status may be older than that, and a static Pod has none (`updateStatusInternal` in
+            `pkg/kubelet/status/status_manager.go`).
         node: of the kubelet.
         ending: that the Pod ends; None while it shall run.
         now: seconds since the epoch.
@@ -217,10 +220,13 @@ class _Writer:
             item.last_state.CopyFrom(said)
 
     def _shows_its_end(self, view: ContainerView) -> bool:
-        """Say whether a container that will run again in a moment is told as terminated: nothing keeps it waiting yet.
+        """Say whether a container that will run again in a moment is told as terminated.
 
-        Not so one whose code and policy alone would not have it run again (its probe ended it, and it left well): the API takes no status by
-        which such a one goes on, as upstream, where it is killed and started in one step.
+        Nothing keeps it waiting yet.
+
+        Not so one whose code and policy alone would not have it run again (its probe ended it, and it left
+        well): the API takes no status by which such a one goes on, as upstream, where it is killed and
+        started in one step.
         """
         if self._why_waiting(view) is not None:
             return False
@@ -246,7 +252,10 @@ class _Writer:
         )
 
     def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
-        """Return what keeps a container from its next start, as reason and message; None: it is about to start."""
+        """Return what keeps a container from its next start, as reason and message.
+
+        None: it is about to start.
+        """
         if self.restarts_all:
             return RESTARTING_ALL_REASON, RESTARTING_ALL_MESSAGE
         for wanted in wanted_images(self.pod, view.spec, view.next_attempt):
@@ -285,7 +294,8 @@ class _Writer:
         return ended
 
     def _last_words(self, state: ContainerState) -> str:
-        """Return what the runtime says of an end, and what the container said itself (`kuberuntime_container.go`), no more than its share.
+        """Return what the runtime says of an end, and what the container said itself
+        (`kuberuntime_container.go`), no more than its share.
 
         The share is upstream's too: normalizeStatus in `pkg/kubelet/status/status_manager.go`.
         """

@@ -1,7 +1,8 @@
 """How a Pod, or one container, comes to its end: kill order, grace arithmetic, preStop. PURE.
 
-Termination is preStop, TERM, a wake-up at the deadline, KILL. Nothing waits: each pass says what is due now, so that a shorter grace that is
-given later takes effect at once. Follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination (row B6).
+Termination is preStop, TERM, a wake-up at the deadline, KILL. Nothing waits: each pass says what is due now,
+so that a shorter grace that is given later takes effect at once. Follows
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination (row B6).
 """
 
 from dataclasses import dataclass
@@ -87,8 +88,9 @@ def active_deadline(pod: pod_pb2.Pod, before: pod_pb2.PodStatus | None = None) -
 
     Args:
         pod: with the deadline.
-        before: what was said of it last; None: nothing was, and its own status counts. A static Pod's own is always empty.
-            (`pastActiveDeadline` in `pkg/kubelet/active_deadline.go` asks the status manager as well.)
+        before: what was said of it last; None: nothing was, and its own status counts. A static Pod's own is
+            always empty. (`pastActiveDeadline` in `pkg/kubelet/active_deadline.go` asks the status manager as
+            well.)
     """
     status = pod.status if before is None else before
     if not pod.spec.HasField("active_deadline_seconds") or not status.HasField("start_time"):
@@ -113,7 +115,8 @@ def next_ending(
         pod: as the sources have it (the last they had, when it is gone).
         gone: no source has it any more.
         now: seconds since the epoch.
-        adopted: this is the first look of a restarted kubelet: a grace that began before goes on instead of beginning anew.
+        adopted: this is the first look of a restarted kubelet: a grace that began before goes on instead of
+        beginning anew.
         verdict: the node has decided against the Pod.
         said: what was said of it last; None: nothing was yet.
     """
@@ -187,9 +190,12 @@ def stop_container(
 
 
 def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Ending, now: float) -> PodPlan:
-    """Return what is due to end the Pod: containers, then volumes, then the sandbox, then (when it is gone) every record.
+    """Return what is due to end the Pod.
 
-    Sidecars are asked to end when the main containers have (KEP-753), in the reverse of their order; the deadline is one for all.
+    Containers, then volumes, then the sandbox, then (when it is gone) every record.
+
+    Sidecars are asked to end when the main containers have (KEP-753), in the reverse of their order; the
+    deadline is one for all.
     """
     actions: list[Action] = []
     if any(image.progress is ImageProgress.PULLING for image in observed.images.values()):

@@ -5,7 +5,10 @@ from vaina.api.core.v1 import pod_pb2
 
 
 def is_same_wish(before: pod_pb2.Pod, after: pod_pb2.Pod, reported: pod_pb2.PodStatus | None) -> bool:
-    """Say whether an update of a Pod changes nothing that its worker acts on: only its version, and its status to what was reported."""
+    """Say whether an update of a Pod changes nothing that its worker acts on.
+
+    Only its version, and its status to what was reported.
+    """
     if reported is None:
         return False
     if after.status.phase in TERMINAL and after.status.phase != reported.phase:

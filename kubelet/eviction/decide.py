@@ -1,7 +1,8 @@
 """Which thresholds are met, which conditions follow, and which of them ask for something to be done now. PURE.
 
-Upstream's synchronize (`pkg/kubelet/eviction/eviction_manager.go`), without its I/O: a threshold counts from when it was first met (soft ones wait for their grace
-period), stays met until its least reclaim is reached, and a condition stays for the transition period after it was last seen, so that it does not flap.
+Upstream's synchronize (`pkg/kubelet/eviction/eviction_manager.go`), without its I/O: a threshold counts from
+when it was first met (soft ones wait for their grace period), stays met until its least reclaim is reached,
+and a condition stays for the transition period after it was last seen, so that it does not flap.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,9 @@ class Judgement:
 
 
 def is_met(threshold: Threshold, observation: Observation, *, with_reclaim: bool = False) -> bool:
-    """Say whether less is available than the threshold asks for (and, when so asked, than its least reclaim above it)."""
+    """Say whether less is available than the threshold asks for (and, when so asked, than its least reclaim
+    above it).
+    """
     wanted = threshold.value.of(observation.capacity)
     if with_reclaim:
         wanted += threshold.min_reclaim.of(observation.capacity)

@@ -1,4 +1,6 @@
-"""Which of a Pod's own limits on local storage it has passed: emptyDir sizeLimit, ephemeral-storage of the Pod and of a container. PURE.
+"""Which of a Pod's own limits on local storage it has passed.
+
+emptyDir sizeLimit, ephemeral-storage of the Pod and of a container. PURE.
 
 Upstream's localStorageEviction (`pkg/kubelet/eviction/eviction_manager.go`), order and words.
 """

@@ -1,7 +1,10 @@
-"""Keeps the node from running out of memory, disk and process ids. Shell; the decisions are in `decide`, `ranking` and `limits`.
+"""Keeps the node from running out of memory, disk and process ids.
 
-Every 10 s: Pods above a limit of their own on local storage are evicted; where a threshold is met the node says so, clears up what nobody needs, and when that does
-not help, evicts one Pod: what that gives back is measured before the next goes. Upstream's `pkg/kubelet/eviction/eviction_manager.go`.
+Shell; the decisions are in `decide`, `ranking` and `limits`.
+
+Every 10 s: Pods above a limit of their own on local storage are evicted; where a threshold is met the node
+says so, clears up what nobody needs, and when that does not help, evicts one Pod: what that gives back is
+measured before the next goes. Upstream's `pkg/kubelet/eviction/eviction_manager.go`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,7 +40,8 @@ class Eviction:
     message: str
     #: at most; its own may be shorter
     grace_seconds: float
-    #: the node was short of something: the Pod gets the condition DisruptionTarget. A Pod above its own limit does not.
+    #: the node was short of something: the Pod gets the condition DisruptionTarget. A Pod above its own limit
+    #: does not.
     disruption: bool
     at: float
 

@@ -1,6 +1,7 @@
 """Which Pod goes first, and what is said of it. PURE.
 
-Order and words are upstream's (`pkg/kubelet/eviction/helpers.go`): those above their requests first, then by priority, then by how far above. Critical Pods never go.
+Order and words are upstream's (`pkg/kubelet/eviction/helpers.go`): those above their requests first, then by
+priority, then by how far above. Critical Pods never go.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """What is measured of a node, and the thresholds below which it is under pressure. PURE.
 
-Signals, defaults and the order in which they count are upstream's (`pkg/kubelet/eviction/helpers.go`, `defaults_linux.go`;
-https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/).
+Signals, defaults and the order in which they count are upstream's (`pkg/kubelet/eviction/helpers.go`,
+`defaults_linux.go`; https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/).
 """
 
 from collections.abc import Mapping
@@ -107,7 +107,8 @@ def quantity_of(signal: Signal, amount: int) -> str:
 def parse_thresholds(
     hard: str, *, soft: str = "", grace: str = "", min_reclaim: str = ""
 ) -> tuple[Threshold, ...]:
-    """Return the thresholds of a kubelet's configuration, with the one for Pods' memory that follows from memory.available.
+    """Return the thresholds of a kubelet's configuration, with the one for Pods' memory that follows from
+    memory.available.
 
     Args:
         hard: memory.available<100Mi,nodefs.available<10%

@@ -1,7 +1,8 @@
 """The node's images: which there are, and that those nobody uses go before the disk is full. Shell.
 
-Owned by the kubelet's build. The Node's status shows the list; the eviction manager asks for all that are unused when the disk is short. Decisions are in
-`kubelet.images.inventory`. What is remembered is only since when an image is unused: a restarted kubelet takes all of them for old, as upstream does.
+Owned by the kubelet's build. The Node's status shows the list; the eviction manager asks for all that are
+unused when the disk is short. Decisions are in `kubelet.images.inventory`. What is remembered is only since
+when an image is unused: a restarted kubelet takes all of them for old, as upstream does.
 """
 
 import asyncio
@@ -79,7 +80,8 @@ class ImageCollector:
 
     async def look(self) -> None:
         """List images and note which are in use. Raises RuntimeFailure."""
-        # Containers after images: one that begins in between uses an image that is listed, or one that is too young to go.
+        # Containers after images: one that begins in between uses an image that is listed, or one that is too
+        # young to go.
         images = await self._service.list_images()
         containers = await self._runtime.list_containers()
         shown = (state.annotations.get(IMAGES_ANNOTATION, "").split() for state in containers)
@@ -89,7 +91,10 @@ class ImageCollector:
         self._images, self._looked = images, True
 
     async def filesystem(self) -> FilesystemUse | None:
-        """Return how full the images' file system is; None: the runtime has none. Raises RuntimeFailure, OSError."""
+        """Return how full the images' file system is; None: the runtime has none.
+
+        Raises RuntimeFailure, OSError.
+        """
         path = await self._service.image_filesystem()
         return await asyncio.to_thread(self._measure, path) if path else None
 
@@ -114,7 +119,10 @@ class ImageCollector:
             )
 
     async def free(self, wanted: int | None = None) -> int:
-        """Remove unused images until so many bytes are free (None: all of them); return how many that were. Raises RuntimeFailure."""
+        """Remove unused images until so many bytes are free (None: all of them); return how many that were.
+
+        Raises RuntimeFailure.
+        """
         await self.look()
         freed = 0
         for image in candidates(self._images, self._records, self._policy, now=self._clock.now()):

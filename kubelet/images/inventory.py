@@ -1,8 +1,9 @@
 """What images a node has, which of them may go, and in which order. PURE.
 
 Follows upstream's image garbage collection (`pkg/kubelet/images/image_gc_manager.go`,
-https://kubernetes.io/docs/concepts/architecture/garbage-collection/#containers-images): above the high threshold, images that no container uses go, the one
-unused for longest first, until the disk is at the low threshold.
+https://kubernetes.io/docs/concepts/architecture/garbage-collection/#containers-images): above the high
+threshold, images that no container uses go, the one unused for longest first, until the disk is at the low
+threshold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,7 +73,10 @@ def bytes_to_free(capacity: int, available: int, policy: ImagePolicy) -> int:
 def candidates(
     images: Iterable[ImageState], records: Mapping[str, ImageRecord], policy: ImagePolicy, *, now: float
 ) -> Sequence[ImageState]:
-    """Return the images that may go, in the order in which they do: never one in use, pinned, or younger than the least age."""
+    """Return the images that may go, in the order in which they do.
+
+    Never one in use, pinned, or younger than the least age.
+    """
     free = [
         image
         for image in images

@@ -1,7 +1,8 @@
 """Which credentials go with an image: those of the Pod's imagePullSecrets. PURE.
 
-Secrets are of type kubernetes.io/dockerconfigjson (key .dockerconfigjson) or kubernetes.io/dockercfg (key .dockercfg). Their keys are registries, with a path where
-they hold for a part of one, and `*` within a part of the host's name. All that match are tried, the most specific first: upstream's keyring
+Secrets are of type kubernetes.io/dockerconfigjson (key .dockerconfigjson) or kubernetes.io/dockercfg (key
+.dockercfg). Their keys are registries, with a path where they hold for a part of one, and `*` within a part
+of the host's name. All that match are tried, the most specific first: upstream's keyring
 (`pkg/credentialprovider/keyring.go`, https://kubernetes.io/docs/concepts/containers/images/#config-json).
 """
 

@@ -1,7 +1,7 @@
 """Pulling images for all Pods of the node: how many at once, how long to wait after a failure.
 
-Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); back-off is kept per Pod and image. Messages and events are upstream's
-(`pkg/kubelet/images/image_manager.go`).
+Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); back-off is kept per Pod and
+image. Messages and events are upstream's (`pkg/kubelet/images/image_manager.go`).
 """
 
 import asyncio

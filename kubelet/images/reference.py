@@ -1,6 +1,7 @@
 """Image references as people write them. PURE.
 
-`busybox` is docker.io/library/busybox:latest (https://github.com/distribution/reference). `kubelet.images.keyring` has the credentials.
+`busybox` is docker.io/library/busybox:latest (https://github.com/distribution/reference).
+`kubelet.images.keyring` has the credentials.
 """
 
 import re
@@ -34,7 +35,10 @@ def registry_of(reference: str) -> str:
 
 
 def repository_of(reference: str) -> str:
-    """Return what credentials are looked up by: host and path, without tag and digest; Docker Hub's as docker.io/library/busybox."""
+    """Return what credentials are looked up by: host and path, without tag and digest.
+
+    Docker Hub's as docker.io/library/busybox.
+    """
     name = reference.partition("@")[0]
     if ":" in name.rpartition("/")[2]:
         name = name.rpartition(":")[0]

@@ -1,6 +1,7 @@
 """What a node has, and what of it Pods get (row C2). PURE.
 
-Several nodes of one machine must not each claim the whole of it, so capacity is configuration; what is not configured is the machine's.
+Several nodes of one machine must not each claim the whole of it, so capacity is configuration; what is not
+configured is the machine's.
 """
 
 from collections.abc import Mapping

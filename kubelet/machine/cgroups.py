@@ -1,6 +1,9 @@
-"""The kernel's control groups, version 1 and 2: makes and limits those of Pods, reads what they use. Shell; small files, so without threads.
+"""The kernel's control groups, version 1 and 2: makes and limits those of Pods, reads what they use.
 
-Only the hierarchies in which something is limited are touched; the runtime makes its containers' in all of them. Paths are the same in every hierarchy.
+Shell; small files, so without threads.
+
+Only the hierarchies in which something is limited are touched; the runtime makes its containers' in all of
+them. Paths are the same in every hierarchy.
 """
 
 import errno
@@ -37,8 +40,9 @@ class CgroupUse:
 def weight_of(shares: int) -> int:
     """Return version 2's cpu.weight (1 to 10000) for version 1's shares (2 to 262144).
 
-    As upstream's kubelet has it for Pods and classes (`pkg/kubelet/cm/cgroup_manager_linux.go`, getCPUWeight); runtimes convert what
-    containers get by themselves, since runc 1.3.2 by another formula: they share within their Pod only.
+    As upstream's kubelet has it for Pods and classes (`pkg/kubelet/cm/cgroup_manager_linux.go`,
+    getCPUWeight); runtimes convert what containers get by themselves, since runc 1.3.2 by another formula:
+    they share within their Pod only.
     """
     return min(1 + (shares - 2) * 9999 // 262142, _MOST_WEIGHT)
 
@@ -78,12 +82,17 @@ class Cgroups:
             raise refused
 
     def _check_use(self, path: str, limit: int) -> None:
-        """Raise OSError for a limit that version 1's kernel refuses by itself: version 2's would take it, and kill for it at once."""
+        """Raise OSError for a limit that version 1's kernel refuses by itself.
+
+        Version 2's would take it, and kill for it at once.
+        """
         if used := self.used_above(path, limit):
             raise OSError(errno.EBUSY, f"memory limit {limit} is below current usage {used}", path)
 
     def used_above(self, path: str, limit: int) -> int:
-        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that or less; else 0."""
+        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that
+        or less; else 0.
+        """
         used, limited = (
             ("memory.current", "memory.max")
             if self.unified
@@ -96,7 +105,9 @@ class Cgroups:
         return found if found >= limit else 0
 
     def contain(self, path: str, *, kill_together: bool) -> None:
-        """Have the containers of a Pod's cgroup meet a lack of memory as upstream's do. Idempotent; version 1 knows neither setting.
+        """Have the containers of a Pod's cgroup meet a lack of memory as upstream's do.
+
+        Idempotent; version 1 knows neither setting.
 
         All processes of a container end together where one would have been killed (`pkg/kubelet/kuberuntime/
         kuberuntime_container_linux.go`, calculateLinuxResources: unless singleProcessOOMKill), and none swaps
@@ -152,8 +163,9 @@ class Cgroups:
     def share_up(self, path: str) -> None:
         """Give a cgroup, and each one above it, the CPU shares of those below it together. Raises OSError.
 
-        Else all Pods of a node, and of all nodes of the machine, would share what one container of the machine has (1024 of version 1, 100 of
-        version 2). Others may write at the same time: it is looked at again and again.
+        Else all Pods of a node, and of all nodes of the machine, would share what one container of the
+        machine has (1024 of version 1, 100 of version 2). Others may write at the same time: it is looked at
+        again and again.
         """
         name, most = ("cpu.weight", _MOST_WEIGHT) if self.unified else ("cpu.shares", _MOST_SHARES)
         folder = self._folder("cpu", path)
@@ -206,7 +218,9 @@ class Cgroups:
         )  # fmt: skip
 
     def own(self) -> str:
-        """Return this process's cgroup: on a node in a container, all that is not a Pod's. "" where it cannot be told."""
+        """Return this process's cgroup: on a node in a container, all that is not a Pod's. "" where it cannot
+        be told.
+        """
         for line in _lines(Path("/proc/self/cgroup")):
             _, controllers, path = line.split(":", 2)
             if (not controllers if self.unified else "memory" in controllers.split(",")) and path != "/":
@@ -219,7 +233,10 @@ def _untimed(_: str) -> AbstractContextManager[None]:
 
 
 class PodCgroups:
-    """The cgroups of one node's Pods. Called by the Pods' workers (one Pod at a time) and the node's housekeeping."""
+    """The cgroups of one node's Pods.
+
+    Called by the Pods' workers (one Pod at a time) and the node's housekeeping.
+    """
 
     def __init__(
         self,
@@ -242,7 +259,10 @@ class PodCgroups:
         self._applied: dict[str, CgroupLimits] = {}
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
-        """Make a cgroup what it should be, unless it was made so before. What the kernel refuses is logged: containers have limits of their own."""
+        """Make a cgroup what it should be, unless it was made so before.
+
+        What the kernel refuses is logged: containers have limits of their own.
+        """
         if not self._parent or self._applied.get(path) == limits:
             return
         try:
@@ -254,11 +274,16 @@ class PodCgroups:
             self._applied[path] = limits
 
     def used_above(self, path: str, limit: int) -> int:
-        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that or less; else 0."""
+        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that
+        or less; else 0.
+        """
         return self._cgroups.used_above(path, limit) if self._parent else 0
 
     def contain(self, path: str) -> None:
-        """Have the containers of a Pod meet a lack of memory as they should. What the kernel refuses is logged."""
+        """Have the containers of a Pod meet a lack of memory as they should.
+
+        What the kernel refuses is logged.
+        """
         if self._parent:
             try:
                 self._cgroups.contain(path, kill_together=self._kill_together)
@@ -269,7 +294,10 @@ class PodCgroups:
                 log.warning("cgroup not set", cgroup=path, error=str(error))
 
     def share_up(self) -> None:
-        """Have what is above the node's Pods share CPU as these do together. What the kernel refuses is logged."""
+        """Have what is above the node's Pods share CPU as these do together.
+
+        What the kernel refuses is logged.
+        """
         if self._parent:
             try:
                 self._cgroups.share_up(self._parent)

@@ -39,7 +39,10 @@ def filesystem_use(path: str | Path) -> FilesystemUse:
 
 
 def tree_use(root: str | Path) -> TreeUse:
-    """Return what is allocated below a path, hard links once, other file systems not at all. What vanishes meanwhile counts nothing."""
+    """Return what is allocated below a path, hard links once, other file systems not at all.
+
+    What vanishes meanwhile counts nothing.
+    """
     seen: set[tuple[int, int]] = set()
     total = inodes = 0
     try:

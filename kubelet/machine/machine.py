@@ -81,7 +81,10 @@ def _storage_bytes(root: Path) -> int:
 
 
 def node_dns(path: str = "/etc/resolv.conf") -> DnsConfig:
-    """Return the node's own DNS as its Pods can use it: servers on the node's loopback are out of their reach."""
+    """Return the node's own DNS as its Pods can use it.
+
+    Servers on the node's loopback are out of their reach.
+    """
     nameservers: list[str] = []
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -97,7 +100,10 @@ def node_dns(path: str = "/etc/resolv.conf") -> DnsConfig:
 
 
 def least_oom_score_adj() -> int:
-    """Return the least oom_score_adj that this machine lets a container have: below one's own takes CAP_SYS_RESOURCE."""
+    """Return the least oom_score_adj that this machine lets a container have.
+
+    Below one's own takes CAP_SYS_RESOURCE.
+    """
     for line in _line("/proc/self/status").splitlines():
         if line.startswith("CapEff:") and int(line.split()[1], 16) & (1 << _CAP_SYS_RESOURCE):
             return -1000

@@ -1,6 +1,7 @@
 """Runs iproute2 and nft. The only module of the kubelet's network that starts processes.
 
-Both are given batches: a batch of `ip` takes about 3 ms whatever its length, and nft applies a ruleset whole or not at all.
+Both are given batches: a batch of `ip` takes about 3 ms whatever its length, and nft applies a ruleset whole
+or not at all.
 """
 
 import asyncio
@@ -48,6 +49,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:
-    """Run lines of `ip` commands in this network namespace, or in that of process `pid`; the first failure ends it."""
+    """Run lines of `ip` commands in this network namespace, or in that of process `pid`.
+
+    The first failure ends it.
+    """
     argv = ["ip", "-batch", "-"] if pid is None else ["nsenter", "-t", str(pid), "-n", "ip", "-batch", "-"]
     await run(argv, "".join(f"{line}\n" for line in lines))

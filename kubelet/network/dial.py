@@ -1,8 +1,9 @@
 """Connections into a Pod's network namespace, for port-forward. Called by the kubelet's server.
 
-A socket belongs to the namespace in which it was made, whoever uses it later. So a thread of its own enters the namespace, makes the socket
-and ends: no other thread of the kubelet ever leaves the node's namespace. Follows containerd (internal/cri/server/sandbox_portforward_linux.go),
-which connects to localhost inside the namespace, over IPv4 first.
+A socket belongs to the namespace in which it was made, whoever uses it later. So a thread of its own enters
+the namespace, makes the socket and ends: no other thread of the kubelet ever leaves the node's namespace.
+Follows containerd (internal/cri/server/sandbox_portforward_linux.go), which connects to localhost inside the
+namespace, over IPv4 first.
 """
 
 import asyncio

@@ -1,7 +1,10 @@
-"""PURE: the node's ports that lead to Pods (hostPort), as a ruleset of nft. Called by `kubelet.network.pod_network`.
+"""PURE: the node's ports that lead to Pods (hostPort), as a ruleset of nft.
 
-The whole table is written at once, from the sandboxes that there are: a restarted kubelet writes the same again, and what belongs to a sandbox that is gone goes with
-the next writing. It does what the CNI plugin portmap does (https://www.cni.dev/plugins/current/meta/portmap/), on whose runtimes this is not used.
+Called by `kubelet.network.pod_network`.
+
+The whole table is written at once, from the sandboxes that there are: a restarted kubelet writes the same
+again, and what belongs to a sandbox that is gone goes with the next writing. It does what the CNI plugin
+portmap does (https://www.cni.dev/plugins/current/meta/portmap/), on whose runtimes this is not used.
 """
 
 from collections.abc import Iterable
@@ -45,7 +48,8 @@ def ruleset(ports: Iterable[HostPort], *, bridge: str, cidr: IPv4Network) -> str
         "  chain output {\n    type nat hook output priority -100; policy accept;\n"
         "    fib daddr type local jump ports\n  }\n"
         "  chain postrouting {\n    type nat hook postrouting priority 99; policy accept;\n"
-        # What comes from the node's loopback, or from a Pod beside it on the bridge, would be answered past the translation.
+        # What comes from the node's loopback, or from a Pod beside it on the bridge, would be answered past
+        # the translation.
         f'    oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade\n'
         f'    oifname "{bridge}" ip saddr {cidr} ct status dnat masquerade\n  }}\n}}\n'
     )

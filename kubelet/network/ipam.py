@@ -1,8 +1,9 @@
 """PURE: which address of the node's Pod CIDR a new sandbox gets. Called by `kubelet.network.pod_network`.
 
-What is taken is not remembered but observed (the addresses of the sandboxes that exist), so a restarted kubelet cannot
-give an address twice (I3). Addresses are given in a circle, as the CNI plugin host-local does: one that was just given back
-rests as long as possible, and a peer with an old connection or neighbour entry does not reach the wrong Pod.
+What is taken is not remembered but observed (the addresses of the sandboxes that exist), so a restarted
+kubelet cannot give an address twice (I3). Addresses are given in a circle, as the CNI plugin host-local does:
+one that was just given back rests as long as possible, and a peer with an old connection or neighbour entry
+does not reach the wrong Pod.
 """
 
 from collections.abc import Set
@@ -19,7 +20,10 @@ def gateway_of(cidr: IPv4Network) -> IPv4Address:
 
 
 def link_address(address: IPv4Address) -> str:
-    """Return the address of the link layer that goes with one of a Pod network, the same each time: 0a:58 (locally administered) and its bytes."""
+    """Return the address of the link layer that goes with one of a Pod network, the same each time.
+
+    0a:58 (locally administered) and its bytes.
+    """
     return "0a:58:" + address.packed.hex(":")
 
 

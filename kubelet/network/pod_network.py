@@ -1,8 +1,9 @@
-"""The node's Pod network: a bridge with the node's Pod CIDR, a veth pair for each sandbox, routes to the other nodes.
+"""The node's Pod network: a bridge with the node's Pod CIDR, a veth pair for each sandbox, routes to the
+other nodes.
 
-Called by the runtimes whose sandboxes come without a network (docker) and by the kubelet's shell when nodes change. What is
-true is in the kernel: nothing is remembered that a restarted kubelet would miss. A sandbox's network is complete when its end on the
-host hangs on the bridge, which is done last.
+Called by the runtimes whose sandboxes come without a network (docker) and by the kubelet's shell when nodes
+change. What is true is in the kernel: nothing is remembered that a restarted kubelet would miss. A sandbox's
+network is complete when its end on the host hangs on the bridge, which is done last.
 """
 
 import asyncio
@@ -38,7 +39,9 @@ def host_interface(sandbox_id: str) -> str:
 
 
 class PodNetwork:
-    """Owned by the kubelet's build; its methods may be called by any task (one lock guards the giving of addresses)."""
+    """Owned by the kubelet's build; its methods may be called by any task (one lock guards the giving of
+    addresses).
+    """
 
     def __init__(
         self,
@@ -62,7 +65,8 @@ class PodNetwork:
         #: addresses given to sandboxes that the runtime does not list yet
         self._reserved: set[IPv4Address] = set()
         self._lock = asyncio.Lock()
-        #: what was applied last; None: not known, by a kubelet before this one or by a command that did not end well
+        #: what was applied last; None: not known, by a kubelet before this one or by a command that did not
+        #: end well
         self._rules: str | None = None
         self._host_ports: str | None = None
 
@@ -129,7 +133,8 @@ class PodNetwork:
         lines += [f"address del {address} dev {BRIDGE}" for address in sorted(present - {gateway})]
         if gateway not in present:
             lines.append(f"address add {gateway} brd + dev {BRIDGE}")
-        # Set, it stays: a bridge without an address of its own takes the lowest of its ports', and those change as Pods come and go.
+        # Set, it stays: a bridge without an address of its own takes the lowest of its ports', and those
+        # change as Pods come and go.
         lines.append(f"link set {BRIDGE} address {ipam.link_address(ipam.gateway_of(cidr))} up")
         await ip_batch(lines)
 
@@ -182,7 +187,8 @@ class PodNetwork:
             [
                 f"link set {host} up",
                 f"link set {host} master {BRIDGE}",
-                # A Pod that asks the node's port that leads to itself gets its answer through the door it left by.
+                # A Pod that asks the node's port that leads to itself gets its answer through the door it
+                # left by.
                 f"link set {host} type bridge_slave hairpin on",
             ]
         )

@@ -1,7 +1,9 @@
-"""PURE: which routes to the Pods of other nodes must be made or removed. Called by the node's manager and `kubelet.network.pod_network`.
+"""PURE: which routes to the Pods of other nodes must be made or removed.
 
-Host-gateway routing: all nodes share one network, so the way to another node's Pod CIDR is that node's own address, without
-tunnels. (Flannel calls this backend host-gw.)
+Called by the node's manager and `kubelet.network.pod_network`.
+
+Host-gateway routing: all nodes share one network, so the way to another node's Pod CIDR is that node's own
+address, without tunnels. (Flannel calls this backend host-gw.)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +31,8 @@ def desired_routes(
 ) -> dict[IPv4Network, IPv4Address]:
     """Return range -> node address for every other node that has both.
 
-    An address that is in none of this node's networks leads nowhere: that of a hollow node (loopback), or one that somebody made up.
+    An address that is in none of this node's networks leads nowhere: that of a hollow node (loopback), or one
+    that somebody made up.
 
     Args:
         nodes: all there are.

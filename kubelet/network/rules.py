@@ -1,15 +1,19 @@
-"""PURE: what the node does with the packets of its Pods, as a file of nft. Called by `kubelet.network.pod_network`.
+"""PURE: what the node does with the packets of its Pods, as a file of nft.
 
-What leaves the cluster is translated (masquerade). What Pods have no business with is closed to them: nobody is authenticated at
-a kubelet, at etcd or at the registry, so these would do for a Pod whatever it asks. That is decided by the bridge over which a packet
-comes, never by its sender's address, which a Pod may choose; and where it begins, for on its way out it gets the node's own address, and
-other nodes cannot tell it from theirs.
+Called by `kubelet.network.pod_network`.
+
+What leaves the cluster is translated (masquerade). What Pods have no business with is closed to them: nobody
+is authenticated at a kubelet, at etcd or at the registry, so these would do for a Pod whatever it asks. That
+is decided by the bridge over which a packet comes, never by its sender's address, which a Pod may choose; and
+where it begins, for on its way out it gets the node's own address, and other nodes cannot tell it from
+theirs.
 """
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
 
-#: etcd (clients, peers, metrics), the registry, and the gRPC and metrics ports of kubelets, scheduler and controllers
+#: etcd (clients, peers, metrics), the registry, and the gRPC and metrics ports of kubelets, scheduler and
+#: controllers
 CLOSED_TO_PODS = (2379, 2380, 2381, 5000, 10250, 10251, 10252, 10255, 10257, 10259)
 
 
@@ -23,11 +27,12 @@ def ruleset(
 ) -> str:
     """Return the file; applied again it changes nothing.
 
-    The last rule of the table's head is that of upstream's kubelet (`pkg/kubelet/kubelet_network_linux.go`, "block incoming
-    localnet connections"): with hostPorts the bridge lets packets to the node's loopback in (`route_localnet`), and a Pod could
-    send some itself. Upstream lets those pass whose sender is in 127.0.0.0/8; a privileged Pod can write such a sender, and its
-    datagrams then arrive. So ours goes by where the packet comes in. An `inet` table, because Pods reach the node over IPv6
-    addresses of the link as well.
+    The last rule of the table's head is that of upstream's kubelet (`pkg/kubelet/kubelet_network_linux.go`,
+    "block incoming localnet connections"): with hostPorts the bridge lets packets to the node's loopback in
+    (`route_localnet`), and a Pod could send some itself. Upstream lets those pass whose sender is in
+    127.0.0.0/8; a privileged Pod can write such a sender, and its datagrams then arrive. So ours goes by
+    where the packet comes in. An `inet` table, because Pods reach the node over IPv6 addresses of the link as
+    well.
 
     Args:
         bridge: over which Pods are reached.

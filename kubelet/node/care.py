@@ -1,6 +1,9 @@
-"""What a node does for itself beside its Pods: it measures, makes room, evicts, and keeps the tree of cgroups. Shell.
+"""What a node does for itself beside its Pods.
 
-Made by `kubelet.build` for nodes that run something (hollow ones have nothing to measure). One TaskGroup, run by the node's manager.
+It measures, makes room, evicts, and keeps the tree of cgroups. Shell.
+
+Made by `kubelet.build` for nodes that run something (hollow ones have nothing to measure). One TaskGroup, run
+by the node's manager.
 """
 
 import asyncio
@@ -113,7 +116,10 @@ class NodeCare:
         )
 
     def _resizing(self) -> frozenset[str]:
-        """Return the Pods whose workers have yet to give them what they were allocated: less may have been refused."""
+        """Return the Pods whose workers have yet to give them what they were allocated.
+
+        Less may have been refused.
+        """
         workers = self._workers()
         found = [
             (worker.uid, get_condition(worker.reported, IN_PROGRESS))
@@ -154,8 +160,8 @@ class NodeCare:
         room = tools.allocatable
         whole = CgroupLimits(cpu_shares=cpu_shares(room.cpu_millis), memory_bytes=room.memory_bytes)
         while True:
-            # Tried again until Pods of before use no more than that (`pkg/kubelet/cm/node_container_manager_linux.go`,
-            # enforceNodeAllocatableCgroups).
+            # Tried again until Pods of before use no more than that
+            # (`pkg/kubelet/cm/node_container_manager_linux.go`, enforceNodeAllocatableCgroups).
             tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, ""), whole)
             tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BEST_EFFORT), CgroupLimits())
             pods = tuple(self._pods())

@@ -1,6 +1,7 @@
 """The node's heartbeat: a Lease in kube-node-lease, renewed every 10 s (KEP-589). Shell.
 
-A lease that is not renewed for 40 s makes the node NotReady (the node life-cycle controller). Owned by the node manager.
+A lease that is not renewed for 40 s makes the node NotReady (the node life-cycle controller). Owned by the
+node manager.
 """
 
 import structlog
@@ -46,7 +47,10 @@ class NodeLease:
         return seconds_of(lease.spec.renew_time) + self._duration > self._clock.now()
 
     async def run(self) -> None:
-        """Renew until cancelled. An apiserver that is away is tried again soon: heartbeats are what it must not miss."""
+        """Renew until cancelled. An apiserver that is away is tried again soon.
+
+        Heartbeats are what it must not miss.
+        """
         while True:
             delay = self._renew_seconds
             try:

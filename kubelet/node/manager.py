@@ -1,7 +1,7 @@
 """The node's own record: registration, heartbeats, status, and its Pod network. Shell.
 
-Owned by the kubelet. A name that another machine holds (its lease is fresh, its machine id another) is not taken over. The Node is registered again when
-somebody has deleted it.
+Owned by the kubelet. A name that another machine holds (its lease is fresh, its machine id another) is not
+taken over. The Node is registered again when somebody has deleted it.
 """
 
 import asyncio
@@ -123,8 +123,8 @@ class NodeManager:
         self._pressures: frozenset[str] | None = None
         #: the Pod CIDR of this node that cannot be
         self._refused = ""
-        # Its own record is watched, for others write to it too: a control plane that lost sight of the node says Unknown, and only this
-        # kubelet takes that back. The network needs all nodes.
+        # Its own record is watched, for others write to it too: a control plane that lost sight of the node
+        # says Unknown, and only this kubelet takes that back. The network needs all nodes.
         selector = f"metadata.name={facts.name}" if network is None else ""
         self._informer = Informer(client, clock, field_selector=selector, rng=rng)
         self._informer.add_batch_handler(lambda _: self._changed.set())

@@ -1,4 +1,7 @@
-"""What of its wish for CPU and memory a Pod is given. Shell around `kubelet.decide.resize`. Called by the Pod's worker."""
+"""What of its wish for CPU and memory a Pod is given. Shell around `kubelet.decide.resize`.
+
+Called by the Pod's worker.
+"""
 
 from collections.abc import Callable
 

@@ -1,7 +1,8 @@
 """What the runtime is told about a sandbox and a container. PURE.
 
-The executor hands in what had to be fetched or made (environment, mounts). Labels are upstream's, so that tools which look at a node's
-containers know what they see; what a restarted kubelet needs stands in annotations (I11).
+The executor hands in what had to be fetched or made (environment, mounts). Labels are upstream's, so that
+tools which look at a node's containers know what they see; what a restarted kubelet needs stands in
+annotations (I11).
 """
 
 from collections.abc import Mapping
@@ -237,7 +238,8 @@ def security_config(
         supplemental_groups=tuple(groups),
         readonly_rootfs=own.read_only_root_filesystem,
         no_new_privs=own.HasField("allow_privilege_escalation") and not own.allow_privilege_escalation,
-        # Privileged containers have none, whatever is asked (upstream's `pkg/kubelet/kuberuntime/helpers.go`, as the runtimes).
+        # Privileged containers have none, whatever is asked (upstream's `pkg/kubelet/kuberuntime/helpers.go`,
+        # as the runtimes).
         seccomp_profile=_profile(own, whole, "seccomp_profile", root=seccomp_root)
         or ("RuntimeDefault" if seccomp_default else "Unconfined"),
         apparmor_profile=_profile(own, whole, "app_armor_profile"),

@@ -1,7 +1,8 @@
-"""A Pod's own files on the node: /etc/hosts of its containers, their last words, and the mounts that show them. Blocking work runs in threads.
+"""A Pod's own files on the node: /etc/hosts of its containers, their last words, and the mounts that show
+them. Blocking work runs in threads.
 
-<root>/pods/<uid>/etc-hosts, <root>/pods/<uid>/containers/<name>/<attempt>: the path of an attempt's last words follows from its labels, so that a
-restarted kubelet finds them (I11).
+<root>/pods/<uid>/etc-hosts, <root>/pods/<uid>/containers/<name>/<attempt>: the path of an attempt's last
+words follows from its labels, so that a restarted kubelet finds them (I11).
 """
 
 import asyncio
@@ -23,7 +24,8 @@ from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: bytes of a termination message, the last of them (MaxContainerTerminationMessageLength in `pkg/kubelet/container/runtime.go`)
+#: bytes of a termination message, the last of them (MaxContainerTerminationMessageLength in
+#: `pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGE = 4096
 #: of a file that variables are read from
 MAX_ENV_FILE = 64 * 1024
@@ -46,7 +48,10 @@ class PodFiles(Protocol):
         env: dict[str, str],
         images: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Mount, ...]:
-        """Make the files a container needs, and return all its mounts; `images` are those that the runtime mounts, by volume. Raises ConfigProblem."""
+        """Make the files a container needs, and return all its mounts.
+
+        `images` are those that the runtime mounts, by volume. Raises ConfigProblem.
+        """
         ...
 
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:

@@ -1,7 +1,8 @@
 """Doing what a plan says: one `match` over the actions, each a few calls. Shell.
 
-Called by the Pod's worker. What fails is remembered (with back-off) and said in an event in upstream's words; the worker's next pass looks again. Pulls and
-hooks go on in tasks of the worker's group, which poke it when they end.
+Called by the Pod's worker. What fails is remembered (with back-off) and said in an event in upstream's words;
+the worker's next pass looks again. Pulls and hooks go on in tasks of the worker's group, which poke it when
+they end.
 """
 
 from collections.abc import Callable, Iterable
@@ -176,7 +177,10 @@ class PodExecutor:
         tools.steps.report(pod.metadata, step, begun, tools.clock.now(), message, tools.node.name)
 
     async def refresh_volumes(self, pod: pod_pb2.Pod) -> None:
-        """Bring mounted ConfigMaps and Secrets up to date; what does not work is tried again with the next refresh."""
+        """Bring mounted ConfigMaps and Secrets up to date.
+
+        What does not work is tried again with the next refresh.
+        """
         mounted = self._memory.mounted or frozenset()
         names = [
             volume.name
@@ -327,7 +331,10 @@ class PodExecutor:
         )
 
     async def _images_to_mount(self, pod: pod_pb2.Pod, action: StartContainer) -> dict[str, str]:
-        """Return the images that the runtime is to mount itself, by volume; the files of the others are put on the node. Raises CreateFailed."""
+        """Return the images that the runtime is to mount itself, by volume.
+
+        The files of the others are put on the node. Raises CreateFailed.
+        """
         found, volumes = dict(action.images), {volume.name: volume for volume in pod.spec.volumes}
         for name, image_id in action.images:
             path = Path(self._tools.volumes.host_path(Uid(pod.metadata.uid), volumes[name]))

@@ -66,7 +66,8 @@ async def _request(handler: pod_pb2.LifecycleHandler, container: pod_pb2.Contain
     if not handler.HasField("http_get"):
         # Upstream takes tcpSocket and does not do it either.
         raise HookFailed("invalid handler: no action is specified")
-    # A hook has done its work when it was heard: upstream does not look at the status (pkg/kubelet/lifecycle/handlers.go).
+    # A hook has done its work when it was heard: upstream does not look at the status
+    # (pkg/kubelet/lifecycle/handlers.go).
     outcome = await http.probe(http.target_of(handler.http_get, container, pod_ip), any_status=True)
     if not outcome.succeeded:
         raise HookFailed(outcome.message)

@@ -1,7 +1,9 @@
-"""What a worker remembers of its Pod between passes: everything that is under way or has failed, and nothing that the runtime knows.
+"""What a worker remembers of its Pod between passes.
 
-Owned by the Pod's worker; its background tasks (pulls, hooks) run on the same event loop. A kubelet that is restarted begins with an empty one: nothing in it is
-needed to adopt what runs.
+Everything that is under way or has failed, and nothing that the runtime knows.
+
+Owned by the Pod's worker; its background tasks (pulls, hooks) run on the same event loop. A kubelet that is
+restarted begins with an empty one: nothing in it is needed to adopt what runs.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Looking at a Pod: the runtime's lists, the worker's memory and the probes' results, as one observation. Shell.
 
-Called by the worker at the beginning of each pass; the lists are as of the call, so newer than the end of any action of the pass before.
+Called by the worker at the beginning of each pass; the lists are as of the call, so newer than the end of any
+action of the pass before.
 """
 
 import asyncio
@@ -89,7 +90,10 @@ async def observe(
 def _sizes(
     memory: PodMemory, containers: Sequence[ContainerState], previous: pod_pb2.PodStatus
 ) -> dict[str, Sizes]:
-    """Return what running containers have: what they were told, said to have (by an earlier kubelet) or made with."""
+    """Return what running containers have.
+
+    What they were told, said to have (by an earlier kubelet) or made with.
+    """
     said: dict[str, Sizes] | None = None
     for state in containers:
         if state.phase is not ContainerPhase.RUNNING or state.id in memory.sizes:
@@ -131,7 +135,10 @@ async def _end_of_log(tools: PodTools, state: ContainerState) -> str:
 async def _images(
     pod: pod_pb2.Pod, tools: PodTools, memory: PodMemory, observed: PodObservation
 ) -> dict[str, ImageObservation]:
-    """Return what is known of the images that next attempts need; what is settled for an attempt is remembered."""
+    """Return what is known of the images that next attempts need.
+
+    What is settled for an attempt is remembered.
+    """
     images: dict[str, ImageObservation] = {}
     for view in view_containers(pod, observed):
         if not _will_start(view, pod, observed):

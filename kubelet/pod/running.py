@@ -1,6 +1,7 @@
 """What is done with a container that runs: its hooks, other CPU and memory, its end. Shell.
 
-Called by `PodExecutor`. Hooks go on in tasks of the worker's group, which poke it when they end; nothing here waits for a container.
+Called by `PodExecutor`. Hooks go on in tasks of the worker's group, which poke it when they end; nothing here
+waits for a container.
 """
 
 from collections.abc import Callable
@@ -84,9 +85,12 @@ class RunningContainers:
             self._tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=settings.pod_pids_limit))
 
     def _check_memory(self, pod: pod_pb2.Pod, action: ResizeContainer, limit: int, sizes: Sizes) -> None:
-        """Refuse a limit, of the container or of the Pod, that is lowered to what is used: the kernel would kill for it.
+        """Refuse a limit, of the container or of the Pod, that is lowered to what is used.
 
-        Upstream's `pkg/kubelet/kuberuntime/kuberuntime_manager.go`, validateMemoryResizeAction. Raises RuntimeFailure.
+        The kernel would kill for it.
+
+        Upstream's `pkg/kubelet/kuberuntime/kuberuntime_manager.go`, validateMemoryResizeAction. Raises
+        RuntimeFailure.
         """
         have = self._memory.sizes.get(action.container_id, Sizes())
         settings = self._tools.node.settings

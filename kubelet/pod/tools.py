@@ -65,7 +65,9 @@ class StepSink(Protocol):
 
 
 class ShownSteps:
-    """Reports steps under the uid that the API knows: those of a static Pod under its mirror's, once there is one.
+    """Reports steps under the uid that the API knows.
+
+    Those of a static Pod under its mirror's, once there is one.
 
     Owned by the kubelet. A mirror that is made anew is told again.
     """
@@ -135,7 +137,10 @@ class PodCgroupKeeper(Protocol):
         ...
 
     def used_above(self, path: str, limit: int) -> int:
-        """Return the bytes of memory used where a new limit (0: none) would be lowered to that or less; else 0."""
+        """Return the bytes of memory used where a new limit (0: none) would be lowered to that or less.
+
+        Else 0.
+        """
         ...
 
     def contain(self, path: str) -> None:
@@ -213,8 +218,9 @@ class WorkerSettings:
     resync_seconds: float = 60.0
     sandbox_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 8.0))
     volume_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
-    #: after a container could not be created: never later than upstream, which tries again with the Pod's next sync, after 10 s
-    #: and up to half as much (`pkg/kubelet/pod_workers.go`: completeWork); its watches of ConfigMaps and Secrets wake no Pod
+    #: after a container could not be created: never later than upstream, which tries again with the Pod's
+    #: next sync, after 10 s and up to half as much (`pkg/kubelet/pod_workers.go`: completeWork); its watches
+    #: of ConfigMaps and Secrets wake no Pod
     create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 10.0))
     #: after a container could not be resized
     resize_backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))

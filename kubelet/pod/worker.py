@@ -1,7 +1,7 @@
 """The worker of one Pod: observe, say how it is, decide, do; until nothing of it is left. Shell.
 
-One task a uid; the latest wish wins. Every pass looks at the runtime anew, so that a worker which begins over (a restarted kubelet) does what is missing and nothing
-else. Called by `kubelet.pod.workers`.
+One task a uid; the latest wish wins. Every pass looks at the runtime anew, so that a worker which begins over
+(a restarted kubelet) does what is missing and nothing else. Called by `kubelet.pod.workers`.
 """
 
 import asyncio
@@ -62,7 +62,10 @@ def _nobody_waits() -> None:
 
 
 class PodWorker:
-    """Owns one Pod: its memory, its probes, and whatever is under way for it. All methods are called on one event loop."""
+    """Owns one Pod: its memory, its probes, and whatever is under way for it.
+
+    All methods are called on one event loop.
+    """
 
     def __init__(
         self,

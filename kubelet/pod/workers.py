@@ -1,7 +1,7 @@
 """All workers of a node: one task a uid. Shell.
 
-Owned by the kubelet; called by the sources (wishes) and the runtime's watcher (pokes, orphans). A worker that has ended is forgotten; a wish for its uid makes
-another.
+Owned by the kubelet; called by the sources (wishes) and the runtime's watcher (pokes, orphans). A worker that
+has ended is forgotten; a wish for its uid makes another.
 """
 
 import asyncio
@@ -85,7 +85,10 @@ class PodWorkers:
         return judge(pod, others, self._tools.node.settings.allocatable)
 
     def _must_wait(self, uid: Uid, pod: pod_pb2.Pod) -> bool:
-        """Say whether a Pod has to wait for the end of others that nobody wishes for any more: what runs never exceeds the node (I8)."""
+        """Say whether a Pod has to wait for the end of others that nobody wishes for any more.
+
+        What runs never exceeds the node (I8).
+        """
         others = [worker for worker in self._workers.values() if worker.uid != uid and worker.holds_resources]
         if not any(worker.is_gone for worker in others):
             return False

@@ -1,7 +1,7 @@
 """GET over HTTP/1.1 for probes and lifecycle hooks: 200 to 399 is success.
 
-As upstream: certificates are not checked, redirects to the same host are followed (to another one count as success with a warning), 10 kB of the body are
-kept for the message.
+As upstream: certificates are not checked, redirects to the same host are followed (to another one count as
+success with a warning), 10 kB of the body are kept for the message.
 """
 
 import asyncio
@@ -106,7 +106,10 @@ def _answer(head: str, body: bytes) -> Answer:
 
 
 async def probe(target: Target, *, any_status: bool = False) -> Outcome:
-    """Return whether a GET succeeds; with `any_status` every answer is a success. Never raises for what the other side does."""
+    """Return whether a GET succeeds; with `any_status` every answer is a success.
+
+    Never raises for what the other side does.
+    """
     try:
         answer = await get(target)
         for _ in range(_MAX_REDIRECTS):

@@ -1,7 +1,8 @@
 """The probes of one Pod's containers: a task for each probe of each running container.
 
-Owned by the Pod's worker, in whose task group the tasks live; what they establish is read with each observation, and a change pokes the worker. Follows
-`pkg/kubelet/prober`: a startup probe holds the others back until it has succeeded; after a failure of liveness or startup nothing is probed until the container is
+Owned by the Pod's worker, in whose task group the tasks live; what they establish is read with each
+observation, and a change pokes the worker. Follows `pkg/kubelet/prober`: a startup probe holds the others
+back until it has succeeded; after a failure of liveness or startup nothing is probed until the container is
 another one.
 """
 
@@ -62,7 +63,10 @@ class Prober:
         return {key: state.result for key, state in self._states.items()}
 
     def adopt(self, container_id: str, *, ready: bool, started: bool) -> None:
-        """Begin with what was known of a container before a restart of the kubelet: a ready Pod stays ready (I11)."""
+        """Begin with what was known of a container before a restart of the kubelet.
+
+        A ready Pod stays ready (I11).
+        """
         if ready:
             self._states.setdefault((container_id, ProbeKind.READINESS), ProbeState(ProbeResult.SUCCESS))
         if started:
@@ -78,7 +82,10 @@ class Prober:
         *,
         ending: bool,
     ) -> None:
-        """Have exactly the probes that these running containers (by id) need; when the Pod ends, only readiness."""
+        """Have exactly the probes that these running containers (by id) need.
+
+        When the Pod ends, only readiness.
+        """
         wanted: dict[Key, pod_pb2.Probe] = {}
         for container_id, (spec, _) in running.items():
             if spec.HasField("readiness_probe"):

@@ -1,8 +1,12 @@
-"""Ending a command whose caller went away before it had ended. Called by the runtimes' exec sessions (decision 157).
+"""Ending a command whose caller went away before it had ended.
 
-Neither Docker nor containerd ends it: a shell would wait for input for as long as its container lives, and a program that writes would write on. As a terminal
-that is closed does (https://man7.org/linux/man-pages/man7/signal.7.html, SIGHUP), its process group is told to hang up; then its first process is killed.
-What it has left in the background with `nohup` or in a session of its own stays. Only processes that the kubelet can see are ended.
+Called by the runtimes' exec sessions (decision 157).
+
+Neither Docker nor containerd ends it: a shell would wait for input for as long as its container lives, and a
+program that writes would write on. As a terminal that is closed does
+(https://man7.org/linux/man-pages/man7/signal.7.html, SIGHUP), its process group is told to hang up; then its
+first process is killed. What it has left in the background with `nohup` or in a session of its own stays.
+Only processes that the kubelet can see are ended.
 """
 
 import os
@@ -15,7 +19,10 @@ _PROC = Path("/proc")
 
 
 def end_command(pid: int) -> None:
-    """End a process, which leads a group of its own as everything does that an engine starts in a container. Success when it is gone."""
+    """End a process, which leads a group of its own as everything does that an engine starts in a container.
+
+    Success when it is gone.
+    """
     with suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGHUP)
@@ -23,7 +30,9 @@ def end_command(pid: int) -> None:
 
 
 def find_command(first_process: int, argv: Sequence[str]) -> int:
-    """Return the command that an engine started beside a container's first process: it has the same parent and the same cgroups; blocking.
+    """Return the command that an engine started beside a container's first process.
+
+    It has the same parent and the same cgroups; blocking.
 
     Args:
         first_process: of the container, by its id.

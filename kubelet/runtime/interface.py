@@ -1,16 +1,18 @@
 """What the kubelet may ask of a container runtime: CRI's verbs (`kubelet.runtime.records` has the values).
 
-Serves steps 4 (SANDBOXED) and 6 (STARTED) and requirement row C3. Implementations (`docker`, `hollow`, later `cri`) pass
-`tests/conformance/runtime_spec.py`. What they all keep:
+Serves steps 4 (SANDBOXED) and 6 (STARTED) and requirement row C3. Implementations (`docker`, `hollow`, later
+`cri`) pass `tests/conformance/runtime_spec.py`. What they all keep:
 
-* **What is true is in the runtime's labels.** Every record that `list_*` returns carries the Pod's name, namespace and uid, the
-  attempt, and `labels` and `annotations` exactly as they were given: a restarted kubelet adopts what runs from these alone (I11).
-* **Creating twice is creating once**: the name of a sandbox is derived from (uid, attempt), of a container from (uid, name, attempt). A second
-  call with the same ones returns what is there already.
-* **No verb waits for a grace period.** `stop_container` with a grace returns as soon as the stop signal is on its way; the kubelet comes
-  back later with grace 0. Stopping and removing what is not there is a success.
-* **A start that is cut off has not been**: engines cancel it when whoever asked for it (a kubelet that is killed) goes away. Where nothing of the
-  container ran, `list_containers` has it as CREATED, or not at all; creating it again and starting it then runs it, once.
+* **What is true is in the runtime's labels.** Every record that `list_*` returns carries the Pod's name,
+  namespace and uid, the attempt, and `labels` and `annotations` exactly as they were given: a restarted
+  kubelet adopts what runs from these alone (I11).
+* **Creating twice is creating once**: the name of a sandbox is derived from (uid, attempt), of a container
+  from (uid, name, attempt). A second call with the same ones returns what is there already.
+* **No verb waits for a grace period.** `stop_container` with a grace returns as soon as the stop signal is on
+  its way; the kubelet comes back later with grace 0. Stopping and removing what is not there is a success.
+* **A start that is cut off has not been**: engines cancel it when whoever asked for it (a kubelet that is
+  killed) goes away. Where nothing of the container ran, `list_containers` has it as CREATED, or not at all;
+  creating it again and starting it then runs it, once.
 * All times are seconds since the epoch, all amounts integers in the unit of their name.
 
 Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/architecture/cri/), `runtime.v1`.
@@ -54,7 +56,10 @@ class NotFoundInRuntime(RuntimeFailure):
 
 
 class SandboxFailed(RuntimeFailure):
-    """The sandbox or its network could not be made; nothing of it is left, or `list_pod_sandboxes` shows it as not ready."""
+    """The sandbox or its network could not be made.
+
+    Nothing of it is left, or `list_pod_sandboxes` shows it as not ready.
+    """
 
 
 class CreateFailed(RuntimeFailure):
@@ -62,13 +67,17 @@ class CreateFailed(RuntimeFailure):
 
 
 class StartFailed(RuntimeFailure):
-    """The container was created and could not be started (reason RunContainerError); it is listed as EXITED, StartError, with a code."""
+    """The container was created and could not be started (reason RunContainerError).
+
+    It is listed as EXITED, StartError, with a code.
+    """
 
 
 class ImagePullError(RuntimeFailure):
     """The image could not be pulled.
 
-    `reason` is a waiting reason of Kubernetes: ErrImagePull, RegistryUnavailable, InvalidImageName or SignatureValidationFailed.
+    `reason` is a waiting reason of Kubernetes: ErrImagePull, RegistryUnavailable, InvalidImageName or
+    SignatureValidationFailed.
     """
 
     def __init__(self, message: str, *, reason: str = "ErrImagePull") -> None:
@@ -105,7 +114,10 @@ class ExecSession(Protocol):
 
 
 class Runtime(Protocol):
-    """Sandboxes and containers. Any verb may raise RuntimeUnavailable; cancelling a call stops waiting for it, nothing more."""
+    """Sandboxes and containers. Any verb may raise RuntimeUnavailable.
+
+    Cancelling a call stops waiting for it, nothing more.
+    """
 
     async def version(self) -> RuntimeVersion:
         """Return the engine's name and version."""
@@ -120,7 +132,10 @@ class Runtime(Protocol):
         ...
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        """Kill what still runs in it, end its process, and give its address back: afterwards it is not ready, or not listed at all."""
+        """Kill what still runs in it, end its process, and give its address back.
+
+        Afterwards it is not ready, or not listed at all.
+        """
         ...
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
@@ -132,7 +147,10 @@ class Runtime(Protocol):
         ...
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
-        """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime (the sandbox is gone)."""
+        """Make a container in a sandbox; return its id.
+
+        Raises CreateFailed, NotFoundInRuntime (the sandbox is gone).
+        """
         ...
 
     async def start_container(self, container_id: str) -> None:
@@ -142,8 +160,9 @@ class Runtime(Protocol):
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         """Ask the container to end, and return without waiting for it.
 
-        With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. A runtime that has only
-        StopContainer runs that in a task of its own with this grace. With 0 it is killed. Success when it is gone or has ended.
+        With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. A runtime
+        that has only StopContainer runs that in a task of its own with this grace. With 0 it is killed.
+        Success when it is gone or has ended.
         """
         ...
 
@@ -152,7 +171,10 @@ class Runtime(Protocol):
         ...
 
     async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
-        """Return all containers, or those of one Pod, in every phase. As of the call, never cached; sandboxes are not among them."""
+        """Return all containers, or those of one Pod, in every phase.
+
+        As of the call, never cached; sandboxes are not among them.
+        """
         ...
 
     async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
@@ -170,7 +192,9 @@ class Runtime(Protocol):
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
-        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure (it could not be started)."""
+        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure (it could not be
+        started).
+        """
         ...
 
     async def exec(self, container_id: str, config: ExecConfig) -> ExecSession:
@@ -182,15 +206,24 @@ class Runtime(Protocol):
         ...
 
     async def network_namespace(self, sandbox_id: str) -> str:
-        """Return the path of a ready sandbox's network namespace (/proc/42/ns/net). Raises NotFoundInRuntime; RuntimeFailure: it has none."""
+        """Return the path of a ready sandbox's network namespace (/proc/42/ns/net).
+
+        Raises NotFoundInRuntime; RuntimeFailure: it has none.
+        """
         ...
 
     def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """Yield the log of a container, dead or alive, in pieces as they come; with `follow` until the container ends. Raises NotFoundInRuntime."""
+        """Yield the log of a container, dead or alive, in pieces as they come.
+
+        With `follow` until the container ends. Raises NotFoundInRuntime.
+        """
         ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
-        """Yield hints until the connection ends (then RuntimeUnavailable); the caller lists again and calls anew."""
+        """Yield hints until the connection ends (then RuntimeUnavailable).
+
+        The caller lists again and calls anew.
+        """
         ...
 
     async def close(self) -> None:
@@ -217,12 +250,15 @@ class ImageService(Protocol):
         Args:
             reference: with tag or digest; without either the tag is latest.
             auth: login; None: anonymous.
-            on_progress: called with a few words whenever something moves on (for the log; a pull without progress can be given up).
+            on_progress: called with a few words whenever something moves on (for the log; a pull without
+            progress can be given up).
         """
         ...
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
-        """Have the files of an image in a directory, all or none, for a volume that shows them; False: the runtime mounts images itself.
+        """Have the files of an image in a directory, all or none, for a volume that shows them.
+
+        False: the runtime mounts images itself.
 
         Raises RuntimeFailure, OSError.
         """
@@ -237,5 +273,8 @@ class ImageService(Protocol):
         ...
 
     async def image_filesystem(self) -> str:
-        """Return a path on the node whose file system has the images (CRI: ImageFsInfo); "" where there is none."""
+        """Return a path on the node whose file system has the images (CRI: ImageFsInfo).
+
+        "" where there is none.
+        """
         ...

@@ -1,7 +1,7 @@
 """The records that pass between the kubelet and a container runtime: frozen values without behaviour.
 
-Pure modules (plan, status) read them; `kubelet.runtime.interface` says what the runtimes do with them. Times are seconds since the epoch,
-amounts integers in the unit of their name.
+Pure modules (plan, status) read them; `kubelet.runtime.interface` says what the runtimes do with them. Times
+are seconds since the epoch, amounts integers in the unit of their name.
 """
 
 from collections.abc import Mapping
@@ -84,8 +84,8 @@ class SandboxState:
     attempt: int
     #: its process runs and its network is complete
     ready: bool
-    #: empty with host_network, while there is no network, and once it was given back; a sandbox that died by itself keeps its address
-    #: until it is stopped
+    #: empty with host_network, while there is no network, and once it was given back; a sandbox that died by
+    #: itself keeps its address until it is stopped
     ip: str
     created_at: float
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -103,7 +103,8 @@ class Mount:
     recursive_readonly: bool = False
     #: None, HostToContainer or Bidirectional
     propagation: str = "None"
-    #: id of an image that the runtime mounts in place of a path of the node, or the part `sub_path` of it; only of one that can
+    #: id of an image that the runtime mounts in place of a path of the node, or the part `sub_path` of it;
+    #: only of one that can
     image: str = ""
     sub_path: str = ""
 
@@ -174,7 +175,8 @@ class ContainerConfig:
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     #: below the sandbox's log_directory; empty: the runtime keeps the log itself
     log_path: str = ""
-    #: id of the container whose process namespace it joins (an ephemeral container's target); empty: as the sandbox says
+    #: id of the container whose process namespace it joins (an ephemeral container's target); empty: as the
+    #: sandbox says
     target_container_id: str = ""
 
 

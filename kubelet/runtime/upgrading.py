@@ -1,4 +1,7 @@
-"""Taking over an HTTP connection that a runtime's server upgrades to a stream. Called by the streams of the runtimes."""
+"""Taking over an HTTP connection that a runtime's server upgrades to a stream.
+
+Called by the streams of the runtimes.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Collection

@@ -1,6 +1,9 @@
-"""What happens in the runtime, for those who wait for it: its events as they come, and a relist every so often. Shell.
+"""What happens in the runtime, for those who wait for it.
 
-Upstream's PLEG, with events first. An event or a difference only pokes a Pod's worker, which looks for itself. A relist also finds Pods that no source knows.
+Its events as they come, and a relist every so often. Shell.
+
+Upstream's PLEG, with events first. An event or a difference only pokes a Pod's worker, which looks for
+itself. A relist also finds Pods that no source knows.
 """
 
 import asyncio

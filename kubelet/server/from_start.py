@@ -1,9 +1,11 @@
-"""All that a container writes, for who is joined to it a moment after it has started. Called by the service's attach.
+"""All that a container writes, for who is joined to it a moment after it has started.
 
-Runtimes join a caller to what a container writes from then on; of what it wrote before they keep the log. Here the two
-are put together: the caller is joined first, then the log is read, and what both have is given once. A container over CRI
-cannot be joined before it runs, so this way is the same for all runtimes; upstream loses what was written before
-(`pkg/kubelet/server`, `staging/src/k8s.io/kubectl/pkg/cmd/run`).
+Called by the service's attach.
+
+Runtimes join a caller to what a container writes from then on; of what it wrote before they keep the log.
+Here the two are put together: the caller is joined first, then the log is read, and what both have is given
+once. A container over CRI cannot be joined before it runs, so this way is the same for all runtimes; upstream
+loses what was written before (`pkg/kubelet/server`, `staging/src/k8s.io/kubectl/pkg/cmd/run`).
 """
 
 import asyncio
@@ -66,8 +68,8 @@ def missed(log: bytes, heard: bytes) -> bytes:
 class Late:
     """Knows of a stream what its log gave, and takes that away from what the stream still brings. PURE.
 
-    Used while nothing of the stream had been heard when its log was read: what was written after the caller had been
-    joined comes on both ways.
+    Used while nothing of the stream had been heard when its log was read: what was written after the caller
+    had been joined comes on both ways.
     """
 
     def __init__(self, given: bytes) -> None:
@@ -199,7 +201,9 @@ async def _before(
     *,
     tty: bool,
 ) -> AsyncGenerator[bytes, None]:
-    """Give what one stream's log has of the time before, and put into `common` what may have been heard as well."""
+    """Give what one stream's log has of the time before, and put into `common` what may have been heard as
+    well.
+    """
     # Stamps are compared as texts: those with fewer digits count as later, and are looked for in what was heard.
     begin = since - _MARGIN_SECONDS
     bound = f"{rfc3339(begin)[:-1]}.{int(begin % 1 * 1e6):06d}".encode()
@@ -216,7 +220,10 @@ async def _before(
 async def _lines(
     runtime: Runtime, container_id: str, stream: OutputStream
 ) -> AsyncGenerator[tuple[bytes, bytes], None]:
-    """Give a log's lines with their stamps, as far as it is written now; a long one in pieces, each with its stamp."""
+    """Give a log's lines with their stamps, as far as it is written now.
+
+    A long one in pieces, each with its stamp.
+    """
     options = LogOptions(timestamps=True, stream=stream)
     rest = b""
     #: of a line of which a piece was given

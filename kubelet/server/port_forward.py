@@ -1,4 +1,7 @@
-"""One forwarded connection: a caller's stream joined to a port of a Pod's own loopback. Called by the service."""
+"""One forwarded connection: a caller's stream joined to a port of a Pod's own loopback.
+
+Called by the service.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,7 +14,8 @@ from kubelet.server.sessions import PIECE
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError, InternalError
 
-#: bytes that are read ahead of a caller who does not take them; then the Pod's own socket fills, and its writer waits
+#: bytes that are read ahead of a caller who does not take them; then the Pod's own socket fills, and its
+#: writer waits
 _READ_AHEAD = 64 * 1024
 
 
@@ -44,7 +48,9 @@ async def connect(
 
 
 async def _check_namespace(runtime: Runtime, sandbox_id: str, namespace: str) -> None:
-    """Look again: paths of namespaces name processes, whose numbers are given again, so it may have been another's by now."""
+    """Look again: paths of namespaces name processes, whose numbers are given again, so it may have been
+    another's by now.
+    """
     if await runtime.network_namespace(sandbox_id) != namespace:
         raise NotFoundInRuntime(f"sandbox {sandbox_id} was replaced")
 
@@ -54,7 +60,10 @@ async def join(
     writer: asyncio.StreamWriter,
     inputs: AsyncIterator[pod_stream_pb2.PodPortForwardRequest],
 ) -> AsyncGenerator[pod_stream_pb2.PodPortForwardResponse, None]:
-    """Give what the port sends until it ends, while what comes goes to it. The connection is closed on every way out."""
+    """Give what the port sends until it ends, while what comes goes to it.
+
+    The connection is closed on every way out.
+    """
     try:
         yield pod_stream_pb2.PodPortForwardResponse(connected=True)
         async with beside(_pump(writer, inputs)):

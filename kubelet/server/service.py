@@ -211,7 +211,10 @@ class KubeletService:
     async def attach(
         self, requests: AsyncIterator[pod_stream_pb2.PodAttachRequest], ctx: RequestContext
     ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
-        """Join the streams of a container's own process, until it or the caller ends. Whether it is a terminal, its spec says."""
+        """Join the streams of a container's own process, until it or the caller ends.
+
+        Whether it is a terminal, its spec says.
+        """
         first = await anext(aiter(requests), None)
         if first is None or not first.HasField("start"):
             raise BadRequest("the first message must be start")

@@ -1,8 +1,8 @@
 """A process's streams and a caller's, joined: what exec and attach share. Called by the service.
 
-Nothing gathers here: the next piece is read when the one before has been taken, and the process waits where its reader does. Pieces are
-small, because the servers on the way wait without end for those alone (`SEND_SECONDS` of `vaina.serving.outlet`): who
-stops a pager for an hour keeps the stream.
+Nothing gathers here: the next piece is read when the one before has been taken, and the process waits where
+its reader does. Pieces are small, because the servers on the way wait without end for those alone
+(`SEND_SECONDS` of `vaina.serving.outlet`): who stops a pager for an hour keeps the stream.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -15,7 +15,8 @@ from kubelet.server.beside import beside
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError
 
-#: bytes of one message; with what is around them less than what the servers count (`vaina.serving.unsent.MIN_BYTES`)
+#: bytes of one message; with what is around them less than what the servers count
+#: (`vaina.serving.unsent.MIN_BYTES`)
 PIECE: Final = 8_000
 
 Input: TypeAlias = pod_stream_pb2.PodExecRequest | pod_stream_pb2.PodAttachRequest

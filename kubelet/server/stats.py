@@ -52,7 +52,9 @@ def node_metrics(name: str, rate: Rate) -> metrics_pb2.NodeMetrics:
 
 
 def pod_metrics(found: PodRates) -> metrics_pb2.PodMetrics | None:
-    """Return what a Pod uses; None while a running container of it was looked at only once, as metrics-server."""
+    """Return what a Pod uses; None while a running container of it was looked at only once, as
+    metrics-server.
+    """
     rates = found.containers
     if not rates or any(rate.cpu_nano_cores is None for rate in rates.values()):
         return None

@@ -1,7 +1,8 @@
 """The Pods that the apiserver has for this node: a watch on spec.nodeName. Shell.
 
-Where a Pod comes from is for the kubelet to say, not for the Pod: as upstream does (`pkg/kubelet/config/config.go`, updatePodsFunc), one that claims to come from a file
-is told apart. Otherwise anybody could make a Pod that is never evicted, and whose status is never written.
+Where a Pod comes from is for the kubelet to say, not for the Pod: as upstream does
+(`pkg/kubelet/config/config.go`, updatePodsFunc), one that claims to come from a file is told apart. Otherwise
+anybody could make a Pod that is never evicted, and whose status is never written.
 """
 
 import random

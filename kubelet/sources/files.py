@@ -1,7 +1,8 @@
 """The Pods that a folder of the node has manifests of. Shell; `static_files` decides.
 
-The folder is listed every second instead of waiting for inotify: a list of a few names and their times costs some 50 µs, works on every file system, and two looks that agree
-are what tells a file that is whole from one that is being written (decision 118). Works without an apiserver.
+The folder is listed every second instead of waiting for inotify: a list of a few names and their times costs
+some 50 µs, works on every file system, and two looks that agree are what tells a file that is whole from one
+that is being written (decision 118). Works without an apiserver.
 """
 
 import asyncio
@@ -122,7 +123,9 @@ class FileSource:
 
 
 def _list(folder: Path) -> tuple[dict[str, Stamp], dict[str, str]]:
-    """Return the files of a folder, and what is wrong with those that cannot be looked at; nothing when it is not there. Raises OSError.
+    """Return the files of a folder, and what is wrong with those that cannot be looked at.
+
+    Nothing when it is not there. Raises OSError.
 
     As `pkg/kubelet/config/file.go` (extractFromDir), a link that leads nowhere is told, and is no file.
     """

@@ -1,7 +1,7 @@
 """What several sources say, as one set of wishes. PURE.
 
-The apiserver is one source; static files are the other. A uid belongs to the source that named it first; it is gone when that source has it no
-more.
+The apiserver is one source; static files are the other. A uid belongs to the source that named it first; it
+is gone when that source has it no more.
 """
 
 from collections.abc import Mapping

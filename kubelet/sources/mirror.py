@@ -1,6 +1,8 @@
-"""Mirror Pods: what has to be made and deleted in the API so that it shows the static Pods, and nothing else. PURE.
+"""Mirror Pods: what has to be made and deleted in the API so that it shows the static Pods, and nothing else.
+PURE.
 
-Follows `pkg/kubelet/pod/mirror_client.go` and what `pkg/kubelet/kubelet.go` (SyncPod, HandlePodCleanups) does with it. Carried out by `kubelet.sources.mirrors`.
+Follows `pkg/kubelet/pod/mirror_client.go` and what `pkg/kubelet/kubelet.go` (SyncPod, HandlePodCleanups) does
+with it. Carried out by `kubelet.sources.mirrors`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +49,10 @@ def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
 def shown(
     statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], outlived: Outlived = never
 ) -> dict[Uid, pod_pb2.Pod]:
-    """Return the mirror of each static Pod that has one, by the static Pod's uid. One that is being deleted shows nothing any more."""
+    """Return the mirror of each static Pod that has one, by the static Pod's uid.
+
+    One that is being deleted shows nothing any more.
+    """
     by_name = {full_name(mirror): mirror for mirror in mirrors}
     found = {}
     for static in statics:
@@ -72,7 +77,8 @@ def plan_mirrors(
     Args:
         statics: the static Pods, by uid.
         mirrors: the mirror Pods that the API has for this node.
-        node: owns the mirrors; one without a uid is not registered yet, and one that is being deleted gets no new ones.
+        node: owns the mirrors; one without a uid is not registered yet, and one that is being deleted gets no
+        new ones.
         outlived: mirrors of which it says so are made anew.
     """
     mirrors = tuple(mirrors)
@@ -88,7 +94,10 @@ def plan_mirrors(
 
 
 def mirror_of(static: pod_pb2.Pod, node: node_pb2.Node) -> pod_pb2.Pod:
-    """Return the Pod that shows a static one: the same but for the annotation, the owner, and a uid that the API gives."""
+    """Return the Pod that shows a static one.
+
+    The same but for the annotation, the owner, and a uid that the API gives.
+    """
     mirror = pod_pb2.Pod()
     mirror.CopyFrom(static)
     mirror.ClearField("status")

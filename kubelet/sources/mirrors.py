@@ -1,6 +1,7 @@
 """Keeps the mirror Pods of a node as `mirror` plans them. Shell.
 
-Level-triggered: whoever sees something new pokes; a pass over what is right does nothing. Without an apiserver it waits, and static Pods run all the same.
+Level-triggered: whoever sees something new pokes; a pass over what is right does nothing. Without an
+apiserver it waits, and static Pods run all the same.
 """
 
 import asyncio

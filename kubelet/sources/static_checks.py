@@ -1,8 +1,9 @@
 """What a static Pod may not be. PURE.
 
-What would keep it from running (values: `static_values`), or would need an apiserver: the mirror Pod is judged by all of
-the apiserver's rules. Paths and words are upstream's (`pkg/kubelet/config/common.go`: tryDecodeSinglePod;
-`pkg/api/pod/util.go`: HasAPIObjectReference); a test holds them against the apiserver's own rules.
+What would keep it from running (values: `static_values`), or would need an apiserver: the mirror Pod is
+judged by all of the apiserver's rules. Paths and words are upstream's (`pkg/kubelet/config/common.go`:
+tryDecodeSinglePod; `pkg/api/pod/util.go`: HasAPIObjectReference); a test holds them against the apiserver's
+own rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,8 +1,10 @@
 """Manifests in a folder of the node, as static Pods. PURE.
 
-`kubelet.sources.files` lists and reads; this module says what is due to be read, what a text means, and which Pods follow. Names, annotations and the
-toleration are upstream's (`pkg/kubelet/config/common.go` and `file.go`); what is forbidden as well: a static Pod runs without an apiserver, so it may not need objects of it.
-Where we differ (decision 118): a file counts once it has looked alike twice, and a manifest that can no longer be read leaves its Pod as it was.
+`kubelet.sources.files` lists and reads; this module says what is due to be read, what a text means, and which
+Pods follow. Names, annotations and the toleration are upstream's (`pkg/kubelet/config/common.go` and
+`file.go`); what is forbidden as well: a static Pod runs without an apiserver, so it may not need objects of
+it. Where we differ (decision 118): a file counts once it has looked alike twice, and a manifest that can no
+longer be read leaves its Pod as it was.
 """
 
 import hashlib
@@ -73,7 +75,10 @@ class Chosen:
 
 
 def is_static(meta: meta_pb2.ObjectMeta) -> bool:
-    """Say whether a Pod comes from a file of this node; nobody can make one that came over the API look so, for its uid is given to it."""
+    """Say whether a Pod comes from a file of this node.
+
+    Nobody can make one that came over the API look so, for its uid is given to it.
+    """
     annotations = meta.annotations
     return (
         SOURCE in annotations
@@ -84,7 +89,10 @@ def is_static(meta: meta_pb2.ObjectMeta) -> bool:
 
 
 def considered(names: Iterable[str]) -> list[str]:
-    """Return the names that may be manifests, in order: what begins with a dot is an editor's or somebody's own business."""
+    """Return the names that may be manifests, in order.
+
+    What begins with a dot is an editor's or somebody's own business.
+    """
     return sorted(name for name in names if not name.startswith("."))
 
 
@@ -93,7 +101,8 @@ def looked(
 ) -> tuple[dict[str, Entry], list[str]]:
     """Return what is known after a look at the folder, and the files that are due to be read.
 
-    What changes is read, and what goes is dropped, when two looks in a row agree: editors write in pieces, and move files away and back.
+    What changes is read, and what goes is dropped, when two looks in a row agree: editors write in pieces,
+    and move files away and back.
 
     Args:
         before: what was known.
@@ -127,7 +136,10 @@ def was_read(entry: Entry, outcome: pod_pb2.Pod | ManifestError) -> Entry:
 
 
 def choose(entries: Mapping[str, Entry]) -> Chosen:
-    """Return the Pods of all files. Of two with one name the first file's counts: the other is a copy that was left behind."""
+    """Return the Pods of all files. Of two with one name the first file's counts.
+
+    The other is a copy that was left behind.
+    """
     pods: dict[Uid, pod_pb2.Pod] = {}
     problems: dict[str, str] = {}
     names: dict[tuple[str, str], str] = {}
@@ -182,7 +194,8 @@ def decode(data: bytes, *, path: str, node_name: str, now: float) -> pod_pb2.Pod
     pod.spec.node_name = node_name
     _tolerate_everything(pod.spec)
     default_pod(pod)
-    # Upstream accepts less, and gives a second whatever is said (`pkg/kubelet/pod_workers.go`, calculateEffectiveGracePeriod).
+    # Upstream accepts less, and gives a second whatever is said (`pkg/kubelet/pod_workers.go`,
+    # calculateEffectiveGracePeriod).
     pod.spec.termination_grace_period_seconds = max(pod.spec.termination_grace_period_seconds, 1)
     if wrong := static_checks.mistake(pod):
         raise ManifestError(wrong)

@@ -1,7 +1,9 @@
 """Values that a static Pod may not have. PURE.
 
-Nobody else looks at them before the Pod runs: the apiserver judges its mirror, later or never. So these are the apiserver's rules for values that a node acts on, with its
-words and paths (upstream runs all of `pkg/apis/core/validation` on static Pods, `pkg/kubelet/config/common.go`). A test holds every word against the apiserver's own rules.
+Nobody else looks at them before the Pod runs: the apiserver judges its mirror, later or never. So these are
+the apiserver's rules for values that a node acts on, with its words and paths (upstream runs all of
+`pkg/apis/core/validation` on static Pods, `pkg/kubelet/config/common.go`). A test holds every word against
+the apiserver's own rules.
 """
 
 from collections.abc import Iterator, Mapping

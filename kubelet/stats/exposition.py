@@ -1,6 +1,7 @@
 """/metrics/resource: what the node, its Pods and containers use, for Prometheus.
 
-Names and labels are upstream's (`pkg/kubelet/metrics/collectors/resource_metrics.go`): here alone they name Pods, bounded by those that run.
+Names and labels are upstream's (`pkg/kubelet/metrics/collectors/resource_metrics.go`): here alone they name
+Pods, bounded by those that run.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """What the node, its Pods and their containers use, measured when asked. Shell.
 
-CPU, memory and processes come from the kernel's cgroups, whatever the runtime; only what a container takes on disk is the runtime's to say. Called by the eviction
-manager, and by the service that answers `vaina top` and /metrics/resource.
+CPU, memory and processes come from the kernel's cgroups, whatever the runtime; only what a container takes on
+disk is the runtime's to say. Called by the eviction manager, and by the service that answers `vaina top` and
+/metrics/resource.
 """
 
 import asyncio

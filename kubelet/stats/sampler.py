@@ -1,7 +1,8 @@
 """How much CPU containers use: a rate needs two looks. Shell.
 
-Every 15 s (metrics-server's resolution) the counters of all running containers are read. Who asks gets the rate between the last two looks; a container that has been
-seen once has none yet, as with metrics-server. Bounded by the containers there are.
+Every 15 s (metrics-server's resolution) the counters of all running containers are read. Who asks gets the
+rate between the last two looks; a container that has been seen once has none yet, as with metrics-server.
+Bounded by the containers there are.
 """
 
 from collections.abc import Callable, Iterable, Mapping

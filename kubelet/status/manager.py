@@ -1,8 +1,11 @@
-"""Pods' statuses on their way to the apiserver: deduplicated, in order for each Pod, in batches, again when they were lost. Shell.
+"""Pods' statuses on their way to the apiserver.
 
-Workers put in what is true; one task sends. Only the newest of a Pod waits, so the queue is bounded by the node's Pods. A Pod that has ended is deleted after
-its last status was written, with grace 0 and its uid as precondition. Follows `pkg/kubelet/status/status_manager.go`; the fields that are written are the
-kubelet's own (docs/decisions/003-status-masks.md).
+Deduplicated, in order for each Pod, in batches, again when they were lost. Shell.
+
+Workers put in what is true; one task sends. Only the newest of a Pod waits, so the queue is bounded by the
+node's Pods. A Pod that has ended is deleted after its last status was written, with grace 0 and its uid as
+precondition. Follows `pkg/kubelet/status/status_manager.go`; the fields that are written are the kubelet's
+own (docs/decisions/003-status-masks.md).
 """
 
 import asyncio
@@ -105,7 +108,10 @@ class StatusManager:
             self._queue(Uid(pod.metadata.uid))
 
     def reconcile(self, pod: pod_pb2.Pod) -> None:
-        """Write again when the apiserver's status is not what was written: somebody else (the node controller) has changed it."""
+        """Write again when the apiserver's status is not what was written.
+
+        Somebody else (the node controller) has changed it.
+        """
         uid = Uid(pod.metadata.uid)
         entry = self._entries.get(uid)
         if entry is not None:
@@ -120,7 +126,10 @@ class StatusManager:
             self._queue(uid)
 
     def mirrored(self, uid: Uid, mirror: pod_pb2.Pod | None) -> None:
-        """Have a static Pod's status written to its mirror Pod from now on; None: there is none, and the status waits."""
+        """Have a static Pod's status written to its mirror Pod from now on.
+
+        None: there is none, and the status waits.
+        """
         if mirror is None:
             self._mirrors.pop(uid, None)
             return
@@ -289,7 +298,10 @@ class StatusManager:
 
 
 def _version(pod: pod_pb2.Pod) -> int:
-    """Return a Pod's version: they are numbers that can be compared (apimachinery `pkg/util/resourceversion`)."""
+    """Return a Pod's version: they are numbers that can be compared.
+
+    Follows apimachinery `pkg/util/resourceversion`.
+    """
     return int(pod.metadata.resource_version or 0)
 
 

@@ -20,7 +20,8 @@ NODE_MASK = ("capacity", "allocatable", "conditions", "addresses", "daemon_endpo
 #: those that nobody shares with it
 _REPLACED = NODE_MASK[3:]
 
-#: condition -> (reason and message without it, the same with it); an event's reason is Node and what follows Kubelet
+#: condition -> (reason and message without it, the same with it); an event's reason is Node and what follows
+#: Kubelet
 PRESSURES = {
     "MemoryPressure": (
         ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -98,8 +99,9 @@ def compute_node_status(
 ) -> node_pb2.NodeStatus:
     """Return the kubelet's part of the Node's status (the fields of `NODE_MASK`).
 
-    Of resources it says what the node has of its own. Others may have added some to the capacity: all of those is allocatable too, and
-    what is gone from the capacity is taken from the allocatable, which is an amount without a number (MachineInfo in `setters.go`).
+    Of resources it says what the node has of its own. Others may have added some to the capacity: all of
+    those is allocatable too, and what is gone from the capacity is taken from the allocatable, which is an
+    amount without a number (MachineInfo in `setters.go`).
 
     Args:
         facts: of the node.
@@ -151,7 +153,8 @@ def _is_extended(resource: str) -> bool:
 def without_extended(before: node_pb2.NodeStatus) -> node_pb2.NodeStatus:
     """Return what takes the amounts of resources that a cluster added from a Node whose machine is another now.
 
-    As reconcileExtendedResource in `pkg/kubelet/kubelet_node_status.go`: they are 0 until whoever added them has looked again.
+    As reconcileExtendedResource in `pkg/kubelet/kubelet_node_status.go`: they are 0 until whoever added them
+    has looked again.
     """
     status = node_pb2.NodeStatus()
     for name in before.capacity:

@@ -1,7 +1,9 @@
-"""Writing a volume's files so that a container sees all of the old ones or all of the new ones. Blocking; called in a thread.
+"""Writing a volume's files so that a container sees all of the old ones or all of the new ones.
 
-As upstream's AtomicWriter: the files live in a directory `..<time>`, `..data` is a link to it that is replaced by renaming, and each top-level name
-is a link through `..data`.
+Blocking; called in a thread.
+
+As upstream's AtomicWriter: the files live in a directory `..<time>`, `..data` is a link to it that is
+replaced by renaming, and each top-level name is a link through `..data`.
 """
 
 import os

@@ -1,4 +1,6 @@
-"""What a claim stands for on this node: which directory, and whether this Pod may have it. PURE, but for the Protocol that fetches.
+"""What a claim stands for on this node: which directory, and whether this Pod may have it.
+
+PURE, but for the Protocol that fetches.
 
 Follows `pkg/kubelet/volumemanager/populator` (getPVCExtractPV, getPVSpec, createVolumeSpec), words included.
 """
@@ -56,7 +58,10 @@ class LocalDirectory:
 
 
 def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, *, made_for_pod: bool) -> Claim:
-    """Return the claim of a Pod's volume, if it may be used; one that is made for the Pod must be owned by it. Raises ClaimProblem."""
+    """Return the claim of a Pod's volume, if it may be used.
+
+    One that is made for the Pod must be owned by it. Raises ClaimProblem.
+    """
     where = f"error processing PVC {pod.metadata.namespace}/{name}: "
     if claim is None:
         raise ClaimProblem(
@@ -121,7 +126,10 @@ def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDire
 
 
 def is_reached(volume: Volume, node: node_pb2.Node | None) -> bool:
-    """Say whether a volume can be had on a node (CheckNodeAffinity). A Pod that names its node itself may be on another."""
+    """Say whether a volume can be had on a node (CheckNodeAffinity).
+
+    A Pod that names its node itself may be on another.
+    """
     if not volume.spec.node_affinity.HasField("required"):
         return True
     if node is None:

@@ -1,6 +1,7 @@
 """The places of a Pod's volumes in one of its containers. Shell: blocking, so called in threads.
 
-Follows `pkg/kubelet/kubelet_pods.go` (makeMounts), words included: what goes wrong here is a container's CreateContainerConfigError.
+Follows `pkg/kubelet/kubelet_pods.go` (makeMounts), words included: what goes wrong here is a container's
+CreateContainerConfigError.
 """
 
 import re
@@ -70,7 +71,10 @@ def volume_mounts(
 
 
 def _expand(text: str, env: Mapping[str, str]) -> str:
-    """Expand variables, all of which must have a value (`pkg/kubelet/container/helpers.go`: ExpandContainerVolumeMounts)."""
+    """Expand variables, all of which must have a value.
+
+    Follows `pkg/kubelet/container/helpers.go`: ExpandContainerVolumeMounts.
+    """
     missing = {match[1] for match in _NAMES.finditer(text) if match[1] is not None and not env.get(match[1])}
     if missing:
         raise ConfigProblem(f"missing value for {', '.join(sorted(missing))}")
@@ -93,6 +97,7 @@ def _bind(volume: Path, part: str, place: Path, mount: str, container: str, *, m
         what = "failed to prepare subPath for"
         return subpath.bind(volume, part, place)
     except (subpath.SubPathError, OSError, ValueError) as error:
-        # ValueError: a path that no system call takes (it has a byte 0). The reason names paths of the node: it is for whoever looks after it.
+        # ValueError: a path that no system call takes (it has a byte 0). The reason names paths of the node:
+        # it is for whoever looks after it.
         log.warning("sub path not mounted", volume=str(volume), sub_path=part, error=str(error))
         raise ConfigProblem(f"{what} {where}") from error

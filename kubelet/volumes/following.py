@@ -1,8 +1,9 @@
 """Follows the objects that volumes are made of, one watch an object, so that a change is seen at once. Shell.
 
 ConfigMaps and Secrets that mounted volumes show, and those and claims that volumes still wait for. As upstream's
-watch-based manager (`pkg/kubelet/util/manager/watch_based_manager.go`): a kubelet watches what its Pods name and nothing
-else. What is not followed (too many, or the watch is away) is still looked at with the Pod's resync and its next try.
+watch-based manager (`pkg/kubelet/util/manager/watch_based_manager.go`): a kubelet watches what its Pods name
+and nothing else. What is not followed (too many, or the watch is away) is still looked at with the Pod's
+resync and its next try.
 """
 
 import asyncio

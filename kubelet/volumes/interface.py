@@ -33,7 +33,10 @@ class Reference:
 
 
 class ObjectSource(Protocol):
-    """Where ConfigMaps and Secrets come from. None: there is no such object. Raises ApiError when nobody can say."""
+    """Where ConfigMaps and Secrets come from. None: there is no such object.
+
+    Raises ApiError when nobody can say.
+    """
 
     async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
         """Return a ConfigMap."""
@@ -52,7 +55,9 @@ class Volumes(Protocol):
         ...
 
     async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
-        """See that all is there that volumes need: objects, bound claims, paths of the node. Raises VolumeFailed.
+        """See that all is there that volumes need: objects, bound claims, paths of the node.
+
+        Raises VolumeFailed.
 
         What is missing is waited for until `unmount`: whoever has asked is told when it has changed.
         """

@@ -1,7 +1,10 @@
-"""Deletes the data of this node's volumes once nobody has them, and then the volume: what of the node-local provisioner has to happen on the node.
+"""Deletes the data of this node's volumes once nobody has them, and then the volume.
 
-Decision 114. Level-triggered: the volume is there as long as its data may be, held by a finalizer, so that a kubelet which was killed, or a node that was away,
-goes on where it was. Data of which the apiserver knows nothing are never deleted.
+What of the node-local provisioner has to happen on the node.
+
+Decision 114. Level-triggered: the volume is there as long as its data may be, held by a finalizer, so that a
+kubelet which was killed, or a node that was away, goes on where it was. Data of which the apiserver knows
+nothing are never deleted.
 """
 
 import asyncio

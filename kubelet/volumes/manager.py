@@ -1,7 +1,10 @@
-"""The node's volumes on its file system: <root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, as upstream lays them out.
+"""The node's volumes on its file system.
 
-What each kind of volume does is in `plugins`. What is mounted is asked of the file system, so that a restarted kubelet knows it. Blocking work runs in threads.
-Called by the pod workers' executor (step 5, MOUNTED; row B5).
+<root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, as upstream lays them out.
+
+What each kind of volume does is in `plugins`. What is mounted is asked of the file system, so that a
+restarted kubelet knows it. Blocking work runs in threads. Called by the pod workers' executor (step 5,
+MOUNTED; row B5).
 """
 
 import asyncio
@@ -27,7 +30,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class VolumeManager:
-    """Volumes under one root directory. Any task may call it; each Pod's volumes are touched by its worker alone."""
+    """Volumes under one root directory.
+
+    Any task may call it; each Pod's volumes are touched by its worker alone.
+    """
 
     def __init__(self, root: Path, objects: VolumeObjects) -> None:
         """Make a manager.
@@ -123,7 +129,9 @@ class VolumeManager:
             self._follower.follow(pod, (volume,))
 
     async def refresh(self, uid: Uid) -> None:
-        """Bring the files of a Pod's volumes up to date: something that they are made of, or wait for, has changed.
+        """Bring the files of a Pod's volumes up to date.
+
+        Something that they are made of, or wait for, has changed.
 
         What fails is tried again with the next resync.
         """

@@ -8,7 +8,9 @@ from vaina.objects.quantity import value
 
 
 def memory_bytes(pod: pod_pb2.Pod, size_limit: str, allocatable: Mapping[str, int]) -> int:
-    """Return how large a volume in memory may become: the least of its own limit, the Pod's and the node's; 0: nobody says.
+    """Return how large a volume in memory may become: the least of its own limit, the Pod's and the node's.
+
+    0: nobody says.
 
     `pkg/volume/emptydir/empty_dir.go` (calculateEmptyDirMemorySize): the Pod's is that of its cgroup.
 

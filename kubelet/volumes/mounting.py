@@ -1,6 +1,7 @@
 """Mounts of this machine: making, undoing and finding them. Shell: blocking, so called in threads.
 
-The system calls are used directly: a source like /proc/self/fd/7 must reach the kernel as it is, and a process a mount is dear.
+The system calls are used directly: a source like /proc/self/fd/7 must reach the kernel as it is, and a
+process a mount is dear.
 """
 
 import ctypes
@@ -28,13 +29,18 @@ def bind(source: str, target: str | Path) -> None:
 
 
 def tmpfs(target: str | Path, *, size_bytes: int, mode: int) -> None:
-    """Have a file system in memory at a directory; 0 bytes: half of the machine's memory, as the kernel does it. Raises OSError."""
+    """Have a file system in memory at a directory.
+
+    0 bytes: half of the machine's memory, as the kernel does it. Raises OSError.
+    """
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
     _mount("tmpfs", str(target), "tmpfs", 0, options)
 
 
 def make_private(root: Path, path: Path) -> None:
-    """Make a directory and all that lead to it from `root` on; of all of them nobody but the kubelet sees more. Raises OSError.
+    """Make a directory and all that lead to it from `root` on.
+
+    Of all of them nobody but the kubelet sees more. Raises OSError.
 
     `pkg/kubelet/kubelet_pods.go` (makePodDataDirs). Containers see what is mounted, wherever it lies.
     """
@@ -71,18 +77,27 @@ def mounts() -> list[str]:
 
 
 def is_mounted(path: str | Path) -> bool:
-    """Say whether something is mounted at a path. A bind mount on the same file system counts, unlike for `Path.is_mount`."""
+    """Say whether something is mounted at a path.
+
+    A bind mount on the same file system counts, unlike for `Path.is_mount`.
+    """
     return str(path) in mounts()
 
 
 def mounts_below(root: str | Path) -> list[str]:
-    """Return what is mounted at a path and below, the newest and deepest first: the order in which it can be undone."""
+    """Return what is mounted at a path and below, the newest and deepest first.
+
+    The order in which it can be undone.
+    """
     prefix = f"{root}/"
     return [path for path in reversed(mounts()) if path == str(root) or path.startswith(prefix)]
 
 
 def clear(root: Path) -> None:
-    """Remove a tree of the kubelet's own, and never what is mounted in it: that is undone first. Raises OSError."""
+    """Remove a tree of the kubelet's own, and never what is mounted in it: that is undone first.
+
+    Raises OSError.
+    """
     real = Path(os.path.realpath(root))
     for path in dict.fromkeys(mounts_below(real)):
         unmount(path)

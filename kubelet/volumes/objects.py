@@ -1,7 +1,8 @@
 """ConfigMaps, Secrets, claims and volumes from the apiserver, as volumes and environments need them.
 
-Always read anew: a Pod that is retried because a ConfigMap was missing must see it as soon as it is there. Refreshing mounted volumes goes through here too,
-once a minute per Pod, and at once where the watch says so (`following`).
+Always read anew: a Pod that is retried because a ConfigMap was missing must see it as soon as it is there.
+Refreshing mounted volumes goes through here too, once a minute per Pod, and at once where the watch says so
+(`following`).
 """
 
 from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2

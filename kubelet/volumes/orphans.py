@@ -1,7 +1,10 @@
-"""Removes directories of Pods that nobody looks after any more: a kubelet that was killed at the end of a Pod leaves one. Shell.
+"""Removes directories of Pods that nobody looks after any more.
 
-As upstream's housekeeping (`pkg/kubelet/kubelet_volumes.go`, cleanupOrphanedPodDirs): claims are links and mounts are undone first, so that no data can go with it.
-A static Pod may come back under its uid at any moment. So a directory is moved aside in one step, right after it was seen that nobody has it: whoever comes
+A kubelet that was killed at the end of a Pod leaves one. Shell.
+
+As upstream's housekeeping (`pkg/kubelet/kubelet_volumes.go`, cleanupOrphanedPodDirs): claims are links and
+mounts are undone first, so that no data can go with it. A static Pod may come back under its uid at any
+moment. So a directory is moved aside in one step, right after it was seen that nobody has it: whoever comes
 then makes a new one, and is not met by what is removed.
 """
 
@@ -64,7 +67,10 @@ class OrphanedDirectories:
                 log.info("orphaned pod directory removed", uid=name)
 
     def _move_aside(self, uid: Uid) -> None:
-        """Move a directory, unless its Pod has come. Nothing is awaited between the question and the answer: no worker can begin meanwhile."""
+        """Move a directory, unless its Pod has come.
+
+        Nothing is awaited between the question and the answer: no worker can begin meanwhile.
+        """
         known = self._known()
         if known is None or uid in known:
             return

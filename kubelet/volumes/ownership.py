@@ -1,4 +1,6 @@
-"""fsGroup: a volume's files belong to a group, which may read and write them. Shell: blocking, so called in threads.
+"""fsGroup: a volume's files belong to a group, which may read and write them.
+
+Shell: blocking, so called in threads.
 
 Follows `pkg/volume/volume_linux.go` (SetVolumeOwnership).
 """

@@ -1,8 +1,12 @@
-"""A part of a volume as a mount of its own, safe against whoever writes in the volume. Shell: blocking, so called in threads.
+"""A part of a volume as a mount of its own, safe against whoever writes in the volume.
 
-The path is looked up once, with links, to see that it stays inside the volume; then it is opened again component by component without following any: what was made
-a link in between is an error, not a way out. The file that was opened that way is bound to a place of the kubelet's own, by its descriptor, and a container gets
-that place. Follows `pkg/volume/util/subpath/subpath_linux.go`; places are <pod>/volume-subpaths/<volume>/<container>/<number of the mount>.
+Shell: blocking, so called in threads.
+
+The path is looked up once, with links, to see that it stays inside the volume; then it is opened again
+component by component without following any: what was made a link in between is an error, not a way out. The
+file that was opened that way is bound to a place of the kubelet's own, by its descriptor, and a container
+gets that place. Follows `pkg/volume/util/subpath/subpath_linux.go`; places are
+<pod>/volume-subpaths/<volume>/<container>/<number of the mount>.
 """
 
 import os
@@ -52,7 +56,9 @@ def make_directory(volume: Path, part: str) -> None:
 
 
 def bind(volume: Path, part: str, target: Path) -> Path:
-    """Show a part of a volume at `target`, and return it (PrepareSafeSubpath). What is shown there already is left, if it is still the same.
+    """Show a part of a volume at `target`, and return it (PrepareSafeSubpath).
+
+    What is shown there already is left, if it is still the same.
 
     Raises:
         SubPathError: it is outside of the volume, or was changed while it was looked at.
@@ -77,7 +83,9 @@ def bind(volume: Path, part: str, target: Path) -> Path:
 
 
 def read(volume: Path, part: str, limit: int) -> bytes:
-    """Return a file of a volume, at most `limit` bytes of it and one more. Links inside of the volume are followed.
+    """Return a file of a volume, at most `limit` bytes of it and one more.
+
+    Links inside of the volume are followed.
 
     Raises:
         SubPathError: it is outside of the volume, or was changed while it was looked at.
@@ -92,7 +100,10 @@ def read(volume: Path, part: str, limit: int) -> bytes:
 
 
 def _reach(opened: ExitStack, volume: Path, part: str) -> int:
-    """Return an open part of a volume, reached step by step from its root without a link. Raises SubPathError, OSError."""
+    """Return an open part of a volume, reached step by step from its root without a link.
+
+    Raises SubPathError, OSError.
+    """
     root = os.path.realpath(volume)
     resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
     current = _open(opened, root, None)
@@ -129,7 +140,9 @@ def _make_place(target: Path, *, directory: bool) -> None:
 
 
 def clean(pod: Path) -> None:
-    """Undo all parts of a Pod. Only empty places are removed, never what a failed unmount would still show in them. Raises OSError."""
+    """Undo all parts of a Pod. Only empty places are removed, never what a failed unmount would still show in
+    them. Raises OSError.
+    """
     root = pod / DIRECTORY
     if not root.is_dir():
         return

@@ -1,9 +1,10 @@
-"""Sends bindings: in batches, the next as soon as the previous is answered, and some calls at once where there is much to do.
+"""Sends bindings: in batches, the next as soon as the previous is answered, and some calls at once where
+there is much to do.
 
-Every binding ends in exactly one of two ways, told to `Outcome`: bound, or refused. An answer that leaves it open (the
-connection broke, a deadline passed) is settled by the watch, or by sending the *same* binding again, to the same node, until
-somebody says yes or no: never by a second binding to another node (I1). A refusal that could be the echo of our own success
-(Conflict) is looked up first.
+Every binding ends in exactly one of two ways, told to `Outcome`: bound, or refused. An answer that leaves it
+open (the connection broke, a deadline passed) is settled by the watch, or by sending the *same* binding
+again, to the same node, until somebody says yes or no: never by a second binding to another node (I1). A
+refusal that could be the echo of our own success (Conflict) is looked up first.
 """
 
 import asyncio
@@ -29,11 +30,11 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_BATCH: Final = 250
 #: bindings that wait; the scheduler makes no further decisions until there are fewer
 MAX_WAITING: Final = 4 * MAX_BATCH
-#: Calls under way, of which one is in etcd and others are made, or told. With two, neither processor was busy all the time: 3,400 to 4,000 Pods
-#: a second instead of 4,300 to 5,300.
+#: Calls under way, of which one is in etcd and others are made, or told. With two, neither processor was busy
+#: all the time: 3,400 to 4,000 Pods a second instead of 4,300 to 5,300.
 MAX_CALLS: Final = 4
-#: A second call begins with so many, a third and a fourth only when they are full: a Pod that comes when the first has just gone need not wait
-#: for its answer, and under load each call has what a commit takes.
+#: A second call begins with so many, a third and a fourth only when they are full: a Pod that comes when the
+#: first has just gone need not wait for its answer, and under load each call has what a commit takes.
 SECOND: Final = 24
 BACKOFF: Final = Backoff(base_seconds=0.1, cap_seconds=1.0)
 

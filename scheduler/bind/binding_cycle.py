@@ -1,9 +1,12 @@
-"""Takes a Pod that has its node through Reserve, Permit, PreBind, Bind and PostBind: for profiles with such plugins only.
+"""Takes a Pod that has its node through Reserve, Permit, PreBind, Bind and PostBind.
 
-It stands between those who decide, the binder and `scheduler.bind.outcomes`: what is bound or refused passes by here, so that
-PostBind or Unreserve are called. The order, and what a failure does, follow upstream's `bindingCycle`
-(`pkg/scheduler/schedule_one.go`): a Pod that Reserve or Permit rejects is unschedulable, one that fails later is tried again
-after its back-off. An exception of a plugin fails the Pod's attempt and nothing else.
+For profiles with such plugins only.
+
+It stands between those who decide, the binder and `scheduler.bind.outcomes`: what is bound or refused passes
+by here, so that PostBind or Unreserve are called. The order, and what a failure does, follow upstream's
+`bindingCycle` (`pkg/scheduler/schedule_one.go`): a Pod that Reserve or Permit rejects is unschedulable, one
+that fails later is tried again after its back-off. An exception of a plugin fails the Pod's attempt and
+nothing else.
 """
 
 import asyncio
@@ -71,7 +74,10 @@ class _Job:
 
 
 class BindingCycles:
-    """Pods on their way from a decision to their binding. Owned by the scheduling task; `run` is its own task on the same loop."""
+    """Pods on their way from a decision to their binding.
+
+    Owned by the scheduling task; `run` is its own task on the same loop.
+    """
 
     def __init__(
         self,
@@ -168,7 +174,10 @@ class BindingCycles:
         self._outcome.refused(pending, error)
 
     def settle(self, uid: str, node_name: str) -> None:
-        """The watch shows a Pod on a node, or gone (no node): it waits no longer (upstream's RejectWaitingPod)."""
+        """The watch shows a Pod on a node, or gone (no node).
+
+        It waits no longer (upstream's RejectWaitingPod).
+        """
         if self._waiting.get(uid) is not None:
             self._waiting.discard(uid)
             pending = self._jobs[uid].pending

@@ -1,4 +1,6 @@
-"""How bindings end: what follows for cache and queue, and who is told. Called by `scheduler.bind.binding` and those who look bindings up.
+"""How bindings end: what follows for cache and queue, and who is told.
+
+Called by `scheduler.bind.binding` and those who look bindings up.
 
 acknowledged -> the Pod is done; Event Scheduled, step SCHEDULED, metrics
 refused      -> its room is free again, and it waits a little
@@ -139,7 +141,9 @@ class Outcomes:
         self._listener.wake()
 
     def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
-        """A plugin (Reserve, Permit) rejected the Pod on its node: its room is free again, and it waits for what could help.
+        """A plugin (Reserve, Permit) rejected the Pod on its node.
+
+        Its room is free again, and it waits for what could help.
 
         As upstream (`handleBindingCycleError`), what it gives back wakes others, and not the Pod itself.
         """
@@ -163,7 +167,10 @@ class Outcomes:
         self._listener.wake()
 
     def lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:
-        """A Pod is not bound after all, though its binding was acknowledged: its room is free, and it waits again."""
+        """A Pod is not bound after all, though its binding was acknowledged.
+
+        Its room is free, and it waits again.
+        """
         now = self._clock.monotonic()
         self._listener.happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
         self._preempting.room_on(node_name)

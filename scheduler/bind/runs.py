@@ -1,9 +1,10 @@
 """A run: Pods of one class that come one after the other, decided as ever and then placed together.
 
-Deciding stays one Pod at a time, because a random tie depends on how many rows are left in it; but where the next decision follows
-from what was foreseen (`scheduler.decide.ahead`), no column is read in between. So the rows are chosen first, and all that a
-placement means for columns, cache, ring and binder is done once for all of them. Whatever is not the common case ends the run, and is
-dealt with by `scheduler.scheduler`, which calls this after each Pod that got a node.
+Deciding stays one Pod at a time, because a random tie depends on how many rows are left in it; but where the
+next decision follows from what was foreseen (`scheduler.decide.ahead`), no column is read in between. So the
+rows are chosen first, and all that a placement means for columns, cache, ring and binder is done once for all
+of them. Whatever is not the common case ends the run, and is dealt with by `scheduler.scheduler`, which calls
+this after each Pod that got a node.
 """
 
 from collections.abc import Mapping
@@ -51,7 +52,10 @@ class Runs:
         self._conditions, self._decisions, self._tie_break = conditions, decisions, tie_break
 
     def go_on(self, pod_class: PodClass, now: float) -> int:
-        """Place Pods of the class that was decided last, as long as they come next and it is foreseen where; returns how many."""
+        """Place Pods of the class that was decided last, as long as they come next and it is foreseen where.
+
+        Returns how many.
+        """
         cache, binder = self._cache, self._binder
         if pod_class.asked.terms:
             return 0

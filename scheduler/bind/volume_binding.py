@@ -1,11 +1,12 @@
 """Binds the volumes of a Pod that has its node, before the Pod itself is bound: I/O, outside of the cycle.
 
     begin --write what was decided--> wait until the claims are bound --> submit to the binder
-                 `-- refused, or too long, or the Pod has gone: what was promised is free again, and the Pod is tried anew
+                 `-- refused, or too long, or the Pod has gone: what was promised is free again, and the Pod
+                 is tried anew
 
-What is decided is written as upstream does it: a volume gets its claim (spec.claimRef), or a claim the node for which its volume
-is to be made (annotation volume.kubernetes.io/selected-node). Whoever looks after volumes completes both. Follows
-`plugins/volumebinding/binder.go` (BindPodVolumes, checkBindings).
+What is decided is written as upstream does it: a volume gets its claim (spec.claimRef), or a claim the node
+for which its volume is to be made (annotation volume.kubernetes.io/selected-node). Whoever looks after
+volumes completes both. Follows `plugins/volumebinding/binder.go` (BindPodVolumes, checkBindings).
 """
 
 import asyncio

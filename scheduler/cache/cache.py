@@ -1,11 +1,14 @@
-"""What the scheduler believes of the cluster: nodes and the Pods on them, those it has placed itself without an answer yet included.
+"""What the scheduler believes of the cluster.
+
+Nodes and the Pods on them, those it has placed itself without an answer yet included.
 
     (pending) --assume--> assumed --put, by the watch--> bound --remove--> (gone)
     assumed --forget, binding refused--> (pending)
 
-What the watch shows always wins: a Pod that turns up on another node than assumed is moved there. Pods on nodes that are not
-known (yet, or any more) are kept by the node's name and counted when it comes. Pure, but for being changed; written by
-`scheduler.scheduler` and `scheduler.cache.event_handlers` on one loop, never across an await.
+What the watch shows always wins: a Pod that turns up on another node than assumed is moved there. Pods on
+nodes that are not known (yet, or any more) are kept by the node's name and counted when it comes. Pure, but
+for being changed; written by `scheduler.scheduler` and `scheduler.cache.event_handlers` on one loop, never
+across an await.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -53,7 +56,10 @@ class Cache:
         return self._pods.get(uid)
 
     def held(self) -> dict[str, HeldPod]:
-        """Return all Pods that take room, by uid: a copy as of now, for `scheduler.debug.verify` and what-if questions."""
+        """Return all Pods that take room, by uid.
+
+        A copy as of now, for `scheduler.debug.verify` and what-if questions.
+        """
         return dict(self._pods)
 
     def node(self, name: str) -> NodeInfo | None:
@@ -157,7 +163,10 @@ class Cache:
         return before
 
     def confirm(self, held: HeldPod, pod: pod_pb2.Pod) -> PodInfo:
-        """Take in an assumed Pod that the watch shows where it was assumed, of its class and generation: as `put` does; returns it."""
+        """Take in an assumed Pod that the watch shows where it was assumed, of its class and generation.
+
+        As `put` does; returns it.
+        """
         node_name = held.node_name
         info = held.info.at(node_name, pod)
         uid = info.uid
@@ -183,7 +192,9 @@ class Cache:
         return held.info
 
     def overdue(self, *, now: float) -> list[PodInfo]:
-        """Return assumed Pods whose binding was acknowledged long ago without the watch showing it: look them up."""
+        """Return assumed Pods whose binding was acknowledged long ago without the watch showing it: look them
+        up.
+        """
         found: list[PodInfo] = []
         for uid in self._assumed:
             held = self._pods[uid]

@@ -1,10 +1,11 @@
 """What the watches show, brought into cache and queue. Batch by batch, never across an await.
 
-Level-triggered: each Pod is looked at as it is now, and put where it belongs; what an event is called does not matter.
-Called by the informers' tasks, on the loop of the scheduling task.
+Level-triggered: each Pod is looked at as it is now, and put where it belongs; what an event is called does
+not matter. Called by the informers' tasks, on the loop of the scheduling task.
 
-Most of what a busy scheduler hears are its own bindings, as it assumed them: those that come one after the other are recognised by
-little, and what follows from them is done for all together. In the end everything is as if each had come by itself.
+Most of what a busy scheduler hears are its own bindings, as it assumed them: those that come one after the
+other are recognised by little, and what follows from them is done for all together. In the end everything is
+as if each had come by itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -173,7 +174,10 @@ class EventHandlers:
             self._expectant.room_on(info.name)
 
     def _came_back(self, own: list[PodInfo]) -> list[PodInfo]:
-        """Do for Pods that are where they were assumed what `_bound` does for each: the cache has them already. Returns no Pods."""
+        """Do for Pods that are where they were assumed what `_bound` does for each.
+
+        The cache has them already. Returns no Pods.
+        """
         if own:
             self._queue.delete_all([info.uid for info in own])
             self._expectant.all_placed(own)
@@ -202,7 +206,8 @@ class EventHandlers:
                 if _was_started(held.info.pod, pod):
                     self._cache.refresh(held.info.at(node_name, pod))
                 return
-            # Whatever else changed of the spec would have moved the generation; labels are looked at, and what a resize gave.
+            # Whatever else changed of the spec would have moved the generation; labels are looked at, and
+            # what a resize gave.
             info = held.info.at(node_name, pod)
         else:
             info = self._compile(pod)
@@ -272,7 +277,9 @@ class EventHandlers:
 
 
 def _is_as_assumed(held: HeldPod, pod: pod_pb2.Pod, node_name: str) -> bool:
-    """Say whether a Pod with a node is one of which nothing is new to scheduling but that it really is there. Seldom no where it could be yes."""
+    """Say whether a Pod with a node is one of which nothing is new to scheduling but that it really is there.
+    Seldom no where it could be yes.
+    """
     if not held.assumed or held.node_name != node_name:
         return False
     info, meta, status = held.info, pod.metadata, pod.status

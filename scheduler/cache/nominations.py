@@ -1,8 +1,11 @@
-"""Pods that have a node in view but are not there yet: their room is kept for them against Pods of no higher priority.
+"""Pods that have a node in view but are not there yet.
 
-A Pod is nominated when Pods are evicted for it (`scheduler.preemption`), or by its status.nominatedNodeName: what a scheduler
-before us decided, or somebody else. Given back when it is placed, goes elsewhere, is deleted, or its node will not do any more.
-Follows upstream's `backend/queue/nominator.go`. Owned by the scheduling task; part of `scheduler.cache.cache`.
+Their room is kept for them against Pods of no higher priority.
+
+A Pod is nominated when Pods are evicted for it (`scheduler.preemption`), or by its status.nominatedNodeName:
+what a scheduler before us decided, or somebody else. Given back when it is placed, goes elsewhere, is
+deleted, or its node will not do any more. Follows upstream's `backend/queue/nominator.go`. Owned by the
+scheduling task; part of `scheduler.cache.cache`.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,6 +1,9 @@
-"""Looks up bindings that were acknowledged long ago and that the watch has not shown: they would take room for ever.
+"""Looks up bindings that were acknowledged long ago and that the watch has not shown.
 
-A task of its own, so that an apiserver that does not answer holds up nobody's back-off. Called by `scheduler.scheduler`.
+They would take room for ever.
+
+A task of its own, so that an apiserver that does not answer holds up nobody's back-off. Called by
+`scheduler.scheduler`.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,4 @@
-"""The scheduler's configuration file: upstream's KubeSchedulerConfiguration, read strictly, made into profiles."""
+"""The scheduler's configuration file.
+
+Upstream's KubeSchedulerConfiguration, read strictly, made into profiles.
+"""

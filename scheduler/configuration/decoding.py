@@ -1,8 +1,10 @@
-"""Plain values (of YAML) into frozen dataclasses, strictly: every violation, with its place, and what would be allowed.
+"""Plain values (of YAML) into frozen dataclasses, strictly.
 
-A field `ignored_resources` is `ignoredResources` in the file. Known types: bool, int, str, Duration, `tuple[T, ...]`, another
-dataclass, a message of the API, `Mapping` (left as it is), and any of these or None. Used for the file itself and for the
-arguments of plugins, third-party ones included.
+Every violation, with its place, and what would be allowed.
+
+A field `ignored_resources` is `ignoredResources` in the file. Known types: bool, int, str, Duration,
+`tuple[T, ...]`, another dataclass, a message of the API, `Mapping` (left as it is), and any of these or None.
+Used for the file itself and for the arguments of plugins, third-party ones included.
 """
 
 import types

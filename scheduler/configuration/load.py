@@ -1,7 +1,8 @@
 """Reads a KubeSchedulerConfiguration: text to checked values, with every violation named.
 
-Called by `scheduler.config`. Rules and words follow `pkg/scheduler/apis/config/validation/validation.go`; what a plugin's
-arguments may be, and which plugins there are, is checked where profiles are made (`scheduler.configuration.profiles`).
+Called by `scheduler.config`. Rules and words follow `pkg/scheduler/apis/config/validation/validation.go`;
+what a plugin's arguments may be, and which plugins there are, is checked where profiles are made
+(`scheduler.configuration.profiles`).
 """
 
 from collections.abc import Mapping, Sequence

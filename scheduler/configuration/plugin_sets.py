@@ -1,8 +1,8 @@
 """PURE: which plugins run at which extension point, from the default and what a profile says is different.
 
-Follows upstream's `apis/config/v1/default_plugins.go` (mergePluginSet: a default plugin that is enabled again keeps its place
-and takes the new weight; what is new comes last) and `framework/runtime` (expandMultiPointPlugins: what an extension point
-says itself goes before what multiPoint says).
+Follows upstream's `apis/config/v1/default_plugins.go` (mergePluginSet: a default plugin that is enabled again
+keeps its place and takes the new weight; what is new comes last) and `framework/runtime`
+(expandMultiPointPlugins: what an extension point says itself goes before what multiPoint says).
 """
 
 from collections.abc import Mapping, Sequence

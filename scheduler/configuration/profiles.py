@@ -1,8 +1,9 @@
 """Makes profiles of a configuration: plugins with their arguments, at their extension points, in their order.
 
-Called by `scheduler.build`. Everything that is wrong with any profile is said at once. Each extension point is switched by itself
-(`scheduler.framework.halves`), but for what would leave a Pod half bound: reserve and preBind go with the filter that found what they
-are to bind, and a file that keeps one of them is refused instead of half obeyed.
+Called by `scheduler.build`. Everything that is wrong with any profile is said at once. Each extension point
+is switched by itself (`scheduler.framework.halves`), but for what would leave a Pod half bound: reserve and
+preBind go with the filter that found what they are to bind, and a file that keeps one of them is refused
+instead of half obeyed.
 """
 
 from collections.abc import Callable, Mapping, Sequence

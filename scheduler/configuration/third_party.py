@@ -3,9 +3,9 @@
     [project.entry-points."vaina.scheduler.plugins"]
     Green = "my_package.green:Green"
 
-The entry point is the class. What it may take: an attribute `Args`, a frozen dataclass, is filled from the profile's
-pluginConfig as strictly as our own arguments are, and handed in; a class without it takes nothing. A constructor with a
-parameter `handle` is given the `Handle` by that name.
+The entry point is the class. What it may take: an attribute `Args`, a frozen dataclass, is filled from the
+profile's pluginConfig as strictly as our own arguments are, and handed in; a class without it takes nothing.
+A constructor with a parameter `handle` is given the `Handle` by that name.
 """
 
 import ast
@@ -102,8 +102,8 @@ def _parts_of(protocol: type) -> list[str]:
 def find_plugins(folder: str = "") -> dict[str, EntryPoint]:
     """Return the plugins that are installed and those of a folder, by name; none is imported.
 
-    The folder is put on Python's path: what `pip install --target` left there is installed. Of its own files (`*.py`) each class
-    may be a plugin.
+    The folder is put on Python's path: what `pip install --target` left there is installed. Of its own files
+    (`*.py`) each class may be a plugin.
 
     Raises:
         PluginError: there is no such folder, or too many files in it, or one cannot be read.

@@ -1,7 +1,8 @@
 """The fields of KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1), with upstream's defaults.
 
-Follows `staging/src/k8s.io/kube-scheduler/config/v1/types.go` and `pkg/scheduler/apis/config/v1/defaults.go`. Fields that have
-no effect here are read and checked all the same, so that an upstream file may be used; `docs/plugins.md` lists them.
+Follows `staging/src/k8s.io/kube-scheduler/config/v1/types.go` and `pkg/scheduler/apis/config/v1/defaults.go`.
+Fields that have no effect here are read and checked all the same, so that an upstream file may be used;
+`docs/plugins.md` lists them.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """PURE: is room kept for those it should be kept for? Nominations compared with what the Pods' status says.
 
-What we chose ourselves and the watch has not shown yet is taken for true. Of a nomination that is not there nothing is said: one
-that was given back is in the Pod's status until the watch shows that too. Part of `vaina scheduler verify`.
+What we chose ourselves and the watch has not shown yet is taken for true. Of a nomination that is not there
+nothing is said: one that was given back is in the Pod's status until the watch shows that too. Part of `vaina
+scheduler verify`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Do the watches show what the apiserver has? Lists afresh, and compares with what an informer holds.
 
-The watch goes on meanwhile, so one look proves nothing: what differs is looked at again after a while, and counts when the same
-object differs in the same way both times.
+The watch goes on meanwhile, so one look proves nothing: what differs is looked at again after a while, and
+counts when the same object differs in the same way both times.
 """
 
 from typing import Final, TypeVar

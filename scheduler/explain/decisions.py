@@ -1,8 +1,10 @@
-"""The ring of past decisions: what was decided for which Pod, when, in which attempt, and what was seen of its class then.
+"""The ring of past decisions: what was decided for which Pod, when, in which attempt, and what was seen of
+its class then.
 
-Recording is on the path of every Pod, so an entry is one tuple (under a microsecond). What filters and scores said in detail is
-taken now and then: for as many decisions as cost no more than a hundredth of the time. When Pods come slowly that is each of
-them; when they come by the thousand, an entry refers to what was last seen of an equal Pod, or to nothing. Owned by the scheduling task.
+Recording is on the path of every Pod, so an entry is one tuple (under a microsecond). What filters and scores
+said in detail is taken now and then: for as many decisions as cost no more than a hundredth of the time. When
+Pods come slowly that is each of them; when they come by the thousand, an entry refers to what was last seen
+of an equal Pod, or to nothing. Owned by the scheduling task.
 """
 
 from collections import OrderedDict, deque
@@ -174,7 +176,8 @@ class DecisionLog:
         if not isinstance(decision, Scheduled):
             outcome = Outcome.UNSCHEDULABLE
             if decision.victims:
-                # A preemption is an entry of its own; the victims' objects would stay as long as the ring remembers.
+                # A preemption is an entry of its own; the victims' objects would stay as long as the ring
+                # remembers.
                 decision = replace(decision, victims=())
         self._entries.append(
             (

@@ -1,7 +1,7 @@
 """PURE: how a plugin's refusals are described: by the plugin itself, or by its reasons.
 
-One of ours has a `describer`, which works on columns. One of others may have a method `describe(pod, nodes, row)`, which returns
-what is in the way on one node.
+One of ours has a `describer`, which works on columns. One of others may have a method `describe(pod, nodes,
+row)`, which returns what is in the way on one node.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """PURE: what every plugin says of every node for one class of Pods; nothing is cut short, as the cycle does it.
 
-A cycle stops at the first filter that refuses a node, and at a pre-filter that refuses the Pod; who asks why wants to hear all
-of them. The decision is the same: `Evaluation.message` counts the first refusal of each node, and `total` has the cycle's sums.
-Costs about a millisecond on 5,000 nodes; read it before the columns change again.
+A cycle stops at the first filter that refuses a node, and at a pre-filter that refuses the Pod; who asks why
+wants to hear all of them. The decision is the same: `Evaluation.message` counts the first refusal of each
+node, and `total` has the cycle's sums. Costs about a millisecond on 5,000 nodes; read it before the columns
+change again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,7 +103,9 @@ class Evaluation:
         return np.flatnonzero(self.total == self.total.max()).tolist()
 
     def reason_counts(self) -> list[tuple[str, str, int]]:
-        """Return (plugin, reason, how many nodes gave it), by plugin in its order, then the most frequent first."""
+        """Return (plugin, reason, how many nodes gave it), by plugin in its order, then the most frequent
+        first.
+        """
         found: list[tuple[str, str, int]] = []
         for answer in self.filters:
             counts: dict[str, int] = {}
@@ -182,7 +185,9 @@ def _beside_nominated(
     rows: NDArray[np.intp],
     but: PodClass | None,
 ) -> list[FilterAnswer]:
-    """Refuse nodes that would do if Pods of no lower priority had not got them in view (upstream's nominated Pods)."""
+    """Refuse nodes that would do if Pods of no lower priority had not got them in view (upstream's nominated
+    Pods).
+    """
     nodes, index_of = table.snapshot(), {row: index for index, row in enumerate(rows.tolist())}
     found = list(answers)
     for row, nominated in [*table.nominated.items()]:

@@ -1,4 +1,7 @@
-"""PURE: whose eviction would make room for a Pod that fits nowhere: what a cycle would find, without beginning it."""
+"""PURE: whose eviction would make room for a Pod that fits nowhere.
+
+What a cycle would find, without beginning it.
+"""
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass

@@ -1,7 +1,10 @@
-"""PURE: how many copies of a Pod would fit now, and where: placed one after the other as the scheduler would, on a copy.
+"""PURE: how many copies of a Pod would fit now, and where.
 
-The copy is made from what the scheduler holds, in small steps; then copies are placed until none fits or there are enough. With
-constraints between Pods (spreading, affinity) another order of placing might fit more: the answer is what this scheduler would do.
+Placed one after the other as the scheduler would, on a copy.
+
+The copy is made from what the scheduler holds, in small steps; then copies are placed until none fits or
+there are enough. With constraints between Pods (spreading, affinity) another order of placing might fit more:
+the answer is what this scheduler would do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

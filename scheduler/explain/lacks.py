@@ -1,7 +1,7 @@
 """PURE: what is in the way on one node, in numbers and names; and which nodes are refused alike.
 
-A plugin's reason says what kind of thing is missing ("Insufficient cpu"); here it is said how much, or which. A plugin
-names its describer; one without is described by its reasons (`describers`).
+A plugin's reason says what kind of thing is missing ("Insufficient cpu"); here it is said how much, or which.
+A plugin names its describer; one without is described by its reasons (`describers`).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,7 @@
-"""PURE: what is in the way between Pods: affinity, anti-affinity and spreading, with the domain and the Pods that are meant."""
+"""PURE: what is in the way between Pods.
+
+Affinity, anti-affinity and spreading, with the domain and the Pods that are meant.
+"""
 
 from typing import Final
 

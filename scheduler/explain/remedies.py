@@ -1,8 +1,8 @@
 """PURE: what would make a Pod fit, in a defined order.
 
-Refused nodes that lack the same are one group. Groups come in this order: the fewest failing plugins; the smallest relative
-lack (the sum over plugins: half of the CPU that is asked for is 0.5, a refusal that is no matter of amounts is 1); the largest
-group; the name of its first node.
+Refused nodes that lack the same are one group. Groups come in this order: the fewest failing plugins; the
+smallest relative lack (the sum over plugins: half of the CPU that is asked for is 0.5, a refusal that is no
+matter of amounts is 1); the largest group; the name of its first node.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,14 @@
-"""The extension points beside the decision: the order of the queue, and what happens between a decision and its binding.
+"""The extension points beside the decision.
+
+The order of the queue, and what happens between a decision and its binding.
 
     decision -> Reserve -> Permit (approve, reject, wait) -> PreBind -> Bind -> PostBind
                    `---------- any failure: Unreserve of all, in reverse order, and the Pod is tried anew
 
 Order and consequences follow upstream (`assumeAndReserve`, `prepareForBindingCycle` and `bindingCycle` of
-`pkg/scheduler/schedule_one.go`). They are run by `scheduler.bind.binding_cycle`, for profiles that have such plugins only. `state`
-is one Pod's own from Reserve to PostBind; what was written for its class before the decision is not in it.
+`pkg/scheduler/schedule_one.go`). They are run by `scheduler.bind.binding_cycle`, for profiles that have such
+plugins only. `state` is one Pod's own from Reserve to PostBind; what was written for its class before the
+decision is not in it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,8 @@ from typing import Final, Protocol, runtime_checkable
 from scheduler.columns.pod_info import PodInfo
 from scheduler.framework.state import CycleState
 
-#: a plugin may have a Pod wait for so long at most (`maxTimeout` of `pkg/scheduler/framework/runtime/framework.go`)
+#: a plugin may have a Pod wait for so long at most (`maxTimeout` of
+#: `pkg/scheduler/framework/runtime/framework.go`)
 MAX_WAIT_SECONDS: Final = 15 * 60.0
 #: PreBind and Bind of one plugin take so long at most, unless it has a `timeout_seconds` of its own
 TIMEOUT_SECONDS: Final = 60.0
@@ -51,7 +55,10 @@ class QueueSortPlugin(Protocol):
     name: str
 
     def sort_key(self, pod: InQueue) -> tuple[float, ...]:
-        """Return numbers; the Pod with the smallest goes first (upstream's Less, as a key). Asked when the Pod becomes ready."""
+        """Return numbers; the Pod with the smallest goes first (upstream's Less, as a key).
+
+        Asked when the Pod becomes ready.
+        """
         ...
 
 
@@ -66,7 +73,9 @@ class ReservePlugin(Protocol):
         ...
 
     def unreserve(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
-        """Take it back. It may be called without `reserve` (a plugin before this one failed), and must not fail."""
+        """Take it back. It may be called without `reserve` (a plugin before this one failed), and must not
+        fail.
+        """
         ...
 
 

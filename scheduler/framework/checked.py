@@ -1,8 +1,9 @@
 """Asks plugins, and takes no answer that they may not give (type, length, range).
 
-What a plugin gets wrong is an error of the attempt, in which the plugin is named; nothing is guessed, cut or spread over
-more rows than were asked about. Scores are held to 0..100 as upstream's are (`RunScorePlugins` in
-`pkg/scheduler/framework/runtime/framework.go`), of rows that passed the filters alone: of others nobody asks there.
+What a plugin gets wrong is an error of the attempt, in which the plugin is named; nothing is guessed, cut or
+spread over more rows than were asked about. Scores are held to 0..100 as upstream's are (`RunScorePlugins` in
+`pkg/scheduler/framework/runtime/framework.go`), of rows that passed the filters alone: of others nobody asks
+there.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,8 +35,9 @@ from scheduler.framework.state import CycleState
 
 #: kinds of numpy's types: bool and whole numbers
 _CODES: Final = "biu"
-#: MAX_SCORE's bits. Those of any other number that is no score, read as unsigned, are more: what is negative has the highest bit,
-#: what is no number, or has no end, a high exponent. One look at an array for both ends: 1.5 µs instead of 4.1 for 5,000 rows
+#: MAX_SCORE's bits. Those of any other number that is no score, read as unsigned, are more: what is negative
+#: has the highest bit, what is no number, or has no end, a high exponent. One look at an array for both ends:
+#: 1.5 µs instead of 4.1 for 5,000 rows
 _MAX_BITS: Final = int(np.array(float(MAX_SCORE)).view(np.uint64))
 
 
@@ -73,7 +75,10 @@ def ask_pre_score(plugin: ScorePlugin, state: CycleState, pod: PodClass, nodes: 
 def ask_room(
     name: str, plugin: RoomFilter, state: CycleState, pod: PodClass, nodes: Snapshot
 ) -> Sequence[tuple[str, int, int]] | None:
-    """Return (resource, index, amount) of what a Pod needs; None: the filter must be asked itself. Raises WrongAnswer."""
+    """Return (resource, index, amount) of what a Pod needs; None: the filter must be asked itself.
+
+    Raises WrongAnswer.
+    """
     wanted: Sequence[Any] | None = plugin.room(state, pod, nodes)
     if wanted is None:
         return None
@@ -127,7 +132,10 @@ def ask_score_room(
 def ask_feasible_changed(
     name: str, plugin: FeasibleScore, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]
 ) -> bool:  # fmt: skip
-    """Tell a plugin which rows are feasible; return whether raw scores have changed by it. Raises WrongAnswer."""
+    """Tell a plugin which rows are feasible; return whether raw scores have changed by it.
+
+    Raises WrongAnswer.
+    """
     return truth(name, "feasible_changed", plugin.feasible_changed(state, pod, nodes, feasible))
 
 
@@ -142,7 +150,9 @@ def ask_ignored(name: str, plugin: FeasibleScore, state: CycleState, length: int
 
 
 def check_cells(name: str, cells: NDArray[np.intp], length: int) -> None:
-    """Raise WrongAnswer unless there is a cell for each row (intp[N]), none so high that a table of all would not be held."""
+    """Raise WrongAnswer unless there is a cell for each row (intp[N]), none so high that a table of all would
+    not be held.
+    """
     _check_shape(name, "cells", cells, length)
     if cells.dtype != np.intp:
         raise WrongAnswer(

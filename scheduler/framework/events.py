@@ -1,7 +1,7 @@
 """What happens in a cluster that could make a rejected Pod schedulable, and how a plugin says so.
 
-The values are the labels of upstream's metrics (resource and action). A hint gets the object before and after the change; it
-may say yes too often, never too seldom: a Pod that no hint wakes sleeps for five minutes.
+The values are the labels of upstream's metrics (resource and action). A hint gets the object before and after
+the change; it may say yes too often, never too seldom: a Pod that no hint wakes sleeps for five minutes.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ class ClusterEvent(StrEnum):
     ASSIGNED_POD_UPDATE_LABEL = "AssignedPodUpdatePodLabel"
     ASSIGNED_POD_SCALE_DOWN = "AssignedPodUpdatePodScaleDown"
     ASSIGNED_POD_DELETE = "AssignedPodDelete"
-    # Of storage: of claims hints get which (`ClaimsChanged`, after); of the others nothing, the catalogue has it.
+    # Of storage: of claims hints get which (`ClaimsChanged`, after); of the others nothing, the catalogue has
+    # it.
     VOLUME_ADD = "PersistentVolumeAdd"
     VOLUME_UPDATE = "PersistentVolumeUpdate"
     CLAIM_ADD = "PersistentVolumeClaimAdd"
@@ -56,7 +57,9 @@ Hint = Callable[[PodClass, Changed, Changed], bool]
 
 
 def of_its_claims(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    """Say whether claims that changed are a Pod's own (upstream's isSchedulableAfterPersistentVolumeClaimChange)."""
+    """Say whether claims that changed are a Pod's own (upstream's
+    isSchedulableAfterPersistentVolumeClaimChange).
+    """
     return not isinstance(after, ClaimsChanged) or not after.keys.isdisjoint(pod.claim_keys())
 
 
@@ -66,17 +69,23 @@ def of_who_had_claims(_pod: PodClass, before: Changed, _after: Changed) -> bool:
 
 
 def of_who_had_attached(_pod: PodClass, before: Changed, _after: Changed) -> bool:
-    """Say whether a Pod that gave its place back had volumes that are attached (isSchedulableAfterPodDeleted of NodeVolumeLimits)."""
+    """Say whether a Pod that gave its place back had volumes that are attached (isSchedulableAfterPodDeleted
+    of NodeVolumeLimits).
+    """
     return not isinstance(before, PodInfo) or bool(before.pod_class.claims or before.pod_class.attached)
 
 
 def of_who_has_attached(pod: PodClass, _before: Changed, _after: Changed) -> bool:
-    """Say whether a Pod could want what became free when a volume was detached (isSchedulableAfterVolumeAttachmentDeleted)."""
+    """Say whether a Pod could want what became free when a volume was detached
+    (isSchedulableAfterVolumeAttachmentDeleted).
+    """
     return bool(pod.claims or pod.attached)
 
 
 def of_who_had_storage(pod: PodClass, before: Changed, after: Changed) -> bool:
-    """Say whether a Pod that gave its place back had claims, or a disk that this one names too (isSchedulableAfterPodDeleted)."""
+    """Say whether a Pod that gave its place back had claims, or a disk that this one names too
+    (isSchedulableAfterPodDeleted).
+    """
     if not isinstance(before, PodInfo):
         return True
     theirs = {disk.word for disk in before.pod_class.disks}

@@ -1,14 +1,16 @@
 """Plugins of which a profile takes one half: preFilter without filter, or filter without preFilter.
 
-Upstream has an object for each extension point, and either may be disabled. Here a filter is asked with what its pre-filter
-prepared, so a half is made of the whole:
+Upstream has an object for each extension point, and either may be disabled. Here a filter is asked with what
+its pre-filter prepared, so a half is made of the whole:
 
-    preFilter alone   may still refuse a Pod outright, or name the only nodes that come into question; refuses no node
-    filter alone      prepares for itself, and names no nodes; whom it would refuse outright it would refuse on every node
+    preFilter alone   may still refuse a Pod outright, or name the only nodes that come into question; refuses
+                      no node
+    filter alone      prepares for itself, and names no nodes; whom it would refuse outright it would refuse
+                      on every node
 
-Upstream's filters that find nothing prepared do the same (NodeAffinity, VolumeZone), or fail each Pod with an error
-("reading ... from cycleState: not found"), which serves nobody. preScore without score does nothing, and score without preScore
-prepares for itself, so these need no half.
+Upstream's filters that find nothing prepared do the same (NodeAffinity, VolumeZone), or fail each Pod with an
+error ("reading ... from cycleState: not found"), which serves nobody. preScore without score does nothing,
+and score without preScore prepares for itself, so these need no half.
 """
 
 from collections.abc import Mapping, Sequence

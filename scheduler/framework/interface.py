@@ -1,12 +1,16 @@
-"""The extension points: what a plugin is and what it answers. Upstream's names (kube-scheduler's framework), in columns.
+"""The extension points: what a plugin is and what it answers.
 
-A filter answers for rows (all of them, or those that are asked about) with one code a row: 0, or a set of the plugin's own
-reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score answers raw numbers for rows; scaling them to
-0..100 is a step of its own, because it depends on all feasible rows. `reach` says how far placing a Pod changes what the
-plugin would answer, so that a cycle knows what to compute again for the next Pod.
+Upstream's names (kube-scheduler's framework), in columns.
 
-A plugin may say of itself that what a Pod requests is nothing to it (`reads_requests = False`): then it is asked once for Pods
-that differ in nothing else (`scheduler.decide.glance`). One that does not say is asked for each.
+A filter answers for rows (all of them, or those that are asked about) with one code a row: 0, or a set of the
+plugin's own reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score answers raw
+numbers for rows; scaling them to 0..100 is a step of its own, because it depends on all feasible rows.
+`reach` says how far placing a Pod changes what the plugin would answer, so that a cycle knows what to compute
+again for the next Pod.
+
+A plugin may say of itself that what a Pod requests is nothing to it (`reads_requests = False`): then it is
+asked once for Pods that differ in nothing else (`scheduler.decide.glance`). One that does not say is asked
+for each.
 
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
@@ -137,7 +141,8 @@ class ScorePlugin(Protocol):
 class SignPlugin(Protocol):
     """A filter or score of reach ROW that says the same of a node to all Pods with the same signature.
 
-    After upstream's SignPlugin (kube-scheduler/framework/interface.go). Classes of Pods whose plugins all sign share their answers.
+    After upstream's SignPlugin (kube-scheduler/framework/interface.go). Classes of Pods whose plugins all
+    sign share their answers.
     """
 
     def sign(self, pod: PodClass) -> Hashable:
@@ -153,14 +158,18 @@ Affected: TypeAlias = Sequence[int] | slice
 class DomainFilter(Protocol):
     """A filter of reach DOMAIN (spreading, affinity).
 
-    What Pods there are in a domain it reads from `nodes.topology`, which is true at any moment: `filter_row` answers "as if
-    these Pods were gone" while they are taken away with `NodeTable.suppose` (upstream's AddPod and RemovePod).
+    What Pods there are in a domain it reads from `nodes.topology`, which is true at any moment: `filter_row`
+    answers "as if these Pods were gone" while they are taken away with `NodeTable.suppose` (upstream's AddPod
+    and RemovePod).
     """
 
     def filter_affected(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
     ) -> Affected:
-        """Bring the state up to date with Pods that came to or left `rows`; return the rows that may now get other answers."""
+        """Bring the state up to date with Pods that came to or left `rows`.
+
+        Return the rows that may now get other answers.
+        """
         ...
 
 
@@ -171,7 +180,10 @@ class DomainScore(Protocol):
     def score_affected(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
     ) -> Affected:
-        """Bring the state up to date with Pods that came to or left `rows`; return the rows with other raw scores."""
+        """Bring the state up to date with Pods that came to or left `rows`.
+
+        Return the rows with other raw scores.
+        """
         ...
 
 
@@ -199,7 +211,10 @@ class FeasibleScore(Protocol):
         ...
 
     def ignored(self, state: CycleState) -> NDArray[np.bool_] | None:
-        """Return the rows (bool[N]) that do not count for the lowest and highest score, and get 0; None: there are none."""
+        """Return the rows (bool[N]) that do not count for the lowest and highest score, and get 0.
+
+        None: there are none.
+        """
         ...
 
 
@@ -222,7 +237,10 @@ class RoomScore(Protocol):
     """A score that may be told from CPU and memory alone, for all rows at once."""
 
     def score_room(self, pod: PodClass, room: Room) -> Floats | None:
-        """Return what `score` says of all rows after `pre_score`, as floats that the caller may change; None: ask these two."""
+        """Return what `score` says of all rows after `pre_score`, as floats that the caller may change.
+
+        None: ask these two.
+        """
         ...
 
 
@@ -238,7 +256,10 @@ class Trial(Protocol):
         ...
 
     def refusal(self) -> tuple[str, ...]:
-        """Return why the node would not do now: with the Pods that have it in view, and without. Empty: it would do."""
+        """Return why the node would not do now: with the Pods that have it in view, and without.
+
+        Empty: it would do.
+        """
         ...
 
     def close(self) -> None:
@@ -314,7 +335,10 @@ def decode(code: int, reasons: Sequence[str]) -> list[str]:
 
 
 def scale_to_max(raw: Scores, high: int, *, reverse: bool = False) -> Scores:
-    """Scale so that the highest raw score becomes 100, or 0 when less is better (`helper.DefaultNormalizeScore`)."""
+    """Scale so that the highest raw score becomes 100, or 0 when less is better.
+
+    Follows `helper.DefaultNormalizeScore`.
+    """
     if high == 0:
         return np.full(len(raw), MAX_SCORE, np.int64) if reverse else raw
     scaled = raw * MAX_SCORE // high

@@ -1,8 +1,8 @@
 """Base classes for plugins: what most would write alike. `docs/plugins.md` has a whole plugin in twenty lines.
 
-A plugin does not have to use them: what counts are the protocols of `scheduler.framework.interface`. The defaults are those
-that are right for every plugin: an answer may depend on everything (GLOBAL), and any event may help. A plugin that says less
-is asked less often.
+A plugin does not have to use them: what counts are the protocols of `scheduler.framework.interface`. The
+defaults are those that are right for every plugin: an answer may depend on everything (GLOBAL), and any event
+may help. A plugin that says less is asked less often.
 """
 
 from abc import ABC, abstractmethod
@@ -25,7 +25,8 @@ class Plugin:
     name: ClassVar[str] = ""
     #: what placing a Pod changes of its answers; NONE and ROW are far cheaper than GLOBAL
     reach: ClassVar[Reach] = Reach.GLOBAL
-    #: whether it looks at what the Pod requests; one that does not is asked once for Pods that differ in that alone
+    #: whether it looks at what the Pod requests; one that does not is asked once for Pods that differ in that
+    #: alone
     reads_requests: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: object) -> None:

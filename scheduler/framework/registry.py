@@ -1,7 +1,7 @@
 """Which plugins there are, in which order, how much each score counts, and what the default profile is.
 
-Order and weights are upstream's (`apis/config/v1/default_plugins.go`); a new plugin takes its place in that order. Plugins of
-others come beside these by entry point (`scheduler.configuration.third_party`).
+Order and weights are upstream's (`apis/config/v1/default_plugins.go`); a new plugin takes its place in that
+order. Plugins of others come beside these by entry point (`scheduler.configuration.third_party`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,9 @@ class Factory:
 
 
 class DefaultBinder:
-    """Pods are bound in batches (`scheduler.bind.binding`), unless a plugin before it in the profile binds them."""
+    """Pods are bound in batches (`scheduler.bind.binding`), unless a plugin before it in the profile binds
+    them.
+    """
 
     name = "DefaultBinder"
     points = ("bind",)

@@ -1,8 +1,11 @@
-"""What nodes score by how much of their resources is taken: the strategies of NodeResourcesFit, and the columns they look at.
+"""What nodes score by how much of their resources is taken.
+
+The strategies of NodeResourcesFit, and the columns they look at.
 
 Shared by NodeResourcesFit and NodeResourcesBalancedAllocation. Integer arithmetic as upstream has it
-(`plugins/noderesources`: resource_allocation.go, least_allocated.go, most_allocated.go, requested_to_capacity_ratio.go): a
-resource that the node does not have is left out, and so is an extended one that the Pod does not ask for.
+(`plugins/noderesources`: resource_allocation.go, least_allocated.go, most_allocated.go,
+requested_to_capacity_ratio.go): a resource that the node does not have is left out, and so is an extended one
+that the Pod does not ask for.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +65,8 @@ def parts(
         pod: the class.
         nodes: the columns; what is returned lives as long as they do.
         resources: that were asked about.
-        use_requested: whether CPU and memory count as they are requested, or with 100m and 200Mi for silent containers.
+        use_requested: whether CPU and memory count as they are requested, or with 100m and 200Mi for silent
+        containers.
     """
     found: list[Part] = []
     for spec in resources:

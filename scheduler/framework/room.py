@@ -1,9 +1,10 @@
 """What the default scores of CPU and memory are made of, kept as floats beside the columns.
 
-For a Pod whose class nobody has met, these two scores of all nodes are most of its decision. From here they are some twenty calls of
-numpy in place, instead of twice as many on int64 (whose division costs four times a float's). The answers are the same to the
-last one: an integer below 2^53 is exact as a float, and so is the floor of a quotient of two of them. Where an amount is larger, or a
-node has no CPU or memory at all, `exact` is False, and plugins are asked by their columns.
+For a Pod whose class nobody has met, these two scores of all nodes are most of its decision. From here they
+are some twenty calls of numpy in place, instead of twice as many on int64 (whose division costs four times a
+float's). The answers are the same to the last one: an integer below 2^53 is exact as a float, and so is the
+floor of a quotient of two of them. Where an amount is larger, or a node has no CPU or memory at all, `exact`
+is False, and plugins are asked by their columns.
 
     least_allocated   NodeResourcesFit, `least_allocated.go`
     balance           NodeResourcesBalancedAllocation, `balanced_allocation.go`
@@ -59,7 +60,9 @@ class Room:
         return np.floor(score, out=score)
 
     def balance(self, cpu: int, memory: int) -> Floats:
-        """Return what each row scores by what a Pod that requests this does to its balance (0..100; the same array each time)."""
+        """Return what each row scores by what a Pod that requests this does to its balance (0..100; the same
+        array each time).
+        """
         score, other = self._first, self._second
         _share(self._used_cpu, self._cpu, cpu, score)
         _share(self._used_memory, self._memory, memory, other)
@@ -69,8 +72,8 @@ class Room:
         np.subtract(1.0, score, out=score)
         score *= 100.0
         np.floor(score, out=score)
-        # 50 + (50 + after - before) / 2. The balance of two is 50 at least, so that what is halved is never below nothing: however
-        # it is cut.
+        # 50 + (50 + after - before) / 2. The balance of two is 50 at least, so that what is halved is never
+        # below nothing: however it is cut.
         score += self._unbalance
         score *= 0.5
         return np.floor(score, out=score)
@@ -94,7 +97,8 @@ class Room:
             return
         #: float64[N]: what there is; a row without a node has 1 of each
         self._cpu, self._memory = (np.maximum(has, 1).astype(np.float64) for has in sizes)
-        #: float64[N], a hundredfold: what is left by the requests for scoring; less than nothing where that is too much
+        #: float64[N], a hundredfold: what is left by the requests for scoring; less than nothing where that
+        #: is too much
         self._free_cpu = 100.0 * (self._cpu - nodes.nonzero_cpu)
         self._free_memory = 100.0 * (self._memory - nodes.nonzero_memory)
         #: float64[N]: what is requested

@@ -37,7 +37,9 @@ from scheduler.framework.state import CycleState
 
 
 class Observer(Protocol):
-    """Takes times (scheduler_plugin_execution_duration_seconds and scheduler_framework_extension_point_duration_seconds)."""
+    """Takes times (scheduler_plugin_execution_duration_seconds and
+    scheduler_framework_extension_point_duration_seconds).
+    """
 
     def begin(self) -> None:
         """Plugins are about to be asked for a class."""
@@ -162,7 +164,8 @@ class Framework:
             *profile.binding.permit,
         )
         for other in rejecting:
-            # One that says nothing of it is asked again after any change, as upstream's without EnqueueExtensions.
+            # One that says nothing of it is asked again after any change, as upstream's without
+            # EnqueueExtensions.
             hints: Mapping[ClusterEvent, Hint] = getattr(other, "hints", dict.fromkeys(ClusterEvent, always))
             for event, hint in hints.items():
                 self._hints.setdefault(event, {})[other.name] = hint
@@ -173,7 +176,10 @@ class Framework:
         return self._hints
 
     def that_say(self, attribute: str) -> frozenset[str]:
-        """Return the names of the filters that say something of themselves (`hints_ignore_labels`, `hints_read_class_only`)."""
+        """Return the names of the filters that say something of themselves.
+
+        Follows `hints_ignore_labels`, `hints_read_class_only`.
+        """
         return frozenset(plugin.name for plugin in self.profile.filters if getattr(plugin, attribute, False))
 
     def gate(self, pod: PodClass) -> str:

@@ -6,7 +6,10 @@ T = TypeVar("T")
 
 
 class CycleState:
-    """Values by plugin and kind. Lives as long as the decisions of one class go on; starts empty when they start afresh."""
+    """Values by plugin and kind. Lives as long as the decisions of one class go on.
+
+    Starts empty when they start afresh.
+    """
 
     __slots__ = ("_values",)
 

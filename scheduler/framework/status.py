@@ -1,7 +1,8 @@
 """What a decision says: where a Pod goes, or why it cannot go anywhere, in Kubernetes' words.
 
-The words are those of `framework.FitError` and of the event FailedScheduling: `0/5 nodes are available: 2 Insufficient cpu,
-3 node(s) had untolerated taint(s). preemption: ...`, where each reason has the number of nodes that gave it.
+The words are those of `framework.FitError` and of the event FailedScheduling: `0/5 nodes are available: 2
+Insufficient cpu, 3 node(s) had untolerated taint(s). preemption: ...`, where each reason has the number of
+nodes that gave it.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Pods that wait at Permit: plugins look them up by their handle, and let them go or send them back.
 
-What a plugin says is carried out by `scheduler.bind.binding_cycle` after the call, never in the middle of a decision. Follows
-`pkg/scheduler/framework/runtime/waiting_pods_map.go`.
+What a plugin says is carried out by `scheduler.bind.binding_cycle` after the call, never in the middle of a
+decision. Follows `pkg/scheduler/framework/runtime/waiting_pods_map.go`.
 """
 
 from collections import deque

@@ -1,8 +1,9 @@
 """NodeResourcesBalancedAllocation: prefers nodes whose resources are used in like measure once the Pod is there.
 
-The score is what the Pod does to the balance: 50 plus half of (50 + balance with it - balance without it), where the balance is
-100 less the standard deviation of the used shares (`plugins/noderesources/balanced_allocation.go`). Pods that request none of
-the resources are left out: they would all go to one node.
+The score is what the Pod does to the balance: 50 plus half of (50 + balance with it - balance without it),
+where the balance is 100 less the standard deviation of the used shares
+(`plugins/noderesources/balanced_allocation.go`). Pods that request none of the resources are left out: they
+would all go to one node.
 """
 
 from collections.abc import Hashable, Sequence
@@ -111,7 +112,10 @@ def _balance(shares: Sequence[float]) -> int:
 
 
 def _balances_of_two(used: Sequence[NDArray[np.int64]], sizes: Sequence[NDArray[np.float64]]) -> Scores:
-    """Return what `_balances` does where all have both, in place: for a Pod of a class of its own this is most of its decision."""
+    """Return what `_balances` does where all have both, in place.
+
+    For a Pod of a class of its own this is most of its decision.
+    """
     first: NDArray[np.float64] = used[0] / sizes[0]
     np.minimum(first, 1.0, out=first)
     second: NDArray[np.float64] = used[1] / sizes[1]

@@ -1,8 +1,10 @@
-"""DefaultPreemption: for a Pod that fits nowhere, looks for a node where it would if Pods of a lower priority went.
+"""DefaultPreemption: for a Pod that fits nowhere, looks for a node where it would if Pods of a lower priority
+went.
 
-Follows upstream's plugin of this name and `framework/preemption` (Evaluator.Preempt): first whether the Pod may preempt at all
-(not with preemptionPolicy Never, and not while Pods that were preempted for it are still ending on the node that it has in
-view), then the candidates, then the best of them. What is to be done then is done by `scheduler.eviction`.
+Follows upstream's plugin of this name and `framework/preemption` (Evaluator.Preempt): first whether the Pod
+may preempt at all (not with preemptionPolicy Never, and not while Pods that were preempted for it are still
+ending on the node that it has in view), then the candidates, then the best of them. What is to be done then
+is done by `scheduler.eviction`.
 """
 
 from collections import Counter
@@ -68,7 +70,8 @@ class DefaultPreemption:
 
         Args:
             context: what is known besides the nodes.
-            min_candidate_nodes_percentage: of the nodes that might do, so many per cent are enough to choose from.
+            min_candidate_nodes_percentage: of the nodes that might do, so many per cent are enough to choose
+            from.
             min_candidate_nodes_absolute: but at least so many.
         """
         self.context = context or PreemptionContext()
@@ -106,7 +109,9 @@ class DefaultPreemption:
         return min(max(nodes * self._percentage // 100, self._absolute), nodes)
 
     def _is_being_made(self, pod: PodClass, refusals: Refusals, what_if: WhatIf) -> bool:
-        """Say whether Pods are still ending on the node that this Pod has in view, and there is a point in waiting for it."""
+        """Say whether Pods are still ending on the node that this Pod has in view, and there is a point in
+        waiting for it.
+        """
         row = refusals.nominated
         if row < 0 or not refusals.resolvable[row]:
             return False

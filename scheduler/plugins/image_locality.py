@@ -1,9 +1,9 @@
 """ImageLocality: prefers nodes that have the Pod's images already.
 
-An image counts with its size, less the fewer nodes have it, so that Pods do not all go where the first one went ("node
-heating"). The sum of 23 MiB scores nothing, 1000 MiB a container (init containers and image volumes included) scores 100
-(`plugins/imagelocality/image_locality.go`). A node's own figure for the size counts, where upstream takes that of the node that
-said it first.
+An image counts with its size, less the fewer nodes have it, so that Pods do not all go where the first one
+went ("node heating"). The sum of 23 MiB scores nothing, 1000 MiB a container (init containers and image
+volumes included) scores 100 (`plugins/imagelocality/image_locality.go`). A node's own figure for the size
+counts, where upstream takes that of the node that said it first.
 """
 
 from typing import Final

@@ -1,9 +1,11 @@
-"""InterPodAffinity: near Pods that it wants to be near, away from those it does not, and from those that do not want it.
+"""InterPodAffinity: near Pods that it wants to be near, away from those it does not, and from those that do
+not want it.
 
-Required terms filter, in upstream's order: its own affinity (all terms, each by its topology key, by Pods that **all** terms
-mean), its own anti-affinity, the anti-affinity of Pods that are there. Preferred terms score: its own, and those of the Pods
-that are there and mean it; their required affinity counts with hardPodAffinityWeight. What is counted by domain is kept by
-`scheduler.columns.topology`; here it is only read. (`plugins/interpodaffinity`: filtering.go, scoring.go.)
+Required terms filter, in upstream's order: its own affinity (all terms, each by its topology key, by Pods
+that **all** terms mean), its own anti-affinity, the anti-affinity of Pods that are there. Preferred terms
+score: its own, and those of the Pods that are there and mean it; their required affinity counts with
+hardPodAffinityWeight. What is counted by domain is kept by `scheduler.columns.topology`; here it is only
+read. (`plugins/interpodaffinity`: filtering.go, scoring.go.)
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """NodeAffinity: spec.nodeSelector and the required and preferred node affinity.
 
-Terms are alternatives, the conditions of a term and nodeSelector all must hold (`scheduler.columns.node_selection`).
+Terms are alternatives, the conditions of a term and nodeSelector all must hold
+(`scheduler.columns.node_selection`).
 """
 
 from collections.abc import Mapping, Sequence

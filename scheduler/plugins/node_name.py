@@ -1,6 +1,7 @@
 """NodeName: a Pod that names its node goes there or nowhere.
 
-The queue holds no such Pod (spec.nodeName means bound); this serves questions of the form *would it fit on that node*.
+The queue holds no such Pod (spec.nodeName means bound); this serves questions of the form *would it fit on
+that node*.
 """
 
 from collections.abc import Mapping, Sequence

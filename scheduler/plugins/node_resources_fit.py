@@ -1,8 +1,11 @@
-"""NodeResourcesFit: what a Pod requests must be free on the node; nodes are preferred by how much of them is taken.
+"""NodeResourcesFit: what a Pod requests must be free on the node.
 
-By default those with more left (LeastAllocated); MostAllocated packs, RequestedToCapacityRatio follows a line that the user
-draws. Filtering counts real requests; the first two count 100m and 200Mi for a container that names none, so that Pods without
-requests spread as well (upstream's `NonZeroRequested`). Follows `plugins/noderesources/fit.go`.
+Nodes are preferred by how much of them is taken.
+
+By default those with more left (LeastAllocated); MostAllocated packs, RequestedToCapacityRatio follows a line
+that the user draws. Filtering counts real requests; the first two count 100m and 200Mi for a container that
+names none, so that Pods without requests spread as well (upstream's `NonZeroRequested`). Follows
+`plugins/noderesources/fit.go`.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -165,7 +168,10 @@ class NodeResourcesFit:
     def room(
         self, state: CycleState, pod: PodClass, nodes: Snapshot
     ) -> Sequence[tuple[str, int, int]] | None:
-        """Return (resource, index, amount) of what a Pod needs; None when no node has a resource, or one has too many reasons."""
+        """Return (resource, index, amount) of what a Pod needs.
+
+        None when no node has a resource, or one has too many reasons.
+        """
         resolved: Resolved = state.read(self.name, tuple)
         names = [name for name, _ in pod.requests if not self._is_ignored(name)]
         if len(resolved) >= MAX_REASON or any(index < 0 for index, _ in resolved):

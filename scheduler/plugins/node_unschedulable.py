@@ -1,4 +1,6 @@
-"""NodeUnschedulable: a cordoned node (spec.unschedulable) takes only Pods that tolerate the taint of that name."""
+"""NodeUnschedulable: a cordoned node (spec.unschedulable) takes only Pods that tolerate the taint of that
+name.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

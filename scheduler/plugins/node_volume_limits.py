@@ -1,10 +1,13 @@
-"""NodeVolumeLimits: a node takes no more volumes of a driver than its CSINode says (`plugins/nodevolumelimits/csi.go`).
+"""NodeVolumeLimits: a node takes no more volumes of a driver than its CSINode says.
 
-What counts on a node: volumes of the claims of its Pods, and disks that they name themselves where those are a driver's today (CSI
-migration, `scheduler.columns.attachables`), each once; and what VolumeAttachments say is attached, or to be, without such a Pod. A
-claim without a volume counts for the driver of its class. A node without a CSINode, or a driver of which it says no number, has no
-limit. As upstream, a volume that is attached although no Pod of the node has it counts for the attachment, and once more for the
-Pod that wants it.
+Follows `plugins/nodevolumelimits/csi.go`.
+
+What counts on a node: volumes of the claims of its Pods, and disks that they name themselves where those are
+a driver's today (CSI migration, `scheduler.columns.attachables`), each once; and what VolumeAttachments say
+is attached, or to be, without such a Pod. A claim without a volume counts for the driver of its class. A node
+without a CSINode, or a driver of which it says no number, has no limit. As upstream, a volume that is
+attached although no Pod of the node has it counts for the attachment, and once more for the Pod that wants
+it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,8 +1,9 @@
 """PodTopologySpread: Pods of a kind are spread over zones, hosts, or whatever a topology key names (KEP-895).
 
-DoNotSchedule constraints filter, ScheduleAnyway ones score. Counts by domain are kept by `scheduler.columns.topology`; what is
-kept here per class is which domains exist for it (where its policies let nodes count) and what was last answered, so that a
-placement costs the domains and not the nodes. (`plugins/podtopologyspread`: filtering.go, scoring.go, plugin.go.)
+DoNotSchedule constraints filter, ScheduleAnyway ones score. Counts by domain are kept by
+`scheduler.columns.topology`; what is kept here per class is which domains exist for it (where its policies
+let nodes count) and what was last answered, so that a placement costs the domains and not the nodes.
+(`plugins/podtopologyspread`: filtering.go, scoring.go, plugin.go.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -242,7 +243,10 @@ class PodTopologySpread:
         return normalise(raw, low, high)
 
     def _constraints(self, pod: PodClass, *, hard: bool) -> tuple[SpreadConstraint, ...]:
-        """Return the Pod's own constraints of a kind; or, if it has none at all, the defaults among its siblings."""
+        """Return the Pod's own constraints of a kind.
+
+        Or, if it has none at all, the defaults among its siblings.
+        """
         if pod.asked.spread:
             return tuple(item for item in pod.asked.spread if item.hard is hard)
         siblings = pod.group.siblings

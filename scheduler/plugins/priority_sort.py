@@ -1,4 +1,6 @@
-"""PrioritySort: Pods of a higher priority first, among equals those that have waited longer (upstream's QueueSort plugin)."""
+"""PrioritySort: Pods of a higher priority first, among equals those that have waited longer (upstream's
+QueueSort plugin).
+"""
 
 from scheduler.framework.binding_points import InQueue
 

@@ -1,4 +1,7 @@
-"""SchedulingGates: a Pod with gates in its spec stays out of the queue until the last one is taken away (KEP-3521)."""
+"""SchedulingGates: a Pod with gates in its spec stays out of the queue until the last one is taken away.
+
+Follows KEP-3521.
+"""
 
 from scheduler.columns.pod_info import PodClass
 

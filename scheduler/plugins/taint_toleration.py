@@ -1,7 +1,7 @@
 """TaintToleration: nodes keep away Pods that do not tolerate their taints.
 
-NoSchedule and NoExecute refuse; PreferNoSchedule counts against the node. Whether a set of taints is tolerated is asked once a
-distinct set, not once a node.
+NoSchedule and NoExecute refuse; PreferNoSchedule counts against the node. Whether a set of taints is
+tolerated is asked once a distinct set, not once a node.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,10 @@
 """VolumeBinding: a Pod goes where its volumes are, or where they can be had.
 
-A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its first consumer takes the
-smallest volume that will do there, or has one made, where its driver has as much left if it says so (CSIStorageCapacity). That
-nodes with more left are no better is as upstream: StorageCapacityScoring is off by default. Choosing is done here, binding in `scheduler.bind.volume_binding`. Follows
-`plugins/volumebinding`.
+A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its first
+consumer takes the smallest volume that will do there, or has one made, where its driver has as much left if
+it says so (CSIStorageCapacity). That nodes with more left are no better is as upstream:
+StorageCapacityScoring is off by default. Choosing is done here, binding in `scheduler.bind.volume_binding`.
+Follows `plugins/volumebinding`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,9 @@ class VolumeBinding:
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Its claims, anything else of storage, nodes with other labels, and a Pod that did not get its volumes after all."""
+        """Its claims, anything else of storage, nodes with other labels, and a Pod that did not get its
+        volumes after all.
+        """
         events = (
             ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
             ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
@@ -79,8 +82,8 @@ class VolumeBinding:
     def plan(self, pod: PodClass, nodes: Snapshot, row: int) -> Plan:
         """Say what is to be done for the claims of a Pod that goes to a row.
 
-        Asked in the same step as the decision, without an await since: what was found for that is still true, and is not looked
-        for again.
+        Asked in the same step as the decision, without an await since: what was found for that is still true,
+        and is not looked for again.
         """
         last, self._last = self._last, None
         if last is None or last[0] is not pod:

@@ -1,7 +1,8 @@
 """VolumeRestrictions: what Pods may not have at once (`plugins/volumerestrictions`).
 
-A claim with access mode ReadWriteOncePod is for one Pod alone (KEP-2485). A disk that Pods name themselves is for one Pod of a node:
-of GCE, iSCSI and RBD unless all only read it, of AWS always; RBD images are the same when they share a monitor, pool and name.
+A claim with access mode ReadWriteOncePod is for one Pod alone (KEP-2485). A disk that Pods name themselves is
+for one Pod of a node: of GCE, iSCSI and RBD unless all only read it, of AWS always; RBD images are the same
+when they share a monitor, pool and name.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """VolumeZone: a Pod goes to the zone and region that its bound volumes are labelled with (`plugins/volumezone`).
 
-A node without any such label is in no zone, and takes everything. Values of a volume may be several, joined by `__`. What an
-older label of a volume says is compared with the node's own older label where it has one, else with today's. Claims of ephemeral
-volumes are not looked at, as upstream.
+A node without any such label is in no zone, and takes everything. Values of a volume may be several, joined
+by `__`. What an older label of a volume says is compared with the node's own older label where it has one,
+else with today's. Claims of ephemeral volumes are not looked at, as upstream.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,10 @@ class VolumeZone:
         return int(state.read(self.name, np.ndarray)[row])
 
     def _volume(self, name: str, namespace: str) -> VolumeInfo | str | None:
-        """Return the volume of a claim; None: it waits for its first consumer; a text: why the Pod can go nowhere."""
+        """Return the volume of a claim; None: it waits for its first consumer.
+
+        A text: why the Pod can go nowhere.
+        """
         claim = self._catalogue.claims.get(f"{namespace}/{name}")
         if claim is None:
             return f'persistentvolumeclaim "{name}" not found'
@@ -105,6 +108,9 @@ class VolumeZone:
 
 
 def _zones(volume: VolumeInfo) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the labels of zones with their values; one with an empty value among others is not counted (LabelZonesToSet)."""
+    """Return the labels of zones with their values.
+
+    One with an empty value among others is not counted (LabelZonesToSet).
+    """
     found = [(key, tuple(volume.labels[key].split("__"))) for key in LABELS if key in volume.labels]
     return [(key, values) for key, values in found if all(values)]

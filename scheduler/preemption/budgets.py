@@ -1,7 +1,7 @@
 """PodDisruptionBudgets as preemption sees them: whose evictions are allowed, and how many of them.
 
-A budget is respected when an alternative exists, and otherwise not: upstream's promise for preemption, which does not go
-through the eviction API (`filterPodsWithPDBViolation` of the plugin defaultpreemption).
+A budget is respected when an alternative exists, and otherwise not: upstream's promise for preemption, which
+does not go through the eviction API (`filterPodsWithPDBViolation` of the plugin defaultpreemption).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +96,10 @@ def violating(pods: Sequence[PodInfo], budgets: Iterable[Budget]) -> list[bool]:
 
 
 def compile_budget(budget: pod_disruption_budget_pb2.PodDisruptionBudget) -> Budget:
-    """Compile a PodDisruptionBudget. An empty selector matches nothing here, and so does one that cannot be read."""
+    """Compile a PodDisruptionBudget.
+
+    An empty selector matches nothing here, and so does one that cannot be read.
+    """
     spec, status = budget.spec, budget.status
     selector: LabelSelector | None = None
     if spec.selector.match_labels or spec.selector.match_expressions:

@@ -1,7 +1,8 @@
 """PURE: what would the filters say of a node if some of its Pods were not there?
 
-Pods are taken out of the table and put back, and the filters are asked as always: so every filter counts, and none needs to
-know of preemption. Nobody else sees the table meanwhile (there is no await). Made by `scheduler.decide.cycle` for one class of Pods.
+Pods are taken out of the table and put back, and the filters are asked as always: so every filter counts, and
+none needs to know of preemption. Nobody else sees the table meanwhile (there is no await). Made by
+`scheduler.decide.cycle` for one class of Pods.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -102,16 +103,21 @@ class DryRun:
         return () if number < 0 else (*decode(code, self._filters[number].reasons(self._pod)),)
 
     def check(self, row: int) -> tuple[int, int]:
-        """Return which filter refuses a row (of those from the first that depends on Pods), and its code; -1: none.
+        """Return which filter refuses a row (of those from the first that depends on Pods), and its code.
 
-        Asked twice, as upstream's `RunFilterPluginsWithNominatedPods`: with the Pods of at least this priority that have the
-        node in view, and without, because an affinity must not be fulfilled by a Pod that may never come.
+        -1: none.
+
+        Asked twice, as upstream's `RunFilterPluginsWithNominatedPods`: with the Pods of at least this
+        priority that have the node in view, and without, because an affinity must not be fulfilled by a Pod
+        that may never come.
         """
         answer = self.with_nominated(row)
         return answer if answer[0] >= 0 else self._ask(row)
 
     def with_nominated(self, row: int) -> tuple[int, int]:
-        """Return what `check` does, only as if the Pods of at least this priority were there that have the node in view."""
+        """Return what `check` does, only as if the Pods of at least this priority were there that have the
+        node in view.
+        """
         coming = self._coming(row)
         if not coming:
             return _PASSES

@@ -1,8 +1,9 @@
 """PURE: on which node would the fewest and least important Pods have to go? Equal Pods share the search.
 
-What was found out about a node holds until something changes there, so the next Pod of the class asks again only about nodes
-that changed: usually the one that the Pod before it took. As upstream it looks for a tenth of the nodes (at least 100) that
-would do, from a random node on, and takes the best of them (`minCandidateNodesPercentage`, `minCandidateNodesAbsolute`).
+What was found out about a node holds until something changes there, so the next Pod of the class asks again
+only about nodes that changed: usually the one that the Pod before it took. As upstream it looks for a tenth
+of the nodes (at least 100) that would do, from a random node on, and takes the best of them
+(`minCandidateNodesPercentage`, `minCandidateNodesAbsolute`).
 """
 
 import heapq
@@ -88,7 +89,10 @@ class Search:
         return None
 
     def rejections(self) -> Counter[str]:
-        """Return how many nodes gave which reason, once there is no candidate: then every node that might do has been asked."""
+        """Return how many nodes gave which reason, once there is no candidate.
+
+        Then every node that might do has been asked.
+        """
         counts: Counter[str] = Counter()
         for reasons, count in self._reasons.items():
             for reason in reasons:

@@ -1,7 +1,8 @@
 """PURE: one node with some of its Pods away: does it do now?
 
-`TableTrial` takes Pods out of the table and asks the filters as always, so that every filter counts, and none needs to know of
-preemption. `RoomTrial` is the same for Pods that ask of a node's Pods nothing but room: a few sums instead, ten times faster.
+`TableTrial` takes Pods out of the table and asks the filters as always, so that every filter counts, and none
+needs to know of preemption. `RoomTrial` is the same for Pods that ask of a node's Pods nothing but room: a
+few sums instead, ten times faster.
 """
 
 from collections.abc import Callable, Sequence

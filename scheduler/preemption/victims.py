@@ -1,9 +1,10 @@
-"""PURE: who would have to leave one node so that a Pod fits there, and which of several nodes is spared most by it.
+"""PURE: who would have to leave one node so that a Pod fits there, and which of several nodes is spared most
+by it.
 
-First everybody of a lower priority is taken away; if the Pod fits then, they are let back one by one, the most important first
-and those before all whose eviction would break a disruption budget, as long as the Pod still fits. Who cannot come back is a
-victim. Follows `SelectVictimsOnNode` of upstream's plugin defaultpreemption and `pickOneNodeForPreemption` of its
-framework/preemption.
+First everybody of a lower priority is taken away; if the Pod fits then, they are let back one by one, the
+most important first and those before all whose eviction would break a disruption budget, as long as the Pod
+still fits. Who cannot come back is a victim. Follows `SelectVictimsOnNode` of upstream's plugin
+defaultpreemption and `pickOneNodeForPreemption` of its framework/preemption.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +20,9 @@ NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 _LIFT: Final = 1 << 31
 _NEVER: Final = float("inf")
 
-#: what nodes are compared by, the smallest first: broken budgets, highest priority of a victim, sum of priorities, number of
-#: victims, and how long ago (negative: seconds since the epoch) the first of the most important victims was started
+#: what nodes are compared by, the smallest first: broken budgets, highest priority of a victim, sum of
+#: priorities, number of victims, and how long ago (negative: seconds since the epoch) the first of the most
+#: important victims was started
 Order = tuple[int, int, int, int, float]
 #: whether evicting each Pod, after those before it, breaks a budget
 Violating = Callable[[Sequence[PodInfo]], Sequence[bool]]
@@ -46,7 +48,10 @@ def started(pod: PodInfo) -> float:
 
 
 def importance(pod: PodInfo) -> tuple[int, float]:
-    """Return what Pods are sorted by, the most important first: higher priority, then longer running (`util.MoreImportantPod`)."""
+    """Return what Pods are sorted by, the most important first: higher priority, then longer running.
+
+    Follows `util.MoreImportantPod`.
+    """
     return (-pod.pod_class.priority, started(pod))
 
 
@@ -88,14 +93,17 @@ def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Ca
     finally:
         trial.close()
     if not victims:
-        # It fits as it is: the filters have changed their mind since they were asked. The next attempt will find it.
+        # It fits as it is: the filters have changed their mind since they were asked. The next attempt will
+        # find it.
         return (NO_VICTIMS,)
     victims.sort(key=importance)
     return Candidate(row, tuple(victims), order_of(victims, broken))
 
 
 def order_of(victims: Sequence[PodInfo], broken: int) -> Order:
-    """Return what a node is compared by, given its victims (the most important first) and how many budgets they break."""
+    """Return what a node is compared by, given its victims (the most important first) and how many budgets
+    they break.
+    """
     highest = victims[0].pod_class.priority
     return (
         broken,

@@ -1,4 +1,7 @@
-"""Pods that failed and must wait: 1 s after the first attempt, doubling to 10 s (upstream's podInitialBackoffSeconds and max)."""
+"""Pods that failed and must wait.
+
+1 s after the first attempt, doubling to 10 s (upstream's podInitialBackoffSeconds and max).
+"""
 
 from typing import Final
 

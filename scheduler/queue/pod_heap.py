@@ -1,7 +1,9 @@
-"""A heap of Pods from which any Pod can be taken out: entries that no longer count are skipped, and cleared away in time.
+"""A heap of Pods from which any Pod can be taken out.
 
-Most Pods come in the order in which they go: those are a line, to which one is added and from which one is taken in no time. Only
-who comes out of turn is put into the heap.
+Entries that no longer count are skipped, and cleared away in time.
+
+Most Pods come in the order in which they go: those are a line, to which one is added and from which one is
+taken in no time. Only who comes out of turn is put into the heap.
 """
 
 import heapq
@@ -18,7 +20,10 @@ _SLACK = 64
 
 
 class PodHeap(Generic[Key]):
-    """Pods by key, smallest first; among equal keys in the order of their coming. Owned by the scheduling task."""
+    """Pods by key, smallest first; among equal keys in the order of their coming.
+
+    Owned by the scheduling task.
+    """
 
     def __init__(self) -> None:
         self._entries: list[tuple[Key, int, QueuedPod]] = []

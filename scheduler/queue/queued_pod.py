@@ -6,8 +6,8 @@ from typing import Final
 
 from scheduler.columns.pod_info import PodInfo
 
-#: the same reason is told again after this time. As many retries as come in it cost no Event: ten thousand Pods that are tried
-#: every ten seconds would be a thousand writes a second
+#: the same reason is told again after this time. As many retries as come in it cost no Event: ten thousand
+#: Pods that are tried every ten seconds would be a thousand writes a second
 TOLD_AGAIN_SECONDS: Final = 300.0
 
 
@@ -24,7 +24,10 @@ class Place(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class QueuedPod:
-    """One Pod. Times are monotonic seconds. Owned by the queue; the scheduler may read it while it is in flight."""
+    """One Pod. Times are monotonic seconds.
+
+    Owned by the queue; the scheduler may read it while it is in flight.
+    """
 
     info: PodInfo
     #: when it came to the queue for the first time

@@ -1,8 +1,10 @@
-"""What one plugin refused, and which questions about it need not be asked: the answers are the same with and without this.
+"""What one plugin refused, and which questions about it need not be asked.
 
-Most questions are the same again: Pods of one class come and go. What a plugin whose hints look at nothing but the class of such a
-Pod has denied to all its groups is not asked again until it has a new group. And a plugin may have a screen, which knows by one
-look that none of its groups is helped.
+The answers are the same with and without this.
+
+Most questions are the same again: Pods of one class come and go. What a plugin whose hints look at nothing
+but the class of such a Pod has denied to all its groups is not asked again until it has a new group. And a
+plugin may have a screen, which knows by one look that none of its groups is helped.
 """
 
 from collections.abc import Hashable

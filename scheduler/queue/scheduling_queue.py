@@ -1,12 +1,15 @@
-"""PURE: which Pod is next, and where a Pod waits when it failed. No clock and nothing to await: `now` is handed in.
+"""PURE: which Pod is next, and where a Pod waits when it failed.
+
+No clock and nothing to await: `now` is handed in.
 
     gated --update--> active --pop--> in flight --done--> gone
     in flight --park--> unschedulable, or back-off when something that could help happened meanwhile
     in flight --requeue--> back-off --its time--> active
     unschedulable --a hint says so, or five minutes--> active, or back-off while that lasts
 
-Events that come while a Pod is in flight are kept and looked at when it fails: otherwise it would sleep through the one that
-mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` and `scheduler.cache.event_handlers`.
+Events that come while a Pod is in flight are kept and looked at when it fails: otherwise it would sleep
+through the one that mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` and
+`scheduler.cache.event_handlers`.
 """
 
 from collections import Counter
@@ -29,7 +32,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: a Pod that nothing woke is tried again after this time (podMaxInUnschedulablePodsDuration)
 MAX_UNSCHEDULABLE_SECONDS: Final = 300.0
-#: events kept for Pods in flight; a Pod that has been in flight for longer than these go back is tried again in any case
+#: events kept for Pods in flight; a Pod that has been in flight for longer than these go back is tried again
+#: in any case
 MAX_EVENTS: Final = 10_000
 #: events of which nobody looks whether they are still needed
 _SLACK: Final = 256
@@ -129,8 +133,8 @@ class SchedulingQueue:
     def add(self, info: PodInfo, *, now: float) -> None:
         """Take in a Pod that has no node, or what it has become meanwhile.
 
-        A Pod in flight stays there: its new state counts when it fails. One that asks something else now is worth an attempt;
-        any other change of it is not.
+        A Pod in flight stays there: its new state counts when it fails. One that asks something else now is
+        worth an attempt; any other change of it is not.
         """
         known = self._pods.get(info.uid)
         if known is None:
@@ -180,7 +184,10 @@ class SchedulingQueue:
         return pod
 
     def pop_like(self, pod_class: PodClass, *, now: float, most: int) -> Iterator[QueuedPod]:
-        """Pop Pods as long as they are of a class, each when it is asked for. Nothing else happens to the queue meanwhile."""
+        """Pop Pods as long as they are of a class, each when it is asked for.
+
+        Nothing else happens to the queue meanwhile.
+        """
         active, in_flight = self._active, self._in_flight
         happened = self._first_event + len(self._events)
         for _ in range(most):
@@ -226,7 +233,10 @@ class SchedulingQueue:
     def on_event(
         self, event: ClusterEvent, before: Changed, after: Changed, *, now: float, but: str = ""
     ) -> int:
-        """Something happened: wake the Pods it could help; returns how many. `but`: the uid of one that it cannot."""
+        """Something happened: wake the Pods it could help; returns how many.
+
+        `but`: the uid of one that it cannot.
+        """
         return self.on_events([(event, before, after)], now=now, but=but)
 
     def on_events(self, happened: Sequence[Happened], *, now: float, but: str = "") -> int:
@@ -312,7 +322,8 @@ class SchedulingQueue:
         try:
             return self._gate(pod.info.pod_class)
         except Exception:
-            # As with hints: one attempt too many is better than a Pod that nobody looks at, or a watch that ends.
+            # As with hints: one attempt too many is better than a Pod that nobody looks at, or a watch that
+            # ends.
             log.exception("gate failed", pod=pod.info.key)
             return ""
 
@@ -355,7 +366,8 @@ class SchedulingQueue:
     def _forget_events(self) -> None:
         """Drop events that happened before the first Pod in flight was popped, and the older half of too many.
 
-        Not for each Pod that gets its node: to find the first of those in flight, and to move what stays, takes time.
+        Not for each Pod that gets its node: to find the first of those in flight, and to move what stays,
+        takes time.
         """
         events = self._events
         first = next(iter(self._in_flight.values()), self._first_event + len(events))

@@ -1,9 +1,9 @@
 """Pods that no node would take, by what could help them: alike Pods that the same plugins refused are one group.
 
-An event is asked about once a group, not once a Pod, and only about groups that a plugin refused which listens to it. Alike are
-Pods of one class; or of one shape, whatever their labels, where every plugin that refused them gives hints by the shape alone.
-So ten thousand parked Pods cost nothing where nobody listens, and little where they are of few kinds.
-Most questions are spared even so (`scheduler.queue.refusals`).
+An event is asked about once a group, not once a Pod, and only about groups that a plugin refused which
+listens to it. Alike are Pods of one class; or of one shape, whatever their labels, where every plugin that
+refused them gives hints by the shape alone. So ten thousand parked Pods cost nothing where nobody listens,
+and little where they are of few kinds. Most questions are spared even so (`scheduler.queue.refusals`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +77,8 @@ class UnschedulablePods:
         happened: Happened,
         wanted: Callable[[Happened, PodClass, frozenset[str]], bool],
     ) -> Iterator[QueuedPod]:
-        """Take out the Pods of all groups that are wanted, of those that one of the plugins refused, or nobody by name.
+        """Take out the Pods of all groups that are wanted, of those that one of the plugins refused, or
+        nobody by name.
 
         Args:
             plugins: that listen to the event.

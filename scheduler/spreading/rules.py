@@ -1,8 +1,10 @@
-"""PURE: the arithmetic of topology spreading, as upstream has it (`plugins/podtopologyspread`: common.go, scoring.go).
+"""PURE: the arithmetic of topology spreading, as upstream has it.
 
-A hard constraint refuses a domain where one Pod more would make it exceed the emptiest domain by more than maxSkew. A soft one
-counts against a node how many Pods are in its domain, weighted by the logarithm of how many domains there are, so that a few
-zones with many Pods each do not drown many hosts with few.
+Follows `plugins/podtopologyspread`: common.go, scoring.go.
+
+A hard constraint refuses a domain where one Pod more would make it exceed the emptiest domain by more than
+maxSkew. A soft one counts against a node how many Pods are in its domain, weighted by the logarithm of how
+many domains there are, so that a few zones with many Pods each do not drown many hosts with few.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""The ScheduleAnyway constraints of one class: how many Pods each domain holds, and what that counts against its nodes."""
+"""The ScheduleAnyway constraints of one class.
+
+How many Pods each domain holds, and what that counts against its nodes.
+"""
 
 import math
 from collections.abc import Sequence
@@ -87,7 +90,10 @@ class _ByNode:
         return soft_score(self.column.rows.get(row, 0), self.constraint.max_skew, self.weight)
 
     def changed(self, rows: Sequence[int]) -> list[int]:
-        """Count the Pods of some rows again, of those where any of these came or went; return the rows that have more or fewer."""
+        """Count the Pods of some rows again, of those where any of these came or went.
+
+        Return the rows that have more or fewer.
+        """
         journal = self.column.journal
         entries = journal.since(self.position)
         self.position = journal.position
@@ -114,7 +120,8 @@ class SoftSpread:
             constraints: in their order.
             pod: the class.
             nodes: the columns.
-            require_all: nodes without one of the keys are ignored (the system's default constraints do not ask for that).
+            require_all: nodes without one of the keys are ignored (the system's default constraints do not
+            ask for that).
         """
         self._nodes, self._require_all = nodes, require_all
         found = [domains_of(nodes, item.topology_key) for item in constraints]

@@ -1,1 +1,4 @@
-"""What the scheduler knows of storage: volumes, claims, classes and drivers, and which volume a claim could have. No I/O."""
+"""What the scheduler knows of storage.
+
+Volumes, claims, classes and drivers, and which volume a claim could have. No I/O.
+"""

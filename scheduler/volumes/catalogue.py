@@ -1,7 +1,8 @@
-"""Volumes, claims, classes and drivers as the watches show them, and what was promised since and is not shown yet.
+"""Volumes, claims, classes and drivers as the watches show them, and what was promised since and is not shown
+yet.
 
-A promise is made in the same step in which a Pod gets its node, so that the next decision does not give the same volume away
-again. It ends when the watch shows it done, or when the Pod's binding fails.
+A promise is made in the same step in which a Pod gets its node, so that the next decision does not give the
+same volume away again. It ends when the watch shows it done, or when the Pod's binding fails.
 """
 
 from collections import Counter
@@ -105,7 +106,10 @@ class Catalogue:
         return plugin in self._migrated.get(node_name, _NO_PLUGINS)
 
     def attached(self, node_name: str, driver: str) -> set[str]:
-        """Return the handles of a driver's volumes that are attached to a node, or are to be: those that name their driver themselves."""
+        """Return the handles of a driver's volumes that are attached to a node, or are to be.
+
+        Those that name their driver themselves.
+        """
         found: set[str] = set()
         for name in self._attached.get(node_name, ()):
             attachment = self._attachments[name]
@@ -115,7 +119,10 @@ class Catalogue:
         return found
 
     def attachments(self, node_name: str) -> int:
-        """Return how many volumes of all drivers are attached to a node, or are to be: no fewer than `attached` returns."""
+        """Return how many volumes of all drivers are attached to a node, or are to be.
+
+        No fewer than `attached` returns.
+        """
         return len(self._attached.get(node_name, ()))
 
     def says_capacity(self, driver: str) -> bool:
@@ -294,7 +301,10 @@ class Catalogue:
         self._tell()
 
     def _read(self, name: str, compiler: Callable[[Any], Any], message: Any) -> Any:
-        """Compile an object (None: it is gone); what cannot be read is remembered, and does not stop the others."""
+        """Compile an object (None: it is gone).
+
+        What cannot be read is remembered, and does not stop the others.
+        """
         self.unreadable.pop(name, None)
         if message is None:
             return None

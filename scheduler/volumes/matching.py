@@ -1,7 +1,8 @@
 """PURE: which nodes a Pod's claims allow, and which volumes they would have there.
 
-Follows `pkg/scheduler/framework/plugins/volumebinding/binder.go` (FindPodVolumes) and `component-helpers`' FindMatchingVolume:
-the smallest volume that will do, the smallest claim first. Over all rows at once; asked once a Pod that has claims.
+Follows `pkg/scheduler/framework/plugins/volumebinding/binder.go` (FindPodVolumes) and `component-helpers`'
+FindMatchingVolume: the smallest volume that will do, the smallest claim first. Over all rows at once; asked
+once a Pod that has claims.
 """
 
 from collections.abc import Collection, Sequence
@@ -109,7 +110,9 @@ _NONE: Final = np.iinfo(np.int32).max
 
 
 def _place(volume: VolumeInfo) -> tuple[str, Sequence[str]] | None:
-    """Return the one label, with its values, by which a volume names its place, as most do that are of one place."""
+    """Return the one label, with its values, by which a volume names its place, as most do that are of one
+    place.
+    """
     terms = volume.terms
     if terms is not None and len(terms) == 1 and not terms[0].fields and len(terms[0].expressions) == 1:
         [condition] = terms[0].expressions
@@ -121,7 +124,8 @@ def _place(volume: VolumeInfo) -> tuple[str, Sequence[str]] | None:
 def _first_by_place(
     candidates: Sequence[VolumeInfo], taken: Collection[str], nodes: Snapshot
 ) -> tuple[NDArray[np.int32], list[int]]:
-    """Return for each row the rank of the first candidate that one label brings there, for all of them at once, and the ranks of the others.
+    """Return for each row the rank of the first candidate that one label brings there, for all of them at
+    once, and the ranks of the others.
 
     Args:
         candidates: the best first; a rank is the place in it.
@@ -171,7 +175,10 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
 
 
 def _give_all(catalogue: Catalogue, need: Need, nodes: Snapshot, found: Found) -> Codes:
-    """Choose for the claims that wait; return the first reason why one gets nothing (checkVolumeProvisions stops there), int64[N]."""
+    """Choose for the claims that wait.
+
+    Return the first reason why one gets nothing (checkVolumeProvisions stops there), int64[N].
+    """
     lack = np.zeros(nodes.size, np.int64)
     selected = [catalogue.selected_node(claim) for claim in need.waiting]
     for name in selected:
@@ -195,7 +202,10 @@ def _give_all(catalogue: Catalogue, need: Need, nodes: Snapshot, found: Found) -
 
 
 def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.int64]:
-    """Choose a volume for a claim on each row; return why it gets none there, neither one that is there nor one that is made (int64[N])."""
+    """Choose a volume for a claim on each row.
+
+    Return why it gets none there, neither one that is there nor one that is made (int64[N]).
+    """
     #: volume -> its numbers: earlier claims may have taken it on some rows
     taken: dict[str, list[int]] = {}
     for number, volume in enumerate(found.volumes):

@@ -1,4 +1,6 @@
-"""Storage as scheduling sees it, compiled once an object: PersistentVolumes, claims, StorageClasses, and what drivers say.
+"""Storage as scheduling sees it, compiled once an object.
+
+PersistentVolumes, claims, StorageClasses, and what drivers say.
 
 Annotations and defaults follow `component-helpers/storage/volume`.
 """
@@ -202,7 +204,10 @@ class AttachmentInfo:
 
 
 def compile_attachment(made: volume_attachment_pb2.VolumeAttachment) -> AttachmentInfo | None:
-    """Compile a VolumeAttachment; None: it is of no PersistentVolume, and does not count (getNodeVolumeAttachmentInfo)."""
+    """Compile a VolumeAttachment; None.
+
+    It is of no PersistentVolume, and does not count (getNodeVolumeAttachmentInfo).
+    """
     spec = made.spec
     name = spec.source.persistent_volume_name
     return AttachmentInfo(spec.node_name, spec.attacher, name) if spec.attacher and name else None

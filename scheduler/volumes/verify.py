@@ -1,6 +1,8 @@
-"""PURE: is the catalogue true? It is filled anew from the API objects, and what was promised is counted again from the plans.
+"""PURE: is the catalogue true? It is filled anew from the API objects, and what was promised is counted again
+from the plans.
 
-Part of `vaina scheduler verify`; beside it `scheduler.debug.verify` (columns) and `scheduler.debug.nominations_check`.
+Part of `vaina scheduler verify`; beside it `scheduler.debug.verify` (columns) and
+`scheduler.debug.nominations_check`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -73,7 +73,9 @@ class TestCri(RuntimeSpec, ProcessSpec):
         await runtime.close()
 
     async def test_an_end_is_hinted_at(self, harness: Harness) -> None:
-        """Of several: the node's kubelet holds still, and takes every other event all the same (decision 112)."""
+        """Of several: the node's kubelet holds still, and takes every other event all the same (decision
+        112).
+        """
         hinted = asyncio.Event()
 
         async def listen() -> None:

@@ -1,4 +1,7 @@
-"""The runtime spec over Docker. Runs inside a node, where the engine and the Pod network are: `test_runtime_spec.py` takes it there."""
+"""The runtime spec over Docker. Runs inside a node, where the engine and the Pod network are.
+
+`test_runtime_spec.py` takes it there.
+"""
 
 import asyncio
 import os

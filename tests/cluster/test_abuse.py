@@ -1,4 +1,7 @@
-"""What a container or a caller may do to a node: a flood of log, a full disk, commands that are cut off. The node stays Ready, and so do the others on it."""
+"""What a container or a caller may do to a node: a flood of log, a full disk, commands that are cut off.
+
+The node stays Ready, and so do the others on it.
+"""
 
 import os
 import subprocess

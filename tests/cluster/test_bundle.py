@@ -16,7 +16,10 @@ TAG = "vaina-bundled"
 
 
 def offline(*command: str, env: dict[str, str], cwd: Path) -> str:
-    """Run a command with no network but loopback; the engine is asked over its socket. Returns all that it said."""
+    """Run a command with no network but loopback; the engine is asked over its socket.
+
+    Returns all that it said.
+    """
     words = ["unshare", "--net", "env", *[f"{name}={value}" for name, value in env.items()], *command]
     done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

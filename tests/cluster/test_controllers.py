@@ -1,4 +1,6 @@
-"""Replication: a controller keeps N Pods of a template, makes new ones for those that die, and is how one scales."""
+"""Replication: a controller keeps N Pods of a template, makes new ones for those that die, and is how one
+scales.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""What ends a container before it would end itself: the Pod's deadline, a probe with a grace of its own, a service that says it is not well."""
+"""What ends a container before it would end itself.
+
+The Pod's deadline, a probe with a grace of its own, a service that says it is not well.
+"""
 
 import pytest
 

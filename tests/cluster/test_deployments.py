@@ -1,4 +1,6 @@
-"""Deployments on a real cluster: rolled while they serve, undone, made from the command line and applied again and again."""
+"""Deployments on a real cluster: rolled while they serve, undone, made from the command line and applied
+again and again.
+"""
 
 import json
 import threading

@@ -1,4 +1,7 @@
-"""The engine of a node is killed and comes back: containers that run go on, and the end of those that died meanwhile is told, once."""
+"""The engine of a node is killed and comes back.
+
+Containers that run go on, and the end of those that died meanwhile is told, once.
+"""
 
 import pytest
 

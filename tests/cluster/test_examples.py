@@ -1,4 +1,7 @@
-"""Every manifest of examples/ does on real nodes what its first line promises. All of them run at once; each test looks at one."""
+"""Every manifest of examples/ does on real nodes what its first line promises.
+
+All of them run at once; each test looks at one.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
@@ -17,7 +20,8 @@ from vaina.kinds import CONFIG_MAP
 pytestmark = pytest.mark.beside_others
 
 FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
-#: run on a containerd node as well: those that ask most of what runs containers. None that takes a port of the one node there is.
+#: run on a containerd node as well: those that ask most of what runs containers. None that takes a port of
+#: the one node there is.
 ON_BOTH = ("network-tool", "persistent-volume-claim", "pre-stop", "security-context", "shared-processes")
 RUNS = [
     *(pytest.param(name, "docker", id=f"{name}-docker") for name in FILES),
@@ -49,7 +53,10 @@ def check(name: str) -> Callable[[Check], Check]:
 def spaces(
     whole_cluster: Cluster, api: Api, numbers: Iterator[int], request: pytest.FixtureRequest
 ) -> Iterator[dict[tuple[str, str], Workspace]]:
-    """Apply all examples that are looked at, each in a namespace of its own; everything goes when the last test has ended."""
+    """Apply all examples that are looked at, each in a namespace of its own.
+
+    Everything goes when the last test has ended.
+    """
     runs = [
         (str(item.callspec.params["name"]), str(item.callspec.params["on"]))
         for item in request.session.items

@@ -15,7 +15,8 @@ ABSENT = "registry:5000/library/busybox:no-such-tag"
 #: an image whose user is in no passwd file; made on a docker node
 GHOST = "docker.io/vaina/ghost:1"
 
-#: by name of the container: its fields, and where the status says what is wrong (in the runtime's own way where there are two): reason, code, a part of the message
+#: by name of the container: its fields, and where the status says what is wrong (in the runtime's own way
+#: where there are two): reason, code, a part of the message
 CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[str, int, str]]]] = {
     "bad-name": (
         {"image": "Bad//Name"},
@@ -35,7 +36,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[str, int, str]]]] = {
         {"": ("StartError", 128, 'exec: "no-such-program": executable file not found in $PATH')},
     ),
     "no-program": ({"command": ["/etc/passwd"]}, {"": ("StartError", 128, 'exec: "/etc/passwd": permission denied')}),
-    # Docker looks at it when the container is made, containerd when it is started: as on nodes of either sort elsewhere.
+    # Docker looks at it when the container is made, containerd when it is started: as on nodes of either sort
+    # elsewhere.
     "directory": (
         {"workingDir": "relative/path"},
         {

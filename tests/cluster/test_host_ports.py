@@ -1,4 +1,7 @@
-"""Ports of the node that lead to a Pod: from everywhere, over a restart of the kubelet, and no longer than the Pod lives."""
+"""Ports of the node that lead to a Pod.
+
+From everywhere, over a restart of the kubelet, and no longer than the Pod lives.
+"""
 
 import pytest
 

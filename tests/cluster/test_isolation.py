@@ -108,7 +108,8 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
     while True:
         print(here.recvfrom(512)[1][0], flush=True)
 """
-#: sends a datagram to 127.0.0.1 of the node, from each sender: what the kernel would keep inside goes to the gateway
+#: sends a datagram to 127.0.0.1 of the node, from each sender: what the kernel would keep inside goes to the
+#: gateway
 CRAFTED = """set -e
 gateway=$(ip route | awk '/default/ {{print $3}}')
 echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
@@ -187,7 +188,8 @@ def test_images_are_pushed_from_the_machine_and_from_nowhere_else(space: Workspa
     run("docker", "image", "rm", image)
     space.start(pod("own", container(image=f"mine:{space.runtime}"), nodeName=space.node(0)))
 
-    # The node, which reaches the registry, cannot write to it, and does not reach the one that can be written to.
+    # The node, which reaches the registry, cannot write to it, and does not reach the one that can be written
+    # to.
     [inside] = cluster.addresses(cluster.container("registry-push")).values()
     assert answers_the_node(space, space.node(0), [f"{inside}:5000"]) == set()
     assert reached(space, "own", [f"{inside}:5000"]) == set()

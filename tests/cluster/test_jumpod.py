@@ -1,4 +1,6 @@
-"""The jump Pod of document 004: addresses of Pods are visible from inside the cluster only, so one goes inside."""
+"""The jump Pod of document 004: addresses of Pods are visible from inside the cluster only, so one goes
+inside.
+"""
 
 import subprocess
 import sys

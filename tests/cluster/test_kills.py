@@ -1,7 +1,9 @@
-"""Kill tests: thirty replicas come up while the parts of the cluster die. Seeded by VAINA_SEED; the seed is in the failure's text.
+"""Kill tests: thirty replicas come up while the parts of the cluster die.
 
-What must hold is checked from a watch history that was recorded from outside and from the events of the nodes' engines,
-which know what was started whether or not anybody reported it.
+Seeded by VAINA_SEED; the seed is in the failure's text.
+
+What must hold is checked from a watch history that was recorded from outside and from the events of the
+nodes' engines, which know what was started whether or not anybody reported it.
 """
 
 import os
@@ -39,7 +41,9 @@ class Writes:
 
 @contextmanager
 def writing(space: Workspace) -> Iterator[Writes]:
-    """Create ConfigMaps and count up a number by compare-and-swap during a `with` block, in a client of its own."""
+    """Create ConfigMaps and count up a number by compare-and-swap during a `with` block, in a client of its
+    own.
+    """
     writes, stop = Writes(), Event()
     space.apply(config_map("counter", value="0"))
 
@@ -112,7 +116,8 @@ def check(
     # Nothing healthy was restarted, and nobody has two addresses.
     assert {s.restart_count for p in there for s in p.status.container_statuses} == {0}, words
     assert len({p.status.pod_ip for p in there}) == REPLICAS, words
-    # The engines' records know every one of them, and say the same of it: the checks above were not made of nothing.
+    # The engines' records know every one of them, and say the same of it: the checks above were not made of
+    # nothing.
     alive = [run for run in invariants.runs(events) if run.ended == float("inf")]
     assert {p.metadata.uid for p in there} <= {run.uid for run in alive if run.name}, words
     recorded = {run.uid: run.address for run in alive if not run.name}
@@ -180,7 +185,9 @@ def test_thirty_replicas_come_up_though_etcd_is_away_for_ten_seconds(space: Work
 
 @pytest.mark.soak
 def test_killed_services_are_back_and_run_the_next_pod(space: Workspace) -> None:
-    """All at once: who leads next waits for the lease of the one that was killed, which is most of the time this takes."""
+    """All at once: who leads next waits for the lease of the one that was killed, which is most of the time
+    this takes.
+    """
     parts = {part: space.cluster.container(part) for part in ("scheduler", "controller", "apiserver")}
 
     def restarts() -> list[int]:

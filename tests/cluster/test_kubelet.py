@@ -1,4 +1,6 @@
-"""The kubelet: it keeps its node's Pods as they should be, tells how node and Pods are, and survives its own death."""
+"""The kubelet: it keeps its node's Pods as they should be, tells how node and Pods are, and survives its own
+death.
+"""
 
 import signal
 

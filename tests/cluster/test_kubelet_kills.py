@@ -1,6 +1,7 @@
 """The kubelet is killed at random moments of a mixed load: nobody notices but the supervisor (I2, I3, I11, I12).
 
-Ten times in `make test`, as often as VAINA_KUBELET_KILLS says in `make soak`, whose report goes to VAINA_SOAK_REPORTS. Seeded by VAINA_SEED.
+Ten times in `make test`, as often as VAINA_KUBELET_KILLS says in `make soak`, whose report goes to
+VAINA_SOAK_REPORTS. Seeded by VAINA_SEED.
 """
 
 import os

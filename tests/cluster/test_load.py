@@ -10,7 +10,8 @@ from bench.load.settings import RUN_LABEL
 from tests.support.workspace import Workspace
 from vaina.kinds import NAMESPACE, NODE, POD, PRIORITY_CLASS
 
-#: SchedulingBasic without the Pods that are there before: ten of them fit on the three nodes of a machine with two cores
+#: SchedulingBasic without the Pods that are there before: ten of them fit on the three nodes of a machine
+#: with two cores
 TEN_PODS = """
 - name: TenPods
   description: Ten small Pods.

@@ -1,4 +1,6 @@
-"""A node that is out of reach: its Pods become Unknown, replicas are made elsewhere, and it is taken back afterwards."""
+"""A node that is out of reach: its Pods become Unknown, replicas are made elsewhere, and it is taken back
+afterwards.
+"""
 
 from contextlib import ExitStack
 

@@ -1,4 +1,7 @@
-"""A node that loses its power in the middle of a rolling update: the update goes on without it, and nobody runs twice."""
+"""A node that loses its power in the middle of a rolling update.
+
+The update goes on without it, and nobody runs twice.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +19,8 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import DEPLOYMENT, POD
 
 REPLICAS = 3
-#: how long the Pods stay on a node that is out of reach, and how long the tests' cluster takes to find that one is
+#: how long the Pods stay on a node that is out of reach, and how long the tests' cluster takes to find that
+#: one is
 TOLERATED, GRACE = 3, 14.0
 #: that is the configured patience; what has to be elsewhere is so within this time after it
 ELSEWHERE = TOLERATED + GRACE + 60.0
@@ -80,7 +84,10 @@ def answers(cluster: Cluster, node: str) -> bool:
 
 
 def overlapping(names: dict[str, str], found: Sequence[invariants.Run]) -> list[str]:
-    """Name the identities of a StatefulSet of which two Pods had containers at once; `names` are the Pods' by uid."""
+    """Name the identities of a StatefulSet of which two Pods had containers at once.
+
+    `names` are the Pods' by uid.
+    """
     mine = sorted((run for run in found if run.uid in names and run.name), key=lambda run: run.started)
     return [
         f"{name}: {first.uid} and {second.uid}"
@@ -116,7 +123,8 @@ def test_a_rolling_update_goes_on_without_a_node_and_nobody_runs_twice(space: Wo
                 lambda: is_left(space, lost) and len(serving(space, "web")) >= REPLICAS,
                 ELSEWHERE, "what was on the node is to go, and all replicas are ready elsewhere",
             )  # fmt: skip
-            # The node may be alive and only not be heard: nobody else has its name before it has said that this one is gone.
+            # The node may be alive and only not be heard: nobody else has its name before it has said that
+            # this one is gone.
             assert space.pod(identity).metadata.uid == first.metadata.uid
             on = space.api.clock.now()
         wait_until(lambda: answers(cluster, lost), 90, f"the engine of {lost} answers again")

@@ -1,4 +1,7 @@
-"""What a node shares out, and what it does when a Pod takes more: cgroups, process ids, memory, local storage, pressure."""
+"""What a node shares out, and what it does when a Pod takes more.
+
+Cgroups, process ids, memory, local storage, pressure.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +52,8 @@ def test_a_pod_has_a_cgroup_of_its_own_with_its_limits_and_leaves_none(space: Wo
 @pytest.mark.both_runtimes
 @pytest.mark.requirement("B4")
 def test_a_fork_bomb_a_glutton_and_a_full_volume_end_alone(space: Workspace) -> None:
-    # Both wait for a word: among 300 processes that fight for one emulated processor no container would be started in time.
+    # Both wait for a word: among 300 processes that fight for one emulated processor no container would be
+    # started in time.
     wait = "until [ -e /tmp/go ]; do sleep 0.1; done; "
     space.start(
         pod("bystander", container(), nodeName=space.node(0)),

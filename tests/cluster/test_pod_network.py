@@ -27,6 +27,7 @@ def test_a_pods_way_out_does_not_hang_on_other_pods_that_go(space: Workspace) ->
     space.delete("goes")
     space.gone("goes")
     assert gateway() == before
-    # A bridge has an address of its own, or that of one of its Pods, and then another one as soon as that Pod is gone.
+    # A bridge has an address of its own, or that of one of its Pods, and then another one as soon as that Pod
+    # is gone.
     links = json.loads(space.cluster.execute(node, "ip", "-json", "link", "show", "master", "cni0"))
     assert before not in {link["address"] for link in links}

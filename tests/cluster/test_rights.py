@@ -103,7 +103,8 @@ def test_what_a_node_does_not_allow_is_refused_in_upstreams_words(space: Workspa
 
 @pytest.mark.requirement("B3")
 def test_names(space: Workspace) -> None:
-    # The test's name is short because the namespace is made of it: a full name of more than 64 characters is refused.
+    # The test's name is short because the namespace is made of it: a full name of more than 64 characters is
+    # refused.
     alias = [{"ip": "192.0.2.9", "hostnames": ["one.example", "two.example"]}]
     dns = {
         "nameservers": ["192.0.2.53"],

@@ -1,4 +1,7 @@
-"""What is done to a Pod while it runs: a debug container, other CPU and memory; and the order in which its containers end."""
+"""What is done to a Pod while it runs: a debug container, other CPU and memory.
+
+And the order in which its containers end.
+"""
 
 import json
 from functools import partial

@@ -1,4 +1,6 @@
-"""The runtimes over Docker and over CRI keep the same spec as the hollow one (tests/conformance/runtime_spec.py), on a node's own engine."""
+"""The runtimes over Docker and over CRI keep the same spec as the hollow one
+(tests/conformance/runtime_spec.py), on a node's own engine.
+"""
 
 import io
 import signal

@@ -1,4 +1,7 @@
-"""Streams of running Pods on real nodes, with the command as a user has it: attach, run -i, port-forward, cp, logs over a restart."""
+"""Streams of running Pods on real nodes, with the command as a user has it.
+
+Attach, run -i, port-forward, cp, logs over a restart.
+"""
 
 import json
 import shlex

@@ -1,4 +1,6 @@
-"""Volumes on real nodes: claims that outlive Pods, files that follow what they are made of, and parts that lead nowhere else."""
+"""Volumes on real nodes: claims that outlive Pods, files that follow what they are made of, and parts that
+lead nowhere else.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""The real apiserver, over gRPC and a real etcd: what unit tests show in process, shown once more through every layer."""
+"""The real apiserver, over gRPC and a real etcd.
+
+What unit tests show in process, shown once more through every layer.
+"""
 
 import asyncio
 import urllib.request

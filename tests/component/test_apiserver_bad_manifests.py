@@ -1,6 +1,9 @@
-"""Wrong manifests, applied over gRPC: every violation of a stage, with type, path and words; code and reason of the answer.
+"""Wrong manifests, applied over gRPC: every violation of a stage, with type, path and words.
 
-The cases are those of the design's table of bad input, as far as this version's kinds reach. What is refused is not stored.
+Code and reason of the answer.
+
+The cases are those of the design's table of bad input, as far as this version's kinds reach. What is refused
+is not stored.
 """
 
 import json

@@ -1,6 +1,9 @@
-"""Apiservers and etcd are killed while clients write: what was acknowledged is there, what is unknown happened once or not at all (I4).
+"""Apiservers and etcd are killed while clients write.
 
-A proxy between each apiserver and etcd holds a transaction, or its answer, at the point where the apiserver is to die.
+What was acknowledged is there, what is unknown happened once or not at all (I4).
+
+A proxy between each apiserver and etcd holds a transaction, or its answer, at the point where the apiserver
+is to die.
 """
 
 import asyncio
@@ -133,7 +136,8 @@ async def test_of_32_clients_nobody_is_told_wrong_when_apiservers_are_killed_30_
         assert check_attempts(attempts, truth.history) == []
         unknown = [attempt for attempt in attempts if attempt.answer is Answer.UNKNOWN]
         happened = {event.data[0] for event in truth.history if isinstance(event.data, tuple)}
-        # The kills hit both sides of the commit, those of generated names too: some unknown writes happened, others did not.
+        # The kills hit both sides of the commit, those of generated names too: some unknown writes happened,
+        # others did not.
         assert {attempt.token in happened for attempt in unknown if attempt.verb == "generate"} == {
             True,
             False,

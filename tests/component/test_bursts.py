@@ -1,4 +1,7 @@
-"""Bursts of parallel calls that are answered with errors: who keeps to 100 calls a connection is never turned away."""
+"""Bursts of parallel calls that are answered with errors.
+
+Who keeps to 100 calls a connection is never turned away.
+"""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,7 @@
-"""The real scheduler is asked why, by the real command: of the leader and of a standby, with a real apiserver and etcd."""
+"""The real scheduler is asked why, by the real command.
+
+Of the leader and of a standby, with a real apiserver and etcd.
+"""
 
 import asyncio
 import json

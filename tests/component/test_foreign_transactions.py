@@ -1,4 +1,7 @@
-"""Transactions of others over many keys, seen through a real apiserver: their events share versions, none is lost."""
+"""Transactions of others over many keys, seen through a real apiserver.
+
+Their events share versions, none is lost.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,7 @@
-"""Both ways with Kubernetes' own types: what we store and encode they read, and what they encode we read, nothing lost."""
+"""Both ways with Kubernetes' own types.
+
+What we store and encode they read, and what they encode we read, nothing lost.
+"""
 
 import contextlib
 import json

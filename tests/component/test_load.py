@@ -226,7 +226,8 @@ spec:
     careless = ServiceProcess(
         "scheduler", f"--apiserver={server.target}", "--log-level=warning", f"--config={config}"
     )
-    # The command, because its exit code is what scripts go by. Nothing is deleted: no controller ends namespaces here.
+    # The command, because its exit code is what scripts go by. Nothing is deleted: no controller ends
+    # namespaces here.
     try:
         await asyncio.to_thread(careless.wait_healthy)
         done = await asyncio.to_thread(

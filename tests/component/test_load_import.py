@@ -56,7 +56,8 @@ def test_an_imported_cluster_is_as_it_was_and_its_pending_pods_are_measured(tmp_
     assert done.returncode == 0, done.stderr
     found = decode(report.read_bytes())
     [one] = found.measurements
-    # The urgent one took the place of a Pod that no budget guards; what fits nowhere, and what is not to be tried, is counted.
+    # The urgent one took the place of a Pod that no budget guards; what fits nowhere, and what is not to be
+    # tried, is counted.
     assert (one.pods, one.bound, one.balance.nodes) == (4, 2, 2)
     assert any("2 of 4 Pods have no node in the end" in note for note in found.notes)
     assert any("Insufficient cpu" in note for note in found.notes)

@@ -1,4 +1,7 @@
-"""`vaina load run --generate-on, --hollow-on`: a load that comes from several machines, in one report; each is a network namespace here."""
+"""`vaina load run --generate-on, --hollow-on`: a load that comes from several machines, in one report.
+
+Each is a network namespace here.
+"""
 
 import os
 import subprocess

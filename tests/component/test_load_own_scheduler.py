@@ -1,4 +1,7 @@
-"""`vaina load run --scheduler-command`: a scheduler of somebody else's is started, waited for, measured, judged and ended."""
+"""`vaina load run --scheduler-command`.
+
+A scheduler of somebody else's is started, waited for, measured, judged and ended.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,7 @@
-"""The loads that `vaina load` makes: apps, controllers, volumes, Pods that wait for something, Pods that come and go."""
+"""The loads that `vaina load` makes.
+
+Apps, controllers, volumes, Pods that wait for something, Pods that come and go.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Nodes full of less important Pods, and more important ones come: real etcd, apiserver and scheduler; the history is judged."""
+"""Nodes full of less important Pods, and more important ones come: real etcd, apiserver and scheduler.
+
+The history is judged.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 

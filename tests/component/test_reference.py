@@ -1,4 +1,6 @@
-"""`python -m bench.reference` with the real programs of Kubernetes: both sides of a load, and what is left of it.
+"""`python -m bench.reference` with the real programs of Kubernetes.
+
+Both sides of a load, and what is left of it.
 
 They are given by path, as users give them: KUBE_APISERVER and KUBE_SCHEDULER in the environment.
 """

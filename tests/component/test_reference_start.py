@@ -1,4 +1,7 @@
-"""The start of kube-apiserver, cut short: a script that never comes to be ready stands for it, so that no binary of Kubernetes is needed."""
+"""The start of kube-apiserver, cut short.
+
+A script that never comes to be ready stands for it, so that no binary of Kubernetes is needed.
+"""
 
 import asyncio
 import tempfile

@@ -1,6 +1,9 @@
-"""Two apiservers are restarted one after the other under a load of writes and watches: nothing is lost, and nobody lists anew.
+"""Two apiservers are restarted one after the other under a load of writes and watches.
 
-Clients know both addresses, as behind one name. A write that is refused meanwhile was refused before anything was done.
+Nothing is lost, and nobody lists anew.
+
+Clients know both addresses, as behind one name. A write that is refused meanwhile was refused before anything
+was done.
 """
 
 import asyncio

@@ -1,7 +1,10 @@
-"""The real scheduler is killed, and what it stands on is slow, gone or says no: whatever happens, every Pod ends where it may be.
+"""The real scheduler is killed, and what it stands on is slow, gone or says no.
 
-After each fault the history that etcd saw is judged (`bench/judge/history.py`), and the scheduler compares its columns
-with the API objects (`Verify`). `SCHEDULER_SOAK=10` makes ten times as much of everything; `make soak-scheduler` does it.
+Whatever happens, every Pod ends where it may be.
+
+After each fault the history that etcd saw is judged (`bench/judge/history.py`), and the scheduler compares
+its columns with the API objects (`Verify`). `SCHEDULER_SOAK=10` makes ten times as much of everything; `make
+soak-scheduler` does it.
 """
 
 import asyncio
@@ -89,7 +92,9 @@ def schedulers(server: ApiserverProcess) -> Iterator[Start]:
 
 
 def made(number: int) -> pod_pb2.Pod:
-    """Return the Pod of a number: most are plain, some want a zone, a port, or nobody of their kind beside them."""
+    """Return the Pod of a number: most are plain, some want a zone, a port, or nobody of their kind beside
+    them.
+    """
     one = pod(f"p{number:05}", {"cpu": "1"})
     one.metadata.uid = ""
     match number % 10:
@@ -134,7 +139,8 @@ async def all_bound(recorder: SchedulingRecorder, count: int = PODS) -> None:
 async def check(recorder: SchedulingRecorder, scheduler: ServiceProcess) -> None:
     """The history is in order, and the columns are those that follow from the objects."""
     await recorder.caught_up()
-    # Of 10,000 Pods it takes a minute: beside the loop, on which etcd's proxy runs, or leases are lost meanwhile.
+    # Of 10,000 Pods it takes a minute: beside the loop, on which etcd's proxy runs, or leases are lost
+    # meanwhile.
     assert await asyncio.to_thread(recorder.violations) == []
     assert len(recorder.bound) == PODS
     assert await differences(scheduler.target) == []

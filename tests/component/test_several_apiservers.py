@@ -1,4 +1,7 @@
-"""Clients that move between apiservers at any time, of which one lags behind the others: nobody sees time run backwards (I7)."""
+"""Clients that move between apiservers at any time, of which one lags behind the others.
+
+Nobody sees time run backwards (I7).
+"""
 
 import asyncio
 import random

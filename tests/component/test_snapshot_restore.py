@@ -1,7 +1,8 @@
 """etcd is put back to a snapshot, as an operator does it, under an apiserver and an informer that go on running.
 
-Done as etcd's and Kubernetes' documents ask (`snapshot restore --bump-revision --mark-compacted`): revisions go on from above all
-that was ever seen, and what watched before must list anew. So versions never go backwards (I7), though objects do.
+Done as etcd's and Kubernetes' documents ask (`snapshot restore --bump-revision --mark-compacted`): revisions
+go on from above all that was ever seen, and what watched before must list anew. So versions never go
+backwards (I7), though objects do.
 """
 
 import asyncio
@@ -74,7 +75,8 @@ async def test_a_snapshot_is_restored_under_a_running_apiserver(own_etcd: EtcdSe
                 own_etcd.restore(snapshot, bump=BUMP)
                 await asyncio.to_thread(own_etcd.start)
 
-                # The informer lists anew by itself: what the snapshot does not have is gone, and what it has is as it was.
+                # The informer lists anew by itself: what the snapshot does not have is gone, and what it has
+                # is as it was.
                 await until(lambda: seen() == {"kept": "old"})
                 listed = await client.config_maps.list("default")
                 assert int(listed.resource_version) > int(lost.metadata.resource_version) + BUMP

@@ -1,4 +1,6 @@
-"""Storage over three members of etcd, one of which is killed, stopped, or cut off from the others (I4, I6, I17)."""
+"""Storage over three members of etcd, one of which is killed, stopped, or cut off from the others (I4, I6,
+I17).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

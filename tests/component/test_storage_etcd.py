@@ -1,4 +1,7 @@
-"""Storage against what only a real etcd does: stored bytes, batches, foreign writers, fragments, leases, compaction."""
+"""Storage against what only a real etcd does.
+
+Stored bytes, batches, foreign writers, fragments, leases, compaction.
+"""
 
 import asyncio
 from collections import Counter

@@ -76,7 +76,8 @@ class TestLostAnswers:
         self, etcd: EtcdServer, proxy: Proxy, storage: EtcdStorage, metrics: StorageMetrics
     ) -> None:
         old = [await storage.create(key(f"old{n}"), config("old", n="1"), META) for n in range(4)]
-        # One of the expected versions is stale by the time of the batch: that write must fail, and only that one.
+        # One of the expected versions is stale by the time of the batch: that write must fail, and only that
+        # one.
         await storage.update(key("old1"), config("old", n="2"), META, expected=old[1].version)
         await storage.create(key("taken"), config("taken"), META)
         proxy.loses_answers = True
@@ -215,7 +216,10 @@ async def cacher_over(storage: EtcdStorage) -> AsyncIterator[Cacher]:
 class TestOutage:
     @pytest.mark.parametrize("way", ["kill", "stop"])
     async def test_writers_and_watchers_come_through_an_outage(self, own_etcd: EtcdServer, way: str) -> None:
-        """Writers go on while etcd is killed or stopped. Nothing acknowledged is lost, nothing happens twice, the watch has no gap."""
+        """Writers go on while etcd is killed or stopped.
+
+        Nothing acknowledged is lost, nothing happens twice, the watch has no gap.
+        """
         seen: dict[str, list[str]] = {}
         acknowledged: set[str] = set()
         async with (
@@ -287,7 +291,10 @@ class TestOutage:
 
 class TestLostData:
     async def test_an_etcd_that_lost_its_data_is_not_followed(self, own_etcd: EtcdServer) -> None:
-        """Whoever saw more may not go back (I7): everything is refused, and stays so when the new past outgrows the old one."""
+        """Whoever saw more may not go back (I7).
+
+        Everything is refused, and stays so when the new past outgrows the old one.
+        """
         async with (
             etcd_storage(own_etcd.target, timeout_seconds=1.0, patience_seconds=1.0) as storage,
             cacher_over(storage) as cacher,
@@ -344,7 +351,9 @@ class TestFull:
             assert await storage.get(key("b")) == again
 
     async def test_what_is_refused_for_want_of_space_was_not_written(self, small_etcd: EtcdServer) -> None:
-        """etcd applies the transaction that exceeds the quota, and answers with a refusal: that one has happened."""
+        """etcd applies the transaction that exceeds the quota, and answers with a refusal: that one has
+        happened.
+        """
         target = small_etcd.target
         async with etcd_storage(target, writer="a") as a, etcd_storage(target, writer="b") as b:
             results: dict[Key, object] = {}

@@ -1,4 +1,7 @@
-"""Histories of many writers, checked as a whole: nothing acknowledged is lost, nothing happens twice, all see the same (I4, I5, I6)."""
+"""Histories of many writers, checked as a whole.
+
+Nothing acknowledged is lost, nothing happens twice, all see the same (I4, I5, I6).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -54,7 +57,10 @@ async def record(storage: EtcdStorage, after: Version, events: list[StorageEvent
 
 
 async def disturb(proxy: Proxy, rng: Random) -> None:
-    """Break connections at random moments, after losing answers or requests for a while; leave the line whole."""
+    """Break connections at random moments, after losing answers or requests for a while.
+
+    Leave the line whole.
+    """
     clock = SystemClock()
     try:
         while True:
@@ -133,7 +139,10 @@ async def cacher_over(storage: EtcdStorage) -> AsyncIterator[Cacher]:
 
 
 class TestStories:
-    """Every answer, error and watch event of random clients is what one sequential storage could have said; compaction included."""
+    """Every answer, error and watch event of random clients is what one sequential storage could have said.
+
+    Compaction included.
+    """
 
     @pytest.fixture
     async def compact(self, etcd: EtcdServer) -> AsyncIterator[Callable[[Version], Awaitable[None]]]:
@@ -176,7 +185,10 @@ class TestStories:
     async def test_over_a_line_that_breaks(
         self, etcd: EtcdServer, compact: Callable[[Version], Awaitable[None]], seed: int
     ) -> None:
-        """Lost requests and lost answers: each write happened once or not at all, and whoever was told is right."""
+        """Lost requests and lost answers.
+
+        Each write happened once or not at all, and whoever was told is right.
+        """
         async with (
             etcd_storage(etcd.target, writer="direct") as direct,
             proxy_to(etcd.port) as proxy,
@@ -189,7 +201,8 @@ class TestStories:
             )
         assert judge(story, strict_expiry=False) == []
         assert len(story.truth) > 20
-        # The last break comes when all are done. Whether a client saw an error is chance: storage asks again for a second.
+        # The last break comes when all are done. Whether a client saw an error is chance: storage asks again
+        # for a second.
         assert proxy.breaks > 1
 
 

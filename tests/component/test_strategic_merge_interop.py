@@ -1,4 +1,7 @@
-"""Strategic merge patches beside Kubernetes' own code: any patch of lists makes the same object of it, in the same order."""
+"""Strategic merge patches beside Kubernetes' own code.
+
+Any patch of lists makes the same object of it, in the same order.
+"""
 
 import random
 from typing import Any, cast
@@ -106,7 +109,10 @@ def _read(tree: dict[str, Any]) -> Message:
 
 
 def _theirs(kubernetes: Kubernetes, pod: dict[str, Any], patch: dict[str, Any]) -> Message | None:
-    """Return what upstream makes of it; None where it refuses an order for lists that are both empty, as we do not."""
+    """Return what upstream makes of it.
+
+    None where it refuses an order for lists that are both empty, as we do not.
+    """
     try:
         return _read(kubernetes.patched(pod, patch))
     except ValueError as error:

@@ -1,7 +1,8 @@
-"""What I6 asks of watches, of the real apiserver over gRPC and a real etcd, while etcd and the way to it are in trouble.
+"""What I6 asks of watches, of the real apiserver over gRPC and a real etcd, while etcd and the way to it are
+in trouble.
 
-Clients watch everything, or one shard of it, fast and slowly; they resume and list anew as reflectors do, and write down all they get. A
-watch of the test's own on etcd, which nothing disturbs, says what really happened.
+Clients watch everything, or one shard of it, fast and slowly; they resume and list anew as reflectors do, and
+write down all they get. A watch of the test's own on etcd, which nothing disturbs, says what really happened.
 """
 
 import asyncio
@@ -144,7 +145,8 @@ async def test_while_etcd_is_compacted_every_second(etcd: EtcdServer) -> None:
         for _ in range(4):
             await world.progress()
             await CLOCK.sleep(1)
-        # Who comes back after a while, to a version that etcd has forgotten, is served from the apiserver's memory.
+        # Who comes back after a while, to a version that etcd has forgotten, is served from the apiserver's
+        # memory.
         async with running(late.run()):
             world.recorders.append(late)
             await world.progress()

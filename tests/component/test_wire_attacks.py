@@ -1,7 +1,7 @@
 """A real apiserver under attack: it stays up, its memory stays under its bound, and others are served.
 
-Run with `-s` for the table of docs/performance-attacks.md. How fast the bystander is served is shown, not asserted: what is asserted is that
-each of its calls was answered within its deadline.
+Run with `-s` for the table of docs/performance-attacks.md. How fast the bystander is served is shown, not
+asserted: what is asserted is that each of its calls was answered within its deadline.
 """
 
 import asyncio
@@ -26,8 +26,9 @@ from vaina.testing.builders import make_config_map
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(90)]
 
-#: MiB that the apiserver may have resident here, whatever comes (docs/limits.md): some 70 when it starts, up to 300 for connections and calls,
-#: and thrice the 192 MiB of answers that were not read, of which one address has two thirds
+#: MiB that the apiserver may have resident here, whatever comes (docs/limits.md): some 70 when it starts, up
+#: to 300 for connections and calls, and thrice the 192 MiB of answers that were not read, of which one
+#: address has two thirds
 MEMORY = 900
 #: how long the bystander is looked at, at least
 SECONDS = 2.0
@@ -128,7 +129,9 @@ def noisy(target: str) -> Iterator[None]:
 async def test_a_thousand_calls_in_flight_do_not_go_before_one_call_of_another_client(
     apiserver: ApiserverProcess,
 ) -> None:
-    """Told by the versions of objects: how many writes of the noisy client were served between two of the quiet one.
+    """Told by the versions of objects.
+
+    How many writes of the noisy client were served between two of the quiet one.
 
     First come, first served would be all of its thousand each time.
     """

@@ -1,7 +1,9 @@
-"""Wrong manifests as people write them, as YAML through ManifestService/Apply of a real apiserver over a real etcd.
+"""Wrong manifests as people write them, as YAML through ManifestService/Apply of a real apiserver over a real
+etcd.
 
-For each one: every violation, whole (type, path, words), in its order, and the code and reason of the call. The rows of the
-design's table of bad input are among them; the tables of `tests/unit/apiserver/validation` go deeper.
+For each one: every violation, whole (type, path, words), in its order, and the code and reason of the call.
+The rows of the design's table of bad input are among them; the tables of `tests/unit/apiserver/validation` go
+deeper.
 """
 
 import asyncio

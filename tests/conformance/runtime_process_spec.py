@@ -1,4 +1,6 @@
-"""What every runtime that starts processes must give them: run inside a node, against Docker and against CRI (`tests/cluster/*_runtime_spec.py`).
+"""What every runtime that starts processes must give them: run inside a node, against Docker and against CRI.
+
+Follows `tests/cluster/*_runtime_spec.py`.
 
 The same whatever the runtime: what a Pod sees must not tell its author which engine its node has.
 """
@@ -54,7 +56,10 @@ async def told(harness: Harness, container_id: str, script: str) -> str:
 
 
 async def _seen_to(harness: Harness, sandbox: SandboxState, config: ContainerConfig) -> ContainerState:
-    """Do what a kubelet does until an attempt has ended: look, make what is not there, start what was not started."""
+    """Do what a kubelet does until an attempt has ended.
+
+    Look, make what is not there, start what was not started.
+    """
     found: list[ContainerState] = []
 
     async def has_ended() -> bool:
@@ -75,7 +80,10 @@ class ProcessSpec:
     """The spec. Mixed into a RuntimeSpec, which has the fixture `harness`."""
 
     async def cut_off_start(self, harness: Harness, container_id: str, seconds: float) -> None:
-        """Ask for a start and go away so many seconds later, as a kubelet that is killed does; return when the engine seems done with it."""
+        """Ask for a start and go away so many seconds later, as a kubelet that is killed does.
+
+        Return when the engine seems done with it.
+        """
         raise NotImplementedError("the test module of each runtime provides it")
 
     # What a Pod's containers share

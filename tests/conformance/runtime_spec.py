@@ -64,9 +64,11 @@ class Harness:
     async def sandbox(self, attempt: int = 0) -> SandboxState:
         """Make a sandbox; again, as a kubelet does, where the engine stumbled.
 
-        Interrupted: the kernel tells the loopback plugin of CNI that a list has changed meanwhile and is to be asked for again; before
-        version 1.7 no plugin does (containernetworking/plugins#1121), nor does containerd (`pkg/cri/sbserver/sandbox_run.go`, setupPodNetwork).
-        Reset: runc's own first process was gone before it did anything. Seen twice in some ten thousand starts, on either engine; why is not known.
+        Interrupted: the kernel tells the loopback plugin of CNI that a list has changed meanwhile and is to
+        be asked for again; before version 1.7 no plugin does (containernetworking/plugins#1121), nor does
+        containerd (`pkg/cri/sbserver/sandbox_run.go`, setupPodNetwork).
+        Reset: runc's own first process was gone before it did anything. Seen twice in some ten thousand
+        starts, on either engine; why is not known.
         """
         for _ in range(2):
             try:
@@ -110,7 +112,10 @@ class Harness:
         raise AssertionError(f"never happened: {what}")
 
     async def says(self, container_id: str, words: bytes) -> None:
-        """Wait until a container has written these words: a signal that comes before its trap is lost, and containerd sends one once only."""
+        """Wait until a container has written these words.
+
+        A signal that comes before its trap is lost, and containerd sends one once only.
+        """
 
         async def is_said() -> bool:
             return words in await read(self, container_id)

@@ -1,6 +1,7 @@
 """What every `Storage` must do: run against memory, etcd, and the cacher over both.
 
-A test module subclasses `StorageSpec` and provides the fixture `harness`. The cases stand by subject in `storage/`.
+A test module subclasses `StorageSpec` and provides the fixture `harness`. The cases stand by subject in
+`storage/`.
 """
 
 from tests.conformance.storage.expiry_spec import ExpirySpec

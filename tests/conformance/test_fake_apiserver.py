@@ -1,4 +1,6 @@
-"""One spec of what a controller can notice of an apiserver, run against the real one and against the library's fake."""
+"""One spec of what a controller can notice of an apiserver, run against the real one and against the
+library's fake.
+"""
 
 import asyncio
 from contextlib import aclosing

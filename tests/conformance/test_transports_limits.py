@@ -1,4 +1,7 @@
-"""The same spec's edges, over gRPC and in process: sizes, deadlines, cancellation, metadata, wrappers. And what only gRPC could get wrong."""
+"""The same spec's edges, over gRPC and in process: sizes, deadlines, cancellation, metadata, wrappers.
+
+And what only gRPC could get wrong.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

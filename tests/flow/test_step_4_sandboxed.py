@@ -51,7 +51,8 @@ def test_every_pod_has_an_address_of_its_own_that_pods_of_other_nodes_reach(spac
 def test_container_that_restarts_keeps_the_pods_address(space: Workspace) -> None:
     [before] = space.start(pod("phoenix", container("mortal", "sleep infinity"), container("witness")))
     sandboxes = sandbox_ids(space, before.metadata.uid)
-    # Process 1 of the container is `sleep`, which a signal of its own namespace cannot kill: from the node it can.
+    # Process 1 of the container is `sleep`, which a signal of its own namespace cannot kill: from the node it
+    # can.
     ids = [one["Id"] for one in space.node_containers(before.metadata.uid)[before.spec.node_name]
            if one["Config"]["Labels"].get("io.kubernetes.container.name") == "mortal"]  # fmt: skip
     space.cluster.execute(before.spec.node_name, "docker", "kill", "--signal", "KILL", *ids)

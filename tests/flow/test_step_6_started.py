@@ -1,4 +1,7 @@
-"""Step 6, STARTED: init containers one after the other, each must end well; then the containers; probes are applied."""
+"""Step 6, STARTED: init containers one after the other, each must end well; then the containers.
+
+Probes are applied.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Step 7, REPORTED: the kubelet reports continuously; the status follows the containers within a second or so."""
+"""Step 7, REPORTED: the kubelet reports continuously.
+
+The status follows the containers within a second or so.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""Any request that can be written down, through any door: it is answered, or refused with an error of the API. Never an internal error."""
+"""Any request that can be written down, through any door.
+
+It is answered, or refused with an error of the API. Never an internal error.
+"""
 
 import random
 from typing import Any, Final

@@ -1,6 +1,7 @@
 """Many bindings in one call do what as many calls would have done, whatever is wrong with some of them.
 
-Pods that are alike behind their metadata take a short way through a batch, by their bytes: from the outside it must not show.
+Pods that are alike behind their metadata take a short way through a batch, by their bytes: from the outside
+it must not show.
 """
 
 from typing import Any, NamedTuple

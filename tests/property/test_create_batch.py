@@ -1,6 +1,7 @@
 """Many creates in one call do what as many calls would have done, whatever is wrong with some of them.
 
-Objects that differ in nothing but their names take a short way through a batch: from the outside it must not show.
+Objects that differ in nothing but their names take a short way through a batch: from the outside it must not
+show.
 """
 
 import re
@@ -101,7 +102,10 @@ _ANY_NAME = st.one_of(
 
 @st.composite
 def replicas(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
-    """Requests for Pods that are in order and differ in nothing but their names: all but the first may follow."""
+    """Requests for Pods that are in order and differ in nothing but their names.
+
+    All but the first may follow.
+    """
     pod = make_pod("x", created=None)
     pod.ClearField("status")
     meta = pod.metadata

@@ -1,6 +1,8 @@
-"""Many Events in one call become what as many calls would have made of them, whatever is wrong with some of them.
+"""Many Events in one call become what as many calls would have made of them, whatever is wrong with some of
+them.
 
-Events that differ in nothing but names and what they are about take a short way through a batch: from the outside it must not show.
+Events that differ in nothing but names and what they are about take a short way through a batch: from the
+outside it must not show.
 """
 
 from typing import Any

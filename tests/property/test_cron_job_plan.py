@@ -1,4 +1,7 @@
-"""Whenever a CronJob is looked at, and however long nobody looked: no time gets two Jobs, none is made early, late ones only within the deadline."""
+"""Whenever a CronJob is looked at, and however long nobody looked.
+
+No time gets two Jobs, none is made early, late ones only within the deadline.
+"""
 
 import random
 from typing import Any

@@ -1,4 +1,7 @@
-"""From any state a DaemonSet's plans lead to one Pod of the new template on each node, and then to nothing; on the way no bound is broken."""
+"""From any state a DaemonSet's plans lead to one Pod of the new template on each node, and then to nothing.
+
+On the way no bound is broken.
+"""
 
 import random
 from dataclasses import dataclass, field
@@ -88,7 +91,10 @@ class World:
         return found & {*self.meant()}
 
     def live(self, rng: random.Random, *, unrest: bool) -> None:
-        """Some Pods that are ending have gone, some become ready; in unrest some end by themselves, or are ready no more."""
+        """Some Pods that are ending have gone, some become ready.
+
+        In unrest some end by themselves, or are ready no more.
+        """
         for pod in [*self.pods.values()]:
             if is_ending(pod):
                 if rng.random() < 0.6:

@@ -1,4 +1,7 @@
-"""From any state a Deployment's plans lead to the wished-for one, and then to nothing; on the way no bound is broken."""
+"""From any state a Deployment's plans lead to the wished-for one, and then to nothing.
+
+On the way no bound is broken.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -124,8 +127,8 @@ def test_plans_lead_there_and_break_no_bound(world: World, data: st.DataObject) 
 def _is_true(world: World) -> bool:
     """Whether statuses tell what there is. If not, what goes is not the controller's doing.
 
-    The new set may tell of fewer Pods than are available: then less is taken away. Of an old one that does, Pods are taken for unhealthy
-    and go first, as upstream (`cleanupUnhealthyReplicas`).
+    The new set may tell of fewer Pods than are available: then less is taken away. Of an old one that does,
+    Pods are taken for unhealthy and go first, as upstream (`cleanupUnhealthyReplicas`).
     """
     for name, rs in world.sets.items():
         told = min(rs.status.available_replicas, replicas_of(rs))

@@ -1,4 +1,7 @@
-"""Whatever happens, evictions that a budget allows never take more healthy Pods than it may lose; at rest nothing is written."""
+"""Whatever happens, evictions that a budget allows never take more healthy Pods than it may lose.
+
+At rest nothing is written.
+"""
 
 import random
 

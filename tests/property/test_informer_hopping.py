@@ -1,7 +1,9 @@
-"""An informer that hops between apiservers of which each lags as it likes: it never goes back (I7), and ends with what there is.
+"""An informer that hops between apiservers of which each lags as it likes.
 
-The servers are replicas of one history, each at a version of its own. A list comes from one of them while others write; a watch is
-resumed at one that may not have the version yet, or no longer.
+It never goes back (I7), and ends with what there is.
+
+The servers are replicas of one history, each at a version of its own. A list comes from one of them while
+others write; a watch is resumed at one that may not have the version yet, or no longer.
 """
 
 from collections.abc import Iterator
@@ -101,7 +103,10 @@ class Follower:
             self.told[new.metadata.uid] = new
 
     def read(self, history: History, replica: int, cut: int, meanwhile: list[tuple[str, bool]]) -> None:
-        """Open the watch that is due at a replica; others write while it is read; it breaks after `cut` events."""
+        """Open the watch that is due at a replica; others write while it is read.
+
+        It breaks after `cut` events.
+        """
         call = self.machine.next_call()
         if call.send_initial_events:
             events = history.listed(replica)

@@ -1,6 +1,8 @@
-"""An informer, whatever happens to its watch, ends with what the server has, and its handlers can rebuild the same.
+"""An informer, whatever happens to its watch, ends with what the server has, and its handlers can rebuild the
+same.
 
-The server is a model: a history of versions, of which it forgets a part (Expired), with streams that break anywhere.
+The server is a model: a history of versions, of which it forgets a part (Expired), with streams that break
+anywhere.
 """
 
 from collections import Counter
@@ -36,7 +38,9 @@ class Server:
         self.versions = Counter()
 
     def write(self, name, delete, *, shares_version=False):
-        """Change an object; in one transaction with the change before it, as others make them, at its version."""
+        """Change an object; in one transaction with the change before it, as others make them, at its
+        version.
+        """
         self.version += not shares_version
         old = self.state.get(name)
         if delete:

@@ -1,4 +1,6 @@
-"""Counting the Pods of a Job: whatever ends the process between two writes, and however old the caches are, each counts once."""
+"""Counting the Pods of a Job: whatever ends the process between two writes, and however old the caches are,
+each counts once.
+"""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +20,8 @@ from vaina.objects.jobs import is_tracked
 
 NOW = 1000.0
 PODS = 4
-#: a Pod ends, or goes once nobody holds it; the cache follows; a process works and is killed after so many writes (or not); another begins
+#: a Pod ends, or goes once nobody holds it; the cache follows; a process works and is killed after so many
+#: writes (or not); another begins
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("end"), st.integers(0, PODS - 1), st.booleans()),
@@ -37,7 +40,10 @@ class Killed(Exception):
 
 @dataclass
 class World:
-    """What is stored, what a process has cached of it, and what it remembers: the shell's rules without a network."""
+    """What is stored, what a process has cached of it, and what it remembers.
+
+    The shell's rules without a network.
+    """
 
     indexed: bool
     job: job_pb2.Job = field(init=False)
@@ -109,7 +115,8 @@ class World:
                 live = [self._copy(pod) for number, pod in enumerate(self.pods) if number not in self.gone]
                 self.state.compare(pods, live)
                 pods = live
-                # The cache is waited for until it shows what was seen; of what is gone it may know nothing still.
+                # The cache is waited for until it shows what was seen; of what is gone it may know nothing
+                # still.
                 for number in range(PODS):
                     if number not in self.gone:
                         self.follow(number)

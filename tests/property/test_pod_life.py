@@ -1,7 +1,9 @@
-"""From any state that a Pod can reach it becomes what its spec says and then stays still, whatever exits, restarts, comes late or twice.
+"""From any state that a Pod can reach it becomes what its spec says and then stays still, whatever exits,
+restarts, comes late or twice.
 
-The pure decisions of `kubelet/pod` drive a small exact model of a node (`pod_life/node.py`); a judge that knows Kubernetes' documentation, and not the decisions'
-code, looks at each action, each status and each rest (`pod_life/judge.py`). Stories are drawn from seeds, the same on every machine: mistakes made on purpose are
+The pure decisions of `kubelet/pod` drive a small exact model of a node (`pod_life/node.py`); a judge that
+knows Kubernetes' documentation, and not the decisions' code, looks at each action, each status and each rest
+(`pod_life/judge.py`). Stories are drawn from seeds, the same on every machine: mistakes made on purpose are
 found in these (`test_pod_life_mutations.py`).
 """
 

@@ -1,4 +1,7 @@
-"""The stories of Pods find what is broken on purpose: each mistake within the first stories that `make test` tells."""
+"""The stories of Pods find what is broken on purpose.
+
+Each mistake within the first stories that `make test` tells.
+"""
 
 import pytest
 

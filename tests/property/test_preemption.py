@@ -1,4 +1,6 @@
-"""Preemption in random clusters: the Pod fits afterwards, nobody more important goes, nobody goes in vain, budgets hold where they can."""
+"""Preemption in random clusters: the Pod fits afterwards, nobody more important goes, nobody goes in vain,
+budgets hold where they can.
+"""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

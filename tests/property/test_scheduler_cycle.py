@@ -1,4 +1,6 @@
-"""Columns, classes and increments decide as a plain scheduler would, one Pod at a time, whatever happened before."""
+"""Columns, classes and increments decide as a plain scheduler would, one Pod at a time, whatever happened
+before.
+"""
 
 from typing import Any
 

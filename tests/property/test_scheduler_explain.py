@@ -1,4 +1,7 @@
-"""What is explained is what is decided: in random clusters with constraints of every plugin, before each decision."""
+"""What is explained is what is decided.
+
+In random clusters with constraints of every plugin, before each decision.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""The scheduler decides as the plain reference does, in 2,000 random clusters; docs/scheduler-judge.md says how to try more.
+"""The scheduler decides as the plain reference does, in 2,000 random clusters.
+
+See docs/scheduler-judge.md says how to try more.
 
 `JUDGE_SEEDS=5000-9000` takes other seeds, one of them alone too (`JUDGE_SEEDS=17`).
 """

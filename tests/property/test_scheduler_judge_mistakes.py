@@ -1,4 +1,7 @@
-"""The judge of the scheduler finds what is broken on purpose in volumes, budgets and preemption; docs/scheduler-judge.md."""
+"""The judge of the scheduler finds what is broken on purpose in volumes, budgets and preemption.
+
+See docs/scheduler-judge.md.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Whatever happens, a Pod is in exactly one place, is popped in order, and never sleeps through what could help it."""
+"""Whatever happens, a Pod is in exactly one place, is popped in order, and never sleeps through what could
+help it.
+"""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,6 @@
-"""Counters by domain and the cycles above them stay what they would be from scratch, whatever Pods and nodes do."""
+"""Counters by domain and the cycles above them stay what they would be from scratch, whatever Pods and nodes
+do.
+"""
 
 import random
 from dataclasses import dataclass, field

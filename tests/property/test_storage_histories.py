@@ -1,4 +1,7 @@
-"""Random stories of many clients over memory, and over the cacher before it: everything they were told is what one storage could say (I4, I5, I6)."""
+"""Random stories of many clients over memory, and over the cacher before it.
+
+Everything they were told is what one storage could say (I4, I5, I6).
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -45,7 +48,10 @@ PROGRAMS = st.lists(st.lists(STEPS, min_size=1, max_size=15), min_size=2, max_si
 
 
 class Slow:
-    """A storage in memory with a line to it: requests and answers are under way for some turns of the loop, so that calls overlap."""
+    """A storage in memory with a line to it.
+
+    Requests and answers are under way for some turns of the loop, so that calls overlap.
+    """
 
     def __init__(self, memory: MemoryStorage, rng: Random) -> None:
         self._memory, self._rng = memory, rng

@@ -1,4 +1,7 @@
-"""The binder in any order, with a stale view, ended between any two writes: a volume never has two claims, and all comes to rest."""
+"""The binder in any order, with a stale view, ended between any two writes.
+
+A volume never has two claims, and all comes to rest.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,7 +129,8 @@ def test_a_volume_never_has_two_claims(actions: list[tuple[tuple[str, int, bool]
     for (action, number, flag), size in actions:
         match action:
             case "look" if store.objects:
-                # One write of one look, on a view that may be old: then the binder is ended, or looks at something else.
+                # One write of one look, on a view that may be old: then the binder is ended, or looks at
+                # something else.
                 key = [*store.objects][number % len(store.objects)]
                 step = step_for(key, stale if flag else store.world())
                 if step is not None and step.write is not None:

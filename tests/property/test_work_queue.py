@@ -1,4 +1,6 @@
-"""The queue against a model: every key that was added is worked on after its last addition, and by one worker at a time."""
+"""The queue against a model: every key that was added is worked on after its last addition, and by one worker
+at a time.
+"""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule

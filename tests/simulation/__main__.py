@@ -1,4 +1,5 @@
-"""`make sim`: many seeds on all cores, a table of what was done to them, and for the first failure its shortest story.
+"""`make sim`: many seeds on all cores, a table of what was done to them, and for the first failure its
+shortest story.
 
 python -m tests.simulation --seeds 500 --first 1
 python -m tests.simulation --seeds 20000 --first 1000 --minutes 60

@@ -1,4 +1,7 @@
-"""What each verb of a story does. A step that finds nothing to act on does nothing; errors that a user may get are fine."""
+"""What each verb of a story does.
+
+A step that finds nothing to act on does nothing; errors that a user may get are fine.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable

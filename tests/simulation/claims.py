@@ -1,4 +1,7 @@
-"""What the verbs of a story do with claims: sets whose Pods have storage of their own, Pods that share a claim, claims that grow and go."""
+"""What the verbs of a story do with claims.
+
+Sets whose Pods have storage of their own, Pods that share a claim, claims that grow and go.
+"""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

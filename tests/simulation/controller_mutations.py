@@ -1,4 +1,7 @@
-"""Mistakes made on purpose in the controllers of Pods and in evictions: one at least for each, and for each bound. For `mutations.py`."""
+"""Mistakes made on purpose in the controllers of Pods and in evictions.
+
+One at least for each, and for each bound. For `mutations.py`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -159,7 +162,9 @@ def lets_used_claims_go(patch: Patch) -> None:
 
 
 def forgets_which_node(patch: Patch) -> None:
-    """volume: a volume is made on the first node there is, whichever the scheduler chose, and said to be on any."""
+    """volume: a volume is made on the first node there is, whichever the scheduler chose, and said to be on
+    any.
+    """
     made = local_path_shell.provision
 
     def anywhere(claim: Any, found: Any, nodes: Any, directory: str) -> Any:

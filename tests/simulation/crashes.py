@@ -1,7 +1,10 @@
-"""The controllers killed at every write of a story: just before it, and just after it, when its answer is lost. Nothing is left to chance.
+"""The controllers killed at every write of a story.
 
-A story is told once to count the writes, then once for each and either side of it. It has to come to the same end each time, within all
-invariants. After ALICE and CrashMonkey, which do the same to file systems (https://www.usenix.org/conference/osdi14, T. S. Pillai et al.).
+Just before it, and just after it, when its answer is lost. Nothing is left to chance.
+
+A story is told once to count the writes, then once for each and either side of it. It has to come to the same
+end each time, within all invariants. After ALICE and CrashMonkey, which do the same to file systems
+(https://www.usenix.org/conference/osdi14, T. S. Pillai et al.).
 """
 
 import asyncio
@@ -139,7 +142,9 @@ def _cpu(spec: Any) -> str:
 
 
 def _numbers(status: Any) -> str:
-    """Return the counts of a status; which generation was looked at and conditions' words follow from how it came about."""
+    """Return the counts of a status; which generation was looked at and conditions' words follow from how it
+    came about.
+    """
     return ", ".join(
         f"{field.name} {value}"
         for field, value in status.ListFields()

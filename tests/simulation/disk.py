@@ -1,4 +1,7 @@
-"""The disks of a world's nodes: real directories, for the kubelets' real volumes. They outlive kubelets, and go with the world."""
+"""The disks of a world's nodes: real directories, for the kubelets' real volumes.
+
+They outlive kubelets, and go with the world.
+"""
 
 import shutil
 import tempfile
@@ -11,7 +14,10 @@ _MARK = "written"
 
 
 class Disks:
-    """Of all nodes, below one directory. What the node-local provisioner makes is in one place: names of volumes are never used twice."""
+    """Of all nodes, below one directory.
+
+    What the node-local provisioner makes is in one place: names of volumes are never used twice.
+    """
 
     def __init__(self) -> None:
         memory = Path("/dev/shm")

@@ -48,7 +48,10 @@ _CHANGES = (
 
 
 class Engine:
-    """What one kubelet process has of its node's runtime. A call that is given up goes on, as the interface says."""
+    """What one kubelet process has of its node's runtime.
+
+    A call that is given up goes on, as the interface says.
+    """
 
     def __init__(self, node: "SimulatedNode", rng: random.Random) -> None:
         self._node, self._rng = node, rng

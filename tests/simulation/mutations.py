@@ -1,4 +1,6 @@
-"""Components broken on purpose, one for each invariant: what the simulation must find. Used by `test_mutations` alone.
+"""Components broken on purpose, one for each invariant: what the simulation must find.
+
+Used by `test_mutations` alone.
 
 Each patches the real code, in one place, as a plausible mistake would have it.
 """

@@ -1,6 +1,7 @@
 """The way from a part to the apiservers: late, lost, cut, cut off, and ended with either end.
 
-A call is served in a task of the server's own. So a client may give up and the server go on, and the other way about.
+A call is served in a task of the server's own. So a client may give up and the server go on, and the other
+way about.
 """
 
 import asyncio
@@ -326,7 +327,10 @@ class Connection:
         return False
 
     def _doubled(self, answer: bytes) -> bool:
-        """Say whether an answer comes twice. Of several events the first would go back before the last (I7): of one only."""
+        """Say whether an answer comes twice.
+
+        Of several events the first would go back before the last (I7): of one only.
+        """
         share = self._world.faults.double
         return bool(share) and self._rng.random() < share and _is_one_event(answer)
 

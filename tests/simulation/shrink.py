@@ -1,7 +1,8 @@
 """PURE but for what it is handed: the shortest story that still goes wrong in the same way.
 
-Delta debugging over the steps (A. Zeller and R. Hildebrandt, "Simplifying and isolating failure-inducing input", 2002), then over
-what happens by chance, then over the order of turns. The seed stays, so every try is a run like any other.
+Delta debugging over the steps (A. Zeller and R. Hildebrandt, "Simplifying and isolating failure-inducing
+input", 2002), then over what happens by chance, then over the order of turns. The seed stays, so every try is
+a run like any other.
 """
 
 from collections.abc import Callable, Sequence

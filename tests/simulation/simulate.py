@@ -18,7 +18,8 @@ from tests.simulation.story import Story
 from tests.simulation.world import World
 from vaina.testing.loop import SimulatedLoop, Stuck, run_simulated
 
-#: after the last fault everything must be as it should within this time: a silent node's return, the longest back-offs
+#: after the last fault everything must be as it should within this time: a silent node's return, the longest
+#: back-offs
 CALM_SECONDS = 120.0
 #: tasks of a whole world: some 40 a part, and a few for each Pod
 MAX_TASKS = 600

@@ -1,7 +1,9 @@
-"""PURE: what happens in a run, drawn from a seed before it begins. A story is data: it can be written down, cut shorter, and told again.
+"""PURE: what happens in a run, drawn from a seed before it begins.
 
-Steps name what they act on by number (the third Pod there is, by name), so that a story in which an earlier step is missing still makes
-sense.
+A story is data: it can be written down, cut shorter, and told again.
+
+Steps name what they act on by number (the third Pod there is, by name), so that a story in which an earlier
+step is missing still makes sense.
 """
 
 import random

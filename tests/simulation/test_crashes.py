@@ -1,4 +1,7 @@
-"""The controllers are killed at every write of a story, before it and after it, and it comes to the same end (`make test-sim`)."""
+"""The controllers are killed at every write of a story, before it and after it, and it comes to the same end.
+
+Follows `make test-sim`.
+"""
 
 import pytest
 

@@ -6,7 +6,8 @@ from tests.simulation.simulate import simulate
 from tests.simulation.story import CALM, Step, Story
 
 FOUND = {
-    # A Pod that was deleted before it had a node was held by its Job for ever: nobody said that it had failed (controller/pod_gc).
+    # A Pod that was deleted before it had a node was held by its Job for ever: nobody said that it had failed
+    # (controller/pod_gc).
     "a Pod of a Job that goes before it has a node": Story(
         1, 1, 1, 1, 0.0, CALM,
         (

@@ -1,4 +1,7 @@
-"""The simulation finds what is broken on purpose: every invariant it checks has a mistake that it tells of (`make test-sim`)."""
+"""The simulation finds what is broken on purpose: every invariant it checks has a mistake that it tells of.
+
+Follows `make test-sim`.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""The whole system in one process: the seven steps, nodes that fall silent, and parts that are killed while replicas come up."""
+"""The whole system in one process.
+
+The seven steps, nodes that fall silent, and parts that are killed while replicas come up.
+"""
 
 import asyncio
 from contextlib import aclosing

@@ -1,4 +1,7 @@
-"""What the verbs of a story do to Jobs, StatefulSets, DaemonSets, CronJobs and budgets; the rest is in `actions.py`."""
+"""What the verbs of a story do to Jobs, StatefulSets, DaemonSets, CronJobs and budgets.
+
+The rest is in `actions.py`.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -109,7 +112,10 @@ async def _label_node(world: World, name: str, value: str) -> None:
 
 
 async def roll(world: World, number: int, cpu: int) -> None:
-    """Give a Deployment, a StatefulSet or a DaemonSet another template; the same number brings back what it was."""
+    """Give a Deployment, a StatefulSet or a DaemonSet another template.
+
+    The same number brings back what it was.
+    """
     kinds = {kind.kind: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
     found = nth([obj for kind in kinds.values() for obj in world.model.of(kind)], number)
     if found is not None:

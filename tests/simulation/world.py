@@ -1,4 +1,6 @@
-"""The world of one run: storage that outlives its servers, apiservers, parts and nodes, and what is known of all of them."""
+"""The world of one run: storage that outlives its servers, apiservers, parts and nodes, and what is known of
+all of them.
+"""
 
 import asyncio
 import random
@@ -255,7 +257,9 @@ class World:
     def _elect(
         self, process: Process, client: Clientset, clock: LoopClock, rng: random.Random
     ) -> tuple[LeaderElector | None, Clientset]:
-        """Return the process' candidate, if the story has several, and the client that writes only while it leads."""
+        """Return the process' candidate, if the story has several, and the client that writes only while it
+        leads.
+        """
         if self.story.candidates == 1:
             return None, client
         author = Author(process.part, process.incarnation)
@@ -430,7 +434,10 @@ class World:
 
 
 async def _read(client: Clientset, clock: LoopClock, rng: random.Random) -> None:
-    """List Pods now and then, as a user does: components watch, so nobody else would ask for a consistent list (I5)."""
+    """List Pods now and then, as a user does.
+
+    Components watch, so nobody else would ask for a consistent list (I5).
+    """
     while True:
         await clock.sleep(0.5 + 3.0 * rng.random())
         with suppress(ApiError):

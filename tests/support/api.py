@@ -1,6 +1,7 @@
 """The client library for tests that block: its event loop runs in a thread of its own.
 
-Everything goes over gRPC to a real apiserver. Waiting is done on watches, so a test sees each state that a user could see.
+Everything goes over gRPC to a real apiserver. Waiting is done on watches, so a test sees each state that a
+user could see.
 """
 
 import asyncio
@@ -52,7 +53,10 @@ class Seen(Generic[M]):
 
 @dataclass(slots=True)
 class History(Generic[M]):
-    """Every event of a watch that was resumed after each interruption. Filled by one task; read by any thread."""
+    """Every event of a watch that was resumed after each interruption.
+
+    Filled by one task; read by any thread.
+    """
 
     seen: list[Seen[M]] = field(default_factory=list)
     #: how often the stream broke and was resumed
@@ -110,7 +114,10 @@ class Api:
     def apply(
         self, *manifests: Manifest, namespace: str = "default"
     ) -> Sequence[manifest_service_pb2.ApplyResult]:
-        """Apply manifests, again while the apiserver is away. Raises the ApiError of the first one that was refused."""
+        """Apply manifests, again while the apiserver is away.
+
+        Raises the ApiError of the first one that was refused.
+        """
         request = manifest_service_pb2.ApplyRequest(manifest=as_text(*manifests), namespace=namespace)
 
         async def apply() -> Sequence[manifest_service_pb2.ApplyResult]:
@@ -150,7 +157,8 @@ class Api:
     ) -> M:
         """Watch an object (or those that match `fields`) until `accept` is truthy, and return it.
 
-        `accept` runs in the client's own thread and must not call it. Raises AssertionError with the last state after `timeout` seconds.
+        `accept` runs in the client's own thread and must not call it. Raises AssertionError with the last
+        state after `timeout` seconds.
         """
         last: list[M] = []
         selector = fields or f"metadata.name={name}"

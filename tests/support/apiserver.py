@@ -1,4 +1,7 @@
-"""The whole apiserver in process, over storage in memory, under a fake clock: for unit tests and for other parts' tests."""
+"""The whole apiserver in process, over storage in memory, under a fake clock.
+
+For unit tests and for other parts' tests.
+"""
 
 import random
 from collections.abc import AsyncIterator, Callable
@@ -71,7 +74,10 @@ def make_apiserver(
 
 @asynccontextmanager
 async def cached_apiserver(*, seed: int = 1, storage: MemoryStorage | None = None) -> AsyncIterator[Harness]:
-    """Run an apiserver with the watch cache before its storage. The fake clock is its wall clock alone: caches run in real time."""
+    """Run an apiserver with the watch cache before its storage.
+
+    The fake clock is its wall clock alone: caches run in real time.
+    """
     storage = storage or MemoryStorage()
     resources = [resource_of(kind) for kind in KINDS]
     cacher = Cacher(storage, resources, clock=SystemClock(), rng=random.Random(seed))

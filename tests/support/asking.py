@@ -58,7 +58,9 @@ def client_of(service: SchedulerService, server: Harness) -> SchedulerClient:
 
 
 async def vaina(server: Harness, service: SchedulerService, *arguments: str, stdin: str = "") -> Result:
-    """Run a command line against an apiserver and a scheduler of this process, in a thread as in a process of its own."""
+    """Run a command line against an apiserver and a scheduler of this process, in a thread as in a process of
+    its own.
+    """
     loop = asyncio.get_running_loop()
     shell = CommandLine(server.app.handlers, server.clock).shell(stdin=stdin.encode())
     shell.connect = lambda _, warn: Clientset(

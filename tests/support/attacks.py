@@ -1,4 +1,6 @@
-"""What a client should not do, by hand over HTTP/2. Each attack is bounded in number and time, and stays on loopback.
+"""What a client should not do, by hand over HTTP/2.
+
+Each attack is bounded in number and time, and stays on loopback.
 
 An attack is entered, does its worst, and lets go of its connections when it is left. `ATTACKS` names them all.
 """
@@ -45,7 +47,8 @@ def _batched(
     made = []
     for _ in range(number):
         if pause:
-            # How many there are is the attack, not how fast they come: that is for the bounds of calls that wait.
+            # How many there are is the attack, not how fast they come: that is for the bounds of calls that
+            # wait.
             threading.Event().wait(pause)
         with contextlib.suppress(OSError):
             made.append(http2.Connection(port, preface=preface + data, timeout=1))
@@ -165,7 +168,10 @@ def garbage(port: int) -> Iterator[int]:
 
 
 def connections_allowed() -> int:
-    """Return how many connections this process may open, after it asked for as many as it can: 10,000 where that is possible."""
+    """Return how many connections this process may open, after it asked for as many as it can.
+
+    10,000 where that is possible.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return 10_000 if most == resource.RLIM_INFINITY else min(10_000, most - 500)

@@ -1,10 +1,13 @@
-"""A client that does its work while others misbehave, in a process of its own: what it was answered, and how fast.
+"""A client that does its work while others misbehave, in a process of its own.
+
+What it was answered, and how fast.
 
     python -m tests.support.bystander HOST:PORT
 
-Every 10 ms it creates an object, reads it and deletes it. For each line on its standard input it writes one with what happened since the
-last, as JSON: calls, failures (texts), and milliseconds at the median, the 99th percentile and at worst. When no call has ended since, it
-waits for the next end: at most as long as a call may take.
+Every 10 ms it creates an object, reads it and deletes it. For each line on its standard input it writes one
+with what happened since the last, as JSON: calls, failures (texts), and milliseconds at the median, the 99th
+percentile and at worst. When no call has ended since, it waits for the next end: at most as long as a call
+may take.
 """
 
 import asyncio

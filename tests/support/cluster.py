@@ -1,7 +1,8 @@
 """A whole cluster of Docker-in-Docker nodes for tests, beside any cluster that the user runs.
 
-The compose project has a name and ports of its own. Everything here blocks: async tests call it by `asyncio.to_thread`.
-Processes are killed by their id inside the container, never by `docker kill`: that would switch the restart policy off.
+The compose project has a name and ports of its own. Everything here blocks: async tests call it by
+`asyncio.to_thread`. Processes are killed by their id inside the container, never by `docker kill`: that would
+switch the restart policy off.
 """
 
 import base64
@@ -154,7 +155,8 @@ class Cluster:
             nodes: how many, with Docker.
             settings: variables that docker-compose.yml passes on to the services.
             containerd_nodes: how many more, with containerd.
-            apiserver: that runs already, with these nodes on the engine that DOCKER_HOST names: neither started nor removed here.
+            apiserver: that runs already, with these nodes on the engine that DOCKER_HOST names: neither
+            started nor removed here.
         """
         self.runs_already = bool(apiserver)
         self.project = project
@@ -212,12 +214,16 @@ class Cluster:
             left += [
                 f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"{folder}/{self.project}-node-*")
             ]
-        # A mount of a Pod's volume that leaked out of a node has the node's name nowhere, but the kubelet's folder.
+        # A mount of a Pod's volume that leaked out of a node has the node's name nowhere, but the kubelet's
+        # folder.
         mounts = Path("/proc/self/mounts").read_text().splitlines()
         return left + [f"mount {line}" for line in mounts if "/var/lib/vaina/" in line]
 
     def cli(self, *arguments: str, stdin: str = "", timeout: float = 60, errors: bool = False) -> str:
-        """Run the command `vaina` against this cluster, as a user does; return what it printed, with `errors` its warnings too."""
+        """Run the command `vaina` against this cluster, as a user does.
+
+        Return what it printed, with `errors` its warnings too.
+        """
         env = {"VAINA_SERVER": self.apiserver, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         return run(
             sys.executable, "-m", "cli", *arguments, env=env, stdin=stdin, timeout=timeout, errors=errors
@@ -234,7 +240,10 @@ class Cluster:
         return run(DEPLOY / "compose.sh", "--progress", "quiet", *arguments, env=self.env, timeout=timeout)
 
     def logs(self, *services: str, lines: int | str = "all", since: datetime | None = None) -> str:
-        """Return what the services said, newest last; all services when none is named. Long lines lose their middle."""
+        """Return what the services said, newest last; all services when none is named.
+
+        Long lines lose their middle.
+        """
         time = ("--since", since.isoformat()) if since else ()
         text = self.compose("logs", "--no-color", "--tail", str(lines), *time, *services)
         return "\n".join(shortened(line.removeprefix("\x1b[2K")) for line in text.splitlines())
@@ -310,7 +319,9 @@ class Cluster:
         return self.kill(node, "kubelet")
 
     def wait_healthy(self, *names: str, timeout: float = 90) -> None:
-        """Wait until containers of the project (all when none is named) run and their health checks are content."""
+        """Wait until containers of the project (all when none is named) run and their health checks are
+        content.
+        """
 
         def healthy() -> bool:
             unhealthy = set(self.unhealthy())
@@ -337,7 +348,9 @@ class Cluster:
 
     @contextmanager
     def frozen(self, service: str) -> Iterator[None]:
-        """Keep one service (or one node's container) from running, sockets open, for the length of a `with` block."""
+        """Keep one service (or one node's container) from running, sockets open, for the length of a `with`
+        block.
+        """
         name = service if service in self.all_nodes else self.container(service)
         wait_until(lambda: _paused(name), 30, f"{name} is paused")
         try:
@@ -348,7 +361,10 @@ class Cluster:
     # What a node's own engine has.
 
     def engine_containers(self, node: str) -> list[dict[str, Any]]:
-        """Inspect every container of a node's engine, also those that have ended; of one in containerd Id and labels are told."""
+        """Inspect every container of a node's engine, also those that have ended.
+
+        Of one in containerd Id and labels are told.
+        """
         # One that goes between the two commands is an error of the second, which shows the others all the same.
         script = "ids=$(docker ps -aq --no-trunc); docker inspect $ids 2>/dev/null || true"
         if node in self.containerd_nodes:
@@ -374,9 +390,9 @@ class Cluster:
     ) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """Record the events of nodes' engines during a `with` block, of all nodes when none is named.
 
-        Yields a dict that is filled when the block ends: node name to events, oldest first. Recorded as they come,
-        because an engine remembers its last 256 only; of those before the block it repeats what came after `since`
-        (seconds since the epoch). Of a node whose power goes the recording ends there.
+        Yields a dict that is filled when the block ends: node name to events, oldest first. Recorded as they
+        come, because an engine remembers its last 256 only; of those before the block it repeats what came
+        after `since` (seconds since the epoch). Of a node whose power goes the recording ends there.
         """
         events: dict[str, list[dict[str, Any]]] = {}
         # Other tests may record at the same time.

@@ -1,7 +1,8 @@
 """Fixtures and marks of the tests on a real cluster (tests/flow, tests/cluster). Loaded by tests/conftest.py.
 
-`VAINA_KEEP_CLUSTER=1` leaves the cluster running after the tests, to look at; `COMPOSE_PROJECT_NAME=vaina-test deploy/down.sh`
-then removes it, and the next run takes it as it is. `VAINA_TEST_PROJECT` names another project than vaina-test, `VAINA_TEST_NODES` and
+`VAINA_KEEP_CLUSTER=1` leaves the cluster running after the tests, to look at;
+`COMPOSE_PROJECT_NAME=vaina-test deploy/down.sh` then removes it, and the next run takes it as it is.
+`VAINA_TEST_PROJECT` names another project than vaina-test, `VAINA_TEST_NODES` and
 `VAINA_TEST_CONTAINERD_NODES` say of how many nodes (3 and 1): some tests need all of these.
 `VAINA_TEST_APISERVER` takes a cluster that runs, its nodes on another machine's engine (tools/vm_test.sh).
 """
@@ -32,12 +33,13 @@ SETTINGS = {
     "VAINA_NODE_MONITOR_GRACE_SECONDS": "14",
     "VAINA_NODE_MONITOR_PERIOD_SECONDS": "1",
     "VAINA_LEASE_RENEW_SECONDS": "3",
-    # Tests kill the scheduler and the controller: what they leave behind need not be waited for so long. They kill the apiserver too,
-    # which is away for some seconds: a leader must not end for that.
+    # Tests kill the scheduler and the controller: what they leave behind need not be waited for so long. They
+    # kill the apiserver too, which is away for some seconds: a leader must not end for that.
     "VAINA_LEADER_ELECT_LEASE_DURATION_SECONDS": "10",
     "VAINA_LEADER_ELECT_RENEW_DEADLINE_SECONDS": "8",
     "VAINA_LEADER_ELECT_RETRY_PERIOD_SECONDS": "1",
-    # Nodes look at themselves and their containers more often, and no Pod can take all process ids of the machine.
+    # Nodes look at themselves and their containers more often, and no Pod can take all process ids of the
+    # machine.
     "VAINA_EVICTION_INTERVAL_SECONDS": "2",
     "VAINA_SAMPLE_SECONDS": "3",
     "VAINA_HORIZONTAL_POD_AUTOSCALER_SYNC_PERIOD_SECONDS": "3",
@@ -90,7 +92,10 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def keep_apart(running: Cluster) -> None:
-    """Taint the nodes with containerd: Pods go there that were sent there (`Workspace.pinned`), and no others."""
+    """Taint the nodes with containerd.
+
+    Pods go there that were sent there (`Workspace.pinned`), and no others.
+    """
     patch = {"spec": {"taints": [{"key": RUNTIME_TAINT, "value": "containerd", "effect": "NoSchedule"}]}}
     with Api(running.apiserver) as client:
         for node in running.containerd_nodes:
@@ -138,7 +143,10 @@ def whole_cluster() -> Iterator[Cluster]:
 
 
 def ends_told_by_the_kernel() -> str:
-    """Return its last lines about processes that it ended (memory, faults): their parents do not know why. Empty: none, or it tells nothing."""
+    """Return its last lines about processes that it ended (memory, faults): their parents do not know why.
+
+    Empty: none, or it tells nothing.
+    """
     ring = subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout
     return "\n".join([line for line in ring.splitlines() if ENDED.search(line)][-20:])
 

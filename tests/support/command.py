@@ -32,7 +32,10 @@ class Result:
 
 
 class CommandLine:
-    """Runs command lines against one apiserver; every run is a process of its own, as far as the command can tell."""
+    """Runs command lines against one apiserver.
+
+    Every run is a process of its own, as far as the command can tell.
+    """
 
     def __init__(self, handlers: Handlers | None = None, clock: Clock | None = None) -> None:
         self.clock = clock or FakeClock()

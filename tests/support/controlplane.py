@@ -1,7 +1,9 @@
-"""The control plane in one process, under a fake clock: apiserver over memory, controllers, and stand-ins for what runs Pods.
+"""The control plane in one process, under a fake clock.
 
-`plane.until(...)` moves time on until something holds, so no test waits or sleeps. Every object of every cache is checked for
-writes in place at the end.
+Apiserver over memory, controllers, and stand-ins for what runs Pods.
+
+`plane.until(...)` moves time on until something holds, so no test waits or sleeps. Every object of every
+cache is checked for writes in place at the end.
 """
 
 import asyncio
@@ -44,7 +46,10 @@ class ControlPlane:
         await settle(400)
 
     async def until(self, holds: Callable[[], Awaitable[Any]], *, seconds: float = 60.0) -> Any:
-        """Move time on until `holds` returns something true, and return that; AssertionError after so many seconds."""
+        """Move time on until `holds` returns something true, and return that.
+
+        AssertionError after so many seconds.
+        """
         end = self.clock.now() + seconds
         while True:
             await self.settle()

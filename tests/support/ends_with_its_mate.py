@@ -1,4 +1,6 @@
-"""A service that ends in good order only once another one is asked to end as well (`python -m tests.support.ends_with_its_mate`).
+"""A service that ends in good order only once another one is asked to end as well.
+
+Follows `python -m tests.support.ends_with_its_mate`.
 
 Its last arguments are a FIFO and how it opens it: to read, or to write. Either waits for the other.
 """

@@ -1,4 +1,6 @@
-"""A real etcd for tests (`make test-component` fetches the binary), storage over it, and somebody else's calls to it."""
+"""A real etcd for tests (`make test-component` fetches the binary), storage over it, and somebody else's
+calls to it.
+"""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +22,9 @@ FAST = ("--unsafe-no-fsync", "--heartbeat-interval=20", "--election-timeout=200"
 
 
 class EtcdServer(EtcdProcess):
-    """One etcd process for tests. It can be killed, stopped, continued and started again over the same data and ports."""
+    """One etcd process for tests. It can be killed, stopped, continued and started again over the same data
+    and ports.
+    """
 
     def __init__(self, *arguments: str) -> None:
         """Start it. Args: further flags, as "--quota-backend-bytes=16777216"."""

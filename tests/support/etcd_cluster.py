@@ -1,4 +1,6 @@
-"""An etcd cluster of several members on the loopback, whose members can be killed, stopped, and cut off from each other."""
+"""An etcd cluster of several members on the loopback, whose members can be killed, stopped, and cut off from
+each other.
+"""
 
 import asyncio
 import re

@@ -1,4 +1,6 @@
-"""Transports that lose what they carry, as networks and dying servers do, before a call arrives or after it was served; and that are late."""
+"""Transports that lose what they carry, as networks and dying servers do, before a call arrives or after it
+was served; and that are late.
+"""
 
 import asyncio
 import random
@@ -11,7 +13,10 @@ from vaina.errors import Unavailable
 
 
 class FaultyTransport:
-    """Wraps a transport. Of the unary calls a share is lost before, a share after; streams break after some answers."""
+    """Wraps a transport. Of the unary calls a share is lost before, a share after.
+
+    Streams break after some answers.
+    """
 
     def __init__(
         self,
@@ -79,7 +84,9 @@ class FaultyTransport:
 
 
 class StalledTransport:
-    """A way to the apiserver on which the watches of some services bring nothing until `go` is set: their caches grow old."""
+    """A way to the apiserver on which the watches of some services bring nothing until `go` is set: their
+    caches grow old.
+    """
 
     def __init__(self, inner: Transport, *services: str) -> None:
         self._inner, self._services, self.go = inner, services, asyncio.Event()

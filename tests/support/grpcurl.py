@@ -1,6 +1,7 @@
 """A stand-in for grpcurl where there is no Go to build it: the same flags, calls by server reflection alone.
 
-    python tests/support/grpcurl.py -plaintext [-d DATA|@] HOST:PORT list [SERVICE] | describe MESSAGE | SERVICE/METHOD
+    python tests/support/grpcurl.py -plaintext [-d DATA|@] HOST:PORT list [SERVICE] | describe MESSAGE |
+    SERVICE/METHOD
 
 It knows nothing of vaina: services and messages come from the server, as they do for grpcurl.
 """

@@ -1,4 +1,7 @@
-"""A transport that moves between several apiservers: each call goes to any of them, and streams are cut and resumed elsewhere."""
+"""A transport that moves between several apiservers.
+
+Each call goes to any of them, and streams are cut and resumed elsewhere.
+"""
 
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence

@@ -1,7 +1,7 @@
 """HTTP/2 by hand, for what no client library would send: frames, gRPC messages, and what a server answers.
 
-Names and values of headers go as literals without Huffman coding and without the dynamic table (RFC 7541, 6.2.2); of answers only what a
-test asks for is read.
+Names and values of headers go as literals without Huffman coding and without the dynamic table (RFC 7541,
+6.2.2); of answers only what a test asks for is read.
 """
 
 import contextlib

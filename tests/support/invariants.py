@@ -1,7 +1,9 @@
-"""PURE: what must hold of a recorded run, whatever was killed meanwhile (I1, I2, I3, I4, I11, I12 of the list of invariants).
+"""PURE: what must hold of a recorded run, whatever was killed meanwhile (I1, I2, I3, I4, I11, I12 of the list
+of invariants).
 
-Each function returns the violations in words, none when all is well. The records are the events of the nodes' engines
-(`Cluster.recorded_events`) and the history of a watch (`Api.history`); nothing is concluded from a final count alone.
+Each function returns the violations in words, none when all is well. The records are the events of the nodes'
+engines (`Cluster.recorded_events`) and the history of a watch (`Api.history`); nothing is concluded from a
+final count alone.
 """
 
 from collections import defaultdict
@@ -19,7 +21,9 @@ EngineEvents = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One start of one container (a sandbox's pause has no name), on a node, for a time in seconds since the epoch."""
+    """One start of one container (a sandbox's pause has no name), on a node, for a time in seconds since the
+    epoch.
+    """
 
     node: str
     id: str

@@ -1,11 +1,12 @@
 """PURE: is a history of concurrent calls one that a sequential object could have given? (I5)
 
-The search of Wing and Gong ("Testing and verifying concurrent objects", 1993), with Lowe's memory of what was tried ("Testing for
-linearizability", 2017), as porcupine and Knossos do it. A call whose outcome is unknown has no end: it may have happened at any moment
-after it began, or not at all.
+The search of Wing and Gong ("Testing and verifying concurrent objects", 1993), with Lowe's memory of what was
+tried ("Testing for linearizability", 2017), as porcupine and Knossos do it. A call whose outcome is unknown
+has no end: it may have happened at any moment after it began, or not at all.
 
-What the object is, a model says: from a state, a request and its answer, the states that may follow (none: the answer is impossible).
-Histories of many keys are checked key by key (`by_key`): linearizability is local (Herlihy and Wing, 1990).
+What the object is, a model says: from a state, a request and its answer, the states that may follow (none:
+the answer is impossible). Histories of many keys are checked key by key (`by_key`): linearizability is local
+(Herlihy and Wing, 1990).
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence

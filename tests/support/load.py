@@ -17,7 +17,10 @@ from vaina.client.transport import GrpcTransport
 
 @asynccontextmanager
 async def ran_locally(name: str, *files: Path, **how: Any) -> AsyncIterator[tuple[Report, Clientset]]:
-    """Run a workload as `--local` does, and give its report, and a client of what is there then. Args: files: that have it; none: the project's; how: of the settings."""
+    """Run a workload as `--local` does, and give its report, and a client of what is there then.
+
+    Args: files: that have it; none: the project's; how: of the settings.
+    """
     workload = find_workload(name, read_workloads(files))
     settings = Settings(**{"run": "load-test", "create": "pending", "verify_seconds": 600, **how})
     async with (

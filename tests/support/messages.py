@@ -1,4 +1,7 @@
-"""Hypothesis strategies for objects of any kind, made from their descriptors: every field may be set, in any valid way."""
+"""Hypothesis strategies for objects of any kind, made from their descriptors.
+
+Every field may be set, in any valid way.
+"""
 
 import json
 from functools import cache

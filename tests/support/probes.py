@@ -1,4 +1,7 @@
-"""Which fields of messages rules look at: found by setting each of them, and seeing whether an answer changes."""
+"""Which fields of messages rules look at.
+
+Found by setting each of them, and seeing whether an answer changes.
+"""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,7 @@
-"""A transport on which some bindings are refused, as an admission of the apiserver's could: they never arrive, and the answer says why."""
+"""A transport on which some bindings are refused, as an admission of the apiserver's could.
+
+They never arrive, and the answer says why.
+"""
 
 import random
 from collections.abc import AsyncGenerator, AsyncIterator

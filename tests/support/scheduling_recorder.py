@@ -13,7 +13,10 @@ from vaina.objects.watch import BOOKMARK
 
 
 class SchedulingRecorder:
-    """Watches Pods and Nodes from the beginning, and resumes when a stream breaks. A gap is an error: it would hide something."""
+    """Watches Pods and Nodes from the beginning, and resumes when a stream breaks.
+
+    A gap is an error: it would hide something.
+    """
 
     def __init__(self, client: Clientset) -> None:
         self._client, self._clock = client, SystemClock()

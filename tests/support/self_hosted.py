@@ -4,7 +4,10 @@ from tests.support.cluster import DEPLOY, Cluster, run
 
 
 class SelfHosted(Cluster):
-    """One node with the control plane, one that joined it. Its images are those of the project `tag`, which must have been built."""
+    """One node with the control plane, one that joined it.
+
+    Its images are those of the project `tag`, which must have been built.
+    """
 
     def __init__(self, project: str = "vaina-self", tag: str = "vaina-test") -> None:
         super().__init__(project, nodes=1)

@@ -1,4 +1,7 @@
-"""What a soak has counted, as JSON for bench/reports: written before anything is asserted, so that a soak that fails tells as well."""
+"""What a soak has counted, as JSON for bench/reports.
+
+Written before anything is asserted, so that a soak that fails tells as well.
+"""
 
 import json
 import os
@@ -41,7 +44,8 @@ def count_left(found: Mapping[str, list[str]]) -> dict[str, int]:
 
 
 def restarts(runs: Iterable[Run], names: Mapping[str, str]) -> dict[str, int]:
-    """Return how often containers of a mixed load were started again, and how many of these starts no spec asked for.
+    """Return how often containers of a mixed load were started again, and how many of these starts no spec
+    asked for.
 
     Args:
         runs: of everything on the nodes.

@@ -1,8 +1,9 @@
 """PURE: compares every answer, error and watch event of a story with a sequential storage (I4, I5, I6).
 
-Versions say in which order the writes happened: the truth is that order, and the state after each of its events. Every call has a window
-in it: it happened after all that was answered before it began, and before all that began after it was answered. What it was told must
-be true at a moment in its window. Beside that each key's history is checked without versions, for linearizability alone.
+Versions say in which order the writes happened: the truth is that order, and the state after each of its
+events. Every call has a window in it: it happened after all that was answered before it began, and before all
+that began after it was answered. What it was told must be true at a moment in its window. Beside that each
+key's history is checked without versions, for linearizability alone.
 """
 
 from bisect import bisect_right
@@ -231,7 +232,10 @@ class _Court:
             yield f"expired, though only {call.compacted[1]} was compacted"
 
     def unexplained(self) -> Iterator[str]:
-        """Yield the events that nobody wrote, but deletions: whose outcome was unknown cannot be told from the event."""
+        """Yield the events that nobody wrote, but deletions.
+
+        Whose outcome was unknown cannot be told from the event.
+        """
         for index, event in enumerate(self._events[:-1]):
             if index not in self._explained and event.type is not EventType.DELETED:
                 yield f"{seen(event)} was written by nobody"

@@ -1,7 +1,9 @@
-"""Clients that write, read and watch a storage all at once, and everything they were told: a story for `storage_judge`.
+"""Clients that write, read and watch a storage all at once, and everything they were told.
 
-A story is run from programs: one list of steps a client. Seeds or Hypothesis make them. Everything that is written is unlike anything
-else that is written (a token), so that the judge can tell whose write an event is.
+A story for `storage_judge`.
+
+A story is run from programs: one list of steps a client. Seeds or Hypothesis make them. Everything that is
+written is unlike anything else that is written (a token), so that the judge can tell whose write an event is.
 """
 
 import asyncio
@@ -124,7 +126,9 @@ def document(name: str, token: str, parent: str = "") -> bytes:
 
 
 def shade_of(token: str) -> str:
-    """Return the label of an object: half of all that is written is dark, so that objects enter and leave a selection."""
+    """Return the label of an object: half of all that is written is dark, so that objects enter and leave a
+    selection.
+    """
     return "dark" if token == "last" or int(token[1:]) % 2 else "light"
 
 
@@ -193,7 +197,8 @@ class Teller:
             programs: the steps of each client.
             beside: what else goes on while the clients work.
             watchers: who follows all that happens.
-            stall_seconds: over a line that fails, watchers leave a stream that is silent for so long. None: it fails the story.
+            stall_seconds: over a line that fails, watchers leave a stream that is silent for so long. None:
+            it fails the story.
         """
         story = self.story
         story.start = await self._direct.current_version()

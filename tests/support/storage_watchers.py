@@ -104,7 +104,10 @@ async def follow(
 
 
 def seen(event: StorageEvent) -> Seen:
-    """Return an event as the validators take it. The last state of what was deleted may be compacted: it is not compared then."""
+    """Return an event as the validators take it.
+
+    The last state of what was deleted may be compacted: it is not compared then.
+    """
     if event.type is EventType.BOOKMARK:
         return Seen(BOOKMARK, "", event.version)
     return Seen(event.type.value, event.key, event.version, event.object and event.object.data)

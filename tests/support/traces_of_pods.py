@@ -25,7 +25,9 @@ true
 
 
 def things(cluster: Cluster, node: str) -> frozenset[str]:
-    """Return everything of a node that Pods bring along, those of running ones included: a sort and a name each."""
+    """Return everything of a node that Pods bring along, those of running ones included: a sort and a name
+    each.
+    """
     return frozenset(cluster.execute(node, "sh", "-c", _SCRIPT, "sh", node).splitlines())
 
 

@@ -1,4 +1,7 @@
-"""Clients that watch ConfigMaps, resume and list anew as reflectors do, and write down all that they got; and the truth to compare it with."""
+"""Clients that watch ConfigMaps, resume and list anew as reflectors do, and write down all that they got.
+
+And the truth to compare it with.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

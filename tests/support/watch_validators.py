@@ -1,14 +1,16 @@
-"""PURE: what I6 asks of watches, as checks of recorded streams: ordered, unique, without gaps, resumable, bookmarked, Expired at a gap.
+"""PURE: what I6 asks of watches, as checks of recorded streams.
 
-Knows no storage and no gRPC: whoever records writes down versions as numbers, keys as text and data as any values that can be compared.
-Each check returns the violations in words, none when all is well.
+Ordered, unique, without gaps, resumable, bookmarked, Expired at a gap.
+
+Knows no storage and no gRPC: whoever records writes down versions as numbers, keys as text and data as any
+values that can be compared. Each check returns the violations in words, none when all is well.
 
     history  everything that was written, in the order of versions, as a watch without selection sees it
     stream   what one call of watch delivered, and how it ended (`Recorded`)
     client   the streams of one client, one after the other (`check_client`)
 
-A version that a batch carries says the same as a bookmark (everything up to it has been delivered): write it down as one, after the
-batch's events.
+A version that a batch carries says the same as a bookmark (everything up to it has been delivered): write it
+down as one, after the batch's events.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -62,12 +64,16 @@ class Recorded:
     #: everything up to this version had to arrive before the recorder left; 0: nothing is known
     until: int = 0
     selects: Selects = field(default=lambda key, data: True)
-    #: the newest version that could no longer be resumed from when the stream ended; None: nobody knows, any Expired is believed
+    #: the newest version that could no longer be resumed from when the stream ended; None: nobody knows, any
+    #: Expired is believed
     compacted: int | None = None
 
     @property
     def reached(self) -> int:
-        """The version after which a client would resume: the last one it got, or where it began (0: it has nothing to resume from)."""
+        """The version after which a client would resume.
+
+        The last one it got, or where it began (0: it has nothing to resume from).
+        """
         if self.initial:
             ends = [number for number, event in enumerate(self.events) if event.ends_initial]
             return self.events[-1].version if ends else 0
@@ -75,7 +81,10 @@ class Recorded:
 
 
 def check_history(history: Sequence[Seen]) -> list[str]:
-    """Return what is wrong with a history by itself: each write has a version of its own and follows from the state before."""
+    """Return what is wrong with a history by itself.
+
+    Each write has a version of its own and follows from the state before.
+    """
     found = [
         f"{after} does not come after {before}"
         for before, after in pairwise(history)
@@ -91,7 +100,10 @@ def check_history(history: Sequence[Seen]) -> list[str]:
 
 
 def project(history: Sequence[Seen], selects: Selects) -> list[Seen]:
-    """Return a history as those see it who watch a selection: entering it is ADDED, leaving it DELETED with the last selected state."""
+    """Return a history as those see it who watch a selection.
+
+    Entering it is ADDED, leaving it DELETED with the last selected state.
+    """
     found: list[Seen] = []
     last: dict[str, object] = {}
     for event in history:
@@ -119,7 +131,8 @@ def check(recorded: Recorded, history: Sequence[Seen]) -> list[str]:
 
     Args:
         recorded: the stream.
-        history: everything that was written, at least from the stream's beginning to its end, and what was there before.
+        history: everything that was written, at least from the stream's beginning to its end, and what was
+        there before.
     """
     projected = project(history, recorded.selects)
     found = [*_order(recorded), *_bookmarks(recorded)]
@@ -148,8 +161,9 @@ def check(recorded: Recorded, history: Sequence[Seen]) -> list[str]:
 def check_client(streams: Sequence[Recorded], history: Sequence[Seen]) -> list[str]:
     """Return what is wrong with the streams of one client that resumes where the stream before left it.
 
-    Each stream is checked by itself; between two of them nothing may be missing, unless the former said Expired or ended before the current
-    state was whole, and the next one begins with the current state. Within one client versions never go back (I7).
+    Each stream is checked by itself; between two of them nothing may be missing, unless the former said
+    Expired or ended before the current state was whole, and the next one begins with the current state.
+    Within one client versions never go back (I7).
     """
     found = [
         f"stream {number}: {text}" for number, stream in enumerate(streams) for text in check(stream, history)

@@ -1,7 +1,9 @@
-"""The whole system in one process under a fake clock: apiserver over memory, scheduler, controllers, and kubelets of hollow nodes.
+"""The whole system in one process under a fake clock.
 
-Each part has a client of its own and can be killed in the middle of whatever it does, and started again; what a kubelet's
-runtime holds outlives it, as containers do.
+Apiserver over memory, scheduler, controllers, and kubelets of hollow nodes.
+
+Each part has a client of its own and can be killed in the middle of whatever it does, and started again; what
+a kubelet's runtime holds outlives it, as containers do.
 """
 
 import asyncio

@@ -53,7 +53,8 @@ def status_of(pod: pod_pb2.Pod, container: str = "main") -> pod_pb2.ContainerSta
 class Workspace:
     """A namespace with the verbs of a user. `cluster` and `api` are there for everything else.
 
-    `runtime` is docker or containerd: Pods run on nodes of that sort. Those with containerd are tainted, so that nobody gets there who was not sent.
+    `runtime` is docker or containerd: Pods run on nodes of that sort. Those with containerd are tainted, so
+    that nobody gets there who was not sent.
     """
 
     def __init__(self, cluster: Cluster, api: Api, namespace: str, runtime: str = "docker") -> None:
@@ -175,7 +176,10 @@ class Workspace:
         )
 
     def node_containers(self, uid: str) -> dict[str, list[dict[str, Any]]]:
-        """Return the containers that each node's engine has of a Pod, the sandbox's pause included; nodes without are left out."""
+        """Return the containers that each node's engine has of a Pod, the sandbox's pause included.
+
+        Nodes without are left out.
+        """
         found = {
             node: [
                 one

@@ -1,4 +1,5 @@
-"""Clients that write ConfigMaps through apiservers, write down what they were told, and compare it with what etcd has (I4).
+"""Clients that write ConfigMaps through apiservers, write down what they were told, and compare it with what
+etcd has (I4).
 
 Every write carries a token of its own, so that it can be found again in the history, however often it happened.
 """

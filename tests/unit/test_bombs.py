@@ -1,6 +1,9 @@
-"""Texts that are small, or that anybody may send, and would cost far more than they are: every parser names its bound first.
+"""Texts that are small, or that anybody may send, and would cost far more than they are.
 
-Work is counted in calls of functions, not in time: a bound that is asked after the work costs as many calls as the work.
+Every parser names its bound first.
+
+Work is counted in calls of functions, not in time: a bound that is asked after the work costs as many calls
+as the work.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""Run the spec of one runtime on a node of the engine that DOCKER_HOST names, a line a test: `python -m tools.vm.spec cri NODE 10.244.9.0/24`.
+"""Run the spec of one runtime on a node of the engine that DOCKER_HOST names, a line a test.
+
+`python -m tools.vm.spec cri NODE 10.244.9.0/24`.
 
 As `tests/cluster/test_runtime_spec.py` does, where both are one test.
 """

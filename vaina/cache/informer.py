@@ -1,11 +1,12 @@
 """Informers: a local copy of one list of objects, and those who are told when it changes.
 
-Handlers are plain functions on the informer's task, called after a whole batch is in the store: they put keys into queues and
-return. There is no queue between store and handlers, so none to overflow. A handler that raises has a bug: it is logged and counted,
-and neither the other handlers nor, with `add_handler`, the other objects of the batch hear less for it. With a detector it is raised.
+Handlers are plain functions on the informer's task, called after a whole batch is in the store: they put keys
+into queues and return. There is no queue between store and handlers, so none to overflow. A handler that
+raises has a bug: it is logged and counted, and neither the other handlers nor, with `add_handler`, the other
+objects of the batch hear less for it. With a detector it is raised.
 
-A list that replaces what was known (the first one, or the one after Expired) is one batch: deletions first, with the last state
-that was seen of each object; what has not changed is not told.
+A list that replaces what was known (the first one, or the one after Expired) is one batch: deletions first,
+with the last state that was seen of each object; what has not changed is not told.
 """
 
 import asyncio
@@ -34,7 +35,10 @@ BatchHandler = Callable[[Sequence[Change[M]]], None]
 
 
 class Informer(Generic[M]):
-    """One list of objects, kept up to date by `run`. Handlers and indexers may be added before and after it starts."""
+    """One list of objects, kept up to date by `run`.
+
+    Handlers and indexers may be added before and after it starts.
+    """
 
     def __init__(  # noqa: PLR0913 - selection and tools, all by keyword
         self,
@@ -112,7 +116,8 @@ class Informer(Generic[M]):
         def handler(changes: Sequence[Change[M]]) -> None:
             left, done = iter(changes), False
             while not done:
-                # One guard for all of them: it costs more than most handlers. After a bug it goes on with the next change.
+                # One guard for all of them: it costs more than most handlers. After a bug it goes on with the
+                # next change.
                 with self._isolated():
                     for old, new in left:
                         tell(old, new)

@@ -4,8 +4,8 @@
     SYNCED: each batch is applied; the stream may end at any time and is resumed after the last version
     Expired in any state --> EMPTY again: the next list replaces everything at once, deletions included
 
-Called by `vaina.cache.reflector`. Follows KEP-3157 (watch lists) and client-go's reflector. It never goes back in time (I7):
-a list that is older than what has been seen, as a stale replica may give it, is refused.
+Called by `vaina.cache.reflector`. Follows KEP-3157 (watch lists) and client-go's reflector. It never goes
+back in time (I7): a list that is older than what has been seen, as a stale replica may give it, is refused.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -106,11 +106,17 @@ class ListWatch(Generic[M]):
         return out
 
     def on_expired(self) -> None:
-        """The version to resume from is no longer kept: list again. What is known stays until the list is whole."""
+        """The version to resume from is no longer kept: list again.
+
+        What is known stays until the list is whole.
+        """
         self.state = State.EMPTY
 
     def _on_changed(self, events: Iterable[tuple[str, Any]]) -> list[tuple[str, M | None, M]]:
-        """Return what events mean that came after the list. Each of the cluster's Pods takes this way several times: one plain loop."""
+        """Return what events mean that came after the list.
+
+        Each of the cluster's Pods takes this way several times: one plain loop.
+        """
         changes: list[tuple[str, M | None, M]] = []
         seen, resumed = self.version, self._resumed
         for kind, obj in events:

@@ -1,4 +1,7 @@
-"""A detector of writes to shared objects: on in every test, off in production (it keeps a copy of everything)."""
+"""A detector of writes to shared objects.
+
+On in every test, off in production (it keeps a copy of everything).
+"""
 
 from typing import TypeVar
 

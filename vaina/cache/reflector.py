@@ -1,10 +1,12 @@
 """The shell around ListWatch: opens watches, feeds the store, comes back after every kind of end.
 
-Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while nobody answers (decision 187); none
-after a stream that ended in good order, unless it was short, and none after the first Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
+Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while nobody answers
+(decision 187); none after a stream that ended in good order, unless it was short, and none after the first
+Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
 
-A server that does not have the version to resume from yet may lag, then the watch is opened again; when a quorum read has not it
-either, the storage went back in time (decision 024): the watch is never resumed, and a list taken only once it is newer.
+A server that does not have the version to resume from yet may lag, then the watch is opened again; when a
+quorum read has not it either, the storage went back in time (decision 024): the watch is never resumed, and a
+list taken only once it is newer.
 """
 
 import random
@@ -83,7 +85,8 @@ class Reflector(Generic[M]):
                 self.machine.on_expired()
             except ApiError as error:
                 log.debug("watch failed", kind=self._client.kind.kind, error=error.message)
-                # A server that names a time (TooManyRequests) is not asked before it, nor by all at the same moment.
+                # A server that names a time (TooManyRequests) is not asked before it, nor by all at the same
+                # moment.
                 at_least = error.retry_seconds * (1.0 + self._rng.random())
                 if isinstance(error, Unavailable):
                     backoff = AWAY
@@ -105,7 +108,10 @@ class Reflector(Generic[M]):
             raise
 
     async def _compare(self) -> None:
-        """Ask for the newest version there is, by a quorum read. Raises StaleList when it is older than what has been seen."""
+        """Ask for the newest version there is, by a quorum read.
+
+        Raises StaleList when it is older than what has been seen.
+        """
         page = await self._client.list_page(
             self._namespace, label_selector=self._label_selector, field_selector=self._field_selector, limit=1
         )

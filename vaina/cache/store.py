@@ -61,7 +61,10 @@ class Store(Generic[M]):
         return [*self._indexes[name]]
 
     def replace(self, replace: Replace[M]) -> list[Change[M]]:
-        """Make the store equal to a list; returns what changed: deletions first, unchanged objects not at all."""
+        """Make the store equal to a list.
+
+        Returns what changed: deletions first, unchanged objects not at all.
+        """
         objects = self.objects
         gone = [key for key in objects if key not in replace.items]
         changes: list[Change[M]] = [(self._remove(key), None) for key in gone]

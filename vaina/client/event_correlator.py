@@ -1,11 +1,14 @@
-"""PURE: what becomes of something that is said about an object: a new Event, a count on one, part of a combined one, or nothing.
+"""PURE: what becomes of something that is said about an object.
+
+A new Event, a count on one, part of a combined one, or nothing.
 
 Follows client-go's EventCorrelator (tools/record/events_cache.go), numbers and order included:
 
-1. what is said about one object with one reason in ten or more different messages, none of them ten minutes after the one before,
-   becomes one Event, "(combined from similar events): ..." with the latest message;
+1. what is said about one object with one reason in ten or more different messages, none of them ten minutes
+   after the one before, becomes one Event, "(combined from similar events): ..." with the latest message;
 2. the same again is a count on the Event that there is;
-3. a source may say 25 things about an object at once, and one more each five minutes; what is more is counted, and not sent.
+3. a source may say 25 things about an object at once, and one more each five minutes; what is more is
+   counted, and not sent.
 
 Called by `vaina.client.events`. Bounded: 4,096 entries each, the one not used for longest goes.
 """
@@ -32,7 +35,8 @@ COMBINED = "(combined from similar events): "
 class Said(NamedTuple):
     """Something that a component says. One correlator has one source, which is in no key therefore.
 
-    Tuples here and below: the scheduler says something for each Pod it binds, and a frozen dataclass costs ten times as much.
+    Tuples here and below: the scheduler says something for each Pod it binds, and a frozen dataclass costs
+    ten times as much.
     """
 
     #: uid of the object, or whatever else tells it from all others
@@ -64,7 +68,8 @@ class EventCorrelator:
     """Remembers what was said. Owned by one recorder."""
 
     def __init__(self) -> None:
-        #: object, type and reason -> when it was said last, and hashes of the messages (ten kilobytes each would be much)
+        #: object, type and reason -> when it was said last, and hashes of the messages (ten kilobytes each
+        #: would be much)
         self._similar: OrderedDict[Key, tuple[float, tuple[int, ...]]] = OrderedDict()
         #: event -> how often, and when first
         self._counts: OrderedDict[Key, tuple[int, float]] = OrderedDict()

@@ -1,13 +1,13 @@
 """EventRecorder: Events about objects, for people (`vaina describe`, `vaina get events`).
 
-Never blocks and never fails its caller: `event` puts what is said into a queue and returns, `run` sends, new ones in batches. What
-is said too often is counted, combined or held back (`vaina.client.event_correlator`). An apiserver that is away is tried again;
-what it refuses is dropped, as by client-go's `recordToSink`.
+Never blocks and never fails its caller: `event` puts what is said into a queue and returns, `run` sends, new
+ones in batches. What is said too often is counted, combined or held back (`vaina.client.event_correlator`).
+An apiserver that is away is tried again; what it refuses is dropped, as by client-go's `recordToSink`.
 
-Events yield to the work they tell of: no more than a stated rate of them is written, beyond a burst, and what does not fit the
-queue is dropped and counted. client-go's broadcaster queues 1,000, writes one at a time, and drops what does not fit
-(tools/record/event.go: `maxQueuedEvents`, `DropIfChannelFull`); ours keeps more, so that 10,000 Pods at once lose none
-(docs/decisions/170).
+Events yield to the work they tell of: no more than a stated rate of them is written, beyond a burst, and what
+does not fit the queue is dropped and counted. client-go's broadcaster queues 1,000, writes one at a time, and
+drops what does not fit (tools/record/event.go: `maxQueuedEvents`, `DropIfChannelFull`); ours keeps more, so
+that 10,000 Pods at once lose none (docs/decisions/170).
 """
 
 import asyncio
@@ -34,9 +34,11 @@ MAX_WAITING = 16_000
 #: Events written a second, by one recorder, and how many more at once after a quiet time
 RATE_PER_SECOND = 1000.0
 BURST = 500
-#: Events in one call: what a transaction of etcd takes. The apiserver is busy with a call for some milliseconds, in which bindings wait
+#: Events in one call: what a transaction of etcd takes. The apiserver is busy with a call for some
+#: milliseconds, in which bindings wait
 MAX_BATCH = 125
-#: things said that are looked at in one go: most that are said again and again are never sent, and the loop is others' too
+#: things said that are looked at in one go: most that are said again and again are never sent, and the loop
+#: is others' too
 MAX_HEARD = 1000
 #: what comes within this time travels together
 GATHER_SECONDS = 0.1
@@ -290,7 +292,8 @@ class EventRecorder:
         away: ApiError | None = None
         for (key, item), result in zip(items, results, strict=False):
             if isinstance(result, AlreadyExists):
-                # An earlier call of ours whose answer was lost; its count is not known, and is brought up to date next.
+                # An earlier call of ours whose answer was lost; its count is not known, and is brought up to
+                # date next.
                 item.uid, item.count = "", 0
             elif isinstance(result, _AWAY):
                 away = result

@@ -1,6 +1,7 @@
 """One client for any kind: the verbs that every kind's service has, over the raw messages of `raw.proto`.
 
-The raw messages have the field numbers of the typed ones, so one client serves all kinds and parses each object once.
+The raw messages have the field numbers of the typed ones, so one client serves all kinds and parses each
+object once.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -117,9 +118,9 @@ class ResourceClient(Generic[M]):
     ) -> ObjectList[M]:
         """Return all objects that match, as of one version. Without a namespace: of all.
 
-        Page by page, each as of the version of the first. When that version is no longer kept before the last page the
-        list begins again, at most twice. (client-go's pager then asks once for all in one answer, `tools/pager/pager.go`,
-        which this server does not give.)
+        Page by page, each as of the version of the first. When that version is no longer kept before the last
+        page the list begins again, at most twice. (client-go's pager then asks once for all in one answer,
+        `tools/pager/pager.go`, which this server does not give.)
 
         Args:
             namespace: empty for all.
@@ -162,7 +163,8 @@ class ResourceClient(Generic[M]):
     ) -> AsyncGenerator[WatchBatch[M], None]:
         """Yield batches of events after `resource_version` (empty: the current state first).
 
-        The stream ends by itself after `timeout_seconds`, or when the server goes; resume after the last batch's version.
+        The stream ends by itself after `timeout_seconds`, or when the server goes; resume after the last
+        batch's version.
 
         Raises:
             Expired: the version is no longer kept.
@@ -192,7 +194,10 @@ class ResourceClient(Generic[M]):
         return await self._object("Create", request)
 
     async def create_batch(self, objects: Sequence[M]) -> Sequence[M | ApiError]:
-        """Create several objects in one call; one result each, in their order. Pods, Nodes and Events have this verb."""
+        """Create several objects in one call; one result each, in their order.
+
+        Pods, Nodes and Events have this verb.
+        """
         request = raw_pb2.RawCreateBatchRequest(
             requests=[raw_pb2.RawCreateRequest(object=obj.SerializeToString()) for obj in objects]
         )
@@ -207,7 +212,9 @@ class ResourceClient(Generic[M]):
         return await self._object("Update", request)
 
     async def update_status(self, obj: M, *, mask: Sequence[str] = ()) -> M:
-        """Write an object's status: the fields named by `mask` (conditions merge by type), or all of it without a mask."""
+        """Write an object's status: the fields named by `mask` (conditions merge by type), or all of it
+        without a mask.
+        """
         return await self._object("UpdateStatus", _status_request(obj, mask))
 
     async def update_status_batch(self, changes: Sequence[tuple[M, Sequence[str]]]) -> Sequence[M | ApiError]:
@@ -249,7 +256,10 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> M:
-        """Delete an object, or begin to; returns it as it was last. Raises NotFound, and Conflict for a precondition."""
+        """Delete an object, or begin to; returns it as it was last.
+
+        Raises NotFound, and Conflict for a precondition.
+        """
         request = request_pb2.DeleteRequest(
             namespace=namespace, name=name, grace_period_seconds=grace_period_seconds,
             propagation_policy=propagation_policy, dry_run=_dry_run(dry_run),
@@ -261,7 +271,9 @@ class ResourceClient(Generic[M]):
         return await self._object("Delete", request)
 
     async def delete_unreadable(self, name: str, namespace: str = "", *, dry_run: bool = False) -> None:
-        """Delete what the server cannot read from its store: finalizers and what hangs on the object are not looked at.
+        """Delete what the server cannot read from its store.
+
+        Finalizers and what hangs on the object are not looked at.
 
         Raises NotFound, and Conflict for what can be read.
         """
@@ -274,7 +286,9 @@ class ResourceClient(Generic[M]):
     async def delete_batch(
         self, objects: Sequence[tuple[str, str, str]], *, grace_period_seconds: int | None = None
     ) -> Sequence[M | ApiError]:
-        """Delete objects, or begin to: each by itself, given as (namespace, name, uid); returns for each what it was, or why not.
+        """Delete objects, or begin to: each by itself, given as (namespace, name, uid).
+
+        Returns for each what it was, or why not.
 
         Only services that have the verb: Pods.
         """

@@ -1,4 +1,7 @@
-"""A client of NodeMetrics and PodMetrics (metrics.k8s.io): what nodes and Pods use now. For `vaina top` and autoscalers."""
+"""A client of NodeMetrics and PodMetrics (metrics.k8s.io): what nodes and Pods use now.
+
+For `vaina top` and autoscalers.
+"""
 
 from collections.abc import Sequence
 
@@ -33,7 +36,10 @@ class ResourceMetricsClient:
     async def pods(
         self, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Sequence[metrics_pb2.PodMetrics]:
-        """Return what the selected Pods use (namespace "": all); those that have not been measured are left out."""
+        """Return what the selected Pods use (namespace "": all).
+
+        Those that have not been measured are left out.
+        """
         request = request_pb2.ListRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector
         )

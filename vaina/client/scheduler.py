@@ -1,4 +1,7 @@
-"""A client of a scheduler's own service (`SchedulerService`): why, how many, what it decided, and whether its columns are true."""
+"""A client of a scheduler's own service (`SchedulerService`).
+
+Why, how many, what it decided, and whether its columns are true.
+"""
 
 from typing import Final
 

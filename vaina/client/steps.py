@@ -1,7 +1,8 @@
 """StepReporter: tells the apiserver which of the seven steps a component has done for a Pod (requirement A8).
 
-Best effort and never on the path of the work: `report` returns at once; reports travel in batches of what has come together;
-when too many wait the oldest are dropped and counted. Of a Pod whose uid says that it has no trace nothing is said (decision 171).
+Best effort and never on the path of the work: `report` returns at once; reports travel in batches of what has
+come together; when too many wait the oldest are dropped and counted. Of a Pod whose uid says that it has no
+trace nothing is said (decision 171).
 """
 
 import asyncio
@@ -24,7 +25,8 @@ MAX_WAITING = 5000
 MAX_BATCH = 500
 #: what comes within this time travels together
 GATHER_SECONDS = 0.02
-#: after a call with so many reports or more, the next one gathers for longer: a call costs the apiserver as much as 50 reports
+#: after a call with so many reports or more, the next one gathers for longer: a call costs the apiserver as
+#: much as 50 reports
 BUSY_REPORTS = 20
 BUSY_GATHER_SECONDS = 0.25
 

@@ -37,7 +37,8 @@ STREAMS_A_CHANNEL = 900
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
-    # How long the answer to a keepalive may take: keepalive_timeout_ms alone leaves the minute that pings have by default (measured).
+    # How long the answer to a keepalive may take: keepalive_timeout_ms alone leaves the minute that pings
+    # have by default (measured).
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
@@ -45,9 +46,11 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", -1),
     # Channels with equal options would otherwise share one connection, and its limit of streams.
     ("grpc.use_local_subchannel_pool", 1),
-    # The server takes 100 calls of a connection; beyond that another one is opened, up to ten, instead of waiting in silence (gRFC A105).
+    # The server takes 100 calls of a connection; beyond that another one is opened, up to ten, instead of
+    # waiting in silence (gRFC A105).
     ("grpc.service_config", '{"connectionScaling": {"maxConnectionsPerSubchannel": 10}}'),
-    # gRPC's own reconnecting: quick, because heartbeats and workers wait for it (I17). Its default goes up to 120 s.
+    # gRPC's own reconnecting: quick, because heartbeats and workers wait for it (I17). Its default goes up to
+    # 120 s.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_500),
@@ -115,10 +118,13 @@ class _Channel:
 
 
 class GrpcTransport:
-    """Calls over gRPC to one target. Unary calls and streams have connections of their own: watches must never hold up writes.
+    """Calls over gRPC to one target.
 
-    A channel takes 900 streams; with more another channel is opened, for a call beyond what its ten connections take would wait in
-    silence. Channels of streams stay until `close`: as many as were needed at once.
+    Unary calls and streams have connections of their own: watches must never hold up writes.
+
+    A channel takes 900 streams; with more another channel is opened, for a call beyond what its ten
+    connections take would wait in silence. Channels of streams stay until `close`: as many as were needed at
+    once.
     """
 
     def __init__(
@@ -223,7 +229,9 @@ def _translated(error: BaseException) -> ApiError | None:
 
 
 class InProcessTransport:
-    """Calls to handlers in the same process, without sockets: for tests, simulations and single-process clusters.
+    """Calls to handlers in the same process, without sockets.
+
+    For tests, simulations and single-process clusters.
 
     The handlers see what a server would hand them, except for the peer.
     """

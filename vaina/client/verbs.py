@@ -36,7 +36,10 @@ class NamespaceClient(ResourceClient[namespace_pb2.Namespace]):
     """Namespaces: also letting go of one that is empty."""
 
     async def finalize(self, namespace: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
-        """Replace spec.finalizers; with the last one a namespace that is being deleted goes. Raises NotFound, Conflict, Invalid."""
+        """Replace spec.finalizers; with the last one a namespace that is being deleted goes.
+
+        Raises NotFound, Conflict, Invalid.
+        """
         request = namespace_service_pb2.UpdateNamespaceRequest(object=namespace)
         answer = await self.transport.unary(
             self.kind.method("Finalize"), request.SerializeToString(), timeout=self.timeout
@@ -82,7 +85,10 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         options: meta_pb2.DeleteOptions | None = None,
         dry_run: bool = False,
     ) -> None:
-        """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests when it does not, NotFound, Conflict."""
+        """Delete a Pod, if its PodDisruptionBudget allows it.
+
+        Raises TooManyRequests when it does not, NotFound, Conflict.
+        """
         request = pod_service_pb2.EvictPodRequest(options={"dry_run": ["All"] if dry_run else []})
         request.eviction.metadata.namespace, request.eviction.metadata.name = namespace, name
         if options is not None:
@@ -92,11 +98,17 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         )
 
     async def update_ephemeral_containers(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Add ephemeral containers; nothing else of the Pod changes. Raises NotFound where the cluster does not allow it, Invalid."""
+        """Add ephemeral containers; nothing else of the Pod changes.
+
+        Raises NotFound where the cluster does not allow it, Invalid.
+        """
         return await self._update_part("UpdateEphemeralContainers", pod)
 
     async def update_resize(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Ask for other CPU and memory of running containers; nothing else of the Pod changes (KEP-1287). Raises Invalid."""
+        """Ask for other CPU and memory of running containers; nothing else of the Pod changes (KEP-1287).
+
+        Raises Invalid.
+        """
         return await self._update_part("UpdateResize", pod)
 
     async def _update_part(self, verb: str, pod: pod_pb2.Pod) -> pod_pb2.Pod:
@@ -115,7 +127,10 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         uid: str = "",
         timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what a container wrote, as it comes when `options.follow`; all of it within `timeout` seconds."""
+        """Yield what a container wrote, as it comes when `options.follow`.
+
+        All of it within `timeout` seconds.
+        """
         async with aclosing(self.log_stream(namespace, name, options, uid=uid, timeout=timeout)) as answers:
             async for answer in answers:
                 if answer.data:
@@ -155,7 +170,10 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     async def attach(
         self, start: pod_stream_pb2.PodAttachStart, inputs: AsyncIterator[pod_stream_pb2.PodAttachRequest]
     ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
-        """Join the streams of a container's own process: `start` goes first, then `inputs`; it ends with the container."""
+        """Join the streams of a container's own process: `start` goes first, then `inputs`.
+
+        It ends with the container.
+        """
 
         async def requests() -> AsyncIterator[bytes]:
             yield pod_stream_pb2.PodAttachRequest(start=start).SerializeToString()
@@ -170,7 +188,10 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     async def port_forward(
         self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """Carry one connection to a port of a Pod. The first bytes, which are none, say that it stands; the end of `inputs` is half of its end."""
+        """Carry one connection to a port of a Pod.
+
+        The first bytes, which are none, say that it stands; the end of `inputs` is half of its end.
+        """
 
         async def requests() -> AsyncIterator[bytes]:
             yield pod_stream_pb2.PodPortForwardRequest(start=start).SerializeToString()
@@ -207,7 +228,10 @@ class ScalableClient(ResourceClient[M]):
         return scale_pb2.Scale.FromString(answer)
 
     async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
-        """Set the number of replicas; a resourceVersion in `scale` makes it conditional. Raises NotFound, Conflict, Invalid."""
+        """Set the number of replicas; a resourceVersion in `scale` makes it conditional.
+
+        Raises NotFound, Conflict, Invalid.
+        """
         request = scale_request_pb2.UpdateScaleRequest(object=scale)
         answer = await self.transport.unary(
             self.kind.method("UpdateScale"), request.SerializeToString(), timeout=self.timeout
@@ -223,7 +247,10 @@ class ScalableClient(ResourceClient[M]):
         namespace: str = "",
         dry_run: bool = False,
     ) -> scale_pb2.Scale:
-        """Change the Scale by a patch in JSON text: `{"spec": {"replicas": 3}}`. Raises NotFound, Conflict, Invalid, BadRequest."""
+        """Change the Scale by a patch in JSON text: `{"spec": {"replicas": 3}}`.
+
+        Raises NotFound, Conflict, Invalid, BadRequest.
+        """
         options = meta_pb2.PatchOptions(dry_run=["All"] if dry_run else [])
         request = request_pb2.PatchRequest(
             namespace=namespace, name=name, patch_type=patch_type, patch=patch, options=options

@@ -1,4 +1,6 @@
-"""How a service says whether and how it is elected: the fields that its configuration inherits, under upstream's names.
+"""How a service says whether and how it is elected.
+
+The fields that its configuration inherits, under upstream's names.
 
 kube-scheduler and kube-controller-manager have them as --leader-elect, --leader-elect-lease-duration and so on
 (component-base/config/options/leaderelectionconfig.go).

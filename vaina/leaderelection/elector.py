@@ -1,13 +1,15 @@
 """PURE: may we lead? From what the lock says, when *we* saw it change, and our own monotonic clock.
 
-The times in a record are other machines' and are never compared with ours: a record counts for its whole duration from the
-moment at which we saw it. A leader counts its own term from before the write that began it was sent. So the leader's term
-(`renew_deadline`) has ended on every clock before a follower's wait (`lease_duration`) has, as long as no clock runs faster
-than another by more than lease_duration / renew_deadline (1.5).
+The times in a record are other machines' and are never compared with ours: a record counts for its whole
+duration from the moment at which we saw it. A leader counts its own term from before the write that began it
+was sent. So the leader's term (`renew_deadline`) has ended on every clock before a follower's wait
+(`lease_duration`) has, as long as no clock runs faster than another by more than lease_duration /
+renew_deadline (1.5).
 
-Called by `vaina.leaderelection.runner`. Follows client-go's tools/leaderelection (`tryAcquireOrRenew`, `isLeaseValid`), with two
-differences that both make it stricter: a term is counted from the sending of a renewal, not from its answer; and a lock that
-somebody deletes stays its holder's for the rest of the time (decision 050).
+Called by `vaina.leaderelection.runner`. Follows client-go's tools/leaderelection (`tryAcquireOrRenew`,
+`isLeaseValid`), with two differences that both make it stricter: a term is counted from the sending of a
+renewal, not from its answer; and a lock that somebody deletes stays its holder's for the rest of the time
+(decision 050).
 """
 
 from dataclasses import dataclass, replace
@@ -94,7 +96,9 @@ Action: TypeAlias = Take | Renew | Follow
 
 
 def observe(before: Observation | None, record: Record | None, *, now: float) -> Observation:
-    """Return what is known after the lock was read at `now` (monotonic; when the answer was there, not when it was asked)."""
+    """Return what is known after the lock was read at `now` (monotonic; when the answer was there, not when
+    it was asked).
+    """
     if before is None:
         return Observation(record, now)
     if record is None:
@@ -134,7 +138,9 @@ def released(record: Record, *, wall: float) -> Record:
 
 
 def retry_seconds(times: Times, action: Follow | None, dice: float) -> float:
-    """Return when a follower looks again: after the jittered period, or when the holder's time is up, if that is sooner.
+    """Return when a follower looks again.
+
+    After the jittered period, or when the holder's time is up, if that is sooner.
 
     Args:
         times: ours.

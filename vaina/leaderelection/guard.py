@@ -1,8 +1,8 @@
 """A transport that carries writes only while its process leads.
 
-A process that was paused (SIGSTOP, a frozen container) wakes up in the middle of what it did, and another may lead by then. Its
-elector ends the work, but not before the work has had its next step. What that step would write is stopped here. What was sent
-before is harmless all the same: every write is a compare-and-swap (I18).
+A process that was paused (SIGSTOP, a frozen container) wakes up in the middle of what it did, and another may
+lead by then. Its elector ends the work, but not before the work has had its next step. What that step would
+write is stopped here. What was sent before is harmless all the same: every write is a compare-and-swap (I18).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -15,7 +15,10 @@ READS = frozenset(("Get", "List", "GetScale"))
 
 
 class LeaderTransport:
-    """Wraps a transport; unary calls other than reads fail as Unavailable when `is_leader` says no. Streams are not touched."""
+    """Wraps a transport; unary calls other than reads fail as Unavailable when `is_leader` says no.
+
+    Streams are not touched.
+    """
 
     def __init__(self, inner: Transport, is_leader: Callable[[], bool]) -> None:
         self._inner, self._is_leader = inner, is_leader

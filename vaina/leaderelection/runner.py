@@ -1,10 +1,14 @@
-"""The shell around the decisions of `elector`: stands for election, runs the work while it leads, gives the lock back.
+"""The shell around the decisions of `elector`.
+
+Stands for election, runs the work while it leads, gives the lock back.
 
     run(lead): follow --lock is free--> lead() and renew --stopped--> release
-                                           `--could not renew, or deposed--> lead() is cancelled and awaited, LeadershipLost
+                                           `--could not renew, or deposed--> lead() is cancelled and awaited,
+                                           LeadershipLost
 
-A follower looks at the Lease every retry period, and a watch tells it at once when the lock is given back. A leader that could
-not renew ends its work at the renew deadline, while the lease still counts for everybody else: two never work together.
+A follower looks at the Lease every retry period, and a watch tells it at once when the lock is given back. A
+leader that could not renew ends its work at the renew deadline, while the lease still counts for everybody
+else: two never work together.
 """
 
 import asyncio
@@ -41,7 +45,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class LeadershipLost(Exception):
-    """The lease could not be renewed in time, or somebody else has it. The work has ended; a service ends too, and starts anew."""
+    """The lease could not be renewed in time, or somebody else has it.
+
+    The work has ended; a service ends too, and starts anew.
+    """
 
 
 class LeaderElector:
@@ -75,7 +82,8 @@ class LeaderElector:
         """
         self.identity, self.name = identity, name
         self._clock, self._times = clock, times or Times()
-        # A call that hangs must leave time for another one: half of the deadline, as kube-scheduler's client has it.
+        # A call that hangs must leave time for another one: half of the deadline, as kube-scheduler's client
+        # has it.
         client: ResourceClient[lease_pb2.Lease] = ResourceClient(
             clientset.transport, LEASE, timeout=self._times.renew_deadline / 2
         )
@@ -115,7 +123,8 @@ class LeaderElector:
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Stand for election; when elected, run `lead` until it ends, or is cancelled because the lease is lost.
 
-        The lease is given back when `lead` ends and when this is cancelled, though it be in the middle of a write.
+        The lease is given back when `lead` ends and when this is cancelled, though it be in the middle of a
+        write.
 
         Raises:
             LeadershipLost: somebody else may lead by now. `lead` has ended.
@@ -172,7 +181,8 @@ class LeaderElector:
         while self.is_leader():
             assert self._term_ends is not None
             left = self._term_ends - self._clock.monotonic()
-            # After a success the next renewal is due one period later; after a failure there is a try each period as well.
+            # After a success the next renewal is due one period later; after a failure there is a try each
+            # period as well.
             await first_of(self._clock.sleep(min(self._times.retry_period, left)), self._wake.wait())
             self._wake.clear()
             if not self.is_leader():

@@ -1,7 +1,10 @@
-"""Election for a service that may run several times: guarded clients for its work, warm caches while it stands by.
+"""Election for a service that may run several times.
 
-Used by the scheduler's and the controllers' `build.run`. The order is upstream's (cmd/kube-scheduler/app/server.go): caches are
-filled first, then the process stands for election; who loses the lease ends, and is started anew by its supervisor.
+Guarded clients for its work, warm caches while it stands by.
+
+Used by the scheduler's and the controllers' `build.run`. The order is upstream's
+(cmd/kube-scheduler/app/server.go): caches are filled first, then the process stands for election; who loses
+the lease ends, and is started anew by its supervisor.
 """
 
 import asyncio

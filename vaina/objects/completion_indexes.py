@@ -1,7 +1,7 @@
 """Sets of completion indexes of a Job, kept as intervals: `1,3-5,7`. PURE.
 
-Follows upstream's `pkg/controller/job/indexed_job_utils.go` (orderedIntervals) and, for `parse_strict`, the words of
-`pkg/apis/batch/validation`: validateIndexesFormat.
+Follows upstream's `pkg/controller/job/indexed_job_utils.go` (orderedIntervals) and, for `parse_strict`, the
+words of `pkg/apis/batch/validation`: validateIndexesFormat.
 """
 
 import re

@@ -1,7 +1,8 @@
 """Conditions in the status of any kind: finding one, and setting one so that its transition time stays true.
 
-Called by the kubelet, the scheduler, the controllers and the apiserver's merge of statuses. Follows `UpdatePodCondition` of
-upstream: the transition time changes when, and only when, the status of the condition does.
+Called by the kubelet, the scheduler, the controllers and the apiserver's merge of statuses. Follows
+`UpdatePodCondition` of upstream: the transition time changes when, and only when, the status of the condition
+does.
 """
 
 from collections.abc import Iterable
@@ -40,8 +41,8 @@ def get_condition(status: HasConditions[C], condition_type: str) -> C | None:
 def set_condition(status: HasConditions[C], condition: C, now: float) -> bool:
     """Set a condition by its type.
 
-    The transition time becomes `now` (seconds since the epoch) when the condition is new or its status changed; otherwise
-    it stays. `condition` itself is not changed.
+    The transition time becomes `now` (seconds since the epoch) when the condition is new or its status
+    changed; otherwise it stays. `condition` itself is not changed.
 
     Returns:
         Whether anything changed.

@@ -1,9 +1,12 @@
-"""From the plain values of JSON or YAML to a message, strictly: every mistake is found, with its path, in one pass.
+"""From the plain values of JSON or YAML to a message, strictly.
 
-Called by `manifest`. Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text. Null means
-unset; in a map or a list of scalars it is the zero value, as in upstream. The words of errors are those of Go's decoder, with
-the index of a list where upstream leaves it out. Mistakes are told in the order of the document, as `sigs.k8s.io/json`
-(`internal/golang/encoding/json/decode.go`) meets them; keys that stand twice in YAML come first, with their lines.
+Every mistake is found, with its path, in one pass.
+
+Called by `manifest`. Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text.
+Null means unset; in a map or a list of scalars it is the zero value, as in upstream. The words of errors are
+those of Go's decoder, with the index of a list where upstream leaves it out. Mistakes are told in the order
+of the document, as `sigs.k8s.io/json` (`internal/golang/encoding/json/decode.go`) meets them; keys that stand
+twice in YAML come first, with their lines.
 """
 
 import base64
@@ -114,7 +117,9 @@ class _Decoder:
         return out
 
     def once(self, tree: Tree, place: _Place, fields: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
-        """Give what an object has, and note which of its fields comes again, where it does: mistakes are told in their order.
+        """Give what an object has, and note which of its fields comes again, where it does.
+
+        Mistakes are told in their order.
 
         Those of YAML were told by their lines, at the top.
         """
@@ -281,7 +286,8 @@ def dict_to_message(
     """
     decoder = _Decoder()
     if isinstance(tree, Tree) and tree.lines:
-        # as one mistake and the first, as upstream's reader of YAML tells them (runtime/serializer/json: unmarshal)
+        # as one mistake and the first, as upstream's reader of YAML tells them (runtime/serializer/json:
+        # unmarshal)
         decoder.mistakes.add_strict(_YAML + "\n  ".join(tree.lines))
     arguments = decoder.message(schema_of(message_type.DESCRIPTOR), tree, None, known)
     if decoder.mistakes.fatal:

@@ -1,7 +1,8 @@
 """From a message to the plain values of its JSON form, exactly as upstream shows it.
 
-Called by `manifest`. A table of writers per message type is compiled once (json_format is three times slower, and wrong for
-inlined structs, Time, Quantity and fields that are always shown). Keys come in the order of the fields.
+Called by `manifest`. A table of writers per message type is compiled once (json_format is three times slower,
+and wrong for inlined structs, Time, Quantity and fields that are always shown). Keys come in the order of the
+fields.
 """
 
 import base64

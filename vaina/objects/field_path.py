@@ -1,8 +1,9 @@
 """Field paths and the violations that name them, in the words of Kubernetes' API machinery.
 
-Called by validation, defaulting's checks and the manifest codec. The texts follow `apimachinery/pkg/util/validation/field`:
-`spec.containers[0].image: Required value`, `spec.replicas: Invalid value: -1: must be ...`. Required, Forbidden and Too long
-leave the value out; strings are quoted as Go quotes them; maps and lists are shown as JSON.
+Called by validation, defaulting's checks and the manifest codec. The texts follow
+`apimachinery/pkg/util/validation/field`: `spec.containers[0].image: Required value`, `spec.replicas: Invalid
+value: -1: must be ...`. Required, Forbidden and Too long leave the value out; strings are quoted as Go quotes
+them; maps and lists are shown as JSON.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -141,7 +142,10 @@ def not_found(path: AnyPath, value: object) -> FieldError:
 
 
 def not_supported(path: AnyPath, value: object, allowed: Sequence[str] | Iterable[str]) -> FieldError:
-    """A value is none of those allowed: `Unsupported value: "x": supported values: "A", "B"` (in the order given)."""
+    """A value is none of those allowed.
+
+    `Unsupported value: "x": supported values: "A", "B"` (in the order given).
+    """
     names = ", ".join(go_quote(name) for name in allowed)
     return _error(NOT_SUPPORTED, path, show_value(value), f"supported values: {names}" if names else "")
 
@@ -164,7 +168,10 @@ def too_long(path: AnyPath, max_bytes: int) -> FieldError:
 
 
 def too_many(path: AnyPath, actual: int, maximum: int) -> FieldError:
-    """A list has too many items: `Too many: 33: must have at most 32 items`; a negative `actual` is not shown."""
+    """A list has too many items: `Too many: 33: must have at most 32 items`.
+
+    A negative `actual` is not shown.
+    """
     detail = "has too many items"
     if maximum >= 0:
         detail = f"must have at most {maximum} {'item' if maximum == 1 else 'items'}"

@@ -1,7 +1,9 @@
-"""The fields by which objects can be selected, per kind: what `--field-selector` and the watch cache's indexes read.
+"""The fields by which objects can be selected, per kind.
 
-Called by the apiserver and by informers. Names and values are upstream's; a kind serves those of its row in `vaina.kinds`
-besides metadata.name and metadata.namespace.
+What `--field-selector` and the watch cache's indexes read.
+
+Called by the apiserver and by informers. Names and values are upstream's; a kind serves those of its row in
+`vaina.kinds` besides metadata.name and metadata.namespace.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,7 @@
 """PURE: whole numbers that a text tells, as Go reads them (strconv.ParseInt and ParseUint with base 10).
 
-What stands in annotations, labels and names may have been written by anybody: a text that is no such number is None.
+What stands in annotations, labels and names may have been written by anybody: a text that is no such number
+is None.
 """
 
 import re

@@ -1,8 +1,9 @@
 """JSON patch (RFC 6902) on plain values. Pure; called by the apiserver's Patch.
 
-A patch is read once and may be applied to several objects (an update runs again on conflict), so nothing of it is ever shared with
-a result. Rules and words are those of the library that Kubernetes uses (evanphx/json-patch v4): negative indices count from the end,
-and testing for null also holds where there is nothing. No value of the object is told in an error: it may be a Secret.
+A patch is read once and may be applied to several objects (an update runs again on conflict), so nothing of
+it is ever shared with a result. Rules and words are those of the library that Kubernetes uses
+(evanphx/json-patch v4): negative indices count from the end, and testing for null also holds where there is
+nothing. No value of the object is told in an error: it may be a Secret.
 """
 
 import copy
@@ -14,7 +15,8 @@ from typing import Any, Final
 from vaina.objects.tree import MAX_DEPTH, compact_json
 from vaina.quoting import go_quote
 
-#: bytes that copies may add: without a bound sixty operations that double make an exabyte. Upstream's limit, that of a request.
+#: bytes that copies may add: without a bound sixty operations that double make an exabyte. Upstream's limit,
+#: that of a request.
 MAX_COPIED: Final = 3 * 1024 * 1024
 _MEMBERS: Final = frozenset(("op", "path", "from", "value"))
 _INDEX: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
@@ -256,7 +258,10 @@ def _is_equal(left: Any, right: Any) -> bool:
 
 
 def _is_too_deep(value: Any) -> bool:
-    """Say whether a value is nested more deeply than a text may be. Not by recursion: operations can nest as they like."""
+    """Say whether a value is nested more deeply than a text may be.
+
+    Not by recursion: operations can nest as they like.
+    """
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [

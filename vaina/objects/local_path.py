@@ -1,7 +1,7 @@
 """What the node-local provisioner and the kubelets agree on: names, and how a volume tells whose it is. PURE.
 
-The provisioner (a controller) makes the PersistentVolume; the kubelet of its node makes the directory when it is mounted first, and deletes it with the volume
-(decision 114).
+The provisioner (a controller) makes the PersistentVolume; the kubelet of its node makes the directory when it
+is mounted first, and deletes it with the volume (decision 114).
 """
 
 import hashlib
@@ -17,7 +17,8 @@ DIRECTORY: Final = "/var/lib/vaina/local-path"
 NODE_LABEL: Final = "vaina.dev/local-path-node"
 #: the name of the node in full
 NODE_ANNOTATION: Final = "vaina.dev/local-path-node"
-#: set once the directory was made: from then on it is never made again, because that would show an empty volume for a lost one
+#: set once the directory was made: from then on it is never made again, because that would show an empty
+#: volume for a lost one
 MADE_ANNOTATION: Final = "vaina.dev/local-path-made"
 #: holds the volume until its data are deleted (that of external provisioners, KEP-2644)
 FINALIZER: Final = "external-provisioner.volume.kubernetes.io/finalizer"

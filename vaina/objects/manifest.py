@@ -1,9 +1,10 @@
 """Manifests: JSON and YAML text to messages and back.
 
-The door for everything that people write, called by ManifestService, patches and the command. Reading is strict: every
-unknown and duplicate field is named with its path, in one error, in upstream's words. What is written is what upstream writes.
-The rooms behind this door: `tree` and `yaml_text` (text to plain values), `decode` and `encode` (plain values to messages and
-back), `schema` (what both know of the messages), `normalise`.
+The door for everything that people write, called by ManifestService, patches and the command. Reading is
+strict: every unknown and duplicate field is named with its path, in one error, in upstream's words. What is
+written is what upstream writes. The rooms behind this door: `tree` and `yaml_text` (text to plain values),
+`decode` and `encode` (plain values to messages and back), `schema` (what both know of the messages),
+`normalise`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,7 +146,8 @@ def decode_dict(
     """Make an object of plain values: a manifest that was merged or patched.
 
     Raises:
-        BadRequest: a value cannot be read; or, when strict, there are unknown or duplicate fields. All are named.
+        BadRequest: a value cannot be read; or, when strict, there are unknown or duplicate fields. All are
+        named.
     """
     return _decode(tree, 1, kind=kind, strict=strict)
 

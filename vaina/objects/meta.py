@@ -1,6 +1,7 @@
 """What every object's metadata says: keys, owners, finalizers, whether it is ending.
 
-Called everywhere. Keys are `namespace/name`, or `name` for kinds without a namespace, as work queues and listers use them.
+Called everywhere. Keys are `namespace/name`, or `name` for kinds without a namespace, as work queues and
+listers use them.
 """
 
 from collections.abc import Iterator
@@ -64,7 +65,10 @@ def owners(meta: meta_pb2.ObjectMeta) -> Iterator[str]:
 
 
 def new_controller_ref(owner: Message, api_version: str, kind: str) -> meta_pb2.OwnerReference:
-    """Make the reference by which `owner` manages what it creates; its deletion waits for them in the foreground."""
+    """Make the reference by which `owner` manages what it creates.
+
+    Its deletion waits for them in the foreground.
+    """
     meta = metadata(owner)
     return meta_pb2.OwnerReference(
         api_version=api_version,

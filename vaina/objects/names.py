@@ -1,7 +1,8 @@
 """Rules for names and other texts: each function returns what is wrong with a value, in Kubernetes' words.
 
-Used by the apiserver's validation, and by the kubelet for static Pods. The rules and words are those of apimachinery's `util/validation` and
-`api/validate/content`. Nothing wrong is an empty tuple; lengths are in bytes of UTF-8, as in Go.
+Used by the apiserver's validation, and by the kubelet for static Pods. The rules and words are those of
+apimachinery's `util/validation` and `api/validate/content`. Nothing wrong is an empty tuple; lengths are in
+bytes of UTF-8, as in Go.
 """
 
 import re
@@ -126,7 +127,10 @@ def is_dns_1123_label(value: str) -> bool:
 
 
 def is_dns_1123_subdomain(value: str) -> bool:
-    """Say whether nothing is wrong with a DNS subdomain. Remembers nothing: for names, which are new each time."""
+    """Say whether nothing is wrong with a DNS subdomain.
+
+    Remembers nothing: for names, which are new each time.
+    """
     return _subdomain(value) is not None and len(value) <= 253
 
 
@@ -155,7 +159,10 @@ def path_segment(value: str) -> Problems:
 
 @lru_cache(maxsize=4096)
 def qualified_name(value: str) -> Problems:
-    """Check a label's key, and all else that has an optional DNS prefix: finalizers, gates, conditions, resources."""
+    """Check a label's key, and all else that has an optional DNS prefix.
+
+    Finalizers, gates, conditions, resources.
+    """
     return tuple(selectors.check_label_key(value))
 
 

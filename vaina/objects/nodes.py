@@ -21,7 +21,10 @@ def is_schedulable(node: node_pb2.Node) -> bool:
 
 
 def allocatable(node: node_pb2.Node) -> dict[str, int]:
-    """Return what the Node has for Pods: CPU in thousandths, everything else in units. Capacity, where it says no less."""
+    """Return what the Node has for Pods: CPU in thousandths, everything else in units.
+
+    Capacity, where it says no less.
+    """
     status = node.status
     quantities = status.allocatable or status.capacity
     return {name: resource_amount(name, quantities[name].string or "0") for name in quantities}

@@ -1,8 +1,9 @@
 """One normal form of a message, so that the same object is the same bytes whichever door it came through.
 
-Called at every door (gRPC, text). Upstream has structs where protobuf has messages that may be present and empty: those are
-cleared. A Time loses its nanoseconds, a MicroTime all below a microsecond; a Quantity gets its canonical text; the unused arm
-of an IntOrString is dropped. The messages that need nothing of this are never looked at: 20 µs for a rich Pod.
+Called at every door (gRPC, text). Upstream has structs where protobuf has messages that may be present and
+empty: those are cleared. A Time loses its nanoseconds, a MicroTime all below a microsecond; a Quantity gets
+its canonical text; the unused arm of an IntOrString is dropped. The messages that need nothing of this are
+never looked at: 20 µs for a rich Pod.
 """
 
 from collections.abc import Callable
@@ -92,7 +93,10 @@ def _action(item: Field) -> _Action | None:
 
 @cache  # as above
 def _probes(descriptor: Descriptor) -> tuple[tuple[str, bool, _Action], ...] | None:
-    """Return the names of the fields that have an action, and whether they are lists; None when they are many: then all set ones are listed."""
+    """Return the names of the fields that have an action, and whether they are lists.
+
+    None when they are many: then all set ones are listed.
+    """
     named, actions = schema_of(descriptor).by_number, _actions(descriptor)
     if len(actions) > _PROBED or any(named[number].is_map for number in actions):
         return None
@@ -142,7 +146,10 @@ def _inside(item: Field, change: Callable[[Any], None]) -> _Action:
 
 
 def _struct(item: Field, change: Callable[[Any], None]) -> _Action:
-    """Bring the value, or each of several, into its normal form; a struct in which nothing is left is unset, a pointer is not."""
+    """Bring the value, or each of several, into its normal form.
+
+    A struct in which nothing is left is unset, a pointer is not.
+    """
     if item.is_map or item.is_list:
         return _each(item, change)
     return _cleared(item, change) if item.is_struct else _inside(item, change)
@@ -165,7 +172,9 @@ def _cleared(item: Field, change: Callable[[Any], None]) -> _Action:
 
 
 def _time(item: Field, *, micro: bool) -> _Action:
-    """A Time has whole seconds, a MicroTime microseconds, as `time_proto.go` and `micro_time_proto.go` read them: fractions may be any number."""
+    """A Time has whole seconds, a MicroTime microseconds, as `time_proto.go` and `micro_time_proto.go` read
+    them: fractions may be any number.
+    """
     name = item.name
 
     def act(owner: Message, value: Any) -> None:
@@ -182,7 +191,10 @@ def _time(item: Field, *, micro: bool) -> _Action:
 
 
 def _carry(value: Any, name: str) -> int:
-    """Cut a time to microseconds, and carry what is no fraction of a second; return the fraction that is left."""
+    """Cut a time to microseconds, and carry what is no fraction of a second.
+
+    Return the fraction that is left.
+    """
     # Towards zero, as Go divides.
     cut: int = abs(value.nanos) // 1000 * (1 if value.nanos > 0 else -1)
     seconds, micros = divmod(cut, 1_000_000)
@@ -250,7 +262,8 @@ def normalise(message: Message) -> None:
     """Bring a message into its normal form, in place.
 
     Raises:
-        BadRequest: a Quantity or raw JSON cannot be read, or an IntOrString is neither; the message names its path.
+        BadRequest: a Quantity or raw JSON cannot be read, or an IntOrString is neither; the message names its
+        path.
     """
     try:
         _walk(message)

@@ -1,6 +1,9 @@
-"""JSON patch, merge patch and strategic merge patch on objects. Pure; called by the apiserver's registry and by `vaina.testing`.
+"""JSON patch, merge patch and strategic merge patch on objects.
 
-Follows apiserver `endpoints/handlers/patch.go`: a patch is read once and may be applied several times, on conflict.
+Pure; called by the apiserver's registry and by `vaina.testing`.
+
+Follows apiserver `endpoints/handlers/patch.go`: a patch is read once and may be applied several times, on
+conflict.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +44,8 @@ def read_patch(
         patch_type: one of `TYPES`.
         text: JSON.
         warn: is told of what was dropped, when validation is Warn.
-        validation: what duplicate members get: an error (Strict), a warning (Warn, and when empty), nothing (Ignore).
+        validation: what duplicate members get: an error (Strict), a warning (Warn, and when empty), nothing
+        (Ignore).
 
     Raises:
         BadRequest: it cannot be read, or is of no known type.

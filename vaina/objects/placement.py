@@ -1,7 +1,8 @@
 """PURE: whether a node is one that a Pod is meant for: selector, required node affinity, taints.
 
-Called by the DaemonSet controller, by the kubelet of its own node and of a volume's, and for NoExecute taints. The scheduler asks the same of columns
-(`scheduler/plugins`). Follows component-helpers' `scheduling/corev1`.
+Called by the DaemonSet controller, by the kubelet of its own node and of a volume's, and for NoExecute
+taints. The scheduler asks the same of columns (`scheduler/plugins`). Follows component-helpers'
+`scheduling/corev1`.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -1,7 +1,8 @@
 """What a Pod's fields mean together: readiness, end, what it asks of a node, its class of service.
 
-Called by the scheduler, the kubelet, the controllers and the printers. Follows `k8s.io/component-helpers/resource` (effective
-requests, KEP-753 for restartable init containers, KEP-2837 for requests of the whole Pod) and `qos.ComputePodQOS`.
+Called by the scheduler, the kubelet, the controllers and the printers. Follows
+`k8s.io/component-helpers/resource` (effective requests, KEP-753 for restartable init containers, KEP-2837 for
+requests of the whole Pod) and `qos.ComputePodQOS`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -128,8 +129,8 @@ def _is_pod_level(name: str) -> bool:
 def pod_requests(pod: pod_pb2.Pod) -> Amounts:
     """Return what the Pod asks of its node: CPU in thousandths, everything else in units (bytes of memory).
 
-    The containers together, or the init container that needs most, with the sidecars that run beside it; requests of the
-    whole Pod stand instead of those; the overhead comes on top.
+    The containers together, or the init container that needs most, with the sidecars that run beside it;
+    requests of the whole Pod stand instead of those; the overhead comes on top.
     """
     return spec_requests(pod.spec)
 
@@ -171,10 +172,12 @@ def is_resized(pod: pod_pb2.Pod) -> bool:
 
 
 def counted_spec(pod: pod_pb2.Pod) -> pod_pb2.PodSpec:
-    """Return the spec with what each container takes while it is resized in place: the most of asked, given and allocated.
+    """Return the spec with what each container takes while it is resized in place.
 
-    What is asked does not count when the node has said that it can never be given. The Pod's own spec, where nothing is
-    resized.
+    The most of asked, given and allocated.
+
+    What is asked does not count when the node has said that it can never be given. The Pod's own spec, where
+    nothing is resized.
     """
     if not is_resized(pod):
         return pod.spec
@@ -212,7 +215,10 @@ def pod_level_limits(pod: pod_pb2.Pod) -> Amounts:
 
 
 def pod_limits(pod: pod_pb2.Pod) -> Amounts:
-    """Return what the Pod may use at most, added up as `pod_requests`; the overhead counts for limits that there are."""
+    """Return what the Pod may use at most, added up as `pod_requests`.
+
+    The overhead counts for limits that there are.
+    """
     spec = pod.spec
     total = _effective(spec, container_limits)
     total.update(pod_level_limits(pod))

@@ -1,8 +1,9 @@
 """Quantities: amounts of resources as text ("100m", "1Gi", "2e3") and the integers that they stand for.
 
-Behaves as `apimachinery/pkg/api/resource`: at most nine decimal places (finer amounts are rounded away from zero), amounts
-beyond int64 are cut to it, and three ways of writing (decimal suffixes, binary suffixes, decimal exponents), of which the
-canonical text keeps the one that was used. No floats anywhere: an amount is an int of nano-units.
+Behaves as `apimachinery/pkg/api/resource`: at most nine decimal places (finer amounts are rounded away from
+zero), amounts beyond int64 are cut to it, and three ways of writing (decimal suffixes, binary suffixes,
+decimal exponents), of which the canonical text keeps the one that was used. No floats anywhere: an amount is
+an int of nano-units.
 """
 
 import re
@@ -99,7 +100,8 @@ def parse(text: str) -> Amount:
         raise QuantityError(_FORMAT_WRONG)
     sign, whole, _, fraction, suffix = match.groups()
     base, exponent, form = _suffix(suffix)
-    # Without a digit it is none: upstream's parser says 0 of what has nothing before its suffix (parseQuantityString).
+    # Without a digit it is none: upstream's parser says 0 of what has nothing before its suffix
+    # (parseQuantityString).
     digits = int(whole + fraction or "0")
     exact = base == 10 and len(whole.lstrip("0")) + len(fraction) <= _EXACT_DIGITS
     nanos = _nanos(digits, len(fraction), base, exponent)
@@ -172,7 +174,8 @@ def canonical(text: str) -> str:
 
 
 def round_up_milli(text: str) -> str:
-    """Return the canonical text of the amount with at most three decimal places, as upstream's defaulting of requests does.
+    """Return the canonical text of the amount with at most three decimal places, as upstream's defaulting of
+    requests does.
 
     Raises:
         QuantityError: the text is no quantity.

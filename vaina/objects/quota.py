@@ -26,7 +26,8 @@ _COMPUTE: Final = ("cpu", "memory", "ephemeral-storage")
 _POD: Final = frozenset({
     "count/pods", "pods", *_COMPUTE, *(f"{side}.{name}" for side in ("requests", "limits") for name in _COMPUTE),
 })  # fmt: skip
-#: a quota on one of these wants every container to say how much: a mistake of upstream's that stays for compatibility
+#: a quota on one of these wants every container to say how much: a mistake of upstream's that stays for
+#: compatibility
 _MUST_BE_SAID: Final = frozenset({
     "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory",
 })  # fmt: skip
@@ -151,7 +152,10 @@ def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
 
 
 def _is_charged(pod: pod_pb2.Pod, now: float) -> bool:
-    """Say whether a Pod still takes anything: it has not ended, and is not past the time by which it should have."""
+    """Say whether a Pod still takes anything.
+
+    It has not ended, and is not past the time by which it should have.
+    """
     if is_terminal(pod):
         return False
     meta = pod.metadata
@@ -174,7 +178,8 @@ def _pod_usage(pod: pod_pb2.Pod) -> Amounts:
 
 
 def pod_amounts(pod: pod_pb2.Pod, side: str) -> dict[str, Amount]:
-    """Return what a whole Pod requests, or is limited to, each written as the first container writes it that has the resource.
+    """Return what a whole Pod requests, or is limited to, each written as the first container writes it that
+    has the resource.
 
     Args:
         pod: the Pod; one that somebody else stored with amounts that are none takes nothing.
@@ -197,7 +202,10 @@ def _amount(pod: pod_pb2.Pod, side: str, name: str, number: int) -> Amount:
 
 
 def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> Says:
-    """Return what a quota on some resources wants to be said and is not: resource -> names of the containers that do not say."""
+    """Return what a quota on some resources wants to be said and is not.
+
+    Resource -> names of the containers that do not say.
+    """
     wanted = sorted(_MUST_BE_SAID.intersection(required))
     missing: Says = {}
     if not wanted:

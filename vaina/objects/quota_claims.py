@@ -1,4 +1,6 @@
-"""PURE: what a PersistentVolumeClaim takes of a ResourceQuota: itself and its storage, of all claims and of those of its class.
+"""PURE: what a PersistentVolumeClaim takes of a ResourceQuota.
+
+Itself and its storage, of all claims and of those of its class.
 
 Follows `pkg/quota/v1/evaluator/core/persistent_volume_claims.go`.
 """

@@ -1,7 +1,9 @@
-"""PURE: what a ControllerRevision keeps of a template: a patch of its owner, `{"spec":{"template":{..., "$patch":"replace"}}}`.
+"""PURE: what a ControllerRevision keeps of a template.
 
-Called by the controllers of StatefulSets and DaemonSets, and by `vaina rollout`. Follows `pkg/controller/history` and
-`getPatch` of `pkg/controller/statefulset`.
+A patch of its owner, `{"spec":{"template":{..., "$patch":"replace"}}}`.
+
+Called by the controllers of StatefulSets and DaemonSets, and by `vaina rollout`. Follows
+`pkg/controller/history` and `getPatch` of `pkg/controller/statefulset`.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,9 @@
-"""PURE: what a Deployment and its ReplicaSets say of a rollout: which is the new one, revisions, how many may be away or too many.
+"""PURE: what a Deployment and its ReplicaSets say of a rollout.
 
-Called by the Deployment controller and by the command. Follows upstream's `pkg/controller/deployment/util` (deployment_util.go),
-which kubectl uses too.
+Which is the new one, revisions, how many may be away or too many.
+
+Called by the Deployment controller and by the command. Follows upstream's `pkg/controller/deployment/util`
+(deployment_util.go), which kubectl uses too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,7 +46,10 @@ def replicas_of(obj: Deployment | ReplicaSet) -> int:
 
 
 def amount_of(amount: meta_pb2.IntOrString, total: int, *, round_up: bool) -> int:
-    """Return a number, or a share of `total` in per cent, as a number. A text that is no share, or no number of 64 bits, is nothing."""
+    """Return a number, or a share of `total` in per cent, as a number.
+
+    A text that is no share, or no number of 64 bits, is nothing.
+    """
     if amount.type == 0:
         return amount.int_val
     share = parse_int(amount.str_val.removesuffix("%"))
@@ -61,8 +66,8 @@ def is_rolling(deployment: Deployment) -> bool:
 def fenceposts(deployment: Deployment) -> tuple[int, int]:
     """Return how many replicas may be too many, and how many unavailable.
 
-    A share of surge is rounded up, one of unavailability down; where both come to nothing one may be unavailable, since
-    nothing could move otherwise.
+    A share of surge is rounded up, one of unavailability down; where both come to nothing one may be
+    unavailable, since nothing could move otherwise.
     """
     wished = replicas_of(deployment)
     if not is_rolling(deployment):
@@ -90,7 +95,10 @@ def _without_hash(template: pod_pb2.PodTemplateSpec) -> meta_pb2.ObjectMeta:
 
 
 def new_replica_set(deployment: Deployment, sets: Iterable[ReplicaSet]) -> ReplicaSet | None:
-    """Return the ReplicaSet that has the Deployment's template; the oldest of several. None when there is none yet."""
+    """Return the ReplicaSet that has the Deployment's template; the oldest of several.
+
+    None when there is none yet.
+    """
     found = [rs for rs in sets if same_template(rs.spec.template, deployment.spec.template)]
     return min(found, key=age_key) if found else None
 

@@ -1,7 +1,8 @@
 """When a CronJob is due: the five fields, `@hourly` and its like, and `@every 1h30m`, in any time zone. PURE.
 
-What can be written, what it means and the words of errors are those of robfig/cron v3 (ParseStandard, SpecSchedule), which
-Kubernetes uses. The times are found by cronsim, which gets the fields spelled out (decision 137).
+What can be written, what it means and the words of errors are those of robfig/cron v3 (ParseStandard,
+SpecSchedule), which Kubernetes uses. The times are found by cronsim, which gets the fields spelled out
+(decision 137).
 """
 
 import re
@@ -57,8 +58,8 @@ _FIELDS: Final = (
 class Calendar:
     """Five fields, spelled out for cronsim, and the zone in which they are meant.
 
-    With its field of seconds cronsim goes by the hours that pass, as upstream: what stands in an hour that is left out in spring
-    is left out, what stands in one that comes twice in autumn comes twice.
+    With its field of seconds cronsim goes by the hours that pass, as upstream: what stands in an hour that is
+    left out in spring is left out, what stands in one that comes twice in autumn comes twice.
     """
 
     #: "": it is never due

@@ -1,7 +1,8 @@
 """What the codec knows of a message, compiled once from its descriptor and the field options.
 
-A `Schema` tells the JSON name of every field (inlined ones included), its shape, and how an unset field is shown. Read by
-`encode`, `decode`, `normalise` and the patch code; the options are in protos/vaina/api/options/v1/options.proto.
+A `Schema` tells the JSON name of every field (inlined ones included), its shape, and how an unset field is
+shown. Read by `encode`, `decode`, `normalise` and the patch code; the options are in
+protos/vaina/api/options/v1/options.proto.
 """
 
 from collections.abc import Mapping

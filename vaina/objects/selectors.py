@@ -1,8 +1,8 @@
 """Label and field selectors: from text or message to predicates.
 
 Called by list and watch (apiserver), by listers and by controllers. The grammar and the meaning are those of
-`apimachinery/pkg/labels` and `pkg/fields`: `a=b,c!=d,e in (x,y),f notin (x),g,!h,i>1,j<9`; `!=` and `notin` also match
-objects without the label.
+`apimachinery/pkg/labels` and `pkg/fields`: `a=b,c!=d,e in (x,y),f notin (x),g,!h,i>1,j<9`; `!=` and `notin`
+also match objects without the label.
 """
 
 import re
@@ -200,7 +200,10 @@ def _word(token: str) -> bool:
 
 
 def _read_values(tokens: _Tokens) -> list[str]:
-    """Read what stands in parentheses: sorted, each once, with an empty one where nothing stands beside a comma."""
+    """Read what stands in parentheses.
+
+    Sorted, each once, with an empty one where nothing stands beside a comma.
+    """
     if (found := tokens.take()) != "(":
         raise SelectorError(f"found '{found}' expected: '('")
     found = tokens.peek()
@@ -281,7 +284,10 @@ def parse_label_selector(text: str) -> LabelSelector:
 
 
 def from_labels(labels: Mapping[str, str]) -> LabelSelector:
-    """Make the selector that wants exactly these labels (ReplicationController's). No labels select everything."""
+    """Make the selector that wants exactly these labels (ReplicationController's).
+
+    No labels select everything.
+    """
     return LabelSelector(tuple(Requirement(key, "=", (labels[key],)) for key in sorted(labels)))
 
 

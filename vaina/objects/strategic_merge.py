@@ -1,11 +1,13 @@
 """Patches of manifests: strategic merge, JSON merge, and the three-way patch of `kubectl apply`.
 
-Called by the apiserver's Patch and by ManifestService. Works on plain values (`manifest.to_dict`), with the merge keys and
-strategies that the field options tell. Follows `apimachinery/pkg/util/strategicpatch`, the order of lists included: what a patch
-names comes first, in its order. Random patches are held to upstream's own code (`tests/component/test_strategic_merge_interop.py`).
+Called by the apiserver's Patch and by ManifestService. Works on plain values (`manifest.to_dict`), with the
+merge keys and strategies that the field options tell. Follows `apimachinery/pkg/util/strategicpatch`, the
+order of lists included: what a patch names comes first, in its order. Random patches are held to upstream's
+own code (`tests/component/test_strategic_merge_interop.py`).
 
-Two differences: where a merge key is not unique in a list (two ports 53, TCP and UDP) the three-way patch replaces the list, where
-upstream mixes the items up; and of deletions inside of what is put in anew nothing stays, where upstream leaves their keys.
+Two differences: where a merge key is not unique in a list (two ports 53, TCP and UDP) the three-way patch
+replaces the list, where upstream mixes the items up; and of deletions inside of what is put in anew nothing
+stays, where upstream leaves their keys.
 """
 
 from collections.abc import Iterable, Mapping
@@ -107,7 +109,10 @@ def _merge_value(current: Json, value: Json, item: Field | None) -> Json:
 
 
 def _take(value: Json) -> Json:
-    """Return what a patch adds where there is nothing to merge with: its values without directives and removals."""
+    """Return what a patch adds where there is nothing to merge with.
+
+    Its values without directives and removals.
+    """
     if isinstance(value, dict):
         if value.get(_PATCH) == "delete":
             return {}
@@ -166,7 +171,10 @@ def _key_of(entry: JsonObject, key: str) -> str:
 
 
 def _union(current: list[Any], more: list[Any]) -> list[Any]:
-    """Add what is not there yet, and keep each once. By their texts: a patch may hold anything, as much as a request may."""
+    """Add what is not there yet, and keep each once.
+
+    By their texts: a patch may hold anything, as much as a request may.
+    """
     return list({repr(value): value for value in (*current, *more)}.values())
 
 
@@ -202,8 +210,8 @@ def _order_lists(
 def _known_order(before: Json, sent: list[Any], key: str) -> list[Any]:
     """Return the order that items have on the server, when a patch gives an order of its own.
 
-    Upstream deletes items in place and appends to the same array: as many new items as were deleted count as the last ones
-    of the server's (mergeSliceWithSpecialElements, mergeSliceWithoutSpecialElements).
+    Upstream deletes items in place and appends to the same array: as many new items as were deleted count as
+    the last ones of the server's (mergeSliceWithSpecialElements, mergeSliceWithoutSpecialElements).
     """
     if not isinstance(before, list) or not key:
         return before if isinstance(before, list) else []
@@ -272,8 +280,9 @@ def three_way_patch(
         kind: its kind.
 
     Returns:
-        The patch which changes what `modified` says otherwise than `current`, and removes what `original` said and `modified`
-        does not say any more. Fields that others set stay. Empty when nothing is to be done.
+        The patch which changes what `modified` says otherwise than `current`, and removes what `original`
+        said and `modified` does not say any more. Fields that others set stay. Empty when nothing is to be
+        done.
     """
     return _diff_map(original or {}, modified, current, schema_of(kind.message.DESCRIPTOR))
 

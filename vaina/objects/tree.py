@@ -1,6 +1,7 @@
 """JSON text to plain values, keeping what a strict reader needs: duplicate keys, and the text of numbers.
 
-Called by `manifest` (and `yaml_text`, which makes the same values). Size and depth are bounded before anything is parsed.
+Called by `manifest` (and `yaml_text`, which makes the same values). Size and depth are bounded before
+anything is parsed.
 """
 
 import json
@@ -52,7 +53,10 @@ class Number:
 
 
 class Tree(dict[str, Any]):
-    """An object in which (in YAML: or below which) a key stands more than once; the last value counts, as in upstream."""
+    """An object in which (in YAML: or below which) a key stands more than once.
+
+    The last value counts, as in upstream.
+    """
 
     #: key -> how many others the object has before it comes again, in that order; a third time is not told
     duplicates: Mapping[str, int] = MappingProxyType({})
@@ -235,7 +239,9 @@ def duplicates_of(value: Any) -> Mapping[str, int]:
 
 
 def in_order(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Give the keys of an object with their values in the order of the document, and a key that comes again where it does."""
+    """Give the keys of an object with their values in the order of the document, and a key that comes again
+    where it does.
+    """
     again = list(duplicates_of(tree).items())
     told = 0
     for index, (name, value) in enumerate(tree.items()):

@@ -1,4 +1,7 @@
-"""The words of a watch: types of events, and the mark that ends the current state. Kubernetes' own (KEP-3157)."""
+"""The words of a watch: types of events, and the mark that ends the current state.
+
+Kubernetes' own (KEP-3157).
+"""
 
 from typing import Final
 

@@ -1,9 +1,10 @@
 """YAML text to plain values and back, as kubectl's YAML library (sigs.k8s.io/yaml) does it.
 
-Called by `manifest`. libyaml reads the text into events; the values are made here, because PyYAML's own constructor differs in
-many scalars (`y`, `1:30`, dates, `0o17`, `=`), swallows duplicate keys and recurses. Depth, and what aliases expand to, are
-bounded while reading. A key that stands twice is told with the line of its value, as go.yaml.in/yaml/v2 does when it is strict
-(decode.go: setMapIndex). Floats take the form that Go's JSON gives them: `80.0` is 80, `1e3` is 1000.
+Called by `manifest`. libyaml reads the text into events; the values are made here, because PyYAML's own
+constructor differs in many scalars (`y`, `1:30`, dates, `0o17`, `=`), swallows duplicate keys and recurses.
+Depth, and what aliases expand to, are bounded while reading. A key that stands twice is told with the line of
+its value, as go.yaml.in/yaml/v2 does when it is strict (decode.go: setMapIndex). Floats take the form that
+Go's JSON gives them: `80.0` is 80, `1e3` is 1000.
 """
 
 import base64
@@ -238,7 +239,8 @@ class _Reader:
             for source in frame.merged:
                 merged.update({name: item for name, item in source.items() if name not in merged})
             pairs = [(name, item) for name, item in merged.items() if name not in frame.names]
-            # sorted, because upstream makes JSON of it (sigs.k8s.io/yaml: YAMLToJSON): mistakes are told in that order
+            # sorted, because upstream makes JSON of it (sigs.k8s.io/yaml: YAMLToJSON): mistakes are told in
+            # that order
             value = make_object(sorted([*pairs, *frame.pairs], key=itemgetter(0)), tuple(frame.again))
         if self._stack:
             above = self._stack[-1].again
@@ -281,7 +283,8 @@ def parse_yaml(text: str) -> list[tuple[Any, int]]:
         (value, line on which it starts, from 1) for each; an empty document is None.
 
     Raises:
-        TextError: the text is no YAML, is too deep, its aliases expand to too much, or it has too many documents.
+        TextError: the text is no YAML, is too deep, its aliases expand to too much, or it has too many
+        documents.
     """
     documents: list[tuple[Any, int]] = []
     line = 0
@@ -354,7 +357,9 @@ _Dumper.add_representer(Number, _represent_number)
 
 
 def write_yaml(value: Any) -> str:
-    """Write plain values as YAML: keys sorted, lists not indented, no line folded, strings quoted where they must be."""
+    """Write plain values as YAML: keys sorted, lists not indented, no line folded, strings quoted where they
+    must be.
+    """
     written = yaml.dump(
         value, Dumper=_Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True, width=1 << 30
     )

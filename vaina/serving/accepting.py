@@ -1,13 +1,15 @@
 """How calls come in from gRPC's core: several of each method at a time, each to a worker that is there already.
 
-grpc.aio asks the core for one call after the other, and each time waits, by `asyncio.wait`, for one of all methods: two or three turns of the
-loop a call. Under load a turn takes milliseconds, calls pile up in the core, first come first served, and no fair queue behind it has anything
-to order: one client with 1,000 calls in flight delayed everybody by all of them. So each method has workers of its own here, which ask for its
-calls; when all of them have one there are more (decision 032). A worker serves the unary call that it got itself (`vaina.serving.unary`), and
-asks for the next: no task is made for a call (decision 084). Of those that wait for a call `MAX_WAITING` are kept.
+grpc.aio asks the core for one call after the other, and each time waits, by `asyncio.wait`, for one of all
+methods: two or three turns of the loop a call. Under load a turn takes milliseconds, calls pile up in the
+core, first come first served, and no fair queue behind it has anything to order: one client with 1,000 calls
+in flight delayed everybody by all of them. So each method has workers of its own here, which ask for its
+calls; when all of them have one there are more (decision 032). A worker serves the unary call that it got
+itself (`vaina.serving.unary`), and asks for the next: no task is made for a call (decision 084). Of those
+that wait for a call `MAX_WAITING` are kept.
 
-This stands on what grpc.aio (1.85, which is pinned) calls its own: the class of the server in its core, and some functions. Where one of them
-is missing, the ordinary server serves.
+This stands on what grpc.aio (1.85, which is pinned) calls its own: the class of the server in its core, and
+some functions. Where one of them is missing, the ordinary server serves.
 """
 
 import asyncio
@@ -70,10 +72,11 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # the core has no typ
         return self._loop_of_tasks.create_future()
 
     async def _refuse_unknown(self) -> NoReturn:
-        """Tell the calls of methods that nobody has registered so, until the server ends, which raises what the server waits for.
+        """Tell the calls of methods that nobody has registered so, until the server ends, which raises what
+        the server waits for.
 
-        The server itself gets none of them: it would decode the path in its one loop, outside any `try`, and a byte in it that is not
-        UTF-8 would end the listening socket while the process lives on.
+        The server itself gets none of them: it would decode the path in its one loop, outside any `try`, and
+        a byte in it that is not UTF-8 would end the listening socket while the process lives on.
         """
         while True:
             state = await self._request_call()

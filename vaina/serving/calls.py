@@ -1,6 +1,9 @@
-"""One call on gRPC's core: its messages, its end, and the context that its handler has (`vaina.serving.server` says what it asks of it).
+"""One call on gRPC's core: its messages, its end, and the context that its handler has.
 
-The core works on operations, and writes into them also when nobody waits for them any more: they live as long as the call.
+Follows `vaina.serving.server` says what it asks of it.
+
+The core works on operations, and writes into them also when nobody waits for them any more: they live as long
+as the call.
 """
 
 import asyncio
@@ -53,7 +56,10 @@ class Call:
         return cygrpc.EOF if message is None else message
 
     async def write(self, message: bytes) -> None:
-        """Send a message of a stream. Returns when it is on its way; raises CancelledError when the client has gone."""
+        """Send a message of a stream. Returns when it is on its way.
+
+        Raises CancelledError when the client has gone.
+        """
         operation = cygrpc.SendMessageOperation(message, 0)
         try:
             await self._do((operation,) if self._is_begun else (self._begin(), operation))
@@ -62,7 +68,9 @@ class Call:
             raise asyncio.CancelledError from error
 
     def post(self, message: bytes, then: Callable[[bool], None]) -> None:
-        """Send a message of a stream, and do not wait: `then` is called when it is on its way, or with False when the client has gone.
+        """Send a message of a stream, and do not wait.
+
+        `then` is called when it is on its way, or with False when the client has gone.
 
         One at a time, and none beside `write`. A client that has gone ends the task.
         """
@@ -116,9 +124,12 @@ class Call:
         self.state = None
 
     def watch_end(self) -> None:
-        """Ask the core for the end of the call, and keep the call until then; a client that goes before the answer ends the task.
+        """Ask the core for the end of the call, and keep the call until then.
 
-        Before anything else: the core must be asked before it has to refuse a message, or the call never ends, and others with it.
+        A client that goes before the answer ends the task.
+
+        Before anything else: the core must be asked before it has to refuse a message, or the call never
+        ends, and others with it.
         """
         operation = cygrpc.ReceiveCloseOnServerOperation(0)
         batch = self._batch((operation,))

@@ -1,14 +1,18 @@
 """The end of a server, so that no request is lost: who is told what, and in which order (decision 033).
 
-    1  health says NOT_SERVING; everything is served as before for `delay_seconds`, so that whoever looks at health goes elsewhere
-    2  for `refuse_seconds` new calls are answered UNAVAILABLE, nothing done, with a delay: a client falls silent before it is sent away
-    3  GOAWAY; nothing is accepted any more; server streams end one after the other within `streams_seconds`, each between two
-       messages, with OK: their clients resume after the last of them, elsewhere, and not all at once
+    1  health says NOT_SERVING; everything is served as before for `delay_seconds`, so that whoever looks at
+       health goes elsewhere
+    2  for `refuse_seconds` new calls are answered UNAVAILABLE, nothing done, with a delay: a client falls
+       silent before it is sent away
+    3  GOAWAY; nothing is accepted any more; server streams end one after the other within `streams_seconds`,
+       each between two messages, with OK: their clients resume after the last of them, elsewhere, and not all
+       at once
     4  calls under way have until `calls_seconds` after 3; then they are cancelled
 
-The steps are the reference's (apiserver `pkg/server/genericapiserver.go`: --shutdown-delay-duration, --shutdown-send-retry-after,
---shutdown-watch-termination-grace-period). Step 2 is there because gRPC's core answers CANCELLED to calls that cross the GOAWAY on the
-wire: a client would not know whether something was done.
+The steps are the reference's (apiserver `pkg/server/genericapiserver.go`: --shutdown-delay-duration,
+--shutdown-send-retry-after, --shutdown-watch-termination-grace-period). Step 2 is there because gRPC's core
+answers CANCELLED to calls that cross the GOAWAY on the wire: a client would not know whether something was
+done.
 """
 
 import asyncio
@@ -45,7 +49,10 @@ class Stream:
         self.ending = False
 
     def end(self) -> None:
-        """End it in good order: now, or when the message that it sends is out. Once: cancelled again, it could not close what it has."""
+        """End it in good order: now, or when the message that it sends is out.
+
+        Once: cancelled again, it could not close what it has.
+        """
         if self.waiting and not self.ending:
             self.task.cancel()
         self.ending = True

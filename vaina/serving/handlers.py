@@ -1,7 +1,7 @@
 """What a service is, apart from how it is reached: handlers over bytes, by gRPC path.
 
-`vaina.serving.server` puts them behind grpc.aio, `vaina.client.transport.InProcessTransport` calls them directly. Both go
-through `guarded` and `guarded_stream`, so that a caller sees the same errors either way.
+`vaina.serving.server` puts them behind grpc.aio, `vaina.client.transport.InProcessTransport` calls them
+directly. Both go through `guarded` and `guarded_stream`, so that a caller sees the same errors either way.
 """
 
 import asyncio
@@ -146,7 +146,8 @@ def typed_bidi(
 def as_api_error(error: BaseException, path: str) -> ApiError:
     """Return what a caller may know of an exception.
 
-    A bug of ours is logged here with its traceback, and leaves the process as InternalError without any detail (I20).
+    A bug of ours is logged here with its traceback, and leaves the process as InternalError without any
+    detail (I20).
     """
     if isinstance(error, ApiError):
         return error
@@ -161,7 +162,8 @@ async def guarded(path: str, method: Method, request: bytes, ctx: RequestContext
     try:
         return _checked(await method.fn(request, ctx))
     except ApiError:
-        # As it is: raised from itself it would keep its frames, and the call with them, until the collector comes.
+        # As it is: raised from itself it would keep its frames, and the call with them, until the collector
+        # comes.
         raise
     except asyncio.CancelledError as error:
         if _is_cancelled():
@@ -174,7 +176,10 @@ async def guarded(path: str, method: Method, request: bytes, ctx: RequestContext
 async def guarded_stream(
     path: str, method: Method, request: bytes | AsyncIterator[bytes], ctx: RequestContext
 ) -> AsyncGenerator[bytes, None]:
-    """Call a streaming method; only ApiErrors and cancellation come out. The handler's generator is always closed."""
+    """Call a streaming method; only ApiErrors and cancellation come out.
+
+    The handler's generator is always closed.
+    """
     try:
         async with aclosing(method.fn(request, ctx)) as answers:
             async for answer in answers:
@@ -199,6 +204,9 @@ def _checked(answer: Any) -> bytes:
 
 
 def _is_cancelled() -> bool:
-    """Tell whether the call is to end; or else something that its handler waited for was cancelled, and its caller waits."""
+    """Tell whether the call is to end.
+
+    Or else something that its handler waited for was cancelled, and its caller waits.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

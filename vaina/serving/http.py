@@ -1,7 +1,9 @@
-"""A tiny HTTP server for what is asked with plain HTTP: /metrics (Prometheus; ?name[]=... some of it), /healthz, /readyz, /livez.
+"""A tiny HTTP server for what is asked with plain HTTP.
 
-One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST door is a service of
-its own.
+/metrics (Prometheus; ?name[]=... some of it), /healthz, /readyz, /livez.
+
+One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST
+door is a service of its own.
 """
 
 import asyncio
@@ -111,7 +113,10 @@ class _Family:
 
 
 async def _exposition(families: Iterable[Metric]) -> bytes:
-    """Return a page. Others have a turn after each metric: the page of a busy apiserver, all at once, kept them waiting for 110 ms."""
+    """Return a page. Others have a turn after each metric.
+
+    The page of a busy apiserver, all at once, kept them waiting for 110 ms.
+    """
     parts = []
     for family in families:
         parts.append(generate_latest(_Family(family)))

@@ -1,6 +1,7 @@
 """The life of a service's process: signals, a graceful end, an exit code. Called by every `__main__`.
 
-`main` of `run_service` reads the configuration, builds the service and runs it until the event that it is handed is set.
+`main` of `run_service` reads the configuration, builds the service and runs it until the event that it is
+handed is set.
 """
 
 import asyncio
@@ -22,9 +23,10 @@ log = structlog.stdlib.get_logger(__name__)
 def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run a service until it ends or SIGTERM or SIGINT comes, then leave the process with its exit code.
 
-    `main` is handed an event that the first signal sets: it drains and returns. A second signal ends the process at once.
-    As many files may be open as the machine allows, not only the 1,024 of a shell (Go's runtime does the same). The garbage collector does not
-    look again and again at what is here to stay (`vaina.garbage`).
+    `main` is handed an event that the first signal sets: it drains and returns. A second signal ends the
+    process at once. As many files may be open as the machine allows, not only the 1,024 of a shell (Go's
+    runtime does the same). The garbage collector does not look again and again at what is here to stay
+    (`vaina.garbage`).
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,7 +1,10 @@
-"""What leaves the server, and is counted until it is gone: answers that somebody waits for, and messages of a stream that nobody waits for.
+"""What leaves the server, and is counted until it is gone.
 
-A handler of a stream that yields its messages is woken for each of them, through whatever lies around it. One that has many alike takes the
-stream's outlet instead, and hands its messages over: the core calls back when the next may follow.
+Answers that somebody waits for, and messages of a stream that nobody waits for.
+
+A handler of a stream that yields its messages is woken for each of them, through whatever lies around it. One
+that has many alike takes the stream's outlet instead, and hands its messages over: the core calls back when
+the next may follow.
 """
 
 import asyncio
@@ -19,7 +22,9 @@ SEND_SECONDS: Final = 60.0
 
 
 class Sending:
-    """A large answer on its way: counted until it is gone, which it must be within a time, or the task that serves the call ends."""
+    """A large answer on its way: counted until it is gone, which it must be within a time, or the task that
+    serves the call ends.
+    """
 
     __slots__ = ("_calls", "_late", "_peer", "_size")
 
@@ -77,11 +82,16 @@ class Outlet:
 
     @classmethod
     def of(cls, context: Any, calls: Calls, peer: str, sent: Counter) -> "Outlet | None":
-        """Return the outlet of a stream; None where gRPC has changed inside, and grpc.aio's own context serves."""
+        """Return the outlet of a stream; None where gRPC has changed inside, and grpc.aio's own context
+        serves.
+        """
         return cls(context, calls, peer, sent) if hasattr(context, "post") else None
 
     def send(self, message: bytes) -> None:
-        """Send a message; not while busy. Raises TooManyRequests: earlier ones were not read, and it is large."""
+        """Send a message; not while busy.
+
+        Raises TooManyRequests: earlier ones were not read, and it is large.
+        """
         assert not self.is_busy
         if len(message) > MIN_BYTES:
             self._sending = Sending(self._calls, self._peer, message, self._task)

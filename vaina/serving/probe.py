@@ -1,7 +1,9 @@
-"""Ask a server's health from a shell: `python -m vaina.serving.probe HOST:PORT [SERVICE]`; exit code 0 means SERVING.
+"""Ask a server's health from a shell: `python -m vaina.serving.probe HOST:PORT [SERVICE]`.
 
-Container health checks run it every few seconds, so it imports nothing but gRPC and the health messages, and uses the plain
-(synchronous) channel, which starts faster than an event loop.
+Exit code 0 means SERVING.
+
+Container health checks run it every few seconds, so it imports nothing but gRPC and the health messages, and
+uses the plain (synchronous) channel, which starts faster than an event loop.
 """
 
 import sys

@@ -1,7 +1,8 @@
-"""Server reflection whose descriptors carry JSON names, so that grpcurl prints `resourceVersion` and not `resource_version`.
+"""Server reflection whose descriptors carry JSON names, so that grpcurl prints `resourceVersion` and not
+`resource_version`.
 
-protoc leaves out of Python's descriptors every JSON name that follows from the field's name; clients in Go take what they are given. Called by
-`vaina.serving.server`.
+protoc leaves out of Python's descriptors every JSON name that follows from the field's name; clients in Go
+take what they are given. Called by `vaina.serving.server`.
 """
 
 from collections.abc import Iterable
@@ -44,7 +45,10 @@ def add_reflection(server: grpc.aio.Server, services: Iterable[str]) -> None:
 
 
 class _Symbols:
-    """A pool that also finds the file of a method, which the pool of upb does not: `grpcurl describe Service.Method`."""
+    """A pool that also finds the file of a method, which the pool of upb does not.
+
+    `grpcurl describe Service.Method`.
+    """
 
     def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
         self._pool = pool

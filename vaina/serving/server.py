@@ -1,8 +1,9 @@
 """A gRPC server that is generic over bytes: `serve` puts handlers behind grpc.aio.
 
-One wrapper around each method does, in one pass: request context, metrics (grpc_server_*), deadline, errors -> status with
-details, log of failures. Handlers are registered with identity serializers, so that stored bytes go out without being
-parsed; reflection shows the typed services all the same, from the descriptors that the process has imported.
+One wrapper around each method does, in one pass: request context, metrics (grpc_server_*), deadline, errors
+-> status with details, log of failures. Handlers are registered with identity serializers, so that stored
+bytes go out without being parsed; reflection shows the typed services all the same, from the descriptors that
+the process has imported.
 
 Streaming handlers are async generators, always closed by the wrapper.
 """
@@ -105,8 +106,8 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
-    At the end health says NOT_SERVING, server streams are ended cleanly (their clients resume elsewhere), other calls have
-    `drain_seconds` to finish: `vaina.serving.draining` has the order of things.
+    At the end health says NOT_SERVING, server streams are ended cleanly (their clients resume elsewhere),
+    other calls have `drain_seconds` to finish: `vaina.serving.draining` has the order of things.
 
     Args:
         handlers: by full gRPC path.
@@ -190,14 +191,17 @@ class _Wrapped:
 
     @cached_property
     def handling(self) -> Histogram:
-        """How long calls took. Not there before the first: seventeen lines for each of 270 methods were two thirds of the page."""
+        """How long calls took. Not there before the first.
+
+        Seventeen lines for each of 270 methods were two thirds of the page.
+        """
         return self.metrics.handling.labels(*self.labels)
 
     def rpc_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Return the handler to register; no serializers, so bytes in and bytes out.
 
-        Requests are read here, not by grpc.aio, which waits for a unary call's request without an end: then a client that never sends
-        all of it would keep a task for ever.
+        Requests are read here, not by grpc.aio, which waits for a unary call's request without an end: then a
+        client that never sends all of it would keep a task for ever.
         """
         if self.method.kind is MethodKind.UNARY:
             return grpc.stream_unary_rpc_method_handler(self.unary)
@@ -208,7 +212,8 @@ class _Wrapped:
         ctx, start = self._begin(context)
         code = grpc.StatusCode.OK
         limit, own = self.default_deadline_seconds, None
-        # With a deadline of the caller's, gRPC itself cancels this task; ours is for calls without, and for very late ones.
+        # With a deadline of the caller's, gRPC itself cancels this task; ours is for calls without, and for
+        # very late ones.
         if ctx.deadline is None or ctx.deadline - start > limit:
             own = limit
         try:
@@ -311,7 +316,10 @@ class _Wrapped:
         return request  # type: ignore[no-any-return]
 
     def _admit(self, ctx: RequestContext) -> None:
-        """Turn away what comes while the server goes, and what nobody could answer. Raises Unavailable, TooManyRequests, TooLarge."""
+        """Turn away what comes while the server goes, and what nobody could answer.
+
+        Raises Unavailable, TooManyRequests, TooLarge.
+        """
         if self.calls.refusing:
             raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
         if self.calls.current > MAX_CALLS:

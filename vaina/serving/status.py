@@ -1,9 +1,9 @@
 """ApiError <-> gRPC status with details, one table both ways.
 
-The details are a google.rpc.Status in the trailer `grpc-status-details-bin` with, in this order: Kubernetes' `Status` (without
-its message, which is the status's own), exactly one ErrorInfo, BadRequest for violations of fields, RetryInfo where a
-retry is due. Message and details stay under 4 KiB together, because gRPC clients take some 8 KiB of trailers: the first
-violations, then "and N more".
+The details are a google.rpc.Status in the trailer `grpc-status-details-bin` with, in this order: Kubernetes'
+`Status` (without its message, which is the status's own), exactly one ErrorInfo, BadRequest for violations of
+fields, RetryInfo where a retry is due. Message and details stay under 4 KiB together, because gRPC clients
+take some 8 KiB of trailers: the first violations, then "and N more".
 """
 
 import re
@@ -115,7 +115,8 @@ def from_rpc(code: grpc.StatusCode, message: str, details: bytes | None) -> ApiE
     found = _from_details(message, details) if details else None
     if found is not None:
         return found
-    # REFUSED_STREAM: no part of it was processed (RFC 9113, section 8.7), so there is no outcome to be unsure of.
+    # REFUSED_STREAM: no part of it was processed (RFC 9113, section 8.7), so there is no outcome to be unsure
+    # of.
     if _REFUSED.search(message):
         return errors.TooManyRequests(
             f"the server refused the call before it began, nothing was done: {message}", retry_seconds=1

@@ -1,8 +1,10 @@
-"""One streaming call, as little as there can be around it: its handler reads and writes by the context, and this ends it.
+"""One streaming call, as little as there can be around it.
 
-grpc.aio makes three tasks for a stream, wraps its handler in an asynchronous generator of its own, and takes the metadata apart twice: opening a
-watch cost half a millisecond before anything of ours ran. Here there is one task, and none that waits for the end: the core calls back
-(decision 176).
+Its handler reads and writes by the context, and this ends it.
+
+grpc.aio makes three tasks for a stream, wraps its handler in an asynchronous generator of its own, and takes
+the metadata apart twice: opening a watch cost half a millisecond before anything of ours ran. Here there is
+one task, and none that waits for the end: the core calls back (decision 176).
 """
 
 import asyncio
@@ -43,7 +45,8 @@ async def serve(handler: Handler, state: Any, loop: asyncio.AbstractEventLoop) -
     except asyncio.CancelledError:
         was_answered, call.is_answered = call.is_answered, True
         if not was_answered:
-            # Not by the client, who would be gone. It did not take a message in its time, or the handler's own wait was cancelled.
+            # Not by the client, who would be gone. It did not take a message in its time, or the handler's
+            # own wait was cancelled.
             await call.fail()
         raise
     except cygrpc.ExecuteBatchError:

@@ -1,9 +1,12 @@
-"""Turns for calls that are dear to begin: streams and lists. Few of them begin in one turn of the loop, so that others come between.
+"""Turns for calls that are dear to begin: streams and lists.
 
-A hundred watches that come together cost a tenth of a second of the loop, in one go, and whoever comes meanwhile waits for all of them. So so
-many begin in a turn of the loop as keep the turn short: one at least, and one more each time that the turn was short (additive increase,
-multiplicative decrease). Who waits goes by connection, one of each after the other. Nothing is lost to the loop by that: with nothing else to do
-it turns at once.
+Few of them begin in one turn of the loop, so that others come between.
+
+A hundred watches that come together cost a tenth of a second of the loop, in one go, and whoever comes
+meanwhile waits for all of them. So so many begin in a turn of the loop as keep the turn short: one at least,
+and one more each time that the turn was short (additive increase, multiplicative decrease). Who waits goes by
+connection, one of each after the other. Nothing is lost to the loop by that: with nothing else to do it turns
+at once.
 
 What waits is bounded by the calls under way (`vaina.serving.server.MAX_CALLS`).
 """

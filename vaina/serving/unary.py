@@ -1,8 +1,8 @@
 """One unary call, as little as there can be around it: read, handle, answer.
 
-grpc.aio makes two tasks for a unary call, one that serves it and one that waits for its end, which is when the client has gone; it asks
-whether the handler is a coroutine function, and takes the metadata apart twice. Here a worker serves the call itself, and no task waits for its
-end: the core calls back (decision 084).
+grpc.aio makes two tasks for a unary call, one that serves it and one that waits for its end, which is when
+the client has gone; it asks whether the handler is a coroutine function, and takes the metadata apart twice.
+Here a worker serves the call itself, and no task waits for its end: the core calls back (decision 084).
 """
 
 import asyncio

@@ -1,11 +1,13 @@
 """PURE: answers that clients have not taken yet, together under a bound.
 
-gRPC holds an answer until its client reads it: whoever asks for much and reads nothing would fill the server. So answers are counted from
-when they are ready until they are gone, and what does not fit is refused. Room is shared by dynamic thresholds, as in
-`apiserver/flowcontrol/fair.py`: a connection has as much as is left, all of one address twice that. So one that reads nothing fills half of
-it, and sixteen pages of lists can be on their way to one client.
+gRPC holds an answer until its client reads it: whoever asks for much and reads nothing would fill the server.
+So answers are counted from when they are ready until they are gone, and what does not fit is refused. Room is
+shared by dynamic thresholds, as in `apiserver/flowcontrol/fair.py`: a connection has as much as is left, all
+of one address twice that. So one that reads nothing fills half of it, and sixteen pages of lists can be on
+their way to one client.
 
-Bytes are counted as they go out. While they wait there are up to three copies of them: the parts of a batch, the message, gRPC's own.
+Bytes are counted as they go out. While they wait there are up to three copies of them: the parts of a batch,
+the message, gRPC's own.
 """
 
 from typing import Final

@@ -1,10 +1,12 @@
 """Wakes the loop of grpc.aio once for all that has happened, instead of once for each event.
 
-gRPC's thread puts an event into a queue and writes a byte into a socket pair; the loop's reader takes one byte, and then all events that there
-are. The bytes of those events are still in the socket: for each the loop turns once more, and finds nothing. Here the reader takes all bytes.
-That loses nothing: a byte is written after its event is in the queue, and the queue is looked at after the bytes were taken.
+gRPC's thread puts an event into a queue and writes a byte into a socket pair; the loop's reader takes one
+byte, and then all events that there are. The bytes of those events are still in the socket: for each the loop
+turns once more, and finds nothing. Here the reader takes all bytes. That loses nothing: a byte is written
+after its event is in the queue, and the queue is looked at after the bytes were taken.
 
-It stands on what grpc.aio (1.85, which is pinned) does inside: its queue reads by `socket.recv`. Where that has changed, nothing is done.
+It stands on what grpc.aio (1.85, which is pinned) does inside: its queue reads by `socket.recv`. Where that
+has changed, nothing is done.
 """
 
 import asyncio
@@ -25,7 +27,10 @@ class _AllAtOnce(socket.socket):
 
 
 def install(loop: asyncio.AbstractEventLoop) -> int:
-    """Change the sockets by which gRPC wakes a loop; returns how many there are. Doing it twice is doing it once."""
+    """Change the sockets by which gRPC wakes a loop; returns how many there are.
+
+    Doing it twice is doing it once.
+    """
     queue = getattr(cygrpc, "PollerCompletionQueue", None)
     selector = getattr(loop, "_selector", None)
     if queue is None or selector is None:

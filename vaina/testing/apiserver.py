@@ -1,12 +1,14 @@
-"""FakeApiserver: an apiserver in the test's own process, for whoever tests a component that is written with the library.
+"""FakeApiserver: an apiserver in the test's own process, for whoever tests a component that is written with
+the library.
 
     fake = FakeApiserver(clock)
     client = fake.client()
     fake.fail("Update", CONFIG_MAP, Unavailable("away"), answer_lost=True)
 
-It has the verbs of every kind but the streams of Pods and the sub-resources other than `status` and `scale`, over the same
-transport interface, so that informers, recorders and leader election run over it unchanged; see `vaina.testing.tracker` for what it does not know. Compare client-go's
-kubernetes/fake. Owned by the test's task.
+It has the verbs of every kind but the streams of Pods and the sub-resources other than `status` and `scale`,
+over the same transport interface, so that informers, recorders and leader election run over it unchanged; see
+`vaina.testing.tracker` for what it does not know. Compare client-go's kubernetes/fake. Owned by the test's
+task.
 """
 
 import asyncio
@@ -346,7 +348,10 @@ def _selection(kind: Kind[Any], request: Any) -> Matches:
 
 
 def _seen(one: Happened, matches: Matches) -> tuple[str, Any] | None:
-    """Return the event that a selection shows: an object that leaves it is deleted, one that enters it is added."""
+    """Return the event that a selection shows.
+
+    An object that leaves it is deleted, one that enters it is added.
+    """
     before = one.old is not None and matches(one.old)
     after = one.type != DELETED and matches(one.new)
     if before and not after:

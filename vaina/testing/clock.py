@@ -66,10 +66,12 @@ class FakeClock:
 
 
 class SkewedClock:
-    """The clock of one machine among several, over a test's own: off by an offset, fast or slow, and it can be frozen.
+    """The clock of one machine among several, over a test's own.
 
-    Frozen it stands for a paused process (SIGSTOP): time goes on for everybody, but who sleeps on it wakes at `thaw` only.
-    `going` is for everything else that a paused process cannot do: wait for it before each step.
+    Off by an offset, fast or slow, and it can be frozen.
+
+    Frozen it stands for a paused process (SIGSTOP): time goes on for everybody, but who sleeps on it wakes at
+    `thaw` only. `going` is for everything else that a paused process cannot do: wait for it before each step.
     """
 
     def __init__(self, base: FakeClock, *, offset: float = 0.0, rate: float = 1.0) -> None:

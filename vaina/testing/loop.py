@@ -1,8 +1,11 @@
-"""SimulatedLoop: an asyncio event loop without time, threads or sockets of its own; a seed decides who runs next.
+"""SimulatedLoop: an asyncio event loop without time, threads or sockets of its own.
 
-Time stands still while anything can run, and jumps to the next timer when nothing can: `loop.time()`, `asyncio.sleep`, `asyncio.timeout`
-and `LoopClock` agree. Of the callbacks that are ready one is drawn by the seed, so that each seed is another interleaving and the same
-seed is the same one again, byte for byte. After FoundationDB's simulator, madsim and TigerBeetle's VOPR (docs/decisions/060).
+A seed decides who runs next.
+
+Time stands still while anything can run, and jumps to the next timer when nothing can: `loop.time()`,
+`asyncio.sleep`, `asyncio.timeout` and `LoopClock` agree. Of the callbacks that are ready one is drawn by the
+seed, so that each seed is another interleaving and the same seed is the same one again, byte for byte. After
+FoundationDB's simulator, madsim and TigerBeetle's VOPR (docs/decisions/060).
 """
 
 import asyncio
@@ -32,7 +35,10 @@ class Stuck(Exception):
 
 
 class _Numbered:
-    """Gives an object a hash that is the same in every run: sets of tasks are iterated in an order that follows from it."""
+    """Gives an object a hash that is the same in every run.
+
+    Sets of tasks are iterated in an order that follows from it.
+    """
 
     _number = 0
 
@@ -69,7 +75,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
         Args:
             rng: draws who runs next.
-            disorder: share of turns at which anybody who is ready may be next; at the others it is who waits longest.
+            disorder: share of turns at which anybody who is ready may be next; at the others it is who waits
+            longest.
         """
         super().__init__()
         self._rng, self._disorder = rng, disorder
@@ -80,7 +87,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._turns_at_once = 0
         # BaseEventLoop appends and clears only: a list is drawn from in one step.
         self._ready: list[asyncio.Handle] = []
-        # Tuples: handles compare in Python, one by one, and that is what a heap does all the time. Of one moment the first comes first. BaseEventLoop clears it only.
+        # Tuples: handles compare in Python, one by one, and that is what a heap does all the time. Of one
+        # moment the first comes first. BaseEventLoop clears it only.
         self._scheduled: list[tuple[float, int, asyncio.TimerHandle]] = []
 
     def time(self) -> float:
@@ -159,7 +167,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 
 class LoopClock:
-    """A Clock over the running loop's time. Each part of a simulation may have one, with a wall clock that is wrong in its own way."""
+    """A Clock over the running loop's time.
+
+    Each part of a simulation may have one, with a wall clock that is wrong in its own way.
+    """
 
     def __init__(self, start: float = EPOCH) -> None:
         self._start = start

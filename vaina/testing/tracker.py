@@ -1,9 +1,10 @@
 """The objects of a fake apiserver, with versions, and everything that ever happened to them. No IO, one clock.
 
-What it keeps of Kubernetes is what a controller can notice: names that are taken, versions that conflict, uids, generations,
-finalizers, graceful deletion of Pods, conditions merged by type. What it leaves out: validation, defaults, admission, namespaces
-that must exist or empty themselves, the garbage collector. `tests/conformance/test_fake_apiserver.py` runs it beside the real one.
-Called by `vaina.testing.apiserver`, whose task owns it. Compare client-go's testing.ObjectTracker.
+What it keeps of Kubernetes is what a controller can notice: names that are taken, versions that conflict,
+uids, generations, finalizers, graceful deletion of Pods, conditions merged by type. What it leaves out:
+validation, defaults, admission, namespaces that must exist or empty themselves, the garbage collector.
+`tests/conformance/test_fake_apiserver.py` runs it beside the real one. Called by `vaina.testing.apiserver`,
+whose task owns it. Compare client-go's testing.ObjectTracker.
 """
 
 import random
@@ -139,7 +140,9 @@ class Tracker:
         return self._put(kind, old, new)
 
     def update_status(self, kind: Kind[Any], sent: Any, mask: Sequence[str]) -> Any:
-        """Replace the status and the metadata, or the fields of the status that `mask` names; conditions merge by type.
+        """Replace the status and the metadata, or the fields of the status that `mask` names.
+
+        Conditions merge by type.
 
         Raises:
             NotFound, Conflict.

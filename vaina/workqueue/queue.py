@@ -1,7 +1,7 @@
 """PURE: which key is next. Follows client-go's workqueue.
 
-A key that waits is there once, however often it is added. A key that is being worked on and is added again waits until its
-worker is done, then comes once more: nothing is lost, and no two workers have the same key.
+A key that waits is there once, however often it is added. A key that is being worked on and is added again
+waits until its worker is done, then comes once more: nothing is lost, and no two workers have the same key.
 """
 
 from collections import deque

@@ -1,7 +1,8 @@
 """The shell around WorkQueue: waiting for keys, delays, back-off, metrics.
 
-Bounded by nature: a key is in it once, so it never holds more keys than there are objects. Of several delays for one key the
-earliest counts, as in client-go; what that replaces is cleared away when it is more than what waits.
+Bounded by nature: a key is in it once, so it never holds more keys than there are objects. Of several delays
+for one key the earliest counts, as in client-go; what that replaces is cleared away when it is more than what
+waits.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ from vaina.tasks import first_of
 from vaina.workqueue.queue import WorkQueue
 from vaina.workqueue.rate_limiters import ItemBackoff
 
-#: client-go's defaults: 5 ms doubling to 1000 s; ours ends sooner, because a cluster that came back should not wait
+#: client-go's defaults: 5 ms doubling to 1000 s; ours ends sooner, because a cluster that came back should
+#: not wait
 BACKOFF = Backoff(base_seconds=0.005, cap_seconds=60.0)
 
 
@@ -173,7 +175,9 @@ class RateLimitingQueue:
 
     @property
     def entries(self) -> int:
-        """How many entries are held for keys that wait for their time, those that an earlier one has replaced included."""
+        """How many entries are held for keys that wait for their time, those that an earlier one has replaced
+        included.
+        """
         return len(self._delayed)
 
     def longest_running_seconds(self) -> float:

@@ -1,6 +1,8 @@
-"""A plain scheduler to judge ours by, written from the documentation of kube-scheduler's plugins, a rule a class.
+"""A plain scheduler to judge ours by, written from the documentation of kube-scheduler's plugins, a rule a
+class.
 
-Slow, and meant to be read. It shares nothing with `scheduler/`: neither columns, nor classes of Pods, nor what was found before.
+Slow, and meant to be read. It shares nothing with `scheduler/`: neither columns, nor classes of Pods, nor
+what was found before.
 """
 
 from bench.judge.reference.scheduler import ReferenceScheduler, Verdict

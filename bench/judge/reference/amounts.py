@@ -1,7 +1,8 @@
-"""What a Pod asks of its node (docs: *Resource Management for Pods and Containers*, *Init Containers*, *Sidecar Containers*, *Pod Overhead*).
+"""What a Pod asks of its node (docs: *Resource Management for Pods and Containers*, *Init Containers*,
+*Sidecar Containers*, *Pod Overhead*).
 
-All app containers and sidecars run together; an init container runs beside the sidecars that were started before it. Requests
-of the whole Pod (KEP-2837) stand instead, overhead comes on top.
+All app containers and sidecars run together; an init container runs beside the sidecars that were started
+before it. Requests of the whole Pod (KEP-2837) stand instead, overhead comes on top.
 """
 
 from collections.abc import Iterable, Mapping

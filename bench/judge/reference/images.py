@@ -1,7 +1,9 @@
-"""ImageLocality: nodes that have the Pod's images already are preferred, by size, and by how many nodes have them.
+"""ImageLocality: nodes that have the Pod's images already are preferred, by size, and by how many nodes have
+them.
 
-The share of the nodes that have an image keeps the Pods of one image from all going to the one node that has it. From the
-documentation of the plugin: below 23 MB it does not matter, from 1,000 MB a container on nothing more is gained.
+The share of the nodes that have an image keeps the Pods of one image from all going to the one node that has
+it. From the documentation of the plugin: below 23 MB it does not matter, from 1,000 MB a container on nothing
+more is gained.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,10 @@
 """InterPodAffinity (docs: *Assigning Pods to Nodes*, *Inter-pod affinity and anti-affinity*).
 
-Required affinity: in the node's domain of each term there is a Pod that matches **all** terms; the first of a group, which matches
-its own terms while nobody else does, may go anywhere that has the labels. Required anti-affinity: no Pod that matches a term is
-in the node's domain of that term; and it is symmetric: no Pod that is there already has such a term against the new one.
-Preferences of both sides count, and the required affinity of Pods that are there counts 1 for the new one.
+Required affinity: in the node's domain of each term there is a Pod that matches **all** terms; the first of a
+group, which matches its own terms while nobody else does, may go anywhere that has the labels. Required
+anti-affinity: no Pod that matches a term is in the node's domain of that term; and it is symmetric: no Pod
+that is there already has such a term against the new one. Preferences of both sides count, and the required
+affinity of Pods that are there counts 1 for the new one.
 """
 
 from collections import Counter
@@ -25,7 +26,8 @@ class InterPod(Rule):
 
     def __init__(self, world: World, wanting: Placed) -> None:
         super().__init__(world, wanting)
-        #: where there is somebody whom all terms want; where there is somebody whom a term does not want, or who does not want us
+        #: where there is somebody whom all terms want; where there is somebody whom a term does not want, or
+        #: who does not want us
         self._friends: set[_Domain] = set()
         self._foes: set[_Domain] = set()
         self._enemies: set[_Domain] = set()

@@ -1,4 +1,7 @@
-"""Rules that look at the node alone: cordons, taints, selectors (docs: *Taints and Tolerations*, *Assigning Pods to Nodes*)."""
+"""Rules that look at the node alone.
+
+Cordons, taints, selectors (docs: *Taints and Tolerations*, *Assigning Pods to Nodes*).
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,9 +1,12 @@
-"""DefaultPreemption (docs: *Pod Priority and Preemption*): whose going would make room, and on which node that hurts least.
+"""DefaultPreemption (docs: *Pod Priority and Preemption*).
 
-On a node all Pods of a lower priority are thought away; if the Pod fits then, they come back one by one, the most important first
-(those whose disruption budget would be hurt before the others), as long as it still fits. The others are the victims. Of the
-nodes the one with the fewest hurt budgets is taken, then the lowest of the highest victims' priorities, then the smallest sum of
-priorities, then the fewest victims, then the one whose most important victims started last.
+Whose going would make room, and on which node that hurts least.
+
+On a node all Pods of a lower priority are thought away; if the Pod fits then, they come back one by one, the
+most important first (those whose disruption budget would be hurt before the others), as long as it still
+fits. The others are the victims. Of the nodes the one with the fewest hurt budgets is taken, then the lowest
+of the highest victims' priorities, then the smallest sum of priorities, then the fewest victims, then the one
+whose most important victims started last.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,10 +54,11 @@ def candidate(world: World, wanting: Placed, node: node_pb2.Node, refuse: Refuse
 
 
 def protected(world: World, pods: Sequence[Placed]) -> list[Placed]:
-    """Return those of some Pods, the most important first, whose going hurts a budget if those before them go as well.
+    """Return those of some Pods, the most important first, whose going hurts a budget if those before them go
+    as well.
 
-    A budget is of its namespace and selector; an empty selector means nobody here. What it allows is used up one by one; a Pod
-    whose eviction it has counted already uses nothing.
+    A budget is of its namespace and selector; an empty selector means nobody here. What it allows is used up
+    one by one; a Pod whose eviction it has counted already uses nothing.
     """
     left = {key: budget.status.disruptions_allowed for key, budget in world.budgets.items()}
     found: list[Placed] = []

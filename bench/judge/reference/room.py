@@ -1,7 +1,7 @@
 """Rules about room: resources, the number of Pods, host ports; and the scores that go by what is left.
 
-docs: *Resource Management for Pods and Containers*, *Resource Bin Packing* (the default strategy is LeastAllocated over CPU and
-memory), the reference of kube-scheduler's configuration.
+docs: *Resource Management for Pods and Containers*, *Resource Bin Packing* (the default strategy is
+LeastAllocated over CPU and memory), the reference of kube-scheduler's configuration.
 """
 
 from collections.abc import Mapping, Sequence

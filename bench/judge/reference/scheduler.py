@@ -1,4 +1,7 @@
-"""A plain scheduler to judge ours by: one Pod at a time, one node at a time, from the messages, with nothing kept."""
+"""A plain scheduler to judge ours by.
+
+One Pod at a time, one node at a time, from the messages, with nothing kept.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -75,8 +78,8 @@ class ReferenceScheduler:
         rejected_by: set[str] = set()
         feasible: list[node_pb2.Node] = []
         for name, node in world.nodes.items():
-            # kube-scheduler asks the other way round. That changes no decision, only with which words a node is refused that
-            # would not do either way.
+            # kube-scheduler asks the other way round. That changes no decision, only with which words a node
+            # is refused that would not do either way.
             said = _first(rules, node, names) or self._kept(world, wanting, node, names)
             if said is None:
                 feasible.append(node)
@@ -144,7 +147,8 @@ class ReferenceScheduler:
     def refuse(self, world: World, wanting: Placed, node: node_pb2.Node) -> tuple[str, Refusal] | None:
         """Say which plugin refuses a node in a world, and why; None: it will do.
 
-        Asked twice where Pods that are no less important have the node in view: as if they were there, and as if not.
+        Asked twice where Pods that are no less important have the node in view: as if they were there, and as
+        if not.
         """
         names = named_nodes(wanting.pod)
         return self._kept(world, wanting, node, names) or _first(self._rules_in(world, wanting), node, names)

@@ -1,11 +1,13 @@
 """PodTopologySpread (docs: *Pod Topology Spread Constraints*).
 
-DoNotSchedule: the Pods that match in the node's domain, the new one included if it matches, are at most maxSkew more than in the
-domain with the fewest, or than 0 while there are fewer domains than minDomains. ScheduleAnyway: the fewer match, the better.
-Which nodes count is up to the inclusion policies, and to their having all topology keys.
+DoNotSchedule: the Pods that match in the node's domain, the new one included if it matches, are at most
+maxSkew more than in the domain with the fewest, or than 0 while there are fewer domains than minDomains.
+ScheduleAnyway: the fewer match, the better. Which nodes count is up to the inclusion policies, and to their
+having all topology keys.
 
-A Pod that says nothing itself gets the built-in constraints, if a ReplicationController, ReplicaSet or StatefulSet made it: among
-the Pods of that one. Nodes without the keys count then: their domain is the one without a name.
+A Pod that says nothing itself gets the built-in constraints, if a ReplicationController, ReplicaSet or
+StatefulSet made it: among the Pods of that one. Nodes without the keys count then: their domain is the one
+without a name.
 """
 
 import math
@@ -69,7 +71,10 @@ class Spread(Rule):
         return found
 
     def _counts_for(self, item: _Constraint, node: node_pb2.Node) -> bool:
-        """Say whether a node counts by the policies: affinity is honoured unless said otherwise, taints only when said so."""
+        """Say whether a node counts by the policies.
+
+        Affinity is honoured unless said otherwise, taints only when said so.
+        """
         if item.node_affinity_policy != "Ignore" and not selected(self.pod, node):
             return False
         return item.node_taints_policy != "Honor" or not repelled(self.pod, node)

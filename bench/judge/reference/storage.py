@@ -1,7 +1,7 @@
 """Storage as the reference sees it: API objects, and what was given away that they do not show yet.
 
-docs: *Persistent Volumes*, *Storage Classes* (volume binding mode, allowed topologies), *Ephemeral Volumes*, *Node-specific Volume
-Limits*.
+docs: *Persistent Volumes*, *Storage Classes* (volume binding mode, allowed topologies), *Ephemeral Volumes*,
+*Node-specific Volume Limits*.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,10 @@ SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 @dataclass(frozen=True)
 class Given:
-    """What a Pod's claims get on its node: volumes, by claim, and the claims for which a volume is made there."""
+    """What a Pod's claims get on its node.
+
+    Volumes, by claim, and the claims for which a volume is made there.
+    """
 
     node: str
     #: (namespace/name of the claim, name of the volume)
@@ -194,7 +197,10 @@ def _allows(found: storage_class_pb2.StorageClass, node: node_pb2.Node) -> bool:
 
 
 def choose(storage: Storage, claims: list[Claim], node: node_pb2.Node) -> Given | str:
-    """Choose for claims that wait what they get on a node: the smallest claim first, the smallest volume; or say why one gets nothing."""
+    """Choose for claims that wait what they get on a node: the smallest claim first, the smallest volume.
+
+    Or say why one gets nothing.
+    """
     volumes: dict[str, str] = {}
     claims = sorted(claims, key=size_of)
     selected = [claim for claim in claims if storage.node_of(claim)]
@@ -217,7 +223,10 @@ def choose(storage: Storage, claims: list[Claim], node: node_pb2.Node) -> Given 
 
 
 def _volume_for(storage: Storage, claim: Claim, node: node_pb2.Node, taken: set[str]) -> str | None:  # noqa: C901 - one rule a line, as the documentation has them
-    """Return the volume that a claim gets on a node. One that is meant for it is taken or nothing; of equals the first by name."""
+    """Return the volume that a claim gets on a node.
+
+    One that is meant for it is taken or nothing; of equals the first by name.
+    """
     free: list[tuple[int, str]] = []
     for name in sorted(storage.volumes):
         volume = storage.volumes[name]

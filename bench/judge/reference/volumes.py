@@ -1,7 +1,8 @@
-"""Rules about volumes: who else has a claim, how many a node takes, where a claim has its volume or gets one, zones.
+"""Rules about volumes: who else has a claim, how many a node takes, where a claim has its volume or gets one,
+zones.
 
-docs: *Persistent Volumes* (access modes, ReadWriteOncePod), *Node-specific Volume Limits*, *Storage Classes* (volume binding mode,
-allowed topologies), *Running in multiple zones*.
+docs: *Persistent Volumes* (access modes, ReadWriteOncePod), *Node-specific Volume Limits*, *Storage Classes*
+(volume binding mode, allowed topologies), *Running in multiple zones*.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,7 +48,10 @@ _Disk = tuple[tuple[str, ...], bool]
 
 
 def disks_of(pod: pod_pb2.Pod) -> list[_Disk]:
-    """Return the disks of GCE, AWS, iSCSI and RBD that a Pod names itself; an RBD image once for each of its monitors."""
+    """Return the disks of GCE, AWS, iSCSI and RBD that a Pod names itself.
+
+    An RBD image once for each of its monitors.
+    """
     found: list[_Disk] = []
     for item in pod.spec.volumes:
         source = item.volume_source
@@ -64,7 +68,10 @@ def disks_of(pod: pod_pb2.Pod) -> list[_Disk]:
 
 
 class Alone(_OfVolumes):
-    """A claim with access mode ReadWriteOncePod is for one Pod; a disk that a Pod names itself for one of a node, unless all only read it."""
+    """A claim with access mode ReadWriteOncePod is for one Pod.
+
+    A disk that a Pod names itself for one of a node, unless all only read it.
+    """
 
     name = "VolumeRestrictions"
 
@@ -126,7 +133,10 @@ class Limits(_OfVolumes):
         return found
 
     def _attached(self, pods: Iterable[Placed], portworx: bool) -> set[tuple[str, str]]:
-        """Return (driver, volume) of all claims of Pods and disks they name; a volume that is not there yet goes by its claim."""
+        """Return (driver, volume) of all claims of Pods and disks they name.
+
+        A volume that is not there yet goes by its claim.
+        """
         found: set[tuple[str, str]] = set()
         for placed in pods:
             for item in placed.pod.spec.volumes:

@@ -1,4 +1,7 @@
-"""A cluster as the reference sees it: API objects, and which Pod is on which node. Nothing is kept that follows from several of them."""
+"""A cluster as the reference sees it: API objects, and which Pod is on which node.
+
+Nothing is kept that follows from several of them.
+"""
 
 from collections.abc import Iterator
 from copy import copy

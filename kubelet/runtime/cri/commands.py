@@ -1,4 +1,6 @@
-"""Commands in containers over CRI, and the end of those that are cut off (decision 157). Owned by the CRI runtime.
+"""Commands in containers over CRI, and the end of those that are cut off (decision 157).
+
+Owned by the CRI runtime.
 
 CRI tells no process of a command: it is looked for by its words.
 """
@@ -17,8 +19,8 @@ from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: seconds before each look for a command: it may have been cut off while containerd was still starting it, and until the starter
-#: (`runc exec`) is gone it is not the container's first process's sibling
+#: seconds before each look for a command: it may have been cut off while containerd was still starting it,
+#: and until the starter (`runc exec`) is gone it is not the container's first process's sibling
 LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
@@ -34,7 +36,10 @@ class Commands:
         self._open[container_id, tuple(argv)] += 1
 
     async def end(self, container_id: str, argv: Sequence[str], cut_off: bool) -> None:
-        """Count one less; where it was cut off, end its process first. One that cannot be told from another is left alone."""
+        """Count one less; where it was cut off, end its process first.
+
+        One that cannot be told from another is left alone.
+        """
         key = container_id, tuple(argv)
         try:
             if cut_off and not await self._hang_up(key):

@@ -1,7 +1,8 @@
 """PURE: the kubelet's records as CRI messages, and what the runtime says as records.
 
-What the interface has no field for is in labels and annotations of our own, which no caller sees. Paths that a container's /proc and /sys hide
-are upstream's defaults (`pkg/securitycontext`), log directories are named as upstream names them (`pkg/kubelet/kuberuntime/helpers.go`).
+What the interface has no field for is in labels and annotations of our own, which no caller sees. Paths that
+a container's /proc and /sys hide are upstream's defaults (`pkg/securitycontext`), log directories are named
+as upstream names them (`pkg/kubelet/kuberuntime/helpers.go`).
 """
 
 from collections.abc import Mapping
@@ -40,16 +41,21 @@ _MASKED = (
 _READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _MAX_FILE_NAME = 255
 _NANOS = 1_000_000_000
-#: of a container that a runtime lost sight of (upstream's ContainerStatusUnknown has no code of its own; containerd says 255)
+#: of a container that a runtime lost sight of (upstream's ContainerStatusUnknown has no code of its own;
+#: containerd says 255)
 _UNKNOWN_CODE = 255
 
-#: how containerd tells that a start came to nothing before anything of the container ran (internal/cri/server/container_start.go), and what
-#: stands at the end when that is because whoever asked for it went away: so does a shim's start, which is killed then
+#: how containerd tells that a start came to nothing before anything of the container ran
+#: (internal/cri/server/container_start.go), and what stands at the end when that is because whoever asked for
+#: it went away: so does a shim's start, which is killed then
 _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", "signal: killed")
 
 
 def log_directory(root: str, config: SandboxConfig) -> str:
-    """Return the directory of a Pod's logs: of its own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut)."""
+    """Return the directory of a Pod's logs.
+
+    Of its own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut).
+    """
     if config.log_directory:
         return config.log_directory
     end = f"_{config.uid}"
@@ -94,7 +100,8 @@ def sandbox_message(
         config: of the sandbox.
         node_dns: resolv.conf of sandboxes that bring none.
         log_root: below which Pods have their log directories.
-        privileged: whether a privileged container is to be made in it: the runtime refuses one in a sandbox that is not.
+        privileged: whether a privileged container is to be made in it: the runtime refuses one in a sandbox
+        that is not.
     """
     dns = config.dns or node_dns
     seccomp = cri.SecurityProfile.Unconfined if privileged else cri.SecurityProfile.RuntimeDefault
@@ -250,9 +257,11 @@ def sandbox_state(
 
 
 def container_state(listed: cri.Container, status: cri.ContainerStatus) -> ContainerState:
-    """Return a container from its item of the list (which has the image's id and the sandbox) and its status (times and end).
+    """Return a container from its item of the list (which has the image's id and the sandbox) and its status
+    (times and end).
 
-    One that the runtime lost sight of (CONTAINER_UNKNOWN) has ended: whoever asks sees to it first that this is so.
+    One that the runtime lost sight of (CONTAINER_UNKNOWN) has ended: whoever asks sees to it first that this
+    is so.
     """
     phase, reason, code = ContainerPhase.EXITED, status.reason, status.exit_code
     if status.state == cri.CONTAINER_CREATED:
@@ -278,7 +287,8 @@ def container_state(listed: cri.Container, status: cri.ContainerStatus) -> Conta
 def was_cut_off(status: cri.ContainerStatus) -> bool:
     """Say whether a container has not run because whoever asked for its start went away.
 
-    Where containerd cannot tell whether it ran (the call of its last step, task.Start, was cut off) it counts as run: nothing runs twice.
+    Where containerd cannot tell whether it ran (the call of its last step, task.Start, was cut off) it counts
+    as run: nothing runs twice.
     """
     message = status.message.removesuffix(": unknown")
     return (
@@ -290,7 +300,10 @@ def was_cut_off(status: cri.ContainerStatus) -> bool:
 
 
 def own_stop_signal(status: cri.ContainerStatus) -> str:
-    """Return the signal that the container is to be stopped with though the runtime does not know it; "" when it does, or none was asked for."""
+    """Return the signal that the container is to be stopped with though the runtime does not know it.
+
+    "" when it does, or none was asked for.
+    """
     wanted = status.annotations.get(_STOP_SIGNAL, "")
     return "" if status.stop_signal != cri.RUNTIME_DEFAULT else wanted
 

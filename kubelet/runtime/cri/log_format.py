@@ -1,7 +1,9 @@
 """PURE: the log files that CRI runtimes write, line by line.
 
-A line is `<time> <stream> <tags> <text>`: time in RFC 3339 with nanoseconds, tag P for a part of a longer line and F for its end
-(https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md). Runtimes cut lines at 16 KiB.
+A line is `<time> <stream> <tags> <text>`: time in RFC 3339 with nanoseconds, tag P for a part of a longer
+line and F for its end
+(https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md). Runtimes cut
+lines at 16 KiB.
 """
 
 from datetime import datetime
@@ -38,14 +40,20 @@ def ends_a_line(line: bytes) -> bool:
 
 
 class LogFormat:
-    """Turns lines of the file into what a reader asked for. One a reader: it remembers who is in the middle of a line."""
+    """Turns lines of the file into what a reader asked for.
+
+    One a reader: it remembers who is in the middle of a line.
+    """
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options
         self._inside: set[bytes] = set()
 
     def shown(self, line: bytes) -> bytes:
-        """Return what a line of the file (without its newline) adds to the output; nothing when it is not asked for, or garbage."""
+        """Return what a line of the file (without its newline) adds to the output.
+
+        Nothing when it is not asked for, or garbage.
+        """
         fields = line.split(b" ", 3)
         if len(fields) < 4:
             return b""

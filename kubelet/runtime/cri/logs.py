@@ -1,7 +1,7 @@
 """Logs of containers, from the files that the runtime writes. Called by the CRI runtime.
 
-A log that is rotated is moved aside and begun anew at its path: a reader that follows reads the old file to its end and goes on with the new one. Only
-the newest file is read from the beginning, as upstream does.
+A log that is rotated is moved aside and begun anew at its path: a reader that follows reads the old file to
+its end and goes on with the new one. Only the newest file is read from the beginning, as upstream does.
 """
 
 import asyncio
@@ -55,7 +55,10 @@ def remove_logs(path: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a log. In the middle of a rotation it is not at its path: the runtime writes to the newest of the old files then. Raises FileNotFoundError."""
+    """Open a log. In the middle of a rotation it is not at its path.
+
+    The runtime writes to the newest of the old files then. Raises FileNotFoundError.
+    """
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -179,7 +182,10 @@ async def container_logs(
 
 
 async def _next_reader(path: Path, options: LogOptions, form: LogFormat, before: int) -> _Reader | None:
-    """Return a reader of the file that a log was begun anew with; None: it is gone again. `before` is the inode of the one that was read."""
+    """Return a reader of the file that a log was begun anew with; None: it is gone again.
+
+    `before` is the inode of the one that was read.
+    """
     try:
         newer = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
     except FileNotFoundError:

@@ -1,8 +1,11 @@
-"""The Pod network of a CRI node: the CNI plugins' configuration. Made by `kubelet.build`, called by the node's manager.
+"""The Pod network of a CRI node: the CNI plugins' configuration.
 
-Bridge, masquerading and routes are the same as on docker nodes (`kubelet.network.pod_network`). The runtime has its plugins hang sandboxes on the bridge:
-`bridge` with `host-local` addresses and `portmap` (https://www.cni.dev/plugins/current/). The runtime watches the directory: its network is ready when
-the file is there, and not before the node has a Pod CIDR.
+Made by `kubelet.build`, called by the node's manager.
+
+Bridge, masquerading and routes are the same as on docker nodes (`kubelet.network.pod_network`). The runtime
+has its plugins hang sandboxes on the bridge: `bridge` with `host-local` addresses and `portmap`
+(https://www.cni.dev/plugins/current/). The runtime watches the directory: its network is ready when the file
+is there, and not before the node has a Pod CIDR.
 """
 
 import asyncio
@@ -22,7 +25,8 @@ def conflist(cidr: IPv4Network, *, pool: str, mtu: int) -> dict[str, Any]:
 
     Args:
         cidr: the node's Pod CIDR.
-        pool: directory in which host-local remembers the addresses that are given; it has to outlive what holds them.
+        pool: directory in which host-local remembers the addresses that are given; it has to outlive what
+        holds them.
         mtu: of the veth pairs, in bytes.
     """
     bridge = {

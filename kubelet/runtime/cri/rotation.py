@@ -1,7 +1,10 @@
-"""Keeps containers' logs small: CRI runtimes write files, and leave their size to the kubelet. Made and run by `kubelet.build`.
+"""Keeps containers' logs small: CRI runtimes write files, and leave their size to the kubelet.
 
-As upstream does (`pkg/kubelet/logs/container_log_manager.go`): a log that has grown to its limit is moved aside under the time and begun anew, older ones are
-compressed, and the oldest go. Looked at every so often, so a log may be larger by what is written in between.
+Made and run by `kubelet.build`.
+
+As upstream does (`pkg/kubelet/logs/container_log_manager.go`): a log that has grown to its limit is moved
+aside under the time and begun anew, older ones are compressed, and the oldest go. Looked at every so often,
+so a log may be larger by what is written in between.
 """
 
 import asyncio
@@ -55,7 +58,8 @@ class Tidying:
 def plan_tidying(name: str, rotated: list[str], max_files: int) -> Tidying:
     """PURE: return what is to be done with the files that a log was rotated to.
 
-    Room is made for the file that is about to be written and the one that is about to be rotated. What is half compressed goes.
+    Room is made for the file that is about to be written and the one that is about to be rotated. What is
+    half compressed goes.
 
     Args:
         name: of the log (0.log).
@@ -88,7 +92,10 @@ def _tidy(path: Path, max_files: int) -> None:
 
 
 def _put_back(aside: Path, path: Path) -> None:
-    """Have the log as it was: the runtime goes on with the old file. Unless it has begun a new one, and only its answer was lost."""
+    """Have the log as it was: the runtime goes on with the old file.
+
+    Unless it has begun a new one, and only its answer was lost.
+    """
     with suppress(FileExistsError):
         os.link(aside, path)
         aside.unlink()
@@ -112,7 +119,10 @@ class LogRotation:
                 log.warning("logs not looked at", error=str(error))
 
     async def look(self) -> None:
-        """Rotate every log that is too large. Raises RuntimeFailure: the runtime does not say which there are."""
+        """Rotate every log that is too large.
+
+        Raises RuntimeFailure: the runtime does not say which there are.
+        """
         self._paths = await self._runtime.log_paths(self._paths)
         for container_id, path in self._paths.items():
             try:

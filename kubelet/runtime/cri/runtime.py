@@ -1,7 +1,9 @@
-"""The runtime interface over CRI: step 4 (SANDBOXED) and step 6 (STARTED) on a containerd node. Made by `kubelet.build`.
+"""The runtime interface over CRI: step 4 (SANDBOXED) and step 6 (STARTED) on a containerd node.
 
-Sandboxes are `sandboxes.py`'s. The runtime's metadata is the only memory. A list of containers has no ends, so these cost a call each, and what can
-no longer change is kept by (id, state).
+Made by `kubelet.build`.
+
+Sandboxes are `sandboxes.py`'s. The runtime's metadata is the only memory. A list of containers has no ends,
+so these cost a call each, and what can no longer change is kept by (id, state).
 """
 
 import asyncio
@@ -51,14 +53,18 @@ _EVENTS = {
     cri.CONTAINER_STOPPED_EVENT: RuntimeEventType.STOPPED,
     cri.CONTAINER_DELETED_EVENT: RuntimeEventType.REMOVED,
 }
-#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to make again
+#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to
+#: make again
 _RECORDS = 4096
 #: kept of each stream of a command that is run to its end: as much as a probe's message shows
 _OUTPUT_BYTES = 10 * 1024
 
 
 class CriRuntime:
-    """Sandboxes and containers of one runtime. Its methods may be called by any task; calls for one Pod come one at a time."""
+    """Sandboxes and containers of one runtime.
+
+    Its methods may be called by any task; calls for one Pod come one at a time.
+    """
 
     def __init__(self, connection: Connection, clock: Clock, *, node_dns: DnsConfig, log_root: Path) -> None:
         """Make it.
@@ -192,7 +198,8 @@ class CriRuntime:
         try:
             status = await self._status(container_id)
             if convert.was_cut_off(status):
-                # containerd may have made its first process all the same, and then refuses for ever: "cannot delete running task".
+                # containerd may have made its first process all the same, and then refuses for ever: "cannot
+                # delete running task".
                 await self._cri.delete_task(container_id)
             with translated():
                 await self._cri.runtime.RemoveContainer(
@@ -313,7 +320,10 @@ class CriRuntime:
         )
 
     async def _exit_code(self, container_id: str) -> int:
-        """Return the code of a container whose streams have ended; the runtime hears of its end a moment later."""
+        """Return the code of a container whose streams have ended.
+
+        The runtime hears of its end a moment later.
+        """
         for _ in range(20):
             status = await self._status(container_id)
             if status.state == cri.CONTAINER_EXITED:
@@ -340,7 +350,9 @@ class CriRuntime:
         return paths
 
     async def reopen_log(self, container_id: str) -> None:
-        """Have the runtime write a container's log to its path anew, after the file there was moved away (log rotation)."""
+        """Have the runtime write a container's log to its path anew, after the file there was moved away (log
+        rotation).
+        """
         with translated():
             await self._cri.runtime.ReopenContainerLog(
                 cri.ReopenContainerLogRequest(container_id=container_id), timeout=CALL_SECONDS

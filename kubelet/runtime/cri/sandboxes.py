@@ -1,4 +1,6 @@
-"""Sandboxes over CRI, step 4 (SANDBOXED): the runtime's own, their network a CNI plugin's (`network.py` configures it). Owned by the CRI runtime.
+"""Sandboxes over CRI, step 4 (SANDBOXED).
+
+The runtime's own, their network a CNI plugin's (`network.py` configures it). Owned by the CRI runtime.
 
 A list has no addresses, so these cost a call each, and are kept while a sandbox is ready.
 """
@@ -20,7 +22,10 @@ _ADDRESSES = 4096
 
 
 class CriSandboxes:
-    """The sandboxes of one runtime, as `kubelet.runtime.interface` tells of them. Any task may call it; calls for one Pod come one at a time."""
+    """The sandboxes of one runtime, as `kubelet.runtime.interface` tells of them.
+
+    Any task may call it; calls for one Pod come one at a time.
+    """
 
     def __init__(
         self,
@@ -49,7 +54,10 @@ class CriSandboxes:
         )
 
     async def run(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find the one that an earlier call made. Raises SandboxFailed, RuntimeFailure."""
+        """Make a sandbox with its network, or find the one that an earlier call made.
+
+        Raises SandboxFailed, RuntimeFailure.
+        """
         message = self.message(config, privileged=config.privileged)
         await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
         try:
@@ -58,7 +66,8 @@ class CriSandboxes:
                     cri.RunPodSandboxRequest(config=message), timeout=SANDBOX_SECONDS
                 )
         except SandboxFailed:
-            # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked for.
+            # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked
+            # for.
             for found in await self.states(config.uid):
                 if found.attempt == config.attempt and found.ready:
                     return found
@@ -98,7 +107,10 @@ class CriSandboxes:
             return
 
     async def remove(self, sandbox_id: str) -> None:
-        """Remove a sandbox with its containers, and the Pod's logs with its last sandbox. Raises RuntimeFailure."""
+        """Remove a sandbox with its containers, and the Pod's logs with its last sandbox.
+
+        Raises RuntimeFailure.
+        """
         listed = await self._listed(cri.PodSandboxFilter(id=sandbox_id))
         await self._remove_containers(sandbox_id)
         await self.stop(sandbox_id)

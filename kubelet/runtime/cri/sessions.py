@@ -1,7 +1,10 @@
-"""Processes with their streams connected: exec and attach over the runtime's streaming server. Called by the CRI runtime.
+"""Processes with their streams connected: exec and attach over the runtime's streaming server.
 
-The remote command protocol v4.channel.k8s.io (`k8s.io/apimachinery/pkg/util/remotecommand`): a stream each for errors, input, output, error output and the
-terminal's size, told apart by the header streamType; the stream of errors ends with a Status that has the exit code.
+Called by the CRI runtime.
+
+The remote command protocol v4.channel.k8s.io (`k8s.io/apimachinery/pkg/util/remotecommand`): a stream each
+for errors, input, output, error output and the terminal's size, told apart by the header streamType; the
+stream of errors ends with a Status that has the exit code.
 """
 
 import json

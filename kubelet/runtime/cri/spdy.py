@@ -1,9 +1,12 @@
-"""As much of SPDY/3.1 as a client of a CRI streaming server needs: streams it opens itself, data both ways, half closed. Called by `sessions`.
+"""As much of SPDY/3.1 as a client of a CRI streaming server needs.
 
-containerd 1.7 streams exec and attach over SPDY or over WebSocket up to v4.channel.k8s.io, which cannot end standard input and go on reading (v5 can,
-and is newer): so SPDY it is, which every runtime has, and no library for Python has any more. Frames: https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/.
-Servers made of moby/spdystream neither keep windows nor ask for them. Headers that we send are compressed without the protocol's dictionary, which a
-zlib stream may do; headers that come are not read.
+Streams it opens itself, data both ways, half closed. Called by `sessions`.
+
+containerd 1.7 streams exec and attach over SPDY or over WebSocket up to v4.channel.k8s.io, which cannot end
+standard input and go on reading (v5 can, and is newer): so SPDY it is, which every runtime has, and no
+library for Python has any more. Frames: https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/.
+Servers made of moby/spdystream neither keep windows nor ask for them. Headers that we send are compressed
+without the protocol's dictionary, which a zlib stream may do; headers that come are not read.
 """
 
 import asyncio
@@ -23,7 +26,8 @@ _HEADER = 8
 _CHUNK = 32 * 1024
 #: a control frame that is longer is none that a streaming server sends
 _MAX_CONTROL = 64 * 1024
-#: until the server has upgraded the connection: it is a process of this node, and has prepared the session (upstream's streaming server forgets one after a minute)
+#: until the server has upgraded the connection: it is a process of this node, and has prepared the session
+#: (upstream's streaming server forgets one after a minute)
 CONNECT_SECONDS = 30.0
 
 

@@ -1,8 +1,9 @@
 """Ending containers over CRI, which has no verb for a signal. Called by the CRI runtime.
 
-StopContainer sends the stop signal, waits, and kills. Nobody may wait for that here: the call is left under way with the remaining grace, a shorter
-grace is a second call in its place, and a kill is a call with no grace at all. When the kubelet ends, calls under way are cancelled, and the runtime
-then kills nothing: the next kubelet asks again.
+StopContainer sends the stop signal, waits, and kills. Nobody may wait for that here: the call is left under
+way with the remaining grace, a shorter grace is a second call in its place, and a kill is a call with no
+grace at all. When the kubelet ends, calls under way are cancelled, and the runtime then kills nothing: the
+next kubelet asks again.
 """
 
 import json
@@ -26,7 +27,10 @@ _MOST = 4096
 
 
 async def first_process(connection: Connection, container_id: str) -> int:
-    """Return the id, on the node, of a container's first process; 0: the runtime does not tell. Raises RuntimeFailure."""
+    """Return the id, on the node, of a container's first process; 0: the runtime does not tell.
+
+    Raises RuntimeFailure.
+    """
     request = cri.ContainerStatusRequest(container_id=container_id, verbose=True)
     with translated():
         answer = await connection.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
@@ -42,7 +46,10 @@ class Stops:
         self._under_way: dict[str, grpc.aio.Call] = {}
 
     async def stop(self, container_id: str, grace_seconds: float) -> None:
-        """Have the container's stop signal sent, and it killed after the grace. Returns without waiting for either."""
+        """Have the container's stop signal sent, and it killed after the grace.
+
+        Returns without waiting for either.
+        """
         try:
             if await self._sent_own_signal(container_id):
                 return
@@ -76,9 +83,12 @@ class Stops:
             return
 
     async def _sent_own_signal(self, container_id: str) -> bool:
-        """Send the Pod's own stop signal (lifecycle.stopSignal) where the runtime does not know of it: CRI has the field since 1.33.
+        """Send the Pod's own stop signal (lifecycle.stopSignal) where the runtime does not know of it.
 
-        The runtime's own stop would send another signal along, so it is not used then: the kubelet kills when the grace is over.
+        CRI has the field since 1.33.
+
+        The runtime's own stop would send another signal along, so it is not used then: the kubelet kills when
+        the grace is over.
         """
         request = cri.ContainerStatusRequest(container_id=container_id)
         with translated():

@@ -1,4 +1,7 @@
-"""Calls of the engine that mean the same however often they are made. Used by the docker runtime for containers, and for sandboxes, which are containers too."""
+"""Calls of the engine that mean the same however often they are made.
+
+Used by the docker runtime for containers, and for sandboxes, which are containers too.
+"""
 
 from typing import Any
 
@@ -14,7 +17,9 @@ NOT_FOUND, CONFLICT = 404, 409
 
 
 def filters_of(kind: str, pod_uid: Uid | None) -> dict[str, Any]:
-    """Return the filters that list what the node has of a kind (`convert.SANDBOX`, `convert.CONTAINER`), of one Pod or of all."""
+    """Return the filters that list what the node has of a kind (`convert.SANDBOX`, `convert.CONTAINER`), of
+    one Pod or of all.
+    """
     labels = [f"{convert.TYPE}={kind}"]
     if pod_uid is not None:
         labels.append(f"{convert.POD_UID}={pod_uid}")
@@ -62,7 +67,10 @@ async def kill(engine: Engine, container_id: str, signal: str) -> None:
 
 
 async def remove(engine: Engine, container_id: str) -> None:
-    """Remove a container with its anonymous volumes, whatever it does; one that is gone already, too. Raises RuntimeFailure."""
+    """Remove a container with its anonymous volumes, whatever it does; one that is gone already, too.
+
+    Raises RuntimeFailure.
+    """
 
     def call(client: APIClient) -> None:
         try:

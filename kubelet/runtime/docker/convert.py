@@ -1,7 +1,8 @@
 """PURE: the kubelet's records as bodies of Engine API calls, and what the engine says as records.
 
-Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engine/), so that nothing of the SDK's own defaults comes between. Container
-names and the `io.kubernetes.*` labels are those that Kubernetes' own Docker runtime used, which tools for Docker nodes know.
+Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engine/), so that nothing of the
+SDK's own defaults comes between. Container names and the `io.kubernetes.*` labels are those that Kubernetes'
+own Docker runtime used, which tools for Docker nodes know.
 """
 
 import json
@@ -43,13 +44,15 @@ PAUSE_IMAGE = "vaina/pause:1"
 ENDED = frozenset({"exited", "dead", "removing"})
 #: of a container that could not be started: containerd's (pkg/cri/server/container_start.go: errorStartExitCode)
 _START_ERROR_CODE = 128
-#: how the engine's error ends when whoever asked for a start went away before it was done: since Docker 24 that cancels it, always before
-#: anything of the container ran (moby, daemon/start.go: what comes from `tsk.Start` on is not cancelled)
+#: how the engine's error ends when whoever asked for a start went away before it was done: since Docker 24
+#: that cancels it, always before anything of the container ran (moby, daemon/start.go: what comes from
+#: `tsk.Start` on is not cancelled)
 _CUT_OFF = "context canceled"
 #: since which the engine can mount read-only with all below; kernels can since Linux 5.12
 RECURSIVE_API = "1.44"
-#: None is left to the engine: that is private, but rslave for what holds the engine's own root or lies in it, where it refuses
-#: private ones (moby, daemon/volumes_linux.go: validateBindDaemonRoot). As cri-dockerd's generateMountBindings does.
+#: None is left to the engine: that is private, but rslave for what holds the engine's own root or lies in it,
+#: where it refuses private ones (moby, daemon/volumes_linux.go: validateBindDaemonRoot). As cri-dockerd's
+#: generateMountBindings does.
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -188,7 +191,8 @@ def _mount(mount: Mount) -> dict[str, Any]:
     if mount.propagation in _PROPAGATION:
         options["Propagation"] = _PROPAGATION[mount.propagation]
     if mount.readonly:
-        # Since API 1.44 a mount that says neither is read-only with all below where the kernel can; before, none is.
+        # Since API 1.44 a mount that says neither is read-only with all below where the kernel can; before,
+        # none is.
         options["ReadOnlyForceRecursive" if mount.recursive_readonly else "ReadOnlyNonRecursive"] = True
     return {
         "Type": "bind", "Source": mount.host_path, "Target": mount.container_path, "ReadOnly": mount.readonly,
@@ -203,7 +207,9 @@ def is_recursive(body: Mapping[str, Any]) -> bool:
 
 
 def can_mount_recursively(version: Mapping[str, Any]) -> bool:
-    """Say, by an engine's own words, whether it can mount read-only with all that is mounted below: API 1.44 on Linux 5.12."""
+    """Say, by an engine's own words, whether it can mount read-only with all that is mounted below: API 1.44
+    on Linux 5.12.
+    """
     api, kernel = (_numbers(str(version.get(name, ""))) for name in ("ApiVersion", "KernelVersion"))
     return api >= _numbers(RECURSIVE_API) and kernel >= (5, 12)
 
@@ -299,7 +305,10 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
 
 
 def host_ports(sandboxes: Iterable[Mapping[str, Any]]) -> tuple[HostPort, ...]:
-    """Return the ports of the node that lead to sandboxes: items of the engine's list; those of ended ones are free again."""
+    """Return the ports of the node that lead to sandboxes: items of the engine's list.
+
+    Those of ended ones are free again.
+    """
     return tuple(
         HostPort(PortMapping(*mapping), item["Labels"][ADDRESS])
         for item in sandboxes
@@ -355,8 +364,8 @@ def _exit_code(state: Mapping[str, Any], reason: str) -> int:
 def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
     """Return phase, reason and message.
 
-    A container whose start failed stays `created` in the engine, with an error. So does one whose start was cut off, by the end of a kubelet:
-    it has not run, and is started again.
+    A container whose start failed stays `created` in the engine, with an error. So does one whose start was
+    cut off, by the end of a kubelet: it has not run, and is started again.
     """
     error = state.get("Error", "")
     match state["Status"]:

@@ -1,4 +1,6 @@
-"""What a container has on disk: its writable layer and its log, read beside the engine. Called by the docker runtime.
+"""What a container has on disk: its writable layer and its log, read beside the engine.
+
+Called by the docker runtime.
 
 The engine can say it too (`size=1`), but then walks all layers while it holds its lock.
 """

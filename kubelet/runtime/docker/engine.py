@@ -1,8 +1,11 @@
-"""The one door to the Docker SDK: its blocking calls in a bounded pool of threads. Called by the docker runtime's modules.
+"""The one door to the Docker SDK: its blocking calls in a bounded pool of threads.
 
-The SDK's session is not made for several threads at once, so each thread of the pool has a client of its own. Streams that
-end when the other side wants (events, logs, pulls) have threads of their own, so that they never use up the pool; a bounded queue
-carries what they read, and leaving the iterator closes the connection, which ends the thread.
+Called by the docker runtime's modules.
+
+The SDK's session is not made for several threads at once, so each thread of the pool has a client of its own.
+Streams that end when the other side wants (events, logs, pulls) have threads of their own, so that they never
+use up the pool; a bounded queue carries what they read, and leaving the iterator closes the connection, which
+ends the thread.
 """
 
 import asyncio
@@ -21,7 +24,8 @@ from kubelet.runtime.docker.quick import QuickClient
 
 T = TypeVar("T")
 
-#: of the Engine API: Docker 20.10 to 28 serve it; newer ones are spoken to in the oldest version that they know (1.44)
+#: of the Engine API: Docker 20.10 to 28 serve it; newer ones are spoken to in the oldest version that they
+#: know (1.44)
 API_VERSION = "1.41"
 #: what an engine says of an older one (moby, `daemon/server/middleware/version.go`)
 _TOO_OLD = "is too old"
@@ -124,7 +128,8 @@ class Engine:
         except APIError as error:
             if error.status_code != BAD_REQUEST or _TOO_OLD not in str(error.explanation):
                 raise
-            # Refused before anything was done: an engine that is newer than this kubelet knew, or was replaced by one.
+            # Refused before anything was done: an engine that is newer than this kubelet knew, or was
+            # replaced by one.
             self._version = client.version(api_version=False)["MinAPIVersion"]
         return operation(self._client())
 
@@ -138,7 +143,10 @@ class Engine:
         return await loop.run_in_executor(self._pool, lambda: self._run(operation))
 
     async def call_as_of(self, version: str, operation: Callable[[APIClient], T]) -> T:
-        """Run an SDK call in the pool with another version of the API, on a connection of its own. Raises as `call`."""
+        """Run an SDK call in the pool with another version of the API, on a connection of its own.
+
+        Raises as `call`.
+        """
 
         def run() -> T:
             with closing(self._new_client(version)) as client:

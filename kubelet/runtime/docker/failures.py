@@ -14,7 +14,8 @@ def translated(refusal: type[RuntimeFailure] = RuntimeFailure) -> Iterator[None]
     """Raise the interface's errors in place of the SDK's.
 
     Args:
-        refusal: what an answer of the engine becomes that says no; "no such container" is always NotFoundInRuntime.
+        refusal: what an answer of the engine becomes that says no; "no such container" is always
+        NotFoundInRuntime.
     """
     try:
         yield

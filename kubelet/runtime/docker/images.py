@@ -91,8 +91,8 @@ class DockerImages:
                 if error.status_code == _NOT_FOUND:
                     return
                 raise
-            # By its id alone, one with several names is not removed. The last name takes the image with it, and only that one is refused
-            # while the image is used: then none of the others may go either.
+            # By its id alone, one with several names is not removed. The last name takes the image with it,
+            # and only that one is refused while the image is used: then none of the others may go either.
             if len(found.tags) > 1 and client.containers(all=True, filters={"ancestor": found.id}):
                 raise RuntimeFailure(f"image {found.id} is being used by a container")
             for name in found.tags or (found.id,):
@@ -108,7 +108,10 @@ class DockerImages:
 
 
 class _Pull:
-    """The SDK gives a bare generator for a pull; closing it from another thread while it runs is an error, so it is left to end."""
+    """The SDK gives a bare generator for a pull.
+
+    Closing it from another thread while it runs is an error, so it is left to end.
+    """
 
     def __init__(self, lines: Any) -> None:
         self._lines = lines
@@ -117,7 +120,10 @@ class _Pull:
         return iter(self._lines)
 
     def close(self) -> None:
-        """Leave the pull to end by itself: the reader drops its connection at the next line, which ends the pull."""
+        """Leave the pull to end by itself.
+
+        The reader drops its connection at the next line, which ends the pull.
+        """
 
 
 def _login(auth: RegistryAuth) -> dict[str, str]:

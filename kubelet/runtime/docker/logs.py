@@ -27,7 +27,8 @@ async def container_logs(engine: Engine, container_id: str, options: LogOptions)
         )  # fmt: skip
         return opened
 
-    #: the stamp of a line that goes on: the engine keeps long lines in pieces of 16 KiB, and puts the same before each
+    #: the stamp of a line that goes on: the engine keeps long lines in pieces of 16 KiB, and puts the same
+    #: before each
     begun = b""
     with translated():
         async for data in engine.stream(open_logs):

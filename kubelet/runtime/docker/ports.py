@@ -1,4 +1,7 @@
-"""Ports of the node that lead to Docker's sandboxes: brought in line with those that there are, and that are to stay. Owned by the runtime over Docker."""
+"""Ports of the node that lead to Docker's sandboxes.
+
+Brought in line with those that there are, and that are to stay. Owned by the runtime over Docker.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -34,9 +37,11 @@ class SandboxPorts:
         self._list, self._network = listed, network
         #: they were brought in line with the sandboxes since this kubelet began
         self.are_led = False
-        #: held from asking for sandboxes until the ports are theirs: an older answer must not come after a newer one
+        #: held from asking for sandboxes until the ports are theirs: an older answer must not come after a
+        #: newer one
         self._setting = asyncio.Lock()
-        #: sandboxes that were killed, and may be listed as running for a moment yet; with those that the engine lists no more forgotten
+        #: sandboxes that were killed, and may be listed as running for a moment yet; with those that the
+        #: engine lists no more forgotten
         self._ending: set[str] = set()
 
     async def lead(self) -> None:
@@ -48,7 +53,10 @@ class SandboxPorts:
         self.are_led = True
 
     async def give_back(self, sandbox_id: str) -> None:
-        """Take away the ports of a sandbox that ends. A node on which no Pod has any is not asked. Raises RuntimeFailure."""
+        """Take away the ports of a sandbox that ends. A node on which no Pod has any is not asked.
+
+        Raises RuntimeFailure.
+        """
         if not self._network.leads_ports:
             return
         if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
@@ -61,7 +69,10 @@ class SandboxPorts:
             raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
 
     async def _set(self) -> None:
-        """Have the node's ports lead to all sandboxes that are to stay. Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
+        """Have the node's ports lead to all sandboxes that are to stay.
+
+        Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError.
+        """
         async with self._setting:
             ending = frozenset(self._ending)
             listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})

@@ -1,7 +1,8 @@
 """The Docker SDK's client with a lighter way to send ordinary calls. Made by the engine's door (`engine.py`).
 
-The SDK prepares and sends each call with `requests`: proxies of the environment, .netrc, cookies, redirects, hooks, a pool, none of which an engine's
-socket has. That is 2 ms of CPU a call, four times what the same call takes without (decision 154). What is answered looks to the SDK as it always did.
+The SDK prepares and sends each call with `requests`: proxies of the environment, .netrc, cookies, redirects,
+hooks, a pool, none of which an engine's socket has. That is 2 ms of CPU a call, four times what the same call
+takes without (decision 154). What is answered looks to the SDK as it always did.
 """
 
 import http.client
@@ -61,7 +62,8 @@ class QuickClient(APIClient):
         """Send a call and read its whole answer.
 
         Raises:
-            requests.ConnectionError, requests.ReadTimeout: nothing answers, or not in time. Nothing is sent twice.
+            requests.ConnectionError, requests.ReadTimeout: nothing answers, or not in time. Nothing is sent
+            twice.
         """
         if args or options.get("stream") or not _is_ordinary(options):
             return super().request(method, url, *args, **options)

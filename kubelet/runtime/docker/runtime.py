@@ -1,7 +1,10 @@
-"""The runtime interface over Docker: step 4 (SANDBOXED) and step 6 (STARTED) on a Docker node. Made by `kubelet.build`.
+"""The runtime interface over Docker: step 4 (SANDBOXED) and step 6 (STARTED) on a Docker node.
 
-Sandboxes are `sandboxes.py`'s; containers join their namespaces. The engine's labels are the only memory. Inspecting costs a call per container, so what can no longer change (a running or ended
-container's record) is kept by (id, status); whether a container is there and in which status is asked every time.
+Made by `kubelet.build`.
+
+Sandboxes are `sandboxes.py`'s; containers join their namespaces. The engine's labels are the only memory.
+Inspecting costs a call per container, so what can no longer change (a running or ended container's record) is
+kept by (id, status); whether a container is there and in which status is asked every time.
 """
 
 import asyncio
@@ -53,12 +56,16 @@ _EVENTS = {
     "die": RuntimeEventType.STOPPED,
     "destroy": RuntimeEventType.REMOVED,
 }
-#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to make again
+#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to
+#: make again
 _RECORDS = 4096
 
 
 class DockerRuntime:
-    """Sandboxes and containers of one engine. Its methods may be called by any task; calls for one Pod come one at a time."""
+    """Sandboxes and containers of one engine.
+
+    Its methods may be called by any task; calls for one Pod come one at a time.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,9 @@
-"""Sandboxes of a Docker node, step 4 (SANDBOXED): pause containers, with an address of the node's Pod network. Owned by the docker runtime.
+"""Sandboxes of a Docker node, step 4 (SANDBOXED).
 
-The engine gives a sandbox no network; the Pod network then gives it one (decision 005). Which address it was given stands in its labels, so
-that a kubelet that begins anew knows it.
+Pause containers, with an address of the node's Pod network. Owned by the docker runtime.
+
+The engine gives a sandbox no network; the Pod network then gives it one (decision 005). Which address it was
+given stands in its labels, so that a kubelet that begins anew knows it.
 """
 
 from collections.abc import Sequence
@@ -37,7 +39,10 @@ class SandboxNetwork(PortNetwork, Protocol):
 
 
 class DockerSandboxes:
-    """The sandboxes of one engine, as `kubelet.runtime.interface` tells of them. Any task may call it; calls for one Pod come one at a time."""
+    """The sandboxes of one engine, as `kubelet.runtime.interface` tells of them.
+
+    Any task may call it; calls for one Pod come one at a time.
+    """
 
     def __init__(self, engine: Engine, network: SandboxNetwork, node_dns: DnsConfig) -> None:
         """Make it.
@@ -54,11 +59,15 @@ class DockerSandboxes:
         return await calls.list_all(self._engine, filters)
 
     async def status(self) -> RuntimeStatus:
-        """Return whether sandboxes can have networks. The engine is taken to answer; what it says instead is not raised but told."""
+        """Return whether sandboxes can have networks.
+
+        The engine is taken to answer; what it says instead is not raised but told.
+        """
         if self._network.cidr is None:
             return RuntimeStatus(ready=True, network_ready=False, message="the node has no Pod CIDR yet")
         if not self._ports.are_led:
-            # A kubelet before this one may have died between a sandbox and its ports, or before it gave them back.
+            # A kubelet before this one may have died between a sandbox and its ports, or before it gave them
+            # back.
             try:
                 await self._ports.lead()
             except RuntimeFailure as error:
@@ -71,7 +80,10 @@ class DockerSandboxes:
         return self._network.cidr is not None
 
     async def run(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find the one that an earlier call made. Raises SandboxFailed, RuntimeFailure."""
+        """Make a sandbox with its network, or find the one that an earlier call made.
+
+        Raises SandboxFailed, RuntimeFailure.
+        """
         address = None if config.host_network else await self._reserve()
         sandbox_id = ""
         try:
@@ -85,7 +97,8 @@ class DockerSandboxes:
             if config.port_mappings:
                 await self._ports.lead()
         except BaseException:
-            # What is half made is taken away, so that its address is free; what cannot be, is listed as not ready.
+            # What is half made is taken away, so that its address is free; what cannot be, is listed as not
+            # ready.
             if sandbox_id:
                 await self._remove_quietly(sandbox_id)
             raise
@@ -111,7 +124,9 @@ class DockerSandboxes:
     async def _create(
         self, config: SandboxConfig, address: IPv4Address | None
     ) -> tuple[str, IPv4Address | None]:
-        """Create the pause container, or find the one an earlier call made (with the address that one was given)."""
+        """Create the pause container, or find the one an earlier call made (with the address that one was
+        given).
+        """
         name = convert.sandbox_name(config)
         body = convert.sandbox_body(config, str(address or ""))
         try:
@@ -181,7 +196,10 @@ class DockerSandboxes:
 
 
 def _write_resolv_conf(inspected: dict[str, Any], dns: DnsConfig) -> None:
-    """Write the file that the engine mounts into all containers of the sandbox: without one of ours, it invents public servers."""
+    """Write the file that the engine mounts into all containers of the sandbox.
+
+    Without one of ours, it invents public servers.
+    """
     lines = [f"nameserver {server}" for server in dns.nameservers]
     if dns.searches:
         lines.append(f"search {' '.join(dns.searches)}")

@@ -1,4 +1,7 @@
-"""Processes with their streams connected: exec and attach over the engine's raw streams. Called by the docker runtime."""
+"""Processes with their streams connected: exec and attach over the engine's raw streams.
+
+Called by the docker runtime.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -136,7 +139,10 @@ class DockerAttach(_Session):
 async def create_exec(
     engine: Engine, container_id: str, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
 ) -> str:
-    """Make an exec instance and return its id. Raises NotFoundInRuntime, RuntimeFailure (the container does not run)."""
+    """Make an exec instance and return its id.
+
+    Raises NotFoundInRuntime, RuntimeFailure (the container does not run).
+    """
 
     def create(client: APIClient) -> str:
         made = client.exec_create(container_id, list(argv), stdin=stdin, tty=tty, stdout=True, stderr=True)

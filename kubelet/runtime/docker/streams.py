@@ -1,7 +1,10 @@
-"""The engine's raw streams: what the SDK has only as blocking sockets. Called by the docker runtime's exec and attach.
+"""The engine's raw streams: what the SDK has only as blocking sockets.
 
-An Engine API call with `Upgrade: tcp` turns its connection into a byte stream in both directions. With a terminal the bytes are the
-terminal's; without one the output comes in frames: a byte for the stream (1 output, 2 error), three zeros, four bytes of length (big-endian).
+Called by the docker runtime's exec and attach.
+
+An Engine API call with `Upgrade: tcp` turns its connection into a byte stream in both directions. With a
+terminal the bytes are the terminal's; without one the output comes in frames: a byte for the stream (1
+output, 2 error), three zeros, four bytes of length (big-endian).
 https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format").
 """
 
@@ -15,7 +18,8 @@ from kubelet.runtime.upgrading import upgrade as take_over
 
 _CHUNK = 32 * 1024
 _HEADER = 8
-#: until the engine has begun a command: on a loaded node that takes seconds, as any of its calls (`engine.CALL_SECONDS`)
+#: until the engine has begun a command: on a loaded node that takes seconds, as any of its calls
+#: (`engine.CALL_SECONDS`)
 UPGRADE_SECONDS = 120.0
 STDOUT, STDERR = 1, 2
 

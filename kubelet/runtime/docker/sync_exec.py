@@ -16,7 +16,8 @@ async def exec_sync(
 ) -> ExecResult:
     """Run a command to its end.
 
-    The engine has no call that ends an exec: after a timeout the command goes on by itself, as with the reference's Docker runtime.
+    The engine has no call that ends an exec: after a timeout the command goes on by itself, as with the
+    reference's Docker runtime.
 
     Raises:
         TimeoutError: it did not end in time.

@@ -1,6 +1,9 @@
-"""What an image has in it, as files of a directory: engines before API 1.48 mount no images, and later ones as an experiment only. Blocking.
+"""What an image has in it, as files of a directory.
 
-A container of the image is made, never started, and read: the engine has merged the layers then, as the volume is to show them.
+Engines before API 1.48 mount no images, and later ones as an experiment only. Blocking.
+
+A container of the image is made, never started, and read: the engine has merged the layers then, as the
+volume is to show them.
 """
 
 import os
@@ -14,7 +17,8 @@ from typing import Any, Final
 
 from docker import APIClient
 
-#: what the engine puts into each container beside the image's files, empty (moby, `daemon/initlayer/setup_unix.go`)
+#: what the engine puts into each container beside the image's files, empty (moby,
+#: `daemon/initlayer/setup_unix.go`)
 _ENGINES: Final = {
     ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf",
 }  # fmt: skip
@@ -22,7 +26,10 @@ _ENGINES_DIRECTORIES: Final = ("dev/pts", "dev/shm", "dev", "etc", "proc", "sys"
 
 
 def unpack(client: APIClient, image_id: str, directory: Path) -> None:
-    """Have an image's files in a directory, all of them or none; one that is there stays. Raises OSError, docker.errors.DockerException."""
+    """Have an image's files in a directory, all of them or none; one that is there stays.
+
+    Raises OSError, docker.errors.DockerException.
+    """
     if directory.exists():
         return
     made = client.create_container(image_id, command=["none"])["Id"]
@@ -41,7 +48,8 @@ def extract(pieces: Iterable[bytes], directory: Path) -> None:
     """Extract the export of a container, without devices and what is the engine's own. Raises OSError."""
     try:
         with tarfile.open(fileobj=BufferedReader(_Reader(pieces)), mode="r|") as archive:
-            # Owners are kept, as numbers; nothing leads out of the directory, and nothing runs with rights of its own.
+            # Owners are kept, as numbers; nothing leads out of the directory, and nothing runs with rights of
+            # its own.
             archive.extractall(directory, _images_own(archive), numeric_owner=True, filter="tar")
     except tarfile.TarError as error:
         raise OSError(f"files of the image cannot be extracted: {error}") from error

@@ -1,4 +1,7 @@
-"""One hollow container: a program, when it was started, and what that makes of it at any time. PURE but for being changed by its runtime."""
+"""One hollow container: a program, when it was started, and what that makes of it at any time.
+
+PURE but for being changed by its runtime.
+"""
 
 from dataclasses import dataclass, field
 

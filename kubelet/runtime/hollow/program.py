@@ -1,7 +1,7 @@
 """What a hollow container would do: a few commands of a shell, read as a program with a known end. PURE.
 
-`sleep 5`, `echo a`, `exit 3`, `true`, `false`, `cat`, `trap … TERM`, alone or after `sh -c`, joined by `;` or `&&`. Anything else, and no command at all, runs for
-ever.
+`sleep 5`, `echo a`, `exit 3`, `true`, `false`, `cat`, `trap … TERM`, alone or after `sh -c`, joined by `;` or
+`&&`. Anything else, and no command at all, runs for ever.
 """
 
 import shlex

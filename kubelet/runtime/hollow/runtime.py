@@ -1,6 +1,7 @@
 """The hollow runtime: everything in memory, every stage with a delay from a table, nothing runs.
 
-Passes the runtime conformance spec. Used by tests, and by hollow nodes under load: thousands of kubelets that are real in everything but their runtime.
+Passes the runtime conformance spec. Used by tests, and by hollow nodes under load: thousands of kubelets that
+are real in everything but their runtime.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """What the kinds share that stand for a PersistentVolume: persistentVolumeClaim and ephemeral.
 
-A claim's volume is a link to its directory, not a mount: nothing that removes a Pod's tree can reach its data (decision 115).
+A claim's volume is a link to its directory, not a mount: nothing that removes a Pod's tree can reach its data
+(decision 115).
 """
 
 import asyncio
@@ -79,7 +80,10 @@ class Claimed(Writable, ABC):
         return found
 
     async def _find(self, wanted: PodVolume) -> LocalDirectory:
-        """Return the directory of a claim. One that was never mounted is made, and that is written down before it is used."""
+        """Return the directory of a claim.
+
+        One that was never mounted is made, and that is written down before it is used.
+        """
         claims, pod, volume = wanted.objects, wanted.pod, wanted.volume
         name = self.claim_name(pod, volume)
         claim = await claims.claim(pod.metadata.namespace, name)

@@ -1,4 +1,7 @@
-"""emptyDir: a directory that lives as long as its Pod, on the node's disk or in its memory (`pkg/volume/emptydir`)."""
+"""emptyDir: a directory that lives as long as its Pod, on the node's disk or in its memory.
+
+Follows `pkg/volume/emptydir`.
+"""
 
 import asyncio
 import os

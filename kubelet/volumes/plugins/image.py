@@ -1,7 +1,8 @@
 """image: what an image or artifact has in it, to be read (`pkg/volume/image`).
 
-The image is pulled before a container that mounts it is made (`kubelet.decide.images`). The runtime mounts it, or has the kubelet put its files into the
-volume's directory (`ImageService.unpack_image`): in either case there is nothing to set up before.
+The image is pulled before a container that mounts it is made (`kubelet.decide.images`). The runtime mounts
+it, or has the kubelet put its files into the volume's directory (`ImageService.unpack_image`): in either case
+there is nothing to set up before.
 """
 
 from pathlib import Path

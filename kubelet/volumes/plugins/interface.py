@@ -36,7 +36,9 @@ class PodVolume:
 
 
 class VolumePlugin(Protocol):
-    """A kind of volume. Stateless: what is set up is asked of the file system, and torn down by `VolumeManager.unmount` alike for all kinds."""
+    """A kind of volume. Stateless: what is set up is asked of the file system, and torn down by
+    `VolumeManager.unmount` alike for all kinds.
+    """
 
     @property
     def directory(self) -> str | None:
@@ -65,7 +67,10 @@ class VolumePlugin(Protocol):
         ...
 
     def image(self, volume: volume_pb2.Volume) -> volume_pb2.ImageVolumeSource | None:
-        """Return the image that it shows, which is pulled before a container that mounts it starts; None: it shows something else."""
+        """Return the image that it shows, which is pulled before a container that mounts it starts.
+
+        None: it shows something else.
+        """
         ...
 
     async def check(self, wanted: PodVolume) -> None:

@@ -18,8 +18,9 @@ class ObjectFiles(Writable, ABC):
 
     directory: str
     requires_remount = True
-    #: No disk ever sees the files: they lie in an emptyDir in memory (wrappedVolumeSpec in `pkg/volume/secret/secret.go`, `projected/projected.go`
-    #: and `downwardapi/downwardapi.go`; that of a configMap lies on the disk).
+    #: No disk ever sees the files: they lie in an emptyDir in memory (wrappedVolumeSpec in
+    #: `pkg/volume/secret/secret.go`, `projected/projected.go` and `downwardapi/downwardapi.go`; that of a
+    #: configMap lies on the disk).
     in_memory = True
 
     @abstractmethod

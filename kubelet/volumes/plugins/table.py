@@ -31,7 +31,9 @@ PLUGINS: Final[dict[str, VolumePlugin]] = {
 
 
 def plugin_of(volume: volume_pb2.Volume) -> VolumePlugin:
-    """Return the plugin of a volume: emptyDir's when no source is set, one that refuses when the kind has none."""
+    """Return the plugin of a volume: emptyDir's when no source is set, one that refuses when the kind has
+    none.
+    """
     fields = volume.volume_source.ListFields()
     return PLUGINS.get(fields[0][0].name if fields else "empty_dir", _UNSUPPORTED)
 

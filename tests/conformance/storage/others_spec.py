@@ -164,7 +164,9 @@ class OthersSpec(Spec):
         assert [event.object for event in await collect(storage, start, 1)] == [stored]
 
     async def test_many_at_once_on_few_keys_are_refused_or_done(self, harness: Harness) -> None:
-        """Every caller is told one of the documented things, and what is there at the end is what the last one was told."""
+        """Every caller is told one of the documented things, and what is there at the end is what the last
+        one was told.
+        """
         rng = Random(7)
 
         async def act(n: int) -> object:

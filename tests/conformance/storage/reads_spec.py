@@ -66,7 +66,9 @@ class ReadsSpec(Spec):
         assert await storage.get(key("a", "a-b")) is not None
 
     async def test_names_in_any_script_are_names(self, storage: Storage) -> None:
-        """The registry refuses them; what somebody else wrote under them is served all the same, in the order of bytes."""
+        """The registry refuses them; what somebody else wrote under them is served all the same, in the order
+        of bytes.
+        """
         names = ["a b", "a%2Fb", "Zürich", "名前", "~", "\U0001f433"]
         stored = [await storage.create(key(name), config(name), META) for name in names]
         page = await storage.list(PREFIX)
@@ -163,7 +165,10 @@ class ReadsSpec(Spec):
             assert list(page.items) == ([wanted] if wanted else [])
 
     async def test_an_exact_list_names_the_whole_revision_that_it_shows(self, storage: Storage) -> None:
-        """A list at the version of one write shows all writes of its batch, and says so: a watch goes on after them."""
+        """A list at the version of one write shows all writes of its batch, and says so.
+
+        A watch goes on after them.
+        """
         stored = await create_many(storage, 60)
         later = await storage.create(key("later"), config("later"), META)
         for version in (stored[0].version, stored[30].version, stored[59].version):
@@ -177,7 +182,9 @@ class ReadsSpec(Spec):
         )  # fmt: skip
 
     async def test_a_version_that_does_not_exist_yet_is_refused(self, storage: Storage) -> None:
-        """The words, the cause and the delay are those of Kubernetes (storage/errors.go, NewTooLargeResourceVersionError)."""
+        """The words, the cause and the delay are those of Kubernetes (storage/errors.go,
+        NewTooLargeResourceVersionError).
+        """
         future = Version(await storage.current_version() + 100 * versions.SPAN)
         errors = await asyncio.gather(
             refused(storage.list(PREFIX, Read(exact=future))),

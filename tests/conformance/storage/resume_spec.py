@@ -1,4 +1,6 @@
-"""Where a watch can begin: after every event, after lists, after nothing, after what is no longer or not yet there (I6)."""
+"""Where a watch can begin: after every event, after lists, after nothing, after what is no longer or not yet
+there (I6).
+"""
 
 import asyncio
 
@@ -71,7 +73,10 @@ class ResumeSpec(Spec):
                 assert [e.object for e in await collect(storage, Version(version), 1)] == [later]
 
     async def test_an_exact_list_and_a_watch_after_it_are_the_whole(self, storage: Storage) -> None:
-        """At the version of any write of a batch: nothing is missing between the two, and nothing comes twice."""
+        """At the version of any write of a batch.
+
+        Nothing is missing between the two, and nothing comes twice.
+        """
         start = await storage.current_version()
         stored = await create_many(storage, 30)
         await storage.create(key("last"), config("last"), META)
@@ -111,7 +116,10 @@ class ResumeSpec(Spec):
     async def test_a_deletion_at_the_compaction_is_not_lost_in_silence(
         self, storage: Storage, harness: Harness
     ) -> None:
-        """Some releases of etcd 3.5 drop a deletion at the very revision of a compaction: who would need it is told."""
+        """Some releases of etcd 3.5 drop a deletion at the very revision of a compaction.
+
+        Who would need it is told.
+        """
         stored = await storage.create(key("a"), config("a"), META)
         before = versions.whole(versions.revision_of(stored.version))
         gone = await storage.delete(key("a"))

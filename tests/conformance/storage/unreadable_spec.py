@@ -12,7 +12,8 @@ from tests.conformance.storage.harness import META, PREFIX, Harness, Spec, colle
 from vaina.api.core.v1 import config_pb2
 
 _ALL = Selection(PREFIX)
-#: the envelope of somebody else; an envelope of ours around what is no ConfigMap (a record that is cut off, bad UTF-8)
+#: the envelope of somebody else; an envelope of ours around what is no ConfigMap (a record that is cut off,
+#: bad UTF-8)
 BROKEN = (
     pytest.param(b"{}", id="no envelope"),
     pytest.param(codec.MAGIC + b"\xff\xff", id="broken envelope"),

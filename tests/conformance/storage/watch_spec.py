@@ -216,10 +216,13 @@ class WatchSpec(Spec):
             return any(event.type is EventType.BOOKMARK for events in streams for event in events)
 
         async def write(writer: int) -> None:
-            """Write until somebody was told how far it is: etcd answers no request for progress before a watch has caught up.
+            """Write until somebody was told how far it is.
 
-            It brings those that began behind up to date by a timer (etcd `server/storage/mvcc/watchable_store.go`,
-            progressIfSync and syncWatchersLoop): forty writes may be over by then.
+            etcd answers no request for progress before a watch has caught up.
+
+            It brings those that began behind up to date by a timer (etcd
+            `server/storage/mvcc/watchable_store.go`, progressIfSync and syncWatchersLoop): forty writes may
+            be over by then.
             """
             nonlocal written
             target, n = (harness.storage, harness.other)[writer % 2], 0

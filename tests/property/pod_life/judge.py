@@ -1,6 +1,8 @@
-"""What must hold of a Pod's life, told from what really happened and from Kubernetes' documentation, not from the kubelet's own rules.
+"""What must hold of a Pod's life, told from what really happened and from Kubernetes' documentation, not from
+the kubelet's own rules.
 
-Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/, .../init-containers/, .../sidecar-containers/, KEP-753, KEP-5307.
+Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/, .../init-containers/,
+.../sidecar-containers/, KEP-753, KEP-5307.
 """
 
 import math
@@ -39,7 +41,10 @@ _STARTABLE_AGAIN = {"Always", "OnFailure"}
 
 
 class Judge:
-    """Holds every action, word and rest of a kubelet against the rules. Raises AssertionError with the rule that is broken."""
+    """Holds every action, word and rest of a kubelet against the rules.
+
+    Raises AssertionError with the rule that is broken.
+    """
 
     def __init__(self, kubelet: ModelKubelet) -> None:
         self.kubelet, self.node = kubelet, kubelet.node
@@ -67,7 +72,10 @@ class Judge:
         return spec_of(self.pod, name).restart_policy or self.pod.spec.restart_policy
 
     def again(self, item: Attempt) -> bool | None:
-        """Say whether an attempt that has ended is to be followed by another in the same sandbox; None: either is right."""
+        """Say whether an attempt that has ended is to be followed by another in the same sandbox.
+
+        None: either is right.
+        """
         kind, policy = kind_of(self.pod, item.name), self.policy(item.name)
         if kind == "ephemeral":
             return False
@@ -121,7 +129,10 @@ class Judge:
         return HookProgress.RUNNING in self.kubelet.memory.post_start.values()
 
     def has_begun(self) -> bool:
-        """Say whether a main container has been started in this sandbox: then nobody waits for init containers any more."""
+        """Say whether a main container has been started in this sandbox.
+
+        Then nobody waits for init containers any more.
+        """
         return any(self.here(name) is not None for name in self.mains())
 
     def done(self, name: str) -> bool:
@@ -144,7 +155,10 @@ class Judge:
         return ""
 
     def has_ended_itself(self) -> bool:
-        """Say whether the Pod has come to its end: no main container runs or will again, or an init container failed for good."""
+        """Say whether the Pod has come to its end.
+
+        No main container runs or will again, or an init container failed for good.
+        """
         mains = [self.newest(name) for name in self.mains()]
         if all(item is not None and not item.lives and not self.again(item) for item in mains):
             return True

@@ -1,4 +1,6 @@
-"""A worker as the model has it: what it remembers and loses, its look, and each action carried out on the model's node."""
+"""A worker as the model has it: what it remembers and loses, its look, and each action carried out on the
+model's node.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -14,7 +14,8 @@ from kubelet.runtime.records import ContainerPhase
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
-#: every mistake of this file -> a story that is known to show it; when stories are drawn in another way, another will
+#: every mistake of this file -> a story that is known to show it; when stories are drawn in another way,
+#: another will
 MUTATIONS: dict[Mutation, int] = {}
 
 

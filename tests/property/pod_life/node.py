@@ -1,4 +1,7 @@
-"""A small exact model of what a kubelet does not lose: the API's object, the runtime with its processes, the disk, the clock."""
+"""A small exact model of what a kubelet does not lose.
+
+The API's object, the runtime with its processes, the disk, the clock.
+"""
 
 import heapq
 import itertools

@@ -1,4 +1,7 @@
-"""Pods that a seed draws, and what the processes of their containers do: everything that a kubelet has no say in."""
+"""Pods that a seed draws, and what the processes of their containers do.
+
+Everything that a kubelet has no say in.
+"""
 
 import math
 import random
@@ -16,7 +19,10 @@ RULED = (42,)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one attempt of a container does, and what its probes and hooks will find. Seconds count from its start."""
+    """What one attempt of a container does, and what its probes and hooks will find.
+
+    Seconds count from its start.
+    """
 
     #: until it ends by itself
     seconds: float

@@ -34,7 +34,10 @@ def check_status(judge: "Judge", before: pod_pb2.PodStatus, after: pod_pb2.PodSt
 
 
 def _transition(judge: "Judge", before: pod_pb2.ContainerStatus, after: pod_pb2.ContainerStatus) -> None:
-    """The API takes no status by which what has ended goes on against its policy; an init container in a new sandbox is upstream's own trouble."""
+    """The API takes no status by which what has ended goes on against its policy.
+
+    An init container in a new sandbox is upstream's own trouble.
+    """
     if not before.state.HasField("terminated") or after.state.HasField("terminated"):
         return
     spec, code = spec_of(judge.pod, before.name), before.state.terminated.exit_code

@@ -15,7 +15,10 @@ _EVICTED = "Evict"
 
 
 def within_budget(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
-    """budget: evictions leave as many Pods that serve as the budget wants; what was lost otherwise is not theirs."""
+    """budget: evictions leave as many Pods that serve as the budget wants.
+
+    What was lost otherwise is not theirs.
+    """
     del seen
     if (
         commit.kind is not POD
@@ -45,7 +48,10 @@ def within_budget(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
 
 
 def needed(budget: Any, covered: list[Any], model: Model, at: float) -> int:
-    """Return how many Pods must serve, by the smallest size that their owners had lately. Budgets of stories have numbers, no shares."""
+    """Return how many Pods must serve, by the smallest size that their owners had lately.
+
+    Budgets of stories have numbers, no shares.
+    """
     owners = {uid for pod in covered if (reference := controller_of(pod.metadata)) for uid in [reference.uid]}
     tops = {model.parent_of(uid) or uid for uid in owners}
     expected = 0

@@ -1,4 +1,6 @@
-"""PURE: a volume has one claim, data stay as long as somebody has them, and nothing is left of what nobody has."""
+"""PURE: a volume has one claim, data stay as long as somebody has them, and nothing is left of what nobody
+has.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -68,7 +70,10 @@ def started(verb: Verb, when: str, nodes: Nodes, model: Model) -> Iterator[Any]:
 
 
 def reachable(model: Model, pod: Any, node: str) -> bool:
-    """Say whether a Pod can have its volumes on a node. One whose claim is being deleted cannot, and keeps it from going: both wait for the user."""
+    """Say whether a Pod can have its volumes on a node.
+
+    One whose claim is being deleted cannot, and keeps it from going: both wait for the user.
+    """
     for name in claims_of(pod):
         claim = model.claim(name)
         if claim is None or claim.metadata.HasField("deletion_timestamp"):

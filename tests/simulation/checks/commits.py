@@ -88,8 +88,9 @@ def deletion_stays(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
         return
     before = commit.old.metadata
     if commit.new is None:
-        # An update that takes the last finalizer off an ending object removes it in the same write, and a deletion with another
-        # propagation policy takes off those of the garbage collector (upstream's deletionFinalizersForGarbageCollection).
+        # An update that takes the last finalizer off an ending object removes it in the same write, and a
+        # deletion with another propagation policy takes off those of the garbage collector (upstream's
+        # deletionFinalizersForGarbageCollection).
         held = [name for name in before.finalizers if name not in _GC_FINALIZERS]
         if held and commit.author.verb not in {"Update", "Patch"}:
             yield f"{commit.key} went though {', '.join(held)} had not let it go"
@@ -126,7 +127,9 @@ def wished(owner: Any) -> int:
 
 
 def acted_on(commit: Commit, model: Model, seen: Seen, uid: str) -> list[Any]:
-    """Return the states of an object that the author of a commit may have acted on: what its process saw last, and later ones.
+    """Return the states of an object that the author of a commit may have acted on.
+
+    What its process saw last, and later ones.
 
     What is under way goes on with what it began with.
     """

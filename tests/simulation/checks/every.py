@@ -1,4 +1,7 @@
-"""What must hold, by the invariant that it shows: I1 to I20 of the list (`docs/invariants.md`), and bounds of single controllers by name."""
+"""What must hold, by the invariant that it shows.
+
+I1 to I20 of the list (`docs/invariants.md`), and bounds of single controllers by name.
+"""
 
 from collections.abc import Mapping
 

@@ -13,7 +13,9 @@ from vaina.objects.meta import controller_of
 
 
 def one_running_a_name(verb: Verb, nodes: Nodes, model: Model) -> Iterator[str]:
-    """identity: what runs under a name of a StatefulSet runs once, wherever, unless a user has forced its Pod away."""
+    """identity: what runs under a name of a StatefulSet runs once, wherever, unless a user has forced its Pod
+    away.
+    """
     if (verb.when, verb.verb) != ("after", "start_container"):
         return
     running: dict[str, dict[str, str]] = defaultdict(dict)

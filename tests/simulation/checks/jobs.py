@@ -1,4 +1,6 @@
-"""PURE: what must hold of every commit of a Job and of its Pods: each Pod that ends is counted once, each index done once.
+"""PURE: what must hold of every commit of a Job and of its Pods.
+
+Each Pod that ends is counted once, each index done once.
 
 How many may be active at a time is in `never_too_many`, as for every owner.
 """

@@ -1,4 +1,7 @@
-"""PURE: what must be reached once all faults are over: I15, I16, I17. Each gives what is still missing, in words."""
+"""PURE: what must be reached once all faults are over: I15, I16, I17.
+
+Each gives what is still missing, in words.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -34,7 +37,10 @@ def replicas_are_there(model: Model, nodes: Nodes) -> Iterator[str]:
 
 
 def rollouts_are_over(model: Model, nodes: Nodes) -> Iterator[str]:
-    """I15: Deployments have what they were asked for, unless a Pod of theirs fits nowhere; within their bounds in any case."""
+    """I15: Deployments have what they were asked for, unless a Pod of theirs fits nowhere.
+
+    Within their bounds in any case.
+    """
     del nodes
     for found in model.of(DEPLOYMENT):
         meta, name, wished = found.metadata, found.metadata.name, replicas_of(found)
@@ -80,7 +86,10 @@ def pods_run(model: Model, nodes: Nodes) -> Iterator[str]:
 
 
 def _runs(pod: object, running: int) -> bool:
-    """Say whether a Pod is Running as it says; one whose containers end and are started again may be between two runs."""
+    """Say whether a Pod is Running as it says.
+
+    One whose containers end and are started again may be between two runs.
+    """
     status, spec = pod.status, pod.spec  # type: ignore[attr-defined]  # a Pod
     if any(container.command for container in spec.containers):
         return True

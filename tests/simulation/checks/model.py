@@ -1,4 +1,7 @@
-"""What is stored, kept from the commits alone, with as much history as the checkers need. PURE but for being changed by its world."""
+"""What is stored, kept from the commits alone, with as much history as the checkers need.
+
+PURE but for being changed by its world.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -104,7 +107,8 @@ class Model:
         self.ever: dict[str, Any] = {}
         #: Job's uid -> uid of Pod -> how it ended; while it was tracked
         self.ended: dict[str, dict[str, Any]] = {}
-        #: uids of Pods that a Job has noted as failed: it does so when they begin to end, and some succeed after all
+        #: uids of Pods that a Job has noted as failed: it does so when they begin to end, and some succeed
+        #: after all
         self.noted_failed: set[str] = set()
         #: names of Pods that a user ended without waiting for their kubelet
         self.forced: set[str] = set()
@@ -193,7 +197,9 @@ class Model:
             self.meddled[_controller(new)] = commit.at
 
     def succeeded(self, job: str) -> dict[str, Any]:
-        """Return the Pods of a Job that count as its successes, by uid, as they were while they were held for it."""
+        """Return the Pods of a Job that count as its successes, by uid, as they were while they were held for
+        it.
+        """
         ended = self.ended.get(job, {})
         return {
             uid: pod

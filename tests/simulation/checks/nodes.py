@@ -1,4 +1,7 @@
-"""PURE: what must hold before and after everything that a kubelet has its runtime do: I2, I3, I11, I12 and the order of I16."""
+"""PURE: what must hold before and after everything that a kubelet has its runtime do.
+
+I2, I3, I11, I12 and the order of I16.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,7 +91,9 @@ def healthy_ones_stay(verb: Verb, nodes: Nodes, model: Model) -> Iterator[str]:
 
 
 def never_twice(verb: Verb, nodes: Nodes, model: Model) -> Iterator[str]:
-    """I12: the containers of a Pod with restartPolicy Never, and of one that has ended, are not started again."""
+    """I12: the containers of a Pod with restartPolicy Never, and of one that has ended, are not started
+    again.
+    """
     if (verb.when, verb.verb) != ("before", "start_container"):
         return
     mine = next((item for item in nodes[verb.node].containers if item.id == verb.subject), None)

@@ -1,4 +1,5 @@
-"""PURE: what Jobs, StatefulSets, DaemonSets and budgets must have reached once all faults are over (I15), in words what is missing.
+"""PURE: what Jobs, StatefulSets, DaemonSets and budgets must have reached once all faults are over (I15), in
+words what is missing.
 
 A Pod that fits nowhere excuses what waits for it.
 """

@@ -1,6 +1,9 @@
-"""PURE: what must hold of every commit while a template is brought in or a size changes: surge, and what stays available.
+"""PURE: what must hold of every commit while a template is brought in or a size changes.
 
-Bounds hold for what the controllers do, not for what befalls them: a Pod that was lost otherwise lately counts as if it served.
+Surge, and what stays available.
+
+Bounds hold for what the controllers do, not for what befalls them: a Pod that was lost otherwise lately
+counts as if it served.
 """
 
 from collections.abc import Iterator
@@ -59,7 +62,10 @@ def enough_available(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
 
 
 def _was_known_to_serve(commit: Commit, loss: Loss, seen: Seen) -> bool:
-    """Say whether the author had seen the Pod serve when it decided. Upstream, too, deletes without saying which version it means."""
+    """Say whether the author had seen the Pod serve when it decided.
+
+    Upstream, too, deletes without saying which version it means.
+    """
     seen_by_author = seen.get((commit.author.part, commit.old.metadata.uid), ())
     return any(commit.at - at > _DECIDED and version >= loss.since for at, version in seen_by_author)
 
@@ -81,7 +87,10 @@ def _deployment_has_enough(commit: Commit, model: Model, seen: Seen, uid: str) -
 
 
 def _stateful_set_has_enough(commit: Commit, model: Model, seen: Seen, uid: str) -> Iterator[str]:
-    """One at a time (maxUnavailable is a feature gate upstream). Of a Parallel one those before do not matter: it goes from the last."""
+    """One at a time (maxUnavailable is a feature gate upstream).
+
+    Of a Parallel one those before do not matter: it goes from the last.
+    """
     states = [*acted_on(commit, model, seen, uid), *_lately(commit, model, uid)]
     least, name = min(map(replicas_of, states)), states[0].metadata.name
     mine = int(commit.old.metadata.name.removeprefix(f"{name}-"))

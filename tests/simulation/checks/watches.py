@@ -67,7 +67,10 @@ def _difference(got: dict[str, int], wanted: dict[str, int]) -> str:
 
 
 class WatchCheck:
-    """I6: one stream of answers to a watch, beside what was committed: in order, without a gap, nothing twice."""
+    """I6: one stream of answers to a watch, beside what was committed.
+
+    In order, without a gap, nothing twice.
+    """
 
     def __init__(self, kind: Kind[Any], request: request_pb2.WatchRequest, model: Model) -> None:
         self._kind, self._model = kind, model

@@ -1,4 +1,7 @@
-"""`vaina explain`, `fit`, `scheduler verify` and `scheduler decisions` over the whole control plane: what they print, how they end."""
+"""`vaina explain`, `fit`, `scheduler verify` and `scheduler decisions` over the whole control plane.
+
+What they print, how they end.
+"""
 
 import json
 

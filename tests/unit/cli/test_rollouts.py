@@ -1,4 +1,7 @@
-"""`create deployment`, `rollout`, `set`, `tree`, `apply --wait`: what they print, and with which exit code they end."""
+"""`create deployment`, `rollout`, `set`, `tree`, `apply --wait`.
+
+What they print, and with which exit code they end.
+"""
 
 from collections.abc import Iterator
 

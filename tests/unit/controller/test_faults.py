@@ -1,4 +1,7 @@
-"""Replication over a bad network, with processes that die, and with two that both think they lead: never a Pod too many (I10, I18)."""
+"""Replication over a bad network, with processes that die, and with two that both think they lead.
+
+Never a Pod too many (I10, I18).
+"""
 
 import random
 from contextlib import AsyncExitStack

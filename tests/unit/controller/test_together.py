@@ -1,4 +1,7 @@
-"""The controllers over the real apiserver in process, under a fake clock: what each does, and that they do not get in each other's way."""
+"""The controllers over the real apiserver in process, under a fake clock.
+
+What each does, and that they do not get in each other's way.
+"""
 
 import pytest
 
@@ -238,7 +241,9 @@ async def test_when_most_nodes_fall_silent_nothing_is_evicted():
 
 
 async def test_between_two_looks_of_the_monitor_nothing_is_driven_from_nodes_that_fell_silent_together():
-    """I13: whether a node or the control plane is at fault is judged for all nodes together, before anything is done about one."""
+    """I13: whether a node or the control plane is at fault is judged for all nodes together, before anything
+    is done about one.
+    """
     async with control_plane(ControllerConfig(node_monitor_period_seconds=60.0)) as plane:
         for name in ("n1", "n2"):
             await plane.add_node(name)
@@ -254,7 +259,10 @@ async def test_between_two_looks_of_the_monitor_nothing_is_driven_from_nodes_tha
 
 
 async def test_an_object_without_namespace_cannot_be_owned_by_one_in_a_namespace():
-    """Upstream's collector leaves such references alone: the owner cannot be looked up, so nobody knows that it is gone."""
+    """Upstream's collector leaves such references alone.
+
+    The owner cannot be looked up, so nobody knows that it is gone.
+    """
     async with control_plane() as plane:
         owner = owner_ref("Pod", "web", "uid-1", api_version="v1", controller=False)
         node = make_node("n1", heartbeat=plane.clock.now())

@@ -1,4 +1,7 @@
-"""Engines that cannot have nodes are told apart before anything is built. The engine is played by a command of its name."""
+"""Engines that cannot have nodes are told apart before anything is built.
+
+The engine is played by a command of its name.
+"""
 
 import os
 import subprocess

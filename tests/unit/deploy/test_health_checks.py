@@ -1,4 +1,7 @@
-"""The health checks of the compose files that ask over HTTP: they tell good from bad, and leave nothing behind when the engine ends them."""
+"""The health checks of the compose files that ask over HTTP.
+
+They tell good from bad, and leave nothing behind when the engine ends them.
+"""
 
 import os
 import re
@@ -16,7 +19,10 @@ PORT = re.compile(r"/dev/tcp/127\.0\.0\.1/(\d+)")
 
 
 def checks() -> dict[str, list[str]]:
-    """Return the commands of all checks that bash runs, as the engine gets them: compose reads $$ as a dollar."""
+    """Return the commands of all checks that bash runs, as the engine gets them.
+
+    Compose reads $$ as a dollar.
+    """
     found = {}
     for file in FILES:
         for name, service in yaml.safe_load((ROOT / file).read_text())["services"].items():

@@ -1,4 +1,7 @@
-"""What modules, documents and tests cite is in the repository: documents by their paths, their headings, decisions by their numbers."""
+"""What modules, documents and tests cite is in the repository.
+
+Documents by their paths, their headings, decisions by their numbers.
+"""
 
 import re
 from collections.abc import Iterator
@@ -61,7 +64,10 @@ def test_nothing_cites_a_document_that_is_not_here():
 
 
 def headings(text: str) -> set[str]:
-    """Return what a link may name of a document, as GitHub makes it: lower case, without punctuation, spaces as hyphens."""
+    """Return what a link may name of a document, as GitHub makes it.
+
+    Lower case, without punctuation, spaces as hyphens.
+    """
     lines = re.findall(r"^#+ (.*)$", _BLOCK.sub("", text), re.MULTILINE)
     plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line).strip().lower() for line in lines)
     return {re.sub(r"[^\w\- ]", "", line).replace(" ", "-") for line in plain}

@@ -1,4 +1,7 @@
-"""docs/node.md and the apiserver's warnings say the same of each field: what is not done is warned of, and what is done never."""
+"""docs/node.md and the apiserver's warnings say the same of each field.
+
+What is not done is warned of, and what is done never.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The code and the files of docs/plugins.md, taken from the page: a profile is made of the plugin, and Pods are scheduled with it."""
+"""The code and the files of docs/plugins.md, taken from the page.
+
+A profile is made of the plugin, and Pods are scheduled with it.
+"""
 
 import re
 import sys

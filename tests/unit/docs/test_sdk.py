@@ -1,4 +1,7 @@
-"""The code of docs/sdk.md, taken from the page: the controller runs over the real apiserver in process, the examples over the fake."""
+"""The code of docs/sdk.md, taken from the page.
+
+The controller runs over the real apiserver in process, the examples over the fake.
+"""
 
 import re
 from collections.abc import AsyncIterator, Coroutine

@@ -1,4 +1,7 @@
-"""What a node refuses for its own sake: Pods under pressure, sysctls that reach others, pages that are not there."""
+"""What a node refuses for its own sake.
+
+Pods under pressure, sysctls that reach others, pages that are not there.
+"""
 
 import pytest
 

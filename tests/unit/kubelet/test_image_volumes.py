@@ -1,4 +1,6 @@
-"""Volumes that show images: pulled before the containers that mount them start, and waited for in the words of containers' images."""
+"""Volumes that show images: pulled before the containers that mount them start, and waited for in the words
+of containers' images.
+"""
 
 from kubelet.labels import IMAGES_ANNOTATION
 from kubelet.runtime.hollow.stages import Stages

@@ -1,4 +1,6 @@
-"""The kubelet as a whole: its node's record and lease, statuses that others wrote, bugs of ours, a runtime that is away."""
+"""The kubelet as a whole: its node's record and lease, statuses that others wrote, bugs of ours, a runtime
+that is away.
+"""
 
 import asyncio
 from collections.abc import Sequence

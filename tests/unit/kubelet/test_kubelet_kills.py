@@ -1,4 +1,6 @@
-"""A kubelet that is killed at random moments of a mixed load, over and over: every Pod ends as its spec says, and nothing starts twice (I11, I12).
+"""A kubelet that is killed at random moments of a mixed load, over and over.
+
+Every Pod ends as its spec says, and nothing starts twice (I11, I12).
 
 The same story on a real node: tests/cluster/test_kubelet_kills.py.
 """

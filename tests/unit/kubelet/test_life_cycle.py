@@ -1,4 +1,7 @@
-"""What a Pod lives through besides the usual: sidecars, policies of its containers, lost sandboxes, restarts of the kubelet."""
+"""What a Pod lives through besides the usual.
+
+Sidecars, policies of its containers, lost sandboxes, restarts of the kubelet.
+"""
 
 import asyncio
 

@@ -100,7 +100,10 @@ async def test_a_pod_that_ends_in_its_own_time_holds_its_room_against_who_comes(
 
 
 async def test_a_restarted_kubelet_knows_no_more_what_goes_and_refuses_nobody_for_it() -> None:
-    """As upstream's, restarted or not: what is left of a Pod that nobody has any more says nothing of its size (decision 202)."""
+    """As upstream's, restarted or not.
+
+    What is left of a Pod that nobody has any more says nothing of its size (decision 202).
+    """
     async with node(SLOW, SMALL) as on, asyncio.TaskGroup() as group:
         first = await on.create(of_cpu("first"))
         await on.until(is_running, name="first")

@@ -1,4 +1,7 @@
-"""What the kubelet writes: nothing, when nothing of what it says has changed. Its calls are counted over the whole apiserver."""
+"""What the kubelet writes: nothing, when nothing of what it says has changed.
+
+Its calls are counted over the whole apiserver.
+"""
 
 from collections import Counter
 from collections.abc import Callable

@@ -13,7 +13,9 @@ from vaina.testing.builders import make_pod
 
 
 async def lifted(asked: list[float], *, now: float) -> list[float]:
-    """Lift the gates of Pods that were asked for at these times, 10 a second from 100 s on; return when each was due.
+    """Lift the gates of Pods that were asked for at these times, 10 a second from 100 s on.
+
+    Return when each was due.
 
     It is `now` when the first one's turn comes.
     """

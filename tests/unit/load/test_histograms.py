@@ -10,7 +10,10 @@ INFINITE = float("inf")
 
 
 def attempts(result: str, counts: tuple[int, int, int], total: float, profile: str = "default") -> str:
-    """Return a page's lines of a histogram with the bounds 1, 2 and infinite; counts are of each and all before it."""
+    """Return a page's lines of a histogram with the bounds 1, 2 and infinite.
+
+    Counts are of each and all before it.
+    """
     labels = f'profile="{profile}",result="{result}"'
     lines = [
         f'{ATTEMPT}_bucket{{{labels},le="{bound}"}} {count}'

@@ -1,4 +1,7 @@
-"""How well Pods lie on the nodes, and what Events cost: figures of a measurement that are read when it is over."""
+"""How well Pods lie on the nodes, and what Events cost.
+
+Figures of a measurement that are read when it is over.
+"""
 
 import pytest
 

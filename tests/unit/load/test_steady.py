@@ -1,4 +1,6 @@
-"""A steady state: who comes when and stays how long, what became of it, and that Pods go when their time is over."""
+"""A steady state: who comes when and stays how long, what became of it, and that Pods go when their time is
+over.
+"""
 
 import random
 from collections.abc import Sequence

@@ -19,7 +19,10 @@ kinds = pytest.mark.parametrize("kind", stored_kinds(), ids=lambda kind: kind.ki
 
 
 def without_zeros(raw: bytes, descriptor: Descriptor) -> bytes:
-    """Drop what upstream writes and proto3 does not: scalars without presence that are zero. All else keeps its place."""
+    """Drop what upstream writes and proto3 does not: scalars without presence that are zero.
+
+    All else keeps its place.
+    """
     out, position = b"", 0
     while position < len(raw):
         start = position

@@ -1,4 +1,7 @@
-"""The .proto files against the wire data: every message, field, number, type and option that Kubernetes has too."""
+"""The .proto files against the wire data.
+
+Every message, field, number, type and option that Kubernetes has too.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""What the load lab asks of kube-apiserver: paths, options and envelopes, and the answers and watches that come back."""
+"""What the load lab asks of kube-apiserver.
+
+Paths, options and envelopes, and the answers and watches that come back.
+"""
 
 import json
 from dataclasses import dataclass, field

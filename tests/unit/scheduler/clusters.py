@@ -1,8 +1,10 @@
-"""Random clusters and what happens in them, as plain values: a seed makes a story, and a shorter story can be tried as well.
+"""Random clusters and what happens in them, as plain values.
 
-A story is a list of steps: nodes that come, change and go, runs of equal Pods, Pods that go, that change their labels or are
-about to go. Pods get constraints of every kind that the default profile has a plugin for; a third of them are plain, for most
-Pods must fit, or nothing is tried.
+A seed makes a story, and a shorter story can be tried as well.
+
+A story is a list of steps: nodes that come, change and go, runs of equal Pods, Pods that go, that change
+their labels or are about to go. Pods get constraints of every kind that the default profile has a plugin for;
+a third of them are plain, for most Pods must fit, or nothing is tried.
 """
 
 import random

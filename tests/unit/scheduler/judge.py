@@ -1,8 +1,10 @@
-"""The scheduler's cycle and the reference side by side: what happens, happens to both, and both must decide alike.
+"""The scheduler's cycle and the reference side by side.
 
-Alike means: the same node, drawn from the same best nodes by the same dice; or the same words, the same plugins to blame, the
-same victims. What is compared is the cycle as the scheduler runs it: columns, classes of equal Pods, and nothing computed that
-did not change.
+What happens, happens to both, and both must decide alike.
+
+Alike means: the same node, drawn from the same best nodes by the same dice; or the same words, the same
+plugins to blame, the same victims. What is compared is the cycle as the scheduler runs it: columns, classes
+of equal Pods, and nothing computed that did not change.
 """
 
 import random
@@ -108,7 +110,10 @@ class Judge:
         self.stores.forget(uid)
 
     def schedule(self, template: pod_pb2.Pod) -> bool:
-        """A Pod like this comes. Decide, compare, and let it be placed, or let room be made for it; says whether it was placed."""
+        """A Pod like this comes. Decide, compare, and let it be placed, or let room be made for it.
+
+        Says whether it was placed.
+        """
         self.number += 1
         made = pod_pb2.Pod()
         made.CopyFrom(template)

@@ -1,4 +1,6 @@
-"""The scheduler broken on purpose, each time in one place, as a plausible mistake would have it: volumes, budgets, preemption.
+"""The scheduler broken on purpose, each time in one place, as a plausible mistake would have it.
+
+Volumes, budgets, preemption.
 
 The judge must find each (`tests/property/test_scheduler_judge_mistakes.py`).
 """

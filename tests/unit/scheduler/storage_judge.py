@@ -1,4 +1,7 @@
-"""The part of the judge that is about volumes: objects come and go in both worlds, promises are compared, kept or broken."""
+"""The part of the judge that is about volumes.
+
+Objects come and go in both worlds, promises are compared, kept or broken.
+"""
 
 from google.protobuf.message import Message
 
@@ -61,7 +64,10 @@ class Stores:
         self.pending.pop(uid, None)
 
     def bind(self, uid: str, node: node_pb2.Node | None) -> bool:
-        """Write down what a Pod was promised, as the scheduler and whoever looks after volumes do; says whether it could be."""
+        """Write down what a Pod was promised, as the scheduler and whoever looks after volumes do.
+
+        Says whether it could be.
+        """
         given = self.pending[uid]
         volumes = dict(given.volumes) | {key: f"made-for-{key.replace('/', '-')}" for key in given.made}
         claims = {key: self.storage.claims.get(key) for key in volumes}

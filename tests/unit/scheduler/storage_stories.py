@@ -1,4 +1,7 @@
-"""Storage and disruption budgets of random clusters: what stories have of them, and what may become of them (`clusters`)."""
+"""Storage and disruption budgets of random clusters: what stories have of them, and what may become of them.
+
+Follows `clusters`.
+"""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,7 @@
-"""Preemption end to end, in process: victims marked, told of and deleted; their room kept; the Pod placed as soon as they are gone."""
+"""Preemption end to end, in process: victims marked, told of and deleted; their room kept.
+
+The Pod placed as soon as they are gone.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

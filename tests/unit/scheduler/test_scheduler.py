@@ -1,4 +1,7 @@
-"""The whole scheduler against the whole apiserver in process, under a fake clock: from Pending to bound, and all that goes wrong."""
+"""The whole scheduler against the whole apiserver in process, under a fake clock.
+
+From Pending to bound, and all that goes wrong.
+"""
 
 import asyncio
 import random

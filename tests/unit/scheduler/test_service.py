@@ -1,4 +1,7 @@
-"""The scheduler's own service over the whole control plane: why, how many, what was decided, and whether the columns are true."""
+"""The scheduler's own service over the whole control plane.
+
+Why, how many, what was decided, and whether the columns are true.
+"""
 
 import asyncio
 

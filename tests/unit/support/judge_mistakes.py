@@ -1,6 +1,8 @@
-"""Mistakes of a scheduler, each made on purpose in the history of a small cluster, with words that the judge must find.
+"""Mistakes of a scheduler, each made on purpose in the history of a small cluster, with words that the judge
+must find.
 
-Those in `STORIES` are made in random clusters (a seed that shows it is looked for); those in `TOLD` are told event by event.
+Those in `STORIES` are made in random clusters (a seed that shows it is looked for); those in `TOLD` are told
+event by event.
 """
 
 import random

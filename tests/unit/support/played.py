@@ -1,4 +1,7 @@
-"""A small cluster whose scheduler is the plain reference, and the history that it leaves. A mistake can be made on purpose."""
+"""A small cluster whose scheduler is the plain reference, and the history that it leaves.
+
+A mistake can be made on purpose.
+"""
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""The judge of decisions finds every mistake that is made on purpose, in the right words, and nothing where all is well."""
+"""The judge of decisions finds every mistake that is made on purpose, in the right words, and nothing where
+all is well.
+"""
 
 import random
 

@@ -1,4 +1,7 @@
-"""One call of bindings may overtake another: what another order of the bindings explains is no violation, all else is told."""
+"""One call of bindings may overtake another.
+
+What another order of the bindings explains is no violation, all else is told.
+"""
 
 import pytest
 

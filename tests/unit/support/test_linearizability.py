@@ -99,7 +99,10 @@ def test_what_is_too_entangled_is_said_to_be(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def simulate(seed: int, clients: int, calls: int, *, lie: bool) -> list[Operation]:
-    """Run clients against a register, each call taking effect somewhere between its beginning and end; or tell a lie once."""
+    """Run clients against a register, each call taking effect somewhere between its beginning and end.
+
+    Or tell a lie once.
+    """
     rng, state, made = Random(seed), 0, []
     moments = sorted(
         (rng.uniform(0, calls), client) for client in range(clients) for _ in range(calls)

@@ -162,7 +162,10 @@ def test_the_order_is_that_of_the_versions() -> None:
 
 
 def random_story(seed: int) -> Story:
-    """Nodes of three zones; Pods that mind one another come, are put anywhere, change their labels, and go; a node moves."""
+    """Nodes of three zones; Pods that mind one another come, are put anywhere, change their labels, and go.
+
+    A node moves.
+    """
     rng = random.Random(seed)
     nodes = [
         node(

@@ -1,4 +1,7 @@
-"""The judge of storages finds out those that lie: each of these is wrong in one way, which some story brings to light."""
+"""The judge of storages finds out those that lie.
+
+Each of these is wrong in one way, which some story brings to light.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from random import Random

@@ -1,4 +1,7 @@
-"""The judge of histories and volumes: a violation of each rule that is planted is found, and what is in order is left alone."""
+"""The judge of histories and volumes.
+
+A violation of each rule that is planted is found, and what is in order is left alone.
+"""
 
 import pytest
 
@@ -20,7 +23,9 @@ DRIVER = "disk.example.com"
 
 
 def cluster() -> Story:
-    """Two nodes in two zones that take two volumes of a driver each, and classes of volumes that wait, are made, and do not wait."""
+    """Two nodes in two zones that take two volumes of a driver each, and classes of volumes that wait, are
+    made, and do not wait.
+    """
     story = Story(node("n1", labels={ZONE: "a"}), node("n2", labels={ZONE: "b"}))
     for name in ("n1", "n2"):
         story.add("ADDED", csi_node(name, **{DRIVER: 2}))

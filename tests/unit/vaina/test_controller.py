@@ -1,4 +1,7 @@
-"""The loop that every controller is: which keys a change concerns, what comes again and when, and what a bug cannot do."""
+"""The loop that every controller is.
+
+Which keys a change concerns, what comes again and when, and what a bug cannot do.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

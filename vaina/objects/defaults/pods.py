@@ -1,8 +1,8 @@
 """Defaults of Pods and of Pod templates.
 
-A template gets those that a spec has anywhere; a Pod also those of a Pod that is about to run (SetDefaults_Pod), and the
-tolerations that the admission plugin DefaultTolerationSeconds adds. Priority is admission's business, the service
-account's name too.
+A template gets those that a spec has anywhere; a Pod also those of a Pod that is about to run
+(SetDefaults_Pod), and the tolerations that the admission plugin DefaultTolerationSeconds adds. Priority is
+admission's business, the service account's name too.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,10 @@ _TOLERATED: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreach
 
 
 def default_pod(pod: pod_pb2.Pod) -> None:
-    """Set the defaults of a Pod. A grace below zero is a second, in a Pod alone: templates keep it (`SetDefaults_Pod`)."""
+    """Set the defaults of a Pod. A grace below zero is a second, in a Pod alone: templates keep it.
+
+    Follows `SetDefaults_Pod`.
+    """
     spec = pod.spec
     if spec.termination_grace_period_seconds < 0:
         spec.termination_grace_period_seconds = 1

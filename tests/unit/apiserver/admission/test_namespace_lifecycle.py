@@ -1,4 +1,6 @@
-"""Nothing is born in a namespace that ends, however the writes of several apiservers fall between one another."""
+"""Nothing is born in a namespace that ends, however the writes of several apiservers fall between one
+another.
+"""
 
 import random
 from collections.abc import Awaitable, Callable, Sequence

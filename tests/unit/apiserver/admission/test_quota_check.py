@@ -43,7 +43,8 @@ def judged(quota: Quota, *pods: Any) -> tuple[Sequence[str], str | None]:
 SAYS = "containers: [{name: main, image: a, resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 1, memory: 1Gi}}}]"
 SILENT = "containers: [{name: main, image: a}, {name: b, image: a, resources: {requests: {cpu: 1}}}]"
 
-#: given: `hard | used | spec of the quota`; spec: the Pod; want: the refusal, or what is used then ("" when nothing was given)
+#: given: `hard | used | spec of the quota`; spec: the Pod; want: the refusal, or what is used then ("" when
+#: nothing was given)
 CASES = (
     case("a Pod is counted by both names", "pods: 2, count/pods: 2 | pods: 1, count/pods: 0", "count/pods=1,pods=2",
          spec=SAYS),

@@ -1,4 +1,6 @@
-"""Quotas and what changes: what a Pod takes more by a resize, or a claim by growing, is charged before it is stored; less always passes."""
+"""Quotas and what changes: what a Pod takes more by a resize, or a claim by growing, is charged before it is
+stored; less always passes.
+"""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""Quotas over the whole apiserver: exact under concurrency, with several apiservers, in batches; errors give back."""
+"""Quotas over the whole apiserver: exact under concurrency, with several apiservers, in batches.
+
+Errors give back.
+"""
 
 import asyncio
 import random
@@ -45,7 +48,9 @@ async def used(client: Clientset, name: str = "q") -> dict[str, str]:
 
 
 class Restless(MemoryStorage):
-    """A storage whose operations take some turns of the event loop, so that everything happens between everything."""
+    """A storage whose operations take some turns of the event loop, so that everything happens between
+    everything.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__(FakeClock())

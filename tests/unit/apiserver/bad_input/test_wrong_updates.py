@@ -1,4 +1,7 @@
-"""Wrong changes of objects that are in order: merge patches through the whole API, each with its whole answer."""
+"""Wrong changes of objects that are in order.
+
+Merge patches through the whole API, each with its whole answer.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Defaults of everything but Pods: what is added to what a manifest says, and nothing else. By `defaults.go` of each group."""
+"""Defaults of everything but Pods: what is added to what a manifest says, and nothing else.
+
+By `defaults.go` of each group.
+"""
 
 from typing import Any
 

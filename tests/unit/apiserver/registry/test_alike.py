@@ -1,4 +1,7 @@
-"""Objects that differ in nothing but some texts: where these stand is found, and others are put in their place."""
+"""Objects that differ in nothing but some texts.
+
+Where these stand is found, and others are put in their place.
+"""
 
 from typing import Any
 

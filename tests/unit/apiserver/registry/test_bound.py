@@ -1,4 +1,7 @@
-"""Pods that are bound by their bytes: those of a form become what parsing and encoding would make of them, and no others are of it."""
+"""Pods that are bound by their bytes.
+
+Those of a form become what parsing and encoding would make of them, and no others are of it.
+"""
 
 import pytest
 

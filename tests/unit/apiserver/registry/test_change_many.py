@@ -1,4 +1,7 @@
-"""Many changes in one call, from what the cache has: each has an answer of its own, the one that it would have had alone."""
+"""Many changes in one call, from what the cache has.
+
+Each has an answer of its own, the one that it would have had alone.
+"""
 
 from collections.abc import AsyncIterator
 

@@ -7,7 +7,9 @@ from apiserver.storage.interface import Key
 
 
 def _items(words: str) -> list[Item]:
-    """Read a batch: a name, then `?` of what is only tried, `$` of what a quota counts, `!` of what was there before."""
+    """Read a batch: a name, then `?` of what is only tried, `$` of what a quota counts, `!` of what was there
+    before.
+    """
     return [
         Item(place, Key(word.rstrip("?$!")), "?" in word, "$" in word, "!" in word)
         for place, word in enumerate(words.split())

@@ -1,4 +1,7 @@
-"""What was read and is written again as it is changes nothing, of any kind, through any door: no version, no event, nobody wakes."""
+"""What was read and is written again as it is changes nothing, of any kind, through any door.
+
+No version, no event, nobody wakes.
+"""
 
 import json
 from typing import Any

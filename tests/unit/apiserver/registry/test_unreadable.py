@@ -1,4 +1,7 @@
-"""A value in the store that cannot be read, of any kind, through any door: the others are served, and it can be deleted."""
+"""A value in the store that cannot be read, of any kind, through any door.
+
+The others are served, and it can be deleted.
+"""
 
 from contextlib import aclosing
 from typing import Any

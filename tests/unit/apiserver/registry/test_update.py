@@ -234,7 +234,9 @@ class _Contended(Direct):
 
 
 async def test_a_change_that_names_no_version_is_tried_until_it_is_through() -> None:
-    """Nobody gets a Conflict who asked for no version (upstream's GuaranteedUpdate has no end but the deadline)."""
+    """Nobody gets a Conflict who asked for no version (upstream's GuaranteedUpdate has no end but the
+    deadline).
+    """
     clock = FakeClock()
     storage = _Contended(MemoryStorage(clock))
     client = Clientset(InProcessTransport(build(storage, clock).handlers))

@@ -25,7 +25,9 @@ MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{conta
 
 @dataclass(frozen=True)
 class Door:
-    """A way to write: how to send it with a dry run, and a mistake that it must find although nothing would be stored."""
+    """A way to write: how to send it with a dry run, and a mistake that it must find although nothing would
+    be stored.
+    """
 
     name: str
     send: Callable[[Harness, tuple[str, ...]], Awaitable[Any]]

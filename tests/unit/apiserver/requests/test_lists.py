@@ -1,4 +1,7 @@
-"""What lists answer by resourceVersion, resourceVersionMatch, limit and continue: the table of Kubernetes' "API concepts"."""
+"""What lists answer by resourceVersion, resourceVersionMatch, limit and continue.
+
+The table of Kubernetes' "API concepts".
+"""
 
 import base64
 import json
@@ -38,7 +41,8 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
         yield harness
 
 
-#: (resourceVersion, match, limit) -> meaning, or the words of the refusal. N is the version of the first of two Pods.
+#: (resourceVersion, match, limit) -> meaning, or the words of the refusal. N is the version of the first of
+#: two Pods.
 TABLE = [
     ("", "", 0, NEWEST), ("", "", 5, NEWEST),
     ("0", "", 0, ANY), ("0", "", 5, ANY),

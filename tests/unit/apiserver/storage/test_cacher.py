@@ -1,4 +1,7 @@
-"""Watching through the cacher, over memory: initial events, selectors, resuming, slow watchers, waiting for freshness."""
+"""Watching through the cacher, over memory.
+
+Initial events, selectors, resuming, slow watchers, waiting for freshness.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,6 @@
-"""Groups of watchers: each has its own place in the log of its selection, and nobody's place costs the others anything."""
+"""Groups of watchers: each has its own place in the log of its selection, and nobody's place costs the others
+anything.
+"""
 
 import pytest
 

@@ -186,7 +186,10 @@ async def test_kinds_are_told_apart_by_their_prefix(world: World) -> None:
 
 
 async def test_a_storage_that_went_back_in_time_is_not_followed(world: World) -> None:
-    """It was restored from an older copy: whoever saw more may not go back (I7), and what was served is not to be believed any more."""
+    """It was restored from an older copy.
+
+    Whoever saw more may not go back (I7), and what was served is not to be believed any more.
+    """
     for name in ("a", "b", "c"):
         await world.storage.create(key(name), pod(name), META)
     await settle()

@@ -1,4 +1,7 @@
-"""What a group of watchers gets by their outlets: everybody all of it in order, the slow ones too, and nobody waits for another."""
+"""What a group of watchers gets by their outlets.
+
+Everybody all of it in order, the slow ones too, and nobody waits for another.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

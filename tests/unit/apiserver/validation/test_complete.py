@@ -1,7 +1,7 @@
 """Every field of every kind is either reached by a rule, or named with the reason why it has none.
 
-A field counts as reached when some value of it changes what creating, updating or reporting an object is answered.
-A field that is added to a message fails the test until it has a rule or a reason.
+A field counts as reached when some value of it changes what creating, updating or reporting an object is
+answered. A field that is added to a message fails the test until it has a rule or a reason.
 """
 
 import textwrap

@@ -1,4 +1,7 @@
-"""Deployments and ControllerRevisions: what they mean where they say nothing, what is refused, in which words."""
+"""Deployments and ControllerRevisions.
+
+What they mean where they say nothing, what is refused, in which words.
+"""
 
 from typing import Any
 

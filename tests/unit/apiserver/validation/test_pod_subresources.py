@@ -58,7 +58,10 @@ def test_a_mirror_pod_takes_none() -> None:
 
 
 def sized(text: str) -> Any:
-    """Make a Pod of containers: name=cpu/memory[=cpu/memory limits] a word; "i:" before an init container, "s:" before a sidecar."""
+    """Make a Pod of containers: name=cpu/memory[=cpu/memory limits] a word.
+
+    "i:" before an init container, "s:" before a sidecar.
+    """
     lines: dict[str, list[str]] = {"containers": [], "initContainers": []}
     for word in text.split():
         prefix, colon, rest = word.partition(":")

@@ -13,7 +13,8 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 
 FEW, MANY = 1_000, 16_000
-#: sixteen times as large: a step more for each level of a tree is let pass, a search of a list for each of its items is not
+#: sixteen times as large: a step more for each level of a tree is let pass, a search of a list for each of
+#: its items is not
 GROWS = 60
 
 

@@ -1,4 +1,7 @@
-"""PersistentVolumes, their claims, StorageClasses and CSINodes: defaults, and what is refused, in which words."""
+"""PersistentVolumes, their claims, StorageClasses and CSINodes.
+
+Defaults, and what is refused, in which words.
+"""
 
 from typing import Any
 

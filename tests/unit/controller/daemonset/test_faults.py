@@ -1,4 +1,7 @@
-"""DaemonSets whose controllers have old caches, lose answers, die, or are two: one Pod a node, never more away than allowed."""
+"""DaemonSets whose controllers have old caches, lose answers, die, or are two.
+
+One Pod a node, never more away than allowed.
+"""
 
 import random
 from collections import Counter
@@ -34,7 +37,10 @@ async def begin(plane: ControlPlane, amounts: tuple[int, int]) -> None:
 
 
 async def look(plane: ControlPlane, image: str, amounts: tuple[int, int]) -> bool:
-    """Start and end Pods; say whether each node has one of an image and no other. What may be away and what may be doubled holds."""
+    """Start and end Pods; say whether each node has one of an image and no other.
+
+    What may be away and what may be doubled holds.
+    """
     pods = await plane.pods()
     ending = [pod for pod in pods if pod.metadata.HasField("deletion_timestamp")]
     places = Counter(node_of(pod) for pod in pods if not pod.metadata.HasField("deletion_timestamp"))

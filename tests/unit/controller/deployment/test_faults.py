@@ -1,4 +1,7 @@
-"""A rollout whose controller dies at every write, whose answers are lost, that two lead at once: no bound is broken, nothing doubled."""
+"""A rollout whose controller dies at every write, whose answers are lost, that two lead at once.
+
+No bound is broken, nothing doubled.
+"""
 
 import random
 from collections.abc import AsyncIterator

@@ -13,7 +13,10 @@ from vaina.testing.builders import make_pod
 
 
 def budget(name: str, text: str, namespace: str = "default") -> Budget:
-    """Make a budget from a selector: `a=1`, `a in 1 2`, `a exists`, `a notin 1`, several with commas; empty: none."""
+    """Make a budget from a selector: `a=1`, `a in 1 2`, `a exists`, `a notin 1`, several with commas.
+
+    Empty: none.
+    """
     made = Budget()
     made.metadata.name, made.metadata.namespace = name, namespace
     for part in filter(None, text.split(",")):

@@ -1,4 +1,7 @@
-"""Budgets whose controllers have old caches, lose answers, die, or are two: evictions never take more than they allow."""
+"""Budgets whose controllers have old caches, lose answers, die, or are two.
+
+Evictions never take more than they allow.
+"""
 
 import random
 from contextlib import AsyncExitStack
@@ -21,7 +24,10 @@ WRITES = ("Create", "Update", "UpdateStatus", "Delete")
 
 
 class Drain:
-    """Evicts Pods as fast as the budget allows, whichever it gets; what goes is replaced. Never are more than one away."""
+    """Evicts Pods as fast as the budget allows, whichever it gets; what goes is replaced.
+
+    Never are more than one away.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng, self.evicted = rng, 0

@@ -1,4 +1,7 @@
-"""The collector's graph: circles, several owners, owners that never were; by tables, and in any order of events."""
+"""The collector's graph: circles, several owners, owners that never were.
+
+By tables, and in any order of events.
+"""
 
 from typing import Any
 
@@ -102,7 +105,10 @@ def test_who_asks_to_orphan_after_all_is_heard_in_time() -> None:
 
 
 def _circle(world: World, length: int) -> list[str]:
-    """Make objects each of which owns the next, the last one the first; uids are known only when they are made."""
+    """Make objects each of which owns the next, the last one the first.
+
+    Uids are known only when they are made.
+    """
     names = [f"c{number}" for number in range(length)]
     # Uids are given by the world in the order of creation, one a version.
     uids = [f"{name}-{number}" for number, name in enumerate(names)]

@@ -1,4 +1,7 @@
-"""A small world of objects that own one another, with caches that lag behind it: for tests of the collector's decisions."""
+"""A small world of objects that own one another, with caches that lag behind it.
+
+For tests of the collector's decisions.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable

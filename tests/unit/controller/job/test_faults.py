@@ -1,4 +1,5 @@
-"""Jobs over a bad network, with processes that die between any two writes, and with two that both think they lead.
+"""Jobs over a bad network, with processes that die between any two writes, and with two that both think they
+lead.
 
 Each index succeeds once, each Pod is counted once, and never more run than may (I10, I18).
 """

@@ -1,4 +1,7 @@
-"""The namespace controller over a whole control plane: the order in which things go, and what was left behind."""
+"""The namespace controller over a whole control plane.
+
+The order in which things go, and what was left behind.
+"""
 
 from tests.support.controlplane import ControlPlane, control_plane
 from vaina.kinds import CONFIG_MAP

@@ -1,4 +1,7 @@
-"""Autoscalers whose controllers lose answers, die, are two, or see an old cache: bounds and pace hold, and they get there."""
+"""Autoscalers whose controllers lose answers, die, are two, or see an old cache.
+
+Bounds and pace hold, and they get there.
+"""
 
 import random
 from contextlib import AsyncExitStack
@@ -28,7 +31,10 @@ async def replicas_of(plane: ControlPlane) -> int:
 
 
 class Watched:
-    """The number of replicas, from look to look: never beyond the bounds, never more in one step than the default policies allow."""
+    """The number of replicas, from look to look.
+
+    Never beyond the bounds, never more in one step than the default policies allow.
+    """
 
     def __init__(self, plane: ControlPlane, before: int, *, leaders: int = 1) -> None:
         self._plane, self._before, self._leaders = plane, before, leaders

@@ -1,4 +1,7 @@
-"""How many replicas a metric calls for. Cases follow upstream's `replica_calculator_test.go` in what they ask."""
+"""How many replicas a metric calls for.
+
+Cases follow upstream's `replica_calculator_test.go` in what they ask.
+"""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,7 @@
-"""Autoscalers over the real apiserver in process, under a fake clock: what users see of them. What Pods use is handed in."""
+"""Autoscalers over the real apiserver in process, under a fake clock: what users see of them.
+
+What Pods use is handed in.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,6 @@
-"""What is charged and not seen: whatever the order of charges, objects, events and counts, nothing is given away twice."""
+"""What is charged and not seen: whatever the order of charges, objects, events and counts, nothing is given
+away twice.
+"""
 
 from dataclasses import dataclass, field
 

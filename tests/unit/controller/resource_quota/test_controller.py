@@ -1,4 +1,7 @@
-"""The quota controller over a whole control plane: counts, gives back what has gone, and never what is on its way."""
+"""The quota controller over a whole control plane.
+
+Counts, gives back what has gone, and never what is on its way.
+"""
 
 import pytest
 

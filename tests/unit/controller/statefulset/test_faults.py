@@ -1,4 +1,7 @@
-"""StatefulSets whose controllers have old caches, lose answers, die, or are two: never more away than one, nothing forgotten."""
+"""StatefulSets whose controllers have old caches, lose answers, die, or are two.
+
+Never more away than one, nothing forgotten.
+"""
 
 import random
 from contextlib import AsyncExitStack

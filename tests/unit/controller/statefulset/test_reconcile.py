@@ -1,4 +1,7 @@
-"""What a StatefulSet does next: order, updates, partitions, claims; and that whatever it begins with, it gets there."""
+"""What a StatefulSet does next: order, updates, partitions, claims.
+
+And that whatever it begins with, it gets there.
+"""
 
 from collections.abc import Mapping
 
@@ -315,7 +318,10 @@ _STATES = ["", "old", "pending", "unready", "old unready", "ending", "old ending
 def test_whatever_it_begins_with_it_gets_there_one_at_a_time(
     replicas: int, policy: str, states: dict[int, str], turns: object
 ) -> None:
-    """Pods get ready, end and go in any order; never are there two of one name, and by our doing one at a time is away."""
+    """Pods get ready, end and go in any order.
+
+    Never are there two of one name, and by our doing one at a time is away.
+    """
     made = stateful_set(replicas, policy=policy)
     # In order, of two that are too many and never get ready none goes, as upstream: one at most is so broken.
     broken = sorted(number for number, state in states.items() if state == "failed" and number >= replicas)

@@ -1,16 +1,20 @@
-"""Pods, what is known of them, and plans, each as a line of text: for tables in which many cases stand below one another.
+"""Pods, what is known of them, and plans, each as a line of text.
 
-A Pod: its restart policy, then its containers: `Always i:one s:side app`. `i:` is an init container, `s:` a sidecar, `d:` a debug container.
-Behind a name: `=Never` its own policy, `[42]` a rule that restarts it for this code, `?` a startup, `~` a readiness and `+` a liveness probe,
-`<` a preStop hook, `>` a postStart hook.
+For tables in which many cases stand below one another.
 
-What is known: `app:run` (runs), `app:up` (its startup probe has succeeded too), `app:ok` (its readiness probe too), `app:sick` (liveness failed), `app:late`
-(startup failed), `app:hooking`, `app:unhooked` (its postStart hook runs, has failed), `app:made` (created, never started), `app:x3` (ended with 3).
-Behind a state: `/2` the attempt, `@4` restarts in a row, `-7` seconds ago, `*900` ran so long, `!` in the sandbox before. Words of their own: `lost` (the sandbox
-is dead), `bare` (there is none), `second` (a second sandbox; the first is gone).
+A Pod: its restart policy, then its containers: `Always i:one s:side app`. `i:` is an init container, `s:` a
+sidecar, `d:` a debug container. Behind a name: `=Never` its own policy, `[42]` a rule that restarts it for
+this code, `?` a startup, `~` a readiness and `+` a liveness probe, `<` a preStop hook, `>` a postStart hook.
 
-A plan: `make s0`, `stop s0`, `drop s0`, `start app/1@2` (attempt, restarts in a row), `term app liveness`, `hook app`, `kill app`, `pull app`, `wait 7`;
-`rest`: nothing is to be done.
+What is known: `app:run` (runs), `app:up` (its startup probe has succeeded too), `app:ok` (its readiness probe
+too), `app:sick` (liveness failed), `app:late` (startup failed), `app:hooking`, `app:unhooked` (its postStart
+hook runs, has failed), `app:made` (created, never started), `app:x3` (ended with 3). Behind a state: `/2` the
+attempt, `@4` restarts in a row, `-7` seconds ago, `*900` ran so long, `!` in the sandbox before. Words of
+their own: `lost` (the sandbox is dead), `bare` (there is none), `second` (a second sandbox; the first is
+gone).
+
+A plan: `make s0`, `stop s0`, `drop s0`, `start app/1@2` (attempt, restarts in a row), `term app liveness`,
+`hook app`, `kill app`, `pull app`, `wait 7`; `rest`: nothing is to be done.
 """
 
 import re
@@ -159,7 +163,10 @@ def _action(action: Action) -> str:
 
 
 def status_line(status: pod_pb2.PodStatus) -> str:
-    """Return a status as a line: the phase, then each container's state: run, x3 or why it waits; `+` behind it: started, `*`: ready."""
+    """Return a status as a line: the phase, then each container's state: run, x3 or why it waits.
+
+    `+` behind it: started, `*`: ready.
+    """
     words = [status.phase]
     for item in (
         *status.init_container_statuses,

@@ -12,7 +12,8 @@ from tests.unit.kubelet.decide.lines import known_of, plan_line, pod_of
 from tests.unit.kubelet.decide.observations import NOW
 
 LINES = [
-    # Killed between creating an attempt and starting it, in a sandbox that died then: the attempt before has its back-off still.
+    # Killed between creating an attempt and starting it, in a sandbox that died then: the attempt before has
+    # its back-off still.
     ("Always app", "app:x1@3-5! app:made/1! second", "wait 35"),
     ("Always app", "app:x1@3-50! app:made/1! second", "start app/2@4"),
     # A sidecar that waits for its back-off holds nobody up who looks after the next one.
@@ -29,7 +30,10 @@ def test_plan(pod, known, want):
 
 
 def test_a_main_container_that_never_began_goes_by_its_own_policy():
-    """Its Pod may start nothing twice, and its sandbox died while init containers ran: as one that runs, it may begin."""
+    """Its Pod may start nothing twice, and its sandbox died while init containers ran.
+
+    As one that runs, it may begin.
+    """
     known = known_of("one:x0 lost")
     assert natural_ending(pod_of("Never i:one app=Always"), known, NOW) is None
     assert natural_ending(pod_of("Never i:one app"), known, NOW) is not None
@@ -46,7 +50,10 @@ def test_sidecars_that_end_one_after_the_other_have_one_grace():
 
 @pytest.mark.parametrize("known", ["app:made/3", "app:hooking/3"])
 def test_what_was_said_of_an_attempt_whose_record_is_gone_holds_until_the_next_has_begun(known):
-    """Somebody removed the records of a Pod that runs; its next attempt is made: neither its phase nor its last state go back."""
+    """Somebody removed the records of a Pod that runs.
+
+    Its next attempt is made: neither its phase nor its last state go back.
+    """
     pod = pod_of("Always app>")
     ran = known_of("app:run/2")
     for seen in (ran, replace(ran, containers=()), known_of(known), known_of(known)):

@@ -1,4 +1,6 @@
-"""What is to be done for a Pod, as tables of lines (see `lines`): restart policies x kinds of containers x states x probes (rows B8 to B11).
+"""What is to be done for a Pod, as tables of lines (see `lines`).
+
+Restart policies x kinds of containers x states x probes (rows B8 to B11).
 
 Each line has its own answer. The name of a case is the line itself.
 """

@@ -1,4 +1,7 @@
-"""What is said of a Pod, as tables of lines (see `lines`): phase, and each container's state, started and ready (rows B8 to B12, B14)."""
+"""What is said of a Pod, as tables of lines (see `lines`).
+
+Phase, and each container's state, started and ready (rows B8 to B12, B14).
+"""
 
 import pytest
 

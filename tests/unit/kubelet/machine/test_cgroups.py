@@ -1,4 +1,7 @@
-"""Cgroups of Pods: where they are, what they may use, and what is read of them. The kernel is played by a folder."""
+"""Cgroups of Pods: where they are, what they may use, and what is read of them.
+
+The kernel is played by a folder.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

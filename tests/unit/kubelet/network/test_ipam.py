@@ -29,7 +29,10 @@ def test_next_address(taken: set[A], last: A | None, want: str) -> None:
 
 @given(st.lists(st.booleans(), max_size=40))
 def test_no_address_is_given_twice_while_it_is_held(story: list[bool]) -> None:
-    """Any story of Pods that come (True) and go (False): every address held is unique and inside the hosts' range."""
+    """Any story of Pods that come (True) and go (False).
+
+    Every address held is unique and inside the hosts' range.
+    """
     held: list[A] = []
     last: A | None = None
     for comes in story:

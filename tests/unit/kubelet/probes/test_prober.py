@@ -1,4 +1,7 @@
-"""The probes of a Pod's containers under a clock in the test's hand: when they run, and what they establish (row B9)."""
+"""The probes of a Pod's containers under a clock in the test's hand.
+
+When they run, and what they establish (row B9).
+"""
 
 import asyncio
 import random
@@ -28,7 +31,10 @@ FIELDS = {STARTUP: "startup_probe", LIVENESS: "liveness_probe", READINESS: "read
 
 @dataclass
 class World:
-    """One container of a Pod, its prober, and what its commands answer: "+" well, "-" badly, "?" nobody can say; the last one for ever."""
+    """One container of a Pod, its prober, and what its commands answer.
+
+    "+" well, "-" badly, "?" nobody can say; the last one for ever.
+    """
 
     clock: FakeClock
     group: Children

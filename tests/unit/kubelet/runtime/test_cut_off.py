@@ -13,14 +13,20 @@ FIRST, COMMAND, OTHER = ["sleep", "401"], ["sleep", "402"], ["sleep", "403"]
 
 
 def begin(argv: Sequence[str], *, stdout: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start a process as an engine does: it leads a session, and ignores nothing, though the tests may run under nohup."""
+    """Start a process as an engine does.
+
+    It leads a session, and ignores nothing, though the tests may run under nohup.
+    """
     with heard(signal.SIGHUP):
         return subprocess.Popen(argv, start_new_session=True, stdout=stdout)
 
 
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Start what an engine has in a container: a first process and two commands, each the leader of a session."""
+    """Start what an engine has in a container.
+
+    A first process and two commands, each the leader of a session.
+    """
     processes = [begin(argv) for argv in (FIRST, COMMAND, OTHER)]
     yield processes
     for process in processes:

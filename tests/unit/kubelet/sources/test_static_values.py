@@ -1,4 +1,6 @@
-"""What a static Pod may not be: found by the kubelet, at the place and in the words that the apiserver has for it."""
+"""What a static Pod may not be: found by the kubelet, at the place and in the words that the apiserver has
+for it.
+"""
 
 import pytest
 

@@ -65,7 +65,10 @@ class World:
             return None
 
     async def let_go(self) -> bool:
-        """Say whether the kubelet has let the volume go; the protection of volumes in use is a controller's to take away."""
+        """Say whether the kubelet has let the volume go.
+
+        The protection of volumes in use is a controller's to take away.
+        """
         left = await self.get()
         return left is None or [*left.metadata.finalizers] == ["kubernetes.io/pv-protection"]
 

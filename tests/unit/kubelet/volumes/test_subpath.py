@@ -140,7 +140,10 @@ def test_nothing_leads_out_of_a_volume(volume: Path, place: Path, how: str) -> N
 def test_a_link_that_is_swapped_while_it_is_bound_never_shows_what_is_outside(
     volume: Path, place: Path
 ) -> None:
-    """The race of CVE-2017-1002101 and CVE-2021-25741: a directory that becomes a link between look and mount."""
+    """The race of CVE-2017-1002101 and CVE-2021-25741.
+
+    A directory that becomes a link between look and mount.
+    """
     inside, secret = volume / "inside", volume.parent / "secret"
     inside.mkdir()
     (volume / "link").symlink_to(secret)

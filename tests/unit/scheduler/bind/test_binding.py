@@ -1,4 +1,6 @@
-"""Bindings on their way: how many calls at once, how much in each, and what happens to a call that is not answered."""
+"""Bindings on their way: how many calls at once, how much in each, and what happens to a call that is not
+answered.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,7 @@
-"""Plugins that are called after a decision, against the whole apiserver in process: order, what failures do, and who waits how long."""
+"""Plugins that are called after a decision, against the whole apiserver in process.
+
+Order, what failures do, and who waits how long.
+"""
 
 import asyncio
 import math

@@ -1,4 +1,7 @@
-"""A run places Pods as one at a time would: the same nodes by the same dice, and everything counted alike afterwards."""
+"""A run places Pods as one at a time would.
+
+The same nodes by the same dice, and everything counted alike afterwards.
+"""
 
 import random
 from collections import Counter

@@ -1,4 +1,7 @@
-"""Pods with claims against the whole apiserver in process: what is written, what is waited for, and what happens when it fails."""
+"""Pods with claims against the whole apiserver in process.
+
+What is written, what is waited for, and what happens when it fails.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""A binding that was acknowledged and that the watch never shows is looked up: its room is not taken for ever."""
+"""A binding that was acknowledged and that the watch never shows is looked up.
+
+Its room is not taken for ever.
+"""
 
 from scheduler.cache.cache import OVERDUE_SECONDS
 from tests.unit.scheduler.objects import info, node, pod
@@ -6,7 +9,9 @@ from tests.unit.scheduler.test_scheduler import World, running
 
 
 async def assumed(world: World) -> str:
-    """Let a Pod be assumed on n1, as if its binding had been acknowledged, while the watch shows nothing of it."""
+    """Let a Pod be assumed on n1, as if its binding had been acknowledged, while the watch shows nothing of
+    it.
+    """
     gated = pod("lost", {"cpu": "3"}, gates=["example.com/later"])
     await world.create(gated)
     found = info(await world.get("lost"))

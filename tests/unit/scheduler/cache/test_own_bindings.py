@@ -1,4 +1,7 @@
-"""Own bindings that come back as assumed are taken in together: in the end everything is as if each had come by itself."""
+"""Own bindings that come back as assumed are taken in together.
+
+In the end everything is as if each had come by itself.
+"""
 
 import random
 from collections.abc import Sequence

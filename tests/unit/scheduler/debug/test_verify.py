@@ -1,4 +1,7 @@
-"""The columns are compared with the API objects: whatever is bent is found, and named; what is true has no difference."""
+"""The columns are compared with the API objects: whatever is bent is found, and named.
+
+What is true has no difference.
+"""
 
 import random
 from collections.abc import Callable

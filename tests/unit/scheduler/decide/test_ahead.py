@@ -1,4 +1,7 @@
-"""Looking ahead changes no decision: those of many equal Pods, with others between them, are those from scratch."""
+"""Looking ahead changes no decision.
+
+Those of many equal Pods, with others between them, are those from scratch.
+"""
 
 import random
 from collections.abc import Sequence

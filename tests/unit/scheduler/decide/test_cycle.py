@@ -1,4 +1,7 @@
-"""The cycle with plugins made for the purpose: what is computed again, scaled again, and said when nothing fits."""
+"""The cycle with plugins made for the purpose.
+
+What is computed again, scaled again, and said when nothing fits.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -160,8 +163,8 @@ def place(cycle: ClassCycle, on: NodeTable, count: int = 1) -> list[str]:
 
 
 def test_scores_are_scaled_again_when_the_best_row_is_full() -> None:
-    # Of the rows that are left, 50 counts as 100 of a hundred and 10 as 20: n1 wins by 100 to 65. Scaled by the row that
-    # is full it would lose by 50 to 55.
+    # Of the rows that are left, 50 counts as 100 of a hundred and 10 as 20: n1 wins by 100 to 65. Scaled by
+    # the row that is full it would lose by 50 to 55.
     steady = Raw([0, 0, 45], scales=False)
     scaled = Raw([100, 50, 10])
     profile = Profile("test", filters=(MostPods(1),), scores=(Weighted(scaled, 1), Weighted(steady, 1)))

@@ -1,4 +1,7 @@
-"""Pods each of a class of its own: decided as from scratch, and without asking again what all of them have in common."""
+"""Pods each of a class of its own.
+
+Decided as from scratch, and without asking again what all of them have in common.
+"""
 
 import random
 from collections.abc import Mapping, Sequence

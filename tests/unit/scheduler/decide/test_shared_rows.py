@@ -1,4 +1,7 @@
-"""Classes of one size share what is said of a node's room: who is asked, about which rows, and when it is asked anew."""
+"""Classes of one size share what is said of a node's room.
+
+Who is asked, about which rows, and when it is asked anew.
+"""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""A plugin of others says in its own words what is in the way; one that fails at that is described by its reasons."""
+"""A plugin of others says in its own words what is in the way.
+
+One that fails at that is described by its reasons.
+"""
 
 from dataclasses import replace
 

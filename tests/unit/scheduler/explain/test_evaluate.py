@@ -1,4 +1,7 @@
-"""What every plugin says of every node: the same decision as the cycle's, and all reasons instead of the first."""
+"""What every plugin says of every node.
+
+The same decision as the cycle's, and all reasons instead of the first.
+"""
 
 import random
 

@@ -273,7 +273,8 @@ def test_preferred_terms_of_its_own(
         ({"likes": [(5, of("app=new", HOST))]}, "app=new", [5, 0, 0, 0]),
         ({"dislikes": [(5, of("app=new"))]}, "app=new", [-5, -5, 0, 0]),
         ({"likes": [(5, of("app=new"))]}, "app=old", None),
-        # required affinity of a neighbour counts with hardPodAffinityWeight, required anti-affinity does not score
+        # required affinity of a neighbour counts with hardPodAffinityWeight, required anti-affinity does not
+        # score
         ({"near": [of("app=new")]}, "app=new", [1, 1, 0, 0]),
         ({"away": [of("app=other")]}, "app=new", None),
         ({"away": [of("app=new", HOST)]}, "app=new", None),

@@ -1,4 +1,6 @@
-"""NodeName and NodeUnschedulable, case by case (upstream's node_name_test.go and node_unschedulable_test.go, as behaviour)."""
+"""NodeName and NodeUnschedulable, case by case (upstream's node_name_test.go and node_unschedulable_test.go,
+as behaviour).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +27,10 @@ ADD, TAINTED, LABELLED = (
 
 
 def taken(plugin: FilterPlugin, on: NodeTable, asked: PodClass, reason: str) -> list[str]:
-    """Return the names of the nodes that are not refused; those that are, are so for good, in these words. Asked in both ways."""
+    """Return the names of the nodes that are not refused; those that are, are so for good, in these words.
+
+    Asked in both ways.
+    """
     nodes, state = on.snapshot(), CycleState()
     rows = [row for row, name in enumerate(nodes.names) if name]
     if plugin.pre_filter(state, asked, nodes).skip:

@@ -1,4 +1,7 @@
-"""NodeAffinity with every operator, on labels and on names, of Pods and of profiles; tolerations with every operator."""
+"""NodeAffinity with every operator, on labels and on names, of Pods and of profiles.
+
+Tolerations with every operator.
+"""
 
 from collections.abc import Sequence
 

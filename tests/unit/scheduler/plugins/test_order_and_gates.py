@@ -1,4 +1,6 @@
-"""PrioritySort and SchedulingGates, case by case, by what the queue does (upstream's priority_sort_test.go and scheduling_gates_test.go)."""
+"""PrioritySort and SchedulingGates, case by case, by what the queue does (upstream's priority_sort_test.go
+and scheduling_gates_test.go).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

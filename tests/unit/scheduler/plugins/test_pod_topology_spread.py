@@ -1,4 +1,7 @@
-"""PodTopologySpread, by tables: where one more would be too many, and where there are few. The words are upstream's."""
+"""PodTopologySpread, by tables: where one more would be too many, and where there are few.
+
+The words are upstream's.
+"""
 
 import math
 from collections.abc import Mapping, Sequence

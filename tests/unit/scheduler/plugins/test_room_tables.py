@@ -1,4 +1,5 @@
-"""NodeResourcesFit, NodePorts and the balance of resources, case by case (upstream's fit_test.go, node_ports_test.go and
+"""NodeResourcesFit, NodePorts and the balance of resources, case by case (upstream's fit_test.go,
+node_ports_test.go and
 balanced_allocation_test.go, as behaviour)."""
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,10 @@ def asking(
     overhead: Amounts | None = None,
     whole: Amounts | None = None,
 ) -> pod_pb2.Pod:
-    """Make a Pod of containers with requests; init containers first, then sidecars; `whole` is what the Pod itself requests."""
+    """Make a Pod of containers with requests; init containers first, then sidecars.
+
+    `whole` is what the Pod itself requests.
+    """
     made = make_pod(containers=[make_container(f"c{n}", requests=one) for n, one in enumerate(containers)])
     for number, one in enumerate(init):
         made.spec.init_containers.append(make_container(f"i{number}", requests=one))
@@ -177,7 +181,10 @@ def test_ports(case: Ports) -> None:
 
 @dataclass(frozen=True)
 class Balance:
-    """On a node of 10 CPUs and 10 GiB: how even CPU and memory were used before and after, in hundredths less half the difference."""
+    """On a node of 10 CPUs and 10 GiB.
+
+    How even CPU and memory were used before and after, in hundredths less half the difference.
+    """
 
     name: str
     cpu: str

@@ -1,4 +1,7 @@
-"""Nodes in zones, Pods with labels, and what a plugin says of each node: for the tables of affinity and spreading."""
+"""Nodes in zones, Pods with labels, and what a plugin says of each node.
+
+For the tables of affinity and spreading.
+"""
 
 from collections.abc import Mapping, Sequence
 

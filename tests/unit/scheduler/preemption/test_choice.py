@@ -1,4 +1,7 @@
-"""Who has to go, and on which node: the cases of upstream's TestSelectNodesForPreemption and TestPickOneNodeForPreemption, and more."""
+"""Who has to go, and on which node.
+
+The cases of upstream's TestSelectNodesForPreemption and TestPickOneNodeForPreemption, and more.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +17,10 @@ SYSTEM = 2_000_001_000
 
 @dataclass(frozen=True)
 class Case:
-    """Nodes of four cores unless `cpu` says otherwise; the Pod that comes asks for `wants` thousandths at priority 10."""
+    """Nodes of four cores unless `cpu` says otherwise.
+
+    The Pod that comes asks for `wants` thousandths at priority 10.
+    """
 
     name: str
     there: Mapping[str, Sequence[There]]

@@ -1,4 +1,7 @@
-"""A Pod that goes wakes those for whom there is room where it was, and nobody else; parked Pods are asked about by kind."""
+"""A Pod that goes wakes those for whom there is room where it was, and nobody else.
+
+Parked Pods are asked about by kind.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Pods come out smallest first, among equals in the order of their coming, in whatever order they come and go."""
+"""Pods come out smallest first, among equals in the order of their coming, in whatever order they come and
+go.
+"""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,7 @@
-"""Questions that are spared change no answer: a queue that spares them wakes whom one wakes that asks everything."""
+"""Questions that are spared change no answer.
+
+A queue that spares them wakes whom one wakes that asks everything.
+"""
 
 import random
 

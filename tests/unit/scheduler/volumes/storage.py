@@ -32,7 +32,9 @@ def volume(
     labels: Mapping[str, str] | None = None,
     driver: str = "",
 ) -> PersistentVolume:
-    """Make a PersistentVolume; `on` is the term of the nodes that reach it, `claim` whose it is (namespace/name)."""
+    """Make a PersistentVolume; `on` is the term of the nodes that reach it, `claim` whose it is
+    (namespace/name).
+    """
     made = PersistentVolume()
     made.metadata.name = name
     made.metadata.labels.update(labels or {})

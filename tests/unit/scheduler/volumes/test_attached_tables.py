@@ -1,4 +1,5 @@
-"""What takes a place on a node: attachments without Pods, disks in the tree, what each is to its driver (upstream's csi_test.go and the
+"""What takes a place on a node: attachments without Pods, disks in the tree, what each is to its driver
+(upstream's csi_test.go and the
 tests of csi-translation-lib, as behaviour)."""
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""What drivers have left: VolumeBinding's check of capacity, case by case (upstream's binder_test.go, TestCapacity, as behaviour)."""
+"""What drivers have left: VolumeBinding's check of capacity, case by case (upstream's binder_test.go,
+TestCapacity, as behaviour).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

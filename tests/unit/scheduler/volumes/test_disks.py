@@ -1,4 +1,7 @@
-"""Disks that Pods name themselves: who may not be on a node with whom (upstream's volume_restrictions_test.go, as behaviour)."""
+"""Disks that Pods name themselves.
+
+Who may not be on a node with whom (upstream's volume_restrictions_test.go, as behaviour).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

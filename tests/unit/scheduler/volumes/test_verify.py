@@ -1,4 +1,7 @@
-"""The catalogue is compared with the API objects: whatever is bent is found, and named; what is true has no difference."""
+"""The catalogue is compared with the API objects: whatever is bent is found, and named.
+
+What is true has no difference.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

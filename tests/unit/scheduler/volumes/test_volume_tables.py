@@ -1,4 +1,6 @@
-"""VolumeZone and NodeVolumeLimits, case by case (upstream's volume_zone_test.go and csi_test.go, as behaviour)."""
+"""VolumeZone and NodeVolumeLimits, case by case (upstream's volume_zone_test.go and csi_test.go, as
+behaviour).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +36,10 @@ def ask(
     made: pod_pb2.Pod,
     there: Sequence[pod_pb2.Pod] = (),
 ) -> str | list[str]:
-    """Return why the Pod can go nowhere, or of each node the first reason ("": it will do). Those that are there are on the first."""
+    """Return why the Pod can go nowhere, or of each node the first reason ("": it will do).
+
+    Those that are there are on the first.
+    """
     on = table(*(node(f"n{number}", labels=labels) for number, labels in enumerate(nodes_labels)))
     for other in there:
         on.add_pod(0, pod_class(other))
@@ -124,7 +129,9 @@ def test_claims_of_a_pod_are_all_in_reach() -> None:
 
 
 def storage(limits: Mapping[str, int]) -> Catalogue:
-    """Return claims a1 to a4 of driver a, b1 and b2 of b, plain without a driver, new-a and new-b without volumes; and twin, with a1's volume."""
+    """Return claims a1 to a4 of driver a, b1 and b2 of b, plain without a driver, new-a and new-b without
+    volumes; and twin, with a1's volume.
+    """
     bound = {name: name[0] for name in ("a1", "a2", "a3", "a4", "b1", "b2")}
     return catalogue(
         claims=[

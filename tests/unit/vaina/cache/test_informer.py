@@ -29,7 +29,10 @@ def end_mark(version: int) -> pod_pb2.Pod:
 
 
 class Script:
-    """Plays one script per watch: batches of (type, pod), exceptions, a wait for an event or for ever. Records what was asked."""
+    """Plays one script per watch: batches of (type, pod), exceptions, a wait for an event or for ever.
+
+    Records what was asked.
+    """
 
     def __init__(self, *streams):
         self.streams = [*streams]
@@ -154,7 +157,9 @@ async def test_a_server_that_is_away_is_asked_again_with_growing_pauses_and_the_
 
 
 async def test_those_whose_streams_an_apiserver_broke_as_it_went_do_not_come_back_together():
-    """I17: a stream that lived long is resumed after a jittered pause when it failed, at once when it ended in good order."""
+    """I17: a stream that lived long is resumed after a jittered pause when it failed, at once when it ended
+    in good order.
+    """
     clock, breaks, ends = FakeClock(), asyncio.Event(), asyncio.Event()
     script = Script(
         [[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(1))], breaks, Unavailable("going away")],
@@ -214,7 +219,10 @@ async def test_a_watch_of_a_server_that_lags_behind_is_opened_again_where_it_was
 
 
 async def test_a_storage_that_went_back_in_time_is_not_followed_and_said_once_a_minute():
-    """Its versions grow beyond what was seen, with another past: what lies between would be missed in silence."""
+    """Its versions grow beyond what was seen, with another past.
+
+    What lies between would be missed in silence.
+    """
     before = times_went_back()
     script = Script(
         [[("ADDED", pod("a", 8)), ("BOOKMARK", end_mark(9))]],
@@ -231,7 +239,8 @@ async def test_a_storage_that_went_back_in_time_is_not_followed_and_said_once_a_
             assert (names(informer), informer.resource_version) == (["a"], 9)
             script.newest = "11"
             await clock.advance(10)
-            # A whole list that is newer than all that was seen replaces it; a watch would have missed the deletion.
+            # A whole list that is newer than all that was seen replaces it; a watch would have missed the
+            # deletion.
             assert script.asked == [("", True), ("9", False), ("", True)]
             assert seen == [("add", "a"), ("delete", "a"), ("add", "b")]
     said = [entry for entry in logs if entry["log_level"] == "error"]

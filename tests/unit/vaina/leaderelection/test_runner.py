@@ -1,4 +1,7 @@
-"""Candidates with clocks of their own, cut off, paused and lied to: one leads at each moment, and the lead is handed over in time."""
+"""Candidates with clocks of their own, cut off, paused and lied to.
+
+One leads at each moment, and the lead is handed over in time.
+"""
 
 import asyncio
 import random
@@ -55,7 +58,10 @@ class Wire(FaultyTransport):
 
 
 class Candidate:
-    """A process that stands for election, and writes twice a second while it leads. It stands again when it lost."""
+    """A process that stands for election, and writes twice a second while it leads.
+
+    It stands again when it lost.
+    """
 
     def __init__(self, world: "World", name: str, clock: SkewedClock) -> None:
         self.world, self.name, self.clock = world, name, clock
@@ -284,7 +290,8 @@ async def test_answers_that_come_late_make_no_term_longer() -> None:
         await w.clock.advance(9)
         a = w.candidates["a"]
         a.wire.late_seconds = 7
-        # The renewal of the tenth second is answered in the seventeenth; for the others it counts from the tenth.
+        # The renewal of the tenth second is answered in the seventeenth; for the others it counts from the
+        # tenth.
         await w.clock.advance(8.5)
         a.wire.cut = True
         await w.until(lambda: w.working == {"b"}, 15)

@@ -1,4 +1,7 @@
-"""A service's election, as the scheduler and the controllers have it: what it waits for, what it guards, how it ends."""
+"""A service's election, as the scheduler and the controllers have it.
+
+What it waits for, what it guards, how it ends.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,7 @@
-"""Handlers with faults, on our own server and on grpc.aio's: their caller is told INTERNAL and nothing of the inside, and others are served."""
+"""Handlers with faults, on our own server and on grpc.aio's.
+
+Their caller is told INTERNAL and nothing of the inside, and others are served.
+"""
 
 import asyncio
 from collections import Counter
@@ -95,7 +98,10 @@ def no_stream(_request: Any, _ctx: RequestContext) -> Any:
 
 @pytest.fixture(params=["ours", "grpc.aio's"])
 def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Return what serves `Get` and a handler as `Watch`; the ordinary server serves where grpc has changed inside."""
+    """Return what serves `Get` and a handler as `Watch`.
+
+    The ordinary server serves where grpc has changed inside.
+    """
     if request.param != "ours":
         monkeypatch.setattr(accepting, "_NEEDED", ("a name that grpc does not have",))
 
@@ -142,7 +148,8 @@ async def test_a_stream(served: Serve, handler: Any, answers: list[bytes], kind:
     async with served(handler, kind) as channel:
         for _ in range(2):
             call: Any = channel.unary_stream(WATCH)(b"") if kind is STREAM else channel.stream_stream(WATCH)()
-            # A request of a stream could be on its way when the call is over, which the client itself tells as something else.
+            # A request of a stream could be on its way when the call is over, which the client itself tells
+            # as something else.
             assert [await call.read() for _ in answers] == answers
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call.read()
@@ -220,7 +227,9 @@ async def test_who_reads_on_when_the_call_is_over_is_told_so_without_the_core(
 
 
 async def test_more_calls_at_once_than_a_connection_takes_are_all_answered(served: Serve) -> None:
-    """They wait with their client, and none of them is refused because one before it is answered but not freed yet."""
+    """They wait with their client, and none of them is refused because one before it is answered but not
+    freed yet.
+    """
     async with served(refuses, UNARY) as channel:
         for path, code in (
             (GET, grpc.StatusCode.OK),

@@ -1,4 +1,7 @@
-"""A stream's outlet over a real connection: messages come in order, whoever leaves ends the handler, and the end waits for what is on its way."""
+"""A stream's outlet over a real connection.
+
+Messages come in order, whoever leaves ends the handler, and the end waits for what is on its way.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +23,10 @@ LARGE = b"x" * 100_000
 
 
 class Handler:
-    """Yields one message, then sends a number of them by the outlet, each when the last has gone; then waits, or ends with an error."""
+    """Yields one message, then sends a number of them by the outlet, each when the last has gone.
+
+    Then waits, or ends with an error.
+    """
 
     def __init__(self, count: int, error: ApiError | None = None, *, ends: bool = True) -> None:
         self._count, self._error, self._ends = count, error, ends

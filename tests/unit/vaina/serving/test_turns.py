@@ -1,4 +1,6 @@
-"""Turns: few dear calls begin at once, each connection has its own, and nobody waits while the loop has nothing to do."""
+"""Turns: few dear calls begin at once, each connection has its own, and nobody waits while the loop has
+nothing to do.
+"""
 
 import asyncio
 

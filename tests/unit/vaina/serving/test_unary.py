@@ -1,4 +1,6 @@
-"""Unary calls on gRPC's core: who goes, who waits too long, and that whoever comes next is served all the same."""
+"""Unary calls on gRPC's core: who goes, who waits too long, and that whoever comes next is served all the
+same.
+"""
 
 import asyncio
 from typing import Any

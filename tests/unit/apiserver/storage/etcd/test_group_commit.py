@@ -1,4 +1,6 @@
-"""What the group commit does when etcd's own history is not what it was (restored from an older copy), and when etcd says nothing."""
+"""What the group commit does when etcd's own history is not what it was (restored from an older copy), and
+when etcd says nothing.
+"""
 
 import asyncio
 import gc

@@ -1,4 +1,6 @@
-"""What goes out when: Events beside the rest, a lone write at once, under load what has gathered for a moment."""
+"""What goes out when: Events beside the rest, a lone write at once, under load what has gathered for a
+moment.
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -99,7 +99,10 @@ async def test_many_who_ask_for_progress_at_once_do_not_end_the_watch() -> None:
 
 
 async def test_a_watch_on_a_member_that_lags_behind_the_others_goes_on() -> None:
-    """Only a quorum knows what etcd has: a member that was away tells its clients of an older revision, and catches up."""
+    """Only a quorum knows what etcd has.
+
+    A member that was away tells its clients of an older revision, and catches up.
+    """
     async with etcd() as (servicer, client):
         servicer.newest = 13
         watcher = watcher_of(client)

@@ -1,4 +1,7 @@
-"""A command that is cut off is ended by its words: never another's with the same ones, and also when it is there a moment later only."""
+"""A command that is cut off is ended by its words.
+
+Never another's with the same ones, and also when it is there a moment later only.
+"""
 
 import asyncio
 import json

@@ -120,7 +120,8 @@ async def test_a_follower_bears_a_log_that_is_moved_again_and_again(tmp_path: Pa
             if writing.done():
                 container.ended_at = clock.now()
             await clock.advance(0.1)
-    # Files may be moved faster than they are read; what is read comes once and in order, the last file to its end.
+    # Files may be moved faster than they are read; what is read comes once and in order, the last file to its
+    # end.
     seen = following.result()
     assert seen == sorted(set(seen))
     assert seen[-1] == rotations - 1

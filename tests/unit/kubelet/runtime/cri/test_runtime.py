@@ -1,4 +1,7 @@
-"""What a real containerd does at bad moments only: names that are taken, starts that are refused or cut off, calls that hang, a server that is not ready."""
+"""What a real containerd does at bad moments only.
+
+Names that are taken, starts that are refused or cut off, calls that hang, a server that is not ready.
+"""
 
 import asyncio
 import tempfile

@@ -1,4 +1,7 @@
-"""Ports of the node that lead to sandboxes: what the engine was asked first never comes after what it was asked later."""
+"""Ports of the node that lead to sandboxes.
+
+What the engine was asked first never comes after what it was asked later.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""Calls of the engine over a socket: what is answered, refused, cut off, and an engine that began anew between two calls."""
+"""Calls of the engine over a socket.
+
+What is answered, refused, cut off, and an engine that began anew between two calls.
+"""
 
 import asyncio
 import json
