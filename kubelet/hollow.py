@@ -16,10 +16,8 @@ from kubelet.machine.machine import Machine
 from kubelet.runtime.interface import Runtime
 from kubelet.server.service import KubeletService
 from vaina.api.core.v1 import pod_pb2
-from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import Clock
 from vaina.errors import NotFound
-from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,26 +37,10 @@ class Silent:
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         return
 
-    def report(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float,
-        message: str = "",
-        node_name: str = "",
-    ) -> None:
+    def report(self, *_: Any, **__: Any) -> None:
         return
 
-    def wait(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float | None,
-        message: str,
-        node_name: str = "",
-    ) -> None:
+    def wait(self, *_: Any, **__: Any) -> None:
         return
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -162,16 +162,7 @@ def _tail(path: Path, most: int) -> bytes:
 class NoFiles:
     """`PodFiles` of hollow nodes."""
 
-    async def mounts(
-        self,
-        pod: pod_pb2.Pod,
-        container: pod_pb2.Container,
-        *,
-        attempt: int,
-        pod_ip: str,
-        env: dict[str, str],
-        images: Mapping[str, str] = MappingProxyType({}),
-    ) -> tuple[Mount, ...]:
+    async def mounts(self, *_: Any, **__: Any) -> tuple[Mount, ...]:
         return ()
 
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:

@@ -6,7 +6,6 @@ Called by the Pod's worker with each status that it reports.
 from kubelet.decide.containers import field_path
 from kubelet.pod.tools import EventSink
 from vaina.api.core.v1 import pod_pb2
-from vaina.quoting import go_quote
 
 
 class Waits:
@@ -42,7 +41,8 @@ def _words(pod: pod_pb2.Pod, item: pod_pb2.ContainerStatus, reason: str) -> tupl
             return (("Warning", "BackOff", words),)
         case "ImagePullBackOff":
             return (
-                ("Normal", "BackOff", f"Back-off pulling image {go_quote(item.image)}"),
+                # Which image that is, its own or a volume's, its status says.
+                ("Normal", "BackOff", message.partition(": ErrImagePull")[0]),
                 ("Warning", "Failed", "Error: ImagePullBackOff"),
             )
         case "ErrImageNeverPull":

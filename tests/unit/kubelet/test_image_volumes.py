@@ -67,6 +67,7 @@ async def test_a_container_waits_for_the_image_of_its_volume_and_others_do_not()
         assert waiting.status.container_statuses[0].state.waiting.message == (
             'Back-off pulling image "models/none:1": ErrImagePull: manifest for models/none:1 not found: manifest unknown'
         )
+        assert on.recorder.messages("BackOff") == ['Back-off pulling image "models/none:1"']
         assert on.recorder.messages("Failed")[:2] == [
             'Failed to pull image "models/none:1": manifest for models/none:1 not found: manifest unknown',
             "Error: ErrImagePull",
