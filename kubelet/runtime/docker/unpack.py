@@ -11,11 +11,13 @@ import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from hashlib import sha256
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, Final
 
 from docker import APIClient
+from docker.errors import NotFound
 
 #: what the engine puts into each container beside the image's files, empty (moby,
 #: `daemon/initlayer/setup_unix.go`)
@@ -32,7 +34,11 @@ def unpack(client: APIClient, image_id: str, directory: Path) -> None:
     """
     if directory.exists():
         return
-    made = client.create_container(image_id, command=["none"])["Id"]
+    # One that a killed kubelet left behind has the same name.
+    name = f"vaina-unpack-{sha256(str(directory).encode()).hexdigest()[:16]}"
+    with suppress(NotFound):
+        client.remove_container(name, v=True, force=True)
+    made = client.create_container(image_id, command=["none"], name=name)["Id"]
     begun = directory.with_name(f"..{directory.name}")
     shutil.rmtree(begun, ignore_errors=True)
     begun.mkdir(parents=True)
