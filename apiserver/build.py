@@ -107,7 +107,7 @@ _new_uid = _random_uids()
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The apiserver without its doors."""
+    """The apiserver without the servers that listen for it."""
 
     handlers: Handlers
     stores: Stores
@@ -249,14 +249,14 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         )  # fmt: skip
         tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
         try:
-            doors: list[Server] = []
+            servers: list[Server] = []
             async with (
-                # Around the other door: while that one drains, /readyz says so, and /metrics shows how far it
+                # Around the gRPC server: while that one drains, /readyz says so, and /metrics shows how far it
                 # is.
                 serve_metrics(
                     registry,
                     listen=config.metrics_listen,
-                    healthy=lambda: any(door.health.serving for door in doors),
+                    healthy=lambda: any(one.health.serving for one in servers),
                 ),
                 serve(
                     app.handlers,
@@ -268,11 +268,11 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     max_connections=min(config.max_connections, open_files() * 3 // 4),
                 ) as server,
             ):
-                doors.append(server)
+                servers.append(server)
                 tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
                 await stop.wait()
         finally:
-            # After the doors are closed: calls under way need what these do.
+            # After the servers have ended: calls under way need what these do.
             for task in tasks:
                 task.cancel()
             await app.kubelets.close()

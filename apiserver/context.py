@@ -1,7 +1,7 @@
 """Who asks, and how: what travels with a request through admission and registry.
 
-Made by the services (later by the REST door too) of what they know of a call; nothing below them knows which
-door a request came through.
+Made by the services (later by the REST API too) of what they know of a call; nothing below them knows by which
+of them a request came.
 """
 
 from collections.abc import Callable, Sequence

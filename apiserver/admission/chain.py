@@ -1,7 +1,7 @@
 """The admission chain: what must be looked up, or changed, before an object is stored.
 
 Called by the registry's store for creates, updates and deletes; plugins run in the order in which they stand,
-and the first refusal ends the request. A create goes through three doors: `admit` before the object is
+and the first refusal ends the request. A create is shown to them three times: `admit` before the object is
 completed and validated, `charge` when it is about to be stored, `confirm` when it is.
 """
 

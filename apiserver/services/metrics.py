@@ -1,6 +1,6 @@
 """The apiserver_* metrics of requests, around every method.
 
-The verb is the REST door's (create is POST, update is PUT), as dashboards expect. Labels are bound when the
+The verb is the REST API's (create is POST, update is PUT), as dashboards expect. Labels are bound when the
 handlers are made, so that a call costs two increments and one observation.
 """
 

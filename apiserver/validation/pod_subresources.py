@@ -1,4 +1,4 @@
-"""Rules for what changes a running Pod by a door of its own.
+"""Rules for what changes a running Pod by a sub-resource.
 
 Ephemeral containers are only added, resources stay within bounds. PURE.
 

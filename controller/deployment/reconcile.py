@@ -101,7 +101,7 @@ class _Step:
         self.revision = max((revision_of(rs.metadata) for rs in self.old), default=0) + 1
         self.create: ReplicaSet | None = None
         #: copies of what may have to change, by name
-        self.drafts: dict[str, ReplicaSet] = {}
+        self.copies: dict[str, ReplicaSet] = {}
 
     def plan(self) -> Plan:
         deployment, spec = self.deployment, self.deployment.spec
@@ -129,7 +129,7 @@ class _Step:
     def _keep_in_step(self) -> None:
         if self.new is None:
             return
-        keep_in_step(self.deployment, self._draft(self.new), self.revision)
+        keep_in_step(self.deployment, self._copy(self.new), self.revision)
         if has_deadline(self.deployment) and get_condition(self.told, status.PROGRESSING) is None:
             words = f'Found new replica set "{self.new.metadata.name}"'
             status.set_condition(self.told, status.PROGRESSING, "True", status.FOUND, words, self.now)
@@ -162,24 +162,24 @@ class _Step:
             status.set_condition(self.told, status.PROGRESSING, "True", status.CREATED, words, self.now)
         return made
 
-    def _draft(self, rs: ReplicaSet) -> ReplicaSet:
+    def _copy(self, rs: ReplicaSet) -> ReplicaSet:
         name = rs.metadata.name
-        if name not in self.drafts:
-            self.drafts[name] = ReplicaSet()
-            self.drafts[name].CopyFrom(rs)
-        return self.drafts[name]
+        if name not in self.copies:
+            self.copies[name] = ReplicaSet()
+            self.copies[name].CopyFrom(rs)
+        return self.copies[name]
 
     def _resize(self, name: str, size: int) -> None:
         found = next((rs for rs in self.sets if rs.metadata.name == name), None)
         if found is not None:
-            draft = self._draft(found)
-            draft.spec.replicas = size
-            note_scale(self.deployment, draft)
+            copy = self._copy(found)
+            copy.spec.replicas = size
+            note_scale(self.deployment, copy)
 
     def _changes(self) -> tuple[Change, ...]:
         """Growing comes last: what goes makes room, if a write in between fails."""
-        pairs = [(rs, self.drafts[rs.metadata.name]) for rs in self.sets if rs.metadata.name in self.drafts]
-        changes = [Change(draft, replicas_of(rs)) for rs, draft in pairs if draft != rs]
+        pairs = [(rs, self.copies[rs.metadata.name]) for rs in self.sets if rs.metadata.name in self.copies]
+        changes = [Change(copy, replicas_of(rs)) for rs, copy in pairs if copy != rs]
         return tuple(
             sorted(changes, key=lambda it: (it.wanted.spec.replicas > it.before, age_key(it.wanted)))
         )
@@ -194,7 +194,7 @@ class _Step:
             return self.create.metadata.annotations[REVISION]
         if self.new is None:
             return ""
-        return self.drafts[self.new.metadata.name].metadata.annotations.get(REVISION, "")
+        return self.copies[self.new.metadata.name].metadata.annotations.get(REVISION, "")
 
     def _beyond_history(self) -> tuple[ReplicaSet, ...]:
         """Old ones beyond the limit go, the earliest revisions first, when nothing is rolled out.
@@ -210,7 +210,7 @@ class _Step:
         alive = [rs for rs in self.old if not rs.metadata.HasField("deletion_timestamp")]
         alive.sort(key=lambda rs: (revision_of(rs.metadata), age_key(rs)))
         beyond = alive[: max(len(alive) - limit, 0)]
-        return tuple(rs for rs in beyond if rs.metadata.name not in self.drafts and _is_idle(rs))
+        return tuple(rs for rs in beyond if rs.metadata.name not in self.copies and _is_idle(rs))
 
 
 def _is_idle(rs: ReplicaSet) -> bool:

@@ -187,8 +187,8 @@ class PodNetwork:
             [
                 f"link set {host} up",
                 f"link set {host} master {BRIDGE}",
-                # A Pod that asks the node's port that leads to itself gets its answer through the door it
-                # left by.
+                # A Pod that asks the node's port that leads to itself gets its answer on the bridge port
+                # it left by.
                 f"link set {host} type bridge_slave hairpin on",
             ]
         )

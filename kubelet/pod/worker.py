@@ -175,7 +175,7 @@ class PodWorker:
             self._gone = True
         else:
             self._pod, self._gone = pod, False
-            # The echo of what was just reported asks for nothing.
+            # The watch shows what was just reported: nothing is to be done.
             if not was_gone and is_same_wish(before, pod, self._memory.reported):
                 return
             old, new = before.metadata, pod.metadata

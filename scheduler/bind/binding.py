@@ -4,7 +4,7 @@ there is much to do.
 Every binding ends in exactly one of two ways, told to `Outcome`: bound, or refused. An answer that leaves it
 open (the connection broke, a deadline passed) is settled by the watch, or by sending the *same* binding
 again, to the same node, until somebody says yes or no: never by a second binding to another node (I1). A
-refusal that could be the echo of our own success (Conflict) is looked up first.
+refusal that may come from our own success (Conflict) is looked up first.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A run: Pods of one class that come one after the other, decided as ever and then placed together.
 
 Deciding stays one Pod at a time, because a random tie depends on how many rows are left in it; but where the
-next decision follows from what was foreseen (`scheduler.decide.ahead`), no column is read in between. So the
+next decision was computed in advance (`scheduler.decide.ahead`), no column is read in between. So the
 rows are chosen first, and all that a placement means for columns, cache, ring and binder is done once for all
 of them. Whatever is not the common case ends the run, and is dealt with by `scheduler.scheduler`, which calls
 this after each Pod that got a node.
@@ -52,7 +52,7 @@ class Runs:
         self._conditions, self._decisions, self._tie_break = conditions, decisions, tie_break
 
     def go_on(self, pod_class: PodClass, now: float) -> int:
-        """Place Pods of the class that was decided last, as long as they come next and it is foreseen where.
+        """Place Pods of the class that was decided last, as long as they come next and their rows are known.
 
         Returns how many.
         """

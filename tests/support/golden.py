@@ -1,4 +1,7 @@
-"""The wire data beside the checkout: Kubernetes' fields as facts, and one golden object of each kind."""
+"""Wire data in `shared/data` beside the checkout, if there is any.
+
+Kubernetes' fields as facts, and one golden object of each kind.
+"""
 
 import json
 from pathlib import Path
@@ -11,7 +14,7 @@ from vaina.api.runtime.v1 import runtime_pb2
 from vaina.kinds import KINDS, Kind
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-MISSING = "the wire data (../shared/data) is not beside this checkout"
+MISSING = "the wire data (the folder shared/data) is not beside this checkout"
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=MISSING)
 

@@ -36,7 +36,7 @@ def _raw(value: Any) -> Json:
     try:
         return parse_one(value.raw)
     except TextError:
-        # The doors refuse such a value; one that an older store holds must not make its whole list unreadable.
+        # Decoding refuses such a value; one that an older store holds must not make its whole list unreadable.
         return None
 
 

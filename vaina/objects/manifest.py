@@ -1,10 +1,9 @@
 """Manifests: JSON and YAML text to messages and back.
 
-The door for everything that people write, called by ManifestService, patches and the command. Reading is
-strict: every unknown and duplicate field is named with its path, in one error, in upstream's words. What is
-written is what upstream writes. The rooms behind this door: `tree` and `yaml_text` (text to plain values),
-`decode` and `encode` (plain values to messages and back), `schema` (what both know of the messages),
-`normalise`.
+Called for everything that people write: by ManifestService, patches and the command. Reading is strict: every
+unknown and duplicate field is named with its path, in one error, in upstream's words. What is written is what
+upstream writes. It stands on `tree` and `yaml_text` (text to plain values), `decode` and `encode` (plain
+values to messages and back), `schema` (what both know of the messages), `normalise`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,9 +1,9 @@
-"""One normal form of a message, so that the same object is the same bytes whichever door it came through.
+"""One normal form of a message, so that the same object is the same bytes whether it came over gRPC or as text.
 
-Called at every door (gRPC, text). Upstream has structs where protobuf has messages that may be present and
-empty: those are cleared. A Time loses its nanoseconds, a MicroTime all below a microsecond; a Quantity gets
-its canonical text; the unused arm of an IntOrString is dropped. The messages that need nothing of this are
-never looked at: 20 µs for a rich Pod.
+Called wherever objects come in (gRPC, text). Upstream has structs where protobuf has messages that may be
+present and empty: those are cleared. A Time loses its nanoseconds, a MicroTime all below a microsecond; a
+Quantity gets its canonical text; the unused arm of an IntOrString is dropped. The messages that need nothing
+of this are never looked at: 20 µs for a rich Pod.
 """
 
 from collections.abc import Callable

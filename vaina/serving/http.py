@@ -2,8 +2,8 @@
 
 /metrics (Prometheus; ?name[]=... some of it), /healthz, /readyz, /livez.
 
-One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST
-door is a service of its own.
+One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST API
+is a service of its own.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ async def serve_metrics(
         healthy: what /healthz and /readyz ask; /livez answers ok as long as the loop runs.
         more: what other paths show (/metrics/resource).
     """
-    door = _Door({"/metrics": registry, **(more or {})}, healthy)
+    pages = _MetricsServer({"/metrics": registry, **(more or {})}, healthy)
     host, _, port = listen.rpartition(":")
     server = await asyncio.start_server(
-        door.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES
+        pages.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES
     )
     try:
         yield server.sockets[0].getsockname()[1]
@@ -54,7 +54,7 @@ async def serve_metrics(
         await server.wait_closed()
 
 
-class _Door:
+class _MetricsServer:
     def __init__(self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool]) -> None:
         self.registries, self.healthy = registries, healthy
         self.connections = 0

@@ -149,7 +149,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     log.info("serving", listen=listen, port=port, services=len(names))
     plan = drain or Drain(calls_seconds=drain_seconds)
     async with asyncio.TaskGroup() as group:
-        # Raises what ended the server, should it end by itself: a process whose door is shut is worth nothing.
+        # Raises what ended the server, should it end by itself: a process that accepts no calls has to end.
         watched = group.create_task(server.wait_for_termination())
         try:
             yield Server(port=port, health=health)

@@ -1,4 +1,4 @@
-"""The one door to the CRI socket: a channel, the services' stubs, and what their errors become.
+"""The only module that opens the CRI socket: a channel, the services' stubs, and what their errors become.
 
 Called by every module of the CRI runtime.
 """

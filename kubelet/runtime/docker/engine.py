@@ -1,4 +1,4 @@
-"""The one door to the Docker SDK: its blocking calls in a bounded pool of threads.
+"""The only module that calls the Docker SDK: its blocking calls in a bounded pool of threads.
 
 Called by the docker runtime's modules.
 

@@ -1,4 +1,4 @@
-"""The Docker SDK's client with a lighter way to send ordinary calls. Made by the engine's door (`engine.py`).
+"""The Docker SDK's client with a lighter way to send ordinary calls. Made by `engine.py`.
 
 The SDK prepares and sends each call with `requests`: proxies of the environment, .netrc, cookies, redirects,
 hooks, a pool, none of which an engine's socket has. That is 2 ms of CPU a call, four times what the same call

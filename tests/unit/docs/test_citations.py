@@ -20,7 +20,11 @@ _DOCUMENT = re.compile(r"(?<![\w./:{}*$-])((?:[\w.-]+/)*[\w-][\w.-]*\.md)\b")
 _DECISIONS = re.compile(r"\bdecisions? (\d{3}(?:(?:, | and | to |, and )\d{3})*)\b", re.IGNORECASE)
 _LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)#([^)\s]+)\)")
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_NOTES = re.compile(r"\b(?:finding|issue) (?:[A-H]?\d+)\b", re.IGNORECASE)
+_NOTES = re.compile(r"\b(?:finding|issue) (?:[A-H]?\d+)\b|\.\./shared\b", re.IGNORECASE)
+_ROWS = re.compile(r"\b(?:rows?|requirements?) ([A-E]\d+(?:(?:, | and |, and )[A-E]\d+)*)\b", re.IGNORECASE)
+_INVARIANTS = re.compile(r"(?:\(|\binvariants? )(I\d+)\b")
+ROWS = set(re.findall(r"^\| ([A-E]\d+) \|", (ROOT / "docs" / "requirements.md").read_text(), re.MULTILINE))
+INVARIANTS = set(re.findall(r"^\| (I\d+) \|", (ROOT / "docs" / "invariants.md").read_text(), re.MULTILINE))
 
 
 def written() -> Iterator[Path]:
@@ -49,6 +53,9 @@ def missing(text: str, at: Path) -> list[str]:
     ]  # fmt: skip
     numbers = [number for group in _DECISIONS.findall(text) for number in re.findall(r"\d{3}", group)]
     found.extend(f"decision {number}" for number in numbers if number not in DECISIONS)
+    rows = [row for group in _ROWS.findall(text) for row in re.findall(r"[A-E]\d+", group)]
+    found.extend(f"row {row}" for row in rows if row not in ROWS)
+    found.extend(f"invariant {one}" for one in _INVARIANTS.findall(text) if one not in INVARIANTS)
     found.extend(_NOTES.findall(text))
     return found
 
@@ -120,6 +127,10 @@ def test_which_links_lead_nowhere(text, want):
         ("decisions 001, 002 and 999", ["decision 999"]),
         ("Decision 998 says", ["decision 998"]),
         ("see finding A16", ["finding A16"]),
+        ("as ../shared/notes has it", ["../shared"]),
+        ("(rows A6, B9)", []),
+        ("rows A6 and D99", ["row D99"]),
+        ("never twice (I1), nor there (I99)", ["invariant I99"]),
     ],
 )
 def test_what_counts_as_citing(text, want):
