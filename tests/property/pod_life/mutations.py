@@ -1,4 +1,4 @@
-"""Decisions of `kubelet/pod` broken on purpose, each in one place, as a plausible mistake would have it."""
+"""Decisions of `kubelet/decide` broken on purpose, each in one place, as a plausible mistake would have it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.decide import compute, containers, phase, status, termination
+from kubelet.decide import backoff, compute, containers, finish, phase, status, termination
 from kubelet.decide.actions import ContainerKind, RemoveContainer, StopSandbox, TermContainer, UnmountVolumes
 from kubelet.decide.compute import _Planner
 from kubelet.decide.termination import Ending, EndReason
@@ -32,9 +32,11 @@ def mistake(shown_by: int) -> Callable[[Mutation], Mutation]:
 def everywhere(patch: Patch, name: str, make: Callable[[Any], Any]) -> None:
     """Put another function in the place of one, wherever it was imported."""
     found = next(
-        getattr(module, name) for module in (containers, compute, termination, phase) if hasattr(module, name)
+        getattr(module, name)
+        for module in (containers, backoff, finish, compute, termination, phase)
+        if hasattr(module, name)
     )
-    for module in (containers, compute, termination, phase, status):
+    for module in (containers, backoff, finish, compute, termination, phase, status):
         if getattr(module, name, None) is found:
             patch.setattr(module, name, make(found))
 
@@ -96,7 +98,7 @@ def own_policy_ignored(patch: Patch) -> None:
 @mistake(shown_by=68)
 def rules_ignored(patch: Patch) -> None:
     """restartPolicyRules are not looked at."""
-    patch.setattr(containers, "_rule_matches", lambda rule, code: False)
+    patch.setattr(containers, "rule_action", lambda spec, ended: "")
 
 
 @mistake(shown_by=203)
@@ -200,7 +202,7 @@ def hook_not_waited_for(patch: Patch) -> None:
 @mistake(shown_by=0)
 def backoff_forgotten(patch: Patch) -> None:
     """A restarted kubelet begins with a clean record: what is kept with the container is not read."""
-    patch.setattr(compute, "backoff_step", lambda ended, policy: 0)
+    everywhere(patch, "backoff_step", lambda _: lambda ended, policy: 0)
 
 
 @mistake(shown_by=58)
@@ -228,9 +230,9 @@ def forgets_removed_records(patch: Patch) -> None:
 
 
 def _unfinished_beside(patch: Patch, kind: ContainerKind) -> None:
-    found = compute.is_finished
+    found = finish.is_finished
     patch.setattr(
-        compute, "is_finished",
+        finish, "is_finished",
         lambda pod, views, seen: (
             found(pod, views, seen) and not any(view.running and view.kind is kind for view in views)
         ),
@@ -271,7 +273,7 @@ def strays_are_left(patch: Patch) -> None:
 @mistake(shown_by=42)
 def sandbox_made_while_it_ends(patch: Patch) -> None:
     """A Pod that may start nothing twice gets another sandbox."""
-    patch.setattr(compute, "_has_run_and_may_not_again", lambda pod, views, seen: False)
+    patch.setattr(finish, "_has_run_and_may_not_again", lambda pod, views, seen: False)
 
 
 @mistake(shown_by=0)
