@@ -225,7 +225,7 @@ def _kind_handlers(store: Store[Any], metrics: RequestMetrics | None) -> dict[st
 def build_handlers(storage: Storage, clock: Clock, *, rng: random.Random | None = None) -> Handlers:
     """Make the handlers straight over a storage, without a watch cache.
 
-    The whole apiserver in process, for tests.
+    This is the whole apiserver in process, for tests.
     """
     return build(Direct(storage), clock, rng=rng).handlers
 

@@ -32,7 +32,7 @@ def pack(source: Path, name: str, out: IO[bytes]) -> None:
 def prefix_of(path: str) -> str:
     """Return how the names of an archive of a path begin.
 
-    Without what leads out of it, and without a slash in front.
+    What leads out of it, and a slash in front, is left out.
     """
     cleaned = os.path.normpath(path).lstrip("/")
     parts = list(PurePosixPath(cleaned).parts)

@@ -49,7 +49,7 @@ MAX_WAITING: Final = 8
 class SchedulerService:
     """Answers from one scheduler's columns.
 
-    On the scheduler's loop; long work is done in small steps, one at a time.
+    It runs on the scheduler's loop; long work is done in small steps, one at a time.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ _NO_CLASS = PriorityClass(preemption_policy=_PREEMPT)
 def default_class(classes: Iterable[PriorityClass]) -> PriorityClass:
     """Return the class of Pods that name none.
 
-    The default with the lowest value, should two have become it at once.
+    It is the default with the lowest value, should two have become default at once.
     """
     defaults = (found for found in classes if found.global_default)
     return min(defaults, key=lambda found: found.value, default=_NO_CLASS)

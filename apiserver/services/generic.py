@@ -222,7 +222,7 @@ def _bounded(requests: Any) -> Any:
 def _answers(results: Iterable[Stored | ApiError]) -> bytes:
     """Return the RawBatchResponse of some results.
 
-    By hand, as protobuf writes it, at a fifth of the price of messages for them.
+    It is put together by hand, as protobuf writes it, at a fifth of the price of messages for them.
     """
     return b"".join([
         raw_pb2.RawBatchResponse(

@@ -1,6 +1,6 @@
 """What the Pod service has besides the verbs of every kind.
 
-Binding, eviction, and the streams of a running Pod.
+These are binding, eviction, and the streams of a running Pod.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence

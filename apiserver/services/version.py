@@ -1,6 +1,6 @@
 """VersionService: which Kubernetes is followed here, and by which vaina (`vaina version`).
 
-As Kubernetes' /version does.
+It answers what Kubernetes' /version does.
 """
 
 import platform

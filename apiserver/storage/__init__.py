@@ -1,1 +1,3 @@
-"""Storage of encoded objects: one interface, implementations over etcd, in memory, and a watch cache in front."""
+"""Storage of encoded objects: one interface, implementations over etcd, in memory, and a watch cache in
+front.
+"""

@@ -4,15 +4,19 @@ For watching and for lists with selectors the registry uses, instead of `Storage
 
     cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncGenerator[WatchBatch, None]
 
-    * initial=True: first the current state as ADDED (consistent; or, with `after` given, at least as new as that version),
-      then, if bookmarks, a BOOKMARK whose object has the annotation k8s.io/initial-events-end, then what happens.
+    * initial=True: first the current state as ADDED (consistent; or, with `after` given, at least as new as
+      that version), then, if bookmarks, a BOOKMARK whose object has the annotation k8s.io/initial-events-end,
+      then what happens.
     * initial=False: everything after `after`. Raises vaina.errors.Expired when that is no longer kept.
-    * the iterator ends by itself when the watcher was too slow: the client resumes after the last version it got.
+    * the iterator ends by itself when the watcher was too slow: the client resumes after the last version it
+      got.
 
-    cacher.list_selection(selection, read, limit=, max_bytes=, after=) -> Page, from indexes and cached labels and fields.
+    cacher.list_selection(selection, read, limit=, max_bytes=, after=) -> Page, from indexes and cached labels
+    and fields.
 
-Reads: consistent ones wait until the cache has reached the newest version; `at_least` ones answer at once when it is fresh
-enough; `exact` ones go to the storage, unless nothing has changed since. Writes pass through.
+Reads: consistent ones wait until the cache has reached the newest version; `at_least` ones answer at once
+when it is fresh enough; `exact` ones go to the storage, unless nothing has changed since. Writes pass
+through.
 """
 
 import asyncio
@@ -147,14 +151,18 @@ class Cacher:
         return await self._storage.guaranteed_update(key, change, hint=hint)
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
-        """Return what the cache has, if it is as new as a version; None when it is not, or has nothing: `get` knows."""
+        """Return what the cache has, if it is as new as a version.
+
+        None when it is not, or has nothing: `get` knows.
+        """
         kind = self._feed.kind_of(key)
         if kind is None or not self._feed.filled.is_set() or self._freshness.version < at_least:
             return None
         return kind.cache.get(key)
 
     def peeker(self, prefix: Key) -> Callable[[Key], Stored | None]:
-        """Return what `peek` answers for the keys of one kind and any version, until the next time that somebody waits.
+        """Return what `peek` answers for the keys of one kind and any version, until the next time that
+        somebody waits.
 
         Args:
             prefix: of the kind.
@@ -239,7 +247,10 @@ class Cacher:
     async def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
-        """Watch the storage itself: only the conformance spec and tools ask; clients are served by `watch_selection`."""
+        """Watch the storage itself: only the conformance spec and tools ask.
+
+        Clients are served by `watch_selection`.
+        """
         async with aclosing(self._storage.watch(prefix, after=after, previous=previous)) as batches:
             async for batch in batches:
                 yield batch
@@ -258,11 +269,13 @@ class Cacher:
 
         Args:
             selection: of one kind.
-            after: the version to go on from; with `initial`, how fresh the current state must be (None: consistent).
+            after: the version to go on from; with `initial`, how fresh the current state must be (None:
+            consistent).
             initial: begin with the current state.
             bookmarks: the watcher wants bookmarks.
             mark_end: one of them says where the current state ends.
-            outlet: where what happens goes once the watcher has caught up, and was sent something; None: all is yielded.
+            outlet: where what happens goes once the watcher has caught up, and was sent something; None: all
+            is yielded.
 
         Raises:
             Expired: `after` is no longer kept.

@@ -1,11 +1,12 @@
 r"""Stored bytes: the envelope, the position of a write, and the version on the way out.
 
 Pure. Stored is `k8s\0` followed by `Unknown{typeMeta, raw}`, as Kubernetes stores protobuf. `raw` is the encoded
-object, whose `metadata.resourceVersion` is empty but for writes at a position other than 0 of their batch: those begin with a
-metadata record that holds the position and nothing else. Protobuf merges the two metadata records when it parses; no object
-can be mistaken for it, for metadata without a name is never stored.
+object, whose `metadata.resourceVersion` is empty but for writes at a position other than 0 of their batch:
+those begin with a metadata record that holds the position and nothing else. Protobuf merges the two metadata
+records when it parses; no object can be mistaken for it, for metadata without a name is never stored.
 
-`metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test holds the table of kinds to it.
+`metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test holds the table of kinds
+to it.
 """
 
 from functools import lru_cache
@@ -42,7 +43,8 @@ _VERSION_TAGS = tuple(bytes((_METADATA, length + 2, _RESOURCE_VERSION, length)) 
 
 
 def stamp(data: bytes, version: Version) -> bytes:
-    """Return an encoded object with `metadata.resourceVersion` set, by appending (0.4 µs; parse, change, encode: 5 µs).
+    """Return an encoded object with `metadata.resourceVersion` set, by appending (0.4 µs; parse, change,
+    encode: 5 µs).
 
     Whatever the object had there is overridden: the last of a scalar's values wins.
     """
@@ -70,7 +72,10 @@ def _beginning(type_meta: tuple[str, str]) -> bytes:
 
 @lru_cache(maxsize=4096)
 def varint(size: int) -> bytes:
-    """Return a length below 2^28 as protobuf writes it. By hand: the two bytes of most objects cost a fifth of a message for them."""
+    """Return a length below 2^28 as protobuf writes it.
+
+    Written by hand: for most objects, with two bytes, it costs a fifth of a message.
+    """
     if size < 1 << 7:
         return bytes((size,))
     if size < 1 << 14:
@@ -81,7 +86,9 @@ def varint(size: int) -> bytes:
 
 
 def record_at_start(data: bytes, tag: int) -> tuple[int, int] | None:
-    """Return where the content of the first record of an encoded message begins and ends; None when it has another tag, or is cut off.
+    """Return where the content of the first record of an encoded message begins and ends.
+
+    None when it has another tag, or is cut off.
 
     Args:
         data: a message.
@@ -99,10 +106,13 @@ def record_at_start(data: bytes, tag: int) -> tuple[int, int] | None:
 
 
 def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:
-    """Return what was stored at a revision, in the form that we store; what is below a kind's prefix is an object of that kind.
+    """Return what was stored at a revision, in the form that we store.
 
-    Foreign bytes (an older version's, another apiserver's, etcdctl's) come in here and nowhere else, and go out to clients as they are.
-    So they are parsed once: one value that is none would break every list and watch of its kind, in each client by itself.
+    What is below a kind's prefix is an object of that kind.
+
+    Foreign bytes (an older version's, another apiserver's, etcdctl's) come in here and nowhere else, and go
+    out to clients as they are. So they are parsed once: one value that is none would break every list and
+    watch of its kind, in each client by itself.
 
     Raises:
         Unreadable: it is not an envelope, or what is in it is no object of the kind.
@@ -120,7 +130,8 @@ def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) ->
     kind = kind_of(key)
     if kind is not None:
         message = _parse(kind, key, data, revision)
-        # Empty strings are not written by us, whatever raw ends with: what is longer than we would write it is not ours.
+        # Empty strings are not written by us, whatever raw ends with: what is longer than we would write it
+        # is not ours.
         if value.endswith(_FOREIGN_TAIL) and envelope.ByteSize() + len(MAGIC) < len(value):
             normalise(message)
             data = message.SerializeToString(deterministic=True)
@@ -162,7 +173,7 @@ def bookmark(version: Version, *, initial_events_end: bool = False) -> bytes:
 def event_frame(event_type: str, stamped: bytes) -> bytes:
     """Return one event as the part of a `RawWatchResponse` that holds it: parts are joined into a response.
 
-    By hand, as protobuf writes it: a third of the price of a message for it.
+    It is put together by hand, as protobuf writes it, for a third of the price of a message for it.
     """
     return _before(event_type, len(stamped)) + stamped
 
@@ -177,7 +188,10 @@ def stamped_event_frame(event_type: str, data: bytes, version: Version) -> bytes
 
 @lru_cache(maxsize=4096)
 def _before(event_type: str, size: int) -> bytes:
-    """Return what an event begins with before an object of so many bytes. Remembered: the objects of a load are of a few sizes."""
+    """Return what an event begins with before an object of so many bytes.
+
+    Remembered: the objects of a load are of a few sizes.
+    """
     head = raw_pb2.RawWatchEvent(type=event_type).SerializeToString()
     if size:
         head += bytes((_OBJECT,)) + varint(size)
@@ -191,6 +205,8 @@ def version_frame(version: Version) -> bytes:
 
 
 def version_record(number: int) -> bytes:
-    """Return an encoded `metadata` field that holds `resourceVersion` and nothing else (a number has at most 20 digits)."""
+    """Return an encoded `metadata` field that holds `resourceVersion` and nothing else (a number has at most
+    20 digits).
+    """
     digits = b"%d" % number
     return _VERSION_TAGS[len(digits)] + digits

@@ -1,11 +1,12 @@
 """Who gets an event: watchers by what they watch.
 
-Watchers of the same selection are a group. A group has one bounded log, and each of its watchers a place in it: what an event is
-to them is decided once, and what goes out is encoded and joined once for all who take the same stretch.
+Watchers of the same selection are a group. A group has one bounded log, and each of its watchers a place in
+it: what an event is to them is decided once, and what goes out is encoded and joined once for all who take
+the same stretch.
 
 A group stands in one place only, the narrowest that its selection allows: one object, an indexed field's value
-(spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who watch: with 5,000
-kubelets each a lookup. Owned by one event loop; nothing here waits.
+(spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who watch: with
+5,000 kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
 import asyncio
@@ -35,7 +36,9 @@ _NOBODY: "dict[Selection, Group]" = {}
 
 
 class Pending:
-    """An event on its way that is another to the watcher than without a selector, or a bookmark, which has no event."""
+    """An event on its way that is another to the watcher than without a selector, or a bookmark, which has no
+    event.
+    """
 
     __slots__ = ("_ends_initial", "event", "type", "version")
 
@@ -95,7 +98,10 @@ class Slice:
         return len(self.items)
 
     def response(self, version: Version) -> bytes:
-        """Return the encoded RawWatchResponse with the version to resume after; made once for all who ask with the same."""
+        """Return the encoded RawWatchResponse with the version to resume after.
+
+        Made once for all who ask with the same.
+        """
         if version != self._version:
             self._response = b"".join((*self._wires, version_frame(version)))
             self._version = version
@@ -134,7 +140,9 @@ class Group:
     )
 
     def __init__(self, resource: Resource, selection: Selection, *, capacity: int, max_bytes: int) -> None:
-        """Make a group of nobody. A watcher behind by more events, or more bytes of objects, is cut (one event always fits)."""
+        """Make a group of nobody. A watcher behind by more events, or more bytes of objects, is cut (one
+        event always fits).
+        """
         self.selection = selection
         has_selectors = selection.labels is not None or selection.fields is not None
         self._selects = judge_of(resource, selection) if has_selectors else None
@@ -149,7 +157,8 @@ class Group:
         self._waiting: dict[int, Subscription] = {}
         #: what sends for those who do not take themselves; None while there are none
         self.sender: Sender | None = None
-        #: what was asked for last (from where, to where, how many bytes) and the slice: those who come next mostly take the same
+        #: what was asked for last (from where, to where, how many bytes) and the slice: those who come next
+        #: mostly take the same
         self._last: tuple[tuple[int, int, int], Slice] = (_NOTHING, Slice(()))
         #: watchers that have not come for it
         self._left = 0
@@ -182,7 +191,9 @@ class Group:
         self._waiting.pop(id(subscription), None)
 
     def extend(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
-        """Take those of the events that concern the selection; return how many were handed to watchers, and how many of these were cut.
+        """Take those of the events that concern the selection.
+
+        Return how many were handed to watchers, and how many of these were cut.
 
         Nothing else is done meanwhile, so whoever is cut is cut at the end as at the first event too many.
         """
@@ -338,7 +349,8 @@ class Fanout:
             max_bytes: of the objects that wait for a watcher.
         """
         self._resource, self._capacity, self._max_bytes = resource, capacity, max_bytes
-        #: place -> groups by selection; a place is ("key", key), ("index", field, value), ("namespace", prefix) or ("all",)
+        #: place -> groups by selection; a place is ("key", key), ("index", field, value), ("namespace",
+        #: prefix) or ("all",)
         self._places: dict[_Place, dict[Selection, Group]] = {}
         #: groups, by the sort of their place
         self._standing: Counter[str] = Counter()
@@ -374,7 +386,10 @@ class Fanout:
             del self._places[place]
 
     def publish(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
-        """Hand events, in their order, to those whom they concern; return how many were handed to watchers, and how many of these were cut."""
+        """Hand events, in their order, to those whom they concern.
+
+        Return how many were handed to watchers, and how many of these were cut.
+        """
         handed = cut = 0
         everywhere = self._places.get(_EVERYWHERE, _NOBODY)
         for group in everywhere.values():
@@ -406,7 +421,8 @@ class Fanout:
             key = entry.stored.key
             asked: list[_Place] = []
             if standing["namespace"]:
-                # The prefix of the key's namespace; for kinds without it is that of the kind, where nobody stands.
+                # The prefix of the key's namespace; for kinds without it is that of the kind, where nobody
+                # stands.
                 asked.append(("namespace", key[: key.rindex("/") + 1]))
             if standing["key"]:
                 asked.append(("key", key))

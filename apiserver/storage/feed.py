@@ -1,7 +1,9 @@
-"""The one watch that fills all caches: list, then watch everything below /registry/, apply, hand on; again when it breaks.
+"""The one watch that fills all caches: list, then watch everything below /registry/, apply, hand on.
 
-Every apiserver sees all events of a revision together, so all derive the same versions, and a cache stands at whole revisions.
-Owned by the task that runs `run`.
+Again when it breaks.
+
+Every apiserver sees all events of a revision together, so all derive the same versions, and a cache stands at
+whole revisions. Owned by the task that runs `run`.
 """
 
 import asyncio
@@ -87,7 +89,8 @@ class Feed:
         self.kinds = {kind.cache.resource.prefix: kind for kind in kinds}
         #: set once the caches have been filled
         self.filled = asyncio.Event()
-        #: whether the caches follow what happens: they were just filled, or the watch was heard of since it was opened
+        #: whether the caches follow what happens: they were just filled, or the watch was heard of since it
+        #: was opened
         self.is_connected = False
         self._attempt = 0
 
@@ -150,7 +153,10 @@ class Feed:
         _LOG.info("watch cache filled", objects=len(page.items), version=page.version)
 
     async def _refuse(self, error: ApiError) -> None:
-        """Serve nothing any more, and say why, until the process is ended: going back is the one thing that a cache must not do (I7)."""
+        """Serve nothing any more, and say why, until the process is ended.
+
+        Going back is the one thing that a cache must not do (I7).
+        """
         self.is_connected = False
         self._metrics.went_back.inc()
         self._freshness.refuse(Unavailable(_WENT_BACK))

@@ -1,7 +1,8 @@
 """How fresh the cache is, and waiting until it is fresh enough.
 
-A consistent read asks the storage for its newest version (readers who come while a question is under way share the next one)
-and waits until the cache has reached it; a cache that lags without events is told its place by a progress request.
+A consistent read asks the storage for its newest version (readers who come while a question is under way
+share the next one) and waits until the cache has reached it; a cache that lags without events is told its
+place by a progress request.
 """
 
 import asyncio
@@ -58,7 +59,10 @@ class Freshness:
                 future.set_result(None)
 
     async def newest(self) -> Version:
-        """Return the newest version that the storage had at some time after the call. Raises what the storage raises, or `refuse` said."""
+        """Return the newest version that the storage had at some time after the call.
+
+        Raises what the storage raises, or `refuse` said.
+        """
         while True:
             self._check()
             if self._next is None:

@@ -1,7 +1,7 @@
 """Read, change, write, and again on conflict: `Storage.guaranteed_update` for every implementation.
 
-The decisions are those of Kubernetes' etcd3 store: a hint saves the first read but is never the reason for an error or
-for writing nothing.
+The decisions are those of Kubernetes' etcd3 store: a hint saves the first read but is never the reason for an
+error or for writing nothing.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,9 @@ async def guaranteed_update(
 
 
 def _decide(change: Callable[[Stored], Change], current: Stored, *, fresh: bool) -> Change | None:
-    """Return what is wanted; None when only a read of what is really stored can tell, for `current` is a hint."""
+    """Return what is wanted; None when only a read of what is really stored can tell, for `current` is a
+    hint.
+    """
     try:
         wanted = change(current)
     except Exception:  # whatever `change` refuses with: of a hint that may be old it is no answer yet

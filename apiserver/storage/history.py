@@ -1,9 +1,12 @@
-"""What the rings no longer have, read from the storage for those who resume: by one reader at a time, and for all of them.
+"""What the rings no longer have, read from the storage for those who resume.
 
-After a restart, or after the caches were filled anew, every ring is empty and all clients resume at once, each a little before the
-ring's beginning. The first of them has the rings of all kinds lengthened backwards, with one watch of the storage; the others find
-what they want there. Who is too far behind for the ring gets what the storage has in portions, a few such clients at once; the others
-are told Expired, and list from the cache.
+One reader at a time reads, for all of them.
+
+After a restart, or after the caches were filled anew, every ring is empty and all clients resume at once,
+each a little before the ring's beginning. The first of them has the rings of all kinds lengthened backwards,
+with one watch of the storage; the others find what they want there. Who is too far behind for the ring gets
+what the storage has in portions, a few such clients at once; the others are told Expired, and list from the
+cache.
 
 Owned by one event loop.
 """
@@ -54,18 +57,20 @@ class History:
         self._portions = 0
         #: the storage no longer has what comes after this version, nor after earlier ones
         self._floor = Version(-1)
-        #: how often the storage failed, and how it did last: those who waited meanwhile do not try again one after the other
+        #: how often the storage failed, and how it did last: those who waited meanwhile do not try again one
+        #: after the other
         self._failures, self._failure = 0, ApiError("")
 
     @asynccontextmanager
     async def after(self, kind: CachedKind, version: Version) -> AsyncIterator[Portion]:
         """Find what happened after a version that the ring of a kind no longer has.
 
-        Either the ring has it now, and the portion is empty and reaches no further than `version`; or the portion is what comes next.
+        Either the ring has it now, and the portion is empty and reaches no further than `version`; or the
+        portion is what comes next.
 
         Raises:
-            Expired: the storage no longer has it, several events share the version, or too many others are as far
-                behind.
+            Expired: the storage no longer has it, several events share the version, or too many others are as
+                far behind.
             Unavailable, Timeout: the storage is away.
         """
         failures = self._failures

@@ -1,8 +1,8 @@
 """What the registry may ask of storage, and the values that pass between them.
 
-Storage knows keys, bytes and versions; it knows no kind. The registry decodes, decides and encodes. Implementations:
-`etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch cache before either): all three
-pass `tests/conformance/storage_spec.py`.
+Storage knows keys, bytes and versions; it knows no kind. The registry decodes, decides and encodes.
+Implementations: `etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch
+cache before either): all three pass `tests/conformance/storage_spec.py`.
 
 Versions: `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this interface
 are resourceVersions, never etcd revisions.
@@ -36,7 +36,8 @@ class EventType(StrEnum):
 class Stored(NamedTuple):
     """An object as it is kept: the encoded message (without envelope) and its version.
 
-    `data` does not contain the version: whoever sends it out appends `metadata.resourceVersion` (see `codec.stamp`).
+    `data` does not contain the version: whoever sends it out appends `metadata.resourceVersion` (see
+    `codec.stamp`).
     """
 
     key: Key
@@ -49,7 +50,10 @@ class Stored(NamedTuple):
 
 
 class Alike:
-    """Objects that have the same labels, whatever else they have. Whoever reads them off one of them has those of all."""
+    """Objects that have the same labels, whatever else they have.
+
+    Whoever reads them off one of them has those of all.
+    """
 
     __slots__ = ("labels",)
 
@@ -58,7 +62,10 @@ class Alike:
 
 
 class Known(NamedTuple):
-    """What whoever writes an object knows of it, so that nobody need read it off the bytes. Nothing but what reading them would give."""
+    """What the writer of an object already knows of it: the watch cache need not decode the bytes to learn it.
+
+    It says the same as decoding them would.
+    """
 
     #: of the kind's indexed fields, in their order
     values: tuple[str, ...]
@@ -80,9 +87,9 @@ class Put(NamedTuple):
 class StorageEvent(NamedTuple):
     """One change of one key, in the order of versions.
 
-    A DELETED event carries the last state, at the version of its deletion. Events of one foreign transaction may share
-    a version, which is then not below that of the object (decision 196). An ADDED or MODIFIED event without an object
-    put what cannot be read: for whoever follows, the object is gone.
+    A DELETED event carries the last state, at the version of its deletion. Events of one foreign transaction
+    may share a version, which is then not below that of the object (decision 196). An ADDED or MODIFIED event
+    without an object put what cannot be read: for whoever follows, the object is gone.
     """
 
     type: EventType
@@ -90,7 +97,8 @@ class StorageEvent(NamedTuple):
     version: Version
     #: the new state; for DELETED the last one, where it is known; None for BOOKMARK
     object: Stored | None
-    #: the state before a MODIFIED or DELETED, where it is known: what selectors need to see an object leave a selection
+    #: the state before a MODIFIED or DELETED, where it is known: what selectors need to see an object leave a
+    #: selection
     previous: Stored | None = None
     #: of what this process has written itself; seldom of anything else
     known: Known | None = None
@@ -114,9 +122,10 @@ class Page:
 class Read:
     """How fresh a read must be.
 
-    Consistent (the default): everything acknowledged before the call is seen. `at_least`: not older than that version (0: anything).
-    `exact`: as of that version (Expired when it is compacted). What was written in one revision is seen as a whole: the version of a single
-    write names the state after all writes of its batch.
+    Consistent (the default): everything acknowledged before the call is seen. `at_least`: not older than that
+    version (0: anything).
+    `exact`: as of that version (Expired when it is compacted). What was written in one revision is seen as a
+    whole: the version of a single write names the state after all writes of its batch.
     """
 
     at_least: Version | None = None
@@ -127,7 +136,9 @@ CONSISTENT = Read()
 
 
 class Storage(Protocol):
-    """Encoded objects by key. Every method may raise Unavailable or Timeout; after a write that means: outcome unknown.
+    """Encoded objects by key. Every method may raise Unavailable or Timeout.
+
+    After a write that means: outcome unknown.
 
     A write whose answer was lost is read back and settled before anything is said (I4).
     """
@@ -151,7 +162,9 @@ class Storage(Protocol):
         max_bytes: int = 0,
         after: Key | None = None,
     ) -> Page:
-        """Return the objects whose keys start with `prefix`, in the order of keys. What cannot be read is left out.
+        """Return the objects whose keys start with `prefix`, in the order of keys.
+
+        What cannot be read is left out.
 
         Args:
             prefix: ends with a slash.
@@ -168,11 +181,17 @@ class Storage(Protocol):
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
     ) -> Stored:
-        """Replace the object if its version is still `expected`. Raises KeyConflict (with the current object) or KeyMissing."""
+        """Replace the object if its version is still `expected`.
+
+        Raises KeyConflict (with the current object) or KeyMissing.
+        """
         ...
 
     async def put_all(self, puts: Sequence[Put]) -> "Sequence[PutResult]":
-        """Do creates and updates at once: what each returns, or would raise, in their order. They do not hang together."""
+        """Do creates and updates at once: what each returns, or would raise, in their order.
+
+        They do not hang together.
+        """
         ...
 
     async def guaranteed_update(
@@ -183,8 +202,9 @@ class Storage(Protocol):
         Args:
             key: of the object.
             change: pure; may run several times. May raise: nothing is written then. Equal bytes write nothing.
-            hint: what the caller believes is stored: saves the first read. A stale hint costs one more try, and when `change` raises
-                on a hint it is tried again on a fresh read before the error is believed.
+            hint: what the caller believes is stored: saves the first read. A stale hint costs one more try,
+                and when `change` raises on a hint it is tried again on a fresh read before the error is
+                believed.
 
         Returns:
             What is stored now (for a change to deletion, the last state at the version of the deletion).
@@ -196,7 +216,9 @@ class Storage(Protocol):
         ...
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
-        """Remove the key (if its version is still `expected`); return the last state at the version of the deletion.
+        """Remove the key (if its version is still `expected`).
+
+        Return the last state at the version of the deletion.
 
         Raises KeyMissing, KeyConflict, Unreadable.
         """
@@ -214,10 +236,10 @@ class Storage(Protocol):
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
 
-        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key is the
-        prefix; the first comes at once when nothing has happened since `after`. States before an event may be
-        compacted although the event is not. With `previous` False the states before may be missing (whoever has
-        them saves half of the bytes): a DELETED event then has no object.
+        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key
+        is the prefix; the first comes at once when nothing has happened since `after`. States before an event
+        may be compacted although the event is not. With `previous` False the states before may be missing
+        (whoever has them saves half of the bytes): a DELETED event then has no object.
 
         Raises:
             Expired: `after` is no longer kept, or several events share it.
@@ -238,21 +260,32 @@ class CachedStorage(Storage, Protocol):
     """A storage that may know without waiting what is stored."""
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
-        """Return what the cache has, if it is as new as a version; None when it is not, or has nothing: `get` knows."""
+        """Return what the cache has, if it is as new as a version.
+
+        None when it is not, or has nothing: `get` knows.
+        """
         ...
 
     def peeker(self, prefix: Key) -> "Callable[[Key], Stored | None]":
-        """Return what answers as `peek` does for the keys of one kind and any version, until the next time that somebody waits."""
+        """Return what answers as `peek` does for the keys of one kind and any version, until the next time
+        that somebody waits.
+        """
         ...
 
     def changed(self, prefix: Key) -> Version | None:
-        """Return the version since which nothing of a kind has changed in the cache; None when it is not known."""
+        """Return the version since which nothing of a kind has changed in the cache.
+
+        None when it is not known.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What `guaranteed_update`'s change wants: new bytes, or the key removed (`data` None), with a lease of `ttl_seconds` when not 0."""
+    """What `guaranteed_update`'s change wants.
+
+    New bytes, or the key removed (`data` None), with a lease of `ttl_seconds` when not 0.
+    """
 
     data: bytes | None
     ttl_seconds: int = 0
@@ -279,10 +312,13 @@ class KeyConflict(StorageError):
 
 
 class Unreadable(InternalError):
-    """A key holds what is no object of its kind: somebody else wrote it, or it was damaged. Names the key, and nothing of the content.
+    """A key holds what is no object of its kind: somebody else wrote it, or it was damaged.
 
-    In the words of apiserver `storage/errors.go` (NewCorruptObjError) and `storage/etcd3/corrupt_obj_deleter.go`; but the key is
-    etcd's, with its `/registry`, so that it can be looked for there.
+    Names the key, and nothing of the content.
+
+    In the words of apiserver `storage/errors.go` (NewCorruptObjError) and
+    `storage/etcd3/corrupt_obj_deleter.go`; but the key is etcd's, with its `/registry`, so that it can be
+    looked for there.
     """
 
     def __init__(self, key: Key, revision: int, why: str) -> None:

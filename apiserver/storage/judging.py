@@ -1,7 +1,8 @@
 """Whether a selection has an object, asked of each event: what it asks is made ready once. Pure.
 
-A selector that asks for nothing but indexed fields (`spec.nodeName!=`, a kubelet's `spec.nodeName=node-1`) is answered from the values
-that the index has anyway; only what other selectors ask for is read off the whole object (10 µs of a Pod).
+A selector that asks for nothing but indexed fields (`spec.nodeName!=`, a kubelet's `spec.nodeName=node-1`) is
+answered from the values that the index has anyway; only what other selectors ask for is read off the whole
+object (10 µs of a Pod).
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +45,10 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
 
 
 def _with_labels(selector: Matcher) -> Callable[[Mapping[str, str]], bool]:
-    """Return what says whether a selector has labels. It remembers the last: many objects share them (`resources`), and nobody changes them."""
+    """Return what says whether a selector has labels.
+
+    It remembers the last: many objects share them (`resources`), and nobody changes them.
+    """
     last: Mapping[str, str] | None = None
     answer = False
 
@@ -69,7 +73,10 @@ def _by_one_field(place: int, value: str, is_equal: bool) -> Judge:
 
 
 def _of_index(resource: Resource, fields: Matcher | None) -> list[tuple[int, str, bool]] | None:
-    """Return what a selector asks of the indexed fields: place, value, equal or not. None when it asks for others too."""
+    """Return what a selector asks of the indexed fields: place, value, equal or not.
+
+    None when it asks for others too.
+    """
     requirements = getattr(fields, "requirements", None)
     if not requirements:
         return None

@@ -1,7 +1,7 @@
 """Where objects are stored: `/registry/<prefix of the kind>/[<namespace>/]<name>`, as Kubernetes does.
 
-Pure. The prefix of a kind is not always its plural (Node lives under minions) and holds no API group; it stands in
-`vaina.kinds`.
+Pure. The prefix of a kind is not always its plural (Node lives under minions) and holds no API group; it
+stands in `vaina.kinds`.
 """
 
 from typing import Any, Final

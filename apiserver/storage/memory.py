@@ -1,7 +1,9 @@
-"""Storage in a dict with its whole history: for tests, for the apiserver in process, and for reading what storage is.
+"""Storage in a dict with its whole history.
 
-It passes the same conformance spec as etcd. Each write is a revision of its own (position 0). Nothing awaits between reading and
-writing, so that every operation is atomic on the event loop. Owned by one event loop.
+Used by tests and the apiserver in process; the place to read what storage is.
+
+It passes the same conformance spec as etcd. Each write is a revision of its own (position 0). Nothing awaits
+between reading and writing, so that every operation is atomic on the event loop. Owned by one event loop.
 """
 
 import asyncio
@@ -192,7 +194,10 @@ class MemoryStorage:
             watcher.changed.set()
 
     def compact(self, version: Version) -> None:
-        """Forget the history up to and with the revision of a version; watchers that still need it get Expired."""
+        """Forget the history up to and with the revision of a version.
+
+        Watchers that still need it get Expired.
+        """
         revision = min(versions.revision_of(version), self._revision)
         if revision <= self._compacted:
             return
@@ -202,7 +207,10 @@ class MemoryStorage:
         self._wake()
 
     def expire(self) -> None:
-        """Delete what has outlived its time to live. Every operation begins with it; `run` does it when nobody else asks."""
+        """Delete what has outlived its time to live.
+
+        Every operation begins with it; `run` does it when nobody else asks.
+        """
         if not self._expiries:
             return
         now = self._clock.monotonic()

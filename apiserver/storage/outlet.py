@@ -1,4 +1,7 @@
-"""Where the messages of one watch go out when nobody waits for each (`apiserver.storage.pushing`); the server's streams have one."""
+"""Where the messages of one watch go out when nobody waits for each (`apiserver.storage.pushing`).
+
+The server's streams have one.
+"""
 
 from collections.abc import Callable
 from typing import Protocol

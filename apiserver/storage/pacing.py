@@ -1,8 +1,10 @@
-"""How often watchers get a message: at once, unless they get many, or are many. Pure but for the clock that is handed in.
+"""How often watchers get a message: at once, unless they get many, or are many.
 
-A message costs the server 50 µs and more, whatever is in it, and its reader as much. So the watchers of one selection get no more than
-`_CROWD_PER_SECOND` together in a second, and each of them no fewer than `_MIN_PER_SECOND`: a thousand who watch everything leave half a core for
-those who write.
+Pure but for the clock that is handed in.
+
+A message costs the server 50 µs and more, whatever is in it, and its reader as much. So the watchers of one
+selection get no more than `_CROWD_PER_SECOND` together in a second, and each of them no fewer than
+`_MIN_PER_SECOND`: a thousand who watch everything leave half a core for those who write.
 """
 
 from vaina.clock import Clock

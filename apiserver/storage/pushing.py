@@ -1,11 +1,12 @@
 """Sends what a group of watchers gets, without waking each of them.
 
-A stream has a task, and between it and its watch lie the generators of everybody who has a say when it begins. Woken for each message they cost
-more than the message. So once a stream has caught up its task waits for its end alone, and what the group's log has goes from here to the
-stream's outlet: the bytes are joined once, and handed to one outlet after the other, a few milliseconds in a turn of the loop.
+A stream has a task, and between it and its watch lie the generators of everybody who has a say when it
+begins. Woken for each message they cost more than the message. So once a stream has caught up its task waits
+for its end alone, and what the group's log has goes from here to the stream's outlet: the bytes are joined
+once, and handed to one outlet after the other, a few milliseconds in a turn of the loop.
 
-Who is still sending is passed over, and gets all that he missed at once when he is done, at his group's pace; the log's bounds cut him when he
-stays too far behind.
+Who is still sending is passed over, and gets all that he missed at once when he is done, at his group's pace;
+the log's bounds cut him when he stays too far behind.
 """
 
 import asyncio

@@ -30,5 +30,6 @@ class Selection:
     labels: Matcher | None = None
     #: None: all
     fields: Matcher | None = None
-    #: (field, value) when the field selector demands that an indexed field has this value: ("spec.nodeName", "node-1")
+    #: (field, value) when the field selector demands that an indexed field has this value: ("spec.nodeName",
+    #: "node-1")
     index: tuple[str, str] | None = None

@@ -1,10 +1,11 @@
 """The arithmetic of resourceVersions: `version = revision * 1000 + position` (decision 195).
 
-Pure; every implementation of `Storage` counts with it, the in-memory one too. All writes of one transaction share one
-etcd revision; the position tells them apart, so that a watch can be resumed after any single event.
+Pure; every implementation of `Storage` counts with it, the in-memory one too. All writes of one transaction
+share one etcd revision; the position tells them apart, so that a watch can be resumed after any single event.
 
-What others write in transactions of several keys has no position: such events share a version. They are delivered like
-all others, but a watch cannot be resumed after that version, for it does not say which of them were seen (decision 196).
+What others write in transactions of several keys has no position: such events share a version. They are
+delivered like all others, but a watch cannot be resumed after that version, for it does not say which of them
+were seen (decision 196).
 """
 
 from apiserver.storage.interface import Version
@@ -40,9 +41,10 @@ def position_of(version: Version) -> int:
 def deletion_position(previous: int | None) -> int:
     """Return the position of a deletion, which carries no value and so cannot store its own.
 
-    It is that of the event before it in the same revision + 1; the first has 0. A foreign transaction (or the end of a
-    lease, to which Kubernetes attaches up to 1,000 keys: apiserver `storage/etcd3/lease_manager.go`) may delete more keys
-    than there are positions: it repeats the last one, and these events share a version (decision 196).
+    It is that of the event before it in the same revision + 1; the first has 0. A foreign transaction (or the
+    end of a lease, to which Kubernetes attaches up to 1,000 keys: apiserver `storage/etcd3/lease_manager.go`)
+    may delete more keys than there are positions: it repeats the last one, and these events share a version
+    (decision 196).
     """
     return 0 if previous is None else min(previous + 1, LAST)
 
@@ -50,8 +52,8 @@ def deletion_position(previous: int | None) -> int:
 def start_revision(after: Version) -> int:
     """Return the revision from which a watch must begin to see everything after a version.
 
-    After a whole revision that is the next one; after a single event its own revision again, whose events up to the
-    position are then dropped.
+    After a whole revision that is the next one; after a single event its own revision again, whose events up
+    to the position are then dropped.
     """
     revision, position = divmod(after, SPAN)
     return revision + 1 if position == WHOLE else revision
@@ -60,8 +62,8 @@ def start_revision(after: Version) -> int:
 def is_expired(after: Version, compacted_revision: int) -> bool:
     """Tell whether a watch after this version can no longer be served without a gap.
 
-    Within a revision that is not newer than the compacted one: yes, even at the very revision of the compaction, where some releases of
-    etcd 3.5 drop deletions.
+    Within a revision that is not newer than the compacted one: yes, even at the very revision of the
+    compaction, where some releases of etcd 3.5 drop deletions.
     """
     revision, position = divmod(after, SPAN)
     if position == WHOLE:

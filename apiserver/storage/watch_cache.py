@@ -1,7 +1,7 @@
 """The watch cache of one kind: what is stored now, by key and by index, and a ring of what happened lately.
 
-Pure. Fed by `cacher`, which applies whole revisions at once; read by `cacher` and `fanout`. Model test: "watch cache == replay of
-all events".
+Pure. Fed by `cacher`, which applies whole revisions at once; read by `cacher` and `fanout`. Model test:
+"watch cache == replay of all events".
 """
 
 from bisect import bisect_left, bisect_right
@@ -21,9 +21,11 @@ from vaina.errors import Expired
 #: value -> keys
 _Index: TypeAlias = dict[str, set[Key]]
 _ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
-#: objects in the ring together: 32,768 events of Pods stay below it, a few hundred of the largest ConfigMaps do not
+#: objects in the ring together: 32,768 events of Pods stay below it, a few hundred of the largest ConfigMaps
+#: do not
 RING_BYTES = 96 * 1024 * 1024
-#: the ring is cut when it is longer by one part in so many: with a quarter 8,000 events of Pods went at once, and everybody waited 3 to 15 ms
+#: the ring is cut when it is longer by one part in so many: with a quarter 8,000 events of Pods went at once,
+#: and everybody waited 3 to 15 ms
 _SLACK: Final = 32
 
 
@@ -35,8 +37,8 @@ class WatchCache:
 
         Args:
             resource: the kind.
-            capacity: the ring holds so many of the last events, but for less than a revision, and at most a little
-                more (`_SLACK`); fewer when they are large.
+            capacity: the ring holds so many of the last events, but for less than a revision, and at most a
+                little more (`_SLACK`); fewer when they are large.
             max_bytes: of the objects of all events in the ring, and at most a little more.
         """
         self.resource = resource
@@ -71,12 +73,14 @@ class WatchCache:
         self.version = self.oldest = self.changed = version
 
     def apply_all(self, events: Iterable[StorageEvent]) -> list[CacheEvent]:
-        """Take events; return those that change something, as watchers get them: not a deletion of what was not there.
+        """Take events; return those that change something, as watchers get them.
+
+        Not a deletion of what was not there.
 
         An object that becomes unreadable is gone, for lists leave it out as well.
 
-        Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower position: as an event that comes
-        at the version reached, so that the ring stays in order.
+        Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower
+        position: as an event that comes at the version reached, so that the ring stays in order.
         """
         applied: list[CacheEvent] = []
         resource, changed, size = self.resource, self.changed, 0
@@ -130,7 +134,9 @@ class WatchCache:
         return None if entry is None else entry.stored
 
     def candidates(self, selection: Selection, after: Key | None = None) -> list[Entry]:
-        """Return the objects that may be selected, in the order of keys, after a key: by index where there is one.
+        """Return the objects that may be selected, in the order of keys, after a key.
+
+        An index is used where there is one.
 
         As of now; whoever takes time to look at each (`judging`) still sees one version.
         """

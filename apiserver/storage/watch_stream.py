@@ -1,8 +1,11 @@
-"""One client's watch: the current state in chunks, then what the ring has since, then live; with an outlet what is live goes there.
+"""One client's watch: the current state in chunks, then what the ring has since, then live.
 
-A watcher is attached to the fan-out only when it has caught up, in one step with the last look at the ring: nothing is lost
-between them, and a client that is slow to take the current state fills no queue. What the ring no longer has is asked of the
-storage (`history`); only when that has forgotten it too the stream ends with Expired.
+If there is an outlet, live events go there.
+
+A watcher is attached to the fan-out only when it has caught up, in one step with the last look at the ring:
+nothing is lost between them, and a client that is slow to take the current state fills no queue. What the
+ring no longer has is asked of the storage (`history`); only when that has forgotten it too the stream ends
+with Expired.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -32,8 +35,8 @@ class WatchBatch:
 
         Args:
             frames: the events.
-            response: the encoded RawWatchResponse: events and resource_version, joined from parts encoded once for all
-                watchers.
+            response: the encoded RawWatchResponse: events and resource_version, joined from parts encoded
+                once for all watchers.
             version: resume after it.
         """
         self._frames, self.response, self.version = frames, response, version
@@ -71,7 +74,8 @@ class WatchStream:
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
         """Yield batches after a version; None: with the current state first. Ends when the watcher was too slow.
 
-        With an outlet the watch only begins here: something is yielded, so that whoever is between knows, and the rest goes there.
+        With an outlet the watch only begins here: something is yielded, so that whoever is between knows, and
+        the rest goes there.
 
         Raises:
             Expired: neither ring nor storage has what comes after the version.
@@ -111,7 +115,10 @@ class WatchStream:
             self._kind.fanout.detach(subscription)
 
     async def _initial(self, entries: Sequence[Entry], version: Version) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the current state. Only the last batch has a version: a client that lost the others could not resume."""
+        """Yield the current state. Only the last batch has a version.
+
+        A client that lost the others could not resume.
+        """
         chunk: list[Item] = []
         # Beside the events, which would keep what they encode for as long as the watcher does not read.
         parts: list[bytes] = []
@@ -149,7 +156,9 @@ class WatchStream:
             yield _batch(chunk, end if is_last else chunk[-1].version)
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what the fan-out logs, gathering under load only: longer the more watchers there are of the same.
+        """Yield what the fan-out logs, gathering under load only.
+
+        Longer the more watchers there are of the same.
 
         With an outlet only until something was sent: then it is known that everything before is out.
         """

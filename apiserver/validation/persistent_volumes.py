@@ -64,7 +64,7 @@ def _check_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.Persiste
 def check_inline_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
     """Check the spec of a volume that is no object of its own.
 
-    A driver's, and without what only such an object has.
+    It names a driver's volume, and has nothing that only such an object has.
     """
     elsewhere = "may not be specified in the context of inline volumes"
     if spec.HasField("claim_ref"):

@@ -1,6 +1,6 @@
 """`vaina rollout`: how far a new template is, what came before, and back to it.
 
-In kubectl's words (`pkg/cmd/rollout`).
+Words are kubectl's (`pkg/cmd/rollout`).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """`vaina set image|env|resources`: changes of containers, in templates and Pods.
 
-In kubectl's words (`pkg/cmd/set`).
+Words are kubectl's (`pkg/cmd/set`).
 """
 
 from collections.abc import Callable, Sequence

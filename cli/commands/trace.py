@@ -188,7 +188,7 @@ class _Follower:
     def _is_ours(self, uid: str) -> bool:
         """Say whether an event is about the Pod that is followed.
 
-        Without one yet, it is the first that comes.
+        As long as none is followed, the first event is.
         """
         self._uid = self._uid or uid
         return bool(uid) and uid == self._uid

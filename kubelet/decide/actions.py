@@ -90,7 +90,7 @@ class UnmountVolumes:
 def image_key(container: str, volume: str = "") -> str:
     """Return the key of what is known of an image.
 
-    Of a volume's, which is one for all containers, or of a container's own.
+    A volume's image is one for all containers; a container's own is its own.
     """
     return f"volume/{volume}" if volume else container
 

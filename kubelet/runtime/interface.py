@@ -173,7 +173,7 @@ class Runtime(Protocol):
     async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
         """Return all containers, or those of one Pod, in every phase.
 
-        As of the call, never cached; sandboxes are not among them.
+        They are as of the call, never cached; sandboxes are not among them.
         """
         ...
 

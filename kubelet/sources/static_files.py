@@ -36,7 +36,7 @@ MAX_NAMES: Final = 5_000
 
 
 class ManifestError(Exception):
-    """Why a file is no static Pod: words for whoever wrote it."""
+    """Why a file is no static Pod, in words for its author."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A part of a volume as a mount of its own, safe against whoever writes in the volume.
+"""A part of a volume as a mount of its own, safe against processes that write in the volume.
 
 Shell: blocking, so called in threads.
 

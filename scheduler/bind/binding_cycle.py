@@ -1,6 +1,6 @@
 """Takes a Pod that has its node through Reserve, Permit, PreBind, Bind and PostBind.
 
-For profiles with such plugins only.
+Called for profiles with such plugins only.
 
 It stands between those who decide, the binder and `scheduler.bind.outcomes`: what is bound or refused passes
 by here, so that PostBind or Unreserve are called. The order, and what a failure does, follow upstream's

@@ -165,7 +165,7 @@ class Cache:
     def confirm(self, held: HeldPod, pod: pod_pb2.Pod) -> PodInfo:
         """Take in an assumed Pod that the watch shows where it was assumed, of its class and generation.
 
-        As `put` does; returns it.
+        It changes what `put` would, and returns the Pod.
         """
         node_name = held.node_name
         info = held.info.at(node_name, pod)

@@ -1,8 +1,11 @@
-"""PURE: volumes that are attached to nodes, by driver and handle; in-tree disks as the volumes of drivers that they are today.
+"""PURE: volumes that are attached to nodes, by driver and handle.
 
-CSI migration: what in-tree sources and provisioners become, after `csi-translation-lib` (v0.36, `plugins/*.go`), and on which nodes,
-after `nodevolumelimits/utils.go` (isCSIMigrationOn): disks of AWS, GCE, Azure and Cinder on all, those of Portworx where the
-CSINode says so. Of vSphere and of Azure's files nothing is attached in this way.
+In-tree disks as the volumes of drivers that they are today.
+
+CSI migration: what in-tree sources and provisioners become, after `csi-translation-lib` (v0.36,
+`plugins/*.go`), and on which nodes, after `nodevolumelimits/utils.go` (isCSIMigrationOn): disks of AWS, GCE,
+Azure and Cinder on all, those of Portworx where the CSINode says so. Of vSphere and of Azure's files nothing
+is attached in this way.
 """
 
 import re
@@ -97,7 +100,9 @@ def of_volume(volume: persistent_volume_pb2.PersistentVolume) -> Attachable | No
 
 
 def of_provisioner(name: str) -> tuple[str, str]:
-    """Return driver and plugin (as `Attachable` has it) of volumes that a provisioner makes (getCSIDriverInfoFromSC)."""
+    """Return driver and plugin (as `Attachable` has it) of volumes that a provisioner makes
+    (getCSIDriverInfoFromSC).
+    """
     return DRIVERS.get(name, name), name if name == PORTWORX else ""
 
 

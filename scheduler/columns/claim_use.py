@@ -1,4 +1,7 @@
-"""Which storage the Pods of each row use: PersistentVolumeClaims, and disks that they name. No columns: few have any, and each its own."""
+"""Which storage the Pods of each row use: PersistentVolumeClaims, and disks that they name.
+
+No columns: few have any, and each its own.
+"""
 
 from collections.abc import Iterable, Mapping
 

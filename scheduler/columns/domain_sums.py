@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scheduler.columns.journal import Journal
 from scheduler.columns.pod_terms import Peers
 
-#: changes of a column that are kept for those who follow it; who is further behind looks at all rows that anything happened on
+#: changes of a column that are kept for those who follow it; who is further behind looks at all rows that
+#: anything happened on
 CHANGES: Final = 512
 
 #: columns with their weights
@@ -26,7 +27,8 @@ class PodColumn:
     __slots__ = ("__weakref__", "carried", "journal", "peers", "rows", "sums")
 
     def __init__(self, peers: tuple[Peers, ...], *, carried: bool = False) -> None:
-        #: all of which mean each Pod that is counted; or (carried) whom the term means that each counted Pod carries
+        #: all of which mean each Pod that is counted; or (carried) whom the term means that each counted Pod
+        #: carries
         self.peers, self.carried = peers, carried
         #: row -> how many
         self.rows: dict[int, int] = {}

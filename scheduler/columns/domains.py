@@ -27,7 +27,9 @@ CELLS: Final = 4096
 
 
 def combine(axes: Sequence[tuple[NDArray[np.intp], int]]) -> NDArray[np.intp] | None:
-    """Return one number a row for a combination of codes, the last axis fastest; None: there are too many combinations.
+    """Return one number a row for a combination of codes, the last axis fastest.
+
+    None: there are too many combinations.
 
     Args:
         axes: codes by row, and one more than the largest.
@@ -66,8 +68,8 @@ class SeenSum:
         """Look again; return the rows whose domain has another sum, and whether such a domain has further rows.
 
         Args:
-            rows: all on which Pods came or went since the last look. Of each changed domain some of these are returned; where it
-                has further rows (the second answer), the caller has to look at all rows.
+            rows: all on which Pods came or went since the last look. Of each changed domain some of these are
+                returned; where it has further rows (the second answer), the caller has to look at all rows.
             sign_only: a sum that is more than 0, as it was, has not changed.
         """
         summed = self.sum

@@ -1,7 +1,7 @@
 """Texts (and tuples of them) as small numbers that are used again once nobody holds them.
 
-Used by the node table: a column of codes is compared by numpy, and whatever is asked of a value (is it in a set, is a taint
-tolerated) is asked once a distinct value and then looked up.
+Used by the node table: a column of codes is compared by numpy, and whatever is asked of a value (is it in a
+set, is a taint tolerated) is asked once a distinct value and then looked up.
 """
 
 from collections.abc import Hashable

@@ -1,7 +1,7 @@
 """Which rows changed, in order: what lets a cycle compute again no more than it must.
 
-A reader keeps a position; `since` gives the rows touched after it. Bounded: a reader that is too far behind is told so, and
-starts afresh.
+A reader keeps a position; `since` gives the rows touched after it. Bounded: a reader that is too far behind
+is told so, and starts afresh.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ LIMIT: Final = 65_536
 class Journal:
     """Rows in the order of their changes. Owned by the scheduling task.
 
-    A change of the Pods on a row is written as the row itself, a change of the node (new, gone, labels, taints, allocatable)
-    as ~row.
+    A change of the Pods on a row is written as the row itself, a change of the node (new, gone, labels,
+    taints, allocatable) as ~row.
     """
 
     __slots__ = ("_base", "_entries", "_limit")

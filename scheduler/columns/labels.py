@@ -32,7 +32,10 @@ class LabelColumn:
     _domains: Domains | None = field(default=None, init=False)
 
     def domains(self, key: str, size: int) -> Domains:
-        """Return the domains of the first `size` rows; `key` is the label's. The same object as long as they are the same."""
+        """Return the domains of the first `size` rows; `key` is the label's.
+
+        The same object as long as they are the same.
+        """
         codes, found = self.codes[:size], self._domains
         alone = len(self.values) == np.count_nonzero(codes)
         if (

@@ -1,4 +1,7 @@
-"""A Node as scheduling sees it, compiled: what the table stores of it, and what queue hints compare before and after."""
+"""A Node as scheduling sees it, compiled.
+
+What the table stores of it, and what queue hints compare before and after.
+"""
 
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """Which nodes a NodeSelectorTerm selects: over all rows at once, or for one node's labels.
 
 Each condition is answered once a distinct value of its label and then looked up for all nodes
-(`component-helpers/scheduling/corev1/nodeaffinity`). Used for Pods, and for the volumes that only some nodes can reach.
+(`component-helpers/scheduling/corev1/nodeaffinity`). Used for Pods, and for the volumes that only some nodes
+can reach.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """Nodes as rows of numpy columns: what they have, what is taken of it, and what they are called.
 
-Rows are used again after a node has gone; columns grow by doubling. Placing a Pod costs about a microsecond, whatever the
-number of nodes. Read by plugins through `Snapshot`; written by `scheduler.cache.cache` alone.
+Rows are used again after a node has gone; columns grow by doubling. Placing a Pod costs about a microsecond,
+whatever the number of nodes. Read by plugins through `Snapshot`; written by `scheduler.cache.cache` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,8 @@ class NodeTable:
         """Take in a node as it is now.
 
         Returns:
-            Its row, what changed, and the resources that got their first columns: nobody has been counting them on any row.
+            Its row, what changed, and the resources that got their first columns: nobody has been counting
+            them on any row.
         """
         row = self.rows.get(info.name)
         before = None if row is None else self.infos[row]
@@ -171,14 +172,18 @@ class NodeTable:
         self.journal.pods_changed(row)
 
     def suppose(self, row: int, pod: PodClass, sign: int) -> None:
-        """Count a Pod on a row (sign 1), or no longer (-1), for the length of a question: whoever asks takes it back.
+        """Count a Pod on a row (sign 1), or no longer (-1), for the length of a question.
+
+        Whoever asks takes it back.
 
         Nobody is told (the journal has no entry), and the counts by priority stay: no filter looks at them.
         """
         self._count_room(row, pod, sign)
 
     def suppose_on_each(self, rows: NDArray[np.intp], pod: PodClass, sign: int) -> None:
-        """Count a Pod on each of some rows, or no longer, for the length of a question. Only of classes without ports and storage.
+        """Count a Pod on each of some rows, or no longer, for the length of a question.
+
+        Only of classes without ports and storage.
 
         What other Pods ask of it (`topology`) stays: whoever looks at that is not of the reach of a row.
         """
@@ -192,7 +197,8 @@ class NodeTable:
             level[rows] += sign
 
     def has_room(self, row: int, pod: PodClass, *, but: PodClass | None = None) -> bool:
-        """Say whether what a Pod requests is free on a row, also when the Pods of its priority or more came that have it in view.
+        """Say whether what a Pod requests is free on a row, also when the Pods of its priority or more came
+        that have it in view.
 
         `but` is one of those who does not count: the Pod itself.
         """
@@ -224,7 +230,10 @@ class NodeTable:
         self.journal.pods_changed(row)
 
     def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
-        """Take in a namespace's labels (None: it is gone). Classes start afresh if a selector that is in use looks at them."""
+        """Take in a namespace's labels (None: it is gone).
+
+        Classes start afresh if a selector that is in use looks at them.
+        """
         if self.topology.set_namespace(name, labels):
             self.journal.node_changed(0)
 
@@ -237,7 +246,10 @@ class NodeTable:
         self._requested[self._resources[resource]][row] += amount
 
     def snapshot(self) -> Snapshot:
-        """Return the columns as read-only views. The same object as long as no column was replaced or lengthened."""
+        """Return the columns as read-only views.
+
+        The same object as long as no column was replaced or lengthened.
+        """
         found = self._snapshot
         if found is None:
             found = self._snapshot = self._make_snapshot()

@@ -1,8 +1,8 @@
 """Which selectors mean a Pod, without asking each: an index by one label that a selector requires.
 
-A selector that wants `app=web` (or `app in (web, api)`) is looked at for Pods with that label alone; one that wants no value
-(`app`, `!app`, `app!=x`, everything) for all. So Pods with labels of their own, and terms with labels of their own, cost what
-matches and not what there is.
+A selector that wants `app=web` (or `app in (web, api)`) is looked at for Pods with that label alone; one that
+wants no value (`app`, `!app`, `app!=x`, everything) for all. So Pods with labels of their own, and terms with
+labels of their own, cost what matches and not what there is.
 """
 
 from collections.abc import Hashable, Iterator

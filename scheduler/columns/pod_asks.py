@@ -1,4 +1,7 @@
-"""PURE: what one Pod asks of a node, as values, and how they are read from its spec. No Pod's identity, and no other Pods."""
+"""PURE: what one Pod asks of a node, as values, and how they are read from its spec.
+
+No Pod's identity, and no other Pods.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +13,13 @@ from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects.integers import parse_int
 from vaina.objects.pods import spec_requests
 
-#: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`, `DefaultMemoryRequest`)
+#: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`,
+#: `DefaultMemoryRequest`)
 DEFAULT_CPU_MILLIS: Final = 100
 DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
 
-#: larger amounts count as this much: sums on a node stay within int64, and no node has so much (`MAX_ALLOCATABLE`)
+#: larger amounts count as this much: sums on a node stay within int64, and no node has so much
+#: (`MAX_ALLOCATABLE`)
 MAX_AMOUNT: Final = 1 << 53
 
 #: as Kubernetes writes integers in tolerations: no plus, no leading zeros
@@ -148,7 +153,10 @@ def claims_of(spec: pod_pb2.PodSpec, pod_name: str, pod_uid: str = "") -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk that a Pod names itself, in a word; the same disk may have several (an RBD image by each of its monitors)."""
+    """A disk that a Pod names itself, in a word.
+
+    The same disk may have several (an RBD image by each of its monitors).
+    """
 
     word: str
     read_only: bool = False
@@ -160,7 +168,10 @@ class Disk:
 
 
 def disks_of(spec: pod_pb2.PodSpec) -> tuple[Disk, ...]:
-    """Return the disks that Pods on one node may not have at once: of GCE, AWS, iSCSI and RBD (upstream's isVolumeConflict)."""
+    """Return the disks that Pods on one node may not have at once.
+
+    These are disks of GCE, AWS, iSCSI and RBD (upstream's isVolumeConflict).
+    """
     found: dict[Disk, None] = {}
     for volume in spec.volumes:
         source = volume.volume_source

@@ -1,9 +1,10 @@
 """A Pod as scheduling sees it, compiled once: what it asks of a node, without the message.
 
-Pods whose spec asks the same and whose labels are the same share one `PodClass`, by identity. Decisions, queue hints and the
-columns take classes; what is particular to one Pod (key, uid, node) is in `PodInfo`. Classes that ask the same and differ in
-labels have the same `Shape`: as long as no term of another Pod looks at those labels they are decided as one. A plugin that
-looks at something new adds a field to `PodClass` **and to its signature**: equal signatures are one shape.
+Pods whose spec asks the same and whose labels are the same share one `PodClass`, by identity. Decisions,
+queue hints and the columns take classes; what is particular to one Pod (key, uid, node) is in `PodInfo`.
+Classes that ask the same and differ in labels have the same `Shape`: as long as no term of another Pod looks
+at those labels they are decided as one. A plugin that looks at something new adds a field to `PodClass` **and
+to its signature**: equal signatures are one shape.
 """
 
 from collections.abc import Mapping
@@ -95,7 +96,9 @@ class PodClass:
         wanted_node: str = "",
         identity: tuple[str, str] = NOBODY,
     ) -> None:
-        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question); `identity` (name, uid) matters to ephemeral volumes.
+        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question).
+
+        `identity` (name, uid) matters to ephemeral volumes.
 
         Raises:
             QuantityError: an amount cannot be read.
@@ -127,7 +130,8 @@ class PodClass:
         self.wanted_node = wanted_node
         #: whose profile decides
         self.scheduler_name = spec.scheduler_name or DEFAULT_SCHEDULER_NAME
-        #: of init containers, containers and image volumes, with their tags; one that is used twice is there twice
+        #: of init containers, containers and image volumes, with their tags; one that is used twice is there
+        #: twice
         self.images = images_of(spec)
         #: PersistentVolumeClaims that its volumes are
         self.claims = claims_of(spec, *identity)
@@ -240,7 +244,10 @@ class _Spec:
 
 
 class PodCompiler:
-    """Makes PodInfos, and one class for all Pods that ask the same and have the same labels. Owned by the scheduling task."""
+    """Makes PodInfos, and one class for all Pods that ask the same and have the same labels.
+
+    Owned by the scheduling task.
+    """
 
     def __init__(self, *, memo_size: int = MEMO_SIZE) -> None:
         self._memo: dict[bytes, _Spec] = {}
@@ -288,7 +295,8 @@ class PodCompiler:
             labels: of the Pod.
             owner: uid of the controller among whose Pods it is spread by default.
             terminating: whether it is being deleted.
-            identity: name and uid of the Pod, after which the claims of its ephemeral volumes are called and for which they are made.
+            identity: name and uid of the Pod, after which the claims of its ephemeral volumes are called and
+            for which they are made.
 
         Raises:
             QuantityError: an amount cannot be read.

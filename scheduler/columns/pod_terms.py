@@ -1,8 +1,11 @@
-"""What a Pod asks of other Pods: affinity, anti-affinity and spreading, compiled; and what other Pods see of it, its group.
+"""What a Pod asks of other Pods: affinity, anti-affinity and spreading, compiled.
 
-Terms are interned by `TermCompiler`: equal ones of many Pods are one object, compared by identity, so that counting by term is
-cheap. `matches` is upstream's `AffinityTerm.Matches` (`kube-scheduler/framework/types.go`): a term selects Pods by labels, in
-the namespaces that it lists, or whose labels its namespaceSelector selects.
+And what other Pods see of it, its group.
+
+Terms are interned by `TermCompiler`: equal ones of many Pods are one object, compared by identity, so that
+counting by term is cheap. `matches` is upstream's `AffinityTerm.Matches`
+(`kube-scheduler/framework/types.go`): a term selects Pods by labels, in the namespaces that it lists, or
+whose labels its namespaceSelector selects.
 """
 
 from collections.abc import Iterable, Mapping

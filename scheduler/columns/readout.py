@@ -1,4 +1,6 @@
-"""The columns as plain values by what they mean, so that two node tables can be compared: rows, codes and indexes of theirs differ.
+"""The columns as plain values by what they mean, so that two node tables can be compared.
+
+Rows, codes and indexes of theirs differ.
 
 Used by `scheduler.debug.verify`. Taking a readout of 5,000 nodes costs a few milliseconds.
 """
@@ -147,7 +149,9 @@ def _sum(nodes: Snapshot, found: DomainSum) -> tuple[str, dict[str, int], dict[s
 def compare(
     have: Readout, want: Readout, *, leave_out: frozenset[str] = frozenset()
 ) -> Iterator[Difference | None]:
-    """Yield every difference between the columns as they are and as they should be; None after each column: a pause.
+    """Yield every difference between the columns as they are and as they should be.
+
+    None after each column: a pause.
 
     Args:
         have: as they are.

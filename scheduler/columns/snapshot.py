@@ -1,7 +1,8 @@
 """What plugins see of the node table: read-only views, true until the next mutation.
 
-N is the number of rows in use or free again (`valid` says which); a view is cut to N. Values change under the views while the
-scheduling task places Pods, which is what the incremental cycle lives on; nobody else may look.
+N is the number of rows in use or free again (`valid` says which); a view is cut to N. Values change under the
+views while the scheduling task places Pods, which is what the incremental cycle lives on; nobody else may
+look.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,10 @@ class Snapshot:
         return tuple((index.get(name, -1), amount) for name, amount in pod.requests)
 
     def port_conflicts(self, wanted: HostPort, rows: Rows) -> NDArray[np.bool_] | None:
-        """Say for each of `rows` whether a Pod there uses the port (any address collides with all); None: nobody does."""
+        """Say for each of `rows` whether a Pod there uses the port (any address collides with all).
+
+        None: nobody does.
+        """
         column = self.ports.get((wanted.protocol, wanted.port))
         if column is None:
             return None

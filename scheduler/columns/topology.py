@@ -1,9 +1,10 @@
 """How many Pods of some kind there are on each node and in each topology domain, true at any moment.
 
 The counters are those of `scheduler.columns.domain_sums`: columns of Pods, and their sums by domain.
-Both live as long as somebody holds them (a class's cycle, as many as `scheduler.decide.cycles.Cycles.limit` of those; a term's column also as
-long as a Pod carries it). While they live each placement costs the columns and sums it concerns; a new column is filled from
-the groups of Pods that are there, found by label. Nothing is asked of Pods that no selector means.
+Both live as long as somebody holds them (a class's cycle, as many as `scheduler.decide.cycles.Cycles.limit`
+of those; a term's column also as long as a Pod carries it). While they live each placement costs the columns
+and sums it concerns; a new column is filled from the groups of Pods that are there, found by label. Nothing
+is asked of Pods that no selector means.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +37,10 @@ class _Placed:
 
 
 class Topology:
-    """Counts Pods by what other Pods ask of them. Owned by the scheduling task; part of `NodeTable`, which calls it."""
+    """Counts Pods by what other Pods ask of them.
+
+    Owned by the scheduling task; part of `NodeTable`, which calls it.
+    """
 
     def __init__(self, labels: Mapping[str, LabelColumn]) -> None:
         """Count over nodes with these labels (the table's own mapping)."""
@@ -116,7 +120,8 @@ class Topology:
     def terms_matching(self, group: PodGroup) -> tuple[PodTerm, ...]:
         """Return the terms of Pods that are placed which mean Pods of a group, in the order of their making.
 
-        Terms against others count for Pods that are only to come too: who asks supposes them there (`NodeTable.suppose`).
+        Terms against others count for Pods that are only to come too: who asks supposes them there
+        (`NodeTable.suppose`).
         """
         if not self._carried and not self._expected:
             return ()
@@ -166,7 +171,8 @@ class Topology:
         Args:
             key: of the label.
             sources: columns with weights.
-            eligible: bool[N]: rows that count; None: all. Such a sum is the asker's own, and true until a node changes.
+            eligible: bool[N]: rows that count; None: all. Such a sum is the asker's own, and true until a
+            node changes.
         """
         found = self._sums.get((key, sources)) if eligible is None else None
         if found is not None:

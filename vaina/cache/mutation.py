@@ -1,6 +1,6 @@
 """A detector of writes to shared objects.
 
-On in every test, off in production (it keeps a copy of everything).
+It is on in every test, off in production (it keeps a copy of everything).
 """
 
 from typing import TypeVar

@@ -1,6 +1,6 @@
 """A client of NodeMetrics and PodMetrics (metrics.k8s.io): what nodes and Pods use now.
 
-For `vaina top` and autoscalers.
+Used by `vaina top` and autoscalers.
 """
 
 from collections.abc import Sequence

@@ -231,7 +231,7 @@ def _translated(error: BaseException) -> ApiError | None:
 class InProcessTransport:
     """Calls to handlers in the same process, without sockets.
 
-    For tests, simulations and single-process clusters.
+    Used by tests, simulations and single-process clusters.
 
     The handlers see what a server would hand them, except for the peer.
     """

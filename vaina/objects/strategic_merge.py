@@ -173,7 +173,7 @@ def _key_of(entry: JsonObject, key: str) -> str:
 def _union(current: list[Any], more: list[Any]) -> list[Any]:
     """Add what is not there yet, and keep each once.
 
-    By their texts: a patch may hold anything, as much as a request may.
+    They are compared by their texts: a patch may hold anything, as much as a request may.
     """
     return list({repr(value): value for value in (*current, *more)}.values())
 

@@ -1,5 +1,4 @@
-"""FakeApiserver: an apiserver in the test's own process, for whoever tests a component that is written with
-the library.
+"""FakeApiserver: an apiserver in the test's own process, for tests of components written with the library.
 
     fake = FakeApiserver(clock)
     client = fake.client()

@@ -1,4 +1,6 @@
-"""Answers of etcd's watch whose events are left as bytes: most are echoes, which are known by these (`echoes`), and are not parsed.
+"""Answers of etcd's watch whose events are left as bytes.
+
+Most are echoes, which are known by these (`echoes`), and are not parsed.
 
 Pure. Made of the descriptors of etcd's API, so that numbers and merging are protobuf's own.
 """

@@ -1,18 +1,20 @@
 """Group commit, the deciding half: which writes go out together, as what transaction, and what its answer means.
 
-Pure. A batch goes out in one of two forms. *Nested*, each write is a transaction of its own (one compare of the mod revision, one
-operation, else the key alone is read), so that a conflict fails one write. *Flat*, all compares and puts stand side by side, and one
-conflict fails the batch, which is then sent again nested: that is seldom, and flat costs etcd and us a fifth less of a batched create
-(decision 080). Either way the writes have the same positions, and the transaction as a whole compares and puts the *writer key*, a small
-key outside /registry/ that only this process writes:
+Pure. A batch goes out in one of two forms. *Nested*, each write is a transaction of its own (one compare of
+the mod revision, one operation, else the key alone is read), so that a conflict fails one write. *Flat*, all
+compares and puts stand side by side, and one conflict fails the batch, which is then sent again nested: that
+is seldom, and flat costs etcd and us a fifth less of a batched create (decision 080). Either way the writes
+have the same positions, and the transaction as a whole compares and puts the *writer key*, a small key
+outside /registry/ that only this process writes:
 
 * etcd counts only top-level puts against its quota; without one the quota is never enforced;
-* it tells whether a batch whose answer was lost has been committed, and in which revision (its value is the batch's token);
-* compared at the top, it is a fence: once somebody else's put moved it, a batch that is still under way can never be applied
-  (`settle.py`).
+* it tells whether a batch whose answer was lost has been committed, and in which revision (its value is the
+  batch's token);
+* compared at the top, it is a fence: once somebody else's put moved it, a batch that is still under way can
+  never be applied (`settle.py`).
 
-When etcd is full every transaction with a put is refused whole; so deletions travel in batches of their own, and go without
-the writer key while etcd is full.
+When etcd is full every transaction with a put is refused whole; so deletions travel in batches of their own,
+and go without the writer key while etcd is full.
 """
 
 from collections import deque
@@ -27,8 +29,8 @@ from apiserver.storage.etcd.echoes import Echoes, Sent
 from apiserver.storage.interface import Key, Known
 from apiserver.storage.sizes import MAX_BYTES
 
-#: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it comes it takes 128 operations, of which
-#: one is the writer key's (decision 195). Positions go to 998.
+#: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it
+#: comes it takes 128 operations, of which one is the writer key's (decision 195). Positions go to 998.
 MAX_WRITES, MAX_WRITES_BY_DEFAULT = 500, 126
 #: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope, frames)
 OVERHEAD = 192
@@ -91,7 +93,9 @@ class Outcome(NamedTuple):
 
 
 def take_batch(pending: "deque[Write]", most: int = MAX_WRITES) -> list[Write]:
-    """Take from the front of the queue what fits into one transaction of so many writes at most; each key once, the rest stays in order.
+    """Take from the front of the queue what fits into one transaction of so many writes at most.
+
+    Each key once, the rest stays in order.
 
     All writes of a queue are of one sort: puts or deletions.
     """
@@ -125,7 +129,8 @@ def transaction(
         writes: at most `MAX_WRITES`, each key once.
         writer_key: of this process.
         token: names the batch; no other batch of this process has the same.
-        base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when etcd is full).
+        base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when
+        etcd is full).
         echoes: are told what is put.
     """
     txn = rpc_pb2.TxnRequest()
@@ -142,10 +147,12 @@ def transaction(
 def flat_transaction(
     writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, echoes: Echoes
 ) -> bytes:
-    """Return the transaction of a batch of puts that either does all of them or nothing; then its answer has the writer key (`is_conflict`).
+    """Return the transaction of a batch of puts that either does all of them or nothing.
 
-    Encoded: by hand, as protobuf writes a TxnRequest, around the values. Filling in the messages for 126 writes and encoding them cost
-    as much again as everything else in a commit (decision 177).
+    Then its answer has the writer key (`is_conflict`).
+
+    Encoded: by hand, as protobuf writes a TxnRequest, around the values. Filling in the messages for 126
+    writes and encoding them cost as much again as everything else in a commit (decision 177).
 
     Args: as for `transaction`.
     """
@@ -179,7 +186,10 @@ def flat_transaction(
 
 
 def is_conflict(answer: "rpc_pb2.TxnResponse", base: int) -> bool:
-    """Say why a flat transaction did nothing: one of its writes is in conflict, or else the writer key is not where it was."""
+    """Say why a flat transaction did nothing.
+
+    One of its writes is in conflict, or else the writer key is not where it was.
+    """
     kvs = answer.responses[0].response_range.kvs
     return bool(kvs) and kvs[0].mod_revision == base
 
@@ -262,7 +272,10 @@ def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
 
 
 def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int, echoes: Echoes) -> None:
-    """Fill in the transaction of one write. In place: to make its parts and put them together costs twice as much."""
+    """Fill in the transaction of one write.
+
+    It is filled in place: to make its parts and put them together costs twice as much.
+    """
     key = write.key.encode()
     txn.compare.add(
         result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=key, mod_revision=write.expected

@@ -18,15 +18,16 @@ from vaina.clock import Clock
 from vaina.errors import Timeout, Unavailable
 from vaina.tasks import is_being_cancelled
 
-#: Answers may be large (a batch with many refusals, a page of a list): no limit, or a committed batch would look lost. Watches
-#: and calls have connections of their own. etcd closes connections that ping more often than every 5 s.
+#: Answers may be large (a batch with many refusals, a page of a list): no limit, or a committed batch would
+#: look lost. Watches and calls have connections of their own. etcd closes connections that ping more often
+#: than every 5 s.
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 10_000),
-    # The time to wait for the answer to a keepalive is this one (measured: 14 s until a stopped etcd is found out, 69 s with
-    # keepalive_timeout_ms alone: the time of pings is a minute by default).
+    # The time to wait for the answer to a keepalive is this one (measured: 14 s until a stopped etcd is found
+    # out, 69 s with keepalive_timeout_ms alone: the time of pings is a minute by default).
     ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
@@ -42,7 +43,10 @@ WatchCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what a failed call to etcd means (`failures.meaning`); one whose call or channel was closed is Unavailable."""
+    """Raise what a failed call to etcd means (`failures.meaning`).
+
+    One whose call or channel was closed is Unavailable.
+    """
     try:
         yield
     except grpc.aio.AioRpcError as error:
@@ -84,8 +88,8 @@ class _Member:
 class EtcdClient:
     """Connections to the members of an etcd cluster. Use as an async context manager, or close it.
 
-    Reads that fail at one member are tried at the others, or once more. Writes are not: who sends them finds out what became of them
-    (`settle`), which goes to the next member by itself.
+    Reads that fail at one member are tried at the others, or once more. Writes are not: who sends them finds
+    out what became of them (`settle`), which goes to the next member by itself.
     """
 
     def __init__(
@@ -156,11 +160,12 @@ class EtcdClient:
 
     @contextmanager
     def watch(self) -> Iterator[WatchCall]:
-        """Open a watch stream; the caller writes requests and reads answers, it is cancelled at the end of the block.
+        """Open a watch stream; the caller writes requests and reads answers, it is cancelled at the end of
+        the block.
 
-        A member that loses its leader ends it (as Kubernetes' watches do: clientv3.WithRequireLeader): cut off from the others, it
-        would say nothing for ever and look alive. Unavailable and Timeout, which are what an error of the stream becomes, are held
-        against the member.
+        A member that loses its leader ends it (as Kubernetes' watches do: clientv3.WithRequireLeader): cut
+        off from the others, it would say nothing for ever and look alive. Unavailable and Timeout, which are
+        what an error of the stream becomes, are held against the member.
         """
         index = self._rotation.current
         call: WatchCall | None = None
@@ -178,7 +183,10 @@ class EtcdClient:
                 call.cancel()
 
     def _failed(self, index: int, why: str) -> None:
-        """Hold something against a member; watches leave it with the calls, for a member that hangs ends none."""
+        """Hold something against a member.
+
+        Watches leave it with the calls, for a member that hangs ends none.
+        """
         if self._rotation.failed(index, why):
             for call, member in list(self._watches.items()):
                 if member == index:

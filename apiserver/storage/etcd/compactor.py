@@ -1,8 +1,9 @@
 """Compaction: every five minutes etcd forgets what is older than five minutes.
 
-Several apiservers share the work as Kubernetes' do, and with them, over the same key: whoever finds it as it was five minutes ago
-writes it and compacts; the others only learn the revision for next time. Writer keys (`group_commit`) that have not been written since are
-removed; a process that is merely idle puts its own again.
+Several apiservers share the work as Kubernetes' do, and with them, over the same key: whoever finds it as it
+was five minutes ago writes it and compacts; the others only learn the revision for next time. Writer keys
+(`group_commit`) that have not been written since are removed; a process that is merely idle puts its own
+again.
 """
 
 import structlog
@@ -48,7 +49,8 @@ class Compactor:
                 _LOG.warning("compaction failed", error=error.message)
 
     async def compact(self) -> int:
-        """Take one turn; return the revision that was compacted to, 0 when there was nothing to do or another did it.
+        """Take one turn; return the revision that was compacted to, 0 when there was nothing to do or another
+        did it.
 
         Raises:
             ApiError: etcd is away or full.

@@ -1,10 +1,13 @@
-"""What this process has written, until its own watch brings it back: nine of ten events are such echoes, and need not be read.
+"""What this process has written, until its own watch brings it back.
 
-Whoever sends a value says so here; whoever reads the watch asks. A value is what was sent when its bytes are the same, whoever wrote
-them; so nothing here can be wrong, only missing. Owned by one event loop.
+Nine of ten events are such echoes, and need not be read.
 
-An event's bytes are cut where its key and its value must be. What is around them (revisions, the lease) is the same for most events of a
-transaction, and is read once, off an event that protobuf itself would write so and not otherwise; then it is looked up.
+Whoever sends a value says so here; whoever reads the watch asks. A value is what was sent when its bytes are
+the same, whoever wrote them; so nothing here can be wrong, only missing. Owned by one event loop.
+
+An event's bytes are cut where its key and its value must be. What is around them (revisions, the lease) is
+the same for most events of a transaction, and is read once, off an event that protobuf itself would write so
+and not otherwise; then it is looked up.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -21,7 +24,8 @@ MAX_VALUES: Final = 2048
 MAX_VALUE_BYTES: Final = 8 * 1024
 #: forms that are remembered; then it begins anew
 _MAX_FORMS: Final = 256
-#: what an event begins with, before its key: `kv` (of 128 bytes and more) and `key` (of less), each a tag and a length
+#: what an event begins with, before its key: `kv` (of 128 bytes and more) and `key` (of less), each a tag and
+#: a length
 _HEAD: Final = 5
 _KEY: Final = 0x0A
 #: what a length of one byte can say

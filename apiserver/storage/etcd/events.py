@@ -1,6 +1,7 @@
 """etcd's watch events as storage's: positions, fragments, what resuming must leave out.
 
-Pure. Every apiserver derives the same versions, because each watches the whole prefix and sees all events of a revision together.
+Pure. Every apiserver derives the same versions, because each watches the whole prefix and sees all events of
+a revision together.
 """
 
 from collections.abc import Callable

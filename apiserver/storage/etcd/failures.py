@@ -54,7 +54,7 @@ _WORDS: dict[type[ApiError], str] = {
 def meaning(code: grpc.StatusCode, details: str) -> Exception:
     """Return the error that a failed call to etcd means.
 
-    Of a write everything that is not in `Refused` leaves the outcome unknown.
+    Every error of a write that is not in `Refused` leaves its outcome unknown.
     """
     for text, cls in _TEXTS:
         if text in details:

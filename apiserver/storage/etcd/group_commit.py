@@ -1,7 +1,8 @@
 """Group commit, the doing half: writes that arrive while a transaction is under way go out together in the next.
 
-One transaction is in flight at a time (`store.py` has two group commits). A lone write goes out at once; under load a batch gathers for 1 to 10 ms first, as long as
-writes keep coming (1,245 -> 2,860 Pods a second). A batch whose answer was lost is settled before anything else is sent.
+One transaction is in flight at a time (`store.py` has two group commits). A lone write goes out at once;
+under load a batch gathers for 1 to 10 ms first, as long as writes keep coming (1,245 -> 2,860 Pods a second).
+A batch whose answer was lost is settled before anything else is sent.
 
 Owned by the task that runs `run`; everything happens on one event loop.
 """
@@ -51,7 +52,8 @@ MAX_PENDING = 16_384
 #: with fewer writes than this in the last batch nothing gathers
 _LOAD = 3
 _GATHER_STEP_SECONDS = 0.001
-#: thirty callers with a call each are back after 10 ms; with 3 ms a create of theirs cost etcd 140 µs instead of 95, and the apiserver 870 instead of 765
+#: thirty callers with a call each are back after 10 ms; with 3 ms a create of theirs cost etcd 140 µs instead
+#: of 95, and the apiserver 870 instead of 765
 _GATHER_SECONDS = 0.010
 #: a batch of so many goes out at once: more in it would save less than the wait costs those in it
 _ENOUGH = 32
@@ -91,8 +93,8 @@ class GroupCommit:
             clock: for gathering and back-off.
             rng: jitter.
             metrics: sizes of batches and what was settled.
-            patience_seconds: while etcd is away, writes wait so long before they are refused, and lost answers are settled
-                for so long.
+            patience_seconds: while etcd is away, writes wait so long before they are refused, and lost
+                answers are settled for so long.
             echoes: are told what is sent.
         """
         self._echoes = Echoes() if echoes is None else echoes
@@ -270,7 +272,9 @@ class GroupCommit:
     async def _settle_full(
         self, batch: list[Write], token: bytes, base: int | None
     ) -> "list[Outcome] | Verdict":
-        """Return what became of a batch that was refused for want of space; deletions are then sent without the writer key.
+        """Return what became of a batch that was refused for want of space.
+
+        Deletions are then sent without the writer key.
 
         Raises:
             StorageFull: nothing was written.
@@ -285,7 +289,9 @@ class GroupCommit:
         return verdict
 
     async def _establish(self, *, may_be_full: bool) -> int | None:
-        """Return the writer key's mod revision, putting it when it is not known; None: deletions while etcd is full.
+        """Return the writer key's mod revision, putting it when it is not known.
+
+        None: deletions while etcd is full.
 
         Raises:
             Unavailable: etcd stayed away.

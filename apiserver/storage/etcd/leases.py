@@ -1,4 +1,6 @@
-"""Leases for keys with a time to live: shared for a while, at most 100 keys each (all keys of a lease end in one revision).
+"""Leases for keys with a time to live.
+
+Shared for a while, at most 100 keys each (all keys of a lease end in one revision).
 
 The time to live stands in the lease's id, so that it is known of every key without asking etcd.
 """
@@ -14,7 +16,8 @@ from vaina.clock import Clock
 
 #: keys of one lease; they are deleted together, in one revision
 MAX_KEYS = 100
-#: a lease is handed out for this share of its time to live, at most so many seconds: keys live that much too long
+#: a lease is handed out for this share of its time to live, at most so many seconds: keys live that much too
+#: long
 _REUSE_SHARE, _REUSE_SECONDS = 0.05, 60
 #: leases of ours: 15 bits of a mark, 24 random, 24 of seconds
 _MARK = 0x5641

@@ -1,9 +1,10 @@
 """Which member of an etcd cluster is asked. Pure.
 
-One member at a time serves everything: the first, until it fails; then the next one, round and round. A member that is cut off from the
-others still takes connections, so a connection that stands says nothing: what counts is whether calls are answered.
-(etcd's own client spreads its calls over all members: client/v3 `internal/endpoint`, round robin. One slow member then slows a share of
-all calls, and members are not what bounds us.)
+One member at a time serves everything: the first, until it fails; then the next one, round and round. A
+member that is cut off from the others still takes connections, so a connection that stands says nothing: what
+counts is whether calls are answered. (etcd's own client spreads its calls over all members: client/v3
+`internal/endpoint`, round robin. One slow member then slows a share of all calls, and members are not what
+bounds us.)
 """
 
 import structlog
@@ -22,7 +23,10 @@ class Rotation:
         return len(self._endpoints)
 
     def failed(self, index: int, why: str) -> bool:
-        """Know that a member failed. When it is the one that is asked, the next one is from now on; return whether that is so."""
+        """Know that a member failed. When it is the one that is asked, the next one is from now on.
+
+        Return whether that is so.
+        """
         if index != self.current or len(self) == 1:
             return False
         self.current = (index + 1) % len(self)

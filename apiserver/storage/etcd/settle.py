@@ -2,11 +2,12 @@
 
 Called by the group commit alone, which has one batch under way and sends no other until this one is settled.
 
-The writer key says it. First it is moved by a fence, under the condition that it is still where the batch expected it.
-If that succeeds, the batch had not been applied and never can be. If it does not, its value tells who moved it: with the
-batch's token, the batch was committed in that very revision R; what was stored at R - 1 then tells which of its compares
-held. With the token of a fence of this settling, whose answer was lost, that fence succeeded and the batch did not. Any
-other value proves nothing: it may have come after the batch (a late retry that establishes the key, a second process).
+The writer key says it. First it is moved by a fence, under the condition that it is still where the batch
+expected it. If that succeeds, the batch had not been applied and never can be. If it does not, its value
+tells who moved it: with the batch's token, the batch was committed in that very revision R; what was stored
+at R - 1 then tells which of its compares held. With the token of a fence of this settling, whose answer was
+lost, that fence succeeded and the batch did not. Any other value proves nothing: it may have come after the
+batch (a late retry that establishes the key, a second process).
 """
 
 from collections.abc import Sequence
@@ -52,8 +53,8 @@ async def settle(
         writes: the batch.
         writer_key: of this process.
         token: of the batch.
-        fences: the tokens of the fences that this settling sends: the last is sent now, those before it were, though
-            their answers are lost.
+        fences: the tokens of the fences that this settling sends: the last is sent now, those before it were,
+            though their answers are lost.
         base: the writer key's mod revision as the batch expected it.
 
     Raises:
@@ -87,9 +88,9 @@ async def settle_refused(
 ) -> Settled:
     """Find out what became of a batch that etcd refused for want of space.
 
-    The member that applies the transaction with which the quota is exceeded does apply it and answers with the refusal all the same
-    (etcd's quotaApplierV3). The answer has come, so the batch is not under way any more: a look at the writer key is
-    enough. Where somebody else has moved it meanwhile, nobody can say.
+    The member that applies the transaction with which the quota is exceeded does apply it and answers with
+    the refusal all the same (etcd's quotaApplierV3). The answer has come, so the batch is not under way any
+    more: a look at the writer key is enough. Where somebody else has moved it meanwhile, nobody can say.
     """
     answer = await client.range(rpc_pb2.RangeRequest(key=writer_key), "settle")
     if not answer.kvs or answer.kvs[0].value != token:

@@ -1,10 +1,11 @@
 """Storage in etcd: reads, and writes through the group commit.
 
-There are two of them, each with a writer key and a transaction in flight of its own. What ends by itself (it has a lease: Events) goes by the
-second, so that no creation and no binding waits behind hundreds of Events (decision 167; the reference can give Events an etcd of their own,
-`--etcd-servers-overrides`).
+There are two of them, each with a writer key and a transaction in flight of its own. What ends by itself (it
+has a lease: Events) goes by the second, so that no creation and no binding waits behind hundreds of Events
+(decision 167; the reference can give Events an etcd of their own, `--etcd-servers-overrides`).
 
-`run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the registry directly.
+`run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the
+registry directly.
 """
 
 import asyncio
@@ -277,7 +278,9 @@ class EtcdStorage:
         return self._passing if lease else self._commit
 
     async def _range(self, request: "rpc_pb2.RangeRequest", read: Read, what: str) -> "rpc_pb2.RangeResponse":
-        """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do not exist yet."""
+        """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do
+        not exist yet.
+        """
         if read.exact is not None:
             request.revision = versions.revision_of(read.exact)
             if not request.revision:
@@ -295,7 +298,8 @@ class EtcdStorage:
         return answer
 
     async def _check_history(self, after: Version) -> None:
-        """Refuse to begin at a revision that is not newer than the compacted one, or behind one that does not exist yet.
+        """Refuse to begin at a revision that is not newer than the compacted one, or behind one that does not
+        exist yet.
 
         etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its deletions.
         """

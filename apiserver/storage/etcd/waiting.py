@@ -1,4 +1,7 @@
-"""Writes that wait for etcd, and the callers that wait for them. Called by the group commit alone; everything happens on one event loop."""
+"""Writes that wait for etcd, and the callers that wait for them.
+
+Called by the group commit alone; everything happens on one event loop.
+"""
 
 import asyncio
 from collections import deque
@@ -60,7 +63,8 @@ class Waiting:
     def abandon(self, call: Call) -> None:
         """Forget the writes of a caller that gave up.
 
-        They leave the queues at their turn, or here once they are many: while etcd says nothing, nobody has a turn.
+        They leave the queues at their turn, or here once they are many: while etcd says nothing, nobody has a
+        turn.
         """
         if call in self._calls:
             del self._calls[call]
@@ -72,7 +76,10 @@ class Waiting:
             self.deletions = deque(write for write in self.deletions if write.call is not None)
 
     def take(self, most: int = MAX_WRITES) -> list[Write]:
-        """Take the next batch of so many writes at most, of the sort whose first write waits longer; nothing when all who waited gave up."""
+        """Take the next batch of so many writes at most, of the sort whose first write waits longer.
+
+        Nothing when all who waited gave up.
+        """
         for queue in (self.puts, self.deletions):
             while queue and not is_waiting(queue[0]):
                 queue.popleft()

@@ -1,4 +1,7 @@
-"""A watch on etcd, on the raw stub: the clients' ready-made watchers drop progress notifications and fragments."""
+"""A watch on etcd, on the raw stub.
+
+The clients' ready-made watchers drop progress notifications and fragments.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -50,8 +53,8 @@ class Watcher:
 
         Raises:
             Expired: `after` is compacted.
-            Timeout: `after` does not exist yet, or no more: etcd lost data, or was restored (`vaina.errors.is_version_too_large`).
-            Unavailable, Timeout: the stream broke.
+            Timeout: `after` does not exist yet, or no more: etcd lost data, or was restored
+            (`vaina.errors.is_version_too_large`). Unavailable, Timeout: the stream broke.
         """
         reader = EventReader(after, prefix, self._unreadable, self._echoes)
         with self._client.watch() as call:
@@ -70,12 +73,16 @@ class Watcher:
                 self._call = None
 
     async def request_progress(self) -> None:
-        """Ask etcd how far the stream is; it answers when everything before has been sent. Raises Unavailable, Timeout."""
+        """Ask etcd how far the stream is; it answers when everything before has been sent.
+
+        Raises Unavailable, Timeout.
+        """
         call = self._call
         if call is None:
             return
         with translated():
-            # Shielded: grpc.aio ends the whole call when a write is cancelled, and who asks is a reader that may give up.
+            # Shielded: grpc.aio ends the whole call when a write is cancelled, and who asks is a reader that
+            # may give up.
             await asyncio.shield(self._write(call))
 
     async def _write(self, call: WatchCall) -> None:
@@ -90,7 +97,8 @@ class Watcher:
             raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}", retry_seconds=1)
         revision = versions.revision_of(after)
         if answer.created and answer.header.revision < revision:
-            # A member that lags behind the others catches up, and sends what comes then; only a quorum knows what etcd has.
+            # A member that lags behind the others catches up, and sends what comes then; only a quorum knows
+            # what etcd has.
             newest = await self._client.range(rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True), "watch")
             if newest.header.revision < revision:
                 raise too_large(after, versions.whole(newest.header.revision))

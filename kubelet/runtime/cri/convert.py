@@ -54,7 +54,7 @@ _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", 
 def log_directory(root: str, config: SandboxConfig) -> str:
     """Return the directory of a Pod's logs.
 
-    Of its own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut).
+    It is the Pod's own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut).
     """
     if config.log_directory:
         return config.log_directory
@@ -285,7 +285,7 @@ def container_state(listed: cri.Container, status: cri.ContainerStatus) -> Conta
 
 
 def was_cut_off(status: cri.ContainerStatus) -> bool:
-    """Say whether a container has not run because whoever asked for its start went away.
+    """Say whether a container has not run because the caller of its start went away.
 
     Where containerd cannot tell whether it ran (the call of its last step, task.Start, was cut off) it counts
     as run: nothing runs twice.

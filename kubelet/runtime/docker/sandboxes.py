@@ -198,7 +198,7 @@ class DockerSandboxes:
 def _write_resolv_conf(inspected: dict[str, Any], dns: DnsConfig) -> None:
     """Write the file that the engine mounts into all containers of the sandbox.
 
-    Without one of ours, it invents public servers.
+    If there is none of ours, the engine puts public DNS servers into it.
     """
     lines = [f"nameserver {server}" for server in dns.nameservers]
     if dns.searches:

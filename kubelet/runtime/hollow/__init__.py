@@ -1,4 +1,4 @@
 """A runtime without processes: sandboxes and containers that only say they run.
 
-For tests, simulations and load (kwok's idea).
+Used by tests, simulations and loads (kwok's idea).
 """
