@@ -1,9 +1,11 @@
-"""PURE: what rows will be worth once one, two, three more Pods of a class are there, computed for all best rows at once.
+"""PURE: what rows will be worth once one, two, three more Pods of a class are there, computed for all best
+rows at once.
 
-Equal Pods go to equally good nodes one after the other, often two or three to the same. To ask filters and scores about a row after
-each placement costs ten microseconds; to ask them beforehand about thousands of rows, as columns, as much as a hundred of those.
-Nothing is decided here: a total is used when the very placement it was computed for is the only thing that has happened, and is
-forgotten as soon as anything else happens on its row. Used by `scheduler.decide.cycle`.
+Equal Pods go to equally good nodes one after the other, often two or three to the same. To ask filters and
+scores about a row after each placement costs ten microseconds; to ask them beforehand about thousands of
+rows, as columns, as much as a hundred of those. Nothing is decided here: a total is used when the very
+placement it was computed for is the only thing that has happened, and is forgotten as soon as anything else
+happens on its row. Used by `scheduler.decide.cycle`.
 """
 
 from collections.abc import Sequence
@@ -73,7 +75,9 @@ class Ahead:
 
     @property
     def is_due(self) -> bool:
-        """Say whether to look ahead: not where Pods of other classes come in between, for then nothing is as foreseen."""
+        """Say whether to look ahead: not where Pods of other classes come in between, for then nothing is as
+        foreseen.
+        """
         return self._misses >= self._patience
 
     def unknown(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:

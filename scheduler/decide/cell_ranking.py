@@ -1,7 +1,10 @@
-"""PURE: totals of rows that have two parts: what a row is worth by itself, and what all rows of its cell (a zone, say) get.
+"""PURE: totals of rows that have two parts.
 
-A Pod that comes to a zone changes what the whole zone gets. That is one number here: rows are ranked within their cell by
-their own part, and cells beside each other. Used by `scheduler.decide.cycle` where one score is given by cell.
+One part is what a row is worth by itself, the other what all rows of its cell (a zone, say) get.
+
+A Pod that comes to a zone changes what the whole zone gets. That is one number here: rows are ranked within
+their cell by their own part, and cells beside each other. Used by `scheduler.decide.cycle` where one score is
+given by cell.
 """
 
 from bisect import bisect_left, bisect_right
@@ -50,7 +53,8 @@ class CellRanking:
         if len(best) == 1:
             return best[0].pick(number)
         pieces = [piece for ranking in best for piece in ranking.pieces()]
-        # They are spread over all rows, more or less: look around where it should be, and further if it is not there.
+        # They are spread over all rows, more or less: look around where it should be, and further if it is
+        # not there.
         middle, width = number * self._size // sum(map(len, pieces)), NEAR
         while True:
             first, last = middle - width, middle + width

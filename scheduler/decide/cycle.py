@@ -1,17 +1,20 @@
 """PURE: where does a Pod go? One class of equal Pods at a time, and no more computed than changed.
 
-`ClassCycle` answers for one class. It keeps three layers, each brought up to date with the rows that were touched since the last
-decision (its own placement, other classes' placements, Pods that went):
-  rows      filters and scores that look at a node and its Pods; again for a touched row alone (`scheduler.decide.row_layer`)
+`ClassCycle` answers for one class. It keeps three layers, each brought up to date with the rows that were
+touched since the last decision (its own placement, other classes' placements, Pods that went):
+  rows      filters and scores that look at a node and its Pods; again for a touched row alone
+            (`scheduler.decide.row_layer`)
   domains   filters of reach DOMAIN, a code a row each; the plugin says which rows a change reached
   scaled    scores that depend on all feasible rows, or on domains (`scheduler.decide.scaling`)
-and above them what the filters said of each row (`scheduler.decide.verdicts`), the sum by row and the best rows (`scheduler.decide.ranking`).
-Which plugin is asked in which layer is said by `scheduler.decide.layers`. The decisions are those of one Pod at a time from
-scratch; a plain reference scheduler in the tests is the judge. `scheduler.decide.cycles` keeps the classes that were lately asked
-for; the first Pod of one is decided by `scheduler.decide.glance`.
+and above them what the filters said of each row (`scheduler.decide.verdicts`), the sum by row and the best
+rows (`scheduler.decide.ranking`). Which plugin is asked in which layer is said by `scheduler.decide.layers`.
+The decisions are those of one Pod at a time from scratch; a plain reference scheduler in the tests is the
+judge. `scheduler.decide.cycles` keeps the classes that were lately asked for; the first Pod of one is decided
+by `scheduler.decide.glance`.
 
-Figures are in docs/benchmarks.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes under
-it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast enough to look at all.
+Figures are in docs/benchmarks.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so
+nothing changes under it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast
+enough to look at all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -103,7 +106,10 @@ class ClassCycle:
         return Scheduled(row, name, self._count, self._feasible)
 
     def adopt(self, pod: PodClass) -> None:
-        """Decide for a class that is decided alike from now on: its labels differ, and nobody looks at the difference."""
+        """Decide for a class that is decided alike from now on.
+
+        Its labels differ, and nobody looks at the difference.
+        """
         self._pod = self._rows.pod = pod
 
     def _start(self) -> None:
@@ -155,10 +161,11 @@ class ClassCycle:
         return RowLayer(self._pod, self._nodes, prepared.state, layers, self._verdicts, observer)
 
     def run(self, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
-        """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each: no column is read.
+        """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each:
+        no column is read.
 
-        Whoever calls places them at once, in this order: they count as placed here. The next Pod is taken from `pods` only when
-        it will get a node.
+        Whoever calls places them at once, in this order: they count as placed here. The next Pod is taken
+        from `pods` only when it will get a node.
         """
         ahead, ranking, table = self._ahead, self._ranking, self._table
         found: list[tuple[P, Scheduled]] = []
@@ -259,7 +266,10 @@ class ClassCycle:
                     self._look_ahead(ahead)
 
     def _follow_placement(self, position: int) -> bool:
-        """Follow what was foreseen: that one Pod like these came to one of the best rows, and nothing else. Says whether it was so."""
+        """Follow what was foreseen: that one Pod like these came to one of the best rows, and nothing else.
+
+        Says whether it was so.
+        """
         row, shape, at = self._table.last_added
         ahead = self._ahead
         if (
@@ -333,7 +343,10 @@ class ClassCycle:
             self._rank(touched)
 
     def _advance_domains(self, rows: Sequence[int], touched: Sequence[int] | None) -> Sequence[int] | None:
-        """Ask the filters of the second layer again where a change on `rows` reached; return the rows touched (None: all)."""
+        """Ask the filters of the second layer again where a change on `rows` reached.
+
+        Return the rows touched (None: all).
+        """
         state, pod, nodes = self._prepared.state, self._pod, self._nodes
         for number, (plugin, domains, codes) in self._verdicts.domains.items():
             answer = domains.filter_affected(state, pod, nodes, rows)

@@ -1,4 +1,5 @@
-"""PURE: the classes of Pods that were lately decided, kept because the next Pod of a class costs only what changed.
+"""PURE: the classes of Pods that were lately decided, kept because the next Pod of a class costs only what
+changed.
 
 Called by `scheduler.scheduler` (step 2), and by preemption and explanations for a decision from scratch.
 """
@@ -18,8 +19,8 @@ from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Decision
 from scheduler.preemption.dry_run import Residents
 
-#: memory for the classes of a profile that are kept; what one takes, and what it takes besides by node (measured with all kinds
-#: of constraints)
+#: memory for the classes of a profile that are kept; what one takes, and what it takes besides by node
+#: (measured with all kinds of constraints)
 BUDGET_BYTES: Final = 256 * 1024 * 1024
 BYTES_A_CLASS: Final = 20_000
 BYTES_A_NODE: Final = 100
@@ -73,16 +74,21 @@ class Cycles:
         )
 
     def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
-        """Return where a Pod of this class goes, on the table as it is now; `in_view` is the node it was nominated for."""
+        """Return where a Pod of this class goes, on the table as it is now.
+
+        `in_view` is the node it was nominated for.
+        """
         if pod.has_storage:
             # What storage there is stands in no column, and each such Pod has claims of its own.
             once = ClassCycle(pod, self._table, self._framework, self._residents)
             return once.decide(tie_break, in_view)
-        # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms make of it (the shape).
+        # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms
+        # make of it (the shape).
         terms = self._table.topology.terms_matching(pod.group)
         key = (pod.shape, terms)
         cycle = self._cycles.pop(key, None)
-        # The one that was not asked for longest goes; when it comes back that costs a full pass. Nodes that came leave room for fewer.
+        # The one that was not asked for longest goes; when it comes back that costs a full pass. Nodes that
+        # came leave room for fewer.
         while len(self._cycles) >= self.limit:
             del self._cycles[next(iter(self._cycles))]
         if cycle is not None:

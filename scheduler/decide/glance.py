@@ -1,13 +1,16 @@
-"""PURE: where the first Pod of a class goes. Nothing is kept of it, because most classes that are met once are never met again.
+"""PURE: where the first Pod of a class goes.
 
-`scheduler.decide.cycle` keeps for a class what the next equal Pod needs, and takes half a millisecond at 5,000 nodes to begin. Pods that are
-each of a size of their own never profit from it. They do have something in common: whatever does not look at what a Pod
-requests says the same of all of them. That is asked once for Pods that differ in nothing else (a ground), and stays true until a
-node changes; a Pod then costs the plugins that do look at requests, asked about all rows at once. (The idea of signatures by
-plugin is upstream's, KEP-5598, which lets equal Pods share a decision.)
+Nothing is kept of it, because most classes that are met once are never met again.
 
-A glance gives the decision that a cycle would give, or None when it cannot: no node will do, room is kept for somebody, or a plugin
-looks beyond the node. Called by `scheduler.decide.cycles`.
+`scheduler.decide.cycle` keeps for a class what the next equal Pod needs, and takes half a millisecond at
+5,000 nodes to begin. Pods that are each of a size of their own never profit from it. They do have something
+in common: whatever does not look at what a Pod requests says the same of all of them. That is asked once for
+Pods that differ in nothing else (a ground), and stays true until a node changes; a Pod then costs the plugins
+that do look at requests, asked about all rows at once. (The idea of signatures by plugin is upstream's,
+KEP-5598, which lets equal Pods share a decision.)
+
+A glance gives the decision that a cycle would give, or None when it cannot: no node will do, room is kept for
+somebody, or a plugin looks beyond the node. Called by `scheduler.decide.cycles`.
 """
 
 from collections.abc import Sequence
@@ -81,7 +84,8 @@ class Glance:
     def __init__(self, table: NodeTable, framework: Framework) -> None:
         self._table, self._observer = table, framework.observer
         profile = framework.profile
-        #: plugins that look at requests, each with what it can besides: asked once, because to ask a Protocol takes long
+        #: plugins that look at requests, each with what it can besides: asked once, because to ask a Protocol
+        #: takes long
         self._filters: list[tuple[FilterPlugin, RoomFilter | None]] = [
             (plugin, plugin if isinstance(plugin, RoomFilter) else None)
             for plugin in profile.filters
@@ -106,7 +110,10 @@ class Glance:
         self._total: Floats = np.zeros(0)
 
     def decide(self, pod: PodClass, tie_break: TieBreak) -> Scheduled | None:
-        """Return where a Pod goes that no term of another means, on the table as it is now; None: ask a cycle."""
+        """Return where a Pod goes that no term of another means, on the table as it is now.
+
+        None: ask a cycle.
+        """
         if not self._usable or pod.kind is None or self._table.nominated:
             return None
         nodes, observer = self._follow(), self._observer
@@ -176,7 +183,10 @@ class Glance:
     def _prepare(
         self, pod: PodClass, nodes: Snapshot, state: CycleState, answered: list[tuple[str, str, float]]
     ) -> Sequence[tuple[FilterPlugin, RoomFilter | None]] | None:
-        """Run the pre-filters of those that look at requests; None: they say more than that they filter or do not."""
+        """Run the pre-filters of those that look at requests.
+
+        None: they say more than that they filter or do not.
+        """
         now = self._observer.now
         asked: list[tuple[FilterPlugin, RoomFilter | None]] = []
         for item in self._filters:
@@ -264,7 +274,10 @@ class Glance:
 
 
 def _reads_requests(plugin: object) -> bool:
-    """Say whether a plugin may answer otherwise for a Pod that requests something else: if it does not say, it may."""
+    """Say whether a plugin may answer otherwise for a Pod that requests something else.
+
+    If it does not say, it may.
+    """
     return bool(getattr(plugin, "reads_requests", True))
 
 

@@ -1,7 +1,10 @@
-"""PURE: the total of each row, and which rows are best. Changing one row costs about a microsecond, however many rows there are.
+"""PURE: the total of each row, and which rows are best.
 
-Rows are kept by total, for the best total and those above a floor: a row that becomes better than all others for the length of one
-placement, or worse, does not cost a look at all rows. When nothing is left above the floor they are all looked at again.
+Changing one row costs about a microsecond, however many rows there are.
+
+Rows are kept by total, for the best total and those above a floor: a row that becomes better than all others
+for the length of one placement, or worse, does not cost a look at all rows. When nothing is left above the
+floor they are all looked at again.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -32,7 +35,8 @@ class RowSet:
         self._pieces: list[list[int] | NDArray[np.intp]] = [
             rows[start : start + PIECE] for start in range(0, max(self.count, 1), PIECE)
         ]
-        #: a row belongs to the last piece whose start is not above it; whatever is below the second start to the first
+        #: a row belongs to the last piece whose start is not above it; whatever is below the second start to
+        #: the first
         self._starts: list[int] = rows[::PIECE].tolist() if self.count else [0]
 
     def pick(self, number: int) -> int:
@@ -167,7 +171,10 @@ class Ranking:
                     self._descend()
 
     def take(self, number: int) -> int:
-        """Return the best row of a number and take it out: it is put back by `put`, before anything else is asked."""
+        """Return the best row of a number and take it out.
+
+        It is put back by `put`, before anything else is asked.
+        """
         assert self._top is not None
         return self._top.take(number)
 

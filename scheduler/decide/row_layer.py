@@ -1,4 +1,6 @@
-"""PURE: the layer of one class's decisions that looks at a node and its Pods: what its filters say of each row, and what each row is worth.
+"""PURE: the layer of one class's decisions that looks at a node and its Pods.
+
+What its filters say of each row, and what each row is worth.
 
 Kept by `scheduler.decide.cycle`, which asks again for the rows that were touched since the last decision.
 """
@@ -68,7 +70,10 @@ class RowLayer:
         self._verdicts.failed[rows], self._verdicts.codes[rows] = failed, codes
 
     def filter_again(self, rows: NDArray[np.intp]) -> None:
-        """Ask the filters about rows whose Pods changed: those whose answer may be another, about rows that others did not refuse."""
+        """Ask the filters about rows whose Pods changed.
+
+        Those whose answer may be another, about rows that others did not refuse.
+        """
         verdicts = self._verdicts
         failed, codes = verdicts.failed[rows], verdicts.codes[rows]
         alive = (failed == PASSED) | (failed >= self._layers.first_moving)
@@ -153,7 +158,10 @@ class RowLayer:
             raise invalid_score(*self._wrong[row])
 
     def look_again(self, row: int) -> None:
-        """Filter and score one row again after its Pods changed: what `filter` and `score` would say, without arrays."""
+        """Filter and score one row again after its Pods changed.
+
+        What `filter` and `score` would say, without arrays.
+        """
         verdicts, layers = self._verdicts, self._layers
         failed = verdicts.failed.item(row)
         if failed == NO_NODE or 0 <= failed < layers.first_moving:

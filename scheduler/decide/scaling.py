@@ -1,8 +1,9 @@
-"""PURE: one score that is scaled by the lowest and highest of all feasible rows, or that reaches beyond a row; kept up to date.
+"""PURE: one score that is scaled by the lowest and highest of all feasible rows, or that reaches beyond a
+row; kept up to date.
 
-Raw scores of rows change with their Pods or their domains; the scaled ones of all rows when the lowest or highest does. What
-did not change is not computed again, and what few different scores there are (by cell, or by raw score) is scaled once each and
-then looked up for all rows.
+Raw scores of rows change with their Pods or their domains; the scaled ones of all rows when the lowest or
+highest does. What did not change is not computed again, and what few different scores there are (by cell, or
+by raw score) is scaled once each and then looked up for all rows.
 """
 
 from collections.abc import Sequence
@@ -95,7 +96,8 @@ class ScaledScore:
         #: the cells as of the last look (never changed in place), and how many rows of each count
         self._cells: NDArray[np.intp] | None = None
         self._members = _NO_ROWS
-        #: where cells are followed: as the plugin says them, as 0, 1, ..., a row of each, and those with a row that counts
+        #: where cells are followed: as the plugin says them, as 0, 1, ..., a row of each, and those with a
+        #: row that counts
         self._followed = self._own_cells = _NO_ROWS
         self._examples: list[int] = []
         self._counting: list[int] = []
@@ -152,7 +154,9 @@ class ScaledScore:
         return changed
 
     def by_cells(self) -> tuple[NDArray[np.intp], list[int]] | None:
-        """Return the cell of each row (intp[N]: 0, 1, ...), and what the rows of each get; `follow` keeps it up to date.
+        """Return the cell of each row (intp[N]: 0, 1, ...), and what the rows of each get.
+
+        `follow` keeps it up to date.
 
         None: this score is not by cell, by too many, or some rows are left out of it.
         """
@@ -175,7 +179,10 @@ class ScaledScore:
     def follow(
         self, rows: Sequence[int], feasible: NDArray[np.bool_], *, whole: bool, flipped: bool
     ) -> list[int] | None:
-        """Follow what happened, as `advance`; return what the rows of each cell get now. None: the cells are others now."""
+        """Follow what happened, as `advance`; return what the rows of each cell get now.
+
+        None: the cells are others now.
+        """
         self._affected(rows, feasible, flipped=flipped)
         if flipped:
             self._see(feasible, whole=whole)
@@ -264,7 +271,9 @@ class ScaledScore:
         return self._nodes.all
 
     def _move(self, cells: NDArray[np.intp]) -> NDArray[np.intp] | None:
-        """Count the rows of each cell that count for the bounds; return which rows are in another than at the last look.
+        """Count the rows of each cell that count for the bounds.
+
+        Return which rows are in another than at the last look.
 
         None: that is not known.
         """

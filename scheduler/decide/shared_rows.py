@@ -1,12 +1,16 @@
-"""PURE: an accelerator of `scheduler.decide.row_layer`: filters and scores of a node's room are computed once for all classes of one size.
+"""PURE: an accelerator of `scheduler.decide.row_layer`.
 
-Hundreds of apps have a handful of sizes. NodeResourcesFit and NodeResourcesBalancedAllocation say the same of a node to all Pods
-with the same requests, whatever else the Pods ask for. Such a plugin says so by `sign(pod)` (`SignPlugin` in
-`scheduler.framework.interface`). Classes with equal signatures share one `SharedRows`. The class that is decided next brings it up to
-date with the rows that Pods came to or left; the others read it.
+Filters and scores of a node's room are computed once for all classes of one size.
 
-`scheduler.decide.cycles` makes it, unless it is told not to (`share=False`); then each class asks for itself, and decides the same. (A
-score that is none of 0..100 is an error here on a row that only filters of the class refuse, too: a bug of a plugin is told earlier.)
+Hundreds of apps have a handful of sizes. NodeResourcesFit and NodeResourcesBalancedAllocation say the same of
+a node to all Pods with the same requests, whatever else the Pods ask for. Such a plugin says so by
+`sign(pod)` (`SignPlugin` in `scheduler.framework.interface`). Classes with equal signatures share one
+`SharedRows`. The class that is decided next brings it up to date with the rows that Pods came to or left; the
+others read it.
+
+`scheduler.decide.cycles` makes it, unless it is told not to (`share=False`); then each class asks for itself,
+and decides the same. (A score that is none of 0..100 is an error here on a row that only filters of the class
+refuse, too: a bug of a plugin is told earlier.)
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -34,7 +38,10 @@ Signature = tuple[tuple[tuple[str, Hashable], ...], tuple[tuple[str, Hashable], 
 
 
 def signature_of(layers: Layers, pod: PodClass) -> Signature | None:
-    """Return what the plugins that look at a node's Pods read of a Pod; None: one of them does not say, or there are none."""
+    """Return what the plugins that look at a node's Pods read of a Pod.
+
+    None: one of them does not say, or there are none.
+    """
     filters = _signed([plugin for _, plugin in layers.again], pod)
     scores = _signed([weighted.plugin for weighted in layers.moving_scores], pod)
     if filters is None or scores is None or not (filters or scores):
@@ -56,7 +63,10 @@ def _signed(
 
 
 class SharedRows:
-    """What these plugins say of each row to Pods of one signature. Owned by the scheduling task; true once `catch_up` was called."""
+    """What these plugins say of each row to Pods of one signature.
+
+    Owned by the scheduling task; true once `catch_up` was called.
+    """
 
     __slots__ = ("__weakref__", "_layer", "_nodes", "_position", "_table", "verdicts")
 
@@ -116,7 +126,10 @@ class SharedRows:
 
 
 class Sharing:
-    """The shared rows of a profile: each lives as long as a class that is kept reads it. Owned by the scheduling task."""
+    """The shared rows of a profile: each lives as long as a class that is kept reads it.
+
+    Owned by the scheduling task.
+    """
 
     def __init__(self, table: NodeTable, observer: Observer) -> None:
         self._table, self._observer = table, observer

@@ -1,6 +1,9 @@
-"""PURE: how many nodes each filter refused, and with which of its reasons: what FailedScheduling and preemption are told.
+"""PURE: how many nodes each filter refused, and with which of its reasons.
 
-Kept between the Pods of a class, so that saying it again costs the rows that changed. Used by `scheduler.decide.cycle`.
+What FailedScheduling and preemption are told.
+
+Kept between the Pods of a class, so that saying it again costs the rows that changed. Used by
+`scheduler.decide.cycle`.
 """
 
 from collections import Counter

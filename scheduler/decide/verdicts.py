@@ -1,6 +1,9 @@
-"""PURE: what the filters said of each row for one class: which refused it first, and why; how many rows each reason refuses.
+"""PURE: what the filters said of each row for one class: which refused it first, and why.
 
-Kept by `scheduler.decide.cycle`, which asks the filters; read when a row is ranked, and when somebody has to be told that nothing fits.
+How many rows each reason refuses.
+
+Kept by `scheduler.decide.cycle`, which asks the filters; read when a row is ranked, and when somebody has to
+be told that nothing fits.
 """
 
 from collections.abc import Sequence
